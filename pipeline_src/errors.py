@@ -1,0 +1,30 @@
+"""The one error a user is meant to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Bad input, told in the user's words; the command line prints it without a traceback (exit code 2).
+
+    Args:
+        what: the file or key that is wrong, and in which way.
+        found: what was found there.
+        expected: what was expected.
+        do: what to do about it, best as the line to type or write.
+    """
+
+    def __init__(self, what: str, *, found: object = None, expected: object = None, do: str | None = None):
+        lines = [what]
+        for label, text in (("found", found), ("expected", expected), ("do", do)):
+            if text is not None:
+                lines.append(f"  {label + ':':<10}{text}")
+        super().__init__("\n".join(lines))
+
+
+def listed(items: Iterable[object], most: int = 20) -> str:
+    """`items`, one a line and indented, cut after `most` with a count of the rest."""
+    rows = [f"\n    - {item}" for item in items]
+    rest = len(rows) - most
+    return "".join(rows[:most]) + (f"\n    ... and {rest} more" if rest > 0 else "")
