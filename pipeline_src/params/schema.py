@@ -1,0 +1,146 @@
+"""Every key of params.yaml: type, default, allowed values and text."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+# Names become folders, stamps and Snakemake wildcards.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
+
+
+class Strict(BaseModel):
+    """A block of params.yaml: unknown keys are refused, values don't change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Part(Strict):
+    """A piece of a data set."""
+
+    set: str = Field(description="A data set's name, of the catalog or of `datasets:`.")
+    split: str | None = Field(None, description="One of the set's splits; without it, the whole set.")
+    first: Count | None = Field(None, description="Only the first so many names of the split's list.")
+    last: Count | None = Field(None, description="Only the last so many names of the split's list.")
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Part:
+        if self.first and self.last:
+            raise ValueError("`first` and `last` exclude each other")
+        return self
+
+
+class Data(Strict):
+    """Which images train, validate and test."""
+
+    train: Part = Field(description="Training images.")
+    val: Part = Field(description="Validation images: accuracy A of ASLP, post-hoc fits; never tested on as unseen.")
+    id: dict[Name, Part] = Field(description="In-distribution test sets, by the name the tables give them.")
+    ood: dict[Name, Part] = Field({}, description="Out-of-distribution test sets: no object, all background.")
+    on_problem: Literal["fail", "skip"] = Field(
+        "fail", description="What an unreadable or unpaired file does: stop with the list of all, or be left out and counted."
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Data:
+        taken = sorted({"train", "val"} & (set(self.id) | set(self.ood)) | set(self.id) & set(self.ood))
+        if taken:
+            raise ValueError(f"a test set needs a name of its own, not one used twice: {', '.join(taken)}")
+        return self
+
+
+class Model(Strict):
+    """The network: any mmsegmentation model, turned into one logit a pixel."""
+
+    config: str = Field(
+        "efficientnet_lite0_fpn",
+        description="A named config of `pipeline_src/training/models/configs/`, or the path of an mmsegmentation config file.",
+    )
+    pretrained: bool = Field(True, description="Start from the config's pretrained (ImageNet) weights.")
+
+
+class Augmentation(Strict):
+    """Random changes of a training image (docs/protocol.md)."""
+
+    flip: Fraction = Field(0.5, description="Probability of a horizontal flip.")
+    crop: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.075, description="A centred crop takes up to this share off each side length (30 px of a 400 px photograph)."
+    )
+    rotate_probability: Fraction = Field(0.2, description="Probability of a rotation.")
+    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = Field(15, description="Rotations are uniform in +- this angle.")
+
+
+class Training(Strict):
+    """The optimisation, the same for every method."""
+
+    epochs: Count = Field(30, description="Passes over the training images.")
+    batch_size: Count = Field(10, description="Images a step (over all devices).")
+    lr: Annotated[float, Field(gt=0)] = Field(1e-3, description="Adam's learning rate in the first epoch.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Adam's L2 penalty.")
+    schedule: Literal["constant", "compounding"] = Field(
+        "constant", description="`compounding` multiplies the current rate by 0.95^(epoch // 10) after each epoch, as the paper's program."
+    )
+    amp: Literal["off", "bf16", "fp16"] = Field("off", description="Mixed precision. Changes numerics: keep one value within a comparison.")
+    threads: Count = Field(1, description="CPU threads of a training or evaluation job. Changes the last bits of results.")
+    workers: Annotated[int, Field(ge=0)] = Field(0, description="Processes that load data for one job; results do not depend on it.")
+    device: str = Field("auto", description="`auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`...")
+    gpus: Annotated[int, Field(ge=0)] = Field(
+        0, description="GPUs a training job reserves with Snakemake (`--resources gpu=N`); above 1, it trains with DDP."
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, device: str) -> str:
+        if device not in ("auto", "cpu", "mps") and not device.startswith("cuda"):
+            raise ValueError("allowed are auto, cpu, mps, cuda and cuda:<number>")
+        return device
+
+
+class Evaluation(Strict):
+    """How predictions are judged (docs/protocol.md)."""
+
+    bins: Literal[2, 4, 5, 10, 15, 20, 25, 30, 50, 60, 100] = Field(10, description="Equal-width bins on [0, 1] of ECE, OE and the diagrams.")
+    batch_size: Count = Field(16, description="Images a forward pass.")
+
+
+class Experiment(Strict):
+    """Everything one experiment needs: `defaults:` with the experiment's own values laid over them."""
+
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="One run of each method per seed.")
+    methods: list[Name] = Field(
+        ["baseline", "slp", "aslp_mei", "aslp_mc"], min_length=1, description="The methods to run, each a block of `methods:`."
+    )
+    image_size: Annotated[int, Field(ge=32)] = Field(96, description="Side in pixels to which images are resized for the network.")
+    data: Data
+    model: Model = Model()
+    augmentation: Augmentation = Augmentation()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+
+    @field_validator("seeds", "methods")
+    @classmethod
+    def _no_repeats(cls, values: list) -> list:
+        if len(set(values)) < len(values):
+            raise ValueError("an entry stands there twice")
+        return values
+
+
+class Params(Strict):
+    """params.yaml as a whole."""
+
+    experiment: Name = Field(description="Which of `experiments:` runs; `--config experiment=...` overrides it for one Snakemake run.")
+    data_root: str = Field(
+        "data/downloads",
+        description="Folder of downloaded archives and name lists (also searched: its sub-folders `archives/` and `splits/`). "
+        "Overridden by `--config data_root=...` or the environment variable ASLP_DOWNLOADS.",
+    )
+    datasets: dict[str, Any] = Field({}, description="Your own data sets, in the catalog's form (docs/data.md).")
+    methods: dict[Name, dict[str, Any] | None] = Field(
+        description="A block of parameters per method. The block's name is the method's, unless its key `method:` names another (a variant) "
+        "or its key `file:` a Python file of yours (docs/add-a-method.md)."
+    )
+    defaults: dict[str, Any] = Field(description="Values shared by all experiments; keys as in an experiment.")
+    experiments: dict[Name, dict[str, Any] | None] = Field(description="Experiments by name, each only what differs from `defaults:`.")

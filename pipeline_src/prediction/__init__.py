@@ -1,0 +1,1 @@
+"""Prediction: an exported model over a store, at the images' original size."""

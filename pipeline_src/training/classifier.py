@@ -1,0 +1,82 @@
+"""The network as mmengine trains it: a segmentor with one logit a pixel, and the method that makes its targets and loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline_src.training.machine import autocast
+from pipeline_src.training.method import Batch, Method
+from pipeline_src.training.models.build import all_logits, auxiliary_weights, logits
+
+
+class DenseClassifier(BaseModel):
+    """A segmentor between uint8 images and logits of the images' size, trained by a `Method`.
+
+    Args:
+        segmentor: an mmsegmentation EncoderDecoder with one output channel.
+        normalisation: (mean, std) per RGB channel in units of 0..255.
+        method: makes targets and loss; None where the model only predicts.
+        ids: sample ids of the training images, by index.
+        seed: key of the method's draws.
+        amp: mixed precision of the network (off, bf16, fp16); loss and probabilities are float32 always.
+    """
+
+    def __init__(
+        self,
+        segmentor: nn.Module,
+        normalisation: tuple[list[float], list[float]],
+        method: Method | None = None,
+        ids: list[str] | None = None,
+        seed: int = 0,
+        amp: str = "off",
+    ):
+        super().__init__()
+        self.segmentor = segmentor.to(memory_format=torch.channels_last)
+        self.method, self.ids, self.seed, self.amp = method, ids, seed, amp
+        for name, values in zip(("mean", "std"), normalisation, strict=True):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+        self.agreement: tuple[np.ndarray, np.ndarray] | None = None  # (m, index) of the last step
+
+    def init_weights(self) -> None:
+        """Nothing: mmengine calls this, but the segmentor comes with its weights."""
+
+    def forward(self, inputs: Tensor, mode: str = "tensor", **batch: Any) -> Any:
+        """`loss` -> {"loss": scalar}; `predict` -> [(probability (H, W) float32, truth, id)]; `tensor` -> logits (B, 1, h, w)."""
+        x = inputs.to(memory_format=torch.channels_last, dtype=torch.float32)
+        x = (x - self.mean) / self.std
+        if mode == "loss":
+            return self._loss(x, **batch)
+        with autocast(x.device, self.amp):
+            z = logits(self.segmentor, x)
+        if mode == "predict":
+            rows = zip(z, batch["truth"], batch["id"], strict=True)
+            return [(probability(row, truth.shape), truth, name) for row, truth, name in rows]
+        return z
+
+    def _loss(self, x: Tensor, masks: Tensor, index: Tensor, epoch: Tensor) -> dict[str, Tensor]:
+        index = index.cpu().numpy()
+        batch = Batch(index, [self.ids[i] for i in index], self.seed, int(epoch[0]))
+        y = masks.float() / 255
+        t = self.method.targets(y, batch)
+        total, main = 0.0, None
+        with autocast(x.device, self.amp):
+            outputs = all_logits(self.segmentor, x)
+        for z, weight in zip(outputs, auxiliary_weights(self.segmentor), strict=True):
+            z = F.interpolate(z.float(), size=y.shape[2:], mode="bilinear", align_corners=False)
+            main = z if main is None else main
+            total = total + weight * self.method.loss(z, t)
+        m = self.method.agreement(main, y)
+        self.agreement = None if m is None else (m.double().cpu().numpy(), index)
+        return {"loss": total}
+
+
+def probability(z: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """Logits z (1, h, w) of one image -> probability f (H, W) float32 at its original `size`, upsampled bilinearly."""
+    z = F.interpolate(z[None].float(), size=size, mode="bilinear", align_corners=False)
+    return torch.sigmoid(z)[0, 0].cpu().numpy()

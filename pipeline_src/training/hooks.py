@@ -1,0 +1,162 @@
+"""What happens around mmengine's training loop: draws and rate, the method's moments, the journal, checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import all_gather_object, is_main_process, master_only
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Training
+from pipeline_src.training import checkpoint
+from pipeline_src.training.classifier import DenseClassifier
+from pipeline_src.training.draws import torch_seed
+from pipeline_src.training.method import Method
+
+log = logging.getLogger(__name__)
+
+
+def learning_rate(training: Training, epoch: int) -> float:
+    """The rate in epoch `epoch` (from 1). `compounding`: the *current* rate times 0.95^(e // 10) after each epoch e."""
+    if training.schedule == "constant":
+        return training.lr
+    return training.lr * 0.95 ** sum(e // 10 for e in range(1, epoch))
+
+
+def classifier(runner: Runner) -> DenseClassifier:
+    """The runner's model without its DDP wrapper."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+class DrawsHook(Hook):
+    """Order, learning rate and torch's own draws (dropout) as functions of seed, epoch and step: nothing to save or resume."""
+
+    def __init__(self, training: Training, seed: int):
+        self.training, self.seed = training, seed
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        runner.train_loop.dataloader.sampler.set_epoch(runner.epoch)
+        for group in runner.optim_wrapper.optimizer.param_groups:
+            group["lr"] = learning_rate(self.training, runner.epoch + 1)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        torch.manual_seed(torch_seed(self.seed, runner.epoch + 1, batch_idx, runner.rank, "torch"))
+
+
+class MethodHook(Hook):
+    """The method's moments after a step and after an epoch's validation."""
+
+    def __init__(self, method: Method):
+        self.method = method
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        agreement = classifier(runner).agreement
+        if agreement is not None:
+            # Under DDP each rank sees its own images; all ranks make all updates, so alpha stays in step.
+            for m, index in all_gather_object(agreement) if runner.world_size > 1 else [agreement]:
+                self.method.after_step(m, index, runner.epoch + 1)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        self.method.after_validation(metrics["val/accuracy"], runner.epoch)
+
+
+class JournalHook(Hook):
+    """A row per epoch: `history` (the same for the same seed) and `timing` (of the machine); one line on the terminal."""
+
+    def __init__(self, method: Method, name: str):
+        self.method, self.name = method, name
+        self.history: list[dict[str, float]] = []
+        self.timing: list[dict[str, float]] = []
+        self.alphas: list[np.ndarray] = []
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        self.started, self.losses, self.images = time.perf_counter(), [], 0
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        loss = float(outputs["loss"])
+        if not math.isfinite(loss):
+            raise UserError(
+                f"{self.name}: the loss is {loss} in epoch {runner.epoch + 1}",
+                do="lower training.lr, or set `amp: off`; the run's last checkpoint is kept",
+            )
+        self.losses.append(loss)
+        self.images += len(data_batch["inputs"]) * runner.world_size
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        self.trained = time.perf_counter()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        now = time.perf_counter()
+        alphas = self.method.alphas
+        row = {
+            "epoch": runner.epoch,
+            "lr": runner.optim_wrapper.get_lr()["lr"][0],
+            "loss": float(np.mean(self.losses)),
+            "val_accuracy": metrics["val/accuracy"],
+            "val_ece": metrics["val/ece"],
+            "mean_alpha": float("nan") if alphas is None else float(alphas.mean()),
+        }
+        speed = self.images / (self.trained - self.started)
+        self.history.append(row)
+        self.timing.append({"epoch": runner.epoch, "images_per_second": speed, "seconds": now - self.started})
+        if alphas is not None:
+            self.alphas.append(alphas.copy())
+        if is_main_process():
+            log.info(self._line(row, speed, runner.max_epochs))
+
+    def _line(self, row: dict[str, float], speed: float, epochs: int) -> str:
+        left = np.mean([t["seconds"] for t in self.timing[-10:]]) * (epochs - row["epoch"])
+        alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.4f}"
+        return (
+            f"{self.name}  epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f}  "
+            f"val accuracy {row['val_accuracy']:.2%}  ECE {row['val_ece']:.2%}{alpha}  {speed:.0f} images/s  "
+            f"{int(left) // 60}:{int(left) % 60:02d} left"
+        )
+
+
+class ResumeHook(Hook):
+    """Checkpoints at epoch ends, and a start from the last one."""
+
+    priority = "VERY_LOW"  # after the method and the journal have seen the epoch
+
+    def __init__(self, folder: Path, method: Method, journal: JournalHook, ids: list[str]):
+        self.folder, self.method, self.journal, self.ids = folder, method, journal, ids
+
+    @master_only
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        journal = self.journal
+        content = {
+            "epoch": runner.epoch,
+            "ids": self.ids,  # alphas belong to these, whatever order a later run finds its images in
+            "model": classifier(runner).state_dict(),
+            "optimizer": runner.optim_wrapper.state_dict(),
+            "method": {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in self.method.state().items()},
+            "history": journal.history,
+            "timing": journal.timing,
+            "alphas": torch.from_numpy(np.array(journal.alphas)),
+        }
+        checkpoint.save(self.folder, content)
+
+    def before_train(self, runner: Runner) -> None:
+        saved = checkpoint.load(self.folder)
+        if saved is None:
+            return
+        if saved["ids"] != self.ids:
+            raise UserError(f"{self.folder}: the checkpoint belongs to other training images", do=f"remove {self.folder}")
+        classifier(runner).load_state_dict(saved["model"])
+        runner.optim_wrapper.load_state_dict(saved["optimizer"])
+        self.method.restore({k: v.numpy().copy() if isinstance(v, torch.Tensor) else v for k, v in saved["method"].items()})
+        self.journal.history, self.journal.timing = saved["history"], saved["timing"]
+        self.journal.alphas = list(saved["alphas"].numpy())
+        loop = runner.train_loop
+        loop._epoch, loop._iter = saved["epoch"], saved["epoch"] * len(loop.dataloader)
+        log.info("%s  goes on after epoch %d", self.journal.name, saved["epoch"])

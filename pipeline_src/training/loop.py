@@ -1,0 +1,130 @@
+"""One training run: stores + method + seed -> exported model, history and alphas."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.runner import Runner
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader
+
+from pipeline_src.data.store import Store
+from pipeline_src.files import atomic, write_text
+from pipeline_src.params.schema import Experiment
+from pipeline_src.training import machine
+from pipeline_src.training.classifier import DenseClassifier
+from pipeline_src.training.draws import torch_seed
+from pipeline_src.training.hooks import DrawsHook, JournalHook, MethodHook, ResumeHook
+from pipeline_src.training.method import Method
+from pipeline_src.training.metric import CalibrationMetric
+from pipeline_src.training.models.build import build_segmentor, normalisation
+from pipeline_src.training.samples import EvaluationSamples, KeyedOrder, TrainingSamples, collate
+
+
+class _Runner(Runner):
+    """mmengine's Runner on the device that params.yaml names; mmengine itself takes the first accelerator it finds."""
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: DenseClassifier) -> torch.nn.Module:
+        return super().wrap_model(model_wrapper_cfg, model) if self.distributed else model
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training run leaves behind."""
+
+    model: DenseClassifier
+    journal: JournalHook
+    ids: list[str]
+
+    def write(self, folder: Path) -> None:
+        """model.safetensors, history.csv, timing.csv, alpha.csv (methods with alphas) and run.json into `folder`."""
+        tensors = {name: t.detach().cpu().contiguous() for name, t in self.model.segmentor.state_dict().items()}
+        with atomic(folder / "model.safetensors") as temporary:
+            save_file(tensors, temporary)
+        tables = {"history.csv": pd.DataFrame(self.journal.history), "timing.csv": pd.DataFrame(self.journal.timing)}
+        if self.journal.alphas:
+            columns = [str(row["epoch"]) for row in self.journal.history]
+            tables["alpha.csv"] = pd.DataFrame(np.transpose(self.journal.alphas), index=self.ids, columns=columns).rename_axis("id")
+        for name, table in tables.items():
+            with atomic(folder / name) as temporary:
+                table.to_csv(temporary, index=name == "alpha.csv", lineterminator="\n")
+        facts = {"parameters": sum(p.numel() for p in self.model.parameters()), "images": len(self.ids)}
+        write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
+
+
+def train(
+    train_store: Store,
+    val_store: Store,
+    experiment: Experiment,
+    method: Method,
+    seed: int,
+    work: Path,
+    name: str,
+    references: dict[str, list[float]] | None = None,
+) -> Run:
+    """Train a network with `method`, or go on where an earlier call with the same `work` folder was stopped.
+
+    The result depends on the arguments but `work` and `name`, on the device, and on nothing else: it is the same bits however
+    often the run was killed, and for any number of workers.
+
+    Args:
+        references: validation accuracies by epoch of the methods that `method.references()` names.
+        work: folder of the run's checkpoints, its own.
+        name: what the progress lines call the run.
+    """
+    training = experiment.training
+    device = machine.prepare(training)
+    method.start(len(train_store), references or {})
+    torch.manual_seed(torch_seed(seed, "weights"))
+    segmentor = build_segmentor(experiment.model.config, experiment.model.pretrained, experiment.image_size)
+    model = DenseClassifier(segmentor, normalisation(experiment.model.config), method, train_store.ids, seed, training.amp)
+    launched = int(os.environ.get("WORLD_SIZE", 1))
+    rank = int(os.environ.get("RANK", 0))
+    order = KeyedOrder(len(train_store), seed, rank, launched)
+    journal = JournalHook(method, name)
+    loading = {"num_workers": training.workers, "persistent_workers": training.workers > 0, "pin_memory": device.type == "cuda"}
+    runner = _Runner(
+        model=model.to(device),
+        work_dir=str(work),
+        train_dataloader=DataLoader(
+            TrainingSamples(train_store, experiment.augmentation, seed), training.batch_size // launched, sampler=order, **loading
+        ),
+        train_cfg={"by_epoch": True, "max_epochs": training.epochs},
+        val_dataloader=DataLoader(
+            EvaluationSamples(val_store),
+            experiment.evaluation.batch_size,
+            sampler=range(rank, len(val_store), launched),
+            collate_fn=collate,
+            **loading,
+        ),
+        val_cfg={},
+        val_evaluator=Evaluator(CalibrationMetric(experiment.evaluation.bins)),
+        optim_wrapper={
+            "type": "AmpOptimWrapper" if training.amp == "fp16" else "OptimWrapper",  # fp16 alone needs its loss scaling
+            "optimizer": {"type": "Adam", "lr": training.lr, "weight_decay": training.weight_decay},
+        },
+        default_hooks=dict.fromkeys(
+            ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
+        ),  # none: ours do what is needed
+        custom_hooks=[
+            DrawsHook(training, seed),
+            MethodHook(method),
+            journal,
+            ResumeHook(work, method, journal, train_store.ids),
+        ],
+        launcher="pytorch" if launched > 1 else "none",
+        env_cfg={"dist_cfg": {"backend": "nccl" if device.type == "cuda" else "gloo"}},
+        randomness={"seed": seed},
+        log_level="WARNING",
+        default_scope="mmseg",
+        experiment_name="run",
+    )
+    runner.train()
+    return Run(model, journal, train_store.ids)

@@ -1,0 +1,45 @@
+"""Where and how exactly torch computes: device, threads, determinism, mixed precision."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import cv2
+import torch
+
+from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Training
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def prepare(training: Training) -> torch.device:
+    """Set threads and determinism for this process and return the device that `training.device` names.
+
+    Raises:
+        UserError: the device is not there, or can't do the mixed precision asked for.
+    """
+    torch.set_num_threads(training.threads)
+    cv2.setNumThreads(training.threads)
+    # Some CUDA kernels have no deterministic form: they warn instead of stopping a run.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    name = training.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda"):
+        index = int(name.partition(":")[2] or 0)
+        if index >= torch.cuda.device_count():
+            raise UserError(
+                f"training.device: there is no {name!r} here",
+                found=f"{torch.cuda.device_count()} CUDA devices",
+                do="set `device: auto`, or install a CUDA build of torch (README)",
+            )
+    if name == "cpu" and training.amp == "fp16":
+        raise UserError("training.amp: fp16 needs a GPU", found="device cpu", expected="off or bf16 on a CPU")
+    return torch.device(name)
+
+
+def autocast(device: torch.device, amp: str) -> AbstractContextManager:
+    """Mixed precision `amp` (off, bf16, fp16) for what is computed inside."""
+    return torch.autocast(device.type, dtype=DTYPES.get(amp), enabled=amp != "off")

@@ -1,0 +1,33 @@
+"""ASLP_MC, model calibration: the expected label's confidence is held at the validation accuracy (docs/method.md section 3)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, PrivateAttr
+
+from pipeline_src.training.aslp import ASLP
+
+
+class ASLPMC(ASLP):
+    """Reg_i = min(0, (1 - A) - beta alpha_i), A the pixel accuracy on the validation images after the last epoch."""
+
+    variant: Literal["released", "divided"] = Field(
+        "released", description="`divided` is an earlier form of the rule: min(0, (1 - A) / beta - alpha_i)."
+    )
+    _accuracy: float = PrivateAttr(default=float("nan"))
+
+    def reg(self, alpha: np.ndarray) -> np.ndarray:
+        room = (1 - self._accuracy) - self.beta * alpha
+        return np.minimum(0.0, room if self.variant == "released" else room / self.beta)
+
+    def after_validation(self, accuracy: float, epoch: int) -> None:
+        self._accuracy = accuracy
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"accuracy": self._accuracy}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self._accuracy = state["accuracy"]

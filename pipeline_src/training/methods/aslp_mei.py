@@ -1,0 +1,47 @@
+"""ASLP_MEI, maximum entropy inference: raise entropy while validation accuracy is kept (docs/method.md section 3)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, PrivateAttr
+
+from pipeline_src.training.aslp import ASLP
+
+
+class ASLPMEI(ASLP):
+    """Reg = min(0, A(theta) - A(theta_lm)), the same for all images.
+
+    The released program does not say what theta_lm is; both readings are offered.
+    """
+
+    theta_lm: Literal["best_so_far", "baseline"] = Field(
+        "best_so_far",
+        description="The accuracy to keep: the run's highest so far, or that of the same seed's baseline run after the same epoch.",
+    )
+    _reg: float = PrivateAttr(default=0.0)
+    _best: float = PrivateAttr(default=0.0)
+    _baseline: list[float] = PrivateAttr(default_factory=list)
+
+    def references(self) -> list[str]:
+        return ["baseline"] if self.theta_lm == "baseline" else []
+
+    def start(self, n: int, references: dict[str, list[float]]) -> None:
+        super().start(n, references)
+        self._baseline = references.get("baseline", [])
+
+    def reg(self, alpha: np.ndarray) -> float:
+        return self._reg
+
+    def after_validation(self, accuracy: float, epoch: int) -> None:
+        self._best = max(self._best, accuracy)
+        kept = self._best if self.theta_lm == "best_so_far" else self._baseline[epoch - 1]
+        self._reg = min(0.0, accuracy - kept)
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"reg": self._reg, "best": self._best}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self._reg, self._best = state["reg"], state["best"]

@@ -1,0 +1,69 @@
+"""From a block of `methods:` in params.yaml to the method it describes."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pipeline_src.errors import UserError
+from pipeline_src.params.load import did_you_mean, validate
+from pipeline_src.training import methods
+from pipeline_src.training.method import Method
+
+FOLDER = Path(methods.__file__).parent
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A method with its parameters, and where its code is: a module of ours or a user's `file`."""
+
+    method: Method
+    module: str | None
+    file: Path | None
+
+
+def choose(name: str, block: dict[str, Any] | None) -> Chosen:
+    """The method of block `name`. Keys: `method` (another's code under this name), `file` (a user's code), else parameters."""
+    parameters = dict(block or {})
+    code, file = parameters.pop("method", name), parameters.pop("file", None)
+    if file is None:
+        known = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+        if code not in known:
+            raise UserError(
+                f"methods.{name}: there is no method {code!r}",
+                expected=", ".join(known),
+                do=did_you_mean(code, known) or "name a file of yours with `file: my_method.py`",
+            )
+        module = importlib.import_module(f"{methods.__name__}.{code}")
+    else:
+        module = _load(name, Path(file))
+    method = validate(_class(name, module), parameters, f"methods.{name}")
+    return Chosen(method, None if file else module.__name__, Path(file) if file else None)
+
+
+def _load(name: str, file: Path) -> ModuleType:
+    if not file.is_file():
+        raise UserError(f"methods.{name}.file: no such file", found=file, expected="a Python file with a class derived from Method")
+    spec = importlib.util.spec_from_file_location(f"_method_{file.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # pydantic resolves annotations through it
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"methods.{name}.file: {file} can't be imported", found=f"{type(error).__name__}: {error}") from error
+    return module
+
+
+def _class(name: str, module: ModuleType) -> type[Method]:
+    own = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Method) and c.__module__ == module.__name__]
+    if len(own) != 1:
+        raise UserError(
+            f"methods.{name}: {module.__file__} must define exactly one class derived from Method",
+            found=", ".join(c.__name__ for c in own) or "none",
+        )
+    return own[0]

@@ -1,0 +1,81 @@
+"""What the network is fed: training samples in a keyed order, evaluation samples in the store's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from pipeline_src.data.store import Store
+from pipeline_src.params.schema import Augmentation
+from pipeline_src.training.augment import augment
+from pipeline_src.training.draws import generator
+
+
+class TrainingSamples(Dataset):
+    """Augmented samples of a store. A ticket `epoch * N + i` asks for image i as it looks in that epoch, in any process."""
+
+    def __init__(self, store: Store, augmentation: Augmentation, seed: int):
+        self.store, self.augmentation, self.seed = store, augmentation, seed
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, ticket: int) -> dict[str, Any]:
+        cv2.setNumThreads(0)
+        epoch, i = divmod(ticket, len(self.store))
+        rng = generator(self.seed, epoch, self.store.ids[i], "augmentation")
+        image, mask = augment(self.store.images[i], self.store.masks[i], rng, self.augmentation)
+        return {
+            "inputs": torch.from_numpy(image).permute(2, 0, 1),
+            "masks": torch.from_numpy(mask)[None],
+            "index": i,
+            "epoch": epoch,
+        }
+
+
+class KeyedOrder(Sampler[int]):
+    """Tickets of one epoch in an order keyed by (seed, epoch); under DDP each rank takes every `world`-th.
+
+    The last ranks repeat first images of the order if N is not a multiple of `world`, so that all make the same number of steps.
+    """
+
+    def __init__(self, n: int, seed: int, rank: int = 0, world: int = 1):
+        self.n, self.seed, self.rank, self.world, self.epoch = n, seed, rank, world, 1
+
+    def set_epoch(self, epoch: int) -> None:
+        """mmengine calls this before each epoch with the number of finished ones; epochs count from 1 here."""
+        self.epoch = epoch + 1
+
+    def __iter__(self) -> Iterator[int]:
+        order = generator(self.seed, self.epoch, "order").permutation(self.n)
+        order = np.resize(order, len(self) * self.world)[self.rank :: self.world]
+        return iter((self.epoch * self.n + order).tolist())
+
+    def __len__(self) -> int:
+        return -(-self.n // self.world)
+
+
+class EvaluationSamples(Dataset):
+    """Samples of a store as they are, with their truth at original size (H, W) uint8: 0, 1, 255 ignored."""
+
+    def __init__(self, store: Store):
+        self.store = store
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        image = torch.from_numpy(np.array(self.store.images[i])).permute(2, 0, 1)
+        return {"inputs": image, "truth": np.array(self.store.truth(i)), "id": self.store.ids[i]}
+
+
+def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Samples as a batch: `inputs` (B, 3, S, S) uint8 stacked, the rest as lists (original sizes differ)."""
+    batch = {key: [sample[key] for sample in samples] for key in samples[0]}
+    batch["inputs"] = torch.stack(batch["inputs"])
+    return batch
