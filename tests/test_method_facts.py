@@ -34,7 +34,7 @@ def alpha_path(
     start: np.ndarray | float = 0.0,
     m: np.ndarray | float = M,
 ) -> np.ndarray:
-    """Alphas (visits, images) under the rule of ASLP_MC (section 7) with the margin m held constant."""
+    """Alphas (visits, images) under the rule of ASLP_MC (section 3.2) with the margin m held constant."""
     alpha, path = np.asarray(start, float), []
     cap = 1 / (2 * beta)
     for _ in range(visits):
@@ -58,7 +58,7 @@ def image() -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(0, 3, 50), np.clip(rng.normal(0.5, 1, 50), 0, 1)
 
 
-# --- sections 3-5: labels, the loss, its expectation, its noise
+# --- sections 1-2: labels, the loss, its expectation, its noise
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_alpha_climbs_the_loss_that_the_network_descends(image):
     assert slope == pytest.approx(beta * ((2 * y - 1) * z).mean(), rel=1e-4)
 
 
-# --- section 9: known behaviour of the rule
+# --- section 5: known behaviour of the rule
 
 
 @pytest.mark.parametrize("beta", [0.15, 0.3, 0.45])
@@ -188,7 +188,7 @@ def test_mei_grows_while_accuracy_holds_and_ends_above_mc():
     assert free[-1] > 3 * alpha_path(1.0, 0.94, 60)[-20:].mean()
 
 
-# --- section 10: why the raw protocol sees an under-confident network
+# --- section 6: why the raw protocol sees an under-confident network
 
 
 def calibrated_pixels() -> tuple[np.ndarray, np.ndarray]:
@@ -248,7 +248,7 @@ def test_the_s_that_balances_mean_confidence_is_never_above_the_mark_of_mc():
 
 
 def test_stretching_undoes_the_shrinkage():
-    """docs/protocol.md section 2: on a map that attains p = 0 and p = 1, the stretched map is p again."""
+    """docs/protocol.md section 3: on a map that attains p = 0 and p = 1, the stretched map is p again."""
     p = np.concatenate([[0.0, 1.0], np.random.default_rng(8).random(98)])
     f = (1 - 0.3) * p + 0.15
     assert (f - f.min()) / (f.max() - f.min()) == pytest.approx(p)
