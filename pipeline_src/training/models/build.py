@@ -1,0 +1,196 @@
+"""From a config to an mmsegmentation segmentor with one logit a pixel, and from images to its logits."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline_src.errors import UserError
+from pipeline_src.training.models.config import config_path, model_names, read_config
+
+__all__ = ["all_logits", "auxiliary_weights", "build_segmentor", "config_path", "logits", "model_names", "normalisation"]
+
+
+def build_segmentor(config: str, pretrained: bool, image_size: int) -> nn.Module:
+    """The `EncoderDecoder` that a config describes, made binary: every head gives one logit, threshold 0.5, no loss of its own.
+
+    Initial weights are drawn from torch's global generator: seed it before. The module comes in train mode.
+
+    Args:
+        config: a name of `model_names()` or the path of an mmsegmentation config file.
+        pretrained: load the weights that the config names (`init_cfg`, `pretrained`); False draws all of them.
+        image_size: side in pixels of the square images it will see; it is tried out on one.
+
+    Raises:
+        UserError: no such config, not an EncoderDecoder, weights absent, or the model can't take or give what we need.
+    """
+    model = copy.deepcopy(read_config(config).model)
+    bare = copy.deepcopy(model)
+    weights = _take_weights(bare)
+    if pretrained and not weights:
+        raise UserError(
+            f"model.pretrained is true, but {config} names no weights",
+            expected="an init_cfg=dict(type='Pretrained', checkpoint=...) in the config",
+            do="name them there, or write `pretrained: false`",
+        )
+    model = model if pretrained else bare
+    _make_binary(model)
+    segmentor = _built(model, config, weights if pretrained else [])
+    _try_out(segmentor, config, image_size)
+    return segmentor
+
+
+def logits(segmentor: nn.Module, inputs: Tensor) -> Tensor:
+    """Normalised images (B, 3, S, S) -> logits (B, 1, h, w) of the decode head, at the resolution that it works in."""
+    return _one_map(segmentor.decode_head, segmentor.extract_feat(inputs))
+
+
+def all_logits(segmentor: nn.Module, inputs: Tensor) -> list[Tensor]:
+    """Like `logits`, but of the decode head and then each auxiliary head: the latter exist for training only."""
+    features = segmentor.extract_feat(inputs)
+    return [_one_map(head, features) for head in _heads(segmentor)]
+
+
+def auxiliary_weights(segmentor: nn.Module) -> list[float]:
+    """The weight of each of `all_logits` in the training loss: 1 for the decode head, then as the config weighs its losses."""
+    weights = [head.loss_decode.loss_weight for head in _heads(segmentor)]
+    return [weight / weights[0] for weight in weights]
+
+
+def normalisation(config: str) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation per RGB channel, in units of 0..255, from the config's `data_preprocessor`."""
+    content = read_config(config)
+    found = content.model.get("data_preprocessor") or content.get("data_preprocessor") or {}
+    mean, std = found.get("mean"), found.get("std")
+    # mmsegmentation reads images as BGR, so that without bgr_to_rgb mean and std (and the network) would be in BGR order.
+    if not (mean and std and len(mean) == len(std) == 3 and found.get("bgr_to_rgb")):
+        raise UserError(
+            f"model.config: {config} does not say how RGB images are normalised",
+            found=f"data_preprocessor = {dict(found)}",
+            expected="data_preprocessor=dict(type='SegDataPreProcessor', mean=[R, G, B], std=[R, G, B], bgr_to_rgb=True) in `model`",
+            do="for ImageNet weights of torchvision: mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]",
+        )
+    return [float(value) for value in mean], [float(value) for value in std]
+
+
+def _take_weights(node: Any) -> list[str]:
+    """Take everything out of a model's config that would load weights; what was taken is returned."""
+    if isinstance(node, list):
+        return [name for child in node for name in _take_weights(child)]
+    if not isinstance(node, dict):
+        return []
+    taken = []
+    if node.get("type") == "TIMMBackbone":
+        node.setdefault("pretrained", True)  # mmsegmentation's default
+    for key in ("pretrained", "checkpoint_path"):
+        if key in node:
+            value = node[key]
+            node[key] = False if isinstance(value, bool) else None
+            if value:
+                taken.append(str(value) if isinstance(value, str) else f"timm's {node.get('model_name')}")
+    init = node.get("init_cfg") or []
+    for entry in init if isinstance(init, list) else [init]:
+        if getattr(entry.get("type"), "__name__", entry.get("type")) in ("Pretrained", "PretrainedInit"):
+            taken.append(str(entry.get("checkpoint")))
+            node["init_cfg"] = [other for other in init if other is not entry] if isinstance(init, list) else None
+    return taken + [name for child in node.values() for name in _take_weights(child)]
+
+
+def _make_binary(model: Any) -> None:
+    """One logit a pixel from each head, whole images, no loss, sampler or normalisation of mmsegmentation's own."""
+    auxiliary = model.get("auxiliary_head") or []
+    for head in [model.decode_head, *(auxiliary if isinstance(auxiliary, list) else [auxiliary])]:
+        losses = head.get("loss_decode") or {}
+        losses = losses if isinstance(losses, list) else [losses]
+        weight = sum(loss.get("loss_weight", 1.0) for loss in losses)
+        head.update(num_classes=2, out_channels=1, threshold=0.5, sampler=None)
+        # Never called (the loss is the method's); it carries the weight of the head.
+        head.loss_decode = dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=weight)
+    model.update(data_preprocessor=None, train_cfg=None, test_cfg=dict(mode="whole"))
+
+
+def _built(model: Any, config: str, weights: list[str]) -> nn.Module:
+    from mmengine.model import revert_sync_batchnorm
+    from mmseg.models.segmentors import EncoderDecoder
+    from mmseg.registry import MODELS
+
+    try:
+        with _quiet():
+            segmentor = MODELS.build(model)
+            segmentor.init_weights()
+    except UserError:
+        raise
+    except Exception as error:
+        if weights and isinstance(error, OSError):  # no such file, no network
+            raise _absent(weights, error) from error
+        raise UserError(f"model.config: {config} can't be built", found=f"{type(error).__name__}: {error}") from error
+    # The cascade is a subclass whose heads feed one another.
+    if not isinstance(segmentor, EncoderDecoder) or isinstance(segmentor.decode_head, nn.ModuleList):
+        raise UserError(f"model.config: {config} is not an EncoderDecoder", found=type(segmentor).__name__)
+    return revert_sync_batchnorm(segmentor)  # synchronised statistics need a process group
+
+
+def _absent(weights: list[str], error: OSError) -> UserError:
+    return UserError(
+        "model.pretrained is true, but the weights can't be had",
+        found=" ".join(str(error).split()),
+        expected=", ".join(weights),
+        do=f"fetch them where there is a network, and put the file into {torch.hub.get_dir()}/checkpoints under the last part of "
+        "its URL; or name the path of a file as `checkpoint` in a config of yours; or write `pretrained: false`",
+    )
+
+
+def _try_out(segmentor: nn.Module, config: str, image_size: int) -> None:
+    """Fail now, and in plain words, where the model can't digest images of this size or gives more than one map."""
+    segmentor.eval()
+    try:
+        with torch.no_grad():
+            all_logits(segmentor, torch.zeros(1, 3, image_size, image_size))
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"model.config: {config} fails on an image of {image_size} x {image_size} pixels",
+            found=f"{type(error).__name__}: {error}",
+            do="try another image_size, and that the channels of backbone, neck and heads fit together",
+        ) from error
+    segmentor.train()
+
+
+def _heads(segmentor: nn.Module) -> list[nn.Module]:
+    auxiliary = getattr(segmentor, "auxiliary_head", None)
+    if auxiliary is None:
+        return [segmentor.decode_head]
+    return [segmentor.decode_head, *(auxiliary if isinstance(auxiliary, nn.ModuleList) else [auxiliary])]
+
+
+def _one_map(head: nn.Module, features: Any) -> Tensor:
+    z = head(features)
+    if isinstance(z, Tensor) and z.ndim == 4 and z.shape[1] == 1:
+        return z
+    raise UserError(
+        f"model.config: {type(head).__name__} does not give one map of logits",
+        found=f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__,
+        expected="a tensor (B, 1, h, w) in training and in evaluation",
+        do="choose a head that does, such as FPNHead, FCNHead, PSPHead, DepthwiseSeparableASPPHead, UPerHead or SegformerHead",
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """mmengine logs several lines for every parameter that it initialises; warnings still come through."""
+    from mmengine.logging import MMLogger
+
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,1 @@
+"""The models that have a name: one mmsegmentation config file each."""

