@@ -6,6 +6,9 @@ Section numbers are those of docs/method.md unless said otherwise.
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -252,6 +255,15 @@ def test_stretching_undoes_the_shrinkage():
     p = np.concatenate([[0.0, 1.0], np.random.default_rng(8).random(98)])
     f = (1 - 0.3) * p + 0.15
     assert (f - f.min()) / (f.max() - f.min()) == pytest.approx(p)
+
+
+@pytest.mark.parametrize("value", [0.6, 0.8])
+def test_float32_arithmetic_picks_the_wrong_bin(value):
+    """docs/protocol.md section 2: why right-closed bins are decided in exact arithmetic."""
+    confidence = np.float32(value)
+    exact = math.ceil(Fraction(float(confidence)) * 10)
+    assert exact == round(value * 10) + 1, "the float32 number lies above the edge"
+    assert math.ceil(confidence * np.float32(10)) == exact - 1
 
 
 # --- docs/protocol.md section 1: the schedule
