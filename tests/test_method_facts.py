@@ -185,10 +185,15 @@ def test_the_divided_variant_does_not_depend_on_beta():
 
 
 def test_mei_grows_while_accuracy_holds_and_ends_above_mc():
-    free = alpha_path(1.0, 0.0, 60)  # an A of 0 never binds: Reg = 0, as in MEI while accuracy does not fall
+    free = alpha_path(1.0, 0.0, 100)  # an A of 0 never binds: Reg = 0, as in MEI while accuracy does not fall
     assert np.diff(free[:24]) == pytest.approx(ETA * M)
     assert free.max() < 0.5, "the clip keeps the expected label on its side of 0.5"
+    assert free[-1] == pytest.approx(0.5, abs=0.011)
     assert free[-1] > 3 * alpha_path(1.0, 0.94, 60)[-20:].mean()
+
+
+def test_alpha_stays_at_zero_where_network_and_label_disagree():
+    assert (alpha_path(1.0, 0.94, 5, m=-1.0) == 0).all()
 
 
 # --- section 6: why the raw protocol sees an under-confident network
