@@ -1,0 +1,60 @@
+"""F-measures over the 256 thresholds f >= t/255, from the 8-bit levels kept per image.
+
+F = (1 + beta2) P R / (beta2 P + R) with beta2 = 0.3 (Achanta et al., CVPR 2009), which in counts is
+(1 + beta2) TP / (beta2 FG + predicted): defined wherever there is foreground, and 0 where nothing is found.
+Images without foreground have no F; they are left out of means, and a set of nothing else raises `Undefined`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline_src.statistics.counts import Counts
+from pipeline_src.statistics.scores import rows_of
+from pipeline_src.statistics.views import Undefined
+
+BETA2 = 0.3
+
+
+def f_curve(levels: np.ndarray) -> np.ndarray:
+    """F at the thresholds t/255, t = 0..255.
+
+    Args:
+        levels: (..., 256, 2) pixels per 8-bit level and label, with at least one foreground pixel each.
+
+    Returns:
+        (..., 256) float64 in [0, 1].
+    """
+    at_least = np.flip(np.cumsum(np.flip(levels, axis=-2), axis=-2, dtype=np.int64), axis=-2)
+    found = at_least[..., 1]
+    return (1 + BETA2) * found / (BETA2 * found[..., :1] + at_least.sum(axis=-1))
+
+
+def mean_curve(counts: Counts) -> np.ndarray:
+    """(256,) mean over images of their F curves."""
+    levels = rows_of(counts).levels
+    levels = levels[levels[:, :, 1].any(axis=1)]
+    if not len(levels):
+        raise Undefined("no image has foreground")
+    curve = np.zeros(256)
+    for start in range(0, len(levels), 512):  # in parts: the curves of 100,000 images need not be held at once
+        curve += f_curve(levels[start : start + 512]).sum(axis=0)
+    return curve / len(levels)
+
+
+def max_f(counts: Counts) -> float:
+    """Largest value of the mean of the images' F curves, in [0, 1]: max F of saliency papers, one threshold for all."""
+    return float(mean_curve(counts).max())
+
+
+def mean_f(counts: Counts) -> float:
+    """Mean over thresholds of the mean of the images' F curves, in [0, 1]: mean F of saliency papers."""
+    return float(mean_curve(counts).mean())
+
+
+def pooled_max_f(counts: Counts) -> float:
+    """Largest F over thresholds with the pixels of all images pooled, in [0, 1]; another quantity than `max_f`."""
+    levels = rows_of(counts).levels.sum(axis=0, dtype=np.int64)
+    if not levels[:, 1].any():
+        raise Undefined("no image has foreground")
+    return float(f_curve(levels).max())
