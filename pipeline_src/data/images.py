@@ -1,0 +1,106 @@
+"""Reading and resizing of images and masks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline_src.errors import UserError
+
+try:
+    import cv2
+except ImportError as error:  # opencv's wheel does not bring these libraries, and bare containers lack them
+    raise UserError(
+        "OpenCV cannot be imported",
+        found=error,
+        expected="its system libraries libGL and glib",
+        do="on Debian or Ubuntu:  apt-get install libgl1 libglib2.0-0",
+    ) from error
+
+# Each job uses one thread; jobs beside each other fill the cores.
+cv2.setNumThreads(1)
+
+# A mask saved as JPEG comes back with channels a little apart; a coloured one has them far apart.
+GREY_SPREAD = 16
+
+
+class Unreadable(ValueError):
+    """A file that cannot be used, and what to do about it."""
+
+    def __init__(self, problem: str, do: str):
+        super().__init__(problem)
+        self.problem, self.do = problem, do
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """Image file as RGB, uint8 (H, W, 3), its stored pixels as they are (an EXIF orientation is not applied).
+
+    Raises:
+        Unreadable: not an image, or cut off.
+    """
+    _check_whole(data)
+    image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
+    """Mask file as uint8 (H, W): 0 background, 255 object, grey between them (soft edges).
+
+    Args:
+        data: bytes of the file; one channel, or RGB that is grey.
+        foreground: where given, the pixels of this value are the object and all others background.
+
+    Raises:
+        Unreadable: not an image, cut off, coloured, 16-bit, or with 0 and 1 for values (`foreground: 1` was meant).
+    """
+    _check_whole(data)
+    mask = _decode(data, cv2.IMREAD_UNCHANGED)
+    if mask.dtype != np.uint8:
+        raise Unreadable(
+            f"mask has {mask.dtype} values", "save it with 8 bits, 0 for background and 255 for the object"
+        )
+    if mask.ndim == 3:
+        colour = mask[..., :3].astype(np.int16)
+        if np.ptp(colour, axis=2).max() > GREY_SPREAD:
+            raise Unreadable("mask is coloured", "save it with one channel, 0 for background and 255 for the object")
+        if mask.shape[2] == 4 and mask[..., 3].min() < 255:
+            raise Unreadable("mask is partly transparent", "save it without an alpha channel")
+        mask = np.ascontiguousarray(mask[..., 1])
+    if foreground is not None:
+        return np.where(mask == foreground, np.uint8(255), np.uint8(0))
+    if 0 < mask.max() < 3:
+        raise Unreadable(
+            f"mask has no value above {mask.max()}, so nothing in it is an object",
+            "if 1 is its object, add `foreground: 1` to the data set",
+        )
+    return mask
+
+
+def resize(array: np.ndarray, size: int) -> np.ndarray:
+    """`array` (H, W[, 3]) as (size, size[, 3]): area average when it shrinks both ways, else linear."""
+    height, width = array.shape[:2]
+    shrinks = size <= min(height, width)
+    return cv2.resize(array, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def _decode(data: bytes, flags: int) -> np.ndarray:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # too many pixels
+        image = None
+    if image is None:
+        raise Unreadable("cannot be decoded as an image", "get the file again")
+    return image
+
+
+def _check_whole(data: bytes) -> None:
+    """OpenCV fills the rest of a file that was cut off with grey and says nothing, so its end is looked for here."""
+    if not data:
+        raise Unreadable("is empty", "get the file again")
+    if data.startswith(b"\xff\xd8"):  # JPEG: an end marker after the last start of a scan
+        whole = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    elif data.startswith(b"\x89PNG"):
+        whole = b"IEND" in data[-4096:]
+    else:
+        whole = True
+    if not whole:
+        raise Unreadable("is cut off", "get the file again")

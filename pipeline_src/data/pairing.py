@@ -1,0 +1,98 @@
+"""Which files of a folder are images and masks, and which belong together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from pipeline_src.errors import UserError, listed
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+def files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
+    """Image files by stem, as paths relative to `root` with forward slashes, both sorted.
+
+    Args:
+        root: folder of the source.
+        layout: alternatives; the first of which a folder exists is used (`catalog.Layout`).
+
+    Raises:
+        UserError: no alternative exists.
+    """
+    layout = list(layout)
+    below = None
+    for alternative in layout:
+        folder, pattern = _parsed(alternative)
+        found = [root / folder] if (root / folder).is_dir() else []
+        if not found:
+            below = _folders(root) if below is None else below
+            found = [root / path for path in below if path.parts[-len(folder.parts) :] == folder.parts]
+        if found:
+            stems: dict[str, list[str]] = {}
+            for path in sorted(path for top in found for path in _walk(top)):
+                stem = _stem(path.name, pattern)
+                if stem:
+                    stems.setdefault(stem, []).append(path.relative_to(root).as_posix())
+            return dict(sorted(stems.items()))
+    raise UserError(
+        f"no folder {' or '.join(layout)} in {root}",
+        found="the folders" + listed(map(str, below)) if below else "no folders",
+        do="correct `images:` or `masks:` of the data set",
+    )
+
+
+def names(path: Path) -> list[str]:
+    """Stems of a name list: one a line, with or without folder and image suffix; empty and # lines are skipped."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"name list {path} is not UTF-8 text", found=error) from error
+    stems = []
+    for line in (line.strip() for line in lines):
+        if line and not line.startswith("#"):
+            name = PurePosixPath(line.replace("\\", "/"))
+            stems.append(name.stem if name.suffix.lower() in IMAGE_SUFFIXES else name.name)
+    return stems
+
+
+def _parsed(alternative: str) -> tuple[PurePosixPath, tuple[str, str] | None]:
+    """'Imgs/*_mask.png' -> (Imgs, ('', '_mask.png')); a folder alone has no pattern."""
+    path = PurePosixPath(alternative)
+    if "*" not in path.name:
+        return path, None
+    before, _, after = path.name.partition("*")
+    return path.parent, (before, after)
+
+
+def _stem(name: str, pattern: tuple[str, str] | None) -> str | None:
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() not in IMAGE_SUFFIXES:
+        return None
+    if pattern is None:
+        return stem
+    before, after = pattern
+    if not (name.startswith(before) and name.endswith(after)) or len(name) <= len(before) + len(after):
+        return None
+    # 'folder/*' and 'folder/a*' leave the suffix to the star.
+    return name[len(before) : len(name) - len(after)] if after else stem[len(before) :]
+
+
+def _walk(top: Path) -> Iterable[Path]:
+    """Files below `top`, without hidden ones and what macOS adds to zip archives."""
+    for folder, below, found in os.walk(top):
+        below[:] = [name for name in below if not _hidden(name)]
+        yield from (Path(folder, name) for name in found if not _hidden(name))
+
+
+def _folders(root: Path) -> list[PurePosixPath]:
+    found = []
+    for folder, below, _ in os.walk(root):
+        below[:] = sorted(name for name in below if not _hidden(name))
+        found += [PurePosixPath(Path(folder, name).relative_to(root).as_posix()) for name in below]
+    return found
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
