@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipeline_src.data.catalog import Part
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 # Names become folders, stamps and Snakemake wildcards.
@@ -16,21 +18,6 @@ class Strict(BaseModel):
     """A block of params.yaml: unknown keys are refused, values don't change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Part(Strict):
-    """A piece of a data set."""
-
-    set: str = Field(description="A data set's name, of the catalog or of `datasets:`.")
-    split: str | None = Field(None, description="One of the set's splits; without it, the whole set.")
-    first: Count | None = Field(None, description="Only the first so many names of the split's list.")
-    last: Count | None = Field(None, description="Only the last so many names of the split's list.")
-
-    @model_validator(mode="after")
-    def _one_end(self) -> Part:
-        if self.first and self.last:
-            raise ValueError("`first` and `last` exclude each other")
-        return self
 
 
 class Data(Strict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +23,7 @@ class ASLP(Perturbing):
     The image is perturbed more where the network agrees with its label confidently; Reg holds it back. A subclass gives Reg.
     """
 
+    learns: ClassVar[bool] = True
     beta: float = Field(1.0, gt=0, description="Strength of the perturbation, in the released program's convention (its default: 2).")
     eta: float = Field(0.002, gt=0, description="Step size of alpha.")
     lam: float = Field(2000.0, ge=0, description="Weight of the regulariser Reg.")

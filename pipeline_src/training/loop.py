@@ -99,13 +99,13 @@ def train(
         train_cfg={"by_epoch": True, "max_epochs": training.epochs},
         val_dataloader=DataLoader(
             EvaluationSamples(val_store),
-            experiment.evaluation.batch_size,
+            training.batch_size,
             sampler=range(rank, len(val_store), launched),
             collate_fn=collate,
             **loading,
         ),
         val_cfg={},
-        val_evaluator=Evaluator(CalibrationMetric(experiment.evaluation.bins)),
+        val_evaluator=Evaluator(CalibrationMetric()),
         optim_wrapper={
             "type": "AmpOptimWrapper" if training.amp == "fp16" else "OptimWrapper",  # fp16 alone needs its loss scaling
             "optimizer": {"type": "Adam", "lr": training.lr, "weight_decay": training.weight_decay},

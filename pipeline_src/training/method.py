@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import PrivateAttr
@@ -36,6 +36,7 @@ class Method(Strict):
     per training image, keyed by sample id in what is saved) and whatever `state` adds.
     """
 
+    learns: ClassVar[bool] = False  # whether it learns alphas, which then get tables and figures
     _alphas: np.ndarray | None = PrivateAttr(default=None)
 
     def references(self) -> list[str]:

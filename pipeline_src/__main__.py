@@ -1,0 +1,28 @@
+"""`python -m pipeline_src VERB`, also installed as `dense-calibration`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from pipeline_src.errors import UserError
+
+
+def main() -> None:
+    """Run a verb; a UserError ends it with a message and exit code 2, anything unforeseen with a traceback in the log too."""
+    from pipeline_src.cli import app
+
+    try:
+        app()
+    except UserError as error:
+        logging.getLogger("pipeline_src").error("error: %s", error)
+        if not logging.getLogger().handlers:
+            print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception:
+        logging.getLogger("pipeline_src").exception("unforeseen error, please report it with this text")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

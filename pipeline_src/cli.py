@@ -1,0 +1,97 @@
+"""The command line: every step of the workflow as a verb that also runs alone."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline_src import verbs
+from pipeline_src.jobs import Graph, graph
+from pipeline_src.params.load import read
+
+app = typer.Typer(
+    help="Calibration of dense classifiers by label perturbation. `snakemake --cores all` runs every step in order.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Name = Annotated[str | None, typer.Option("--experiment", "-e", help="Experiment of params.yaml [default: the one it picks]")]
+Contract = Annotated[str | None, typer.Option(help="The contract the caller planned with; the verb stops if it is another", hidden=True)]
+Log = Annotated[Path | None, typer.Option(help="Also write what is said to this file")]
+Method = Annotated[str, typer.Option("--method", "-m", help="A block of `methods:`")]
+Seed = Annotated[int, typer.Option("--seed", "-s", help="One of the experiment's seeds")]
+
+
+def _graph(experiment: str | None, log: Path | None = None) -> Graph:
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(log, mode="w", encoding="utf-8"))
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
+    logging.getLogger("pipeline_src").setLevel(logging.INFO)
+    return graph(read(), experiment)
+
+
+@app.command()
+def prepare(set_name: Annotated[str, typer.Option("--set", help="A data set")], experiment: Name = None, contract: Contract = None, log: Log = None):
+    """Unpack, pair and verify a data set."""
+    verbs.prepare(_graph(experiment, log), set_name, contract)
+
+
+@app.command()
+def store(part: Annotated[str, typer.Option(help="train, val or a test set's name")], experiment: Name = None, contract: Contract = None, log: Log = None):
+    """Decode and resize a part of a data set, once."""
+    verbs.store(_graph(experiment, log), part, contract)
+
+
+@app.command()
+def train(method: Method, seed: Seed = 0, experiment: Name = None, contract: Contract = None, log: Log = None):
+    """Train one run, or go on where it was stopped."""
+    verbs.train(_graph(experiment, log), method, seed, contract)
+
+
+@app.command()
+def evaluate(
+    method: Method,
+    part: Annotated[str, typer.Option(help="val or a test set's name")],
+    seed: Seed = 0,
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
+):
+    """Run a trained model over a test set and count."""
+    verbs.evaluate(_graph(experiment, log), method, seed, part, contract)
+
+
+@app.command()
+def tables(experiment: Name = None, contract: Contract = None, log: Log = None):
+    """Write the tables."""
+    verbs.tables(_graph(experiment, log), contract)
+
+
+@app.command()
+def figures(experiment: Name = None, contract: Contract = None, log: Log = None):
+    """Draw the figures."""
+    verbs.figures(_graph(experiment, log), contract)
+
+
+@app.command()
+def report(experiment: Name = None, contract: Contract = None, log: Log = None):
+    """Write the report page."""
+    verbs.report(_graph(experiment, log), contract)
+
+
+@app.command()
+def contracts(experiment: Name = None):
+    """Write the contracts that DVC's stages depend on."""
+    verbs.contracts(_graph(experiment))
+
+
+@app.command(hidden=True)
+def finish(experiment: Name = None):
+    """What Snakemake calls after a successful run."""
+    verbs.finish(_graph(experiment))

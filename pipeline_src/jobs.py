@@ -1,0 +1,277 @@
+"""The graph of an experiment: its jobs, what each is made from, and where its results lie.
+
+Snakemake, DVC and the command line all ask here. Nothing in this file runs a job (`execute.py` does).
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.contract import LENGTH, ROOT, code_digest, digest
+from pipeline_src.data import catalog, sources
+from pipeline_src.data.catalog import Entry, Part
+from pipeline_src.errors import UserError
+from pipeline_src.params.load import downloads, resolve
+from pipeline_src.params.schema import Experiment, Params
+from pipeline_src.training.registry import Chosen, choose
+
+UNPACKED = Path("data/unpacked")
+STAGES = {  # DVC's stages, and the kinds of jobs in each
+    "data": ("prepare", "store"),
+    "train": ("train",),
+    "evaluate": ("evaluate",),
+    "report": ("tables", "figures", "report"),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step. Its result is current if the stamp named by its contract lies in `folder`."""
+
+    kind: str
+    name: str
+    folder: Path
+    stem: str
+    parameters: dict[str, Any]
+    inputs: tuple[Job, ...] = ()
+    modules: tuple[str, ...] = ()
+    code_files: tuple[Path, ...] = ()
+    without: tuple[str, ...] = ()
+    other_files: tuple[Path, ...] = ()
+    exclusive: bool = True  # the folder holds this job's results alone
+
+    @cached_property
+    def ingredients(self) -> dict[str, Any]:
+        """What the contract is the hash of."""
+        return {
+            "job": self.name,
+            "parameters": self.parameters,
+            "inputs": {job.name: job.contract for job in self.inputs},
+            "code": code_digest(self.modules, self.code_files, self.without),
+            "files": [hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH] for file in self.other_files],
+        }
+
+    @cached_property
+    def contract(self) -> str:
+        """16 hex digits."""
+        return digest(self.ingredients)
+
+    @property
+    def stamp(self) -> Path:
+        """The file whose existence says that the result is current."""
+        return self.folder / f"{self.stem}.{self.contract}"
+
+    def stamps(self) -> list[Path]:
+        """Stamps of the result that lies there, current or of an older contract."""
+        found = self.folder.glob(f"{self.stem}.*") if self.folder.is_dir() else ()
+        return [path for path in found if len(path.suffix) == LENGTH + 1 and set(path.suffix[1:]) <= set("0123456789abcdef")]
+
+    @property
+    def current(self) -> bool:
+        return self.stamp.is_file()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All jobs of one experiment, by name, inputs before those that need them."""
+
+    name: str
+    experiment: Experiment
+    entries: dict[str, Entry]
+    data_root: Path
+    methods: dict[str, Chosen]
+    jobs: dict[str, Job] = field(default_factory=dict)
+
+    # Where things lie -------------------------------------------------------------------------------------------------------
+
+    @property
+    def results(self) -> Path:
+        return Path("results") / self.name
+
+    def manifest(self, set_name: str) -> Path:
+        return Path("data") / self.name / "manifests" / set_name
+
+    def store(self, part: str) -> Path:
+        return Path("data") / self.name / "stores" / part
+
+    def run(self, method: str, seed: int) -> Path:
+        return self.results / "runs" / method / f"seed{seed}"
+
+    def statistic(self, method: str, seed: int, part: str) -> Path:
+        return self.results / "statistics" / method / f"seed{seed}" / f"{part}.npz"
+
+    # What there is ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> dict[str, tuple[Part, str]]:
+        """Every part that is used, with its role: train, val, id or ood."""
+        data = self.experiment.data
+        named = {"train": (data.train, "train"), "val": (data.val, "val")}
+        return named | {k: (p, "id") for k, p in data.id.items()} | {k: (p, "ood") for k, p in data.ood.items()}
+
+    @property
+    def tested(self) -> dict[str, str]:
+        """Parts that are evaluated, with their roles: val, id or ood."""
+        return {name: role for name, (_, role) in self.parts.items() if role != "train"}
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        return [(method, seed) for method in self.experiment.methods for seed in self.experiment.seeds]
+
+    @property
+    def learned(self) -> list[str]:
+        """Methods that learn alphas."""
+        return [name for name in self.experiment.methods if self.methods[name].method.learns]
+
+    def of_kinds(self, *kinds: str) -> list[Job]:
+        return [job for job in self.jobs.values() if job.kind in kinds]
+
+    def job(self, name: str) -> Job:
+        if name not in self.jobs:
+            kind = name.partition("/")[0]
+            raise UserError(
+                f"experiment {self.name} has no job {name}",
+                expected=", ".join(job.name for job in self.of_kinds(kind)) or ", ".join(self.jobs),
+            )
+        return self.jobs[name]
+
+
+def graph(params: Params, experiment: str | None = None) -> Graph:
+    """The jobs of an experiment (default: the one that params.yaml picks).
+
+    Raises:
+        UserError: a data set is unknown or not to be had, a method or a model config doesn't exist.
+    """
+    name, chosen = resolve(params, experiment)
+    entries = catalog.load(params.datasets)
+    methods = {method: choose(method, params.methods[method]) for method in chosen.methods}
+    built = Graph(name, chosen, entries, downloads(params), methods)
+    for part, _ in built.parts.values():
+        catalog.check_part(entries, part)
+    _add_data(built)
+    for method, seed in _by_reference(built):
+        _add_train(built, method, seed)
+    for method, seed in built.runs:
+        for part in built.tested:
+            _add_evaluate(built, method, seed, part)
+    _add_results(built)
+    return built
+
+
+def _add(built: Graph, job: Job) -> None:
+    built.jobs[job.name] = job
+
+
+def _add_data(built: Graph) -> None:
+    on_problem = built.experiment.data.on_problem
+    for set_name in dict.fromkeys(part.set for part, _ in built.parts.values()):
+        entry = catalog.find(built.entries, set_name)
+        folder = built.manifest(set_name)
+        generated = any(source.generator for source in entry.sources.values())
+        parameters = {
+            "content": sources.fingerprint(entry, built.data_root, UNPACKED, folder),
+            "on_problem": on_problem,
+        }
+        modules = ("pipeline_src.data.prepare", *(["pipeline_src.data.scenes"] if generated else []))
+        _add(built, Job("prepare", f"prepare/{set_name}", folder, "prepare", parameters, modules=modules))
+    for name, (part, _) in built.parts.items():
+        parameters = part.model_dump() | {"size": built.experiment.image_size}
+        inputs = (built.job(f"prepare/{part.set}"),)
+        _add(built, Job("store", f"store/{name}", built.store(name), "store", parameters, inputs, ("pipeline_src.data.store",)))
+
+
+def _by_reference(built: Graph) -> list[tuple[str, int]]:
+    """The runs, those that others need as an input first."""
+    for name in built.experiment.methods:
+        for needed in built.methods[name].method.references():
+            if needed not in built.methods:
+                raise UserError(f"methods.{name} needs the run of {needed!r}", do=f"add {needed} to the experiment's `methods:`")
+    return sorted(built.runs, key=lambda run: bool(built.methods[run[0]].method.references()))
+
+
+def _add_train(built: Graph, method: str, seed: int) -> None:
+    e, chosen = built.experiment, built.methods[method]
+    parameters = {
+        "seed": seed,
+        "method": chosen.method.model_dump(),
+        "image_size": e.image_size,
+        "pretrained": e.model.pretrained,
+        "augmentation": e.augmentation.model_dump(),
+        # Not the device, nor how many processes load data: results are meant to survive a move to another machine.
+        "training": e.training.model_dump(exclude={"device", "gpus", "workers"}),
+        "ranks": max(1, e.training.gpus),
+    }
+    references = [built.job(f"train/{needed}/seed{seed}") for needed in chosen.method.references()]
+    job = Job(
+        "train",
+        f"train/{method}/seed{seed}",
+        built.run(method, seed),
+        "train",
+        parameters,
+        (built.job("store/train"), built.job("store/val"), *references),
+        ("pipeline_src.training.loop", *([chosen.module] if chosen.module else [])),
+        (*([chosen.file] if chosen.file else []), *model_files(e.model.config)),
+        # Validation accuracy comes from exact integer counts: whatever code counts, the number is the same.
+        ("pipeline_src.statistics",),
+    )
+    _add(built, job)
+
+
+def _add_evaluate(built: Graph, method: str, seed: int, part: str) -> None:
+    e = built.experiment
+    job = Job(
+        "evaluate",
+        f"evaluate/{method}/seed{seed}/{part}",
+        built.statistic(method, seed, part).parent,
+        part,
+        {"batch_size": e.evaluation.batch_size},
+        (built.job(f"train/{method}/seed{seed}"), built.job(f"store/{part}")),
+        ("pipeline_src.prediction.predict",),
+        model_files(e.model.config),
+        exclusive=False,
+    )
+    _add(built, job)
+
+
+def _add_results(built: Graph) -> None:
+    e = built.experiment
+    evaluated = tuple(built.of_kinds("evaluate"))
+    trained = tuple(built.job(f"train/{method}/seed{seed}") for method, seed in built.runs)
+    parameters = {"bins": e.evaluation.bins, "methods": e.methods, "parts": built.tested}
+    results = built.results
+    tables = Job("tables", "tables", results / "tables", "tables", parameters, evaluated, ("pipeline_src.tables.main",))
+    style = tuple(sorted((ROOT / "figures").glob("*.mplstyle")))
+    figures = Job(
+        "figures", "figures", results / "figures", "figures", parameters, (*evaluated, *trained), ("pipeline_src.figures",), other_files=style
+    )
+    page = tuple(sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js")))
+    report = Job(
+        "report", "report", results / "report", "report", parameters, (tables, figures), ("pipeline_src.report",), other_files=page
+    )
+    for job in (tables, figures, report):
+        _add(built, job)
+
+
+def model_files(config: str) -> tuple[Path, ...]:
+    """The file of a model config and, through its `_base_`, those that it is built on."""
+    named = ROOT / "training/models/configs" / f"{config}.py"
+    queue, found = [named if named.is_file() else Path(config)], []
+    while queue:
+        file = queue.pop()
+        if not file.is_file():
+            raise UserError(
+                f"model.config: there is no config {str(file)!r}",
+                expected="a name (" + ", ".join(sorted(p.stem for p in named.parent.glob("[!_]*.py"))) + ") or the path of an "
+                "mmsegmentation config file",
+            )
+        found.append(file)
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "_base_":
+                bases = ast.literal_eval(node.value)
+                queue += [file.parent / base for base in ([bases] if isinstance(bases, str) else bases)]
+    return tuple(found)

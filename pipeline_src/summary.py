@@ -1,0 +1,32 @@
+"""The main numbers of a finished experiment on the terminal."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from pipeline_src.jobs import Graph
+
+
+def show(graph: Graph) -> None:
+    """Print ECE and accuracy (raw) of all methods by data set from tables/main.csv, and where the report is."""
+    file = graph.job("tables").folder / "main.csv"
+    console = Console()
+    if file.is_file() and graph.job("tables").current:
+        console.print(_table(graph, pd.read_csv(file)))
+    report = graph.results / "report.html"
+    if report.is_file() and graph.job("report").current:
+        console.print(f"Report: [bold]{report.resolve().as_uri()}[/bold]", soft_wrap=True)
+
+
+def _table(graph: Graph, rows: pd.DataFrame) -> Table:
+    table = Table(title=f"{graph.name}: ECE / accuracy in %, raw, {graph.experiment.evaluation.bins} bins")
+    table.add_column("method")
+    for part, role in graph.tested.items():
+        table.add_column(part if role == "val" else f"{part} ({role})", justify="right")
+    raw = rows[rows.protocol == "raw"].groupby(["method", "part"])[["ece", "accuracy"]].mean()
+    for method in graph.experiment.methods:
+        values = [raw.loc[(method, part)] for part in graph.tested]
+        table.add_row(method, *(f"{v.ece:.2%} / {v.accuracy:.1%}".replace("%", "") for v in values))
+    return table

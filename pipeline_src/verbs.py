@@ -1,0 +1,230 @@
+"""What each step does: a job of the graph, its inputs opened, its outputs written. The command line is `cli.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.data import catalog
+from pipeline_src.execute import execute
+from pipeline_src.jobs import UNPACKED, Graph
+
+# Heavy imports (torch: 1.5 s, mmseg: 4 s, matplotlib: 1 s) stay inside the steps that need them.
+
+
+def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
+    """Unpack, pair and verify a data set; write its manifest and list of problems."""
+    from pipeline_src.data.prepare import prepare as run
+    from pipeline_src.errors import UserError
+    from pipeline_src.files import write_text
+
+    job = graph.job(f"prepare/{set_name}")
+
+    def work(folder: Path) -> None:
+        entry = catalog.find(graph.entries, set_name)
+        try:
+            run(entry, graph.data_root, UNPACKED, folder, graph.experiment.data.on_problem)
+        except UserError:
+            problems = folder / "problems.csv"
+            if problems.is_file():  # the list outlives the failure; the last good manifest stays beside it
+                write_text(job.folder / "problems.csv", problems.read_text(encoding="utf-8"))
+            raise
+
+    execute(job, work, contract)
+
+
+def store(graph: Graph, part: str, contract: str | None = None) -> None:
+    """Decode and resize a part of a data set into its store."""
+    from pipeline_src.data.store import build
+
+    job = graph.job(f"store/{part}")
+    chosen, _ = graph.parts[part]
+
+    def work(folder: Path) -> None:
+        entry = catalog.find(graph.entries, chosen.set)
+        build(chosen, entry, graph.data_root, UNPACKED, graph.manifest(chosen.set), graph.experiment.image_size, folder)
+
+    execute(job, work, contract)
+
+
+def train(graph: Graph, method: str, seed: int, contract: str | None = None) -> None:
+    """Train one run, or go on where it was stopped; export its model, history and alphas."""
+    job = graph.job(f"train/{method}/seed{seed}")
+    gpus = graph.experiment.training.gpus
+    if gpus > 1 and "WORLD_SIZE" not in os.environ:
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={gpus}", "-m", "pipeline_src"]
+        subprocess.run([*launcher, *sys.argv[1:]], check=True)
+        return
+
+    import pandas as pd
+
+    from pipeline_src.data.store import Store
+    from pipeline_src.training.loop import train as run
+
+    chosen = graph.methods[method].method
+    # Checkpoints lie outside every declared output: the engines delete those before they start a job.
+    checkpoints = graph.results / "work" / method / f"seed{seed}.{job.contract}"
+    references = {
+        name: pd.read_csv(graph.run(name, seed) / "history.csv")["val_accuracy"].tolist() for name in chosen.references()
+    }
+
+    def work(folder: Path) -> None:
+        stores = (Store.open(graph.store(part)) for part in ("train", "val"))
+        run(*stores, graph.experiment, chosen, seed, checkpoints, f"{method} seed {seed}", references).write(folder)
+
+    if int(os.environ.get("RANK", 0)) > 0:
+        work(Path(os.devnull))
+        return
+    if execute(job, work, contract):
+        import shutil
+
+        shutil.rmtree(checkpoints)
+
+
+def evaluate(graph: Graph, method: str, seed: int, part: str, contract: str | None = None) -> None:
+    """Run an exported model over a part and write its statistic."""
+    from pipeline_src.data.store import Store
+    from pipeline_src.prediction.predict import evaluate as run
+
+    job = graph.job(f"evaluate/{method}/seed{seed}/{part}")
+
+    def work(folder: Path) -> None:
+        weights, data = graph.run(method, seed) / "model.safetensors", Store.open(graph.store(part))
+        statistic = run(weights, data, graph.experiment, f"{method} seed {seed} on {part}")
+        statistic.save(folder / f"{part}.npz", {"job": job.name, "contract": job.contract})
+
+    execute(job, work, contract, [graph.statistic(method, seed, part)])
+
+
+def _results(graph: Graph) -> Any:
+    from pipeline_src.tables.results import Results
+
+    statistics = {(m, s, p): graph.statistic(m, s, p) for m, s in graph.runs for p in graph.tested}
+    sets = [catalog.find(graph.entries, part.set) for part, _ in graph.parts.values()]
+    return Results(
+        experiment=graph.name,
+        statistics=statistics,
+        parts=graph.tested,
+        bins=graph.experiment.evaluation.bins,
+        epochs=graph.experiment.training.epochs,
+        synthetic=all(source.generator for entry in sets for source in entry.sources.values()),
+    )
+
+
+def tables(graph: Graph, contract: str | None = None) -> None:
+    """Methods by data sets as csv, Markdown and LaTeX, and metrics.json for DVC."""
+    from pipeline_src.tables.main import write_tables
+
+    job = graph.job("tables")
+    execute(
+        job,
+        lambda folder: write_tables(_results(graph), out=folder, metrics=folder / "metrics.json"),
+        contract,
+        [job.folder / name for name in table_files(graph)],
+    )
+
+
+def table_files(graph: Graph) -> list[str]:
+    """Names of the files that `tables` writes."""
+    from pipeline_src.tables.main import TABLE_FILES
+
+    return [*TABLE_FILES, "metrics.json"]
+
+
+def figures(graph: Graph, contract: str | None = None) -> None:
+    """Reliability diagrams, comparisons and alphas as SVG, PNG and the numbers behind them."""
+    from pipeline_src.figures import write_figures
+
+    job = graph.job("figures")
+    alphas = {(m, s): graph.run(m, s) / "alpha.csv" for m, s in graph.runs if m in graph.learned}
+    execute(
+        job,
+        lambda folder: write_figures(_results(graph), alphas=alphas, out=folder),
+        contract,
+        [job.folder / name for name in figure_files(graph)],
+    )
+
+
+def figure_files(graph: Graph) -> list[str]:
+    """Names of the files that `figures` writes."""
+    from pipeline_src.figures import figure_files as names
+
+    return names(methods=graph.experiment.methods, parts=list(graph.tested), learned=graph.learned)
+
+
+def report(graph: Graph, contract: str | None = None) -> None:
+    """One self-contained page with all of it."""
+    from pipeline_src.report import write_report
+
+    job, page = graph.job("report"), graph.results / "report.html"
+    command = "snakemake --cores all" + ("" if graph.name == "demo" else f" --config experiment={graph.name}")
+
+    def work(folder: Path) -> None:
+        write_report(
+            _results(graph),
+            figures=graph.job("figures").folder,
+            learned=graph.learned,
+            out=page,
+            params=graph.experiment.model_dump(mode="json"),
+            made=made_by(),
+            data=[store_facts(graph, part) for part in graph.parts],
+            command=command,
+        )
+
+    execute(job, work, contract, [page])
+
+
+def store_facts(graph: Graph, part: str) -> dict[str, Any]:
+    """What the report tells of a part: where it is from, how many images, and a hash of all of them."""
+    from pipeline_src.contract import digest
+    from pipeline_src.data.store import Store
+
+    chosen, role = graph.parts[part]
+    opened = Store.open(graph.store(part))
+    hashed = digest([(row.id, row.sha256_image, row.sha256_mask) for row in opened.index])
+    return {"part": part, "role": role, "from": str(chosen), "images": len(opened), "hash": hashed}
+
+
+def made_by() -> dict[str, str]:
+    """Versions, commit and hardware, for provenance; what can't be found out is left out."""
+    facts = {"commit": _git("describe", "--always", "--dirty", "--abbrev=12"), "python": platform.python_version()}
+    for package in ("dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy"):
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    facts["machine"] = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
+    return {name: text for name, text in facts.items() if text}
+
+
+def _git(*words: str) -> str:
+    try:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=False, timeout=10)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def contracts(graph: Graph) -> None:
+    """Write the contracts of each DVC stage's jobs: what DVC compares to know whether a stage is current."""
+    from pipeline_src.files import write_text
+    from pipeline_src.jobs import STAGES
+
+    for stage, kinds in STAGES.items():
+        content = {job.name: job.contract for job in graph.of_kinds(*kinds)}
+        write_text(graph.results / "contracts" / f"{stage}.json", json.dumps(content, indent=1) + "\n")
+
+
+def finish(graph: Graph) -> None:
+    """After a run: let DVC take note of it, print the main numbers and say where the report is."""
+    from pipeline_src import dvc_record
+    from pipeline_src.summary import show
+
+    dvc_record.record(graph)
+    show(graph)

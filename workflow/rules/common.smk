@@ -1,0 +1,88 @@
+# All logic of the rules. Outputs are stamps named by the contract of the job that makes them, and inputs are `ancient`:
+# whether a result is current is decided by contracts alone, never by file times or Snakemake's own records (docs/workflow.md).
+
+import os
+import subprocess
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+from pipeline_src import verbs
+from pipeline_src.errors import UserError
+from pipeline_src.jobs import graph as build_graph
+from pipeline_src.params.load import did_you_mean, read
+
+KEYS = ("experiment", "data_root")
+
+for key in config:
+    if key not in KEYS:
+        hint = did_you_mean(key, KEYS) or "everything else is set in params.yaml"
+        raise WorkflowError(f"--config {key}: no such key ({', '.join(KEYS)}); {hint}")
+if config.get("data_root"):
+    os.environ["ASLP_DOWNLOADS"] = str(config["data_root"])
+
+try:
+    GRAPH = build_graph(read(), config.get("experiment"))
+    CONTRACTS = {name: job.contract for name, job in GRAPH.jobs.items()}
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+EXPERIMENT = GRAPH.name
+TRAINING = GRAPH.experiment.training
+VERB = f"{sys.executable} -m pipeline_src"
+
+# Results that people open; each is also a target of its own, e.g. `snakemake --cores all results/demo/tables/main.csv`.
+TABLES = [str(GRAPH.job("tables").folder / name) for name in verbs.table_files(GRAPH)]
+FIGURES = [str(GRAPH.job("figures").folder / name) for name in verbs.figure_files(GRAPH)]
+REPORT = str(GRAPH.results / "report.html")
+DELIVERABLES = [*TABLES, *FIGURES, REPORT]
+
+
+wildcard_constraints:
+    contract="[0-9a-f]{16}",
+    set="[^/]+",
+    part="[^/]+",
+    method="[^/]+",
+    seed="[0-9]+",
+
+
+def stamps(*kinds):
+    """The stamps of all jobs of some kinds."""
+    return [str(job.stamp) for job in GRAPH.of_kinds(*kinds)]
+
+
+def inputs_of(pattern):
+    """An input function: the stamps that the job named by `pattern` (filled with the wildcards) reads."""
+
+    def inputs(wildcards):
+        job = GRAPH.job(pattern.format(**wildcards))
+        if wildcards.contract != job.contract:
+            raise WorkflowError(f"{job.name} has the contract {job.contract} with these parameters, data and code")
+        return [str(needed.stamp) for needed in job.inputs]
+
+    return inputs
+
+
+def stamps_read(job_name):
+    """The stamps that a job without wildcards reads."""
+    return [str(needed.stamp) for needed in GRAPH.job(job_name).inputs]
+
+
+def call(verb, options=""):
+    """The shell command of a verb."""
+    return f"{VERB} {verb} {options} --experiment {EXPERIMENT} --log {{log}}"
+
+
+def started():
+    print(f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results come to {GRAPH.results}/.", file=sys.stderr, flush=True)
+
+
+def finished():
+    subprocess.run([sys.executable, "-m", "pipeline_src", "finish", "--experiment", EXPERIMENT], check=False)
+
+
+def failed(log_file):
+    print(
+        f"The run stopped. What went wrong stands above and in {GRAPH.results}/logs/; the same command goes on from here.",
+        file=sys.stderr,
+    )

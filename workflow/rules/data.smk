@@ -1,0 +1,30 @@
+rule prepare:
+    output:
+        f"data/{EXPERIMENT}/manifests/{{set}}/prepare.{{contract}}",
+    log:
+        f"results/{EXPERIMENT}/logs/prepare/{{set}}.{{contract}}.log",
+    benchmark:
+        f"results/{EXPERIMENT}/benchmarks/prepare/{{set}}.{{contract}}.tsv"
+    resources:
+        mem_mb=2000,
+    message:
+        "Check the files of {wildcards.set}"
+    shell:
+        call("prepare", "--set {wildcards.set} --contract {wildcards.contract}")
+
+
+rule store:
+    input:
+        ancient(inputs_of("store/{part}")),
+    output:
+        f"data/{EXPERIMENT}/stores/{{part}}/store.{{contract}}",
+    log:
+        f"results/{EXPERIMENT}/logs/store/{{part}}.{{contract}}.log",
+    benchmark:
+        f"results/{EXPERIMENT}/benchmarks/store/{{part}}.{{contract}}.tsv"
+    resources:
+        mem_mb=2000,
+    message:
+        "Decode and resize the images of {wildcards.part}"
+    shell:
+        call("store", "--part {wildcards.part} --contract {wildcards.contract}")

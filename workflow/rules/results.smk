@@ -1,0 +1,91 @@
+# Each kind of result has two rules: the first makes files and stamp; the second makes the files themselves targets. It calls
+# the same verb, which has nothing to do unless somebody removed a file.
+
+localrules:
+    table_files,
+    figure_files,
+    report_file,
+
+
+rule tables:
+    input:
+        ancient(stamps_read("tables")),
+    output:
+        str(GRAPH.job("tables").stamp),
+    log:
+        f"results/{EXPERIMENT}/logs/tables.log",
+    benchmark:
+        f"results/{EXPERIMENT}/benchmarks/tables.tsv"
+    message:
+        "Write the tables"
+    shell:
+        call("tables", f"--contract {CONTRACTS['tables']}")
+
+
+rule table_files:
+    input:
+        ancient(str(GRAPH.job("tables").stamp)),
+    output:
+        update(TABLES),
+    log:
+        f"results/{EXPERIMENT}/logs/table_files.log",
+    message:
+        "The tables are in results/"
+    shell:
+        call("tables")
+
+
+rule figures:
+    input:
+        ancient(stamps_read("figures")),
+    output:
+        str(GRAPH.job("figures").stamp),
+    log:
+        f"results/{EXPERIMENT}/logs/figures.log",
+    benchmark:
+        f"results/{EXPERIMENT}/benchmarks/figures.tsv"
+    message:
+        "Draw the figures"
+    shell:
+        call("figures", f"--contract {CONTRACTS['figures']}")
+
+
+rule figure_files:
+    input:
+        ancient(str(GRAPH.job("figures").stamp)),
+    output:
+        update(FIGURES),
+    log:
+        f"results/{EXPERIMENT}/logs/figure_files.log",
+    message:
+        "The figures are in results/"
+    shell:
+        call("figures")
+
+
+rule report:
+    input:
+        ancient(stamps_read("report")),
+    output:
+        str(GRAPH.job("report").stamp),
+    log:
+        f"results/{EXPERIMENT}/logs/report.log",
+    benchmark:
+        f"results/{EXPERIMENT}/benchmarks/report.tsv"
+    message:
+        "Write the report"
+    shell:
+        call("report", f"--contract {CONTRACTS['report']}")
+
+
+rule report_file:
+    input:
+        ancient(str(GRAPH.job("report").stamp)),
+    output:
+        update(REPORT),
+    log:
+        f"results/{EXPERIMENT}/logs/report_file.log",
+    message:
+        "The report is in results/"
+    shell:
+        call("report")

@@ -1,0 +1,17 @@
+rule train:
+    input:
+        ancient(inputs_of("train/{method}/seed{seed}")),
+    output:
+        f"results/{EXPERIMENT}/runs/{{method}}/seed{{seed}}/train.{{contract}}",
+    log:
+        f"results/{EXPERIMENT}/logs/train/{{method}}-seed{{seed}}.{{contract}}.log",
+    benchmark:
+        f"results/{EXPERIMENT}/benchmarks/train/{{method}}-seed{{seed}}.{{contract}}.tsv"
+    threads: TRAINING.threads
+    resources:
+        gpu=TRAINING.gpus,
+        mem_mb=4000,
+    message:
+        "Train {wildcards.method}, seed {wildcards.seed}"
+    shell:
+        call("train", "--method {wildcards.method} --seed {wildcards.seed} --contract {wildcards.contract}")
