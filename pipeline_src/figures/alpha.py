@@ -1,0 +1,86 @@
+"""Learned perturbation probabilities: their course over epochs and their distribution after the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline_src.figures import style
+
+BANDS = ((0.05, 0.95), (0.25, 0.75))
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def course(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Quantiles and mean over all images of all seeds, a row per epoch.
+
+    Args:
+        alphas: one table per seed as in `alpha.csv`: `id`, then columns "1", "2", ... with alpha after that epoch.
+    """
+    values = _values(alphas)
+    table = values.quantile(list(QUANTILES)).T
+    table.columns = [f"q{100 * q:02.0f}" for q in QUANTILES]
+    table.insert(0, "epoch", [int(epoch) for epoch in table.index])
+    table["mean"] = values.mean()
+    return table.reset_index(drop=True)
+
+
+def histogram(alphas: Sequence[pd.DataFrame], bins: int = 40) -> pd.DataFrame:
+    """Images by alpha after the last epoch: `lower`, `upper`, `images`, in `bins` equal steps up to the largest."""
+    last = _values(alphas).iloc[:, -1].to_numpy()
+    counts, edges = np.histogram(last, bins=bins, range=(0.0, max(float(last.max()), 1e-3)))
+    return pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "images": counts})
+
+
+def draw(quantiles: pd.DataFrame, last: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
+    """Draw both from their numbers; the two panels share the axis of alpha."""
+    height = 3.2
+    figure, used = style.new_figure(height, heading, lines)
+    main, side = figure.subplots(
+        1, 2, sharey=True, width_ratios=(2.3, 1), gridspec_kw={"wspace": 0.12, "top": 1 - (used + 0.3) / height}
+    )
+    figure.subplots_adjust(left=0.145, right=0.965, bottom=0.45 / height)
+    for (low, high), shade in zip(BANDS, (0.18, 0.34), strict=True):
+        main.fill_between(
+            quantiles["epoch"],
+            quantiles[_column(low)],
+            quantiles[_column(high)],
+            color=style.COLOURS[1],
+            alpha=shade,
+            linewidth=0,
+        )
+    main.plot(quantiles["epoch"], quantiles["q50"], color=style.INK)
+    main.set_xlim(min(1, quantiles["epoch"].min()), max(quantiles["epoch"].max(), 2))
+    main.set_ylim(0, 1.04 * max(quantiles["q95"].max(), last["upper"].max()))
+    main.set_ylabel("Perturbation probability, α")
+    main.set_xlabel("Epoch")
+    main.xaxis.get_major_locator().set_params(integer=True)
+    main.set_title("median, 50 % and 90 % of images", fontsize=7, loc="left", color=style.MUTED)
+    width = last["upper"] - last["lower"]
+    side.barh(
+        last["lower"],
+        last["images"],
+        height=width,
+        align="edge",
+        color=style.COLOURS[1],
+        edgecolor=style.PAPER,
+        linewidth=0.3,
+    )
+    side.set_xlabel("Images")
+    side.xaxis.get_major_locator().set_params(integer=True, nbins=3)
+    side.tick_params(labelleft=False)
+    side.set_title("after the last", fontsize=7, loc="left", color=style.MUTED)
+    return figure
+
+
+def _column(quantile: float) -> str:
+    return f"q{100 * quantile:02.0f}"
+
+
+def _values(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """All images of all seeds, a column per epoch in order (a seed that is still shorter ends the table)."""
+    shared = set.intersection(*(set(table.columns) - {"id"} for table in alphas))
+    return pd.concat(alphas, ignore_index=True)[sorted(shared, key=int)]

@@ -1,0 +1,175 @@
+"""The reliability diagram of one method on one data set (docs/protocol.md): accuracy against confidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from pipeline_src.figures import style
+from pipeline_src.statistics.counts import Counts
+from pipeline_src.statistics.views import reliability_bins
+
+CONFIDENCE = "Confidence, max(f, 1 − f)"
+ACCURACY = "Accuracy (top label)"
+# A binary top label is never less confident than this, so the lower half of [0, 1] can hold no pixel.
+LEAST = 0.5
+
+
+def prepare(counts: Counts, bins: int) -> tuple[pd.DataFrame, pd.Series]:
+    """The numbers of a diagram.
+
+    Returns:
+        a row per bin: `lower`, `upper`, `pixels`, `share`, mean `confidence` and `accuracy` (not a number where the bin
+        is empty) and their difference `gap`, positive where over-confident; and these three of all pixels.
+    """
+    tables = []
+    for number in (bins, 1):
+        found = reliability_bins(counts, number)
+        table = pd.DataFrame({"lower": found.lower, "upper": found.upper, "pixels": found.count})
+        table["share"] = found.count / max(int(found.count.sum()), 1)
+        table["confidence"], table["accuracy"] = found.confidence, found.accuracy
+        table["gap"] = table["confidence"] - table["accuracy"]
+        tables.append(table)
+    return tables[0], tables[1].loc[0, ["confidence", "accuracy", "gap"]]
+
+
+def floor_of(tables: Sequence[pd.DataFrame]) -> float:
+    """Lower end of the accuracy axis that suits all `tables` of a data set, so that its diagrams can be compared."""
+    least = min((table["accuracy"].min() for table in tables if len(table)), default=1.0)
+    return 0.4 if math.isnan(least) or least >= 0.42 else 0.0
+
+
+def draw(bins: pd.DataFrame, whole: pd.Series, heading: str, lines: Sequence[str], floor: float) -> Figure:
+    """Draw the diagram from its numbers.
+
+    Args:
+        bins: a row per bin: `lower`, `upper`, `share`, `confidence`, `accuracy` (all in [0, 1]; the last two undefined
+            where a bin is empty).
+        whole: `confidence` and `accuracy` over all pixels.
+        heading, lines: what is shown, and its protocol and numbers.
+        floor: lower end of the accuracy axis.
+    """
+    height = 4.4
+    figure, used = style.new_figure(height, heading, lines)
+    top = 1 - (used + 0.26) / height
+    main, shares = figure.subplots(
+        2, 1, sharex=True, height_ratios=(3, 1), gridspec_kw={"hspace": 0.12, "top": top, "bottom": 0.105}
+    )
+    figure.subplots_adjust(left=0.145, right=0.835)
+    filled = bins[bins["share"] > 0]
+    _accuracy(main, filled, floor)
+    _means(main, whole, floor)
+    _shares(shares, filled)
+    shares.set_xlabel(CONFIDENCE)
+    return figure
+
+
+def axes_of_unit(axes: Axes, floor: float) -> None:
+    """Limits, ticks, diagonal and the two regions' names, shared with the comparing figure."""
+    axes.set_xlim(LEAST, 1)
+    axes.set_ylim(floor, 1)
+    axes.set_yticks([tick / 10 for tick in range(round(10 * floor), 11, 2 if floor == 0 else 1)])
+    axes.set_ylabel(ACCURACY)
+    axes.plot([LEAST, 1], [LEAST, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 2)), zorder=4)
+    axes.tick_params(labelbottom=False, bottom=False)
+
+
+def _accuracy(axes: Axes, bins: pd.DataFrame, floor: float) -> None:
+    axes_of_unit(axes, floor)
+    for row in bins.itertuples():
+        # The gap is drawn from the bin's own mean confidence, which is what ECE compares, not from its middle.
+        left, width = max(row.lower, LEAST), row.upper - max(row.lower, LEAST)
+        low, high = sorted((row.confidence, row.accuracy))
+        colour = style.OVER if row.confidence > row.accuracy else style.UNDER
+        axes.add_patch(
+            Rectangle((left, floor), width, max(low - floor, 0), facecolor=style.CALIBRATED, alpha=0.45, linewidth=0)
+        )
+        axes.add_patch(Rectangle((left, low), width, high - low, facecolor=colour, alpha=0.28, linewidth=0, zorder=2))
+        axes.add_patch(
+            Rectangle(
+                (left, low), width, high - low, fill=False, edgecolor=colour, linewidth=0, hatch=style.HATCH[colour]
+            )
+        )
+        axes.plot([left, left + width], [row.accuracy] * 2, color=style.INK, linewidth=1.7, solid_capstyle="butt")
+    handles = [
+        Rectangle(
+            (0, 0), 1, 1, facecolor=(*_rgb(colour), 0.28), edgecolor=colour, linewidth=0, hatch=style.HATCH[colour]
+        )
+        for colour in (style.OVER, style.UNDER)
+    ]
+    axes.legend(
+        handles,
+        ["over-confident", "under-confident"],
+        loc="lower right",
+        handlelength=1.6,
+        borderaxespad=0.4,
+        frameon=True,
+        framealpha=0.8,
+        edgecolor="none",
+        facecolor=style.PAPER,
+    ).set_zorder(6)
+
+
+def _means(axes: Axes, whole: pd.Series, floor: float) -> None:
+    """Both means as lines to the outer edges, where their values stand clear of the bars."""
+    confidence, accuracy = whole["confidence"], whole["accuracy"]
+    if math.isnan(confidence):
+        return
+    for xs, ys in (([confidence] * 2, [accuracy, 1]), ([confidence, 1], [max(accuracy, floor)] * 2)):
+        axes.plot(xs, ys, color=style.INK, linewidth=0.9, linestyle=(0, (1, 1.2)), zorder=5, clip_on=False)
+    axes.plot(
+        [confidence],
+        [max(accuracy, floor)],
+        "o",
+        color=style.PAPER,
+        markeredgecolor=style.INK,
+        markersize=4.5,
+        zorder=6,
+    )
+    axes.annotate(
+        f"mean confidence {style.percent(confidence)}",
+        (confidence, 1),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right" if confidence > 0.75 else "left",
+        va="bottom",
+        fontsize=7,
+    )
+    axes.annotate(
+        f"mean\naccuracy\n{style.percent(accuracy)}",
+        (1, max(accuracy, floor)),
+        xytext=(5, 0),
+        textcoords="offset points",
+        ha="left",
+        va="center",
+        fontsize=7,
+        annotation_clip=False,
+    )
+
+
+def _shares(axes: Axes, bins: pd.DataFrame) -> None:
+    axes.set_ylim(0, 1.18)
+    axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
+    axes.set_ylabel("Pixels, %")
+    for row in bins.itertuples():
+        left = max(row.lower, LEAST)
+        axes.bar(left, row.share, row.upper - left, align="edge", color=style.MUTED, edgecolor=style.PAPER, linewidth=1)
+        axes.annotate(
+            "< 0.1 %" if row.share < 0.0005 else style.percent(row.share),
+            ((left + row.upper) / 2, row.share),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="center",
+            fontsize=6.5 if len(bins) <= 6 else 5,
+        )
+    edges = sorted({round(max(edge, LEAST), 6) for edge in (*bins["lower"], *bins["upper"], LEAST, 1.0)})
+    axes.set_xticks(edges[:: max(1, len(edges) // 6)])
+
+
+def _rgb(colour: str) -> tuple[float, ...]:
+    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))

@@ -1,0 +1,88 @@
+"""A printed table, and how it is spelled in Markdown and LaTeX; the report spells it in HTML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+UNDEFINED = "–"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under one heading; the first cell of a row names it."""
+
+    heading: str
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as they are to be read; `label` is the LaTeX label."""
+
+    label: str
+    caption: str
+    columns: Sequence[str]
+    groups: Sequence[Group]
+    notes: Sequence[str] = ()
+
+
+def markdown(table: Table) -> str:
+    """GitHub's Markdown: numbers to the right, a group's heading in a row of its own."""
+    blank = [""] * (len(table.columns) - 1)
+    body = [table.columns, ["---", *("---:" for _ in blank)]]
+    for group in table.groups:
+        body.append([f"**{_markdown(group.heading)}**", *blank])
+        body.extend([_markdown(cell) for cell in row] for row in group.rows)
+    lines = [f"**Table.** {_markdown(table.caption)}", "", *(f"| {' | '.join(cells)} |" for cells in body)]
+    for note in table.notes:
+        lines += ["", _markdown(note)]
+    return "\n".join(lines) + "\n"
+
+
+def latex(table: Table) -> str:
+    """A `table` float for `\\input`; needs the package booktabs and nothing else."""
+    width = len(table.columns)
+    lines = [
+        "\\begin{table}[htbp]",
+        "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}",
+        f"\\caption{{{_latex(table.caption)}}}",
+        f"\\label{{{table.label}}}",
+        f"\\begin{{tabular}}{{@{{}}l{'r' * (width - 1)}@{{}}}}",
+        "\\toprule",
+        " & ".join(_latex(column) for column in table.columns) + " \\\\",
+    ]
+    for group in table.groups:
+        lines += ["\\midrule", f"\\multicolumn{{{width}}}{{@{{}}l}}{{\\textit{{{_latex(group.heading)}}}}} \\\\"]
+        lines += [" & ".join(_latex(cell) for cell in row) + " \\\\" for row in group.rows]
+    lines += ["\\bottomrule", "\\end{tabular}"]
+    lines += [f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\scriptsize {_latex(note)}}}" for note in table.notes]
+    return "\n".join([*lines, "\\end{table}"]) + "\n"
+
+
+def _markdown(text: str) -> str:
+    """Characters that Markdown or the HTML inside it would take for its own are escaped."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", text)
+
+
+LATEX = {
+    "\\": "\\textbackslash{}",
+    **{character: "\\" + character for character in "&%$#_{}"},
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    "±": "$\\pm$",
+    "−": "$-$",
+    "–": "--",
+    "·": "$\\cdot$",
+    "≤": "$\\leq$",
+    "\n": " ",
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(character, character) for character in text)

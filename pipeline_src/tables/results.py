@@ -1,0 +1,119 @@
+"""What an experiment has left to show: where its statistics lie, and the numbers read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline_src.statistics.counts import Counts
+from pipeline_src.statistics.metrics import summary
+from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
+
+ROLES = {"val": "validation", "id": "in distribution", "ood": "out of distribution"}
+# Both are measured on the same pixels and never mixed (docs/protocol.md).
+MEANING = {
+    "raw": "probabilities as the model gives them",
+    "stretched": "each map stretched to [0, 1] first, as the released test program does",
+}
+
+
+@dataclass(frozen=True)
+class Results:
+    """An experiment's statistic files and what captions say about it.
+
+    Args:
+        experiment: its name.
+        statistics: (method, seed, part) -> statistic file. The order of methods is the order in which they are shown.
+        parts: part -> role (a key of `ROLES`), in the order in which they are shown.
+        bins: equal-width bins of ECE and OE on [0, 1].
+        epochs: epochs each model was trained for.
+        labels: method -> printed name, where it differs from the method's own.
+        synthetic: whether all images are generated, so that the numbers say nothing about photographs.
+    """
+
+    experiment: str
+    statistics: Mapping[tuple[str, int, str], Path]
+    parts: Mapping[str, str]
+    bins: int
+    epochs: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    synthetic: bool = False
+
+    @property
+    def methods(self) -> list[str]:
+        return list(dict.fromkeys(method for method, _, _ in self.statistics))
+
+    def label(self, method: str) -> str:
+        return self.labels.get(method, method)
+
+    def seeds(self, method: str, part: str) -> list[int]:
+        """Seeds of which there is a statistic, ascending."""
+        return sorted(seed for name, seed, where in self.statistics if (name, where) == (method, part))
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All numbers of an experiment, one row per protocol, part, method and seed.
+
+    Attributes:
+        table: columns `protocol, part, role, method, seed, images, pixels`, then one per metric (not a number where
+            the metric is undefined). Errors, accuracy and F are in [0, 1]; entropy and NLL in nats per pixel.
+        reasons: (part, metric) -> why it is undefined there.
+    """
+
+    table: pd.DataFrame
+    reasons: Mapping[tuple[str, str], str]
+
+    @cached_property
+    def mean(self) -> pd.DataFrame:
+        """Mean over seeds, indexed by (protocol, part, method)."""
+        return self._over_seeds().mean()
+
+    @cached_property
+    def spread(self) -> pd.DataFrame:
+        """Sample standard deviation over seeds, indexed as `mean`; not a number for a single seed."""
+        return self._over_seeds().std(ddof=1)
+
+    def _over_seeds(self):
+        values = self.table.drop(columns=["role", "seed", "images", "pixels"])
+        return values.groupby(["protocol", "part", "method"], sort=False)
+
+
+def read(results: Results) -> Numbers:
+    """All numbers of an experiment, from its statistic files.
+
+    Raises:
+        UserError: a file is missing or is no statistic.
+    """
+    rows, reasons = [], {}
+    for part, role in results.parts.items():
+        for method in results.methods:
+            for seed in results.seeds(method, part):
+                statistic, _ = Statistic.load(results.statistics[method, seed, part])
+                for protocol in PROTOCOLS:
+                    counts = getattr(statistic, protocol)
+                    values, why = summary(counts, results.bins)
+                    reasons |= {(part, name): reason for name, reason in why.items()}
+                    named = {"protocol": protocol, "part": part, "role": role, "method": method, "seed": seed}
+                    rows.append(named | {"images": len(counts.rows), "pixels": counts.pixels} | values)
+    table = pd.DataFrame(rows)
+    # Stable: within a protocol the order stays that of parts, methods and seeds.
+    order = table["protocol"].map(PROTOCOLS.index).sort_values(kind="stable").index
+    table = table.loc[order].reset_index(drop=True)
+    metrics = list(table.columns[7:])
+    return Numbers(table.astype(dict.fromkeys(metrics, float)), reasons)
+
+
+def pooled(results: Results, method: str, part: str) -> dict[str, Counts]:
+    """Counts by protocol with the pixels of all seeds in one, for the diagrams; without rows per image."""
+    seeds = results.seeds(method, part)
+    statistics = [Statistic.load(results.statistics[method, seed, part])[0] for seed in seeds]
+    total = {}
+    for protocol in PROTOCOLS:
+        first, *rest = (replace(getattr(statistic, protocol), rows=None) for statistic in statistics)
+        total[protocol] = sum(rest, first)
+    return total
