@@ -7,7 +7,6 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,9 +105,7 @@ def prepare(
     write_text(out / "summary.json", json.dumps(summary, indent=1) + "\n")
     say(f"{entry.name}: {len(rows):,} samples; " + ", ".join(f"{name} {count:,}" for name, count in splits.items()))
     if problems:
-        say(
-            f"{entry.name}: {len(problems):,} problems, {summary['left_out']:,} samples left out, see {out / 'problems.csv'}"
-        )
+        say(f"{entry.name}: {len(problems):,} problems, {found - len(rows):,} left out, see {out / 'problems.csv'}")
     for note in notes:
         say(f"{entry.name}: {note}")
     return summary
@@ -244,11 +241,11 @@ def _assign(
 
 
 def _twins(rows: list[Row]) -> list[list[str]]:
-    """Pairs of ids whose images are byte-identical."""
+    """Ids whose images are byte-identical: the first of a group with each other one."""
     groups = defaultdict(list)
     for row in rows:
         groups[row.sha256_image].append(row.id)
-    return [list(pair) for group in groups.values() for pair in combinations(group, 2)]
+    return [[first, other] for first, *others in groups.values() for other in others]
 
 
 def _noted(rows: list[Row], twins: list[list[str]]) -> list[str]:

@@ -188,7 +188,7 @@ def _absent(entry: Entry, data_root: Path | str | None) -> Absent:
 
 
 def _download(name: str, source: Source, unpacked: Path) -> Path:
-    path = Path(unpacked) / ".downloads" / source.files[0]
+    path = Path(unpacked) / ".downloads" / f"{source.sha256[0][:8]}-{source.files[0]}"
     if not path.exists():
         try:
             with urllib.request.urlopen(source.url, timeout=60) as response, atomic(path) as temporary:

@@ -1,0 +1,232 @@
+"""The catalog, users' entries, and what identifies a set's content."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+
+import pytest
+from made_sets import entry, pairs, write_files, write_tar, write_zip
+
+from pipeline_src.data import catalog, pairing, sources
+from pipeline_src.errors import UserError
+
+PAPER = {
+    "DUTS-TR": 10553,
+    "DUTS-TE": 5019,
+    "DUT-OMRON": 5168,
+    "PASCAL-S": 850,
+    "SOD": 300,
+    "ECSSD": 1000,
+    "HKU-IS": 4447,
+}
+
+
+def test_the_sets_of_the_paper_are_there_with_their_counts():
+    sets = catalog.load()
+    for name, count in PAPER.items():
+        assert next(iter(sets[name].sources.values())).count == count, name
+    assert {"DTD", "Brodatz", "CAMO", "SMOKE5K", "Kvasir-SEG", "CVC-ClinicDB", "CrackForest"} <= set(sets)
+    assert sets["DTD"].ood and sets["DTD"].splits["test"].names == ("DTD-official-500.txt",)
+    for one in sets.values():
+        assert one.terms, one.name
+        assert one.citation or one.sources.keys() == {"generator"}, one.name
+
+
+def test_a_users_entry_is_as_short_as_it_can_be():
+    mine = entry(images="photos", masks="masks")
+    assert mine.split_names == ("all",) and not mine.ood
+    assert entry(images="photos", ood=True).ood
+    assert entry(archive="a.zip", images="I", masks="M", splits={"val": "v.txt"}).split_names == ("all", "val")
+    assert set(catalog.load({"mine": {"images": "a", "masks": "b"}})) == {*catalog.load(), "mine"}
+
+
+@pytest.mark.parametrize(
+    "raw, message",
+    [
+        ({"imagse": "a", "masks": "b"}, r"datasets.mine.imagse: unknown key \(nearest: images\)"),
+        ({"images": "a", "masks": "b", "sorces": {}}, r"sorces: unknown key \(nearest: sources\)"),
+        (
+            {"images": "a", "masks": "b", "sources": {"x": {"archve": "a.zip"}}},
+            r"archve: unknown key \(nearest: archive\)",
+        ),
+        ({"images": "a", "masks": "b", "splits": {"v": {"foldr": "a"}}}, r"foldr: unknown key \(nearest: folder\)"),
+        ({"images": "a"}, "`masks` is missing"),
+        ({"masks": "a"}, "in which folder the images lie"),
+        ({"images": "a", "masks": "b", "archive": "a.zip", "folder": "b"}, "cannot be given together"),
+        ({"images": "a", "masks": "b", "url": "https://example.org/a.zip"}, "needs `sha256`"),
+        ({"images": "a", "masks": "b", "url": "file:///etc/passwd", "sha256": "0" * 64}, "starts with https"),
+        ({"images": "a", "masks": "b", "archive": "a.zip", "sha256": "123"}, "sha256"),
+        ({"images": "a", "masks": "b", "archive": ["a.zip", "b.zip"], "sha256": "0" * 64}, "one sha256 for each"),
+        ({"images": "a", "masks": "b", "splits": {"all": "x.txt"}}, "every set's own split"),
+        (
+            {"images": "a", "masks": "b", "splits": {"val": {"of": "trian", "fraction": 0.1}, "train": "t.txt"}},
+            "nearest: train",
+        ),
+        ({"images": "a", "masks": "b", "splits": {"v": {"of": "all"}}}, "goes with `fraction` or `without`"),
+        ({"images": "a", "masks": "b", "splits": {"v": {"of": "all", "fraction": 1.5}}}, "less than 1"),
+        (
+            {
+                "images": "a",
+                "masks": "b",
+                "splits": {"v": {"of": "w", "fraction": 0.5}, "w": {"of": "all", "without": "v"}},
+            },
+            "made from itself",
+        ),
+        ("photos", "expected keys and values"),
+    ],
+)
+def test_a_wrong_entry_is_told_in_the_users_words(raw, message):
+    with pytest.raises(UserError, match=message):
+        catalog.load({"mine": raw})
+
+
+def test_all_faults_come_at_once_and_names_are_plain():
+    with pytest.raises(UserError) as error:
+        catalog.load({"one": {"images": "a"}, "../two": {"images": "a", "masks": "b"}, "three": {"imgs": 1}})
+    assert all(text in str(error.value) for text in ("datasets.one", "datasets.../two", "datasets.three.imgs"))
+
+
+def test_unknown_sets_and_splits_name_the_nearest():
+    sets = catalog.load()
+    with pytest.raises(UserError, match=r"'DUTS-TRAIN' \(nearest: DUTS-TR\)"):
+        catalog.find(sets, "DUTS-TRAIN")
+    with pytest.raises(UserError, match=r"nearest: ECSSD"):
+        catalog.find(sets, "ecsd")
+    with pytest.raises(UserError, match=r"no split 'vall' \(nearest: val\)"):
+        catalog.check_part(sets, {"set": "DUTS-TR", "split": "vall"})
+    assert catalog.check_part(sets, {"set": "ECSSD", "first": 3}).split == "all"
+
+
+def test_pairing_knows_alternatives_depth_and_patterns(tmp_path):
+    junk = {"__MACOSX/x/Image/._s00.jpg": b"", "x/Image/.DS_Store": b"", "x/Image/notes.txt": b""}
+    write_files(tmp_path, {**pairs(2, "x/Image", "x/GT"), **pairs(1, "x/both", "x/both"), **junk})
+    assert pairing.files(tmp_path, ["Imgs", "Image"]) == {"s00": ["x/Image/s00.jpg"], "s01": ["x/Image/s01.jpg"]}
+    assert pairing.files(tmp_path, ["both/*.png"]) == {"s00": ["x/both/s00.png"]}
+    assert pairing.files(tmp_path, ["both/s*.jpg"]) == {"00": ["x/both/s00.jpg"]}
+    assert list(pairing.files(tmp_path, ["."])) == ["s00", "s01"]
+    with pytest.raises(UserError, match=r"no folder img or imgs(.|\n)*x/GT"):
+        pairing.files(tmp_path, ["img", "imgs"])
+
+
+def test_name_lists_may_have_folders_suffixes_comments_and_windows_ends(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_bytes(b"\xef\xbb\xbfa.jpg\r\nImage/b.png\r\n\r\n# note\r\nc.v2\r\n")
+    assert pairing.names(path) == ["a", "b", "c.v2"]
+
+
+def test_the_fingerprint_is_of_the_content_not_of_the_place(tmp_path):
+    files = pairs(3)
+    one, two = tmp_path / "one", tmp_path / "two"
+    for root in (one, two):
+        write_files(root / "data", files)
+    mine = entry(folder="data", images="Image", masks="GT", splits={"val": "val.txt"})
+    first = sources.fingerprint(mine, one, tmp_path / "u1")
+    assert first == sources.fingerprint(mine, two, tmp_path / "u2")
+    os.utime(two / "data/GT/s00.png", (1, 1))
+    assert first == sources.fingerprint(mine, two, tmp_path / "u2")
+    (two / "val.txt").write_text("s00\n")
+    listed = sources.fingerprint(mine, two, tmp_path / "u2")
+    (two / "val.txt").write_text("s01\n")
+    assert len({first, listed, sources.fingerprint(mine, two, tmp_path / "u2")}) == 3
+    (two / "val.txt").unlink()
+    (two / "data/GT/s00.png").write_bytes(files["GT/s01.png"])
+    assert first != sources.fingerprint(mine, two, tmp_path / "u2")
+    assert first != sources.fingerprint(mine.model_copy(update={"ood": True}), one, tmp_path / "u1")
+    text = mine.model_copy(update={"citation": "another", "terms": "others"})
+    assert first == sources.fingerprint(text, one, tmp_path / "u1")
+
+
+def test_an_archive_is_hashed_once_and_its_declared_hash_is_taken(tmp_path, monkeypatch):
+    path = write_zip(tmp_path / "a.zip", pairs(2))
+    mine = entry(archive="a.zip", images="Image", masks="GT")
+    undeclared = sources.fingerprint(mine, tmp_path, tmp_path / "u")
+    declared = entry(archive="a.zip", images="Image", masks="GT", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(sources, "_sha256", lambda path: pytest.fail("read again"))
+    assert undeclared == sources.fingerprint(mine, tmp_path, tmp_path / "u")
+    assert undeclared == sources.fingerprint(declared, tmp_path, tmp_path / "none")
+
+
+def test_the_first_source_that_is_here_is_used(tmp_path):
+    source = {"official": {"archive": "big.zip", "count": 9}, "small": {"archive": "small.tar", "count": 2}}
+    mine = entry(images="Image", masks="GT", sources=source)
+    (tmp_path / "archives").mkdir()
+    write_tar(tmp_path / "archives/small.tar", pairs(2))
+    assert sources.locate(mine, tmp_path, tmp_path / "u").key == "small"
+    write_zip(tmp_path / "big.zip", pairs(3))
+    assert sources.locate(mine, tmp_path, tmp_path / "u").key == "official"
+
+
+def test_what_is_absent_says_what_to_get_and_a_clone_reads_what_was_recorded(tmp_path):
+    ecssd = catalog.load()["ECSSD"]
+    with pytest.raises(
+        UserError, match=r"images.zip \+ ground_truth_mask.zip \(1,000 images\), from https(.|\n)*data_root"
+    ):
+        sources.fingerprint(ecssd, tmp_path, tmp_path / "u")
+    with pytest.raises(UserError, match="it is not set"):
+        sources.fingerprint(ecssd, None, tmp_path / "u")
+    (tmp_path / "summary.json").write_text(json.dumps({"fingerprint": "f" * 64}))
+    assert sources.fingerprint(ecssd, tmp_path, tmp_path / "u", recorded=tmp_path) == "f" * 64
+
+
+def test_a_wrong_archive_is_refused_and_an_unpacked_one_needs_no_archive(tmp_path):
+    path = write_zip(tmp_path / "a.zip", pairs(2))
+    good = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(UserError, match=f"found: +sha256 {good}\n +expected: +sha256 {'0' * 64}"):
+        sources.open_root(entry(archive="a.zip", sha256="0" * 64, images="Image", masks="GT"), tmp_path, tmp_path / "u")
+    mine = entry(archive="a.zip", sha256=good, images="Image", masks="GT")
+    root = sources.open_root(mine, tmp_path, tmp_path / "u")
+    assert root.name == f"mine-{good[:8]}" and len(list(root.rglob("*.jpg"))) == 2
+    inode = root.stat().st_ino
+    path.unlink()
+    assert sources.open_root(mine, tmp_path, tmp_path / "u").stat().st_ino == inode
+    shutil.rmtree(root)
+    with pytest.raises(UserError, match="is not here"):
+        sources.open_root(mine, tmp_path, tmp_path / "u")
+
+
+def test_two_archives_make_one_set(tmp_path):
+    files = pairs(2, "images", "ground_truth_mask")
+    for name in ("images", "ground_truth_mask"):
+        write_zip(tmp_path / f"{name}.zip", {key: data for key, data in files.items() if key.startswith(name)})
+    ecssd = catalog.load()["ECSSD"]
+    located = sources.locate(ecssd, tmp_path, tmp_path / "u")
+    root = sources.open_located(ecssd, located, tmp_path / "u")
+    assert located.key == "official"
+    assert list(pairing.files(root, located.layout.images)) == list(pairing.files(root, located.layout.masks))
+
+
+def test_a_url_is_downloaded_once_and_checked(tmp_path):
+    served = tmp_path / "served"
+    served.mkdir()
+    path = write_zip(served / "a.zip", pairs(2))
+    good = hashlib.sha256(path.read_bytes()).hexdigest()
+    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(served))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/a.zip"
+        wrong = entry(url=url, sha256="0" * 64, images="Image", masks="GT")
+        with pytest.raises(UserError, match="is not the archive"):
+            sources.open_root(wrong, None, tmp_path / "u")
+        mine = entry(url=url, sha256=good, images="Image", masks="GT")
+        assert len(list(sources.open_root(mine, None, tmp_path / "u").rglob("*.png"))) == 2
+        server.shutdown()
+    shutil.rmtree(sources.open_root(mine, None, tmp_path / "u"))
+    assert sources.open_root(mine, None, tmp_path / "u").is_dir()  # the download was kept
+    gone = entry(url=url, sha256="1" * 64, images="Image", masks="GT")
+    with pytest.raises(UserError, match="could not be downloaded"):
+        sources.open_root(gone, None, tmp_path / "u")
+
+
+def test_what_runs_at_every_start_is_light():
+    code = (
+        "import sys, pipeline_src.data.sources; print(sorted({'numpy', 'cv2', 'torch', 'pandas'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
