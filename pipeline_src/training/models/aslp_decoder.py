@@ -57,15 +57,15 @@ class DilatedSum(nn.Module):
 
 
 class Fusion(nn.Module):
-    """A level, refined and added to the coarser `path` (none at the coarsest level), then refined once more."""
+    """A level is refined, added to the coarser `path` (there is none at the coarsest level), and refined once more."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.before, self.after = ResidualUnit(channels), ResidualUnit(channels)
 
     def forward(self, level: Tensor, path: Tensor | None) -> Tensor:
-        x = level if path is None else path + self.before(level)
-        return self.after(x)
+        x = self.before(level)
+        return self.after(x if path is None else path + x)
 
 
 class ResidualUnit(nn.Sequential):

@@ -14,11 +14,19 @@ from torch import Tensor, nn
 from pipeline_src.errors import UserError
 from pipeline_src.training.models.config import config_path, model_names, read_config
 
-__all__ = ["all_logits", "auxiliary_weights", "build_segmentor", "config_path", "logits", "model_names", "normalisation"]
+__all__ = [
+    "all_logits",
+    "auxiliary_weights",
+    "build_segmentor",
+    "config_path",
+    "logits",
+    "model_names",
+    "normalisation",
+]
 
 
 def build_segmentor(config: str, pretrained: bool, image_size: int) -> nn.Module:
-    """The `EncoderDecoder` that a config describes, made binary: every head gives one logit, threshold 0.5, no loss of its own.
+    """The `EncoderDecoder` that a config describes, made binary: one logit from each head, threshold 0.5, no own loss.
 
     Initial weights are drawn from torch's global generator: seed it before. The module comes in train mode.
 
@@ -31,6 +39,8 @@ def build_segmentor(config: str, pretrained: bool, image_size: int) -> nn.Module
         UserError: no such config, not an EncoderDecoder, weights absent, or the model can't take or give what we need.
     """
     model = copy.deepcopy(read_config(config).model)
+    if isinstance(model.decode_head, list):
+        raise UserError(f"model.config: {config} is a cascade of decode heads", expected="one decode_head=dict(...)")
     bare = copy.deepcopy(model)
     weights = _take_weights(bare)
     if pretrained and not weights:
@@ -58,7 +68,7 @@ def all_logits(segmentor: nn.Module, inputs: Tensor) -> list[Tensor]:
 
 
 def auxiliary_weights(segmentor: nn.Module) -> list[float]:
-    """The weight of each of `all_logits` in the training loss: 1 for the decode head, then as the config weighs its losses."""
+    """The weight of each of `all_logits` in the training loss: 1 for the decode head, the others as in the config."""
     weights = [head.loss_decode.loss_weight for head in _heads(segmentor)]
     return [weight / weights[0] for weight in weights]
 
@@ -68,12 +78,12 @@ def normalisation(config: str) -> tuple[list[float], list[float]]:
     content = read_config(config)
     found = content.model.get("data_preprocessor") or content.get("data_preprocessor") or {}
     mean, std = found.get("mean"), found.get("std")
-    # mmsegmentation reads images as BGR, so that without bgr_to_rgb mean and std (and the network) would be in BGR order.
+    # mmsegmentation reads images as BGR: without bgr_to_rgb mean, std and the network itself would be in BGR order.
     if not (mean and std and len(mean) == len(std) == 3 and found.get("bgr_to_rgb")):
         raise UserError(
             f"model.config: {config} does not say how RGB images are normalised",
             found=f"data_preprocessor = {dict(found)}",
-            expected="data_preprocessor=dict(type='SegDataPreProcessor', mean=[R, G, B], std=[R, G, B], bgr_to_rgb=True) in `model`",
+            expected="data_preprocessor=dict(type='SegDataPreProcessor', mean=[...], std=[...], bgr_to_rgb=True)",
             do="for ImageNet weights of torchvision: mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]",
         )
     return [float(value) for value in mean], [float(value) for value in std]
@@ -111,7 +121,7 @@ def _make_binary(model: Any) -> None:
         weight = sum(loss.get("loss_weight", 1.0) for loss in losses)
         head.update(num_classes=2, out_channels=1, threshold=0.5, sampler=None)
         # Never called (the loss is the method's); it carries the weight of the head.
-        head.loss_decode = dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=weight)
+        head.loss_decode = dict(type="CrossEntropyLoss", use_sigmoid=True, avg_non_ignore=True, loss_weight=weight)
     model.update(data_preprocessor=None, train_cfg=None, test_cfg=dict(mode="whole"))
 
 
@@ -130,8 +140,7 @@ def _built(model: Any, config: str, weights: list[str]) -> nn.Module:
         if weights and isinstance(error, OSError):  # no such file, no network
             raise _absent(weights, error) from error
         raise UserError(f"model.config: {config} can't be built", found=f"{type(error).__name__}: {error}") from error
-    # The cascade is a subclass whose heads feed one another.
-    if not isinstance(segmentor, EncoderDecoder) or isinstance(segmentor.decode_head, nn.ModuleList):
+    if not isinstance(segmentor, EncoderDecoder):
         raise UserError(f"model.config: {config} is not an EncoderDecoder", found=type(segmentor).__name__)
     return revert_sync_batchnorm(segmentor)  # synchronised statistics need a process group
 
@@ -141,8 +150,8 @@ def _absent(weights: list[str], error: OSError) -> UserError:
         "model.pretrained is true, but the weights can't be had",
         found=" ".join(str(error).split()),
         expected=", ".join(weights),
-        do=f"fetch them where there is a network, and put the file into {torch.hub.get_dir()}/checkpoints under the last part of "
-        "its URL; or name the path of a file as `checkpoint` in a config of yours; or write `pretrained: false`",
+        do=f"fetch them where there is a network, and put the file into {torch.hub.get_dir()}/checkpoints under the "
+        "last part of its URL; or name its path as `checkpoint` in a config of yours; or write `pretrained: false`",
     )
 
 
@@ -178,7 +187,7 @@ def _one_map(head: nn.Module, features: Any) -> Tensor:
         f"model.config: {type(head).__name__} does not give one map of logits",
         found=f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__,
         expected="a tensor (B, 1, h, w) in training and in evaluation",
-        do="choose a head that does, such as FPNHead, FCNHead, PSPHead, DepthwiseSeparableASPPHead, UPerHead or SegformerHead",
+        do="choose a head that does, such as FPNHead, FCNHead, PSPHead, DepthwiseSeparableASPPHead or SegformerHead",
     )
 
 

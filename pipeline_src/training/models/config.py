@@ -33,18 +33,21 @@ def config_path(config: str) -> Path:
     raise UserError(
         f"model.config: there is no model {config!r}",
         expected=", ".join(model_names()) + ", or the path of an mmsegmentation config file",
-        do=did_you_mean(config, model_names()) or "for a config of yours write its path, as in `config: configs/my_model.py`",
+        do=did_you_mean(config, model_names())
+        or "for a config of yours write its path, as in `config: configs/my_model.py`",
     )
 
 
 def read_config(config: str) -> Any:
     """The mmengine `Config` behind a name or path, its `_base_` files merged and its `custom_imports` imported.
 
-    Only `model` and `data_preprocessor` matter to us: data, optimiser, schedule, loss and evaluation are the experiment's.
+    Only `model` and `data_preprocessor` are used: data, optimiser, schedule and evaluation are the experiment's.
     """
     path = config_path(config)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Fail to import ``MultiScale")  # compiled ops, which none of our models needs
+        warnings.filterwarnings(
+            "ignore", message="Fail to import ``MultiScale"
+        )  # compiled ops, which none of our models needs
         import mmseg.models  # noqa: F401  (fills the registry)
     from mmengine.config import Config
 

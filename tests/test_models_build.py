@@ -1,0 +1,256 @@
+"""Any mmsegmentation config becomes a segmentor with one logit a pixel, or its fault is said in plain words."""
+
+from __future__ import annotations
+
+import logging
+import urllib.error
+
+import pytest
+import torch
+
+from pipeline_src.errors import UserError
+from pipeline_src.training.models.build import (
+    all_logits,
+    auxiliary_weights,
+    build_segmentor,
+    config_path,
+    logits,
+    model_names,
+    normalisation,
+)
+
+# What users of mmsegmentation have: 19 classes, a class-weighted loss, synchronised statistics, sampling, windows.
+CONFIG = """
+norm_cfg = dict(type="SyncBN", requires_grad=True)
+data_preprocessor = dict(type="SegDataPreProcessor", mean=[1, 2, 3], std=[4, 5, 6], bgr_to_rgb=True, size=(512, 512))
+model = dict(
+    type="EncoderDecoder",
+    data_preprocessor=data_preprocessor,
+    pretrained="open-mmlab://resnet18_v1c",
+    backbone=dict(type="ResNetV1c", depth=18, base_channels=8, stem_channels=8, norm_cfg=norm_cfg, style="pytorch"),
+    decode_head=dict(
+        type="{head}", in_channels=64, in_index=3, channels=8, num_classes=19, norm_cfg=norm_cfg, {options}
+        sampler=dict(type="OHEMPixelSampler", thresh=0.7, min_kept=100000),
+        loss_decode=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0, class_weight=[1.0] * 19),
+    ),
+    auxiliary_head=dict(
+        type="FCNHead", in_channels=32, in_index=2, channels=8, num_convs=1, num_classes=19, norm_cfg=norm_cfg,
+        loss_decode=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=0.4),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode="slide", crop_size=(512, 512), stride=(341, 341)),
+)
+"""
+HEADS = {
+    "FCNHead": "num_convs=2,",
+    "PSPHead": "pool_scales=(1, 2),",
+    "DepthwiseSeparableASPPHead": "dilations=(1, 2), c1_in_channels=0, c1_channels=0,",
+}
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str = CONFIG.format(head="FCNHead", options="num_convs=2,"), name: str = "mine.py") -> str:
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    return write
+
+
+def gradients(segmentor: torch.nn.Module, size: int) -> list[torch.Tensor]:
+    """The logits of a training step of two images; every parameter must take part in it."""
+    maps = all_logits(segmentor, torch.randn(2, 3, size, size))
+    sum(z.square().mean() for z in maps).backward()
+    without = [name for name, p in segmentor.named_parameters() if p.grad is None]
+    assert not without
+    assert all(torch.isfinite(p.grad).all() for p in segmentor.parameters())
+    return maps
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "side", "channels"),
+    [("tiny_fpn", 64, 16, 16), ("efficientnet_lite0_fpn", 96, 24, 64), ("resnet50_aslp", 32, 32, 32)],
+)
+def test_each_named_model_trains_on_one_map_of_logits(name, size, side, channels):
+    torch.manual_seed(0)
+    segmentor = build_segmentor(name, pretrained=False, image_size=size)
+    assert segmentor.training and segmentor.decode_head.threshold == 0.5
+    assert tuple(segmentor.decode_head.conv_seg.weight.shape) == (1, channels, 1, 1)
+    (z,) = gradients(segmentor, size)
+    assert z.shape == (2, 1, side, side)
+    assert auxiliary_weights(segmentor) == [1.0]
+
+
+def test_every_named_config_is_tried_here():
+    assert model_names() == ["efficientnet_lite0_fpn", "resnet50_aslp", "tiny_fpn"]
+
+
+def test_the_same_seed_draws_the_same_weights():
+    states = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        states.append(build_segmentor("tiny_fpn", False, 64).state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_logits_are_those_of_the_decode_head(written):
+    segmentor = build_segmentor(written(), pretrained=False, image_size=64).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(logits(segmentor, images), all_logits(segmentor, images)[0])
+        # mmsegmentation's own path through the same module
+        assert torch.equal(logits(segmentor, images), segmentor(images, mode="tensor"))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_users_config_is_made_binary(written, head):
+    segmentor = build_segmentor(written(CONFIG.format(head=head, options=HEADS[head])), pretrained=False, image_size=64)
+    maps = gradients(segmentor, 64)
+    assert [tuple(z.shape) for z in maps] == [(2, 1, 2, 2), (2, 1, 4, 4)]
+    assert auxiliary_weights(segmentor) == [1.0, 0.4]
+    for module in (segmentor.decode_head, segmentor.auxiliary_head):
+        assert (module.num_classes, module.out_channels, module.threshold, module.sampler) == (2, 1, 0.5, None)
+    assert segmentor.test_cfg.mode == "whole"
+    assert not any(isinstance(module, torch.nn.SyncBatchNorm) for module in segmentor.modules())
+
+
+def test_several_auxiliary_heads_keep_the_proportion_of_their_losses(written):
+    text = CONFIG.format(head="FCNHead", options="num_convs=2,") + (
+        "dice = dict(type='DiceLoss')\n"
+        "model['decode_head']['loss_decode'] = [dict(type='CrossEntropyLoss'), {**dice, 'loss_weight': 3.0}]\n"
+        "head = model['auxiliary_head']\n"
+        "model['auxiliary_head'] = [head, {**head, 'in_index': 1, 'in_channels': 16, 'loss_decode': dice}]\n"
+    )
+    segmentor = build_segmentor(written(text), pretrained=False, image_size=64)
+    assert [z.shape[-1] for z in gradients(segmentor, 64)] == [2, 4, 8]
+    assert auxiliary_weights(segmentor) == pytest.approx([1.0, 0.1, 0.25])
+
+
+def test_a_users_own_modules_come_by_custom_imports(written, tmp_path, monkeypatch):
+    (tmp_path / "my_head_of_tests.py").write_text(
+        "from mmseg.models.decode_heads.fcn_head import FCNHead\nfrom mmseg.registry import MODELS\n\n"
+        "@MODELS.register_module()\nclass HeadOfTests(FCNHead):\n    pass\n"
+    )
+    text = "custom_imports = dict(imports=['my_head_of_tests'])\n" + CONFIG.format(
+        head="HeadOfTests", options="num_convs=1,"
+    )
+    with pytest.raises(UserError, match="my_head_of_tests"):
+        build_segmentor(written(text), False, 64)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert type(build_segmentor(written(text), False, 64).decode_head).__name__ == "HeadOfTests"
+
+
+def test_base_files_are_merged(written):
+    written()
+    path = written("_base_ = ['mine.py']\nmodel = dict(decode_head=dict(channels=4))\n", "child.py")
+    assert build_segmentor(path, False, 64).decode_head.conv_seg.in_channels == 4
+    assert normalisation(path) == ([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
+
+
+def test_normalisation_of_the_named_models():
+    assert normalisation("efficientnet_lite0_fpn") == ([127.5] * 3, [127.5] * 3)
+    assert normalisation("resnet50_aslp") == ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
+
+
+@pytest.mark.parametrize("wrong", ["bgr_to_rgb=False", "mean=None", "std=[1]"])
+def test_an_unclear_normalisation_is_refused(written, wrong):
+    text = CONFIG.format(head="FCNHead", options="num_convs=1,") + f"data_preprocessor.update({wrong})\n"
+    with pytest.raises(UserError, match=r"how RGB images are normalised[\s\S]*mean=\[123.675"):
+        normalisation(written(text))
+
+
+def test_an_unknown_name_gets_the_nearest_and_the_way_to_give_a_path():
+    with pytest.raises(UserError, match="did you mean 'resnet50_aslp'"):
+        config_path("resnet50_alsp")
+    with pytest.raises(UserError, match=r"write its path, as in `config: configs/my_model.py`"):
+        config_path("zzz")
+    with pytest.raises(UserError, match=r"no file configs/mine.py"):
+        config_path("configs/mine.py")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("del model['decode_head']", "describes no segmentor"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("model['decode_head']['type'] = 'FCNHaed'", "can't be built[\\s\\S]*FCNHaed"),
+        ("model['decode_head']['in_channels'] = 63", "fails on an image of 64 x 64[\\s\\S]*channels of backbone"),
+        (
+            "model['decode_head'] = dict(type='DAHead', in_channels=64, in_index=3, channels=8, pam_channels=8)",
+            "DAHead does not give one map",
+        ),
+        (
+            "model.update(type='CascadeEncoderDecoder', num_stages=1, decode_head=[model['decode_head']])",
+            "is a cascade of decode heads",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_config_is_said(written, change, message):
+    with pytest.raises(UserError, match=message):
+        build_segmentor(written(CONFIG.format(head="FCNHead", options="num_convs=1,") + change + "\n"), False, 64)
+
+
+def test_pretrained_without_weights_in_the_config_is_refused():
+    with pytest.raises(UserError, match=r"tiny_fpn names no weights[\s\S]*pretrained: false"):
+        build_segmentor("tiny_fpn", pretrained=True, image_size=64)
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No network, and an empty folder for torch's downloads; returns the folder that a user can put a file into."""
+
+    def refuse(*args, **kwargs):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    folder = tmp_path / "torch" / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_absent_weights_are_said_with_where_to_put_them(offline):
+    with pytest.raises(UserError) as error:
+        build_segmentor("resnet50_aslp", pretrained=True, image_size=32)
+    assert str(offline) in str(error.value) and "https://download.pytorch.org/models/resnet50-0676ba61.pth" in str(
+        error.value
+    )
+
+
+def test_torchvisions_weights_fill_the_whole_backbone(offline, caplog):
+    from torchvision.models import resnet50
+
+    torch.manual_seed(1)
+    weights = resnet50(weights=None).state_dict()
+    torch.save(weights, offline / "resnet50-0676ba61.pth")
+    with caplog.at_level(logging.WARNING):
+        backbone = build_segmentor("resnet50_aslp", pretrained=True, image_size=32).backbone.state_dict()
+    assert set(weights) - set(backbone) == {"fc.weight", "fc.bias"} and set(backbone) <= set(weights)
+    assert all(torch.equal(backbone[key], weights[key]) for key in backbone)
+
+
+def test_weights_of_a_file_are_loaded_only_where_asked_for(written, tmp_path):
+    mark = torch.full((8,), 7.0)
+    torch.save({"bn1.weight": mark}, tmp_path / "mine.pth")
+    text = CONFIG.format(head="FCNHead", options="num_convs=1,") + (
+        "model['pretrained'] = None\nmodel['backbone']['type'] = 'ResNet'\n"
+        "model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint={!r})\n"
+    )
+    path = written(text.format(str(tmp_path / "mine.pth")))
+    assert torch.equal(build_segmentor(path, True, 64).backbone.bn1.weight, mark)
+    assert not torch.equal(build_segmentor(path, False, 64).backbone.bn1.weight, mark)
+    with pytest.raises(UserError, match=r"absent.pth can not be found"):
+        build_segmentor(written(text.format(str(tmp_path / "absent.pth"))), True, 64)
+
+
+def test_a_timm_backbone_downloads_nothing_unasked(written, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("timm was asked for weights")
+
+    monkeypatch.setattr("timm.models._builder.load_pretrained", refuse)
+    text = CONFIG.format(head="FCNHead", options="num_convs=1,") + (
+        "model['pretrained'] = None\n"
+        "model['backbone'] = dict(type='TIMMBackbone', model_name='mobilenetv3_small_050', out_indices=(0, 1, 2, 3))\n"
+        "model['auxiliary_head'] = None\nmodel['decode_head']['in_channels'] = 24\n"
+    )
+    assert build_segmentor(written(text), False, 64).backbone.timm_model is not None
