@@ -20,8 +20,8 @@ from pipeline_src.files import write_text
 class Row:
     """A sample. Paths are relative to the set's folder; `mask` is empty for OOD.
 
-    `splits` holds the sample's place (from 0) in each split, `foreground` the share of mask pixels above 127, `grey` how
-    many are neither 0 nor 255.
+    `splits` holds the sample's place (from 0) in each split, `foreground` the share of mask pixels above 127, `grey`
+    how many are neither 0 nor 255.
     """
 
     id: str

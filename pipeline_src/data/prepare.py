@@ -74,7 +74,7 @@ def prepare(
             f"data set {entry.name} has {len(problems):,} problems:"
             + listed(f"{each.file}: {each.problem}; {each.do}" for each in problems),
             found=f"{len(rows):,} usable samples in {root}",
-            do=f"mend them (all are in {out / 'problems.csv'}), or leave them out with `data: {{on_problem: skip}}`",
+            do="mend them (problems.csv lists all), or leave them out with `data: {on_problem: skip}`",
         )
     splits = {
         ALL: len(rows),
@@ -105,7 +105,7 @@ def prepare(
     write_text(out / "summary.json", json.dumps(summary, indent=1) + "\n")
     say(f"{entry.name}: {len(rows):,} samples; " + ", ".join(f"{name} {count:,}" for name, count in splits.items()))
     if problems:
-        say(f"{entry.name}: {len(problems):,} problems, {found - len(rows):,} left out, see {out / 'problems.csv'}")
+        say(f"{entry.name}: {len(problems):,} problems, {found - len(rows):,} left out, listed in problems.csv")
     for note in notes:
         say(f"{entry.name}: {note}")
     return summary
