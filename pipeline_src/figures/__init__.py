@@ -82,7 +82,7 @@ def _write_part(results: Results, numbers: Numbers, part: str, out: Path) -> Non
         for method in results.methods:
             bins, whole = tables[protocol, method]
             seeds = _seeds(results.seeds(method, part))
-            lines = [f"{size} · {seeds}", f"{_errors(numbers, protocol, part, method)} · {results.bins} bins"]
+            lines = [size, f"{_errors(numbers, protocol, part, method)} · {results.bins} bins · {seeds}"]
             figure = reliability.draw(bins, whole, f"{results.label(method)} on {part}", lines, floor)
             _save(figure, _with_whole(bins, whole), out / reliability_name(protocol, method, part))
         labels = _distinct(results)

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 
 from pipeline_src.files import atomic
 
-# The report swaps these four for its own, so that figures follow a light or a dark page.
+# The report swaps these, and the two below, for its own, so that figures follow a light or a dark page.
 INK, MUTED, GRID, PAPER = "#1d2530", "#66707c", "#d9dee4", "#ffffff"
 # Over- and under-confidence differ in hue (safe for colour-blind readers), in lightness and in hatch.
-OVER, UNDER, CALIBRATED = "#c2410c", "#3b82c4", "#aeb6c0"
+OVER, UNDER, CALIBRATED = "#c2410c", "#2f73b3", "#aeb6c0"
 HATCH = {OVER: "/////", UNDER: "\\\\\\\\\\"}  # dots would make an SVG ten times as large
 # Tol's "vibrant" scheme, led by a neutral for the method that others are compared with; marker and dash tell them apart
 # in grey.
@@ -73,11 +73,8 @@ def percent(value: float, digits: int = 1) -> str:
 
 
 def count(number: int) -> str:
-    """A count that can be read at a glance: 950 -> "950", 73_214_000 -> "73.2 M"."""
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**4, "k")):
-        if number >= size:
-            return f"{number / (1000 if unit == 'k' else size):.1f} {unit}"
-    return f"{number:,}"
+    """A count that can be read at a glance: 311_040 -> "311,040", 73_214_000 -> "73.2 M"."""
+    return f"{number / 1e6:,.1f} M" if number >= 1_000_000 else f"{number:,}"
 
 
 def save(figure: Figure, stem: Path) -> None:

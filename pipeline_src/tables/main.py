@@ -93,8 +93,13 @@ def main_table(results: Results, numbers: Numbers, protocol: str) -> Table:
 
 def heading(results: Results, numbers: Numbers, part: str) -> str:
     """A data set, its role and its size."""
+    return f"{part}: {ROLES[results.parts[part]]}, {size_in_words(numbers, part)}"
+
+
+def size_in_words(numbers: Numbers, part: str) -> str:
+    """Images and pixels of a data set."""
     row = numbers.table[numbers.table["part"] == part].iloc[0]
-    return f"{part}: {ROLES[results.parts[part]]}, {row['images']:,} images, {row['pixels']:,} pixels"
+    return f"{row['images']:,} images, {row['pixels']:,} pixels"
 
 
 def seeds_in_words(results: Results) -> str:

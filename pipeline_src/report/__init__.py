@@ -1,0 +1,132 @@
+"""One page that shows an experiment: summary, tables, figures, and how it was made. It needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline_src.errors import UserError, listed
+from pipeline_src.figures import alpha_name, comparison_name, reliability_name
+from pipeline_src.files import write_text
+from pipeline_src.report import summary
+from pipeline_src.report.inline import inline_svg
+from pipeline_src.statistics.statistic import PROTOCOLS
+from pipeline_src.tables.main import main_table, seeds_in_words, size_in_words
+from pipeline_src.tables.results import ROLES, Numbers, Results, read
+
+HERE = Path(__file__).parent
+RELIABILITY = "{method} on {part}, {protocol} protocol, {size}; {bins} bins."
+COMPARISON = "All methods on {part}, {protocol} protocol, {size}; {bins} bins."
+ALPHA = "{method}: α of the training images over epochs, and its distribution after the last."
+
+
+def write_report(
+    results: Results,
+    figures: Path,
+    learned: Iterable[str],
+    out: Path,
+    params: Mapping[str, Any] | None = None,
+    made: Mapping[str, str] | None = None,
+    data: Sequence[Mapping[str, Any]] = (),
+    command: str | None = None,
+) -> None:
+    """Write the page.
+
+    Args:
+        figures: folder that `figures.write_figures` wrote.
+        learned: methods that learn alphas.
+        out: the HTML file.
+        params: the resolved experiment; printed as YAML.
+        made: versions, commit, hardware and the like, name -> text; what is not known is left out.
+        data: a row per data set (manifest and store summaries), name of the column -> value.
+        command: what makes all of it again.
+
+    Raises:
+        UserError: a statistic or a figure is missing.
+    """
+    numbers = read(results)
+    names = [reliability_name(p, m, part) for p in PROTOCOLS for m in results.methods for part in results.parts]
+    names += [comparison_name(p, part) for p in PROTOCOLS for part in results.parts] + [alpha_name(m) for m in learned]
+    missing = [f"{name}.svg" for name in names if not (figures / f"{name}.svg").is_file()]
+    if missing:
+        raise UserError(f"figures are missing in {figures}{listed(missing)}", do="run `python -m pipeline_src figures`")
+
+    serial = count(1)
+    page = _environment().get_template("report.html.j2")
+    text = page.render(
+        css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
+        experiment=results.experiment,
+        facts=_facts(results),
+        headlines={protocol: summary.headline(results, numbers, protocol) for protocol in PROTOCOLS},
+        caution=summary.caution(results),
+        cards=[_card(results, numbers, part) for part in results.parts],
+        accuracy={protocol: summary.accuracy_kept(results, numbers, protocol) for protocol in PROTOCOLS},
+        reading=summary.reading(results),
+        tables={protocol: main_table(results, numbers, protocol) for protocol in PROTOCOLS},
+        pictures=[_pictures(results, numbers, part, figures, serial) for part in results.parts],
+        alphas=[
+            _picture(figures, alpha_name(method), serial, ALPHA.format(method=results.label(method)))
+            for method in learned
+        ],
+        command=command,
+        made=made or {},
+        data=_data(data),
+        params=yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True) if params else "",
+    )
+    write_text(out, text + "\n")
+
+
+def _environment() -> Environment:
+    """Everything that is put into the page is escaped; what is undefined is an error, not a gap."""
+    return Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def _facts(results: Results) -> list[str]:
+    methods, parts = len(results.methods), len(results.parts)
+    return [
+        f"{methods} method{'s' * (methods > 1)}",
+        f"{parts} data set{'s' * (parts > 1)}",
+        f"{results.epochs} epochs",
+        seeds_in_words(results),
+    ]
+
+
+def _card(results: Results, numbers: Numbers, part: str) -> dict[str, Any]:
+    role = results.parts[part]
+    return {
+        "part": part,
+        "role": role,
+        "size": f"{ROLES[role]}, {size_in_words(numbers, part)}",
+        "texts": {protocol: summary.lowest(results, numbers, protocol, part) for protocol in PROTOCOLS},
+    }
+
+
+def _pictures(results: Results, numbers: Numbers, part: str, figures: Path, serial: Iterator[int]) -> dict[str, Any]:
+    """The comparison and then each method's diagram, one protocol after the other."""
+    role, by_protocol = results.parts[part], {}
+    for protocol in PROTOCOLS:
+        about = {"bins": results.bins, "protocol": protocol, "part": part, "size": size_in_words(numbers, part)}
+        name = comparison_name(protocol, part)
+        pictures = [_picture(figures, name, serial, COMPARISON.format(**about))]
+        for method in results.methods:
+            caption = RELIABILITY.format(**about, method=results.label(method))
+            pictures.append(_picture(figures, reliability_name(protocol, method, part), serial, caption))
+        by_protocol[protocol] = pictures
+    return {"part": part, "role": role, "role_text": ROLES[role], "pictures": by_protocol}
+
+
+def _picture(figures: Path, name: str, serial: Iterator[int], caption: str) -> dict[str, Any]:
+    return {"svg": inline_svg(figures / f"{name}.svg", next(serial), caption), "caption": caption}
+
+
+def _data(rows: Sequence[Mapping[str, Any]]) -> dict[str, list]:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    return {"columns": columns, "rows": [[row.get(column, "") for column in columns] for row in rows]}
