@@ -1,6 +1,6 @@
 """The pass over the pixels of one image into the counts of one protocol.
 
-Two ways lead to the same counts: `add_floats` streams a float32 map in blocks that stay in the cache; `add_fractions`
+Two ways lead to the same counts: `FloatPass` streams float32 maps in blocks that stay in the cache; `add_fractions`
 takes the histogram of an integer map, at most 2 x 65,536 entries, and works in exact integers.
 """
 
@@ -8,137 +8,181 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline_src.statistics.counts import Counts
 from pipeline_src.statistics.levels import CLAMP, HALF, LEVELS, POSITION, UNIT
 
-BLOCK = 1 << 15  # pixels; all buffers of a block together fit a 2 MB second-level cache
-PENDING = 1 << 28  # a float64 holds the sum of so many positions (multiples of 2^-24, at most 1) exactly, with room
+BLOCK = 1 << 16  # pixels: few enough for the caches, enough to hide what a numpy call costs
+PENDING = (1 << 20) - 1  # pixels that a packed cell can hold: 20 bits of count above 43 bits of summed doubts
+COUNT = 1 << 43
+MEASURES = ("absolute", "brier", "nll", "entropy")
 
 
-def errors(absolute: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Absolute error, squared error, NLL and entropy of each pixel, in units of 1 / UNIT, as whole float64 numbers.
+def measures(error: np.ndarray, work: np.ndarray) -> list[int]:
+    """Sums of absolute error, squared error, NLL and entropy over pixels, in units of 1 / UNIT.
+
+    Each pixel's value is rounded to a whole number of units first, so the sums do not depend on the pixels' order.
 
     Args:
-        absolute: |f - y| per pixel, float64 in [0, 1]. With q = 1 - |f - y|, the probability given to the label, the
+        error: |f - y| per pixel, float64 in [0, 1]. With q = 1 - |f - y|, the probability given to the label, the
             NLL is -log q and the entropy -q log q - (1-q) log(1-q) (that of f, since q is f or 1-f); q is clamped.
-
-    Whole numbers: their sum over an image does not depend on the order of the pixels.
+        work: (5, n) float64, room to work in; on return the rows 0-3 hold the values per pixel.
     """
-    q = 1.0 - absolute
+    # Every array is written in place: a fresh array of this size costs more in page faults than the logarithm.
+    absolute, squared, nll, entropy, q = work
+    np.multiply(error, UNIT, out=absolute)
+    np.multiply(error, absolute, out=squared)
+    np.subtract(1.0, error, out=q)
     np.clip(q, CLAMP, 1 - CLAMP, out=q)
-    log_q = np.log(q)
-    log_r = np.log(1.0 - q)
-    entropy = log_q - log_r
-    entropy *= q
-    entropy += log_r
+    np.log(q, out=nll)
+    np.subtract(1.0, q, out=entropy)
+    np.log(entropy, out=entropy)  # log(1-q); the entropy is -(log(1-q) + q (log q - log(1-q)))
+    nll -= entropy
+    q *= nll
+    nll += entropy
+    entropy += q
+    nll *= -UNIT
     entropy *= -UNIT
-    log_q *= -UNIT
-    scaled = absolute * UNIT
-    squared = scaled * absolute
-    return tuple(np.rint(x, out=x) for x in (scaled, squared, log_q, entropy))
+    np.rint(work[:4], out=work[:4])
+    return [int(total) for total in work[:4].sum(axis=1)]
 
 
 class FloatPass:
-    """Adds float32 maps to count and position; holds sums back until `flush`."""
+    """Adds float32 maps to one protocol's counts; holds part of them back until `flush`."""
 
-    def __init__(self, counts):
+    def __init__(self, counts: Counts):
         self.counts = counts
-        # count + i * sum of positions: one random access per pixel instead of two
-        self.pending = np.zeros(4 * (HALF + 1), np.complex128)
+        # Per cell COUNT * pixels + summed doubts in units of 2^-24: one random access per pixel instead of two.
+        self.pending = np.zeros(4 * (HALF + 1), np.int64)
         self.held = 0
-        self.weight = np.ones(BLOCK, np.complex128)
+        self.doubt = np.empty(BLOCK, np.float32)
+        self.scaled = np.empty(BLOCK, np.float32)
         self.whole = np.empty(BLOCK, np.int32)
         self.key = np.empty(BLOCK, np.int64)
-        self.doubt = np.empty(BLOCK)
-        self.floor = np.empty(BLOCK)
+        self.weight = np.empty(BLOCK, np.int64)
+        self.code = np.empty(BLOCK, np.uint8)
+        self.predicted = np.empty(BLOCK, bool)
+        self.wide = np.empty((6, BLOCK))
 
-    def block(self, f: np.ndarray, y: np.ndarray) -> tuple[int, float, float]:
-        """Count at most BLOCK pixels, f float32 in [0, 1], y uint8 in {0, 1}; return correct, levels and positions."""
+    def add(self, f: np.ndarray, y: np.ndarray, scale: tuple[np.float32, np.float32] | None = None):
+        """Count one image.
+
+        Args:
+            f: (n,) float32 in [0, 1].
+            y: (n,) uint8 in {0, 1}.
+            scale: low and high of the stretch f -> (f - low) / (high - low), if any; where they are equal f becomes 0.
+
+        Returns:
+            The image's sums by column name, and its (256, 2) pixels per 8-bit level and label; None where the counts
+            keep no rows.
+        """
+        correct, doubt = 0, 0.0
+        sums = np.zeros(len(MEASURES), object)
+        levels = np.zeros(512, np.int64)
+        stretched = np.empty(BLOCK, np.float32)
+        for start in range(0, len(f), BLOCK):
+            fb, yb = f[start : start + BLOCK], y[start : start + BLOCK]
+            if scale is not None:
+                low, high = scale
+                fb = np.subtract(fb, low, out=stretched[: len(fb)])
+                if high > low:
+                    fb /= high - low
+            self._count(fb, yb)
+            if self.counts.rows is not None:
+                correct += int(np.count_nonzero(self.predicted[: len(fb)].view(np.uint8) == yb))
+                doubt += float(self.doubt[: len(fb)].sum(dtype=np.float64))  # exact: multiples of 2^-24
+                levels += self._levels(fb, yb)
+                error, *_ = wide = self.wide[:, : len(fb)]
+                error[:] = yb
+                error -= fb
+                np.abs(error, out=error)
+                sums += measures(error, wide[1:])
+        if self.counts.rows is None:
+            return None
+        found = dict(zip(MEASURES, sums.tolist(), strict=True))
+        return found | {"correct": correct, "confidence": round((len(f) - doubt) * UNIT)}, levels.reshape(256, 2)
+
+    def _count(self, f: np.ndarray, y: np.ndarray) -> None:
+        """Count a block."""
         n = len(f)
-        weight, whole, key, x, floor = (a[:n] for a in (self.weight, self.whole, self.key, self.doubt, self.floor))
+        doubt, whole, key, weight, code, predicted, wide = (
+            a[:n] for a in (self.doubt, self.whole, self.key, self.weight, self.code, self.predicted, self.wide[0])
+        )
         one = np.float32(1)
-        doubt = one - f
-        np.maximum(doubt, f, out=doubt)
-        np.subtract(one, doubt, out=doubt)  # 1 - confidence is exact in float32
-        x[:] = doubt
-        x *= LEVELS  # exact: 24 by 17 bits
-        np.copyto(whole, x, casting="unsafe")  # truncates
-        floor[:] = whole
-        x -= floor
-        weight.imag = x
-        predicted = f >= np.float32(0.5)
-        code = predicted.view(np.uint8) + predicted.view(np.uint8)
+        np.subtract(one, f, out=doubt)
+        np.maximum(doubt, f, out=doubt)  # the confidence
+        np.subtract(one, doubt, out=doubt)  # exact in float32, a multiple of 2^-24
+        wide[:] = doubt
+        wide *= LEVELS  # exact in float64: 24 by 17 bits
+        np.copyto(whole, wide, casting="unsafe")  # truncates: the level
+        np.greater_equal(f, np.float32(0.5), out=predicted)
+        np.add(predicted.view(np.uint8), predicted.view(np.uint8), out=code)
         code |= y
         whole <<= 2
         whole |= code
         key[:] = whole
-        np.add.at(self.pending, key, weight)
-        quarter = doubt == np.float32(0.25)  # the only edge below 0.5 that a float32 meets exactly: 0.25
-        if quarter.any():
-            label = y[quarter & ~predicted]
-            self.counts.on_edge[LEVELS // 4] += np.bincount(label, minlength=2)
-        self.held += n
-        if self.held >= PENDING:
+
+        quarter = np.equal(doubt, np.float32(0.25), out=code.view(bool))
+        if quarter.any():  # the one edge below 0.5 that a float32 can lie on
+            quarter &= ~predicted
+            self.counts.on_edge[LEVELS // 4] += np.bincount(y[quarter], minlength=2)
+
+        scaled = np.multiply(doubt, np.float32(POSITION), out=self.scaled[:n])
+        np.copyto(whole, scaled, casting="unsafe")
+        weight[:] = whole
+        weight += COUNT
+        if self.held + n > PENDING:
             self.flush()
-        return int(np.count_nonzero(predicted.view(np.uint8) == y)), float(floor.sum()), float(x.sum())
+        self.held += n
+        np.add.at(self.pending, key, weight)
+
+    def _levels(self, f: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(512,) pixels of a block per 8-bit level and label; the product is exact in float64 and truncated."""
+        wide, whole, key = self.wide[0, : len(f)], self.whole[: len(f)], self.key[: len(f)]
+        wide[:] = f
+        wide *= 255
+        np.copyto(whole, wide, casting="unsafe")
+        whole <<= 1
+        whole |= y
+        key[:] = whole
+        return np.bincount(key, minlength=512)
 
     def flush(self) -> None:
         """Move what is held back into the counts."""
-        shape = self.counts.count.shape
-        self.counts.count += self.pending.real.astype(np.int64).reshape(shape)
-        self.counts.position += (self.pending.imag * POSITION).astype(np.int64).reshape(shape)
+        pending = self.pending.reshape(self.counts.count.shape)
+        count = pending >> 43
+        doubts = pending & (COUNT - 1)
+        level = np.arange(HALF + 1).reshape(-1, 1, 1)
+        self.counts.count += count
+        self.counts.position += doubts * LEVELS - count * level * POSITION
         self.pending[:] = 0
         self.held = 0
 
-    def add(self, f: np.ndarray, y: np.ndarray, row: bool) -> tuple[dict[str, int], np.ndarray] | None:
-        """Count one image: f float32 (n,) in [0, 1], y uint8 (n,) in {0, 1}. Returns its sums and (256, 2) levels."""
-        correct, floors, positions = 0, 0, 0.0
-        sums = [0, 0, 0, 0]
-        levels = np.zeros(512, np.int64)
-        for start in range(0, len(f), BLOCK):
-            fb, yb = f[start : start + BLOCK], y[start : start + BLOCK]
-            c, whole, part = self.block(fb, yb)
-            if not row:
-                continue
-            correct, floors, positions = correct + c, floors + int(whole), positions + part
-            wide = fb.astype(np.float64)
-            level = (wide * 255).astype(np.int32)  # exact product, truncated
-            level <<= 1
-            level |= yb
-            levels += np.bincount(level, minlength=512)
-            wide -= yb
-            np.abs(wide, out=wide)
-            for k, values in enumerate(errors(wide)):
-                sums[k] += int(values.sum())
-        if not row:
-            return None
-        doubt = (floors + positions) / LEVELS
-        names = dict(zip(("absolute", "brier", "nll", "entropy"), sums, strict=True))
-        return {"correct": correct, "confidence": round((len(f) - doubt) * UNIT), **names}, levels.reshape(256, 2)
 
-
-def add_fractions(counts, value, label, number, denominator: int) -> tuple[dict[str, int], np.ndarray]:
+def add_fractions(counts: Counts, value, label, number, denominator: int) -> tuple[dict[str, int], np.ndarray]:
     """Count the histogram of one integer map: `number` pixels with f = value / denominator and the label.
 
     Args:
         counts: the `Counts` to add to.
         value, label, number: (n,) int64; 0 <= value <= denominator, label in {0, 1}.
+
+    Returns:
+        The image's sums by column name, and its (256, 2) pixels per 8-bit level and label.
     """
-    doubt = np.minimum(value, denominator - value) * LEVELS
-    level, rest = np.divmod(doubt, denominator)
+    doubt = np.minimum(value, denominator - value)
+    level, rest = np.divmod(doubt * LEVELS, denominator)
     position = np.rint(rest * (POSITION / denominator)).astype(np.int64)
     predicted = (2 * value >= denominator).astype(np.int64)
-    at = (level, predicted, label)
-    np.add.at(counts.count, at, number)
-    np.add.at(counts.position, at, number * position)
+    at = (level * 2 + predicted) * 2 + label
+    np.add.at(counts.count.reshape(-1), at, number)
+    np.add.at(counts.position.reshape(-1), at, number * position)
     edge = (rest == 0) & (predicted == 0) & (level > 0)
     np.add.at(counts.on_edge, (level[edge], label[edge]), number[edge])
 
-    levels = np.zeros((256, 2), np.int64)
-    np.add.at(levels, (value * 255 // denominator, label), number)
-    error = np.abs(value - label * denominator) / denominator
-    names = ("absolute", "brier", "nll", "entropy")
-    sums = {k: sum((x.astype(np.int64) * number).tolist()) for k, x in zip(names, errors(error), strict=True)}
-    pixels = int(number.sum())
-    doubts = sum((doubt // LEVELS * number).tolist()) / denominator
+    levels = np.zeros(512, np.int64)
+    np.add.at(levels, value * 255 // denominator * 2 + label, number)
+    work = np.empty((5, len(value)))
+    measures(np.abs(value - label * denominator) / denominator, work)
+    sums = dict(zip(MEASURES, (work[:4].astype(np.int64) @ number).tolist(), strict=True))
     correct = int(number[predicted == label].sum())
-    return {"correct": correct, "confidence": round((pixels - doubts) * UNIT), **sums}, levels
+    confidence = round((1 - int(doubt @ number) / denominator / max(1, number.sum())) * number.sum() * UNIT)
+    return {"correct": correct, "confidence": int(confidence), **sums}, levels.reshape(256, 2)

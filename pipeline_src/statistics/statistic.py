@@ -116,10 +116,9 @@ class Statistic:
         for protocol, counts in self._counts.items():
             if counts is None:
                 continue
-            if protocol == "stretched":
-                f = (f - low) / (high - low) if high > low else np.zeros_like(f)
-            one_pass = self._passes.setdefault(protocol, FloatPass(counts))
-            found = one_pass.add(f, y, row=counts.rows is not None)
+            if protocol not in self._passes:
+                self._passes[protocol] = FloatPass(counts)
+            found = self._passes[protocol].add(f, y, (low, high) if protocol == "stretched" else None)
             if found is not None:
                 self._row(protocol, image_id, shape, f.size, high == low, *found)
 
