@@ -1,8 +1,8 @@
 """How fast our training loop is beside a bare one: python benchmarks/training_loop.py [EXPERIMENT] [--method METHOD]
 
 Both train the network of an experiment of params.yaml with its batch size, threads and image size, in turns within one
-process. Ours does everything that a run does (keyed draws, augmentation, targets, alphas, journal); the clock leaves out
-start-up, validation and checkpoints. The bare loop repeats one batch: forward, logits upsampled to the masks, loss,
+process. Ours does all that a run does (keyed draws, augmentation, targets, alphas, journal); the clock leaves
+out start-up, validation and checkpoints. The bare loop repeats one batch: forward, logits upsampled to the masks, loss,
 backward, Adam step. The images are noise: their content does not change the work. Run it on a quiet machine.
 """
 
