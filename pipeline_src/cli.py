@@ -19,8 +19,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Name = Annotated[str | None, typer.Option("--experiment", "-e", help="Experiment of params.yaml [default: the one it picks]")]
-Contract = Annotated[str | None, typer.Option(help="The contract the caller planned with; the verb stops if it is another", hidden=True)]
+Name = Annotated[
+    str | None, typer.Option("--experiment", "-e", help="Experiment of params.yaml [default: the one it picks]")
+]
+Contract = Annotated[
+    str | None, typer.Option(help="The contract the caller planned with; the verb stops if it is another", hidden=True)
+]
 Log = Annotated[Path | None, typer.Option(help="Also write what is said to this file")]
 Method = Annotated[str, typer.Option("--method", "-m", help="A block of `methods:`")]
 Seed = Annotated[int, typer.Option("--seed", "-s", help="One of the experiment's seeds")]
@@ -37,21 +41,42 @@ def _graph(experiment: str | None, log: Path | None = None) -> Graph:
 
 
 @app.command()
-def prepare(set_name: Annotated[str, typer.Option("--set", help="A data set")], experiment: Name = None, contract: Contract = None, log: Log = None):
+def prepare(
+    set_name: Annotated[str, typer.Option("--set", help="A data set")],
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
+):
     """Unpack, pair and verify a data set."""
     verbs.prepare(_graph(experiment, log), set_name, contract)
 
 
 @app.command()
-def store(part: Annotated[str, typer.Option(help="train, val or a test set's name")], experiment: Name = None, contract: Contract = None, log: Log = None):
+def store(
+    part: Annotated[str, typer.Option(help="train, val or a test set's name")],
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
+):
     """Decode and resize a part of a data set, once."""
     verbs.store(_graph(experiment, log), part, contract)
 
 
 @app.command()
-def train(method: Method, seed: Seed = 0, experiment: Name = None, contract: Contract = None, log: Log = None):
+def train(
+    method: Method,
+    seed: Seed = 0,
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
+    into: Annotated[Path | None, typer.Option(help="Be one rank of a training that writes here", hidden=True)] = None,
+):
     """Train one run, or go on where it was stopped."""
-    verbs.train(_graph(experiment, log), method, seed, contract)
+    graph = _graph(experiment, log)
+    if into:
+        verbs.train_into(graph, method, seed, into)
+    else:
+        verbs.train(graph, method, seed, contract)
 
 
 @app.command()

@@ -65,7 +65,11 @@ def _tree(file: Path) -> tuple[str, list[str]]:
         if isinstance(node, ast.Import):
             named.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join([*package[: len(package) - node.level + 1], node.module or ""]).strip(".") if node.level else node.module
+            base = (
+                ".".join([*package[: len(package) - node.level + 1], node.module or ""]).strip(".")
+                if node.level
+                else node.module
+            )
             named.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
     modules = set()
     for name in named:

@@ -27,13 +27,19 @@ def record(graph: Graph) -> None:
         return
     picked = read().experiment
     if picked != graph.name:
-        log.info("DVC follows the experiment that params.yaml picks (%s); set `experiment: %s` there to record it.", picked, graph.name)
+        log.info(
+            "DVC follows the experiment that params.yaml picks (%s); set `experiment: %s` there to record it.",
+            picked,
+            graph.name,
+        )
         return
     from pipeline_src.verbs import contracts
 
     contracts(graph)
-    done = [f"{stage}@{graph.name}" for stage, kinds in STAGES.items() if all(job.current for job in graph.of_kinds(*kinds))]
-    command = [sys.executable, "-m", "dvc", "commit", "--force", "--quiet", f"contracts@{graph.name}", *done]
+    done = [
+        f"{stage}@{graph.name}" for stage, kinds in STAGES.items() if all(job.current for job in graph.of_kinds(*kinds))
+    ]
+    command = [sys.executable, "-m", "dvc", "commit", "--force", f"contracts@{graph.name}", *done]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         log.warning("DVC could not record this run: %s", (result.stderr or result.stdout).strip())

@@ -19,7 +19,9 @@ from pipeline_src.jobs import Job
 log = logging.getLogger(__name__)
 
 
-def execute(job: Job, work: Callable[[Path], None], expected: str | None = None, present: list[Path] | None = None) -> bool:
+def execute(
+    job: Job, work: Callable[[Path], None], expected: str | None = None, present: list[Path] | None = None
+) -> bool:
     """Let `work(folder)` write the job's files into a new folder, then put them in place and stamp them.
 
     Until `work` has returned, the result of an earlier contract stays as it was, stamp included. Two processes that want the
@@ -44,7 +46,10 @@ def execute(job: Job, work: Callable[[Path], None], expected: str | None = None,
         )
     stale = [f"{needed.name}{explained(needed)}" for needed in job.inputs if not needed.current]
     if stale:
-        raise UserError(f"{job.name}: inputs are not current:{listed(stale)}", do="run `snakemake --cores all`, which makes them first")
+        raise UserError(
+            f"{job.name}: inputs are not current:{listed(stale)}",
+            do="run `snakemake --cores all`, which makes them first",
+        )
     job.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(job.folder / f".{job.stem}.lock"):
         if job.current and all(file.exists() for file in present or ()):
@@ -87,6 +92,13 @@ def explained(job: Job) -> str:
 def _differences(before: object, now: object, key: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         keys = dict.fromkeys([*before, *now])
-        return [text for k in keys if before.get(k) != now.get(k) for text in _differences(before.get(k), now.get(k), f"{key}.{k}")]
+        return [
+            text
+            for k in keys
+            if before.get(k) != now.get(k)
+            for text in _differences(before.get(k), now.get(k), f"{key}.{k}")
+        ]
     key = key.lstrip(".")
-    return [f"{key} changed" if key in ("code", "files") or key.startswith("inputs") else f"{key} {before!r} -> {now!r}"]
+    return [
+        f"{key} changed" if key in ("code", "files") or key.startswith("inputs") else f"{key} {before!r} -> {now!r}"
+    ]

@@ -69,7 +69,9 @@ class Job:
     def stamps(self) -> list[Path]:
         """Stamps of the result that lies there, current or of an older contract."""
         found = self.folder.glob(f"{self.stem}.*") if self.folder.is_dir() else ()
-        return [path for path in found if len(path.suffix) == LENGTH + 1 and set(path.suffix[1:]) <= set("0123456789abcdef")]
+        return [
+            path for path in found if len(path.suffix) == LENGTH + 1 and set(path.suffix[1:]) <= set("0123456789abcdef")
+        ]
 
     @property
     def current(self) -> bool:
@@ -182,7 +184,10 @@ def _add_data(built: Graph) -> None:
     for name, (part, _) in built.parts.items():
         parameters = part.model_dump() | {"size": built.experiment.image_size}
         inputs = (built.job(f"prepare/{part.set}"),)
-        _add(built, Job("store", f"store/{name}", built.store(name), "store", parameters, inputs, ("pipeline_src.data.store",)))
+        _add(
+            built,
+            Job("store", f"store/{name}", built.store(name), "store", parameters, inputs, ("pipeline_src.data.build",)),
+        )
 
 
 def _by_reference(built: Graph) -> list[tuple[str, int]]:
@@ -190,7 +195,9 @@ def _by_reference(built: Graph) -> list[tuple[str, int]]:
     for name in built.experiment.methods:
         for needed in built.methods[name].method.references():
             if needed not in built.methods:
-                raise UserError(f"methods.{name} needs the run of {needed!r}", do=f"add {needed} to the experiment's `methods:`")
+                raise UserError(
+                    f"methods.{name} needs the run of {needed!r}", do=f"add {needed} to the experiment's `methods:`"
+                )
     return sorted(built.runs, key=lambda run: bool(built.methods[run[0]].method.references()))
 
 
@@ -247,11 +254,25 @@ def _add_results(built: Graph) -> None:
     tables = Job("tables", "tables", results / "tables", "tables", parameters, evaluated, ("pipeline_src.tables.main",))
     style = tuple(sorted((ROOT / "figures").glob("*.mplstyle")))
     figures = Job(
-        "figures", "figures", results / "figures", "figures", parameters, (*evaluated, *trained), ("pipeline_src.figures",), other_files=style
+        "figures",
+        "figures",
+        results / "figures",
+        "figures",
+        parameters,
+        (*evaluated, *trained),
+        ("pipeline_src.figures",),
+        other_files=style,
     )
     page = tuple(sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js")))
     report = Job(
-        "report", "report", results / "report", "report", parameters, (tables, figures), ("pipeline_src.report",), other_files=page
+        "report",
+        "report",
+        results / "report",
+        "report",
+        parameters,
+        (tables, figures),
+        ("pipeline_src.report",),
+        other_files=page,
     )
     for job in (tables, figures, report):
         _add(built, job)
@@ -266,7 +287,9 @@ def model_files(config: str) -> tuple[Path, ...]:
         if not file.is_file():
             raise UserError(
                 f"model.config: there is no config {str(file)!r}",
-                expected="a name (" + ", ".join(sorted(p.stem for p in named.parent.glob("[!_]*.py"))) + ") or the path of an "
+                expected="a name ("
+                + ", ".join(sorted(p.stem for p in named.parent.glob("[!_]*.py")))
+                + ") or the path of an "
                 "mmsegmentation config file",
             )
         found.append(file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -41,7 +42,7 @@ def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
 
 def store(graph: Graph, part: str, contract: str | None = None) -> None:
     """Decode and resize a part of a data set into its store."""
-    from pipeline_src.data.store import build
+    from pipeline_src.data.build import build
 
     job = graph.job(f"store/{part}")
     chosen, _ = graph.parts[part]
@@ -57,34 +58,49 @@ def train(graph: Graph, method: str, seed: int, contract: str | None = None) -> 
     """Train one run, or go on where it was stopped; export its model, history and alphas."""
     job = graph.job(f"train/{method}/seed{seed}")
     gpus = graph.experiment.training.gpus
-    if gpus > 1 and "WORLD_SIZE" not in os.environ:
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={gpus}", "-m", "pipeline_src"]
-        subprocess.run([*launcher, *sys.argv[1:]], check=True)
-        return
 
+    def work(folder: Path) -> None:
+        if gpus > 1:
+            launch = [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--standalone",
+                f"--nproc_per_node={gpus}",
+                "-m",
+                "pipeline_src",
+            ]
+            verb = ["train", "--method", method, "--seed", str(seed), "--experiment", graph.name, "--into", str(folder)]
+            subprocess.run([*launch, *verb], check=True)
+        else:
+            train_into(graph, method, seed, folder)
+
+    if execute(job, work, contract):
+        shutil.rmtree(_checkpoints(graph, method, seed))
+
+
+def train_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
+    """The training itself, in this process (one rank of several under DDP); files go into `folder`."""
     import pandas as pd
 
     from pipeline_src.data.store import Store
     from pipeline_src.training.loop import train as run
 
     chosen = graph.methods[method].method
-    # Checkpoints lie outside every declared output: the engines delete those before they start a job.
-    checkpoints = graph.results / "work" / method / f"seed{seed}.{job.contract}"
-    references = {
-        name: pd.read_csv(graph.run(name, seed) / "history.csv")["val_accuracy"].tolist() for name in chosen.references()
+    accuracies = {
+        m: pd.read_csv(graph.run(m, seed) / "history.csv")["val_accuracy"].tolist() for m in chosen.references()
     }
+    stores = (Store.open(graph.store(part)) for part in ("train", "val"))
+    done = run(
+        *stores, graph.experiment, chosen, seed, _checkpoints(graph, method, seed), f"{method} seed {seed}", accuracies
+    )
+    if int(os.environ.get("RANK", 0)) == 0:
+        done.write(folder)
 
-    def work(folder: Path) -> None:
-        stores = (Store.open(graph.store(part)) for part in ("train", "val"))
-        run(*stores, graph.experiment, chosen, seed, checkpoints, f"{method} seed {seed}", references).write(folder)
 
-    if int(os.environ.get("RANK", 0)) > 0:
-        work(Path(os.devnull))
-        return
-    if execute(job, work, contract):
-        import shutil
-
-        shutil.rmtree(checkpoints)
+def _checkpoints(graph: Graph, method: str, seed: int) -> Path:
+    """A run's checkpoints lie outside every declared output: the engines delete those before they start a job."""
+    return graph.results / "work" / method / f"seed{seed}.{graph.job(f'train/{method}/seed{seed}').contract}"
 
 
 def evaluate(graph: Graph, method: str, seed: int, part: str, contract: str | None = None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 
@@ -15,3 +17,28 @@ def downloads() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("ASLP_DOWNLOADS names no folder of downloaded archives")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two small stores, `train` (10 images) and `val` (6), of 32 px, made from files in the usual way."""
+    from pipeline_src.data import catalog
+    from pipeline_src.data.build import build
+    from pipeline_src.data.prepare import prepare
+
+    root = tmp_path_factory.mktemp("small")
+    rng = np.random.default_rng(0)
+    for i in range(16):
+        height, width = rng.integers(40, 60, 2)
+        mask = np.zeros((height, width), np.uint8)
+        y, x = rng.integers(5, 25, 2)
+        cv2.circle(mask, (int(x), int(y)), int(rng.integers(6, 14)), 255, -1)
+        image = rng.integers(0, 120, (height, width, 3)) + (mask[..., None] > 0) * rng.integers(20, 130, 3)
+        for folder, picture in (("images", image.astype(np.uint8)), ("masks", mask)):
+            (root / folder).mkdir(exist_ok=True)
+            cv2.imwrite(str(root / folder / f"s{i:02d}.png"), picture)
+    entry = catalog.load({"small": {"images": str(root / "images"), "masks": str(root / "masks")}})["small"]
+    prepare(entry, None, root / "unpacked", root / "manifest", say=lambda line: None)
+    for name, part in (("train", {"set": "small", "first": 10}), ("val", {"set": "small", "last": 6})):
+        build(part, entry, None, root / "unpacked", root / "manifest", 32, root / name, say=lambda line: None)
+    return {"train": root / "train", "val": root / "val"}

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline_src.data import catalog, manifest, pairing, sources
+from pipeline_src.data.build import build
 from pipeline_src.data.prepare import prepare
-from pipeline_src.data.store import Store, build
+from pipeline_src.data.store import Store
 
 EXPECTED = {"DUTS-TR": 5000, "ECSSD": 1000, "DTD": 500, "Brodatz": 56}
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from made_sets import encoded, entry, image, mask, write_files, write_zip
 
+from pipeline_src.data.build import build
 from pipeline_src.data.prepare import prepare
-from pipeline_src.data.store import Store, build
+from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 
 SIZES = [(30, 40), (100, 60), (16, 90), (24, 24), (50, 51)]
@@ -132,6 +133,6 @@ def test_what_is_no_store_is_told(tmp_path, stored):
 
 def test_a_full_disk_is_seen_before(stored, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("pipeline_src.data.store.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("pipeline_src.data.build.shutil.disk_usage", lambda _: usage)
     with pytest.raises(UserError, match="disk is too small"):
         stored()

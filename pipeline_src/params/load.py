@@ -21,12 +21,16 @@ Schema = TypeVar("Schema", bound=BaseModel)
 def read(file: Path = FILE) -> Params:
     """params.yaml as typed values; UserError names the key, what was found and what is allowed."""
     if not file.is_file():
-        raise UserError(f"{file} is not here", found=f"the folder {Path.cwd()}", do="run the command in the project's top folder")
+        raise UserError(
+            f"{file} is not here", found=f"the folder {Path.cwd()}", do="run the command in the project's top folder"
+        )
     try:
         # The C loader is ten times faster, and Snakemake reads this file for every job.
         content = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise UserError(f"{file} is not valid YAML", found=" ".join(str(error).split()), do="mend the line it names") from None
+        raise UserError(
+            f"{file} is not valid YAML", found=" ".join(str(error).split()), do="mend the line it names"
+        ) from None
     if not isinstance(content, dict):
         raise UserError(f"{file} must be a mapping of keys to values", found=type(content).__name__)
     return validate(Params, content, str(file))
@@ -37,7 +41,9 @@ def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
     name = name or params.experiment
     if name not in params.experiments:
         raise UserError(
-            f"there is no experiment {name!r}", expected=", ".join(params.experiments), do=did_you_mean(name, params.experiments)
+            f"there is no experiment {name!r}",
+            expected=", ".join(params.experiments),
+            do=did_you_mean(name, params.experiments),
         )
     merged = merge(params.defaults, params.experiments[name] or {})
     experiment = validate(Experiment, merged, f"experiments.{name} (with defaults)")
@@ -70,7 +76,9 @@ def validate(schema: type[Schema], content: Any, where: str) -> Schema:
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{where} has values that can't be used:{listed(_told(e, schema) for e in error.errors())}") from None
+        raise UserError(
+            f"{where} has values that can't be used:{listed(_told(e, schema) for e in error.errors())}"
+        ) from None
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str | None:

@@ -28,7 +28,8 @@ class Data(Strict):
     id: dict[Name, Part] = Field(description="In-distribution test sets, by the name the tables give them.")
     ood: dict[Name, Part] = Field({}, description="Out-of-distribution test sets: no object, all background.")
     on_problem: Literal["fail", "skip"] = Field(
-        "fail", description="What an unreadable or unpaired file does: stop with the list of all, or be left out and counted."
+        "fail",
+        description="What an unreadable or unpaired file does: stop with the list of all, or be left out and counted.",
     )
 
     @model_validator(mode="after")
@@ -57,7 +58,9 @@ class Augmentation(Strict):
         0.075, description="A centred crop takes up to this share off each side length (30 px of a 400 px photograph)."
     )
     rotate_probability: Fraction = Field(0.2, description="Probability of a rotation.")
-    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = Field(15, description="Rotations are uniform in +- this angle.")
+    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
+        15, description="Rotations are uniform in +- this angle."
+    )
 
 
 class Training(Strict):
@@ -68,11 +71,18 @@ class Training(Strict):
     lr: Annotated[float, Field(gt=0)] = Field(1e-3, description="Adam's learning rate in the first epoch.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Adam's L2 penalty.")
     schedule: Literal["constant", "compounding"] = Field(
-        "constant", description="`compounding` multiplies the current rate by 0.95^(epoch // 10) after each epoch, as the paper's program."
+        "constant",
+        description="`compounding` multiplies the current rate by 0.95^(epoch // 10) after each epoch, as the paper's program.",
     )
-    amp: Literal["off", "bf16", "fp16"] = Field("off", description="Mixed precision. Changes numerics: keep one value within a comparison.")
-    threads: Count = Field(1, description="CPU threads of a training or evaluation job. Changes the last bits of results.")
-    workers: Annotated[int, Field(ge=0)] = Field(0, description="Processes that load data for one job; results do not depend on it.")
+    amp: Literal["off", "bf16", "fp16"] = Field(
+        "off", description="Mixed precision. Changes numerics: keep one value within a comparison."
+    )
+    threads: Count = Field(
+        1, description="CPU threads of a training or evaluation job. Changes the last bits of results."
+    )
+    workers: Annotated[int, Field(ge=0)] = Field(
+        0, description="Processes that load data for one job; results do not depend on it."
+    )
     device: str = Field("auto", description="`auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`...")
     gpus: Annotated[int, Field(ge=0)] = Field(
         0, description="GPUs a training job reserves with Snakemake (`--resources gpu=N`); above 1, it trains with DDP."
@@ -89,7 +99,9 @@ class Training(Strict):
 class Evaluation(Strict):
     """How predictions are judged (docs/protocol.md)."""
 
-    bins: Literal[2, 4, 5, 10, 15, 20, 25, 30, 50, 60, 100] = Field(10, description="Equal-width bins on [0, 1] of ECE, OE and the diagrams.")
+    bins: Literal[2, 4, 5, 10, 15, 20, 25, 30, 50, 60, 100] = Field(
+        10, description="Equal-width bins on [0, 1] of ECE, OE and the diagrams."
+    )
     batch_size: Count = Field(16, description="Images a forward pass.")
 
 
@@ -98,9 +110,13 @@ class Experiment(Strict):
 
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="One run of each method per seed.")
     methods: list[Name] = Field(
-        ["baseline", "slp", "aslp_mei", "aslp_mc"], min_length=1, description="The methods to run, each a block of `methods:`."
+        ["baseline", "slp", "aslp_mei", "aslp_mc"],
+        min_length=1,
+        description="The methods to run, each a block of `methods:`.",
     )
-    image_size: Annotated[int, Field(ge=32)] = Field(96, description="Side in pixels to which images are resized for the network.")
+    image_size: Annotated[int, Field(ge=32)] = Field(
+        96, description="Side in pixels to which images are resized for the network."
+    )
     data: Data
     model: Model = Model()
     augmentation: Augmentation = Augmentation()
@@ -118,7 +134,9 @@ class Experiment(Strict):
 class Params(Strict):
     """params.yaml as a whole."""
 
-    experiment: Name = Field(description="Which of `experiments:` runs; `--config experiment=...` overrides it for one Snakemake run.")
+    experiment: Name = Field(
+        description="Which of `experiments:` runs; `--config experiment=...` overrides it for one Snakemake run."
+    )
     data_root: str = Field(
         "data/downloads",
         description="Folder of downloaded archives and name lists (also searched: its sub-folders `archives/` and `splits/`). "
@@ -130,4 +148,6 @@ class Params(Strict):
         "or its key `file:` a Python file of yours (docs/add-a-method.md)."
     )
     defaults: dict[str, Any] = Field(description="Values shared by all experiments; keys as in an experiment.")
-    experiments: dict[Name, dict[str, Any] | None] = Field(description="Experiments by name, each only what differs from `defaults:`.")
+    experiments: dict[Name, dict[str, Any] | None] = Field(
+        description="Experiments by name, each only what differs from `defaults:`."
+    )

@@ -31,12 +31,16 @@ def load(weights: Path, experiment: Experiment) -> DenseClassifier:
     try:
         segmentor.load_state_dict(load_file(weights))
     except (OSError, RuntimeError) as error:
-        raise UserError(f"{weights} does not fit the model {config}", found=str(error)[:500], do="train it again") from None
+        raise UserError(
+            f"{weights} does not fit the model {config}", found=str(error)[:500], do="train it again"
+        ) from None
     model = DenseClassifier(segmentor, normalisation(config), amp=experiment.training.amp)
     return model.to(machine.prepare(experiment.training)).eval()
 
 
-def predict(model: DenseClassifier, store: Store, batch_size: int, workers: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+def predict(
+    model: DenseClassifier, store: Store, batch_size: int, workers: int = 0
+) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
     """(probability (H, W) float32 in [0, 1], truth (H, W) uint8 0 / 1 / 255 ignored, sample id) of each image, at original size."""
     device = model.mean.device
     with torch.inference_mode():

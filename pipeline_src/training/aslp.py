@@ -24,7 +24,9 @@ class ASLP(Perturbing):
     """
 
     learns: ClassVar[bool] = True
-    beta: float = Field(1.0, gt=0, description="Strength of the perturbation, in the released program's convention (its default: 2).")
+    beta: float = Field(
+        1.0, gt=0, description="Strength of the perturbation, in the released program's convention (its default: 2)."
+    )
     eta: float = Field(0.002, gt=0, description="Step size of alpha.")
     lam: float = Field(2000.0, ge=0, description="Weight of the regulariser Reg.")
     start_epoch: int = Field(5, ge=1, description="Alpha stays 0 through the first so many epochs.")

@@ -33,5 +33,9 @@ def load(folder: Path) -> dict[str, Any] | None:
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:
-            log.warning("%s can't be read (%s): going back to the checkpoint before it", file, " ".join(str(error).split())[:200])
+            log.warning(
+                "%s can't be read (%s): going back to the checkpoint before it",
+                file,
+                " ".join(str(error).split())[:200],
+            )
     return None

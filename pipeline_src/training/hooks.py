@@ -82,7 +82,7 @@ class JournalHook(Hook):
         self.started, self.losses, self.images = time.perf_counter(), [], 0
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        loss = float(outputs["loss"])
+        loss = float(outputs["loss"].detach())
         if not math.isfinite(loss):
             raise UserError(
                 f"{self.name}: the loss is {loss} in epoch {runner.epoch + 1}",
@@ -139,7 +139,9 @@ class ResumeHook(Hook):
             "ids": self.ids,  # alphas belong to these, whatever order a later run finds its images in
             "model": classifier(runner).state_dict(),
             "optimizer": runner.optim_wrapper.state_dict(),
-            "method": {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in self.method.state().items()},
+            "method": {
+                k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in self.method.state().items()
+            },
             "history": journal.history,
             "timing": journal.timing,
             "alphas": torch.from_numpy(np.array(journal.alphas)),
@@ -151,10 +153,14 @@ class ResumeHook(Hook):
         if saved is None:
             return
         if saved["ids"] != self.ids:
-            raise UserError(f"{self.folder}: the checkpoint belongs to other training images", do=f"remove {self.folder}")
+            raise UserError(
+                f"{self.folder}: the checkpoint belongs to other training images", do=f"remove {self.folder}"
+            )
         classifier(runner).load_state_dict(saved["model"])
         runner.optim_wrapper.load_state_dict(saved["optimizer"])
-        self.method.restore({k: v.numpy().copy() if isinstance(v, torch.Tensor) else v for k, v in saved["method"].items()})
+        self.method.restore(
+            {k: v.numpy().copy() if isinstance(v, torch.Tensor) else v for k, v in saved["method"].items()}
+        )
         self.journal.history, self.journal.timing = saved["history"], saved["timing"]
         self.journal.alphas = list(saved["alphas"].numpy())
         loop = runner.train_loop

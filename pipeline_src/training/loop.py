@@ -6,11 +6,13 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 import torch
 from mmengine.evaluator import Evaluator
+from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
@@ -32,7 +34,7 @@ class _Runner(Runner):
     """mmengine's Runner on the device that params.yaml names; mmengine itself takes the first accelerator it finds."""
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: DenseClassifier) -> torch.nn.Module:
-        return super().wrap_model(model_wrapper_cfg, model) if self.distributed else model
+        return MMDistributedDataParallel(model, broadcast_buffers=False) if self.distributed else model
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class Run:
         tables = {"history.csv": pd.DataFrame(self.journal.history), "timing.csv": pd.DataFrame(self.journal.timing)}
         if self.journal.alphas:
             columns = [str(row["epoch"]) for row in self.journal.history]
-            tables["alpha.csv"] = pd.DataFrame(np.transpose(self.journal.alphas), index=self.ids, columns=columns).rename_axis("id")
+            tables["alpha.csv"] = pd.DataFrame(
+                np.transpose(self.journal.alphas), index=self.ids, columns=columns
+            ).rename_axis("id")
         for name, table in tables.items():
             with atomic(folder / name) as temporary:
                 table.to_csv(temporary, index=name == "alpha.csv", lineterminator="\n")
@@ -84,17 +88,30 @@ def train(
     method.start(len(train_store), references or {})
     torch.manual_seed(torch_seed(seed, "weights"))
     segmentor = build_segmentor(experiment.model.config, experiment.model.pretrained, experiment.image_size)
-    model = DenseClassifier(segmentor, normalisation(experiment.model.config), method, train_store.ids, seed, training.amp)
+    model = DenseClassifier(
+        segmentor, normalisation(experiment.model.config), method, train_store.ids, seed, training.amp
+    )
     launched = int(os.environ.get("WORLD_SIZE", 1))
     rank = int(os.environ.get("RANK", 0))
     order = KeyedOrder(len(train_store), seed, rank, launched)
+    batch_size = max(1, training.batch_size // launched)
+    # A last batch of one image would stop batch norm after global pooling; another image is left out in each epoch.
+    lone = batch_size > 1 and len(order) % batch_size == 1
     journal = JournalHook(method, name)
-    loading = {"num_workers": training.workers, "persistent_workers": training.workers > 0, "pin_memory": device.type == "cuda"}
+    loading = {
+        "num_workers": training.workers,
+        "persistent_workers": training.workers > 0,
+        "pin_memory": device.type == "cuda",
+    }
     runner = _Runner(
         model=model.to(device),
         work_dir=str(work),
         train_dataloader=DataLoader(
-            TrainingSamples(train_store, experiment.augmentation, seed), training.batch_size // launched, sampler=order, **loading
+            TrainingSamples(train_store, experiment.augmentation, seed),
+            batch_size,
+            sampler=order,
+            drop_last=lone,
+            **loading,
         ),
         train_cfg={"by_epoch": True, "max_epochs": training.epochs},
         val_dataloader=DataLoader(
@@ -107,7 +124,9 @@ def train(
         val_cfg={},
         val_evaluator=Evaluator(CalibrationMetric()),
         optim_wrapper={
-            "type": "AmpOptimWrapper" if training.amp == "fp16" else "OptimWrapper",  # fp16 alone needs its loss scaling
+            "type": "AmpOptimWrapper"
+            if training.amp == "fp16"
+            else "OptimWrapper",  # fp16 alone needs its loss scaling
             "optimizer": {"type": "Adam", "lr": training.lr, "weight_decay": training.weight_decay},
         },
         default_hooks=dict.fromkeys(
@@ -120,11 +139,10 @@ def train(
             ResumeHook(work, method, journal, train_store.ids),
         ],
         launcher="pytorch" if launched > 1 else "none",
-        env_cfg={"dist_cfg": {"backend": "nccl" if device.type == "cuda" else "gloo"}},
         randomness={"seed": seed},
         log_level="WARNING",
         default_scope="mmseg",
-        experiment_name="run",
+        experiment_name=uuid4().hex,  # mmengine keeps global state by this name
     )
     runner.train()
     return Run(model, journal, train_store.ids)

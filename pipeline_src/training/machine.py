@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 
 import cv2
@@ -35,6 +36,12 @@ def prepare(training: Training) -> torch.device:
                 found=f"{torch.cuda.device_count()} CUDA devices",
                 do="set `device: auto`, or install a CUDA build of torch (README)",
             )
+    if "LOCAL_RANK" in os.environ and not torch.distributed.is_initialized():
+        # Ours, since mmengine's own set-up wants a GPU on every rank.
+        torch.distributed.init_process_group("nccl" if name.startswith("cuda") else "gloo")
+        if name.startswith("cuda"):
+            name = f"cuda:{os.environ['LOCAL_RANK']}"
+            torch.cuda.set_device(name)
     if name == "cpu" and training.amp == "fp16":
         raise UserError("training.amp: fp16 needs a GPU", found="device cpu", expected="off or bf16 on a CPU")
     return torch.device(name)

@@ -48,19 +48,27 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
 
 def _load(name: str, file: Path) -> ModuleType:
     if not file.is_file():
-        raise UserError(f"methods.{name}.file: no such file", found=file, expected="a Python file with a class derived from Method")
+        raise UserError(
+            f"methods.{name}.file: no such file", found=file, expected="a Python file with a class derived from Method"
+        )
     spec = importlib.util.spec_from_file_location(f"_method_{file.stem}", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # pydantic resolves annotations through it
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UserError(f"methods.{name}.file: {file} can't be imported", found=f"{type(error).__name__}: {error}") from error
+        raise UserError(
+            f"methods.{name}.file: {file} can't be imported", found=f"{type(error).__name__}: {error}"
+        ) from error
     return module
 
 
 def _class(name: str, module: ModuleType) -> type[Method]:
-    own = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Method) and c.__module__ == module.__name__]
+    own = [
+        c
+        for c in vars(module).values()
+        if isinstance(c, type) and issubclass(c, Method) and c.__module__ == module.__name__
+    ]
     if len(own) != 1:
         raise UserError(
             f"methods.{name}: {module.__file__} must define exactly one class derived from Method",

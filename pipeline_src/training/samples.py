@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -18,6 +18,8 @@ from pipeline_src.training.draws import generator
 
 class TrainingSamples(Dataset):
     """Augmented samples of a store. A ticket `epoch * N + i` asks for image i as it looks in that epoch, in any process."""
+
+    metainfo: ClassVar[dict] = {}  # mmengine warns of a data set without
 
     def __init__(self, store: Store, augmentation: Augmentation, seed: int):
         self.store, self.augmentation, self.seed = store, augmentation, seed
@@ -62,6 +64,8 @@ class KeyedOrder(Sampler[int]):
 
 class EvaluationSamples(Dataset):
     """Samples of a store as they are, with their truth at original size (H, W) uint8: 0, 1, 255 ignored."""
+
+    metainfo: ClassVar[dict] = {}
 
     def __init__(self, store: Store):
         self.store = store

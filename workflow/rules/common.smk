@@ -4,8 +4,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+
+# The code beside this workflow, wherever the installed package points to: contracts and verbs must speak of the same code.
+sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from pipeline_src import verbs
 from pipeline_src.errors import UserError

@@ -17,7 +17,9 @@ class SLP(Perturbing):
     @model_validator(mode="after")
     def _right_side(self) -> SLP:
         if 2 * self.alpha * self.beta >= 1:
-            raise ValueError(f"alpha must be below 1 / (2 beta) = {1 / (2 * self.beta):g}, else the expected label changes side")
+            raise ValueError(
+                f"alpha must be below 1 / (2 beta) = {1 / (2 * self.beta):g}, else the expected label changes side"
+            )
         return self
 
     def start(self, n: int, references: dict[str, list[float]]) -> None:

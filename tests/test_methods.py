@@ -1,0 +1,195 @@
+"""The methods at their moments, against independent float64 computations (docs/method.md sections 2 and 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline_src.errors import UserError
+from pipeline_src.training.method import Batch
+from pipeline_src.training.registry import choose
+
+N = 12
+BATCH = Batch(np.arange(N), [f"set/{i}" for i in range(N)], seed=3, epoch=4)
+
+
+def started(name: str, n: int = N, **parameters):
+    method = choose(name, parameters).method
+    method.start(n, {})
+    return method
+
+
+def labels(seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, 2, (N, 1, 5, 7))).float()
+
+
+def test_baseline_trains_towards_the_labels():
+    y = labels()
+    z = torch.randn(y.shape)
+    method = started("baseline")
+    assert method.targets(y, BATCH) is y
+    f = torch.sigmoid(z.double())
+    expected = -(y * f.log() + (1 - y) * (1 - f).log()).mean()
+    assert float(method.loss(z, y)) == pytest.approx(float(expected), rel=1e-6)
+    assert method.alphas is None
+
+
+@pytest.mark.parametrize(
+    ("beta", "expected"), [(1.0, (0.0, 1.0)), (0.75, (0.25, 0.75)), (0.5, (0.5, 0.5)), (2.0, (-1.0, 2.0))]
+)
+def test_perturbed_label_of_foreground_and_background(beta, expected):
+    """The table of docs/method.md section 1: HI, SI, M, and the released default, whose targets leave [0, 1]."""
+    method = started("slp", alpha=0.1, beta=beta)
+    assert method.perturbed(torch.tensor([1.0, 0.0])).tolist() == list(expected)
+
+
+def test_slp_perturbs_whole_masks_of_the_drawn_images_only():
+    method = started("slp", alpha=0.4, beta=1.0)
+    y = labels()
+    t = method.targets(y, BATCH)
+    drawn = BATCH.uniform("Z") < 0.4
+    assert 0 < drawn.sum() < N
+    for i in range(N):
+        assert torch.equal(t[i], 1 - y[i] if drawn[i] else y[i])
+
+
+def test_slp_draws_with_probability_alpha():
+    n = 20_000
+    batch = Batch(np.arange(n), [str(i) for i in range(n)], seed=0, epoch=1)
+    share = (batch.uniform("Z") < 0.05).mean()
+    assert abs(share - 0.05) < 4 * np.sqrt(0.05 * 0.95 / n)
+
+
+def test_draws_depend_on_their_key_alone():
+    reverse = Batch(BATCH.index[::-1], BATCH.ids[::-1], BATCH.seed, BATCH.epoch)
+    assert np.array_equal(reverse.uniform("Z")[::-1], BATCH.uniform("Z"))
+    assert not np.array_equal(Batch(BATCH.index, BATCH.ids, BATCH.seed, 5).uniform("Z"), BATCH.uniform("Z"))
+    assert not np.array_equal(BATCH.uniform("other"), BATCH.uniform("Z"))
+
+
+@pytest.mark.parametrize("name", ["aslp_mc", "aslp_mei"])
+def test_alpha_zero_gives_the_baselines_targets(name):
+    method = started(name)
+    y = labels()
+    assert torch.equal(method.targets(y, BATCH), y)
+
+
+def test_agreement_is_the_gradient_of_the_loss_along_alpha():
+    """-2 BCE(f, y) + 2 L(U) with clamped probabilities, for soft labels too."""
+    rng = np.random.default_rng(5)
+    y = rng.random((N, 1, 5, 7))
+    z = rng.normal(0, 9, y.shape)
+    f = np.clip(1 / (1 + np.exp(-z)), 1e-7, 1 - 1e-7)
+    bce = -(y * np.log(f) + (1 - y) * np.log(1 - f))
+    uniform = -0.5 * (np.log(f) + np.log(1 - f))
+    expected = (-2 * bce + 2 * uniform).mean((1, 2, 3))
+    m = started("aslp_mc").agreement(torch.from_numpy(z), torch.from_numpy(y))
+    assert np.allclose(m.numpy(), expected, rtol=1e-5)
+
+
+def reference_update(alpha, m, beta, eta, lam, reg):
+    alpha = alpha + eta * (m / beta + lam * reg)
+    out = []
+    for a in alpha:
+        if a < 0:
+            a = 0.0
+        elif a >= 1 / (2 * beta):
+            a = 1 / (2 * beta) - 0.01
+        out.append(a)
+    return np.array(out)
+
+
+@pytest.mark.parametrize("beta", [0.5, 0.75, 1.0, 2.0])
+@pytest.mark.parametrize("variant", ["released", "divided"])
+def test_mc_update(beta, variant):
+    method = started("aslp_mc", beta=beta, variant=variant)
+    method.after_validation(0.93, 5)
+    rng = np.random.default_rng(1)
+    alpha = np.zeros(N)
+    seen_low = seen_high = False
+    for epoch in range(6, 60):
+        index = rng.permutation(N)[:5]
+        m = rng.normal(4, 30, 5)  # wide, so that both clips are reached
+        room = (1 - 0.93) - beta * alpha[index] if variant == "released" else (1 - 0.93) / beta - alpha[index]
+        alpha[index] = reference_update(alpha[index], m, beta, 0.002, 2000.0, np.minimum(0, room))
+        method.after_step(m, index, epoch)
+        assert np.allclose(method.alphas, alpha, atol=1e-12)
+        seen_low |= bool((alpha[index] == 0).any())
+        seen_high |= bool(np.isclose(alpha[index], 1 / (2 * beta) - 0.01).any())
+    assert seen_low
+    assert (method.alphas < 1 / (2 * beta)).all()
+
+
+def test_alpha_at_the_upper_clip_steps_back_by_a_hundredth():
+    method = started("aslp_mei", beta=1.0)
+    method.after_validation(0.9, 5)
+    method.after_step(np.full(N, 1e4), np.arange(N), 6)
+    assert np.allclose(method.alphas, 0.49)
+    method.after_step(np.full(N, -1e4), np.arange(N), 7)
+    assert (method.alphas == 0).all()
+
+
+def test_alpha_stays_zero_through_start_epoch():
+    method = started("aslp_mc", start_epoch=5)
+    for epoch in range(1, 6):
+        method.after_step(np.full(N, 4.0), np.arange(N), epoch)
+        method.after_validation(0.9, epoch)
+    assert (method.alphas == 0).all()
+    method.after_step(np.full(N, 4.0), np.arange(N), 6)
+    assert np.allclose(method.alphas, 0.002 * 4.0)
+
+
+def test_mei_regulariser_is_shared_and_follows_the_best_so_far():
+    method = started("aslp_mei")
+    for epoch, accuracy, reg in [(1, 0.90, 0.0), (2, 0.92, 0.0), (3, 0.915, -0.005), (4, 0.93, 0.0)]:
+        method.after_validation(accuracy, epoch)
+        assert method.reg(np.zeros(3)) == pytest.approx(reg)
+
+
+def test_mei_against_the_baseline_of_the_same_epoch():
+    method = choose("aslp_mei", {"theta_lm": "baseline"}).method
+    assert method.references() == ["baseline"]
+    method.start(N, {"baseline": [0.90, 0.94]})
+    method.after_validation(0.91, 1)
+    assert method.reg(np.zeros(3)) == 0
+    method.after_validation(0.93, 2)
+    assert method.reg(np.zeros(3)) == pytest.approx(-0.01)
+
+
+def test_state_survives_a_restore():
+    for name in ("aslp_mc", "aslp_mei"):
+        one, other = started(name), started(name)
+        one.after_validation(0.9, 5)
+        one.after_step(np.arange(N, dtype=float), np.arange(N), 6)
+        other.restore(one.state())
+        one.after_step(np.arange(N, dtype=float), np.arange(N), 7)
+        other.after_step(np.arange(N, dtype=float), np.arange(N), 7)
+        assert np.array_equal(one.alphas, other.alphas)
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "words"),
+    [
+        ("slq", {}, ["no method 'slq'", "did you mean 'slp'"]),
+        ("slp", {"alfa": 1}, ["alfa", "did you mean 'alpha'"]),
+        ("slp", {"alpha": 0.5, "beta": 1.0}, ["1 / (2 beta)"]),
+        ("aslp_mc", {"variant": "x"}, ["variant", "released"]),
+        ("mine", {"file": "nowhere.py"}, ["nowhere.py", "no such file"]),
+    ],
+)
+def test_wrong_blocks_are_told_in_words(name, block, words):
+    with pytest.raises(UserError) as error:
+        choose(name, block)
+    assert all(word in str(error.value) for word in words)
+
+
+def test_a_variant_and_a_users_file(tmp_path):
+    assert type(choose("slp_soft", {"method": "slp", "beta": 0.75}).method) is type(choose("slp", {}).method)
+    file = tmp_path / "own.py"
+    file.write_text(
+        "from pipeline_src.training.method import Method\n\n\nclass Own(Method):\n    strength: float = 0.5\n"
+    )
+    chosen = choose("own", {"file": str(file), "strength": 0.25})
+    assert chosen.method.strength == 0.25
+    assert chosen.file == file
