@@ -89,21 +89,11 @@ def _accuracy(axes: Axes, bins: pd.DataFrame, floor: float) -> None:
         axes.add_patch(
             Rectangle((left, floor), width, max(low - floor, 0), facecolor=style.CALIBRATED, alpha=0.45, linewidth=0)
         )
-        axes.add_patch(Rectangle((left, low), width, high - low, facecolor=colour, alpha=0.28, linewidth=0, zorder=2))
-        axes.add_patch(
-            Rectangle(
-                (left, low), width, high - low, fill=False, edgecolor=colour, linewidth=0, hatch=style.HATCH[colour]
-            )
-        )
+        for patch in _gap((left, low), width, high - low, colour):
+            axes.add_patch(patch)
         axes.plot([left, left + width], [row.accuracy] * 2, color=style.INK, linewidth=1.7, solid_capstyle="butt")
-    handles = [
-        Rectangle(
-            (0, 0), 1, 1, facecolor=(*_rgb(colour), 0.28), edgecolor=colour, linewidth=0, hatch=style.HATCH[colour]
-        )
-        for colour in (style.OVER, style.UNDER)
-    ]
     axes.legend(
-        handles,
+        [_gap((0, 0), 1, 1, colour) for colour in (style.OVER, style.UNDER)],
         ["over-confident", "under-confident"],
         loc="lower right",
         handlelength=1.6,
@@ -113,6 +103,15 @@ def _accuracy(axes: Axes, bins: pd.DataFrame, floor: float) -> None:
         edgecolor="none",
         facecolor=style.PAPER,
     ).set_zorder(6)
+
+
+def _gap(corner: tuple[float, float], width: float, height: float, colour: str) -> tuple[Rectangle, Rectangle]:
+    """A tinted area and its hatch: two patches, since an area's transparency would fade its hatch too."""
+    hatch = style.HATCH[colour]
+    return (
+        Rectangle(corner, width, height, facecolor=colour, alpha=0.28, linewidth=0, zorder=2),
+        Rectangle(corner, width, height, fill=False, edgecolor=colour, hatch=hatch, linewidth=0, zorder=2),
+    )
 
 
 def _means(axes: Axes, whole: pd.Series, floor: float) -> None:
@@ -169,7 +168,3 @@ def _shares(axes: Axes, bins: pd.DataFrame) -> None:
         )
     edges = sorted({round(max(edge, LEAST), 6) for edge in (*bins["lower"], *bins["upper"], LEAST, 1.0)})
     axes.set_xticks(edges[:: max(1, len(edges) // 6)])
-
-
-def _rgb(colour: str) -> tuple[float, ...]:
-    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
