@@ -49,14 +49,14 @@ def latex(table: Table) -> str:
         "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}",
         f"\\caption{{{_latex(table.caption)}}}",
         f"\\label{{{table.label}}}",
-        f"\\begin{{tabular}}{{@{{}}l{'r' * (width - 1)}@{{}}}}",
+        f"\\makebox[\\linewidth][c]{{\\begin{{tabular}}{{@{{}}l{'r' * (width - 1)}@{{}}}}",
         "\\toprule",
         " & ".join(_latex(column) for column in table.columns) + " \\\\",
     ]
     for group in table.groups:
         lines += ["\\midrule", f"\\multicolumn{{{width}}}{{@{{}}l}}{{\\textit{{{_latex(group.heading)}}}}} \\\\"]
-        lines += [" & ".join(_latex(cell) for cell in row) + " \\\\" for row in group.rows]
-    lines += ["\\bottomrule", "\\end{tabular}"]
+        lines += [" & ".join(map(_latex_cell, row)) + " \\\\" for row in group.rows]
+    lines += ["\\bottomrule", "\\end{tabular}}"]
     lines += [f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\scriptsize {_latex(note)}}}" for note in table.notes]
     return "\n".join([*lines, "\\end{table}"]) + "\n"
 
@@ -65,6 +65,12 @@ def _markdown(text: str) -> str:
     """Characters that Markdown or the HTML inside it would take for its own are escaped."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", text)
+
+
+def _latex_cell(text: str) -> str:
+    """A cell; a spread is set small, or eight metrics with theirs would not fit on a page."""
+    mean, found, spread = text.partition(" ± ")
+    return f"{_latex(mean)}{{\\tiny$\\pm${_latex(spread)}}}" if found else _latex(text)
 
 
 LATEX = {
@@ -80,6 +86,8 @@ LATEX = {
     "–": "--",
     "·": "$\\cdot$",
     "≤": "$\\leq$",
+    "[": "{[}",  # after a row's end it would open an option
+    "*": "{*}",
     "\n": " ",
 }
 
