@@ -104,7 +104,7 @@ def test_what_is_undefined_is_none_with_a_reason():
     values, reasons = metrics.summary(raw(np.float32([0.5, 0.7]), [255, 255]))
     assert set(values.values()) == {None}
     values, reasons = metrics.summary(raw(np.float32([0.25, 0.75]), [0, 0]))
-    assert set(reasons) == {"max_f", "mean_f", "pooled_max_f"} and "foreground" in reasons["max_f"]
+    assert set(reasons) == {"max_f", "mean_f", "pooled_max_f", "ap", "auc"} and "foreground" in reasons["max_f"]
     assert values["ece"] == pytest.approx(0.25) and values["accuracy"] == 0.5
 
 

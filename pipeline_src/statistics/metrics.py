@@ -5,23 +5,38 @@ Every number of tables, figures and reports is a value of these functions; `summ
 
 from __future__ import annotations
 
-from pipeline_src.statistics.calibration import ece, mce, oe, positive_ece, ue
+from pipeline_src.statistics.calibration import (
+    brier_reliability,
+    brier_resolution,
+    brier_uncertainty,
+    ece,
+    ece_debiased,
+    ece_debiased_authors,
+    ece_equal_mass,
+    ece_sweep,
+    mce,
+    oe,
+    positive_ece,
+    smooth_ece,
+    ue,
+)
 from pipeline_src.statistics.counts import Counts
+from pipeline_src.statistics.ranking import ap, auc, aurc
 from pipeline_src.statistics.saliency import max_f, mean_f, pooled_max_f
 from pipeline_src.statistics.scores import accuracy, brier, entropy, image_mae, mae, nll
 from pipeline_src.statistics.views import ReliabilityBins, Undefined, positive, reliability_bins, top_label
 
-BINNED = {"ece": ece, "mce": mce, "oe": oe, "ue": ue, "positive_ece": positive_ece}
+BINNED = {
+    f.__name__: f
+    for f in (ece, mce, oe, ue, positive_ece, ece_equal_mass, ece_debiased, brier_reliability, brier_resolution)
+}
 UNBINNED = {
-    "accuracy": accuracy,
-    "brier": brier,
-    "nll": nll,
-    "entropy": entropy,
-    "mae": mae,
-    "image_mae": image_mae,
-    "max_f": max_f,
-    "mean_f": mean_f,
-    "pooled_max_f": pooled_max_f,
+    f.__name__: f
+    for f in (
+        *(ece_sweep, ece_debiased_authors, smooth_ece, brier_uncertainty),
+        *(accuracy, brier, nll, entropy, mae, image_mae, aurc),
+        *(max_f, mean_f, pooled_max_f, ap, auc),
+    )
 }
 
 
@@ -49,8 +64,18 @@ __all__ = [
     "ReliabilityBins",
     "Undefined",
     "accuracy",
+    "ap",
+    "auc",
+    "aurc",
     "brier",
+    "brier_reliability",
+    "brier_resolution",
+    "brier_uncertainty",
     "ece",
+    "ece_debiased",
+    "ece_debiased_authors",
+    "ece_equal_mass",
+    "ece_sweep",
     "entropy",
     "image_mae",
     "mae",
@@ -63,6 +88,7 @@ __all__ = [
     "positive",
     "positive_ece",
     "reliability_bins",
+    "smooth_ece",
     "summary",
     "top_label",
     "ue",

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline_src.errors import UserError
 from pipeline_src.statistics.counts import Counts
+from pipeline_src.statistics.estimators import Bins
 from pipeline_src.statistics.levels import HALF, LEVELS, POSITION
 
 
@@ -44,6 +45,13 @@ class View:
     def excess(self) -> np.ndarray:
         """(K,) float64, summed scores minus hits per cell; positive where over-confident. Free of cancellation."""
         return (self.whole - self.hits * LEVELS + self.part / POSITION) / LEVELS
+
+    @property
+    def bins(self) -> Bins:
+        """The cells as plain numbers, for the estimators; raises `Undefined` where there is no pixel."""
+        if not self.count.any():
+            raise Undefined("no pixel counts")
+        return Bins(self.count, self.hits, self.score, self.excess)
 
     def binned(self, bins: int) -> View:
         """The same view in `bins` equal-width bins, which must divide LEVELS (UserError)."""

@@ -1,0 +1,192 @@
+"""Estimators of (mis)calibration and ranking from cells of a score.
+
+Each takes `Bins`, arrays of shape (..., K) over cells in ascending order of the score, and returns an array of shape
+(...): one number for the pixels counted, or one per resample of a bootstrap. N is the number of pixels. What they
+measure, with references, is told where they are used: `calibration`, `ranking`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import digamma
+
+
+@dataclass
+class Bins:
+    """Pixels by score in K cells, ascending; all float64 or int64 of shape (..., K).
+
+    Attributes:
+        count, hits: pixels, and those that are right (top label) or foreground (positive class).
+        score: summed scores.
+        excess: summed scores minus hits.
+    """
+
+    count: np.ndarray
+    hits: np.ndarray
+    score: np.ndarray
+    excess: np.ndarray
+
+    @property
+    def n(self) -> np.ndarray:
+        """(...) pixels in all cells."""
+        return self.count.sum(axis=-1)
+
+    @property
+    def one(self) -> np.ndarray:
+        """(..., K) counts with 1 in place of 0, to divide by."""
+        return np.where(self.count > 0, self.count, 1)
+
+
+def ece(bins: Bins) -> np.ndarray:
+    """Sum of n_k/N |score_k - hits_k|."""
+    return np.abs(bins.excess).sum(axis=-1) / bins.n
+
+
+def mce(bins: Bins) -> np.ndarray:
+    """Largest |score_k - hits_k| of a cell with pixels."""
+    return (np.abs(bins.excess) / bins.one).max(axis=-1)
+
+
+def oe(bins: Bins) -> np.ndarray:
+    """Sum of n_k/N score_k max(score_k - hits_k, 0)."""
+    return (bins.score / bins.one * np.maximum(bins.excess, 0)).sum(axis=-1) / bins.n
+
+
+def ue(bins: Bins) -> np.ndarray:
+    """Sum of n_k/N score_k max(hits_k - score_k, 0)."""
+    return (bins.score / bins.one * np.maximum(-bins.excess, 0)).sum(axis=-1) / bins.n
+
+
+def debiased(bins: Bins) -> np.ndarray:
+    """Root of the debiased squared error, sum of n_k/N ((score_k - hits_k)^2 - hits_k (1 - hits_k) / (n_k - 1))."""
+    rate = bins.hits / bins.one
+    squared = bins.excess**2 / bins.one - _noise(bins, rate)
+    return np.sqrt(np.maximum(squared.sum(axis=-1) / bins.n, 0))
+
+
+def debiased_authors(bins: Bins) -> np.ndarray:
+    """Sum of n_k/N ((score_k - hits_k)^2 - score_k (1 - score_k) / (n_k - 1)), no root."""
+    squared = bins.excess**2 / bins.one - _noise(bins, bins.score / bins.one)
+    return squared.sum(axis=-1) / bins.n
+
+
+def _noise(bins: Bins, rate: np.ndarray) -> np.ndarray:
+    """n_k rate_k (1 - rate_k) / (n_k - 1); 0 where a single pixel allows no estimate."""
+    several = bins.count > 1
+    return np.where(several, bins.count * rate * (1 - rate) / np.where(several, bins.count - 1, 1), 0)
+
+
+def equal_mass(bins: Bins, groups: int) -> np.ndarray:
+    """ECE over `groups` groups of N/groups pixels each; a cell's pixels are spread evenly over the groups it meets."""
+    return _by_row(bins, lambda row: float(np.abs(_grouped(row, groups)[1]).sum() / row.n))
+
+
+def sweep(bins: Bins) -> np.ndarray:
+    """Equal-mass ECE with the largest number of groups before the hit rate first fails to be monotone."""
+    return _by_row(bins, lambda row: sweep_groups(row)[0])
+
+
+def sweep_groups(row: Bins) -> tuple[float, int]:
+    """`sweep` of one row (K,), and the number of groups it ended with (at most the number of cells with pixels)."""
+    met = row.count > 0
+    row = Bins(*(a[met] for a in (row.count, row.hits, row.score, row.excess)))
+    groups, excess = 1, _grouped(row, 1)[1]
+    for more in range(2, len(row.count) + 1):
+        hits, wider = _grouped(row, more)
+        if np.any(np.diff(hits) < -1e-12 * row.n):  # ties spread over groups differ by rounding only
+            break
+        groups, excess = more, wider
+    return float(np.abs(excess).sum() / row.n), groups
+
+
+def _grouped(row: Bins, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """(groups,) hits and excess of equal-mass groups of one row (K,)."""
+    rank = np.concatenate([[0], np.cumsum(row.count)])
+    cuts = np.arange(groups + 1) * (rank[-1] / groups)
+    parts = (np.concatenate([[0], np.cumsum(a)]) for a in (row.hits, row.excess))
+    hits, excess = (np.diff(np.interp(cuts, rank, a)) for a in parts)
+    return hits, excess
+
+
+def _by_row(bins: Bins, function) -> np.ndarray:
+    """`function` of each row of `bins`, as an array (...)."""
+    flat = [a.reshape(-1, a.shape[-1]) for a in (bins.count, bins.hits, bins.score, bins.excess)]
+    return np.array([function(Bins(*row)) for row in zip(*flat, strict=True)]).reshape(bins.count.shape[:-1])
+
+
+def smooth(bins: Bins) -> np.ndarray:
+    """Smooth ECE: the sigma at which the smoothed error (`smoothed`) equals sigma; cells must be equally wide."""
+    spectrum = _cosines(bins.excess) / bins.n[..., None]
+    low, high = np.zeros(bins.n.shape), np.ones(bins.n.shape)
+    for _ in range(30):  # the smoothed error falls with sigma, so bisection finds the one crossing
+        middle = (low + high) / 2
+        above = _smoothed(spectrum, middle) > middle
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return _smoothed(spectrum, (low + high) / 2)
+
+
+def smoothed(bins: Bins, sigma: float) -> np.ndarray:
+    """Integral over t of |E[(score - hit) K(t, score)]|, K the Gaussian of width sigma reflected at 0 and 1."""
+    return _smoothed(_cosines(bins.excess) / bins.n[..., None], np.full(bins.n.shape, sigma))
+
+
+def _smoothed(spectrum: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    # The reflected Gaussian is diagonal in the cosines cos(pi k t), with factors exp(-(pi k sigma)^2 / 2).
+    k = np.arange(spectrum.shape[-1])
+    damped = spectrum * np.exp(-((np.pi * k * np.asarray(sigma)[..., None]) ** 2) / 2)
+    cells = spectrum.shape[-1] - 1
+    return np.abs(np.fft.irfft(damped * np.exp(1j * np.pi * k / 2 / cells), axis=-1)[..., :cells]).sum(axis=-1)
+
+
+def _cosines(values: np.ndarray) -> np.ndarray:
+    """(..., K+1) cosine spectrum of values at the middles of K cells of [0, 1]."""
+    mirrored = np.concatenate([values, values[..., ::-1]], axis=-1)
+    k = np.arange(values.shape[-1] + 1)
+    return (np.fft.rfft(mirrored, axis=-1) * np.exp(-1j * np.pi * k / 2 / values.shape[-1])).real
+
+
+def aurc(bins: Bins) -> np.ndarray:
+    """Mean over coverages i/N of the error rate of the i pixels with the highest score, ties spread evenly."""
+    count, wrong = (np.flip(a, axis=-1) for a in (bins.count, bins.count - bins.hits))
+    after, errors = np.cumsum(count, axis=-1), np.cumsum(wrong, axis=-1)
+    before = after - count
+    rate = wrong / np.where(count > 0, count, 1)
+    # Within a cell the i-th pixel sees (errors so far - rate * before) / i + rate; 1/i sums to a harmonic number.
+    harmonic = digamma(after + 1.0) - digamma(before + 1.0)
+    return ((errors - wrong - rate * before) * harmonic + rate * count).sum(axis=-1) / bins.n
+
+
+def auc(bins: Bins) -> np.ndarray:
+    """Probability that a hit scores above a miss, ties half; NaN without hits or without misses."""
+    miss = bins.count - bins.hits
+    below = np.cumsum(miss, axis=-1) - miss
+    total = bins.hits.sum(axis=-1).astype(float) * miss.sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (bins.hits * (below + miss / 2.0)).sum(axis=-1) / total
+
+
+def ap(bins: Bins) -> np.ndarray:
+    """Sum over cells, descending, of the gain in recall times the precision; NaN without hits."""
+    count, hits = (np.flip(a, axis=-1) for a in (bins.count, bins.hits))
+    found, taken = np.cumsum(hits, axis=-1), np.cumsum(count, axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (hits * (found / np.where(taken > 0, taken, 1))).sum(axis=-1) / found[..., -1]
+
+
+def reliability(bins: Bins) -> np.ndarray:
+    """Sum of n_k/N (score_k - hits_k)^2."""
+    return (bins.excess**2 / bins.one).sum(axis=-1) / bins.n
+
+
+def resolution(bins: Bins) -> np.ndarray:
+    """Sum of n_k/N (hits_k - h)^2, with h the overall hit rate."""
+    rate = (bins.hits.sum(axis=-1) / bins.n)[..., None]
+    return (bins.count * (bins.hits / bins.one - rate) ** 2).sum(axis=-1) / bins.n
+
+
+def uncertainty(bins: Bins) -> np.ndarray:
+    """h (1 - h), with h the overall hit rate."""
+    rate = bins.hits.sum(axis=-1) / bins.n
+    return rate * (1 - rate)
