@@ -1,3 +1,4 @@
-"""Calibration of dense classifiers by label perturbation: data -> training -> prediction -> statistics -> tables, figures, report."""
+"""Calibration of dense classifiers by label perturbation: data -> training -> prediction -> statistics -> tables,
+figures, report."""
 
 __version__ = "0.1.0"

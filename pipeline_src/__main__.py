@@ -9,7 +9,8 @@ from pipeline_src.errors import UserError
 
 
 def main() -> None:
-    """Run a verb; a UserError ends it with a message and exit code 2, anything unforeseen with a traceback in the log too."""
+    """Run a verb; a UserError ends it with a message and exit code 2, anything unforeseen with a traceback in the log
+    too."""
     from pipeline_src.cli import app
 
     try:

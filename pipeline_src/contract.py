@@ -1,8 +1,8 @@
 """Contracts: what a job's result is made from, as a hash (docs/workflow.md).
 
-A result is current if its contract is: the same parameters, the same contracts of its inputs, the same code. File times play
-no part, since a clone, a checkout or `dvc pull` changes them at will. Code counts by its syntax tree, so a comment, a docstring,
-a type hint or the wording of an error changes nothing.
+A result is current if its contract is: the same parameters, the same contracts of its inputs, the same code. File
+times play no part, since a clone, a checkout or `dvc pull` changes them at will. Code counts by its syntax tree, so a
+comment, a docstring, a type hint or the wording of an error changes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 PACKAGE = "pipeline_src"
 ROOT = Path(__file__).parent
 
-# Modules that cannot change a result: wording of errors, whole files, and the reading of values that are hashed themselves.
+# Modules that cannot change a result: wording of errors, whole files, and the reading of values that are hashed
+# themselves.
 NEUTRAL = (f"{PACKAGE}.errors", f"{PACKAGE}.files", f"{PACKAGE}.params")
 LENGTH = 16
 
@@ -42,7 +43,6 @@ def code_digest(modules: tuple[str, ...], files: tuple[Path, ...] = (), without:
         name = queue.pop()
         if name in closed or any(name == left or name.startswith(left + ".") for left in (*NEUTRAL, *without)):
             continue
-        file = _file(name)
         closed[name], imports = _tree(_file(name))
         queue += imports
     return digest(sorted(closed.items()) if not files else sorted(closed.values()))
@@ -80,7 +80,8 @@ def _tree(file: Path) -> tuple[str, list[str]]:
 
 
 def _canonical(node: Any) -> str:
-    """A syntax tree as text: without positions, docstrings, annotations and wording of UserErrors; the same for all Pythons."""
+    """A syntax tree as text: without positions, docstrings, annotations and wording of UserErrors; the same for all
+    Pythons."""
     if isinstance(node, list):
         return f"[{','.join(map(_canonical, node))}]"
     if not isinstance(node, ast.AST):

@@ -24,8 +24,8 @@ def execute(
 ) -> bool:
     """Let `work(folder)` write the job's files into a new folder, then put them in place and stamp them.
 
-    Until `work` has returned, the result of an earlier contract stays as it was, stamp included. Two processes that want the
-    same job wait for each other.
+    Until `work` has returned, the result of an earlier contract stays as it was, stamp included. Two processes that
+    want the same job wait for each other.
 
     Args:
         expected: the contract that the caller was planned with.

@@ -89,7 +89,7 @@ class Graph:
     methods: dict[str, Chosen]
     jobs: dict[str, Job] = field(default_factory=dict)
 
-    # Where things lie -------------------------------------------------------------------------------------------------------
+    # Where things lie
 
     @property
     def results(self) -> Path:
@@ -107,7 +107,7 @@ class Graph:
     def statistic(self, method: str, seed: int, part: str) -> Path:
         return self.results / "statistics" / method / f"seed{seed}" / f"{part}.npz"
 
-    # What there is ----------------------------------------------------------------------------------------------------------
+    # What there is
 
     @property
     def parts(self) -> dict[str, tuple[Part, str]]:

@@ -105,7 +105,7 @@ def _keys_at(schema: type[BaseModel], path: tuple) -> list[str]:
     fields = schema.model_fields
     for step in path:
         if step not in fields:
-            continue  # a name the user gave (a data set's, say): the mapping's values are one model, already in `fields`
+            continue  # a name that the user gave: the mapping's values are one model, whose fields these are
         models = [t for t in _types(fields[step].annotation) if isinstance(t, type) and issubclass(t, BaseModel)]
         fields = models[0].model_fields if models else {}
     return list(fields)

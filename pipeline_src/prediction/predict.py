@@ -41,7 +41,8 @@ def load(weights: Path, experiment: Experiment) -> DenseClassifier:
 def predict(
     model: DenseClassifier, store: Store, batch_size: int, workers: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """(probability (H, W) float32 in [0, 1], truth (H, W) uint8 0 / 1 / 255 ignored, sample id) of each image, at original size."""
+    """(probability (H, W) float32 in [0, 1], truth (H, W) uint8 0 / 1 / 255 ignored, sample id) of each image, at
+    original size."""
     device = model.mean.device
     with torch.inference_mode():
         for batch in DataLoader(EvaluationSamples(store), batch_size, num_workers=workers, collate_fn=collate):

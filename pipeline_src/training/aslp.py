@@ -20,7 +20,8 @@ class ASLP(Perturbing):
 
     alpha_i <- clip(alpha_i + eta (m_i / beta + lam Reg_i)),   m_i = mean((2y - 1) z)
 
-    The image is perturbed more where the network agrees with its label confidently; Reg holds it back. A subclass gives Reg.
+    The image is perturbed more where the network agrees with its label confidently; Reg holds it back. A subclass
+    gives Reg.
     """
 
     learns: ClassVar[bool] = True
@@ -39,7 +40,8 @@ class ASLP(Perturbing):
         raise NotImplementedError
 
     def agreement(self, z: Tensor, y: Tensor) -> Tensor:
-        """m_i = mean over pixels of (2y - 1) z, which is -2 BCE(f, y) + 2 L(U) for hard and soft labels alike; shape (B,)."""
+        """m_i = mean over pixels of (2y - 1) z, which is -2 BCE(f, y) + 2 L(U) for hard and soft labels alike; shape
+        (B,)."""
         limit = float(np.log((1 - CLAMP) / CLAMP))
         return ((2 * y - 1) * z.detach().float().clamp(-limit, limit)).flatten(1).mean(1)
 

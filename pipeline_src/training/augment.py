@@ -13,8 +13,8 @@ def augment(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A randomly changed copy of `image` (S, S, 3) uint8 and of its soft `mask` (S, S) uint8 in 0..255.
 
-    The same number of values is drawn from `rng` whatever they turn out to be. What a rotation turns in from outside is black
-    background. Pixels are interpolated once, so mask edges stay as soft as they were.
+    The same number of values is drawn from `rng` whatever they turn out to be. What a rotation turns in from outside
+    is black background. Pixels are interpolated once, so mask edges stay as soft as they were.
     """
     side = image.shape[0]
     flip = rng.random() < how.flip

@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 
 def save(folder: Path, content: dict[str, Any]) -> None:
-    """Put `content` (tensors and plain types) in place as the last checkpoint; the last so far becomes the one before."""
+    """Put `content` (tensors and plain types) in place as the last checkpoint; the last so far becomes the one
+    before."""
     last = folder / LAST
     with atomic(last) as temporary:
         torch.save(content, temporary)

@@ -1,4 +1,5 @@
-"""The network as mmengine trains it: a segmentor with one logit a pixel, and the method that makes its targets and loss."""
+"""The network as mmengine trains it: a segmentor with one logit a pixel, and the method that makes its targets and
+loss."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class DenseClassifier(BaseModel):
         """Nothing: mmengine calls this, but the segmentor comes with its weights."""
 
     def forward(self, inputs: Tensor, mode: str = "tensor", **batch: Any) -> Any:
-        """`loss` -> {"loss": scalar}; `predict` -> [(probability (H, W) float32, truth, id)]; `tensor` -> logits (B, 1, h, w)."""
+        """`loss` -> {"loss": scalar}; `predict` -> [(probability (H, W) float32, truth, id)]; `tensor` -> logits (B,
+        1, h, w)."""
         x = inputs.to(memory_format=torch.channels_last, dtype=torch.float32)
         x = (x - self.mean) / self.std
         if mode == "loss":

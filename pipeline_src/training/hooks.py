@@ -38,7 +38,8 @@ def classifier(runner: Runner) -> DenseClassifier:
 
 
 class DrawsHook(Hook):
-    """Order, learning rate and torch's own draws (dropout) as functions of seed, epoch and step: nothing to save or resume."""
+    """Order, learning rate and torch's own draws (dropout) as functions of seed, epoch and step: nothing to save or
+    resume."""
 
     def __init__(self, training: Training, seed: int):
         self.training, self.seed = training, seed
@@ -70,7 +71,8 @@ class MethodHook(Hook):
 
 
 class JournalHook(Hook):
-    """A row per epoch: `history` (the same for the same seed) and `timing` (of the machine); one line on the terminal."""
+    """A row per epoch: `history` (the same for the same seed) and `timing` (of the machine); one line on the
+    terminal."""
 
     def __init__(self, method: Method, name: str):
         self.method, self.name = method, name

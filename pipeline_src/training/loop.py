@@ -75,8 +75,8 @@ def train(
 ) -> Run:
     """Train a network with `method`, or go on where an earlier call with the same `work` folder was stopped.
 
-    The result depends on the arguments but `work` and `name`, on the device, and on nothing else: it is the same bits however
-    often the run was killed, and for any number of workers.
+    The result depends on the arguments but `work` and `name`, on the device, and on nothing else: it is the same bits
+    however often the run was killed, and for any number of workers.
 
     Args:
         references: validation accuracies by epoch of the methods that `method.references()` names.

@@ -32,8 +32,8 @@ class Batch:
 class Method(Strict):
     """Plain training, and the base of every method: a subclass overrides the moments at which it differs.
 
-    The fields of a subclass are its parameters, one block of params.yaml. Its learned state is `alphas` (one perturbation level
-    per training image, keyed by sample id in what is saved) and whatever `state` adds.
+    The fields of a subclass are its parameters, one block of params.yaml. Its learned state is `alphas` (one
+    perturbation level per training image, keyed by sample id in what is saved) and whatever `state` adds.
     """
 
     learns: ClassVar[bool] = False  # whether it learns alphas, which then get tables and figures
@@ -52,10 +52,11 @@ class Method(Strict):
         """Perturbation level per training image, shape (N,) float64; None for a method without."""
         return self._alphas
 
-    # The four moments ------------------------------------------------------------------------------------------------------
+    # The four moments
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """What the network is trained towards: y (B, 1, H, W) in [0, 1] -> targets of that shape, or one that broadcasts."""
+        """What the network is trained towards: y (B, 1, H, W) in [0, 1] -> targets of that shape, or one that
+        broadcasts."""
         return y
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
@@ -69,12 +70,13 @@ class Method(Strict):
         return None
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
-        """After the optimiser's step: `m` (B,) float64 from `agreement` for the images `index` (B,). Epochs count from 1."""
+        """After the optimiser's step: `m` (B,) float64 from `agreement` for the images `index` (B,). Epochs count
+        from 1."""
 
     def after_validation(self, accuracy: float, epoch: int) -> None:
         """After an epoch's validation: its pixel accuracy in [0, 1] (original mask size, raw, threshold 0.5)."""
 
-    # State, for checkpoints --------------------------------------------------------------------------------------------------
+    # State, for checkpoints
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run must know, of plain types and arrays."""

@@ -13,7 +13,8 @@ from pipeline_src.statistics.statistic import Statistic
 
 
 class CalibrationMetric(BaseMetric):
-    """Pixel accuracy and ECE (10 bins, raw, original mask size, threshold 0.5) of the predictions that `DenseClassifier` makes."""
+    """Pixel accuracy and ECE (10 bins, raw, original mask size, threshold 0.5) of the predictions that
+    `DenseClassifier` makes."""
 
     default_prefix = "val"
 

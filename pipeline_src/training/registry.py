@@ -28,7 +28,8 @@ class Chosen:
 
 
 def choose(name: str, block: dict[str, Any] | None) -> Chosen:
-    """The method of block `name`. Keys: `method` (another's code under this name), `file` (a user's code), else parameters."""
+    """The method of block `name`. Keys: `method` (another's code under this name), `file` (a user's code), else
+    parameters."""
     parameters = dict(block or {})
     code, file = parameters.pop("method", name), parameters.pop("file", None)
     if file is None:

@@ -17,7 +17,8 @@ from pipeline_src.training.draws import generator
 
 
 class TrainingSamples(Dataset):
-    """Augmented samples of a store. A ticket `epoch * N + i` asks for image i as it looks in that epoch, in any process."""
+    """Augmented samples of a store. A ticket `epoch * N + i` asks for image i as it looks in that epoch, in any
+    process."""
 
     metainfo: ClassVar[dict] = {}  # mmengine warns of a data set without
 
@@ -43,7 +44,8 @@ class TrainingSamples(Dataset):
 class KeyedOrder(Sampler[int]):
     """Tickets of one epoch in an order keyed by (seed, epoch); under DDP each rank takes every `world`-th.
 
-    The last ranks repeat first images of the order if N is not a multiple of `world`, so that all make the same number of steps.
+    The last ranks repeat first images of the order if N is not a multiple of `world`, so that all make the same
+    number of steps.
     """
 
     def __init__(self, n: int, seed: int, rank: int = 0, world: int = 1):

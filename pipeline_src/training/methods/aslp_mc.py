@@ -1,4 +1,5 @@
-"""ASLP_MC, model calibration: the expected label's confidence is held at the validation accuracy (docs/method.md section 3)."""
+"""ASLP_MC, model calibration: the expected label's confidence is held at the validation accuracy (docs/method.md
+section 3)."""
 
 from __future__ import annotations
 
