@@ -31,7 +31,7 @@ def course(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def histogram(alphas: Sequence[pd.DataFrame], bins: int = 40) -> pd.DataFrame:
     """Images by alpha after the last epoch: `lower`, `upper`, `images`, in `bins` equal steps up to the largest."""
     last = _values(alphas).iloc[:, -1].to_numpy()
-    counts, edges = np.histogram(last, bins=bins, range=(0.0, max(float(last.max()), 1e-3)))
+    counts, edges = np.histogram(last, bins=bins, range=(0.0, max(float(last.max()), 0.05)))
     return pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "images": counts})
 
 
@@ -55,6 +55,7 @@ def draw(quantiles: pd.DataFrame, last: pd.DataFrame, heading: str, lines: Seque
     main.plot(quantiles["epoch"], quantiles["q50"], color=style.INK)
     main.set_xlim(min(1, quantiles["epoch"].min()), max(quantiles["epoch"].max(), 2))
     main.set_ylim(0, 1.04 * max(quantiles["q95"].max(), last["upper"].max()))
+    main.yaxis.set_major_formatter("{x:g}")
     main.set_ylabel("Perturbation probability, α")
     main.set_xlabel("Epoch")
     main.xaxis.get_major_locator().set_params(integer=True)

@@ -61,12 +61,9 @@ def draw(
     shares.minorticks_off()
     shares.set_ylabel("Pixels, % (log)")
     shares.set_xlabel(CONFIDENCE)
-    edges = sorted(
-        {round(max(edge, LEAST), 6) for table in curves.values() for edge in (*table["lower"], *table["upper"])}
-    )
-    for edge in edges[1:-1]:
+    bins = next(iter(curves.values()))
+    for edge in bins["upper"][(bins["upper"] > LEAST) & (bins["upper"] < 1)]:
         shares.axvline(edge, color=style.GRID, linewidth=0.6, zorder=0)
-    shares.set_xticks(edges[:: max(1, len(edges) // 6)])
     return figure
 
 

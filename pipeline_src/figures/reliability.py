@@ -64,7 +64,7 @@ def draw(bins: pd.DataFrame, whole: pd.Series, heading: str, lines: Sequence[str
     filled = bins[bins["share"] > 0]
     _accuracy(main, filled, floor)
     _means(main, whole, floor)
-    _shares(shares, filled)
+    _shares(shares, bins)
     shares.set_xlabel(CONFIDENCE)
     return figure
 
@@ -72,6 +72,7 @@ def draw(bins: pd.DataFrame, whole: pd.Series, heading: str, lines: Sequence[str
 def axes_of_unit(axes: Axes, floor: float) -> None:
     """Limits, ticks, diagonal and the two regions' names, shared with the comparing figure."""
     axes.set_xlim(LEAST, 1)
+    axes.set_xticks([0.5, 0.6, 0.7, 0.8, 0.9, 1])
     axes.set_ylim(floor, 1)
     axes.set_yticks([tick / 10 for tick in range(round(10 * floor), 11, 2 if floor == 0 else 1)])
     axes.set_ylabel(ACCURACY)
@@ -155,16 +156,25 @@ def _shares(axes: Axes, bins: pd.DataFrame) -> None:
     axes.set_ylim(0, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
     axes.set_ylabel("Pixels, %")
-    for row in bins.itertuples():
+    filled = bins[bins["share"] > 0]
+    for row in filled.itertuples():
         left = max(row.lower, LEAST)
-        axes.bar(left, row.share, row.upper - left, align="edge", color=style.MUTED, edgecolor=style.PAPER, linewidth=1)
+        axes.bar(
+            left,
+            row.share,
+            row.upper - left,
+            align="edge",
+            color=style.MUTED,
+            edgecolor=style.PAPER,
+            linewidth=10 / len(bins),
+        )
+        if len(bins) > 12 and row.Index != filled["share"].idxmax():
+            continue  # no room for more than one number
         axes.annotate(
             "< 0.1 %" if row.share < 0.0005 else style.percent(row.share),
             ((left + row.upper) / 2, row.share),
             xytext=(0, 2),
             textcoords="offset points",
             ha="center",
-            fontsize=6.5 if len(bins) <= 6 else 5,
+            fontsize=6.5,
         )
-    edges = sorted({round(max(edge, LEAST), 6) for edge in (*bins["lower"], *bins["upper"], LEAST, 1.0)})
-    axes.set_xticks(edges[:: max(1, len(edges) // 6)])
