@@ -80,7 +80,12 @@ def _noise(bins: Bins, rate: np.ndarray) -> np.ndarray:
 
 def equal_mass(bins: Bins, groups: int) -> np.ndarray:
     """ECE over `groups` groups of N/groups pixels each; a cell's pixels are spread evenly over the groups it meets."""
-    return _by_row(bins, lambda row: float(np.abs(_grouped(row, groups)[1]).sum() / row.n))
+
+    def of(row: Bins) -> float:
+        rank, _, excess = _cumulative(row)
+        return _grouped_error(rank, excess, groups)
+
+    return _by_row(bins, of)
 
 
 def sweep(bins: Bins) -> np.ndarray:
@@ -90,24 +95,27 @@ def sweep(bins: Bins) -> np.ndarray:
 
 def sweep_groups(row: Bins) -> tuple[float, int]:
     """`sweep` of one row (K,), and the number of groups it ended with (at most the number of cells with pixels)."""
-    met = row.count > 0
-    row = Bins(*(a[met] for a in (row.count, row.hits, row.score, row.excess)))
-    groups, excess = 1, _grouped(row, 1)[1]
-    for more in range(2, len(row.count) + 1):
-        hits, wider = _grouped(row, more)
-        if np.any(np.diff(hits) < -1e-12 * row.n):  # ties spread over groups differ by rounding only
+    rank, hits, excess = _cumulative(row)
+    n, most = rank[-1], int(np.count_nonzero(row.count))
+    groups = 1
+    while groups < most:
+        found = np.interp(np.arange(groups + 2) * (n / (groups + 1)), rank, hits)
+        gained = found[1:] - found[:-1]
+        if (gained[1:] - gained[:-1]).min() < -1e-12 * n:  # ties spread over groups differ by rounding only
             break
-        groups, excess = more, wider
-    return float(np.abs(excess).sum() / row.n), groups
+        groups += 1
+    return _grouped_error(rank, excess, groups), groups
 
 
-def _grouped(row: Bins, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """(groups,) hits and excess of equal-mass groups of one row (K,)."""
-    rank = np.concatenate([[0], np.cumsum(row.count)])
+def _cumulative(row: Bins) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n+1,) pixels, hits and excess up to each cell of one row that has pixels, from 0."""
+    met = row.count > 0
+    return tuple(np.concatenate([[0.0], np.cumsum(a[met])]) for a in (row.count, row.hits, row.excess))
+
+
+def _grouped_error(rank: np.ndarray, excess: np.ndarray, groups: int) -> float:
     cuts = np.arange(groups + 1) * (rank[-1] / groups)
-    parts = (np.concatenate([[0], np.cumsum(a)]) for a in (row.hits, row.excess))
-    hits, excess = (np.diff(np.interp(cuts, rank, a)) for a in parts)
-    return hits, excess
+    return float(np.abs(np.diff(np.interp(cuts, rank, excess))).sum() / rank[-1])
 
 
 def _by_row(bins: Bins, function) -> np.ndarray:
