@@ -134,7 +134,7 @@ def _candidates(rng: Rng, height: int, width: int, around: Array) -> list[_Thing
     things = []
     for i in range(count):
         shape = kind if alike or i == 0 else SHAPES[rng.integers(len(SHAPES))]
-        size = np.clip(np.exp(rng.normal(np.log(0.27), 0.32)), 0.12, 0.6) * (1 if i == 0 else rng.uniform(0.35, 0.95))
+        size = np.clip(np.exp(rng.normal(np.log(0.33), 0.3)), 0.15, 0.65) * (1 if i == 0 else rng.uniform(0.35, 0.95))
         centre = rng.normal(0.5, 0.13, 2) if i == 0 else rng.uniform(0.02, 0.98, 2)
         blend = np.clip(hidden + (0 if alike else rng.normal(0, 0.2)), 0, 0.93)
         things.append(_thing(rng, height, width, shape, size, centre, around, blend))
@@ -189,7 +189,8 @@ def draw_scene(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
         for _ in range(int(rng.integers(1, 4)) if rng.random() < 0.3 else 0):
             colours, cover = _occluder(rng, height, width)
             scene += cover[..., None] * (colours - scene)
-            mask = mask * (1 - (cover if cover.mean() > 0.03 else 0))  # labellers cut around thick things only
+            if cover.mean() > 0.03:  # labellers cut around thick things only, and with a sharp line
+                mask = mask * (1 - np.clip(4 * cover - 1.5, 0, 1))
         if 0.015 < float((mask > 0.5).mean()) < 0.7:  # else a new scene from the same stream
             return photograph(rng, scene), np.round(np.clip(mask, 0, 1) * 255).astype(np.uint8)
 

@@ -198,7 +198,6 @@ SHAPES: tuple[Callable[[Rng], Shape], ...] = (
     *(quadruped, bird, person, fish, flower, butterfly, vessel, mushroom, building, vehicle, sign, blob, bouquet),
 )
 UPRIGHT = {quadruped, person, vessel, mushroom, building, vehicle}
-_STEEP = np.clip(6 * (np.arange(256) - 127.5) + 127.5, 0, 255).astype(np.uint8)  # makes a blurred border sharp again
 _FINE = 3  # masks are drawn so many times larger and averaged down: their grey edges are exact area shares
 
 
@@ -213,7 +212,8 @@ def filled(
     for polygon in polygons:
         points = (polygon @ place[:, :2].T + place[:, 2]) * _FINE
         cv2.fillPoly(canvas, [np.round(np.clip(points, -20000, 20000)).astype(np.int32)], 255)
-    if rounding > 0.2:
-        soft = cv2.GaussianBlur(canvas, (0, 0), rounding * _FINE)
-        canvas = cv2.LUT(soft, _STEEP)
-    return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    cover = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    if rounding > 0.4:  # blurred, then sharpened around one half until the border is a pixel wide again
+        soft = cv2.GaussianBlur(cover, (0, 0), float(rounding))
+        cover = np.clip((soft - 0.5) * (2.5 * rounding) + 0.5, 0, 1).astype(np.float32)
+    return cover
