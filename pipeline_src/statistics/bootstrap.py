@@ -105,22 +105,22 @@ def resample(counts: Counts, bins: int = 10, resamples: int = 1000, seed: int = 
 
     total = rows.levels.sum(axis=0, dtype=np.int64).reshape(-1)
     weights = groups / np.where(total > 0, total, 1)
-    fine = _Fine(counts)
+    pooled_pixels = Pooled(counts)
     for view in (TOP, POSITIVE):
-        cells = fine.cells(view, bins)
-        at_bins = _weighted(weights, cells)
+        cells = pooled_pixels.cells(view, bins)
+        at_bins = weighted(weights, cells)
         for name, (kind, function) in BINNED.items():
             if kind == view:
                 values[name] = function(at_bins)
-        cells = fine.cells(view, CELLS)
-        coarse, whole = _weighted(weights, cells), _weighted((total > 0)[None] * 1.0, cells)
+        cells = pooled_pixels.cells(view, CELLS)
+        coarse, whole = weighted(weights, cells), weighted((total > 0)[None] * 1.0, cells)
         functions = {name: function for name, (kind, function) in SORTED.items() if kind == view}
         if view == TOP:
             functions["ece_equal_mass"] = lambda b: estimators.equal_mass(b, bins)
         for name, function in functions.items():
             if name in points:
                 values[name] = function(coarse) + (points[name] - function(whole)[0])
-    authors = _weighted(weights, fine.cells(TOP, calibration.AUTHORS_BINS))
+    authors = weighted(weights, pooled_pixels.cells(TOP, calibration.AUTHORS_BINS))
     values["ece_debiased_authors"] = estimators.debiased_authors(authors)
     return Resamples({name: values[name] for name in points if name in values}, points)
 
@@ -188,7 +188,7 @@ def _resampled_rows(rows: ImageRows, resamples: int, seed: int):
     return groups, sums, curves, images
 
 
-class _Fine:
+class Pooled:
     """The pooled pixels of a protocol, as entries of one 8-bit group, ready to be put into the cells of a view."""
 
     def __init__(self, counts: Counts):
@@ -238,7 +238,7 @@ def _upper_edge(counts: Counts) -> np.ndarray:
     return edge
 
 
-def _weighted(weights: np.ndarray, cells: tuple[np.ndarray, ...]) -> Bins:
+def weighted(weights: np.ndarray, cells: tuple[np.ndarray, ...]) -> Bins:
     """(R, K) cells of R resamples, from the (R, 512) weights of the groups."""
     count, hits, score = (weights @ a for a in cells)
     return Bins(count, hits, score, score - hits)

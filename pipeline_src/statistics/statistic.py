@@ -66,7 +66,7 @@ class Statistic:
             self._new[protocol] = []
         return counts
 
-    def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str) -> None:
+    def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str, within: np.ndarray | None = None) -> None:
         """Count one image.
 
         Args:
@@ -74,6 +74,8 @@ class Statistic:
                 float32), or an integer map, uint8 meaning v / 255 and uint16 meaning v / 65535.
             truth: (H, W) uint8 with 0 background, 1 foreground, 255 ignored; or bool.
             image_id: names the image; each image once.
+            within: (H, W) bool, the pixels that count, if not all (see `regions`). Others still take part in the
+                stretch, which is of the whole map.
 
         Raises:
             UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then.
@@ -88,15 +90,14 @@ class Statistic:
                 expected="two arrays of the same shape (height, width)",
             )
         f, y = probability.reshape(-1), _labels(truth, image_id).reshape(-1)
+        kept = None if within is None else within.reshape(-1)
         if y.size and y.max() > 1:
             valid = y != IGNORED
-            f, y = f[valid], y[valid]
-        if f.dtype in (np.uint8, np.uint16):
-            self._add_integers(f, y, image_id, truth.shape)
-        else:
-            self._add_floats(f, y, image_id, truth.shape)
+            f, y, kept = f[valid], y[valid], None if kept is None else kept[valid]
+        add = self._add_integers if f.dtype in (np.uint8, np.uint16) else self._add_floats
+        add(f, y, image_id, truth.shape, kept)
 
-    def _add_floats(self, f: np.ndarray, y: np.ndarray, image_id: str, shape: tuple[int, int]) -> None:
+    def _add_floats(self, f, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None) -> None:
         if not np.issubdtype(f.dtype, np.floating):
             raise UserError(
                 f"the map of {image_id} has a type that is not understood",
@@ -111,6 +112,8 @@ class Statistic:
                 expected="probabilities in [0, 1]",
                 do="apply the sigmoid to logits; save 0..255 maps as uint8",
             )
+        if kept is not None:
+            f, y = f[kept], y[kept]
         f = np.ascontiguousarray(f, np.float32)
         low, high = np.float32(low), np.float32(high)
         for protocol, counts in self._counts.items():
@@ -122,15 +125,17 @@ class Statistic:
             if found is not None:
                 self._row(protocol, image_id, shape, f.size, high == low, *found)
 
-    def _add_integers(self, v: np.ndarray, y: np.ndarray, image_id: str, shape: tuple[int, int]) -> None:
+    def _add_integers(self, v, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None) -> None:
         top = np.iinfo(v.dtype).max
+        low, high = (int(v.min()), int(v.max())) if v.size else (0, 0)
+        if kept is not None:
+            v, y = v[kept], y[kept]
         key = v.astype(np.uint16 if top == 255 else np.uint32)
         key <<= 1
         key |= y
         histogram = np.bincount(key, minlength=2 * (top + 1))
         at = np.flatnonzero(histogram)
         value, label, number = at >> 1, at & 1, histogram[at]
-        low, high = (int(value[0]), int(value[-1])) if at.size else (0, 0)
         for protocol, counts in self._counts.items():
             if counts is None:
                 continue
