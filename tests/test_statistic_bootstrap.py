@@ -61,14 +61,14 @@ def test_intervals_cover_and_shrink():
     def small(count, seed):
         return counted(draw(count, seed=seed, shape=(8, 10), kind="uint8")).raw
 
-    truth = metrics.ece(small(2000, 99))
+    truth = metrics.ece(small(1000, 99))
     inside = 0
-    for seed in range(12):
-        low, high = resample(small(60, seed), resamples=100, seed=seed).interval("ece")
+    for seed in range(8):
+        low, high = resample(small(60, seed), resamples=60, seed=seed).interval("ece")
         inside += low <= truth <= high
         assert low < high
-    assert inside >= 9
-    wide, narrow = (np.diff(resample(small(n, 1), resamples=100).interval("accuracy"))[0] for n in (30, 480))
+    assert inside >= 6
+    wide, narrow = (np.diff(resample(small(n, 1), resamples=60).interval("accuracy"))[0] for n in (30, 400))
     assert narrow < wide / 2
 
 
@@ -81,11 +81,11 @@ def test_the_same_seed_gives_the_same_interval_in_any_order_of_images():
 
 def test_paired_difference_is_tighter_than_two_intervals():
     sharp, mild = counted(draw(40, sharp=2.0)).raw, counted(draw(40, sharp=1.6)).raw
-    result = difference(sharp, mild, resamples=300)
+    result = difference(sharp, mild, resamples=100)
     gap, low, high = result["ece"]
     assert gap == pytest.approx(metrics.ece(sharp) - metrics.ece(mild))
     assert 0 < low < gap < high
-    alone = resample(sharp, resamples=300).interval("ece")
+    alone = resample(sharp, resamples=100).interval("ece")
     assert high - low < alone[1] - alone[0]
     assert difference(sharp, sharp, resamples=50)["nll"] == (0, 0, 0)
 
@@ -107,13 +107,13 @@ def test_without_foreground_the_rest_has_intervals():
     assert resample(Statistic.empty().raw).values == {}
 
 
-def test_a_thousand_resamples_of_many_images_take_seconds():
+def test_a_thousand_resamples_take_seconds():
     images = list(draw(50, shape=(60, 60)))
     statistic = Statistic.empty()
-    for k in range(1000):
+    for k in range(400):
         name, f, y = images[k % 50]
         statistic.add(f, y, f"{name}-{k}")
     counts = statistic.raw
     start = time.process_time()
     resample(counts)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 8

@@ -63,14 +63,15 @@ class Resamples:
 
     def interval(self, name: str, level: float = 0.95) -> tuple[float, float] | None:
         """Percentile interval of a metric; None where a resample leaves it undefined."""
-        return _interval(self.values[name], level)
+        return percentiles(self.values[name], level)
 
     def intervals(self, level: float = 0.95) -> dict[str, tuple[float, float] | None]:
         """`interval` of every metric."""
         return {name: self.interval(name, level) for name in self.values}
 
 
-def _interval(values: np.ndarray, level: float) -> tuple[float, float] | None:
+def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
+    """The interval that holds the middle `level` of resampled values (R,); None where one is undefined."""
     if np.isnan(values).any():
         return None
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
@@ -146,7 +147,7 @@ def difference(
     first, second = (resample(c, bins, resamples, seed) for c in (a, b))
     result = {}
     for name in first.values.keys() & second.values.keys():
-        ends = _interval(first.values[name] - second.values[name], level)
+        ends = percentiles(first.values[name] - second.values[name], level)
         result[name] = None if ends is None else (first.points[name] - second.points[name], *ends)
     return dict(sorted(result.items()))
 

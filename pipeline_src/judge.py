@@ -1,0 +1,294 @@
+"""Judge any folder of saved prediction maps against masks, with the same numbers as the pipeline's own models.
+
+python -m pipeline_src judge --pred maps/ --mask masks/ --name U2Net --out judged/
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import multiprocessing
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from pipeline_src import __version__
+from pipeline_src.errors import UserError, listed
+from pipeline_src.files import write_text
+from pipeline_src.map_files import Pair, Unusable, fitted, pairs, read_map, read_mask
+from pipeline_src.statistics.bootstrap import draws, percentiles, resample
+from pipeline_src.statistics.images import per_image
+from pipeline_src.statistics.metrics import summary
+from pipeline_src.statistics.regions import RegionStatistics
+from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
+from pipeline_src.statistics.whole_maps import NAMES, whole_map_measures
+
+SEED = 0
+NOTE = (
+    "Fractions, not percent. Pixels of all images are pooled; bins are right-closed on confidence max(f, 1 - f). "
+    "NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort pixels are exact for 8-bit and 16-bit "
+    "maps; for float maps pixels within 1.5e-5 count as tied. Intervals: 95 % percentile bootstrap over images; "
+    "they leave out the variance of training."
+)
+
+
+@dataclass
+class Warnings:
+    """What was put right on the way, counted."""
+
+    resized: list[str] = field(default_factory=list)
+    grey_pixels: int = 0
+    constant: int = 0
+
+    def lines(self) -> list[str]:
+        """One line per kind of warning that occurred."""
+        rows = []
+        if self.resized:
+            some = ", ".join(self.resized[:3]) + (", ..." if len(self.resized) > 3 else "")
+            rows.append(f"{len(self.resized)} map(s) had another size than their mask and were resized ({some})")
+        if self.grey_pixels:
+            rows.append(f"{self.grey_pixels} mask pixel(s) were neither 0 nor 255 and were cut at > 127")
+        if self.constant:
+            rows.append(f"{self.constant} map(s) hold one value only; stretched, they become 0")
+        return rows
+
+
+def read(pair: Pair, ignore: int | None = None) -> tuple[np.ndarray, np.ndarray, bool, int]:
+    """Map and mask of a pair in one size: probability, truth, whether the map was resized, grey mask pixels.
+
+    Raises:
+        Unusable: with the name of the file.
+    """
+    path = pair.map
+    try:
+        probability = read_map(pair.map)
+        if probability.ndim != 2:
+            raise Unusable(f"an array of shape {probability.shape}; expected (height, width)")
+        if pair.mask is None:
+            return probability, np.zeros(probability.shape, np.uint8), False, 0
+        path = pair.mask
+        truth, grey = read_mask(pair.mask, ignore)
+    except Unusable as reason:
+        raise Unusable(f"{path.name}: {reason}") from reason
+    other = probability.shape != truth.shape
+    return fitted(probability, truth.shape) if other else probability, truth, other, grey
+
+
+def count(
+    found: list[Pair], ignore: int | None = None, border: float | None = None
+) -> tuple[Statistic, RegionStatistics | None, Warnings]:
+    """One pass over all pairs: the statistic, that of the regions where `border` gives a width, and the warnings.
+
+    Raises:
+        UserError: files that cannot be used, all of them.
+    """
+    statistic, warnings, problems = Statistic.empty(), Warnings(), []
+    regions = None if border is None else RegionStatistics(border)
+    for pair in found:
+        try:
+            probability, truth, resized, grey = read(pair, ignore)
+        except Unusable as reason:
+            problems.append(str(reason))
+            continue
+        statistic.add(probability, truth, pair.stem)
+        if regions is not None:
+            regions.add(probability, truth, pair.stem)
+        warnings.grey_pixels += grey
+        if resized:
+            warnings.resized.append(pair.stem)
+    if problems:
+        raise UserError(f"{len(problems)} file(s) cannot be judged; nothing was written", found=listed(problems))
+    warnings.constant = statistic.stretched.rows.total("constant")
+    return statistic, regions, warnings
+
+
+def _whole(job: tuple[Pair, int | None]) -> tuple[str, dict[str, dict[str, float]]]:
+    pair, ignore = job
+    probability, truth, _, _ = read(pair, ignore)
+    return pair.stem, whole_map_measures(probability, truth)
+
+
+def whole_maps(found: list[Pair], ignore: int | None, workers: int) -> dict[str, dict[str, np.ndarray]]:
+    """S, E and weighted F of every image on all cores: (N,) by protocol and name, in the order of the stems."""
+    jobs = [(pair, ignore) for pair in found]
+    if workers < 2:
+        results = dict(map(_whole, jobs))
+    else:
+        with multiprocessing.get_context("spawn").Pool(workers) as pool:
+            results = dict(pool.imap_unordered(_whole, jobs, chunksize=8))
+    order = sorted(results)
+    return {p: {name: np.array([results[s][p][name] for s in order]) for name in NAMES} for p in PROTOCOLS}
+
+
+def judge_folder(
+    pred: Path,
+    mask: Path | None,
+    name: str,
+    out: Path,
+    *,
+    bins: int = 10,
+    protocols: tuple[str, ...] = PROTOCOLS,
+    ignore: int | None = None,
+    border: float | None = None,
+    whole: bool = True,
+    resamples: int = 1000,
+    workers: int | None = None,
+) -> dict:
+    """Judge the maps in `pred` against the masks in `mask` (None: all background) and write everything into `out`.
+
+    Writes metrics.json, statistic.npz, images.csv (worst calibrated first) and a reliability diagram per protocol;
+    returns what metrics.json holds. Memory is that of one map, and about 4 KB per image for its rows.
+
+    Args:
+        bins: number of equal-width (and equal-mass) bins.
+        protocols: which of `raw` and `stretched` to report.
+        ignore: value of mask pixels that never count.
+        border: width in pixels of the band around object borders, to report border, interior and background apart.
+        whole: also compute S, E and weighted F.
+        resamples: bootstrap resamples; 0 for no intervals.
+        workers: processes for the whole-map metrics; default all cores.
+
+    Raises:
+        UserError: whatever is wrong with the files, named all at once; nothing is written then.
+    """
+    found = pairs(pred, mask)
+    statistic, regions, warnings = count(found, ignore, border)
+    summary(statistic.raw, bins)  # a wrong number of bins is told before the long part
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    extra = whole_maps(found, ignore, workers or min(cores, max(1, len(found) // 16))) if whole else None
+
+    result = {
+        "name": name,
+        "n_images": len(found),
+        "n_pixels": statistic.raw.pixels,
+        "bins": bins,
+        "note": NOTE,
+        "warnings": warnings.lines(),
+        "intervals": {},
+        "undefined": {},
+    }
+    for protocol in protocols:
+        counts = getattr(statistic, protocol)
+        values, reasons = summary(counts, bins)
+        ends = resample(counts, bins, resamples, SEED).intervals() if resamples else {}
+        for key, of_images in (extra or {}).get(protocol, {}).items():
+            values[key], ends[key] = _mean_of_images(of_images, resamples)
+            if values[key] is None:
+                reasons[key] = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
+        result[protocol], result["undefined"][protocol] = values, reasons
+        if resamples:
+            result["intervals"][protocol] = {key: ends.get(key) for key in values}
+        if regions is not None:
+            by_name = {region: getattr(s, protocol) for region, s in regions.by_name.items()}
+            result.setdefault("regions", {"border_pixels": border})[protocol] = {
+                region: {"n_pixels": c.pixels, **summary(c, bins)[0]} for region, c in by_name.items()
+            }
+
+    provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
+    statistic.save(out / "statistic.npz", provenance)
+    write_text(out / "images.csv", _image_table(statistic, protocols, bins, extra))
+    for protocol in protocols:
+        _diagram(statistic, protocol, bins, name, result[protocol], out)
+    # last, and whole: where it is, everything else is
+    write_text(out / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    return result
+
+
+def _mean_of_images(values: np.ndarray, resamples: int) -> tuple[float | None, tuple[float, float] | None]:
+    """Mean over the images where a value exists, and its bootstrap interval on the same draws as all others."""
+    there = ~np.isnan(values)
+    if not there.any():
+        return None, None
+    mean = float(values[there].mean())
+    if not resamples:
+        return mean, None
+    times = draws(len(values), resamples, SEED).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        means = times @ np.where(there, values, 0) / (times @ there)
+    return mean, percentiles(means)
+
+
+def _image_table(statistic: Statistic, protocols: tuple[str, ...], bins: int, extra: dict | None) -> str:
+    """images.csv: a row per image, the worst ECE of the first protocol on top."""
+    tables = {}
+    for protocol in protocols:
+        table = per_image(getattr(statistic, protocol), bins) | (extra or {}).get(protocol, {})
+        tables |= {f"{protocol}_{key}": values for key, values in table.items() if key != "pixels"}
+    rows = statistic.raw.rows
+    worst = np.argsort(-np.nan_to_num(tables[f"{protocols[0]}_ece"], nan=-1), kind="stable")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "height", "width", "pixels", *tables])
+    shape = [rows.column(key) for key in ("height", "width", "pixels")]
+    for k in worst:
+        values = [float(column[k]) for column in tables.values()]
+        writer.writerow(
+            [rows.ids[k], *(int(c[k]) for c in shape), *("" if math.isnan(v) else f"{v:.6g}" for v in values)]
+        )
+    return text.getvalue()
+
+
+def _diagram(statistic: Statistic, protocol: str, bins: int, name: str, values: dict, out: Path) -> None:
+    from pipeline_src.figures import reliability, style  # imports matplotlib: slow
+
+    table, pooled = reliability.prepare(getattr(statistic, protocol), bins)
+    lines = [f"{protocol} protocol, {bins} bins; ECE {values['ece']:.2%}, OE {values['oe']:.2%}"]
+    with style.house():
+        figure = reliability.draw(table, pooled, name, lines, reliability.floor_of([table]))
+        style.save(figure, out / f"reliability-{protocol}")
+
+
+def judge(
+    pred: Annotated[Path, typer.Option(help="Folder of prediction maps: PNG 8/16-bit, .npy, .npz")],
+    out: Annotated[Path, typer.Option(help="Folder to write into")],
+    mask: Annotated[Path | None, typer.Option(help="Folder of masks, paired with the maps by stem")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model [default: that of the folder]")] = None,
+    bins: Annotated[int, typer.Option(help="Number of bins; a divisor of 66300")] = 10,
+    protocol: Annotated[str, typer.Option(help="raw, stretched or both")] = "both",
+    ood: Annotated[bool, typer.Option("--ood", help="No masks: every pixel is background")] = False,
+    ignore: Annotated[int | None, typer.Option(help="Value of mask pixels that never count")] = None,
+    border: Annotated[float | None, typer.Option(help="Report a band of this many pixels around borders apart")] = None,
+    whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples; 0 for no intervals")] = 1000,
+):
+    """Judge saved prediction maps of any model against masks."""
+    if ood == (mask is not None):
+        raise UserError(
+            "judge needs either masks or to be told that there are none",
+            do="give --mask DIR, or --ood where every pixel is background",
+        )
+    if protocol not in (*PROTOCOLS, "both"):
+        raise UserError("--protocol is not understood", found=protocol, expected="raw, stretched or both")
+    result = judge_folder(
+        pred,
+        mask,
+        name or pred.resolve().name,
+        out,
+        bins=bins,
+        protocols=PROTOCOLS if protocol == "both" else (protocol,),
+        ignore=ignore,
+        border=border,
+        whole=whole,
+        resamples=resamples,
+    )
+    typer.echo(report(result, out))
+
+
+def report(result: dict, out: Path) -> str:
+    """What the terminal shows: the main numbers with their intervals, warnings, and where the rest is."""
+    lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
+    for protocol in (p for p in PROTOCOLS if p in result):
+        lines.append(f"  {protocol}")
+        for key in ("ece", "oe", "ece_debiased", "smooth_ece", "accuracy", "brier", "nll", "mae", "max_f"):
+            value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
+            shown = "undefined" if value is None else f"{value:.4f}"
+            lines.append(f"    {key:<14}{shown}" + (f"  [{ends[0]:.4f}, {ends[1]:.4f}]" if ends else ""))
+    lines += [f"  warning: {text}" for text in result["warnings"]]
+    lines.append(f"  all numbers, images and diagrams: {out}")
+    return "\n".join(lines)
