@@ -21,9 +21,13 @@ from pipeline_src.data.textures import PATTERNS, Array, Rng, noise, palette, sur
 from pipeline_src.errors import UserError
 from pipeline_src.training.draws import generator
 
-_NATURAL = ("cloud", "fibres", "granite", "litter", "grass", "pebbles", "cracks", "marble")
+# What grounds and walls are made of, and what is mostly found on things: a texture set full of the latter is out of
+# distribution for a network that has met these patterns on objects.
+_NATURAL = ("cloud", "fibres", "granite", "litter", "grass", "pebbles", "cracks", "marble", "bricks")
+_WORKED = tuple(name for name in PATTERNS if name not in _NATURAL)
 _CLOSE = 0.8  # share of the best score from which a second candidate counts too
 _JPEG_QUALITY = 92
+_TRIES = 50  # nearly every first try holds an object of a plausible size
 
 
 @dataclass
@@ -38,14 +42,14 @@ class _Thing:
 
 
 def _far_part(rng: Rng, height: int, width: int, colours: Array) -> Array:
-    pattern = rng.choice(["cloud", "cloud", "litter", "bricks", "stripes", "granite", "fibres", "pebbles"])
+    pattern = rng.choice(["cloud", "cloud", *_NATURAL])
     return surface(rng, height, width, pattern, colours, rng.uniform(6, 20), rng.uniform(0, 0.4))
 
 
 def _background(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
     """RGB float32 (H, W, 3) and the palette of the surface that objects stand on."""
     colours = palette(rng)
-    pattern = rng.choice(_NATURAL) if rng.random() < 0.7 else rng.choice(list(PATTERNS))
+    pattern = rng.choice(_NATURAL if rng.random() < 0.92 else _WORKED)
     scene = surface(rng, height, width, pattern, colours, rng.uniform(5, 20), rng.uniform(0, 0.6))
     if rng.random() < 0.45:  # something else above a horizon or an edge
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -101,13 +105,12 @@ def _thing(
 
 def _skin(rng: Rng, cover: Array, parts: Array, scale: float, around: Array, hidden: float) -> Array:
     height, width = cover.shape
-    names = list(PATTERNS)
     smooth = rng.random() < 0.4
     painted = []
     for _ in range(2):
         colours = palette(rng, rng.choice(["warm", "any", "grey", "earth", "blue", "green"]))
         colours = (1 - hidden) * colours + hidden * around
-        pattern = "cloud" if smooth else rng.choice(names)
+        pattern = "cloud" if smooth else rng.choice(_WORKED if rng.random() < 0.65 else _NATURAL)
         painted.append(surface(rng, height, width, pattern, colours, rng.uniform(3, 10), rng.uniform(0, 0.5)))
     colour = painted[0] + (rng.uniform(0.5, 1) * parts)[..., None] * (painted[1] - painted[0])
     # Roundness: the distance to the border is taken for a height, and lit from above left or right.
@@ -172,8 +175,11 @@ def draw_scene(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
     Returns:
         image: uint8 (height, width, 3), RGB.
         mask: uint8 (height, width), 0 background to 255 object, grey where an edge crosses a pixel.
+
+    Raises:
+        RuntimeError: no try gave an object of a plausible size.
     """
-    while True:
+    for _ in range(_TRIES):
         scene, around = _background(rng, height, width)
         things = _candidates(rng, height, width, around)
         seen: list[Array] = []
@@ -193,13 +199,21 @@ def draw_scene(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
                 mask = mask * (1 - np.clip(4 * cover - 1.5, 0, 1))
         if 0.015 < float((mask > 0.5).mean()) < 0.7:  # else a new scene from the same stream
             return photograph(rng, scene), np.round(np.clip(mask, 0, 1) * 255).astype(np.uint8)
+    raise RuntimeError(f"no scene of {height} x {width} px with a plausible object in {_TRIES} tries")
 
 
 def draw_texture(rng: Rng, height: int, width: int) -> Array:
     """A surface that fills the frame and holds no object: uint8 (height, width, 3), RGB."""
-    pattern = rng.choice(list(PATTERNS))
-    period = float(np.exp(rng.uniform(np.log(5), np.log(32))))
-    return photograph(rng, surface(rng, height, width, pattern, palette(rng), period, rng.uniform(0.05, 0.8)))
+    layers = []
+    for _ in range(2 if rng.random() < 0.4 else 1):
+        pattern = rng.choice(_WORKED if rng.random() < 0.7 else _NATURAL)
+        period = float(np.exp(rng.uniform(np.log(5), np.log(32))))
+        layers.append(surface(rng, height, width, pattern, palette(rng), period, rng.uniform(0.05, 0.8)))
+    scene = layers[0]
+    if len(layers) > 1:  # moss on stone, rust on paint, stains: patches without an outline of their own, all over
+        patch = np.clip((noise(rng, height, width, rng.uniform(20, 60), 4) - 0.5) * rng.uniform(3, 15) + 0.5, 0, 1)
+        scene = scene + patch[..., None] * (layers[1] - scene)
+    return photograph(rng, scene)
 
 
 def _size(rng: Rng, size: tuple[int, int]) -> tuple[int, int]:
