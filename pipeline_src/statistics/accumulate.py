@@ -14,6 +14,8 @@ from pipeline_src.statistics.levels import CLAMP, HALF, LEVELS, POSITION, UNIT
 BLOCK = 1 << 16  # pixels: few enough for the caches, enough to hide what a numpy call costs
 PENDING = (1 << 20) - 1  # pixels that a packed cell can hold: 20 bits of count above 43 bits of summed doubts
 COUNT = 1 << 43
+ROUNDER = 1.5 * 2**52 / UNIT
+ROUNDER_BITS = np.float64(ROUNDER).view(np.int64)
 MEASURES = ("absolute", "brier", "nll", "entropy")
 
 
@@ -23,27 +25,33 @@ def measures(error: np.ndarray, work: np.ndarray) -> list[int]:
     Each pixel's value is rounded to a whole number of units first, so the sums do not depend on the pixels' order.
 
     Args:
-        error: |f - y| per pixel, float64 in [0, 1]. With q = 1 - |f - y|, the probability given to the label, the
-            NLL is -log q and the entropy -q log q - (1-q) log(1-q) (that of f, since q is f or 1-f); q is clamped.
-        work: (5, n) float64, room to work in; on return the rows 0-3 hold the values per pixel.
+        error: |f - y| per pixel, float64 in [0, 1], overwritten. With q = 1 - |f - y|, the probability given to the
+            label, the NLL is -log q and the entropy -q log q - (1-q) log(1-q) (that of f, since q is f or 1-f); q is
+            clamped.
+        work: (5, n) float64, room to work in.
     """
+    values(error, work)
+    work = work[:4]
+    # Added to ROUNDER a value is rounded to a multiple of 1 / UNIT, found then at the low end of the bits.
+    work += ROUNDER
+    sums = work.view(np.int64).sum(axis=1)  # modulo 2^64, as is what is taken off again
+    sums -= np.multiply(work.shape[1], ROUNDER_BITS, dtype=np.int64)
+    return [abs(total) for total in sums.tolist()]
+
+
+def values(error: np.ndarray, work: np.ndarray) -> None:
+    """Absolute error, squared error, minus NLL and minus entropy of each pixel, into the rows of `work`."""
     # Every array is written in place: a fresh array of this size costs more in page faults than the logarithm.
-    absolute, squared, nll, entropy, q = work
-    np.multiply(error, UNIT, out=absolute)
-    np.multiply(error, absolute, out=squared)
-    np.subtract(1.0, error, out=q)
-    np.clip(q, CLAMP, 1 - CLAMP, out=q)
-    np.log(q, out=nll)
-    np.subtract(1.0, q, out=entropy)
-    np.log(entropy, out=entropy)  # log(1-q); the entropy is -(log(1-q) + q (log q - log(1-q)))
-    nll -= entropy
-    q *= nll
-    nll += entropy
-    entropy += q
-    nll *= -UNIT
-    entropy *= -UNIT
-    np.rint(work[:4], out=work[:4])
-    return [int(total) for total in work[:4].sum(axis=1)]
+    absolute, squared, log_q, log_r, difference = work
+    absolute[:] = error
+    np.multiply(error, error, out=squared)
+    np.clip(error, CLAMP, 1 - CLAMP, out=error)
+    np.log(error, out=log_r)
+    np.subtract(1.0, error, out=error)
+    np.log(error, out=log_q)
+    np.subtract(log_q, log_r, out=difference)
+    error *= difference  # q log q + (1-q) log(1-q) = log(1-q) + q (log q - log(1-q))
+    log_r += error
 
 
 class FloatPass:
@@ -61,7 +69,8 @@ class FloatPass:
         self.weight = np.empty(BLOCK, np.int64)
         self.code = np.empty(BLOCK, np.uint8)
         self.predicted = np.empty(BLOCK, bool)
-        self.wide = np.empty((6, BLOCK))
+        self.wide = np.empty((2, BLOCK))
+        self.room = np.empty(5 * BLOCK)
 
     def add(self, f: np.ndarray, y: np.ndarray, scale: tuple[np.float32, np.float32] | None = None):
         """Count one image.
@@ -75,31 +84,33 @@ class FloatPass:
             The image's sums by column name, and its (256, 2) pixels per 8-bit level and label; None where the counts
             keep no rows.
         """
-        correct, doubt = 0, 0.0
+        correct, doubts = 0, 0
         sums = np.zeros(len(MEASURES), object)
         levels = np.zeros(512, np.int64)
-        stretched = np.empty(BLOCK, np.float32)
         for start in range(0, len(f), BLOCK):
             fb, yb = f[start : start + BLOCK], y[start : start + BLOCK]
+            n = len(fb)
             if scale is not None:
                 low, high = scale
-                fb = np.subtract(fb, low, out=stretched[: len(fb)])
+                fb = np.subtract(fb, low, out=self.scaled[:n])
                 if high > low:
                     fb /= high - low
             self._count(fb, yb)
             if self.counts.rows is not None:
-                correct += int(np.count_nonzero(self.predicted[: len(fb)].view(np.uint8) == yb))
-                doubt += float(self.doubt[: len(fb)].sum(dtype=np.float64))  # exact: multiples of 2^-24
-                levels += self._levels(fb, yb)
-                error, *_ = wide = self.wide[:, : len(fb)]
+                correct += int(np.count_nonzero(self.predicted[:n].view(np.uint8) == yb))
+                doubts += int(self.weight[:n].sum()) - n * COUNT
+                wide, error = self.wide[:2, :n]
+                wide[:] = fb
                 error[:] = yb
-                error -= fb
+                error -= wide
                 np.abs(error, out=error)
-                sums += measures(error, wide[1:])
+                levels += self._levels(wide, yb)
+                sums += measures(error, self.room[: 5 * n].reshape(5, n))
         if self.counts.rows is None:
             return None
         found = dict(zip(MEASURES, sums.tolist(), strict=True))
-        return found | {"correct": correct, "confidence": round((len(f) - doubt) * UNIT)}, levels.reshape(256, 2)
+        confidence = len(f) * UNIT - doubts * (UNIT // POSITION)
+        return found | {"correct": correct, "confidence": confidence}, levels.reshape(256, 2)
 
     def _count(self, f: np.ndarray, y: np.ndarray) -> None:
         """Count a block."""
@@ -111,12 +122,12 @@ class FloatPass:
         np.subtract(one, f, out=doubt)
         np.maximum(doubt, f, out=doubt)  # the confidence
         np.subtract(one, doubt, out=doubt)  # exact in float32, a multiple of 2^-24
-        wide[:] = doubt
-        wide *= LEVELS  # exact in float64: 24 by 17 bits
-        np.copyto(whole, wide, casting="unsafe")  # truncates: the level
         np.greater_equal(f, np.float32(0.5), out=predicted)
         np.add(predicted.view(np.uint8), predicted.view(np.uint8), out=code)
         code |= y
+        wide[:] = doubt
+        wide *= LEVELS  # exact in float64: 24 by 17 bits
+        np.copyto(whole, wide, casting="unsafe")  # truncates: the level
         whole <<= 2
         whole |= code
         key[:] = whole
@@ -126,8 +137,8 @@ class FloatPass:
             quarter &= ~predicted
             self.counts.on_edge[LEVELS // 4] += np.bincount(y[quarter], minlength=2)
 
-        scaled = np.multiply(doubt, np.float32(POSITION), out=self.scaled[:n])
-        np.copyto(whole, scaled, casting="unsafe")
+        doubt *= np.float32(POSITION)
+        np.copyto(whole, doubt, casting="unsafe")
         weight[:] = whole
         weight += COUNT
         if self.held + n > PENDING:
@@ -135,10 +146,9 @@ class FloatPass:
         self.held += n
         np.add.at(self.pending, key, weight)
 
-    def _levels(self, f: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """(512,) pixels of a block per 8-bit level and label; the product is exact in float64 and truncated."""
-        wide, whole, key = self.wide[0, : len(f)], self.whole[: len(f)], self.key[: len(f)]
-        wide[:] = f
+    def _levels(self, wide: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(512,) pixels of a block per 8-bit level and label, from f in float64, overwritten: 255 f is exact in it."""
+        whole, key = self.whole[: len(y)], self.key[: len(y)]
         wide *= 255
         np.copyto(whole, wide, casting="unsafe")
         whole <<= 1
@@ -156,6 +166,36 @@ class FloatPass:
         self.counts.position += doubts * LEVELS - count * level * POSITION
         self.pending[:] = 0
         self.held = 0
+
+
+def extremes(values: np.ndarray) -> tuple:
+    """Smallest and largest of values (n,), (0, 0) without any; NaN if one is. Each block is read from memory once."""
+    blocks = [values[start : start + BLOCK] for start in range(0, len(values), BLOCK)]
+    ends = np.array([(block.min(), block.max()) for block in blocks] or [(0, 0)], values.dtype)
+    return ends[:, 0].min(), ends[:, 1].max()
+
+
+def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What occurs in an integer map: (m,) int64 value, label and number of pixels, in the order of (value, label).
+
+    Args:
+        v: (n,) uint8 or uint16.
+        y: (n,) uint8 in {0, 1}.
+    """
+    pixels = np.zeros(2 * (np.iinfo(v.dtype).max + 1), np.int64)
+    key = np.empty(min(BLOCK, len(v)), np.int64)
+    for start in range(0, len(v), BLOCK):
+        vb = v[start : start + BLOCK]
+        kb = key[: len(vb)]
+        kb[:] = vb
+        kb <<= 1
+        kb |= y[start : start + BLOCK]
+        if v.dtype == np.uint8:
+            pixels += np.bincount(kb, minlength=512)
+        else:
+            np.add.at(pixels, kb, 1)
+    at = np.flatnonzero(pixels)
+    return at >> 1, at & 1, pixels[at]
 
 
 def add_fractions(counts: Counts, value, label, number, denominator: int) -> tuple[dict[str, int], np.ndarray]:
@@ -181,8 +221,9 @@ def add_fractions(counts: Counts, value, label, number, denominator: int) -> tup
     levels = np.zeros(512, np.int64)
     np.add.at(levels, value * 255 // denominator * 2 + label, number)
     work = np.empty((5, len(value)))
-    measures(np.abs(value - label * denominator) / denominator, work)
-    sums = dict(zip(MEASURES, (work[:4].astype(np.int64) @ number).tolist(), strict=True))
+    values(np.abs(value - label * denominator) / denominator, work)
+    units = np.rint(np.abs(work[:4]) * UNIT).astype(np.int64)
+    sums = dict(zip(MEASURES, (units @ number).tolist(), strict=True))
     correct = int(number[predicted == label].sum())
     confidence = round((1 - int(doubt @ number) / denominator / max(1, number.sum())) * number.sum() * UNIT)
     return {"correct": correct, "confidence": int(confidence), **sums}, levels.reshape(256, 2)

@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
-from pipeline_src.statistics.accumulate import FloatPass, add_fractions
+from pipeline_src.statistics.accumulate import FloatPass, add_fractions, extremes, histogram
 from pipeline_src.statistics.counts import COLUMNS, Counts, ImageRows
 from pipeline_src.statistics.levels import CLAMP, IGNORED, LEVELS, POSITION, UNIT
 
@@ -104,7 +104,7 @@ class Statistic:
                 found=f.dtype,
                 expected="float32 or float64 in [0, 1], uint8 or uint16",
             )
-        low, high = (f.min(), f.max()) if f.size else (0, 0)
+        low, high = extremes(f)
         if not (low >= 0 and high <= 1):  # also catches NaN, which min and max hand on
             raise UserError(
                 f"the map of {image_id} holds values that are no probabilities",
@@ -127,15 +127,10 @@ class Statistic:
 
     def _add_integers(self, v, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None) -> None:
         top = np.iinfo(v.dtype).max
-        low, high = (int(v.min()), int(v.max())) if v.size else (0, 0)
+        low, high = map(int, extremes(v))
         if kept is not None:
             v, y = v[kept], y[kept]
-        key = v.astype(np.uint16 if top == 255 else np.uint32)
-        key <<= 1
-        key |= y
-        histogram = np.bincount(key, minlength=2 * (top + 1))
-        at = np.flatnonzero(histogram)
-        value, label, number = at >> 1, at & 1, histogram[at]
+        value, label, number = histogram(v, y)
         for protocol, counts in self._counts.items():
             if counts is None:
                 continue
@@ -247,7 +242,7 @@ def _labels(truth: np.ndarray, image_id: str) -> np.ndarray:
     """`truth` as uint8, checked to hold 0, 1 and 255 only."""
     if truth.dtype == bool:
         return truth.view(np.uint8)
-    if truth.dtype != np.uint8 or np.any((truth > 1) & (truth != IGNORED)):
+    if truth.dtype != np.uint8 or (truth.size and truth.max() > 1 and np.any((truth > 1) & (truth != IGNORED))):
         found = f"{truth.dtype} with the values {np.unique(truth)[:10].tolist()}"
         raise UserError(
             f"the mask of {image_id} has labels that are not understood",
