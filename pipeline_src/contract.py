@@ -57,6 +57,8 @@ def _file(module: str) -> Path | None:
 @cache
 def _tree(file: Path) -> tuple[str, list[str]]:
     """Hash of a file's syntax tree, and the modules of the package that it imports."""
+    if file.suffix != ".py":
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH], []
     tree = ast.parse(file.read_text(encoding="utf-8"))
     parts = file.relative_to(ROOT.parent).with_suffix("").parts if file.is_relative_to(ROOT) else ()
     package = parts[:-1]  # for both package/__init__.py and package/module.py, relative imports start here

@@ -5,7 +5,6 @@ Snakemake, DVC and the command line all ask here. Nothing in this file runs a jo
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ from pipeline_src.data.catalog import Entry, Part
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import downloads, resolve
 from pipeline_src.params.schema import Experiment, Params
+from pipeline_src.training.models.source import config_sources
 from pipeline_src.training.registry import Chosen, choose
 
 UNPACKED = Path("data/unpacked")
@@ -130,6 +130,12 @@ class Graph:
         """Methods that learn alphas."""
         return [name for name in self.experiment.methods if self.methods[name].method.learns]
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether all images are drawn by this program."""
+        sets = [catalog.find(self.entries, part.set) for part, _ in self.parts.values()]
+        return all(source.generator for entry in sets for source in entry.sources.values())
+
     def of_kinds(self, *kinds: str) -> list[Job]:
         return [job for job in self.jobs.values() if job.kind in kinds]
 
@@ -213,6 +219,7 @@ def _add_train(built: Graph, method: str, seed: int) -> None:
         "training": e.training.model_dump(exclude={"device", "gpus", "workers"}),
         "ranks": max(1, e.training.gpus),
     }
+    files, modules = config_sources(e.model.config)
     references = [built.job(f"train/{needed}/seed{seed}") for needed in chosen.method.references()]
     job = Job(
         "train",
@@ -221,8 +228,8 @@ def _add_train(built: Graph, method: str, seed: int) -> None:
         "train",
         parameters,
         (built.job("store/train"), built.job("store/val"), *references),
-        ("pipeline_src.training.loop", *([chosen.module] if chosen.module else [])),
-        (*([chosen.file] if chosen.file else []), *model_files(e.model.config)),
+        ("pipeline_src.training.loop", *([chosen.module] if chosen.module else []), *modules),
+        (*([chosen.file] if chosen.file else []), *files),
         # Validation accuracy comes from exact integer counts: whatever code counts, the number is the same.
         ("pipeline_src.statistics",),
     )
@@ -231,6 +238,7 @@ def _add_train(built: Graph, method: str, seed: int) -> None:
 
 def _add_evaluate(built: Graph, method: str, seed: int, part: str) -> None:
     e = built.experiment
+    files, modules = config_sources(e.model.config)
     job = Job(
         "evaluate",
         f"evaluate/{method}/seed{seed}/{part}",
@@ -238,8 +246,8 @@ def _add_evaluate(built: Graph, method: str, seed: int, part: str) -> None:
         part,
         {"batch_size": e.evaluation.batch_size},
         (built.job(f"train/{method}/seed{seed}"), built.job(f"store/{part}")),
-        ("pipeline_src.prediction.predict",),
-        model_files(e.model.config),
+        ("pipeline_src.prediction.predict", *modules),
+        files,
         exclusive=False,
     )
     _add(built, job)
@@ -249,7 +257,13 @@ def _add_results(built: Graph) -> None:
     e = built.experiment
     evaluated = tuple(built.of_kinds("evaluate"))
     trained = tuple(built.job(f"train/{method}/seed{seed}") for method, seed in built.runs)
-    parameters = {"bins": e.evaluation.bins, "methods": e.methods, "parts": built.tested}
+    parameters = {
+        "bins": e.evaluation.bins,
+        "epochs": e.training.epochs,
+        "methods": e.methods,
+        "parts": built.tested,
+        "synthetic": built.synthetic,
+    }
     results = built.results
     tables = Job("tables", "tables", results / "tables", "tables", parameters, evaluated, ("pipeline_src.tables.main",))
     style = tuple(sorted((ROOT / "figures").glob("*.mplstyle")))
@@ -276,25 +290,3 @@ def _add_results(built: Graph) -> None:
     )
     for job in (tables, figures, report):
         _add(built, job)
-
-
-def model_files(config: str) -> tuple[Path, ...]:
-    """The file of a model config and, through its `_base_`, those that it is built on."""
-    named = ROOT / "training/models/configs" / f"{config}.py"
-    queue, found = [named if named.is_file() else Path(config)], []
-    while queue:
-        file = queue.pop()
-        if not file.is_file():
-            raise UserError(
-                f"model.config: there is no config {str(file)!r}",
-                expected="a name ("
-                + ", ".join(sorted(p.stem for p in named.parent.glob("[!_]*.py")))
-                + ") or the path of an "
-                "mmsegmentation config file",
-            )
-        found.append(file)
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "_base_":
-                bases = ast.literal_eval(node.value)
-                queue += [file.parent / base for base in ([bases] if isinstance(bases, str) else bases)]
-    return tuple(found)

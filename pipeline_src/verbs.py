@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import shutil
@@ -15,6 +16,8 @@ from typing import Any
 from pipeline_src.data import catalog
 from pipeline_src.execute import execute
 from pipeline_src.jobs import UNPACKED, Graph
+
+log = logging.getLogger(__name__)
 
 # Heavy imports (torch: 1.5 s, mmseg: 4 s, matplotlib: 1 s) stay inside the steps that need them.
 
@@ -86,6 +89,7 @@ def train_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
     from pipeline_src.data.store import Store
     from pipeline_src.training.loop import train as run
 
+    _report_overlap(graph, "train", "val")
     chosen = graph.methods[method].method
     accuracies = {
         m: pd.read_csv(graph.run(m, seed) / "history.csv")["val_accuracy"].tolist() for m in chosen.references()
@@ -96,6 +100,17 @@ def train_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
     )
     if int(os.environ.get("RANK", 0)) == 0:
         done.write(folder)
+
+
+def _report_overlap(graph: Graph, *parts: str) -> None:
+    """Stop where parts share a sample; say where they share a photograph under two names (some sets do)."""
+    from pipeline_src.data.manifest import check_disjoint
+    from pipeline_src.data.store import Store
+
+    twins = check_disjoint({part: Store.open(graph.store(part)).index for part in parts})
+    for (one, two), pairs in twins.items():
+        shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])
+        log.warning("%s and %s hold %d byte-identical images under different names: %s", one, two, len(pairs), shown)
 
 
 def _checkpoints(graph: Graph, method: str, seed: int) -> Path:
@@ -111,6 +126,8 @@ def evaluate(graph: Graph, method: str, seed: int, part: str, contract: str | No
     job = graph.job(f"evaluate/{method}/seed{seed}/{part}")
 
     def work(folder: Path) -> None:
+        if part != "val":
+            _report_overlap(graph, "train", "val", part)
         weights, data = graph.run(method, seed) / "model.safetensors", Store.open(graph.store(part))
         statistic = run(weights, data, graph.experiment, f"{method} seed {seed} on {part}")
         statistic.save(folder / f"{part}.npz", {"job": job.name, "contract": job.contract})
@@ -122,14 +139,13 @@ def _results(graph: Graph) -> Any:
     from pipeline_src.tables.results import Results
 
     statistics = {(m, s, p): graph.statistic(m, s, p) for m, s in graph.runs for p in graph.tested}
-    sets = [catalog.find(graph.entries, part.set) for part, _ in graph.parts.values()]
     return Results(
         experiment=graph.name,
         statistics=statistics,
         parts=graph.tested,
         bins=graph.experiment.evaluation.bins,
         epochs=graph.experiment.training.epochs,
-        synthetic=all(source.generator for entry in sets for source in entry.sources.values()),
+        synthetic=graph.synthetic,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import http.client
 import json
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from pipeline_src.contract import code_digest
 from pipeline_src.data import pairing
 from pipeline_src.data.catalog import Entry, Layout, Source
 from pipeline_src.data.unpack import MAX_BYTES, unpack, whole_folder
@@ -258,8 +258,7 @@ def _list_digest(name: str, data_root: Path | str | None) -> str | None:
 
 def _generator_code() -> str:
     """Hash of what the generators' code does, so that a changed one does not find the files of the old one."""
-    files = [Path(__file__).parent / f"{name}.py" for name in ("scenes", "textures")]
-    return _digest(code=[ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in files if path.exists()])
+    return code_digest(("pipeline_src.data.scenes",))
 
 
 def _sha256(path: Path) -> str:

@@ -45,7 +45,7 @@ class Model(Strict):
 
     config: str = Field(
         "efficientnet_lite0_fpn",
-        description="A config of `pipeline_src/training/models/configs/` by name, or an mmsegmentation config file's path.",
+        description="A name in `pipeline_src/training/models/configs/`, or an mmsegmentation config file's path.",
     )
     pretrained: bool = Field(True, description="Start from the config's pretrained (ImageNet) weights.")
 
@@ -72,7 +72,7 @@ class Training(Strict):
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Adam's L2 penalty.")
     schedule: Literal["constant", "compounding"] = Field(
         "constant",
-        description="`compounding` multiplies the current rate by 0.95^(epoch // 10) after each epoch, as in the paper.",
+        description="`compounding` multiplies the current rate by 0.95^(epoch // 10) after each epoch (the paper's).",
     )
     amp: Literal["off", "bf16", "fp16"] = Field(
         "off", description="Mixed precision. Changes numerics: keep one value within a comparison."
@@ -139,12 +139,12 @@ class Params(Strict):
     )
     data_root: str = Field(
         "data/downloads",
-        description="Folder of downloaded archives and name lists (its sub-folders `archives/` and `splits/` count too). "
+        description="Folder of downloaded archives and name lists (also in sub-folders `archives/`, `splits/`). "
         "Overridden by `--config data_root=...` or the environment variable ASLP_DOWNLOADS.",
     )
     datasets: dict[str, Any] = Field({}, description="Your own data sets, in the catalog's form (docs/data.md).")
     methods: dict[Name, dict[str, Any] | None] = Field(
-        description="A block of parameters per method. The block's name is the method's, unless its key `method:` names "
+        description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "
         "another (a variant) or its key `file:` a Python file of yours (docs/add-a-method.md)."
     )
     defaults: dict[str, Any] = Field(description="Values shared by all experiments; keys as in an experiment.")

@@ -39,7 +39,6 @@ VERB = f"{sys.executable} -m pipeline_src"
 TABLES = [str(GRAPH.job("tables").folder / name) for name in verbs.table_files(GRAPH)]
 FIGURES = [str(GRAPH.job("figures").folder / name) for name in verbs.figure_files(GRAPH)]
 REPORT = str(GRAPH.results / "report.html")
-DELIVERABLES = [*TABLES, *FIGURES, REPORT]
 
 
 wildcard_constraints:
@@ -53,6 +52,12 @@ wildcard_constraints:
 def stamps(*kinds):
     """The stamps of all jobs of some kinds."""
     return [str(job.stamp) for job in GRAPH.of_kinds(*kinds)]
+
+
+def missing_files():
+    """Files that somebody removed from results whose stamps are current: Snakemake is to make them again."""
+    files = {"tables": TABLES, "figures": FIGURES, "report": [REPORT]}
+    return [file for name, of in files.items() if GRAPH.job(name).current for file in of if not os.path.exists(file)]
 
 
 def inputs_of(pattern):

@@ -1,5 +1,6 @@
-# Each kind of result has two rules: the first makes files and stamp; the second makes the files themselves targets. It calls
-# the same verb, which has nothing to do unless somebody removed a file.
+# Each kind of result has two rules: the first makes files and stamp; the second makes the files themselves targets, as in
+# `snakemake --cores all results/demo/tables/main.csv`. It calls the same verb, which has nothing to do unless somebody
+# removed a file.
 
 localrules:
     table_files,
