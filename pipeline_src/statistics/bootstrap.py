@@ -84,8 +84,15 @@ def resample(counts: Counts, bins: int = 10, resamples: int = 1000, seed: int = 
     The draws depend on (number of images, resamples, seed) only: two statistics of the same images, in the order of
     their ids, see the same resamples.
     """
-    rows = counts.rows
     points = {name: value for name, value in summary(counts, bins)[0].items() if value is not None}
+    return resampled(counts, points, bins, resamples, seed)
+
+
+def resampled(
+    counts: Counts, points: dict[str, float], bins: int, resamples: int, seed: int, confidence: str = TOP
+) -> Resamples:
+    """Those metrics of `points` that can be resampled; `confidence` names the view that is of the top label."""
+    rows = counts.rows
     if rows is None or not points:
         return Resamples({}, points)
     groups, sums, curves, images = _resampled_rows(rows, resamples, seed)
@@ -107,21 +114,17 @@ def resample(counts: Counts, bins: int = 10, resamples: int = 1000, seed: int = 
     total = rows.levels.sum(axis=0, dtype=np.int64).reshape(-1)
     weights = groups / np.where(total > 0, total, 1)
     pooled_pixels = Pooled(counts)
-    for view in (TOP, POSITIVE):
-        cells = pooled_pixels.cells(view, bins)
-        at_bins = weighted(weights, cells)
-        for name, (kind, function) in BINNED.items():
-            if kind == view:
-                values[name] = function(at_bins)
+    for kind, view in ((TOP, confidence), (POSITIVE, POSITIVE)):
+        at_bins = weighted(weights, pooled_pixels.cells(view, bins))
+        values |= {name: f(at_bins) for name, (own, f) in BINNED.items() if own == kind and name in points}
         cells = pooled_pixels.cells(view, CELLS)
         coarse, whole = weighted(weights, cells), weighted((total > 0)[None] * 1.0, cells)
-        functions = {name: function for name, (kind, function) in SORTED.items() if kind == view}
-        if view == TOP:
+        functions = {name: f for name, (own, f) in SORTED.items() if own == kind}
+        if kind == TOP:
             functions["ece_equal_mass"] = lambda b: estimators.equal_mass(b, bins)
-        for name, function in functions.items():
-            if name in points:
-                values[name] = function(coarse) + (points[name] - function(whole)[0])
-    authors = weighted(weights, pooled_pixels.cells(TOP, calibration.AUTHORS_BINS))
+        for name in functions.keys() & points.keys():
+            values[name] = functions[name](coarse) + (points[name] - functions[name](whole)[0])
+    authors = weighted(weights, pooled_pixels.cells(confidence, calibration.AUTHORS_BINS))
     values["ece_debiased_authors"] = estimators.debiased_authors(authors)
     return Resamples({name: values[name] for name in points if name in values}, points)
 

@@ -13,18 +13,16 @@ ends in the same bits.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic
 from pipeline_src.statistics.accumulate import FloatPass, add_fractions, extremes, histogram
 from pipeline_src.statistics.counts import COLUMNS, Counts, ImageRows
-from pipeline_src.statistics.levels import CLAMP, IGNORED, LEVELS, POSITION, UNIT
+from pipeline_src.statistics.levels import IGNORED
+from pipeline_src.statistics.storage import pack, read, unpack, write
 
-SCHEMA = 1
 PROTOCOLS = ("raw", "stretched")
 
 
@@ -175,33 +173,10 @@ class Statistic:
         Args:
             provenance: anything that JSON can hold: where the maps came from, model, set, versions.
         """
-        header = {
-            "schema": SCHEMA,
-            "levels": LEVELS,
-            "position_units": POSITION,
-            "sum_units": UNIT,
-            "clamp": CLAMP,
-            "columns": COLUMNS,
-            "quick": self.stretched is None,
-            "provenance": provenance,
-        }
-        arrays = {"header": np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)}
-        for protocol in PROTOCOLS:
-            counts = getattr(self, protocol)
-            if counts is None:
-                continue
-            for name in ("count", "position", "on_edge"):
-                # Only the cells that were met: most levels of a small set are empty.
-                dense = getattr(counts, name).reshape(-1)
-                at = np.flatnonzero(dense)
-                arrays[f"{protocol}_{name}_at"] = np.diff(at, prepend=0).astype(np.uint32)
-                arrays[f"{protocol}_{name}"] = dense[at]
-            if counts.rows is not None:
-                arrays["ids"] = np.frombuffer(json.dumps(counts.rows.ids).encode(), np.uint8)
-                arrays[f"{protocol}_table"] = counts.rows.table
-                arrays[f"{protocol}_image_levels"] = counts.rows.levels
-        with atomic(path) as temporary:
-            np.savez_compressed(temporary, **arrays)
+        arrays = pack(self.raw, "raw")
+        if self.stretched is not None:
+            arrays |= pack(self.stretched, "stretched")
+        write(path, "binary", arrays, provenance)
 
     @classmethod
     def load(cls, path: Path | str) -> tuple[Statistic, dict]:
@@ -210,32 +185,9 @@ class Statistic:
         Raises:
             UserError: no such file, not a statistic, or one of another schema.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-            header = json.loads(arrays["header"].tobytes())
-        except Exception as error:  # whatever a foreign or broken file makes numpy, zip or json raise
-            raise UserError(f"{path} is not a statistic that can be read", found=f"{error}") from error
-        known = {"schema": SCHEMA, "levels": LEVELS, "clamp": CLAMP, "columns": list(COLUMNS)}
-        found = {key: header.get(key) for key in known}
-        if found != known:
-            raise UserError(
-                f"{path} is a statistic of another schema",
-                found=found,
-                expected=known,
-                do="make it again from the prediction maps with this version",
-            )
-        parts: dict[str, Counts | None] = {"raw": None, "stretched": None}
-        for protocol in ("raw",) if header["quick"] else PROTOCOLS:
-            counts = Counts.empty(rows=not header["quick"])
-            for name in ("count", "position", "on_edge"):
-                at = np.cumsum(arrays[f"{protocol}_{name}_at"], dtype=np.int64)
-                getattr(counts, name).reshape(-1)[at] = arrays[f"{protocol}_{name}"]
-            if counts.rows is not None:
-                ids = json.loads(arrays["ids"].tobytes())
-                counts.rows = ImageRows(ids, arrays[f"{protocol}_table"], arrays[f"{protocol}_image_levels"])
-            parts[protocol] = counts
-        return cls(parts["raw"], parts["stretched"]), header["provenance"]
+        arrays, provenance = read(path, "binary")
+        stretched = unpack(arrays, "stretched") if "stretched_count" in arrays else None
+        return cls(unpack(arrays, "raw"), stretched), provenance
 
 
 def _labels(truth: np.ndarray, image_id: str) -> np.ndarray:

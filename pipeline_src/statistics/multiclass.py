@@ -1,0 +1,190 @@
+"""The statistic of maps of K classes: top label and class by class, mergeable, with the numbers of `metrics`.
+
+The top label's (confidence, right) pairs and every class's (p_k, y == k) pairs are counted like the (f, y) pairs of a
+binary map, and read in the view of its positive class. There is one protocol: maps are taken as they are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_src.errors import UserError
+from pipeline_src.statistics import calibration, estimators
+from pipeline_src.statistics.accumulate import FloatPass
+from pipeline_src.statistics.bootstrap import POSITIVE, Resamples, resampled
+from pipeline_src.statistics.counts import COLUMNS, Counts, ImageRows
+from pipeline_src.statistics.levels import CLAMP, IGNORED, UNIT
+from pipeline_src.statistics.scores import brier, entropy, nll
+from pipeline_src.statistics.storage import pack, read, unpack, write
+from pipeline_src.statistics.views import positive
+
+
+class MultiClassStatistic:
+    """Counts of K classes.
+
+    Attributes:
+        top: `Counts` of the top label, f being its confidence and y whether it is right; its rows hold the sums of the
+            K-class scores: brier (sum over classes of (p_k - y_k)^2, in [0, 2]), nll, entropy, absolute (1 - p_y).
+        classes: K `Counts` of the single classes, f being p_k and y whether the label is k; without rows.
+        confusion: (K, K) int64, pixels by label and predicted class.
+    """
+
+    def __init__(self, top: Counts, classes: list[Counts], confusion: np.ndarray):
+        self.top, self.classes, self.confusion = top, classes, confusion
+
+    @classmethod
+    def empty(cls, classes: int) -> MultiClassStatistic:
+        counts = [Counts.empty(rows=False) for _ in range(classes)]
+        return cls(Counts.empty(), counts, np.zeros((classes, classes), np.int64))
+
+    def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str, ignore: int = IGNORED) -> None:
+        """Count one image.
+
+        Args:
+            probability: (K, H, W) float32 or float64 in [0, 1] that sum to 1 over the classes (to 1e-3).
+            truth: (H, W) integers, class ids 0..K-1 or `ignore`.
+            image_id: names the image; each image once (told when merged or read).
+
+        Raises:
+            UserError: shapes differ, a value is not allowed. Nothing was counted then.
+        """
+        k = len(self.classes)
+        if probability.ndim != 3 or probability.shape != (k, *truth.shape):
+            raise UserError(
+                f"map and mask of {image_id} do not fit",
+                found=f"a map of shape {probability.shape}, a mask of shape {truth.shape}",
+                expected=f"({k}, height, width) and (height, width)",
+            )
+        valid = truth != ignore
+        y = truth[valid].astype(np.int64)
+        p = np.ascontiguousarray(probability.reshape(k, -1)[:, valid.reshape(-1)], np.float32)
+        if y.size and not (y.min() >= 0 and y.max() < k):
+            raise UserError(
+                f"the mask of {image_id} has class ids that do not exist",
+                found=f"{y.min()} to {y.max()}",
+                expected=f"0 to {k - 1}, and {ignore} for ignored pixels",
+            )
+        if y.size and not (p.min() >= 0 and p.max() <= 1 and np.abs(p.sum(axis=0) - 1).max() < 1e-3):
+            raise UserError(
+                f"the map of {image_id} holds values that are no probabilities",
+                found=f"values from {p.min()} to {p.max()}, sums over classes up to {p.sum(axis=0).max()}",
+                expected="probabilities in [0, 1] that sum to 1 over the classes",
+            )
+        predicted = p.argmax(axis=0)
+        right = (predicted == y).astype(np.uint8)
+        confidence = p.max(axis=0)
+        sums, levels = self._count(self.top, confidence, right)
+        for index, counts in enumerate(self.classes):
+            self._count(counts, p[index], (y == index).astype(np.uint8))
+        self.confusion += np.bincount(y * k + predicted, minlength=k * k).reshape(k, k)
+
+        given = p[y, np.arange(y.size)].astype(np.float64)
+        clamped = np.clip(p.astype(np.float64), CLAMP, 1 - CLAMP)
+        squared = (p.astype(np.float64) ** 2).sum(axis=0) - 2 * given + 1
+        scores = {
+            "absolute": 1 - given,
+            "brier": squared,
+            "nll": -np.log(np.clip(given, CLAMP, 1 - CLAMP)),
+            "entropy": -(clamped * np.log(clamped)).sum(axis=0),
+            "confidence": confidence.astype(np.float64),
+        }
+        sums |= {name: int(np.rint(values * UNIT).sum()) for name, values in scores.items()}
+        sums |= {"correct": int(right.sum()), "height": truth.shape[0], "width": truth.shape[1]}
+        sums |= {"pixels": y.size, "constant": 0}
+        row = ImageRows([image_id], np.array([[sums[c] for c in COLUMNS]], np.int64), levels[None].astype(np.uint32))
+        self.top.rows = self.top.rows + row
+
+    @staticmethod
+    def _count(counts: Counts, f: np.ndarray, y: np.ndarray):
+        one_pass = FloatPass(counts)
+        found = one_pass.add(f, y)
+        one_pass.flush()
+        return found
+
+    def __add__(self, other: MultiClassStatistic) -> MultiClassStatistic:
+        classes = [a + b for a, b in zip(self.classes, other.classes, strict=True)]
+        return MultiClassStatistic(self.top + other.top, classes, self.confusion + other.confusion)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MultiClassStatistic):
+            return NotImplemented
+        same = self.top == other.top and self.classes == other.classes
+        return same and np.array_equal(self.confusion, other.confusion)
+
+    __hash__ = None
+
+    def save(self, path: Path | str, provenance: dict) -> None:
+        """Write one .npz, as `Statistic.save`."""
+        arrays = pack(self.top, "top") | {"confusion": self.confusion}
+        for index, counts in enumerate(self.classes):
+            arrays |= pack(counts, f"class{index}")
+        write(path, "multi-class", arrays, provenance)
+
+    @classmethod
+    def load(cls, path: Path | str) -> tuple[MultiClassStatistic, dict]:
+        """Read what `save` wrote, as `Statistic.load`."""
+        arrays, provenance = read(path, "multi-class")
+        confusion = arrays["confusion"]
+        classes = [unpack(arrays, f"class{index}") for index in range(len(confusion))]
+        return cls(unpack(arrays, "top"), classes, confusion), provenance
+
+
+def classwise_ece(statistic: MultiClassStatistic, bins: int = 10) -> float:
+    """Mean over classes of the ECE of p_k against y == k, in [0, 1]. Reference: Kull et al., NeurIPS 2019."""
+    return float(np.mean([estimators.ece(positive(c).binned(bins).bins) for c in statistic.classes]))
+
+
+def mean_iou(statistic: MultiClassStatistic) -> float | None:
+    """Mean over classes that occur (as label or prediction) of intersection over union, in [0, 1]."""
+    both = np.diag(statistic.confusion)
+    union = statistic.confusion.sum(axis=0) + statistic.confusion.sum(axis=1) - both
+    return float((both[union > 0] / union[union > 0]).mean()) if union.any() else None
+
+
+def summary(statistic: MultiClassStatistic, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
+    """All metrics by name as `metrics.summary`: of the top label unless the name says otherwise."""
+    names = [
+        "ece",
+        "mce",
+        "oe",
+        "ue",
+        "ece_equal_mass",
+        "ece_sweep",
+        "ece_debiased",
+        "ece_debiased_authors",
+        "smooth_ece",
+        "aurc",
+    ]
+    names += ["classwise_ece", "accuracy", "mean_iou", "brier", "nll", "entropy"]
+    if statistic.top.pixels == 0:
+        return dict.fromkeys(names), dict.fromkeys(names, "no pixel counts")
+    view = positive(statistic.top)
+    cells = view.binned(bins).bins
+    values = {
+        "ece": estimators.ece(cells),
+        "mce": estimators.mce(cells),
+        "oe": estimators.oe(cells),
+        "ue": estimators.ue(cells),
+        "ece_equal_mass": estimators.equal_mass(view.bins, bins),
+        "ece_sweep": estimators.sweep(view.bins),
+        "ece_debiased": estimators.debiased(cells),
+        "ece_debiased_authors": estimators.debiased_authors(view.binned(calibration.AUTHORS_BINS).bins),
+        "smooth_ece": estimators.smooth(view.binned(calibration.SMOOTH_CELLS).bins),
+        "aurc": estimators.aurc(view.bins),
+        "classwise_ece": classwise_ece(statistic, bins),
+        "accuracy": np.trace(statistic.confusion) / statistic.confusion.sum(),
+        "mean_iou": mean_iou(statistic),
+        "brier": brier(statistic.top),
+        "nll": nll(statistic.top),
+        "entropy": entropy(statistic.top),
+    }
+    return {name: float(values[name]) for name in names}, {}
+
+
+def resample(statistic: MultiClassStatistic, bins: int = 10, resamples: int = 1000, seed: int = 0) -> Resamples:
+    """Bootstrap over images as `bootstrap.resample`, of what the rows of the top label carry."""
+    values, _ = summary(statistic, bins)
+    points = {name: value for name, value in values.items() if value is not None}
+    return resampled(statistic.top, points, bins, resamples, seed, confidence=POSITIVE)

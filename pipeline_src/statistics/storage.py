@@ -1,0 +1,87 @@
+"""Counts in an .npz file: sparse, compressed, whole or absent, the same bytes for the same counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_src.errors import UserError
+from pipeline_src.files import atomic
+from pipeline_src.statistics.counts import COLUMNS, Counts, ImageRows
+from pipeline_src.statistics.levels import CLAMP, LEVELS, POSITION, UNIT
+
+SCHEMA = 1
+
+
+def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray]:
+    """The arrays of `counts` by name; only cells with pixels, since most levels of a small set are empty."""
+    arrays = {}
+    for name in ("count", "position", "on_edge"):
+        dense = getattr(counts, name).reshape(-1)
+        at = np.flatnonzero(dense)
+        arrays[f"{prefix}_{name}_at"] = np.diff(at, prepend=0).astype(np.uint32)
+        arrays[f"{prefix}_{name}"] = dense[at]
+    if counts.rows is not None:
+        arrays["ids"] = _text(counts.rows.ids)
+        arrays[f"{prefix}_table"] = counts.rows.table
+        arrays[f"{prefix}_image_levels"] = counts.rows.levels
+    return arrays
+
+
+def unpack(arrays: dict[str, np.ndarray], prefix: str) -> Counts:
+    """What `pack` packed."""
+    rows = f"{prefix}_table" in arrays
+    counts = Counts.empty(rows=rows)
+    for name in ("count", "position", "on_edge"):
+        at = np.cumsum(arrays[f"{prefix}_{name}_at"], dtype=np.int64)
+        getattr(counts, name).reshape(-1)[at] = arrays[f"{prefix}_{name}"]
+    if rows:
+        ids = json.loads(arrays["ids"].tobytes())
+        counts.rows = ImageRows(ids, arrays[f"{prefix}_table"], arrays[f"{prefix}_image_levels"])
+    return counts
+
+
+def write(path: Path | str, kind: str, arrays: dict[str, np.ndarray], provenance: dict) -> None:
+    """Write arrays with a header that says how to read them; `provenance` is anything that JSON can hold."""
+    header = {
+        "schema": SCHEMA,
+        "kind": kind,
+        "levels": LEVELS,
+        "position_units": POSITION,
+        "sum_units": UNIT,
+        "clamp": CLAMP,
+        "columns": COLUMNS,
+        "provenance": provenance,
+    }
+    with atomic(path) as temporary:
+        np.savez_compressed(temporary, header=_text(header), **arrays)
+
+
+def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray], dict]:
+    """The arrays and the provenance that `write` wrote.
+
+    Raises:
+        UserError: no such file, nothing of ours, or one of another kind or schema.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        header = json.loads(arrays.pop("header").tobytes())
+    except Exception as error:  # whatever a foreign or broken file makes numpy, zip or json raise
+        raise UserError(f"{path} is not a statistic that can be read", found=f"{error}") from error
+    known = {"schema": SCHEMA, "kind": kind, "levels": LEVELS, "clamp": CLAMP, "columns": list(COLUMNS)}
+    found = {key: header.get(key) for key in known}
+    if found != known:
+        raise UserError(
+            f"{path} is a statistic of another schema",
+            found=found,
+            expected=known,
+            do="make it again from the prediction maps with this version",
+        )
+    return arrays, header["provenance"]
+
+
+def _text(value: object) -> np.ndarray:
+    return np.frombuffer(json.dumps(value, sort_keys=True).encode(), np.uint8)
