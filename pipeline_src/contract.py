@@ -90,6 +90,8 @@ def _canonical(node: Any) -> str:
         return repr(node)
     if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "UserError":
         return "UserError"
+    if isinstance(node, ast.keyword) and node.arg == "description":
+        return "text"
     fields = []
     for name in node._fields:
         value = getattr(node, name, None)

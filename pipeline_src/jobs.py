@@ -31,7 +31,7 @@ STAGES = {  # DVC's stages, and the kinds of jobs in each
 
 @dataclass(frozen=True)
 class Job:
-    """One step. Its result is current if the stamp named by its contract lies in `folder`."""
+    """One step. Its result lies in `folder`, and is current if the stamp named by its contract exists."""
 
     kind: str
     name: str
@@ -44,6 +44,7 @@ class Job:
     without: tuple[str, ...] = ()
     other_files: tuple[Path, ...] = ()
     exclusive: bool = True  # the folder holds this job's results alone
+    stamps_in: Path | None = None  # where stamps lie, if not in `folder`
 
     @cached_property
     def ingredients(self) -> dict[str, Any]:
@@ -64,11 +65,15 @@ class Job:
     @property
     def stamp(self) -> Path:
         """The file whose existence says that the result is current."""
-        return self.folder / f"{self.stem}.{self.contract}"
+        return self.stamp_folder / f"{self.stem}.{self.contract}"
+
+    @property
+    def stamp_folder(self) -> Path:
+        return self.stamps_in or self.folder
 
     def stamps(self) -> list[Path]:
         """Stamps of the result that lies there, current or of an older contract."""
-        found = self.folder.glob(f"{self.stem}.*") if self.folder.is_dir() else ()
+        found = self.stamp_folder.glob(f"{self.stem}.*")
         return [
             path for path in found if len(path.suffix) == LENGTH + 1 and set(path.suffix[1:]) <= set("0123456789abcdef")
         ]
@@ -264,29 +269,21 @@ def _add_results(built: Graph) -> None:
         "parts": built.tested,
         "synthetic": built.synthetic,
     }
-    results = built.results
-    tables = Job("tables", "tables", results / "tables", "tables", parameters, evaluated, ("pipeline_src.tables.main",))
+    # Stamps lie apart, so that `dvc plots` finds nothing but figures in the figures' folder.
+    folder, stamps = built.results, built.results / "stamps"
     style = tuple(sorted((ROOT / "figures").glob("*.mplstyle")))
-    figures = Job(
-        "figures",
-        "figures",
-        results / "figures",
-        "figures",
-        parameters,
-        (*evaluated, *trained),
-        ("pipeline_src.figures",),
-        other_files=style,
-    )
     page = tuple(sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js")))
-    report = Job(
-        "report",
-        "report",
-        results / "report",
-        "report",
-        parameters,
-        (tables, figures),
-        ("pipeline_src.report",),
-        other_files=page,
-    )
-    for job in (tables, figures, report):
+
+    def add(name: str, to: Path, inputs: tuple[Job, ...], module: str, files: tuple[Path, ...] = ()) -> Job:
+        job = Job(
+            *(name, name, to, name, parameters, inputs, (module,)),
+            other_files=files,
+            exclusive=to != folder,
+            stamps_in=stamps,
+        )
         _add(built, job)
+        return job
+
+    tables = add("tables", folder / "tables", evaluated, "pipeline_src.tables.main")
+    figures = add("figures", folder / "figures", (*evaluated, *trained), "pipeline_src.figures", style)
+    add("report", folder, (tables, figures), "pipeline_src.report", page)

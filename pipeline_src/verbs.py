@@ -202,7 +202,7 @@ def report(graph: Graph, contract: str | None = None) -> None:
             _results(graph),
             figures=graph.job("figures").folder,
             learned=graph.learned,
-            out=page,
+            out=folder / page.name,
             params=graph.experiment.model_dump(mode="json"),
             made=made_by(),
             data=[store_facts(graph, part) for part in graph.parts],

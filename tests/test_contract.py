@@ -8,7 +8,11 @@ from pipeline_src import contract
 from pipeline_src.contract import code_digest, digest
 
 CODE = '''"""Docs."""
+from pydantic import Field
+
 from pipeline_src.errors import UserError
+
+A = Field(1, description="one")
 
 
 def f(x: int) -> int:
@@ -34,6 +38,7 @@ def hashed(tmp_path, text: str) -> str:
         ("x: int) -> int", "x)"),
         ('"x is negative", do="give another"', '"x < 0"'),
         ("return x + 1", "return (x + 1)"),
+        ('description="one"', 'description="another"'),
     ],
 )
 def test_what_changes_nothing(tmp_path, old, new):
@@ -42,7 +47,7 @@ def test_what_changes_nothing(tmp_path, old, new):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("x + 1", "x + 2"), ("x < 0", "x <= 0"), ("def f(x", "def f(y"), ("return x", "yield x")]
+    ("old", "new"), [("x + 1", "x + 2"), ("x < 0", "x <= 0"), ("Field(1", "Field(2"), ("def f(x", "def f(y"), ("return x", "yield x")]
 )
 def test_what_changes_the_code(tmp_path, old, new):
     assert old in CODE

@@ -139,9 +139,9 @@ def notes(results: Results, numbers: Numbers) -> list[str]:
 
 
 def nested(numbers: Numbers) -> dict[str, dict[str, dict[str, dict[str, float | None]]]]:
-    """Means over seeds as protocol -> method -> part -> metric, as `dvc metrics show` likes them."""
+    """Means over seeds of the printed metrics as protocol -> method -> part -> metric, for `dvc metrics show`."""
     tree: dict = {}
     for (protocol, part, method), row in numbers.mean.iterrows():
-        values = {name: None if pd.isna(value) else float(value) for name, value in row.items()}
+        values = {name: None if pd.isna(row[name]) else float(row[name]) for name in METRICS}
         tree.setdefault(protocol, {}).setdefault(method, {})[part] = values
     return tree

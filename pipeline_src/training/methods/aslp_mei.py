@@ -18,7 +18,7 @@ class ASLPMEI(ASLP):
 
     theta_lm: Literal["best_so_far", "baseline"] = Field(
         "best_so_far",
-        description="The accuracy to keep: the run's highest so far, or that of the same seed's baseline at that epoch.",
+        description="The accuracy to keep: the run's highest so far, or the same seed's baseline's at that epoch.",
     )
     _reg: float = PrivateAttr(default=0.0)
     _best: float = PrivateAttr(default=0.0)

@@ -1,4 +1,4 @@
-"""The code behind a model config: the files it is written in and the modules it brings, for contracts (no torch here)."""
+"""The code behind a model config: the files it is written in and the modules it brings, for contracts."""
 
 from __future__ import annotations
 
