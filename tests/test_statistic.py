@@ -200,6 +200,7 @@ def test_files_that_are_no_statistic_are_told(tmp_path):
     "f, y, words",
     [
         (np.float32([[0.5, 1.5]]), np.uint8([[0, 1]]), "no probabilities"),
+        (np.float32([[0.5, -1e-9]]), np.uint8([[0, 1]]), "no probabilities"),
         (np.float32([[0.5, np.nan]]), np.uint8([[0, 1]]), "no probabilities"),
         (np.float32([[0.5, 0.1]]), np.uint8([[0, 2]]), "labels"),
         (np.float32([[0.5, 0.1]]), np.float32([[0, 1]]), "labels"),
@@ -209,11 +210,12 @@ def test_files_that_are_no_statistic_are_told(tmp_path):
     ],
 )
 def test_bad_input_is_named_and_not_counted(f, y, words):
-    statistic = Statistic.empty()
-    with pytest.raises(UserError, match=words) as told:
-        statistic.add(f, y, "picture-7")
-    assert "picture-7" in str(told.value)
-    assert statistic == Statistic.empty()
+    for quick in (False, True):
+        statistic = Statistic.empty(quick=quick)
+        with pytest.raises(UserError, match=words) as told:
+            statistic.add(f, y, "picture-7")
+        assert "picture-7" in str(told.value)
+        assert statistic == Statistic.empty(quick=quick)
 
 
 def test_an_image_is_counted_once():
@@ -226,6 +228,7 @@ def test_an_image_is_counted_once():
 
 def test_quick_has_the_same_counts():
     f, y, _ = next(images(1))
+    f[0, 0] = -0.0
     quick, full = one(f, y, quick=True), one(f, y)
     assert np.array_equal(quick.raw.count, full.raw.count)
     assert quick.stretched is None and quick.raw.rows is None

@@ -175,6 +175,14 @@ def extremes(values: np.ndarray) -> tuple:
     return ends[:, 0].min(), ends[:, 1].max()
 
 
+def surely_in_unit_interval(f: np.ndarray) -> bool:
+    """Whether f (n,) is float32 in [0, 1], by one pass; False may also mean -0.0.
+
+    Read as unsigned integers, negative numbers, NaN and numbers above 1 are all above 1.
+    """
+    return f.dtype == np.float32 and (not f.size or f.view(np.uint32).max() <= np.float32(1).view(np.uint32))
+
+
 def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What occurs in an integer map: (m,) int64 value, label and number of pixels, in the order of (value, label).
 

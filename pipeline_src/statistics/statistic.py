@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.errors import UserError
-from pipeline_src.statistics.accumulate import FloatPass, add_fractions, extremes, histogram
+from pipeline_src.statistics.accumulate import FloatPass, add_fractions, extremes, histogram, surely_in_unit_interval
 from pipeline_src.statistics.counts import COLUMNS, Counts, ImageRows
 from pipeline_src.statistics.levels import IGNORED
 from pipeline_src.statistics.storage import pack, read, unpack, write
@@ -102,7 +102,8 @@ class Statistic:
                 found=f.dtype,
                 expected="float32 or float64 in [0, 1], uint8 or uint16",
             )
-        low, high = extremes(f)
+        quick = self._counts["stretched"] is None
+        low, high = (0, 1) if quick and surely_in_unit_interval(f) else extremes(f)
         if not (low >= 0 and high <= 1):  # also catches NaN, which min and max hand on
             raise UserError(
                 f"the map of {image_id} holds values that are no probabilities",
