@@ -5,10 +5,7 @@ python -m pipeline_src judge --pred maps/ --mask masks/ --name U2Net --out judge
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 import multiprocessing
 import os
 from dataclasses import dataclass, field
@@ -21,6 +18,7 @@ import typer
 from pipeline_src import __version__
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
+from pipeline_src.judge_classes import SEED, image_table, is_multiclass, judge_classes
 from pipeline_src.map_files import Pair, Unusable, fitted, pairs, read_map, read_mask
 from pipeline_src.statistics.bootstrap import draws, percentiles, resample
 from pipeline_src.statistics.images import per_image
@@ -29,7 +27,7 @@ from pipeline_src.statistics.regions import RegionStatistics
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
 from pipeline_src.statistics.whole_maps import NAMES, whole_map_measures
 
-SEED = 0
+SHOWN = ("ece", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
 NOTE = (
     "Fractions, not percent. Pixels of all images are pooled; bins are right-closed on confidence max(f, 1 - f). "
     "NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort pixels are exact for 8-bit and 16-bit "
@@ -142,6 +140,7 @@ def judge_folder(
 ) -> dict:
     """Judge the maps in `pred` against the masks in `mask` (None: all background) and write everything into `out`.
 
+    Maps of K classes, (K, H, W), are judged by `judge_classes`: the same files, one protocol, no diagram.
     Writes metrics.json, statistic.npz, images.csv (worst calibrated first) and a reliability diagram per protocol;
     returns what metrics.json holds. Memory is that of one map, and about 4 KB per image for its rows.
 
@@ -158,6 +157,8 @@ def judge_folder(
         UserError: whatever is wrong with the files, named all at once; nothing is written then.
     """
     found = pairs(pred, mask)
+    if mask is not None and is_multiclass(found[0]):
+        return judge_classes(found, name, out, bins=bins, ignore=ignore, resamples=resamples)
     statistic, regions, warnings = count(found, ignore, border)
     summary(statistic.raw, bins)  # a wrong number of bins is told before the long part
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -192,8 +193,10 @@ def judge_folder(
 
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
     statistic.save(out / "statistic.npz", provenance)
-    write_text(out / "images.csv", _image_table(statistic, protocols, bins, extra))
-    for protocol in protocols:
+    measured = protocols if statistic.raw.pixels else ()
+    tables = {p: per_image(getattr(statistic, p), bins) | (extra or {}).get(p, {}) for p in measured}
+    write_text(out / "images.csv", image_table(statistic.raw.rows, tables))
+    for protocol in measured:
         _diagram(statistic, protocol, bins, name, result[protocol], out)
     # last, and whole: where it is, everything else is
     write_text(out / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
@@ -212,26 +215,6 @@ def _mean_of_images(values: np.ndarray, resamples: int) -> tuple[float | None, t
     with np.errstate(invalid="ignore"):
         means = times @ np.where(there, values, 0) / (times @ there)
     return mean, percentiles(means)
-
-
-def _image_table(statistic: Statistic, protocols: tuple[str, ...], bins: int, extra: dict | None) -> str:
-    """images.csv: a row per image, the worst ECE of the first protocol on top."""
-    tables = {}
-    for protocol in protocols:
-        table = per_image(getattr(statistic, protocol), bins) | (extra or {}).get(protocol, {})
-        tables |= {f"{protocol}_{key}": values for key, values in table.items() if key != "pixels"}
-    rows = statistic.raw.rows
-    worst = np.argsort(-np.nan_to_num(tables[f"{protocols[0]}_ece"], nan=-1), kind="stable")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "height", "width", "pixels", *tables])
-    shape = [rows.column(key) for key in ("height", "width", "pixels")]
-    for k in worst:
-        values = [float(column[k]) for column in tables.values()]
-        writer.writerow(
-            [rows.ids[k], *(int(c[k]) for c in shape), *("" if math.isnan(v) else f"{v:.6g}" for v in values)]
-        )
-    return text.getvalue()
 
 
 def _diagram(statistic: Statistic, protocol: str, bins: int, name: str, values: dict, out: Path) -> None:
@@ -285,7 +268,7 @@ def report(result: dict, out: Path) -> str:
     lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
     for protocol in (p for p in PROTOCOLS if p in result):
         lines.append(f"  {protocol}")
-        for key in ("ece", "oe", "ece_debiased", "smooth_ece", "accuracy", "brier", "nll", "mae", "max_f"):
+        for key in (k for k in SHOWN if k in result[protocol]):
             value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
             shown = "undefined" if value is None else f"{value:.4f}"
             lines.append(f"    {key:<14}{shown}" + (f"  [{ends[0]:.4f}, {ends[1]:.4f}]" if ends else ""))

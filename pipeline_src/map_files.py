@@ -124,6 +124,18 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, int]:
     return np.where(ignored, IGNORED, truth).astype(np.uint8), int(np.count_nonzero(grey))
 
 
+def read_labels(path: Path) -> np.ndarray:
+    """A mask of class ids, (H, W) integers.
+
+    Raises:
+        Unusable: not readable, several different channels, no integers.
+    """
+    array = _array(path) if path.suffix.lower() in ARRAYS else _picture(path)
+    if array.ndim != 2 or not np.issubdtype(array.dtype, np.integer):
+        raise Unusable(f"an array of shape {array.shape} and type {array.dtype}; expected (height, width) class ids")
+    return array
+
+
 def _picture(path: Path) -> np.ndarray:
     array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if array is None:

@@ -16,8 +16,9 @@ from pipeline_src import judge as judging
 from pipeline_src.errors import UserError
 from pipeline_src.judge import judge, judge_folder
 from pipeline_src.map_files import Unusable, fitted, read_map, read_mask
-from pipeline_src.statistics import metrics
+from pipeline_src.statistics import metrics, multiclass
 from pipeline_src.statistics.images import per_image
+from pipeline_src.statistics.multiclass import MultiClassStatistic
 from pipeline_src.statistics.regions import RegionStatistics, regions
 from pipeline_src.statistics.statistic import Statistic
 
@@ -202,6 +203,19 @@ def test_ignored_pixels_and_region_bands(folders, tmp_path):
     assert weighted == pytest.approx(result["raw"]["brier"], abs=1e-9)
 
 
+def test_where_no_pixel_counts_all_is_null_with_a_reason(folders, tmp_path):
+    maps, masks = folders
+    for path in masks.iterdir():
+        path.unlink()
+    for k in range(5):
+        cv2.imwrite(str(masks / f"a{k}.png"), np.full((40, 50), 9, np.uint8))
+    result = judge_folder(maps, masks, "mine", tmp_path / "out", ignore=9, resamples=10, workers=1)
+    assert result["n_pixels"] == 0
+    for key in ("raw", "stretched"):
+        assert set(result[key].values()) == {None} == set(result["intervals"][key].values())
+        assert set(result["undefined"][key]) == set(result[key])
+
+
 def test_regions_by_distance():
     truth = np.zeros((9, 21), np.uint8)
     truth[:, 10:] = 1
@@ -287,3 +301,34 @@ def test_maps_of_a_published_model_give_its_authors_numbers(downloads, tmp_path,
     theirs = reference["ece_equal_mass_authors"]
     assert 0.5 * theirs < result["raw"]["ece_equal_mass"] < 1.5 * theirs
     assert abs(result["raw"]["ece"] - result["stretched"]["ece"]) > 1e-4
+
+
+def test_maps_of_several_classes(tmp_path):
+    maps, masks = tmp_path / "maps", tmp_path / "masks"
+    maps.mkdir(), masks.mkdir()
+    statistic = MultiClassStatistic.empty(4)
+    for k in range(4):
+        rng = np.random.default_rng(k)
+        z = rng.normal(0, 2, (4, 20, 30))
+        p = (np.exp(z) / np.exp(z).sum(axis=0)).astype(np.float32)
+        truth = rng.integers(0, 4, (20, 30)).astype(np.uint8)
+        truth[:2] = 11
+        np.savez_compressed(maps / f"m{k}.npz", p)
+        cv2.imwrite(str(masks / f"m{k}.png"), truth)
+        statistic.add(p, truth, f"m{k}", ignore=11)
+    result = judge_folder(maps, masks, "four", tmp_path / "out", ignore=11, resamples=30)
+    assert (result["n_classes"], result["n_pixels"]) == (4, 4 * 18 * 30)
+    assert result["raw"] == multiclass.summary(statistic)[0]
+    low, high = result["intervals"]["raw"]["ece"]
+    assert low < result["raw"]["ece"] < high
+    rows = list(csv.DictReader((tmp_path / "out" / "images.csv").open()))
+    assert len(rows) == 4 and float(rows[0]["raw_ece"]) >= float(rows[-1]["raw_ece"]) > 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["raw"] == result["raw"]
+
+    np.savez(maps / "m1.npz", p * 2)
+    np.save(masks / "m2.npy", np.float32(truth)), (masks / "m2.png").unlink()
+    with pytest.raises(UserError) as told:
+        judge_folder(maps, masks, "four", tmp_path / "no", ignore=None)
+    for words in ("m1.npz: values from", "m2.npy: an array", "m3"):  # without --ignore, class 11 does not exist
+        assert words in str(told.value)
+    assert not (tmp_path / "no").exists()

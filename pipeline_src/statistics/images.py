@@ -12,11 +12,15 @@ from pipeline_src.statistics.saliency import f_curve
 from pipeline_src.statistics.scores import rows_of
 
 
-def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
+def per_image(counts: Counts, bins: int = 10, view: str = TOP) -> dict[str, np.ndarray]:
     """Metrics of each image, in the order of `counts.rows.ids`.
 
     `ece` and `oe` are exact for 8-bit maps; for float maps pixels within an 8-bit level (1/255 wide) take the pooled
     distribution in it. All others are exact.
+
+    Args:
+        view: the view whose score is the confidence; `bootstrap.POSITIVE` for the top label of K classes, which has no
+            max_f.
 
     Returns:
         (N,) float64 by name: pixels, confidence and accuracy (means), gap (their difference, positive where
@@ -32,7 +36,7 @@ def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
     total = rows.levels.sum(axis=0, dtype=np.int64).reshape(-1)
     shares = rows.levels.reshape(len(rows), 512) / np.where(total > 0, total, 1)
     met = pixels > 0
-    cells = weighted(shares[met], Pooled(counts).cells(TOP, bins))
+    cells = weighted(shares[met], Pooled(counts).cells(view, bins))
     out = {
         "pixels": pixels,
         "confidence": sums["confidence"],
@@ -47,6 +51,9 @@ def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
         "max_f": np.full(len(rows), np.nan),
     }
     out["ece"][met], out["oe"][met] = estimators.ece(cells), estimators.oe(cells)
+    if view != TOP:
+        del out["max_f"]
+        return out
     for k in np.flatnonzero(rows.levels[:, :, 1].any(axis=1)):
         out["max_f"][k] = f_curve(rows.levels[k]).max()
     return out

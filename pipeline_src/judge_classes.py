@@ -1,0 +1,112 @@
+"""Judge saved maps of K classes; and the table of images that every judgement writes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_src import __version__
+from pipeline_src.errors import UserError, listed
+from pipeline_src.files import write_text
+from pipeline_src.map_files import Pair, Unusable, fitted, read_labels, read_map
+from pipeline_src.statistics.bootstrap import POSITIVE
+from pipeline_src.statistics.counts import ImageRows
+from pipeline_src.statistics.images import per_image
+from pipeline_src.statistics.levels import IGNORED
+from pipeline_src.statistics.multiclass import MultiClassStatistic, resample, summary
+
+SEED = 0
+NOTE = (
+    "Fractions, not percent. Confidence is the largest of the K probabilities; bins are right-closed on it. brier is "
+    "the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Intervals: 95 % "
+    "percentile bootstrap over images; they leave out the variance of training."
+)
+
+
+def is_multiclass(pair: Pair) -> bool:
+    """Whether the map of a pair has several classes; False also where it cannot be read."""
+    try:
+        return read_map(pair.map).ndim == 3
+    except Unusable:
+        return False
+
+
+def judge_classes(
+    found: list[Pair], name: str, out: Path, *, bins: int = 10, ignore: int | None = None, resamples: int = 1000
+) -> dict:
+    """Judge maps (K, H, W) against masks of class ids; writes metrics.json, statistic.npz and images.csv into `out`.
+
+    Args:
+        ignore: the class id that never counts; default 255.
+
+    Raises:
+        UserError: files that cannot be used, all of them; nothing is written then.
+    """
+    statistic, resized, problems = None, 0, []
+    for pair in found:
+        path = pair.map
+        try:
+            probability = read_map(pair.map)
+            if probability.ndim != 3:
+                raise Unusable(f"an array of shape {probability.shape}; the first map has classes, so all must")
+            path = pair.mask
+            truth = read_labels(pair.mask)
+        except Unusable as reason:
+            problems.append(f"{path.name}: {reason}")
+            continue
+        if probability.shape[1:] != truth.shape:
+            probability, resized = fitted(probability, truth.shape), resized + 1
+        statistic = statistic or MultiClassStatistic.empty(len(probability))
+        try:
+            statistic.add(probability, truth, pair.stem, IGNORED if ignore is None else ignore)
+        except UserError as reason:
+            problems.append(str(reason).replace("\n", " "))
+    if problems:
+        raise UserError(f"{len(problems)} file(s) cannot be judged; nothing was written", found=listed(problems))
+
+    values, reasons = summary(statistic, bins)
+    result = {
+        "name": name,
+        "n_images": len(found),
+        "n_pixels": statistic.top.pixels,
+        "n_classes": len(statistic.classes),
+        "bins": bins,
+        "note": NOTE,
+        "warnings": [f"{resized} map(s) had another size than their mask and were resized"] if resized else [],
+        "raw": values,
+        "undefined": {"raw": reasons},
+        "intervals": {},
+    }
+    if resamples:
+        ends = resample(statistic, bins, resamples, SEED).intervals()
+        result["intervals"]["raw"] = {key: ends.get(key) for key in values}
+    statistic.save(out / "statistic.npz", {"name": name, "version": __version__})
+    tables = {"raw": per_image(statistic.top, bins, POSITIVE)} if statistic.top.pixels else {}
+    write_text(out / "images.csv", image_table(statistic.top.rows, tables))
+    write_text(out / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    return result
+
+
+def image_table(rows: ImageRows, tables: dict[str, dict[str, np.ndarray]]) -> str:
+    """images.csv: a row per image, the worst ECE of the first table on top.
+
+    Args:
+        tables: (N,) values by protocol and metric, in the order of the rows; NaN becomes an empty field.
+    """
+    columns = {f"{p}_{key}": values for p, table in tables.items() for key, values in table.items() if key != "pixels"}
+    eces = [values for key, values in columns.items() if key.endswith("_ece")]
+    order = np.argsort(-np.nan_to_num(eces[0], nan=-1), kind="stable") if eces else range(len(rows))
+    shape = [rows.column(key) for key in ("height", "width", "pixels")]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "height", "width", "pixels", *columns])
+    for k in order:
+        values = [float(column[k]) for column in columns.values()]
+        numbers = ("" if math.isnan(value) else f"{value:.6g}" for value in values)
+        writer.writerow([rows.ids[k], *(int(column[k]) for column in shape), *numbers])
+    return text.getvalue()
