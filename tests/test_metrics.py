@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_statistic import one
 
 from pipeline_src.errors import UserError
@@ -185,6 +187,31 @@ def test_parity_with_pysodmetrics(saved_maps):
     assert metrics.mean_f(statistic.stretched) == pytest.approx(curve.mean(), abs=1e-3)
     assert metrics.image_mae(statistic.stretched) == pytest.approx(mae.get_results()["mae"], abs=1e-9)
     assert metrics.max_f(statistic.raw) != metrics.max_f(statistic.stretched)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=40), st.sampled_from([10, 15])
+)
+def test_what_always_holds(pairs, bins):
+    f = np.array([p for p, _ in pairs], np.float32)
+    y = np.array([label for _, label in pairs], np.uint8)
+    counts = raw(f, y)
+    values, _ = metrics.summary(counts, bins)
+    gap = abs(metrics.top_label(counts).score.sum() / len(f) - values["accuracy"])
+    # merging bins can only cancel gaps; one bin is the mean gap
+    assert gap - 1e-12 <= values["ece"] <= values["mce"] + 1e-12 <= 1 + 2e-12
+    assert values["oe"] + values["ue"] <= values["ece"] + 1e-12
+    assert metrics.ece(counts, 1) == pytest.approx(gap, abs=1e-12)
+    assert metrics.ece_equal_mass(counts, 1) == pytest.approx(gap, abs=1e-12)
+    assert 0 <= values["smooth_ece"] <= 1 and 0 <= values["aurc"] <= 1 and 0 <= values["ece_sweep"] <= 1
+    # the other class's view of the same pixels: nothing that looks at the top label changes (0.5 has no mirror)
+    off = (f != 0.5) & (np.float32(1) - f != 0.5)
+    if off.any():
+        mirrored = raw(np.float32(1) - f[off], 1 - y[off])
+        straight = raw(np.float32(1) - (np.float32(1) - f[off]), y[off])
+        for function in (metrics.ece, metrics.oe, metrics.ue, metrics.accuracy, metrics.ece_equal_mass, metrics.aurc):
+            assert function(mirrored) == pytest.approx(function(straight), abs=1e-12), function.__name__
 
 
 def test_f_by_hand():
