@@ -47,7 +47,8 @@ def test_what_changes_nothing(tmp_path, old, new):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("x + 1", "x + 2"), ("x < 0", "x <= 0"), ("Field(1", "Field(2"), ("def f(x", "def f(y"), ("return x", "yield x")]
+    ("old", "new"),
+    [("x + 1", "x + 2"), ("x < 0", "x <= 0"), ("Field(1", "Field(2"), ("def f(x", "def f(y"), ("return x", "yield x")],
 )
 def test_what_changes_the_code(tmp_path, old, new):
     assert old in CODE

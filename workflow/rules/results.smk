@@ -3,9 +3,9 @@
 # removed a file.
 
 localrules:
-    table_files,
-    figure_files,
-    report_file,
+    tables_files,
+    figures_files,
+    report_files,
 
 
 rule tables:
@@ -23,13 +23,14 @@ rule tables:
         call("tables", f"--contract {CONTRACTS['tables']}")
 
 
-rule table_files:
+rule tables_files:
     input:
         ancient(str(GRAPH.job("tables").stamp)),
+        outdated("tables"),
     output:
         update(TABLES),
     log:
-        f"results/{EXPERIMENT}/logs/table_files.log",
+        f"results/{EXPERIMENT}/logs/tables_files.log",
     message:
         "The tables are in results/"
     shell:
@@ -51,13 +52,14 @@ rule figures:
         call("figures", f"--contract {CONTRACTS['figures']}")
 
 
-rule figure_files:
+rule figures_files:
     input:
         ancient(str(GRAPH.job("figures").stamp)),
+        outdated("figures"),
     output:
         update(FIGURES),
     log:
-        f"results/{EXPERIMENT}/logs/figure_files.log",
+        f"results/{EXPERIMENT}/logs/figures_files.log",
     message:
         "The figures are in results/"
     shell:
@@ -79,13 +81,14 @@ rule report:
         call("report", f"--contract {CONTRACTS['report']}")
 
 
-rule report_file:
+rule report_files:
     input:
         ancient(str(GRAPH.job("report").stamp)),
+        outdated("report"),
     output:
         update(REPORT),
     log:
-        f"results/{EXPERIMENT}/logs/report_file.log",
+        f"results/{EXPERIMENT}/logs/report_files.log",
     message:
         "The report is in results/"
     shell:

@@ -1,0 +1,270 @@
+"""Snakemake and DVC on the real workflow: who makes what again, and when nothing is to be done.
+
+One small experiment (`tiny`) is run from start to end; the tests clone it, change it, break it and ask both engines.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = ("pipeline_src", "workflow", "params.yaml", "dvc.yaml", ".dvc", ".dvcignore", ".gitignore")
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "PYTHONPATH": "",
+    **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+}
+
+
+def call(folder: Path, *command: str, check: bool = True, **environment: str) -> str:
+    """What a command prints, both streams; a failure shows it."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=ENVIRONMENT | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def snakemake(folder: Path, *options: str, **kwargs) -> str:
+    return call(folder, "snakemake", "--cores", "2", *options, **kwargs)
+
+
+def planned(folder: Path, *options: str) -> dict[str, int]:
+    """How many jobs of each rule Snakemake would run; {} if nothing is to be done."""
+    said = snakemake(folder, "--dry-run", *options)
+    if "Nothing to be done" in said:
+        return {}
+    table = said.split("Job stats:")[1].split("total")[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE) if rule != "all"}
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+    file.write_text(text.replace(old, new))
+
+
+def stamps(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if re.fullmatch(r"\.[0-9a-f]{16}", p.suffix)}
+
+
+def copy(folder: Path) -> None:
+    """The project's files, with `tiny` as the experiment."""
+    for name in PROJECT:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp"))
+        else:
+            shutil.copy(source, folder / name)
+    text = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(re.sub(r"^experiment: \w+", "experiment: tiny", text, flags=re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run in a git repository, its results pushed to a DVC remote."""
+    folder = tmp_path_factory.mktemp("origin")
+    copy(folder)
+    call(folder, "git", "init", "--quiet")
+    snakemake(folder)
+    call(folder, "dvc", "remote", "add", "--default", "storage", str(tmp_path_factory.mktemp("storage")))
+    call(folder, "dvc", "push", "--quiet")
+    call(folder, "git", "add", "--all")
+    call(folder, "git", "commit", "--quiet", "--message", "results")
+    return folder
+
+
+@pytest.fixture
+def clone(origin: Path, tmp_path: Path) -> Path:
+    """A fresh clone with pulled results, no records of Snakemake's, and file times in no order."""
+    folder = tmp_path / "clone"
+    call(tmp_path, "git", "clone", "--quiet", str(origin), str(folder))
+    call(folder, "dvc", "pull", "--quiet")
+    files = [path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts]
+    random.Random(0).shuffle(files)
+    for i, path in enumerate(files):
+        os.utime(path, (1_700_000_000 + i, 1_700_000_000 + i))
+    return folder
+
+
+def test_a_run_makes_everything_and_leaves_both_engines_idle(origin):
+    results = origin / "results/tiny"
+    for name in ("tables/main.csv", "tables/main.md", "tables/main.tex", "tables/metrics.json", "report.html"):
+        assert (results / name).stat().st_size > 0, name
+    assert list((results / "figures").glob("reliability-raw-*.svg"))
+    assert planned(origin) == {}
+    assert "up to date" in call(origin, "dvc", "status")
+    assert "didn't change" in call(origin, "dvc", "repro")
+    assert call(origin, "git", "status", "--short") == ""
+    assert "accuracy" in call(origin, "dvc", "metrics", "show")
+    assert not (results / "work").exists() or not list((results / "work").rglob("*.pt"))
+
+
+def test_a_clone_with_pulled_results_has_nothing_to_do(clone):
+    assert planned(clone) == {}
+    assert "up to date" in call(clone, "dvc", "status")
+    assert "didn't change" in call(clone, "dvc", "repro")
+
+
+def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(origin, clone):
+    before = stamps(clone)
+    edit(clone / "params.yaml", "    bins: 10\n", "    bins: 15\n")
+    assert planned(clone) == {"tables": 1, "figures": 1, "report": 1}
+    assert planned(clone, "--", "results/tiny/tables/main.csv") == {"tables": 1, "tables_files": 1}
+    assert "contracts@tiny" in call(clone, "dvc", "status")
+    call(clone, "dvc", "repro")
+    after = stamps(clone)
+    assert {Path(name).stem for name in before ^ after} == {"tables", "figures", "report"}
+    assert len(before) == len(after)
+    for name in ("main.csv", "main.md", "main.tex"):
+        assert (clone / "results/tiny/tables" / name).read_bytes() != (
+            origin / "results/tiny/tables" / name
+        ).read_bytes()
+    assert planned(clone) == {}
+    assert "up to date" in call(clone, "dvc", "status")
+
+
+def test_a_changed_method_retrains_that_method_alone(clone):
+    text = (clone / "params.yaml").read_text()
+    head, block = text.split("  aslp_mc:", 1)
+    (clone / "params.yaml").write_text(head + "  aslp_mc:" + block.replace("beta: 1.0", "beta: 0.5", 1))
+    before = stamps(clone)
+    assert planned(clone) == {"train": 1, "evaluate": 3, "tables": 1, "figures": 1, "report": 1}
+    snakemake(clone)
+    changed = {name for name in before - stamps(clone) if "baseline" in name or name.startswith("data/")}
+    assert changed == set()
+    assert planned(clone) == {}
+    assert "up to date" in call(clone, "dvc", "status")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "jobs"),
+    [
+        (
+            "params.yaml",
+            "  seeds: [0]\n",
+            "  seeds: [0, 1]\n",
+            {"train": 2, "evaluate": 6, "tables": 1, "figures": 1, "report": 1},
+        ),
+        ("params.yaml", "    workers: 0\n", "    workers: 2\n", {}),
+        ("params.yaml", "    device: auto\n", "    device: cpu\n", {}),
+        ("params.yaml", "    alpha: 0.05\n", "    alpha: 0.06\n", {}),  # of a method that `tiny` does not run
+        ("pipeline_src/training/loop.py", '"""One training run', '"""A training run', {}),
+        ("pipeline_src/figures/house.mplstyle", "", "\n# restyled\n", {"figures": 1, "report": 1}),
+        (
+            "pipeline_src/training/augment.py",
+            "cv2.INTER_LINEAR",
+            "cv2.INTER_NEAREST",
+            {"train": 2, "evaluate": 6, "tables": 1, "figures": 1, "report": 1},
+        ),
+    ],
+    ids=["seed", "workers", "device", "unused method", "docstring", "style", "augmentation code"],
+)
+def test_what_a_change_makes_again(clone, file, old, new, jobs):
+    if old:
+        edit(clone / file, old, new)
+    else:
+        (clone / file).write_text((clone / file).read_text() + new)
+    assert planned(clone) == jobs
+
+
+def test_lost_files_are_made_again(clone):
+    (clone / "results/tiny/tables/main.csv").unlink()
+    table = (clone / "results/tiny/tables/main.md").read_bytes()
+    snakemake(clone)
+    assert (clone / "results/tiny/tables/main.csv").exists()
+    assert (clone / "results/tiny/tables/main.md").read_bytes() == table
+    assert planned(clone) == {}
+
+
+def test_a_killed_run_goes_on_and_ends_in_the_same_bits(origin, clone):
+    """kill -9 of the engine and all its children in the middle of training."""
+    shutil.rmtree(clone / "results")
+    command = ["snakemake", "--cores", "2"]
+    process = subprocess.Popen(
+        command,
+        cwd=clone,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        while not list((clone / "results").rglob("last.pt")):
+            assert process.poll() is None
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait()
+    assert not list((clone / "results/tiny/runs").rglob("model.safetensors"))
+    snakemake(clone)
+    for method in ("baseline", "aslp_mc"):
+        model = f"results/tiny/runs/{method}/seed0/model.safetensors"
+        assert (clone / model).read_bytes() == (origin / model).read_bytes()
+    for file in (origin / "results/tiny/tables").glob("main.*"):
+        assert (clone / "results/tiny/tables" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_tree_without_git_runs_and_says_what_dvc_needs(clone):
+    shutil.rmtree(clone / ".git")
+    edit(clone / "params.yaml", "    bins: 10\n", "    bins: 20\n")
+    said = snakemake(clone)
+    assert "git init" in said
+    assert planned(clone) == {}
+
+
+def test_another_experiment_by_one_flag(clone):
+    assert planned(clone, "--config", "experiment=demo")["train"] == 4
+    (clone / "params.yaml").write_text(
+        (clone / "params.yaml").read_text().replace("experiment: tiny", "experiment: demo")
+    )
+    assert planned(clone)["train"] == 4
+    assert "train@demo" in call(clone, "dvc", "status")
+    assert "tiny" not in call(clone, "dvc", "status")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("    bins: 10\n", "    bin: 10\n"), ["evaluation.bin", "did you mean 'bins'"]),
+        (("    bins: 10\n", "    bins: 7\n"), ["evaluation.bins", "10"]),
+        (("    batch_size: 4}", "    batch_size: many}"), ["batch_size", "many"]),
+        (("experiment: tiny", "experiment: tinny"), ["tinny", "did you mean 'tiny'"]),
+        (("{set: tiny-scenes, split: val}", "{set: tiny-scnes, split: val}"), ["tiny-scnes", "tiny-scenes"]),
+        (("{set: tiny-scenes, split: val}", "{set: tiny-scenes, split: vall}"), ["vall", "val"]),
+        (("    methods: [baseline, aslp_mc]", "    methods: [baseline, aslp_mcc]"), ["aslp_mcc", "aslp_mc"]),
+        (("config: tiny_fpn", "config: tiny_fpm"), ["tiny_fpm", "tiny_fpn"]),
+    ],
+)
+def test_wrong_parameters_are_told_before_anything_runs(tmp_path, change, words):
+    copy(tmp_path)
+    text = (tmp_path / "params.yaml").read_text()
+    old, new = (part.strip() for part in change)
+    assert old in text
+    (tmp_path / "params.yaml").write_text(text.replace(old, new))
+    said = call(tmp_path, sys.executable, "-m", "pipeline_src", "contracts", check=False)
+    assert "Traceback" not in said
+    assert all(word in said for word in words), said
+
+
+def test_snakemake_tells_wrong_parameters_and_missing_data_in_words(tmp_path):
+    copy(tmp_path)
+    said = snakemake(tmp_path, "--dry-run", "--config", "experimnt=demo", check=False)
+    assert "did you mean 'experiment'" in said
+    said = snakemake(tmp_path, "--dry-run", "--config", "experiment=mini", check=False, ASLP_DOWNLOADS=str(tmp_path))
+    assert "DUTS-TR" in said
+    assert "data_root" in said
+    assert "Traceback" not in said
