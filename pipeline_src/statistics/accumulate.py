@@ -13,7 +13,8 @@ from pipeline_src.statistics.levels import CLAMP, HALF, LEVELS, POSITION, UNIT
 
 BLOCK = 1 << 16  # pixels: few enough for the caches, enough to hide what a numpy call costs
 PENDING = (1 << 20) - 1  # pixels that a packed cell can hold: 20 bits of count above 43 bits of summed doubts
-COUNT = 1 << 43
+COUNT_BIT = 43
+COUNT = 1 << COUNT_BIT
 ROUNDER = 1.5 * 2**52 / UNIT
 ROUNDER_BITS = np.float64(ROUNDER).view(np.int64)
 MEASURES = ("absolute", "brier", "nll", "entropy")
@@ -61,6 +62,8 @@ class FloatPass:
         self.counts = counts
         # Per cell COUNT * pixels + summed doubts in units of 2^-24: one random access per pixel instead of two.
         self.pending = np.zeros(4 * (HALF + 1), np.int64)
+        self.flushed = np.empty_like(self.pending)
+        self.start = np.repeat(np.arange(HALF + 1) * POSITION, 4)  # of a level, in units of a position
         self.held = 0
         self.doubt = np.empty(BLOCK, np.float32)
         self.scaled = np.empty(BLOCK, np.float32)
@@ -157,14 +160,16 @@ class FloatPass:
         return np.bincount(key, minlength=512)
 
     def flush(self) -> None:
-        """Move what is held back into the counts."""
-        pending = self.pending.reshape(self.counts.count.shape)
-        count = pending >> 43
-        doubts = pending & (COUNT - 1)
-        level = np.arange(HALF + 1).reshape(-1, 1, 1)
-        self.counts.count += count
-        self.counts.position += doubts * LEVELS - count * level * POSITION
-        self.pending[:] = 0
+        """Move what is held back into the counts; in place, since it happens every million pixels."""
+        pending, count = self.pending, self.flushed
+        np.right_shift(pending, COUNT_BIT, out=count)
+        self.counts.count.reshape(-1)[:] += count
+        pending &= COUNT - 1
+        pending *= LEVELS
+        count *= self.start
+        pending -= count
+        self.counts.position.reshape(-1)[:] += pending
+        pending[:] = 0
         self.held = 0
 
 
