@@ -66,9 +66,13 @@ class ImageRows:
                 expected="every image id once",
                 do="merge statistics of different images only, and give every image an id of its own",
             )
+        if ids == self.ids:  # as they come from a sorted folder: no copy of what grows with the images
+            return self
         return ImageRows(ids, self.table[order], self.levels[order])
 
     def __add__(self, other: ImageRows) -> ImageRows:
+        if not self.ids or not other.ids:
+            return (self if self.ids else other).sorted()
         return ImageRows(
             self.ids + other.ids,
             np.concatenate([self.table, other.table]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline_src.statistics import estimators
-from pipeline_src.statistics.bootstrap import TOP, Pooled, weighted
+from pipeline_src.statistics.bootstrap import PART, TOP, Pooled, weighted
 from pipeline_src.statistics.counts import Counts
 from pipeline_src.statistics.levels import UNIT
 from pipeline_src.statistics.saliency import f_curve
@@ -34,9 +34,7 @@ def per_image(counts: Counts, bins: int = 10, view: str = TOP) -> dict[str, np.n
         sums = {name: values / UNIT for name, values in sums.items()}
         accuracy = rows.column("correct") / pixels
     total = rows.levels.sum(axis=0, dtype=np.int64).reshape(-1)
-    shares = rows.levels.reshape(len(rows), 512) / np.where(total > 0, total, 1)
-    met = pixels > 0
-    cells = weighted(shares[met], Pooled(counts).cells(view, bins))
+    total = np.where(total > 0, total, 1)
     out = {
         "pixels": pixels,
         "confidence": sums["confidence"],
@@ -50,7 +48,12 @@ def per_image(counts: Counts, bins: int = 10, view: str = TOP) -> dict[str, np.n
         "mae": sums["absolute"],
         "max_f": np.full(len(rows), np.nan),
     }
-    out["ece"][met], out["oe"][met] = estimators.ece(cells), estimators.oe(cells)
+    cells = Pooled(counts).cells(view, bins)
+    met = np.flatnonzero(pixels)
+    for start in range(0, len(met), PART):
+        part = met[start : start + PART]
+        of_images = weighted(rows.levels[part].reshape(-1, 512) / total, cells)
+        out["ece"][part], out["oe"][part] = estimators.ece(of_images), estimators.oe(of_images)
     if view != TOP:
         del out["max_f"]
         return out
