@@ -120,3 +120,21 @@ def contracts(experiment: Name = None):
 def finish(experiment: Name = None):
     """What Snakemake calls after a successful run."""
     verbs.finish(_graph(experiment))
+
+
+@app.command()
+def plan(
+    experiment: Name = None, cores: Annotated[int | None, typer.Option(help="Cores to plan with [default: all]")] = None
+):
+    """A dry look: what is to be run and why, how long it takes here, how much disk it needs."""
+    from pipeline_src.plan import show
+
+    show(_graph(experiment), cores)
+
+
+@app.command()
+def docs():
+    """Write docs/params.md from the schema of params.yaml."""
+    from pipeline_src.params.docs import FILE, page
+
+    FILE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,92 @@
+"""docs/params.md, made from the schema: the keys, their types, defaults and texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from pipeline_src.data.catalog import Part
+from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Model, Params, Training
+from pipeline_src.training.registry import FOLDER, choose
+
+FILE = Path("docs/params.md")
+BLOCKS = {
+    "data": Data,
+    "model": Model,
+    "augmentation": Augmentation,
+    "training": Training,
+    "evaluation": Evaluation,
+}
+HEAD = """# params.yaml
+
+Made by `python -m pipeline_src docs` from `pipeline_src/params/schema.py`; a test keeps the two in step.
+
+Snakemake, DVC and Python read `params.yaml` and nothing else. An experiment is `defaults:` with the values of
+`experiments.<name>` laid over it: mappings key by key, lists and values as a whole. Everything is checked before a job
+starts.
+"""
+
+PART = """A part is written `{set: DUTS-TR, split: val, first: 500}`: a data set of the catalog or of `datasets:`; one of
+its splits (default `all`); and, if wanted, only the first or the last so many names of the split's list."""
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    parts = [HEAD, "## Top level", _table(Params.model_fields), "## An experiment", _table(Experiment.model_fields)]
+    for name, block in BLOCKS.items():
+        parts += [f"## `{name}:`", block.__doc__.strip().splitlines()[0], _table(block.model_fields)]
+    parts += ["## A part of a data set", PART, _table(Part.model_fields)]
+    parts += ["## Methods", "A block of `methods:` has the parameters of its method (docs/method.md)."]
+    for file in sorted(FOLDER.glob("[!_]*.py")):
+        method = choose(file.stem, {}).method
+        fields = type(method).model_fields
+        parts += [f"### `{file.stem}`", _table(fields) if fields else "No parameters."]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _table(fields: dict[str, FieldInfo]) -> str:
+    rows = ["| key | type | default | |", "|---|---|---|---|"]
+    for name, field in fields.items():
+        kind = _type(field.annotation, field).replace("|", "\\|")
+        rows.append(f"| `{name}` | {kind} | {_default(field)} | {field.description or ''} |")
+    return "\n".join(rows)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel) or value == {}:
+        return ""
+    return "" if value is None else f"`{value}`"
+
+
+def _type(kind: Any, field: FieldInfo | None = None) -> str:
+    origin = get_origin(kind)
+    if origin is Literal:
+        return "one of " + ", ".join(f"`{value}`" for value in get_args(kind))
+    if origin is Annotated:
+        return _type(get_args(kind)[0])
+    if origin in (Union, UnionType):
+        return " or ".join(_type(arg) for arg in get_args(kind) if arg is not type(None))
+    if origin in (list, tuple):
+        return f"list of {_type(get_args(kind)[0])}"
+    if origin is dict:
+        return f"mapping of names to {_type(get_args(kind)[1])}"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return "part" if kind is Part else "block"
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "values"}
+    limits = [
+        f"{sign} {getattr(limit, key)}"
+        for limit in (field.metadata if field else ())
+        for key, sign in SIGNS
+        if hasattr(limit, key)
+    ]
+    return " ".join([names.get(kind, str(kind)), *limits])
+
+
+SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))

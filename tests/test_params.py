@@ -1,0 +1,127 @@
+"""params.yaml: merging, checks in the user's words, and documentation that is in step."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from pipeline_src.errors import UserError
+from pipeline_src.params import docs
+from pipeline_src.params.load import downloads, merge, read, resolve, validate
+from pipeline_src.params.schema import Experiment
+
+
+@pytest.fixture
+def content() -> dict:
+    return yaml.safe_load(open("params.yaml", encoding="utf-8"))
+
+
+def written(tmp_path, content):
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+def test_every_experiment_of_ours_is_valid():
+    params = read()
+    for name in params.experiments:
+        resolve(params, name)
+    assert params.experiment == "demo"
+
+
+def test_the_papers_protocol():
+    """docs/protocol.md section 1."""
+    _, paper = resolve(read(), "paper")
+    training = paper.training
+    assert (paper.image_size, training.epochs, training.batch_size, training.lr) == (384, 30, 10, 2.5e-5)
+    assert (training.schedule, training.weight_decay) == ("compounding", 0)
+    assert paper.model.config == "resnet50_aslp"
+    assert set(paper.data.id) == {"DUTS-TE", "DUT-OMRON", "PASCAL-S", "SOD", "ECSSD", "HKU-IS"}
+
+
+def test_the_documentation_is_in_step():
+    assert docs.FILE.read_text(encoding="utf-8") == docs.page(), "run `python -m pipeline_src docs`"
+
+
+def test_merge_goes_key_by_key_and_takes_lists_whole():
+    below = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+    assert merge(below, {"a": {"c": [9]}, "e": 4}) == {"a": {"b": 1, "c": [9]}, "d": 3, "e": 4}
+    assert below == {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+
+
+def test_an_experiment_overrides_defaults():
+    _, mini = resolve(read(), "mini")
+    assert mini.training.epochs == 60
+    assert mini.training.lr == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("experimnt", "demo", ["experimnt", "did you mean 'experiment'"]),
+        ("experiment", None, ["experiment", "is missing"]),
+        ("methods", 3, ["methods"]),
+    ],
+)
+def test_wrong_top_level(tmp_path, content, key, value, words):
+    if value is None:
+        del content[key]
+    else:
+        content[key] = value
+    with pytest.raises(UserError) as error:
+        read(written(tmp_path, content))
+    assert all(word in str(error.value) for word in words)
+
+
+def test_all_problems_are_told_at_once():
+    wrong = {
+        "seeds": [0, 0],
+        "training": {"epoch": 3, "amp": "fast", "device": "gpu"},
+        "data": {
+            "train": {"set": "a", "frist": 1},
+            "val": {"set": "a", "first": 1, "last": 2},
+            "id": {"train": {"set": "b"}},
+        },
+    }
+    with pytest.raises(UserError) as error:
+        validate(Experiment, wrong, "experiments.x")
+    text = str(error.value)
+    for words in (
+        "did you mean 'epochs'",
+        "'off', 'bf16' or 'fp16'",
+        "cuda",
+        "did you mean 'first'",
+        "cannot be given together",
+        "twice",
+    ):
+        assert words in text, words
+
+
+def test_a_test_set_may_not_take_the_name_of_another():
+    data = {"train": {"set": "a"}, "val": {"set": "b"}, "id": {"x": {"set": "c"}}, "ood": {"x": {"set": "d"}}}
+    with pytest.raises(UserError, match="name of its own"):
+        validate(Experiment, {"data": data}, "experiments.x")
+
+
+def test_broken_and_absent_files(tmp_path):
+    with pytest.raises(UserError, match="is not here"):
+        read(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("a: [1\n")
+    with pytest.raises(UserError, match="not valid YAML"):
+        read(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("- 1\n")
+    with pytest.raises(UserError, match="mapping"):
+        read(tmp_path / "params.yaml")
+
+
+def test_an_unknown_method_in_an_experiment(tmp_path, content):
+    content["experiments"]["demo"]["methods"] = ["baseline", "aslp_mcc"]
+    with pytest.raises(UserError, match="did you mean 'aslp_mc'"):
+        resolve(read(written(tmp_path, content)), "demo")
+
+
+def test_the_environment_overrides_data_root(monkeypatch, tmp_path):
+    monkeypatch.delenv("ASLP_DOWNLOADS", raising=False)
+    assert str(downloads(read())) == read().data_root
+    monkeypatch.setenv("ASLP_DOWNLOADS", str(tmp_path))
+    assert downloads(read()) == tmp_path
