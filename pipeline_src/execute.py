@@ -7,10 +7,11 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
@@ -51,7 +52,7 @@ def execute(
             do="run `snakemake --cores all`, which makes them first",
         )
     job.folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(job.folder / f".{job.stem}.lock"):
+    with _alone(job):
         if job.current and all(file.exists() for file in present or ()):
             log.info("%s is current", job.name)
             return False
@@ -63,6 +64,21 @@ def execute(
         _publish(job, staging)
         log.info("%s done in %.1f s", job.name, time.perf_counter() - started)
     return True
+
+
+@contextmanager
+def _alone(job: Job) -> Iterator[None]:
+    """Hold the job's lock; say so if another process has it (the child of a killed engine, say)."""
+    lock = FileLock(job.folder / f".{job.stem}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("%s is being made by another process; waiting for it", job.name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _publish(job: Job, staging: Path) -> None:

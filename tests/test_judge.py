@@ -88,6 +88,7 @@ def test_every_format_is_judged_and_all_is_written(folders, tmp_path, monkeypatc
     assert sorted(r["id"] for r in rows) == ["a0", "a1", "a2", "a3", "a4"]
     assert [float(r["raw_ece"]) for r in rows] == sorted((float(r["raw_ece"]) for r in rows), reverse=True)
     assert not result["warnings"]
+    assert 0 < result["bounds"]["raw"]["ece_equal_mass"] < 0.02 and 0 < result["bounds"]["raw"]["auc"] < 1e-3
 
 
 def test_each_image_by_itself(folders, tmp_path):
@@ -132,6 +133,7 @@ def test_whole_map_metrics_are_those_of_pysodmetrics(folders, tmp_path):
     for peer in peers:
         peer.step(v, mask)  # stretches by itself
     found = result["stretched"]
+    assert result["bounds"] == {"raw": {}, "stretched": {}}  # the one map has 8 bits: exact
     assert found["s_measure"] == pytest.approx(peers[0].get_results()["sm"], abs=1e-12)
     assert found["e_measure"] == pytest.approx(peers[1].get_results()["em"]["curve"].mean(), abs=1e-12)
     assert found["weighted_f"] == pytest.approx(peers[2].get_results()["wfm"], abs=1e-12)

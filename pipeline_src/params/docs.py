@@ -30,8 +30,8 @@ Snakemake, DVC and Python read `params.yaml` and nothing else. An experiment is 
 starts.
 """
 
-PART = """A part is written `{set: DUTS-TR, split: val, first: 500}`: a data set of the catalog or of `datasets:`; one of
-its splits (default `all`); and, if wanted, only the first or the last so many names of the split's list."""
+PART = """A part is written `{set: DUTS-TR, split: val, first: 500}`: a data set of the catalog or of `datasets:`; one
+of its splits (default `all`); and, if wanted, only the first or the last so many names of the split's list."""
 
 
 def page() -> str:

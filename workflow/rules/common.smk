@@ -24,7 +24,7 @@ for key in config:
         hint = did_you_mean(key, KEYS) or "everything else is set in params.yaml"
         raise WorkflowError(f"--config {key}: no such key ({', '.join(KEYS)}); {hint}")
 if config.get("data_root"):
-    os.environ["ASLP_DOWNLOADS"] = str(config["data_root"])
+    os.environ.update(ASLP_DOWNLOADS=str(config["data_root"]))
 
 try:
     GRAPH = build_graph(read(), config.get("experiment"))
@@ -34,7 +34,9 @@ except UserError as error:
 
 EXPERIMENT = GRAPH.name
 TRAINING = GRAPH.experiment.training
-VERB = f"{sys.executable} -m pipeline_src"
+
+# The Python that runs Snakemake also runs the verbs, unless a software environment is activated for them.
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 
 # Results that people open; each is also a target of its own, e.g. `snakemake --cores all results/demo/tables/main.csv`.
 TABLES = [str(GRAPH.job("tables").folder / name) for name in verbs.table_files(GRAPH)]
@@ -94,7 +96,7 @@ def stamps_read(job_name):
 
 def call(verb, options=""):
     """The shell command of a verb."""
-    return f"{VERB} {verb} {options} --experiment {EXPERIMENT} --log {{log}}"
+    return f"python -m pipeline_src {verb} {options} --experiment {EXPERIMENT} --log {{log}}"
 
 
 def started():

@@ -7,6 +7,8 @@ rule prepare:
         f"results/{EXPERIMENT}/benchmarks/prepare/{{set}}.{{contract}}.tsv"
     resources:
         mem_mb=2000,
+    conda:
+        "../envs/pipeline.yaml"
     message:
         "Check the files of {wildcards.set}"
     shell:
@@ -24,6 +26,8 @@ rule store:
         f"results/{EXPERIMENT}/benchmarks/store/{{part}}.{{contract}}.tsv"
     resources:
         mem_mb=2000,
+    conda:
+        "../envs/pipeline.yaml"
     message:
         "Decode and resize the images of {wildcards.part}"
     shell:

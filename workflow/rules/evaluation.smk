@@ -11,6 +11,8 @@ rule evaluate:
     resources:
         gpu=min(1, TRAINING.gpus),
         mem_mb=4000,
+    conda:
+        "../envs/pipeline.yaml"
     message:
         "Evaluate {wildcards.method}, seed {wildcards.seed}, on {wildcards.part}"
     shell:

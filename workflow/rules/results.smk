@@ -17,6 +17,8 @@ rule tables:
         f"results/{EXPERIMENT}/logs/tables.log",
     benchmark:
         f"results/{EXPERIMENT}/benchmarks/tables.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     message:
         "Write the tables"
     shell:
@@ -31,6 +33,8 @@ rule tables_files:
         update(TABLES),
     log:
         f"results/{EXPERIMENT}/logs/tables_files.log",
+    conda:
+        "../envs/pipeline.yaml"
     message:
         "The tables are in results/"
     shell:
@@ -46,6 +50,8 @@ rule figures:
         f"results/{EXPERIMENT}/logs/figures.log",
     benchmark:
         f"results/{EXPERIMENT}/benchmarks/figures.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     message:
         "Draw the figures"
     shell:
@@ -60,6 +66,8 @@ rule figures_files:
         update(FIGURES),
     log:
         f"results/{EXPERIMENT}/logs/figures_files.log",
+    conda:
+        "../envs/pipeline.yaml"
     message:
         "The figures are in results/"
     shell:
@@ -75,6 +83,8 @@ rule report:
         f"results/{EXPERIMENT}/logs/report.log",
     benchmark:
         f"results/{EXPERIMENT}/benchmarks/report.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     message:
         "Write the report"
     shell:
@@ -89,6 +99,8 @@ rule report_files:
         update(REPORT),
     log:
         f"results/{EXPERIMENT}/logs/report_files.log",
+    conda:
+        "../envs/pipeline.yaml"
     message:
         "The report is in results/"
     shell:

@@ -11,6 +11,8 @@ rule train:
     resources:
         gpu=TRAINING.gpus,
         mem_mb=4000,
+    conda:
+        "../envs/pipeline.yaml"
     message:
         "Train {wildcards.method}, seed {wildcards.seed}"
     shell:
