@@ -21,8 +21,11 @@ from pipeline_src.files import write_text
 from pipeline_src.judge_classes import SEED, image_table, is_multiclass, judge_classes
 from pipeline_src.map_files import Pair, Unusable, fitted, pairs, read_map, read_mask
 from pipeline_src.statistics.bootstrap import draws, percentiles, resample
+from pipeline_src.statistics.calibration import equal_mass_bound
+from pipeline_src.statistics.counts import Counts
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.metrics import summary
+from pipeline_src.statistics.ranking import auc_bound
 from pipeline_src.statistics.regions import RegionStatistics
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
 from pipeline_src.statistics.whole_maps import NAMES, whole_map_measures
@@ -31,8 +34,8 @@ SHOWN = ("ece", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "bri
 NOTE = (
     "Fractions, not percent. Pixels of all images are pooled; bins are right-closed on confidence max(f, 1 - f). "
     "NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort pixels are exact for 8-bit and 16-bit "
-    "maps; for float maps pixels within 1.5e-5 count as tied. Intervals: 95 % percentile bootstrap over images; "
-    "they leave out the variance of training."
+    "maps; for float maps pixels within 1.5e-5 count as tied, which `bounds` limits. "
+    "Intervals: 95 % percentile bootstrap over images; they leave out the variance of training."
 )
 
 
@@ -43,6 +46,7 @@ class Warnings:
     resized: list[str] = field(default_factory=list)
     grey_pixels: int = 0
     constant: int = 0
+    floats: bool = False  # no warning: whether float maps were met, which are sorted on a grid
 
     def lines(self) -> list[str]:
         """One line per kind of warning that occurred."""
@@ -98,6 +102,7 @@ def count(
         if regions is not None:
             regions.add(probability, truth, pair.stem)
         warnings.grey_pixels += grey
+        warnings.floats |= probability.dtype.kind == "f"
         if resized:
             warnings.resized.append(pair.stem)
     if problems:
@@ -173,6 +178,7 @@ def judge_folder(
         "warnings": warnings.lines(),
         "intervals": {},
         "undefined": {},
+        "bounds": {},
     }
     for protocol in protocols:
         counts = getattr(statistic, protocol)
@@ -183,6 +189,7 @@ def judge_folder(
             if values[key] is None:
                 reasons[key] = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
         result[protocol], result["undefined"][protocol] = values, reasons
+        result["bounds"][protocol] = bounds(counts, bins, values) if warnings.floats else {}
         if resamples:
             result["intervals"][protocol] = {key: ends.get(key) for key in values}
         if regions is not None:
@@ -201,6 +208,12 @@ def judge_folder(
     # last, and whole: where it is, everything else is
     write_text(out / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
+
+
+def bounds(counts: Counts, bins: int, values: dict[str, float | None]) -> dict[str, float]:
+    """How far metrics that sort pixels can be off for float maps, by name; 8-bit and 16-bit maps need no bound."""
+    known = {"ece_equal_mass": lambda: equal_mass_bound(counts, bins), "auc": lambda: auc_bound(counts)}
+    return {name: bound() for name, bound in known.items() if values[name] is not None}
 
 
 def _mean_of_images(values: np.ndarray, resamples: int) -> tuple[float | None, tuple[float, float] | None]:

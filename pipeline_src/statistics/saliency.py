@@ -33,13 +33,15 @@ def f_curve(levels: np.ndarray) -> np.ndarray:
 def mean_curve(counts: Counts) -> np.ndarray:
     """(256,) mean over images of their F curves."""
     levels = rows_of(counts).levels
-    levels = levels[levels[:, :, 1].any(axis=1)]
-    if not len(levels):
-        raise Undefined("no image has foreground")
-    curve = np.zeros(256)
+    curve, images = np.zeros(256), 0
     for start in range(0, len(levels), 512):  # in parts: the curves of 100,000 images need not be held at once
-        curve += f_curve(levels[start : start + 512]).sum(axis=0)
-    return curve / len(levels)
+        part = levels[start : start + 512]
+        part = part[part[:, :, 1].any(axis=1)]
+        curve += f_curve(part).sum(axis=0)
+        images += len(part)
+    if not images:
+        raise Undefined("no image has foreground")
+    return curve / images
 
 
 def max_f(counts: Counts) -> float:
