@@ -33,6 +33,7 @@ class MultiClassStatistic:
 
     def __init__(self, top: Counts, classes: list[Counts], confusion: np.ndarray):
         self.top, self.classes, self.confusion = top, classes, confusion
+        self._pass = FloatPass(top)  # its buffers serve all counts in turn
 
     @classmethod
     def empty(cls, classes: int) -> MultiClassStatistic:
@@ -96,11 +97,10 @@ class MultiClassStatistic:
         row = ImageRows([image_id], np.array([[sums[c] for c in COLUMNS]], np.int64), levels[None].astype(np.uint32))
         self.top.rows = self.top.rows + row
 
-    @staticmethod
-    def _count(counts: Counts, f: np.ndarray, y: np.ndarray):
-        one_pass = FloatPass(counts)
-        found = one_pass.add(f, y)
-        one_pass.flush()
+    def _count(self, counts: Counts, f: np.ndarray, y: np.ndarray):
+        self._pass.counts = counts
+        found = self._pass.add(f, y)
+        self._pass.flush()
         return found
 
     def __add__(self, other: MultiClassStatistic) -> MultiClassStatistic:
