@@ -182,16 +182,21 @@ def _add(built: Graph, job: Job) -> None:
 
 def _add_data(built: Graph) -> None:
     on_problem = built.experiment.data.on_problem
+    absent = []
     for set_name in dict.fromkeys(part.set for part, _ in built.parts.values()):
         entry = catalog.find(built.entries, set_name)
         folder = built.manifest(set_name)
         generated = any(source.generator for source in entry.sources.values())
-        parameters = {
-            "content": sources.fingerprint(entry, built.data_root, UNPACKED, folder),
-            "on_problem": on_problem,
-        }
+        try:
+            content = sources.fingerprint(entry, built.data_root, UNPACKED, folder)
+        except sources.Absent as error:
+            absent.append(str(error))
+            continue
+        parameters = {"content": content, "on_problem": on_problem}
         modules = ("pipeline_src.data.prepare", *(["pipeline_src.data.scenes"] if generated else []))
         _add(built, Job("prepare", f"prepare/{set_name}", folder, "prepare", parameters, modules=modules))
+    if absent:
+        raise UserError("\n".join(absent))
     for name, (part, _) in built.parts.items():
         parameters = part.model_dump() | {"size": built.experiment.image_size}
         inputs = (built.job(f"prepare/{part.set}"),)
