@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline_src import verbs
+from pipeline_src.judge import judge
 from pipeline_src.jobs import Graph, graph
 from pipeline_src.params.load import read
 
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(judge)
 
 Name = Annotated[
     str | None, typer.Option("--experiment", "-e", help="Experiment of params.yaml [default: the one it picks]")
