@@ -16,9 +16,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        logging.getLogger("pipeline_src").error("error: %s", error)
-        if not logging.getLogger().handlers:
-            print(f"error: {error}", file=sys.stderr)
+        logging.getLogger("pipeline_src").error("error: %s", error)  # to stderr, and to the log file if there is one
         sys.exit(2)
     except Exception:
         logging.getLogger("pipeline_src").exception("unforeseen error, please report it with this text")

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from pipeline_src import verbs
-from pipeline_src.judge import judge
 from pipeline_src.jobs import Graph, graph
+from pipeline_src.judge import judge
 from pipeline_src.params.load import read
 
 app = typer.Typer(
