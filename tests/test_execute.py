@@ -66,7 +66,7 @@ def test_inputs_must_be_current(tmp_path):
     execute(needed, writes("data"))
     execute(wants, writes("one"))
     other = Job("store", "store/train", tmp_path / "s", "store", {"size": 192})
-    with pytest.raises(UserError, match="parameters.size 96 -> 192"):
+    with pytest.raises(UserError, match=r"parameters\.size 96 -> 192"):
         execute(Job("train", "train/x", tmp_path / "x", "train", {}, (other,)), writes("two"))
 
 
