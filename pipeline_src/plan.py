@@ -58,8 +58,12 @@ def size(graph: Graph, part: str) -> int | None:
         return len(manifest.select(chosen, graph.manifest(chosen.set)))
     if chosen.first or chosen.last:
         return chosen.first or chosen.last
-    counts = [source.count for source in catalog.find(graph.entries, chosen.set).sources.values() if source.count]
-    return counts[0] if counts and chosen.split == catalog.ALL else None
+    for source in catalog.find(graph.entries, chosen.set).sources.values():
+        if source.generator and chosen.split in source.generator.counts:
+            return source.generator.counts[chosen.split]
+        if source.count and chosen.split == catalog.ALL:
+            return source.count
+    return None
 
 
 def speeds(graph: Graph) -> tuple[float, float]:
