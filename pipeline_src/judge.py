@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -18,8 +19,8 @@ import typer
 from pipeline_src import __version__
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
-from pipeline_src.judge_classes import SEED, image_table, is_multiclass, judge_classes
-from pipeline_src.map_files import Pair, Unusable, fitted, pairs, read_map, read_mask
+from pipeline_src.judge_classes import SEED, is_multiclass, judge_classes, write_images
+from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, pairs, read_map, read_mask
 from pipeline_src.statistics.bootstrap import draws, percentiles, resample
 from pipeline_src.statistics.calibration import equal_mass_bound
 from pipeline_src.statistics.counts import Counts
@@ -83,7 +84,7 @@ def read(pair: Pair, ignore: int | None = None) -> tuple[np.ndarray, np.ndarray,
 
 
 def count(
-    found: list[Pair], ignore: int | None = None, border: float | None = None
+    found: Pairs, ignore: int | None = None, border: float | None = None
 ) -> tuple[Statistic, RegionStatistics | None, Warnings]:
     """One pass over all pairs: the statistic, that of the regions where `border` gives a width, and the warnings.
 
@@ -111,22 +112,21 @@ def count(
     return statistic, regions, warnings
 
 
-def _whole(job: tuple[Pair, int | None]) -> tuple[str, dict[str, dict[str, float]]]:
+def _whole(job: tuple[Pair, int | None]) -> list[list[float]]:
     pair, ignore = job
     probability, truth, _, _ = read(pair, ignore)
-    return pair.stem, whole_map_measures(probability, truth)
+    values = whole_map_measures(probability, truth)
+    return [[values[p][name] for name in NAMES] for p in PROTOCOLS]
 
 
-def whole_maps(found: list[Pair], ignore: int | None, workers: int) -> dict[str, dict[str, np.ndarray]]:
+def whole_maps(found: Pairs, ignore: int | None, workers: int) -> dict[str, dict[str, np.ndarray]]:
     """S, E and weighted F of every image on all cores: (N,) by protocol and name, in the order of the stems."""
-    jobs = [(pair, ignore) for pair in found]
-    if workers < 2:
-        results = dict(map(_whole, jobs))
-    else:
-        with multiprocessing.get_context("spawn").Pool(workers) as pool:
-            results = dict(pool.imap_unordered(_whole, jobs, chunksize=8))
-    order = sorted(results)
-    return {p: {name: np.array([results[s][p][name] for s in order]) for name in NAMES} for p in PROTOCOLS}
+    values = np.empty((len(found), len(PROTOCOLS), len(NAMES)))
+    jobs = ((pair, ignore) for pair in found)
+    with multiprocessing.get_context("spawn").Pool(workers) if workers > 1 else nullcontext() as pool:
+        for k, of_image in enumerate(pool.imap(_whole, jobs, chunksize=8) if pool else map(_whole, jobs)):
+            values[k] = of_image
+    return {p: dict(zip(NAMES, values[:, k].T, strict=True)) for k, p in enumerate(PROTOCOLS)}
 
 
 def judge_folder(
@@ -147,7 +147,8 @@ def judge_folder(
 
     Maps of K classes, (K, H, W), are judged by `judge_classes`: the same files, one protocol, no diagram.
     Writes metrics.json, statistic.npz, images.csv (worst calibrated first) and a reliability diagram per protocol;
-    returns what metrics.json holds. Memory is that of one map, and about 4 KB per image for its rows.
+    returns what metrics.json holds. Memory is that of one map and about 9 KB per image (measured: 164 MB at 100 images,
+    197 MB at 4,000): its rows, 2 KB per protocol and copied once, and how often each resample draws it.
 
     Args:
         bins: number of equal-width (and equal-mass) bins.
@@ -202,7 +203,7 @@ def judge_folder(
     statistic.save(out / "statistic.npz", provenance)
     measured = protocols if statistic.raw.pixels else ()
     tables = {p: per_image(getattr(statistic, p), bins) | (extra or {}).get(p, {}) for p in measured}
-    write_text(out / "images.csv", image_table(statistic.raw.rows, tables))
+    write_images(out / "images.csv", statistic.raw.rows, tables)
     for protocol in measured:
         _diagram(statistic, protocol, bins, name, result[protocol], out)
     # last, and whole: where it is, everything else is
@@ -224,10 +225,12 @@ def _mean_of_images(values: np.ndarray, resamples: int) -> tuple[float | None, t
     mean = float(values[there].mean())
     if not resamples:
         return mean, None
-    times = draws(len(values), resamples, SEED).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        means = times @ np.where(there, values, 0) / (times @ there)
-    return mean, percentiles(means)
+    times, filled, means = draws(len(values), resamples, SEED), np.where(there, values, 0), []
+    for first in range(0, resamples, 64):  # as float64 the draws of all images would be large
+        part = times[first : first + 64].astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            means.append(part @ filled / (part @ there))
+    return mean, percentiles(np.concatenate(means))
 
 
 def _diagram(statistic: Statistic, protocol: str, bins: int, name: str, values: dict, out: Path) -> None:

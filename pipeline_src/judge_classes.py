@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 from pathlib import Path
@@ -12,8 +11,8 @@ import numpy as np
 
 from pipeline_src import __version__
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import write_text
-from pipeline_src.map_files import Pair, Unusable, fitted, read_labels, read_map
+from pipeline_src.files import atomic, write_text
+from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, read_labels, read_map
 from pipeline_src.statistics.bootstrap import POSITIVE
 from pipeline_src.statistics.counts import ImageRows
 from pipeline_src.statistics.images import per_image
@@ -37,7 +36,7 @@ def is_multiclass(pair: Pair) -> bool:
 
 
 def judge_classes(
-    found: list[Pair], name: str, out: Path, *, bins: int = 10, ignore: int | None = None, resamples: int = 1000
+    found: Pairs, name: str, out: Path, *, bins: int = 10, ignore: int | None = None, resamples: int = 1000
 ) -> dict:
     """Judge maps (K, H, W) against masks of class ids; writes metrics.json, statistic.npz and images.csv into `out`.
 
@@ -87,13 +86,13 @@ def judge_classes(
         result["intervals"]["raw"] = {key: ends.get(key) for key in values}
     statistic.save(out / "statistic.npz", {"name": name, "version": __version__})
     tables = {"raw": per_image(statistic.top, bins, POSITIVE)} if statistic.top.pixels else {}
-    write_text(out / "images.csv", image_table(statistic.top.rows, tables))
+    write_images(out / "images.csv", statistic.top.rows, tables)
     write_text(out / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 
 
-def image_table(rows: ImageRows, tables: dict[str, dict[str, np.ndarray]]) -> str:
-    """images.csv: a row per image, the worst ECE of the first table on top.
+def write_images(path: Path, rows: ImageRows, tables: dict[str, dict[str, np.ndarray]]) -> None:
+    """Write images.csv: a row per image, the worst ECE of the first table on top.
 
     Args:
         tables: (N,) values by protocol and metric, in the order of the rows; NaN becomes an empty field.
@@ -102,11 +101,10 @@ def image_table(rows: ImageRows, tables: dict[str, dict[str, np.ndarray]]) -> st
     eces = [values for key, values in columns.items() if key.endswith("_ece")]
     order = np.argsort(-np.nan_to_num(eces[0], nan=-1), kind="stable") if eces else range(len(rows))
     shape = [rows.column(key) for key in ("height", "width", "pixels")]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "height", "width", "pixels", *columns])
-    for k in order:
-        values = [float(column[k]) for column in columns.values()]
-        numbers = ("" if math.isnan(value) else f"{value:.6g}" for value in values)
-        writer.writerow([rows.ids[k], *(int(column[k]) for column in shape), *numbers])
-    return text.getvalue()
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["id", "height", "width", "pixels", *columns])
+        for k in order:
+            values = [float(column[k]) for column in columns.values()]
+            numbers = ("" if math.isnan(value) else f"{value:.6g}" for value in values)
+            writer.writerow([rows.ids[k], *(int(column[k]) for column in shape), *numbers])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +33,22 @@ class Pair:
     mask: Path | None
 
 
-def pairs(maps: Path, masks: Path | None) -> list[Pair]:
+class Pairs(Sequence):
+    """Pairs in the order of their stems, made when asked for: of 100,000 images only the names are kept."""
+
+    def __init__(self, maps: Path, masks: Path | None, names: list[tuple[str, str, str]]):
+        self.maps, self.masks, self.names = maps, masks, names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Pair:
+        stem, of_map, of_mask = self.names[index]
+        mask = None if self.masks is None else self.masks / (stem + of_mask)
+        return Pair(stem, self.maps / (stem + of_map), mask)
+
+
+def pairs(maps: Path, masks: Path | None) -> Pairs:
     """Pair the files of two folders by stem, in the order of the stems.
 
     Raises:
@@ -42,7 +60,7 @@ def pairs(maps: Path, masks: Path | None) -> list[Pair]:
         found["masks"] = _by_stem(masks, (*MASK_IMAGES, *ARRAYS), problems)
         if all(found.values()):
             for one, other, text in (("maps", "masks", "no mask"), ("masks", "maps", "no prediction map")):
-                problems += [f"{found[one][s].name}: {text}" for s in sorted(found[one].keys() - found[other].keys())]
+                problems += [f"{s}{found[one][s]}: {text}" for s in sorted(found[one].keys() - found[other].keys())]
     if problems:
         raise UserError(
             "maps and masks cannot be paired",
@@ -50,21 +68,30 @@ def pairs(maps: Path, masks: Path | None) -> list[Pair]:
             expected="for every map one mask with the same name (but for the suffix), and the other way round",
             do="for images without any object leave out the masks: --ood",
         )
-    return [Pair(stem, path, found["masks"][stem] if masks else None) for stem, path in sorted(found["maps"].items())]
+    of_masks = found.get("masks", {})
+    return Pairs(maps, masks, [(stem, found["maps"][stem], of_masks.get(stem, "")) for stem in sorted(found["maps"])])
 
 
-def _by_stem(folder: Path, suffixes: tuple[str, ...], problems: list[str]) -> dict[str, Path]:
+def _by_stem(folder: Path, suffixes: tuple[str, ...], problems: list[str]) -> dict[str, str]:
+    """The suffix of every file that can be used, by stem."""
     if not folder.is_dir():
         problems.append(f"{folder}: no such folder")
         return {}
-    by_stem: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith("."):
-            by_stem[path.stem].append(path)
-    if not by_stem:
+    found: dict[str, str] = {}
+    twice: dict[str, list[str]] = defaultdict(list)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            stem, suffix = os.path.splitext(entry.name)
+            if suffix.lower() not in suffixes or entry.name.startswith(".") or not entry.is_file():
+                continue
+            if stem in found:
+                twice[stem].append(entry.name)
+            found.setdefault(stem, sys.intern(suffix))
+    if not found:
         problems.append(f"{folder}: no file with one of the suffixes {' '.join(suffixes)}")
-    problems += [f"{' and '.join(p.name for p in same)}: the same stem" for same in by_stem.values() if len(same) > 1]
-    return {stem: same[0] for stem, same in by_stem.items()}
+    same = (sorted([stem + found[stem], *names]) for stem, names in sorted(twice.items()))
+    problems += [f"{' and '.join(names)}: the same stem" for names in same]
+    return found
 
 
 def read_map(path: Path) -> np.ndarray:

@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 from pipeline_src import judge as judging
 from pipeline_src.errors import UserError
 from pipeline_src.judge import judge, judge_folder
-from pipeline_src.map_files import Unusable, fitted, read_map, read_mask
+from pipeline_src.map_files import Unusable, fitted, pairs, read_map, read_mask
 from pipeline_src.statistics import metrics, multiclass
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.multiclass import MultiClassStatistic
 from pipeline_src.statistics.regions import RegionStatistics, regions
 from pipeline_src.statistics.statistic import Statistic
+from pipeline_src.statistics.whole_maps import whole_map_measures
 
 
 def scene(seed):
@@ -334,3 +335,15 @@ def test_maps_of_several_classes(tmp_path):
     for words in ("m1.npz: values from", "m2.npy: an array", "m3"):  # without --ignore, class 11 does not exist
         assert words in str(told.value)
     assert not (tmp_path / "no").exists()
+
+
+def test_pairs_are_in_the_order_of_their_stems_and_whole_maps_too(folders):
+    maps, masks = folders
+    (maps / ".hidden.png").write_bytes(b""), (maps / "notes.txt").write_text("no map")
+    found = pairs(maps, masks)
+    assert [pair.stem for pair in found] == ["a0", "a1", "a2", "a3", "a4"]
+    assert all(pair.map.is_file() and pair.mask.is_file() and pair.map.stem == pair.mask.stem for pair in found)
+    of_all = judging.whole_maps(found, None, workers=1)
+    last = whole_map_measures(*judging.read(found[4])[:2])
+    for protocol in ("raw", "stretched"):
+        assert {name: values[4] for name, values in of_all[protocol].items()} == last[protocol]
