@@ -138,6 +138,16 @@ def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(origin, cl
     assert "up to date" in call(clone, "dvc", "status")
 
 
+def test_an_experiment_of_dvcs_own(clone):
+    """`dvc exp run -S` rewrites params.yaml in its own style, which must mean the same."""
+    before = stamps(clone)
+    call(clone, "dvc", "exp", "run", "-S", "defaults.evaluation.bins=20")
+    assert "bins: 20" in (clone / "params.yaml").read_text()
+    assert {Path(name).stem for name in before ^ stamps(clone)} == {"tables", "figures", "report"}
+    assert planned(clone) == {}
+    assert "up to date" in call(clone, "dvc", "status")
+
+
 def test_a_changed_method_retrains_that_method_alone(clone):
     text = (clone / "params.yaml").read_text()
     head, block = text.split("  aslp_mc:", 1)

@@ -8,7 +8,7 @@ import yaml
 from pipeline_src.errors import UserError
 from pipeline_src.params import docs
 from pipeline_src.params.load import downloads, merge, read, resolve, validate
-from pipeline_src.params.schema import Experiment
+from pipeline_src.params.schema import Experiment, Training
 
 
 @pytest.fixture
@@ -41,6 +41,12 @@ def test_the_papers_protocol():
 
 def test_the_documentation_is_in_step():
     assert docs.FILE.read_text(encoding="utf-8") == docs.page(), "run `python -m pipeline_src docs`"
+
+
+def test_a_bare_off_is_off():
+    content = yaml.safe_load("{amp: off}")
+    assert content == {"amp": False}
+    assert validate(Training, content, "training").amp == "off"
 
 
 def test_merge_goes_key_by_key_and_takes_lists_whole():

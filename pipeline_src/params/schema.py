@@ -88,6 +88,11 @@ class Training(Strict):
         0, description="GPUs a training job reserves with Snakemake (`--resources gpu=N`); above 1, it trains with DDP."
     )
 
+    @field_validator("amp", mode="before")
+    @classmethod
+    def _unquoted(cls, amp: Any) -> Any:
+        return "off" if amp is False else amp  # YAML reads a bare `off` so, and DVC drops quotes when it writes the file
+
     @field_validator("device")
     @classmethod
     def _known_device(cls, device: str) -> str:
