@@ -91,7 +91,7 @@ class Training(Strict):
     @field_validator("amp", mode="before")
     @classmethod
     def _unquoted(cls, amp: Any) -> Any:
-        return "off" if amp is False else amp  # YAML reads a bare `off` so, and DVC drops quotes when it writes the file
+        return "off" if amp is False else amp  # YAML reads a bare `off` so, and DVC drops the quotes
 
     @field_validator("device")
     @classmethod
