@@ -225,3 +225,10 @@ def test_no_text_is_clipped_or_lies_on_another(name):
     for (first, a), (second, b) in combinations(shown, 2):
         wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
         assert not (wide > 1 and high > 1.5), f"{first!r} lies on {second!r}"
+
+
+def test_the_few_pixels_of_confidence_one_half_are_not_drawn():
+    bins = pd.DataFrame({"lower": [0.4, 0.5], "upper": [0.5, 0.6], "share": [0.0005, 0.9995]})
+    assert reliability.drawn(bins)["upper"].tolist() == [0.6]
+    bins["share"] = [0.5, 0.5]
+    assert reliability.drawn(bins)["upper"].tolist() == [0.5, 0.6]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline_src.figures import style
-from pipeline_src.figures.reliability import CONFIDENCE, LEAST, axes_of_unit
+from pipeline_src.figures.reliability import CONFIDENCE, LEAST, axes_of_unit, drawn
 
 
 def draw(
@@ -41,7 +41,7 @@ def draw(
         main.text(x, y, text, transform=main.transAxes, ha=align, va="top" if y > 0.5 else "bottom", color=colour)
     for position, (name, bins) in enumerate(curves.items()):
         look = style.look(position)
-        filled = bins[bins["share"] > 0]
+        filled = drawn(bins)
         main.plot(
             filled["confidence"],
             filled["accuracy"],

@@ -61,7 +61,7 @@ def draw(bins: pd.DataFrame, whole: pd.Series, heading: str, lines: Sequence[str
         2, 1, sharex=True, height_ratios=(3, 1), gridspec_kw={"hspace": 0.12, "top": top, "bottom": 0.105}
     )
     figure.subplots_adjust(left=0.145, right=0.835)
-    filled = bins[bins["share"] > 0]
+    filled = drawn(bins)
     _accuracy(main, filled, floor)
     _means(main, whole, floor)
     _shares(shares, bins)
@@ -152,11 +152,19 @@ def _means(axes: Axes, whole: pd.Series, floor: float) -> None:
     )
 
 
+def drawn(bins: pd.DataFrame) -> pd.DataFrame:
+    """The bins that a diagram shows: those with pixels, but not the few whose confidence is 0.5 to the last bit.
+
+    These are alone in the right-closed bin that ends at 0.5, left of the axis; below 0.1 % they would only distract.
+    """
+    return bins[(bins["share"] > 0) & ((bins["upper"] > LEAST) | (bins["share"] >= 0.001))]
+
+
 def _shares(axes: Axes, bins: pd.DataFrame) -> None:
     axes.set_ylim(0, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
     axes.set_ylabel("Pixels, %")
-    filled = bins[bins["share"] > 0]
+    filled = drawn(bins)
     for row in filled.itertuples():
         left = max(row.lower, LEAST)
         axes.bar(
