@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline_src.errors import UserError
-from pipeline_src.training.method import Batch
+from pipeline_src.training.method import Batch, Validation, perturbed
 from pipeline_src.training.registry import choose
 
 N = 12
@@ -16,7 +16,7 @@ BATCH = Batch(np.arange(N), [f"set/{i}" for i in range(N)], seed=3, epoch=4)
 
 def started(name: str, n: int = N, **parameters):
     method = choose(name, parameters).method
-    method.start(n, {})
+    method.start(n, {}, 2)
     return method
 
 
@@ -40,8 +40,8 @@ def test_baseline_trains_towards_the_labels():
 )
 def test_perturbed_label_of_foreground_and_background(beta, expected):
     """The table of docs/method.md section 1: HI, SI, M, and the released default, whose targets leave [0, 1]."""
-    method = started("slp", alpha=0.1, beta=beta)
-    assert method.perturbed(torch.tensor([1.0, 0.0])).tolist() == list(expected)
+    y = torch.tensor([1.0, 0.0]).view(1, 1, 1, 2)
+    assert perturbed(y, beta).flatten().tolist() == list(expected)
 
 
 def test_slp_perturbs_whole_masks_of_the_drawn_images_only():
@@ -104,7 +104,7 @@ def reference_update(alpha, m, beta, eta, lam, reg):
 @pytest.mark.parametrize("variant", ["released", "divided"])
 def test_mc_update(beta, variant):
     method = started("aslp_mc", beta=beta, variant=variant)
-    method.after_validation(0.93, 5)
+    method.after_validation(Validation(0.93, 0.93), 5)
     rng = np.random.default_rng(1)
     alpha = np.zeros(N)
     seen_low = seen_high = False
@@ -123,7 +123,7 @@ def test_mc_update(beta, variant):
 
 def test_alpha_at_the_upper_clip_steps_back_by_a_hundredth():
     method = started("aslp_mei", beta=1.0)
-    method.after_validation(0.9, 5)
+    method.after_validation(Validation(0.9, 0.9), 5)
     method.after_step(np.full(N, 1e4), np.arange(N), 6)
     assert np.allclose(method.alphas, 0.49)
     method.after_step(np.full(N, -1e4), np.arange(N), 7)
@@ -134,7 +134,7 @@ def test_alpha_stays_zero_through_start_epoch():
     method = started("aslp_mc", start_epoch=5)
     for epoch in range(1, 6):
         method.after_step(np.full(N, 4.0), np.arange(N), epoch)
-        method.after_validation(0.9, epoch)
+        method.after_validation(Validation(0.9, 0.9), epoch)
     assert (method.alphas == 0).all()
     method.after_step(np.full(N, 4.0), np.arange(N), 6)
     assert np.allclose(method.alphas, 0.002 * 4.0)
@@ -143,7 +143,7 @@ def test_alpha_stays_zero_through_start_epoch():
 def test_mei_regulariser_is_shared_and_follows_the_best_so_far():
     method = started("aslp_mei")
     for epoch, accuracy, reg in [(1, 0.90, 0.0), (2, 0.92, 0.0), (3, 0.915, -0.005), (4, 0.93, 0.0)]:
-        method.after_validation(accuracy, epoch)
+        method.after_validation(Validation(accuracy, accuracy), epoch)
         assert method.reg(np.zeros(3)) == pytest.approx(reg)
 
 
@@ -151,16 +151,16 @@ def test_mei_against_the_baseline_of_the_same_epoch():
     method = choose("aslp_mei", {"theta_lm": "baseline"}).method
     assert method.references() == ["baseline"]
     method.start(N, {"baseline": [0.90, 0.94]})
-    method.after_validation(0.91, 1)
+    method.after_validation(Validation(0.91, 0.91), 1)
     assert method.reg(np.zeros(3)) == 0
-    method.after_validation(0.93, 2)
+    method.after_validation(Validation(0.93, 0.93), 2)
     assert method.reg(np.zeros(3)) == pytest.approx(-0.01)
 
 
 def test_state_survives_a_restore():
     for name in ("aslp_mc", "aslp_mei"):
         one, other = started(name), started(name)
-        one.after_validation(0.9, 5)
+        one.after_validation(Validation(0.9, 0.9), 5)
         one.after_step(np.arange(N, dtype=float), np.arange(N), 6)
         other.restore(one.state())
         one.after_step(np.arange(N, dtype=float), np.arange(N), 7)

@@ -73,6 +73,11 @@ class Store:
         return len(self.index)
 
     @property
+    def classes(self) -> int:
+        """2 for masks of one object class, else the K of masks of class ids 0..K-1."""
+        return self.info.get("classes", 2)
+
+    @property
     def size(self) -> int:
         """Height and width of `images` and `masks`."""
         return self.images.shape[1]

@@ -1,8 +1,8 @@
-"""ASLP, adaptive stochastic label perturbation: what its two forms share (docs/method.md section 3)."""
+"""ASLP, adaptive stochastic label perturbation: what its forms share (docs/method.md section 3)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -11,8 +11,6 @@ from pipeline_src.training.method import Perturbing
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-CLAMP = 1e-7  # probabilities stay in [CLAMP, 1 - CLAMP] where their logarithm is taken
 
 
 class ASLP(Perturbing):
@@ -31,25 +29,38 @@ class ASLP(Perturbing):
     eta: float = Field(0.002, gt=0, description="Step size of alpha.")
     lam: float = Field(2000.0, ge=0, description="Weight of the regulariser Reg.")
     start_epoch: int = Field(5, ge=1, description="Alpha stays 0 through the first so many epochs.")
+    form: Literal["drawn", "expected"] = Field(
+        "drawn",
+        description="`expected` is ours: no draw, each label is perturbed by its alpha at every visit (section 3.5).",
+    )
 
-    def start(self, n: int, references: dict[str, list[float]]) -> None:
+    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        super().start(n, references, classes)
         self._alphas = np.zeros(n)
 
     def reg(self, alpha: np.ndarray) -> np.ndarray | float:
         """Reg for images at `alpha` (B,): 0, or below 0 where the perturbation goes too far."""
         raise NotImplementedError
 
+    def shortfall(self, alpha: np.ndarray) -> np.ndarray:
+        """By how much the expected label's confidence falls short of 1: 2 alpha beta (K - 1) / K, beta alpha for K =
+        2."""
+        return 2 * (self._classes - 1) / self._classes * self.beta * alpha
+
     def agreement(self, z: Tensor, y: Tensor) -> Tensor:
-        """m_i = mean over pixels of (2y - 1) z, which is -2 BCE(f, y) + 2 L(U) for hard and soft labels alike; shape
-        (B,)."""
-        limit = float(np.log((1 - CLAMP) / CLAMP))
-        return ((2 * y - 1) * z.detach().float().clamp(-limit, limit)).flatten(1).mean(1)
+        """m_i, shape (B,)."""
+        from pipeline_src.training.pixels import margin
+
+        return margin(z, y)
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
         if epoch <= self.start_epoch:
             return
         alpha = self._alphas[index]
-        alpha = alpha + self.eta * (m / self.beta + self.lam * self.reg(alpha))
+        self._alphas[index] = self.clipped(alpha + self.eta * (m / self.beta + self.lam * self.reg(alpha)))
+
+    def clipped(self, alpha: np.ndarray) -> np.ndarray:
+        """Below 0 -> 0; at or above 1 / (2 beta), where the expected label would change sides -> 0.01 less than
+        that."""
         highest = 1 / (2 * self.beta)
-        alpha = np.where(alpha >= highest, highest - 0.01, alpha)
-        self._alphas[index] = np.maximum(alpha, 0.0)
+        return np.maximum(np.where(alpha >= highest, highest - 0.01, alpha), 0.0)

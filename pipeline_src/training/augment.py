@@ -9,12 +9,13 @@ from pipeline_src.params.schema import Augmentation
 
 
 def augment(
-    image: np.ndarray, mask: np.ndarray, rng: np.random.Generator, how: Augmentation
+    image: np.ndarray, mask: np.ndarray, rng: np.random.Generator, how: Augmentation, ids: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A randomly changed copy of `image` (S, S, 3) uint8 and of its soft `mask` (S, S) uint8 in 0..255.
+    """A randomly changed copy of `image` (S, S, 3) uint8 and of its `mask` (S, S) uint8: soft in 0..255, or class ids.
 
     The same number of values is drawn from `rng` whatever they turn out to be. What a rotation turns in from outside
-    is black background. Pixels are interpolated once, so mask edges stay as soft as they were.
+    is black background, in a mask of ids 255: ignored. Pixels are interpolated once, so mask edges stay as soft as they
+    were; ids take the nearest.
     """
     side = image.shape[0]
     flip = rng.random() < how.flip
@@ -32,7 +33,7 @@ def augment(
     to_centre[:2, 2], back[:2, 2] = -centre, centre
     source = (back @ mirror @ rotation @ scale @ to_centre)[:2]
 
-    def warp(picture: np.ndarray) -> np.ndarray:
-        return cv2.warpAffine(picture, source, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    def warp(picture: np.ndarray, how: int = cv2.INTER_LINEAR, outside: int = 0) -> np.ndarray:
+        return cv2.warpAffine(picture, source, (side, side), flags=how | cv2.WARP_INVERSE_MAP, borderValue=outside)
 
-    return warp(image), warp(mask)
+    return warp(image), warp(mask, cv2.INTER_NEAREST, 255) if ids else warp(mask)

@@ -20,12 +20,13 @@ class DenseClassifier(BaseModel):
     """A segmentor between uint8 images and logits of the images' size, trained by a `Method`.
 
     Args:
-        segmentor: an mmsegmentation EncoderDecoder with one output channel.
+        segmentor: an mmsegmentation EncoderDecoder with one output channel, or K.
         normalisation: (mean, std) per RGB channel in units of 0..255.
         method: makes targets and loss; None where the model only predicts.
         ids: sample ids of the training images, by index.
         seed: key of the method's draws.
         amp: mixed precision of the network (off, bf16, fp16); loss and probabilities are float32 always.
+        classes: 2 for one logit a pixel, else the K of K logits.
     """
 
     def __init__(
@@ -36,10 +37,11 @@ class DenseClassifier(BaseModel):
         ids: list[str] | None = None,
         seed: int = 0,
         amp: str = "off",
+        classes: int = 2,
     ):
         super().__init__()
         self.segmentor = segmentor.to(memory_format=torch.channels_last)
-        self.method, self.ids, self.seed, self.amp = method, ids, seed, amp
+        self.method, self.ids, self.seed, self.amp, self.classes = method, ids, seed, amp, classes
         for name, values in zip(("mean", "std"), normalisation, strict=True):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
         self.agreement: tuple[np.ndarray, np.ndarray] | None = None  # (m, index) of the last step
@@ -48,8 +50,8 @@ class DenseClassifier(BaseModel):
         """Nothing: mmengine calls this, but the segmentor comes with its weights."""
 
     def forward(self, inputs: Tensor, mode: str = "tensor", **batch: Any) -> Any:
-        """`loss` -> {"loss": scalar}; `predict` -> [(probability (H, W) float32, truth, id)]; `tensor` -> logits (B,
-        1, h, w)."""
+        """`loss` -> {"loss": scalar}; `predict` -> [(probability float32, truth, id)]; `tensor` -> logits (B, C, h,
+        w)."""
         x = inputs.to(memory_format=torch.channels_last, dtype=torch.float32)
         x = (x - self.mean) / self.std
         if mode == "loss":
@@ -64,7 +66,8 @@ class DenseClassifier(BaseModel):
     def _loss(self, x: Tensor, masks: Tensor, index: Tensor, epoch: Tensor) -> dict[str, Tensor]:
         index = index.cpu().numpy()
         batch = Batch(index, [self.ids[i] for i in index], self.seed, int(epoch[0]))
-        y = masks.float() / 255
+        y = masks.float() / 255 if self.classes == 2 else planes_of(masks, self.classes)
+        x, y = self.method.inputs(x, y, batch)
         t = self.method.targets(y, batch)
         total, main = 0.0, None
         with autocast(x.device, self.amp):
@@ -79,6 +82,12 @@ class DenseClassifier(BaseModel):
 
 
 def probability(z: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Logits z (1, h, w) of one image -> probability f (H, W) float32 at its original `size`, upsampled bilinearly."""
+    """Logits of one image at its original `size`, upsampled bilinearly, as float32 probabilities: z (1, h, w) -> (H,
+    W), z (K, h, w) -> (K, H, W)."""
     z = F.interpolate(z[None].float(), size=size, mode="bilinear", align_corners=False)
-    return torch.sigmoid(z)[0, 0].cpu().numpy()
+    return (torch.sigmoid(z)[0, 0] if len(z[0]) == 1 else z.softmax(1)[0]).cpu().numpy()
+
+
+def planes_of(masks: Tensor, classes: int) -> Tensor:
+    """Class ids (B, 1, H, W) uint8 -> one float plane per class, (B, K, H, W); ids from K on are ignored: all 0."""
+    return (masks == torch.arange(classes, device=masks.device).view(1, -1, 1, 1)).float()

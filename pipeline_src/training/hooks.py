@@ -67,7 +67,7 @@ class MethodHook(Hook):
                 self.method.after_step(m, index, runner.epoch + 1)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        self.method.after_validation(metrics["val/accuracy"], runner.epoch)
+        self.method.after_validation(metrics["val/validation"], runner.epoch)
 
 
 class JournalHook(Hook):
@@ -106,6 +106,7 @@ class JournalHook(Hook):
             "val_accuracy": metrics["val/accuracy"],
             "val_ece": metrics["val/ece"],
             "mean_alpha": float("nan") if alphas is None else float(alphas.mean()),
+            **self.method.course(),
         }
         speed = self.images / (self.trained - self.started)
         self.history.append(row)

@@ -85,11 +85,12 @@ def train(
     """
     training = experiment.training
     device = machine.prepare(training)
-    method.start(len(train_store), references or {})
+    classes = train_store.classes
+    method.start(len(train_store), references or {}, classes)
     torch.manual_seed(torch_seed(seed, "weights"))
-    segmentor = build_segmentor(experiment.model.config, experiment.model.pretrained, experiment.image_size)
+    segmentor = build_segmentor(experiment.model.config, experiment.model.pretrained, experiment.image_size, classes)
     model = DenseClassifier(
-        segmentor, normalisation(experiment.model.config), method, train_store.ids, seed, training.amp
+        segmentor, normalisation(experiment.model.config), method, train_store.ids, seed, training.amp, classes
     )
     launched = int(os.environ.get("WORLD_SIZE", 1))
     rank = int(os.environ.get("RANK", 0))

@@ -1,9 +1,10 @@
-"""What a method of training is: parameters, and what it does at four moments (docs/method.md)."""
+"""What a method of training is: parameters, and what it does at five moments (docs/method.md)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import PrivateAttr
@@ -13,6 +14,8 @@ from pipeline_src.training.draws import generator
 
 if TYPE_CHECKING:  # importing torch takes 1.5 s, and params.yaml is checked far more often than networks are trained
     from torch import Tensor
+
+    from pipeline_src.statistics.views import View
 
 
 @dataclass(frozen=True)
@@ -24,46 +27,84 @@ class Batch:
     seed: int
     epoch: int
 
+    def generator(self, *purpose: int | str) -> np.random.Generator:
+        """Draws of the whole batch, keyed by (seed, epoch, the ids in it, purpose)."""
+        return generator(self.seed, self.epoch, *self.ids, *purpose)
+
+    def generators(self, purpose: str) -> list[np.random.Generator]:
+        """Draws of each image, keyed by (seed, epoch, its id, purpose)."""
+        return [generator(self.seed, self.epoch, name, purpose) for name in self.ids]
+
     def uniform(self, purpose: str) -> np.ndarray:
-        """One number in [0, 1) per image, shape (B,), keyed by (seed, epoch, sample id, purpose)."""
-        return np.array([generator(self.seed, self.epoch, name, purpose).random() for name in self.ids])
+        """One number in [0, 1) per image, shape (B,)."""
+        return np.array([of_image.random() for of_image in self.generators(purpose)])
 
 
-class Method(Strict):
-    """Plain training, and the base of every method: a subclass overrides the moments at which it differs.
+@dataclass(frozen=True)
+class Validation:
+    """An epoch's predictions on the validation images: original mask size, `raw`, all pixels pooled.
 
-    The fields of a subclass are its parameters, one block of params.yaml. Its learned state is `alphas` (one
-    perturbation level per training image, keyed by sample id in what is saved) and whatever `state` adds.
+    Attributes:
+        accuracy, confidence: means over pixels of being right (threshold 0.5, or the top class) and of the predicted
+            class's probability, in [0, 1].
+        view: all pixels by confidence, exactly: what calibration metrics are functions of.
     """
 
+    accuracy: float
+    confidence: float
+    view: View | None = None
+
+    @property
+    def gap(self) -> float:
+        """Confidence minus accuracy: above 0 where the network is over-confident."""
+        return self.confidence - self.accuracy
+
+
+class Block(Strict):
+    """A block of `methods:` in params.yaml: its fields are its parameters."""
+
     learns: ClassVar[bool] = False  # whether it learns alphas, which then get tables and figures
-    _alphas: np.ndarray | None = PrivateAttr(default=None)
 
     def references(self) -> list[str]:
         """Methods whose runs of the same seed this one needs as an input (most need none)."""
         return []
 
-    def start(self, n: int, references: dict[str, list[float]]) -> None:
-        """Before the first epoch: `n` training images, and per referenced method its validation accuracies by epoch."""
-        self._alphas = None
+
+class Method(Block):
+    """Plain training, and the base of every method that trains: a subclass overrides the moments at which it differs.
+
+    The learned state is `alphas` (one perturbation level per training image, keyed by sample id in what is saved) and
+    whatever `state` adds. Tensors are as `pixels` says, for one logit or K classes.
+    """
+
+    _alphas: np.ndarray | None = PrivateAttr(default=None)
+    _classes: int = PrivateAttr(default=2)
+
+    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        """Before the first epoch: `n` training images of `classes` classes, and per referenced method its validation
+        accuracies by epoch."""
+        self._alphas, self._classes = None, classes
 
     @property
     def alphas(self) -> np.ndarray | None:
         """Perturbation level per training image, shape (N,) float64; None for a method without."""
         return self._alphas
 
-    # The four moments
+    # The moments
+
+    def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Images and labels as the network is to see them: x (B, 3, H, W) normalised, y as in `pixels`."""
+        return x, y
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """What the network is trained towards: y (B, 1, H, W) in [0, 1] -> targets of that shape, or one that
-        broadcasts."""
+        """What the network is trained towards: labels y -> targets of that shape, or one that broadcasts."""
         return y
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Loss of logits z (B, 1, H, W) against targets t, averaged over pixels and images."""
-        from torch.nn.functional import binary_cross_entropy_with_logits
+        """Loss of logits z against targets t, averaged over pixels and images."""
+        from pipeline_src.training.pixels import cross_entropy
 
-        return binary_cross_entropy_with_logits(z, t.expand_as(z))
+        return cross_entropy(z, t)
 
     def agreement(self, z: Tensor, y: Tensor) -> Tensor | None:
         """What `after_step` wants to know of the step's own logits, one number per image (B,); None if nothing."""
@@ -73,8 +114,12 @@ class Method(Strict):
         """After the optimiser's step: `m` (B,) float64 from `agreement` for the images `index` (B,). Epochs count
         from 1."""
 
-    def after_validation(self, accuracy: float, epoch: int) -> None:
-        """After an epoch's validation: its pixel accuracy in [0, 1] (original mask size, raw, threshold 0.5)."""
+    def after_validation(self, validation: Validation, epoch: int) -> None:
+        """After an epoch's validation."""
+
+    def course(self) -> dict[str, float]:
+        """Numbers of the method's own for its history: a column each, a row per epoch."""
+        return {}
 
     # State, for checkpoints
 
@@ -88,20 +133,41 @@ class Method(Strict):
 
 
 class Perturbing(Method):
-    """SC-BCE (docs/method.md section 2): with probability alpha_i an image's whole mask is perturbed for this step."""
+    """SC-BCE, and SC-CE for K classes (docs/method.md section 2): images are perturbed as a whole, by their alpha."""
 
     beta: float
+    form: Literal["drawn", "expected"] = "drawn"
 
-    def perturbed(self, y: Tensor) -> Tensor:
-        """The perturbed label p(y, beta) = (1 - 2 beta) y + beta; outside [0, 1] for beta > 1, and never clamped."""
-        return (1 - 2 * self.beta) * y + self.beta
+    def perturbed(self, y: Tensor, batch: Batch, rows: Sequence[int]) -> Tensor:
+        """The perturbed label p(y, beta) of the images `rows` of a batch."""
+        return perturbed(y[rows], self.beta)
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """One draw Z ~ Bernoulli(alpha_i) per image and visit: y where Z = 0, p(y, beta) where Z = 1."""
-        drawn = batch.uniform("Z") < self._alphas[batch.index]
+        """One draw Z ~ Bernoulli(alpha_i) per image and visit: y where Z = 0, p(y, beta) where Z = 1. In the expected
+        form Z is replaced by its mean."""
+        alpha = self._alphas[batch.index]
+        if self.form == "expected":
+            return expected(y, self.beta, alpha)
+        drawn = batch.uniform("Z") < alpha
         if not drawn.any():
             return y
         t = y.clone()
         rows = drawn.nonzero()[0].tolist()
-        t[rows] = self.perturbed(y[rows])
+        t[rows] = self.perturbed(y, batch, rows)
         return t
+
+
+def perturbed(y: Tensor, beta: float | Tensor) -> Tensor:
+    """The perturbed label p(y, beta) = (1 - 2 beta) y + 2 beta / K; outside [0, 1] for beta > 1, and never clamped.
+
+    For one logit (K = 2) that is (1 - 2 beta) y + beta. Ignored pixels stay so.
+    """
+    if y.shape[1] == 1:
+        return (1 - 2 * beta) * y + beta
+    return (1 - 2 * beta) * y + 2 * beta / y.shape[1] * y.sum(1, keepdim=True)
+
+
+def expected(y: Tensor, beta: float, alpha: np.ndarray) -> Tensor:
+    """y + alpha_i (p(y, beta) - y) for alpha (B,): the label's expectation; y itself, bit for bit, where alpha is 0."""
+    level = y.new_tensor(alpha).view(-1, 1, 1, 1)
+    return y + level * (perturbed(y, beta) - y)

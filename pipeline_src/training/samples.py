@@ -32,7 +32,7 @@ class TrainingSamples(Dataset):
         cv2.setNumThreads(0)
         epoch, i = divmod(ticket, len(self.store))
         rng = generator(self.seed, epoch, self.store.ids[i], "augmentation")
-        image, mask = augment(self.store.images[i], self.store.masks[i], rng, self.augmentation)
+        image, mask = augment(self.store.images[i], self.store.masks[i], rng, self.augmentation, self.store.classes > 2)
         return {
             "inputs": torch.from_numpy(image).permute(2, 0, 1),
             "masks": torch.from_numpy(mask)[None],

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from pipeline_src.training.aslp import ASLP
+from pipeline_src.training.method import Validation
 
 
 class ASLPMC(ASLP):
@@ -20,11 +21,11 @@ class ASLPMC(ASLP):
     _accuracy: float = PrivateAttr(default=float("nan"))
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
-        room = (1 - self._accuracy) - self.beta * alpha
+        room = (1 - self._accuracy) - self.shortfall(alpha)
         return np.minimum(0.0, room if self.variant == "released" else room / self.beta)
 
-    def after_validation(self, accuracy: float, epoch: int) -> None:
-        self._accuracy = accuracy
+    def after_validation(self, validation: Validation, epoch: int) -> None:
+        self._accuracy = validation.accuracy
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"accuracy": self._accuracy}

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from pipeline_src.training.aslp import ASLP
+from pipeline_src.training.method import Validation
 
 
 class ASLPMEI(ASLP):
@@ -27,14 +28,15 @@ class ASLPMEI(ASLP):
     def references(self) -> list[str]:
         return ["baseline"] if self.theta_lm == "baseline" else []
 
-    def start(self, n: int, references: dict[str, list[float]]) -> None:
-        super().start(n, references)
+    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        super().start(n, references, classes)
         self._baseline = references.get("baseline", [])
 
     def reg(self, alpha: np.ndarray) -> float:
         return self._reg
 
-    def after_validation(self, accuracy: float, epoch: int) -> None:
+    def after_validation(self, validation: Validation, epoch: int) -> None:
+        accuracy = validation.accuracy
         self._best = max(self._best, accuracy)
         kept = self._best if self.theta_lm == "best_so_far" else self._baseline[epoch - 1]
         self._reg = min(0.0, accuracy - kept)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
 from pydantic import Field, model_validator
 
-from pipeline_src.training.method import Perturbing
+from pipeline_src.training.method import Batch, Perturbing, perturbed
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SLP(Perturbing):
-    """beta = 1 is hard inversion (HI), 0.75 soft inversion (SI), 0.5 moderation (M)."""
+    """beta = 1 is hard inversion (HI), 0.75 soft inversion (SI), 0.5 moderation (M), the latter with `noise: 0.25`
+    dynamic moderation (DM)."""
 
     alpha: float = Field(0.05, ge=0, description="Probability that an image's mask is perturbed in a step.")
     beta: float = Field(1.0, gt=0, description="Strength of the perturbation, in the released program's convention.")
+    noise: float = Field(
+        0.0, ge=0, description="Bound of the noise on beta, per pixel: standard normal, truncated to +- noise."
+    )
+    form: Literal["drawn", "expected"] = Field(
+        "drawn", description="`expected` draws nothing: every label is perturbed by alpha (label smoothing by s)."
+    )
 
     @model_validator(mode="after")
     def _right_side(self) -> SLP:
@@ -20,7 +33,25 @@ class SLP(Perturbing):
             raise ValueError(
                 f"alpha must be below 1 / (2 beta) = {1 / (2 * self.beta):g}, else the expected label changes side"
             )
+        if self.noise and self.form == "expected":
+            raise ValueError("noise has mean 0: the expected form has none")
         return self
 
-    def start(self, n: int, references: dict[str, list[float]]) -> None:
+    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        super().start(n, references, classes)
         self._alphas = np.full(n, self.alpha)
+
+    def perturbed(self, y: Tensor, batch: Batch, rows: Sequence[int]) -> Tensor:
+        """With `noise`, every pixel of a drawn image has a beta of its own."""
+        if not self.noise:
+            return super().perturbed(y, batch, rows)
+        draws, shape = batch.generators("noise"), (1, *y.shape[2:])
+        noise = y.new_tensor(np.stack([truncated_normal(draws[i], self.noise, shape) for i in rows]))
+        return perturbed(y[rows], self.beta + noise)
+
+
+def truncated_normal(draws: np.random.Generator, bound: float, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normal numbers of `shape`, float64, given that they lie in [-bound, bound]."""
+    from scipy.special import ndtr, ndtri
+
+    return ndtri(draws.uniform(ndtr(-bound), ndtr(bound), shape))

@@ -25,8 +25,9 @@ __all__ = [
 ]
 
 
-def build_segmentor(config: str, pretrained: bool, image_size: int) -> nn.Module:
-    """The `EncoderDecoder` that a config describes, made binary: one logit from each head, threshold 0.5, no own loss.
+def build_segmentor(config: str, pretrained: bool, image_size: int, classes: int = 2) -> nn.Module:
+    """The `EncoderDecoder` that a config describes, made for `classes` classes: one logit a pixel from each head for
+    two (threshold 0.5), else K; no own loss.
 
     Initial weights are drawn from torch's global generator: seed it before. The module comes in train mode.
 
@@ -50,14 +51,14 @@ def build_segmentor(config: str, pretrained: bool, image_size: int) -> nn.Module
             do="name them there, or write `pretrained: false`",
         )
     model = model if pretrained else bare
-    _make_binary(model)
+    _set_classes(model, classes)
     segmentor = _built(model, config, weights if pretrained else [])
     _try_out(segmentor, config, image_size)
     return segmentor
 
 
 def logits(segmentor: nn.Module, inputs: Tensor) -> Tensor:
-    """Normalised images (B, 3, S, S) -> logits (B, 1, h, w) of the decode head, at the resolution that it works in."""
+    """Normalised images (B, 3, S, S) -> logits (B, C, h, w) of the decode head, at the resolution that it works in."""
     return _one_map(segmentor.decode_head, segmentor.extract_feat(inputs))
 
 
@@ -112,16 +113,19 @@ def _take_weights(node: Any) -> list[str]:
     return taken + [name for child in node.values() for name in _take_weights(child)]
 
 
-def _make_binary(model: Any) -> None:
-    """One logit a pixel from each head, whole images, no loss, sampler or normalisation of mmsegmentation's own."""
+def _set_classes(model: Any, classes: int) -> None:
+    """One or K logits a pixel from each head, whole images, no loss, sampler or normalisation of mmsegmentation's
+    own."""
     auxiliary = model.get("auxiliary_head") or []
     for head in [model.decode_head, *(auxiliary if isinstance(auxiliary, list) else [auxiliary])]:
         losses = head.get("loss_decode") or {}
         losses = losses if isinstance(losses, list) else [losses]
         weight = sum(loss.get("loss_weight", 1.0) for loss in losses)
-        head.update(num_classes=2, out_channels=1, threshold=0.5, sampler=None)
+        head.update(num_classes=classes, out_channels=1 if classes == 2 else classes, threshold=0.5, sampler=None)
         # Never called (the loss is the method's); it carries the weight of the head.
-        head.loss_decode = dict(type="CrossEntropyLoss", use_sigmoid=True, avg_non_ignore=True, loss_weight=weight)
+        head.loss_decode = dict(
+            type="CrossEntropyLoss", use_sigmoid=classes == 2, avg_non_ignore=True, loss_weight=weight
+        )
     model.update(data_preprocessor=None, train_cfg=None, test_cfg=dict(mode="whole"))
 
 
@@ -181,12 +185,12 @@ def _heads(segmentor: nn.Module) -> list[nn.Module]:
 
 def _one_map(head: nn.Module, features: Any) -> Tensor:
     z = head(features)
-    if isinstance(z, Tensor) and z.ndim == 4 and z.shape[1] == 1:
+    if isinstance(z, Tensor) and z.ndim == 4 and z.shape[1] == head.out_channels:
         return z
     raise UserError(
-        f"model.config: {type(head).__name__} does not give one map of logits",
+        f"model.config: {type(head).__name__} does not give one map of logits per class",
         found=f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__,
-        expected="a tensor (B, 1, h, w) in training and in evaluation",
+        expected=f"a tensor (B, {head.out_channels}, h, w) in training and in evaluation",
         do="choose a head that does, such as FPNHead, FCNHead, PSPHead, DepthwiseSeparableASPPHead or SegformerHead",
     )
 

@@ -1,0 +1,20 @@
+"""ALS, adaptive label smoothing: ASLP_MC with the draw replaced by its mean (docs/method.md section 3.4).
+
+Its rule is our definition.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline_src.training.methods.aslp_mc import ASLPMC
+
+
+class ALS(ASLPMC):
+    """alpha = 1 and a learned beta_i per image. What is called alpha here is beta_i: at beta = 1 the expected form of
+    ASLP_MC smooths by 2 alpha_i, label smoothing with a strength beta_i by 2 beta_i, and the two rules are one."""
+
+    beta: float = Field(1.0, ge=1, le=1, description="Fixed: the strength is what is learned.")
+    form: Literal["expected"] = Field("expected", description="Fixed: nothing is drawn.")

@@ -1,0 +1,66 @@
+"""ASLP_CL, closed-loop label perturbation: perturb until confidence and accuracy agree (docs/method.md section 7).
+
+Ours, not the paper's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, PrivateAttr, model_validator
+
+from pipeline_src.training.aslp import ASLP
+from pipeline_src.training.method import Validation
+
+
+class ASLPCL(ASLP):
+    """ASLP whose mark is not 1 - A but B, driven by the network's own signed gap on the validation images:
+
+    B <- B + gain (C - A) after every epoch,   alpha_i <- clip(alpha_i + eta ((m_i - mean m) / beta + lam Reg_i)),
+
+    Reg_i = B - beta alpha_i on both sides of the mark. B rests only where confidence C equals accuracy A; the gradient
+    of the loss then tells the images apart around it. A step of B moves all alphas at once.
+    """
+
+    lam: float = Field(100.0, gt=0, description="Pull of each alpha to the mark; the spread of alphas falls with it.")
+    gain: float = Field(0.3, gt=0, lt=1, description="Share of the gap by which the mark moves after an epoch.")
+    form: Literal["drawn", "expected"] = Field("expected", description="`drawn` perturbs by chance, as ASLP does.")
+    _mark: float = PrivateAttr(default=0.0)
+    _margins: np.ndarray = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _settles(self) -> ASLPCL:
+        if self.eta * self.lam * self.beta > 1:
+            raise ValueError(f"eta lam beta is {self.eta * self.lam * self.beta:g}; above 1 alpha overshoots its mark")
+        return self
+
+    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        super().start(n, references, classes)
+        self._mark, self._margins = 0.0, np.full(n, np.nan)
+
+    def reg(self, alpha: np.ndarray) -> np.ndarray:
+        return self._mark - self.shortfall(alpha)
+
+    def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
+        self._margins[index] = m
+        super().after_step(m - np.nanmean(self._margins), index, epoch)
+
+    def after_validation(self, validation: Validation, epoch: int) -> None:
+        if epoch < self.start_epoch:
+            return
+        unit = float(self.shortfall(np.ones(1))[0])  # shortfall per alpha
+        highest = (1 / (2 * self.beta) - 0.01) * unit
+        before = self._mark
+        self._mark = float(np.clip(before + self.gain * validation.gap, 0.0, highest))  # clipped: no wind-up
+        self._alphas = self.clipped(self._alphas + (self._mark - before) / unit)
+
+    def course(self) -> dict[str, float]:
+        return {"mark": self._mark}
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"mark": self._mark, "margins": self._margins}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self._mark, self._margins = state["mark"], state["margins"]

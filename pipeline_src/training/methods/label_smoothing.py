@@ -1,0 +1,24 @@
+"""LS, label smoothing: every label is mixed with the uniform one (docs/method.md section 3).
+
+Reference: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipeline_src.training.method import Batch, Method, perturbed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class LabelSmoothing(Method):
+    """Targets (1 - eps) y + eps / K: SC-BCE at alpha = 1, beta = eps / 2, with nothing drawn."""
+
+    eps: float = Field(0.1, ge=0, lt=1, description="Share of the uniform label, the s of docs/method.md.")
+
+    def targets(self, y: Tensor, batch: Batch) -> Tensor:
+        return perturbed(y, self.eps / 2)

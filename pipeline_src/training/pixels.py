@@ -1,0 +1,62 @@
+"""Pixels as distributions over K classes (docs/method.md section 1.2): what losses of any K are written in.
+
+Logits z are (B, 1, H, W), one logit for K = 2, or (B, K, H, W). Labels are of the same form: y in [0, 1] for one logit,
+else one plane per class that sum to 1, or to 0 on a pixel that is ignored.
+"""
+
+from __future__ import annotations
+
+from math import log
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+CLAMP = 1e-7  # probabilities stay in [CLAMP, 1 - CLAMP] where their logarithm is taken
+
+
+def log_distribution(z: Tensor) -> Tensor:
+    """log f_k of logits z, (B, K, H, W); one logit gives background, foreground."""
+    return torch.cat([F.logsigmoid(-z), F.logsigmoid(z)], 1) if z.shape[1] == 1 else F.log_softmax(z, 1)
+
+
+def class_logits(z: Tensor) -> Tensor:
+    """Logits of K classes, (B, K, H, W); one logit z gives (0, z), whose softmax is (1 - f, f)."""
+    return torch.cat([torch.zeros_like(z), z], 1) if z.shape[1] == 1 else z
+
+
+def planes(y: Tensor) -> Tensor:
+    """Labels as one plane per class, (B, K, H, W)."""
+    return torch.cat([1 - y, y], 1) if y.shape[1] == 1 else y
+
+
+def valid(y: Tensor) -> Tensor:
+    """Which pixels of planes (B, K, H, W) count, (B, H, W) bool: the others' planes are all 0."""
+    return y.sum(1) > 0.5
+
+
+def mean(values: Tensor, y: Tensor) -> Tensor:
+    """Mean of `values` (B, H, W) over the pixels that count by the planes y (B, K, H, W); 0 where there are none."""
+    weight = valid(y)
+    return (values * weight).sum() / weight.sum().clamp(min=1)
+
+
+def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
+    """Cross entropy of logits z and targets t, mean over the pixels that count. Affine in t, which may leave [0, 1]."""
+    if z.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(z, t.expand_as(z))
+    return mean(-(t * F.log_softmax(z, 1)).sum(1), t)
+
+
+def margin(z: Tensor, y: Tensor) -> Tensor:
+    """m = 2 (L(U) - L(y)) per image, (B,), with probabilities clamped: how confidently logits agree with labels.
+
+    For one logit this is the mean of (2y - 1) z. An image without a pixel that counts has 0.
+    """
+    z = z.detach().float()
+    if z.shape[1] == 1:
+        limit = log((1 - CLAMP) / CLAMP)
+        return ((2 * y - 1) * z.clamp(-limit, limit)).flatten(1).mean(1)
+    log_f = F.log_softmax(z, 1).clamp(log(CLAMP), log(1 - CLAMP))
+    of_pixel = 2 * ((y * log_f).sum(1) - log_f.mean(1)) * valid(y)
+    return of_pixel.flatten(1).sum(1) / valid(y).flatten(1).sum(1).clamp(min=1)
