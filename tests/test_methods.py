@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -162,7 +164,7 @@ def test_state_survives_a_restore():
         one, other = started(name), started(name)
         one.after_validation(Validation(0.9, 0.9), 5)
         one.after_step(np.arange(N, dtype=float), np.arange(N), 6)
-        other.restore(one.state())
+        other.restore(deepcopy(one.state()))
         one.after_step(np.arange(N, dtype=float), np.arange(N), 7)
         other.after_step(np.arange(N, dtype=float), np.arange(N), 7)
         assert np.array_equal(one.alphas, other.alphas)

@@ -1,0 +1,291 @@
+"""The perturbation family beyond its first forms: noise, expectation, K classes, label smoothing, the closed loop."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from pipeline_src.errors import UserError
+from pipeline_src.training import pixels
+from pipeline_src.training.method import Batch, Validation, expected, perturbed
+from pipeline_src.training.registry import choose
+
+N = 8
+S = 0.2  # of all forms that are compared: alpha beta = 0.1
+SAME_S = {
+    "label_smoothing": {"eps": S},
+    "slp-M": {"alpha": S, "beta": 0.5},
+    "slp-SI": {"alpha": S / 1.5, "beta": 0.75},
+    "slp-HI": {"alpha": S / 2, "beta": 1.0},
+    "slp-default": {"alpha": S / 4, "beta": 2.0},
+}
+
+
+def started(name: str, n: int = N, classes: int = 2, **parameters):
+    method = choose(name.partition("-")[0], parameters).method
+    method.start(n, {}, classes)
+    return method
+
+
+def batch(epoch: int, n: int = N) -> Batch:
+    return Batch(np.arange(n), [f"set/{i}" for i in range(n)], seed=3, epoch=epoch)
+
+
+def labels(classes: int, seed: int = 0, void: bool = False) -> torch.Tensor:
+    """One plane of 0 and 1 for two classes, else K planes; float64."""
+    ids = torch.from_numpy(np.random.default_rng(seed).integers(0, classes, (N, 4, 5)))
+    if classes == 2:
+        return ids[:, None].double()
+    y = F.one_hot(ids, classes).permute(0, 3, 1, 2).double()
+    return torch.where(ids[:, None] == 1, 0.0, y) if void else y
+
+
+def logits(classes: int, seed: int = 1) -> torch.Tensor:
+    shape = (N, 1 if classes == 2 else classes, 4, 5)
+    return torch.from_numpy(np.random.default_rng(seed).normal(0, 3, shape))
+
+
+# --- SC-BCE and SC-CE
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("name", [*SAME_S, "slp-DM"])
+def test_the_expected_loss_is_a_mix_of_label_and_uniform_label(name, classes):
+    """(1 - 2 alpha beta) L(y) + 2 alpha beta L(U), for every form of the same s; the mean is over many keyed draws."""
+    block = SAME_S.get(name, {"alpha": S, "beta": 0.5, "noise": 0.25})
+    method, y, z = started(name, classes=classes, **block), labels(classes), logits(classes)
+    losses = np.array([float(method.loss(z, method.targets(y, batch(epoch)))) for epoch in range(600)])
+    uniform = torch.full_like(y, 1 / classes)
+    mix = (1 - S) * float(method.loss(z, y)) + S * float(method.loss(z, uniform))
+    error = losses.std() / np.sqrt(len(losses))
+    assert abs(losses.mean() - mix) < 4 * error + 1e-9
+    assert (error < 1e-12) == (name == "label_smoothing")
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_gradient_noise_grows_with_beta(classes):
+    """LS (none) < M < SI < HI < the released default, and the values of docs/method.md section 2.2 for one logit."""
+    variances = {}
+    for name, block in SAME_S.items():
+        method, y = started(name, classes=classes, **block), labels(classes)
+        z = logits(classes).requires_grad_()
+        gradients = []
+        for epoch in range(800):
+            (g,) = torch.autograd.grad(method.loss(z, method.targets(y, batch(epoch))) * z.numel(), z)
+            gradients.append(g.numpy())
+        variances[name] = float(np.var(gradients, axis=0).mean())
+    assert variances["label_smoothing"] < 1e-20
+    assert sorted(variances, key=variances.get) == list(SAME_S)
+    if classes == 2:
+        for name, block in list(SAME_S.items())[1:]:
+            assert variances[name] == pytest.approx(S / 4 * (2 * block["beta"] - S), rel=0.1)
+
+
+def test_two_logits_are_one_logit():
+    """SC-CE at K = 2 with the logits (0, z) is SC-BCE: label, loss, margin, and the shortfall that MC holds."""
+    y, z = labels(2), logits(2)
+    two_y, two_z = pixels.planes(y), pixels.class_logits(z)
+    for beta in (0.5, 1.0, 2.0):
+        assert torch.allclose(pixels.planes(perturbed(y, beta)), perturbed(two_y, beta))
+        assert torch.allclose(
+            pixels.cross_entropy(z, perturbed(y, beta)), pixels.cross_entropy(two_z, perturbed(two_y, beta))
+        )
+    assert torch.allclose(pixels.margin(z, y), pixels.margin(two_z, two_y), atol=1e-5)
+    assert started("aslp_mc", beta=1.5).shortfall(np.array([0.1])) == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize("classes", [3, 11])
+def test_the_true_class_stays_on_top_up_to_the_clip(classes):
+    y = labels(classes)
+    for beta in (0.5, 1.0, 2.0):
+        alpha = 1 / (2 * beta) - 0.01
+        t = expected(y, beta, np.full(N, alpha))
+        assert torch.equal(t.argmax(1), y.argmax(1))
+        assert torch.allclose(t.sum(1), torch.ones(()).double())
+        short = started("aslp_mc", classes=classes, beta=beta).shortfall(np.array([alpha]))
+        assert torch.allclose(t.amax(1), torch.tensor(1 - short.item()).double())
+
+
+def test_ignored_pixels_change_nothing():
+    y, z = labels(4, void=True), logits(4)
+    other = torch.where((y.sum(1, keepdim=True) == 0), torch.randn(z.shape).double() * 50, z)
+    method = started("slp", classes=4, alpha=0.4, beta=1.0)
+    t = method.targets(y, batch(1))
+    assert torch.equal(t.sum(1) > 0.5, y.sum(1) > 0.5)
+    assert float(method.loss(z, t)) == float(method.loss(other, t))
+    assert torch.equal(pixels.margin(z, y), pixels.margin(other, y))
+    nothing = torch.zeros_like(y)
+    assert float(method.loss(z, nothing)) == 0
+    assert (pixels.margin(z, nothing) == 0).all()
+
+
+def test_the_margin_is_twice_the_distance_to_the_uniform_loss():
+    y, z = labels(5, void=True).numpy(), logits(5).numpy() * 6  # so that probabilities reach the clamp
+    f = np.exp(z - z.max(1, keepdims=True))
+    log_f = np.log(np.clip(f / f.sum(1, keepdims=True), 1e-7, 1 - 1e-7))
+    for i, m in enumerate(pixels.margin(torch.from_numpy(z), torch.from_numpy(y)).numpy()):
+        there = y[i].sum(0) > 0
+        right = -(y[i] * log_f[i]).sum(0)[there].mean()
+        uniform = -log_f[i].mean(0)[there].mean()
+        assert m == pytest.approx(2 * (uniform - right), rel=1e-4)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_no_perturbation_gives_the_labels_themselves(classes):
+    """Bit for bit, so that alpha = 0 is the baseline."""
+    y = labels(classes).float()
+    blocks = {"slp": {"alpha": 0.0}, "slp-e": {"alpha": 0.0, "form": "expected"}, "label_smoothing": {"eps": 0.0}}
+    for name in ("als", "aslp_mc", "aslp_mei", "aslp_cl"):
+        blocks |= {name: {}}
+    for name, block in blocks.items():
+        assert torch.equal(started(name, classes=classes, **block).targets(y, batch(1)), y)
+
+
+def test_the_expected_form_is_the_mean_of_the_drawn_one():
+    y = labels(2)
+    for beta in (0.5, 1.0, 2.0):
+        level = np.linspace(0, 0.9 / (2 * beta), N)
+        t = expected(y, beta, level)
+        assert torch.allclose(t, (1 - 2 * beta * torch.from_numpy(level).view(-1, 1, 1, 1)) * (y - 0.5) + 0.5)
+
+
+def test_dynamic_moderation_moves_every_pixel_within_its_bound():
+    method, y = started("slp", alpha=0.9, beta=0.5, noise=0.25), labels(2)
+    t, again = method.targets(y, batch(1)), method.targets(y, batch(1))
+    assert torch.equal(t, again), "the noise is keyed"
+    drawn = batch(1).uniform("Z") < 0.9
+    assert torch.equal(t[~drawn], y[~drawn])
+    noise = (t[drawn] - 0.5).numpy()
+    assert np.abs(noise).max() <= 0.25
+    assert len(np.unique(noise)) == noise.size
+    single = method.targets(y[2:3], Batch(np.array([2]), ["set/2"], 3, 1))
+    assert torch.equal(single, t[2:3]), "an image's noise does not depend on its batch"
+
+
+def test_truncated_normal_noise_has_its_distribution():
+    from scipy.stats import kstest, truncnorm
+
+    from pipeline_src.training.methods.slp import truncated_normal
+
+    values = truncated_normal(np.random.default_rng(0), 0.25, (50_000,))
+    assert kstest(values, truncnorm(-0.25, 0.25).cdf).pvalue > 0.01
+
+
+# --- learned levels
+
+
+def test_als_learns_its_strength_by_its_own_rule():
+    """Section 3.4 in float64: beta_i <- clip(beta_i + eta (m_i + lam min(0, (1 - A) - beta_i)))."""
+    method, rng, beta = started("als"), np.random.default_rng(4), np.zeros(N)
+    y = labels(2)
+    method.after_validation(Validation(0.92, 0.95), 5)
+    for epoch in range(6, 40):
+        m = rng.normal(4, 20, N)
+        beta = beta + 0.002 * (m + 2000 * np.minimum(0, (1 - 0.92) - beta))
+        beta = np.where(beta < 0, 0, np.where(beta >= 0.5, 0.49, beta))
+        method.after_step(m, np.arange(N), epoch)
+        assert np.allclose(method.alphas, beta)
+        t = method.targets(y, batch(epoch))
+        smoothed = (1 - 2 * torch.from_numpy(beta).view(-1, 1, 1, 1)) * y + torch.from_numpy(beta).view(-1, 1, 1, 1)
+        assert torch.allclose(t, smoothed)
+    with pytest.raises(UserError, match="beta"):
+        choose("als", {"beta": 0.5})
+
+
+def test_mc_for_k_classes_holds_the_expected_labels_confidence():
+    """Reg sets in where 1 - 2 alpha beta (K - 1) / K falls below A."""
+    method = started("aslp_mc", classes=4, beta=0.8)
+    method.after_validation(Validation(0.88, 0.9), 5)
+    mark = 0.12 / (2 * 0.8 * 3 / 4)
+    assert method.reg(np.array([mark - 1e-6])) == pytest.approx(0, abs=1e-12)
+    assert method.reg(np.array([mark + 0.01])) == pytest.approx(-0.01 * 2 * 0.8 * 3 / 4)
+
+
+# --- the closed loop (docs/method.md section 7)
+
+
+def loop(gap_of, epochs: int, n: int = 40, m=None, **parameters):
+    """Marks, mean shortfalls and gaps by epoch of ASLP_CL on a network whose signed gap is gap_of(mean shortfall)."""
+    method = choose("aslp_cl", {"start_epoch": 1} | parameters).method
+    method.start(n, {})
+    rng = np.random.default_rng(0)
+    m = np.full(n, 4.0) if m is None else m
+    course = []
+    for epoch in range(1, epochs + 1):
+        for index in rng.permutation(n).reshape(-1, 8):
+            method.after_step(m[index], index, epoch)
+        gap = gap_of(float(method.shortfall(method.alphas).mean()))
+        method.after_validation(Validation(0.9, 0.9 + gap), epoch)
+        course.append((method.course()["mark"], float(method.shortfall(method.alphas).mean()), gap))
+    return method, np.array(course)
+
+
+class Network:
+    """Confidence c0 without perturbation, drawn towards 1/2 by s = 2 b, with a lag of tau epochs; accuracy 0.9."""
+
+    def __init__(self, c0: float, tau: float):
+        self.c0, self.tau, self.c = c0, tau, c0
+
+    def __call__(self, b: float) -> float:
+        self.c += (self.c0 - 2 * b * (self.c0 - 0.5) - self.c) / self.tau
+        return self.c - 0.9
+
+
+@pytest.mark.parametrize("tau", [1, 2, 4])
+@pytest.mark.parametrize("c0", [0.92, 0.95, 0.99])
+@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
+def test_the_loop_rests_where_confidence_equals_accuracy(c0, tau, beta):
+    _, course = loop(Network(c0, tau), 120, beta=beta)
+    start = c0 - 0.9
+    assert np.abs(course[25:, 2]).max() < start / 10, "a tenth of the gap is left after 25 epochs"
+    assert np.abs(course[-10:, 2]).max() < 1e-4 * start + 1e-6
+    assert course[-1, 0] == pytest.approx((c0 - 0.9) / (2 * c0 - 1), rel=1e-3), "the s that section 6 asks for, / 2"
+    assert course[-1, 1] == pytest.approx(course[-1, 0], rel=1e-6)
+
+
+@pytest.mark.parametrize("tau", [1, 2, 4, 16])
+@pytest.mark.parametrize("gain", [0.05, 0.3, 0.99])
+def test_the_loop_is_stable_for_any_lag(tau, gain):
+    _, course = loop(Network(0.97, tau), 3000, n=8, gain=gain)
+    assert np.abs(course[-1, 2]) < 1e-6
+
+
+def test_an_underconfident_network_is_left_alone_and_nothing_winds_up():
+    gaps = iter([-0.03] * 50 + [0.02] * 2)
+    method, course = loop(lambda b: next(gaps), 52)
+    assert (course[:50, 1] == 0).all()
+    assert course[50, 0] == pytest.approx(0.3 * 0.02)
+    assert method.course()["mark"] == pytest.approx(2 * 0.3 * 0.02)
+
+
+def test_the_mark_stays_below_one_half():
+    method, course = loop(lambda b: 0.1, 60)
+    assert course[-1, 0] == pytest.approx(0.49)
+    assert (method.alphas < 0.5).all()
+
+
+def test_images_differ_by_their_margin_around_the_mark():
+    m = np.random.default_rng(2).normal(4, 1, 40)
+    method, course = loop(Network(0.97, 2), 200, m=m, lam=100)
+    assert method.alphas.mean() == pytest.approx(course[-1, 0], rel=1e-3)
+    assert np.allclose(method.alphas, course[-1, 0] + (m - m.mean()) / 100, atol=1e-4)
+
+
+def test_the_loop_survives_a_restore():
+    one, _ = loop(Network(0.97, 2), 10)
+    other = started("aslp_cl", n=40, start_epoch=1)
+    other.restore(deepcopy(one.state()))
+    for method in (one, other):
+        method.after_step(np.arange(8.0), np.arange(8), 11)
+        method.after_validation(Validation(0.9, 0.93), 11)
+    assert np.array_equal(one.alphas, other.alphas)
+    assert one.course() == other.course()
+
+
+def test_a_pull_that_overshoots_is_refused():
+    with pytest.raises(UserError, match="overshoots"):
+        choose("aslp_cl", {"lam": 2000})
