@@ -1,0 +1,87 @@
+"""AdaFocal: Ghosh, Schaaf and Gormley, "AdaFocal: Calibration-aware adaptive focal loss" (NeurIPS 2022)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field, PrivateAttr
+
+from pipeline_src.training.method import Method, Validation
+from pipeline_src.training.methods.focal import focal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline_src.statistics.views import View
+
+
+class AdaFocal(Method):
+    """Focal loss with a gamma per bin of confidence, which follows the bin's calibration on the validation images.
+
+    Bins hold equally many validation pixels by confidence. With E_b = confidence - accuracy of bin b, after each
+    validation
+
+    gamma_b <- gamma_b exp(rate E_b) where gamma_b > 0,   gamma_b exp(-rate E_b) where gamma_b < 0;
+
+    then a |gamma_b| below `switch` becomes `switch` of the other sign, and gamma_b is clipped. A training pixel takes
+    the gamma of the bin that the probability f of its label falls in; below all bins, that of the lowest. Its loss is
+    (1 - f)^gamma (-log f) for gamma > 0, else the inverse focal loss (1 + f)^|gamma| (-log f), which sharpens.
+
+    The update and all defaults are those of the authors' program. Ours: soft labels mix the losses of their classes;
+    confidences are told apart to 1 / 66,300, so that bins that would share an edge merge into the lowest of them and
+    the empty ones keep their gamma; the mean over pixels where the program sums.
+    """
+
+    bins: int = Field(15, ge=1, description="Number of bins.")
+    rate: float = Field(
+        1.0, gt=0, description="How fast gamma follows the bins' errors, the paper's lambda."
+    )
+    initial: float = Field(1.0, gt=0, description="Gamma of all bins before the first validation.")
+    switch: float = Field(0.2, gt=0, description="Below this |gamma| a bin goes over to the other of the two losses.")
+    highest: float = Field(20.0, gt=0, description="Largest gamma.")
+    lowest: float = Field(-2.0, lt=0, description="Smallest gamma; negative, an inverse focal loss.")
+    _gammas: np.ndarray = PrivateAttr(default=None)  # (bins,)
+    _edges: np.ndarray = PrivateAttr(default=None)  # (bins - 1,): bin b holds edge b-1 < f <= edge b
+
+    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        super().start(n, references, classes)
+        self._gammas, self._edges = np.full(self.bins, self.initial), np.arange(1, self.bins) / self.bins
+
+    def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        import torch
+
+        from pipeline_src.training.pixels import log_distribution, mean, planes
+
+        log_f, y = log_distribution(z), planes(t)
+        f = log_f.exp()
+        gamma = z.new_tensor(self._gammas)[torch.bucketize(f.detach(), z.new_tensor(self._edges))]
+        inverse = (1 + f) ** -gamma.clamp(max=0) * -log_f
+        of_class = torch.where(gamma > 0, focal(log_f, gamma.clamp(min=0)), inverse)
+        return mean((y * of_class).sum(1), y)
+
+    def after_validation(self, validation: Validation, epoch: int) -> None:
+        self._edges, errors = equal_mass(validation.view, self.bins)
+        gammas = self._gammas * np.exp(np.sign(self._gammas) * self.rate * errors)
+        gammas = np.where(np.abs(gammas) < self.switch, -np.sign(gammas) * self.switch, gammas)
+        self._gammas = gammas.clip(self.lowest, self.highest)
+
+    def course(self) -> dict[str, float]:
+        return {"mean_gamma": float(self._gammas.mean())}
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"gammas": self._gammas, "edges": self._edges}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self._gammas, self._edges = state["gammas"], state["edges"]
+
+
+def equal_mass(view: View, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Upper edges of the lower bins - 1 equal-mass bins of `view`, (bins - 1,), and confidence minus accuracy of each
+    bin, (bins,); 0 where one is empty."""
+    pixels = view.count.cumsum()
+    last = np.searchsorted(pixels * bins, np.arange(1, bins) * pixels[-1])  # the cell in which each quantile lies
+    ends = np.append(last, len(pixels) - 1)
+    count, excess = (np.diff(of_cell.cumsum()[ends], prepend=0) for of_cell in (view.count, view.excess))
+    return (last + 1) / len(pixels), np.where(count > 0, excess / np.maximum(count, 1), 0.0)

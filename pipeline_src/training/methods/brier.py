@@ -1,0 +1,25 @@
+"""Brier score as a loss: G. W. Brier, "Verification of forecasts expressed in terms of probability" (Monthly Weather
+Review, 1950); as a rival of other calibrating losses in Mukhoti et al., "Calibrating deep neural networks using focal
+loss" (NeurIPS 2020)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline_src.training.method import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Brier(Method):
+    """Mean over pixels of 1/2 sum_k (f_k - y_k)^2, which for one logit is (f - y)^2. In [0, 1]; a proper score.
+
+    The half is ours: without it two classes would count each error twice.
+    """
+
+    def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        from pipeline_src.training.pixels import log_distribution, mean, planes
+
+        y = planes(t)
+        return mean((log_distribution(z).exp() - y).square().sum(1) / 2, y)

@@ -1,0 +1,29 @@
+"""Confidence penalty: Pereyra, Tucker, Chorowski, Kaiser and Hinton, "Regularizing neural networks by penalizing
+confident output distributions" (ICLR workshop 2017)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipeline_src.training.method import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class EntropyPenalty(Method):
+    """Cross entropy minus `weight` times the mean entropy of the prediction, H(f) = -sum_k f_k log f_k in nats.
+
+    For one logit f is (1 - f, f), so H is at most log 2. The authors choose the weight per task; 0.1 is a usual choice.
+    """
+
+    weight: float = Field(0.1, ge=0, description="Weight of the entropy.")
+
+    def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        from pipeline_src.training.pixels import log_distribution, mean, planes
+
+        log_f = log_distribution(z)
+        entropy = -(log_f.exp() * log_f).sum(1)
+        return super().loss(z, t) - self.weight * mean(entropy, planes(t))
