@@ -36,6 +36,7 @@ class Noise:
         rng = np.random.default_rng(0)
         self.images = rng.integers(0, 256, (n, size, size, 3), np.uint8)
         self.masks = 255 * rng.integers(0, 2, (n, size, size), np.uint8)
+        self.classes = 2
         self.ids = [f"noise/{i}" for i in range(n)]
 
     def __len__(self) -> int:
