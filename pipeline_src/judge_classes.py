@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, write_text
 from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, read_labels, read_map
 from pipeline_src.statistics.bootstrap import POSITIVE
-from pipeline_src.statistics.counts import ImageRows
+from pipeline_src.statistics.counts import COLUMNS, ImageRows
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.levels import IGNORED
 from pipeline_src.statistics.multiclass import MultiClassStatistic, resample, summary
+from pipeline_src.statistics.rows import Rows, parts
 
 SEED = 0
 NOTE = (
@@ -91,20 +93,35 @@ def judge_classes(
     return result
 
 
-def write_images(path: Path, rows: ImageRows, tables: dict[str, dict[str, np.ndarray]]) -> None:
+Parts = Iterator[tuple[slice, dict[str, np.ndarray]]]  # what `per_image` yields
+
+
+def write_images(path: Path, rows: ImageRows, tables: dict[str, Parts]) -> None:
     """Write images.csv: a row per image, the worst ECE of the first table on top.
 
     Args:
-        tables: (N,) values by protocol and metric, in the order of the rows; NaN becomes an empty field.
+        tables: values of the images by protocol and metric, part by part; NaN becomes an empty field.
     """
-    columns = {f"{p}_{key}": values for p, table in tables.items() for key, values in table.items() if key != "pixels"}
-    eces = [values for key, values in columns.items() if key.endswith("_ece")]
-    order = np.argsort(-np.nan_to_num(eces[0], nan=-1), kind="stable") if eces else range(len(rows))
-    shape = [rows.column(key) for key in ("height", "width", "pixels")]
+    names, values = _one_table(tables)
+    eces = [k for k, name in enumerate(names) if name.endswith("_ece")]
+    order = np.argsort(-np.nan_to_num(values.column(eces[0]), nan=-1), kind="stable") if eces else range(len(rows))
+    shape = [COLUMNS.index(key) for key in ("height", "width", "pixels")]
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["id", "height", "width", "pixels", *columns])
-        for k in order:
-            values = [float(column[k]) for column in columns.values()]
-            numbers = ("" if math.isnan(value) else f"{value:.6g}" for value in values)
-            writer.writerow([rows.ids[k], *(int(column[k]) for column in shape), *numbers])
+        writer.writerow(["id", "height", "width", "pixels", *names])
+        for part in parts(len(rows)):
+            counted, measured = rows.table.take(order[part])[:, shape].tolist(), values.take(order[part]).tolist()
+            for k, whole, fractions in zip(order[part], counted, measured, strict=True):
+                numbers = ("" if math.isnan(value) else f"{value:.6g}" for value in fractions)
+                writer.writerow([rows.ids[k], *whole, *numbers])
+
+
+def _one_table(tables: dict[str, Parts]) -> tuple[list[str], Rows]:
+    """Names and values of all columns of `tables`: together they come too many to be held in memory."""
+    names, values = [], Rows((0,), np.float64)
+    for found in zip(*tables.values(), strict=True):
+        columns = {f"{p}_{key}": of for p, (_, table) in zip(tables, found, strict=True) for key, of in table.items()}
+        names = [name for name in columns if not name.endswith("_pixels")]
+        values = values if len(values) else Rows((len(names),), np.float64)
+        values.append(np.stack([columns[name] for name in names], axis=1))
+    return names, values

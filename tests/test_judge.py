@@ -21,7 +21,7 @@ from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.multiclass import MultiClassStatistic
 from pipeline_src.statistics.regions import RegionStatistics, regions
 from pipeline_src.statistics.statistic import Statistic
-from pipeline_src.statistics.whole_maps import whole_map_measures
+from pipeline_src.statistics.whole_maps import NAMES, whole_map_measures
 
 
 def scene(seed):
@@ -114,7 +114,7 @@ def test_the_ece_of_each_image_is_exact_for_8_bit_maps():
         alone[str(k)] = Statistic.empty()
         for statistic in (together, alone[str(k)]):
             statistic.add(np.uint8(np.round((0.3 + 0.6 * f) * 255)), mask, str(k))
-    table = per_image(together.raw)
+    [(_, table)] = per_image(together.raw)
     for k, name in enumerate(together.raw.rows.ids):
         for key in ("ece", "oe"):
             assert table[key][k] == pytest.approx(getattr(metrics, key)(alone[name].raw), abs=1e-12)
@@ -346,4 +346,4 @@ def test_pairs_are_in_the_order_of_their_stems_and_whole_maps_too(folders):
     of_all = judging.whole_maps(found, None, workers=1)
     last = whole_map_measures(*judging.read(found[4])[:2])
     for protocol in ("raw", "stretched"):
-        assert {name: values[4] for name, values in of_all[protocol].items()} == last[protocol]
+        assert dict(zip(NAMES, of_all[protocol][4], strict=True)) == last[protocol]

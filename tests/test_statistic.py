@@ -74,7 +74,7 @@ def test_counts_equal_a_plain_float64_computation(kind, protocol):
         assert counts.rows.total(column) / UNIT == pytest.approx(values.sum(), rel=1e-6), column
     assert metrics.top_label(counts).score.sum() == pytest.approx(confidence.sum(), rel=1e-7)
     assert metrics.positive(counts).score.sum() == pytest.approx(f.sum(), abs=2.0**-24 * len(f))
-    assert np.array_equal(counts.rows.levels[0].sum(axis=0), [np.sum(y == 0), np.sum(y == 1)])
+    assert np.array_equal(counts.rows.levels[:1].sum(axis=(0, 1)), [np.sum(y == 0), np.sum(y == 1)])
 
 
 def test_stretched_equals_raw_bit_for_bit_where_the_map_is_full():

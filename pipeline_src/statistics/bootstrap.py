@@ -11,22 +11,23 @@ pixels are resampled on 255 cells of confidence and 510 of probability, and shif
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from pipeline_src.errors import UserError, listed
 from pipeline_src.statistics import calibration, estimators
-from pipeline_src.statistics.counts import Counts, ImageRows
+from pipeline_src.statistics.counts import COLUMNS, Counts, ImageRows
 from pipeline_src.statistics.estimators import Bins
 from pipeline_src.statistics.levels import HALF, LEVELS, POSITION, UNIT
 from pipeline_src.statistics.metrics import summary
+from pipeline_src.statistics.rows import Rows, parts
 from pipeline_src.statistics.saliency import f_curve
 
 CELLS = 510  # cells of the metrics that sort pixels; two values of an 8-bit map never share one
 EIGHT = LEVELS // 255  # levels of the grid to an 8-bit level
-PART = 256  # images, or resamples, handled at once: memory stays small whatever their number
 
 TOP, POSITIVE = "top label", "positive class"
 BINNED: dict[str, tuple[str, Callable[[Bins], np.ndarray]]] = {
@@ -111,7 +112,7 @@ def resampled(
     pooled[foreground] = f_curve(groups[foreground].reshape(-1, 256, 2)).max(axis=1)
     values["pooled_max_f"] = pooled
 
-    total = rows.levels.sum(axis=0, dtype=np.int64).reshape(-1)
+    total = rows.pooled().reshape(-1)
     weights = groups / np.where(total > 0, total, 1)
     pooled_pixels = Pooled(counts)
     for kind, view in ((TOP, confidence), (POSITIVE, POSITIVE)):
@@ -139,7 +140,7 @@ def reliability_band(
     if counts.rows is None or not counts.pixels:
         return np.full((bins, 2), np.nan)
     groups, *_ = _resampled_rows(counts.rows, resamples, seed)
-    total = counts.rows.levels.sum(axis=0, dtype=np.int64).reshape(-1)
+    total = counts.rows.pooled().reshape(-1)
     cells = weighted(groups / np.where(total > 0, total, 1), Pooled(counts).cells(TOP, bins))
     accuracy = np.where(cells.count > 0, cells.hits / cells.one, np.nan)
     ends = [percentiles(values, level) for values in accuracy.T]
@@ -175,37 +176,50 @@ def difference(
 _SUMS = ("pixels", "correct", "absolute", "brier", "nll", "entropy", "image_mae")
 
 
-def draws(images: int, resamples: int, seed: int) -> np.ndarray:
-    """(R, N) uint16, how often each of N images is in each of R resamples of N images."""
+def draws(images: int, resamples: int, seed: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """How often each of N images is in each of R resamples of N images: parts of the images, (R, n) float64 of each."""
+    times = _times(images, resamples, seed)
+    return ((part, times.columns(part).astype(np.float64)) for part in parts(images))
+
+
+@lru_cache(maxsize=1)  # both protocols, and two methods that are compared, see the same
+def _times(images: int, resamples: int, seed: int) -> Rows:
     generator = np.random.Generator(np.random.PCG64(seed))
-    times = np.empty((resamples, images), np.uint16)
-    for k in range(resamples):
-        times[k] = np.bincount(generator.integers(0, images, images), minlength=images)
+    times = Rows((images,), np.uint16)
+    for _ in range(resamples):
+        times.append(np.bincount(generator.integers(0, images, images), minlength=images))
     return times
+
+
+def image_means(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """(R, M) means over resampled images of M values per image, (N, M); NaN in `values` is left out."""
+    there = ~np.isnan(values)
+    filled = np.where(there, values, 0)
+    sums, images = np.zeros((2, resamples, values.shape[1]))
+    for part, times in draws(len(values), resamples, seed):
+        sums += times @ filled[part]
+        images += times @ there[part]
+    with np.errstate(invalid="ignore"):
+        return sums / images
 
 
 def _resampled_rows(rows: ImageRows, resamples: int, seed: int):
     """Sums over resampled images: (R, 512) level counts, (R, 7) `_SUMS`, (R, 256) F curves, (R, 2) images with pixels
     and with foreground."""
-    n = len(rows)
-    weights = draws(n, resamples, seed)
-    met = rows.column("pixels") > 0
-    foreground = rows.levels[:, :, 1].any(axis=1)
     groups = np.zeros((resamples, 512))
     sums = np.zeros((resamples, len(_SUMS)))
     curves = np.zeros((resamples, 256))
     images = np.zeros((resamples, 2))
-    for start in range(0, n, PART):
-        part = slice(start, start + PART)
-        w = weights[:, part].astype(np.float64)
-        groups += w @ rows.levels[part].reshape(-1, 512)
-        columns = [rows.column(name)[part] for name in _SUMS[:-1]]
-        mean = rows.column("absolute")[part] / UNIT / np.maximum(rows.column("pixels")[part], 1)
-        sums += w @ np.stack([*columns, mean], axis=1)
-        curve = np.zeros((w.shape[1], 256))
-        curve[foreground[part]] = f_curve(rows.levels[part][foreground[part]])
-        curves += w @ curve
-        images += w @ np.stack([met[part], foreground[part]], axis=1)
+    for part, times in draws(len(rows), resamples, seed):
+        levels, table = rows.levels[part], dict(zip(COLUMNS, rows.table[part].T, strict=True))
+        foreground = levels[:, :, 1].any(axis=1)
+        groups += times @ levels.reshape(-1, 512)
+        mean = table["absolute"] / UNIT / np.maximum(table["pixels"], 1)
+        sums += times @ np.stack([*(table[name] for name in _SUMS[:-1]), mean], axis=1)
+        curve = np.zeros((len(levels), 256))
+        curve[foreground] = f_curve(levels[foreground])
+        curves += times @ curve
+        images += times @ np.stack([table["pixels"] > 0, foreground], axis=1)
     return groups, sums, curves, images
 
 
@@ -250,7 +264,7 @@ def _upper_edge(counts: Counts) -> np.ndarray:
 
     Not counted in the pass but known: they are what the 8-bit level above a threshold holds beyond the grid's levels.
     """
-    total = counts.rows.levels.sum(axis=0, dtype=np.int64)
+    total = counts.rows.pooled()
     edge = np.zeros((HALF + 1, 2), np.int64)
     edge[0] = total[255]
     for j in range(EIGHT, HALF, EIGHT):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from pipeline_src.errors import UserError, listed
 from pipeline_src.statistics.levels import HALF
+from pipeline_src.statistics.rows import Rows, parts
 
 COLUMNS = (
     "height",  # pixels
@@ -24,40 +26,68 @@ COLUMNS = (
 )
 
 
-@dataclass
 class ImageRows:
-    """One row per image, kept in the order of the ids.
+    """One row per image, read in the order of the ids, in whichever order they are appended.
 
-    Attributes:
-        ids: N image ids, each once.
-        table: (N, len(COLUMNS)) int64, columns as in `COLUMNS`.
-        levels: (N, 256, 2) uint32, pixels per 8-bit level floor(255 f) and label: precision and recall at the
-            thresholds f >= t/255, and the weights of the bootstrap over images.
+    The table and the levels are `Rows`: they may be on disk, and are read in parts.
     """
 
-    ids: list[str] = field(default_factory=list)
-    table: np.ndarray = field(default_factory=lambda: np.zeros((0, len(COLUMNS)), np.int64))
-    levels: np.ndarray = field(default_factory=lambda: np.zeros((0, 256, 2), np.uint32))
+    def __init__(self, ids: Sequence[str] = (), table: Rows | None = None, levels: Rows | None = None):
+        self._ids = list(ids)
+        self._table = Rows((len(COLUMNS),), np.int64) if table is None else table
+        self._levels = Rows((256, 2), np.uint32) if levels is None else levels
+        self._ordered = _ascending(self._ids)
+
+    @property
+    def ids(self) -> list[str]:
+        """N image ids, each once."""
+        return self._in_order()._ids
+
+    @property
+    def table(self) -> Rows:
+        """(N, len(COLUMNS)) int64, columns as in `COLUMNS`."""
+        return self._in_order()._table
+
+    @property
+    def levels(self) -> Rows:
+        """(N, 256, 2) uint32, pixels per 8-bit level floor(255 f) and label: precision and recall at the thresholds
+        f >= t/255, and the weights of the bootstrap over images."""
+        return self._in_order()._levels
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._ids)
+
+    def append(self, image_id: str, sums: dict[str, int], levels: np.ndarray) -> None:
+        """Add an image: its values by column name, and its levels (256, 2)."""
+        self._ordered = self._ordered and _ascending([*self._ids[-1:], image_id])
+        self._ids.append(image_id)
+        self._table.append(np.array([sums[name] for name in COLUMNS], np.int64))
+        self._levels.append(levels)
 
     def column(self, name: str) -> np.ndarray:
         """(N,) int64: the column `name` of the table."""
-        return self.table[:, COLUMNS.index(name)]
+        return self.table.column(COLUMNS.index(name))
 
     def total(self, name: str) -> int:
         """Sum of a column over the images, as a Python int: it cannot overflow."""
-        return sum(self.column(name).tolist())
+        k, table = COLUMNS.index(name), self._table
+        return sum(sum(table[part][:, k].tolist()) for part in parts(len(table)))
 
-    def sorted(self) -> ImageRows:
-        """The same rows in the order of their ids, so that no result depends on the order of adding.
+    def pooled(self) -> np.ndarray:
+        """(256, 2) int64: the levels of all images together."""
+        levels = self._levels
+        return sum((levels[part].sum(axis=0, dtype=np.int64) for part in parts(len(levels))), np.zeros((256, 2), int))
+
+    def _in_order(self) -> ImageRows:
+        """Itself, with the rows in the order of their ids, so that no result depends on the order of adding.
 
         Raises:
             UserError: an id occurs twice, that is, an image was counted twice.
         """
-        order = sorted(range(len(self.ids)), key=self.ids.__getitem__)
-        ids = [self.ids[i] for i in order]
+        if self._ordered:  # as they come from a sorted folder
+            return self
+        order = sorted(range(len(self._ids)), key=self._ids.__getitem__)
+        ids = [self._ids[i] for i in order]
         twice = sorted({a for a, b in pairwise(ids) if a == b})
         if twice:
             raise UserError(
@@ -66,18 +96,24 @@ class ImageRows:
                 expected="every image id once",
                 do="merge statistics of different images only, and give every image an id of its own",
             )
-        if ids == self.ids:  # as they come from a sorted folder: no copy of what grows with the images
-            return self
-        return ImageRows(ids, self.table[order], self.levels[order])
+        self._ids, self._table, self._levels = ids, self._table.ordered(order), self._levels.ordered(order)
+        self._ordered = True
+        return self
 
     def __add__(self, other: ImageRows) -> ImageRows:
-        if not self.ids or not other.ids:
-            return (self if self.ids else other).sorted()
-        return ImageRows(
-            self.ids + other.ids,
-            np.concatenate([self.table, other.table]),
-            np.concatenate([self.levels, other.levels]),
-        ).sorted()
+        both = ImageRows(self._ids + other._ids, self._table + other._table, self._levels + other._levels)
+        return both._in_order()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ImageRows):
+            return NotImplemented
+        return self.ids == other.ids and self.table == other.table and self.levels == other.levels
+
+    __hash__ = None
+
+
+def _ascending(ids: Sequence[str]) -> bool:
+    return all(a < b for a, b in pairwise(ids))
 
 
 @dataclass
@@ -121,9 +157,6 @@ class Counts:
         if not isinstance(other, Counts):
             return NotImplemented
         same = all(np.array_equal(getattr(self, k), getattr(other, k)) for k in ("count", "position", "on_edge"))
-        if not same or self.rows is None or other.rows is None:
-            return same and self.rows is other.rows
-        a, b = self.rows, other.rows
-        return a.ids == b.ids and np.array_equal(a.table, b.table) and np.array_equal(a.levels, b.levels)
+        return same and self.rows == other.rows
 
     __hash__ = None

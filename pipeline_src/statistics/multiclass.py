@@ -14,7 +14,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.statistics import calibration, estimators
 from pipeline_src.statistics.accumulate import FloatPass
 from pipeline_src.statistics.bootstrap import POSITIVE, Resamples, resampled
-from pipeline_src.statistics.counts import COLUMNS, Counts, ImageRows
+from pipeline_src.statistics.counts import Counts
 from pipeline_src.statistics.levels import CLAMP, IGNORED, UNIT
 from pipeline_src.statistics.scores import brier, entropy, nll
 from pipeline_src.statistics.storage import pack, read, unpack, write
@@ -94,8 +94,7 @@ class MultiClassStatistic:
         sums |= {name: int(np.rint(values * UNIT).sum()) for name, values in scores.items()}
         sums |= {"correct": int(right.sum()), "height": truth.shape[0], "width": truth.shape[1]}
         sums |= {"pixels": y.size, "constant": 0}
-        row = ImageRows([image_id], np.array([[sums[c] for c in COLUMNS]], np.int64), levels[None].astype(np.uint32))
-        self.top.rows = self.top.rows + row
+        self.top.rows.append(image_id, sums, levels)
 
     def _count(self, counts: Counts, f: np.ndarray, y: np.ndarray):
         self._pass.counts = counts

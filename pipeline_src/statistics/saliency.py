@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline_src.statistics.counts import Counts
+from pipeline_src.statistics.rows import parts
 from pipeline_src.statistics.scores import rows_of
 from pipeline_src.statistics.views import Undefined
 
@@ -34,8 +35,8 @@ def mean_curve(counts: Counts) -> np.ndarray:
     """(256,) mean over images of their F curves."""
     levels = rows_of(counts).levels
     curve, images = np.zeros(256), 0
-    for start in range(0, len(levels), 512):  # in parts: the curves of 100,000 images need not be held at once
-        part = levels[start : start + 512]
+    for rows in parts(len(levels), 512):
+        part = levels[rows]
         part = part[part[:, :, 1].any(axis=1)]
         curve += f_curve(part).sum(axis=0)
         images += len(part)
@@ -56,7 +57,7 @@ def mean_f(counts: Counts) -> float:
 
 def pooled_max_f(counts: Counts) -> float:
     """Largest F over thresholds with the pixels of all images pooled, in [0, 1]; another quantity than `max_f`."""
-    levels = rows_of(counts).levels.sum(axis=0, dtype=np.int64)
+    levels = rows_of(counts).pooled()
     if not levels[:, 1].any():
         raise Undefined("no image has foreground")
     return float(f_curve(levels).max())

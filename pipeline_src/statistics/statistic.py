@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline_src.errors import UserError
 from pipeline_src.statistics.accumulate import FloatPass, add_fractions, extremes, histogram, surely_in_unit_interval
-from pipeline_src.statistics.counts import COLUMNS, Counts, ImageRows
+from pipeline_src.statistics.counts import Counts
 from pipeline_src.statistics.levels import IGNORED
 from pipeline_src.statistics.storage import pack, read, unpack, write
 
@@ -36,7 +36,6 @@ class Statistic:
     def __init__(self, raw: Counts, stretched: Counts | None):
         self._counts = {"raw": raw, "stretched": stretched}
         self._passes: dict[str, FloatPass] = {}
-        self._new: dict[str, list] = {"raw": [], "stretched": []}
         self._ids = set() if raw.rows is None else set(raw.rows.ids)
 
     @classmethod
@@ -58,10 +57,6 @@ class Statistic:
         counts = self._counts[protocol]
         if protocol in self._passes:
             self._passes[protocol].flush()
-        if self._new[protocol]:
-            ids, tables, levels = zip(*self._new[protocol], strict=True)
-            counts.rows = counts.rows + ImageRows(list(ids), np.stack(tables), np.stack(levels))
-            self._new[protocol] = []
         return counts
 
     def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str, within: np.ndarray | None = None) -> None:
@@ -148,7 +143,7 @@ class Statistic:
             "constant": int(constant and pixels > 0),
             **sums,
         }
-        self._new[protocol].append((image_id, np.array([row[k] for k in COLUMNS], np.int64), levels.astype(np.uint32)))
+        self._counts[protocol].rows.append(image_id, row, levels)
 
     def merge(self, other: Statistic) -> None:
         """Add all that `other` counted; its images must be others than ours (UserError)."""

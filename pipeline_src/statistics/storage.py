@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import IO
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
+from numpy.lib import format as npy
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 from pipeline_src.statistics.counts import COLUMNS, Counts, ImageRows
 from pipeline_src.statistics.levels import CLAMP, LEVELS, POSITION, UNIT
+from pipeline_src.statistics.rows import Rows, parts
 
 SCHEMA = 1
 
 
-def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray]:
+def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:
     """The arrays of `counts` by name; only cells with pixels, since most levels of a small set are empty."""
     arrays = {}
     for name in ("count", "position", "on_edge"):
@@ -30,7 +34,7 @@ def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-def unpack(arrays: dict[str, np.ndarray], prefix: str) -> Counts:
+def unpack(arrays: dict[str, np.ndarray | Rows], prefix: str) -> Counts:
     """What `pack` packed."""
     rows = f"{prefix}_table" in arrays
     counts = Counts.empty(rows=rows)
@@ -43,7 +47,7 @@ def unpack(arrays: dict[str, np.ndarray], prefix: str) -> Counts:
     return counts
 
 
-def write(path: Path | str, kind: str, arrays: dict[str, np.ndarray], provenance: dict) -> None:
+def write(path: Path | str, kind: str, arrays: dict[str, np.ndarray | Rows], provenance: dict) -> None:
     """Write arrays with a header that says how to read them; `provenance` is anything that JSON can hold."""
     header = {
         "schema": SCHEMA,
@@ -55,19 +59,50 @@ def write(path: Path | str, kind: str, arrays: dict[str, np.ndarray], provenance
         "columns": COLUMNS,
         "provenance": provenance,
     }
-    with atomic(path) as temporary:
-        np.savez_compressed(temporary, header=_text(header), **arrays)
+    # As numpy.savez_compressed, byte by byte, but for rows, which are never in memory at once.
+    with atomic(path) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as file:
+        for name, array in {"header": _text(header), **arrays}.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                if isinstance(array, Rows):
+                    _write_rows(member, array)
+                else:
+                    npy.write_array(member, array, allow_pickle=False)
 
 
-def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray], dict]:
+def _write_rows(member: IO[bytes], rows: Rows) -> None:
+    shape = (len(rows), *rows.shape)
+    npy.write_array_header_1_0(
+        member, {"descr": npy.dtype_to_descr(rows.dtype), "fortran_order": False, "shape": shape}
+    )
+    for part in parts(len(rows)):
+        member.write(rows[part].tobytes())
+
+
+def _read_rows(member: IO[bytes]) -> Rows:
+    npy.read_magic(member)
+    (length, *shape), _, dtype = npy.read_array_header_1_0(member)
+    rows = Rows(tuple(shape), dtype)
+    for part in parts(length):
+        rows.append(np.frombuffer(member.read((part.stop - part.start) * rows.row_bytes), dtype))
+    return rows
+
+
+def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dict]:
     """The arrays and the provenance that `write` wrote.
 
     Raises:
         UserError: no such file, nothing of ours, or one of another kind or schema.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = {}
+        with ZipFile(path) as file:
+            for entry in file.namelist():
+                name = entry.removesuffix(".npy")
+                with file.open(entry) as member:
+                    if name.endswith(("_table", "_image_levels")):
+                        arrays[name] = _read_rows(member)
+                    else:
+                        arrays[name] = npy.read_array(member, allow_pickle=False)
         header = json.loads(arrays.pop("header").tobytes())
     except Exception as error:  # whatever a foreign or broken file makes numpy, zip or json raise
         raise UserError(f"{path} is not a statistic that can be read", found=f"{error}") from error

@@ -1,0 +1,111 @@
+"""Rows of numbers, however many: a few in memory, more in a temporary file, read in parts."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from tempfile import SpooledTemporaryFile
+
+import numpy as np
+
+IN_MEMORY = 1 << 22  # bytes; beyond them rows are on disk
+PART = 256  # rows handled at once: memory stays small whatever their number
+
+
+def parts(rows: int, size: int = PART) -> Iterator[slice]:
+    """Slices of up to `size` rows, in order, that cover `rows` rows."""
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+
+
+class Rows:
+    """N rows of one shape and type: appended, and read as arrays part by part.
+
+    Beyond `IN_MEMORY` bytes they lie in an unnamed file among the system's temporary files (TMPDIR), which is gone with
+    the last reference to them. It is read and not mapped, since mapped pages count as memory.
+
+    Args:
+        shape: of one row.
+        dtype: of its numbers.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.typing.DTypeLike):
+        self.shape, self.dtype = tuple(shape), np.dtype(dtype)
+        self.row_bytes = self.dtype.itemsize * math.prod(self.shape)
+        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (closed with its last reference)
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add rows, (n, *shape)."""
+        rows = np.ascontiguousarray(rows, self.dtype).reshape(-1, *self.shape)
+        self._file.seek(0, os.SEEK_END)
+        self._file.write(rows.reshape(-1).view(np.uint8))
+        self._length += len(rows)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """(n, *shape): a copy of consecutive rows."""
+        start, stop, _ = part.indices(self._length)
+        rows = np.empty((max(0, stop - start), *self.shape), self.dtype)
+        self._read(start * self.row_bytes, rows)
+        return rows
+
+    def take(self, indices: Sequence[int]) -> np.ndarray:
+        """(n, *shape): the rows at `indices`."""
+        rows = np.empty((len(indices), *self.shape), self.dtype)
+        for row, index in zip(rows.reshape(len(rows), -1), indices, strict=True):
+            self._read(int(index) * self.row_bytes, row)
+        return rows
+
+    def column(self, k: int) -> np.ndarray:
+        """(N,): entry k of every row; for rows of one dimension."""
+        found = np.empty(self._length, self.dtype)
+        for part in parts(self._length):
+            found[part] = self[part][:, k]
+        return found
+
+    def columns(self, part: slice) -> np.ndarray:
+        """(N, n): consecutive entries of every row; for long rows of one dimension."""
+        start, stop, _ = part.indices(*self.shape)
+        found = np.empty((self._length, stop - start), self.dtype)
+        for k, row in enumerate(found):
+            self._read(k * self.row_bytes + start * self.dtype.itemsize, row)
+        return found
+
+    def _read(self, at: int, into: np.ndarray) -> None:
+        self._file.seek(at)
+        self._file.readinto(into.reshape(-1).view(np.uint8))
+
+    def __add__(self, other: Rows) -> Rows:
+        both = Rows(self.shape, self.dtype)
+        for rows in (self, other):
+            for part in parts(len(rows)):
+                both.append(rows[part])
+        return both
+
+    def ordered(self, order: Sequence[int]) -> Rows:
+        """The same rows in another order."""
+        rows = Rows(self.shape, self.dtype)
+        for part in parts(len(order)):
+            rows.append(self.take(order[part]))
+        return rows
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Rows):
+            return NotImplemented
+        same = (len(self), self.shape, self.dtype) == (len(other), other.shape, other.dtype)
+        return same and all(np.array_equal(self[part], other[part]) for part in parts(len(self)))
+
+    __hash__ = None
+
+    def __reduce__(self):
+        return rows_of, (self[:],)  # an open file cannot be pickled or copied
+
+
+def rows_of(array: np.ndarray) -> Rows:
+    """The rows of an array (N, ...)."""
+    rows = Rows(array.shape[1:], array.dtype)
+    rows.append(array)
+    return rows
