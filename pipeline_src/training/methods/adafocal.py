@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from pipeline_src.training.method import Method, Validation
-from pipeline_src.training.methods.focal import focal
+from pipeline_src.training.methods.focal import doubt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,9 +34,7 @@ class AdaFocal(Method):
     """
 
     bins: int = Field(15, ge=1, description="Number of bins.")
-    rate: float = Field(
-        1.0, gt=0, description="How fast gamma follows the bins' errors, the paper's lambda."
-    )
+    rate: float = Field(1.0, gt=0, description="How fast gamma follows the bins' errors, the paper's lambda.")
     initial: float = Field(1.0, gt=0, description="Gamma of all bins before the first validation.")
     switch: float = Field(0.2, gt=0, description="Below this |gamma| a bin goes over to the other of the two losses.")
     highest: float = Field(20.0, gt=0, description="Largest gamma.")
@@ -56,9 +54,8 @@ class AdaFocal(Method):
         log_f, y = log_distribution(z), planes(t)
         f = log_f.exp()
         gamma = z.new_tensor(self._gammas)[torch.bucketize(f.detach(), z.new_tensor(self._edges))]
-        inverse = (1 + f) ** -gamma.clamp(max=0) * -log_f
-        of_class = torch.where(gamma > 0, focal(log_f, gamma.clamp(min=0)), inverse)
-        return mean((y * of_class).sum(1), y)
+        base = torch.where(gamma > 0, doubt(log_f), 1 + f)
+        return mean((y * base ** gamma.abs() * -log_f).sum(1), y)
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
         self._edges, errors = equal_mass(validation.view, self.bins)

@@ -37,13 +37,15 @@ class Focal(Method):
         gamma = self.gamma
         if self.schedule == "flsd53":
             gamma = torch.where(log_f.detach().exp() < UNLIKELY, STRONG, gamma)
-        return mean((y * focal(log_f, gamma)).sum(1), y)
+        return mean((y * doubt(log_f) ** gamma * -log_f).sum(1), y)
 
 
-def focal(log_f: Tensor, gamma: float | Tensor) -> Tensor:
-    """(1 - f)^gamma (-log f) for log f <= 0 and gamma >= 0, elementwise; gradients are finite where f is 0 or 1."""
+def doubt(log_f: Tensor) -> Tensor:
+    """1 - f for log f <= 0, elementwise, at least 1e-12.
+
+    A power of it below 1 has an infinite slope at f = 1, where the -log f it is multiplied with is 0: with the clamp
+    the gradient there is 0 and not NaN.
+    """
     import torch
 
-    # Below gamma = 1 the power has an infinite slope at f = 1, where log f is 0: the clamp keeps their product 0.
-    doubt = (-torch.expm1(log_f)).clamp(min=1e-12)
-    return doubt**gamma * -log_f
+    return (-torch.expm1(log_f)).clamp(min=1e-12)
