@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
-from pipeline_src.jobs import Job
+from pipeline_src.job import Job
 
 log = logging.getLogger(__name__)
 

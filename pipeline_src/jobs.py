@@ -5,19 +5,19 @@ Snakemake, DVC and the command line all ask here. Nothing in this file runs a jo
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.contract import LENGTH, ROOT, code_digest, digest
+from pipeline_src.contract import ROOT
 from pipeline_src.data import catalog, sources
 from pipeline_src.data.catalog import Entry, Part
 from pipeline_src.errors import UserError
+from pipeline_src.job import Job
 from pipeline_src.params.load import downloads, resolve
 from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.training.models.source import config_sources
+from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen, choose
 
 UNPACKED = Path("data/unpacked")
@@ -27,60 +27,6 @@ STAGES = {  # DVC's stages, and the kinds of jobs in each
     "evaluate": ("evaluate",),
     "report": ("tables", "figures", "report"),
 }
-
-
-@dataclass(frozen=True)
-class Job:
-    """One step. Its result lies in `folder`, and is current if the stamp named by its contract exists."""
-
-    kind: str
-    name: str
-    folder: Path
-    stem: str
-    parameters: dict[str, Any]
-    inputs: tuple[Job, ...] = ()
-    modules: tuple[str, ...] = ()
-    code_files: tuple[Path, ...] = ()
-    without: tuple[str, ...] = ()
-    other_files: tuple[Path, ...] = ()
-    exclusive: bool = True  # the folder holds this job's results alone
-    stamps_in: Path | None = None  # where stamps lie, if not in `folder`
-
-    @cached_property
-    def ingredients(self) -> dict[str, Any]:
-        """What the contract is the hash of."""
-        return {
-            "job": self.name,
-            "parameters": self.parameters,
-            "inputs": {job.name: job.contract for job in self.inputs},
-            "code": code_digest(self.modules, self.code_files, self.without),
-            "files": [hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH] for file in self.other_files],
-        }
-
-    @cached_property
-    def contract(self) -> str:
-        """16 hex digits."""
-        return digest(self.ingredients)
-
-    @property
-    def stamp(self) -> Path:
-        """The file whose existence says that the result is current."""
-        return self.stamp_folder / f"{self.stem}.{self.contract}"
-
-    @property
-    def stamp_folder(self) -> Path:
-        return self.stamps_in or self.folder
-
-    def stamps(self) -> list[Path]:
-        """Stamps of the result that lies there, current or of an older contract."""
-        found = self.stamp_folder.glob(f"{self.stem}.*")
-        return [
-            path for path in found if len(path.suffix) == LENGTH + 1 and set(path.suffix[1:]) <= set("0123456789abcdef")
-        ]
-
-    @property
-    def current(self) -> bool:
-        return self.stamp.is_file()
 
 
 @dataclass(frozen=True)
@@ -128,7 +74,28 @@ class Graph:
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        return [(method, seed) for method in self.experiment.methods for seed in self.experiment.seeds]
+        """(method, seed) of all that is evaluated. What is made of all seeds at once is filed under the first."""
+        seeds = self.experiment.seeds
+        return [(m, seed) for m in self.experiment.methods for seed in (seeds[:1] if m in self.of_all_seeds else seeds)]
+
+    @property
+    def of_all_seeds(self) -> list[str]:
+        """Methods whose one run is made of the networks of all seeds."""
+        posthoc = {name: self.posthoc(name) for name in self.experiment.methods}
+        return [name for name, method in posthoc.items() if method and method.every_seed]
+
+    def posthoc(self, method: str) -> PostHoc | None:
+        """The method if it is post-hoc, None if it trains."""
+        found = self.methods[method].method
+        return found if isinstance(found, PostHoc) else None
+
+    def networks(self, method: str, seed: int) -> list[tuple[str, int]]:
+        """The training runs whose networks predict for a run: itself, or those that a post-hoc method refers to."""
+        posthoc = self.posthoc(method)
+        if not posthoc:
+            return [(method, seed)]
+        seeds = sorted(self.experiment.seeds) if posthoc.every_seed else [seed]
+        return [(needed, s) for needed in posthoc.references() for s in seeds]
 
     @property
     def learned(self) -> list[str]:
@@ -168,7 +135,7 @@ def graph(params: Params, experiment: str | None = None) -> Graph:
         catalog.check_part(entries, part)
     _add_data(built)
     for method, seed in _by_reference(built):
-        _add_train(built, method, seed)
+        _add_fit(built, method, seed) if built.posthoc(method) else _add_train(built, method, seed)
     for method, seed in built.runs:
         for part in built.tested:
             _add_evaluate(built, method, seed, part)
@@ -207,14 +174,28 @@ def _add_data(built: Graph) -> None:
 
 
 def _by_reference(built: Graph) -> list[tuple[str, int]]:
-    """The runs, those that others need as an input first."""
+    """The runs, those that others need as an input first: what trains, what trains after others, what is post-hoc."""
     for name in built.experiment.methods:
         for needed in built.methods[name].method.references():
             if needed not in built.methods:
                 raise UserError(
                     f"methods.{name} needs the run of {needed!r}", do=f"add {needed} to the experiment's `methods:`"
                 )
-    return sorted(built.runs, key=lambda run: bool(built.methods[run[0]].method.references()))
+            if built.posthoc(needed):
+                raise UserError(
+                    f"methods.{name} needs a method that trains, and {needed!r} is post-hoc itself",
+                    expected=", ".join(m for m in built.methods if not built.posthoc(m)) or "baseline",
+                )
+    if built.of_all_seeds and len(built.experiment.seeds) < 2:
+        raise UserError(
+            f"methods.{built.of_all_seeds[0]} is made of the networks of several seeds",
+            found=f"seeds: {built.experiment.seeds}",
+            do="give the experiment two seeds or more, or take the method out of its `methods:`",
+        )
+    by_name = {name: chosen.method for name, chosen in built.methods.items()}
+    return sorted(
+        built.runs, key=lambda run: (isinstance(by_name[run[0]], PostHoc), bool(by_name[run[0]].references()))
+    )
 
 
 def _add_train(built: Graph, method: str, seed: int) -> None:
@@ -246,21 +227,53 @@ def _add_train(built: Graph, method: str, seed: int) -> None:
     _add(built, job)
 
 
+def _add_fit(built: Graph, method: str, seed: int) -> None:
+    """What stands in the place of training for a post-hoc method; how its networks were trained is in their jobs."""
+    parameters, modules, files = _prediction(built, method)
+    networks = [built.job(f"train/{needed}/seed{s}") for needed, s in built.networks(method, seed)]
+    validation = [built.job("store/val")] if built.posthoc(method).fits else []
+    job = Job(
+        "train",
+        f"train/{method}/seed{seed}",
+        built.run(method, seed),
+        "train",
+        parameters | {"seed": seed},
+        (*networks, *validation),
+        modules,
+        files,
+        ("pipeline_src.statistics",),
+    )
+    _add(built, job)
+
+
 def _add_evaluate(built: Graph, method: str, seed: int, part: str) -> None:
-    e = built.experiment
-    files, modules = config_sources(e.model.config)
+    parameters, modules, files = _prediction(built, method)
+    runs = dict.fromkeys([(method, seed), *built.networks(method, seed)])
     job = Job(
         "evaluate",
         f"evaluate/{method}/seed{seed}/{part}",
         built.statistic(method, seed, part).parent,
         part,
-        {"batch_size": e.evaluation.batch_size},
-        (built.job(f"train/{method}/seed{seed}"), built.job(f"store/{part}")),
-        ("pipeline_src.prediction.predict", *modules),
+        parameters,
+        (*(built.job(f"train/{name}/seed{s}") for name, s in runs), built.job(f"store/{part}")),
+        modules,
         files,
         exclusive=False,
     )
     _add(built, job)
+
+
+def _prediction(built: Graph, method: str) -> tuple[dict[str, Any], tuple[str, ...], tuple[Path, ...]]:
+    """Parameters, modules and files that decide what a run predicts. A method that trains is all in its weights."""
+    files, modules = config_sources(built.experiment.model.config)
+    parameters = {"batch_size": built.experiment.evaluation.batch_size}
+    modules = ("pipeline_src.prediction.predict", *modules)
+    if posthoc := built.posthoc(method):
+        chosen = built.methods[method]
+        parameters["method"] = posthoc.model_dump()
+        modules += (chosen.module,) if chosen.module else ()
+        files += (chosen.file,) if chosen.file else ()
+    return parameters, modules, files
 
 
 def _add_results(built: Graph) -> None:
@@ -290,5 +303,5 @@ def _add_results(built: Graph) -> None:
         return job
 
     tables = add("tables", folder / "tables", evaluated, "pipeline_src.tables.main")
-    figures = add("figures", folder / "figures", (*evaluated, *trained), "pipeline_src.figures", style)
+    figures = add("figures", folder / "figures", (*evaluated, *trained), "pipeline_src.figures.main", style)
     add("report", folder, (tables, figures), "pipeline_src.report", page)

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from pipeline_src.data import catalog, manifest
 from pipeline_src.execute import explained
-from pipeline_src.jobs import Graph, Job
+from pipeline_src.job import Job
+from pipeline_src.jobs import Graph
 
 STARTUP = {
     "train": 8.0,
@@ -103,13 +104,25 @@ def _seconds(graph: Graph, todo: list[Job], images: dict[str, int]) -> float:
     for job in todo:
         total += STARTUP.get(job.kind, 1.0)
         if job.kind == "train":
-            epoch = images["train"] / training + images["val"] / inference
-            total += graph.experiment.training.epochs * epoch
+            total += _of_run(graph, job.name.split("/")[1], images, training, inference)
         elif job.kind == "evaluate":
-            total += images[job.name.rpartition("/")[2]] / inference
+            _, method, _, part = job.name.split("/")
+            total += images[part] * _passes(graph, method) / inference
         elif job.kind == "figures":
             total += 0.2 * len(graph.runs) * len(graph.tested)
     return total
+
+
+def _of_run(graph: Graph, method: str, images: dict[str, int], training: float, inference: float) -> float:
+    if posthoc := graph.posthoc(method):
+        return images["val"] / inference if posthoc.fits else 0.0
+    return graph.experiment.training.epochs * (images["train"] / training + images["val"] / inference)
+
+
+def _passes(graph: Graph, method: str) -> int:
+    """Forward passes an image: of each network, and as many as a method with `passes` says."""
+    networks = graph.networks(method, graph.experiment.seeds[0])
+    return len(networks) * getattr(graph.methods[method].method, "passes", 1)
 
 
 def _parallel(graph: Graph, cores: int) -> int:
@@ -124,7 +137,8 @@ def _bytes(graph: Graph, images: dict[str, int]) -> float:
     stores = sum(n * (4 * e.image_size**2 + PIXELS) for n in images.values())
     model = 4 * sum(p.numel() for p in build_segmentor(e.model.config, False, e.image_size).parameters())
     statistics = len(graph.runs) * len(graph.tested) * 2e6
-    return stores + len(graph.runs) * model + 2 * 2 * 3 * model + statistics + 20e6
+    trained = sum(not graph.posthoc(method) for method, _ in graph.runs)
+    return stores + trained * model + 2 * 2 * 3 * model + statistics + 20e6
 
 
 def _duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -58,12 +59,15 @@ def store(graph: Graph, part: str, contract: str | None = None) -> None:
 
 
 def train(graph: Graph, method: str, seed: int, contract: str | None = None) -> None:
-    """Train one run, or go on where it was stopped; export its model, history and alphas."""
+    """Train one run, or go on where it was stopped; export its model, history and alphas. A post-hoc method is fitted
+    instead."""
     job = graph.job(f"train/{method}/seed{seed}")
     gpus = graph.experiment.training.gpus
 
     def work(folder: Path) -> None:
-        if gpus > 1:
+        if graph.posthoc(method):
+            fit_into(graph, method, seed, folder)
+        elif gpus > 1:
             launch = [
                 sys.executable,
                 "-m",
@@ -79,7 +83,7 @@ def train(graph: Graph, method: str, seed: int, contract: str | None = None) -> 
             train_into(graph, method, seed, folder)
 
     if execute(job, work, contract):
-        shutil.rmtree(_checkpoints(graph, method, seed))
+        shutil.rmtree(_checkpoints(graph, method, seed), ignore_errors=True)  # a fit has none
 
 
 def train_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
@@ -102,6 +106,25 @@ def train_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
         done.write(folder)
 
 
+def fit_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
+    """A post-hoc method's fit; run.json in `folder` says what it uses and what was fitted."""
+    from pipeline_src.data.store import Store
+    from pipeline_src.files import write_text
+
+    fitted = graph.posthoc(method).fit(_networks(graph, method, seed), Store.open(graph.store("val")), graph.experiment)
+    facts = {"networks": [f"{m}/seed{s}" for m, s in graph.networks(method, seed)], "fitted": fitted}
+    write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
+
+
+def _networks(graph: Graph, method: str, seed: int) -> list[Any]:
+    from pipeline_src.data.store import Store
+    from pipeline_src.prediction.predict import load
+
+    classes = Store.open(graph.store("val")).classes
+    runs = graph.networks(method, seed)
+    return [load(graph.run(*run) / "model.safetensors", graph.experiment, classes) for run in runs]
+
+
 def _report_overlap(graph: Graph, *parts: str) -> None:
     """Stop where parts share a sample; say where they share a photograph under two names (some sets do)."""
     from pipeline_src.data.manifest import check_disjoint
@@ -119,8 +142,9 @@ def _checkpoints(graph: Graph, method: str, seed: int) -> Path:
 
 
 def evaluate(graph: Graph, method: str, seed: int, part: str, contract: str | None = None) -> None:
-    """Run an exported model over a part and write its statistic."""
+    """Run the exported models that a run predicts with over a part and write its statistic."""
     from pipeline_src.data.store import Store
+    from pipeline_src.prediction.predict import Predictor
     from pipeline_src.prediction.predict import evaluate as run
 
     job = graph.job(f"evaluate/{method}/seed{seed}/{part}")
@@ -128,8 +152,11 @@ def evaluate(graph: Graph, method: str, seed: int, part: str, contract: str | No
     def work(folder: Path) -> None:
         if part != "val":
             _report_overlap(graph, "train", "val", part)
-        weights, data = graph.run(method, seed) / "model.safetensors", Store.open(graph.store(part))
-        statistic = run(weights, data, graph.experiment, f"{method} seed {seed} on {part}")
+        predictor = Predictor(_networks(graph, method, seed))
+        if posthoc := graph.posthoc(method):
+            facts = json.loads((graph.run(method, seed) / "run.json").read_text(encoding="utf-8"))
+            predictor = replace(predictor, method=posthoc, seed=seed, fitted=facts["fitted"])
+        statistic = run(predictor, Store.open(graph.store(part)), graph.experiment, f"{method} seed {seed} on {part}")
         statistic.save(folder / f"{part}.npz", {"job": job.name, "contract": job.contract})
 
     execute(job, work, contract, [graph.statistic(method, seed, part)])
@@ -146,6 +173,7 @@ def _results(graph: Graph) -> Any:
         bins=graph.experiment.evaluation.bins,
         epochs=graph.experiment.training.epochs,
         synthetic=graph.synthetic,
+        of_all_seeds=graph.of_all_seeds,
     )
 
 
@@ -164,14 +192,14 @@ def tables(graph: Graph, contract: str | None = None) -> None:
 
 def table_files(graph: Graph) -> list[str]:
     """Names of the files that `tables` writes."""
-    from pipeline_src.tables.main import TABLE_FILES
+    from pipeline_src.tables import TABLE_FILES
 
     return [*TABLE_FILES, "metrics.json"]
 
 
 def figures(graph: Graph, contract: str | None = None) -> None:
     """Reliability diagrams, comparisons and alphas as SVG, PNG and the numbers behind them."""
-    from pipeline_src.figures import write_figures
+    from pipeline_src.figures.main import write_figures
 
     job = graph.job("figures")
     alphas = {(m, s): graph.run(m, s) / "alpha.csv" for m, s in graph.runs if m in graph.learned}

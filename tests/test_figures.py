@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pipeline_src.errors import UserError
-from pipeline_src.figures import alpha, comparison, figure_files, reliability, style, write_figures
+from pipeline_src.figures import alpha, comparison, figure_files, reliability, style
+from pipeline_src.figures.main import write_figures
 from pipeline_src.statistics.statistic import Statistic
 from pipeline_src.tables.results import Results
 

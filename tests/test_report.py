@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline_src.errors import UserError
-from pipeline_src.figures import write_figures
+from pipeline_src.figures.main import write_figures
 from pipeline_src.report import summary, write_report
 from pipeline_src.statistics.statistic import Statistic
 from pipeline_src.tables.results import Numbers, Results, read

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from pipeline_src.statistics.statistic import Statistic
+from pipeline_src.tables import TABLE_FILES
 from pipeline_src.tables.layout import Group, Table, latex, markdown
-from pipeline_src.tables.main import METRICS, TABLE_FILES, write_tables
+from pipeline_src.tables.main import METRICS, write_tables
 from pipeline_src.tables.results import Results
 
 PARTS = {"val": "val", "Set_A": "id", "textures": "ood"}

@@ -1,22 +1,16 @@
-"""All figures of an experiment: which there are, and how they are made from statistics and alphas.
+"""Figures of an experiment: which there are, by name. How they are made is in `main.py`.
 
-Each lies as <name>.svg and <name>.png beside <name>.csv, the numbers that it is drawn from. Drawing reads statistic
-files and `alpha.csv` only, so a new style costs seconds.
+Each lies as <name>.svg and <name>.png beside <name>.csv, the numbers that it is drawn from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from urllib.parse import quote
 
-import pandas as pd
-
-from pipeline_src.errors import UserError
-from pipeline_src.figures import alpha, comparison, reliability, style
-from pipeline_src.files import write_text
 from pipeline_src.statistics.statistic import PROTOCOLS
-from pipeline_src.tables.results import Numbers, Results, pooled, read
+
+# Snakemake asks for the names whenever it starts: nothing slow is imported here.
 
 
 def reliability_name(protocol: str, method: str, part: str) -> str:
@@ -32,7 +26,7 @@ def alpha_name(method: str) -> str:
 
 
 def figure_files(methods: Iterable[str], parts: Iterable[str], learned: Iterable[str]) -> list[str]:
-    """Names of all files that `write_figures` writes.
+    """Names of all files that `main.write_figures` writes.
 
     Args:
         methods: all methods of the experiment.
@@ -45,94 +39,3 @@ def figure_files(methods: Iterable[str], parts: Iterable[str], learned: Iterable
     files = [name + suffix for name in names for suffix in (".csv", ".png", ".svg")]
     files += [alpha_name(method) + suffix for method in learned for suffix in (".csv", "-last.csv", ".png", ".svg")]
     return sorted(files)
-
-
-def write_figures(results: Results, alphas: Mapping[tuple[str, int], Path], out: Path) -> list[Path]:
-    """Write the figures of an experiment into `out`; returns the files, those that `figure_files` names.
-
-    Args:
-        alphas: (method, seed) -> `alpha.csv`, of the methods that learn alphas.
-
-    Raises:
-        UserError: a method was not evaluated on a part.
-    """
-    missing = [
-        f"{method} on {part}" for method in results.methods for part in results.parts if not results.seeds(method, part)
-    ]
-    if missing:
-        raise UserError("figures need every method on every data set", found=f"no statistic of {', '.join(missing)}")
-    numbers = read(results)
-    learned = list(dict.fromkeys(method for method, _ in alphas))
-    with style.house():
-        for part in results.parts:
-            _write_part(results, numbers, part, out)
-        for method in learned:
-            _write_alpha(results, method, {seed: path for (name, seed), path in alphas.items() if name == method}, out)
-    return [out / name for name in figure_files(results.methods, results.parts, learned)]
-
-
-def _write_part(results: Results, numbers: Numbers, part: str, out: Path) -> None:
-    """Each method's diagram on one data set and the comparison of all, in both protocols."""
-    counts = {method: pooled(results, method, part) for method in results.methods}
-    tables = {(p, m): reliability.prepare(counts[m][p], results.bins) for p in PROTOCOLS for m in results.methods}
-    floor = reliability.floor_of([bins for bins, _ in tables.values()])
-    for protocol in PROTOCOLS:
-        first = numbers.table[(numbers.table["part"] == part) & (numbers.table["protocol"] == protocol)].iloc[0]
-        size = f"{protocol} protocol · {first['images']:,} images · {style.count(first['pixels'])} pixels"
-        for method in results.methods:
-            bins, whole = tables[protocol, method]
-            seeds = _seeds(results.seeds(method, part))
-            lines = [size, f"{_errors(numbers, protocol, part, method)} · {results.bins} bins · {seeds}"]
-            figure = reliability.draw(bins, whole, f"{results.label(method)} on {part}", lines, floor)
-            _save(figure, _with_whole(bins, whole), out / reliability_name(protocol, method, part))
-        labels = _distinct(results)
-        curves = {labels[method]: tables[protocol, method][0] for method in results.methods}
-        notes = {labels[method]: _errors(numbers, protocol, part, method, "   ") for method in results.methods}
-        figure = comparison.draw(
-            curves, notes, f"All methods on {part}", [size, f"{seeds} · {results.bins} bins"], floor
-        )
-        keyed = {method: _with_whole(*tables[protocol, method]) for method in results.methods}
-        table = pd.concat(keyed, names=["method", None]).reset_index("method")
-        _save(figure, table, out / comparison_name(protocol, part))
-
-
-def _write_alpha(results: Results, method: str, files: Mapping[int, Path], out: Path) -> None:
-    tables = [pd.read_csv(path, dtype={"id": str}) for path in files.values()]
-    course, last = alpha.course(tables), alpha.histogram(tables)
-    lines = [f"{len(tables[0]):,} training images · {len(course)} epochs · {_seeds(sorted(files))}"]
-    figure = alpha.draw(course, last, f"{results.label(method)}: learned α", lines)
-    _write_csv(last, out / f"{alpha_name(method)}-last")
-    _save(figure, course, out / alpha_name(method))
-
-
-def _errors(numbers: Numbers, protocol: str, part: str, method: str, between: str = " · ") -> str:
-    """ECE and OE as the table has them: means over seeds, where the bins are those of all seeds' pixels together."""
-    row = numbers.mean.loc[protocol, part, method]
-    return between.join(f"{name.upper()} {style.percent(row[name], 2)}" for name in ("ece", "oe"))
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))} pooled"
-
-
-def _distinct(results: Results) -> dict[str, str]:
-    """Printed names; a method's own name where two would be printed alike."""
-    labels = [results.label(method) for method in results.methods]
-    return {m: label if labels.count(label) == 1 else m for m, label in zip(results.methods, labels, strict=True)}
-
-
-def _with_whole(bins: pd.DataFrame, whole: pd.Series) -> pd.DataFrame:
-    """The bins and, as a last row named "all", all pixels together."""
-    total = {"bin": "all", "lower": 0.0, "upper": 1.0, "pixels": bins["pixels"].sum(), "share": 1.0, **whole}
-    table = bins.copy()
-    table.insert(0, "bin", [str(k) for k in range(1, len(bins) + 1)])
-    return pd.concat([table, pd.DataFrame([total])], ignore_index=True)
-
-
-def _write_csv(table: pd.DataFrame, stem: Path) -> None:
-    write_text(stem.with_name(stem.name + ".csv"), table.to_csv(index=False, lineterminator="\n"))
-
-
-def _save(figure, table: pd.DataFrame, stem: Path) -> None:
-    _write_csv(table, stem)
-    style.save(figure, stem)

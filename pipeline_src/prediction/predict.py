@@ -1,11 +1,13 @@
-"""An exported model over a store, into the statistic of docs/protocol.md."""
+"""Exported networks over a store, into the statistic of docs/protocol.md."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +21,26 @@ from pipeline_src.statistics.statistic import Statistic
 from pipeline_src.training import machine
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalisation
+from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.samples import EvaluationSamples, collate
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """What predicts: the one network of a method that trains, or networks and the post-hoc method that uses them.
+
+    Args:
+        method: how logits become probabilities; the default takes one network as it is.
+        seed: key of the method's draws.
+        fitted: what its `fit` gave.
+    """
+
+    networks: list[DenseClassifier]
+    method: PostHoc = field(default_factory=PostHoc)
+    seed: int = 0
+    fitted: dict[str, float] = field(default_factory=dict)
 
 
 def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassifier:
@@ -38,25 +57,32 @@ def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassi
     return model.to(machine.prepare(experiment.training)).eval()
 
 
-def predict(
-    model: DenseClassifier, store: Store, batch_size: int, workers: int = 0
-) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """(probability (H, W) float32 in [0, 1], truth (H, W) uint8 0 / 1 / 255 ignored, sample id) of each image, at
-    original size."""
-    device = model.mean.device
-    with torch.inference_mode():
-        for batch in DataLoader(EvaluationSamples(store), batch_size, num_workers=workers, collate_fn=collate):
-            batch["inputs"] = batch["inputs"].to(device)
-            yield from model(**batch, mode="predict")
+def batches(store: Store, experiment: Experiment, device: torch.device) -> Iterator[dict[str, Any]]:
+    """A store in its order: `inputs` (B, 3, S, S) uint8 on `device`; `truth`, a list of (H, W)
+    uint8 of original sizes, 255 where ignored; `id`, a list."""
+    size, workers = experiment.evaluation.batch_size, experiment.training.workers
+    for batch in DataLoader(EvaluationSamples(store), size, num_workers=workers, collate_fn=collate):
+        yield batch | {"inputs": batch["inputs"].to(device)}
 
 
-def evaluate(weights: Path, store: Store, experiment: Experiment, name: str) -> Statistic:
-    """The statistic of an exported model on a store, raw and stretched."""
-    model = load(weights, experiment)
+def predict(predictor: Predictor, store: Store, experiment: Experiment) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+    """(probability float32 in [0, 1], (H, W) or (K, H, W); truth (H, W) uint8; sample id) of each image, at original
+    size."""
+    method, networks = predictor.method, predictor.networks
+    for batch in batches(store, experiment, networks[0].mean.device):
+        with torch.inference_mode():
+            members = method.logits(networks, batch["inputs"], batch["id"], predictor.seed)
+            maps = [
+                method.probability([z[i] for z in members], truth.shape, predictor.fitted)
+                for i, truth in enumerate(batch["truth"])
+            ]
+        yield from zip(maps, batch["truth"], batch["id"], strict=True)
+
+
+def evaluate(predictor: Predictor, store: Store, experiment: Experiment, name: str) -> Statistic:
+    """The statistic of a predictor on a store, raw and stretched."""
     statistic, started, told = Statistic.empty(), time.perf_counter(), time.perf_counter()
-    for count, (probability, truth, sample) in enumerate(
-        predict(model, store, experiment.evaluation.batch_size, experiment.training.workers), 1
-    ):
+    for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
         statistic.add(probability, truth, sample)
         if (now := time.perf_counter()) - told > 10 or count == len(store):
             told = now

@@ -39,7 +39,7 @@ def write_report(
     """Write the page.
 
     Args:
-        figures: folder that `figures.write_figures` wrote.
+        figures: folder that `figures.main.write_figures` wrote.
         learned: methods that learn alphas.
         out: the HTML file.
         params: the resolved experiment; printed as YAML.

@@ -118,7 +118,10 @@ def reading(results: Results) -> list[str]:
     sentences.append(f"Accuracy is called kept where no set loses more than {100 * KEPT:.1f} percentage points.")
     roles = set(results.parts.values())
     if "val" in roles:
-        sentences.append("Validation images steer the learned perturbation (ASLP), so they are not unseen.")
+        sentences.append(
+            "Validation images steer the learned perturbation (ASLP) and what is fitted after training (temperature), "
+            "so they are not unseen."
+        )
     if "ood" in roles:
         sentences.append(
             f"Images {ROLES['ood']} hold no object: accuracy is the share of pixels called background, "

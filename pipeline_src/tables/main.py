@@ -14,8 +14,6 @@ from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.layout import UNDEFINED, Group, Table, latex, markdown
 from pipeline_src.tables.results import MEANING, ROLES, Numbers, Results, read
 
-TABLE_FILES = ("main.csv", "main.md", "main.tex")
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -45,7 +43,7 @@ METRICS = {
 
 
 def write_tables(results: Results, out: Path, metrics: Path) -> None:
-    """Write `TABLE_FILES` into `out` and the means over seeds as JSON to `metrics`.
+    """Write `tables.TABLE_FILES` into `out` and the means over seeds as JSON to `metrics`.
 
     main.csv holds all metrics in full precision, a row per protocol, part, method and seed; Markdown and LaTeX hold
     those of `METRICS`. The JSON is nested protocol -> method -> part -> metric, null where a metric is undefined.
@@ -128,9 +126,12 @@ def notes(results: Results, numbers: Numbers) -> list[str]:
         for part in results.parts
         for seed in seeds
         if (method, seed, part) not in results.statistics
+        and (method not in results.of_all_seeds or not results.seeds(method, part))
     ]
     if missing:
         found.append(f"Not run: {'; '.join(missing)}.")
+    for method in results.of_all_seeds:
+        found.append(f"{results.label(method)} is one run, made of the networks of all seeds: it has no deviation.")
     if results.synthetic:
         found.append(
             "All images are generated: these numbers show that the pipeline works and decide no claim on photographs."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,7 @@ class Results:
         epochs: epochs each model was trained for.
         labels: method -> printed name, where it differs from the method's own.
         synthetic: whether all images are generated, so that the numbers say nothing about photographs.
+        of_all_seeds: methods whose one run is made of the networks of all seeds.
     """
 
     experiment: str
@@ -42,6 +43,7 @@ class Results:
     epochs: int
     labels: Mapping[str, str] = field(default_factory=dict)
     synthetic: bool = False
+    of_all_seeds: Sequence[str] = ()
 
     @property
     def methods(self) -> list[str]:

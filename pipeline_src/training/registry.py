@@ -13,16 +13,16 @@ from typing import Any
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import did_you_mean, validate
 from pipeline_src.training import methods
-from pipeline_src.training.method import Method
+from pipeline_src.training.method import Block
 
 FOLDER = Path(methods.__file__).parent
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A method with its parameters, and where its code is: a module of ours or a user's `file`."""
+    """A method, training or post-hoc, with its parameters; its code is a module of ours or a user's `file`."""
 
-    method: Method
+    method: Block
     module: str | None
     file: Path | None
 
@@ -50,7 +50,9 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
 def _load(name: str, file: Path) -> ModuleType:
     if not file.is_file():
         raise UserError(
-            f"methods.{name}.file: no such file", found=file, expected="a Python file with a class derived from Method"
+            f"methods.{name}.file: no such file",
+            found=file,
+            expected="a Python file with a class derived from Method or PostHoc",
         )
     spec = importlib.util.spec_from_file_location(f"_method_{file.stem}", file)
     module = importlib.util.module_from_spec(spec)
@@ -64,15 +66,15 @@ def _load(name: str, file: Path) -> ModuleType:
     return module
 
 
-def _class(name: str, module: ModuleType) -> type[Method]:
+def _class(name: str, module: ModuleType) -> type[Block]:
     own = [
         c
         for c in vars(module).values()
-        if isinstance(c, type) and issubclass(c, Method) and c.__module__ == module.__name__
+        if isinstance(c, type) and issubclass(c, Block) and c.__module__ == module.__name__
     ]
     if len(own) != 1:
         raise UserError(
-            f"methods.{name}: {module.__file__} must define exactly one class derived from Method",
+            f"methods.{name}: {module.__file__} must define exactly one class derived from Method or PostHoc",
             found=", ".join(c.__name__ for c in own) or "none",
         )
     return own[0]

@@ -1,0 +1,84 @@
+"""Monte Carlo dropout (Gal and Ghahramani, Dropout as a Bayesian Approximation, ICML 2016): dropout stays on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipeline_src.errors import UserError
+from pipeline_src.training.draws import torch_seed
+from pipeline_src.training.posthoc import PostHoc
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pipeline_src.data.store import Store
+    from pipeline_src.params.schema import Experiment
+    from pipeline_src.training.classifier import DenseClassifier
+
+AT_ONCE = 10
+
+
+class MCDropout(PostHoc):
+    """The mean probability of several passes with dropout. Draws are keyed by (seed, sample id), so neither the batch
+    nor the order of images matters."""
+
+    passes: int = Field(10, ge=2, description="Forward passes an image.")
+
+    def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, float]:
+        """Nothing, but a network without dropout is refused here, before it is evaluated."""
+        return {"dropout_layers": len(dropouts(networks[0]))}
+
+    def logits(self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int) -> list[Tensor]:
+        import torch
+
+        [network] = networks
+        with dropping(network):
+            # Image by image: its passes are a batch, which draws for itself.
+            passes = [self._passes(network, image, name, seed) for image, name in zip(x, ids, strict=True)]
+        return list(torch.stack(passes, dim=1))
+
+    def _passes(self, network: DenseClassifier, image: Tensor, name: str, seed: int) -> Tensor:
+        """Logits (passes, C, h, w) of one image (3, S, S)."""
+        import torch
+
+        done = []
+        for first in range(0, self.passes, AT_ONCE):
+            torch.manual_seed(torch_seed(seed, name, "mc_dropout", first))
+            done.append(network(image.expand(min(AT_ONCE, self.passes - first), *image.shape)))
+        return torch.cat(done)
+
+
+def dropouts(network: nn.Module) -> list[nn.Module]:
+    """The dropout modules of a network that drop anything; stochastic depth is not among them.
+
+    Raises:
+        UserError: there is none.
+    """
+    from torch import nn
+
+    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+    found = [module for module in network.modules() if isinstance(module, kinds) and module.p > 0]
+    if not found:
+        raise UserError(
+            "mc_dropout: the network has no dropout",
+            expected="a dropout layer, as the config's decode_head gets from dropout_ratio=0.1",
+            do="take mc_dropout out of the experiment's `methods:`, or train with a `model.config` that has dropout",
+        )
+    return found
+
+
+@contextmanager
+def dropping(network: nn.Module) -> Iterator[None]:
+    """Dropout in train mode, all else as it is: batch norm goes on using its running statistics."""
+    modules = dropouts(network)
+    try:
+        for module in modules:
+            module.train()
+        yield
+    finally:
+        for module in modules:
+            module.eval()

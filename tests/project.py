@@ -1,0 +1,68 @@
+"""The project in a folder of its own, and its engines called there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PROJECT = ("pipeline_src", "workflow", "params.yaml", "dvc.yaml", ".dvc", ".dvcignore", ".gitignore")
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "PYTHONPATH": "",
+    **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+}
+
+
+def call(folder: Path, *command: str, check: bool = True, **environment: str) -> str:
+    """What a command prints, both streams; a failure shows it."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=ENVIRONMENT | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def snakemake(folder: Path, *options: str, **kwargs) -> str:
+    return call(folder, "snakemake", "--cores", "2", *options, **kwargs)
+
+
+def planned(folder: Path, *options: str) -> dict[str, int]:
+    """How many jobs of each rule Snakemake would run; {} if nothing is to be done."""
+    said = snakemake(folder, "--dry-run", *options)
+    if "Nothing to be done" in said:
+        return {}
+    table = said.split("Job stats:")[1].split("total")[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE) if rule != "all"}
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+    file.write_text(text.replace(old, new))
+
+
+def stamps(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if re.fullmatch(r"\.[0-9a-f]{16}", p.suffix)}
+
+
+def copy(folder: Path) -> None:
+    """The project's files, with `tiny` as the experiment."""
+    for name in PROJECT:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp"))
+        else:
+            shutil.copy(source, folder / name)
+    text = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(re.sub(r"^experiment: \w+", "experiment: tiny", text, flags=re.MULTILINE))
