@@ -129,7 +129,8 @@ def graph(params: Params, experiment: str | None = None) -> Graph:
     """
     name, chosen = resolve(params, experiment)
     entries = catalog.load(params.datasets)
-    methods = {method: choose(method, params.methods[method]) for method in chosen.methods}
+    blocks = params.blocks()
+    methods = {method: choose(method, blocks[method]) for method in chosen.methods}
     built = Graph(name, chosen, entries, downloads(params), methods)
     for part, _ in built.parts.values():
         catalog.check_part(entries, part)

@@ -6,9 +6,11 @@ import pytest
 import yaml
 
 from pipeline_src.errors import UserError
+from pipeline_src.jobs import graph
 from pipeline_src.params import docs
 from pipeline_src.params.load import downloads, merge, read, resolve, validate
 from pipeline_src.params.schema import Experiment, Training
+from pipeline_src.training.methods.slp import SLP
 
 
 @pytest.fixture
@@ -131,3 +133,43 @@ def test_the_environment_overrides_data_root(monkeypatch, tmp_path):
     assert str(downloads(read())) == read().data_root
     monkeypatch.setenv("ASLP_DOWNLOADS", str(tmp_path))
     assert downloads(read()) == tmp_path
+
+
+GRID = {"method": "slp", "alpha": [0.02, 0.05], "beta": [0.5, 1.0], "form": "expected"}
+
+
+def test_a_sweep_stands_for_all_combinations(tmp_path, content):
+    content["sweeps"] = {"static": GRID}
+    content["experiments"]["tiny"]["methods"] = ["baseline", "static", "static-alpha0_02-beta1_0"]
+    params = read(written(tmp_path, content))
+    _, tiny = resolve(params, "tiny")
+    names = [f"static-alpha{alpha}-beta{beta}" for alpha in ("0_02", "0_05") for beta in ("0_5", "1_0")]
+    assert tiny.methods == ["baseline", *names]
+    assert params.blocks()[names[1]] == {"method": "slp", "alpha": 0.02, "beta": 1.0, "form": "expected"}
+    of = graph(params, "tiny")
+    assert len(of.of_kinds("train")) == 5
+    assert of.methods[names[2]].method == SLP(alpha=0.05, beta=0.5, form="expected")
+    experiment = content["experiments"]["tiny"]["methods"]
+    experiment.remove("static-alpha0_02-beta1_0")
+    assert resolve(read(written(tmp_path, content)), "tiny")[1] == tiny
+
+
+@pytest.mark.parametrize(
+    ("sweeps", "words"),
+    [
+        ({"slp": GRID}, ["names of their own: slp"]),
+        ({"static": GRID, "static-alpha0_02-beta0_5": GRID}, ["names of their own: static-alpha0_02-beta0_5"]),
+        ({"static": {"alpha": [0.1]}}, ["sweeps.static", "`method` or `file`"]),
+        ({"static": {"method": "slp", "alpha": 0.1}}, ["sweeps.static", "list of values"]),
+        ({"static": {"method": "slp", "alpha": []}}, ["sweeps.static", "list of values"]),
+        ({"static": {"method": "slp", "alpha": [0.1, 0.6]}}, ["static-alpha0_6", "changes side"]),
+        ({"static": {"method": "slp", "alpah": [0.1, 0.6]}}, ["static-alpah0_1", "did you mean 'alpha'"]),
+        ({"sattic": GRID}, ["no block 'static'", "did you mean 'sattic'"]),
+    ],
+)
+def test_wrong_sweeps(tmp_path, content, sweeps, words):
+    content["sweeps"] = sweeps
+    content["experiments"]["tiny"]["methods"] = ["baseline", "static"]
+    with pytest.raises(UserError) as error:
+        graph(read(written(tmp_path, content)), "tiny")
+    assert all(word in str(error.value) for word in words), error.value

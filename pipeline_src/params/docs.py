@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pipeline_src.data.catalog import Part
-from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Model, Params, Training
+from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Model, Params, Sweep, Training
 from pipeline_src.training.registry import FOLDER, choose
 
 FILE = Path("docs/params.md")
@@ -33,6 +33,11 @@ starts.
 PART = """A part is written `{set: DUTS-TR, split: val, first: 500}`: a data set of the catalog or of `datasets:`; one
 of its splits (default `all`); and, if wanted, only the first or the last so many names of the split's list."""
 
+SWEEP = """A sweep `static: {method: slp, alpha: [0.02, 0.05], beta: [0.5, 1.0], form: expected}` under `sweeps:` tries
+every combination of the parameters that have a list of values; the others are the same in all, and those not named have
+the method's own defaults. In an experiment's `methods:`, `static` then stands for four methods with names such as
+`static-alpha0_02-beta0_5`. A combination that the method refuses stops the run before it starts."""
+
 
 def page() -> str:
     """The whole page as Markdown."""
@@ -40,6 +45,7 @@ def page() -> str:
     for name, block in BLOCKS.items():
         parts += [f"## `{name}:`", block.__doc__.strip().splitlines()[0], _table(block.model_fields)]
     parts += ["## A part of a data set", PART, _table(Part.model_fields)]
+    parts += ["## A sweep", SWEEP, _table(Sweep.model_fields)]
     parts += ["## Methods", "A block of `methods:` has the parameters of its method (docs/method.md)."]
     for file in sorted(FOLDER.glob("[!_]*.py")):
         method = choose(file.stem, {}).method

@@ -37,7 +37,8 @@ def read(file: Path = FILE) -> Params:
 
 
 def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
-    """The name and the values of experiment `name` (default: the one that `experiment:` picks)."""
+    """The name and the values of experiment `name` (default: the one that `experiment:` picks), with sweeps written out
+    as the methods that they stand for (`params.blocks()` has their parameters)."""
     name = name or params.experiment
     if name not in params.experiments:
         raise UserError(
@@ -47,14 +48,20 @@ def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
         )
     merged = merge(params.defaults, params.experiments[name] or {})
     experiment = validate(Experiment, merged, f"experiments.{name} (with defaults)")
+    methods = []
     for method in experiment.methods:
-        if method not in params.methods:
+        if method in params.sweeps:
+            methods += params.sweeps[method].blocks(method)
+        elif method in params.blocks():
+            methods.append(method)
+        else:
+            known = [*params.methods, *params.sweeps]
             raise UserError(
-                f"experiments.{name}.methods: there is no block {method!r} under `methods:`",
-                expected=", ".join(params.methods),
-                do=did_you_mean(method, params.methods),
+                f"experiments.{name}.methods: there is no block {method!r} under `methods:` or `sweeps:`",
+                expected=", ".join(known),
+                do=did_you_mean(method, known),
             )
-    return name, experiment
+    return name, experiment.model_copy(update={"methods": list(dict.fromkeys(methods))})
 
 
 def downloads(params: Params) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import product
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -136,6 +138,37 @@ class Experiment(Strict):
         return values
 
 
+class Sweep(BaseModel):
+    """A grid over one method's parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    method: Name | None = Field(None, description="The method, one of those in docs/methods.md.")
+    file: str | None = Field(None, description="Instead of `method`, a Python file of yours (docs/add-a-method.md).")
+
+    @model_validator(mode="after")
+    def _spans_a_grid(self) -> Sweep:
+        if (self.method is None) == (self.file is None):
+            raise ValueError("give `method` or `file`")
+        if not self._swept or not all(self._swept.values()):
+            raise ValueError("give at least one parameter a list of values to try, as in `alpha: [0.02, 0.05]`")
+        return self
+
+    @property
+    def _swept(self) -> dict[str, list]:
+        return {key: values for key, values in self.model_extra.items() if isinstance(values, list)}
+
+    def blocks(self, name: str) -> dict[str, dict[str, Any]]:
+        """The blocks of `methods:` that a sweep `name` stands for, such as `name-alpha0_05-beta0_75`."""
+        code = {"method": self.method} if self.method else {"file": self.file}
+        blocks = {}
+        for values in product(*self._swept.values()):
+            chosen = dict(zip(self._swept, values, strict=True))
+            title = "-".join([name, *(key + re.sub(r"[^A-Za-z0-9+-]", "_", str(v)) for key, v in chosen.items())])
+            blocks[title] = code | self.model_extra | chosen
+        return blocks
+
+
 class Params(Strict):
     """params.yaml as a whole."""
 
@@ -152,7 +185,24 @@ class Params(Strict):
         description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "
         "another (a variant) or its key `file:` a Python file of yours (docs/add-a-method.md)."
     )
+    sweeps: dict[Name, Sweep] = Field(
+        {},
+        description="Grids by name; in an experiment's `methods:` such a name stands for a method per combination.",
+    )
     defaults: dict[str, Any] = Field(description="Values shared by all experiments; keys as in an experiment.")
     experiments: dict[Name, dict[str, Any] | None] = Field(
         description="Experiments by name, each only what differs from `defaults:`."
     )
+
+    @model_validator(mode="after")
+    def _names_are_one_method_or_sweep(self) -> Params:
+        names = [*self.methods, *self.sweeps, *(title for k, sweep in self.sweeps.items() for title in sweep.blocks(k))]
+        taken = sorted({name for name in names if names.count(name) > 1})
+        if taken:
+            raise ValueError(f"methods, sweeps and their combinations need names of their own: {', '.join(taken)}")
+        return self
+
+    def blocks(self) -> dict[str, dict[str, Any] | None]:
+        """The blocks of all methods, combinations of sweeps among them."""
+        swept = (sweep.blocks(name) for name, sweep in self.sweeps.items())
+        return {title: block for blocks in (self.methods, *swept) for title, block in blocks.items()}

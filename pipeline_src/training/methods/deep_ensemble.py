@@ -9,6 +9,14 @@ from pipeline_src.training.posthoc import PostHoc
 
 
 class DeepEnsemble(PostHoc):
-    """The networks of all the experiment's seeds as one run, filed under the first seed."""
+    """The networks of all the experiment's seeds as one run, filed under the first seed.
+
+    Kind: posthoc
+    Idea: Networks that differ in their seed alone are averaged.
+    Formula: mean of `f` over the seeds
+    Changes: probabilities
+    Cost: none, given the seeds; a prediction costs as many passes as there are seeds
+    Source: Lakshminarayanan et al., NeurIPS 2017
+    """
 
     every_seed: ClassVar[bool] = True

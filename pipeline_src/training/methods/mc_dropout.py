@@ -24,7 +24,15 @@ AT_ONCE = 10
 
 class MCDropout(PostHoc):
     """The mean probability of several passes with dropout. Draws are keyed by (seed, sample id), so neither the batch
-    nor the order of images matters."""
+    nor the order of images matters.
+
+    Kind: posthoc
+    Idea: Dropout stays on in prediction, and its passes are averaged.
+    Formula: mean of `f` over the passes
+    Changes: probabilities
+    Cost: none; a prediction costs `passes` passes
+    Source: Gal and Ghahramani, ICML 2016
+    """
 
     passes: int = Field(10, ge=2, description="Forward passes an image.")
 

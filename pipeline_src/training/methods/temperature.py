@@ -26,6 +26,13 @@ class Temperature(PostHoc):
     The NLL is that of logits upsampled to the original mask size, of a sample: up to 4,096 pixels of each validation
     image, drawn without replacement and keyed by its id; ignored pixels never. The class of a pixel stays what it was,
     but for logits so near 0 (within 6e-8, or 6e-8 T) that their probability rounds to 0.5.
+
+    Kind: posthoc
+    Idea: One number, fitted on the validation images, divides all logits.
+    Formula: `f = sigmoid(z / T)`, `T` of least NLL on the validation images
+    Changes: probabilities
+    Cost: none; the fit is one pass over the validation images
+    Source: Guo et al., ICML 2017
     """
 
     fits: ClassVar[bool] = True
