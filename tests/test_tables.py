@@ -150,6 +150,16 @@ def test_a_missing_run_is_named(results, tmp_path):
     assert r"Not run: aslp\_mc seed 1 on Set\_A." in (tmp_path / "main.md").read_text(encoding="utf-8")
 
 
+def test_a_run_of_all_seeds_is_no_missing_run(results, tmp_path):
+    files = {key: path for key, path in results.statistics.items() if key[:2] != ("aslp_mc", 1)}
+    write_tables(Results("tiny", files, PARTS, 10, 2, of_all_seeds=["aslp_mc"]), tmp_path, tmp_path / "metrics.json")
+    text = (tmp_path / "main.md").read_text(encoding="utf-8")
+    assert "Not run" not in text
+    assert r"aslp\_mc is one run, made of the networks of all seeds" in text
+    assert any("±" in line for line in text.splitlines() if "baseline" in line)
+    assert not any("±" in line for line in text.splitlines() if line.startswith(r"| aslp\_mc"))
+
+
 def test_generated_images_decide_no_claim(results, tmp_path):
     synthetic = Results("tiny", results.statistics, PARTS, 10, 2, synthetic=True)
     write_tables(synthetic, tmp_path, tmp_path / "metrics.json")
