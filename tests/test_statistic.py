@@ -153,15 +153,16 @@ def test_many_blocks_equal_one_image_cut_into_strips():
         assert whole.rows.total(name) == strips.raw.rows.total(name)
 
 
-def test_twenty_million_equal_pixels_are_counted_exactly():
-    f = np.full((1000, 20_000), 0.7, np.float32)
+@pytest.mark.parametrize("value", [0.7, 0.5, 0.3])
+def test_twenty_million_equal_pixels_are_counted_exactly(value):
+    f = np.full((1000, 20_000), value, np.float32)
     counts = one(f, np.ones(f.shape, np.uint8), quick=True).raw
     assert counts.pixels == 20_000_000
-    exact = int(np.float32(0.7) * 2**24)
+    exact = int(max(f[0, 0], np.float32(1) - f[0, 0]) * 2**24)
     doubt = (2**24 - exact) * LEVELS
     level, rest = divmod(doubt, 2**24)
-    assert counts.count[level, 1, 1] == 20_000_000
-    assert counts.position[level, 1, 1] * (2**24 // POSITION) == 20_000_000 * rest
+    assert counts.count[level, int(value >= 0.5), 1] == 20_000_000
+    assert counts.position[level, int(value >= 0.5), 1] * (2**24 // POSITION) == 20_000_000 * rest
 
 
 def test_saved_and_loaded(tmp_path):

@@ -12,9 +12,13 @@ from pipeline_src.statistics.counts import Counts
 from pipeline_src.statistics.levels import CLAMP, HALF, LEVELS, POSITION, UNIT
 
 BLOCK = 1 << 16  # pixels: few enough for the caches, enough to hide what a numpy call costs
-PENDING = (1 << 20) - 1  # pixels that a packed cell can hold: 20 bits of count above 43 bits of summed doubts
-COUNT_BIT = 43
-COUNT = 1 << COUNT_BIT
+# Added to WEIGHT a doubt stands, in units of 2^-24, at the low end of the bits, below a constant TAG. A cell that sums
+# n of these as integers holds n * TAG modulo 2^21 above 43 bits of summed doubts, and n follows since TAG is odd.
+WEIGHT = 2.0**28 + 2.0**19
+WEIGHT_BITS = int(np.float64(WEIGHT).view(np.int64))
+TAG_BIT = 43
+UNTAG = pow(WEIGHT_BITS >> TAG_BIT, -1, 1 << 21)
+PENDING = (1 << 20) - 1  # pixels that a cell can hold: their doubts, 2^23 at most, sum to less than 2^43
 ROUNDER = 1.5 * 2**52 / UNIT
 ROUNDER_BITS = np.float64(ROUNDER).view(np.int64)
 MEASURES = ("absolute", "brier", "nll", "entropy")
@@ -60,19 +64,19 @@ class FloatPass:
 
     def __init__(self, counts: Counts):
         self.counts = counts
-        # Per cell COUNT * pixels + summed doubts in units of 2^-24: one random access per pixel instead of two.
+        # Pixels and summed doubts of a cell in one integer: one random access per pixel instead of two.
         self.pending = np.zeros(4 * (HALF + 1), np.int64)
         self.flushed = np.empty_like(self.pending)
         self.start = np.repeat(np.arange(HALF + 1) * POSITION, 4)  # of a level, in units of a position
         self.held = 0
         self.doubt = np.empty(BLOCK, np.float32)
         self.scaled = np.empty(BLOCK, np.float32)
-        self.whole = np.empty(BLOCK, np.int32)
-        self.key = np.empty(BLOCK, np.int64)
-        self.weight = np.empty(BLOCK, np.int64)
         self.code = np.empty(BLOCK, np.uint8)
         self.predicted = np.empty(BLOCK, bool)
         self.wide = np.empty((2, BLOCK))
+        # Integers take the place of the floats that they are made of: what is less, stays in the caches.
+        self.whole = self.doubt.view(np.int32)
+        self.key, self.weight = self.wide.view(np.int64)
         self.room = np.empty(5 * BLOCK)
 
     def add(self, f: np.ndarray, y: np.ndarray, scale: tuple[np.float32, np.float32] | None = None):
@@ -101,7 +105,7 @@ class FloatPass:
             self._count(fb, yb)
             if self.counts.rows is not None:
                 correct += int(np.count_nonzero(self.predicted[:n].view(np.uint8) == yb))
-                doubts += int(self.weight[:n].sum()) - n * COUNT
+                doubts += (int(self.weight[:n].sum()) - n * WEIGHT_BITS) % 2**64
                 wide, error = self.wide[:2, :n]
                 wide[:] = fb
                 error[:] = yb
@@ -118,32 +122,30 @@ class FloatPass:
     def _count(self, f: np.ndarray, y: np.ndarray) -> None:
         """Count a block."""
         n = len(f)
-        doubt, whole, key, weight, code, predicted, wide = (
-            a[:n] for a in (self.doubt, self.whole, self.key, self.weight, self.code, self.predicted, self.wide[0])
+        doubt, whole, key, weight, code, predicted = (
+            a[:n] for a in (self.doubt, self.whole, self.key, self.weight, self.code, self.predicted)
         )
+        wide, weighed = self.wide[:, :n]
         one = np.float32(1)
         np.subtract(one, f, out=doubt)
         np.maximum(doubt, f, out=doubt)  # the confidence
         np.subtract(one, doubt, out=doubt)  # exact in float32, a multiple of 2^-24
         np.greater_equal(f, np.float32(0.5), out=predicted)
+
+        quarter = np.equal(doubt, np.float32(0.25), out=code.view(bool))
+        if np.count_nonzero(quarter):  # the one edge below 0.5 that a float32 can lie on
+            quarter &= ~predicted
+            self.counts.on_edge[LEVELS // 4] += np.bincount(y[quarter], minlength=2)
+
         np.add(predicted.view(np.uint8), predicted.view(np.uint8), out=code)
         code |= y
         wide[:] = doubt
+        np.add(wide, WEIGHT, out=weighed)
         wide *= LEVELS  # exact in float64: 24 by 17 bits
         np.copyto(whole, wide, casting="unsafe")  # truncates: the level
         whole <<= 2
         whole |= code
         key[:] = whole
-
-        quarter = np.equal(doubt, np.float32(0.25), out=code.view(bool))
-        if quarter.any():  # the one edge below 0.5 that a float32 can lie on
-            quarter &= ~predicted
-            self.counts.on_edge[LEVELS // 4] += np.bincount(y[quarter], minlength=2)
-
-        doubt *= np.float32(POSITION)
-        np.copyto(whole, doubt, casting="unsafe")
-        weight[:] = whole
-        weight += COUNT
         if self.held + n > PENDING:
             self.flush()
         self.held += n
@@ -162,9 +164,11 @@ class FloatPass:
     def flush(self) -> None:
         """Move what is held back into the counts; in place, since it happens every million pixels."""
         pending, count = self.pending, self.flushed
-        np.right_shift(pending, COUNT_BIT, out=count)
+        np.right_shift(pending, TAG_BIT, out=count)
+        count *= UNTAG
+        count &= (1 << 21) - 1
         self.counts.count.reshape(-1)[:] += count
-        pending &= COUNT - 1
+        pending &= (1 << TAG_BIT) - 1
         pending *= LEVELS
         count *= self.start
         pending -= count

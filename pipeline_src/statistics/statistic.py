@@ -82,9 +82,9 @@ class Statistic:
                 found=f"a map of shape {probability.shape}, a mask of shape {truth.shape}",
                 expected="two arrays of the same shape (height, width)",
             )
-        f, y = probability.reshape(-1), _labels(truth, image_id).reshape(-1)
-        kept = None if within is None else within.reshape(-1)
-        if y.size and y.max() > 1:
+        y, all_count = _labels(truth.reshape(-1), image_id)
+        f, kept = probability.reshape(-1), None if within is None else within.reshape(-1)
+        if not all_count:
             valid = y != IGNORED
             f, y, kept = f[valid], y[valid], None if kept is None else kept[valid]
         add = self._add_integers if f.dtype in (np.uint8, np.uint16) else self._add_floats
@@ -186,11 +186,12 @@ class Statistic:
         return cls(unpack(arrays, "raw"), stretched), provenance
 
 
-def _labels(truth: np.ndarray, image_id: str) -> np.ndarray:
-    """`truth` as uint8, checked to hold 0, 1 and 255 only."""
+def _labels(truth: np.ndarray, image_id: str) -> tuple[np.ndarray, bool]:
+    """`truth` as uint8, checked to hold 0, 1 and 255 only, and whether it holds no 255."""
     if truth.dtype == bool:
-        return truth.view(np.uint8)
-    if truth.dtype != np.uint8 or (truth.size and truth.max() > 1 and np.any((truth > 1) & (truth != IGNORED))):
+        return truth.view(np.uint8), True
+    all_count = truth.dtype == np.uint8 and (not truth.size or truth.max() <= 1)
+    if truth.dtype != np.uint8 or (not all_count and np.any((truth > 1) & (truth != IGNORED))):
         found = f"{truth.dtype} with the values {np.unique(truth)[:10].tolist()}"
         raise UserError(
             f"the mask of {image_id} has labels that are not understood",
@@ -198,4 +199,4 @@ def _labels(truth: np.ndarray, image_id: str) -> np.ndarray:
             expected="uint8 with 0 background, 1 foreground, 255 ignored",
             do="threshold grey masks first: (mask > 127).astype('uint8')",
         )
-    return truth
+    return truth, all_count
