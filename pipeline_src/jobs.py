@@ -75,14 +75,13 @@ class Graph:
     @property
     def runs(self) -> list[tuple[str, int]]:
         """(method, seed) of all that is evaluated. What is made of all seeds at once is filed under the first."""
-        seeds = self.experiment.seeds
-        return [(m, seed) for m in self.experiment.methods for seed in (seeds[:1] if m in self.of_all_seeds else seeds)]
+        seeds, once = self.experiment.seeds, self.of_all_seeds
+        return [(m, seed) for m in self.experiment.methods for seed in (seeds[:1] if m in once else seeds)]
 
     @property
     def of_all_seeds(self) -> list[str]:
         """Methods whose one run is made of the networks of all seeds."""
-        posthoc = {name: self.posthoc(name) for name in self.experiment.methods}
-        return [name for name, method in posthoc.items() if method and method.every_seed]
+        return [m for m in self.experiment.methods if (posthoc := self.posthoc(m)) and posthoc.every_seed]
 
     def posthoc(self, method: str) -> PostHoc | None:
         """The method if it is post-hoc, None if it trains."""

@@ -112,6 +112,8 @@ def fit_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
     from pipeline_src.files import write_text
 
     fitted = graph.posthoc(method).fit(_networks(graph, method, seed), Store.open(graph.store("val")), graph.experiment)
+    told = ", ".join(f"{name} {value:.6g}" for name, value in fitted.items()) or "nothing to fit"
+    log.info("%s seed %d: %s", method, seed, told)
     facts = {"networks": [f"{m}/seed{s}" for m, s in graph.networks(method, seed)], "fitted": fitted}
     write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
 

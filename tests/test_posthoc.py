@@ -118,6 +118,13 @@ def test_a_known_factor_on_calibrated_logits_is_found(classes):
     assert 1 / STEP <= minimised(z[:2000], labels[:2000]) / least <= STEP
 
 
+def test_a_temperature_at_a_bound_is_told(networks, val, monkeypatch, caplog):
+    certain = np.array([[5.0], [-5.0]]), np.array([1, 0])
+    monkeypatch.setattr(temperature, "sampled", lambda *_: certain)
+    assert Temperature().fit(networks[:1], val, EXPERIMENT)["temperature"] == pytest.approx(0.01, rel=1e-3)
+    assert "lies at a bound" in caplog.text
+
+
 def test_temperature_one_is_the_baseline_bit_for_bit_and_none_changes_a_class(networks, val):
     plain = maps(Predictor(networks[:1]), val)
     assert same(plain, {name: p for p, _, name in predicted_as_trained(networks[0], val)})

@@ -60,8 +60,10 @@ def _write_part(results: Results, numbers: Numbers, part: str, out: Path) -> Non
         size = f"{protocol} protocol · {first['images']:,} images · {style.count(first['pixels'])} pixels"
         for method in results.methods:
             bins, whole = tables[protocol, method]
-            seeds = _seeds(results.seeds(method, part))
-            lines = [size, f"{_errors(numbers, protocol, part, method)} · {results.bins} bins · {seeds}"]
+            whose = "networks of all seeds"
+            if method not in results.of_all_seeds:
+                whose = _seeds(results.seeds(method, part))
+            lines = [size, f"{_errors(numbers, protocol, part, method)} · {results.bins} bins · {whose}"]
             figure = reliability.draw(bins, whole, f"{results.label(method)} on {part}", lines, floor)
             _save(figure, _with_whole(bins, whole), out / reliability_name(protocol, method, part))
         labels, seeds = _distinct(results), _seeds(sorted({seed for _, seed, _ in results.statistics}))

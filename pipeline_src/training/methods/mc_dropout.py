@@ -24,7 +24,8 @@ AT_ONCE = 10
 
 class MCDropout(PostHoc):
     """The mean probability of several passes with dropout. Draws are keyed by (seed, sample id), so neither the batch
-    nor the order of images matters.
+    nor the order of images matters. The network must have dropout: `efficientnet_lite0_fpn` has it in its head,
+    `resnet50_aslp` has none.
 
     Kind: posthoc
     Idea: Dropout stays on in prediction, and its passes are averaged.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pipeline_src.data.store import Store
     from pipeline_src.params.schema import Experiment
     from pipeline_src.training.classifier import DenseClassifier
+
+log = logging.getLogger(__name__)
 
 PIXELS = 4096
 BOUNDS = (1e-2, 1e2)
@@ -40,6 +43,8 @@ class Temperature(PostHoc):
     def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, float]:
         z, labels = sampled(networks[0], store, experiment)
         temperature = minimised(z, labels)
+        if not 1.001 * BOUNDS[0] < temperature < BOUNDS[1] / 1.001:
+            log.warning("the temperature %g lies at a bound: the validation pixels don't determine it", temperature)
         return {
             "temperature": temperature,
             "nll_before": nll(z, labels, 1.0),
