@@ -136,7 +136,8 @@ def plan(
 
 @app.command()
 def docs():
-    """Write docs/params.md from the schema of params.yaml."""
-    from pipeline_src.params.docs import FILE, page
+    """Write docs/params.md and docs/methods.md from the code that they describe."""
+    from pipeline_src.params import docs, methods_page
 
-    FILE.write_text(page(), encoding="utf-8")
+    for made in (docs, methods_page):
+        made.FILE.write_text(made.page(), encoding="utf-8")

@@ -7,9 +7,10 @@ import yaml
 
 from pipeline_src.errors import UserError
 from pipeline_src.jobs import graph
-from pipeline_src.params import docs
+from pipeline_src.params import docs, methods_page
 from pipeline_src.params.load import downloads, merge, read, resolve, validate
 from pipeline_src.params.schema import Experiment, Training
+from pipeline_src.training.method import Block
 from pipeline_src.training.methods.slp import SLP
 
 
@@ -173,3 +174,20 @@ def test_wrong_sweeps(tmp_path, content, sweeps, words):
     with pytest.raises(UserError) as error:
         graph(read(written(tmp_path, content)), "tiny")
     assert all(word in str(error.value) for word in words), error.value
+
+
+def test_the_page_of_methods_is_in_step():
+    assert methods_page.FILE.read_text(encoding="utf-8") == methods_page.page(), "run `python -m pipeline_src docs`"
+
+
+def test_a_method_that_does_not_describe_itself_is_told():
+    class Silent(Block):
+        """Does something.
+
+        Kind: rivals
+        Idea: It
+            goes on.
+        """
+
+    with pytest.raises(UserError, match="without Formula, Changes, Cost, Source"):
+        methods_page.described(Silent)

@@ -23,6 +23,14 @@ class ACLS(Method):
     distance, which depends on what is added to all logits; the distance to the smallest one does not.
 
     One logit is the pair l = (-z/2, z/2), our reading: both distances are |z|, and the two classes are alike.
+
+    Kind: rivals
+    Idea: Label smoothing that grows with the distance of the logits, beyond a margin only.
+    Formula: `L(y) + weight (predicted max(0, d_max - margin)^2 + others mean_j max(0, d_j - margin)^2)`,
+        `d_j = max l - l_j`
+    Changes: loss
+    Cost: COST
+    Source: Park et al., ICCV 2023
     """
 
     margin: float = Field(10.0, ge=0, description="Distances between logits up to this one are free.")

@@ -34,6 +34,13 @@ class AdaFocal(Method):
     The update and all defaults are those of the authors' program. Ours: soft labels mix the losses of their classes;
     confidences are told apart to 1 / 66,300, so that bins that would share an edge merge into the lowest of them and
     the empty ones keep their gamma; the mean over pixels where the program sums.
+
+    Kind: rivals
+    Idea: Focal loss with a gamma per bin of confidence that follows the bin's calibration on the validation images.
+    Formula: `gamma_b <- gamma_b exp(rate (C_b - A_b))`, inverse focal below `switch`
+    Changes: loss
+    Cost: COST
+    Source: Ghosh et al., NeurIPS 2022
     """
 
     bins: int = Field(15, ge=1, description="Number of bins.")

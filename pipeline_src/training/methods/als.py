@@ -14,7 +14,15 @@ from pipeline_src.training.methods.aslp_mc import ASLPMC
 
 class ALS(ASLPMC):
     """alpha = 1 and a learned beta_i per image. What is called alpha here is beta_i: at beta = 1 the expected form of
-    ASLP_MC smooths by 2 alpha_i, label smoothing with a strength beta_i by 2 beta_i, and the two rules are one."""
+    ASLP_MC smooths by 2 alpha_i, label smoothing with a strength beta_i by 2 beta_i, and the two rules are one.
+
+    Kind: paper
+    Idea: Label smoothing with a strength per image, learned by ASLP_MC's rule.
+    Formula: `L(p(y, beta_i))`, `beta_i <- clip(beta_i + eta (m_i + lam min(0, (1 - A) - beta_i)))`
+    Changes: labels
+    Cost: none
+    Source: Liu et al., ICCV 2023, by name; the rule is our definition
+    """
 
     beta: float = Field(1.0, ge=1, le=1, description="Fixed: the strength is what is learned.")
     form: Literal["expected"] = Field("expected", description="Fixed: nothing is drawn.")

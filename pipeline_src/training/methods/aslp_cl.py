@@ -21,6 +21,13 @@ class ASLPCL(ASLP):
 
     Reg_i = B - beta alpha_i on both sides of the mark. B rests only where confidence C equals accuracy A; the gradient
     of the loss then tells the images apart around it. A step of B moves all alphas at once.
+
+    Kind: ours
+    Idea: One alpha per image, driven until the network's own confidence equals its accuracy.
+    Formula: `B <- B + gain (C - A)`, `alpha_i <- clip(alpha_i + eta ((m_i - mean m) / beta + lam (B - beta alpha_i)))`
+    Changes: labels
+    Cost: none
+    Source: ours, after ASLP_MC
     """
 
     lam: float = Field(100.0, gt=0, description="Pull of each alpha to the mark; the spread of alphas falls with it.")

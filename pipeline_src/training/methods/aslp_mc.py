@@ -13,7 +13,15 @@ from pipeline_src.training.method import Validation
 
 
 class ASLPMC(ASLP):
-    """Reg_i = min(0, (1 - A) - beta alpha_i), A the pixel accuracy on the validation images after the last epoch."""
+    """Reg_i = min(0, (1 - A) - beta alpha_i), A the pixel accuracy on the validation images after the last epoch.
+
+    Kind: paper
+    Idea: One alpha per image, raised until the expected label is as confident as validation is accurate.
+    Formula: `alpha_i <- clip(alpha_i + eta (m_i / beta + lam min(0, (1 - A) - beta alpha_i)))`
+    Changes: labels
+    Cost: none
+    Source: Liu et al., ICCV 2023
+    """
 
     variant: Literal["released", "divided"] = Field(
         "released", description="`divided` is an earlier form of the rule: min(0, (1 - A) / beta - alpha_i)."

@@ -15,6 +15,13 @@ class ASLPMEI(ASLP):
     """Reg = min(0, A(theta) - A(theta_lm)), the same for all images.
 
     The released program does not say what theta_lm is; both readings are offered.
+
+    Kind: paper
+    Idea: One alpha per image, raised as long as validation accuracy is kept.
+    Formula: `alpha_i <- clip(alpha_i + eta (m_i / beta + lam min(0, A - A_lm)))`
+    Changes: labels
+    Cost: none
+    Source: Liu et al., ICCV 2023
     """
 
     theta_lm: Literal["best_so_far", "baseline"] = Field(

@@ -6,4 +6,12 @@ from pipeline_src.training.method import Method
 
 
 class Baseline(Method):
-    """Plain likelihood maximisation."""
+    """Plain likelihood maximisation.
+
+    Kind: paper
+    Idea: Plain likelihood maximisation; what all others are compared with.
+    Formula: `L(y)`
+    Changes: nothing
+    Cost: –
+    Source: –
+    """

@@ -16,6 +16,13 @@ class Brier(Method):
     """Mean over pixels of 1/2 sum_k (f_k - y_k)^2, which for one logit is (f - y)^2. In [0, 1]; a proper score.
 
     The half is ours: without it two classes would count each error twice.
+
+    Kind: rivals
+    Idea: The squared error in place of cross entropy: proper too, and less steep where the network is sure and wrong.
+    Formula: `mean 1/2 sum_k (f_k - y_k)^2`, for one logit `(f - y)^2`
+    Changes: loss
+    Cost: COST
+    Source: Brier, Monthly Weather Review 1950; as a loss in Mukhoti et al., NeurIPS 2020
     """
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:

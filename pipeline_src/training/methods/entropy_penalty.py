@@ -17,6 +17,13 @@ class EntropyPenalty(Method):
     """Cross entropy minus `weight` times the mean entropy of the prediction, H(f) = -sum_k f_k log f_k in nats.
 
     For one logit f is (1 - f, f), so H is at most log 2. The authors choose the weight per task; 0.1 is a usual choice.
+
+    Kind: rivals
+    Idea: The entropy of the prediction is rewarded.
+    Formula: `L(y) - weight H(f)`
+    Changes: loss
+    Cost: COST
+    Source: Pereyra et al., ICLR workshop 2017
     """
 
     weight: float = Field(0.1, ge=0, description="Weight of the entropy.")

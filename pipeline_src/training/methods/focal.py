@@ -21,6 +21,13 @@ class Focal(Method):
 
     For hard labels that is the authors' loss; for soft ones (anti-aliased edges), the mix of its values by label, it is
     our reading. At gamma = 0 it is cross entropy.
+
+    Kind: rivals
+    Idea: Pixels that are right with confidence count less, which keeps entropy up.
+    Formula: `mean sum_k y_k (1 - f_k)^gamma (-log f_k)`
+    Changes: loss
+    Cost: COST
+    Source: Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020
     """
 
     gamma: float = Field(3.0, ge=0, description="How strongly pixels that are right with confidence are discounted.")

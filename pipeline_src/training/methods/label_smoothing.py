@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 
 class LabelSmoothing(Method):
-    """Targets (1 - eps) y + eps / K: SC-BCE at alpha = 1, beta = eps / 2, with nothing drawn."""
+    """Targets (1 - eps) y + eps / K: SC-BCE at alpha = 1, beta = eps / 2, with nothing drawn.
+
+    Kind: paper
+    Idea: Every label is mixed with the uniform one.
+    Formula: `L((1 - eps) y + eps U)`
+    Changes: labels
+    Cost: none
+    Source: Szegedy et al., CVPR 2016
+    """
 
     eps: float = Field(0.1, ge=0, lt=1, description="Share of the uniform label, the s of docs/method.md.")
 

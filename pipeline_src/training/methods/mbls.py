@@ -19,6 +19,13 @@ class MbLS(Method):
     For one logit l = (0, z), and the sum is max(0, |z| - margin): only distances between logits enter. That is our
     reading. The sum is the paper's formula; the authors' program averages over classes instead, a weight K times
     smaller. Both defaults are its own.
+
+    Kind: rivals
+    Idea: Distances between logits are penalised beyond a margin only.
+    Formula: `L(y) + weight mean sum_j max(0, max_k l_k - l_j - margin)`
+    Changes: loss
+    Cost: COST
+    Source: Liu et al., CVPR 2022
     """
 
     margin: float = Field(10.0, ge=0, description="Distances to the largest logit up to this one are free.")

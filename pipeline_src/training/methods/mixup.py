@@ -21,6 +21,13 @@ class Mixup(Method):
 
     with j from a permutation of the batch. The dense form is ours: masks are mixed pixel by pixel, and a pixel that is
     ignored in either image is ignored in the mix.
+
+    Kind: rivals
+    Idea: Train on mixes of two images and of their labels.
+    Formula: `L(share y_i + (1 - share) y_j)` on `share x_i + (1 - share) x_j`, `share ~ Beta(a, a)`
+    Changes: images and labels
+    Cost: COST
+    Source: Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019
     """
 
     a: float = Field(0.2, gt=0, description="Shape of the Beta distribution: near 0 hardly any mixing, 1 is uniform.")

@@ -24,6 +24,13 @@ class MMCE(Method):
     The authors train with `weighted`, on batches of 128 samples; their program divides each average by the squared
     number of samples once more, which with the pixels of a batch would leave nothing. Here the formula is the paper's,
     and the default estimator the one that a calibrated network minimises. All pairs of pixels count, exactly.
+
+    Kind: rivals
+    Idea: A kernel measure of miscalibration of the batch is added to the loss; here over all pairs of pixels, exactly.
+    Formula: `L(y) + weight sqrt(sum_ij d_i d_j exp(-|r_i - r_j| / width))`, `d = (c - r) / N`
+    Changes: loss
+    Cost: COST
+    Source: Kumar et al., ICML 2018
     """
 
     weight: float = Field(2.0, ge=0, description="Weight of the penalty; 2 is what Mukhoti et al. (NeurIPS 2020) take.")

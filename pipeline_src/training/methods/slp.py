@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 class SLP(Perturbing):
     """beta = 1 is hard inversion (HI), 0.75 soft inversion (SI), 0.5 moderation (M), the latter with `noise: 0.25`
-    dynamic moderation (DM)."""
+    dynamic moderation (DM).
+
+    Kind: paper
+    Idea: In a step, an image's whole label is perturbed with one fixed probability.
+    Formula: `(1 - Z) L(y) + Z L(p(y, beta))`, `Z ~ Bernoulli(alpha)` per image and step
+    Changes: labels
+    Cost: none
+    Source: Liu et al., ICCV 2023; HI as DisturbLabel (Xie et al., CVPR 2016)
+    """
 
     alpha: float = Field(0.05, ge=0, description="Probability that an image's mask is perturbed in a step.")
     beta: float = Field(1.0, gt=0, description="Strength of the perturbation, in the released program's convention.")
