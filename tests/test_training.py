@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,8 +24,9 @@ from pipeline_src.training.augment import augment
 from pipeline_src.training.draws import generator
 from pipeline_src.training.hooks import learning_rate
 from pipeline_src.training.loop import train
+from pipeline_src.training.method import Batch
 from pipeline_src.training.registry import choose
-from pipeline_src.training.samples import KeyedOrder
+from pipeline_src.training.samples import KeyedOrder, TrainingSamples
 
 DATA = {"train": {"set": "x"}, "val": {"set": "x"}, "id": {}}
 
@@ -83,6 +85,29 @@ def test_alphas_belong_to_their_images(stores, tmp_path):
     assert pd.read_csv(out / "history.csv")["mean_alpha"].tolist() == pytest.approx(
         table.drop(columns="id").mean().tolist()
     )
+
+
+def test_what_happens_to_an_image_does_not_depend_on_the_others(stores, tmp_path):
+    """An image left out (`on_problem: skip`) moves all indices, and neither draws nor augmentation of any other."""
+    whole, folder = Store.open(stores["train"]), tmp_path / "fewer"
+    shutil.copytree(stores["train"], folder)
+    lines = (folder / "index.csv").read_text().splitlines(keepends=True)
+    (folder / "index.csv").write_text("".join([lines[0], lines[1], *lines[3:]]))
+    for name in ("images", "masks"):
+        np.save(folder / f"{name}.npy", np.delete(np.array(getattr(whole, name)), 1, axis=0))
+    fewer = Store.open(folder)
+    assert fewer.ids == [*whole.ids[:1], *whole.ids[2:]]
+    one, other = (TrainingSamples(store, Augmentation(), seed=0) for store in (whole, fewer))
+    method = choose("slp", {"alpha": 0.3}).method
+    for i, name in enumerate(fewer.ids):
+        k = whole.ids.index(name)
+        here, there = other[5 * len(fewer) + i], one[5 * len(whole) + k]
+        assert torch.equal(here["inputs"], there["inputs"]) and torch.equal(here["masks"], there["masks"])
+        targets = []
+        for index, sample, n in ((i, here, len(fewer)), (k, there, len(whole))):
+            method.start(n, {})
+            targets.append(method.targets(sample["masks"][None] / 255, Batch(np.array([index]), [name], 0, 5)))
+        assert torch.equal(*targets)
 
 
 class Stopped(Exception):
