@@ -89,6 +89,7 @@ def resample(counts: Counts, bins: int = 10, resamples: int = 1000, seed: int = 
     return resampled(counts, points, bins, resamples, seed)
 
 
+@np.errstate(invalid="ignore", divide="ignore")  # a resample may hold no pixel that counts: its values are NaN
 def resampled(
     counts: Counts, points: dict[str, float], bins: int, resamples: int, seed: int, confidence: str = TOP
 ) -> Resamples:
@@ -100,12 +101,11 @@ def resampled(
 
     values: dict[str, np.ndarray] = {}
     pixels = sums[:, _SUMS.index("pixels")]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for name, column in {"brier": "brier", "nll": "nll", "entropy": "entropy", "mae": "absolute"}.items():
-            values[name] = sums[:, _SUMS.index(column)] / UNIT / pixels
-        values["accuracy"] = sums[:, _SUMS.index("correct")] / pixels
-        values["image_mae"] = sums[:, _SUMS.index("image_mae")] / images[:, 0]
-        mean = curves / images[:, 1:]
+    for name, column in {"brier": "brier", "nll": "nll", "entropy": "entropy", "mae": "absolute"}.items():
+        values[name] = sums[:, _SUMS.index(column)] / UNIT / pixels
+    values["accuracy"] = sums[:, _SUMS.index("correct")] / pixels
+    values["image_mae"] = sums[:, _SUMS.index("image_mae")] / images[:, 0]
+    mean = curves / images[:, 1:]
     values["max_f"], values["mean_f"] = mean.max(axis=1), mean.mean(axis=1)
     foreground = groups.reshape(-1, 256, 2)[:, :, 1].any(axis=1)
     pooled = np.full(len(groups), np.nan)

@@ -9,8 +9,6 @@ what they are, and the numbers are exact; for float maps a level is 1 / LEVELS =
 
 from __future__ import annotations
 
-import numpy as np
-
 from pipeline_src.statistics import estimators
 from pipeline_src.statistics.counts import Counts
 from pipeline_src.statistics.levels import LEVELS
@@ -124,16 +122,12 @@ def brier_uncertainty(counts: Counts) -> float:
 
 
 def equal_mass_bound(counts: Counts, bins: int = 10) -> float:
-    """How far `ece_equal_mass` of float maps can be from the value on sorted pixels.
+    """How far `ece_equal_mass` of float maps can be from the value on sorted pixels: by hits that change the group, see
+    `estimators.equal_mass_bound`, and by the order of confidences within a level, at most its width."""
+    return estimators.equal_mass_bound(top_label(counts).bins, bins) + 1 / LEVELS
 
-    A cut through a level of n pixels and accuracy a, leaving the part p below, moves at most n min(p(1-a), a(1-p), pa,
-    (1-p)(1-a)) hits from one group to the next; the order of confidences within a level, at most its width.
-    """
+
+def sweep_bound(counts: Counts) -> float:
+    """The same for `ece_sweep`, provided that sorted pixels allow the same number of groups."""
     row = top_label(counts).bins
-    after = np.cumsum(row.count)
-    cuts = np.arange(1, bins) * (int(after[-1]) / bins)
-    level = np.searchsorted(after, cuts)
-    count, rate = row.count[level], row.hits[level] / row.one[level]
-    p = 1 - (after[level] - cuts) / count
-    moved = count * np.minimum.reduce([p * (1 - rate), rate * (1 - p), p * rate, (1 - p) * (1 - rate)])
-    return float(2 * moved.sum() / after[-1] + 1 / LEVELS)
+    return estimators.equal_mass_bound(row, estimators.sweep_groups(row)[1]) + 1 / LEVELS

@@ -88,6 +88,21 @@ def equal_mass(bins: Bins, groups: int) -> np.ndarray:
     return _by_row(bins, of)
 
 
+def equal_mass_bound(row: Bins, groups: int) -> float:
+    """How far `equal_mass` of one row (K,) can be from its value on sorted pixels, but for the width of a cell.
+
+    A cut through a cell of n pixels and hit rate a that leaves the share p of them below takes n p a of its hits with
+    it; in another order up to n min(p, a), or down to n max(0, p + a - 1). Both groups beside the cut feel it.
+    """
+    after = np.cumsum(row.count)
+    cuts = np.arange(1, groups) * (int(after[-1]) / groups)
+    cell = np.searchsorted(after, cuts)
+    n, a = row.count[cell], row.hits[cell] / row.one[cell]
+    p = 1 - (after[cell] - cuts) / n
+    moved = n * np.maximum(np.minimum(p, a) - p * a, p * a - np.maximum(0, p + a - 1))
+    return float(2 * moved.sum() / after[-1])
+
+
 def sweep(bins: Bins) -> np.ndarray:
     """Equal-mass ECE with the largest number of groups before the hit rate first fails to be monotone."""
     return _by_row(bins, lambda row: sweep_groups(row)[0])
@@ -181,6 +196,19 @@ def ap(bins: Bins) -> np.ndarray:
     found, taken = np.cumsum(hits, axis=-1), np.cumsum(count, axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (hits * (found / np.where(taken > 0, taken, 1))).sum(axis=-1) / found[..., -1]
+
+
+def ap_bound(row: Bins) -> float:
+    """How far `ap` of one row (K,) with hits can be from its value on sorted pixels: hits first in cells, or last."""
+    met = np.flatnonzero(row.count)[::-1]
+    count, hits = row.count[met].astype(float), row.hits[met].astype(float)
+    taken, found = np.cumsum(count) - count, np.cumsum(hits) - hits
+
+    def gained(start: np.ndarray) -> float:  # sum over i = 1..hits of (found + i) / (start + i)
+        return float((hits + (found - start) * (digamma(start + hits + 1) - digamma(start + 1))).sum())
+
+    tied = float((hits * (found + hits) / (taken + count)).sum())
+    return max(gained(taken) - tied, tied - gained(taken + count - hits)) / float(hits.sum())
 
 
 def reliability(bins: Bins) -> np.ndarray:

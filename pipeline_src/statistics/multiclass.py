@@ -15,7 +15,7 @@ from pipeline_src.statistics import calibration, estimators
 from pipeline_src.statistics.accumulate import FloatPass
 from pipeline_src.statistics.bootstrap import POSITIVE, Resamples, resampled
 from pipeline_src.statistics.counts import Counts
-from pipeline_src.statistics.levels import CLAMP, IGNORED, UNIT
+from pipeline_src.statistics.levels import CLAMP, IGNORED, LEVELS, UNIT
 from pipeline_src.statistics.scores import brier, entropy, nll
 from pipeline_src.statistics.storage import pack, read, unpack, write
 from pipeline_src.statistics.views import positive
@@ -180,6 +180,15 @@ def summary(statistic: MultiClassStatistic, bins: int = 10) -> tuple[dict[str, f
         "entropy": entropy(statistic.top),
     }
     return {name: float(values[name]) for name in names}, {}
+
+
+def bounds(statistic: MultiClassStatistic, bins: int = 10) -> dict[str, float]:
+    """By name, how far metrics that sort pixels can be off, as `calibration.equal_mass_bound` and `sweep_bound`."""
+    if statistic.top.pixels == 0:
+        return {}
+    row = positive(statistic.top).bins
+    groups = {"ece_equal_mass": bins, "ece_sweep": estimators.sweep_groups(row)[1]}
+    return {name: estimators.equal_mass_bound(row, number) + 1 / LEVELS for name, number in groups.items()}
 
 
 def resample(statistic: MultiClassStatistic, bins: int = 10, resamples: int = 1000, seed: int = 0) -> Resamples:

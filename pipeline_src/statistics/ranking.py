@@ -1,7 +1,7 @@
 """How well scores rank pixels: risk-coverage, precision-recall, ROC. Functions of one protocol's `Counts`.
 
-The pixels of one level count as tied, which is exact for 8-bit and 16-bit maps; for float maps see `auc_bound`.
-Each raises `Undefined` where no pixel counts or the quantity does not exist.
+The pixels of one level count as tied, which is exact for 8-bit and 16-bit maps; for float maps see `auc_bound` and
+`ap_bound`. Each raises `Undefined` where no pixel counts or the quantity does not exist.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def aurc(counts: Counts) -> float:
 
 
 def auc(counts: Counts) -> float:
-    """Area under the ROC curve of the positive class, in [0, 1]; ties count half."""
+    """Area under the ROC curve of the positive class, in [0, 1]; ties count half. Reference: Hanley, McNeil 1982."""
     return float(estimators.auc(_both(counts)))
 
 
@@ -39,6 +39,11 @@ def auc_bound(counts: Counts) -> float:
     row = _both(counts)
     miss = row.count - row.hits
     return float((row.hits * miss.astype(float)).sum() / 2 / (row.hits.sum() * float(miss.sum())))
+
+
+def ap_bound(counts: Counts) -> float:
+    """How far `ap` of float maps can be from that of sorted pixels, see `estimators.ap_bound`."""
+    return estimators.ap_bound(_both(counts, background=False))
 
 
 def _both(counts: Counts, background: bool = True) -> Bins:

@@ -32,11 +32,14 @@ class Rows:
     def __init__(self, shape: tuple[int, ...], dtype: np.typing.DTypeLike):
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
         self.row_bytes = self.dtype.itemsize * math.prod(self.shape)
-        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (closed with its last reference)
+        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (closed by __del__)
         self._length = 0
 
     def __len__(self) -> int:
         return self._length
+
+    def __del__(self):
+        self._file.close()
 
     def append(self, rows: np.ndarray) -> None:
         """Add rows, (n, *shape)."""

@@ -55,14 +55,19 @@ class View:
 
     def binned(self, bins: int) -> View:
         """The same view in `bins` equal-width bins, which must divide LEVELS (UserError)."""
-        if not 1 <= bins <= LEVELS or LEVELS % bins:
-            near = sorted((d for d in range(1, 1001) if LEVELS % d == 0), key=lambda d: abs(d - bins))[:6]
-            raise UserError(
-                "this number of bins cannot be formed exactly",
-                found=bins,
-                expected=f"a divisor of {LEVELS}, such as 10, 15, 20 or 100; the nearest are {sorted(near)}",
-            )
+        check_bins(bins)
         return View(*(a.reshape(bins, -1).sum(axis=1) for a in (self.count, self.hits, self.whole, self.part)))
+
+
+def check_bins(bins: int) -> None:
+    """Raise a UserError where `bins` equal-width bins do not consist of whole levels."""
+    if not 1 <= bins <= LEVELS or LEVELS % bins:
+        near = sorted((d for d in range(1, 1001) if LEVELS % d == 0), key=lambda d: abs(d - bins))[:6]
+        raise UserError(
+            "this number of bins cannot be formed exactly",
+            found=bins,
+            expected=f"a divisor of {LEVELS}, such as 10, 15, 20 or 100; the nearest are {sorted(near)}",
+        )
 
 
 def top_label(counts: Counts) -> View:
