@@ -10,7 +10,7 @@ import typer
 
 from pipeline_src import verbs
 from pipeline_src.jobs import Graph, graph
-from pipeline_src.judge import judge
+from pipeline_src.judge_command import judge
 from pipeline_src.params.load import read
 
 app = typer.Typer(

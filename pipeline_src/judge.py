@@ -1,7 +1,4 @@
-"""Judge any folder of saved prediction maps against masks, with the same numbers as the pipeline's own models.
-
-python -m pipeline_src judge --pred maps/ --mask masks/ --name U2Net --out judged/
-"""
+"""Judge any folder of saved prediction maps against masks, with the same numbers as the pipeline's own models."""
 
 from __future__ import annotations
 
@@ -12,27 +9,25 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 
 from pipeline_src import __version__
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.judge_classes import SEED, is_multiclass, judge_classes, write_images
-from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, pairs, read_map, read_mask
+from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, pairs, read_map, read_mask, refuse
 from pipeline_src.statistics.bootstrap import image_means, percentiles, resample
-from pipeline_src.statistics.calibration import equal_mass_bound
+from pipeline_src.statistics.calibration import equal_mass_bound, sweep_bound
 from pipeline_src.statistics.counts import Counts
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.metrics import summary
-from pipeline_src.statistics.ranking import auc_bound
+from pipeline_src.statistics.ranking import ap_bound, auc_bound
 from pipeline_src.statistics.regions import RegionStatistics
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
+from pipeline_src.statistics.views import check_bins
 from pipeline_src.statistics.whole_maps import NAMES, whole_map_measures
 
-SHOWN = ("ece", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
 NOTE = (
     "Fractions, not percent. Pixels of all images are pooled; bins are right-closed on confidence max(f, 1 - f). "
     "NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort pixels are exact for 8-bit and 16-bit "
@@ -90,7 +85,7 @@ def count(
     """One pass over all pairs: the statistic, that of the regions where `border` gives a width, and the warnings.
 
     Raises:
-        UserError: files that cannot be used, all of them.
+        UserError: files that have no partner or cannot be used, all of them.
     """
     statistic, warnings, problems = Statistic.empty(), Warnings(), []
     regions = None if border is None else RegionStatistics(border)
@@ -107,8 +102,7 @@ def count(
         warnings.floats |= probability.dtype.kind == "f"
         if resized:
             warnings.resized.append(pair.stem)
-    if problems:
-        raise UserError(f"{len(problems)} file(s) cannot be judged; nothing was written", found=listed(problems))
+    refuse(found, problems)
     warnings.constant = statistic.stretched.rows.total("constant")
     return statistic, regions, warnings
 
@@ -164,11 +158,15 @@ def judge_folder(
     Raises:
         UserError: whatever is wrong with the files, named all at once; nothing is written then.
     """
+    check_bins(bins)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file", expected="a folder to write into, made if it does not exist")
     found = pairs(pred, mask)
     if mask is not None and is_multiclass(found[0]):
+        if "raw" not in protocols:
+            raise UserError("maps of several classes are judged as they are", found=protocols, do="--protocol raw")
         return judge_classes(found, name, out, bins=bins, ignore=ignore, resamples=resamples)
     statistic, regions, warnings = count(found, ignore, border)
-    summary(statistic.raw, bins)  # a wrong number of bins is told before the long part
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     extra = whole_maps(found, ignore, workers or min(cores, max(1, len(found) // 16))) if whole else None
 
@@ -203,20 +201,25 @@ def judge_folder(
             }
 
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
+    (out / "metrics.json").unlink(missing_ok=True)  # it is written last: where it is, everything else is
     statistic.save(out / "statistic.npz", provenance)
     measured = protocols if statistic.raw.pixels else ()
     tables = {p: with_whole(per_image(getattr(statistic, p), bins), extra and extra[p]) for p in measured}
     write_images(out / "images.csv", statistic.raw.rows, tables)
     for protocol in measured:
         _diagram(statistic, protocol, bins, name, result[protocol], out)
-    # last, and whole: where it is, everything else is
     write_text(out / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 
 
 def bounds(counts: Counts, bins: int, values: dict[str, float | None]) -> dict[str, float]:
     """How far metrics that sort pixels can be off for float maps, by name; 8-bit and 16-bit maps need no bound."""
-    known = {"ece_equal_mass": lambda: equal_mass_bound(counts, bins), "auc": lambda: auc_bound(counts)}
+    known = {
+        "ece_equal_mass": lambda: equal_mass_bound(counts, bins),
+        "ece_sweep": lambda: sweep_bound(counts),
+        "ap": lambda: ap_bound(counts),
+        "auc": lambda: auc_bound(counts),
+    }
     return {name: bound() for name, bound in known.items() if values[name] is not None}
 
 
@@ -248,53 +251,3 @@ def _diagram(statistic: Statistic, protocol: str, bins: int, name: str, values: 
     with style.house():
         figure = reliability.draw(table, pooled, name, lines, reliability.floor_of([table]))
         style.save(figure, out / f"reliability-{protocol}")
-
-
-def judge(
-    pred: Annotated[Path, typer.Option(help="Folder of prediction maps: PNG 8/16-bit, .npy, .npz")],
-    out: Annotated[Path, typer.Option(help="Folder to write into")],
-    mask: Annotated[Path | None, typer.Option(help="Folder of masks, paired with the maps by stem")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the model [default: that of the folder]")] = None,
-    bins: Annotated[int, typer.Option(help="Number of bins; a divisor of 66300")] = 10,
-    protocol: Annotated[str, typer.Option(help="raw, stretched or both")] = "both",
-    ood: Annotated[bool, typer.Option("--ood", help="No masks: every pixel is background")] = False,
-    ignore: Annotated[int | None, typer.Option(help="Value of mask pixels that never count")] = None,
-    border: Annotated[float | None, typer.Option(help="Report a band of this many pixels around borders apart")] = None,
-    whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples; 0 for no intervals")] = 1000,
-):
-    """Judge saved prediction maps of any model against masks."""
-    if ood == (mask is not None):
-        raise UserError(
-            "judge needs either masks or to be told that there are none",
-            do="give --mask DIR, or --ood where every pixel is background",
-        )
-    if protocol not in (*PROTOCOLS, "both"):
-        raise UserError("--protocol is not understood", found=protocol, expected="raw, stretched or both")
-    result = judge_folder(
-        pred,
-        mask,
-        name or pred.resolve().name,
-        out,
-        bins=bins,
-        protocols=PROTOCOLS if protocol == "both" else (protocol,),
-        ignore=ignore,
-        border=border,
-        whole=whole,
-        resamples=resamples,
-    )
-    typer.echo(report(result, out))
-
-
-def report(result: dict, out: Path) -> str:
-    """What the terminal shows: the main numbers with their intervals, warnings, and where the rest is."""
-    lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
-    for protocol in (p for p in PROTOCOLS if p in result):
-        lines.append(f"  {protocol}")
-        for key in (k for k in SHOWN if k in result[protocol]):
-            value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
-            shown = "undefined" if value is None else f"{value:.4f}"
-            lines.append(f"    {key:<14}{shown}" + (f"  [{ends[0]:.4f}, {ends[1]:.4f}]" if ends else ""))
-    lines += [f"  warning: {text}" for text in result["warnings"]]
-    lines.append(f"  all numbers, images and diagrams: {out}")
-    return "\n".join(lines)

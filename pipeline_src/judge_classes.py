@@ -11,21 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src import __version__
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
-from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, read_labels, read_map
+from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, read_labels, read_map, refuse
 from pipeline_src.statistics.bootstrap import POSITIVE
 from pipeline_src.statistics.counts import COLUMNS, ImageRows
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.levels import IGNORED
-from pipeline_src.statistics.multiclass import MultiClassStatistic, resample, summary
+from pipeline_src.statistics.multiclass import MultiClassStatistic, bounds, resample, summary
 from pipeline_src.statistics.rows import Rows, parts
 
 SEED = 0
 NOTE = (
     "Fractions, not percent. Confidence is the largest of the K probabilities; bins are right-closed on it. brier is "
-    "the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Intervals: 95 % "
-    "percentile bootstrap over images; they leave out the variance of training."
+    "the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort "
+    "pixels count those within 1.5e-5 as tied, which `bounds` limits. Intervals: 95 % percentile bootstrap over "
+    "images; they leave out the variance of training."
 )
 
 
@@ -67,8 +68,7 @@ def judge_classes(
             statistic.add(probability, truth, pair.stem, IGNORED if ignore is None else ignore)
         except UserError as reason:
             problems.append(str(reason).replace("\n", " "))
-    if problems:
-        raise UserError(f"{len(problems)} file(s) cannot be judged; nothing was written", found=listed(problems))
+    refuse(found, problems)
 
     values, reasons = summary(statistic, bins)
     result = {
@@ -82,10 +82,12 @@ def judge_classes(
         "raw": values,
         "undefined": {"raw": reasons},
         "intervals": {},
+        "bounds": {"raw": bounds(statistic, bins)},
     }
     if resamples:
         ends = resample(statistic, bins, resamples, SEED).intervals()
         result["intervals"]["raw"] = {key: ends.get(key) for key in values}
+    (out / "metrics.json").unlink(missing_ok=True)  # it is written last: where it is, everything else is
     statistic.save(out / "statistic.npz", {"name": name, "version": __version__})
     tables = {"raw": per_image(statistic.top, bins, POSITIVE)} if statistic.top.pixels else {}
     write_images(out / "images.csv", statistic.top.rows, tables)

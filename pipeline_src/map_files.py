@@ -34,10 +34,15 @@ class Pair:
 
 
 class Pairs(Sequence):
-    """Pairs in the order of their stems, made when asked for: of 100,000 images only the names are kept."""
+    """Pairs in the order of their stems, made when asked for: of 100,000 images only the names are kept.
 
-    def __init__(self, maps: Path, masks: Path | None, names: list[tuple[str, str, str]]):
-        self.maps, self.masks, self.names = maps, masks, names
+    Attributes:
+        problems: files without a partner and stems that occur twice, in words; whoever reads the pairs tells them
+            together with what cannot be read, by `refuse`.
+    """
+
+    def __init__(self, maps: Path, masks: Path | None, names: list[tuple[str, str, str]], problems: list[str]):
+        self.maps, self.masks, self.names, self.problems = maps, masks, names, problems
 
     def __len__(self) -> int:
         return len(self.names)
@@ -52,30 +57,44 @@ def pairs(maps: Path, masks: Path | None) -> Pairs:
     """Pair the files of two folders by stem, in the order of the stems.
 
     Raises:
-        UserError: a folder is missing or holds nothing usable, a stem occurs twice, a partner is missing; all at once.
+        UserError: a folder is missing or holds nothing usable, or nothing has a partner; all at once.
     """
+    empty: list[str] = []
     problems: list[str] = []
-    found = {"maps": _by_stem(maps, (*IMAGES, *ARRAYS), problems)}
-    if masks is not None:
-        found["masks"] = _by_stem(masks, (*MASK_IMAGES, *ARRAYS), problems)
-        if all(found.values()):
-            for one, other, text in (("maps", "masks", "no mask"), ("masks", "maps", "no prediction map")):
-                problems += [f"{s}{found[one][s]}: {text}" for s in sorted(found[one].keys() - found[other].keys())]
-    if problems:
+    of_maps = _by_stem(maps, (*IMAGES, *ARRAYS), empty, problems)
+    of_masks = of_maps if masks is None else _by_stem(masks, (*MASK_IMAGES, *ARRAYS), empty, problems)
+    if empty:
+        raise UserError("there is nothing to judge", found=listed(empty), expected="a folder of maps and one of masks")
+    problems += [f"{stem}{of_maps[stem]}: no mask" for stem in sorted(of_maps.keys() - of_masks.keys())]
+    problems += [f"{stem}{of_masks[stem]}: no prediction map" for stem in sorted(of_masks.keys() - of_maps.keys())]
+    stems = sorted(of_maps.keys() & of_masks.keys())
+    found = Pairs(maps, masks, [(stem, of_maps[stem], of_masks[stem]) for stem in stems], problems)
+    if not stems:
+        refuse(found, [])
+    return found
+
+
+def refuse(found: Pairs, unusable: list[str]) -> None:
+    """Tell what stands in the way of judging, if anything does: what `pairs` found, and files that cannot be used.
+
+    Raises:
+        UserError: with all of it.
+    """
+    if found.problems or unusable:
         raise UserError(
-            "maps and masks cannot be paired",
-            found=listed(problems),
-            expected="for every map one mask with the same name (but for the suffix), and the other way round",
-            do="for images without any object leave out the masks: --ood",
+            f"{len(found.problems) + len(unusable)} file(s) cannot be judged; nothing was written",
+            found=listed(found.problems) + listed(unusable),
+            expected="for every map one mask with the same name (but for the suffix), and the other way round"
+            if found.problems
+            else None,
+            do="for images without any object leave out the masks: --ood" if found.problems else None,
         )
-    of_masks = found.get("masks", {})
-    return Pairs(maps, masks, [(stem, found["maps"][stem], of_masks.get(stem, "")) for stem in sorted(found["maps"])])
 
 
-def _by_stem(folder: Path, suffixes: tuple[str, ...], problems: list[str]) -> dict[str, str]:
+def _by_stem(folder: Path, suffixes: tuple[str, ...], empty: list[str], problems: list[str]) -> dict[str, str]:
     """The suffix of every file that can be used, by stem."""
     if not folder.is_dir():
-        problems.append(f"{folder}: no such folder")
+        empty.append(f"{folder}: no such folder")
         return {}
     found: dict[str, str] = {}
     twice: dict[str, list[str]] = defaultdict(list)
@@ -88,7 +107,7 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...], problems: list[str]) -> di
                 twice[stem].append(entry.name)
             found.setdefault(stem, sys.intern(suffix))
     if not found:
-        problems.append(f"{folder}: no file with one of the suffixes {' '.join(suffixes)}")
+        empty.append(f"{folder}: no file with one of the suffixes {' '.join(suffixes)}")
     same = (sorted([stem + found[stem], *names]) for stem, names in sorted(twice.items()))
     problems += [f"{' and '.join(names)}: the same stem" for names in same]
     return found

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from pipeline_src import judge as judging
 from pipeline_src.errors import UserError
-from pipeline_src.judge import judge, judge_folder
+from pipeline_src.judge import judge_folder
+from pipeline_src.judge_command import judge
 from pipeline_src.map_files import Unusable, fitted, pairs, read_map, read_mask
 from pipeline_src.statistics import metrics, multiclass
 from pipeline_src.statistics.images import per_image
@@ -163,6 +164,16 @@ def test_missing_partners_and_double_stems_are_told_at_once(folders, tmp_path):
         judge_folder(maps, masks, "mine", tmp_path / "out")
     for words in ("a1.png: no mask", "a2.png: no prediction map", "a0.npy and a0.png: the same stem"):
         assert words in str(told.value)
+    (maps / "a3.npz").write_bytes(b"no array")
+    with pytest.raises(UserError, match=r"4 file\(s\)") as told:  # partners and contents together
+        judge_folder(maps, masks, "mine", tmp_path / "out")
+    for words in ("a1.png: no mask", "a3.npz: not readable"):
+        assert words in str(told.value)
+    for path in masks.iterdir():
+        path.rename(path.with_name("b" + path.name))
+    with pytest.raises(UserError, match="no mask"):
+        judge_folder(maps, masks, "mine", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no file with one of") as told:
         judge_folder(tmp_path / "empty", tmp_path / "nowhere", "mine", tmp_path / "out")
@@ -219,6 +230,38 @@ def test_where_no_pixel_counts_all_is_null_with_a_reason(folders, tmp_path):
         assert set(result["undefined"][key]) == set(result[key])
 
 
+def test_resamples_without_a_pixel_leave_no_interval_and_say_nothing(folders, tmp_path, recwarn):
+    maps, masks = folders
+    for name in ("a0", "a1", "a2", "a3"):
+        cv2.imwrite(str(masks / f"{name}.png"), np.full((40, 50), 9, np.uint8))
+    result = judge_folder(maps, masks, "mine", tmp_path / "out", ignore=9, resamples=20, whole=False)
+    assert result["n_pixels"] == 2000 and result["raw"]["ece"] > 0
+    assert result["intervals"]["raw"]["ece"] is None and [str(w) for w in recwarn] == []
+
+
+def test_what_cannot_be_written_or_counted_is_told_before_reading(folders, tmp_path, monkeypatch):
+    maps, masks = folders
+    monkeypatch.setattr(judging, "pairs", None)  # not even called
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file"):
+        judge_folder(maps, masks, "mine", tmp_path / "file")
+    with pytest.raises(UserError, match="number of bins"):
+        judge_folder(maps, masks, "mine", tmp_path / "out", bins=11)
+
+
+def test_no_old_result_stays_beside_half_a_new_one(folders, tmp_path, monkeypatch):
+    maps, masks = folders
+    judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0, whole=False)
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(judging, "write_images", full)
+    with pytest.raises(OSError, match="no space"):
+        judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0, whole=False)
+    assert not (tmp_path / "out" / "metrics.json").exists()
+
+
 def test_regions_by_distance():
     truth = np.zeros((9, 21), np.uint8)
     truth[:, 10:] = 1
@@ -250,7 +293,8 @@ def test_the_verb(folders, tmp_path):
         [*("--pred", str(maps), "--mask", str(masks), "--out", str(out), "--protocol", "stretched"), "--no-whole-maps"],
     )
     assert told.exit_code == 0, told.output
-    assert "maps: 5 images, 10,000 pixels" in told.output and "ece" in told.output
+    for words in ("maps: 5 images, 10,000 pixels", "ece", "off by at most ece_equal_mass", "variance of training"):
+        assert words in told.output
     result = json.loads((out / "metrics.json").read_text())
     assert "raw" not in result and set(result["intervals"]) == {"stretched"}
     for wrong in (["--pred", str(maps)], ["--pred", str(maps), "--mask", str(masks), "--ood"]):
@@ -325,9 +369,15 @@ def test_maps_of_several_classes(tmp_path):
     low, high = result["intervals"]["raw"]["ece"]
     assert low < result["raw"]["ece"] < high
     rows = list(csv.DictReader((tmp_path / "out" / "images.csv").open()))
+    assert 0 < result["bounds"]["raw"]["ece_equal_mass"] < 0.02 and set(result["bounds"]["raw"]) == {
+        "ece_equal_mass",
+        "ece_sweep",
+    }
     assert len(rows) == 4 and float(rows[0]["raw_ece"]) >= float(rows[-1]["raw_ece"]) > 0
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["raw"] == result["raw"]
 
+    with pytest.raises(UserError, match="several classes"):
+        judge_folder(maps, masks, "four", tmp_path / "no", ignore=11, protocols=("stretched",))
     np.savez(maps / "m1.npz", p * 2)
     np.save(masks / "m2.npy", np.float32(truth)), (masks / "m2.png").unlink()
     with pytest.raises(UserError) as told:

@@ -1,0 +1,75 @@
+"""The verb `judge`, which starts `judge.judge_folder` and shows the main numbers.
+
+python -m pipeline_src judge --pred maps/ --mask masks/ --name U2Net --out judged/
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline_src.errors import UserError
+
+SHOWN = ("ece", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
+
+
+def judge(
+    pred: Annotated[Path, typer.Option(help="Folder of prediction maps: PNG 8/16-bit, .npy, .npz")],
+    out: Annotated[Path, typer.Option(help="Folder to write into")],
+    mask: Annotated[Path | None, typer.Option(help="Folder of masks, paired with the maps by stem")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model [default: that of the folder]")] = None,
+    bins: Annotated[int, typer.Option(help="Number of bins; a divisor of 66300")] = 10,
+    protocol: Annotated[str, typer.Option(help="raw, stretched or both")] = "both",
+    ood: Annotated[bool, typer.Option("--ood", help="No masks: every pixel is background")] = False,
+    ignore: Annotated[int | None, typer.Option(help="Value of mask pixels that never count")] = None,
+    border: Annotated[
+        float | None, typer.Option(min=0, help="Report a band of this many pixels around borders apart")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
+):
+    """Judge saved prediction maps of any model against masks."""
+    from pipeline_src.judge import PROTOCOLS, judge_folder  # with scipy and OpenCV, which other verbs do without
+
+    if ood == (mask is not None):
+        raise UserError(
+            "judge needs either masks or to be told that there are none",
+            do="give --mask DIR, or --ood where every pixel is background",
+        )
+    if protocol not in (*PROTOCOLS, "both"):
+        raise UserError("--protocol is not understood", found=protocol, expected="raw, stretched or both")
+    result = judge_folder(
+        pred,
+        mask,
+        name or pred.resolve().name,
+        out,
+        bins=bins,
+        protocols=PROTOCOLS if protocol == "both" else (protocol,),
+        ignore=ignore,
+        border=border,
+        whole=whole,
+        resamples=resamples,
+    )
+    typer.echo(report(result, out))
+
+
+def report(result: dict, out: Path) -> str:
+    """What the terminal shows: the main numbers with their intervals, warnings, and where the rest is."""
+    lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
+    for protocol in result["undefined"]:
+        lines.append(f"  {protocol}")
+        for key in (k for k in SHOWN if k in result[protocol]):
+            value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
+            shown = "undefined" if value is None else f"{value:.4f}"
+            lines.append(f"    {key:<14}{shown}" + (f"  [{ends[0]:.4f}, {ends[1]:.4f}]" if ends else ""))
+        if off := result["bounds"].get(protocol):
+            lines.append(
+                "    float maps, sorted on a grid: off by at most " + ", ".join(f"{k} {off[k]:.1e}" for k in off)
+            )
+    if result["intervals"]:
+        lines.append("  in brackets: 95 % bootstrap intervals over images, without the variance of training")
+    lines += [f"  warning: {text}" for text in result["warnings"]]
+    lines.append(f"  all numbers, images and diagrams: {out}")
+    return "\n".join(lines)
