@@ -180,11 +180,11 @@ def test_a_tree_without_git_runs_and_says_what_dvc_needs(clone):
 
 
 def test_another_experiment_by_one_flag(clone):
-    assert planned(clone, "--config", "experiment=demo")["train"] == 4
+    assert planned(clone, "--config", "experiment=demo")["train"] == 5
     (clone / "params.yaml").write_text(
         (clone / "params.yaml").read_text().replace("experiment: tiny", "experiment: demo")
     )
-    assert planned(clone)["train"] == 4
+    assert planned(clone)["train"] == 5
     assert "train@demo" in call(clone, "dvc", "status")
     assert "tiny" not in call(clone, "dvc", "status")
 
