@@ -289,3 +289,46 @@ def test_the_loop_survives_a_restore():
 def test_a_pull_that_overshoots_is_refused():
     with pytest.raises(UserError, match="overshoots"):
         choose("aslp_cl", {"lam": 2000})
+
+
+# --- the released rule, as it runs
+
+
+@pytest.mark.parametrize("beta", [0.4, 0.75, 1.0, 2.0])
+def test_the_rule_saws_above_one_half_and_settles_below(beta):
+    """docs/method.md section 5, in the method itself: one image with m = 4 and A = 0.94 held still."""
+    method = choose("aslp_mc", {"beta": beta}).method
+    method.start(1, {})
+    method.after_validation(Validation(0.94, 0.97), 5)
+    s = []
+    for epoch in range(6, 506):
+        method.after_step(np.array([4.0]), np.array([0]), epoch)
+        s.append(2 * beta * float(method.alphas[0]))
+    s, k, step = np.array(s[100:]), 0.002 * 2000 * beta, 2 * 0.002 * 4
+    if k < 2:
+        assert np.allclose(s, 0.12 + 2 * 4 / (2000 * beta))
+    else:
+        assert s.std() > step / 4, "it never settles"
+        assert s.min() >= max(0.0, 0.12 - step * (k - 2)) - 1e-9 and s.max() <= 0.12 + step + 1e-9
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
+def test_meis_update_in_float64(beta):
+    """One Reg for all images, both clips, alpha 0 through start_epoch; accuracies below and at the best so far."""
+    method, rng, alpha, best = started("aslp_mei", beta=beta), np.random.default_rng(6), np.zeros(N), 0.0
+    low = high = reg = 0
+    for epoch in range(1, 60):
+        m, index = rng.normal(50, 90, 5), rng.permutation(N)[:5]
+        method.after_step(m, index, epoch)
+        if epoch > 5:
+            for i, of_image in zip(index, m, strict=True):
+                raised = alpha[i] + 0.002 * (of_image / beta + 2000 * reg)
+                high += raised >= 1 / (2 * beta)
+                low += raised < 0
+                alpha[i] = 0 if raised < 0 else 1 / (2 * beta) - 0.01 if raised >= 1 / (2 * beta) else raised
+        assert np.allclose(method.alphas, alpha, atol=1e-12)
+        accuracy = 0.9 + 0.02 * rng.random()
+        method.after_validation(Validation(accuracy, 0.95), epoch)
+        best = max(best, accuracy)
+        reg = min(0.0, accuracy - best)
+    assert low and high
