@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -28,3 +29,10 @@ def listed(items: Iterable[object], most: int = 20) -> str:
     rows = [f"\n    - {item}" for item in items]
     rest = len(rows) - most
     return "".join(rows[:most]) + (f"\n    ... and {rest} more" if rest > 0 else "")
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
+    """A hint with the nearest valid name, upper and lower case alike, or None if nothing is near."""
+    lower = {str(each).lower(): each for each in valid}
+    near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)
+    return f"did you mean {lower[near[0]]!r}?" if near else None

@@ -51,13 +51,13 @@ def test_a_users_entry_is_as_short_as_it_can_be():
 @pytest.mark.parametrize(
     "raw, message",
     [
-        ({"imagse": "a", "masks": "b"}, r"datasets.mine.imagse: unknown key \(nearest: images\)"),
-        ({"images": "a", "masks": "b", "sorces": {}}, r"sorces: unknown key \(nearest: sources\)"),
+        ({"imagse": "a", "masks": "b"}, r"datasets.mine.imagse: unknown key; did you mean 'images'"),
+        ({"images": "a", "masks": "b", "sorces": {}}, r"sorces: unknown key; did you mean 'sources'"),
         (
             {"images": "a", "masks": "b", "sources": {"x": {"archve": "a.zip"}}},
-            r"archve: unknown key \(nearest: archive\)",
+            r"archve: unknown key; did you mean 'archive'",
         ),
-        ({"images": "a", "masks": "b", "splits": {"v": {"foldr": "a"}}}, r"foldr: unknown key \(nearest: folder\)"),
+        ({"images": "a", "masks": "b", "splits": {"v": {"foldr": "a"}}}, r"foldr: unknown key; did you mean 'folder'"),
         ({"images": "a"}, "`masks` is missing"),
         ({"masks": "a"}, "in which folder the images lie"),
         ({"images": "a", "masks": "b", "archive": "a.zip", "folder": "b"}, "cannot be given together"),
@@ -68,7 +68,7 @@ def test_a_users_entry_is_as_short_as_it_can_be():
         ({"images": "a", "masks": "b", "splits": {"all": "x.txt"}}, "every set's own split"),
         (
             {"images": "a", "masks": "b", "splits": {"val": {"of": "trian", "fraction": 0.1}, "train": "t.txt"}},
-            "nearest: train",
+            "did you mean 'train'",
         ),
         ({"images": "a", "masks": "b", "splits": {"v": {"of": "all"}}}, "goes with `fraction` or `without`"),
         ({"images": "a", "masks": "b", "splits": {"v": {"of": "all", "fraction": 1.5}}}, "less than 1"),
@@ -96,11 +96,11 @@ def test_all_faults_come_at_once_and_names_are_plain():
 
 def test_unknown_sets_and_splits_name_the_nearest():
     sets = catalog.load()
-    with pytest.raises(UserError, match=r"'DUTS-TRAIN' \(nearest: DUTS-TR\)"):
+    with pytest.raises(UserError, match=r"'DUTS-TRAIN'; did you mean 'DUTS-TR'"):
         catalog.find(sets, "DUTS-TRAIN")
-    with pytest.raises(UserError, match=r"nearest: ECSSD"):
+    with pytest.raises(UserError, match=r"did you mean 'ECSSD'"):
         catalog.find(sets, "ecsd")
-    with pytest.raises(UserError, match=r"no split 'vall' \(nearest: val\)"):
+    with pytest.raises(UserError, match=r"no split 'vall'; did you mean 'val'"):
         catalog.check_part(sets, {"set": "DUTS-TR", "split": "vall"})
     assert catalog.check_part(sets, {"set": "ECSSD", "first": 3}).split == "all"
 

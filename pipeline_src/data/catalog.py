@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError, did_you_mean, listed
 
 ALL = "all"  # the split that every set has: all pairs, sorted by stem
 
@@ -274,9 +273,8 @@ def _no_circle(name: str, splits: Mapping[str, Split], above: tuple[str, ...] = 
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
-    lower = {str(each).lower(): str(each) for each in names}
-    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
-    return f" (nearest: {lower[near[0]]})" if near else ""
+    hint = did_you_mean(name, names)
+    return f"; {hint}" if hint else ""
 
 
 def _told(detail: Mapping[str, Any]) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError, did_you_mean, listed
 from pipeline_src.params.schema import Experiment, Params
 
 FILE = Path("params.yaml")
@@ -86,12 +84,6 @@ def validate(schema: type[Schema], content: Any, where: str) -> Schema:
         raise UserError(
             f"{where} has values that can't be used:{listed(_told(e, schema) for e in error.errors())}"
         ) from None
-
-
-def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
-    """A hint with the nearest valid name, or None if nothing is near."""
-    near = difflib.get_close_matches(str(name), list(valid), n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else None
 
 
 def _told(error: dict[str, Any], schema: type[BaseModel]) -> str:

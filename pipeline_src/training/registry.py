@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pipeline_src.errors import UserError
-from pipeline_src.params.load import did_you_mean, validate
+from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.params.load import validate
 from pipeline_src.training import methods
 from pipeline_src.training.method import Block
 

@@ -13,9 +13,9 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from pipeline_src import verbs
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.jobs import graph as build_graph
-from pipeline_src.params.load import did_you_mean, read
+from pipeline_src.params.load import read
 
 KEYS = ("experiment", "data_root")
 

@@ -6,8 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.errors import UserError
-from pipeline_src.params.load import did_you_mean
+from pipeline_src.errors import UserError, did_you_mean
 
 FOLDER = Path(__file__).parent / "configs"
 
