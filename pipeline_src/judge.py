@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.metrics import summary
 from pipeline_src.statistics.ranking import ap_bound, auc_bound
 from pipeline_src.statistics.regions import RegionStatistics
+from pipeline_src.statistics.rows import parts
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
 from pipeline_src.statistics.views import check_bins
 from pipeline_src.statistics.whole_maps import NAMES, whole_map_measures
@@ -117,10 +119,13 @@ def _whole(job: tuple[Pair, int | None]) -> list[list[float]]:
 def whole_maps(found: Pairs, ignore: int | None, workers: int) -> dict[str, np.ndarray]:
     """S, E and weighted F of every image on all cores: (N, len(NAMES)) by protocol, in the order of the stems."""
     values = np.empty((len(PROTOCOLS), len(found), len(NAMES)))
-    jobs = ((pair, ignore) for pair in found)
-    with multiprocessing.get_context("spawn").Pool(workers) if workers > 1 else nullcontext() as pool:
-        for k, of_image in enumerate(pool.imap(_whole, jobs, chunksize=8) if pool else map(_whole, jobs)):
-            values[:, k] = of_image
+    # Not a multiprocessing.Pool, which waits for ever where a worker was killed.
+    several = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) if workers > 1 else nullcontext()
+    with several as pool:
+        for part in parts(len(found), 1024):  # `map` takes all that it is given at once
+            jobs = [(found[k], ignore) for k in range(part.start, part.stop)]
+            done = pool.map(_whole, jobs, chunksize=8) if pool else map(_whole, jobs)
+            values[:, part] = np.swapaxes(list(done), 0, 1)
     return dict(zip(PROTOCOLS, values, strict=True))
 
 
@@ -237,9 +242,9 @@ def means_of_images(measures: np.ndarray, resamples: int) -> tuple[dict, dict]:
     return values, {name: percentiles(of) for name, of in zip(NAMES, resampled.T, strict=True)}
 
 
-def with_whole(parts: Iterator[tuple[slice, dict]], measures: np.ndarray | None) -> Iterator[tuple[slice, dict]]:
+def with_whole(tables: Iterator[tuple[slice, dict]], measures: np.ndarray | None) -> Iterator[tuple[slice, dict]]:
     """The parts of `per_image` with the whole-map metrics (N, len(NAMES)), if any, in them."""
-    for part, values in parts:
+    for part, values in tables:
         yield part, values if measures is None else values | dict(zip(NAMES, measures[part].T, strict=True))
 
 

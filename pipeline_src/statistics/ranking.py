@@ -30,7 +30,10 @@ def auc(counts: Counts) -> float:
 
 
 def ap(counts: Counts) -> float:
-    """Average precision of the positive class, in [0, 1]: sum of recall gains times precision, not interpolated."""
+    """Average precision of the positive class, in [0, 1]: sum of recall gains times precision, not interpolated.
+
+    The pixels of a level are taken together. Reference: Boyd, Eng, Page, ECML 2013 (its "average precision").
+    """
     return float(estimators.ap(_both(counts, background=False)))
 
 
