@@ -33,11 +33,12 @@ def markdown(table: Table) -> str:
     blank = [""] * (len(table.columns) - 1)
     body = [table.columns, ["---", *("---:" for _ in blank)]]
     for group in table.groups:
-        body.append([f"**{_markdown(group.heading)}**", *blank])
-        body.extend([_markdown(cell) for cell in row] for row in group.rows)
-    lines = [f"**Table.** {_markdown(table.caption)}", "", *(f"| {' | '.join(cells)} |" for cells in body)]
+        if group.heading:
+            body.append([f"**{markdown_text(group.heading)}**", *blank])
+        body.extend([markdown_text(cell) for cell in row] for row in group.rows)
+    lines = [f"**Table.** {markdown_text(table.caption)}", "", *(f"| {' | '.join(cells)} |" for cells in body)]
     for note in table.notes:
-        lines += ["", _markdown(note)]
+        lines += ["", markdown_text(note)]
     return "\n".join(lines) + "\n"
 
 
@@ -61,7 +62,7 @@ def latex(table: Table) -> str:
     return "\n".join([*lines, "\\end{table}"]) + "\n"
 
 
-def _markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Characters that Markdown or the HTML inside it would take for its own are escaped."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", text)

@@ -1,0 +1,69 @@
+"""C9: how far learned alphas differ between images, beyond the phase of their saw (docs/method.md section 5).
+
+Where alpha saws, an image's alpha after one epoch says mostly where in its saw it happens to be. Two stretches of
+epochs, each several periods long, are at unrelated phases: what the mean alphas of an image over the one and over the
+other have in common is the image's own. Their covariance over images is the variance of that part, and the rest of
+their variance is what phase alone gives.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline_src.claims.evidence import OF_MEAN, Evidence, Wanted
+from pipeline_src.claims.samples import RESAMPLES
+from pipeline_src.statistics.bootstrap import image_means, percentiles
+
+FEWEST = 15  # epochs: a stretch of 3, since the saw's correlation with itself is gone after 3 visits at beta = 1
+STRETCH = 5  # each stretch is so great a part of the epochs: the last one, and the one before it
+DIFFER = 0.1  # images differ if their own parts do by a tenth of the mean alpha, as a standard deviation
+
+
+def epochs(files: Mapping[int, Path]) -> int:
+    """Epochs of the shortest of some runs, seed -> `alpha.csv`."""
+    return min(pd.read_csv(path, nrows=0).shape[1] - 1 for path in files.values())
+
+
+def differ(name: str, files: Mapping[int, Path]) -> Evidence:
+    """Standard deviation over the training images of their own part of alpha, as a share of the mean alpha.
+
+    Args:
+        name: the printed name of the method.
+        files: seed -> `alpha.csv`. Over several seeds the shares are averaged, on the same resamples of the images.
+    """
+    tables = {seed: pd.read_csv(path, dtype={"id": str}).set_index("id").sort_index() for seed, path in files.items()}
+    shares, phases, resampled = {}, [], []
+    for seed, table in sorted(tables.items()):
+        before, last = stretches(table.to_numpy())
+        moments = np.stack([before, last, before * last, before**2, last**2], axis=1)
+        share, phase = shares_of(moments.mean(axis=0))
+        shares[seed] = float(share)
+        phases.append(phase)
+        resampled.append(shares_of(image_means(moments, RESAMPLES, zlib.crc32(b"train")))[0])
+    low, high = percentiles(np.mean(resampled, axis=0)) or (np.nan, np.nan)
+    what = f"spread of the alphas of {name} between images (phase alone: {100 * np.mean(phases):.1f} %)"
+    return Evidence(what, {"train": len(before)}, shares, low, high, Wanted(DIFFER, np.inf), OF_MEAN)
+
+
+def stretches(alphas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) mean alphas over the last stretch but one and over the last, of alphas (N, epochs)."""
+    length = alphas.shape[1] // STRETCH
+    return alphas[:, -2 * length : -length].mean(axis=1), alphas[:, -length:].mean(axis=1)
+
+
+def shares_of(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Standard deviations (...) of the images' own part and of the phase, as shares of the mean alpha; 0 without any.
+
+    Args:
+        moments: (..., 5) means over images of a, b, ab, a^2, b^2 for the mean alphas a and b over the two stretches.
+    """
+    a, b, ab, aa, bb = np.moveaxis(moments, -1, 0)
+    own, whole = ab - a * b, (aa - a**2 + bb - b**2) / 2
+    mean = (a + b) / 2
+    mean = np.where(mean > 0, mean, 1)
+    return np.sqrt(np.maximum(own, 0)) / mean, np.sqrt(np.maximum(whole - own, 0)) / mean

@@ -1,0 +1,90 @@
+"""All claims of an experiment, judged and written: claims.json and claims.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.claims.checks import CLAIMS, Claim
+from pipeline_src.claims.evidence import Evidence, Finding, Missing
+from pipeline_src.claims.roles import COMPARED, Roles
+from pipeline_src.claims.samples import RESAMPLES, sample
+from pipeline_src.claims.text import markdown
+from pipeline_src.claims.view import SALIENT, View
+from pipeline_src.files import write_text
+from pipeline_src.statistics.statistic import PROTOCOLS
+from pipeline_src.tables.results import Results
+
+
+def write_claims(
+    results: Results,
+    roles: Roles,
+    alphas: Mapping[tuple[str, int], Path],
+    out: Path,
+    task: str = SALIENT,
+) -> None:
+    """Write `claims.CLAIM_FILES` into `out`.
+
+    Args:
+        roles: what each block of `methods:` is.
+        alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
+        task: what is segmented; claim C8 speaks of tasks other than salient objects.
+
+    Raises:
+        UserError: a file is missing or is no statistic, or methods were judged on different images.
+    """
+    found = judged(View(results, roles, sample(results), alphas=alphas, task=task))
+    write_text(out / "claims.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    write_text(out / "claims.md", markdown(found))
+
+
+def judged(view: View) -> dict[str, Any]:
+    """All claims, as claims.json has them: per claim and protocol the verdict, its reason and evidence, and verdicts
+    beside it that have no say in it. What does not depend on the protocol stands under `any`."""
+    codes = {role.code for role in view.roles.values()}
+    return {
+        "experiment": view.results.experiment,
+        "synthetic": view.results.synthetic,
+        "interval": f"95 %, {RESAMPLES} paired resamples of the images",
+        "compared": view.compared(),
+        "not_compared": [code for code in COMPARED if code not in codes],
+        "claims": [_judged(claim, view) for claim in CLAIMS],
+    }
+
+
+def _judged(claim: Claim, view: View) -> dict[str, Any]:
+    by_protocol = {}
+    for protocol in PROTOCOLS if claim.by_protocol else ("any",):
+        seen = replace(view, protocol=protocol)
+        aside = [{"what": what, **finding.facts()} for what, finding in beside(claim, seen) if finding.evidence]
+        by_protocol[protocol] = Finding.of(found(claim, seen)).facts() | {"beside": aside}
+    return {"claim": claim.name, "text": claim.text, "rule": claim.rule, "protocols": by_protocol}
+
+
+def found(claim: Claim, view: View) -> Iterator[Evidence | Missing]:
+    """All that decides a claim."""
+    for code in claim.subjects:
+        yield from view.without(code)
+        for block in view.blocks(code)[:1]:
+            yield from claim.check(view, block, rivals(claim, view, code))
+
+
+def beside(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
+    """The same check for variants of the subjects and for methods outside of the paper's comparison, in words."""
+    for code in (*claim.subjects, *claim.beside):
+        for block in view.blocks(code)[code in claim.subjects :]:
+            yield f"{view.label(block)} instead", Finding.of(claim.check(view, block, rivals(claim, view, code)))
+    outside = [name for name in view.roles if name not in view.compared()] if claim.rivals else []
+    for code in claim.subjects:
+        for block in view.blocks(code)[:1]:
+            for other in outside:
+                what = f"{view.label(block)} against {view.label(other)}"
+                yield what, Finding.of(claim.check(view, block, [other]))
+
+
+def rivals(claim: Claim, view: View, code: str) -> list[str]:
+    """The methods of the paper's comparison that are none of a code's own."""
+    return [name for name in view.compared() if view.roles[name].code != code] if claim.rivals else []
