@@ -393,7 +393,7 @@ def test_pairs_are_in_the_order_of_their_stems_and_whole_maps_too(folders):
     found = pairs(maps, masks)
     assert [pair.stem for pair in found] == ["a0", "a1", "a2", "a3", "a4"]
     assert all(pair.map.is_file() and pair.mask.is_file() and pair.map.stem == pair.mask.stem for pair in found)
-    of_all = judging.whole_maps(found, None, workers=1)
+    of_all = judging.whole_maps(found, None, workers=2)
     last = whole_map_measures(*judging.read(found[4])[:2])
     for protocol in ("raw", "stretched"):
         assert dict(zip(NAMES, of_all[protocol][4], strict=True)) == last[protocol]

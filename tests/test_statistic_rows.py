@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from test_statistic import images
 
 from pipeline_src.statistics import bootstrap, rows
+from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.rows import Rows, rows_of
 from pipeline_src.statistics.statistic import Statistic
 
@@ -76,3 +78,23 @@ def test_a_statistic_grows_after_it_was_added_to_another():
     for image in first:
         c.add(*image)
     assert both == c != a
+
+
+def test_memory_does_not_grow_with_the_images(monkeypatch, tmp_path):
+    monkeypatch.setattr(rows, "IN_MEMORY", 1)
+    f, y = np.uint8([[0, 99, 255]]), np.uint8([[0, 1, 1]])
+
+    def peak(count):
+        tracemalloc.start()
+        statistic = Statistic.empty()
+        for k in range(count):
+            statistic.add(f, y, f"{k:05d}")
+        statistic.save(tmp_path / "s.npz", {})
+        bootstrap.resample(statistic.raw, resamples=100)
+        assert len([values for _, values in per_image(statistic.raw)]) == -(-count // rows.PART)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(10)  # imports
+    assert peak(1200) - peak(400) < 500 * 800  # bytes; rows and draws come to 4.5 KB per image
