@@ -11,6 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline_src.claims.main import judged
+from pipeline_src.claims.roles import Role
+from pipeline_src.claims.samples import sample
+from pipeline_src.claims.view import View
 from pipeline_src.errors import UserError
 from pipeline_src.figures.main import write_figures
 from pipeline_src.report import summary, write_report
@@ -79,9 +83,14 @@ def figures(results, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def html(results, figures, tmp_path_factory) -> str:
+def claims(results) -> dict:
+    return judged(View(results, {"baseline": Role("baseline"), "aslp_mc": Role("aslp_mc")}, sample(results)))
+
+
+@pytest.fixture(scope="module")
+def html(results, figures, claims, tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(results, figures, ["aslp_mc"], path, **ABOUT)
+    write_report(results, figures, ["aslp_mc"], path, **ABOUT, claims=claims)
     return path.read_text(encoding="utf-8")
 
 
@@ -141,8 +150,19 @@ def test_tables_hold_the_numbers(results, page):
     assert page.text.count("max F is undefined on textures") == 2
 
 
-def test_same_input_same_bytes(results, figures, html, tmp_path):
-    write_report(results, figures, ["aslp_mc"], tmp_path / "report.html", **ABOUT)
+def test_shows_every_claim_with_verdict_and_evidence(claims, page):
+    for claim in claims["claims"]:
+        assert f"{claim['claim']} {claim['text']}" in page.text
+        assert claim["rule"] in page.text
+        for facts in claim["protocols"].values():
+            assert f"{facts['verdict']} " in page.text
+            assert facts["why"] in page.text
+            assert all(item["printed"] in page.text for item in facts["evidence"])
+    assert page.text.index("The paper's claims") < page.text.index("All methods raw")
+
+
+def test_same_input_same_bytes(results, figures, claims, html, tmp_path):
+    write_report(results, figures, ["aslp_mc"], tmp_path / "report.html", **ABOUT, claims=claims)
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == html
 
 
@@ -150,6 +170,7 @@ def test_what_is_not_known_is_left_out(results, figures, tmp_path):
     write_report(results, figures, [], tmp_path / "report.html")
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
     assert "Parameters" not in text
+    assert "The paper's claims" not in text
     assert "Learned perturbation" not in text
 
 

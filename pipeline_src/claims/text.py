@@ -55,7 +55,7 @@ def evidence(claim: Mapping[str, Any], protocol: str) -> Table:
         sets = " and ".join(f"{name} ({images:,} images)" for name, images in item["sets"].items())
         cells = [item["what"], item["printed"], item["unit"], item["wanted"], item["says"]]
         groups.setdefault(sets, []).append([*cells, item["printed_seeds"]])
-    columns = ["", "effect [95 % interval]", "unit", "wanted", "", "seed"]
+    columns = ["", "effect [95 % interval]", "unit", "wanted", "says", "seed"]
     which = "" if protocol == "any" else f", {protocol} protocol"
     caption = f"Evidence on {claim['claim']}{which}."
     return Table(f"tab:{claim['claim']}-{protocol}", caption, columns, [Group(*item) for item in groups.items()])

@@ -11,6 +11,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline_src.claims import text
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import alpha_name, comparison_name, reliability_name
 from pipeline_src.files import write_text
@@ -35,6 +36,7 @@ def write_report(
     made: Mapping[str, str] | None = None,
     data: Sequence[Mapping[str, Any]] = (),
     command: str | None = None,
+    claims: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the page.
 
@@ -46,6 +48,7 @@ def write_report(
         made: versions, commit, hardware and the like, name -> text; what is not known is left out.
         data: a row per data set (manifest and store summaries), name of the column -> value.
         command: what makes all of it again.
+        claims: what claims.json holds; left out if there is none.
 
     Raises:
         UserError: a statistic or a figure is missing.
@@ -59,7 +62,7 @@ def write_report(
 
     serial = count(1)
     page = _environment().get_template("report.html.j2")
-    text = page.render(
+    html = page.render(
         css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
         experiment=results.experiment,
         facts=_facts(results),
@@ -68,6 +71,8 @@ def write_report(
         cards=[_card(results, numbers, part) for part in results.parts],
         accuracy={protocol: summary.accuracy_kept(results, numbers, protocol) for protocol in PROTOCOLS},
         reading=summary.reading(results),
+        claims=[_claim(claims, claim) for claim in claims["claims"]] if claims else [],
+        claims_reading=text.reading(claims) if claims else [],
         tables={protocol: main_table(results, numbers, protocol) for protocol in PROTOCOLS},
         pictures=[_pictures(results, numbers, part, figures, serial) for part in results.parts],
         alphas=[
@@ -79,7 +84,7 @@ def write_report(
         data=_data(data),
         params=yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True) if params else "",
     )
-    write_text(out, text + "\n")
+    write_text(out, html + "\n")
 
 
 def _environment() -> Environment:
@@ -125,6 +130,19 @@ def _pictures(results: Results, numbers: Numbers, part: str, figures: Path, seri
 
 def _picture(figures: Path, name: str, serial: Iterator[int], caption: str) -> dict[str, Any]:
     return {"svg": inline_svg(figures / f"{name}.svg", next(serial), caption), "caption": caption}
+
+
+def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any]:
+    """A claim as it is shown; its verdicts say so where they come from generated images."""
+
+    def shown(facts: Mapping[str, Any]) -> dict[str, str]:
+        return {"verdict": text.verdict(claims, facts), "css": facts["verdict"].replace(" ", "-"), "why": facts["why"]}
+
+    by_protocol = {}
+    for protocol, facts in claim["protocols"].items():
+        beside = [{"what": item["what"], **shown(item)} for item in facts["beside"]]
+        by_protocol[protocol] = {**shown(facts), "evidence": text.evidence(claim, protocol), "beside": beside}
+    return {"name": claim["claim"], "text": claim["text"], "rule": claim["rule"], "protocols": by_protocol}
 
 
 def _data(rows: Sequence[Mapping[str, Any]]) -> dict[str, list]:

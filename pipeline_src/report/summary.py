@@ -108,12 +108,12 @@ def reading(results: Results) -> list[str]:
     if len(seeds) == 1:
         sentences.append(
             "Each method was trained once. Training again gives other numbers, so a small difference between "
-            "methods may be chance; no difference on this page was tested for significance."
+            "methods may be chance. Outside of the claims no difference was tested for significance."
         )
     else:
         sentences.append(
             f"Values are means over {len(seeds)} seeds, ± is the sample standard deviation between them. "
-            "No difference on this page was tested for significance."
+            "Outside of the claims no difference was tested for significance."
         )
     sentences.append(f"Accuracy is called kept where no set loses more than {100 * KEPT:.1f} percentage points.")
     roles = set(results.parts.values())
