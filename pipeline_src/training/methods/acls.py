@@ -29,7 +29,7 @@ class ACLS(Method):
     Formula: `L(y) + weight (predicted max(0, d_max - margin)^2 + others mean_j max(0, d_j - margin)^2)`,
         `d_j = max l - l_j`
     Changes: loss
-    Cost: COST
+    Cost: none measurable
     Source: Park et al., ICCV 2023
     """
 

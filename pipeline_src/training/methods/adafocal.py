@@ -39,7 +39,7 @@ class AdaFocal(Method):
     Idea: Focal loss with a gamma per bin of confidence that follows the bin's calibration on the validation images.
     Formula: `gamma_b <- gamma_b exp(rate (C_b - A_b))`, inverse focal below `switch`
     Changes: loss
-    Cost: COST
+    Cost: 8 %
     Source: Ghosh et al., NeurIPS 2022
     """
 

@@ -20,7 +20,7 @@ class ALS(ASLPMC):
     Idea: Label smoothing with a strength per image, learned by ASLP_MC's rule.
     Formula: `L(p(y, beta_i))`, `beta_i <- clip(beta_i + eta (m_i + lam min(0, (1 - A) - beta_i)))`
     Changes: labels
-    Cost: none
+    Cost: none measurable
     Source: Liu et al., ICCV 2023, by name; the rule is our definition
     """
 

@@ -26,7 +26,7 @@ class ASLPCL(ASLP):
     Idea: One alpha per image, driven until the network's own confidence equals its accuracy.
     Formula: `B <- B + gain (C - A)`, `alpha_i <- clip(alpha_i + eta ((m_i - mean m) / beta + lam (B - beta alpha_i)))`
     Changes: labels
-    Cost: none
+    Cost: none measurable
     Source: ours, after ASLP_MC
     """
 

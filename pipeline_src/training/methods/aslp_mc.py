@@ -19,7 +19,7 @@ class ASLPMC(ASLP):
     Idea: One alpha per image, raised until the expected label is as confident as validation is accurate.
     Formula: `alpha_i <- clip(alpha_i + eta (m_i / beta + lam min(0, (1 - A) - beta alpha_i)))`
     Changes: labels
-    Cost: none
+    Cost: none measurable
     Source: Liu et al., ICCV 2023
     """
 

@@ -20,7 +20,7 @@ class ASLPMEI(ASLP):
     Idea: One alpha per image, raised as long as validation accuracy is kept.
     Formula: `alpha_i <- clip(alpha_i + eta (m_i / beta + lam min(0, A - A_lm)))`
     Changes: labels
-    Cost: none
+    Cost: none measurable
     Source: Liu et al., ICCV 2023
     """
 

@@ -21,7 +21,7 @@ class Brier(Method):
     Idea: The squared error in place of cross entropy: proper too, and less steep where the network is sure and wrong.
     Formula: `mean 1/2 sum_k (f_k - y_k)^2`, for one logit `(f - y)^2`
     Changes: loss
-    Cost: COST
+    Cost: none measurable
     Source: Brier, Monthly Weather Review 1950; as a loss in Mukhoti et al., NeurIPS 2020
     """
 

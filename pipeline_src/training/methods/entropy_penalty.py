@@ -22,7 +22,7 @@ class EntropyPenalty(Method):
     Idea: The entropy of the prediction is rewarded.
     Formula: `L(y) - weight H(f)`
     Changes: loss
-    Cost: COST
+    Cost: none measurable
     Source: Pereyra et al., ICLR workshop 2017
     """
 

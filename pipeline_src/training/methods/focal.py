@@ -26,7 +26,7 @@ class Focal(Method):
     Idea: Pixels that are right with confidence count less, which keeps entropy up.
     Formula: `mean sum_k y_k (1 - f_k)^gamma (-log f_k)`
     Changes: loss
-    Cost: COST
+    Cost: none measurable
     Source: Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020
     """
 

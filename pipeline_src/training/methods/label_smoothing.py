@@ -22,7 +22,7 @@ class LabelSmoothing(Method):
     Idea: Every label is mixed with the uniform one.
     Formula: `L((1 - eps) y + eps U)`
     Changes: labels
-    Cost: none
+    Cost: none measurable
     Source: Szegedy et al., CVPR 2016
     """
 

@@ -24,7 +24,7 @@ class MbLS(Method):
     Idea: Distances between logits are penalised beyond a margin only.
     Formula: `L(y) + weight mean sum_j max(0, max_k l_k - l_j - margin)`
     Changes: loss
-    Cost: COST
+    Cost: none measurable
     Source: Liu et al., CVPR 2022
     """
 

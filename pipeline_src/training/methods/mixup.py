@@ -26,7 +26,7 @@ class Mixup(Method):
     Idea: Train on mixes of two images and of their labels.
     Formula: `L(share y_i + (1 - share) y_j)` on `share x_i + (1 - share) x_j`, `share ~ Beta(a, a)`
     Changes: images and labels
-    Cost: COST
+    Cost: none measurable
     Source: Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019
     """
 

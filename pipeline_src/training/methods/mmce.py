@@ -29,7 +29,7 @@ class MMCE(Method):
     Idea: A kernel measure of miscalibration of the batch is added to the loss; here over all pairs of pixels, exactly.
     Formula: `L(y) + weight sqrt(sum_ij d_i d_j exp(-|r_i - r_j| / width))`, `d = (c - r) / N`
     Changes: loss
-    Cost: COST
+    Cost: 5 %
     Source: Kumar et al., ICML 2018
     """
 

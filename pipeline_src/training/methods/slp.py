@@ -22,7 +22,7 @@ class SLP(Perturbing):
     Idea: In a step, an image's whole label is perturbed with one fixed probability.
     Formula: `(1 - Z) L(y) + Z L(p(y, beta))`, `Z ~ Bernoulli(alpha)` per image and step
     Changes: labels
-    Cost: none
+    Cost: none measurable
     Source: Liu et al., ICCV 2023; HI as DisturbLabel (Xie et al., CVPR 2016)
     """
 
