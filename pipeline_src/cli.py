@@ -107,6 +107,12 @@ def figures(experiment: Name = None, contract: Contract = None, log: Log = None)
 
 
 @app.command()
+def claims(experiment: Name = None, contract: Contract = None, log: Log = None):
+    """Judge the paper's claims."""
+    verbs.claims(_graph(experiment, log), contract)
+
+
+@app.command()
 def report(experiment: Name = None, contract: Contract = None, log: Log = None):
     """Write the report page."""
     verbs.report(_graph(experiment, log), contract)

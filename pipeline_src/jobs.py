@@ -5,10 +5,11 @@ Snakemake, DVC and the command line all ask here. Nothing in this file runs a jo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.claims.roles import Role
 from pipeline_src.contract import ROOT
 from pipeline_src.data import catalog, sources
 from pipeline_src.data.catalog import Entry, Part
@@ -25,7 +26,7 @@ STAGES = {  # DVC's stages, and the kinds of jobs in each
     "data": ("prepare", "store"),
     "train": ("train",),
     "evaluate": ("evaluate",),
-    "report": ("tables", "figures", "report"),
+    "report": ("tables", "figures", "claims", "report"),
 }
 
 
@@ -100,6 +101,12 @@ class Graph:
     def learned(self) -> list[str]:
         """Methods that learn alphas."""
         return [name for name in self.experiment.methods if self.methods[name].method.learns]
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """What each method is to the claims, by the file of its code."""
+        codes = {name: (self.methods[name].module or "").rpartition(".")[2] for name in self.experiment.methods}
+        return {name: Role.from_block(code, self.methods[name].method.model_dump()) for name, code in codes.items()}
 
     @property
     def synthetic(self) -> bool:
@@ -292,9 +299,11 @@ def _add_results(built: Graph) -> None:
     style = tuple(sorted((ROOT / "figures").glob("*.mplstyle")))
     page = tuple(sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js")))
 
-    def add(name: str, to: Path, inputs: tuple[Job, ...], module: str, files: tuple[Path, ...] = ()) -> Job:
+    def add(
+        name: str, to: Path, inputs: tuple[Job, ...], module: str, files: tuple[Path, ...] = (), **more: Any
+    ) -> Job:
         job = Job(
-            *(name, name, to, name, parameters, inputs, (module,)),
+            *(name, name, to, name, parameters | more, inputs, (module,)),
             other_files=files,
             exclusive=to != folder,
             stamps_in=stamps,
@@ -304,4 +313,7 @@ def _add_results(built: Graph) -> None:
 
     tables = add("tables", folder / "tables", evaluated, "pipeline_src.tables.main")
     figures = add("figures", folder / "figures", (*evaluated, *trained), "pipeline_src.figures.main", style)
-    add("report", folder, (tables, figures), "pipeline_src.report", page)
+    learned = tuple(built.job(f"train/{method}/seed{seed}") for method, seed in built.runs if method in built.learned)
+    roles = {name: asdict(role) for name, role in built.roles.items()}
+    claims = add("claims", folder, (*evaluated, *learned), "pipeline_src.claims.main", roles=roles)
+    add("report", folder, (tables, figures, claims), "pipeline_src.report", page)

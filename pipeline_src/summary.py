@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from pipeline_src.claims.evidence import FAILS
 from pipeline_src.jobs import Graph
+from pipeline_src.statistics.statistic import PROTOCOLS
 
 
 def show(graph: Graph) -> None:
-    """Print ECE and accuracy (raw) of all methods by data set from tables/main.csv, and where the report is."""
+    """Print ECE and accuracy (raw) of all methods by data set, the verdicts on the claims, and where the report is."""
     file = graph.job("tables").folder / "main.csv"
     console = Console()
     if file.is_file() and graph.job("tables").current:
         console.print(_table(graph, pd.read_csv(file)))
+    file = graph.results / "claims.json"
+    if file.is_file() and graph.job("claims").current:
+        console.print(_claims(json.loads(file.read_text(encoding="utf-8"))))
     report = graph.results / "report.html"
     if report.is_file() and graph.job("report").current:
         console.print(f"Report: [bold]{report.resolve().as_uri()}[/bold]", soft_wrap=True)
+
+
+def _claims(found: dict[str, Any]) -> Table:
+    """A line per claim, so that all fit on a screen."""
+    table = Table(title=f"Claims: {found['experiment']}{', on generated images' if found['synthetic'] else ''}")
+    table.add_column("claim", no_wrap=True, overflow="ellipsis", ratio=1)
+    for protocol in PROTOCOLS:
+        table.add_column(protocol, min_width=len(FAILS))
+    for claim in found["claims"]:
+        facts = claim["protocols"]
+        cells = ((facts.get(protocol) or facts["any"])["verdict"] for protocol in PROTOCOLS)
+        table.add_row(f"{claim['claim']} {claim['text']}", *cells)
+    return table
 
 
 def _table(graph: Graph, rows: pd.DataFrame) -> Table:

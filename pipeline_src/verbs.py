@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog
 from pipeline_src.execute import execute
 from pipeline_src.jobs import UNPACKED, Graph
@@ -179,6 +180,11 @@ def _results(graph: Graph) -> Any:
     )
 
 
+def _alphas(graph: Graph) -> dict[tuple[str, int], Path]:
+    """Files of the methods that learn alphas, by (method, seed)."""
+    return {(m, s): graph.run(m, s) / "alpha.csv" for m, s in graph.runs if m in graph.learned}
+
+
 def tables(graph: Graph, contract: str | None = None) -> None:
     """Methods by data sets as csv, Markdown and LaTeX, and metrics.json for DVC."""
     from pipeline_src.tables.main import write_tables
@@ -204,10 +210,9 @@ def figures(graph: Graph, contract: str | None = None) -> None:
     from pipeline_src.figures.main import write_figures
 
     job = graph.job("figures")
-    alphas = {(m, s): graph.run(m, s) / "alpha.csv" for m, s in graph.runs if m in graph.learned}
     execute(
         job,
-        lambda folder: write_figures(_results(graph), alphas=alphas, out=folder),
+        lambda folder: write_figures(_results(graph), alphas=_alphas(graph), out=folder),
         contract,
         [job.folder / name for name in figure_files(graph)],
     )
@@ -218,6 +223,19 @@ def figure_files(graph: Graph) -> list[str]:
     from pipeline_src.figures import figure_files as names
 
     return names(methods=graph.experiment.methods, parts=list(graph.tested), learned=graph.learned)
+
+
+def claims(graph: Graph, contract: str | None = None) -> None:
+    """Verdicts on the paper's claims, with their evidence, as JSON and Markdown."""
+    from pipeline_src.claims.main import write_claims
+
+    job = graph.job("claims")
+    execute(
+        job,
+        lambda folder: write_claims(_results(graph), graph.roles, _alphas(graph), folder),
+        contract,
+        [job.folder / name for name in CLAIM_FILES],
+    )
 
 
 def report(graph: Graph, contract: str | None = None) -> None:
@@ -237,6 +255,7 @@ def report(graph: Graph, contract: str | None = None) -> None:
             made=made_by(),
             data=[store_facts(graph, part) for part in graph.parts],
             command=command,
+            claims=json.loads((graph.results / "claims.json").read_text(encoding="utf-8")),
         )
 
     execute(job, work, contract, [page])

@@ -216,7 +216,7 @@ def test_a_block_is_known_by_its_code():
         "soft": Role.from_block("slp", {"alpha": 0.0666667, "beta": 0.75}),
         "slp": Role.from_block("slp", {"alpha": 0.05, "beta": 1.0}),
         "ls": Role.from_block("label_smoothing", {"eps": 0.1}),
-        "mine": Role.from_block(None, {"alpha": 3, "of": "baseline"}),
+        "mine": Role.from_block("", {"alpha": 3, "of": "baseline"}),
         "cooled": Role.from_block("temperature", {"of": "base"}),
         "cooled_soft": Role.from_block("temperature", {"of": "soft"}),
         "base": Role.from_block("baseline", {}),

@@ -46,7 +46,8 @@ def clone(origin: Path, tmp_path: Path) -> Path:
 
 def test_a_run_makes_everything_and_leaves_both_engines_idle(origin):
     results = origin / "results/tiny"
-    for name in ("tables/main.csv", "tables/main.md", "tables/main.tex", "tables/metrics.json", "report.html"):
+    tables = [f"tables/{name}" for name in ("main.csv", "main.md", "main.tex", "metrics.json")]
+    for name in (*tables, "claims.json", "claims.md", "report.html"):
         assert (results / name).stat().st_size > 0, name
     assert list((results / "figures").glob("reliability-raw-*.svg"))
     assert planned(origin) == {}
@@ -66,12 +67,12 @@ def test_a_clone_with_pulled_results_has_nothing_to_do(clone):
 def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(origin, clone):
     before = stamps(clone)
     edit(clone / "params.yaml", "    bins: 10\n", "    bins: 15\n")
-    assert planned(clone) == {"tables": 1, "figures": 1, "report": 1}
+    assert planned(clone) == {"tables": 1, "figures": 1, "claims": 1, "report": 1}
     assert planned(clone, "--", "results/tiny/tables/main.csv") == {"tables": 1, "tables_files": 1}
     assert "contracts@tiny" in call(clone, "dvc", "status")
     call(clone, "dvc", "repro")
     after = stamps(clone)
-    assert {Path(name).stem for name in before ^ after} == {"tables", "figures", "report"}
+    assert {Path(name).stem for name in before ^ after} == {"tables", "figures", "claims", "report"}
     assert len(before) == len(after)
     for name in ("main.csv", "main.md", "main.tex"):
         assert (clone / "results/tiny/tables" / name).read_bytes() != (
@@ -86,7 +87,7 @@ def test_an_experiment_of_dvcs_own(clone):
     before = stamps(clone)
     call(clone, "dvc", "exp", "run", "-S", "defaults.evaluation.bins=20")
     assert "bins: 20" in (clone / "params.yaml").read_text()
-    assert {Path(name).stem for name in before ^ stamps(clone)} == {"tables", "figures", "report"}
+    assert {Path(name).stem for name in before ^ stamps(clone)} == {"tables", "figures", "claims", "report"}
     assert planned(clone) == {}
     assert "up to date" in call(clone, "dvc", "status")
 
@@ -96,7 +97,7 @@ def test_a_changed_method_retrains_that_method_alone(clone):
     head, block = text.split("  aslp_mc:", 1)
     (clone / "params.yaml").write_text(head + "  aslp_mc:" + block.replace("beta: 1.0", "beta: 0.5", 1))
     before = stamps(clone)
-    assert planned(clone) == {"train": 1, "evaluate": 3, "tables": 1, "figures": 1, "report": 1}
+    assert planned(clone) == {"train": 1, "evaluate": 3, "tables": 1, "figures": 1, "claims": 1, "report": 1}
     snakemake(clone)
     changed = {name for name in before - stamps(clone) if "baseline" in name or name.startswith("data/")}
     assert changed == set()
@@ -111,7 +112,7 @@ def test_a_changed_method_retrains_that_method_alone(clone):
             "params.yaml",
             "  seeds: [0]\n",
             "  seeds: [0, 1]\n",
-            {"train": 2, "evaluate": 6, "tables": 1, "figures": 1, "report": 1},
+            {"train": 2, "evaluate": 6, "tables": 1, "figures": 1, "claims": 1, "report": 1},
         ),
         ("params.yaml", "    workers: 0\n", "    workers: 2\n", {}),
         ("params.yaml", "    device: auto\n", "    device: cpu\n", {}),
@@ -122,7 +123,7 @@ def test_a_changed_method_retrains_that_method_alone(clone):
             "pipeline_src/training/augment.py",
             "cv2.INTER_LINEAR",
             "cv2.INTER_NEAREST",
-            {"train": 2, "evaluate": 6, "tables": 1, "figures": 1, "report": 1},
+            {"train": 2, "evaluate": 6, "tables": 1, "figures": 1, "claims": 1, "report": 1},
         ),
     ],
     ids=["seed", "workers", "device", "unused method", "docstring", "style", "augmentation code"],

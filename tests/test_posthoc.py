@@ -370,4 +370,4 @@ def test_an_experiment_with_post_hoc_methods(tmp_path):
     assert len(visible) == 2  # run.json and the stamp
     assert "mc_dropout" in (results / "report.html").read_text()
     edit(tmp_path / "params.yaml", "passes: 10", "passes: 20")
-    assert planned(tmp_path) == {"train": 1, "evaluate": 2, "tables": 1, "figures": 1, "report": 1}
+    assert planned(tmp_path) == {"train": 1, "evaluate": 2, "tables": 1, "figures": 1, "claims": 1, "report": 1}

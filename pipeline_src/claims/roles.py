@@ -33,14 +33,14 @@ class Role:
     of: str | None = None
 
     @classmethod
-    def from_block(cls, code: str | None, settings: Mapping[str, Any]) -> Role:
-        """From the code (None: a user's own file) and the method's parameters."""
+    def from_block(cls, code: str, settings: Mapping[str, Any]) -> Role:
+        """From the code (empty: a user's own file) and the method's parameters."""
         s = None
         if code == "slp":
             s = 2 * settings["alpha"] * settings["beta"]
         elif code == "label_smoothing":
             s = settings["eps"]
-        return cls(code or "", s, settings.get("of") if code else None)
+        return cls(code, s, settings.get("of"))
 
 
 Roles = Mapping[str, Role]  # by block, in the order of the experiment

@@ -41,6 +41,7 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.env
 # Results that people open; each is also a target of its own, e.g. `snakemake --cores all results/demo/tables/main.csv`.
 TABLES = [str(GRAPH.job("tables").folder / name) for name in verbs.table_files(GRAPH)]
 FIGURES = [str(GRAPH.job("figures").folder / name) for name in verbs.figure_files(GRAPH)]
+CLAIMS = [str(GRAPH.job("claims").folder / name) for name in verbs.CLAIM_FILES]
 REPORT = str(GRAPH.results / "report.html")
 
 
@@ -73,7 +74,7 @@ def outdated(name):
 
 def missing_files():
     """Files that somebody removed from results whose stamps are current: Snakemake is to make them again."""
-    files = {"tables": TABLES, "figures": FIGURES, "report": [REPORT]}
+    files = {"tables": TABLES, "figures": FIGURES, "claims": CLAIMS, "report": [REPORT]}
     return [file for name, of in files.items() if GRAPH.job(name).current for file in of if not os.path.exists(file)]
 
 

@@ -5,6 +5,7 @@
 localrules:
     tables_files,
     figures_files,
+    claims_files,
     report_files,
 
 
@@ -72,6 +73,39 @@ rule figures_files:
         "The figures are in results/"
     shell:
         call("figures")
+
+
+rule claims:
+    input:
+        ancient(stamps_read("claims")),
+    output:
+        str(GRAPH.job("claims").stamp),
+    log:
+        f"results/{EXPERIMENT}/logs/claims.log",
+    benchmark:
+        f"results/{EXPERIMENT}/benchmarks/claims.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    message:
+        "Judge the claims"
+    shell:
+        call("claims", f"--contract {CONTRACTS['claims']}")
+
+
+rule claims_files:
+    input:
+        ancient(str(GRAPH.job("claims").stamp)),
+        outdated("claims"),
+    output:
+        update(CLAIMS),
+    log:
+        f"results/{EXPERIMENT}/logs/claims_files.log",
+    conda:
+        "../envs/pipeline.yaml"
+    message:
+        "The verdicts are in results/"
+    shell:
+        call("claims")
 
 
 rule report:
