@@ -9,7 +9,6 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from pipeline_src.claims.evidence import FAILS
 from pipeline_src.jobs import Graph
 from pipeline_src.statistics.statistic import PROTOCOLS
 
@@ -29,11 +28,11 @@ def show(graph: Graph) -> None:
 
 
 def _claims(found: dict[str, Any]) -> Table:
-    """A line per claim, so that all fit on a screen."""
+    """A claim with a verdict per protocol."""
     table = Table(title=f"Claims: {found['experiment']}{', on generated images' if found['synthetic'] else ''}")
-    table.add_column("claim", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("claim")
     for protocol in PROTOCOLS:
-        table.add_column(protocol, min_width=len(FAILS))
+        table.add_column(protocol, no_wrap=True)
     for claim in found["claims"]:
         facts = claim["protocols"]
         cells = ((facts.get(protocol) or facts["any"])["verdict"] for protocol in PROTOCOLS)
