@@ -1,3 +1,5 @@
 """Tables of an experiment; their files by name, which Snakemake asks for whenever it starts."""
 
-TABLE_FILES = ("main.csv", "main.md", "main.tex")
+PAPER = tuple(f"T{k}" for k in range(1, 10))
+ELSEWHERE = ("T5", "T7", "T8")  # of what lies in results/ besides the experiment
+TABLE_FILES = tuple(f"{name}.{suffix}" for name in ("main", *PAPER) for suffix in ("csv", "md", "tex"))

@@ -55,8 +55,10 @@ def latex(table: Table) -> str:
         " & ".join(_latex(column) for column in table.columns) + " \\\\",
     ]
     for group in table.groups:
-        lines += ["\\midrule", f"\\multicolumn{{{width}}}{{@{{}}l}}{{\\textit{{{_latex(group.heading)}}}}} \\\\"]
-        lines += [" & ".join(map(_latex_cell, row)) + " \\\\" for row in group.rows]
+        lines.append("\\midrule")
+        if group.heading:
+            lines.append(f"\\multicolumn{{{width}}}{{@{{}}l}}{{\\textit{{{_latex(group.heading)}}}}} \\\\")
+        lines += [" & ".join([_latex(row[0]), *map(_latex_cell, row[1:])]) + " \\\\" for row in group.rows]
     lines += ["\\bottomrule", "\\end{tabular}}"]
     lines += [f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\scriptsize {_latex(note)}}}" for note in table.notes]
     return "\n".join([*lines, "\\end{table}"]) + "\n"
@@ -69,9 +71,9 @@ def markdown_text(text: str) -> str:
 
 
 def _latex_cell(text: str) -> str:
-    """A cell; a spread is set small, or eight metrics with theirs would not fit on a page."""
-    mean, found, spread = text.partition(" ± ")
-    return f"{_latex(mean)}{{\\tiny$\\pm${_latex(spread)}}}" if found else _latex(text)
+    """A cell; spread and interval are set small, or eight metrics with theirs would not fit on a page."""
+    number, *rest = re.split(r"(?= [±\[])", text, maxsplit=1)
+    return _latex(number) + "".join(f"{{\\tiny {_latex(small.lstrip())}}}" for small in rest)
 
 
 LATEX = {
@@ -86,6 +88,10 @@ LATEX = {
     "−": "$-$",
     "–": "--",
     "·": "$\\cdot$",
+    "★": "$^\\star$",
+    "†": "$^\\dagger$",
+    "α": "$\\alpha$",
+    "β": "$\\beta$",
     "≤": "$\\leq$",
     "[": "{[}",  # after a row's end it would open an option
     "*": "{*}",

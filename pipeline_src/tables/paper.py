@@ -1,0 +1,118 @@
+"""The paper tables T1 to T9 of an experiment, each a short description over one builder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.statistics.statistic import PROTOCOLS
+from pipeline_src.tables.captions import heading, not_run, notes, seeds_in_words
+from pipeline_src.tables.cost import Run, cost
+from pipeline_src.tables.elsewhere import Elsewhere, backbones, judged, tasks
+from pipeline_src.tables.formats import ALL_METRICS
+from pipeline_src.tables.measured import Measured
+from pipeline_src.tables.results import ROLES, Numbers, Results
+from pipeline_src.tables.samples import FEW, RESAMPLES
+from pipeline_src.tables.sheet import Sheet, frame
+from pipeline_src.tables.static import grid
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What tables need besides the statistics of the experiment.
+
+    Attributes:
+        blocks: method -> `code`, the name of its file, and the parameters of the method.
+        runs: what training and evaluation cost, by (method, seed).
+        experiments: the experiments of params.yaml, this one among them.
+        judged: folder below which `judge` wrote.
+    """
+
+    blocks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    runs: Mapping[tuple[str, int], Run] = field(default_factory=dict)
+    experiments: Sequence[Elsewhere] = ()
+    judged: Path = Path("results/judged")
+
+
+@dataclass(frozen=True)
+class ByMethod:
+    """A table of methods by data sets.
+
+    Attributes:
+        roles: of the data sets that it speaks of.
+        metrics: its columns.
+        more: what its caption says besides.
+    """
+
+    title: str
+    roles: Sequence[str]
+    metrics: Sequence[str]
+    more: str = ""
+
+    def sheet(self, name: str, measured: Measured, numbers: Numbers) -> Sheet:
+        """All methods on all data sets of its roles."""
+        results, parts = measured.results, measured.parts(self.roles)
+        rows = [
+            cell | {"group": heading(results, numbers, part), "row": results.label(cell["method"]), "column": column}
+            for protocol in PROTOCOLS
+            for part in parts
+            for metric, column in ((metric, ALL_METRICS[metric].heading) for metric in self.metrics)
+            for cell in measured.cells(protocol, part, metric)
+        ]
+        without = [
+            not_run(results.experiment, f"a test set {ROLES[role]}", f"add one to “data: {role}:” of the experiment")
+            for role in self.roles
+        ]
+        below = notes(results, numbers, self.metrics, parts) if parts else without
+        return Sheet(name, self.title, frame(rows), f"{about(results)} {self.more}".strip(), below)
+
+
+BY_METHOD = {
+    "T1": ByMethod("Calibration in distribution", ("id",), ("ece", "oe")),
+    # S and E are left out: they need whole maps, and a statistic does not hold them.
+    "T2": ByMethod("Accuracy kept", ("id",), ("max_f", "mean_f", "mae", "accuracy")),
+    "T4": ByMethod(
+        "Calibration out of distribution",
+        ("ood",),
+        ("ece", "oe", "accuracy"),
+        "The truth is background everywhere; accuracy is the share of pixels that are called background.",
+    ),
+    "T6": ByMethod(
+        "Estimators of the calibration error side by side",
+        ("id",),
+        ("ece", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece"),
+        "ECE is that of equal-width bins. The debiased one is a root of squares: compare it within its column. "
+        f"Intervals of equal mass, sweep and smooth rest on {FEW} of the resamples.",
+    ),
+}
+
+
+def sheets(results: Results, numbers: Numbers, beside: Beside) -> Iterable[Sheet]:
+    """T1 to T9."""
+    measured = Measured.of(results, numbers)
+    made = {name: table.sheet(name, measured, numbers) for name, table in BY_METHOD.items()}
+    made["T3"] = grid(measured, beside.blocks, about(results))
+    made["T9"] = cost(results, beside.runs)
+    own = {name: sheet.numbers for name, sheet in made.items()}
+    made |= {sheet.name: sheet for sheet in elsewhere(results, beside, own)}
+    return [made[name] for name in sorted(made)]
+
+
+def elsewhere(results: Results, beside: Beside, own: Mapping[str, Any]) -> list[Sheet]:
+    """T5, T7 and T8: of whatever else lies in results/ at the moment."""
+    return [
+        tasks(results.experiment, beside.experiments, own),
+        backbones(results.experiment, beside.experiments, own),
+        judged(beside.judged),
+    ]
+
+
+def about(results: Results) -> str:
+    """What the captions of all tables of methods say."""
+    return (
+        f"Experiment {results.experiment}, {results.epochs} epochs, {seeds_in_words(results)}, {results.bins} bins. In "
+        f"brackets: 95 % bootstrap intervals over images ({RESAMPLES:,} resamples, the same for all methods, so that "
+        "differences are paired); they leave out the variance of training."
+    )
