@@ -163,7 +163,8 @@ class Finding:
         counted = ", ".join(f"{counts[word]} {word}" for word in (AGREES, UNDECIDED, OPPOSES) if counts[word])
         deciding, place = _DECIDES[self.verdict]
         strictest = min((item for item in self.evidence if item.says == deciding), key=lambda item: item.slack)
-        return " ".join([f"Of {len(self.evidence)} comparisons {counted}. {place}: {strictest.text}.", *sentences])
+        number = f"{len(self.evidence)} comparison{'s' * (len(self.evidence) > 1)}"
+        return " ".join([f"Of {number} {counted}. {place}: {strictest.text}.", *sentences])
 
     def facts(self) -> dict[str, Any]:
         """For JSON."""

@@ -50,14 +50,15 @@ def verdicts(found: Mapping[str, Any]) -> Table:
 
 def evidence(claim: Mapping[str, Any], protocol: str) -> Table:
     """The comparisons that decide a claim, grouped by data set."""
-    groups: dict[str, list[list[str]]] = {}
-    for item in claim["protocols"][protocol]["evidence"]:
+    items, groups = claim["protocols"][protocol]["evidence"], {}
+    for item in items:
         sets = " and ".join(f"{name} ({images:,} images)" for name, images in item["sets"].items())
-        cells = [item["what"], item["printed"], item["unit"], item["wanted"], item["says"]]
+        cells = [item["what"], item["printed"], item["wanted"], item["says"]]
         groups.setdefault(sets, []).append([*cells, item["printed_seeds"]])
-    columns = ["", "effect [95 % interval]", "unit", "wanted", "says", "seed"]
+    columns = ["", "effect [95 % interval]", "wanted", "says", "seed"]
     which = "" if protocol == "any" else f", {protocol} protocol"
-    caption = f"Evidence on {claim['claim']}{which}."
+    units = ", ".join(dict.fromkeys(item["unit"] for item in items))
+    caption = f"Evidence on {claim['claim']}{which}, in {units}."
     return Table(f"tab:{claim['claim']}-{protocol}", caption, columns, [Group(*item) for item in groups.items()])
 
 
