@@ -18,7 +18,8 @@ from pipeline_src.files import write_text
 from pipeline_src.report import summary
 from pipeline_src.report.inline import inline_svg
 from pipeline_src.statistics.statistic import PROTOCOLS
-from pipeline_src.tables.main import main_table, seeds_in_words, size_in_words
+from pipeline_src.tables.captions import seeds_in_words, size_in_words
+from pipeline_src.tables.main import main_table
 from pipeline_src.tables.results import ROLES, Numbers, Results, read
 
 HERE = Path(__file__).parent
