@@ -103,10 +103,15 @@ class Graph:
         return [name for name in self.experiment.methods if self.methods[name].method.learns]
 
     @property
-    def roles(self) -> dict[str, Role]:
-        """What each method is to the claims, by the file of its code."""
+    def blocks(self) -> dict[str, dict[str, Any]]:
+        """The parameters of each method, and `code`, the name of its file; empty for a user's own."""
         codes = {name: (self.methods[name].module or "").rpartition(".")[2] for name in self.experiment.methods}
-        return {name: Role.from_block(code, self.methods[name].method.model_dump()) for name, code in codes.items()}
+        return {name: {"code": code, **self.methods[name].method.model_dump()} for name, code in codes.items()}
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """What each method is to the claims."""
+        return {name: Role.from_block(block["code"], block) for name, block in self.blocks.items()}
 
     @property
     def synthetic(self) -> bool:
@@ -311,7 +316,7 @@ def _add_results(built: Graph) -> None:
         _add(built, job)
         return job
 
-    tables = add("tables", folder / "tables", evaluated, "pipeline_src.tables.main")
+    tables = add("tables", folder / "tables", evaluated, "pipeline_src.tables.main", blocks=built.blocks)
     figures = add("figures", folder / "figures", (*evaluated, *trained), "pipeline_src.figures.main", style)
     learned = tuple(built.job(f"train/{method}/seed{seed}") for method, seed in built.runs if method in built.learned)
     roles = {name: asdict(role) for name, role in built.roles.items()}

@@ -186,16 +186,29 @@ def _alphas(graph: Graph) -> dict[tuple[str, int], Path]:
 
 
 def tables(graph: Graph, contract: str | None = None) -> None:
-    """Methods by data sets as csv, Markdown and LaTeX, and metrics.json for DVC."""
+    """Methods by data sets as csv, Markdown and LaTeX, the paper's tables, and metrics.json for DVC."""
+    from pipeline_src.beside import beside
     from pipeline_src.tables.main import write_tables
 
     job = graph.job("tables")
-    execute(
+    made = execute(
         job,
-        lambda folder: write_tables(_results(graph), out=folder, metrics=folder / "metrics.json"),
+        lambda folder: write_tables(_results(graph), folder, folder / "metrics.json", beside(graph)),
         contract,
         [job.folder / name for name in table_files(graph)],
     )
+    if not made:
+        refresh_tables(graph)
+
+
+def refresh_tables(graph: Graph) -> None:
+    """Write those tables again that show what lies in results/ besides the experiment; no contract holds that."""
+    from pipeline_src.beside import beside
+    from pipeline_src.tables.paper import write_elsewhere
+
+    job = graph.job("tables")
+    if job.current and all((job.folder / name).is_file() for name in table_files(graph)):
+        write_elsewhere(graph.name, beside(graph), job.folder)
 
 
 def table_files(graph: Graph) -> list[str]:
@@ -256,6 +269,7 @@ def report(graph: Graph, contract: str | None = None) -> None:
             data=[store_facts(graph, part) for part in graph.parts],
             command=command,
             claims=json.loads((graph.results / "claims.json").read_text(encoding="utf-8")),
+            paper=json.loads((graph.job("tables").folder / "paper.json").read_text(encoding="utf-8")),
         )
 
     execute(job, work, contract, [page])
@@ -307,5 +321,6 @@ def finish(graph: Graph) -> None:
     from pipeline_src import dvc_record
     from pipeline_src.summary import show
 
+    refresh_tables(graph)
     dvc_record.record(graph)
     show(graph)

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from project import ENVIRONMENT, call, copy, edit, planned, snakemake, stamps
 
+from pipeline_src.tables import TABLE_FILES
+
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -46,7 +48,7 @@ def clone(origin: Path, tmp_path: Path) -> Path:
 
 def test_a_run_makes_everything_and_leaves_both_engines_idle(origin):
     results = origin / "results/tiny"
-    tables = [f"tables/{name}" for name in ("main.csv", "main.md", "main.tex", "metrics.json")]
+    tables = [f"tables/{name}" for name in (*TABLE_FILES, "metrics.json")]
     for name in (*tables, "claims.json", "claims.md", "report.html"):
         assert (results / name).stat().st_size > 0, name
     assert list((results / "figures").glob("reliability-raw-*.svg"))

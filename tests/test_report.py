@@ -13,13 +13,13 @@ import pytest
 
 from pipeline_src.claims.main import judged
 from pipeline_src.claims.roles import Role
-from pipeline_src.claims.samples import sample
 from pipeline_src.claims.view import View
 from pipeline_src.errors import UserError
 from pipeline_src.figures.main import write_figures
 from pipeline_src.report import summary, write_report
 from pipeline_src.statistics.statistic import Statistic
 from pipeline_src.tables.results import Numbers, Results, read
+from pipeline_src.tables.samples import sample
 
 ODD = "<b>o_d&d</b>"
 PARTS = {"val": "val", ODD: "id", "textures": "ood"}

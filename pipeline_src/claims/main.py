@@ -11,12 +11,12 @@ from typing import Any
 from pipeline_src.claims.checks import CLAIMS, Claim
 from pipeline_src.claims.evidence import Evidence, Finding, Missing
 from pipeline_src.claims.roles import COMPARED, Roles
-from pipeline_src.claims.samples import RESAMPLES, sample
 from pipeline_src.claims.text import markdown
 from pipeline_src.claims.view import SALIENT, View
 from pipeline_src.files import write_text
 from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.results import Results
+from pipeline_src.tables.samples import RESAMPLES, sample
 
 
 def write_claims(

@@ -11,9 +11,9 @@ import numpy as np
 from pipeline_src.claims import roles
 from pipeline_src.claims.evidence import NATS, POINTS, Evidence, Missing, Wanted
 from pipeline_src.claims.roles import Roles
-from pipeline_src.claims.samples import Sampled, Samples
 from pipeline_src.statistics.bootstrap import percentiles
 from pipeline_src.tables.results import ROLES, Results
+from pipeline_src.tables.samples import Samples, combined, shared
 
 NAMES = {"ece": "ECE", "oe": "OE", "gap": "confidence − accuracy", "accuracy": "accuracy", "entropy": "entropy"}
 SALIENT = "salient objects"
@@ -93,28 +93,11 @@ class View:
             if (self.protocol, method, part) not in self.samples:
                 return self.missing(f"{self.label(method)} on {part}")
         found = [self.samples[self.protocol, method, part] for method, part, _ in terms]
-        seeds = _shared(found)
-        if not seeds:
+        if not shared(found):
             return self.missing(f"a seed that {' and '.join(self.label(m) for m, _, _ in terms)} share")
-        weights = [weight for _, _, weight in terms]
-        effects, values = (
-            sum(w * _of(getattr(s, kind)[metric], s, seeds) for w, s in zip(weights, found, strict=True))
-            for kind in ("points", "values")
-        )
+        weighted = [(s, weight) for s, (_, _, weight) in zip(found, terms, strict=True)]
+        seeds, effects, values = combined(metric, weighted)
         by_seed = dict(zip(seeds, effects.tolist(), strict=True))
         low, high = percentiles(values.mean(axis=0)) or (np.nan, np.nan)
         sets = {part: s.images for (_, part, _), s in zip(terms, found, strict=True)}
         return Evidence(what, sets, by_seed, low, high, wanted, NATS if metric == "entropy" else POINTS)
-
-
-def _shared(found: list[Sampled]) -> list[int]:
-    """Seeds that all have; what is made of all seeds goes with any."""
-    single = [set(s.seeds) for s in found if not s.of_all_seeds]
-    return sorted(set.intersection(*single)) if single else list(found[0].seeds)
-
-
-def _of(values: np.ndarray, sampled: Sampled, seeds: list[int]) -> np.ndarray:
-    """The rows of `values` (S, ...) that belong to `seeds`."""
-    if sampled.of_all_seeds:
-        return np.repeat(values, len(seeds), axis=0)
-    return values[[list(sampled.seeds).index(seed) for seed in seeds]]

@@ -180,6 +180,10 @@ class Params(Strict):
         description="Folder of downloaded archives and name lists (also in sub-folders `archives/`, `splits/`). "
         "Overridden by `--config data_root=...` or the environment variable ASLP_DOWNLOADS.",
     )
+    judged: str = Field(
+        "results/judged",
+        description="Table T8 shows what `judge` wrote below this folder: `--out <folder>/<data set>/<model>`.",
+    )
     datasets: dict[str, Any] = Field({}, description="Your own data sets, in the catalog's form (docs/data.md).")
     methods: dict[Name, dict[str, Any] | None] = Field(
         description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "

@@ -38,6 +38,7 @@ def write_report(
     data: Sequence[Mapping[str, Any]] = (),
     command: str | None = None,
     claims: Mapping[str, Any] | None = None,
+    paper: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write the page.
 
@@ -50,6 +51,7 @@ def write_report(
         data: a row per data set (manifest and store summaries), name of the column -> value.
         command: what makes all of it again.
         claims: what claims.json holds; left out if there is none.
+        paper: what tables/paper.json holds; left out if there is none.
 
     Raises:
         UserError: a statistic or a figure is missing.
@@ -74,6 +76,7 @@ def write_report(
         reading=summary.reading(results),
         claims=[_claim(claims, claim) for claim in claims["claims"]] if claims else [],
         claims_reading=text.reading(claims) if claims else [],
+        paper=paper or {},
         tables={protocol: main_table(results, numbers, protocol) for protocol in PROTOCOLS},
         pictures=[_pictures(results, numbers, part, figures, serial) for part in results.parts],
         alphas=[

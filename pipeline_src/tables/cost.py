@@ -28,14 +28,14 @@ class Run:
     """What a run cost; NaN where it was not measured.
 
     Attributes:
-        minutes: of training, in seconds.
+        training: seconds.
         images_per_second: of training.
         memory: MB.
         evaluation: seconds.
         parameters: of the network.
     """
 
-    minutes: float = math.nan
+    training: float = math.nan
     images_per_second: float = math.nan
     memory: float = math.nan
     evaluation: float = math.nan
@@ -46,14 +46,14 @@ class Run:
         """From a run's folder, and Snakemake's benchmark files of its training and evaluations, where they are."""
         timing, facts = folder / "timing.csv", folder / "run.json"
         known = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
-        minutes = speed = math.nan
+        seconds = speed = math.nan
         if timing.is_file():
             table = pd.read_csv(timing)
-            minutes = float(table["seconds"].sum())
+            seconds = float(table["seconds"].sum())
             speed = len(table) / float((1 / table["images_per_second"]).sum())  # epochs have the same images
         times = [_measured(path, "s") for path in evaluations]
         evaluation = float(np.sum(times)) if times else math.nan
-        return cls(minutes, speed, _measured(training, "max_rss"), evaluation, known.get("parameters", math.nan))
+        return cls(seconds, speed, _measured(training, "max_rss"), evaluation, known.get("parameters", math.nan))
 
 
 def _measured(file: Path, column: str) -> float:

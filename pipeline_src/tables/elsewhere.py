@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.captions import not_run
 from pipeline_src.tables.formats import ALL_METRICS
-from pipeline_src.tables.sheet import COLUMNS, Sheet, frame
+from pipeline_src.tables.sheet import Sheet, frame
 
 MAIN_TASK = "sod"
 TASKS = {
@@ -26,10 +26,10 @@ TASKS = {
     "polyp": "polyps",
     "crack": "cracks",
     "road": "roads",
+    "semantic": "semantic segmentation",
 }
 JUDGED = ("ece", "oe", "accuracy", "mae", "max_f", "s_measure", "e_measure")
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of another experiment, and what is taken from them
-NUMBERS = ("mean", "sd", "low", "high", "images")
 ABOUT = "In brackets: 95 % bootstrap intervals over images; they leave out the variance of training."
 
 
@@ -55,15 +55,18 @@ class Elsewhere:
         found = {name: self.tables / f"{name}.csv" for name in READ}
         if not all(path.is_file() for path in found.values()):
             return frame([])
-        return chosen({name: pd.read_csv(path, dtype={"seeds": str}) for name, path in found.items()})
+        return chosen({name: load(path) for name, path in found.items()})
+
+
+def load(file: Path) -> pd.DataFrame:
+    """The numbers of a table that a `Sheet` wrote."""
+    return pd.read_csv(file, dtype={"seeds": str})
 
 
 def chosen(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The numbers of an experiment that are shown beside those of others, from its own tables."""
     found = [tables[name][tables[name]["metric"].isin(metrics)] for name, metrics in READ.items()]
-    both = pd.concat([table for table in found if len(table)] or found, ignore_index=True)
-    texts = {name: "" for name in COLUMNS if name not in NUMBERS}
-    return both.fillna(texts)
+    return frame([row for table in found for row in table.to_dict("records")])
 
 
 def tasks(own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, pd.DataFrame]) -> Sheet:
@@ -122,9 +125,7 @@ def judged(folder: Path) -> Sheet:
     for protocol in PROTOCOLS:
         for file in files:
             told = json.loads(file.read_text(encoding="utf-8"))
-            part = file.parent.parent.relative_to(folder).as_posix() if file.parent.parent != folder else ""
-            if file.parent == folder:
-                part = ""
+            part = "/".join(file.relative_to(folder).parts[:-2])
             values, ends = told.get(protocol, {}), told["intervals"].get(protocol, {})
             for metric in (m for m in JUDGED if m in values):
                 low, high = ends.get(metric) or (float("nan"), float("nan"))

@@ -31,7 +31,8 @@ class Metric:
         return text if math.isnan(low) else f"{text} [{self._number(low)}, {self._number(high)}]"
 
     def _number(self, value: float) -> str:
-        return f"{self.factor * value:,.{self.digits}f}"
+        text = f"{self.factor * value:,.{self.digits}f}"
+        return text if text.strip("-0.,") else text.lstrip("-")  # no sign before a zero
 
 
 METRICS = {  # those of the main table
@@ -52,7 +53,8 @@ ALL_METRICS = METRICS | {
     "ece_sweep": Metric("sweep %", 100, 2),
     "ece_debiased": Metric("debiased %", 100, 2),
     "smooth_ece": Metric("smooth %", 100, 2),
-    "minutes": Metric("training, min", 1 / 60, 1),
+    "s": Metric("s", 1, 3),
+    "training": Metric("training, min", 1 / 60, 1),
     "images_per_second": Metric("images/s", 1, 1, HIGH),
     "memory": Metric("peak memory, MB", 1, 0),
     "evaluation": Metric("evaluation, s", 1, 1),

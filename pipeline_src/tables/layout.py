@@ -93,6 +93,8 @@ LATEX = {
     "α": "$\\alpha$",
     "β": "$\\beta$",
     "≤": "$\\leq$",
+    "“": "``",
+    "”": "''",
     "[": "{[}",  # after a row's end it would open an option
     "*": "{*}",
     "\n": " ",

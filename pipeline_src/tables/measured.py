@@ -26,7 +26,7 @@ class Measured:
         """Points are those of `numbers`; the resamples vary around them."""
         samples = {}
         by_run = numbers.table.set_index(["protocol", "method", "part"]).sort_index()
-        for key, sampled in sample(results, (PIXELS, CURVES, SORTING)).items():
+        for key, sampled in sample(results, families=(PIXELS, CURVES, SORTING)).items():
             table = by_run.loc[[key]].set_index("seed").loc[list(sampled.seeds)]
             samples[key] = sampled.moved({m: table[m].to_numpy() for m in sampled.points if m in table})
         return cls(results, samples)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.captions import heading, not_run, notes, seeds_in_words
 from pipeline_src.tables.cost import Run, cost
-from pipeline_src.tables.elsewhere import Elsewhere, backbones, judged, tasks
+from pipeline_src.tables.elsewhere import READ, Elsewhere, backbones, judged, load, tasks
 from pipeline_src.tables.formats import ALL_METRICS
 from pipeline_src.tables.measured import Measured
 from pipeline_src.tables.results import ROLES, Numbers, Results
@@ -96,17 +98,24 @@ def sheets(results: Results, numbers: Numbers, beside: Beside) -> Iterable[Sheet
     made["T3"] = grid(measured, beside.blocks, about(results))
     made["T9"] = cost(results, beside.runs)
     own = {name: sheet.numbers for name, sheet in made.items()}
-    made |= {sheet.name: sheet for sheet in elsewhere(results, beside, own)}
+    made |= {sheet.name: sheet for sheet in elsewhere(results.experiment, beside, own)}
     return [made[name] for name in sorted(made)]
 
 
-def elsewhere(results: Results, beside: Beside, own: Mapping[str, Any]) -> list[Sheet]:
-    """T5, T7 and T8: of whatever else lies in results/ at the moment."""
+def elsewhere(experiment: str, beside: Beside, own: Mapping[str, pd.DataFrame]) -> list[Sheet]:
+    """T5, T7 and T8: of whatever else lies in results/ at the moment, beside the experiment's `own` T1 and T2."""
     return [
-        tasks(results.experiment, beside.experiments, own),
-        backbones(results.experiment, beside.experiments, own),
+        tasks(experiment, beside.experiments, own),
+        backbones(experiment, beside.experiments, own),
         judged(beside.judged),
     ]
+
+
+def write_elsewhere(experiment: str, beside: Beside, out: Path) -> None:
+    """Write T5, T7 and T8 again into `out`, where the tables of the experiment are."""
+    own = {name: load(out / f"{name}.csv") for name in READ}
+    for sheet in elsewhere(experiment, beside, own):
+        sheet.write(out)
 
 
 def about(results: Results) -> str:

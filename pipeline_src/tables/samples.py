@@ -102,54 +102,6 @@ def shared(found: Sequence[Sampled]) -> list[int]:
     return sorted(set.intersection(*single)) if single else list(found[0].seeds)
 
 
-def sample(results: Results, families: Sequence[Family] | None = None) -> Samples:
-    """All test sets of an experiment; not the validation images, which are never reported as unseen.
-
-    Raises:
-        UserError: a file is missing or is no statistic, or methods were judged on different images.
-    """
-    found: dict[tuple[str, str, str], Sampled] = {}
-    for part in (part for part, role in results.parts.items() if role != "val"):
-        wanted = [family for family in families or (PIXELS,) if results.parts[part] in family.roles]
-        expected: list[str] | None = None
-        for method in results.methods:
-            seeds, by_seed = results.seeds(method, part), []
-            for seed in seeds:
-                statistic, _ = Statistic.load(results.statistics[method, seed, part])
-                expected = expected or statistic.raw.rows.ids
-                _check_same(expected, statistic.raw.rows.ids, f"{method} seed {seed} on {part}")
-                by_seed.append(_sampled(statistic, wanted, part, results.bins))
-            for protocol in PROTOCOLS if seeds else ():
-                points, values = (
-                    {name: np.array([run[protocol][k][name] for run in by_seed]) for name in by_seed[0][protocol][k]}
-                    for k in range(2)
-                )
-                whole = method in results.of_all_seeds
-                found[protocol, method, part] = Sampled(len(expected), seeds, points, values, whole)
-    return found
-
-
-def _sampled(statistic: Statistic, families: Sequence[Family], part: str, bins: int) -> dict[str, tuple[dict, dict]]:
-    """Points and resampled values of a run, by protocol."""
-    counts = [getattr(statistic, protocol) for protocol in PROTOCOLS]
-    pooled = [Pooled(of) for of in counts]
-    sums = [[family.columns(*of, bins) for of in zip(counts, pooled, strict=True)] for family in families]
-    often = [[np.zeros((family.resamples, a.shape[1])) for a in of] for family, of in zip(families, sums, strict=True)]
-    # Keyed by the set's name: two sets must not share draws, since they are compared as independent.
-    for rows, times in draws(len(statistic.raw.rows), RESAMPLES, zlib.crc32(part.encode())):
-        for of, into in zip(sums, often, strict=True):
-            for a, total in zip(of, into, strict=True):
-                total += times[: len(total)] @ a[rows]
-    found = {}
-    for k, protocol in enumerate(PROTOCOLS):
-        points, values = {}, {}
-        for family, of, into in zip(families, sums, often, strict=True):
-            points |= family.metrics(of[k].sum(axis=0), bins)
-            values |= family.metrics(into[k], bins)
-        found[protocol] = (points, values)
-    return found
-
-
 def per_image(counts: Counts, pooled: Pooled, bins: int) -> np.ndarray:
     """(N, 3 bins + len(SUMS)) sums over the pixels of each image: pixels, hits and scores by bin of confidence, then
     `SUMS`."""
@@ -217,6 +169,62 @@ def sorting(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
 PIXELS = Family(per_image, metrics)
 CURVES = Family(f_curves, f_measures, roles=("id",))
 SORTING = Family(fine, sorting, FEW, roles=("id",))
+
+
+def sample(results: Results, resamples: int = RESAMPLES, families: Sequence[Family] = (PIXELS,)) -> Samples:
+    """All test sets of an experiment; not the validation images, which are never reported as unseen.
+
+    Args:
+        resamples: at most so many of each family.
+
+    Raises:
+        UserError: a file is missing or is no statistic, or methods were judged on different images.
+    """
+    found: dict[tuple[str, str, str], Sampled] = {}
+    for part in (part for part, role in results.parts.items() if role != "val"):
+        wanted = [
+            replace(family, resamples=min(resamples, family.resamples))
+            for family in families
+            if results.parts[part] in family.roles
+        ]
+        expected: list[str] | None = None
+        for method in results.methods:
+            seeds, by_seed = results.seeds(method, part), []
+            for seed in seeds:
+                statistic, _ = Statistic.load(results.statistics[method, seed, part])
+                expected = expected or statistic.raw.rows.ids
+                _check_same(expected, statistic.raw.rows.ids, f"{method} seed {seed} on {part}")
+                by_seed.append(_sampled(statistic, wanted, part, results.bins))
+            for protocol in PROTOCOLS if seeds else ():
+                points, values = (
+                    {name: np.array([run[protocol][k][name] for run in by_seed]) for name in by_seed[0][protocol][k]}
+                    for k in range(2)
+                )
+                whole = method in results.of_all_seeds
+                found[protocol, method, part] = Sampled(len(expected), seeds, points, values, whole)
+    return found
+
+
+def _sampled(statistic: Statistic, families: Sequence[Family], part: str, bins: int) -> dict[str, tuple[dict, dict]]:
+    """Points and resampled values of a run, by protocol."""
+    counts = [getattr(statistic, protocol) for protocol in PROTOCOLS]
+    pooled = [Pooled(of) for of in counts]
+    sums = [[family.columns(*of, bins) for of in zip(counts, pooled, strict=True)] for family in families]
+    often = [[np.zeros((family.resamples, a.shape[1])) for a in of] for family, of in zip(families, sums, strict=True)]
+    most = max(family.resamples for family in families)
+    # Keyed by the set's name: two sets must not share draws, since they are compared as independent.
+    for rows, times in draws(len(statistic.raw.rows), most, zlib.crc32(part.encode())):
+        for of, into in zip(sums, often, strict=True):
+            for a, total in zip(of, into, strict=True):
+                total += times[: len(total)] @ a[rows]
+    found = {}
+    for k, protocol in enumerate(PROTOCOLS):
+        points, values = {}, {}
+        for family, of, into in zip(families, sums, often, strict=True):
+            points |= family.metrics(of[k].sum(axis=0), bins)
+            values |= family.metrics(into[k], bins)
+        found[protocol] = (points, values)
+    return found
 
 
 def _by_cell(counts: Counts, pooled: Pooled, cells: int) -> np.ndarray:

@@ -20,6 +20,7 @@ MARKS = {BEST: "★", TIED: "†"}
 # standard deviation, the ends of its 95 % interval, and how many seeds and images stand behind it.
 COLUMNS = ("protocol", "group", "row", "column", "part", "role", "method", "metric")
 COLUMNS += ("mean", "sd", "low", "high", "seeds", "images", "mark")
+NUMBERS = ("mean", "sd", "low", "high", "images")
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,14 @@ class Sheet:
 
     def write(self, out: Path) -> None:
         """<name>.csv in full precision; <name>.md and <name>.tex with a table per protocol."""
-        tables = list(self.tables())
+        tables = self.tables().values()
         write_text(out / f"{self.name}.csv", self.numbers.to_csv(index=False, lineterminator="\n"))
         write_text(out / f"{self.name}.md", "\n".join(markdown(table) for table in tables))
         write_text(out / f"{self.name}.tex", tex_head(self.name) + "\n".join(latex(table) for table in tables))
 
-    def tables(self) -> Iterator[Table]:
-        """A table per protocol, or one where there is none: of what is not measured on pixels, or not run."""
-        found = set(self.numbers["protocol"])
+    def tables(self) -> dict[str, Table]:
+        """A table per protocol; or one, named by nothing, of what is not measured on pixels or not run."""
+        found, made = set(self.numbers["protocol"]), {}
         for protocol in [p for p in PROTOCOLS if p in found] or [""]:
             chosen = self.numbers[self.numbers["protocol"] == protocol]
             of = f", {protocol} protocol ({MEANING[protocol]})" if protocol else ""
@@ -59,7 +60,8 @@ class Sheet:
             columns = self.columns or list(chosen["column"].unique())
             groups = [Group(str(name), list(_rows(of, columns))) for name, of in chosen.groupby("group", sort=False)]
             label = "-".join(filter(None, [f"tab:{self.name}", protocol]))
-            yield Table(label, caption, ["", *columns], groups, self.notes)
+            made[protocol] = Table(label, caption, ["", *columns], groups, self.notes)
+        return made
 
 
 def tex_head(name: str) -> str:
@@ -74,11 +76,10 @@ def tex_head(name: str) -> str:
 
 def frame(rows: Sequence[dict]) -> pd.DataFrame:
     """The rows as a table with all of `COLUMNS`, in their order, and then what else they have."""
-    made = pd.DataFrame(rows)
-    numbers = ("mean", "sd", "low", "high")
-    missing = {name: float("nan") if name in numbers else "" for name in COLUMNS if name not in made}
-    made = made.assign(**missing) if len(made) else pd.DataFrame(columns=list(COLUMNS))
-    return made[[*COLUMNS, *(name for name in made if name not in COLUMNS)]]
+    made = pd.DataFrame(rows, columns=None if rows else list(COLUMNS))
+    made = made.reindex(columns=[*COLUMNS, *(name for name in made if name not in COLUMNS)])
+    texts = {name: made[name].astype(object).fillna("") for name in COLUMNS if name not in NUMBERS}
+    return made.assign(**texts).astype({name: "Int64" if name == "images" else float for name in NUMBERS})
 
 
 def _rows(chosen: pd.DataFrame, columns: Sequence[str]) -> Iterator[list[str]]:
