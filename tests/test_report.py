@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.figures.main import write_figures
 from pipeline_src.report import summary, write_report
 from pipeline_src.statistics.statistic import Statistic
+from pipeline_src.tables.layout import Group, Table
 from pipeline_src.tables.results import Numbers, Results, read
 from pipeline_src.tables.samples import sample
 
@@ -28,6 +30,10 @@ ABOUT = {
     "made": {"Commit": "0123abc", "Machine": "<2 cores> & no GPU"},
     "data": [{"part": ODD, "images": 2}, {"part": "val", "hash": "f" * 64}],
     "command": "snakemake --cores all",
+    "paper": {
+        "T1": {"raw": asdict(Table("tab:T1-raw", "Of T1", ["", "ECE %"], [Group(ODD, [["aslp_mc", "1.23★ [1, 2]"]])]))},
+        "T9": {"": asdict(Table("tab:T9", "Of T9", [""], [], ["Not run: <all>."]))},
+    },
 }
 
 
@@ -148,6 +154,11 @@ def test_tables_hold_the_numbers(results, page):
         for value in numbers.table[name]:
             assert f"{factor * value:.{digits}f}" in page.text
     assert page.text.count("max F is undefined on textures") == 2
+
+
+def test_paper_tables_are_shown(page):
+    for text in ("Of T1", "1.23★ [1, 2]", "Of T9", "Not run: <all>."):
+        assert text in page.text
 
 
 def test_shows_every_claim_with_verdict_and_evidence(claims, page):

@@ -8,6 +8,8 @@ from pipeline_src.tables.formats import ALL_METRICS, METRICS
 from pipeline_src.tables.layout import UNDEFINED
 from pipeline_src.tables.results import ROLES, Numbers, Results
 
+SYNTHETIC = "All images are generated: these numbers show that the pipeline works and decide no claim on photographs."
+
 
 def heading(results: Results, numbers: Numbers, part: str) -> str:
     """A data set, its role and its size."""
@@ -59,9 +61,7 @@ def notes(
     for method in results.of_all_seeds:
         found.append(f"{results.label(method)} is one run, made of the networks of all seeds: it has no deviation.")
     if results.synthetic:
-        found.append(
-            "All images are generated: these numbers show that the pipeline works and decide no claim on photographs."
-        )
+        found.append(SYNTHETIC)
     return found
 
 

@@ -73,8 +73,12 @@ class ByMethod:
 
 BY_METHOD = {
     "T1": ByMethod("Calibration in distribution", ("id",), ("ece", "oe")),
-    # S and E are left out: they need whole maps, and a statistic does not hold them.
-    "T2": ByMethod("Accuracy kept", ("id",), ("max_f", "mean_f", "mae", "accuracy")),
+    "T2": ByMethod(
+        "Accuracy kept",
+        ("id",),
+        ("max_f", "mean_f", "mae", "accuracy"),
+        "S and E need whole maps, which statistics do not hold; T8 has them, for saved maps.",
+    ),
     "T4": ByMethod(
         "Calibration out of distribution",
         ("ood",),

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_src.statistics.statistic import PROTOCOLS
-from pipeline_src.tables.captions import not_run
+from pipeline_src.tables.captions import SYNTHETIC, not_run
 from pipeline_src.tables.formats import ALL_METRICS
 from pipeline_src.tables.measured import Measured
 from pipeline_src.tables.sheet import Sheet, frame
 
 METRICS = ("ece", "oe", "accuracy")
+FEWEST = 4  # methods that make a grid
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,6 @@ def grid(measured: Measured, blocks: Mapping[str, Mapping[str, Any]], about: str
         "Static label perturbation over α and β, in distribution",
         frame(numbers),
         f"{about} s is the share of the uniform label in the expected label.",
-        [] if len(static) > 3 else [lacking],
+        [*([] if len(static) >= FEWEST else [lacking]), *([SYNTHETIC] if results.synthetic and static else [])],
         list(dict.fromkeys(columns)),
     )
