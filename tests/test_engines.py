@@ -228,7 +228,7 @@ def test_snakemake_tells_wrong_parameters_and_missing_data_in_words(tmp_path):
 
 def test_a_dry_look_says_what_how_long_and_how_much(origin):
     said = call(origin, sys.executable, "-m", "pipeline_src", "plan")
-    assert "0 of 17 jobs" in said
+    assert "0 of 18 jobs" in said
     said = call(origin, sys.executable, "-m", "pipeline_src", "plan", "--experiment", "demo")
     assert re.search(r"Time: about (\d+ h )?\d+ min", said)
     assert re.search(r"Disk: about [\d,]+ MiB", said)
