@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,9 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training import Stopped, outputs, run
+from test_training import outputs, run, stopped
 
 from pipeline_src.data.store import Store
-from pipeline_src.training import checkpoint
 from pipeline_src.training.method import Method
 from pipeline_src.training.registry import FOLDER, choose
 
@@ -58,18 +58,8 @@ def test_it_overfits_a_handful_of_images(stores, tmp_path, case):
 @pytest.mark.parametrize("case", CASES)
 def test_a_stopped_run_ends_in_the_same_bits(stores, tmp_path, monkeypatch, case):
     whole = outputs(run(stores, tmp_path / "whole", case, block(case)))
-    save = checkpoint.save
-
-    def save_and_stop(folder, content):
-        save(folder, content)
-        if content["epoch"] == 2:
-            raise Stopped
-
-    monkeypatch.setattr(checkpoint, "save", save_and_stop)
-    with pytest.raises(Stopped):
-        run(stores, tmp_path / "stopped", case, block(case))
-    monkeypatch.undo()
-    assert outputs(run(stores, tmp_path / "stopped", case, block(case))) == whole
+    start = partial(run, stores, tmp_path / "stopped", case, block(case))
+    assert outputs(stopped(monkeypatch, [2], start)) == whole
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_training import Stopped, outputs, run
+from test_training import outputs, run, stopped
 from torch.nn import functional as F
 
 from pipeline_src.errors import UserError
 from pipeline_src.statistics.levels import LEVELS
 from pipeline_src.statistics.views import View
-from pipeline_src.training import checkpoint
 from pipeline_src.training.method import Batch, Validation
 from pipeline_src.training.methods.adafocal import equal_mass
 from pipeline_src.training.methods.mixup import mix
@@ -447,18 +447,8 @@ def test_they_train(stores, tmp_path, name, block):
 @pytest.mark.parametrize("name", ["adafocal", "mixup"])
 def test_a_stopped_run_ends_in_the_same_bits(stores, tmp_path, monkeypatch, name):
     whole = outputs(run(stores, tmp_path / "whole", name, {}, epochs=3))
-    save = checkpoint.save
-
-    def save_and_stop(folder, content):
-        save(folder, content)
-        raise Stopped
-
-    for _ in range(3):
-        monkeypatch.setattr(checkpoint, "save", save_and_stop)
-        with pytest.raises(Stopped):
-            run(stores, tmp_path / "stopped", name, {}, epochs=3)
-    monkeypatch.undo()
-    assert outputs(run(stores, tmp_path / "stopped", name, {}, epochs=3)) == whole
+    start = partial(run, stores, tmp_path / "stopped", name, {}, epochs=3)
+    assert outputs(stopped(monkeypatch, (1, 2, 3), start)) == whole
 
 
 @pytest.mark.parametrize(

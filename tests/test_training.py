@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,21 +116,27 @@ class Stopped(Exception):
     pass
 
 
+def stopped(monkeypatch, epochs: Iterable[int], start: Callable[[], Path]) -> Path:
+    """The run that `start` makes, stopped after its checkpoint of each of `epochs` and started again."""
+    save = checkpoint.save
+    for last in epochs:
+
+        def save_and_stop(folder, content, last=last):
+            save(folder, content)
+            if content["epoch"] == last:
+                raise Stopped
+
+        with monkeypatch.context() as patch, pytest.raises(Stopped):
+            patch.setattr(checkpoint, "save", save_and_stop)
+            start()
+    return start()
+
+
 @pytest.mark.parametrize("name", ["aslp_mc", "aslp_mei"])
 def test_a_run_stopped_after_any_epoch_ends_in_the_same_bits(stores, tmp_path, monkeypatch, name):
     whole = outputs(run(stores, tmp_path / "whole", name, epochs=4))
-    save = checkpoint.save
-
-    def save_and_stop(folder, content):
-        save(folder, content)
-        raise Stopped
-
-    for _ in range(4):
-        monkeypatch.setattr(checkpoint, "save", save_and_stop)
-        with pytest.raises(Stopped):
-            run(stores, tmp_path / "stopped", name, epochs=4)
-    monkeypatch.undo()
-    assert outputs(run(stores, tmp_path / "stopped", name, epochs=4)) == whole
+    start = partial(run, stores, tmp_path / "stopped", name, epochs=4)
+    assert outputs(stopped(monkeypatch, (1, 2, 3, 4), start)) == whole
 
 
 SCRIPT = """
