@@ -123,9 +123,7 @@ def _set_classes(model: Any, classes: int) -> None:
         weight = sum(loss.get("loss_weight", 1.0) for loss in losses)
         head.update(num_classes=classes, out_channels=1 if classes == 2 else classes, threshold=0.5, sampler=None)
         # Never called (the loss is the method's); it carries the weight of the head.
-        head.loss_decode = dict(
-            type="CrossEntropyLoss", use_sigmoid=classes == 2, avg_non_ignore=True, loss_weight=weight
-        )
+        head.loss_decode = dict(type="CrossEntropyLoss", use_sigmoid=True, avg_non_ignore=True, loss_weight=weight)
     model.update(data_preprocessor=None, train_cfg=None, test_cfg=dict(mode="whole"))
 
 
