@@ -69,7 +69,12 @@ def gradients(segmentor: torch.nn.Module, size: int) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("name", "size", "side", "channels"),
-    [("tiny_fpn", 64, 16, 16), ("efficientnet_lite0_fpn", 96, 24, 64), ("resnet50_aslp", 32, 32, 32)],
+    [
+        ("tiny_fpn", 64, 16, 16),
+        ("efficientnet_lite0_fpn", 96, 24, 64),
+        ("efficientnet_lite2_fpn", 96, 24, 64),
+        ("resnet50_aslp", 32, 32, 32),
+    ],
 )
 def test_each_named_model_trains_on_one_map_of_logits(name, size, side, channels):
     torch.manual_seed(0)
@@ -82,7 +87,7 @@ def test_each_named_model_trains_on_one_map_of_logits(name, size, side, channels
 
 
 def test_every_named_config_is_tried_here():
-    assert model_names() == ["efficientnet_lite0_fpn", "resnet50_aslp", "tiny_fpn"]
+    assert model_names() == ["efficientnet_lite0_fpn", "efficientnet_lite2_fpn", "resnet50_aslp", "tiny_fpn"]
 
 
 def test_the_same_seed_draws_the_same_weights():

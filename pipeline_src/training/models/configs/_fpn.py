@@ -1,0 +1,19 @@
+"""What every *_fpn model has on its backbone: a feature pyramid of 64 channels, logits at 1/4 of the image's size."""
+
+model = dict(
+    type="EncoderDecoder",
+    neck=dict(type="FPN", out_channels=64, num_outs=4),
+    decode_head=dict(
+        type="FPNHead",
+        in_channels=[64] * 4,
+        in_index=[0, 1, 2, 3],
+        feature_strides=[4, 8, 16, 32],
+        channels=64,
+        dropout_ratio=0.1,
+        num_classes=2,
+        out_channels=1,
+        threshold=0.5,
+        norm_cfg=dict(type="BN"),
+        align_corners=False,
+    ),
+)
