@@ -59,6 +59,10 @@ class Graph:
     def statistic(self, method: str, seed: int, part: str) -> Path:
         return self.results / "statistics" / method / f"seed{seed}" / f"{part}.npz"
 
+    def examples(self, method: str, seed: int, part: str) -> Path:
+        """Probability maps of a few images (`prediction.examples`)."""
+        return self.statistic(method, seed, part).with_name(f"{part}.examples.npz")
+
     # What there is
 
     @property
@@ -268,7 +272,7 @@ def _add_evaluate(built: Graph, method: str, seed: int, part: str) -> None:
         part,
         parameters,
         (*(built.job(f"train/{name}/seed{s}") for name, s in runs), built.job(f"store/{part}")),
-        modules,
+        ("pipeline_src.prediction.evaluate", *modules),
         files,
         exclusive=False,
     )

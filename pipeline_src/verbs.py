@@ -145,12 +145,14 @@ def _checkpoints(graph: Graph, method: str, seed: int) -> Path:
 
 
 def evaluate(graph: Graph, method: str, seed: int, part: str, contract: str | None = None) -> None:
-    """Run the exported models that a run predicts with over a part and write its statistic."""
+    """Run the exported models that a run predicts with over a part; write its statistic and a few example maps."""
     from pipeline_src.data.store import Store
+    from pipeline_src.prediction import examples
+    from pipeline_src.prediction.evaluate import evaluate as run
     from pipeline_src.prediction.predict import Predictor
-    from pipeline_src.prediction.predict import evaluate as run
 
     job = graph.job(f"evaluate/{method}/seed{seed}/{part}")
+    files = [graph.statistic(method, seed, part), graph.examples(method, seed, part)]
 
     def work(folder: Path) -> None:
         if part != "val":
@@ -159,10 +161,12 @@ def evaluate(graph: Graph, method: str, seed: int, part: str, contract: str | No
         if posthoc := graph.posthoc(method):
             facts = json.loads((graph.run(method, seed) / "run.json").read_text(encoding="utf-8"))
             predictor = replace(predictor, method=posthoc, seed=seed, fitted=facts["fitted"])
-        statistic = run(predictor, Store.open(graph.store(part)), graph.experiment, f"{method} seed {seed} on {part}")
-        statistic.save(folder / f"{part}.npz", {"job": job.name, "contract": job.contract})
+        store, name = Store.open(graph.store(part)), f"{method} seed {seed} on {part}"
+        statistic, shown = run(predictor, store, graph.experiment, name)
+        statistic.save(folder / files[0].name, {"job": job.name, "contract": job.contract})
+        examples.write(folder / files[1].name, shown)
 
-    execute(job, work, contract, [graph.statistic(method, seed, part)])
+    execute(job, work, contract, files)
 
 
 def _results(graph: Graph) -> Any:

@@ -1,1 +1,1 @@
-"""Prediction: an exported model over a store, at the images' original size."""
+"""Prediction: exported models over a store at the images' original size, and what is kept of it."""

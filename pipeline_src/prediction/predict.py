@@ -1,9 +1,7 @@
-"""Exported networks over a store, into the statistic of docs/protocol.md."""
+"""Exported networks over a store, at the images' original size."""
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +15,11 @@ from torch.utils.data import DataLoader
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment
-from pipeline_src.statistics.statistic import Statistic
 from pipeline_src.training import machine
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalisation
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.samples import EvaluationSamples, collate
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,14 +72,3 @@ def predict(predictor: Predictor, store: Store, experiment: Experiment) -> Itera
                 for i, truth in enumerate(batch["truth"])
             ]
         yield from zip(maps, batch["truth"], batch["id"], strict=True)
-
-
-def evaluate(predictor: Predictor, store: Store, experiment: Experiment, name: str) -> Statistic:
-    """The statistic of a predictor on a store, raw and stretched."""
-    statistic, started, told = Statistic.empty(), time.perf_counter(), time.perf_counter()
-    for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
-        statistic.add(probability, truth, sample)
-        if (now := time.perf_counter()) - told > 10 or count == len(store):
-            told = now
-            log.info("%s  image %d/%d  %.0f images/s", name, count, len(store), count / (now - started))
-    return statistic

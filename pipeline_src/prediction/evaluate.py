@@ -1,0 +1,32 @@
+"""The evaluation of a run on a part: the statistic of docs/protocol.md, and the maps of a few examples."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+
+from pipeline_src.data.store import Store
+from pipeline_src.params.schema import Experiment
+from pipeline_src.prediction import examples
+from pipeline_src.prediction.predict import Predictor, predict
+from pipeline_src.statistics.statistic import Statistic
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(
+    predictor: Predictor, store: Store, experiment: Experiment, name: str
+) -> tuple[Statistic, dict[str, np.ndarray]]:
+    """The statistic of a predictor on a store, raw and stretched; and its probabilities on `examples.chosen`."""
+    statistic, shown = Statistic.empty(), dict.fromkeys(examples.chosen(store.ids))
+    started = told = time.perf_counter()
+    for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
+        statistic.add(probability, truth, sample)
+        if sample in shown:
+            shown[sample] = probability
+        if (now := time.perf_counter()) - told > 10 or count == len(store):
+            told = now
+            log.info("%s  image %d/%d  %.0f images/s", name, count, len(store), count / (now - started))
+    return statistic, shown

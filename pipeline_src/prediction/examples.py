@@ -1,0 +1,50 @@
+"""A few images whose probability maps are kept, for figures that show pictures.
+
+Which ones is a property of the data set alone: the `NUMBER` images whose ids have the smallest SHA-256 under a fixed
+key. So all methods and seeds of an experiment show the same images, and none of them is picked by its result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_src.errors import UserError
+from pipeline_src.files import atomic
+
+NUMBER = 6
+KEY = "examples"
+TOP = 255
+
+
+def chosen(ids: Iterable[str], number: int = NUMBER) -> list[str]:
+    """The ids of the images to show, at most `number`, in the order of their hashes."""
+    return sorted(ids, key=lambda name: hashlib.sha256(f"{KEY} {name}".encode()).digest())[:number]
+
+
+def write(path: Path | str, maps: Mapping[str, np.ndarray]) -> None:
+    """Write probabilities in [0, 1], (H, W) or (K, H, W) by image id, to 8 bits; the same maps give the same bytes."""
+    levels = {name: np.rint(of * TOP).astype(np.uint8) for name, of in maps.items()}
+    with atomic(path) as temporary:
+        np.savez_compressed(temporary, **levels)
+
+
+def read(path: Path | str) -> dict[str, np.ndarray]:
+    """What `write` wrote: float32 probabilities in [0, 1], off by at most 1/510.
+
+    Returns:
+        by image id, in the order of `chosen`: the positive class (H, W), or K classes (K, H, W), at original size.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    try:
+        with np.load(path) as file:
+            return {name: file[name].astype(np.float32) / TOP for name in file.files}
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"no example maps in {path}", found=error, do="run `snakemake --cores all`, which makes them"
+        ) from None
