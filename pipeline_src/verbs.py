@@ -17,6 +17,8 @@ from typing import Any
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog
 from pipeline_src.execute import execute
+from pipeline_src.figures import catalogue
+from pipeline_src.figures.catalogue import Facts
 from pipeline_src.jobs import UNPACKED, Graph
 
 log = logging.getLogger(__name__)
@@ -223,23 +225,36 @@ def table_files(graph: Graph) -> list[str]:
 
 
 def figures(graph: Graph, contract: str | None = None) -> None:
-    """Reliability diagrams, comparisons and alphas as SVG, PNG and the numbers behind them."""
-    from pipeline_src.figures.main import write_figures
+    """All figures of the experiment's catalogue as SVG, PDF, PNG and the numbers behind them."""
+    from pipeline_src.figures.main import Sources, write_figures
 
     job = graph.job("figures")
     execute(
         job,
-        lambda folder: write_figures(_results(graph), alphas=_alphas(graph), out=folder),
+        lambda folder: write_figures(_results(graph), figure_facts(graph), Sources(alphas=_alphas(graph)), folder),
         contract,
         [job.folder / name for name in figure_files(graph)],
     )
 
 
+def figure_facts(graph: Graph) -> Facts:
+    """What decides which figures the experiment has; `figures.catalogue.pictures` lists them."""
+    e = graph.experiment
+    return Facts(
+        methods=e.methods,
+        parts=graph.tested,
+        seeds=e.seeds,
+        bins=e.evaluation.bins,
+        learned=graph.learned,
+        trained=[method for method in e.methods if not graph.posthoc(method)],
+        blocks=graph.blocks,
+        of_all_seeds=graph.of_all_seeds,
+    )
+
+
 def figure_files(graph: Graph) -> list[str]:
     """Names of the files that `figures` writes."""
-    from pipeline_src.figures import figure_files as names
-
-    return names(methods=graph.experiment.methods, parts=list(graph.tested), learned=graph.learned)
+    return catalogue.figure_files(figure_facts(graph))
 
 
 def claims(graph: Graph, contract: str | None = None) -> None:

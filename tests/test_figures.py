@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pipeline_src.errors import UserError
-from pipeline_src.figures import alpha, comparison, figure_files, reliability, style
-from pipeline_src.figures.main import write_figures
+from pipeline_src.figures import alpha, comparison, reliability, style
+from pipeline_src.figures.catalogue import Facts, figure_files
+from pipeline_src.figures.main import Sources, write_figures
 from pipeline_src.statistics.statistic import Statistic
 from pipeline_src.tables.results import Results
 
@@ -59,17 +61,20 @@ def alphas(tmp_path_factory) -> dict[tuple[str, int], Path]:
     return files
 
 
+FACTS = Facts(["baseline", "aslp_mc"], PARTS, (0, 1), learned=["aslp_mc"], labels={"aslp_mc": "ASLP <MC> & co"})
+
+
 @pytest.fixture(scope="module")
 def written(results, alphas, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("figures")
-    write_figures(results, alphas, folder)
+    write_figures(results, FACTS, Sources(alphas), folder)
     return folder
 
 
 def test_exactly_the_promised_files(written):
-    promised = figure_files(["baseline", "aslp_mc"], PARTS, ["aslp_mc"])
+    promised = figure_files(FACTS)
     assert sorted(path.name for path in written.iterdir()) == promised
-    assert len(set(promised)) == len(promised) == 3 * 2 * 2 * (2 + 1) + 4
+    assert len(set(promised)) == len(promised) == 4 * 2 * 2 * (2 + 1) + 5
     assert all(re.fullmatch(r"[\w.%-]+", name) for name in promised)
 
 
@@ -115,7 +120,9 @@ def test_alpha_numbers(written, alphas):
 def test_same_numbers_same_bytes_without_a_date(results, alphas, written, tmp_path):
     fewer = {"Set_A": "id"}
     files = {key: path for key, path in results.statistics.items() if key[2] == "Set_A"}
-    again = write_figures(Results("tiny", files, fewer, 10, 3, results.labels), alphas, tmp_path)
+    again = write_figures(
+        Results("tiny", files, fewer, 10, 3, results.labels), replace(FACTS, parts=fewer), Sources(alphas), tmp_path
+    )
     for path in again:
         assert path.read_bytes() == (written / path.name).read_bytes(), path.name
     for path in again:
@@ -137,7 +144,7 @@ def test_style_leaves_the_users_settings_alone(results, alphas, tmp_path):
 def test_a_method_that_was_not_evaluated_is_named(results, alphas, tmp_path):
     files = {key: path for key, path in results.statistics.items() if key[::2] != ("aslp_mc", "Set_A")}
     with pytest.raises(UserError, match="aslp_mc on Set_A"):
-        write_figures(Results("tiny", files, PARTS, 10, 3), alphas, tmp_path)
+        write_figures(Results("tiny", files, PARTS, 10, 3), FACTS, Sources(alphas), tmp_path)
 
 
 def bins_of(share, confidence, accuracy) -> pd.DataFrame:

@@ -16,7 +16,8 @@ from pipeline_src.claims.main import judged
 from pipeline_src.claims.roles import Role
 from pipeline_src.claims.view import View
 from pipeline_src.errors import UserError
-from pipeline_src.figures.main import write_figures
+from pipeline_src.figures.catalogue import Facts
+from pipeline_src.figures.main import Sources, write_figures
 from pipeline_src.report import summary, write_report
 from pipeline_src.statistics.statistic import Statistic
 from pipeline_src.tables.layout import Group, Table
@@ -84,7 +85,8 @@ def figures(results, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("figures")
     table = pd.DataFrame({"id": ["s/1", "s/2"], "1": [0.0, 0.0], "2": [0.1, 0.2]})
     table.to_csv(folder.parent / "alpha.csv", index=False)
-    write_figures(results, {("aslp_mc", 0): folder.parent / "alpha.csv"}, folder)
+    facts = Facts(results.methods, PARTS, learned=["aslp_mc"], labels=results.labels)
+    write_figures(results, facts, Sources(alphas={("aslp_mc", 0): folder.parent / "alpha.csv"}), folder)
     return folder
 
 

@@ -6,31 +6,28 @@ Drawing reads statistic files and `alpha.csv` only, so a new style costs seconds
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline_src.errors import UserError
-from pipeline_src.figures import (
-    alpha,
-    alpha_name,
-    comparison,
-    comparison_name,
-    figure_files,
-    reliability,
-    reliability_name,
-    style,
-)
+from pipeline_src.figures import alpha, comparison, reliability, style
+from pipeline_src.figures.catalogue import Facts, figure_files, pictures
 from pipeline_src.files import write_text
 from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.results import Numbers, Results, pooled, read
 
 
-def write_figures(results: Results, alphas: Mapping[tuple[str, int], Path], out: Path) -> list[Path]:
-    """Write the figures of an experiment into `out`; returns the files, those that `figure_files` names.
+@dataclass(frozen=True)
+class Sources:
+    """Files that figures are made from besides statistics, by (method, seed)."""
 
-    Args:
-        alphas: (method, seed) -> `alpha.csv`, of the methods that learn alphas.
+    alphas: Mapping[tuple[str, int], Path] = field(default_factory=dict)
+
+
+def write_figures(results: Results, facts: Facts, sources: Sources, out: Path) -> list[Path]:
+    """Write the figures of an experiment into `out`; returns the files, those of `catalogue.figure_files`.
 
     Raises:
         UserError: a method was not evaluated on a part.
@@ -41,16 +38,17 @@ def write_figures(results: Results, alphas: Mapping[tuple[str, int], Path], out:
     if missing:
         raise UserError("figures need every method on every data set", found=f"no statistic of {', '.join(missing)}")
     numbers = read(results)
-    learned = list(dict.fromkeys(method for method, _ in alphas))
+    names = {(p.kind, p.protocol, p.part, p.method): p.name for p in pictures(facts)}
     with style.house():
         for part in results.parts:
-            _write_part(results, numbers, part, out)
-        for method in learned:
-            _write_alpha(results, method, {seed: path for (name, seed), path in alphas.items() if name == method}, out)
-    return [out / name for name in figure_files(results.methods, results.parts, learned)]
+            _write_part(results, facts, numbers, part, names, out)
+        for method in facts.learned:
+            files = {seed: path for (name, seed), path in sources.alphas.items() if name == method}
+            _write_alpha(results, method, files, out / names["alpha", "", "", method])
+    return [out / name for name in figure_files(facts)]
 
 
-def _write_part(results: Results, numbers: Numbers, part: str, out: Path) -> None:
+def _write_part(results: Results, facts: Facts, numbers: Numbers, part: str, names: Mapping, out: Path) -> None:
     """Each method's diagram on one data set and the comparison of all, in both protocols."""
     counts = {method: pooled(results, method, part) for method in results.methods}
     tables = {(p, m): reliability.prepare(counts[m][p], results.bins) for p in PROTOCOLS for m in results.methods}
@@ -60,30 +58,27 @@ def _write_part(results: Results, numbers: Numbers, part: str, out: Path) -> Non
         size = f"{protocol} protocol · {first['images']:,} images · {style.count(first['pixels'])} pixels"
         for method in results.methods:
             bins, whole = tables[protocol, method]
-            whose = "networks of all seeds"
-            if method not in results.of_all_seeds:
-                whose = _seeds(results.seeds(method, part))
-            lines = [size, f"{_errors(numbers, protocol, part, method)} · {results.bins} bins · {whose}"]
+            lines = [size, f"{_errors(numbers, protocol, part, method)} · {results.bins} bins · {facts.whose(method)}"]
             figure = reliability.draw(bins, whole, f"{results.label(method)} on {part}", lines, floor)
-            _save(figure, _with_whole(bins, whole), out / reliability_name(protocol, method, part))
-        labels, seeds = _distinct(results), _seeds(sorted({seed for _, seed, _ in results.statistics}))
+            _save(figure, _with_whole(bins, whole), out / names["reliability", protocol, part, method])
+        labels = _distinct(results)
         curves = {labels[method]: tables[protocol, method][0] for method in results.methods}
         notes = {labels[method]: _errors(numbers, protocol, part, method, "   ") for method in results.methods}
         figure = comparison.draw(
-            curves, notes, f"All methods on {part}", [size, f"{seeds} · {results.bins} bins"], floor
+            curves, notes, f"All methods on {part}", [size, f"{facts.whose()} · {results.bins} bins"], floor
         )
         keyed = {method: _with_whole(*tables[protocol, method]) for method in results.methods}
         table = pd.concat(keyed, names=["method", None]).reset_index("method")
-        _save(figure, table, out / comparison_name(protocol, part))
+        _save(figure, table, out / names["comparison", protocol, part, ""])
 
 
-def _write_alpha(results: Results, method: str, files: Mapping[int, Path], out: Path) -> None:
+def _write_alpha(results: Results, method: str, files: Mapping[int, Path], stem: Path) -> None:
     tables = [pd.read_csv(path, dtype={"id": str}) for path in files.values()]
     course, last = alpha.course(tables), alpha.histogram(tables)
     lines = [f"{len(tables[0]):,} training images · {len(course)} epochs · {_seeds(sorted(files))}"]
     figure = alpha.draw(course, last, f"{results.label(method)}: learned α", lines)
-    _write_csv(last, out / f"{alpha_name(method)}-last")
-    _save(figure, course, out / alpha_name(method))
+    _write_csv(last, stem.with_name(stem.name + "-last"))
+    _save(figure, course, stem)
 
 
 def _errors(numbers: Numbers, protocol: str, part: str, method: str, between: str = " · ") -> str:

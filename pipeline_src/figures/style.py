@@ -78,8 +78,12 @@ def count(number: int) -> str:
 
 
 def save(figure: Figure, stem: Path) -> None:
-    """Write `<stem>.svg` and `<stem>.png`; neither holds a date or a version, so the same figure has the same bytes."""
-    for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
+    """Write <stem>.svg, .pdf and .png; none holds a date or a version, so the same figure has the same bytes."""
+    for suffix, metadata in (
+        (".svg", {"Date": None, "Creator": None}),
+        (".pdf", {"CreationDate": None, "Creator": None, "Producer": None}),
+        (".png", {"Software": None}),
+    ):
         with atomic(stem.with_name(stem.name + suffix)) as path:
             figure.savefig(path, metadata=metadata)
 

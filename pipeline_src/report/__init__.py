@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from pipeline_src.claims import text
 from pipeline_src.errors import UserError, listed
-from pipeline_src.figures import alpha_name, comparison_name, reliability_name
+from pipeline_src.figures.catalogue import Facts, pictures
 from pipeline_src.files import write_text
 from pipeline_src.report import summary
 from pipeline_src.report.inline import inline_svg
@@ -57,9 +57,9 @@ def write_report(
         UserError: a statistic or a figure is missing.
     """
     numbers = read(results)
-    names = [reliability_name(p, m, part) for p in PROTOCOLS for m in results.methods for part in results.parts]
-    names += [comparison_name(p, part) for p in PROTOCOLS for part in results.parts] + [alpha_name(m) for m in learned]
-    missing = [f"{name}.svg" for name in names if not (figures / f"{name}.svg").is_file()]
+    listed_pictures = pictures(Facts(results.methods, results.parts, learned=list(learned)))
+    names = {(p.kind, p.protocol, p.part, p.method): p.name for p in listed_pictures}
+    missing = [f"{name}.svg" for name in names.values() if not (figures / f"{name}.svg").is_file()]
     if missing:
         raise UserError(f"figures are missing in {figures}{listed(missing)}", do="run `python -m pipeline_src figures`")
 
@@ -78,9 +78,9 @@ def write_report(
         claims_reading=text.reading(claims) if claims else [],
         paper=paper or {},
         tables={protocol: main_table(results, numbers, protocol) for protocol in PROTOCOLS},
-        pictures=[_pictures(results, numbers, part, figures, serial) for part in results.parts],
+        pictures=[_pictures(results, numbers, part, names, figures, serial) for part in results.parts],
         alphas=[
-            _picture(figures, alpha_name(method), serial, ALPHA.format(method=results.label(method)))
+            _picture(figures, names["alpha", "", "", method], serial, ALPHA.format(method=results.label(method)))
             for method in learned
         ],
         command=command,
@@ -118,16 +118,18 @@ def _card(results: Results, numbers: Numbers, part: str) -> dict[str, Any]:
     }
 
 
-def _pictures(results: Results, numbers: Numbers, part: str, figures: Path, serial: Iterator[int]) -> dict[str, Any]:
+def _pictures(
+    results: Results, numbers: Numbers, part: str, names: Mapping, figures: Path, serial: Iterator[int]
+) -> dict[str, Any]:
     """The comparison and then each method's diagram, one protocol after the other."""
     role, by_protocol = results.parts[part], {}
     for protocol in PROTOCOLS:
         about = {"bins": results.bins, "protocol": protocol, "part": part, "size": size_in_words(numbers, part)}
-        name = comparison_name(protocol, part)
+        name = names["comparison", protocol, part, ""]
         pictures = [_picture(figures, name, serial, COMPARISON.format(**about))]
         for method in results.methods:
             caption = RELIABILITY.format(**about, method=results.label(method))
-            pictures.append(_picture(figures, reliability_name(protocol, method, part), serial, caption))
+            pictures.append(_picture(figures, names["reliability", protocol, part, method], serial, caption))
         by_protocol[protocol] = pictures
     return {"part": part, "role": role, "role_text": ROLES[role], "pictures": by_protocol}
 
