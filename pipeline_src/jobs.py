@@ -67,14 +67,15 @@ class Graph:
 
     @property
     def parts(self) -> dict[str, tuple[Part, str]]:
-        """Every part that is used, with its role: train, val, id or ood."""
+        """Every part that is used, with its role: train, val, id, shifted or ood."""
         data = self.experiment.data
         named = {"train": (data.train, "train"), "val": (data.val, "val")}
-        return named | {k: (p, "id") for k, p in data.id.items()} | {k: (p, "ood") for k, p in data.ood.items()}
+        tests = {"id": data.id, "shifted": data.shifted, "ood": data.ood}
+        return named | {name: (part, role) for role, parts in tests.items() for name, part in parts.items()}
 
     @property
     def tested(self) -> dict[str, str]:
-        """Parts that are evaluated, with their roles: val, id or ood."""
+        """Parts that are evaluated, with their roles: val, id, shifted or ood."""
         return {name: role for name, (_, role) in self.parts.items() if role != "train"}
 
     @property

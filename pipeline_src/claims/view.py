@@ -12,7 +12,7 @@ from pipeline_src.claims import roles
 from pipeline_src.claims.evidence import NATS, POINTS, Evidence, Missing, Wanted
 from pipeline_src.claims.roles import Roles
 from pipeline_src.statistics.bootstrap import percentiles
-from pipeline_src.tables.results import ROLES, Results
+from pipeline_src.tables.results import LIKE_ID, ROLES, Results
 from pipeline_src.tables.samples import Samples, combined, shared
 
 NAMES = {"ece": "ECE", "oe": "OE", "gap": "confidence − accuracy", "accuracy": "accuracy", "entropy": "entropy"}
@@ -48,8 +48,9 @@ class View:
         return roles.compared(self.roles)
 
     def parts(self, role: str) -> list[str]:
-        """Test sets of a role: id or ood."""
-        return [part for part, its_role in self.results.parts.items() if its_role == role]
+        """Test sets of a role: id, those under shift included, or ood."""
+        roles = LIKE_ID if role == "id" else (role,)
+        return [part for part, its_role in self.results.parts.items() if its_role in roles]
 
     def without(self, *codes: str) -> Iterator[Missing]:
         """A `Missing` for each code that no block has."""

@@ -28,6 +28,9 @@ class Data(Strict):
     train: Part = Field(description="Training images.")
     val: Part = Field(description="Validation images: accuracy A of ASLP, post-hoc fits; never tested on as unseen.")
     id: dict[Name, Part] = Field(description="In-distribution test sets, by the name the tables give them.")
+    shifted: dict[Name, Part] = Field(
+        {}, description="Test sets of the same task from elsewhere: judged as those of `id`, under their own heading."
+    )
     ood: dict[Name, Part] = Field({}, description="Out-of-distribution test sets: no object, all background.")
     on_problem: Literal["fail", "skip"] = Field(
         "fail",
@@ -36,7 +39,8 @@ class Data(Strict):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Data:
-        taken = sorted({"train", "val"} & (set(self.id) | set(self.ood)) | set(self.id) & set(self.ood))
+        names = ["train", "val", *self.id, *self.shifted, *self.ood]
+        taken = sorted({name for name in names if names.count(name) > 1})
         if taken:
             raise ValueError(f"a test set needs a name of its own, not one used twice: {', '.join(taken)}")
         return self

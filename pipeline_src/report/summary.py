@@ -14,9 +14,9 @@ KEPT = 0.005
 
 
 def headline(results: Results, numbers: Numbers, protocol: str) -> list[str]:
-    """A sentence for the test sets in distribution and one for those out of it: who has the lowest ECE on which."""
+    """A sentence for the test sets of each role, in distribution first: who has the lowest ECE on which."""
     sentences = []
-    for role in ("id", "ood"):
+    for role in ("id", "shifted", "ood"):
         won: dict[str, list[str]] = {}
         for part in (part for part, its_role in results.parts.items() if its_role == role):
             for method in best(results, numbers, protocol, part):

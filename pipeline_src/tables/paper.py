@@ -15,7 +15,7 @@ from pipeline_src.tables.cost import Run, cost
 from pipeline_src.tables.elsewhere import READ, Elsewhere, backbones, judged, load, tasks
 from pipeline_src.tables.formats import ALL_METRICS
 from pipeline_src.tables.measured import Measured
-from pipeline_src.tables.results import ROLES, Numbers, Results
+from pipeline_src.tables.results import LIKE_ID, ROLES, Numbers, Results
 from pipeline_src.tables.samples import FEW, RESAMPLES
 from pipeline_src.tables.sheet import Sheet, frame
 from pipeline_src.tables.static import grid
@@ -63,19 +63,19 @@ class ByMethod:
             for metric, column in ((metric, ALL_METRICS[metric].heading) for metric in self.metrics)
             for cell in measured.cells(protocol, part, metric)
         ]
-        without = [
-            not_run(results.experiment, f"a test set {ROLES[role]}", f"add one to “data: {role}:” of the experiment")
-            for role in self.roles
-        ]
-        below = notes(results, numbers, self.metrics, parts) if parts else without
+        role = self.roles[0]
+        lacking = not_run(
+            results.experiment, f"a test set {ROLES[role]}", f"add one to “data: {role}:” of the experiment"
+        )
+        below = notes(results, numbers, self.metrics, parts) if parts else [lacking]
         return Sheet(name, self.title, frame(rows), f"{about(results)} {self.more}".strip(), below)
 
 
 BY_METHOD = {
-    "T1": ByMethod("Calibration in distribution", ("id",), ("ece", "oe")),
+    "T1": ByMethod("Calibration in distribution", LIKE_ID, ("ece", "oe")),
     "T2": ByMethod(
         "Accuracy kept",
-        ("id",),
+        LIKE_ID,
         ("max_f", "mean_f", "mae", "accuracy"),
         "S and E need whole maps, which statistics do not hold; T8 has them, for saved maps.",
     ),
@@ -87,7 +87,7 @@ BY_METHOD = {
     ),
     "T6": ByMethod(
         "Estimators of the calibration error side by side",
-        ("id",),
+        LIKE_ID,
         ("ece", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece"),
         "ECE is that of equal-width bins. The debiased one is a root of squares: compare it within its column. "
         f"Intervals of equal mass, sweep and smooth rest on {FEW} of the resamples.",

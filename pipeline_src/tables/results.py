@@ -13,7 +13,8 @@ from pipeline_src.statistics.counts import Counts
 from pipeline_src.statistics.metrics import summary
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
 
-ROLES = {"val": "validation", "id": "in distribution", "ood": "out of distribution"}
+ROLES = {"val": "validation", "id": "in distribution", "shifted": "under shift", "ood": "out of distribution"}
+LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics and claims for both
 # Both are measured on the same pixels and never mixed (docs/protocol.md).
 MEANING = {
     "raw": "probabilities as the model gives them",

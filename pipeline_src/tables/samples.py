@@ -22,7 +22,7 @@ from pipeline_src.statistics.levels import UNIT
 from pipeline_src.statistics.rows import parts as slices
 from pipeline_src.statistics.saliency import f_curve
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
-from pipeline_src.tables.results import Results
+from pipeline_src.tables.results import LIKE_ID, Results
 from pipeline_src.tables.sweep import sweep
 
 RESAMPLES = 1000
@@ -46,7 +46,7 @@ class Family:
     columns: Callable[[Counts, Pooled, int], np.ndarray]
     metrics: Callable[[np.ndarray, int], dict[str, np.ndarray]]
     resamples: int = RESAMPLES
-    roles: Sequence[str] = ("id", "ood")
+    roles: Sequence[str] = (*LIKE_ID, "ood")
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ def sorting(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
 
 
 PIXELS = Family(per_image, metrics)
-CURVES = Family(f_curves, f_measures, roles=("id",))
-SORTING = Family(fine, sorting, FEW, roles=("id",))
+CURVES = Family(f_curves, f_measures, roles=LIKE_ID)
+SORTING = Family(fine, sorting, FEW, roles=LIKE_ID)
 
 
 def sample(results: Results, resamples: int = RESAMPLES, families: Sequence[Family] = (PIXELS,)) -> Samples:

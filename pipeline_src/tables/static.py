@@ -10,6 +10,7 @@ from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.captions import SYNTHETIC, not_run
 from pipeline_src.tables.formats import ALL_METRICS
 from pipeline_src.tables.measured import Measured
+from pipeline_src.tables.results import LIKE_ID
 from pipeline_src.tables.sheet import Sheet, frame
 
 METRICS = ("ece", "oe", "accuracy")
@@ -76,7 +77,7 @@ def grid(measured: Measured, blocks: Mapping[str, Mapping[str, Any]], about: str
     for protocol in PROTOCOLS if static else ():
         for one in static:
             add({"protocol": protocol, "method": one.method, "metric": "s", "mean": one.s}, "s = 2 α β")
-        for part in measured.parts(("id",)):
+        for part in measured.parts(LIKE_ID):
             for metric in METRICS:
                 for cell in measured.cells(protocol, part, metric, list(by_name)):
                     add(cell, f"{part}: {ALL_METRICS[metric].heading}")
