@@ -1,0 +1,66 @@
+"""A page of docs/ followed as its reader follows it: block by block, in a project of its own.
+
+    yaml     is laid over params.yaml
+    python   is written to the file that its first line names (`# my_net.py`), or run where that names none
+    sh       is called, a line at a time
+
+Other languages show output, and a fence with a further word (```sh skip) is only shown.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from project import ROOT, call, copy, planned
+
+from pipeline_src import jobs, verbs
+from pipeline_src.cli import app
+from pipeline_src.params.load import merge, read
+
+
+def follow(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Follow `page` in `folder`, which becomes the working folder; all that it tells to do must succeed."""
+    copy(folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)  # as `python -m` has it
+    for language, text in blocks((ROOT / page).read_text(encoding="utf-8")):
+        if language == "yaml":
+            params = folder / "params.yaml"
+            params.write_text(yaml.safe_dump(merge(yaml.safe_load(params.read_text()), yaml.safe_load(text))))
+        elif language == "python":
+            name = re.match(r"# (\S+\.py)\n", text)
+            code = folder / (name[1] if name else "block.py")
+            code.parent.mkdir(parents=True, exist_ok=True)
+            code.write_text(text)
+            if not name:
+                call(folder, "python", code.name)
+        elif language == "sh":
+            for line in text.replace("\\\n", " ").splitlines():
+                command(folder, shlex.split(line, comments=True))
+
+
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """(language, content) of the fenced blocks of a page, without those that are only shown."""
+    return ((found[1], found[2]) for found in re.finditer(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+
+
+def command(folder: Path, words: list[str]) -> None:
+    """A line of a shell. Ours run in this process, since importing torch and mmseg anew takes seconds; so do the jobs
+    that Snakemake plans (that it runs them is tested elsewhere)."""
+    if words[:3] == ["python", "-m", "pipeline_src"]:
+        app(words[3:], standalone_mode=False)
+    elif words[:1] == ["snakemake"]:
+        kinds = planned(folder, *words[1:])
+        name = re.search(r"experiment=(\S+)", " ".join(words))
+        graph = jobs.graph(read(), name and name[1])
+        for job in graph.of_kinds(*kinds):
+            kind, *of = job.name.split("/")
+            values = [int(word.removeprefix("seed")) if re.fullmatch(r"seed\d+", word) else word for word in of]
+            getattr(verbs, kind)(graph, *values)
+    elif words:
+        call(folder, *words)
