@@ -194,7 +194,8 @@ def judge_folder(
             more, intervals = means_of_images(extra[protocol], resamples)
             values, ends = values | more, ends | intervals
             missing = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
-            reasons |= {key: missing for key, value in more.items() if value is None}
+            known = {key: reason for key, reason in reasons.items() if key not in more}
+            reasons = known | {key: missing for key, value in more.items() if value is None}
         result[protocol], result["undefined"][protocol] = values, reasons
         result["bounds"][protocol] = bounds(counts, bins, values) if warnings.floats else {}
         if resamples:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from pipeline_src.errors import UserError
 from pipeline_src.statistics import metrics
 from pipeline_src.statistics.levels import HALF, LEVELS, POSITION, UNIT
+from pipeline_src.statistics.metrics import Undefined, e_measure, s_measure
 from pipeline_src.statistics.statistic import Statistic
+from pipeline_src.statistics.whole_maps import KEPT, of_images, whole_map_measures
 
 
 def one(f, y, quick=False, name="a") -> Statistic:
@@ -191,7 +193,8 @@ def test_files_that_are_no_statistic_are_told(tmp_path):
     one(np.float32([0.5]), [1]).save(tmp_path / "s.npz", {})
     with np.load(tmp_path / "s.npz") as file:
         arrays = dict(file)
-    text = arrays["header"].tobytes().replace(b'"schema": 1', b'"schema": 9')
+    text = arrays["header"].tobytes().replace(b'"schema": 2', b'"schema": 9')
+    assert text != arrays["header"].tobytes()
     np.savez(tmp_path / "s.npz", **arrays | {"header": np.frombuffer(text, np.uint8)})
     with pytest.raises(UserError, match="another schema"):
         Statistic.load(tmp_path / "s.npz")
@@ -225,6 +228,32 @@ def test_an_image_is_counted_once():
         statistic.add(np.float32([[0.5]]), np.uint8([[1]]), "a")
     with pytest.raises(UserError, match="more than once"):
         statistic.merge(one(np.float32([0.1]), [1]))
+
+
+def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
+    rng = np.random.default_rng(0)
+    truths = {"b": (rng.random((20, 30)) < 0.4).astype(np.uint8), "a": np.zeros((9, 8), np.uint8)}
+    truths["c"] = np.where(rng.random((20, 30)) < 0.1, 255, truths["b"]).astype(np.uint8)
+    statistic, found = Statistic.empty(), {}
+    for name, truth in truths.items():
+        f = (0.2 + 0.5 * rng.random(truth.shape)).astype(np.float32)
+        found[name] = whole_map_measures(f, truth, KEPT)
+        statistic.add(f, truth, name, whole=found[name])
+    statistic.save(tmp_path / "s.npz", {})
+    statistic, _ = Statistic.load(tmp_path / "s.npz")
+    for protocol in ("raw", "stretched"):
+        expected = np.array([[found[name][protocol][key] for key in KEPT] for name in "abc"])
+        counts = getattr(statistic, protocol)
+        np.testing.assert_allclose(of_images(counts), expected, atol=1e-9)  # a ninth decimal is all that is kept
+        assert np.isnan(expected).tolist() == [[False, False], [False, False], [True, True]]
+        assert s_measure(counts) == pytest.approx(expected[:2, 0].mean(), abs=1e-9)
+        assert e_measure(counts) == pytest.approx(expected[:2, 1].mean(), abs=1e-9)
+    # All background: S is 1 - the mean probability (Fan et al. 2017).
+    f = np.full((2, 2), 0.25, np.float32)
+    assert whole_map_measures(f, np.zeros((2, 2), np.uint8), KEPT)["raw"]["s_measure"] == 0.75
+    alone = one(np.float32([0.5]), [1])
+    with pytest.raises(Undefined, match="whole maps"):
+        s_measure(alone.raw)
 
 
 def test_quick_has_the_same_counts():

@@ -15,10 +15,11 @@ import pandas as pd
 import pytest
 
 from pipeline_src.statistics import estimators
-from pipeline_src.statistics.bootstrap import percentiles, resampled
+from pipeline_src.statistics.bootstrap import image_means, percentiles, resampled
 from pipeline_src.statistics.estimators import Bins
 from pipeline_src.statistics.metrics import summary
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
+from pipeline_src.statistics.whole_maps import KEPT, of_images, whole_map_measures
 from pipeline_src.tables import PAPER
 from pipeline_src.tables.cost import Run
 from pipeline_src.tables.elsewhere import Elsewhere, backbones, judged, tasks
@@ -54,7 +55,9 @@ def results(tmp_path_factory) -> Results:
                     truth = np.zeros((12, 10), np.uint8) if part == "dots" else rng.integers(0, 2, (12, 10), np.uint8)
                     shown = truth ^ (rng.random((12, 10)) < 0.2)
                     near = np.clip(rng.normal(sure, 0.05, (12, 10)), 0.5, 1)
-                    statistic.add(np.where(shown, near, 1 - near).astype(np.float32), truth, f"{part}/{number}")
+                    f = np.where(shown, near, 1 - near).astype(np.float32)
+                    void = np.where(number == 3, 255, truth).astype(np.uint8)  # S and E of one image are undefined
+                    statistic.add(f, truth, f"{part}/{number}", whole=whole_map_measures(f, void, KEPT))
                 files[method, seed, part] = folder / f"{method}-{seed}-{part}.npz"
                 statistic.save(files[method, seed, part], {})
     return Results("made", files, PARTS, 10, 3, labels={"slp_m": "SLP_M & 50 %"})
@@ -95,7 +98,8 @@ def _resampled(counts, part: str) -> dict[str, tuple[float, np.ndarray]]:
         chosen = {name: value for name, value in points.items() if (name in SORTED) == few}
         of = resampled(counts, chosen, 10, FEW if few else RESAMPLES, zlib.crc32(part.encode()))
         found |= {name: (points[name], of.values[name]) for name in of.values}
-    return found
+    resampled_means = image_means(of_images(counts), RESAMPLES, zlib.crc32(part.encode()))
+    return found | {name: (points[name], of) for name, of in zip(KEPT, resampled_means.T, strict=True)}
 
 
 def _compare(row, runs: list[dict[str, tuple[float, np.ndarray]]]) -> None:

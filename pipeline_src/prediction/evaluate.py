@@ -12,6 +12,7 @@ from pipeline_src.params.schema import Experiment
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.statistics.statistic import Statistic
+from pipeline_src.statistics.whole_maps import KEPT, whole_map_measures
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ def evaluate(
     statistic, shown = Statistic.empty(), dict.fromkeys(examples.chosen(store.ids))
     started = told = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
-        statistic.add(probability, truth, sample)
+        statistic.add(probability, truth, sample, whole=whole_map_measures(probability, truth, KEPT))
         if sample in shown:
             shown[sample] = probability
         if (now := time.perf_counter()) - told > 10 or count == len(store):

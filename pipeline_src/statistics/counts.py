@@ -23,7 +23,10 @@ COLUMNS = (
     "brier",  # (f - y)^2
     "nll",  # nats, clamped
     "entropy",  # nats, clamped
+    "s_measure",  # of the whole map, in units of 1 / levels.UNIT; `UNMEASURED` where it is undefined or not measured
+    "e_measure",
 )
+UNMEASURED = -1
 
 
 class ImageRows:
@@ -58,10 +61,10 @@ class ImageRows:
         return len(self._ids)
 
     def append(self, image_id: str, sums: dict[str, int], levels: np.ndarray) -> None:
-        """Add an image: its values by column name, and its levels (256, 2)."""
+        """Add an image: its values by column name, and its levels (256, 2). Columns without a value are unmeasured."""
         self._ordered = self._ordered and _ascending([*self._ids[-1:], image_id])
         self._ids.append(image_id)
-        self._table.append(np.array([sums[name] for name in COLUMNS], np.int64))
+        self._table.append(np.array([sums.get(name, UNMEASURED) for name in COLUMNS], np.int64))
         self._levels.append(levels)
 
     def column(self, name: str) -> np.ndarray:

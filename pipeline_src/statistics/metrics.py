@@ -25,6 +25,7 @@ from pipeline_src.statistics.ranking import ap, auc, aurc
 from pipeline_src.statistics.saliency import max_f, mean_f, pooled_max_f
 from pipeline_src.statistics.scores import accuracy, brier, entropy, image_mae, mae, nll
 from pipeline_src.statistics.views import ReliabilityBins, Undefined, positive, reliability_bins, top_label
+from pipeline_src.statistics.whole_maps import e_measure, s_measure
 
 BINNED = {
     f.__name__: f
@@ -35,7 +36,7 @@ UNBINNED = {
     for f in (
         *(ece_sweep, ece_debiased_authors, smooth_ece, brier_uncertainty),
         *(accuracy, brier, nll, entropy, mae, image_mae, aurc),
-        *(max_f, mean_f, pooled_max_f, ap, auc),
+        *(max_f, mean_f, pooled_max_f, s_measure, e_measure, ap, auc),
     )
 }
 
@@ -71,6 +72,7 @@ __all__ = [
     "brier_reliability",
     "brier_resolution",
     "brier_uncertainty",
+    "e_measure",
     "ece",
     "ece_debiased",
     "ece_debiased_authors",
@@ -88,6 +90,7 @@ __all__ = [
     "positive",
     "positive_ece",
     "reliability_bins",
+    "s_measure",
     "smooth_ece",
     "summary",
     "top_label",

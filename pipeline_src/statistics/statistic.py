@@ -13,6 +13,7 @@ ends in the same bits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 from pipeline_src.errors import UserError
 from pipeline_src.statistics.accumulate import FloatPass, add_fractions, extremes, histogram, surely_in_unit_interval
 from pipeline_src.statistics.counts import Counts
-from pipeline_src.statistics.levels import IGNORED
+from pipeline_src.statistics.levels import IGNORED, UNIT
 from pipeline_src.statistics.storage import pack, read, unpack, write
 
 PROTOCOLS = ("raw", "stretched")
@@ -59,7 +60,14 @@ class Statistic:
             self._passes[protocol].flush()
         return counts
 
-    def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str, within: np.ndarray | None = None) -> None:
+    def add(
+        self,
+        probability: np.ndarray,
+        truth: np.ndarray,
+        image_id: str,
+        within: np.ndarray | None = None,
+        whole: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
         """Count one image.
 
         Args:
@@ -69,6 +77,7 @@ class Statistic:
             image_id: names the image; each image once.
             within: (H, W) bool, the pixels that count, if not all (see `regions`). Others still take part in the
                 stretch, which is of the whole map.
+            whole: by protocol and name, measures of the whole map to be kept (`whole_maps`); NaN where undefined.
 
         Raises:
             UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then.
@@ -88,9 +97,9 @@ class Statistic:
             valid = y != IGNORED
             f, y, kept = f[valid], y[valid], None if kept is None else kept[valid]
         add = self._add_integers if f.dtype in (np.uint8, np.uint16) else self._add_floats
-        add(f, y, image_id, truth.shape, kept)
+        add(f, y, image_id, truth.shape, kept, whole or {})
 
-    def _add_floats(self, f, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None) -> None:
+    def _add_floats(self, f, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None, whole) -> None:
         if not np.issubdtype(f.dtype, np.floating):
             raise UserError(
                 f"the map of {image_id} has a type that is not understood",
@@ -117,9 +126,9 @@ class Statistic:
                 self._passes[protocol] = FloatPass(counts)
             found = self._passes[protocol].add(f, y, (low, high) if protocol == "stretched" else None)
             if found is not None:
-                self._row(protocol, image_id, shape, f.size, high == low, *found)
+                self._row(protocol, image_id, shape, f.size, high == low, whole, *found)
 
-    def _add_integers(self, v, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None) -> None:
+    def _add_integers(self, v, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None, whole) -> None:
         top = np.iinfo(v.dtype).max
         low, high = map(int, extremes(v))
         if kept is not None:
@@ -132,15 +141,16 @@ class Statistic:
                 value, top = (value - low, high - low) if high > low else (0 * value, top)
             found = add_fractions(counts, value, label, number, top)
             if counts.rows is not None:
-                self._row(protocol, image_id, shape, v.size, high == low, *found)
+                self._row(protocol, image_id, shape, v.size, high == low, whole, *found)
 
-    def _row(self, protocol, image_id, shape, pixels, constant, sums, levels) -> None:
+    def _row(self, protocol, image_id, shape, pixels, constant, whole, sums, levels) -> None:
         self._ids.add(image_id)
         row = {
             "height": shape[0],
             "width": shape[1],
             "pixels": pixels,
             "constant": int(constant and pixels > 0),
+            **{name: round(value * UNIT) for name, value in whole.get(protocol, {}).items() if value == value},
             **sums,
         }
         self._counts[protocol].rows.append(image_id, row, levels)

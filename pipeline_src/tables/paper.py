@@ -76,8 +76,8 @@ BY_METHOD = {
     "T2": ByMethod(
         "Accuracy kept",
         LIKE_ID,
-        ("max_f", "mean_f", "mae", "accuracy"),
-        "S and E need whole maps, which statistics do not hold; T8 has them, for saved maps.",
+        ("max_f", "mean_f", "s_measure", "e_measure", "mae", "accuracy"),
+        "F, S and E are means over images, E over 256 thresholds too; MAE and accuracy are of all pixels.",
     ),
     "T4": ByMethod(
         "Calibration out of distribution",

@@ -22,6 +22,7 @@ from pipeline_src.statistics.levels import UNIT
 from pipeline_src.statistics.rows import parts as slices
 from pipeline_src.statistics.saliency import f_curve
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
+from pipeline_src.statistics.whole_maps import KEPT, of_images
 from pipeline_src.tables.results import LIKE_ID, Results
 from pipeline_src.tables.sweep import sweep
 
@@ -166,8 +167,22 @@ def sorting(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
     return {name: values.reshape(sums.shape[:-1]) for name, values in found.items()}
 
 
+def whole(counts: Counts, pooled: Pooled, bins: int) -> np.ndarray:
+    """(N, 2 len(KEPT)) measures of whole maps, 0 where an image has none, and how many it has of each, 0 or 1."""
+    found = of_images(counts)
+    return np.concatenate([np.nan_to_num(found), ~np.isnan(found)], axis=1)
+
+
+def whole_measures(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
+    """Means of these over the images that have them."""
+    with np.errstate(invalid="ignore"):  # a resample may hold none
+        found = sums[..., : len(KEPT)] / sums[..., len(KEPT) :]
+    return dict(zip(KEPT, np.moveaxis(found, -1, 0), strict=True))
+
+
 PIXELS = Family(per_image, metrics)
 CURVES = Family(f_curves, f_measures, roles=LIKE_ID)
+WHOLE = Family(whole, whole_measures, roles=LIKE_ID)
 SORTING = Family(fine, sorting, FEW, roles=LIKE_ID)
 
 
