@@ -11,8 +11,9 @@ from typing import Any
 
 from pipeline_src.claims.roles import Role
 from pipeline_src.contract import ROOT
-from pipeline_src.data import catalog, sources
-from pipeline_src.data.catalog import Entry, Part
+from pipeline_src.data import catalog, known, sources
+from pipeline_src.data.catalog import Part
+from pipeline_src.data.known import Known
 from pipeline_src.errors import UserError
 from pipeline_src.job import Job
 from pipeline_src.params.load import downloads, resolve
@@ -36,7 +37,7 @@ class Graph:
 
     name: str
     experiment: Experiment
-    entries: dict[str, Entry]
+    entries: dict[str, Known]
     data_root: Path
     methods: dict[str, Chosen]
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -144,12 +145,13 @@ def graph(params: Params, experiment: str | None = None) -> Graph:
         UserError: a data set is unknown or not to be had, a method or a model config doesn't exist.
     """
     name, chosen = resolve(params, experiment)
-    entries = catalog.load(params.datasets)
+    entries = known.load(params.datasets)
     blocks = params.blocks()
     methods = {method: choose(method, blocks[method]) for method in chosen.methods}
     built = Graph(name, chosen, entries, downloads(params), methods)
     for part, _ in built.parts.values():
         catalog.check_part(entries, part)
+    known.check_alike(entries, built.parts)
     _add_data(built)
     for method, seed in _by_reference(built):
         _add_fit(built, method, seed) if built.posthoc(method) else _add_train(built, method, seed)
@@ -177,17 +179,17 @@ def _add_data(built: Graph) -> None:
             absent.append(str(error))
             continue
         parameters = {"content": content, "on_problem": on_problem}
-        modules = ("pipeline_src.data.prepare", *(["pipeline_src.data.scenes"] if generated else []))
+        modules = (f"pipeline_src.data.{'classes' if entry.classes else 'prepare'}",)
+        modules += ("pipeline_src.data.scenes",) if generated else ()
+        parameters |= {"classes": entry.classes, "void": entry.void} if entry.classes else {}
         _add(built, Job("prepare", f"prepare/{set_name}", folder, "prepare", parameters, modules=modules))
     if absent:
         raise UserError("\n".join(absent))
     for name, (part, _) in built.parts.items():
         parameters = part.model_dump() | {"size": built.experiment.image_size}
         inputs = (built.job(f"prepare/{part.set}"),)
-        _add(
-            built,
-            Job("store", f"store/{name}", built.store(name), "store", parameters, inputs, ("pipeline_src.data.build",)),
-        )
+        modules = (f"pipeline_src.data.{'classes' if built.entries[part.set].classes else 'build'}",)
+        _add(built, Job("store", f"store/{name}", built.store(name), "store", parameters, inputs, modules))
 
 
 def _by_reference(built: Graph) -> list[tuple[str, int]]:

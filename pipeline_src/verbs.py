@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
     """Unpack, pair and verify a data set; write its manifest and list of problems."""
-    from pipeline_src.data.prepare import prepare as run
+    from pipeline_src.data.classes import prepare_classes
+    from pipeline_src.data.prepare import prepare as prepare_objects
     from pipeline_src.errors import UserError
     from pipeline_src.files import write_text
 
@@ -36,6 +37,7 @@ def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
 
     def work(folder: Path) -> None:
         entry = catalog.find(graph.entries, set_name)
+        run = prepare_classes if entry.classes else prepare_objects
         try:
             run(entry, graph.data_root, UNPACKED, folder, graph.experiment.data.on_problem)
         except UserError:
@@ -50,13 +52,15 @@ def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
 def store(graph: Graph, part: str, contract: str | None = None) -> None:
     """Decode and resize a part of a data set into its store."""
     from pipeline_src.data.build import build
+    from pipeline_src.data.classes import build_classes
 
     job = graph.job(f"store/{part}")
     chosen, _ = graph.parts[part]
 
     def work(folder: Path) -> None:
         entry = catalog.find(graph.entries, chosen.set)
-        build(chosen, entry, graph.data_root, UNPACKED, graph.manifest(chosen.set), graph.experiment.image_size, folder)
+        run = build_classes if entry.classes else build
+        run(chosen, entry, graph.data_root, UNPACKED, graph.manifest(chosen.set), graph.experiment.image_size, folder)
 
     execute(job, work, contract)
 
