@@ -39,8 +39,11 @@ def _experiments(graph: Graph, params: Params) -> list[Elsewhere]:
         try:
             _, experiment = resolve(params, name)
             task = catalog.find(graph.entries, experiment.data.train.set).task
+            tests = experiment.data.id | experiment.data.shifted
+            told = {part: catalog.find(graph.entries, chosen.set).caption for part, chosen in tests.items()}
         except UserError:  # what is wrong with another experiment is told to who runs it
             continue
+        captions = {part: caption for part, caption in told.items() if caption}
         data = experiment.data.model_dump()
-        found.append(Elsewhere(name, task, experiment.model.config, data, Path("results") / name / "tables"))
+        found.append(Elsewhere(name, task, experiment.model.config, data, Path("results") / name / "tables", captions))
     return found

@@ -299,12 +299,17 @@ def _add_results(built: Graph) -> None:
     e = built.experiment
     evaluated = tuple(built.of_kinds("evaluate"))
     trained = tuple(built.job(f"train/{method}/seed{seed}") for method, seed in built.runs)
+
+    def entry(part: str) -> Known:
+        return built.entries[built.parts[part][0].set]
+
     parameters = {
         "bins": e.evaluation.bins,
         "epochs": e.training.epochs,
         "methods": e.methods,
         "parts": built.tested,
         "synthetic": built.synthetic,
+        "captions": {part: caption for part in built.tested if (caption := entry(part).caption)},
     }
     # Stamps lie apart, so that `dvc plots` finds nothing but figures in the figures' folder.
     folder, stamps = built.results, built.results / "stamps"

@@ -13,6 +13,7 @@ from pipeline_src.data import catalog, manifest
 from pipeline_src.execute import explained
 from pipeline_src.job import Job
 from pipeline_src.jobs import Graph
+from pipeline_src.remarks import remarks
 
 STARTUP = {
     "train": 8.0,
@@ -49,6 +50,8 @@ def show(graph: Graph, cores: int | None = None) -> None:
             f"Time: about {_duration(_seconds(graph, todo, images) / _parallel(graph, cores))} on {cores} cores."
         )
         console.print(f"Disk: about {_bytes(graph, images) / 2**20:,.0f} MiB, unpacked archives not counted.")
+    for part, text in remarks(graph).items():
+        console.print(f"{part}: {text}")
     console.print("Run it: snakemake --cores all" + (f" --config experiment={graph.name}"))
 
 

@@ -20,6 +20,7 @@ from pipeline_src.execute import execute
 from pipeline_src.figures import catalogue
 from pipeline_src.figures.catalogue import Facts
 from pipeline_src.jobs import UNPACKED, Graph
+from pipeline_src.remarks import coverage, remarks
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,9 @@ def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
             raise
 
     execute(job, work, contract)
+    for part in (part for part in graph.tested if graph.parts[part][0].set == set_name):
+        if text := coverage(graph, part):
+            log.info("%s: %s", part, text)
 
 
 def store(graph: Graph, part: str, contract: str | None = None) -> None:
@@ -187,6 +191,7 @@ def _results(graph: Graph) -> Any:
         epochs=graph.experiment.training.epochs,
         synthetic=graph.synthetic,
         of_all_seeds=graph.of_all_seeds,
+        remarks=remarks(graph),
     )
 
 

@@ -60,6 +60,7 @@ def notes(
         found.append(not_run(results.experiment, "; ".join(missing)))
     for method in results.of_all_seeds:
         found.append(f"{results.label(method)} is one run, made of the networks of all seeds: it has no deviation.")
+    found += [f"{part}: {results.remarks[part]}" for part in parts if part in results.remarks]
     if results.synthetic:
         found.append(SYNTHETIC)
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Elsewhere:
         model: name of the network's config.
         data: anything that two experiments on the same data have in common.
         tables: the folder in which its tables are, if it was run.
+        captions: test set -> what its reader has to know of it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Elsewhere:
     model: str
     data: Any
     tables: Path
+    captions: Mapping[str, str] = field(default_factory=dict)
 
     def numbers(self) -> pd.DataFrame:
         """Its calibration and accuracy in distribution; nothing if it was not run."""
@@ -77,7 +79,7 @@ def tasks(own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, pd.Da
         experiments: all of params.yaml.
         tables: the numbers of its own T1 and T2.
     """
-    rows, missing = [], []
+    rows, notes, missing = [], [], []
     others = {e.task: [o for o in experiments if o.task == e.task] for e in experiments if e.task != MAIN_TASK}
     for task in dict.fromkeys([*TASKS, *others]):
         text = TASKS.get(task, task)
@@ -85,10 +87,11 @@ def tasks(own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, pd.Da
             numbers = chosen(tables) if e.name == own else e.numbers()
             if numbers.empty:
                 missing.append(not_run(e.name, text))
+            notes += [f"{part}: {e.captions[part]}" for part in numbers["part"].unique() if part in e.captions]
             rows += _rows(numbers, e, lambda part, e=e, text=text: f"{text}: {e.name}, {part}")
         if task not in others:
             missing.append(not_run("NAME", text, "add an experiment NAME that trains on such a set (docs/data.md)"))
-    return Sheet("T5", "Other tasks, in distribution", _ordered(rows), ABOUT, missing)
+    return Sheet("T5", "Other tasks, in distribution", _ordered(rows), ABOUT, [*notes, *missing])
 
 
 def backbones(own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, pd.DataFrame]) -> Sheet:

@@ -35,6 +35,7 @@ class Results:
         labels: method -> printed name, where it differs from the method's own.
         synthetic: whether all images are generated, so that the numbers say nothing about photographs.
         of_all_seeds: methods whose one run is made of the networks of all seeds.
+        remarks: part -> what its reader has to know of the data set.
     """
 
     experiment: str
@@ -45,6 +46,7 @@ class Results:
     labels: Mapping[str, str] = field(default_factory=dict)
     synthetic: bool = False
     of_all_seeds: Sequence[str] = ()
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def methods(self) -> list[str]:
