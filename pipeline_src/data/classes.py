@@ -69,6 +69,8 @@ def prepare_classes(
     located = sources.locate(entry, data_root, unpacked)
     root = sources.open_located(entry, located, unpacked)
     rows, problems = prepare._pair(entry, located, root)
+    if entry.partly:
+        problems = [each for each in problems if each.problem != "image without a mask"]
     found = len(rows)
     say(f"{entry.name}: source {located.key} ({located.source.label}), verifying {found:,} images")
     pixels = np.zeros(IGNORED + 1, np.int64)

@@ -28,6 +28,7 @@ class Facts(BaseModel):
 
     classes: tuple[str, ...] = Field((), description="Names of classes, for masks of ids 0, 1, 2...; none: one object.")
     void: Annotated[int, Field(ge=0, le=255)] = Field(255, description="The id of pixels that never count.")
+    partly: bool = Field(False, description="With classes: images without a mask are left aside and are no fault.")
     caption: str = Field("", description="What a table of numbers on the set must tell its reader.")
     names: str = Field("", description="Name list of the images on which others report their numbers.")
 
