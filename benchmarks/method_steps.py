@@ -55,10 +55,10 @@ def main() -> None:
 
     device = machine.prepare(settings)
     torch.manual_seed(0)
-    segmentor = build_segmentor(experiment.model.config, experiment.model.pretrained, size)
+    segmentor = build_segmentor(experiment.model.network, experiment.model.pretrained, size)
     n = settings.batch_size
     ids = [f"noise/{i}" for i in range(n)]
-    model = DenseClassifier(segmentor, normalisation(experiment.model.config), None, ids, 0, settings.amp).to(device)
+    model = DenseClassifier(segmentor, normalisation(experiment.model.network), None, ids, 0, settings.amp).to(device)
     model.train()
     optimizer = torch.optim.Adam(segmentor.parameters(), 1e-6)
     batch = {
@@ -83,7 +83,7 @@ def main() -> None:
             seconds[m].append(step(model, methods[m], optimizer, batch))
     base = np.array(seconds[BASE])
     print(
-        f"{name}: {experiment.model.config}, {size} px, batch {n}, {settings.threads} thread(s), {settings.device}, "
+        f"{name}: {experiment.model.network}, {size} px, batch {n}, {settings.threads} thread(s), {settings.device}, "
         f"amp {settings.amp}; baseline {np.median(base) * 1000:.0f} ms a step, {arguments.rounds} rounds"
     )
     for m, values in seconds.items():

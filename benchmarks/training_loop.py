@@ -50,7 +50,7 @@ def bare(experiment: Experiment, steps: int) -> Iterator[float]:
     """Images per second over each round of `steps` steps."""
     settings, size = experiment.training, experiment.image_size
     device = machine.prepare(settings)
-    segmentor = build_segmentor(experiment.model.config, experiment.model.pretrained, size)
+    segmentor = build_segmentor(experiment.model.network, experiment.model.pretrained, size)
     segmentor = segmentor.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(segmentor.parameters(), settings.lr, weight_decay=settings.weight_decay)
     images = torch.randn(settings.batch_size, 3, size, size, device=device).to(memory_format=torch.channels_last)
@@ -95,7 +95,7 @@ def main() -> None:
         rates["ours"] += list(ours(experiment, arguments.method, params.methods, images))[1:]
     medians = {loop: statistics.median(values) for loop, values in rates.items()}
     print(
-        f"{name}: {experiment.model.config}, {experiment.image_size} px, batch {settings.batch_size}, "
+        f"{name}: {experiment.model.network}, {experiment.image_size} px, batch {settings.batch_size}, "
         f"{settings.threads} thread(s), {settings.device}, amp {settings.amp}, method {arguments.method}"
     )
     for loop, values in rates.items():

@@ -45,5 +45,5 @@ def _experiments(graph: Graph, params: Params) -> list[Elsewhere]:
             continue
         captions = {part: caption for part, caption in told.items() if caption}
         data = experiment.data.model_dump()
-        found.append(Elsewhere(name, task, experiment.model.config, data, Path("results") / name / "tables", captions))
+        found.append(Elsewhere(name, task, experiment.model.network, data, Path("results") / name / "tables", captions))
     return found

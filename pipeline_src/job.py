@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.contract import LENGTH, code_digest, digest
+from pipeline_src.neighbours import with_neighbours
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Job:
             "job": self.name,
             "parameters": self.parameters,
             "inputs": {job.name: job.contract for job in self.inputs},
-            "code": code_digest(self.modules, self.code_files, self.without),
+            "code": code_digest(self.modules, with_neighbours(self.code_files), self.without),
             "files": [hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH] for file in self.other_files],
         }
 

@@ -18,7 +18,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.job import Job
 from pipeline_src.params.load import downloads, resolve
 from pipeline_src.params.schema import Experiment, Params
-from pipeline_src.training.models.source import config_sources
+from pipeline_src.training.models.source import network_sources
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen, choose
 
@@ -229,7 +229,9 @@ def _add_train(built: Graph, method: str, seed: int) -> None:
         "training": e.training.model_dump(exclude={"device", "gpus", "workers"}),
         "ranks": max(1, e.training.gpus),
     }
-    files, modules = config_sources(e.model.config)
+    if e.model.factory:  # of a config, the code says everything
+        parameters["factory"] = e.model.factory
+    files, modules = network_sources(e.model.network)
     references = [built.job(f"train/{needed}/seed{seed}") for needed in chosen.method.references()]
     job = Job(
         "train",
@@ -284,7 +286,7 @@ def _add_evaluate(built: Graph, method: str, seed: int, part: str) -> None:
 
 def _prediction(built: Graph, method: str) -> tuple[dict[str, Any], tuple[str, ...], tuple[Path, ...]]:
     """Parameters, modules and files that decide what a run predicts. A method that trains is all in its weights."""
-    files, modules = config_sources(built.experiment.model.config)
+    files, modules = network_sources(built.experiment.model.network)
     parameters = {"batch_size": built.experiment.evaluation.batch_size}
     modules = ("pipeline_src.prediction.predict", *modules)
     if posthoc := built.posthoc(method):

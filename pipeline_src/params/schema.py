@@ -47,13 +47,41 @@ class Data(Strict):
 
 
 class Model(Strict):
-    """The network: any mmsegmentation model, turned into one logit a pixel."""
+    """The network: any mmsegmentation model, turned into one logit a pixel, or any network of yours
+    (docs/your-model.md)."""
 
     config: str = Field(
         "efficientnet_lite0_fpn",
         description="A name in `pipeline_src/training/models/configs/`, or an mmsegmentation config file's path.",
     )
-    pretrained: bool = Field(True, description="Start from the config's pretrained (ImageNet) weights.")
+    factory: str | None = Field(
+        None,
+        description="Instead of `config`, a function of yours that builds any torch.nn.Module: `my_net.py:build` or "
+        "`my_package.my_module:build`.",
+    )
+    pretrained: bool = Field(
+        True, description="Start from the config's pretrained (ImageNet) weights. A factory decides for itself."
+    )
+
+    @field_validator("config")
+    @classmethod
+    def _names_no_function(cls, config: str) -> str:
+        if ":" in config:
+            raise ValueError("a function that builds a network is named by `factory:` instead")
+        return config
+
+    @field_validator("factory")
+    @classmethod
+    def _names_a_function(cls, factory: str | None) -> str | None:
+        code, _, function = (factory or "file.py:build").rpartition(":")
+        if not code or not function.isidentifier():
+            raise ValueError("name a file or module and a function in it, as in `factory: my_net.py:build`")
+        return factory
+
+    @property
+    def network(self) -> str:
+        """What `build_segmentor` calls it: the factory if there is one, else the config."""
+        return self.factory or self.config
 
 
 class Augmentation(Strict):

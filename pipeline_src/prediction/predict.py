@@ -40,15 +40,15 @@ class Predictor:
 
 def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassifier:
     """The experiment's network with exported `weights` (model.safetensors), in evaluation mode on its device."""
-    config = experiment.model.config
-    segmentor = build_segmentor(config, False, experiment.image_size, classes)
+    network = experiment.model.network
+    segmentor = build_segmentor(network, False, experiment.image_size, classes)
     try:
         segmentor.load_state_dict(load_file(weights))
     except (OSError, RuntimeError) as error:
         raise UserError(
-            f"{weights} does not fit the model {config}", found=str(error)[:500], do="train it again"
+            f"{weights} does not fit the model {network}", found=str(error)[:500], do="train it again"
         ) from None
-    model = DenseClassifier(segmentor, normalisation(config), amp=experiment.training.amp, classes=classes)
+    model = DenseClassifier(segmentor, normalisation(network), amp=experiment.training.amp, classes=classes)
     return model.to(machine.prepare(experiment.training)).eval()
 
 

@@ -47,7 +47,9 @@ class Run:
 
     def write(self, folder: Path) -> None:
         """model.safetensors, history.csv, timing.csv, alpha.csv (methods with alphas) and run.json into `folder`."""
-        tensors = {name: t.detach().cpu().contiguous() for name, t in self.model.segmentor.state_dict().items()}
+        # A copy of each: safetensors writes no two names of one tensor, as tied weights have.
+        state = self.model.segmentor.state_dict()
+        tensors = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in state.items()}
         with atomic(folder / "model.safetensors") as temporary:
             save_file(tensors, temporary)
         tables = {"history.csv": pd.DataFrame(self.journal.history), "timing.csv": pd.DataFrame(self.journal.timing)}
@@ -88,9 +90,9 @@ def train(
     classes = train_store.classes
     method.start(len(train_store), references or {}, classes)
     torch.manual_seed(torch_seed(seed, "weights"))
-    segmentor = build_segmentor(experiment.model.config, experiment.model.pretrained, experiment.image_size, classes)
+    segmentor = build_segmentor(experiment.model.network, experiment.model.pretrained, experiment.image_size, classes)
     model = DenseClassifier(
-        segmentor, normalisation(experiment.model.config), method, train_store.ids, seed, training.amp, classes
+        segmentor, normalisation(experiment.model.network), method, train_store.ids, seed, training.amp, classes
     )
     launched = int(os.environ.get("WORLD_SIZE", 1))
     rank = int(os.environ.get("RANK", 0))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +12,7 @@ from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import validate
 from pipeline_src.training import methods
 from pipeline_src.training.method import Block
+from pipeline_src.training.user_code import load
 
 FOLDER = Path(methods.__file__).parent
 
@@ -42,28 +41,9 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
             )
         module = importlib.import_module(f"{methods.__name__}.{code}")
     else:
-        module = _load(name, Path(file))
+        module = load(Path(file), f"methods.{name}.file")
     method = validate(_class(name, module), parameters, f"methods.{name}")
     return Chosen(method, None if file else module.__name__, Path(file) if file else None)
-
-
-def _load(name: str, file: Path) -> ModuleType:
-    if not file.is_file():
-        raise UserError(
-            f"methods.{name}.file: no such file",
-            found=file,
-            expected="a Python file with a class derived from Method or PostHoc",
-        )
-    spec = importlib.util.spec_from_file_location(f"_method_{file.stem}", file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # pydantic resolves annotations through it
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(
-            f"methods.{name}.file: {file} can't be imported", found=f"{type(error).__name__}: {error}"
-        ) from error
-    return module
 
 
 def _class(name: str, module: ModuleType) -> type[Block]:

@@ -1,4 +1,4 @@
-"""From a config to an mmsegmentation segmentor with one logit a pixel, and from images to its logits."""
+"""From a config or a factory to a segmentor with one logit a pixel or K, and from images to its logits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
-from pipeline_src.training.models.config import config_path, model_names, read_config
+from pipeline_src.training.models.config import config_path, is_factory, model_names, read_config
+from pipeline_src.training.models.factory import from_factory
+from pipeline_src.training.models.weights import absent, check_arrival, take_weights
 
 __all__ = [
     "all_logits",
@@ -25,35 +27,27 @@ __all__ = [
 ]
 
 
-def build_segmentor(config: str, pretrained: bool, image_size: int, classes: int = 2) -> nn.Module:
-    """The `EncoderDecoder` that a config describes, made for `classes` classes: one logit a pixel from each head for
-    two (threshold 0.5), else K; no own loss.
+def build_segmentor(network: str, pretrained: bool, image_size: int, classes: int = 2) -> nn.Module:
+    """The `EncoderDecoder` that a config describes, or a user's network in its place, made for `classes` classes: one
+    logit a pixel from each head for two (threshold 0.5), else K; no own loss.
 
     Initial weights are drawn from torch's global generator: seed it before. The module comes in train mode.
 
     Args:
-        config: a name of `model_names()` or the path of an mmsegmentation config file.
-        pretrained: load the weights that the config names (`init_cfg`, `pretrained`); False draws all of them.
+        network: a name of `model_names()`, the path of an mmsegmentation config file, or a factory (`factory.py`).
+        pretrained: load the weights that the config names (`init_cfg`, `pretrained`); False draws all of them. A
+            factory decides for itself.
         image_size: side in pixels of the square images it will see; it is tried out on one.
 
     Raises:
-        UserError: no such config, not an EncoderDecoder, weights absent, or the model can't take or give what we need.
+        UserError: no such network, not an EncoderDecoder, weights absent, or it can't take or give what we need.
     """
-    model = copy.deepcopy(read_config(config).model)
-    if isinstance(model.decode_head, list):
-        raise UserError(f"model.config: {config} is a cascade of decode heads", expected="one decode_head=dict(...)")
-    bare = copy.deepcopy(model)
-    weights = _take_weights(bare)
-    if pretrained and not weights:
-        raise UserError(
-            f"model.pretrained is true, but {config} names no weights",
-            expected="an init_cfg=dict(type='Pretrained', checkpoint=...) in the config",
-            do="name them there, or write `pretrained: false`",
-        )
-    model = model if pretrained else bare
-    _set_classes(model, classes)
-    segmentor = _built(model, config, weights if pretrained else [])
-    _try_out(segmentor, config, image_size)
+    channels = 1 if classes == 2 else classes
+    if is_factory(network):
+        segmentor, key = from_factory(network, channels), "factory"
+    else:
+        segmentor, key = _from_config(network, pretrained, classes), "config"
+    _try_out(segmentor, f"model.{key}: {network}", image_size)
     return segmentor
 
 
@@ -74,15 +68,18 @@ def auxiliary_weights(segmentor: nn.Module) -> list[float]:
     return [weight / weights[0] for weight in weights]
 
 
-def normalisation(config: str) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation per RGB channel, in units of 0..255, from the config's `data_preprocessor`."""
-    content = read_config(config)
+def normalisation(network: str) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation per RGB channel, in units of 0..255: from the config's `data_preprocessor`; those of
+    ImageNet for a factory."""
+    if is_factory(network):
+        return [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+    content = read_config(network)
     found = content.model.get("data_preprocessor") or content.get("data_preprocessor") or {}
     mean, std = found.get("mean"), found.get("std")
     # mmsegmentation reads images as BGR: without bgr_to_rgb mean, std and the network itself would be in BGR order.
     if not (mean and std and len(mean) == len(std) == 3 and found.get("bgr_to_rgb")):
         raise UserError(
-            f"model.config: {config} does not say how RGB images are normalised",
+            f"model.config: {network} does not say how RGB images are normalised",
             found=f"data_preprocessor = {dict(found)}",
             expected="data_preprocessor=dict(type='SegDataPreProcessor', mean=[...], std=[...], bgr_to_rgb=True)",
             do="for ImageNet weights of torchvision: mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]",
@@ -90,27 +87,21 @@ def normalisation(config: str) -> tuple[list[float], list[float]]:
     return [float(value) for value in mean], [float(value) for value in std]
 
 
-def _take_weights(node: Any) -> list[str]:
-    """Take everything out of a model's config that would load weights; what was taken is returned."""
-    if isinstance(node, list):
-        return [name for child in node for name in _take_weights(child)]
-    if not isinstance(node, dict):
-        return []
-    taken = []
-    if node.get("type") == "TIMMBackbone":
-        node.setdefault("pretrained", True)  # mmsegmentation's default
-    for key in ("pretrained", "checkpoint_path"):
-        if key in node:
-            value = node[key]
-            node[key] = False if isinstance(value, bool) else None
-            if value:
-                taken.append(str(value) if isinstance(value, str) else f"timm's {node.get('model_name')}")
-    init = node.get("init_cfg") or []
-    for entry in init if isinstance(init, list) else [init]:
-        if getattr(entry.get("type"), "__name__", entry.get("type")) in ("Pretrained", "PretrainedInit"):
-            taken.append(str(entry.get("checkpoint")))
-            node["init_cfg"] = [other for other in init if other is not entry] if isinstance(init, list) else None
-    return taken + [name for child in node.values() for name in _take_weights(child)]
+def _from_config(config: str, pretrained: bool, classes: int) -> nn.Module:
+    model = copy.deepcopy(read_config(config).model)
+    if isinstance(model.decode_head, list):
+        raise UserError(f"model.config: {config} is a cascade of decode heads", expected="one decode_head=dict(...)")
+    bare = copy.deepcopy(model)
+    weights = take_weights(bare)
+    if pretrained and not weights:
+        raise UserError(
+            f"model.pretrained is true, but {config} names no weights",
+            expected="an init_cfg=dict(type='Pretrained', checkpoint=...) in the config",
+            do="name them there, or write `pretrained: false`",
+        )
+    model = model if pretrained else bare
+    _set_classes(model, classes)
+    return _built(model, config, weights if pretrained else [])
 
 
 def _set_classes(model: Any, classes: int) -> None:
@@ -129,35 +120,28 @@ def _set_classes(model: Any, classes: int) -> None:
 
 def _built(model: Any, config: str, weights: list[str]) -> nn.Module:
     from mmengine.model import revert_sync_batchnorm
+    from mmengine.registry import DefaultScope
     from mmseg.models.segmentors import EncoderDecoder
     from mmseg.registry import MODELS
 
     try:
-        with _quiet():
+        with _quiet(), DefaultScope.overwrite_default_scope("mmseg"):  # where mmcv looks for layers (U-Net's have own)
             segmentor = MODELS.build(model)
             segmentor.init_weights()
+            if weights:
+                check_arrival(segmentor.backbone, config)
     except UserError:
         raise
     except Exception as error:
         if weights and isinstance(error, OSError):  # no such file, no network
-            raise _absent(weights, error) from error
+            raise absent(weights, error) from error
         raise UserError(f"model.config: {config} can't be built", found=f"{type(error).__name__}: {error}") from error
     if not isinstance(segmentor, EncoderDecoder):
         raise UserError(f"model.config: {config} is not an EncoderDecoder", found=type(segmentor).__name__)
     return revert_sync_batchnorm(segmentor)  # synchronised statistics need a process group
 
 
-def _absent(weights: list[str], error: OSError) -> UserError:
-    return UserError(
-        "model.pretrained is true, but the weights can't be had",
-        found=" ".join(str(error).split()),
-        expected=", ".join(weights),
-        do=f"fetch them where there is a network, and put the file into {torch.hub.get_dir()}/checkpoints under the "
-        "last part of its URL; or name its path as `checkpoint` in a config of yours; or write `pretrained: false`",
-    )
-
-
-def _try_out(segmentor: nn.Module, config: str, image_size: int) -> None:
+def _try_out(segmentor: nn.Module, what: str, image_size: int) -> None:
     """Fail now, and in plain words, where the model can't digest images of this size or gives more than one map."""
     segmentor.eval()
     try:
@@ -167,9 +151,9 @@ def _try_out(segmentor: nn.Module, config: str, image_size: int) -> None:
         raise
     except Exception as error:
         raise UserError(
-            f"model.config: {config} fails on an image of {image_size} x {image_size} pixels",
+            f"{what} fails on an image of {image_size} x {image_size} pixels",
             found=f"{type(error).__name__}: {error}",
-            do="try another image_size, and that the channels of backbone, neck and heads fit together",
+            do="try another image_size, and that the channels of its parts fit together",
         ) from error
     segmentor.train()
 

@@ -1,4 +1,4 @@
-"""Which config file a model's name or path means, and what it holds."""
+"""Which config file a model's name or path means, and what it holds; or that it is a factory instead."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ FOLDER = Path(__file__).parent / "configs"
 def model_names() -> list[str]:
     """The models that have a name."""
     return sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+
+
+def is_factory(network: str) -> bool:
+    """Whether a network is named by a function that builds it (`file.py:function`), not by a config."""
+    return ":" in network
 
 
 def config_path(config: str) -> Path:

@@ -1,4 +1,4 @@
-"""The code behind a model config: the files it is written in and the modules it brings, for contracts."""
+"""The code behind a network: the files it is written in and the modules it brings, for contracts."""
 
 from __future__ import annotations
 
@@ -7,14 +7,34 @@ import importlib.util
 from pathlib import Path
 
 from pipeline_src.contract import PACKAGE
-from pipeline_src.training.models.config import config_path
+from pipeline_src.errors import UserError
+from pipeline_src.training.models.config import config_path, is_factory
 
 
-def config_sources(config: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """(files, modules of the package) that a config consists of: through `_base_`, and `custom_imports` of either kind.
+def network_sources(network: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """(files, modules of the package) that a network consists of: a factory's file, or a config with its `_base_` and
+    `custom_imports` of either kind. What is imported from beside these files is found by the contract.
 
-    Modules of `custom_imports` that cannot be found, or that are installed packages, are left out.
+    Installed packages (`_base_ = ["mmseg::..."]` too) and modules that cannot be found are left out.
     """
+    return _of_factory(network) if is_factory(network) else _of_config(network)
+
+
+def _of_factory(factory: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    code, _, function = factory.rpartition(":")
+    if not code.endswith(".py"):
+        own = _own(code)
+        return ((own,) if own else ()), ()
+    if not Path(code).is_file():
+        raise UserError(
+            f"model.factory: there is no file {code}",
+            found=f"nothing at {Path(code).absolute()}",
+            expected=f"a Python file with a function {function}(channels) that returns a torch.nn.Module",
+        )
+    return (Path(code),), ()
+
+
+def _of_config(config: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     queue, files, modules = [config_path(config)], [], []
     while queue:
         file = queue.pop()
@@ -26,7 +46,7 @@ def config_sources(config: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
             for node in ast.parse(file.read_text(encoding="utf-8")).body
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         }
-        queue += [file.parent / base for base in _texts(values.get("_base_"))]
+        queue += [file.parent / base for base in _texts(values.get("_base_")) if "::" not in base]
         for name in _texts(values.get("custom_imports")):
             if name.startswith(PACKAGE + "."):
                 modules.append(name)

@@ -3,7 +3,7 @@
 _base_ = ["_fpn.py"]
 custom_imports = dict(imports=["pipeline_src.training.models.efficientnet_lite"])
 model = dict(
-    data_preprocessor=dict(type="SegDataPreProcessor", mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True),
+    data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3),
     backbone=dict(
         type="EfficientNetLite",
         variant=2,
