@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline_src import verbs
+from pipeline_src.data_command import app as data
 from pipeline_src.jobs import Graph, graph
 from pipeline_src.judge_command import judge
 from pipeline_src.params.load import read
@@ -20,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(judge)
+app.add_typer(data, name="data", no_args_is_help=True)
 
 Name = Annotated[
     str | None, typer.Option("--experiment", "-e", help="Experiment of params.yaml [default: the one it picks]")
