@@ -120,6 +120,11 @@ class Graph:
         return {name: Role.from_block(block["code"], block) for name, block in self.blocks.items()}
 
     @property
+    def classes(self) -> int:
+        """2 for one object class, else the K of its sets."""
+        return len(catalog.find(self.entries, self.experiment.data.train.set).classes) or 2
+
+    @property
     def synthetic(self) -> bool:
         """Whether all images are drawn by this program."""
         sets = [catalog.find(self.entries, part.set) for part, _ in self.parts.values()]

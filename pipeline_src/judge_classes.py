@@ -14,7 +14,6 @@ from pipeline_src import __version__
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, read_labels, read_map, refuse
-from pipeline_src.statistics.bootstrap import POSITIVE
 from pipeline_src.statistics.counts import COLUMNS, ImageRows
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.levels import IGNORED
@@ -89,7 +88,7 @@ def judge_classes(
         result["intervals"]["raw"] = {key: ends.get(key) for key in values}
     (out / "metrics.json").unlink(missing_ok=True)  # it is written last: where it is, everything else is
     statistic.save(out / "statistic.npz", {"name": name, "version": __version__})
-    tables = {"raw": per_image(statistic.top, bins, POSITIVE)} if statistic.top.pixels else {}
+    tables = {"raw": per_image(statistic.top, bins)} if statistic.top.pixels else {}
     write_images(out / "images.csv", statistic.top.rows, tables)
     write_text(out / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result

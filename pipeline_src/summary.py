@@ -9,8 +9,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from pipeline_src.claims.text import protocols
 from pipeline_src.jobs import Graph
-from pipeline_src.statistics.statistic import PROTOCOLS
 
 
 def show(graph: Graph) -> None:
@@ -31,11 +31,11 @@ def _claims(found: dict[str, Any]) -> Table:
     """A claim with a verdict per protocol."""
     table = Table(title=f"Claims: {found['experiment']}{', on generated images' if found['synthetic'] else ''}")
     table.add_column("claim")
-    for protocol in PROTOCOLS:
+    for protocol in protocols(found):
         table.add_column(protocol, no_wrap=True)
     for claim in found["claims"]:
         facts = claim["protocols"]
-        cells = ((facts.get(protocol) or facts["any"])["verdict"] for protocol in PROTOCOLS)
+        cells = ((facts.get(protocol) or facts["any"])["verdict"] for protocol in protocols(found))
         table.add_row(f"{claim['claim']} {claim['text']}", *cells)
     return table
 

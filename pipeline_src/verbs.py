@@ -21,6 +21,7 @@ from pipeline_src.figures import catalogue
 from pipeline_src.figures.catalogue import Facts
 from pipeline_src.jobs import UNPACKED, Graph
 from pipeline_src.remarks import coverage, remarks
+from pipeline_src.statistics.statistic import protocols
 
 log = logging.getLogger(__name__)
 
@@ -130,12 +131,10 @@ def fit_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
 
 
 def _networks(graph: Graph, method: str, seed: int) -> list[Any]:
-    from pipeline_src.data.store import Store
     from pipeline_src.prediction.predict import load
 
-    classes = Store.open(graph.store("val")).classes
     runs = graph.networks(method, seed)
-    return [load(graph.run(*run) / "model.safetensors", graph.experiment, classes) for run in runs]
+    return [load(graph.run(*run) / "model.safetensors", graph.experiment, graph.classes) for run in runs]
 
 
 def _report_overlap(graph: Graph, *parts: str) -> None:
@@ -192,6 +191,7 @@ def _results(graph: Graph) -> Any:
         synthetic=graph.synthetic,
         of_all_seeds=graph.of_all_seeds,
         remarks=remarks(graph),
+        classes=graph.classes,
     )
 
 
@@ -258,6 +258,7 @@ def figure_facts(graph: Graph) -> Facts:
         trained=[method for method in e.methods if not graph.posthoc(method)],
         blocks=graph.blocks,
         of_all_seeds=graph.of_all_seeds,
+        protocols=protocols(graph.classes),
     )
 
 

@@ -18,7 +18,7 @@ from pipeline_src.claims.main import beside, found, judged, write_claims
 from pipeline_src.claims.roles import Role, blocks, compared
 from pipeline_src.claims.view import View
 from pipeline_src.errors import UserError
-from pipeline_src.statistics.bootstrap import TOP, Pooled, percentiles, resampled
+from pipeline_src.statistics.bootstrap import Pooled, percentiles, resampled
 from pipeline_src.statistics.metrics import accuracy, ece, entropy, oe
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
 from pipeline_src.tables.results import Results
@@ -360,7 +360,7 @@ def test_intervals_are_those_of_the_paired_bootstrap(results):
     seen = View(results, roles, one_seed, "stretched")
     found_here = seen.difference("ece", BELOW_ZERO, "aslp_mc", "baseline", "one")
     a, b = (Statistic.load(results.statistics[m, 0, "one"])[0].stretched for m in ("aslp_mc", "baseline"))
-    first, second = (resampled(c, {"ece": ece(c)}, 10, 1000, zlib.crc32(b"one"), TOP).values["ece"] for c in (a, b))
+    first, second = (resampled(c, {"ece": ece(c)}, 10, 1000, zlib.crc32(b"one")).values["ece"] for c in (a, b))
     expected = (ece(a) - ece(b), *percentiles(first - second))
     assert (found_here.effect, found_here.low, found_here.high) == pytest.approx(expected, abs=1e-12)
 

@@ -11,6 +11,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.statistics import bootstrap, metrics
 from pipeline_src.statistics.bootstrap import difference, resample
 from pipeline_src.statistics.statistic import Statistic
+from pipeline_src.statistics.whole_maps import KEPT, whole_map_measures
 
 
 def draw(count, seed=0, kind="float32", sharp=1.5, shape=(24, 30)):
@@ -27,7 +28,7 @@ def draw(count, seed=0, kind="float32", sharp=1.5, shape=(24, 30)):
 def counted(images) -> Statistic:
     statistic = Statistic.empty()
     for name, f, y in images:
-        statistic.add(f, y, name)
+        statistic.add(f, y, name, whole=whole_map_measures(f, y, KEPT))
     return statistic
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from test_statistic import one
 
+from pipeline_src.data import known
+from pipeline_src.data.catalog import Part
+from pipeline_src.data.classes import build_classes, prepare_classes
+from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Evaluation
+from pipeline_src.prediction.evaluate import evaluate
+from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.statistics import metrics, multiclass
 from pipeline_src.statistics.multiclass import MultiClassStatistic
+from pipeline_src.training.classifier import DenseClassifier
+from pipeline_src.training.models.build import build_segmentor, normalisation
 
 
 def scene(seed, classes=5, shape=(30, 40)):
@@ -35,7 +46,9 @@ def test_scores_by_their_formulas(counted):
     statistic, p, y = counted
     values, reasons = multiclass.summary(statistic)
     right = p.argmax(axis=0) == y
-    assert not reasons and values["accuracy"] == pytest.approx(right.mean())
+    undefined = {name for name, value in values.items() if value is None}
+    assert undefined == set(reasons) == {*metrics.BINNED, *metrics.UNBINNED} - set(multiclass.NAMES)
+    assert values["accuracy"] == pytest.approx(right.mean())
     assert values["nll"] == pytest.approx(-np.log(p[y, np.arange(y.size)]).mean(), abs=1e-7)
     assert values["brier"] == pytest.approx(((p - np.eye(5)[y].T) ** 2).sum(axis=0).mean(), abs=1e-7)
     assert values["entropy"] == pytest.approx(-(p * np.log(p)).sum(axis=0).mean(), abs=1e-7)
@@ -55,6 +68,67 @@ def test_parity_with_torchmetrics(counted):
         assert values[name] == pytest.approx(float(peer), abs=1e-6)
     peers = [binary_calibration_error(scores[:, k], (labels == k).long(), n_bins=15) for k in range(5)]
     assert values["classwise_ece"] == pytest.approx(float(np.mean(peers)), abs=1e-6)
+
+
+def ious(maps, classes: int) -> np.ndarray:
+    """IoU of each class, NaN where it does not occur, by mmsegmentation's metric: pairs of map (K, H, W) and truth."""
+    import torch
+    from mmseg.evaluation import IoUMetric
+
+    areas = [
+        IoUMetric.intersect_and_union(torch.from_numpy(p.argmax(0)), torch.from_numpy(truth), classes, 255)
+        for p, truth in maps
+    ]
+    return IoUMetric.total_area_to_metrics(*map(sum, zip(*areas, strict=True)))["IoU"]
+
+
+def test_mean_iou_is_that_of_mmsegmentation(counted):
+    statistic, _, _ = counted
+    peer = ious([scene(k) for k in range(4)], 5)
+    assert not np.isnan(peer).any()
+    assert multiclass.mean_iou(statistic) == pytest.approx(peer.mean(), abs=1e-6)
+    # Of four classes one occurs neither as label nor as prediction, and one as a prediction alone.
+    p, truth = scene(0, classes=4)
+    p[3], truth[truth == 3] = 0, 255
+    p /= p.sum(axis=0)
+    truth[truth == 2] = 255
+    few = MultiClassStatistic.empty(4)
+    few.add(p, truth, "a")
+    peer = ious([(p, truth)], 4)
+    assert np.isnan(peer).tolist() == [False, False, False, True] and peer[2] == 0
+    assert multiclass.mean_iou(few) == pytest.approx(np.nanmean(peer), abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_street_scenes_of_camvid(downloads, tmp_path):
+    import torch
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    entry = known.load()["CamVid"]
+    if not (downloads / "archives/CamVid.tar").exists():
+        pytest.skip("no CamVid among the archives")
+    places = downloads, tmp_path / "unpacked", tmp_path / "manifest"
+    prepare_classes(entry, *places, "fail", lambda line: None)
+    build_classes(Part(set="CamVid", split="test", first=2), entry, *places, 64, tmp_path / "store", lambda line: None)
+    store = Store.open(tmp_path / "store")
+    torch.manual_seed(0)
+    network = DenseClassifier(
+        build_segmentor("tiny_fpn", False, 64, store.classes), normalisation("tiny_fpn"), classes=store.classes
+    )
+    experiment = SimpleNamespace(evaluation=Evaluation(bins=10, batch_size=2), training=SimpleNamespace(workers=0))
+    predictor = Predictor([network.eval()])
+    statistic, _ = evaluate(predictor, store, experiment, "untrained on CamVid")
+    maps = [(p, truth) for p, truth, _ in predict(predictor, store, experiment)]
+    assert all(p.shape == (11, *truth.shape) and p.dtype == np.float32 for p, truth in maps)
+    valid = [truth != 255 for _, truth in maps]
+    assert 0 < sum(v.sum() for v in valid) == statistic.top.pixels < sum(v.size for v in valid)
+    values, _ = multiclass.summary(statistic)
+    scores = torch.from_numpy(np.concatenate([p[:, v] for (p, _), v in zip(maps, valid, strict=True)], axis=1).T)
+    labels = torch.from_numpy(np.concatenate([t[v] for (_, t), v in zip(maps, valid, strict=True)])).long()
+    assert values["accuracy"] == pytest.approx(float((scores.argmax(1) == labels).double().mean()), abs=1e-12)
+    assert values["mean_iou"] == pytest.approx(np.nanmean(ious(maps, 11)), abs=1e-6)
+    peer = multiclass_calibration_error(scores.double(), labels, num_classes=11, n_bins=10, norm="l1")
+    assert values["ece"] == pytest.approx(float(peer), abs=1e-5)
 
 
 def test_two_classes_give_the_binary_numbers():

@@ -14,7 +14,6 @@ from pipeline_src.claims.roles import COMPARED, Roles
 from pipeline_src.claims.text import markdown
 from pipeline_src.claims.view import SALIENT, View
 from pipeline_src.files import write_text
-from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.results import Results
 from pipeline_src.tables.samples import RESAMPLES, sample
 
@@ -57,7 +56,7 @@ def judged(view: View) -> dict[str, Any]:
 
 def _judged(claim: Claim, view: View) -> dict[str, Any]:
     by_protocol = {}
-    for protocol in PROTOCOLS if claim.by_protocol else ("any",):
+    for protocol in view.results.protocols if claim.by_protocol else ("any",):
         seen = replace(view, protocol=protocol)
         aside = [{"what": what, **finding.facts()} for what, finding in beside(claim, seen) if finding.evidence]
         by_protocol[protocol] = Finding.of(found(claim, seen)).facts() | {"beside": aside}

@@ -37,15 +37,20 @@ def verdict(found: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     return f"{facts['verdict']}, on generated images" if generated else facts["verdict"]
 
 
+def protocols(found: Mapping[str, Any]) -> list[str]:
+    """The protocols in which claims were judged."""
+    return [name for name in PROTOCOLS if any(name in claim["protocols"] for claim in found["claims"])]
+
+
 def verdicts(found: Mapping[str, Any]) -> Table:
     """A row per claim, a verdict per protocol."""
-    rows = []
+    rows, judged_in = [], protocols(found)
     for claim in found["claims"]:
         facts = claim["protocols"]
-        cells = [verdict(found, facts.get(protocol) or facts["any"]) for protocol in PROTOCOLS]
+        cells = [verdict(found, facts.get(protocol) or facts["any"]) for protocol in judged_in]
         rows.append([f"{claim['claim']}: {claim['text']}", *cells])
-    caption = f"The paper's claims in the experiment {found['experiment']}, in both protocols."
-    return Table("tab:claims", caption, ["", *PROTOCOLS], [Group("", rows)])
+    caption = f"The paper's claims in the experiment {found['experiment']}, by protocol."
+    return Table("tab:claims", caption, ["", *judged_in], [Group("", rows)])
 
 
 def evidence(claim: Mapping[str, Any], protocol: str) -> Table:

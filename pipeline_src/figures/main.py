@@ -15,7 +15,6 @@ from pipeline_src.errors import UserError
 from pipeline_src.figures import alpha, comparison, reliability, style
 from pipeline_src.figures.catalogue import Facts, figure_files, pictures
 from pipeline_src.files import write_text
-from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.results import Numbers, Results, pooled, read
 
 
@@ -51,9 +50,11 @@ def write_figures(results: Results, facts: Facts, sources: Sources, out: Path) -
 def _write_part(results: Results, facts: Facts, numbers: Numbers, part: str, names: Mapping, out: Path) -> None:
     """Each method's diagram on one data set and the comparison of all, in both protocols."""
     counts = {method: pooled(results, method, part) for method in results.methods}
-    tables = {(p, m): reliability.prepare(counts[m][p], results.bins) for p in PROTOCOLS for m in results.methods}
+    tables = {
+        (p, m): reliability.prepare(counts[m][p], results.bins) for p in results.protocols for m in results.methods
+    }
     floor = reliability.floor_of([bins for bins, _ in tables.values()])
-    for protocol in PROTOCOLS:
+    for protocol in results.protocols:
         first = numbers.table[(numbers.table["part"] == part) & (numbers.table["protocol"] == protocol)].iloc[0]
         size = f"{protocol} protocol · {first['images']:,} images · {style.count(first['pixels'])} pixels"
         for method in results.methods:

@@ -11,7 +11,7 @@ from pipeline_src.data.store import Store
 from pipeline_src.params.schema import Experiment
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.predict import Predictor, predict
-from pipeline_src.statistics.statistic import Statistic
+from pipeline_src.statistics.either import Either, empty
 from pipeline_src.statistics.whole_maps import KEPT, whole_map_measures
 
 log = logging.getLogger(__name__)
@@ -19,12 +19,14 @@ log = logging.getLogger(__name__)
 
 def evaluate(
     predictor: Predictor, store: Store, experiment: Experiment, name: str
-) -> tuple[Statistic, dict[str, np.ndarray]]:
-    """The statistic of a predictor on a store, raw and stretched; and its probabilities on `examples.chosen`."""
-    statistic, shown = Statistic.empty(), dict.fromkeys(examples.chosen(store.ids))
+) -> tuple[Either, dict[str, np.ndarray]]:
+    """The statistic of a predictor on a store, and its probabilities on `examples.chosen`."""
+    classes = predictor.networks[0].classes  # a store of textures does not know them
+    statistic, shown = empty(classes), dict.fromkeys(examples.chosen(store.ids))
     started = told = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
-        statistic.add(probability, truth, sample, whole=whole_map_measures(probability, truth, KEPT))
+        measures = {"whole": whole_map_measures(probability, truth, KEPT)} if classes == 2 else {}
+        statistic.add(probability, truth, sample, **measures)
         if sample in shown:
             shown[sample] = probability
         if (now := time.perf_counter()) - told > 10 or count == len(store):

@@ -17,7 +17,6 @@ from pipeline_src.figures.catalogue import Facts, pictures
 from pipeline_src.files import write_text
 from pipeline_src.report import summary
 from pipeline_src.report.inline import inline_svg
-from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.captions import seeds_in_words, size_in_words
 from pipeline_src.tables.main import main_table
 from pipeline_src.tables.results import ROLES, Numbers, Results, read
@@ -57,7 +56,9 @@ def write_report(
         UserError: a statistic or a figure is missing.
     """
     numbers = read(results)
-    listed_pictures = pictures(Facts(results.methods, results.parts, learned=list(learned)))
+    listed_pictures = pictures(
+        Facts(results.methods, results.parts, learned=list(learned), protocols=results.protocols)
+    )
     names = {(p.kind, p.protocol, p.part, p.method): p.name for p in listed_pictures}
     missing = [f"{name}.svg" for name in names.values() if not (figures / f"{name}.svg").is_file()]
     if missing:
@@ -69,15 +70,15 @@ def write_report(
         css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
         experiment=results.experiment,
         facts=_facts(results),
-        headlines={protocol: summary.headline(results, numbers, protocol) for protocol in PROTOCOLS},
+        headlines={protocol: summary.headline(results, numbers, protocol) for protocol in results.protocols},
         caution=summary.caution(results),
         cards=[_card(results, numbers, part) for part in results.parts],
-        accuracy={protocol: summary.accuracy_kept(results, numbers, protocol) for protocol in PROTOCOLS},
+        accuracy={protocol: summary.accuracy_kept(results, numbers, protocol) for protocol in results.protocols},
         reading=summary.reading(results),
         claims=[_claim(claims, claim) for claim in claims["claims"]] if claims else [],
         claims_reading=text.reading(claims) if claims else [],
         paper=paper or {},
-        tables={protocol: main_table(results, numbers, protocol) for protocol in PROTOCOLS},
+        tables={protocol: main_table(results, numbers, protocol) for protocol in results.protocols},
         pictures=[_pictures(results, numbers, part, names, figures, serial) for part in results.parts],
         alphas=[
             _picture(figures, names["alpha", "", "", method], serial, ALPHA.format(method=results.label(method)))
@@ -114,7 +115,7 @@ def _card(results: Results, numbers: Numbers, part: str) -> dict[str, Any]:
         "part": part,
         "role": role,
         "size": f"{ROLES[role]}, {size_in_words(numbers, part)}",
-        "texts": {protocol: summary.lowest(results, numbers, protocol, part) for protocol in PROTOCOLS},
+        "texts": {protocol: summary.lowest(results, numbers, protocol, part) for protocol in results.protocols},
     }
 
 
@@ -123,7 +124,7 @@ def _pictures(
 ) -> dict[str, Any]:
     """The comparison and then each method's diagram, one protocol after the other."""
     role, by_protocol = results.parts[part], {}
-    for protocol in PROTOCOLS:
+    for protocol in results.protocols:
         about = {"bins": results.bins, "protocol": protocol, "part": part, "size": size_in_words(numbers, part)}
         name = names["comparison", protocol, part, ""]
         pictures = [_picture(figures, name, serial, COMPARISON.format(**about))]

@@ -25,6 +25,7 @@ from pipeline_src.statistics.levels import HALF, LEVELS, POSITION, UNIT
 from pipeline_src.statistics.metrics import summary
 from pipeline_src.statistics.rows import Rows, parts
 from pipeline_src.statistics.saliency import f_curve
+from pipeline_src.statistics.whole_maps import KEPT, of_images
 
 CELLS = 510  # cells of the metrics that sort pixels; two values of an 8-bit map never share one
 EIGHT = LEVELS // 255  # levels of the grid to an 8-bit level
@@ -90,10 +91,8 @@ def resample(counts: Counts, bins: int = 10, resamples: int = 1000, seed: int = 
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may hold no pixel that counts: its values are NaN
-def resampled(
-    counts: Counts, points: dict[str, float], bins: int, resamples: int, seed: int, confidence: str = TOP
-) -> Resamples:
-    """Those metrics of `points` that can be resampled; `confidence` names the view that is of the top label."""
+def resampled(counts: Counts, points: dict[str, float], bins: int, resamples: int, seed: int) -> Resamples:
+    """Those metrics of `points` that can be resampled."""
     rows = counts.rows
     if rows is None or not points:
         return Resamples({}, points)
@@ -107,6 +106,7 @@ def resampled(
     values["image_mae"] = sums[:, _SUMS.index("image_mae")] / images[:, 0]
     mean = curves / images[:, 1:]
     values["max_f"], values["mean_f"] = mean.max(axis=1), mean.mean(axis=1)
+    values |= dict(zip(KEPT, image_means(of_images(counts), resamples, seed).T, strict=True))
     foreground = groups.reshape(-1, 256, 2)[:, :, 1].any(axis=1)
     pooled = np.full(len(groups), np.nan)
     pooled[foreground] = f_curve(groups[foreground].reshape(-1, 256, 2)).max(axis=1)
@@ -115,17 +115,17 @@ def resampled(
     total = rows.pooled().reshape(-1)
     weights = groups / np.where(total > 0, total, 1)
     pooled_pixels = Pooled(counts)
-    for kind, view in ((TOP, confidence), (POSITIVE, POSITIVE)):
-        at_bins = weighted(weights, pooled_pixels.cells(view, bins))
+    for kind in (TOP, POSITIVE):
+        at_bins = weighted(weights, pooled_pixels.cells(kind, bins))
         values |= {name: f(at_bins) for name, (own, f) in BINNED.items() if own == kind and name in points}
-        cells = pooled_pixels.cells(view, CELLS)
+        cells = pooled_pixels.cells(kind, CELLS)
         coarse, whole = weighted(weights, cells), weighted((total > 0)[None] * 1.0, cells)
         functions = {name: f for name, (own, f) in SORTED.items() if own == kind}
         if kind == TOP:
             functions["ece_equal_mass"] = lambda b: estimators.equal_mass(b, bins)
         for name in functions.keys() & points.keys():
             values[name] = functions[name](coarse) + (points[name] - functions[name](whole)[0])
-    authors = weighted(weights, pooled_pixels.cells(confidence, calibration.AUTHORS_BINS))
+    authors = weighted(weights, pooled_pixels.cells(TOP, calibration.AUTHORS_BINS))
     values["ece_debiased_authors"] = estimators.debiased_authors(authors)
     return Resamples({name: values[name] for name in points if name in values}, points)
 
@@ -242,15 +242,14 @@ class Pooled:
         self.group = eight * 2 + label
         # In the positive view an edge below 0.5 lies one cell lower; all of level HALF is at 0.5.
         below = np.maximum(np.where(on_edge, level - 1, np.minimum(level, HALF - 1)), 0)
-        self.entries = {
-            TOP: (cell, count, count * (predicted == label), count - doubt),
-            POSITIVE: (
-                np.where(predicted == 1, cell, below),
-                count,
-                count * label,
-                np.where(predicted == 1, count - doubt, doubt),
-            ),
-        }
+        positive = (
+            np.where(predicted == 1, cell, below),
+            count,
+            count * label,
+            np.where(predicted == 1, count - doubt, doubt),
+        )
+        top = positive if counts.top else (cell, count, count * (predicted == label), count - doubt)
+        self.entries = {TOP: top, POSITIVE: positive}
 
     def cells(self, view: str, bins: int) -> tuple[np.ndarray, ...]:
         """(512, bins) pixels, hits, scores of every group in every cell of the view."""

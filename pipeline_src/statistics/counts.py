@@ -128,21 +128,25 @@ class Counts:
         position: the same shape, int64, summed positions within the level in units of 1 / levels.POSITION.
         on_edge: (HALF + 1, 2) int64, pixels with f = j / LEVELS < 0.5 exactly, by level j and label.
         rows: one row per image; None in a quick statistic, which keeps the three arrays only.
+        top: whether f is the confidence of the top one of K classes and y whether that is right: the view of the
+            positive class is that of the top label then.
     """
 
     count: np.ndarray
     position: np.ndarray
     on_edge: np.ndarray
     rows: ImageRows | None
+    top: bool = False
 
     @classmethod
-    def empty(cls, rows: bool = True) -> Counts:
+    def empty(cls, rows: bool = True, top: bool = False) -> Counts:
         shape = (HALF + 1, 2, 2)
         return cls(
             np.zeros(shape, np.int64),
             np.zeros(shape, np.int64),
             np.zeros((HALF + 1, 2), np.int64),
             ImageRows() if rows else None,
+            top,
         )
 
     @property
@@ -154,12 +158,13 @@ class Counts:
         if (self.rows is None) != (other.rows is None):
             raise ValueError("a quick statistic (without rows) and a full one cannot be added")
         rows = None if self.rows is None else self.rows + other.rows
-        return Counts(self.count + other.count, self.position + other.position, self.on_edge + other.on_edge, rows)
+        arrays = (getattr(self, name) + getattr(other, name) for name in ("count", "position", "on_edge"))
+        return Counts(*arrays, rows, self.top)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Counts):
             return NotImplemented
         same = all(np.array_equal(getattr(self, k), getattr(other, k)) for k in ("count", "position", "on_edge"))
-        return same and self.rows == other.rows
+        return same and self.rows == other.rows and self.top == other.top
 
     __hash__ = None

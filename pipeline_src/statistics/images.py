@@ -17,15 +17,11 @@ from pipeline_src.statistics.scores import rows_of
 SUMS = ("confidence", "absolute", "brier", "nll", "entropy")
 
 
-def per_image(counts: Counts, bins: int = 10, view: str = TOP) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+def per_image(counts: Counts, bins: int = 10) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
     """Metrics of each image, part by part in the order of `counts.rows.ids`.
 
     `ece` and `oe` are exact for 8-bit maps; for float maps pixels within an 8-bit level (1/255 wide) take the pooled
     distribution in it. All others are exact.
-
-    Args:
-        view: the view whose score is the confidence; `bootstrap.POSITIVE` for the top label of K classes, which has no
-            max_f.
 
     Yields:
         the part of the images and (n,) float64 by name: pixels, confidence and accuracy (means), gap (their difference,
@@ -34,7 +30,7 @@ def per_image(counts: Counts, bins: int = 10, view: str = TOP) -> Iterator[tuple
     """
     rows = rows_of(counts)
     total = np.maximum(rows.pooled().reshape(-1), 1)
-    cells = Pooled(counts).cells(view, bins)
+    cells = Pooled(counts).cells(TOP, bins)
     for part in parts(len(rows)):
         levels, table = rows.levels[part], dict(zip(COLUMNS, rows.table[part].T, strict=True))
         of_images = weighted(levels.reshape(-1, 512) / total, cells)
@@ -55,7 +51,7 @@ def per_image(counts: Counts, bins: int = 10, view: str = TOP) -> Iterator[tuple
             "entropy": mean["entropy"],
             "mae": mean["absolute"],
         }
-        if view == TOP:
+        if not counts.top:
             found["max_f"] = np.full(len(levels), np.nan)
             foreground = levels[:, :, 1].any(axis=1)
             found["max_f"][foreground] = f_curve(levels[foreground]).max(axis=1)

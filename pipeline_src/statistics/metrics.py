@@ -5,6 +5,8 @@ Every number of tables, figures and reports is a value of these functions; `summ
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pipeline_src.statistics.calibration import (
     brier_reliability,
     brier_resolution,
@@ -41,18 +43,21 @@ UNBINNED = {
 }
 
 
-def summary(counts: Counts, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
+def summary(
+    counts: Counts, bins: int = 10, names: Collection[str] = ()
+) -> tuple[dict[str, float | None], dict[str, str]]:
     """All metrics by name, and for each that is undefined (None) the reason.
 
     Args:
         bins: number of equal-width bins, a divisor of `levels.LEVELS`.
+        names: the metrics wanted, if not all.
     """
     functions = {name: (lambda c, f=f: f(c, bins)) for name, f in BINNED.items()} | UNBINNED
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
-    for name, function in functions.items():
+    for name in names or functions:
         try:
-            values[name] = function(counts)
+            values[name] = functions[name](counts)
         except Undefined as reason:
             values[name] = None
             reasons[name] = str(reason)

@@ -6,19 +6,25 @@ binary map, and read in the view of its positive class. There is one protocol: m
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pipeline_src.errors import UserError
-from pipeline_src.statistics import calibration, estimators
+from pipeline_src.statistics import calibration, estimators, metrics
 from pipeline_src.statistics.accumulate import FloatPass
-from pipeline_src.statistics.bootstrap import POSITIVE, Resamples, resampled
+from pipeline_src.statistics.bootstrap import Resamples, resampled
 from pipeline_src.statistics.counts import Counts
-from pipeline_src.statistics.levels import CLAMP, IGNORED, LEVELS, UNIT
-from pipeline_src.statistics.scores import brier, entropy, nll
+from pipeline_src.statistics.levels import CLAMP, IGNORED, UNIT
 from pipeline_src.statistics.storage import pack, read, unpack, write
 from pipeline_src.statistics.views import positive
+
+NAMES = (  # metrics of the top label, and proper scores
+    *("ece", "mce", "oe", "ue", "ece_equal_mass", "ece_sweep", "ece_debiased", "ece_debiased_authors", "smooth_ece"),
+    *("aurc", "accuracy", "brier", "nll", "entropy"),
+)
+NO_PIXEL = "no pixel counts"
 
 
 class MultiClassStatistic:
@@ -38,7 +44,7 @@ class MultiClassStatistic:
     @classmethod
     def empty(cls, classes: int) -> MultiClassStatistic:
         counts = [Counts.empty(rows=False) for _ in range(classes)]
-        return cls(Counts.empty(), counts, np.zeros((classes, classes), np.int64))
+        return cls(Counts.empty(top=True), counts, np.zeros((classes, classes), np.int64))
 
     def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str, ignore: int = IGNORED) -> None:
         """Count one image.
@@ -127,7 +133,7 @@ class MultiClassStatistic:
         arrays, provenance = read(path, "multi-class")
         confusion = arrays["confusion"]
         classes = [unpack(arrays, f"class{index}") for index in range(len(confusion))]
-        return cls(unpack(arrays, "top"), classes, confusion), provenance
+        return cls(replace(unpack(arrays, "top"), top=True), classes, confusion), provenance
 
 
 def classwise_ece(statistic: MultiClassStatistic, bins: int = 10) -> float:
@@ -143,56 +149,29 @@ def mean_iou(statistic: MultiClassStatistic) -> float | None:
 
 
 def summary(statistic: MultiClassStatistic, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
-    """All metrics by name as `metrics.summary`: of the top label unless the name says otherwise."""
-    names = [
-        "ece",
-        "mce",
-        "oe",
-        "ue",
-        "ece_equal_mass",
-        "ece_sweep",
-        "ece_debiased",
-        "ece_debiased_authors",
-        "smooth_ece",
-        "aurc",
-    ]
-    names += ["classwise_ece", "accuracy", "mean_iou", "brier", "nll", "entropy"]
-    if statistic.top.pixels == 0:
-        return dict.fromkeys(names), dict.fromkeys(names, "no pixel counts")
-    view = positive(statistic.top)
-    cells = view.binned(bins).bins
-    values = {
-        "ece": estimators.ece(cells),
-        "mce": estimators.mce(cells),
-        "oe": estimators.oe(cells),
-        "ue": estimators.ue(cells),
-        "ece_equal_mass": estimators.equal_mass(view.bins, bins),
-        "ece_sweep": estimators.sweep(view.bins),
-        "ece_debiased": estimators.debiased(cells),
-        "ece_debiased_authors": estimators.debiased_authors(view.binned(calibration.AUTHORS_BINS).bins),
-        "smooth_ece": estimators.smooth(view.binned(calibration.SMOOTH_CELLS).bins),
-        "aurc": estimators.aurc(view.bins),
-        "classwise_ece": classwise_ece(statistic, bins),
-        "accuracy": np.trace(statistic.confusion) / statistic.confusion.sum(),
-        "mean_iou": mean_iou(statistic),
-        "brier": brier(statistic.top),
-        "nll": nll(statistic.top),
-        "entropy": entropy(statistic.top),
-    }
-    return {name: float(values[name]) for name in names}, {}
+    """All metrics by name as `metrics.summary`: of the top label unless the name says otherwise. Those of a positive
+    class are undefined."""
+    values, reasons = metrics.summary(statistic.top, bins, NAMES)
+    own = {"classwise_ece": lambda: classwise_ece(statistic, bins), "mean_iou": lambda: mean_iou(statistic)}
+    for name, function in own.items():
+        values[name] = function() if statistic.top.pixels else None
+    reasons |= {name: NO_PIXEL for name in own if values[name] is None}
+    others = [name for name in (*metrics.BINNED, *metrics.UNBINNED) if name not in NAMES]
+    return values | dict.fromkeys(others), reasons | dict.fromkeys(others, "several classes have no positive class")
 
 
 def bounds(statistic: MultiClassStatistic, bins: int = 10) -> dict[str, float]:
     """By name, how far metrics that sort pixels can be off, as `calibration.equal_mass_bound` and `sweep_bound`."""
     if statistic.top.pixels == 0:
         return {}
-    row = positive(statistic.top).bins
-    groups = {"ece_equal_mass": bins, "ece_sweep": estimators.sweep_groups(row)[1]}
-    return {name: estimators.equal_mass_bound(row, number) + 1 / LEVELS for name, number in groups.items()}
+    return {
+        "ece_equal_mass": calibration.equal_mass_bound(statistic.top, bins),
+        "ece_sweep": calibration.sweep_bound(statistic.top),
+    }
 
 
 def resample(statistic: MultiClassStatistic, bins: int = 10, resamples: int = 1000, seed: int = 0) -> Resamples:
     """Bootstrap over images as `bootstrap.resample`, of what the rows of the top label carry."""
     values, _ = summary(statistic, bins)
     points = {name: value for name, value in values.items() if value is not None}
-    return resampled(statistic.top, points, bins, resamples, seed, confidence=POSITIVE)
+    return resampled(statistic.top, points, bins, resamples, seed)

@@ -24,10 +24,11 @@ def _mean(counts: Counts, name: str) -> float:
 
 
 def accuracy(counts: Counts) -> float:
-    """Share of pixels whose predicted class [f >= 0.5] is their label, in [0, 1]."""
+    """Share of pixels whose predicted class ([f >= 0.5], or the top one of K) is their label, in [0, 1]."""
     if counts.pixels == 0:
         raise Undefined("no pixel counts")
-    return int(counts.count[:, 0, 0].sum() + counts.count[:, 1, 1].sum()) / counts.pixels
+    right = counts.count[:, :, 1] if counts.top else counts.count[:, (0, 1), (0, 1)]
+    return int(right.sum()) / counts.pixels
 
 
 def brier(counts: Counts) -> float:

@@ -104,8 +104,8 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dic
                     else:
                         arrays[name] = npy.read_array(member, allow_pickle=False)
         header = json.loads(arrays.pop("header").tobytes())
-    except Exception as error:  # whatever a foreign or broken file makes numpy, zip or json raise
-        raise UserError(f"{path} is not a statistic that can be read", found=f"{error}") from error
+    except Exception as error:
+        raise _unreadable(path, error) from error
     known = {"schema": SCHEMA, "kind": kind, "levels": LEVELS, "clamp": CLAMP, "columns": list(COLUMNS)}
     found = {key: header.get(key) for key in known}
     if found != known:
@@ -116,6 +116,20 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dic
             do="make it again from the prediction maps with this version",
         )
     return arrays, header["provenance"]
+
+
+def kind(path: Path | str) -> str:
+    """The kind of statistic that a file holds, by its header; UserError where it has none."""
+    try:
+        with ZipFile(path) as file, file.open("header.npy") as member:
+            return json.loads(npy.read_array(member, allow_pickle=False).tobytes())["kind"]
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path | str, error: Exception) -> UserError:
+    """For whatever a foreign or broken file makes numpy, zip or json raise."""
+    return UserError(f"{path} is not a statistic that can be read", found=f"{error}")
 
 
 def _text(value: object) -> np.ndarray:

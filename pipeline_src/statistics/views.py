@@ -71,7 +71,9 @@ def check_bins(bins: int) -> None:
 
 
 def top_label(counts: Counts) -> View:
-    """View of the predicted class, K = LEVELS cells of confidence (the lower half is empty)."""
+    """View of the predicted class, K = LEVELS cells of confidence (for two classes the lower half is empty)."""
+    if counts.top:
+        return positive(counts)
     doubt = np.arange(HALF + 1)
     count = counts.count.sum(axis=(1, 2))
     hits = counts.count[:, 0, 0] + counts.count[:, 1, 1]

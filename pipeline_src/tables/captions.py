@@ -8,6 +8,10 @@ from pipeline_src.tables.formats import ALL_METRICS, METRICS
 from pipeline_src.tables.layout import UNDEFINED
 from pipeline_src.tables.results import ROLES, Numbers, Results
 
+SEVERAL = (
+    "There is no stretched protocol for several classes: it stretches the one map of an object. mIoU and class-wise "
+    "ECE have no interval, since the statistic keeps them of the set and not of each image."
+)
 SYNTHETIC = "All images are generated: these numbers show that the pipeline works and decide no claim on photographs."
 
 
@@ -61,6 +65,8 @@ def notes(
     for method in results.of_all_seeds:
         found.append(f"{results.label(method)} is one run, made of the networks of all seeds: it has no deviation.")
     found += [f"{part}: {results.remarks[part]}" for part in parts if part in results.remarks]
+    if results.classes > 2:
+        found.append(SEVERAL)
     if results.synthetic:
         found.append(SYNTHETIC)
     return found

@@ -46,6 +46,8 @@ METRICS = {  # those of the main table
     "max_f": Metric("max F", 1, 3, HIGH),
 }
 ALL_METRICS = METRICS | {
+    "mean_iou": Metric("mIoU %", 100, 2, HIGH),
+    "classwise_ece": Metric("class-wise %", 100, 2),
     "mean_f": Metric("mean F", 1, 3, HIGH),
     "s_measure": Metric("S", 1, 3, HIGH),
     "e_measure": Metric("E", 1, 3, HIGH),

@@ -28,7 +28,7 @@ class Measured:
         by_run = numbers.table.set_index(["protocol", "method", "part"]).sort_index()
         for key, sampled in sample(results, families=(PIXELS, CURVES, WHOLE, SORTING)).items():
             table = by_run.loc[[key]].set_index("seed").loc[list(sampled.seeds)]
-            samples[key] = sampled.moved({m: table[m].to_numpy() for m in sampled.points if m in table})
+            samples[key] = sampled.moved({m: table[m].to_numpy() for m in ALL_METRICS if m in table})
         return cls(results, samples)
 
     def parts(self, roles: Sequence[str]) -> list[str]:
@@ -46,7 +46,8 @@ class Measured:
             points, images = sampled.points.get(metric), sampled.images
             if points is None:
                 continue
-            low, high = percentiles(sampled.values[metric].mean(axis=0)) or (np.nan, np.nan)
+            values = sampled.values.get(metric, np.full((1, 1), np.nan))
+            low, high = percentiles(values.mean(axis=0)) or (np.nan, np.nan)
             rows.append(
                 {
                     "protocol": protocol,
@@ -72,7 +73,7 @@ def marks(metric: str, found: dict[str, Sampled]) -> dict[str, str]:
     The best is the one of the best mean. Methods whose paired difference to it is not significant, or not to be had for
     want of a seed that both have, are tied with it. One alone is no best.
     """
-    points = {method: s.points[metric].mean() for method, s in found.items() if metric in s.points}
+    points = {method: s.points[metric].mean() for method, s in found.items() if metric in s.values}
     points = {method: value for method, value in points.items() if not np.isnan(value)}
     if len(points) < 2:
         return {}

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.captions import heading, not_run, notes, seeds_in_words
 from pipeline_src.tables.cost import Run, cost
 from pipeline_src.tables.elsewhere import READ, Elsewhere, backbones, judged, load, tasks
@@ -58,7 +57,7 @@ class ByMethod:
         results, parts = measured.results, measured.parts(self.roles)
         rows = [
             cell | {"group": heading(results, numbers, part), "row": results.label(cell["method"]), "column": column}
-            for protocol in PROTOCOLS
+            for protocol in results.protocols
             for part in parts
             for metric, column in ((metric, ALL_METRICS[metric].heading) for metric in self.metrics)
             for cell in measured.cells(protocol, part, metric)
@@ -76,7 +75,7 @@ BY_METHOD = {
     "T2": ByMethod(
         "Accuracy kept",
         LIKE_ID,
-        ("max_f", "mean_f", "s_measure", "e_measure", "mae", "accuracy"),
+        ("max_f", "mean_f", "s_measure", "e_measure", "mae", "accuracy", "mean_iou"),
         "F, S and E are means over images, E over 256 thresholds too; MAE and accuracy are of all pixels.",
     ),
     "T4": ByMethod(
@@ -88,7 +87,7 @@ BY_METHOD = {
     "T6": ByMethod(
         "Estimators of the calibration error side by side",
         LIKE_ID,
-        ("ece", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece"),
+        ("ece", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece", "classwise_ece"),
         "ECE is that of equal-width bins. The debiased one is a root of squares: compare it within its column. "
         f"Intervals of equal mass, sweep and smooth rest on {FEW} of the resamples.",
     ),

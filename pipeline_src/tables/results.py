@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline_src.statistics.counts import Counts
-from pipeline_src.statistics.metrics import summary
-from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
+from pipeline_src.statistics.either import by_protocol, load, summaries
+from pipeline_src.statistics.statistic import PROTOCOLS, protocols
 
 ROLES = {"val": "validation", "id": "in distribution", "shifted": "under shift", "ood": "out of distribution"}
 LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics and claims for both
@@ -36,6 +36,7 @@ class Results:
         synthetic: whether all images are generated, so that the numbers say nothing about photographs.
         of_all_seeds: methods whose one run is made of the networks of all seeds.
         remarks: part -> what its reader has to know of the data set.
+        classes: 2 for one object class, else K.
     """
 
     experiment: str
@@ -47,6 +48,12 @@ class Results:
     synthetic: bool = False
     of_all_seeds: Sequence[str] = ()
     remarks: Mapping[str, str] = field(default_factory=dict)
+    classes: int = 2
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Those in which it is measured."""
+        return protocols(self.classes)
 
     @property
     def methods(self) -> list[str]:
@@ -98,10 +105,10 @@ def read(results: Results) -> Numbers:
     for part, role in results.parts.items():
         for method in results.methods:
             for seed in results.seeds(method, part):
-                statistic, _ = Statistic.load(results.statistics[method, seed, part])
-                for protocol in PROTOCOLS:
-                    counts = getattr(statistic, protocol)
-                    values, why = summary(counts, results.bins)
+                statistic = load(results.statistics[method, seed, part])
+                found = summaries(statistic, results.bins)
+                for protocol, counts in by_protocol(statistic).items():
+                    values, why = found[protocol]
                     reasons |= {(part, name): reason for name, reason in why.items()}
                     named = {"protocol": protocol, "part": part, "role": role, "method": method, "seed": seed}
                     rows.append(named | {"images": len(counts.rows), "pixels": counts.pixels} | values)
@@ -116,9 +123,9 @@ def read(results: Results) -> Numbers:
 def pooled(results: Results, method: str, part: str) -> dict[str, Counts]:
     """Counts by protocol with the pixels of all seeds in one, for the diagrams; without rows per image."""
     seeds = results.seeds(method, part)
-    statistics = [Statistic.load(results.statistics[method, seed, part])[0] for seed in seeds]
+    statistics = [by_protocol(load(results.statistics[method, seed, part])) for seed in seeds]
     total = {}
-    for protocol in PROTOCOLS:
-        first, *rest = (replace(getattr(statistic, protocol), rows=None) for statistic in statistics)
+    for protocol in results.protocols:
+        first, *rest = (replace(counts[protocol], rows=None) for counts in statistics)
         total[protocol] = sum(rest, first)
     return total

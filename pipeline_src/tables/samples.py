@@ -17,11 +17,11 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.statistics import estimators
 from pipeline_src.statistics.bootstrap import TOP, Pooled, draws
 from pipeline_src.statistics.counts import COLUMNS, Counts
+from pipeline_src.statistics.either import by_protocol, load
 from pipeline_src.statistics.estimators import Bins
 from pipeline_src.statistics.levels import UNIT
 from pipeline_src.statistics.rows import parts as slices
 from pipeline_src.statistics.saliency import f_curve
-from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
 from pipeline_src.statistics.whole_maps import KEPT, of_images
 from pipeline_src.tables.results import LIKE_ID, Results
 from pipeline_src.tables.sweep import sweep
@@ -30,7 +30,7 @@ RESAMPLES = 1000
 FEW = 250  # for metrics that sort pixels, which cost ten times as much
 CELLS = 204  # of confidence, in which these know the pixels
 SUMS = ("pixels", "correct", "confidence", "entropy", "absolute")  # columns of the rows per image
-UPPER = CELLS // 2  # no confidence lies in a cell below
+UPPER = CELLS // 2  # of two classes no confidence lies in a cell below
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,14 @@ class Family:
         metrics: (sums (..., C), bins) -> values (...) by name.
         resamples: how many of the resamples it is worth.
         roles: of the data sets on which it is wanted.
+        of_object: whether it is of the one object class, which several classes do not have.
     """
 
     columns: Callable[[Counts, Pooled, int], np.ndarray]
     metrics: Callable[[np.ndarray, int], dict[str, np.ndarray]]
     resamples: int = RESAMPLES
     roles: Sequence[str] = (*LIKE_ID, "ood")
+    of_object: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,15 +150,15 @@ def f_measures(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
 
 
 def fine(counts: Counts, pooled: Pooled, bins: int) -> np.ndarray:
-    """(N, 3 UPPER) pixels, hits and scores of each image in the cells from 0.5 on."""
+    """(N, 3 UPPER) pixels, hits and scores of each image in the cells from 0.5 on; in all of them for K classes."""
     cells = _by_cell(counts, pooled, CELLS).reshape(-1, 3, CELLS)
-    return cells[:, :, CELLS - UPPER :].reshape(-1, 3 * UPPER)
+    return cells[:, :, 0 if counts.top else CELLS - UPPER :].reshape(len(cells), -1)
 
 
 def sorting(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
     """The estimators that need pixels in order, of summed cells: approximate (see `Sampled.moved`)."""
-    flat = sums.reshape(-1, 3, UPPER)
-    count, hits, score = (np.pad(flat[:, k], ((0, 0), (CELLS - UPPER, 0))) for k in range(3))
+    flat = sums.reshape(-1, 3, sums.shape[-1] // 3)
+    count, hits, score = (np.pad(flat[:, k], ((0, 0), (CELLS - flat.shape[-1], 0))) for k in range(3))
     cells = Bins(count, hits, score, score - hits)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {
@@ -181,8 +183,8 @@ def whole_measures(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
 
 
 PIXELS = Family(per_image, metrics)
-CURVES = Family(f_curves, f_measures, roles=LIKE_ID)
-WHOLE = Family(whole, whole_measures, roles=LIKE_ID)
+CURVES = Family(f_curves, f_measures, roles=LIKE_ID, of_object=True)
+WHOLE = Family(whole, whole_measures, roles=LIKE_ID, of_object=True)
 SORTING = Family(fine, sorting, FEW, roles=LIKE_ID)
 
 
@@ -206,11 +208,12 @@ def sample(results: Results, resamples: int = RESAMPLES, families: Sequence[Fami
         for method in results.methods:
             seeds, by_seed = results.seeds(method, part), []
             for seed in seeds:
-                statistic, _ = Statistic.load(results.statistics[method, seed, part])
-                expected = expected or statistic.raw.rows.ids
-                _check_same(expected, statistic.raw.rows.ids, f"{method} seed {seed} on {part}")
-                by_seed.append(_sampled(statistic, wanted, part, results.bins))
-            for protocol in PROTOCOLS if seeds else ():
+                counts = by_protocol(load(results.statistics[method, seed, part]))
+                ids = counts["raw"].rows.ids
+                expected = expected or ids
+                _check_same(expected, ids, f"{method} seed {seed} on {part}")
+                by_seed.append(_sampled(counts, wanted, part, results.bins))
+            for protocol in results.protocols if seeds else ():
                 points, values = (
                     {name: np.array([run[protocol][k][name] for run in by_seed]) for name in by_seed[0][protocol][k]}
                     for k in range(2)
@@ -220,20 +223,23 @@ def sample(results: Results, resamples: int = RESAMPLES, families: Sequence[Fami
     return found
 
 
-def _sampled(statistic: Statistic, families: Sequence[Family], part: str, bins: int) -> dict[str, tuple[dict, dict]]:
+def _sampled(
+    found_in: Mapping[str, Counts], families: Sequence[Family], part: str, bins: int
+) -> dict[str, tuple[dict, dict]]:
     """Points and resampled values of a run, by protocol."""
-    counts = [getattr(statistic, protocol) for protocol in PROTOCOLS]
+    counts = list(found_in.values())
+    families = [family for family in families if not (family.of_object and counts[0].top)]
     pooled = [Pooled(of) for of in counts]
     sums = [[family.columns(*of, bins) for of in zip(counts, pooled, strict=True)] for family in families]
     often = [[np.zeros((family.resamples, a.shape[1])) for a in of] for family, of in zip(families, sums, strict=True)]
     most = max(family.resamples for family in families)
     # Keyed by the set's name: two sets must not share draws, since they are compared as independent.
-    for rows, times in draws(len(statistic.raw.rows), most, zlib.crc32(part.encode())):
+    for rows, times in draws(len(counts[0].rows), most, zlib.crc32(part.encode())):
         for of, into in zip(sums, often, strict=True):
             for a, total in zip(of, into, strict=True):
                 total += times[: len(total)] @ a[rows]
     found = {}
-    for k, protocol in enumerate(PROTOCOLS):
+    for k, protocol in enumerate(found_in):
         points, values = {}, {}
         for family, of, into in zip(families, sums, often, strict=True):
             points |= family.metrics(of[k].sum(axis=0), bins)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.captions import SYNTHETIC, not_run
 from pipeline_src.tables.formats import ALL_METRICS
 from pipeline_src.tables.measured import Measured
@@ -74,7 +73,7 @@ def grid(measured: Measured, blocks: Mapping[str, Mapping[str, Any]], about: str
         place = {"row": rows[one.method], "column": one.column, "group": group}
         numbers.append(cell | place | {"alpha": one.alpha, "beta": one.beta, "s": one.s})
 
-    for protocol in PROTOCOLS if static else ():
+    for protocol in results.protocols if static else ():
         for one in static:
             add({"protocol": protocol, "method": one.method, "metric": "s", "mean": one.s}, "s = 2 α β")
         for part in measured.parts(LIKE_ID):
