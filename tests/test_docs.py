@@ -6,36 +6,14 @@ import re
 import tomllib
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 from pipeline_src.data import catalog
-from pipeline_src.data.store import Store
-from pipeline_src.params.schema import Data, Experiment
-from pipeline_src.training.loop import train
-from pipeline_src.training.registry import choose
+from pipeline_src.params.schema import Data
 
 
 def blocks(file: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", Path(file).read_text(encoding="utf-8"), re.DOTALL)
-
-
-def test_the_method_of_the_tutorial_trains(stores, tmp_path):
-    code = blocks("docs/add-a-method.md", "python")[0]
-    block = yaml.safe_load(blocks("docs/add-a-method.md", "yaml")[0])["methods"]["my_margin"]
-    file = tmp_path / block["file"]
-    file.write_text(code)
-    method = choose("my_margin", block | {"file": str(file)}).method
-    assert method.margin == 3.0
-    experiment = Experiment(
-        data={"train": {"set": "x"}, "val": {"set": "x"}, "id": {}},
-        image_size=32,
-        model={"config": "tiny_fpn", "pretrained": False},
-        training={"epochs": 2, "batch_size": 4},
-    )
-    opened = (Store.open(stores[part]) for part in ("train", "val"))
-    train(*opened, experiment, method, 0, tmp_path / "work", "run").write(tmp_path / "out")
-    assert len(pd.read_csv(tmp_path / "out/history.csv")) == 2
 
 
 def test_the_data_entries_of_the_tutorial_are_valid():

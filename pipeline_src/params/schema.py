@@ -176,7 +176,7 @@ class Sweep(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     method: Name | None = Field(None, description="The method, one of those in docs/methods.md.")
-    file: str | None = Field(None, description="Instead of `method`, a Python file of yours (docs/add-a-method.md).")
+    file: str | None = Field(None, description="Instead of `method`, a Python file of yours (docs/your-method.md).")
 
     @model_validator(mode="after")
     def _spans_a_grid(self) -> Sweep:
@@ -219,7 +219,7 @@ class Params(Strict):
     datasets: dict[str, Any] = Field({}, description="Your own data sets, in the catalog's form (docs/data.md).")
     methods: dict[Name, dict[str, Any] | None] = Field(
         description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "
-        "another (a variant) or its key `file:` a Python file of yours (docs/add-a-method.md)."
+        "another (a variant) or its key `file:` a Python file of yours (docs/your-method.md)."
     )
     sweeps: dict[Name, Sweep] = Field(
         {},
