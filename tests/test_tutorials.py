@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import json
 
-from tutorial import follow
+import yaml
+from tutorial import ROOT, blocks, follow
+
+from pipeline_src.data import known
+from pipeline_src.jobs import graph
+from pipeline_src.params.load import read
+
+
+def test_your_data(tmp_path, monkeypatch, capsys):
+    shown = [text for language, text in blocks((ROOT / "docs/your-data.md").read_text()) if language == "yaml"]
+    follow("docs/your-data.md", tmp_path, monkeypatch)
+    said = capsys.readouterr().out
+    assert "leaves (given): in order; 40 samples" in said and "walls (given): in order; 5 samples" in said
+    assert (tmp_path / "results/leaves/report.html").is_file()
+    for line in shown[0].splitlines()[1:]:  # the page says that `data add` wrote it
+        assert line in said.splitlines()
+    params = read()
+    assert set(yaml.safe_load(shown[-1])["datasets"]) <= set(known.load(params.datasets))
+    assert list(graph(params, "leaves").experiment.data.shifted) == ["garden"]
 
 
 def test_your_method(tmp_path, monkeypatch):
