@@ -336,7 +336,8 @@ def _add_results(built: Graph) -> None:
         return job
 
     tables = add("tables", folder / "tables", evaluated, "pipeline_src.tables.main", blocks=built.blocks)
-    figures = add("figures", folder / "figures", (*evaluated, *trained), "pipeline_src.figures.main", style)
+    pictured = (*evaluated, *trained, *built.of_kinds("store"))
+    figures = add("figures", folder / "figures", pictured, "pipeline_src.figures.main", style, blocks=built.blocks)
     learned = tuple(built.job(f"train/{method}/seed{seed}") for method, seed in built.runs if method in built.learned)
     roles = {name: asdict(role) for name, role in built.roles.items()}
     claims = add("claims", folder, (*evaluated, *learned), "pipeline_src.claims.main", roles=roles)

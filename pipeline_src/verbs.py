@@ -235,12 +235,19 @@ def table_files(graph: Graph) -> list[str]:
 
 def figures(graph: Graph, contract: str | None = None) -> None:
     """All figures of the experiment's catalogue as SVG, PDF, PNG and the numbers behind them."""
-    from pipeline_src.figures.main import Sources, write_figures
+    from pipeline_src.figures.main import write_figures
+    from pipeline_src.figures.sources import Sources
 
-    job = graph.job("figures")
+    job, facts = graph.job("figures"), figure_facts(graph)
+    sources = Sources(
+        alphas=_alphas(graph),
+        histories={(m, s): graph.run(m, s) / "history.csv" for m, s in graph.runs if m in facts.trained},
+        examples={(m, p): graph.examples(m, graph.experiment.seeds[0], p) for m in facts.shown for p in facts.tests},
+        stores={part: graph.store(part) for part in graph.parts},
+    )
     execute(
         job,
-        lambda folder: write_figures(_results(graph), figure_facts(graph), Sources(alphas=_alphas(graph)), folder),
+        lambda folder: write_figures(_results(graph), facts, sources, folder),
         contract,
         [job.folder / name for name in figure_files(graph)],
     )
@@ -259,6 +266,7 @@ def figure_facts(graph: Graph) -> Facts:
         blocks=graph.blocks,
         of_all_seeds=graph.of_all_seeds,
         protocols=protocols(graph.classes),
+        pictured=True,
     )
 
 

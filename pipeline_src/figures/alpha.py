@@ -37,18 +37,15 @@ def histogram(alphas: Sequence[pd.DataFrame], bins: int = 40) -> pd.DataFrame:
 
 def draw(quantiles: pd.DataFrame, last: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw both from their numbers; the two panels share the axis of alpha."""
-    height = 3.2
-    figure, used = style.new_figure(height, heading, lines)
-    main, side = figure.subplots(
-        1, 2, sharey=True, width_ratios=(2.3, 1), gridspec_kw={"wspace": 0.12, "top": 1 - (used + 0.3) / height}
-    )
-    figure.subplots_adjust(left=0.145, right=0.965, bottom=0.45 / height)
+    figure, used = style.new_figure(2.75, heading, lines)
+    main, side = (style.place(figure, x, used + 0.3, wide, 2.0) for x, wide in ((0.51, 1.9), (2.53, 0.82)))
+    side.sharey(main)
     for (low, high), shade in zip(BANDS, (0.18, 0.34), strict=True):
         main.fill_between(
             quantiles["epoch"],
             quantiles[_column(low)],
             quantiles[_column(high)],
-            color=style.COLOURS[1],
+            color=style.ACCENT,
             alpha=shade,
             linewidth=0,
         )
@@ -66,7 +63,7 @@ def draw(quantiles: pd.DataFrame, last: pd.DataFrame, heading: str, lines: Seque
         last["images"],
         height=width,
         align="edge",
-        color=style.COLOURS[1],
+        color=style.ACCENT,
         edgecolor=style.PAPER,
         linewidth=0.3,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from pipeline_src.claims.roles import Role
 from pipeline_src.statistics.statistic import PROTOCOLS
 
 # Snakemake asks for the names whenever it starts: nothing slow is imported here.
@@ -27,23 +28,82 @@ class Kind:
 
 # In the order of the gallery.
 KINDS = {
+    "tradeoff": Kind(
+        "Calibration and accuracy",
+        "ECE against accuracy, a point per method; the strokes are 95 % intervals over images. The best place is the "
+        "upper left.",
+    ),
+    "overview": Kind(
+        "Where the error comes from",
+        "What each bin of confidence adds to the ECE: its share of pixels times confidence minus accuracy. Bars up "
+        "are over-confident, bars down under-confident; together they are the ECE, which stands beside them.",
+    ),
+    "overconfidence": Kind(
+        "Over-confidence in and out of distribution",
+        "OE of every method, a point per data set with its 95 % interval over images; the upright stroke is the mean "
+        "over the data sets.",
+    ),
+    "entropy": Kind(
+        "Predictive entropy in and out of distribution",
+        "Images by the mean entropy of their pixels: upwards those in distribution, downwards those out of it; the "
+        "strokes are medians. A method that knows what it does not know has the lower hill further to the right.",
+    ),
     "comparison": Kind(
         "Methods compared",
-        "The accuracy of every method in each bin of confidence. The panel below has the share of pixels per bin, on a "
-        "logarithmic scale.",
+        "A small reliability diagram per method, all on the same axes: the line is the accuracy in each bin of "
+        "confidence, its band the 95 % interval over images, the tinted area its gap to the diagonal. The bars at the "
+        "foot are the share of pixels per bin.",
     ),
     "reliability": Kind(
         "Reliability",
-        "Accuracy of the top label against its confidence, in bins of confidence. A bar ends at the bin's accuracy; "
-        "the hatched part is the gap to the bin's mean confidence. The circle marks the means over all pixels. The "
-        "panel below has the share of pixels per bin: where it is small, the gap above weighs little in the ECE.",
+        "Accuracy of the top label against its confidence, in bins of confidence. A bar ends at the bin's accuracy, "
+        "its whisker is the 95 % interval over images; the hatched part is the gap to the bin's mean confidence. The "
+        "circle marks the means over all pixels. The panel below has the share of pixels per bin: where it is small, "
+        "the gap above weighs little in the ECE.",
+    ),
+    "joint": Kind(
+        "Joint density of confidence and accuracy",
+        "Images by the mean confidence and the accuracy of their pixels; darker cells hold more images, on a "
+        "logarithmic scale. Images below the diagonal are judged over-confidently.",
+    ),
+    "risk": Kind(
+        "Selective prediction",
+        "The error among the most confident pixels, by the share of pixels that is kept: the lower, the better "
+        "confidence tells right from wrong. The faint curves are the other methods'; the number is the mean over all "
+        "shares.",
+    ),
+    "examples": Kind(
+        "Examples",
+        "Images with their masks, and how sure and how wrong two methods are. Which images are shown is decided by a "
+        "hash of their ids.",
+    ),
+    "sweep": Kind(
+        "Static label perturbation",
+        "ECE, OE and accuracy over s = 2αβ, the share of the uniform label in the expected label. Equal s means equal "
+        "expected labels, whatever β.",
     ),
     "alpha": Kind(
         "Learned perturbation probabilities",
         "The probability α with which each training image's label is perturbed: the median over images and the bands "
         "that hold 50 % and 90 % of them, epoch by epoch, and all of them after the last epoch.",
     ),
+    "extremes": Kind(
+        "Images of lowest and highest α",
+        "The training images that are perturbed least and most at the end of training, their masks outlined.",
+    ),
+    "training": Kind(
+        "Training",
+        "Loss on the training images and accuracy and ECE on the validation images after each epoch; the faint curves "
+        "are the other methods', a band is the range of the seeds. Losses of different methods cannot be compared.",
+    ),
 }
+# Columns of history.csv by name of the figure: axis label, and factor.
+HISTORY = {
+    "loss": ("loss", "Loss", 1),
+    "accuracy": ("val_accuracy", "Accuracy, %", 100),
+    "ece": ("val_ece", "ECE, %", 100),
+}
+FEWEST = 3  # strengths that make a sweep
 
 
 @dataclass(frozen=True)
@@ -56,7 +116,8 @@ class Facts:
         seeds: of the training runs.
         bins: equal-width bins of ECE.
         learned: methods that learn alphas.
-        trained: methods that train networks of their own.
+        trained: methods that train networks of their own and leave a history.
+        pictured: whether example maps and stores lie ready.
         blocks: method -> `code`, the name of its file, and its parameters.
         labels: method -> printed name, where it differs from the method's own.
         protocols: in which there are statistics.
@@ -73,9 +134,52 @@ class Facts:
     labels: Mapping[str, str] = field(default_factory=dict)
     protocols: Sequence[str] = PROTOCOLS
     of_all_seeds: Sequence[str] = ()
+    pictured: bool = False
 
     def label(self, method: str) -> str:
         return self.labels.get(method, method)
+
+    @property
+    def labels_apart(self) -> dict[str, str]:
+        """Method -> printed name; its own name where two would be printed alike."""
+        printed = [self.label(method) for method in self.methods]
+        return {m: m if printed.count(name) > 1 else name for m, name in zip(self.methods, printed, strict=True)}
+
+    @property
+    def tests(self) -> dict[str, str]:
+        """Parts that are reported as unseen, with their roles."""
+        return {part: role for part, role in self.parts.items() if role != "val"}
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """What each method is to the claims; where blocks are not known, methods bear the names of their codes."""
+        blocks = {m: self.blocks.get(m, {}) for m in self.methods}
+        return {m: Role.from_block(b["code"], b) if b else Role(m) for m, b in blocks.items()}
+
+    @property
+    def baseline(self) -> str | None:
+        return next((method for method, role in self.roles.items() if role.code == "baseline"), None)
+
+    @property
+    def static(self) -> list[str]:
+        """Methods of static perturbation."""
+        return [method for method, role in self.roles.items() if role.s is not None]
+
+    @property
+    def shown(self) -> list[str]:
+        """The methods of the examples: the baseline or else the first, and ASLP_MC or else the last."""
+        mc = [method for method in self.learned if self.roles[method].code == "aslp_mc"]
+        return list(dict.fromkeys([self.baseline or self.methods[0], (mc or [self.methods[-1]])[0]]))
+
+    def family(self, method: str) -> str:
+        """Key of `style.FAMILIES`."""
+        if method == self.baseline:
+            return "baseline"
+        if method in self.static:
+            return "static perturbation"
+        if method in self.learned:
+            return "adaptive perturbation"
+        return "other training" if method in self.trained else "post-hoc"
 
     def whose(self, method: str = "") -> str:
         """Which networks stand behind a figure of one method, or of all."""
@@ -129,38 +233,72 @@ def _pictures(facts: Facts) -> Iterator[Picture]:
     for part in facts.parts:
         for protocol in facts.protocols:
             yield from _of_part(facts, part, protocol)
+    for part in facts.tests if facts.pictured else ():
+        labels = " and ".join(facts.labels_apart[method] for method in facts.shown)
+        caption = f"Images of {part}, their masks, and the confidence and the wrong pixels of {labels}, raw protocol."
+        yield Picture(_name("examples", part), "examples", f"Images of {part}", caption, "raw", part, wide=True)
+    for protocol in facts.protocols:
+        yield from _of_tests(facts, protocol)
     for method in facts.learned:
-        label = facts.label(method)
-        yield Picture(
-            _name("alpha", method),
-            "alpha",
-            label,
-            f"{label}: α of the training images over epochs and after the last; {facts.whose(method)}.",
-            method=method,
-            also=("last",),
-        )
+        label, about = facts.label(method), {"method": method}
+        caption = f"{label}: α of the training images over epochs and after the last; {facts.whose(method)}."
+        yield Picture(_name("alpha", method), "alpha", label, caption, **about, also=("last",))
+        if facts.pictured:
+            caption = f"{label}: the training images of lowest and highest α; {facts.whose(method)}."
+            yield Picture(_name("extremes", method), "extremes", label, caption, **about, wide=True)
+    for name, (_, label, _) in HISTORY.items() if facts.trained else ():
+        what = label.removesuffix(", %")
+        title = f"{what} of the {'training' if name == 'loss' else 'validation'} images"
+        caption = f"{title} over epochs, all methods that train."
+        yield Picture(_name("training", name), "training", title, caption, wide=len(facts.trained) > 2)
+
+
+def _of_tests(facts: Facts, protocol: str) -> Iterator[Picture]:
+    """Figures of all test sets together."""
+    how, roles = f"{protocol} protocol, {facts.bins} bins; {facts.whose()}", set(facts.tests.values())
+    if facts.tests:
+        title = "Where the ECE comes from"
+        caption = f"What each bin of confidence adds to the ECE of each method on each test set, {how}."
+        yield Picture(_name("overview", protocol), "overview", title, caption, protocol, wide=True)
+    if roles == {"id", "ood"}:
+        title = "OE in and out of distribution"
+        caption = f"OE of each method on the test sets in and out of distribution, {how}."
+        yield Picture(_name("overconfidence", protocol), "overconfidence", title, caption, protocol)
+        title = "Entropy in and out of distribution"
+        caption = f"Mean predictive entropy of the images in and out of distribution, {protocol} protocol."
+        yield Picture(_name("entropy", protocol), "entropy", title, caption, protocol)
+    if facts.tests and len({round(facts.roles[method].s, 9) for method in facts.static}) >= FEWEST:
+        title = "Static perturbation by strength"
+        caption = f"Static label perturbation over s = 2αβ, a line per β, {how}."
+        yield Picture(_name("sweep", protocol), "sweep", title, caption, protocol, wide=True)
 
 
 def _of_part(facts: Facts, part: str, protocol: str) -> Iterator[Picture]:
-    how = f"{protocol} protocol, {facts.bins} bins"
-    where = {"protocol": protocol, "part": part}
-    yield Picture(
-        _name("comparison", protocol, part),
-        "comparison",
-        f"All methods on {part}",
-        f"All methods on {part}, {how}; {facts.whose()}.",
-        **where,
-    )
+    how, about = f"{protocol} protocol, {facts.bins} bins", {"protocol": protocol, "part": part}
+    wide = {"wide": len(facts.methods) > 2}
     for method in facts.methods:
-        label = facts.label(method)
+        title = f"{facts.label(method)} on {part}"
+        caption = f"{title}, {how}; {facts.whose(method)}."
         yield Picture(
-            _name("reliability", protocol, method, part),
-            "reliability",
-            f"{label} on {part}",
-            f"{label} on {part}, {how}; {facts.whose(method)}.",
-            **where,
-            method=method,
+            _name("reliability", protocol, method, part), "reliability", title, caption, **about, method=method
         )
+    title = f"All methods on {part}"
+    yield Picture(
+        *(_name("comparison", protocol, part), "comparison", title, f"{title}, {how}; {facts.whose()}."),
+        **(about | wide),
+    )
+    if part not in facts.tests:
+        return
+    caption = f"ECE against accuracy of all methods on {part}, {how}; intervals over images."
+    yield Picture(_name("tradeoff", protocol, part), "tradeoff", f"ECE and accuracy on {part}", caption, **about)
+    title = f"Confidence and accuracy of the images of {part}"
+    caption = f"{title}: their joint density, a panel per method, {protocol} protocol; {facts.whose()}."
+    yield Picture(_name("joint", protocol, part), "joint", title, caption, **(about | wide))
+    caption = (
+        f"Error among the most confident pixels of {part}, a panel per method, {protocol} protocol; {facts.whose()}."
+    )
+    title = f"Error by pixels kept on {part}"
+    yield Picture(_name("risk", protocol, part), "risk", title, caption, **(about | wide))
 
 
 def _name(kind: str, *of: str) -> str:

@@ -1,92 +1,57 @@
-"""All methods on one data set: their reliability curves and where their pixels lie."""
+"""All methods on one data set: a small reliability diagram of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from pipeline_src.figures import style
-from pipeline_src.figures.reliability import CONFIDENCE, LEAST, axes_of_unit, drawn
+from pipeline_src.figures.panels import bare, name, small_multiples
+from pipeline_src.figures.reliability import LEAST, drawn, split
+
+FOOT = 0.2  # of the height of the accuracy axis, for the shares of pixels
 
 
 def draw(
-    curves: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: str, lines: Sequence[str], floor: float
+    tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: str, lines: Sequence[str], floor: float
 ) -> Figure:
-    """Draw the comparison from its numbers.
+    """Draw the panels from their numbers.
 
     Args:
-        curves: printed name of a method -> its bins, as in `reliability.draw`.
-        notes: printed name of a method -> its numbers in words, for the key.
-        heading, lines, floor: as in `reliability.draw`.
+        tables: printed name of a method -> table as `numbers.Measured.reliability`; the first is shown in all panels.
+        notes: printed name of a method -> its numbers in words.
+        floor: lower end of the accuracy axis.
     """
-    key = 0.17 * len(curves)
-    height = 4.5 + key
-    figure, used = style.new_figure(height, heading, lines)
-    top = 1 - (used + key + 0.16) / height
-    main, shares = figure.subplots(
-        2, 1, sharex=True, height_ratios=(2.4, 1), gridspec_kw={"hspace": 0.1, "top": top, "bottom": 0.47 / height}
-    )
-    figure.subplots_adjust(left=0.145, right=0.965)
-    axes_of_unit(main, floor)
-    main.fill_between([LEAST, 1], [LEAST, 1], 1, color=style.UNDER, alpha=0.07, linewidth=0)
-    main.fill_between([LEAST, 1], floor, [LEAST, 1], color=style.OVER, alpha=0.07, linewidth=0)
-    for x, y, align, colour, text in (
-        (0.02, 0.965, "left", style.UNDER, "under-confident"),
-        (0.98, 0.035, "right", style.OVER, "over-confident"),
-    ):
-        main.text(x, y, text, transform=main.transAxes, ha=align, va="top" if y > 0.5 else "bottom", color=colour)
-    for position, (name, bins) in enumerate(curves.items()):
-        look = style.look(position)
-        filled = drawn(bins)
-        main.plot(
-            filled["confidence"],
-            filled["accuracy"],
-            **look,
-            markersize=4.5,
-            markeredgecolor=style.PAPER,
-            markeredgewidth=0.5,
-            zorder=5,
-            clip_on=False,
+    figure, panels = small_multiples(len(tables), heading, lines, ratio=1.15)
+    reference = drawn(split(next(iter(tables.values())))[0])
+    foot = FOOT * (1 - floor)
+    for (label, table), (axes, first, last) in zip(tables.items(), panels, strict=True):
+        bins = drawn(split(table)[0])
+        axes.set_xlim(LEAST, 1)
+        axes.set_ylim(floor - foot, 1)
+        axes.plot([LEAST, 1], [LEAST, 1], color=style.MUTED, linewidth=0.7, linestyle=(0, (4, 2)))
+        axes.plot(reference["confidence"], reference["accuracy"], color=style.CALIBRATED, linewidth=1.6)
+        x, y = bins["confidence"], bins["accuracy"]
+        for colour, where in ((style.OVER, x > y), (style.UNDER, x < y)):
+            axes.fill_between(x, y, x, where=where, interpolate=True, color=colour, alpha=0.35, linewidth=0)
+        axes.fill_between(x, bins["low"], bins["high"], color=style.INK, alpha=0.15, linewidth=0)
+        axes.plot(x, y, color=style.INK, linewidth=1.1, marker="o", markersize=2.2, clip_on=False)
+        left = bins["lower"].clip(lower=LEAST)
+        axes.bar(
+            left,
+            bins["share"] * foot * 0.8,
+            bins["upper"] - left,
+            floor - foot,
+            align="edge",
+            color=style.MUTED,
+            edgecolor=style.PAPER,
+            linewidth=min(0.4, 4 / len(table)),
         )
-        _share(shares, filled, position, len(curves), look)
-        _key(figure, 1 - (used + 0.1 + 0.17 * position) / height, name, notes[name], look)
-    # One pixel in a thousand still shows; a linear scale would show the last bin alone.
-    shares.set_yscale("log")
-    shares.set_ylim(5e-4, 1.6)
-    shares.set_yticks([0.001, 0.01, 0.1, 1], ["0.1", "1", "10", "100"])
-    shares.minorticks_off()
-    shares.set_ylabel("Pixels, % (log)")
-    shares.set_xlabel(CONFIDENCE)
-    bins = next(iter(curves.values()))
-    for edge in bins["upper"][(bins["upper"] > LEAST) & (bins["upper"] < 1)]:
-        shares.axvline(edge, color=style.GRID, linewidth=0.6, zorder=0)
+        axes.axhline(floor, color=style.GRID, linewidth=0.6)
+        axes.set_xticks([0.5, 0.75, 1], ["0.5", "", "1"])
+        axes.set_yticks([0.5, 0.75, 1] if floor else [0, 0.5, 1], ["0.5", "", "1"] if floor else ["0", "0.5", "1"])
+        bare(axes, first, last, "Confidence", "Accuracy")
+        name(axes, label, notes[label])
     return figure
-
-
-def _share(axes: Axes, bins: pd.DataFrame, position: int, among: int, look: Mapping[str, object]) -> None:
-    """Stems side by side within each bin: the share of the method's pixels that lie there."""
-    left = bins["lower"].clip(lower=LEAST)
-    x = left + (bins["upper"] - left) * (position + 1) / (among + 1)
-    axes.vlines(x, 1e-6, bins["share"], color=look["color"], linewidth=1.2)
-    axes.plot(x, bins["share"], color=look["color"], marker=look["marker"], linestyle="none", markersize=3.6, zorder=5)
-
-
-def _key(figure: Figure, y: float, name: str, note: str, look: Mapping[str, object]) -> None:
-    """One row of the key: the line as drawn, the method, its numbers."""
-    figure.add_artist(Line2D([0.035, 0.125], [y, y], **look, markevery=[0], markersize=0))
-    figure.add_artist(
-        Line2D(
-            [0.08],
-            [y],
-            **{**look, "linestyle": "none"},
-            markersize=4.5,
-            markeredgecolor=style.PAPER,
-            markeredgewidth=0.5,
-        )
-    )
-    figure.text(0.145, y, style.shortened(name, 22), va="center", fontsize=7, parse_math=False)
-    figure.text(0.965, y, note, va="center", ha="right", fontsize=7, color=style.MUTED)

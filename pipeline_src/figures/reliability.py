@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from pipeline_src.figures import style
-from pipeline_src.statistics.counts import Counts
-from pipeline_src.statistics.views import reliability_bins
 
 CONFIDENCE = "Confidence, max(f, 1 − f)"
 ACCURACY = "Accuracy (top label)"
@@ -20,53 +18,36 @@ ACCURACY = "Accuracy (top label)"
 LEAST = 0.5
 
 
-def prepare(counts: Counts, bins: int) -> tuple[pd.DataFrame, pd.Series]:
-    """The numbers of a diagram.
-
-    Returns:
-        a row per bin: `lower`, `upper`, `pixels`, `share`, mean `confidence` and `accuracy` (not a number where the bin
-        is empty) and their difference `gap`, positive where over-confident; and these three of all pixels.
-    """
-    tables = []
-    for number in (bins, 1):
-        found = reliability_bins(counts, number)
-        table = pd.DataFrame({"lower": found.lower, "upper": found.upper, "pixels": found.count})
-        table["share"] = found.count / max(int(found.count.sum()), 1)
-        table["confidence"], table["accuracy"] = found.confidence, found.accuracy
-        table["gap"] = table["confidence"] - table["accuracy"]
-        tables.append(table)
-    return tables[0], tables[1].loc[0, ["confidence", "accuracy", "gap"]]
-
-
 def floor_of(tables: Sequence[pd.DataFrame]) -> float:
     """Lower end of the accuracy axis that suits all `tables` of a data set, so that its diagrams can be compared."""
-    least = min((table["accuracy"].min() for table in tables if len(table)), default=1.0)
+    least = min((drawn(split(table)[0])[["accuracy", "low"]].min().min() for table in tables), default=1.0)
     return 0.4 if math.isnan(least) or least >= 0.42 else 0.0
 
 
-def draw(bins: pd.DataFrame, whole: pd.Series, heading: str, lines: Sequence[str], floor: float) -> Figure:
+def draw(table: pd.DataFrame, heading: str, lines: Sequence[str], floor: float) -> Figure:
     """Draw the diagram from its numbers.
 
     Args:
-        bins: a row per bin: `lower`, `upper`, `share`, `confidence`, `accuracy` (all in [0, 1]; the last two undefined
-            where a bin is empty).
-        whole: `confidence` and `accuracy` over all pixels.
+        table: as `numbers.Measured.reliability`.
         heading, lines: what is shown, and its protocol and numbers.
         floor: lower end of the accuracy axis.
     """
-    height = 4.4
-    figure, used = style.new_figure(height, heading, lines)
-    top = 1 - (used + 0.26) / height
-    main, shares = figure.subplots(
-        2, 1, sharex=True, height_ratios=(3, 1), gridspec_kw={"hspace": 0.12, "top": top, "bottom": 0.105}
-    )
-    figure.subplots_adjust(left=0.145, right=0.835)
-    filled = drawn(bins)
-    _accuracy(main, filled, floor)
+    bins, whole = split(table)
+    figure, used = style.new_figure(3.75, heading, lines)
+    main, shares = (style.place(figure, 0.51, used + y, 2.41, high) for y, high in ((0.26, 2.31), (2.66, 0.66)))
+    _accuracy(main, drawn(bins), floor)
     _means(main, whole, floor)
+    shares.set_xlim(main.get_xlim())
+    shares.set_xticks(main.get_xticks())
     _shares(shares, bins)
     shares.set_xlabel(CONFIDENCE)
     return figure
+
+
+def split(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """The bins, and all pixels together."""
+    whole = table["bin"] == "all"
+    return table[~whole], table[whole].iloc[0]
 
 
 def axes_of_unit(axes: Axes, floor: float) -> None:
@@ -93,6 +74,9 @@ def _accuracy(axes: Axes, bins: pd.DataFrame, floor: float) -> None:
         for patch in _gap((left, low), width, high - low, colour):
             axes.add_patch(patch)
         axes.plot([left, left + width], [row.accuracy] * 2, color=style.INK, linewidth=1.7, solid_capstyle="butt")
+        if row.low == row.low:
+            axes.plot([left + width / 2] * 2, [row.low, row.high], color=style.INK, linewidth=0.9, zorder=5)
+            axes.plot([left + width / 2] * 2, [row.low, row.high], "_", color=style.INK, markersize=4, zorder=5)
     axes.legend(
         [_gap((0, 0), 1, 1, colour) for colour in (style.OVER, style.UNDER)],
         ["over-confident", "under-confident"],

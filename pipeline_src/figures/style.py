@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pipeline_src.files import atomic
 
@@ -18,12 +20,18 @@ INK, MUTED, GRID, PAPER = "#1d2530", "#66707c", "#d9dee4", "#ffffff"
 # Over- and under-confidence differ in hue (safe for colour-blind readers), in lightness and in hatch.
 OVER, UNDER, CALIBRATED = "#c2410c", "#2f73b3", "#aeb6c0"
 HATCH = {OVER: "/////", UNDER: "\\\\\\\\\\"}  # dots would make an SVG ten times as large
-# Tol's "vibrant" scheme, led by a neutral for the method that others are compared with; marker and dash tell them apart
-# in grey.
-COLOURS = (MUTED, "#0077bb", "#ee7733", "#009988", "#cc3311", "#33bbee", "#ee3377", "#997700")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-DASHES = ("-", (0, (5, 1.5)), (0, (3, 1.2)), (0, (1, 1)))
-WIDTH = 3.5
+ACCENT = UNDER
+# In and out of distribution, told apart by marker too.
+ROLES = {"id": {"color": "#2f73b3", "marker": "o"}, "ood": {"color": "#c2410c", "marker": "D"}}
+# Families of methods, from Tol's colour-blind safe "vibrant" scheme; the marker tells them apart in grey.
+FAMILIES = {
+    "baseline": {"color": INK, "marker": "s"},
+    "static perturbation": {"color": "#0077bb", "marker": "^"},
+    "adaptive perturbation": {"color": "#cc3311", "marker": "o"},
+    "other training": {"color": "#009988", "marker": "D"},
+    "post-hoc": {"color": "#997700", "marker": "P"},
+}
+WIDTH, WIDE = 3.5, 7.0  # inches: a column, and the page
 
 
 def house() -> AbstractContextManager:
@@ -31,35 +39,48 @@ def house() -> AbstractContextManager:
     return matplotlib.rc_context(fname=Path(__file__).with_name("house.mplstyle"))
 
 
-def look(position: int) -> dict[str, object]:
-    """Colour, marker and dash of the method at `position` (0-based) in the experiment's list."""
-    return {
-        "color": COLOURS[position % len(COLOURS)],
-        "marker": MARKERS[position % len(MARKERS)],
-        "linestyle": DASHES[(position + position // len(COLOURS)) % len(DASHES)],
-    }
+def width_of(panels: int) -> float:
+    """Width in inches that so many small multiples need."""
+    return WIDTH if panels <= 2 else WIDE
 
 
-def new_figure(height: float, heading: str, lines: Sequence[str]) -> tuple[Figure, float]:
-    """A figure (height in inches) with a bold heading and quieter lines below it; and the inches they take."""
-    figure = Figure(figsize=(WIDTH, height))
+def new_figure(body: float, heading: str, lines: Sequence[str], width: float = WIDTH) -> tuple[Figure, float]:
+    """A figure with a bold heading, quieter lines, and `body` inches below them; and the inches that they take."""
+    letters = width / WIDTH
+    texts = [(part, True) for part in wrapped(heading, int(40 * letters))]
+    texts += [(part, False) for line in lines for part in wrapped(line, int(58 * letters))]
+    used = 0.08 + sum(0.2 if bold else 0.15 for _, bold in texts)
+    height, y = used + body, 0.08
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    y = 0.08
-    for row, (text, wrap_at) in enumerate([(heading, 40), *((line, 58) for line in lines)]):
-        for part in wrapped(text, wrap_at):
-            bold = row == 0
-            figure.text(
-                0.1 / WIDTH,
-                1 - y / height,
-                part,
-                va="top",
-                fontsize=9.5 if bold else 7,
-                fontweight="bold" if bold else "normal",
-                color=INK if bold else MUTED,
-                parse_math=False,  # names are the user's: a $ in them is a $
-            )
-            y += 0.2 if bold else 0.15
-    return figure, y
+    for text, bold in texts:
+        figure.text(
+            0.1 / width,
+            1 - y / height,
+            text,
+            va="top",
+            fontsize=9.5 if bold else 7,
+            fontweight="bold" if bold else "normal",
+            color=INK if bold else MUTED,
+            parse_math=False,  # names are the user's: a $ in them is a $
+        )
+        y += 0.2 if bold else 0.15
+    return figure, used
+
+
+def place(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:
+    """Axes at `x`, `y` inches from the upper left corner."""
+    whole = figure.get_figwidth(), figure.get_figheight()
+    return figure.add_axes((x / whole[0], 1 - (y + height) / whole[1], width / whole[0], height / whole[1]))
+
+
+def key(figure: Figure, entries: Sequence[tuple[str, Mapping[str, object]]], x: float, y: float, step: float) -> None:
+    """Markers with their names in a row, the first `x`, `y` inches from the upper left corner, `step` inches apart."""
+    wide, high = figure.get_figwidth(), figure.get_figheight()
+    for k, (text, look) in enumerate(entries):
+        at = (x + k * step) / wide
+        figure.add_artist(Line2D([at], [1 - y / high], linestyle="none", markersize=4.5, **look))
+        figure.text(at + 0.09 / wide, 1 - y / high, text, va="center", fontsize=7, color=MUTED)
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -1,0 +1,66 @@
+"""Predictive entropy of images, in distribution against out of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline_src.figures import style
+from pipeline_src.figures.overconfidence import ROLES
+
+BINS = 35
+MOST = math.log(2)  # nats, of two classes
+
+
+def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+    """Images by mean entropy of their pixels.
+
+    Args:
+        entropies: (method, role) -> (N,) nats per image, of all data sets of the role.
+
+    Returns:
+        a row per method, role and bin: `lower`, `upper` (nats), `images`, `share`, and the `median` of all images.
+    """
+    found = []
+    for (method, role), values in entropies.items():
+        counts, edges = np.histogram(np.clip(values, 0, MOST), bins=BINS, range=(0, MOST))
+        bins = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "images": counts})
+        bins.insert(0, "role", role)
+        bins.insert(0, "method", method)
+        median = float(np.median(values)) if len(values) else np.nan
+        found.append(bins.assign(share=counts / max(len(values), 1), median=median))
+    return pd.concat(found, ignore_index=True)
+
+
+def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
+    """Draw from `prepare`: per method a histogram upwards in distribution and one downwards out of it."""
+    step = 0.26 if len(labels) > 8 else 0.42
+    high = step * len(labels) + 0.1
+    figure, used = style.new_figure(high + 0.8, heading, lines)
+    axes = style.place(figure, 1.3, used + 0.28, 2.05, high)
+    for k, method in enumerate(labels):
+        here = table[table["method"] == method]
+        tallest = max(float(here["share"].max()), 1e-9)
+        for role, sign in (("id", -1), ("ood", 1)):
+            bins, colour = here[here["role"] == role], style.ROLES[role]["color"]
+            heights = k + sign * 0.46 * bins["share"] / tallest
+            edges = [*bins["lower"], bins["upper"].iloc[-1]]
+            axes.stairs(heights, edges, baseline=k, fill=True, color=colour, alpha=0.65)
+            axes.plot([bins["median"].iloc[0]] * 2, [k, k + sign * 0.46], color=style.INK, linewidth=1.1)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_yticks(range(len(labels)), [style.shortened(label, 21) for label in labels.values()])
+    for text in axes.get_yticklabels():
+        text.set_parse_math(False)
+    axes.set_xlim(0, max(0.1, _end(table)))
+    axes.grid(axis="both")
+    axes.set_xlabel("Mean entropy of an image's pixels, nats")
+    style.key(figure, [(f"{ROLES[r]}", look) for r, look in style.ROLES.items()], 1.35, used + 0.14, 0.98)
+    return figure
+
+
+def _end(table: pd.DataFrame) -> float:
+    return float(table.loc[table["images"] > 0, "upper"].max()) if table["images"].any() else MOST

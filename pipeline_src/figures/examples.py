@@ -1,0 +1,113 @@
+"""A few images of a data set, and how sure and how right two methods are on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from pipeline_src.data.store import Store
+from pipeline_src.figures import style
+from pipeline_src.figures.thumbnails import row_name, show, shrunk
+from pipeline_src.statistics.levels import IGNORED
+
+CELL, LABEL = 0.95, 0.95  # inches
+SURE = LinearSegmentedColormap.from_list("sure", ["#fde9a9", "#b9d3ea", "#2f73b3", "#0b2340"])
+WRONG = LinearSegmentedColormap.from_list("wrong", ["#f7d9c4", "#c2410c", "#5a1503"])
+
+Maps = Mapping[str, Mapping[str, np.ndarray]]  # method -> image id -> (H, W) or (K, H, W) probabilities
+
+
+def judged(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence of the top label and the predicted class, (H, W) each, of (H, W) or (K, H, W) probabilities."""
+    if probability.ndim == 3:
+        return probability.max(axis=0), probability.argmax(axis=0)
+    return np.maximum(probability, 1 - probability), probability >= 0.5
+
+
+def prepare(maps: Maps, store: Store) -> pd.DataFrame:
+    """A row per method and image: mean `confidence` and `accuracy` of the pixels that count."""
+    place = {name: k for k, name in enumerate(store.ids)}
+    rows = []
+    for method, of in maps.items():
+        for image, probability in of.items():
+            truth = store.truth(place[image])
+            confidence, predicted = judged(probability)
+            valid = truth != IGNORED
+            rows.append(
+                {
+                    "method": method,
+                    "id": image,
+                    "confidence": confidence[valid].astype(np.float64).mean() if valid.any() else np.nan,
+                    "accuracy": (predicted == truth)[valid].mean() if valid.any() else np.nan,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def draw(
+    table: pd.DataFrame, maps: Maps, store: Store, labels: Mapping[str, str], heading: str, lines: Sequence[str]
+) -> Figure:
+    """Draw a column per image: the image, its mask, and per method its confidence and its wrong pixels, shaded by how
+    sure they are.
+    """
+    place = {name: k for k, name in enumerate(store.ids)}
+    images = list(next(iter(maps.values())))
+    least = 1 / max(store.classes, 2)
+    heights = [CELL * min(1, max(store.index[place[i]].height / store.index[place[i]].width for i in images))] * (
+        2 + 2 * len(maps)
+    )
+    gaps = [0.06, 0.06] + [0.06, 0.22] * len(maps)
+    tops = np.concatenate([[0], np.cumsum(np.add(heights, gaps))])
+    figure, used = style.new_figure(tops[-1] + 0.42, heading, lines, style.WIDE)
+    row_name(figure, "image", used + tops[0] + heights[0] / 2, 15)
+    row_name(figure, "mask", used + tops[1] + heights[0] / 2, 15)
+    numbers = table.set_index(["method", "id"])
+    for m, method in enumerate(maps):
+        for what, at in (("confidence", tops[2 + 2 * m]), ("wrong pixels", tops[3 + 2 * m])):
+            row_name(figure, f"{style.shortened(labels[method], 15)}: {what}", used + at + heights[0] / 2, 15)
+    for c, image in enumerate(images):
+        k = place[image]
+        truth, size = store.truth(k), (store.index[k].height, store.index[k].width)
+        mask = np.where(truth == IGNORED, 200, truth.astype(float) * 255 / max(store.classes - 1, 1)).astype(np.uint8)
+        shown = [np.asarray(store.images[k]), np.repeat(mask[..., None], 3, axis=2)]
+        for method in maps:
+            confidence, predicted = judged(maps[method][image])
+            scaled = (confidence - least) / (1 - least)
+            wrong = (predicted != truth) & (truth != IGNORED)
+            shown += [_rgb(SURE(scaled)), np.where(wrong[..., None], _rgb(WRONG(scaled)), np.uint8(240))]
+        for r, picture in enumerate(shown):
+            show(figure, shrunk(picture, *size), LABEL + c, used + tops[r], CELL, heights[r])
+        for m, method in enumerate(maps):
+            row = numbers.loc[(method, image)]
+            figure.text(
+                (LABEL + c + CELL / 2) / style.WIDE,
+                1 - (used + tops[4 + 2 * m] - 0.13) / figure.get_figheight(),
+                f"{100 * row['confidence']:.1f} sure, {100 * row['accuracy']:.1f} right",
+                ha="center",
+                va="center",
+                fontsize=5.8,
+                color=style.MUTED,
+            )
+    y = used + tops[-1] + 0.14
+    for x, text, shades in ((LABEL, "confidence", SURE), (LABEL + 3.0, "confidence of wrong pixels", WRONG)):
+        strip = _rgb(shades(np.linspace(0, 1, 64)[None]))
+        axes = style.place(figure, x, y - 0.05, 0.9, 0.1)
+        axes.imshow(strip, interpolation="none", aspect="auto")
+        axes.axis("off")
+        figure.text(
+            (x + 0.97) / style.WIDE,
+            1 - y / figure.get_figheight(),
+            f"{least:.2g} to 1, {text}",
+            va="center",
+            fontsize=7,
+            color=style.MUTED,
+        )
+    return figure
+
+
+def _rgb(colours: np.ndarray) -> np.ndarray:
+    return np.rint(255 * colours[..., :3]).astype(np.uint8)

@@ -1,0 +1,62 @@
+"""The training images with the lowest and the highest learned perturbation probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline_src.data.store import Store
+from pipeline_src.figures import style
+from pipeline_src.figures.thumbnails import row_name, show, shrunk
+
+NUMBER = 6
+STRETCH = 5  # alpha is averaged over the last fifth of the epochs, since it saws
+CELL, LABEL = 0.94, 0.95  # inches
+
+
+def prepare(alphas: Sequence[pd.DataFrame], number: int = NUMBER) -> pd.DataFrame:
+    """`end` ("lowest" or "highest"), `id` and `alpha` of up to `number` images at each end, from the end inwards.
+
+    Args:
+        alphas: one table per seed as in `alpha.csv`; an image's alpha is its mean over seeds and the last epochs.
+    """
+    means = []
+    for table in alphas:
+        values = table.set_index("id")
+        means.append(values.iloc[:, -max(1, values.shape[1] // STRETCH) :].mean(axis=1))
+    alpha = pd.concat(means, axis=1).mean(axis=1).rename("alpha").rename_axis("id").reset_index()
+    alpha = alpha.sort_values(["alpha", "id"], ignore_index=True)
+    number = min(number, len(alpha) // 2)
+    low, high = alpha.head(number).assign(end="lowest"), alpha.tail(number)[::-1].assign(end="highest")
+    return pd.concat([low, high], ignore_index=True)[["end", "id", "alpha"]]
+
+
+def draw(table: pd.DataFrame, store: Store, heading: str, lines: Sequence[str]) -> Figure:
+    """Draw the images, the outline of their masks on them, from the training store."""
+    place = {name: k for k, name in enumerate(store.ids)}
+    step = CELL + 0.24
+    figure, used = style.new_figure(2 * step + 0.12, heading, lines, style.WIDE)
+    for r, end in enumerate(("lowest", "highest")):
+        y = used + 0.06 + r * step
+        row_name(figure, f"{end} α", y + CELL / 2, 14)
+        for c, row in enumerate(table[table["end"] == end].itertuples()):
+            k = place[row.id]
+            size = store.index[k].height, store.index[k].width
+            axes = show(figure, shrunk(np.asarray(store.images[k]), *size), LABEL + c * 1.0, y, CELL, CELL)
+            mask = shrunk(np.asarray(store.masks[k]), *size)
+            if mask.min() < 128 <= mask.max():
+                for colour, width in ((style.PAPER, 1.8), (style.OVER, 0.9)):
+                    axes.contour(mask, levels=[127.5], colors=[colour], linewidths=[width])
+            figure.text(
+                (LABEL + c + CELL / 2) / style.WIDE,
+                1 - (y + CELL + 0.1) / figure.get_figheight(),
+                f"{row.alpha:.3f}",
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                color=style.MUTED,
+            )
+    return figure

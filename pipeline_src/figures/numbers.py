@@ -1,0 +1,111 @@
+"""What figures are drawn from: the statistics of a data set, read once, with intervals over its images."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from pipeline_src.statistics.bootstrap import Pooled, draws, percentiles
+from pipeline_src.statistics.counts import Counts
+from pipeline_src.statistics.levels import UNIT
+from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
+from pipeline_src.statistics.views import reliability_bins
+from pipeline_src.tables.results import Results
+from pipeline_src.tables.samples import RESAMPLES, SUMS, metrics, per_image
+
+SHOWN = ("ece", "oe", "accuracy")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A method on a data set in one protocol.
+
+    Attributes:
+        counts: the pixels of all seeds in one, without rows.
+        sums: (S, N, C) sums over the pixels of each of N images for each of S seeds, as `samples.per_image`.
+        resampled: (S, R, C) the same, summed over R resamples of the images.
+        bins: number of bins.
+    """
+
+    counts: Counts
+    sums: np.ndarray
+    resampled: np.ndarray
+    bins: int
+
+    @property
+    def images(self) -> int:
+        return self.sums.shape[1]
+
+    @property
+    def pixels(self) -> int:
+        """Of one seed."""
+        return self.counts.pixels // len(self.sums)
+
+    @cached_property
+    def metrics(self) -> dict[str, tuple[float, float, float]]:
+        """By name: the mean over seeds and its 95 % interval (NaN where a resample leaves it undefined)."""
+        points = metrics(self.sums.sum(axis=1), self.bins)
+        values = metrics(self.resampled, self.bins)
+        nothing = (np.nan, np.nan)
+        return {
+            name: (float(points[name].mean()), *(percentiles(values[name].mean(axis=0)) or nothing)) for name in SHOWN
+        }
+
+    @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """A row per bin: `lower`, `upper`, `pixels`, `share`, mean `confidence` and `accuracy`, `gap` (positive where
+        over-confident), and `low` and `high`, the accuracy's 95 % band over images. NaN where a bin is empty; no band
+        where a resample leaves it empty. A last row named "all" in column `bin` has all pixels together.
+        """
+        tables = []
+        for number in (self.bins, 1):
+            found = reliability_bins(self.counts, number)
+            table = pd.DataFrame({"lower": found.lower, "upper": found.upper, "pixels": found.count})
+            table["share"] = found.count / max(int(found.count.sum()), 1)
+            table["confidence"], table["accuracy"] = found.confidence, found.accuracy
+            table["gap"] = table["confidence"] - table["accuracy"]
+            tables.append(table)
+        table = pd.concat(tables, ignore_index=True)
+        table.insert(0, "bin", [*map(str, range(1, self.bins + 1)), "all"])
+        together = self.resampled.sum(axis=0)
+        count, hits = together[:, : self.bins], together[:, self.bins : 2 * self.bins]
+        whole = [a.sum(axis=1, keepdims=True) for a in (count, hits)]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            accuracy = np.concatenate([hits / count, whole[1] / whole[0]], axis=1)
+        ends = [percentiles(values) or (np.nan, np.nan) for values in accuracy.T]
+        return table.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
+
+    def of_images(self, name: str) -> np.ndarray:
+        """(S N,) mean of one of `samples.SUMS` over the pixels of each image; without images that have no pixel."""
+        columns = self.sums[:, :, 3 * self.bins :].reshape(-1, len(SUMS))
+        columns = columns[columns[:, 0] > 0]
+        return columns[:, SUMS.index(name)] / columns[:, 0] / (1 if name == "correct" else UNIT)
+
+
+def measure(results: Results, part: str) -> Mapping[tuple[str, str], Measured]:
+    """All methods on a data set, by (protocol, method)."""
+    return {
+        (protocol, method): measured
+        for method in results.methods
+        for protocol, measured in _of_method(results, method, part).items()
+    }
+
+
+def _of_method(results: Results, method: str, part: str) -> dict[str, Measured]:
+    """Resamples are those of the tables: keyed by the set's name, the same for all methods and seeds."""
+    runs = [Statistic.load(results.statistics[method, seed, part])[0] for seed in results.seeds(method, part)]
+    found = {}
+    for protocol in PROTOCOLS:
+        each = [getattr(run, protocol) for run in runs]
+        sums = np.stack([per_image(counts, Pooled(counts), results.bins) for counts in each])
+        resampled = np.zeros((len(sums), RESAMPLES, sums.shape[2]))
+        for rows, times in draws(sums.shape[1], RESAMPLES, zlib.crc32(part.encode())):
+            resampled += times @ sums[:, rows]
+        first, *rest = (replace(counts, rows=None) for counts in each)
+        found[protocol] = Measured(sum(rest, first), sums, resampled, results.bins)
+    return found

@@ -1,0 +1,66 @@
+"""Small multiples: a panel per method, all on the same axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline_src.figures import style
+
+LEFT, RIGHT, GAP, TITLE, BOTTOM = 0.52, 0.12, 0.13, 0.32, 0.46  # inches
+LARGEST = 1.75
+
+
+def small_multiples(
+    number: int, heading: str, lines: Sequence[str], ratio: float = 1.0
+) -> tuple[Figure, list[tuple[Axes, bool, bool]]]:
+    """`number` panels in rows of seven at most, `ratio` times as high as wide.
+
+    Returns:
+        the figure, and per panel its axes and whether they are the first of their row and the last of their column,
+        which alone need ticks and labels.
+    """
+    width = style.width_of(number)
+    rows = math.ceil(number / (7 if number > 2 else 2))
+    columns = math.ceil(number / rows)
+    wide = min((width - LEFT - RIGHT - GAP * (columns - 1)) / columns, LARGEST)
+    high = ratio * wide
+    figure, used = style.new_figure(rows * (TITLE + high) + BOTTOM + 0.06, heading, lines, width)
+    found = []
+    for k in range(number):
+        row, column = divmod(k, columns)
+        x, y = LEFT + column * (wide + GAP), used + 0.06 + (row + 1) * TITLE + row * high
+        found.append((style.place(figure, x, y, wide, high), column == 0, k + columns >= number))
+    return figure, found
+
+
+def name(axes: Axes, label: str, note: str) -> None:
+    """The method of a panel, and its number in quieter letters below."""
+    inches = axes.get_position().width * axes.figure.get_figwidth()
+    for text, y, weight, colour in ((label, 12, "bold", style.INK), (note, 3, "normal", style.MUTED)):
+        axes.annotate(
+            style.shortened(text, int(inches / (0.061 if weight == "bold" else 0.052))),
+            (0, 1),
+            xytext=(0, y),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=6.5,
+            fontweight=weight,
+            color=colour,
+            parse_math=False,
+        )
+
+
+def bare(axes: Axes, first: bool, last: bool, x_label: str = "", y_label: str = "") -> None:
+    """Ticks and labels at the outer panels alone."""
+    axes.tick_params(labelleft=first, labelbottom=last, labelsize=6.5)
+    outer = axes.get_xticklabels()
+    outer[0].set_ha("left")  # so that neighbouring panels' numbers do not meet
+    outer[-1].set_ha("right")
+    if first and y_label:
+        axes.set_ylabel(y_label, labelpad=3)
+    if last and x_label:
+        axes.set_xlabel(x_label, labelpad=3)

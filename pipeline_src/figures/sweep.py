@@ -1,0 +1,83 @@
+"""Static label perturbation over alpha and beta."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline_src.figures import style
+from pipeline_src.tables.static import Static
+
+METRICS = {"ece": "ECE, %", "oe": "OE, %", "accuracy": "Accuracy, %"}
+LEFT, GAP, RIGHT, HIGH = 0.55, 0.42, 0.12, 1.05  # inches
+# Light to dark with beta, and a marker each, so that the order shows in grey.
+SHADES = ("#7fb2d9", "#3f86c1", "#0b4f86", "#c2410c", "#7a2a08", "#444444")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def prepare(
+    metrics: Mapping[tuple[str, str], Mapping[str, tuple[float, float, float]]], blocks: Mapping[str, Mapping[str, Any]]
+) -> pd.DataFrame:
+    """A row per static method, part and metric: `line` (beta and variant), `alpha`, `beta`, `s`, and
+    `value`, `low`, `high`.
+
+    Args:
+        metrics: (method, part) -> name -> value and the ends of its interval.
+        blocks: as in `catalogue.Facts`.
+    """
+    rows = []
+    for (method, part), of in metrics.items():
+        one = Static.of(method, blocks[method])
+        if one is None:
+            continue
+        line = one.variant if one.alpha == 1 and one.variant else ", ".join([f"β = {one.beta:.3g}", one.variant])
+        place = {"method": method, "part": part, "line": line.removesuffix(", ")}
+        place |= {"alpha": one.alpha, "beta": one.beta, "s": one.s}
+        rows += [place | {"metric": m} | dict(zip(("value", "low", "high"), of[m], strict=True)) for m in METRICS]
+    return pd.DataFrame(rows).sort_values(["line", "s", "method"], kind="stable", ignore_index=True)
+
+
+def draw(table: pd.DataFrame, baseline: Mapping[tuple[str, str], float], heading: str, lines: Sequence[str]) -> Figure:
+    """Draw from `prepare`: a row of panels per metric, a column per data set, a line per beta over s = 2 alpha beta.
+
+    Args:
+        baseline: (part, metric) -> its value, a dashed line; empty if there is no baseline.
+    """
+    parts, names = list(dict.fromkeys(table["part"])), list(dict.fromkeys(table["line"]))
+    across = 5
+    keys = -(-len(names) // across) * 0.17
+    figure, used = style.new_figure(keys + 3 * (HIGH + 0.12) + 0.75, heading, lines, style.WIDE)
+    wide = (style.WIDE - LEFT - RIGHT - GAP * (len(parts) - 1)) / len(parts)
+    looks = {
+        name: {"color": SHADES[k % len(SHADES)], "marker": MARKERS[k % len(MARKERS)]} for k, name in enumerate(names)
+    }
+    for k, name in enumerate(names):
+        at = LEFT + k % across * 1.28, used + 0.08 + k // across * 0.17
+        style.key(figure, [(style.shortened(name, 20), looks[name])], *at, 1)
+    for r, (metric, text) in enumerate(METRICS.items()):
+        for c, part in enumerate(parts):
+            y = used + keys + 0.36 + r * (HIGH + 0.12)
+            axes = style.place(figure, LEFT + c * (wide + GAP), y, wide, HIGH)
+            if (part, metric) in baseline:
+                axes.axhline(100 * baseline[part, metric], color=style.MUTED, linewidth=0.8, linestyle=(0, (4, 2)))
+            for name, look in looks.items():
+                here = table[(table["part"] == part) & (table["line"] == name) & (table["metric"] == metric)]
+                axes.vlines(here["s"], 100 * here["low"], 100 * here["high"], color=look["color"], linewidth=0.7)
+                axes.plot(here["s"], 100 * here["value"], **look, linewidth=1, markersize=3.4)
+            axes.set_xlim(0, 1.08 * table["s"].max())
+            axes.margins(y=0.12)
+            axes.xaxis.get_major_locator().set_params(nbins=4)
+            axes.yaxis.get_major_locator().set_params(nbins=4)
+            axes.tick_params(labelbottom=r == 2, labelsize=6.5)
+            if c == 0:
+                axes.set_ylabel(text)
+            if r == 2:
+                axes.set_xlabel("s = 2αβ")
+            if r == 0:
+                axes.set_title(
+                    style.shortened(part, int(wide / 0.07)), fontsize=7, fontweight="bold", loc="left", parse_math=False
+                )
+    return figure

@@ -1,0 +1,83 @@
+"""ECE against accuracy of all methods on one data set, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pipeline_src.figures import style
+
+LINE = 0.155  # inches between names
+
+
+def prepare(metrics: Mapping[str, Mapping[str, tuple[float, float, float]]], families: Mapping[str, str]):
+    """A row per method: its family, and ECE and accuracy with the ends of their intervals."""
+    rows = []
+    for method, of in metrics.items():
+        row = {"method": method, "family": families[method]}
+        for name in ("ece", "accuracy"):
+            row |= dict(zip((name, f"{name}_low", f"{name}_high"), of[name], strict=True))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
+    """Draw from `prepare`; names stand at the right, in the order of accuracy, with a line to their point."""
+    families = [name for name in style.FAMILIES if name in set(table["family"])]
+    column = max(2.3, LINE * len(table))
+    keys = -(-len(families) // 2) * 0.16
+    figure, used = style.new_figure(column + 0.5 + keys + 0.1, heading, lines)
+    axes = style.place(figure, 0.52, used + 0.06, 1.72, column)
+    x, y = 100 * table["ece"], 100 * table["accuracy"]
+    for k, row in table.iterrows():
+        look = style.FAMILIES[row["family"]]
+        thin = {"color": look["color"], "linewidth": 0.7, "alpha": 0.5}
+        axes.plot([100 * row["ece_low"], 100 * row["ece_high"]], [y[k]] * 2, **thin)
+        axes.plot([x[k]] * 2, [100 * row["accuracy_low"], 100 * row["accuracy_high"]], **thin)
+        axes.plot([x[k]], [y[k]], **look, markersize=4.2, markeredgecolor=style.PAPER, markeredgewidth=0.5, zorder=5)
+    axes.set_xlim(left=0)
+    axes.margins(0.06)
+    axes.grid(axis="both")
+    axes.xaxis.get_major_locator().set_params(nbins=4)
+    axes.set_xlabel("ECE, %  (less is better)")
+    axes.set_ylabel("Accuracy, %  (more is better)")
+    figure.canvas.draw()  # places are known only now
+    whole = figure.get_figwidth(), figure.get_figheight()
+    order = y.sort_values(ascending=False, kind="stable").index
+    tops = _spread([axes.transData.transform((x[k], y[k]))[1] / figure.dpi for k in order])
+    for k, at in zip(order, tops, strict=True):
+        point = axes.transData.transform((x[k], y[k])) / figure.dpi
+        xs, ys = (point[0], 2.3, 2.4), (point[1], at, at)
+        figure.add_artist(
+            Line2D(
+                [v / whole[0] for v in xs], [v / whole[1] for v in ys], color=style.CALIBRATED, linewidth=0.5, zorder=0
+            )
+        )
+        colour = style.FAMILIES[table.loc[k, "family"]]["color"]
+        figure.text(
+            2.43 / whole[0],
+            at / whole[1],
+            style.shortened(labels[table.loc[k, "method"]], 19),
+            va="center",
+            fontsize=6.5,
+            color=colour,
+            parse_math=False,
+        )
+    for k, name in enumerate(families):
+        style.key(figure, [(name, style.FAMILIES[name])], 0.2 + k % 2 * 1.7, used + column + 0.58 + k // 2 * 0.16, 1)
+    return figure
+
+
+def _spread(heights: Sequence[float]) -> np.ndarray:
+    """Descending heights, moved as little as the distance `LINE` between neighbours allows (pooling of neighbours)."""
+    blocks: list[list[float]] = []  # sum of the wanted heights of a block's first line, and number of lines
+    for height in heights:
+        blocks.append([height, 1])
+        while len(blocks) > 1 and blocks[-1][0] / blocks[-1][1] > blocks[-2][0] / blocks[-2][1] - LINE * blocks[-2][1]:
+            total, lines = blocks.pop()
+            blocks[-1] = [blocks[-1][0] + total + lines * LINE * blocks[-1][1], blocks[-1][1] + lines]
+    return np.concatenate([total / lines - LINE * np.arange(lines) for total, lines in blocks])
