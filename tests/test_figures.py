@@ -1,8 +1,9 @@
-"""Figures: exactly the files that were promised, drawn from the statistics, with nothing clipped or overlapping."""
+"""Figures: exactly the files that were promised, the same bytes each time, and nothing clipped or overlapping."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -14,125 +15,66 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pipeline_src.errors import UserError
-from pipeline_src.figures import alpha, comparison, reliability, style
-from pipeline_src.figures.catalogue import Facts, figure_files
-from pipeline_src.figures.main import Sources, write_figures
-from pipeline_src.statistics.statistic import Statistic
+from pipeline_src.figures import (
+    alpha,
+    comparison,
+    curves,
+    entropy,
+    examples,
+    extremes,
+    joint,
+    overconfidence,
+    overview,
+    reliability,
+    style,
+    sweep,
+    tradeoff,
+)
+from pipeline_src.figures.catalogue import KINDS, Facts, figure_files, pictures
+from pipeline_src.figures.main import write_figures
 from pipeline_src.tables.results import Results
-
-ODD = "a<b>&c_d$e$ 100%"
-PARTS = {"Set_A": "id", ODD: "ood"}
-
-
-def maps(method: str, seed: int, part: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    rng = np.random.default_rng([len(method), seed, *part.encode()])
-    truth = rng.random((2, 20, 20)) < (0 if part == ODD else 0.4)
-    wrong = rng.random(truth.shape) < 0.2
-    probability = (
-        np.where(truth ^ wrong, rng.integers(520, 1025, truth.shape), rng.integers(0, 505, truth.shape)) / 1024
-    )
-    return list(zip(probability.astype(np.float32), truth.astype(np.uint8), strict=True))
+from tests.made_figures import METHODS, ODD, PARTS, make_facts, make_results, make_sources, make_store, maps
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory) -> Results:
-    folder, files = tmp_path_factory.mktemp("statistics"), {}
-    for method in ("baseline", "aslp_mc"):
-        for seed in (0, 1):
-            for number, part in enumerate(PARTS):
-                statistic = Statistic.empty()
-                for k, (probability, truth) in enumerate(maps(method, seed, part)):
-                    statistic.add(probability, truth, str(k))
-                files[method, seed, part] = folder / f"{method}-{seed}-{number}.npz"
-                statistic.save(files[method, seed, part], {})
-    return Results("tiny", files, PARTS, bins=10, epochs=3, labels={"aslp_mc": "ASLP <MC> & co"})
+def made(tmp_path_factory):
+    """Results, facts, sources, and the folder that was written from them."""
+    folder = tmp_path_factory.mktemp("made")
+    results, sources = make_results(folder), make_sources(folder)
+    (folder / "figures").mkdir()
+    write_figures(results, make_facts(), sources, folder / "figures")
+    return results, make_facts(), sources, folder / "figures"
 
 
-@pytest.fixture(scope="module")
-def alphas(tmp_path_factory) -> dict[tuple[str, int], Path]:
-    folder, files = tmp_path_factory.mktemp("alphas"), {}
-    for seed in (0, 1):
-        rng = np.random.default_rng(seed)
-        table = pd.DataFrame(
-            {"id": [f"s/{k}" for k in range(50)], "1": 0.0} | {str(e): rng.random(50) / 3 for e in (2, 3)}
-        )
-        files["aslp_mc", seed] = folder / f"{seed}.csv"
-        table.to_csv(files["aslp_mc", seed], index=False)
-    return files
-
-
-FACTS = Facts(["baseline", "aslp_mc"], PARTS, (0, 1), learned=["aslp_mc"], labels={"aslp_mc": "ASLP <MC> & co"})
-
-
-@pytest.fixture(scope="module")
-def written(results, alphas, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("figures")
-    write_figures(results, FACTS, Sources(alphas), folder)
-    return folder
-
-
-def test_exactly_the_promised_files(written):
-    promised = figure_files(FACTS)
+def test_exactly_the_promised_files(made):
+    *_, facts, _, written = made
+    promised = figure_files(facts)
     assert sorted(path.name for path in written.iterdir()) == promised
-    assert len(set(promised)) == len(promised) == 4 * 2 * 2 * (2 + 1) + 5
+    assert len(set(promised)) == len(promised)
     assert all(re.fullmatch(r"[\w.%-]+", name) for name in promised)
+    assert all(path.stat().st_size for path in written.iterdir())
 
 
-def test_diagram_numbers_are_those_of_all_seeds_pixels(written):
-    table = pd.read_csv(written / "reliability-raw-baseline-Set_A.csv").set_index("bin")
-    both = [pair for seed in (0, 1) for pair in maps("baseline", seed, "Set_A")]
-    f = np.concatenate([p.ravel() for p, _ in both]).astype(np.float64)
-    y = np.concatenate([t.ravel() for _, t in both])
-    confidence, right = np.maximum(f, 1 - f), (f >= 0.5) == y
-    k = np.ceil(confidence * 10).astype(int)
-    for bin_ in range(1, 11):
-        row, inside = table.loc[str(bin_)], k == bin_
-        assert row["pixels"] == inside.sum()
-        assert row["share"] == pytest.approx(inside.mean())
-        if inside.any():
-            assert row["confidence"] == pytest.approx(confidence[inside].mean(), abs=1e-9)
-            assert row["accuracy"] == pytest.approx(right[inside].mean())
-            assert row["gap"] == pytest.approx(confidence[inside].mean() - right[inside].mean(), abs=1e-9)
-    assert table.loc["all", "confidence"] == pytest.approx(confidence.mean(), abs=1e-9)
-    assert table.loc["all", "accuracy"] == pytest.approx(right.mean())
-
-
-def test_comparison_holds_each_methods_numbers(written):
-    together = pd.read_csv(written / "comparison-stretched-Set_A.csv")
-    for method, rows in together.groupby("method"):
-        alone = pd.read_csv(written / f"reliability-stretched-{method}-Set_A.csv")
-        pd.testing.assert_frame_equal(rows.drop(columns="method").reset_index(drop=True), alone)
-    assert set(together["method"]) == {"baseline", "aslp_mc"}
-
-
-def test_alpha_numbers(written, alphas):
-    values = pd.concat([pd.read_csv(path) for path in alphas.values()])
-    course = pd.read_csv(written / "alpha-aslp_mc.csv").set_index("epoch")
-    for epoch in (1, 2, 3):
-        expected = np.quantile(values[str(epoch)], alpha.QUANTILES)
-        assert course.loc[epoch, ["q05", "q25", "q50", "q75", "q95"]].to_numpy() == pytest.approx(expected)
-    last = pd.read_csv(written / "alpha-aslp_mc-last.csv")
-    assert last["images"].sum() == 100
-    inside = values["3"].between(last["lower"][3], last["upper"][3], inclusive="left")
-    assert last["images"][3] == inside.sum()
-
-
-def test_same_numbers_same_bytes_without_a_date(results, alphas, written, tmp_path):
-    fewer = {"Set_A": "id"}
+def test_same_numbers_same_bytes_without_a_date(made, tmp_path):
+    results, facts, sources, written = made
     files = {key: path for key, path in results.statistics.items() if key[2] == "Set_A"}
-    again = write_figures(
-        Results("tiny", files, fewer, 10, 3, results.labels), replace(FACTS, parts=fewer), Sources(alphas), tmp_path
-    )
-    for path in again:
-        assert path.read_bytes() == (written / path.name).read_bytes(), path.name
-    for path in again:
-        if path.suffix == ".svg":
-            text = path.read_text(encoding="utf-8")
-            assert "<dc:date>" not in text
-            assert "Matplotlib v" not in text
+    fewer = replace(facts, parts={"Set_A": "id"})
+    for path in write_figures(Results("tiny", files, fewer.parts, 10, 6, results.labels), fewer, sources, tmp_path):
+        if not path.name.startswith(("overview", "overconfidence")):  # these show all sets
+            assert path.read_bytes() == (written / path.name).read_bytes(), path.name
+        if path.suffix in (".svg", ".pdf"):
+            text = path.read_bytes()
+            assert not re.search(rb"<dc:date>|Matplotlib v|CreationDate", text)
 
 
-def test_style_leaves_the_users_settings_alone(results, alphas, tmp_path):
+def test_a_method_that_was_not_evaluated_is_named(made, tmp_path):
+    results, facts, sources, _ = made
+    files = {key: path for key, path in results.statistics.items() if key[::2] != ("aslp_mc", "Set_A")}
+    with pytest.raises(UserError, match="aslp_mc on Set_A"):
+        write_figures(Results("tiny", files, PARTS, 10, 6), facts, sources, tmp_path)
+
+
+def test_style_leaves_the_users_settings_alone():
     import matplotlib
 
     before = dict(matplotlib.rcParams)
@@ -141,10 +83,39 @@ def test_style_leaves_the_users_settings_alone(results, alphas, tmp_path):
     assert dict(matplotlib.rcParams) == before
 
 
-def test_a_method_that_was_not_evaluated_is_named(results, alphas, tmp_path):
-    files = {key: path for key, path in results.statistics.items() if key[::2] != ("aslp_mc", "Set_A")}
-    with pytest.raises(UserError, match="aslp_mc on Set_A"):
-        write_figures(Results("tiny", files, PARTS, 10, 3), FACTS, Sources(alphas), tmp_path)
+def kinds(facts: Facts) -> set[str]:
+    return {picture.kind for picture in pictures(facts)}
+
+
+def test_what_an_experiment_lacks_is_not_in_its_catalogue():
+    least = Facts(["focal"], {"val": "val"})
+    assert kinds(least) == {"reliability", "comparison"}
+    assert "overconfidence" not in kinds(replace(least, parts={"a": "id"}))
+    assert "overconfidence" in kinds(replace(least, parts={"a": "id", "b": "shifted"}))
+    assert "entropy" not in kinds(replace(least, parts={"a": "id", "b": "shifted"}))
+    static = {f"s{k}": {"code": "slp", "alpha": alpha, "beta": 0.5} for k, alpha in enumerate((0.1, 0.2, 0.2))}
+    some = replace(least, parts={"a": "id"}, methods=list(static), blocks=static)
+    assert "sweep" not in kinds(some)
+    static["s2"]["alpha"] = 0.3
+    assert "sweep" in kinds(some)
+    everything = replace(make_facts(), methods=[*METHODS, *static], blocks=static)
+    assert kinds(everything) == set(KINDS)
+
+
+def test_every_picture_can_be_told_from_the_others():
+    shown = pictures(make_facts())
+    assert len({(p.kind, p.title, p.protocol) for p in shown}) == len(shown)
+    assert all(p.caption.endswith(".") and p.title for p in shown)
+
+
+def test_examples_are_of_the_baseline_and_aslp_mc():
+    blocks = {
+        name: {"code": code} for name, code in (("b", "focal"), ("a", "baseline"), ("c", "aslp_mc"), ("d", "mmce"))
+    }
+    facts = Facts(list(blocks), {"x": "id"}, blocks=blocks, learned=["c"])
+    assert facts.shown == ["a", "c"]
+    assert replace(facts, methods=["b", "d"], learned=[]).shown == ["b", "d"]
+    assert replace(facts, methods=["b"], learned=[]).shown == ["b"]
 
 
 def bins_of(share, confidence, accuracy) -> pd.DataFrame:
@@ -153,7 +124,20 @@ def bins_of(share, confidence, accuracy) -> pd.DataFrame:
         {"lower": edges[:-1], "upper": edges[1:], "share": 0.0, "confidence": np.nan, "accuracy": np.nan}
     )
     table.loc[5:, ["share", "confidence", "accuracy"]] = np.column_stack([share, confidence, accuracy])
-    return table
+    return whole(table)
+
+
+def whole(bins: pd.DataFrame) -> pd.DataFrame:
+    """The bins with bands, and the row of all pixels."""
+    filled = bins[bins["share"] > 0]
+    mean = {k: (filled["share"] * filled[k]).sum() if len(filled) else np.nan for k in ("confidence", "accuracy")}
+    last = pd.DataFrame([{"lower": 0.0, "upper": 1.0, "share": 1.0, **mean}])
+    table = pd.concat([bins, last], ignore_index=True)
+    table.insert(0, "bin", [*map(str, range(1, len(bins) + 1)), "all"])
+    room = 0.05 * table["share"].clip(upper=0.5)
+    pixels, gap = (1000 * table["share"]).round(), table["confidence"] - table["accuracy"]
+    low, high = (table["accuracy"] - room).clip(lower=0), (table["accuracy"] + room).clip(upper=1)
+    return table.assign(pixels=pixels, gap=gap, low=low, high=high)
 
 
 def many_bins(number: int) -> pd.DataFrame:
@@ -162,7 +146,7 @@ def many_bins(number: int) -> pd.DataFrame:
     share = np.where(edges[1:] > 0.5, middle**9, 0)
     table = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "share": share / share.sum()})
     table["confidence"] = np.maximum(middle, 0.5)
-    return table.assign(accuracy=table["confidence"] ** 1.2)
+    return whole(table.assign(accuracy=table["confidence"] ** 1.2))
 
 
 MIDDLES = (0.55, 0.65, 0.75, 0.85, 0.95)
@@ -176,46 +160,133 @@ CASES = {
     "all right": bins_of((0.00001, 0, 0, 0, 0.99999), (0.55, *3 * [np.nan], 1), (0.4, *3 * [np.nan], 1)),
     "15 bins": many_bins(15),
     "100 bins": many_bins(100),
+    "20 bins": many_bins(20),
     "empty": bins_of(5 * [0], 5 * [np.nan], 5 * [np.nan]),
 }
 NAMES = ["Baseline", "SLP", "a method with a name that is far too long for its key", ODD]
+MANY = [f"aslp_mei_baseline_{k}" for k in range(21)]
+LINES = [
+    "stretched protocol · 5,019 images · 1,234.5 M pixels",
+    "ECE 10.02 % · OE 10.91 % · 10 bins · seeds 0, 1, 2 pooled",
+]
+HEADING = "Method on a set " + "and on " * 8
 
 
-def figure_of(case: str, bins: pd.DataFrame) -> Figure:
-    filled = bins[bins["share"] > 0]
-    mean = {k: (filled["share"] * filled[k]).sum() if len(filled) else np.nan for k in ("confidence", "accuracy")}
-    lines = [
-        "stretched protocol · 5,019 images · 1,234.5 M pixels",
-        "ECE 10.02 % · OE 10.91 % · 10 bins · seeds 0, 1, 2 pooled",
-    ]
-    return reliability.draw(
-        bins, pd.Series(mean), f"Method on {case} " + "and on " * 8, lines, reliability.floor_of([bins])
+def labelled(names) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+def figure_of(bins: pd.DataFrame) -> Figure:
+    return reliability.draw(bins, HEADING, LINES, reliability.floor_of([bins]), reliability.least_of([bins]))
+
+
+def compared(names, bins: pd.DataFrame) -> Figure:
+    return comparison.draw(dict.fromkeys(names, bins), dict.fromkeys(names, "ECE 10.02 %"), HEADING, LINES, 0.0)
+
+
+def overviewed(names, parts) -> Figure:
+    tables = {(name, part): CASES["over-confident"] for name in names for part in parts}
+    return overview.draw(overview.prepare(tables), labelled(names), HEADING, LINES, 0.5)
+
+
+def joined(names, images: int) -> Figure:
+    confidence = np.linspace(0.6, 1, images)
+    table = joint.prepare(confidence, confidence**3)
+    return joint.draw(dict.fromkeys(names, table), dict.fromkeys(names, "100 % over-sure"), HEADING, LINES)
+
+
+def traded(names, apart: float) -> Figure:
+    metrics = {
+        name: {"ece": (0.05, 0.04, 0.06), "accuracy": (0.9 + apart * k, 0.88, 0.93)} for k, name in enumerate(names)
+    }
+    families = {name: list(style.FAMILIES)[k % 5] for k, name in enumerate(names)}
+    return tradeoff.draw(tradeoff.prepare(metrics, families), labelled(names), HEADING, LINES)
+
+
+def over(names, roles) -> Figure:
+    oe = {(name, part): (0.01, 0.005, 0.02) for name in names for part in roles}
+    return overconfidence.draw(overconfidence.prepare(oe, roles), labelled(names), HEADING, LINES)
+
+
+def entropies(names) -> Figure:
+    found = {(name, role): np.linspace(0, 0.6, 30) ** 2 for name in names for role in ("id", "ood")}
+    return entropy.draw(entropy.prepare(found), labelled(names), HEADING, LINES)
+
+
+def curved(names, y_range) -> Figure:
+    curve = pd.DataFrame({"x": range(1, 101), "y": np.linspace(0, 12, 100), "low": 1.0, "high": 2.0})
+    notes = dict.fromkeys(names, "0.387 → 0.0629")
+    return curves.draw(
+        dict.fromkeys(names, curve), notes, HEADING, LINES, ("Pixels kept, %", "Error, %"), (0, 100), y_range
     )
 
 
-def drawn() -> dict[str, Figure]:
+def alphas_of(values: np.ndarray) -> Figure:
+    table = pd.DataFrame({"id": range(50)} | {str(e): values * e / 30 for e in range(1, 31)})
+    return alpha.draw(alpha.course([table]), alpha.histogram([table]), "ASLP-MC: learned α", LINES)
+
+
+def swept(parts) -> Figure:
+    blocks = {
+        f"s{a}-{b}": {"code": "slp", "alpha": a, "beta": b} for a in (0.025, 0.05, 0.1) for b in (0.5, 0.75, 1.0)
+    } | {
+        "ls": {"code": "label_smoothing", "eps": 0.1},
+        "noisy": {"code": "slp", "alpha": 0.1, "beta": 0.5, "noise": 0.25},
+    }
+    values = dict.fromkeys(sweep.METRICS, (0.912, 0.9, 0.92))
+    table = sweep.prepare({(name, part): values for name in blocks for part in parts}, blocks)
+    return sweep.draw(table, {(part, "ece"): 0.05 for part in parts}, HEADING, LINES)
+
+
+def store(tmp_path: Path):
+    from pipeline_src.data.store import Store
+
+    return Store.open(make_store(tmp_path / "store", [truth for _, truth in maps("baseline", 0, "Set_A")]))
+
+
+def pictured(tmp_path: Path) -> Figure:
+    opened = store(tmp_path)
+    shown = {name: {str(k): maps("baseline", 0, "Set_A")[k][0] for k in range(5)} for name in NAMES[2:]}
+    return examples.draw(examples.prepare(shown, opened), shown, opened, labelled(NAMES), HEADING, LINES)
+
+
+def extreme(tmp_path: Path) -> Figure:
+    table = pd.DataFrame({"id": list("01234"), "5": [0.1, 0.2, 0.3, 0.2, 0.1]})
+    return extremes.draw(extremes.prepare([table]), store(tmp_path), HEADING, LINES)
+
+
+SEVEN = [f"DUTS-held-out-{k}" for k in range(7)]
+DRAWN: dict[str, Callable[[], Figure]] = {
+    **{f"diagram, {case}": lambda bins=bins: figure_of(bins) for case, bins in CASES.items()},
+    "one compared": lambda: compared(NAMES[:1], CASES["over-confident"]),
+    "four compared": lambda: compared(NAMES, CASES["20 bins"]),
+    "21 compared": lambda: compared(MANY, CASES["under-confident"]),
+    "none has pixels": lambda: compared(NAMES, CASES["empty"]),
+    "overview of one": lambda: overviewed(NAMES[:1], ["a"]),
+    "overview of 21 on 7": lambda: overviewed(MANY, SEVEN),
+    "joint density of one image": lambda: joined(NAMES[:1], 1),
+    "joint densities of 21": lambda: joined(MANY, 30),
+    "trade-off of one": lambda: traded(NAMES[:1], 0),
+    "trade-off of 21 alike": lambda: traded(MANY, 0),
+    "trade-off of 21": lambda: traded(MANY, 0.001),
+    "over-confidence of one": lambda: over(NAMES[3:], {"a": "id", "b": "ood"}),
+    "over-confidence of 21": lambda: over(MANY, {"a": "id", "b": "shifted", "c": "ood"}),
+    "entropy of one": lambda: entropies(NAMES[2:3]),
+    "entropy of 21": lambda: entropies(MANY),
+    "a curve": lambda: curved(NAMES[:1], (0, 12.5)),
+    "21 curves": lambda: curved(MANY, None),
+    "alphas": lambda: alphas_of(np.linspace(0, 0.49, 50)),
+    "alphas at 0": lambda: alphas_of(np.zeros(50)),
+    "a sweep": lambda: swept(["ECSSD"]),
+    "a sweep on 7": lambda: swept(SEVEN),
+}
+DRAWN_OF_STORE = {"examples": pictured, "extremes": extreme}
+
+
+@pytest.mark.parametrize("name", [*DRAWN, *DRAWN_OF_STORE])
+def test_no_text_is_clipped_or_lies_on_another(name, tmp_path):
     with style.house():
-        figures = {case: figure_of(case, bins) for case, bins in CASES.items()}
-        for number in (1, 4):
-            curves = dict(zip(NAMES[:number], [CASES["over-confident"]] * number, strict=True))
-            note = dict.fromkeys(curves, "ECE 10.02 %   OE 10.91 %")
-            figures[f"{number} methods"] = comparison.draw(curves, note, f"All methods on {ODD}", ["one", "two"], 0.0)
-        curves = {name: many_bins(20) for name in NAMES}
-        figures["20 bins compared"] = comparison.draw(curves, dict.fromkeys(NAMES, ""), "All", [], 0.4)
-        for name, values in (("spread", np.linspace(0, 0.49, 50)), ("zero", np.zeros(50))):
-            table = pd.DataFrame({"id": range(50)} | {str(e): values * e / 30 for e in range(1, 31)})
-            numbers = alpha.course([table]), alpha.histogram([table])
-            figures[f"alpha {name}"] = alpha.draw(*numbers, "ASLP-MC: learned α", ["9,553 training images"])
-    return figures
-
-
-FIGURES = drawn()
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_no_text_is_clipped_or_lies_on_another(name):
-    figure = FIGURES[name]
-    with style.house():
+        figure = DRAWN[name]() if name in DRAWN else DRAWN_OF_STORE[name](tmp_path)
         figure.canvas.draw()
     beyond = set()  # ticks outside of the limits have labels that are never drawn
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):

@@ -112,7 +112,7 @@ class Facts:
 
     Args:
         methods: all methods, in the order in which they are shown.
-        parts: evaluated part -> role (val, id or ood).
+        parts: evaluated part -> role (val, id, shifted or ood).
         seeds: of the training runs.
         bins: equal-width bins of ECE.
         learned: methods that learn alphas.
@@ -260,10 +260,11 @@ def _of_tests(facts: Facts, protocol: str) -> Iterator[Picture]:
         title = "Where the ECE comes from"
         caption = f"What each bin of confidence adds to the ECE of each method on each test set, {how}."
         yield Picture(_name("overview", protocol), "overview", title, caption, protocol, wide=True)
-    if roles == {"id", "ood"}:
+    if len(roles) > 1:
         title = "OE in and out of distribution"
         caption = f"OE of each method on the test sets in and out of distribution, {how}."
         yield Picture(_name("overconfidence", protocol), "overconfidence", title, caption, protocol)
+    if roles >= {"id", "ood"}:
         title = "Entropy in and out of distribution"
         caption = f"Mean predictive entropy of the images in and out of distribution, {protocol} protocol."
         yield Picture(_name("entropy", protocol), "entropy", title, caption, protocol)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline_src.figures import style
-from pipeline_src.figures.overconfidence import ROLES
+from pipeline_src.tables.results import ROLES
 
 BINS = 35
 MOST = math.log(2)  # nats, of two classes
@@ -25,9 +25,9 @@ def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
     Returns:
         a row per method, role and bin: `lower`, `upper` (nats), `images`, `share`, and the `median` of all images.
     """
-    found = []
+    most, found = max([MOST, *(values.max() for values in entropies.values() if len(values))]), []
     for (method, role), values in entropies.items():
-        counts, edges = np.histogram(np.clip(values, 0, MOST), bins=BINS, range=(0, MOST))
+        counts, edges = np.histogram(values, bins=BINS, range=(0, most))
         bins = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "images": counts})
         bins.insert(0, "role", role)
         bins.insert(0, "method", method)
@@ -58,7 +58,7 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
     axes.set_xlim(0, max(0.1, _end(table)))
     axes.grid(axis="both")
     axes.set_xlabel("Mean entropy of an image's pixels, nats")
-    style.key(figure, [(f"{ROLES[r]}", look) for r, look in style.ROLES.items()], 1.35, used + 0.14, 0.98)
+    style.key(figure, [(ROLES[role], style.ROLES[role]) for role in ("id", "ood")], 1.35, used + 0.14, 0.98)
     return figure
 
 

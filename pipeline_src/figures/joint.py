@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -37,17 +38,19 @@ def prepare(confidence: np.ndarray, accuracy: np.ndarray) -> pd.DataFrame:
 def draw(tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
     """Draw the panels from `prepare`, by printed name of the method; `notes` are its numbers in words."""
     every = pd.concat(tables.values())
+    least = min(float(np.floor(10 * every["confidence"].min()) / 10), LEAST) if len(every) else LEAST
     low = min(float(np.floor(10 * every["accuracy"].min()) / 10), LEAST) if len(every) else LEAST
     most = np.log10(max(every["images"].max(), 2)) if len(every) else 1
     figure, panels = small_multiples(len(tables), heading, lines)
     for (label, table), (axes, first, last) in zip(tables.items(), panels, strict=True):
-        # Patches, not an image: they stay sharp at any size. Shades are logarithmic, since one cell holds most images.
-        for row in table.itertuples():
-            axes.bar(row.confidence, STEP, STEP, row.accuracy, align="edge", color=SHADES(np.log10(row.images) / most))
-        axes.plot([LEAST, 1], [LEAST, 1], color=style.INK, linewidth=0.8, linestyle=(0, (4, 2)))
-        axes.set_xlim(LEAST, 1)
+        # Squares, not an image: they stay sharp at any size. Shades are logarithmic, since one cell holds most images.
+        corners = np.array([[0, 0], [0, STEP], [STEP, STEP], [STEP, 0]])
+        squares = table[["confidence", "accuracy"]].to_numpy()[:, None] + corners
+        axes.add_collection(PolyCollection(squares, facecolors=SHADES(np.log10(table["images"]) / most), linewidths=0))
+        axes.plot([least, 1], [least, 1], color=style.INK, linewidth=0.8, linestyle=(0, (4, 2)))
+        axes.set_xlim(least, 1)
         axes.set_ylim(low, 1)
-        axes.set_xticks([LEAST, (1 + LEAST) / 2, 1], [f"{LEAST:g}", "", "1"])
+        axes.set_xticks([least, (1 + least) / 2, 1], [f"{least:g}", "", "1"])
         axes.set_yticks([low, (1 + low) / 2, 1], [f"{low:g}", "", "1"])
         bare(axes, first, last, "Confidence", "Accuracy")
         name(axes, label, notes[label])

@@ -11,7 +11,9 @@ from pipeline_src.data.store import Store
 from pipeline_src.figures import alpha, curves, entropy, extremes, overconfidence, overview, sweep, training
 from pipeline_src.figures.catalogue import HISTORY, Facts, Picture
 from pipeline_src.figures.of_part import Summary, stacked
+from pipeline_src.figures.reliability import least_of
 from pipeline_src.figures.sources import Painted, Sources
+from pipeline_src.tables.results import ROLES
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,16 @@ class Whole:
 
     def sets(self) -> list[str]:
         """Which data sets stand for which role."""
-        named = {role: [p for p, its in self.facts.tests.items() if its == role] for role in ("id", "ood")}
-        return [f"{overconfidence.ROLES[role]}: {', '.join(parts)}" for role, parts in named.items() if parts]
+        tests = self.facts.tests
+        named = {role: [p for p, its in tests.items() if its == role] for role in dict.fromkeys(tests.values())}
+        return [f"{ROLES[role]}: {', '.join(parts)}" for role, parts in named.items()]
 
 
 def _overview(picture: Picture, whole: Whole) -> Painted:
-    table = overview.prepare({at: of.reliability for at, of in whole.of(picture.protocol).items()})
+    bins = {at: of.reliability for at, of in whole.of(picture.protocol).items()}
+    table, least = overview.prepare(bins), least_of(list(bins.values()))
     lines = [f"{picture.protocol} protocol · {whole.facts.bins} bins · {whole.facts.whose()}"]
-    return Painted(overview.draw(table, whole.facts.labels_apart, picture.title, lines), {"": table})
+    return Painted(overview.draw(table, whole.facts.labels_apart, picture.title, lines, least), {"": table})
 
 
 def _overconfidence(picture: Picture, whole: Whole) -> Painted:

@@ -46,6 +46,10 @@ class DataSet:
     def floor(self) -> float:
         return reliability.floor_of([one.reliability for one in self.measured.values()])
 
+    @cached_property
+    def least(self) -> float:
+        return reliability.least_of([one.reliability for one in self.measured.values()])
+
     def of(self, protocol: str) -> dict[str, Measured]:
         """By method."""
         return {method: self.measured[protocol, method] for method in self.facts.methods}
@@ -70,7 +74,7 @@ def _reliability(picture: Picture, data: DataSet) -> Painted:
         data.size(picture.protocol),
         f"ECE {ece} · OE {oe} · {facts.bins} bins · {facts.whose(picture.method)}",
     ]
-    figure = reliability.draw(one.reliability, picture.title, lines, data.floor)
+    figure = reliability.draw(one.reliability, picture.title, lines, data.floor, data.least)
     return Painted(figure, {"": one.reliability})
 
 

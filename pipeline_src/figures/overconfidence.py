@@ -8,8 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline_src.figures import style
-
-ROLES = {"id": "in distribution", "ood": "out of distribution"}
+from pipeline_src.tables.results import ROLES
 
 
 def prepare(oe: Mapping[tuple[str, str], tuple[float, float, float]], roles: Mapping[str, str]) -> pd.DataFrame:
@@ -26,10 +25,11 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
     high = 0.2 * len(labels) + 0.1
     figure, used = style.new_figure(high + 0.8, heading, lines)
     axes = style.place(figure, 1.3, used + 0.28, 2.05, high)
+    looks = {role: look for role, look in style.ROLES.items() if role in set(table["role"])}
     for k, method in enumerate(labels):
-        for role, look in style.ROLES.items():
+        for r, (role, look) in enumerate(looks.items()):
             here = table[(table["method"] == method) & (table["role"] == role)]
-            y = k + (-0.17 if role == "id" else 0.17)
+            y = k + 0.34 * (r - (len(looks) - 1) / 2) / max(len(looks) - 1, 1)
             axes.hlines([y] * len(here), 100 * here["low"], 100 * here["high"], color=look["color"], linewidth=0.8)
             axes.plot(
                 100 * here["oe"],
@@ -50,5 +50,5 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
     axes.set_xlim(left=0)
     axes.grid(axis="both")
     axes.set_xlabel("OE, %")
-    style.key(figure, [(ROLES[role], look) for role, look in style.ROLES.items()], 1.35, used + 0.14, 0.98)
+    style.key(figure, [(ROLES[role], look) for role, look in looks.items()], 3.2 - 0.97 * len(looks), used + 0.14, 0.97)
     return figure

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline_src.figures import style
-from pipeline_src.figures.reliability import LEAST, drawn, split
+from pipeline_src.figures.reliability import drawn, split
 
 LABEL, NUMBER, EDGE = 1.28, 0.34, 0.1  # inches for the methods' names, the numbers, and the right edge
 
@@ -29,76 +29,63 @@ def prepare(tables: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)[columns]
 
 
-def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
-    """Draw the matrix from `prepare`; `labels`: method -> printed name, in the order of the rows."""
+def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str], least: float) -> Figure:
+    """Draw the matrix from `prepare`.
+
+    Args:
+        labels: method -> printed name, in the order of the rows.
+        least: lower end of the confidence axis.
+    """
     parts = list(dict.fromkeys(table["part"]))
-    high = 0.26 if len(labels) > 8 else 0.36
-    figure, used = style.new_figure(0.5 + len(labels) * high + 0.62, heading, lines, style.WIDE)
+    step = 0.26 if len(labels) > 8 else 0.36
+    high = len(labels) * step
+    figure, used = style.new_figure(0.36 + high + 0.62, heading, lines, style.WIDE)
     column = (style.WIDE - LABEL - EDGE) / len(parts)
     wide = min(column - NUMBER - 0.1, 1.6)
-    foot = used + 0.45 + len(labels) * high
+    place = {method: k for k, method in enumerate(labels)}
     for c, part in enumerate(parts):
         here = table[table["part"] == part]
-        reach = max(float(here["contribution"].abs().max()), 1e-6)
-        x = LABEL + c * column
-        figure.text(
-            x / style.WIDE,
-            1 - (used + 0.22) / figure.get_figheight(),
-            style.shortened(part, int(column / 0.068)),
-            fontweight="bold",
-            fontsize=7,
-            va="center",
-            parse_math=False,
+        reach = max(float(here["contribution"].abs().max()), 1e-9)
+        axes = style.place(figure, LABEL + c * column, used + 0.36, wide, high)
+        row, left = here["method"].map(place), here["lower"].clip(lower=least)
+        # A row is 1 high, downwards; its bars reach at most 0.45 from its middle.
+        axes.bar(
+            left,
+            -0.45 * here["contribution"] / reach,
+            here["upper"] - left,
+            row,
+            align="edge",
+            color=np.where(here["contribution"] > 0, style.OVER, style.UNDER),
+            linewidth=0,
         )
-        for r, method in enumerate(labels):
-            axes = style.place(figure, x, used + 0.42 + r * high, wide, high - 0.05)
-            bins = here[here["method"] == method]
-            left = bins["lower"].clip(lower=LEAST)
-            colours = np.where(bins["contribution"] > 0, style.OVER, style.UNDER)
-            axes.bar(left, bins["contribution"], bins["upper"] - left, align="edge", color=colours, linewidth=0)
-            axes.axhline(0, color=style.MUTED, linewidth=0.6)
-            axes.set_xlim(LEAST, 1)
-            axes.set_ylim(-1.05 * reach, 1.05 * reach)
-            axes.axis("off")
-            axes.annotate(
-                f"{100 * bins['contribution'].abs().sum():.2f}",
-                (1, 0.5),
-                xytext=(4, 0),
-                xycoords="axes fraction",
-                textcoords="offset points",
-                va="center",
-                fontsize=7,
-            )
-            if c == 0:
-                axes.annotate(
-                    style.shortened(labels[method], 21),
-                    (0, 0.5),
-                    xytext=((0.1 - LABEL) * 72, 0),
-                    xycoords="axes fraction",
-                    textcoords="offset points",
-                    va="center",
-                    fontsize=7,
-                    parse_math=False,
-                )
-        for at, text, align in ((0, "0.5", "left"), (1, "1", "right"), (0.5, "confidence", "center")):
-            figure.text(
-                (x + at * wide) / style.WIDE,
-                1 - (foot + 0.08) / figure.get_figheight(),
-                text,
-                fontsize=6.5,
-                color=style.MUTED,
-                ha=align,
-                va="center",
-            )
+        axes.hlines(range(len(labels)), least, 1, color=style.MUTED, linewidth=0.6)
+        axes.set_xlim(least, 1)
+        axes.set_ylim(len(labels) - 0.5, -0.5)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        axes.set_xticks([least, 1], [f"{least:.2g}", "1"], color=style.MUTED)
+        axes.tick_params(bottom=False)
+        for text, align in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
+            text.set_ha(align)
+        axes.set_yticks(range(len(labels)), [style.shortened(label, 21) for label in labels.values()])
+        axes.tick_params(labelleft=c == 0)
+        for text in axes.get_yticklabels():
+            text.set_parse_math(False)
+        axes.set_title(
+            style.shortened(part, int(column / 0.068)), loc="left", fontsize=7, fontweight="bold", parse_math=False
+        )
+        for method, ece in here["contribution"].abs().groupby(here["method"]).sum().items():
+            axes.text(1 + 0.05 * (1 - least) / wide, place[method], f"{100 * ece:.2f}", va="center", fontsize=7)
+    foot = used + 0.36 + high + 0.42
     entries = [
         ("over-confident", {"marker": "s", "color": style.OVER}),
         ("under-confident", {"marker": "s", "color": style.UNDER}),
     ]
-    style.key(figure, entries, LABEL + 0.04, foot + 0.34, 1.1)
+    style.key(figure, entries, 0.15, foot, 1.05)
     figure.text(
-        (LABEL + 2.3) / style.WIDE,
-        1 - (foot + 0.34) / figure.get_figheight(),
-        "numbers: ECE in %; heights are comparable within a column",
+        2.4 / style.WIDE,
+        1 - foot / figure.get_figheight(),
+        "by confidence, left to right · numbers: ECE in % · heights compare in a column",
         va="center",
         fontsize=7,
         color=style.MUTED,

@@ -57,9 +57,10 @@ def name(axes: Axes, label: str, note: str) -> None:
 def bare(axes: Axes, first: bool, last: bool, x_label: str = "", y_label: str = "") -> None:
     """Ticks and labels at the outer panels alone."""
     axes.tick_params(labelleft=first, labelbottom=last, labelsize=6.5)
-    outer = axes.get_xticklabels()
-    outer[0].set_ha("left")  # so that neighbouring panels' numbers do not meet
-    outer[-1].set_ha("right")
+    if last:
+        outer = axes.get_xticklabels()
+        outer[0].set_ha("left")  # so that neighbouring panels' numbers do not meet
+        outer[-1].set_ha("right")
     if first and y_label:
         axes.set_ylabel(y_label, labelpad=3)
     if last and x_label:

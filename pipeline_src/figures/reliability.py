@@ -12,10 +12,17 @@ from matplotlib.patches import Rectangle
 
 from pipeline_src.figures import style
 
-CONFIDENCE = "Confidence, max(f, 1 − f)"
+CONFIDENCE = "Confidence of the top label"
 ACCURACY = "Accuracy (top label)"
 # A binary top label is never less confident than this, so the lower half of [0, 1] can hold no pixel.
 LEAST = 0.5
+
+
+def least_of(tables: Sequence[pd.DataFrame]) -> float:
+    """Lower end of the confidence axis that suits all `tables`: 0.5, or a bin's edge below where there are more than
+    two classes."""
+    bins = pd.concat([drawn(split(table)[0]) for table in tables])
+    return float(min([LEAST, *bins.loc[bins["confidence"] < LEAST, "lower"]]))
 
 
 def floor_of(tables: Sequence[pd.DataFrame]) -> float:
@@ -24,22 +31,22 @@ def floor_of(tables: Sequence[pd.DataFrame]) -> float:
     return 0.4 if math.isnan(least) or least >= 0.42 else 0.0
 
 
-def draw(table: pd.DataFrame, heading: str, lines: Sequence[str], floor: float) -> Figure:
+def draw(table: pd.DataFrame, heading: str, lines: Sequence[str], floor: float, least: float = LEAST) -> Figure:
     """Draw the diagram from its numbers.
 
     Args:
         table: as `numbers.Measured.reliability`.
         heading, lines: what is shown, and its protocol and numbers.
-        floor: lower end of the accuracy axis.
+        floor, least: lower ends of the axes of accuracy and confidence.
     """
     bins, whole = split(table)
     figure, used = style.new_figure(3.75, heading, lines)
     main, shares = (style.place(figure, 0.51, used + y, 2.41, high) for y, high in ((0.26, 2.31), (2.66, 0.66)))
-    _accuracy(main, drawn(bins), floor)
+    _accuracy(main, drawn(bins), floor, least)
     _means(main, whole, floor)
     shares.set_xlim(main.get_xlim())
     shares.set_xticks(main.get_xticks())
-    _shares(shares, bins)
+    _shares(shares, bins, least)
     shares.set_xlabel(CONFIDENCE)
     return figure
 
@@ -50,22 +57,17 @@ def split(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     return table[~whole], table[whole].iloc[0]
 
 
-def axes_of_unit(axes: Axes, floor: float) -> None:
-    """Limits, ticks, diagonal and the two regions' names, shared with the comparing figure."""
-    axes.set_xlim(LEAST, 1)
-    axes.set_xticks([0.5, 0.6, 0.7, 0.8, 0.9, 1])
+def _accuracy(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> None:
+    axes.set_xlim(least, 1)
+    axes.set_xticks([tick / 10 for tick in range(math.ceil(10 * least), 11)])
     axes.set_ylim(floor, 1)
     axes.set_yticks([tick / 10 for tick in range(round(10 * floor), 11, 2 if floor == 0 else 1)])
     axes.set_ylabel(ACCURACY)
-    axes.plot([LEAST, 1], [LEAST, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 2)), zorder=4)
+    axes.plot([least, 1], [least, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 2)), zorder=4)
     axes.tick_params(labelbottom=False, bottom=False)
-
-
-def _accuracy(axes: Axes, bins: pd.DataFrame, floor: float) -> None:
-    axes_of_unit(axes, floor)
     for row in bins.itertuples():
         # The gap is drawn from the bin's own mean confidence, which is what ECE compares, not from its middle.
-        left, width = max(row.lower, LEAST), row.upper - max(row.lower, LEAST)
+        left, width = max(row.lower, least), row.upper - max(row.lower, least)
         low, high = sorted((row.confidence, row.accuracy))
         colour = style.OVER if row.confidence > row.accuracy else style.UNDER
         axes.add_patch(
@@ -144,13 +146,13 @@ def drawn(bins: pd.DataFrame) -> pd.DataFrame:
     return bins[(bins["share"] > 0) & ((bins["upper"] > LEAST) | (bins["share"] >= 0.001))]
 
 
-def _shares(axes: Axes, bins: pd.DataFrame) -> None:
+def _shares(axes: Axes, bins: pd.DataFrame, least: float) -> None:
     axes.set_ylim(0, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
     axes.set_ylabel("Pixels, %")
     filled = drawn(bins)
     for row in filled.itertuples():
-        left = max(row.lower, LEAST)
+        left = max(row.lower, least)
         axes.bar(
             left,
             row.share,
@@ -160,7 +162,7 @@ def _shares(axes: Axes, bins: pd.DataFrame) -> None:
             edgecolor=style.PAPER,
             linewidth=10 / len(bins),
         )
-        if len(bins) > 12 and row.Index != filled["share"].idxmax():
+        if (len(bins) > 12 or least < LEAST) and row.Index != filled["share"].idxmax():
             continue  # no room for more than one number
         axes.annotate(
             "< 0.1 %" if row.share < 0.0005 else style.percent(row.share),

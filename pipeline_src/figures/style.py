@@ -21,8 +21,12 @@ INK, MUTED, GRID, PAPER = "#1d2530", "#66707c", "#d9dee4", "#ffffff"
 OVER, UNDER, CALIBRATED = "#c2410c", "#2f73b3", "#aeb6c0"
 HATCH = {OVER: "/////", UNDER: "\\\\\\\\\\"}  # dots would make an SVG ten times as large
 ACCENT = UNDER
-# In and out of distribution, told apart by marker too.
-ROLES = {"id": {"color": "#2f73b3", "marker": "o"}, "ood": {"color": "#c2410c", "marker": "D"}}
+# In distribution, under shift and out of distribution, told apart by marker too.
+ROLES = {
+    "id": {"color": "#2f73b3", "marker": "o"},
+    "shifted": {"color": "#009988", "marker": "^"},
+    "ood": {"color": "#c2410c", "marker": "D"},
+}
 # Families of methods, from Tol's colour-blind safe "vibrant" scheme; the marker tells them apart in grey.
 FAMILIES = {
     "baseline": {"color": INK, "marker": "s"},

@@ -48,7 +48,9 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
     figure.canvas.draw()  # places are known only now
     whole = figure.get_figwidth(), figure.get_figheight()
     order = y.sort_values(ascending=False, kind="stable").index
-    tops = _spread([axes.transData.transform((x[k], y[k]))[1] / figure.dpi for k in order])
+    box = axes.get_window_extent()
+    points = [axes.transData.transform((x[k], y[k]))[1] / figure.dpi for k in order]
+    tops = spread(points, box.y0 / figure.dpi + LINE / 2, box.y1 / figure.dpi)
     for k, at in zip(order, tops, strict=True):
         point = axes.transData.transform((x[k], y[k])) / figure.dpi
         xs, ys = (point[0], 2.3, 2.4), (point[1], at, at)
@@ -72,12 +74,14 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
     return figure
 
 
-def _spread(heights: Sequence[float]) -> np.ndarray:
-    """Descending heights, moved as little as the distance `LINE` between neighbours allows (pooling of neighbours)."""
+def spread(heights: Sequence[float], low: float, high: float) -> np.ndarray:
+    """Descending heights, moved little, so that neighbours are at least `LINE` apart and all lie in [low, high]."""
     blocks: list[list[float]] = []  # sum of the wanted heights of a block's first line, and number of lines
     for height in heights:
         blocks.append([height, 1])
         while len(blocks) > 1 and blocks[-1][0] / blocks[-1][1] > blocks[-2][0] / blocks[-2][1] - LINE * blocks[-2][1]:
             total, lines = blocks.pop()
             blocks[-1] = [blocks[-1][0] + total + lines * LINE * blocks[-1][1], blocks[-1][1] + lines]
-    return np.concatenate([total / lines - LINE * np.arange(lines) for total, lines in blocks])
+    found = np.concatenate([total / lines - LINE * np.arange(lines) for total, lines in blocks])
+    below = LINE * np.arange(len(found))
+    return np.maximum(np.minimum(found, high - below), low + below[::-1])

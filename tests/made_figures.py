@@ -1,0 +1,83 @@
+"""A small experiment made up for the tests of figures: statistics, alphas, histories, stores and example maps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline_src.data.manifest import write_csv
+from pipeline_src.data.store import SCHEMA, IndexRow
+from pipeline_src.figures.catalogue import Facts
+from pipeline_src.figures.sources import Sources
+from pipeline_src.prediction import examples
+from pipeline_src.statistics.statistic import Statistic
+from pipeline_src.tables.results import Results
+
+ODD = "a<b>&c_d$e$ 100%"
+PARTS = {"Set_A": "id", ODD: "ood"}
+METHODS, SEEDS, SIDE, IMAGES = ("baseline", "aslp_mc"), (0, 1), 20, 5
+LABELS = {"aslp_mc": "ASLP <MC> & co"}
+
+
+def maps(method: str, seed: int, part: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(probability, truth) of each image; images out of distribution have no foreground."""
+    rng = np.random.default_rng([len(method), seed, *part.encode()])
+    truth = np.random.default_rng([*part.encode()]).random((IMAGES, SIDE, SIDE)) < (0 if part == ODD else 0.4)
+    wrong = rng.random(truth.shape) < rng.uniform(0.05, 0.4, (IMAGES, 1, 1))
+    sure = rng.integers(520, 1025, truth.shape)
+    probability = np.where(truth ^ wrong, sure, 1024 - sure) / 1024
+    return list(zip(probability.astype(np.float32), truth.astype(np.uint8), strict=True))
+
+
+def make_results(folder: Path) -> Results:
+    files = {}
+    for method in METHODS:
+        for seed in SEEDS:
+            for number, part in enumerate(PARTS):
+                statistic = Statistic.empty()
+                for k, (probability, truth) in enumerate(maps(method, seed, part)):
+                    statistic.add(probability, truth, str(k))
+                files[method, seed, part] = folder / f"{method}-{seed}-{number}.npz"
+                statistic.save(files[method, seed, part], {})
+    return Results("tiny", files, PARTS, bins=10, epochs=6, labels=LABELS)
+
+
+def make_facts() -> Facts:
+    return Facts(
+        METHODS, PARTS, SEEDS, learned=["aslp_mc"], trained=METHODS, labels=LABELS, protocols=("raw",), pictured=True
+    )
+
+
+def make_store(folder: Path, truths: list[np.ndarray]) -> Path:
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    np.save(folder / "images.npy", rng.integers(0, 256, (len(truths), 16, 16, 3), np.uint8))
+    np.save(folder / "masks.npy", np.stack([255 * truth[:16, :16] for truth in truths]))
+    np.save(folder / "truth.npy", np.concatenate([truth.ravel() for truth in truths]))
+    shape = truths[0].shape
+    rows = [IndexRow(str(k), *shape, k * truths[0].size, 0, "a", "b") for k in range(len(truths))]
+    write_csv(folder / "index.csv", IndexRow._fields, rows)
+    (folder / "store.json").write_text(json.dumps({"schema": SCHEMA}))
+    return folder
+
+
+def make_sources(folder: Path) -> Sources:
+    alphas, histories, shown, stores = {}, {}, {}, {}
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        alphas["aslp_mc", seed] = folder / f"alpha-{seed}.csv"
+        later = {str(epoch): rng.random(IMAGES) / 3 for epoch in range(2, 7)}
+        pd.DataFrame({"id": range(IMAGES), "1": 0.0} | later).to_csv(alphas["aslp_mc", seed], index=False)
+        for method in METHODS:
+            histories[method, seed] = folder / f"history-{method}-{seed}.csv"
+            columns = {name: rng.random(6) for name in ("loss", "val_accuracy", "val_ece")}
+            pd.DataFrame({"epoch": range(1, 7)} | columns).to_csv(histories[method, seed], index=False)
+    for number, part in enumerate(["train", *PARTS]):
+        stores[part] = make_store(folder / f"store-{number}", [truth for _, truth in maps("baseline", 0, part)])
+        for method in METHODS:
+            shown[method, part] = folder / f"examples-{method}-{number}.npz"
+            examples.write(shown[method, part], {str(k): maps(method, 0, part)[k][0] for k in (3, 1)})
+    return Sources(alphas, histories, shown, stores)
