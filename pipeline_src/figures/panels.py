@@ -42,12 +42,12 @@ def name(axes: Axes, label: str, note: str) -> None:
     inches = axes.get_position().width * axes.figure.get_figwidth()
     for text, y, weight, colour in ((label, 12, "bold", style.INK), (note, 3, "normal", style.MUTED)):
         axes.annotate(
-            style.shortened(text, int(inches / (0.061 if weight == "bold" else 0.052))),
+            style.shortened(text, int(inches / (0.057 if weight == "bold" else 0.052))),
             (0, 1),
             xytext=(0, y),
             xycoords="axes fraction",
             textcoords="offset points",
-            fontsize=6.5,
+            fontsize=6 if weight == "bold" else 6.5,
             fontweight=weight,
             color=colour,
             parse_math=False,
