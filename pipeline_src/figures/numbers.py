@@ -12,8 +12,8 @@ import pandas as pd
 
 from pipeline_src.statistics.bootstrap import Pooled, draws, percentiles
 from pipeline_src.statistics.counts import Counts
+from pipeline_src.statistics.either import by_protocol, load
 from pipeline_src.statistics.levels import UNIT
-from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
 from pipeline_src.statistics.views import reliability_bins
 from pipeline_src.tables.results import Results
 from pipeline_src.tables.samples import RESAMPLES, SUMS, metrics, per_image
@@ -98,10 +98,10 @@ def measure(results: Results, part: str) -> Mapping[tuple[str, str], Measured]:
 
 def _of_method(results: Results, method: str, part: str) -> dict[str, Measured]:
     """Resamples are those of the tables: keyed by the set's name, the same for all methods and seeds."""
-    runs = [Statistic.load(results.statistics[method, seed, part])[0] for seed in results.seeds(method, part)]
+    runs = [by_protocol(load(results.statistics[method, seed, part])) for seed in results.seeds(method, part)]
     found = {}
-    for protocol in PROTOCOLS:
-        each = [getattr(run, protocol) for run in runs]
+    for protocol in results.protocols:
+        each = [run[protocol] for run in runs]
         sums = np.stack([per_image(counts, Pooled(counts), results.bins) for counts in each])
         resampled = np.zeros((len(sums), RESAMPLES, sums.shape[2]))
         for rows, times in draws(sums.shape[1], RESAMPLES, zlib.crc32(part.encode())):
