@@ -11,8 +11,10 @@ from rich.table import Table
 
 from pipeline_src.data import catalog, manifest
 from pipeline_src.execute import explained
+from pipeline_src.figures import catalogue
 from pipeline_src.job import Job
 from pipeline_src.jobs import Graph
+from pipeline_src.verbs import figure_facts
 from pipeline_src.remarks import remarks
 
 STARTUP = {
@@ -112,7 +114,7 @@ def _seconds(graph: Graph, todo: list[Job], images: dict[str, int]) -> float:
             _, method, _, part = job.name.split("/")
             total += images[part] * _passes(graph, method) / inference
         elif job.kind == "figures":
-            total += 0.2 * len(graph.runs) * len(graph.tested)
+            total += 0.6 * len(catalogue.pictures(figure_facts(graph)))
     return total
 
 
