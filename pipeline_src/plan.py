@@ -14,8 +14,8 @@ from pipeline_src.execute import explained
 from pipeline_src.figures import catalogue
 from pipeline_src.job import Job
 from pipeline_src.jobs import Graph
-from pipeline_src.verbs import figure_facts
 from pipeline_src.remarks import remarks
+from pipeline_src.verbs import figure_facts
 
 STARTUP = {
     "train": 8.0,
