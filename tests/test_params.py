@@ -112,6 +112,13 @@ def test_a_test_set_may_not_take_the_name_of_another():
         validate(Experiment, {"data": data}, "experiments.x")
 
 
+def test_a_set_under_shift_is_a_test_set_like_others():
+    data = {"train": {"set": "a"}, "val": {"set": "b"}, "id": {"x": {"set": "c"}}, "shifted": {"y": {"set": "d"}}}
+    assert validate(Experiment, {"data": data}, "experiments.x").data.shifted["y"].set == "d"
+    with pytest.raises(UserError, match="used twice: x"):
+        validate(Experiment, {"data": data | {"shifted": {"x": {"set": "d"}}}}, "experiments.x")
+
+
 def test_broken_and_absent_files(tmp_path):
     with pytest.raises(UserError, match="is not here"):
         read(tmp_path / "params.yaml")

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline_src.claims.view import View
 from pipeline_src.statistics import estimators
 from pipeline_src.statistics.bootstrap import image_means, percentiles, resampled
 from pipeline_src.statistics.estimators import Bins
@@ -21,12 +22,13 @@ from pipeline_src.statistics.metrics import summary
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
 from pipeline_src.statistics.whole_maps import KEPT, of_images, whole_map_measures
 from pipeline_src.tables import PAPER
+from pipeline_src.tables.captions import heading
 from pipeline_src.tables.cost import Run
 from pipeline_src.tables.elsewhere import Elsewhere, backbones, judged, tasks
 from pipeline_src.tables.measured import marks
 from pipeline_src.tables.paper import BY_METHOD, Beside, sheets
 from pipeline_src.tables.results import Results, read
-from pipeline_src.tables.samples import FEW, RESAMPLES, SORTING, Sampled
+from pipeline_src.tables.samples import CURVES, FEW, PIXELS, RESAMPLES, SORTING, Sampled, sample
 from pipeline_src.tables.sheet import BEST, COLUMNS, TIED
 from pipeline_src.tables.sweep import sweep
 
@@ -313,3 +315,15 @@ def test_latex_compiles(written, tmp_path):
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", document]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_sets_under_shift_are_judged_as_those_in_distribution(results):
+    files = {run: file for run, file in results.statistics.items() if run[2] == "one" and run[0] == "baseline"}
+    near, far = (replace(results, parts={"one": role}, statistics=files) for role in ("id", "shifted"))
+    here, there = (sample(each, 10, (PIXELS, CURVES)) for each in (near, far))
+    assert here.keys() == there.keys() and here
+    for key, sampled in here.items():
+        assert {"ece", "max_f"} <= sampled.values.keys() == there[key].values.keys()
+        assert all(np.array_equal(values, there[key].values[name]) for name, values in sampled.values.items())
+    assert "one: under shift, " in heading(far, read(far), "one")
+    assert View(far, {}, {}).parts("id") == ["one"] and View(far, {}, {}).parts("ood") == []
