@@ -50,11 +50,13 @@ def test_the_caption_and_how_many_of_the_usual_images_are_there(graph):
 
 
 def test_the_table_of_tasks_tells_what_a_shown_set_needs(tmp_path):
-    cell = dict.fromkeys(COLUMNS, 0) | {"protocol": "raw", "part": "foggy", "method": "m", "seeds": "0", "role": "id"}
+    cell = dict.fromkeys(COLUMNS, 0) | {"protocol": "raw", "part": "foggy", "method": "m", "seeds": "0", "role": "shifted"}
     for name, metric in (("T1", "ece"), ("T2", "accuracy")):
         row = cell | {"metric": metric}
         (tmp_path / f"{name}.csv").write_text(",".join(row) + "\n" + ",".join(map(str, row.values())) + "\n")
     captions = {"foggy": "Near-duplicates.", "not shown": "Nothing."}
     shown = [Elsewhere("fog", "smoke", "small", 0, tables, captions) for tables in (tmp_path, tmp_path / "none")]
-    notes = tasks("own", shown, {}).notes
+    sheet = tasks("own", shown, {})
+    assert set(sheet.numbers["group"]) == {"smoke: fog, foggy, under shift"}
+    notes = sheet.notes
     assert notes[0] == "foggy: Near-duplicates." and not any("Nothing" in note for note in notes)

@@ -17,6 +17,7 @@ import pandas as pd
 from pipeline_src.statistics.statistic import PROTOCOLS
 from pipeline_src.tables.captions import not_run
 from pipeline_src.tables.formats import ALL_METRICS
+from pipeline_src.tables.results import ROLES
 from pipeline_src.tables.sheet import Sheet, frame
 
 MAIN_TASK = "sod"
@@ -112,7 +113,10 @@ def backbones(own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, p
 
 def _rows(numbers: pd.DataFrame, e: Elsewhere, group: Any) -> list[dict]:
     extra = {"experiment": e.name, "task": e.task, "model": e.model}
-    return [row | extra | {"group": group(row["part"])} for row in numbers.to_dict("records")]
+    role = {"shifted": f", {ROLES['shifted']}"}
+    return [
+        row | extra | {"group": group(row["part"]) + role.get(row["role"], "")} for row in numbers.to_dict("records")
+    ]
 
 
 def _ordered(rows: list[dict]) -> pd.DataFrame:
