@@ -50,7 +50,8 @@ def test_the_caption_and_how_many_of_the_usual_images_are_there(graph):
 
 
 def test_the_table_of_tasks_tells_what_a_shown_set_needs(tmp_path):
-    cell = dict.fromkeys(COLUMNS, 0) | {"protocol": "raw", "part": "foggy", "method": "m", "seeds": "0", "role": "shifted"}
+    told = {"protocol": "raw", "part": "foggy", "method": "m", "seeds": "0", "role": "shifted"}
+    cell = dict.fromkeys(COLUMNS, 0) | told
     for name, metric in (("T1", "ece"), ("T2", "accuracy")):
         row = cell | {"metric": metric}
         (tmp_path / f"{name}.csv").write_text(",".join(row) + "\n" + ",".join(map(str, row.values())) + "\n")
