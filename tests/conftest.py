@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import urllib.error
 from pathlib import Path
 
 import cv2
@@ -42,3 +43,17 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, part in (("train", {"set": "small", "first": 10}), ("val", {"set": "small", "last": 6})):
         build(part, entry, None, root / "unpacked", root / "manifest", 32, root / name, say=lambda line: None)
     return {"train": root / "train", "val": root / "val"}
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No network, and an empty folder for torch's downloads; returns the folder that a user can put a file into."""
+
+    def refuse(*args, **kwargs):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    folder = tmp_path / "torch" / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder

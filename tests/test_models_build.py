@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import urllib.error
 
 import pytest
 import torch
@@ -174,28 +173,6 @@ def test_what_is_wrong_with_a_config_is_said(written, change, message):
 def test_pretrained_without_weights_in_the_config_is_refused():
     with pytest.raises(UserError, match=r"tiny_fpn names no weights[\s\S]*pretrained: false"):
         build_segmentor("tiny_fpn", pretrained=True, image_size=64)
-
-
-@pytest.fixture
-def offline(monkeypatch, tmp_path):
-    """No network, and an empty folder for torch's downloads; returns the folder that a user can put a file into."""
-
-    def refuse(*args, **kwargs):
-        raise urllib.error.URLError("no network")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr("torch.hub.urlopen", refuse)
-    folder = tmp_path / "torch" / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def test_absent_weights_are_said_with_where_to_put_them(offline):
-    with pytest.raises(UserError) as error:
-        build_segmentor("resnet50_aslp", pretrained=True, image_size=32)
-    assert str(offline) in str(error.value) and "https://download.pytorch.org/models/resnet50-0676ba61.pth" in str(
-        error.value
-    )
 
 
 def test_torchvisions_weights_fill_the_whole_backbone(offline, caplog):

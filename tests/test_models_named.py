@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
-
 import pytest
 import torch
 from networks import trains_and_comes_back
@@ -15,20 +13,6 @@ from pipeline_src.training.models.config import read_config
 
 SIZE = 32
 PYRAMIDS = [name for name in model_names() if name.endswith("_fpn")]
-
-
-@pytest.fixture
-def offline(monkeypatch, tmp_path):
-    """No network and no weights; returns the folder that a user can put a file into."""
-
-    def refuse(*args, **kwargs):
-        raise urllib.error.URLError("no network")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("torch.hub.urlopen", refuse)
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    return folder
 
 
 @pytest.mark.parametrize("name", model_names())
