@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -115,9 +116,16 @@ def claims(experiment: Name = None, contract: Contract = None, log: Log = None):
 
 
 @app.command()
-def report(experiment: Name = None, contract: Contract = None, log: Log = None):
+def report(
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser")] = False,
+):
     """Write the report page."""
-    verbs.report(_graph(experiment, log), contract)
+    page = verbs.report(_graph(experiment, log), contract)
+    if show:
+        webbrowser.open(page.resolve().as_uri())
 
 
 @app.command()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -288,8 +286,9 @@ def claims(graph: Graph, contract: str | None = None) -> None:
     )
 
 
-def report(graph: Graph, contract: str | None = None) -> None:
-    """One self-contained page with all of it."""
+def report(graph: Graph, contract: str | None = None) -> Path:
+    """One self-contained page with all of it; where it lies."""
+    from pipeline_src.provenance import made_by, store_facts
     from pipeline_src.report import write_report
 
     job, page = graph.job("report"), graph.results / "report.html"
@@ -298,49 +297,19 @@ def report(graph: Graph, contract: str | None = None) -> None:
     def work(folder: Path) -> None:
         write_report(
             _results(graph),
+            tables=graph.job("tables").folder,
+            pictures=catalogue.pictures(figure_facts(graph)),
             figures=graph.job("figures").folder,
-            learned=graph.learned,
             out=folder / page.name,
             params=graph.experiment.model_dump(mode="json"),
-            made=made_by(),
+            made=made_by(graph),
             data=[store_facts(graph, part) for part in graph.parts],
             command=command,
             claims=json.loads((graph.results / "claims.json").read_text(encoding="utf-8")),
-            paper=json.loads((graph.job("tables").folder / "paper.json").read_text(encoding="utf-8")),
         )
 
     execute(job, work, contract, [page])
-
-
-def store_facts(graph: Graph, part: str) -> dict[str, Any]:
-    """What the report tells of a part: where it is from, how many images, and a hash of all of them."""
-    from pipeline_src.contract import digest
-    from pipeline_src.data.store import Store
-
-    chosen, role = graph.parts[part]
-    opened = Store.open(graph.store(part))
-    hashed = digest([(row.id, row.sha256_image, row.sha256_mask) for row in opened.index])
-    return {"part": part, "role": role, "from": str(chosen), "images": len(opened), "hash": hashed}
-
-
-def made_by() -> dict[str, str]:
-    """Versions, commit and hardware, for provenance; what can't be found out is left out."""
-    facts = {"commit": _git("describe", "--always", "--dirty", "--abbrev=12"), "python": platform.python_version()}
-    for package in ("dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy"):
-        try:
-            facts[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    facts["machine"] = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
-    return {name: text for name, text in facts.items() if text}
-
-
-def _git(*words: str) -> str:
-    try:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, check=False, timeout=10)
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return page
 
 
 def contracts(graph: Graph) -> None:

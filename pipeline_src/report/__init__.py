@@ -1,102 +1,127 @@
-"""One page that shows an experiment: summary, tables, figures, and how it was made. It needs no network."""
+"""One page that shows an experiment: words, claims, diagrams, tables, figures, how it was made. It needs no network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count
+import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pipeline_src.claims import text
-from pipeline_src.errors import UserError, listed
-from pipeline_src.figures.catalogue import Facts, pictures
+from pipeline_src.figures.catalogue import Picture
 from pipeline_src.files import write_text
 from pipeline_src.report import summary
-from pipeline_src.report.inline import inline_svg
-from pipeline_src.tables.captions import seeds_in_words, size_in_words
-from pipeline_src.tables.main import main_table
-from pipeline_src.tables.results import ROLES, Numbers, Results, read
+from pipeline_src.report.diagrams import diagrams
+from pipeline_src.report.gallery import gallery
+from pipeline_src.report.recommendation import recommendation, standing_rows
+from pipeline_src.report.standing import BASELINE, Estimate, Standing
+from pipeline_src.tables.captions import heading, seeds_in_words, size_in_words
+from pipeline_src.tables.formats import ALL_METRICS
+from pipeline_src.tables.layout import UNDEFINED
+from pipeline_src.tables.results import LIKE_ID, ROLES, Numbers, Results
+from pipeline_src.tables.samples import sample
 
 HERE = Path(__file__).parent
-RELIABILITY = "{method} on {part}, {protocol} protocol, {size}; {bins} bins."
-COMPARISON = "All methods on {part}, {protocol} protocol, {size}; {bins} bins."
-ALPHA = "{method}: α of the training images over epochs, and its distribution after the last."
+SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "page.js", "diagram.js")
 
 
 def write_report(
     results: Results,
+    tables: Path,
+    pictures: Sequence[Picture],
     figures: Path,
-    learned: Iterable[str],
     out: Path,
     params: Mapping[str, Any] | None = None,
     made: Mapping[str, str] | None = None,
     data: Sequence[Mapping[str, Any]] = (),
     command: str | None = None,
     claims: Mapping[str, Any] | None = None,
-    paper: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write the page.
 
     Args:
+        tables: folder that `tables.main.write_tables` wrote.
+        pictures: the catalogue of the experiment's figures.
         figures: folder that `figures.main.write_figures` wrote.
-        learned: methods that learn alphas.
         out: the HTML file.
         params: the resolved experiment; printed as YAML.
         made: versions, commit, hardware and the like, name -> text; what is not known is left out.
         data: a row per data set (manifest and store summaries), name of the column -> value.
         command: what makes all of it again.
         claims: what claims.json holds; left out if there is none.
-        paper: what tables/paper.json holds; left out if there is none.
 
     Raises:
         UserError: a statistic or a figure is missing.
     """
-    numbers = read(results)
-    listed_pictures = pictures(
-        Facts(results.methods, results.parts, learned=list(learned), protocols=results.protocols)
-    )
-    names = {(p.kind, p.protocol, p.part, p.method): p.name for p in listed_pictures}
-    missing = [f"{name}.svg" for name in names.values() if not (figures / f"{name}.svg").is_file()]
-    if missing:
-        raise UserError(f"figures are missing in {figures}{listed(missing)}", do="run `python -m pipeline_src figures`")
-
-    serial = count(1)
-    page = _environment().get_template("report.html.j2")
-    html = page.render(
-        css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
-        experiment=results.experiment,
-        facts=_facts(results),
-        headlines={protocol: summary.headline(results, numbers, protocol) for protocol in results.protocols},
-        caution=summary.caution(results),
-        cards=[_card(results, numbers, part) for part in results.parts],
-        accuracy={protocol: summary.accuracy_kept(results, numbers, protocol) for protocol in results.protocols},
-        reading=summary.reading(results),
-        claims=[_claim(claims, claim) for claim in claims["claims"]] if claims else [],
-        claims_reading=text.reading(claims) if claims else [],
-        paper=paper or {},
-        tables={protocol: main_table(results, numbers, protocol) for protocol in results.protocols},
-        pictures=[_pictures(results, numbers, part, names, figures, serial) for part in results.parts],
-        alphas=[
-            _picture(figures, names["alpha", "", "", method], serial, ALPHA.format(method=results.label(method)))
-            for method in learned
-        ],
-        command=command,
-        made=made or {},
-        data=_data(data),
-        params=yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True) if params else "",
+    numbers, samples = _numbers(tables / "main.csv"), sample(results)
+    printed = json.loads((tables / "printed.json").read_text(encoding="utf-8"))
+    inside = {protocol: Standing.of(results, samples, protocol, LIKE_ID) for protocol in results.protocols}
+    outside = {protocol: Standing.of(results, samples, protocol, ("ood",)) for protocol in results.protocols}
+    html = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
+            scripts=[Markup((HERE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
+            experiment=results.experiment,
+            facts=_facts(results),
+            protocols=results.protocols,
+            caution=summary.caution(results),
+            recommended={
+                protocol: recommendation(inside[protocol], outside[protocol]) for protocol in results.protocols
+            },
+            standing={protocol: standing_rows(inside[protocol], outside[protocol]) for protocol in results.protocols},
+            inside=inside["raw"],
+            outside=outside["raw"],
+            cards=[_card(results, numbers, part) for part in results.parts],
+            reading=summary.reading(results),
+            claims=[_claim(claims, claim) for claim in claims["claims"]] if claims else [],
+            claims_reading=text.reading(claims) if claims else [],
+            diagrams=diagrams(results) | {"parts": [_part(results, numbers, part) for part in results.parts]},
+            **_first_choice(results, inside["raw"]),
+            tables={f"{'' if name == 'main' else name} {_title(of)}".strip(): of for name, of in printed.items()},
+            part_of={heading(results, numbers, part): part for part in results.parts},
+            gallery=gallery(pictures, figures),
+            command=command,
+            made=made or {},
+            data=_data(data),
+            params=yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True) if params else "",
+        )
     )
     write_text(out, html + "\n")
 
 
+def _numbers(file: Path) -> Numbers:
+    """The numbers of the main table, exactly; why some are undefined stands below the printed tables."""
+    names = dict.fromkeys(("protocol", "part", "role", "method"), str)
+    table = pd.read_csv(file, dtype=names, keep_default_na=False, na_values=[""])
+    return Numbers(table, {})
+
+
 def _environment() -> Environment:
     """Everything that is put into the page is escaped; what is undefined is an error, not a gap."""
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    made.filters |= {"small": _small, "estimate": _estimate}
+    return made
+
+
+def _small(cell: str) -> Markup:
+    """A cell of a table; what stands after the number, its spread and interval, is set small."""
+    number, *rest = re.split(r"(?= [±\[])", cell, maxsplit=1)
+    return escape(number) + (Markup("<small>{}</small>").format(rest[0]) if rest else "")
+
+
+def _estimate(found: Estimate | None) -> Markup:
+    """A fraction in percent, with its interval."""
+    return _small(ALL_METRICS["ece"].text(found.value, low=found.low, high=found.high) if found else UNDEFINED)
 
 
 def _facts(results: Results) -> list[str]:
@@ -109,34 +134,26 @@ def _facts(results: Results) -> list[str]:
     ]
 
 
-def _card(results: Results, numbers: Numbers, part: str) -> dict[str, Any]:
+def _part(results: Results, numbers: Numbers, part: str) -> dict[str, str]:
     role = results.parts[part]
-    return {
-        "part": part,
-        "role": role,
-        "size": f"{ROLES[role]}, {size_in_words(numbers, part)}",
-        "texts": {protocol: summary.lowest(results, numbers, protocol, part) for protocol in results.protocols},
-    }
+    return {"name": part, "role": role, "about": f"{ROLES[role]}, {size_in_words(numbers, part)}"}
 
 
-def _pictures(
-    results: Results, numbers: Numbers, part: str, names: Mapping, figures: Path, serial: Iterator[int]
-) -> dict[str, Any]:
-    """The comparison and then each method's diagram, one protocol after the other."""
-    role, by_protocol = results.parts[part], {}
-    for protocol in results.protocols:
-        about = {"bins": results.bins, "protocol": protocol, "part": part, "size": size_in_words(numbers, part)}
-        name = names["comparison", protocol, part, ""]
-        pictures = [_picture(figures, name, serial, COMPARISON.format(**about))]
-        for method in results.methods:
-            caption = RELIABILITY.format(**about, method=results.label(method))
-            pictures.append(_picture(figures, names["reliability", protocol, part, method], serial, caption))
-        by_protocol[protocol] = pictures
-    return {"part": part, "role": role, "role_text": ROLES[role], "pictures": by_protocol}
+def _first_choice(results: Results, inside: Standing) -> dict[str, Any]:
+    """What the diagrams show at first: the baseline and the best calibrated other method on the first set."""
+    best = [m for m in inside.methods if m != BASELINE][:1]
+    methods = [m for m in results.methods if m == BASELINE or m in best] or results.methods[:1]
+    return {"first_methods": methods, "first_set": next(iter(inside.parts or results.parts))}
 
 
-def _picture(figures: Path, name: str, serial: Iterator[int], caption: str) -> dict[str, Any]:
-    return {"svg": inline_svg(figures / f"{name}.svg", next(serial), caption), "caption": caption}
+def _card(results: Results, numbers: Numbers, part: str) -> dict[str, Any]:
+    texts = {protocol: summary.lowest(results, numbers, protocol, part) for protocol in results.protocols}
+    return {**_part(results, numbers, part), "remark": results.remarks.get(part, ""), "texts": texts}
+
+
+def _title(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """What a table shows: the start of its caption."""
+    return re.split(r", \w+ protocol|\.", next(iter(tables.values()))["caption"])[0]
 
 
 def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any]:

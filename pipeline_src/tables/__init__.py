@@ -2,4 +2,4 @@
 
 PAPER = tuple(f"T{k}" for k in range(1, 10))
 ELSEWHERE = ("T5", "T7", "T8")  # of what lies in results/ besides the experiment
-TABLE_FILES = (*(f"{name}.{suffix}" for name in ("main", *PAPER) for suffix in ("csv", "md", "tex")), "paper.json")
+TABLE_FILES = (*(f"{name}.{suffix}" for name in ("main", *PAPER) for suffix in ("csv", "md", "tex")), "printed.json")

@@ -30,19 +30,20 @@ def write_tables(results: Results, out: Path, metrics: Path, beside: Beside | No
 
     main.csv holds all metrics in full precision, a row per protocol, part, method and seed; Markdown and LaTeX hold
     those of `METRICS`. The JSON is nested protocol -> method -> part -> metric, null where a metric is undefined.
-    T1 to T9 are the paper's tables; `beside` is what they need besides statistics. paper.json has them as they are
-    printed, for the report: table -> protocol -> `layout.Table`.
+    T1 to T9 are the paper's tables; `beside` is what they need besides statistics. printed.json has all of them as they
+    are printed, for the report: table -> protocol -> `layout.Table`.
     """
     numbers = read(results)
-    tables = [main_table(results, numbers, protocol) for protocol in results.protocols]
+    tables = {protocol: main_table(results, numbers, protocol) for protocol in results.protocols}
     write_text(out / "main.csv", numbers.table.to_csv(index=False, lineterminator="\n"))
-    write_text(out / "main.md", "\n".join(markdown(table) for table in tables))
-    write_text(out / "main.tex", tex_head("main") + "\n".join(latex(table) for table in tables))
+    write_text(out / "main.md", "\n".join(markdown(table) for table in tables.values()))
+    write_text(out / "main.tex", tex_head("main") + "\n".join(latex(table) for table in tables.values()))
     paper = list(sheets(results, numbers, beside or Beside()))
     for sheet in paper:
         sheet.write(out)
-    shown = {s.name: {p: asdict(t) for p, t in s.tables().items()} for s in paper if s.name not in ELSEWHERE}
-    write_text(out / "paper.json", json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
+    printed = {"main": tables} | {sheet.name: sheet.tables() for sheet in paper if sheet.name not in ELSEWHERE}
+    plain = {name: {protocol: asdict(t) for protocol, t in of.items()} for name, of in printed.items()}
+    write_text(out / "printed.json", json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
     write_text(metrics, json.dumps(nested(numbers), indent=2, ensure_ascii=False) + "\n")
 
 

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from pipeline_src import verbs
 from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.figures import catalogue
 from pipeline_src.jobs import graph as build_graph
 from pipeline_src.params.load import read
 
@@ -76,6 +77,28 @@ def missing_files():
     """Files that somebody removed from results whose stamps are current: Snakemake is to make them again."""
     files = {"tables": TABLES, "figures": FIGURES, "claims": CLAIMS, "report": [REPORT]}
     return [file for name, of in files.items() if GRAPH.job(name).current for file in of if not os.path.exists(file)]
+
+
+def shown(path, caption, category, subcategory=None, **labels):
+    """A result as `snakemake --report` lists it."""
+    caption = f"../report/{caption}.rst"
+    return report(path, caption=caption, category=category, subcategory=subcategory, labels=labels)
+
+
+def shown_tables():
+    names = {path: Path(path).name.split(".") for path in TABLES}
+    return [shown(path, "table", "Tables", table=name, format=suffix) for path, (name, suffix) in names.items()]
+
+
+def shown_figures():
+    """Those in SVG; the other formats show the same and would make the report many times as large."""
+    folder, kinds = GRAPH.job("figures").folder, catalogue.KINDS
+    svg = {str(folder / f"{picture.name}.svg"): picture for picture in catalogue.pictures(verbs.figure_facts(GRAPH))}
+    about = {
+        path: {"figure": p.title, "data set": p.part, "protocol": p.protocol, "method": p.method} for path, p in svg.items()
+    }
+    drawings = [shown(path, "figure", "Figures", kinds[svg[path].kind].heading, **about[path]) for path in svg]
+    return [*drawings, *(path for path in FIGURES if path not in svg)]
 
 
 def inputs_of(pattern):

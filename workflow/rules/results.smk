@@ -31,7 +31,7 @@ rule tables_files:
         ancient(str(GRAPH.job("tables").stamp)),
         outdated("tables"),
     output:
-        update(TABLES),
+        update(shown_tables()),
     log:
         f"results/{EXPERIMENT}/logs/tables_files.log",
     conda:
@@ -64,7 +64,7 @@ rule figures_files:
         ancient(str(GRAPH.job("figures").stamp)),
         outdated("figures"),
     output:
-        update(FIGURES),
+        update(shown_figures()),
     log:
         f"results/{EXPERIMENT}/logs/figures_files.log",
     conda:
@@ -97,7 +97,7 @@ rule claims_files:
         ancient(str(GRAPH.job("claims").stamp)),
         outdated("claims"),
     output:
-        update(CLAIMS),
+        update([shown(path, "claims", "Claims", format=Path(path).suffix[1:]) for path in CLAIMS]),
     log:
         f"results/{EXPERIMENT}/logs/claims_files.log",
     conda:
@@ -130,7 +130,7 @@ rule report_files:
         ancient(str(GRAPH.job("report").stamp)),
         outdated("report"),
     output:
-        update(REPORT),
+        update(shown(REPORT, "report", "Report", page=EXPERIMENT)),
     log:
         f"results/{EXPERIMENT}/logs/report_files.log",
     conda:

@@ -1,0 +1,175 @@
+// Interactive reliability diagrams, drawn from the numbers in #diagram-data (what they are: report/diagrams.py).
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("diagram-data").textContent);
+  const form = document.getElementById("choose"), chart = document.getElementById("chart");
+  const tip = document.getElementById("tip"), readout = document.getElementById("readout");
+  const SERIES = 8, SYMBOLS = ["circle", "square", "triangle", "diamond", "star", "cross", "wye"];
+  const percent = (value, digits = 2) => (value === null ? "–" : (100 * value).toFixed(digits));
+  const inPercent = d3.format(".0%"), counted = d3.format(",");
+
+  form.hidden = false;
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", draw);
+  for (const radio of document.querySelectorAll("input[name=protocol]")) {
+    radio.addEventListener("change", () => {
+      const protocol = radio.id.split("-")[1];
+      if (protocol in data.cells) { form.elements.shown.value = protocol; draw(); }
+    });
+  }
+  new ResizeObserver(() => { if (chart.clientWidth !== width) draw(); }).observe(chart);
+  let width = 0;
+
+  // What is chosen: a series per method, each with its bins. The floor of confidence is 1 over the number of classes.
+  function chosen() {
+    const bins = +form.elements.bins.value, part = form.elements.set.value, protocol = form.elements.shown.value;
+    const cells = data.cells[protocol][part];
+    const ticked = [...form.querySelectorAll("input[name=of]:checked")].map((box) => box.value);
+    const methods = data.methods.filter(({ name }) => ticked.includes(name) && name in cells);
+    const series = methods.map(({ name, label }, place) => {
+      const { ece, oe, rows } = cells[name][bins];
+      const all = d3.sum(rows, (row) => row[1]), right = d3.sum(rows, (row) => row[2]), excess = d3.sum(rows, (row) => row[3]);
+      const look = { colour: `var(--c${(place % SERIES) + 1})`, symbol: SYMBOLS[place % SYMBOLS.length], dash: place < SERIES ? null : "4 3" };
+      const found = rows.map(([k, pixels, hits, over]) => ({
+        label, place, pixels, ...look, lower: Math.max(k / bins, data.floor), from: k / bins, upper: (k + 1) / bins,
+        share: pixels / all, accuracy: hits / pixels, confidence: (hits + over) / pixels,
+      }));
+      return { name, label, ...look, ece, oe, accuracy: all ? right / all : null, confidence: all ? (right + excess) / all : null, bins: found };
+    });
+    return { bins, part, protocol, series };
+  }
+
+  function draw() {
+    const { bins, part, protocol, series } = chosen();
+    width = chart.clientWidth;
+    // A bin left of the axis holds confidences of the floor alone; a few of them would only distract.
+    const points = series.flatMap((one) => one.bins.filter((bin) => bin.upper > data.floor || bin.share >= 0.001));
+    const least = d3.min(points, (bin) => bin.accuracy) ?? data.floor;
+    const bottom = Math.max(0, Math.min(data.floor - 0.1, Math.floor(10 * least) / 10));
+    const shared = {
+      width, marginLeft: 52, marginRight: 16, style: { fontSize: "12px", fontFamily: "inherit", background: "none", color: "var(--ink)" },
+    };
+    const x = { domain: [data.floor, 1], label: null, tickFormat: inPercent, ticks: width < 480 ? 5 : 10 };
+    const y = { domain: [bottom, 1], label: "Accuracy of the top label", labelArrow: "none", tickFormat: inPercent, grid: true };
+    const main = Plot.plot({
+      ...shared, height: Math.min(440, Math.max(300, 0.75 * width)), x, y, marginBottom: 24, marginTop: 28,
+      ariaLabel: "Accuracy against confidence", marks: [
+        Plot.line([[data.floor, data.floor], [1, 1]], { stroke: "var(--muted)", strokeDasharray: "5 3" }),
+        Plot.text([["over-confident", 1, bottom]], { x: "1", y: "2", text: "0", fill: "var(--over)", textAnchor: "end", lineAnchor: "bottom", dx: -6, dy: -6 }),
+        Plot.text([["under-confident", data.floor, 1]], { x: "1", y: "2", text: "0", fill: "var(--under)", textAnchor: "start", lineAnchor: "top", dx: 6, dy: 6 }),
+        ...(series.length === 1 ? bars(points, bottom) : lines(series)),
+        Plot.dot(points, { x: "confidence", y: "accuracy", fill: series.length === 1 ? "var(--ink)" : (bin) => bin.colour, symbol: (bin) => (series.length === 1 ? "circle" : bin.symbol), stroke: "var(--paper)", strokeWidth: 1, r: 4.5, className: "points", clip: false }),
+      ],
+      symbol: { type: "identity" },
+      color: { type: "identity" },
+    });
+    const shift = (bin) => bin.lower + ((bin.upper - bin.lower) * (bin.place + 1)) / (series.length + 1);
+    const shares = Plot.plot({
+      ...shared, height: 130, x: { ...x, label: "Confidence of the top label", labelAnchor: "center", labelArrow: "none" }, marginBottom: 38, marginTop: 24,
+      // The root of the share: a linear axis would show the last bin alone.
+      y: { domain: [0, 1], type: "sqrt", label: "Share of pixels (root scale)", labelArrow: "none", ticks: [0, 0.01, 0.1, 0.5, 1], tickFormat: inPercent, grid: true },
+      ariaLabel: "Share of pixels by confidence",
+      marks: series.length === 1
+        ? [Plot.rect(points, { x1: "lower", x2: "upper", y1: 0, y2: "share", fill: "var(--muted)", inset: 0.5 })]
+        : [Plot.ruleX(points, { x: shift, y1: 0, y2: "share", stroke: (bin) => bin.colour, strokeWidth: 2 })],
+      color: { type: "identity" },
+    });
+    main.setAttribute("role", "group"); // its points are images, each with its numbers
+    shares.setAttribute("role", "img");
+    for (const mark of d3.selectAll([main, shares]).selectAll("g[aria-label]")) mark.removeAttribute("aria-label"); // "rect"
+    chart.replaceChildren(tip, main, shares);
+    tip.hidden = true;
+    reach(main, points);
+    tell(series);
+    document.getElementById("drawn").textContent = `${series.map((one) => one.label).join(", ") || "No method chosen"} on ${part}, ${protocol} protocol, ${bins} bins`;
+  }
+
+  // One method: bars up to the accuracy, and the gap from there to the bin's mean confidence.
+  function bars(points, bottom) {
+    const gap = (over) => points.filter((bin) => bin.confidence > bin.accuracy === over);
+    const between = { x1: "lower", x2: "upper", y1: "accuracy", y2: "confidence", insetLeft: 0.5, insetRight: 0.5, fillOpacity: 0.45 };
+    return [
+      Plot.rect(points, { x1: "lower", x2: "upper", y1: bottom, y2: (bin) => Math.min(bin.accuracy, bin.confidence), fill: "var(--bar)", insetLeft: 0.5, insetRight: 0.5 }),
+      Plot.rect(gap(true), { ...between, fill: "var(--over)" }),
+      Plot.rect(gap(false), { ...between, fill: "var(--under)" }),
+      Plot.ruleY(points, { x1: "lower", x2: "upper", y: "accuracy", stroke: "var(--ink)", strokeWidth: 2 }),
+    ];
+  }
+
+  function lines(series) {
+    return series.map((one) => Plot.line(one.bins, { x: "confidence", y: "accuracy", stroke: one.colour, strokeWidth: 2, strokeDasharray: one.dash }));
+  }
+
+  const worded = (bin) => [
+    `${bin.label}, confidence ${percent(bin.from, 1)} to ${percent(bin.upper, 1)} %`,
+    `${counted(bin.pixels)} pixels (${percent(bin.share)} %)`,
+    `confidence ${percent(bin.confidence)} %, accuracy ${percent(bin.accuracy)} %`,
+  ];
+
+  // A bin's numbers on hover and on focus; Tab comes to the first point, the arrow keys go from there.
+  function reach(svg, points) {
+    const dots = [...svg.querySelectorAll(".points > *")];
+    const show = (i) => {
+      tip.replaceChildren(...worded(points[i]).map((text) => Object.assign(document.createElement("div"), { textContent: text })));
+      tip.hidden = false;
+      const at = dots[i].getBoundingClientRect(), box = chart.getBoundingClientRect();
+      const left = at.left + at.width / 2 - box.left - tip.offsetWidth / 2;
+      const above = at.top - box.top - tip.offsetHeight - 8;
+      tip.style.left = `${Math.max(0, Math.min(left, box.width - tip.offsetWidth))}px`;
+      tip.style.top = `${above < 0 ? at.bottom - box.top + 8 : above}px`;
+      dots.forEach((dot, k) => dot.classList.toggle("lit", k === i));
+    };
+    const hide = () => { tip.hidden = true; for (const dot of dots) dot.classList.remove("lit"); };
+    dots.forEach((dot, i) => {
+      dot.setAttribute("role", "img");
+      dot.setAttribute("aria-label", worded(points[i]).join("; "));
+      dot.setAttribute("tabindex", i ? -1 : 0);
+      dot.addEventListener("focus", () => show(i));
+      dot.addEventListener("blur", hide);
+      dot.addEventListener("keydown", (event) => {
+        const step = { ArrowRight: 1, ArrowLeft: -1, Home: -i, End: dots.length - 1 - i }[event.key];
+        if (event.key === "Escape") hide();
+        if (step === undefined || !dots[i + step]) return;
+        event.preventDefault();
+        dot.setAttribute("tabindex", -1);
+        dots[i + step].setAttribute("tabindex", 0);
+        dots[i + step].focus();
+      });
+    });
+    svg.addEventListener("pointermove", (event) => {
+      const away = dots.map((dot) => {
+        const at = dot.getBoundingClientRect();
+        return Math.hypot(at.left + at.width / 2 - event.clientX, at.top + at.height / 2 - event.clientY);
+      });
+      const nearest = d3.minIndex(away);
+      if (away[nearest] < 60) show(nearest); else hide();
+    });
+    svg.addEventListener("pointerleave", hide);
+  }
+
+  // The numbers of the choice, as the tables print them, and those of its bins.
+  function tell(series) {
+    const cells = (row, texts) => { for (const text of texts) row.insertCell().textContent = text; };
+    const named = (row, one) => {
+      const head = document.createElement("th");
+      head.scope = "row";
+      const swatch = Object.assign(document.createElement("span"), { className: "swatch" });
+      if (series.length > 1) swatch.style.background = one.colour;
+      head.append(swatch, one.label);
+      row.append(head);
+    };
+    const [whole, bins] = [readout, document.getElementById("bins")].map((table) => table.tBodies[0]);
+    whole.replaceChildren();
+    bins.replaceChildren();
+    for (const one of series) {
+      const row = whole.insertRow();
+      named(row, one);
+      cells(row, [one.ece, one.oe, one.accuracy, one.confidence].map((number) => percent(number)));
+      for (const bin of one.bins) {
+        const line = bins.insertRow();
+        named(line, one);
+        cells(line, [`${percent(bin.from, 1)}–${percent(bin.upper, 1)}`, counted(bin.pixels), percent(bin.share), percent(bin.confidence), percent(bin.accuracy), percent(bin.confidence - bin.accuracy)]);
+      }
+    }
+  }
+})();
