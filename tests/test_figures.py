@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_figures import METHODS, ODD, PARTS, make_facts, make_results, make_sources, make_store, maps
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -33,7 +34,6 @@ from pipeline_src.figures import (
 from pipeline_src.figures.catalogue import KINDS, Facts, figure_files, pictures
 from pipeline_src.figures.main import write_figures
 from pipeline_src.tables.results import Results
-from tests.made_figures import METHODS, ODD, PARTS, make_facts, make_results, make_sources, make_store, maps
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pandas as pd
 import pytest
+from made_figures import IMAGES, ODD, SEEDS, make_results, make_store, maps
 
 from pipeline_src.data.store import Store
 from pipeline_src.figures import alpha, entropy, examples, extremes, joint, overview, risk, sweep, training
@@ -16,7 +17,6 @@ from pipeline_src.figures.tradeoff import LINE, spread
 from pipeline_src.statistics.levels import CLAMP
 from pipeline_src.statistics.statistic import Statistic
 from pipeline_src.tables.results import Results
-from tests.made_figures import IMAGES, ODD, SEEDS, make_results, make_store, maps
 
 BINS = 10
 

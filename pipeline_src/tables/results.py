@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline_src.statistics.counts import Counts
 from pipeline_src.statistics.either import by_protocol, load, summaries
 from pipeline_src.statistics.statistic import PROTOCOLS, protocols
 
@@ -118,14 +117,3 @@ def read(results: Results) -> Numbers:
     table = table.loc[order].reset_index(drop=True)
     metrics = list(table.columns[7:])
     return Numbers(table.astype(dict.fromkeys(metrics, float)), reasons)
-
-
-def pooled(results: Results, method: str, part: str) -> dict[str, Counts]:
-    """Counts by protocol with the pixels of all seeds in one, for the diagrams; without rows per image."""
-    seeds = results.seeds(method, part)
-    statistics = [by_protocol(load(results.statistics[method, seed, part])) for seed in seeds]
-    total = {}
-    for protocol in results.protocols:
-        first, *rest = (replace(counts[protocol], rows=None) for counts in statistics)
-        total[protocol] = sum(rest, first)
-    return total
