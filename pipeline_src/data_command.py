@@ -30,14 +30,16 @@ def list_sets():
     params = read()
     root = downloads(params)
     table = Table(title=f"Data sets; those here lie in {root}")
-    for heading in ("set", "task", "roles", "images", "here", "terms", "from"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("set", "task", "roles", "images", "here", "terms, and where to get it"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("set", "task"))
     for name, entry in known.load(params.datasets).items():
         key = here(entry, root)
         source = entry.sources[key] if key else next(iter(entry.sources.values()))
         count = f"{source.count:,}" if source.count else "?"
         get = next((source.get for source in entry.sources.values() if source.get), "")
-        table.add_row(name, entry.task, ", ".join(entry.roles), count, source.label if key else "", entry.terms, get)
+        table.add_row(
+            name, entry.task, ", ".join(entry.roles), count, source.label if key else "", f"{entry.terms} {get}"
+        )
     Console().print(table)
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli import app
 from pipeline_src.data.detect import detect
+from pipeline_src.data.thumbnails import contact_sheet, in_blocks
 from pipeline_src.errors import UserError
 
 PARAMS = """# ours
@@ -203,6 +204,17 @@ def test_textures_and_classes(project):
     write_files(project / "street", files(5, "images/*.jpg", "labels/*.png", lambda i: ids))
     assert added("street")["classes"] == ["background", "class1", "class2"]
     assert "in order; 5 samples" in call("check")
+
+
+def test_pairs_are_shown_as_a_picture_and_in_characters(tmp_path):
+    ids = np.resize([0, 1, 2], (8, 8)).astype(np.uint8)
+    write_files(tmp_path, {"a.png": encoded(np.full((8, 8, 3), (10, 200, 30), np.uint8)), "m.png": encoded(ids)})
+    sheet = contact_sheet([(tmp_path / "a.png", tmp_path / "m.png")] * 3, most=2, side=8)
+    assert sheet.shape == (16, 16, 3) and (sheet[:8] == (10, 200, 30)).all()
+    assert np.array_equal(sheet[8:, 8:, 0], ids * 127)  # ids are spread over the greys
+    text = in_blocks(np.array([[[255, 0, 0]] * 4, [[0, 0, 255]] * 4] * 2, np.uint8), 4)
+    assert text.plain == "▀▀▀▀\n▀▀▀▀\n"
+    assert {span.style for span in text.spans} == {"rgb(255,0,0) on rgb(0,0,255)"}
 
 
 def test_a_params_file_of_another_form_is_left_alone(project):

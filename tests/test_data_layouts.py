@@ -136,6 +136,13 @@ def test_camo_is_split_by_its_folders_less_the_photos_seen_twice(tmp_path):
     assert not {"train", "val"} & set(rows["camourflage_00419"])
 
 
+def test_the_shared_training_folder_is_split_without_the_test_image_of_camo(tmp_path):
+    stems = ("camourflage_00419", *(f"COD10K-CAM-{i}" for i in range(20)))
+    write_files(tmp_path / "TrainDataset", standins("Imgs/*.jpg", "GT/*.png", stems))
+    splits = prepared("COD-TR", tmp_path, 21)["splits"]
+    assert (splits["all"], splits["val"], splits["train"]) == (21, 2, 18)
+
+
 def test_smoke5k_validates_on_a_share_of_its_training_folder(tmp_path):
     train = ("ckb3uv42hu2cw0797ivwaxexz", *(f"s{i}" for i in range(20)))
     files = standins("train/img/*.jpg", "train/gt/*.png", train) | standins("test/img/*.jpg", "test/gt/*.png", ("t",))
