@@ -275,15 +275,31 @@ def figure_files(graph: Graph) -> list[str]:
 
 def claims(graph: Graph, contract: str | None = None) -> None:
     """Verdicts on the paper's claims, with their evidence, as JSON and Markdown."""
+    from pipeline_src.beside import beside
     from pipeline_src.claims.main import write_claims
 
-    job = graph.job("claims")
-    execute(
+    job, others = graph.job("claims"), beside(graph)
+    made = execute(
         job,
-        lambda folder: write_claims(_results(graph), graph.roles, _alphas(graph), folder),
+        lambda folder: write_claims(
+            _results(graph), graph.roles, _alphas(graph), folder, others.experiments, others.tasks
+        ),
         contract,
         [job.folder / name for name in CLAIM_FILES],
     )
+    if not made:
+        refresh_claims(graph)
+
+
+def refresh_claims(graph: Graph) -> None:
+    """Judge again what rests on other experiments in results/; no contract holds that."""
+    from pipeline_src.beside import beside
+    from pipeline_src.claims.main import write_other_tasks
+
+    job = graph.job("claims")
+    if job.current and all((job.folder / name).is_file() for name in CLAIM_FILES):
+        others = beside(graph)
+        write_other_tasks(job.folder, others.experiments, others.tasks)
 
 
 def report(graph: Graph, contract: str | None = None) -> Path:
@@ -328,5 +344,6 @@ def finish(graph: Graph) -> None:
     from pipeline_src.summary import show
 
     refresh_tables(graph)
+    refresh_claims(graph)
     dvc_record.record(graph)
     show(graph)

@@ -12,15 +12,17 @@ import pandas as pd
 import pytest
 
 from pipeline_src.claims import CLAIM_FILES, alphas
+from pipeline_src.claims import tasks as other_tasks
 from pipeline_src.claims.checks import CLAIMS
 from pipeline_src.claims.evidence import BELOW_ZERO, FAILS, HOLDS, NOT_RUN, OPEN, POINTS, Evidence, Finding, Wanted
-from pipeline_src.claims.main import beside, found, judged, write_claims
+from pipeline_src.claims.main import beside, found, judged, write_claims, write_other_tasks
 from pipeline_src.claims.roles import Role, blocks, compared
 from pipeline_src.claims.view import View
 from pipeline_src.errors import UserError
 from pipeline_src.statistics.bootstrap import Pooled, percentiles, resampled
 from pipeline_src.statistics.metrics import accuracy, ece, entropy, oe
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
+from pipeline_src.tables.elsewhere import Elsewhere
 from pipeline_src.tables.results import Results
 from pipeline_src.tables.samples import Sampled, metrics, per_image, sample
 
@@ -154,7 +156,6 @@ def test_an_interval_across_the_bound_decides_nothing(name, change, wide):
         ("C5", "aslp_mc"),
         ("C6", "baseline"),
         ("C7", "aslp_mei"),
-        ("C8", "aslp_mc"),
         ("C9", "aslp_mc"),
     ],
 )
@@ -270,11 +271,81 @@ def test_temperature_counts_among_the_methods():
     assert finding("C4", view({("temperature", "ece", "two"): 0.001}, roles)).verdict == FAILS
 
 
-def test_other_tasks():
-    assert finding("C8", view()).verdict == NOT_RUN
-    assert finding("C8", view(task="smoke")).verdict == HOLDS
-    assert finding("C8", view({("aslp_mei", "accuracy", "one"): 0.8}, task="smoke")).verdict == FAILS
-    assert finding("C8", view({("aslp_mc", "ece", "one"): 0.8}, task="smoke")).verdict == FAILS
+# C8: other experiments
+
+
+def left(folder: Path, name: str, seen: View) -> Elsewhere:
+    """An experiment whose claims.json lies in a folder; its task is the first word of its name."""
+    (folder / name).mkdir()
+    text = json.dumps(judged(replace(seen, results=replace(seen.results, experiment=name))))
+    (folder / name / "claims.json").write_text(text)
+    return other(folder, name)
+
+
+def other(folder: Path, name: str) -> Elsewhere:
+    return Elsewhere(name, name.partition("-")[0], "small", name, folder / name / "tables")
+
+
+TEXTS = {"cod": "camouflaged objects", "smoke": "smoke", "semantic": "semantic segmentation", "polyp": "polyps"}
+
+
+def c8(seen: View, experiments: list[Elsewhere], protocol: str = "raw") -> dict:
+    return other_tasks.judged(judged(seen), experiments, TEXTS)["protocols"][protocol]
+
+
+def test_c8_needs_every_task_that_it_names(tmp_path):
+    made = [other(tmp_path, "sod-made"), *(left(tmp_path, name, view()) for name in ("cod", "smoke", "semantic"))]
+    facts = c8(view(), made)
+    assert facts["verdict"] == HOLDS
+    # On each task two sets, two methods and two metrics; the numbers are those of the experiment on it.
+    assert len(facts["evidence"]) == 3 * 2 * 2 * 2
+    item = facts["evidence"][0]
+    assert item["what"] == "camouflaged objects (cod): ECE of aslp_mc − baseline"
+    assert item["effect"] == pytest.approx(0.01 - 0.05) and item["sets"] == {"one": 100}
+    absent = c8(view(), made[:3])
+    assert absent["verdict"] == NOT_RUN and "an experiment on semantic segmentation" in absent["why"]
+    not_run = c8(view(), [*made[:3], other(tmp_path, "semantic-new")])
+    assert not_run["verdict"] == NOT_RUN
+    assert not_run["missing"] == [
+        {
+            "what": "the experiment semantic-new (semantic segmentation)",
+            "do": "run: snakemake --cores all --config experiment=semantic-new",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "change", [("aslp_mei", "ece", "two", 0.9), ("aslp_mc", "ece", "one", 0.9), ("aslp_mei", "accuracy", "one", 0.8)]
+)
+def test_c8_fails_on_one_set_of_one_task(tmp_path, change):
+    *where, value = change
+    made = [left(tmp_path, name, view()) for name in ("cod", "smoke", "semantic")]
+    worse = left(tmp_path, "smoke-worse", view({tuple(where): value}))
+    assert c8(view(), [*made, worse])["verdict"] == FAILS
+    # A task that the claim does not name has no say.
+    aside = left(tmp_path, "polyp", view({tuple(where): value}))
+    facts = c8(view(), [*made, aside])
+    assert facts["verdict"] == HOLDS
+    assert [(item["what"], item["verdict"]) for item in facts["beside"]] == [("polyps", FAILS)]
+
+
+def test_c8_takes_what_an_experiment_has(tmp_path):
+    """One protocol where there are several classes; a method less; the experiment itself, from its own numbers."""
+    cod, smoke = (left(tmp_path, name, view()) for name in ("cod", "smoke"))
+    several = view()
+    several = replace(several, results=replace(several.results, classes=11))
+    semantic = left(tmp_path, "semantic", several)
+    assert len(c8(view(), [cod, smoke, semantic])["evidence"]) == 24
+    assert len(c8(view(), [cod, smoke, semantic], "stretched")["evidence"]) == 16
+    own = replace(view(), results=replace(view().results, experiment="cod"))
+    tree = judged(own)
+    (tmp_path / "cod/claims.json").unlink()
+    assert other_tasks.judged(tree, [cod, smoke, semantic], TEXTS)["protocols"]["raw"]["verdict"] == HOLDS
+    fewer = left(tmp_path, "cod-few", without(view(), "aslp_mei"))
+    facts = c8(view(), [fewer, smoke, semantic])
+    assert (
+        facts["verdict"] == NOT_RUN and "aslp_mei beside the baseline in camouflaged objects (cod-few)" in facts["why"]
+    )
 
 
 # Seeds
@@ -423,6 +494,20 @@ def test_same_statistics_same_bytes(results, written, tmp_path):
     write_claims(results, {"baseline": Role("baseline"), "aslp_mc": Role("aslp_mc")}, {}, tmp_path)
     for name in CLAIM_FILES:
         assert (tmp_path / name).read_bytes() == (written / name).read_bytes()
+
+
+def test_only_c8_follows_what_lies_in_results(written, tmp_path):
+    for name in CLAIM_FILES:
+        (tmp_path / name).write_bytes((written / name).read_bytes())
+    (tmp_path / "others").mkdir()
+    made = [left(tmp_path / "others", name, view()) for name in ("cod", "smoke", "semantic")]
+    write_other_tasks(tmp_path, made, TEXTS)
+    before, after = (json.loads((folder / "claims.json").read_text())["claims"] for folder in (written, tmp_path))
+    assert [a["claim"] for a, b in zip(before, after, strict=True) if a != b] == ["C8"]
+    assert after[7]["protocols"]["raw"]["verdict"] == HOLDS
+    assert "camouflaged objects (cod): ECE of aslp\\_mc" in (tmp_path / "claims.md").read_text()
+    write_other_tasks(tmp_path, [], {})
+    assert all((tmp_path / name).read_bytes() == (written / name).read_bytes() for name in CLAIM_FILES)
 
 
 def test_generated_images_are_never_concealed():

@@ -57,7 +57,7 @@ def test_the_table_of_tasks_tells_what_a_shown_set_needs(tmp_path):
         (tmp_path / f"{name}.csv").write_text(",".join(row) + "\n" + ",".join(map(str, row.values())) + "\n")
     captions = {"foggy": "Near-duplicates.", "not shown": "Nothing."}
     shown = [Elsewhere("fog", "smoke", "small", 0, tables, captions) for tables in (tmp_path, tmp_path / "none")]
-    sheet = tasks("own", shown, {})
+    sheet = tasks("own", shown, {}, {})
     assert set(sheet.numbers["group"]) == {"smoke: fog, foggy, under shift"}
     notes = sheet.notes
     assert notes[0] == "foggy: Near-duplicates." and not any("Nothing" in note for note in notes)

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from pipeline_src.claims.view import View
+from pipeline_src.data import known
 from pipeline_src.statistics import estimators
 from pipeline_src.statistics.bootstrap import image_means, percentiles, resampled
 from pipeline_src.statistics.estimators import Bins
@@ -207,7 +208,8 @@ def test_sweep_of_many_rows_is_that_of_each():
 def test_what_is_missing_is_told_with_the_command(results):
     files = {key: path for key, path in results.statistics.items() if key[0] == "baseline" and key[2] != "dots"}
     bare = replace(results, statistics=files, parts={"val": "val", "one": "id"})
-    made = {sheet.name: sheet for sheet in sheets(bare, read(bare), Beside(BLOCKS, judged=Path("nowhere")))}
+    around = Beside(BLOCKS, judged=Path("nowhere"), tasks=known.tasks())
+    made = {sheet.name: sheet for sheet in sheets(bare, read(bare), around)}
     for name in ("T3", "T4", "T5", "T7", "T8", "T9"):
         assert made[name].numbers.empty, name
         assert list(made[name].numbers.columns) == list(COLUMNS)
@@ -243,7 +245,7 @@ def test_other_experiments_are_read_from_their_tables(tables, written):
         of = tables[name][tables[name]["metric"] == metric]
         assert there[there["metric"] == metric]["mean"].tolist() == of["mean"].tolist()
     assert networks.notes == ["Not run: huge. To have that, run: snakemake --cores all --config experiment=larger"]
-    others = tasks("made", experiments, own)
+    others = tasks("made", experiments, own, known.tasks())
     assert set(others.numbers["experiment"]) == {"hidden"}
     assert others.numbers["group"].iloc[0] == "camouflaged objects: hidden, one"
     assert any(note.startswith("Not run: smoke.") and note.endswith("experiment=foggy") for note in others.notes)

@@ -1,4 +1,5 @@
-"""The claims C1 to C9: what each says, and the comparisons that check it (docs/protocol.md section 6).
+"""The claims C1 to C9: what each says, and the comparisons that check it (docs/protocol.md section 6); C8, which rests
+on other experiments, is in `tasks.py`.
 
 A check takes an experiment in one protocol, the block that plays the claim's subject and the methods it is compared
 with, and yields evidence, or what is missing. `Finding` turns it into a verdict.
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from pipeline_src.claims import alphas
 from pipeline_src.claims.evidence import ABOVE_ZERO, BELOW_ZERO, Evidence, Missing, Wanted
-from pipeline_src.claims.view import SALIENT, View
+from pipeline_src.claims.view import View
 
 MARGIN = 0.005  # what counts as kept (accuracy) or similar (ECE): half a percentage point
 FAR = 2.0  # "far more" over-confident: more than twice
@@ -94,19 +95,6 @@ def highest_entropy(view: View, block: str, rivals: Sequence[str]) -> Found:
     for role in ("id", "ood"):
         if role == "id" or view.parts(role):
             yield from _against(view, "entropy", ABOVE_ZERO, block, rivals, role)
-
-
-def carries_over(view: View, block: str, rivals: Sequence[str]) -> Found:
-    """C8: C4 and C5 where something other than salient objects is segmented."""
-    if view.task == SALIENT:
-        yield Missing(
-            "an experiment on camouflaged objects, smoke or semantic segmentation",
-            "give such data to an experiment of params.yaml (docs/data.md).",
-        )
-        return
-    if view.roles[block].code == "aslp_mc":
-        yield from lowest_ece(view, block, rivals)
-    yield from keeps_accuracy(view, block)
 
 
 def alphas_differ(view: View, block: str, rivals: Sequence[str] = ()) -> Found:
@@ -193,14 +181,6 @@ CLAIMS = (
         "Mean entropy of ASLP_MEI is above that of every other method of the paper's comparison on every test set.",
         ("aslp_mei",),
         highest_entropy,
-        rivals=True,
-    ),
-    Claim(
-        "C8",
-        "It carries over to camouflaged objects, smoke and semantic segmentation.",
-        "C4 and C5 in an experiment on such data.",
-        ("aslp_mc", "aslp_mei"),
-        carries_over,
         rivals=True,
     ),
     Claim(

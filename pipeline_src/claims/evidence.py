@@ -118,6 +118,13 @@ class Evidence:
             "says": self.says,
         }
 
+    @classmethod
+    def read(cls, facts: Mapping[str, Any], where: str, wanted: Wanted) -> Evidence:
+        """What `facts` wrote, in percentage points; `where` is put before what it says."""
+        low, high = (math.nan if facts[end] is None else facts[end] for end in ("low", "high"))
+        seeds = {int(seed): effect for seed, effect in facts["seeds"].items()}
+        return cls(where + facts["what"], facts["sets"], seeds, low, high, wanted)
+
 
 @dataclass(frozen=True)
 class Missing:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.claims import tasks
 from pipeline_src.claims.checks import CLAIMS, Claim
 from pipeline_src.claims.evidence import Evidence, Finding, Missing
 from pipeline_src.claims.roles import COMPARED, Roles
 from pipeline_src.claims.text import markdown
-from pipeline_src.claims.view import SALIENT, View
+from pipeline_src.claims.view import View
 from pipeline_src.files import write_text
+from pipeline_src.tables.elsewhere import Elsewhere
 from pipeline_src.tables.results import Results
 from pipeline_src.tables.samples import RESAMPLES, sample
 
@@ -23,26 +25,44 @@ def write_claims(
     roles: Roles,
     alphas: Mapping[tuple[str, int], Path],
     out: Path,
-    task: str = SALIENT,
+    experiments: Sequence[Elsewhere] = (),
+    texts: Mapping[str, str] | None = None,
 ) -> None:
     """Write `claims.CLAIM_FILES` into `out`.
 
     Args:
         roles: what each block of `methods:` is.
         alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
-        task: what is segmented; claim C8 speaks of tasks other than salient objects.
+        experiments: all of params.yaml, whose results C8 speaks of.
+        texts: tasks of the catalog in words.
 
     Raises:
         UserError: a file is missing or is no statistic, or methods were judged on different images.
     """
-    found = judged(View(results, roles, sample(results), alphas=alphas, task=task))
+    found = judged(View(results, roles, sample(results), alphas=alphas))
+    _write(_with_tasks(found, experiments, texts or {}), out)
+
+
+def write_other_tasks(out: Path, experiments: Sequence[Elsewhere], texts: Mapping[str, str]) -> None:
+    """Judge C8 again in the claims that lie in `out`; arguments as in `write_claims`."""
+    found = json.loads((out / "claims.json").read_text(encoding="utf-8"))
+    _write(_with_tasks(found, experiments, texts), out)
+
+
+def _with_tasks(found: dict[str, Any], experiments: Sequence[Elsewhere], texts: Mapping[str, str]) -> dict[str, Any]:
+    claims = [claim for claim in found["claims"] if claim["claim"] != tasks.NAME]
+    claims.append(tasks.judged(found, experiments, texts))
+    return found | {"claims": sorted(claims, key=lambda claim: claim["claim"])}
+
+
+def _write(found: dict[str, Any], out: Path) -> None:
     write_text(out / "claims.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     write_text(out / "claims.md", markdown(found))
 
 
 def judged(view: View) -> dict[str, Any]:
-    """All claims, as claims.json has them: per claim and protocol the verdict, its reason and evidence, and verdicts
-    beside it that have no say in it. What does not depend on the protocol stands under `any`."""
+    """All claims but C8, as claims.json has them: per claim and protocol the verdict, its reason and evidence, and
+    verdicts beside it that have no say in it. What does not depend on the protocol stands under `any`."""
     codes = {role.code for role in view.roles.values()}
     return {
         "experiment": view.results.experiment,
@@ -51,6 +71,7 @@ def judged(view: View) -> dict[str, Any]:
         "compared": view.compared(),
         "not_compared": [code for code in COMPARED if code not in codes],
         "claims": [_judged(claim, view) for claim in CLAIMS],
+        tasks.COMPARED: tasks.against_baseline(view),
     }
 
 

@@ -16,7 +16,6 @@ from pipeline_src.tables.results import LIKE_ID, ROLES, Results
 from pipeline_src.tables.samples import Samples, combined, shared
 
 NAMES = {"ece": "ECE", "oe": "OE", "gap": "confidence − accuracy", "accuracy": "accuracy", "entropy": "entropy"}
-SALIENT = "salient objects"
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,6 @@ class View:
         samples: its metrics on resamples.
         protocol: raw or stretched.
         alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
-        task: what is segmented.
     """
 
     results: Results
@@ -37,7 +35,6 @@ class View:
     samples: Samples
     protocol: str = "raw"
     alphas: Mapping[tuple[str, int], Path] = field(default_factory=dict)
-    task: str = SALIENT
 
     def blocks(self, code: str) -> list[str]:
         """Blocks of a method's code, its principal first."""

@@ -57,10 +57,18 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Known]:
     return {name: Known(**{**dict(entry), **dict(facts.get(name, Facts()))}) for name, entry in entries.items()}
 
 
+def tasks() -> dict[str, str]:
+    """What the tasks of the catalog are called in print; salient objects first."""
+    return _catalog()["tasks"]
+
+
 def _built_in() -> dict[str, Facts]:
+    return {name: Facts(**value) for name, value in _catalog()["facts"].items()}
+
+
+def _catalog() -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    raw = yaml.load(FILE.read_text(encoding="utf-8"), Loader=loader)["facts"]
-    return {name: Facts(**value) for name, value in raw.items()}
+    return yaml.load(FILE.read_text(encoding="utf-8"), Loader=loader)
 
 
 def check_alike(entries: Mapping[str, Known], parts: Mapping[str, tuple[Part, str]]) -> None:

@@ -21,14 +21,6 @@ from pipeline_src.tables.results import ROLES
 from pipeline_src.tables.sheet import Sheet, frame
 
 MAIN_TASK = "sod"
-TASKS = {
-    "cod": "camouflaged objects",
-    "smoke": "smoke",
-    "polyp": "polyps",
-    "crack": "cracks",
-    "road": "roads",
-    "semantic": "semantic segmentation",
-}
 JUDGED = ("ece", "oe", "accuracy", "mae", "max_f", "s_measure", "e_measure")
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of another experiment, and what is taken from them
 ABOUT = "In brackets: 95 % bootstrap intervals over images; they leave out the variance of training."
@@ -72,18 +64,21 @@ def chosen(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return frame([row for table in found for row in table.to_dict("records")])
 
 
-def tasks(own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, pd.DataFrame]) -> Sheet:
+def tasks(
+    own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, pd.DataFrame], texts: Mapping[str, str]
+) -> Sheet:
     """T5: experiments that segment something other than salient objects.
 
     Args:
         own: the experiment whose tables these are.
         experiments: all of params.yaml.
         tables: the numbers of its own T1 and T2.
+        texts: the tasks of the catalog in words.
     """
     rows, notes, missing = [], [], []
     others = {e.task: [o for o in experiments if o.task == e.task] for e in experiments if e.task != MAIN_TASK}
-    for task in dict.fromkeys([*TASKS, *others]):
-        text = TASKS.get(task, task)
+    for task in dict.fromkeys([*(task for task in texts if task != MAIN_TASK), *others]):
+        text = texts.get(task, task)
         for e in others.get(task, ()):
             numbers = chosen(tables) if e.name == own else e.numbers()
             if numbers.empty:

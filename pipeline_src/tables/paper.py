@@ -29,12 +29,14 @@ class Beside:
         runs: what training and evaluation cost, by (method, seed).
         experiments: the experiments of params.yaml, this one among them.
         judged: folder below which `judge` wrote.
+        tasks: the tasks of the catalog in words.
     """
 
     blocks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     runs: Mapping[tuple[str, int], Run] = field(default_factory=dict)
     experiments: Sequence[Elsewhere] = ()
     judged: Path = Path("results/judged")
+    tasks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def sheets(results: Results, numbers: Numbers, beside: Beside) -> Iterable[Sheet
 def elsewhere(experiment: str, beside: Beside, own: Mapping[str, pd.DataFrame]) -> list[Sheet]:
     """T5, T7 and T8: of whatever else lies in results/ at the moment, beside the experiment's `own` T1 and T2."""
     return [
-        tasks(experiment, beside.experiments, own),
+        tasks(experiment, beside.experiments, own, beside.tasks),
         backbones(experiment, beside.experiments, own),
         judged(beside.judged),
     ]
