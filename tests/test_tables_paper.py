@@ -16,9 +16,7 @@ import pytest
 
 from pipeline_src.claims.view import View
 from pipeline_src.data import known
-from pipeline_src.statistics import estimators
 from pipeline_src.statistics.bootstrap import image_means, percentiles, resampled
-from pipeline_src.statistics.estimators import Bins
 from pipeline_src.statistics.metrics import summary
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
 from pipeline_src.statistics.whole_maps import KEPT, of_images, whole_map_measures
@@ -29,9 +27,8 @@ from pipeline_src.tables.elsewhere import Elsewhere, backbones, judged, tasks
 from pipeline_src.tables.measured import marks
 from pipeline_src.tables.paper import BY_METHOD, Beside, sheets
 from pipeline_src.tables.results import Results, read
-from pipeline_src.tables.samples import CURVES, FEW, PIXELS, RESAMPLES, SORTING, Sampled, sample
+from pipeline_src.tables.samples import CURVES, FEW, PIXELS, RESAMPLES, Sampled, sample
 from pipeline_src.tables.sheet import BEST, COLUMNS, TIED
-from pipeline_src.tables.sweep import sweep
 
 PARTS = {"val": "val", "one": "id", "dots": "ood"}
 BLOCKS = {
@@ -193,16 +190,6 @@ def test_captions_name_protocol_images_and_interval(written):
             assert re.search(r"Images: (one|dots) 8\.", head)
             assert "95 %" in head
             assert "seeds 0, 1" in head
-
-
-def test_sweep_of_many_rows_is_that_of_each():
-    rng = np.random.default_rng(0)
-    count = rng.integers(0, 50, (40, 60)) * (rng.random((40, 60)) < 0.8)
-    hits = rng.binomial(count, np.linspace(0.3, 0.99, 60))
-    score = count * np.linspace(0.5, 1, 60)
-    cells = Bins(count, hits, score, score - hits)
-    assert sweep(cells) == pytest.approx(estimators.sweep(cells), abs=1e-12)
-    assert SORTING.resamples == FEW
 
 
 def test_what_is_missing_is_told_with_the_command(results):

@@ -24,7 +24,6 @@ from pipeline_src.statistics.rows import parts as slices
 from pipeline_src.statistics.saliency import f_curve
 from pipeline_src.statistics.whole_maps import KEPT, of_images
 from pipeline_src.tables.results import LIKE_ID, Results
-from pipeline_src.tables.sweep import sweep
 
 RESAMPLES = 1000
 FEW = 250  # for metrics that sort pixels, which cost ten times as much
@@ -163,7 +162,7 @@ def sorting(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {
             "ece_equal_mass": estimators.equal_mass(cells, bins),
-            "ece_sweep": sweep(cells),
+            "ece_sweep": estimators.sweep(cells),
             "smooth_ece": estimators.smooth(cells),
         }
     return {name: values.reshape(sums.shape[:-1]) for name, values in found.items()}

@@ -16,6 +16,7 @@ from pipeline_src.tables.results import MEANING
 
 BEST, TIED = "best", "tied"
 MARKS = {BEST: "★", TIED: "†"}
+UNCORRECTED = "Differences are tested one by one, without a correction for their number."
 # Where a number stands (protocol, group, row, column), what it is of, and what it is: the mean over seeds, their sample
 # standard deviation, the ends of its 95 % interval, and how many seeds and images stand behind it.
 COLUMNS = ("protocol", "group", "row", "column", "part", "role", "method", "metric")
@@ -101,7 +102,8 @@ def _marks(chosen: pd.DataFrame) -> str:
         TIED: f"{MARKS[TIED]} tied for the best: the paired difference to the lowest error or highest score is not "
         "significant.",
     }
-    return " ".join(text for mark, text in told.items() if (chosen["mark"] == mark).any())
+    found = [text for mark, text in told.items() if (chosen["mark"] == mark).any()]
+    return " ".join([*found, UNCORRECTED]) if found else ""
 
 
 def images(chosen: pd.DataFrame) -> str:
