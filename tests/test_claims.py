@@ -266,6 +266,17 @@ def test_methods_outside_the_comparison_have_no_say():
     assert results == {"aslp_cl instead": FAILS, "aslp_mc against aslp_cl": FAILS}
 
 
+def test_s_and_e_stand_beside_accuracy():
+    changes = {(method, "s_measure", part): 0.8 for method in ROLES for part in PARTS}
+    lower = changes | {("aslp_mc", "s_measure", "two"): 0.7}
+    for points, verdict in ((changes, HOLDS), (lower, FAILS)):
+        seen = view(points)
+        results = {what: result.verdict for what, result in beside(claim("C5"), seen)}
+        assert results == {"S-measure of aslp_mc": verdict, "S-measure of aslp_mei": HOLDS}  # nobody measured E
+        assert finding("C5", seen).verdict == HOLDS
+    assert not list(beside(claim("C5"), view()))
+
+
 def test_temperature_counts_among_the_methods():
     roles = ROLES | {"temperature": Role("temperature", of="baseline")}
     assert finding("C4", view({("temperature", "ece", "two"): 0.001}, roles)).verdict == FAILS

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.claims import tasks
-from pipeline_src.claims.checks import CLAIMS, Claim
+from pipeline_src.claims.checks import CLAIMS, Claim, keeps
 from pipeline_src.claims.evidence import Evidence, Finding, Missing
 from pipeline_src.claims.roles import COMPARED, Roles
 from pipeline_src.claims.text import markdown
-from pipeline_src.claims.view import View
+from pipeline_src.claims.view import NAMES, View
 from pipeline_src.files import write_text
 from pipeline_src.tables.elsewhere import Elsewhere
 from pipeline_src.tables.results import Results
-from pipeline_src.tables.samples import RESAMPLES, sample
+from pipeline_src.tables.samples import PIXELS, RESAMPLES, WHOLE, sample
 
 
 def write_claims(
@@ -39,7 +39,7 @@ def write_claims(
     Raises:
         UserError: a file is missing or is no statistic, or methods were judged on different images.
     """
-    found = judged(View(results, roles, sample(results), alphas=alphas))
+    found = judged(View(results, roles, sample(results, families=(PIXELS, WHOLE)), alphas=alphas))
     _write(_with_tasks(found, experiments, texts or {}), out)
 
 
@@ -93,10 +93,15 @@ def found(claim: Claim, view: View) -> Iterator[Evidence | Missing]:
 
 
 def beside(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
-    """The same check for variants of the subjects and for methods outside of the paper's comparison, in words."""
+    """The same check for variants of the subjects, in further metrics, and for methods outside of the paper's
+    comparison, in words."""
     for code in (*claim.subjects, *claim.beside):
         for block in view.blocks(code)[code in claim.subjects :]:
             yield f"{view.label(block)} instead", Finding.of(claim.check(view, block, rivals(claim, view, code)))
+    for metric in filter(view.measured, claim.also):
+        for code in claim.subjects:
+            for block in view.blocks(code)[:1]:
+                yield f"{NAMES[metric]} of {view.label(block)}", Finding.of(keeps(view, metric, block))
     outside = [name for name in view.roles if name not in view.compared()] if claim.rivals else []
     for code in claim.subjects:
         for block in view.blocks(code)[:1]:

@@ -16,6 +16,7 @@ from pipeline_src.tables.results import LIKE_ID, ROLES, Results
 from pipeline_src.tables.samples import Samples, combined, shared
 
 NAMES = {"ece": "ECE", "oe": "OE", "gap": "confidence − accuracy", "accuracy": "accuracy", "entropy": "entropy"}
+NAMES |= {"s_measure": "S-measure", "e_measure": "E-measure"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ class View:
         """A metric of a method on one set less `factor` times that on another, whose images are drawn independently."""
         what = f"{NAMES[metric]} of {self.label(method)} on {part} − {factor:g} × on {other}"
         return self._evidence(metric, wanted, what, [(method, part, 1.0), (method, other, -factor)])
+
+    def measured(self, metric: str) -> bool:
+        """Whether all samples in distribution have a metric: several classes lack some."""
+        parts = self.parts("id")
+        return all(metric in s.points for (_, _, part), s in self.samples.items() if part in parts)
 
     def label(self, method: str) -> str:
         return self.results.label(method)
