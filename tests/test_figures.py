@@ -58,7 +58,7 @@ def test_exactly_the_promised_files(made):
 def test_same_numbers_same_bytes_without_a_date(made, tmp_path):
     results, facts, sources, written = made
     files = {key: path for key, path in results.statistics.items() if key[2] == "Set_A"}
-    fewer = replace(facts, parts={"Set_A": "id"}, learned=[], trained=[])
+    fewer = replace(facts, parts={"Set_A": "id"})
     for path in write_figures(Results("tiny", files, fewer.parts, 10, 6, results.labels), fewer, sources, tmp_path):
         if not path.name.startswith(("overview", "overconfidence")):  # these show all sets
             assert path.read_bytes() == (written / path.name).read_bytes(), path.name

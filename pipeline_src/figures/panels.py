@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from pipeline_src.figures import style
 
 LEFT, RIGHT, GAP, TITLE, BOTTOM = 0.52, 0.12, 0.13, 0.32, 0.46  # inches
-LARGEST = 1.75
+LARGEST = 2.1
 
 
 def small_multiples(

@@ -41,7 +41,7 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
         axes.plot([x[k]], [y[k]], **look, markersize=4.2, markeredgecolor=style.PAPER, markeredgewidth=0.5, zorder=5)
     axes.set_xlim(left=0)
     axes.margins(0.06)
-    axes.grid(axis="both")
+    axes.grid(True, axis="both")
     axes.xaxis.get_major_locator().set_params(nbins=4)
     axes.set_xlabel("ECE, %  (less is better)")
     axes.set_ylabel("Accuracy, %  (more is better)")
