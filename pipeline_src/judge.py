@@ -250,10 +250,10 @@ def with_whole(tables: Iterator[tuple[slice, dict]], measures: np.ndarray | None
 
 
 def _diagram(statistic: Statistic, protocol: str, bins: int, name: str, values: dict, out: Path) -> None:
-    from pipeline_src.figures import reliability, style  # imports matplotlib: slow
+    from pipeline_src.figures import numbers, reliability, style  # imports matplotlib: slow
 
-    table, pooled = reliability.prepare(getattr(statistic, protocol), bins)
+    table = numbers.reliability_table(getattr(statistic, protocol), bins)
     lines = [f"{protocol} protocol, {bins} bins; ECE {values['ece']:.2%}, OE {values['oe']:.2%}"]
     with style.house():
-        figure = reliability.draw(table, pooled, name, lines, reliability.floor_of([table]))
+        figure = reliability.draw(table, name, lines, reliability.floor_of([table]))
         style.save(figure, out / f"reliability-{protocol}")

@@ -58,33 +58,39 @@ class Measured:
 
     @cached_property
     def reliability(self) -> pd.DataFrame:
-        """A row per bin: `lower`, `upper`, `pixels`, `share`, mean `confidence` and `accuracy`, `gap` (positive where
-        over-confident), and `low` and `high`, the accuracy's 95 % band over images. NaN where a bin is empty; no band
-        where a resample leaves it empty. A last row named "all" in column `bin` has all pixels together.
-        """
-        tables = []
-        for number in (self.bins, 1):
-            found = reliability_bins(self.counts, number)
-            table = pd.DataFrame({"lower": found.lower, "upper": found.upper, "pixels": found.count})
-            table["share"] = found.count / max(int(found.count.sum()), 1)
-            table["confidence"], table["accuracy"] = found.confidence, found.accuracy
-            table["gap"] = table["confidence"] - table["accuracy"]
-            tables.append(table)
-        table = pd.concat(tables, ignore_index=True)
-        table.insert(0, "bin", [*map(str, range(1, self.bins + 1)), "all"])
+        """As `reliability_table`, with the band; none where a resample leaves a bin empty."""
         together = self.resampled.sum(axis=0)
         count, hits = together[:, : self.bins], together[:, self.bins : 2 * self.bins]
         whole = [a.sum(axis=1, keepdims=True) for a in (count, hits)]
         with np.errstate(invalid="ignore", divide="ignore"):
             accuracy = np.concatenate([hits / count, whole[1] / whole[0]], axis=1)
         ends = [percentiles(values) or (np.nan, np.nan) for values in accuracy.T]
-        return table.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
+        low, high = np.transpose(ends)
+        return reliability_table(self.counts, self.bins).assign(low=low, high=high)
 
     def of_images(self, name: str) -> np.ndarray:
         """(S N,) mean of one of `samples.SUMS` over the pixels of each image; without images that have no pixel."""
         columns = self.sums[:, :, 3 * self.bins :].reshape(-1, len(SUMS))
         columns = columns[columns[:, 0] > 0]
         return columns[:, SUMS.index(name)] / columns[:, 0] / (1 if name == "correct" else UNIT)
+
+
+def reliability_table(counts: Counts, bins: int) -> pd.DataFrame:
+    """A row per bin: `lower`, `upper`, `pixels`, `share`, mean `confidence` and `accuracy`, `gap` (positive where
+    over-confident), NaN where it is empty; `low` and `high`, the ends of the accuracy's band, NaN as it is not known
+    here. A last row named "all" in column `bin` has all pixels together.
+    """
+    tables = []
+    for number in (bins, 1):
+        found = reliability_bins(counts, number)
+        table = pd.DataFrame({"lower": found.lower, "upper": found.upper, "pixels": found.count})
+        table["share"] = found.count / max(int(found.count.sum()), 1)
+        table["confidence"], table["accuracy"] = found.confidence, found.accuracy
+        table["gap"] = table["confidence"] - table["accuracy"]
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True)
+    table.insert(0, "bin", [*map(str, range(1, bins + 1)), "all"])
+    return table.assign(low=np.nan, high=np.nan)
 
 
 def measure(results: Results, part: str) -> Mapping[tuple[str, str], Measured]:
