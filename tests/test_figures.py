@@ -192,7 +192,7 @@ def overviewed(names, parts) -> Figure:
 def joined(names, images: int) -> Figure:
     confidence = np.linspace(0.6, 1, images)
     table = joint.prepare(confidence, confidence**3)
-    return joint.draw(dict.fromkeys(names, table), dict.fromkeys(names, "100 % over-sure"), HEADING, LINES)
+    return joint.draw(dict.fromkeys(names, table), dict.fromkeys(names, "100 % below"), HEADING, LINES)
 
 
 def traded(names, apart: float) -> Figure:

@@ -86,7 +86,7 @@ def draw(
             figure.text(
                 (LABEL + c + CELL / 2) / style.WIDE,
                 1 - (used + tops[4 + 2 * m] - 0.13) / figure.get_figheight(),
-                f"{100 * row['confidence']:.1f} sure, {100 * row['accuracy']:.1f} right",
+                f"conf. {100 * row['confidence']:.1f} · acc. {100 * row['accuracy']:.1f}",
                 ha="center",
                 va="center",
                 fontsize=5.8,

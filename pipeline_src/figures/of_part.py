@@ -93,8 +93,11 @@ def _joint(picture: Picture, data: DataSet) -> Painted:
         confidence, accuracy = one.of_images("confidence"), one.of_images("correct")
         tables[method] = joint.prepare(confidence, accuracy)
         over = (confidence > accuracy).mean() if len(confidence) else np.nan
-        notes[method] = f"{100 * over:.0f} % over-sure"
-    lines = [f"{data.size(picture.protocol)} · {data.facts.whose()}", "images by mean confidence and accuracy"]
+        notes[method] = f"{100 * over:.0f} % below"
+    lines = [
+        f"{data.size(picture.protocol)} · {data.facts.whose()}",
+        "images by mean confidence and accuracy · share of them below the diagonal (over-confident)",
+    ]
     figure = joint.draw(data.by_label(tables), data.by_label(notes), picture.title, lines)
     return Painted(figure, {"": stacked(tables)})
 
@@ -127,7 +130,10 @@ def _examples(picture: Picture, data: DataSet) -> Painted:
     store = Store.open(data.sources.stores[data.part])
     maps = {method: read(data.sources.examples[method, data.part]) for method in data.facts.shown}
     table = examples.prepare(maps, store)
-    lines = [f"raw protocol · seed {data.facts.seeds[0]} · images drawn by a hash of their ids, not by result"]
+    lines = [
+        f"raw protocol · seed {data.facts.seeds[0]} · images drawn by a hash of their ids, not by result",
+        "numbers: mean confidence and accuracy of an image in %",
+    ]
     figure = examples.draw(table, maps, store, data.facts.labels_apart, picture.title, lines)
     return Painted(figure, {"": table})
 
