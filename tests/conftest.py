@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import urllib.error
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from filelock import FileLock
+from project import call, copy, snakemake
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +21,28 @@ def downloads() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("ASLP_DOWNLOADS names no folder of downloaded archives")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A finished run of `tiny` in a git repository, its results pushed to a DVC remote. To be read, not changed: it is
+    made once for all processes of the tests."""
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared if worker_id == "master" else shared.parent) / "finished"
+    done = Path(f"{folder}.done")
+    with FileLock(f"{folder}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a run that failed
+            folder.mkdir()
+            copy(folder)
+            call(folder, "git", "init", "--quiet")
+            snakemake(folder)
+            call(folder, "dvc", "remote", "add", "--default", "storage", f"{folder}-storage")
+            call(folder, "dvc", "push", "--quiet")
+            call(folder, "git", "add", "--all")
+            call(folder, "git", "commit", "--quiet", "--message", "results")
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -19,25 +19,11 @@ from project import ENVIRONMENT, call, copy, edit, planned, snakemake, stamps
 from pipeline_src.tables import TABLE_FILES
 
 
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run in a git repository, its results pushed to a DVC remote."""
-    folder = tmp_path_factory.mktemp("origin")
-    copy(folder)
-    call(folder, "git", "init", "--quiet")
-    snakemake(folder)
-    call(folder, "dvc", "remote", "add", "--default", "storage", str(tmp_path_factory.mktemp("storage")))
-    call(folder, "dvc", "push", "--quiet")
-    call(folder, "git", "add", "--all")
-    call(folder, "git", "commit", "--quiet", "--message", "results")
-    return folder
-
-
 @pytest.fixture
-def clone(origin: Path, tmp_path: Path) -> Path:
+def clone(finished: Path, tmp_path: Path) -> Path:
     """A fresh clone with pulled results, no records of Snakemake's, and file times in no order."""
     folder = tmp_path / "clone"
-    call(tmp_path, "git", "clone", "--quiet", str(origin), str(folder))
+    call(tmp_path, "git", "clone", "--quiet", str(finished), str(folder))
     call(folder, "dvc", "pull", "--quiet")
     files = [path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts]
     random.Random(0).shuffle(files)
@@ -46,17 +32,17 @@ def clone(origin: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_run_makes_everything_and_leaves_both_engines_idle(origin):
-    results = origin / "results/tiny"
+def test_a_run_makes_everything_and_leaves_both_engines_idle(finished):
+    results = finished / "results/tiny"
     tables = [f"tables/{name}" for name in (*TABLE_FILES, "metrics.json")]
     for name in (*tables, "claims.json", "claims.md", "report.html"):
         assert (results / name).stat().st_size > 0, name
     assert list((results / "figures").glob("reliability-raw-*.svg"))
-    assert planned(origin) == {}
-    assert "up to date" in call(origin, "dvc", "status")
-    assert "didn't change" in call(origin, "dvc", "repro")
-    assert call(origin, "git", "status", "--short") == ""
-    assert "accuracy" in call(origin, "dvc", "metrics", "show")
+    assert planned(finished) == {}
+    assert "up to date" in call(finished, "dvc", "status")
+    assert "didn't change" in call(finished, "dvc", "repro")
+    assert call(finished, "git", "status", "--short") == ""
+    assert "accuracy" in call(finished, "dvc", "metrics", "show")
     assert not (results / "work").exists() or not list((results / "work").rglob("*.pt"))
 
 
@@ -66,7 +52,7 @@ def test_a_clone_with_pulled_results_has_nothing_to_do(clone):
     assert "didn't change" in call(clone, "dvc", "repro")
 
 
-def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(origin, clone):
+def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, clone):
     before = stamps(clone)
     edit(clone / "params.yaml", "    bins: 10\n", "    bins: 15\n")
     assert planned(clone) == {"tables": 1, "figures": 1, "claims": 1, "report": 1}
@@ -78,7 +64,7 @@ def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(origin, cl
     assert len(before) == len(after)
     for name in ("main.csv", "main.md", "main.tex"):
         assert (clone / "results/tiny/tables" / name).read_bytes() != (
-            origin / "results/tiny/tables" / name
+            finished / "results/tiny/tables" / name
         ).read_bytes()
     assert planned(clone) == {}
     assert "up to date" in call(clone, "dvc", "status")
@@ -147,7 +133,7 @@ def test_lost_files_are_made_again(clone):
     assert planned(clone) == {}
 
 
-def test_a_killed_run_goes_on_and_ends_in_the_same_bits(origin, clone):
+def test_a_killed_run_goes_on_and_ends_in_the_same_bits(finished, clone):
     """kill -9 of the engine and all its children in the middle of training."""
     shutil.rmtree(clone / "results")
     command = ["snakemake", "--cores", "2"]
@@ -169,8 +155,8 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bits(origin, clone):
     snakemake(clone)
     for method in ("baseline", "aslp_mc"):
         model = f"results/tiny/runs/{method}/seed0/model.safetensors"
-        assert (clone / model).read_bytes() == (origin / model).read_bytes()
-    for file in (origin / "results/tiny/tables").glob("main.*"):
+        assert (clone / model).read_bytes() == (finished / model).read_bytes()
+    for file in (finished / "results/tiny/tables").glob("main.*"):
         assert (clone / "results/tiny/tables" / file.name).read_bytes() == file.read_bytes()
 
 
@@ -226,10 +212,10 @@ def test_snakemake_tells_wrong_parameters_and_missing_data_in_words(tmp_path):
     assert "Traceback" not in said
 
 
-def test_a_dry_look_says_what_how_long_and_how_much(origin):
-    said = call(origin, sys.executable, "-m", "pipeline_src", "plan")
+def test_a_dry_look_says_what_how_long_and_how_much(finished):
+    said = call(finished, sys.executable, "-m", "pipeline_src", "plan")
     assert "0 of 18 jobs" in said
-    said = call(origin, sys.executable, "-m", "pipeline_src", "plan", "--experiment", "demo")
+    said = call(finished, sys.executable, "-m", "pipeline_src", "plan", "--experiment", "demo")
     assert re.search(r"Time: about (\d+ h )?\d+ min", said)
     assert re.search(r"Disk: about [\d,]+ MiB", said)
     assert "not made yet" in said
