@@ -31,7 +31,8 @@ from pipeline_src.figures import (
     sweep,
     tradeoff,
 )
-from pipeline_src.figures.catalogue import KINDS, Facts, figure_files, pictures
+from pipeline_src.figures.catalogue import Facts, figure_files, pictures
+from pipeline_src.figures.kinds import KINDS
 from pipeline_src.figures.main import write_figures
 from pipeline_src.tables.results import Results
 

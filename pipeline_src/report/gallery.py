@@ -11,7 +11,8 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.figures.catalogue import KINDS, Picture
+from pipeline_src.figures.catalogue import Picture
+from pipeline_src.figures.kinds import KINDS
 from pipeline_src.report.inline import inline_svg
 
 INTERACTIVE = "reliability"  # drawn by the page itself, for all methods and data sets
