@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipeline_src.claims.text import protocols
 from pipeline_src.jobs import Graph
@@ -41,12 +42,19 @@ def _claims(found: dict[str, Any]) -> Table:
 
 
 def _table(graph: Graph, rows: pd.DataFrame) -> Table:
-    table = Table(title=f"{graph.name}: ECE / accuracy in %, raw, {graph.experiment.evaluation.bins} bins")
+    table = Table(
+        title=f"{graph.name}: ECE / accuracy in %, raw, {graph.experiment.evaluation.bins} bins; bold: the lowest ECE"
+    )
     table.add_column("method")
     for part, role in graph.tested.items():
         table.add_column(part if role == "val" else f"{part} ({role})", justify="right")
     raw = rows[rows.protocol == "raw"].groupby(["method", "part"])[["ece", "accuracy"]].mean()
+    least = raw["ece"].groupby("part").min()
     for method in graph.experiment.methods:
-        values = [raw.loc[(method, part)] for part in graph.tested]
-        table.add_row(method, *(f"{v.ece:.2%} / {v.accuracy:.1%}".replace("%", "") for v in values))
+        cells = []
+        for part in graph.tested:
+            ece, accuracy = raw.loc[(method, part)]
+            printed, best = (f"{100 * value:.2f}" for value in (ece, least[part]))
+            cells.append(Text(f"{printed} / {100 * accuracy:.1f}", "bold" if printed == best else ""))
+        table.add_row(method, *cells)
     return table
