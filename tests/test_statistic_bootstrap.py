@@ -91,15 +91,6 @@ def test_paired_difference_is_tighter_than_two_intervals():
     assert difference(sharp, sharp, resamples=50)["nll"] == (0, 0, 0)
 
 
-def test_the_band_of_a_reliability_diagram_holds_it():
-    counts = counted(draw(40, kind="uint8")).raw
-    band, found = bootstrap.reliability_band(counts, resamples=200), metrics.reliability_bins(counts)
-    met = found.count > 0
-    assert np.isnan(band[~met]).all() and met[5:].all()
-    assert np.all((band[met, 0] < found.accuracy[met]) & (found.accuracy[met] < band[met, 1]))
-    assert np.isnan(bootstrap.reliability_band(Statistic.empty().raw)).all()
-
-
 def test_pairs_need_the_same_images():
     with pytest.raises(UserError, match="same images") as told:
         difference(counted(draw(4)).raw, counted(draw(5)).raw)

@@ -130,23 +130,6 @@ def resampled(counts: Counts, points: dict[str, float], bins: int, resamples: in
     return Resamples({name: values[name] for name in points if name in values}, points)
 
 
-def reliability_band(
-    counts: Counts, bins: int = 10, resamples: int = 1000, seed: int = 0, level: float = 0.95
-) -> np.ndarray:
-    """Percentile band of the accuracy in each bin of `views.reliability_bins`: (bins, 2) low and high ends.
-
-    NaN where a bin is empty, or where a resample leaves it empty.
-    """
-    if counts.rows is None or not counts.pixels:
-        return np.full((bins, 2), np.nan)
-    groups, *_ = _resampled_rows(counts.rows, resamples, seed)
-    total = counts.rows.pooled().reshape(-1)
-    cells = weighted(groups / np.where(total > 0, total, 1), Pooled(counts).cells(TOP, bins))
-    accuracy = np.where(cells.count > 0, cells.hits / cells.one, np.nan)
-    ends = [percentiles(values, level) for values in accuracy.T]
-    return np.array([(np.nan, np.nan) if pair is None else pair for pair in ends])
-
-
 def difference(
     a: Counts, b: Counts, bins: int = 10, resamples: int = 1000, seed: int = 0, level: float = 0.95
 ) -> dict[str, tuple[float, float, float] | None]:
