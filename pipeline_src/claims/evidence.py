@@ -163,7 +163,7 @@ class Finding:
         by_do: dict[str, list[str]] = {}
         for item in self.missing:
             by_do.setdefault(item.do, []).append(item.what)
-        sentences = [f"Missing: {', '.join(whats)}. To have that, {do}" for do, whats in by_do.items()]
+        sentences = [f"Missing: {', '.join(whats)} (to have that, {do})." for do, whats in by_do.items()]
         if self.verdict == NOT_RUN:
             return " ".join(sentences)
         counts = Counter(item.says for item in self.evidence)

@@ -57,7 +57,7 @@
         Plot.line([[data.floor, data.floor], [1, 1]], { stroke: "var(--muted)", strokeDasharray: "5 3" }),
         Plot.text([["over-confident", 1, bottom]], { x: "1", y: "2", text: "0", fill: "var(--over)", textAnchor: "end", lineAnchor: "bottom", dx: -6, dy: -6 }),
         Plot.text([["under-confident", data.floor, 1]], { x: "1", y: "2", text: "0", fill: "var(--under)", textAnchor: "start", lineAnchor: "top", dx: 6, dy: 6 }),
-        ...(series.length === 1 ? bars(points, bottom) : lines(series)),
+        ...(series.length === 1 ? bars(points, bottom) : lines(series, points)),
         Plot.dot(points, { x: "confidence", y: "accuracy", fill: series.length === 1 ? "var(--ink)" : (bin) => bin.colour, symbol: (bin) => (series.length === 1 ? "circle" : bin.symbol), stroke: "var(--paper)", strokeWidth: 1, r: 4.5, className: "points", clip: false }),
       ],
       symbol: { type: "identity" },
@@ -67,7 +67,7 @@
     const shares = Plot.plot({
       ...shared, height: 130, x: { ...x, label: "Confidence of the top label", labelAnchor: "center", labelArrow: "none" }, marginBottom: 38, marginTop: 24,
       // The root of the share: a linear axis would show the last bin alone.
-      y: { domain: [0, 1], type: "sqrt", label: "Share of pixels (root scale)", labelArrow: "none", ticks: [0, 0.01, 0.1, 0.5, 1], tickFormat: inPercent, grid: true },
+      y: { domain: [0, 1], type: "sqrt", label: "Share of pixels (root scale)", labelArrow: "none", ticks: [0.01, 0.1, 0.5, 1], tickFormat: inPercent, grid: true },
       ariaLabel: "Share of pixels by confidence",
       marks: series.length === 1
         ? [Plot.rect(points, { x1: "lower", x2: "upper", y1: 0, y2: "share", fill: "var(--muted)", inset: 0.5 })]
@@ -96,8 +96,8 @@
     ];
   }
 
-  function lines(series) {
-    return series.map((one) => Plot.line(one.bins, { x: "confidence", y: "accuracy", stroke: one.colour, strokeWidth: 2, strokeDasharray: one.dash }));
+  function lines(series, points) {
+    return series.map((one, place) => Plot.line(points.filter((bin) => bin.place === place), { x: "confidence", y: "accuracy", stroke: one.colour, strokeWidth: 2, strokeDasharray: one.dash }));
   }
 
   const worded = (bin) => [
