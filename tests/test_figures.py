@@ -187,7 +187,7 @@ def compared(names, bins: pd.DataFrame) -> Figure:
 
 def overviewed(names, parts) -> Figure:
     tables = {(name, part): CASES["over-confident"] for name in names for part in parts}
-    return overview.draw(overview.prepare(tables), labelled(names), HEADING, LINES, 0.5)
+    return overview.draw(overview.prepare(tables, dict.fromkeys(tables, 0.1)), labelled(names), HEADING, LINES, 0.5)
 
 
 def joined(names, images: int) -> Figure:

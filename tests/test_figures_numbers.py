@@ -140,12 +140,12 @@ def test_risk_falls_with_the_order_of_confidence(measured):
 
 
 def test_contributions_add_up_to_the_ece(measured):
-    table = overview.prepare({("m", "p"): measured.reliability})
+    table = overview.prepare({("m", "p"): measured.reliability}, {("m", "p"): measured.metrics["ece"][0]})
     confidence, right = (np.concatenate([pixels(seed)[k].ravel() for seed in SEEDS]) for k in range(2))
     assert table["contribution"].sum() == pytest.approx(confidence.mean() - right.mean(), abs=1e-7)
     one = counts_of([0.95, 0.95, 0.65, 0.65], [1, 0, 1, 1])  # gaps of 0.45 and -0.35, half of the pixels each
     alone = Measured(one, measured.sums, measured.resampled, BINS)
-    table = overview.prepare({("m", "p"): alone.reliability}).set_index("upper")
+    table = overview.prepare({("m", "p"): alone.reliability}, {("m", "p"): 0.4}).set_index("upper")
     assert table.loc[[0.7, 1.0], "contribution"].tolist() == pytest.approx([-0.175, 0.225], abs=1e-6)
 
 

@@ -40,8 +40,10 @@ class Whole:
 
 
 def _overview(picture: Picture, whole: Whole) -> Painted:
-    bins = {at: of.reliability for at, of in whole.of(picture.protocol).items()}
-    table, least = overview.prepare(bins), least_of(list(bins.values()))
+    found = whole.of(picture.protocol)
+    bins = {at: of.reliability for at, of in found.items()}
+    ece = {at: of.metrics["ece"][0] for at, of in found.items()}
+    table, least = overview.prepare(bins, ece), least_of(list(bins.values()))
     lines = [f"{picture.protocol} protocol · {whole.facts.bins} bins · {whole.facts.whose()}"]
     return Painted(overview.draw(table, whole.facts.labels_apart, picture.title, lines, least), {"": table})
 

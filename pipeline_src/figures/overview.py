@@ -14,18 +14,20 @@ from pipeline_src.figures.reliability import drawn, split
 LABEL, NUMBER, EDGE = 1.28, 0.34, 0.1  # inches for the methods' names, the numbers, and the right edge
 
 
-def prepare(tables: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
+def prepare(tables: Mapping[tuple[str, str], pd.DataFrame], ece: Mapping[tuple[str, str], float]) -> pd.DataFrame:
     """A row per method, part and bin with pixels: `contribution` is share x (confidence - accuracy), whose absolute
-    values sum to the ECE.
+    values sum to the ECE of the pixels of all seeds together; `ece` is that of the tables.
 
     Args:
         tables: (method, part) -> table as `numbers.Measured.reliability`.
+        ece: (method, part) -> ECE, the mean over seeds.
     """
     found = []
     for (method, part), table in tables.items():
         bins = drawn(split(table)[0])[["lower", "upper", "share", "gap"]]
-        found.append(bins.assign(method=method, part=part, contribution=bins["share"] * bins["gap"]))
-    columns = ["method", "part", "lower", "upper", "share", "gap", "contribution"]
+        contribution = bins["share"] * bins["gap"]
+        found.append(bins.assign(method=method, part=part, contribution=contribution, ece=ece[method, part]))
+    columns = ["method", "part", "lower", "upper", "share", "gap", "contribution", "ece"]
     return pd.concat(found, ignore_index=True)[columns]
 
 
@@ -74,7 +76,7 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
         axes.set_title(
             style.shortened(part, int(column / 0.068)), loc="left", fontsize=7, fontweight="bold", parse_math=False
         )
-        for method, ece in here["contribution"].abs().groupby(here["method"]).sum().items():
+        for method, ece in here.groupby("method")["ece"].first().items():
             axes.text(1 + 0.05 * (1 - least) / wide, place[method], f"{100 * ece:.2f}", va="center", fontsize=7)
     foot = used + 0.36 + high + 0.42
     entries = [
