@@ -23,8 +23,8 @@ KINDS = {
     "overview": Kind(
         "Where the error comes from",
         "What each bin of confidence adds to the ECE: its share of pixels times confidence minus accuracy. Bars up "
-        "are over-confident, bars down under-confident; together they are the ECE of all seeds' pixels. The number beside "
-        "them is the ECE of the tables, the mean over seeds.",
+        "are over-confident, bars down under-confident; together they are the ECE of all seeds' pixels. The number "
+        "beside them is the ECE of the tables, the mean over seeds.",
     ),
     "overconfidence": Kind(
         "Over-confidence in and out of distribution",
