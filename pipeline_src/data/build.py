@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline_src.data import images, manifest, sources
 from pipeline_src.data.catalog import Entry, Part
+from pipeline_src.data.manifest import Row
 from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.data.unpack import whole_folder
 from pipeline_src.errors import UserError
@@ -55,6 +56,35 @@ def build(
     located = sources.locate(entry, data_root, unpacked)
     root = sources.open_located(entry, located, unpacked)
     foreground = located.layout.foreground
+
+    def masks(row: Row, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        mask = np.zeros(shape, np.uint8)
+        if row.mask:
+            mask = images.decode_mask(read(root / row.mask, row.sha256_mask), foreground)
+        return images.resize(mask, size), (mask > 127).astype(np.uint8)
+
+    facts = {"ood": entry.ood, "grey_pixels": sum(row.grey for row in rows)}
+    return write(part, rows, root, size, out, masks, facts, say)
+
+
+def write(
+    part: Part,
+    rows: Sequence[Row],
+    root: Path,
+    size: int,
+    out: Path,
+    masks: Callable[[Row, tuple[int, ...]], tuple[np.ndarray, np.ndarray]],
+    facts: Mapping[str, Any],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Write a store of any kind of masks; arguments and what is returned as in `build`.
+
+    Args:
+        root: folder of the files that `rows` name.
+        masks: (row, (height, width) of its image) -> what masks.npy holds, (size, size) uint8, and what truth.npy
+            holds, (height, width) uint8.
+        facts: what store.json says besides.
+    """
     pixels = sum(row.height * row.width for row in rows)
     needed = len(rows) * size * size * 4 + pixels
     out = Path(out)
@@ -76,24 +106,21 @@ def build(
             _array(folder / "truth.npy", pixels) as write_truth,
         ):
             for row in rows:
-                image = images.decode_image(_read(root / row.image, row.sha256_image))
-                mask = np.zeros(image.shape[:2], np.uint8)
-                if row.mask:
-                    mask = images.decode_mask(_read(root / row.mask, row.sha256_mask), foreground)
+                image = images.decode_image(read(root / row.image, row.sha256_image))
+                mask, truth = masks(row, image.shape[:2])
                 write_image(images.resize(image, size))
-                write_mask(images.resize(mask, size))
-                write_truth((mask > 127).astype(np.uint8))
-                index.append(IndexRow(row.id, *mask.shape, offset, row.grey, row.sha256_image, row.sha256_mask))
-                offset += mask.size
+                write_mask(mask)
+                write_truth(truth)
+                index.append(IndexRow(row.id, *truth.shape, offset, row.grey, row.sha256_image, row.sha256_mask))
+                offset += truth.size
         manifest.write_csv(folder / "index.csv", IndexRow._fields, index)
         info = {
             "schema": SCHEMA,
             "part": part.model_dump(exclude_none=True),
             "size": size,
             "samples": len(rows),
-            "ood": entry.ood,
             "pixels": pixels,
-            "grey_pixels": sum(row.grey for row in rows),
+            **facts,
         }
         write_text(folder / "store.json", json.dumps(info, indent=1) + "\n")
     return info
@@ -110,7 +137,7 @@ def _array(path: Path, *shape: int) -> Iterator[Callable[[np.ndarray], None]]:
         os.fsync(file.fileno())
 
 
-def _read(path: Path, declared: str) -> bytes:
+def read(path: Path, declared: str) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -1,15 +1,9 @@
-"""Sets of several classes: masks of ids, prepared and stored beside the binary ones and in the same form.
-
-The stores of binary sets rest on `prepare` and `build` alone, so what is written here trains no network of theirs anew.
-"""
+"""Sets of several classes: masks of ids, prepared and stored as the binary ones and in the same form."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,16 +11,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pipeline_src.data import build, images, manifest, prepare, sources
-from pipeline_src.data.catalog import ALL, Part
+from pipeline_src.data import build, manifest, prepare, sources
+from pipeline_src.data.catalog import Layout, Part
 from pipeline_src.data.images import Unreadable
 from pipeline_src.data.known import Known
 from pipeline_src.data.manifest import Row
-from pipeline_src.data.prepare import Problem
-from pipeline_src.data.store import SCHEMA, IndexRow
-from pipeline_src.data.unpack import whole_folder
-from pipeline_src.errors import UserError, listed
-from pipeline_src.files import write_text
 
 IGNORED = 255
 
@@ -66,80 +55,23 @@ def prepare_classes(
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """As `prepare.prepare`, for a set with classes. In the manifest, `foreground` is the share of pixels that count."""
-    located = sources.locate(entry, data_root, unpacked)
-    root = sources.open_located(entry, located, unpacked)
-    rows, problems = prepare._pair(entry, located, root)
-    if entry.partly:
-        problems = [each for each in problems if each.problem != "image without a mask"]
-    found = len(rows)
-    say(f"{entry.name}: source {located.key} ({located.source.label}), verifying {found:,} images")
-    pixels = np.zeros(IGNORED + 1, np.int64)
-    rows = [row for row in rows if _verify(row, root, entry, pixels, problems)]
-    expected = located.source.count
-    if expected is not None and expected != len(rows):
-        text = f"has {len(rows):,} usable samples, {expected:,} expected"
-        problems.append(Problem(located.source.label, text, "download it again, or correct `count` of the source"))
-    notes = prepare._assign(entry, located, data_root, rows, problems)
-    problems.sort()
-    cells = ((each.file, each.problem, each.do) for each in problems)
-    manifest.write_csv(Path(out) / "problems.csv", ("file", "problem", "do"), cells)
-    if (problems and on_problem == "fail") or not rows:
-        raise UserError(
-            f"data set {entry.name} has {len(problems):,} problems:"
-            + listed(f"{each.file}: {each.problem}; {each.do}" for each in problems),
-            found=f"{len(rows):,} usable samples in {root}",
-            do="mend them (problems.csv lists all), or leave them out with `data: {on_problem: skip}`",
-        )
-    absent = [name for name, count in zip(entry.classes, pixels, strict=False) if not count]
-    notes += [f"no pixel is of the class {name}" for name in absent]
-    summary = {
-        "set": entry.name,
-        "source": located.key,
-        "fingerprint": sources.identify(entry, located, data_root),
-        "content": located.content,
-        "expected": expected,
-        "images": found,
-        "samples": len(rows),
-        "left_out": found - len(rows),
-        "splits": {ALL: len(rows)}
-        | {name: sum(name in row.splits for row in rows) for name in entry.splits_of(located.source)},
-        "pixels": int(pixels.sum()),
-        "void_pixels": int(pixels[IGNORED]),
-        "class_pixels": dict(zip(entry.classes, pixels.tolist(), strict=False)),
-        "identical_images": prepare._twins(rows),
-        "problems": len(problems),
-        "notes": notes,
-    }
-    manifest.write(Path(out) / "manifest.csv", rows)
-    write_text(Path(out) / "summary.json", json.dumps(summary, indent=1) + "\n")
-    say(f"{entry.name}: {len(rows):,} samples of {len(entry.classes)} classes, {len(problems):,} problems")
-    for note in notes:
-        say(f"{entry.name}: {note}")
-    return summary
+    counted: dict[str, np.ndarray] = {}  # pixels by id of every mask that can be read
 
-
-def _verify(row: Row, root: Path, entry: Known, pixels: np.ndarray, problems: list[Problem]) -> bool:
-    """Fill in what the files tell and count pixels by id; whether the sample is usable."""
-    mask_problems: list[Problem] = []
-    usable = prepare._verify(plain := replace(row, mask=""), root, None, mask_problems)
-    row.height, row.width, row.sha256_image = plain.height, plain.width, plain.sha256_image
-    try:
-        data = (root / row.mask).read_bytes()
+    def read_mask(row: Row, data: bytes, layout: Layout) -> tuple[int, ...]:
         labels = decode_labels(data, len(entry.classes), entry.void)
-        row.sha256_mask = hashlib.sha256(data).hexdigest()
-        if usable and labels.shape != (row.height, row.width):
-            sizes = f"mask is {labels.shape[1]} x {labels.shape[0]}, its image {row.width} x {row.height} pixels"
-            raise Unreadable(sizes, "give both the same size")
-        counted = np.bincount(labels.ravel(), minlength=len(pixels))
-        row.foreground = float(1 - counted[IGNORED] / labels.size)
-        if usable:
-            pixels += counted
-    except Unreadable as error:
-        mask_problems.append(Problem(row.mask, error.problem, error.do))
-    except OSError as error:
-        mask_problems.append(Problem(row.mask, f"cannot be read: {error.strerror}", "look at its permissions"))
-    problems += mask_problems
-    return not mask_problems
+        counted[row.id] = np.bincount(labels.ravel(), minlength=IGNORED + 1)
+        row.foreground = float(1 - counted[row.id][IGNORED] / labels.size)
+        return labels.shape
+
+    def passed_over(problem: prepare.Problem) -> bool:
+        return entry.partly and problem.problem == "image without a mask"
+
+    samples = prepare.gather(entry, data_root, unpacked, out, on_problem, read_mask, say, passed_over)
+    pixels = sum(counted[row.id] for row in samples.rows)
+    by_class = dict(zip(entry.classes, pixels.tolist(), strict=False))
+    samples.notes += [f"no pixel is of the class {name}" for name, count in by_class.items() if not count]
+    facts = {"pixels": int(pixels.sum()), "void_pixels": int(pixels[IGNORED]), "class_pixels": by_class}
+    return samples.write(out, facts, prepare.twins(samples.rows), say)
 
 
 def build_classes(
@@ -156,32 +88,9 @@ def build_classes(
     nearest. store.json has the number of `classes`."""
     rows = manifest.select(part, manifest_folder)
     root = sources.open_root(entry, data_root, unpacked)
-    pixels = sum(row.height * row.width for row in rows)
-    say(f"{part}: storing {len(rows):,} samples of {len(entry.classes)} classes at {size} px")
-    with whole_folder(Path(out)) as folder:
-        index, offset = [], 0
-        with (
-            build._array(folder / "images.npy", len(rows), size, size, 3) as write_image,
-            build._array(folder / "masks.npy", len(rows), size, size) as write_mask,
-            build._array(folder / "truth.npy", pixels) as write_truth,
-        ):
-            for row in rows:
-                image = images.decode_image(build._read(root / row.image, row.sha256_image))
-                labels = decode_labels(build._read(root / row.mask, row.sha256_mask), len(entry.classes), entry.void)
-                write_image(images.resize(image, size))
-                write_mask(cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT))
-                write_truth(labels)
-                index.append(IndexRow(row.id, *labels.shape, offset, 0, row.sha256_image, row.sha256_mask))
-                offset += labels.size
-        manifest.write_csv(folder / "index.csv", IndexRow._fields, index)
-        info = {
-            "schema": SCHEMA,
-            "part": part.model_dump(exclude_none=True),
-            "size": size,
-            "samples": len(rows),
-            "classes": len(entry.classes),
-            "ood": False,
-            "pixels": pixels,
-        }
-        write_text(folder / "store.json", json.dumps(info, indent=1) + "\n")
-    return info
+
+    def masks(row: Row, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        labels = decode_labels(build.read(root / row.mask, row.sha256_mask), len(entry.classes), entry.void)
+        return cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT), labels
+
+    return build.write(part, rows, root, size, out, masks, {"classes": len(entry.classes), "ood": False}, say)

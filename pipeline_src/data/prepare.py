@@ -13,10 +13,12 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline_src.data import images, manifest, pairing, sources
-from pipeline_src.data.catalog import ALL, Entry, Split
+from pipeline_src.data.catalog import ALL, Entry, Layout, Split
 from pipeline_src.data.manifest import Row
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
+
+ReadMask = Callable[[Row, bytes, Layout], tuple[int, ...]]
 
 
 @dataclass(frozen=True, order=True)
@@ -53,22 +55,89 @@ def prepare(
         UserError: no source, an unsafe or wrong archive, or (under "fail") problems, all at once; problems.csv is kept
             then, and manifest.csv and summary.json are as they were before.
     """
-    out = Path(out)
+    samples = gather(entry, data_root, unpacked, out, on_problem, _read_mask, say)
+    rows = samples.rows
+    pairs = twins(rows)
+    samples.notes += _noted(rows, pairs)
+    facts = {
+        "pixels": sum(row.height * row.width for row in rows),
+        "grey_pixels": sum(row.grey for row in rows),
+        "grey_masks": sum(row.grey > 0 for row in rows),
+        "empty_masks": 0 if entry.ood else sum(row.foreground == 0 for row in rows),
+        "mean_foreground": round(float(np.mean([row.foreground for row in rows])), 6),
+    }
+    return samples.write(out, facts, pairs, say)
+
+
+@dataclass
+class Samples:
+    """The usable samples of a set, and what is said of it.
+
+    Attributes:
+        head: first facts of summary.json.
+        rows: the samples; at least one.
+        problems: what was left out, and why.
+        notes: for the summary.
+    """
+
+    head: dict[str, Any]
+    rows: list[Row]
+    problems: list[Problem]
+    notes: list[str]
+
+    def write(
+        self, out: Path | str, facts: dict[str, Any], pairs: list[list[str]], say: Callable[[str], None]
+    ) -> dict[str, Any]:
+        """Write manifest.csv and summary.json, which is returned; `facts` are those of the set's kind of masks."""
+        tail = {"identical_images": pairs, "problems": len(self.problems), "notes": self.notes}
+        summary = self.head | facts | tail
+        manifest.write(Path(out) / "manifest.csv", self.rows)
+        write_text(Path(out) / "summary.json", json.dumps(summary, indent=1) + "\n")
+        name, splits = summary["set"], ", ".join(f"{split} {count:,}" for split, count in summary["splits"].items())
+        say(f"{name}: {len(self.rows):,} samples; {splits}")
+        if self.problems:
+            left_out = summary["left_out"]
+            say(f"{name}: {len(self.problems):,} problems, {left_out:,} left out, listed in problems.csv")
+        for note in self.notes:
+            say(f"{name}: {note}")
+        return summary
+
+
+def gather(
+    entry: Entry,
+    data_root: Path | str | None,
+    unpacked: Path,
+    out: Path | str,
+    on_problem: Literal["fail", "skip"],
+    read_mask: ReadMask,
+    say: Callable[[str], None],
+    passed_over: Callable[[Problem], bool] = lambda problem: False,
+) -> Samples:
+    """What `prepare` does for masks of every kind: unpack, pair, verify, and write problems.csv.
+
+    Args:
+        read_mask: (row, bytes of its mask, layout of the source) -> shape; fills in what the mask tells of the row, or
+            raises `Unreadable`.
+        passed_over: tells files that the set does not want paired; not counted as problems.
+
+    Raises:
+        UserError: as `prepare`.
+    """
     located = sources.locate(entry, data_root, unpacked)
     root = sources.open_located(entry, located, unpacked)
     rows, problems = _pair(entry, located, root)
+    problems = [each for each in problems if not passed_over(each)]
     found = len(rows)
     say(f"{entry.name}: source {located.key} ({located.source.label}), verifying {found:,} images")
-    rows = [row for row in rows if _verify(row, root, located.layout.foreground, problems)]
+    rows = [row for row in rows if _verify(row, root, located.layout, read_mask, problems)]
     expected = located.source.count
     if expected is not None and expected != len(rows):
         text = f"has {len(rows):,} usable samples, {expected:,} expected"
         problems.append(Problem(located.source.label, text, "download it again, or correct `count` of the source"))
     notes = _assign(entry, located, data_root, rows, problems)
     problems.sort()
-    manifest.write_csv(
-        out / "problems.csv", ("file", "problem", "do"), ((each.file, each.problem, each.do) for each in problems)
-    )
+    cells = ((each.file, each.problem, each.do) for each in problems)
+    manifest.write_csv(Path(out) / "problems.csv", ("file", "problem", "do"), cells)
     if (problems and on_problem == "fail") or not rows:
         raise UserError(
             f"data set {entry.name} has {len(problems):,} problems:"
@@ -76,13 +145,8 @@ def prepare(
             found=f"{len(rows):,} usable samples in {root}",
             do="mend them (problems.csv lists all), or leave them out with `data: {on_problem: skip}`",
         )
-    splits = {
-        ALL: len(rows),
-        **{name: sum(name in row.splits for row in rows) for name in entry.splits_of(located.source)},
-    }
-    twins = _twins(rows)
-    notes += _noted(rows, twins)
-    summary = {
+    splits = {name: sum(name in row.splits for row in rows) for name in entry.splits_of(located.source)}
+    head = {
         "set": entry.name,
         "source": located.key,
         "fingerprint": sources.identify(entry, located, data_root),
@@ -91,24 +155,16 @@ def prepare(
         "images": found,
         "samples": len(rows),
         "left_out": found - len(rows),
-        "splits": splits,
-        "pixels": sum(row.height * row.width for row in rows),
-        "grey_pixels": sum(row.grey for row in rows),
-        "grey_masks": sum(row.grey > 0 for row in rows),
-        "empty_masks": 0 if entry.ood else sum(row.foreground == 0 for row in rows),
-        "mean_foreground": round(float(np.mean([row.foreground for row in rows])), 6),
-        "identical_images": twins,
-        "problems": len(problems),
-        "notes": notes,
+        "splits": {ALL: len(rows), **splits},
     }
-    manifest.write(out / "manifest.csv", rows)
-    write_text(out / "summary.json", json.dumps(summary, indent=1) + "\n")
-    say(f"{entry.name}: {len(rows):,} samples; " + ", ".join(f"{name} {count:,}" for name, count in splits.items()))
-    if problems:
-        say(f"{entry.name}: {len(problems):,} problems, {found - len(rows):,} left out, listed in problems.csv")
-    for note in notes:
-        say(f"{entry.name}: {note}")
-    return summary
+    return Samples(head, rows, problems, notes)
+
+
+def _read_mask(row: Row, data: bytes, layout: Layout) -> tuple[int, ...]:
+    mask = images.decode_mask(data, layout.foreground)
+    row.grey = int(np.count_nonzero((mask > 0) & (mask < 255)))
+    row.foreground = float(np.count_nonzero(mask > 127) / mask.size)
+    return mask.shape
 
 
 def _pair(entry: Entry, located: sources.Located, root: Path) -> tuple[list[Row], list[Problem]]:
@@ -145,11 +201,11 @@ def _pair(entry: Entry, located: sources.Located, root: Path) -> tuple[list[Row]
     return rows, problems
 
 
-def _verify(row: Row, root: Path, foreground: int | None, problems: list[Problem]) -> bool:
+def _verify(row: Row, root: Path, layout: Layout, read_mask: ReadMask, problems: list[Problem]) -> bool:
     """Fill in what the files tell; whether the sample is usable."""
     before = len(problems)
 
-    def decoded(name: str, decode: Callable[[bytes], np.ndarray]) -> tuple[str, np.ndarray | None]:
+    def read(name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...] | None]:
         try:
             data = (root / name).read_bytes()
             return hashlib.sha256(data).hexdigest(), decode(data)
@@ -159,23 +215,19 @@ def _verify(row: Row, root: Path, foreground: int | None, problems: list[Problem
             problems.append(Problem(name, f"cannot be read: {error.strerror}", "look at its permissions"))
         return "", None
 
-    row.sha256_image, image = decoded(row.image, images.decode_image)
+    row.sha256_image, image = read(row.image, lambda data: images.decode_image(data).shape[:2])
     if image is not None:
-        row.height, row.width = image.shape[:2]
+        row.height, row.width = image
     if row.mask:
-        row.sha256_mask, mask = decoded(row.mask, lambda data: images.decode_mask(data, foreground))
-        if mask is not None:
-            row.grey = int(np.count_nonzero((mask > 0) & (mask < 255)))
-            row.foreground = float(np.count_nonzero(mask > 127) / mask.size)
-            if image is not None and mask.shape != image.shape[:2]:
-                turned = mask.shape == image.shape[1::-1]
-                sizes = f"mask is {mask.shape[1]} x {mask.shape[0]}, its image {row.width} x {row.height}"
-                do = (
-                    "save the image turned upright (an EXIF orientation is not applied)"
-                    if turned
-                    else "give both the same size"
-                )
-                problems.append(Problem(row.mask, f"{sizes} pixels", do))
+        row.sha256_mask, mask = read(row.mask, lambda data: read_mask(row, data, layout))
+        if image is not None and mask is not None and mask != image:
+            sizes = f"mask is {mask[1]} x {mask[0]}, its image {row.width} x {row.height}"
+            do = (
+                "save the image turned upright (an EXIF orientation is not applied)"
+                if mask == image[::-1]
+                else "give both the same size"
+            )
+            problems.append(Problem(row.mask, f"{sizes} pixels", do))
     return len(problems) == before
 
 
@@ -240,7 +292,7 @@ def _assign(
     return notes
 
 
-def _twins(rows: list[Row]) -> list[list[str]]:
+def twins(rows: list[Row]) -> list[list[str]]:
     """Ids whose images are byte-identical: the first of a group with each other one."""
     groups = defaultdict(list)
     for row in rows:
@@ -248,15 +300,15 @@ def _twins(rows: list[Row]) -> list[list[str]]:
     return [[first, other] for first, *others in groups.values() for other in others]
 
 
-def _noted(rows: list[Row], twins: list[list[str]]) -> list[str]:
+def _noted(rows: list[Row], pairs: list[list[str]]) -> list[str]:
     notes = []
     if grey := sum(row.grey for row in rows):
         share = grey / sum(row.height * row.width for row in rows)
         notes.append(f"{share:.2%} of the mask pixels are grey; above 127 they count as object")
     if empty := sum(row.foreground == 0 and bool(row.mask) for row in rows):
         notes.append(f"{empty:,} masks have no object")
-    if twins:
+    if pairs:
         splits = {row.id: frozenset(row.splits) for row in rows}
-        crossing = sum(splits[one] != splits[two] for one, two in twins)
-        notes.append(f"{len(twins):,} pairs of byte-identical images, {crossing:,} of them across splits")
+        crossing = sum(splits[one] != splits[two] for one, two in pairs)
+        notes.append(f"{len(pairs):,} pairs of byte-identical images, {crossing:,} of them across splits")
     return notes
