@@ -1,4 +1,4 @@
-"""What every *_fpn model has on its backbone: a feature pyramid, of 64 channels for the most, logits at 1/4 of its size."""
+"""What every *_fpn model has on its backbone: a feature pyramid, mostly of 64 channels, logits at 1/4 of the size."""
 
 model = dict(
     type="EncoderDecoder",
