@@ -120,9 +120,14 @@ class Graph:
         return {name: Role.from_block(block["code"], block) for name, block in self.blocks.items()}
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of several classes; none for one object class."""
+        return catalog.find(self.entries, self.experiment.data.train.set).classes
+
+    @property
     def classes(self) -> int:
         """2 for one object class, else the K of its sets."""
-        return len(catalog.find(self.entries, self.experiment.data.train.set).classes) or 2
+        return len(self.class_names) or 2
 
     @property
     def synthetic(self) -> bool:

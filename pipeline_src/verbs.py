@@ -265,6 +265,7 @@ def figure_facts(graph: Graph) -> Facts:
         of_all_seeds=graph.of_all_seeds,
         protocols=protocols(graph.classes),
         pictured=True,
+        classes=graph.class_names,
     )
 
 

@@ -13,6 +13,7 @@ from made_sets import encoded, write_files
 
 from pipeline_src import verbs
 from pipeline_src.data.store import Store
+from pipeline_src.figures import classes
 from pipeline_src.figures.numbers import measure
 from pipeline_src.jobs import Graph, graph
 from pipeline_src.params.load import read
@@ -120,7 +121,9 @@ def test_tables_have_what_several_classes_have(built):
         by_metric = tables[name].groupby("metric")["mean"].count()
         assert set(by_metric[by_metric == 0].index) == undefined
     assert set(tables["T4"]["metric"]) == {"ece", "oe", "accuracy"} and tables["T4"]["low"].notna().all()
-    assert tables["T6"].query("metric == 'classwise_ece'")["mean"].notna().all()
+    for name, metric in (("T6", "classwise_ece"), ("T2", "mean_iou")):
+        numbers = tables[name][tables[name]["metric"] == metric]
+        assert len(numbers) == len(METHODS) and (numbers["low"] <= numbers["high"]).all()
     text = (folder / "T2.md").read_text()
     assert "max F is undefined on unseen: several classes" in text and "no stretched protocol" in text
 
@@ -140,5 +143,25 @@ def test_claims_are_judged_on_the_top_class(built):
 def test_figures_and_report_are_there(built):
     assert (built.results / "report.html").is_file()
     assert {protocol for protocol, _ in measure(results(built), "unseen")} == {"raw"}
-    names = [path.name for path in built.job("figures").folder.glob("*.svg")]
+    folder = built.job("figures").folder
+    names = [path.name for path in folder.glob("*.svg")]
     assert names and not any("stretched" in name for name in names)
+    assert {name for name in names if name.startswith("classes")} == {
+        "classes-ece-unseen.svg",
+        "classes-iou-unseen.svg",
+    }
+    table = pd.read_csv(folder / "classes-iou-unseen.csv").set_index("method").loc["baseline"]
+    statistic = load(built.statistic("baseline", 0, "unseen"))
+    assert table["class"].tolist() == CLASSES
+    assert table["iou"].mean() == pytest.approx(multiclass.mean_iou(statistic))
+    assert table["ece"].tolist() == pytest.approx(multiclass.class_ece(statistic, 10).tolist())
+    for metric in ("ece", "iou"):
+        assert (table[f"{metric}_low"] <= table[metric]).all() and (table[metric] <= table[f"{metric}_high"]).all()
+
+
+def test_more_classes_than_a_column_can_show():
+    ece = np.linspace(0, 0.3, 40)
+    table = pd.DataFrame({"class": [f"c{k}" for k in range(40)], "ece": ece, "iou": 1 - ece})
+    assert classes.chosen({"a": table, "b": table}, "ece") == [f"c{k}" for k in range(16, 40)]
+    assert classes.chosen({"a": table}, "iou") == [f"c{k}" for k in range(16, 40)]
+    assert classes.chosen({"a": table[:5]}, "iou") == ["c0", "c1", "c2", "c3", "c4"]

@@ -193,7 +193,7 @@ def test_files_that_are_no_statistic_are_told(tmp_path):
     one(np.float32([0.5]), [1]).save(tmp_path / "s.npz", {})
     with np.load(tmp_path / "s.npz") as file:
         arrays = dict(file)
-    text = arrays["header"].tobytes().replace(b'"schema": 2', b'"schema": 9')
+    text = arrays["header"].tobytes().replace(b'"schema": 3', b'"schema": 9')
     assert text != arrays["header"].tobytes()
     np.savez(tmp_path / "s.npz", **arrays | {"header": np.frombuffer(text, np.uint8)})
     with pytest.raises(UserError, match="another schema"):

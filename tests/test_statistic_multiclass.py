@@ -17,6 +17,7 @@ from pipeline_src.params.schema import Evaluation
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.statistics import metrics, multiclass
+from pipeline_src.statistics.bootstrap import over_images
 from pipeline_src.statistics.multiclass import MultiClassStatistic
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalisation
@@ -167,9 +168,36 @@ def test_merge_save_and_intervals(counted, tmp_path):
     statistic.save(tmp_path / "m.npz", {"set": "x"})
     assert MultiClassStatistic.load(tmp_path / "m.npz") == (statistic, {"set": "x"})
     found = multiclass.resample(statistic, resamples=60)
-    for name in ["ece", "oe", "ece_equal_mass", "smooth_ece", "accuracy", "brier", "nll", "entropy", "aurc"]:
+    names = ["ece", "oe", "ece_equal_mass", "smooth_ece", "accuracy", "brier", "nll", "entropy", "aurc"]
+    for name in [*names, "classwise_ece", "mean_iou"]:
         low, high = found.interval(name)
         assert low < found.points[name] < high, name
+
+
+def test_class_metrics_of_resamples_are_those_of_the_drawn_images():
+    """Against the pixels of the drawn images, counted again: one class of three is only predicted."""
+    scenes = [scene(k, classes=3, shape=(12, 15)) for k in range(4)]
+    for _, truth in scenes:
+        truth[truth == 2] = 255
+    statistic = MultiClassStatistic.empty(3)
+    for k, (p, truth) in enumerate(scenes):
+        statistic.add(p, truth, str(k))
+    sums = [over_images(of, 5, 0) for of in multiclass.class_sums(statistic, 10)]
+    eces, ious = multiclass.of_classes(np.concatenate(sums, axis=1), 10)
+    generator = np.random.Generator(np.random.PCG64(0))
+    for r in range(5):
+        drawn = MultiClassStatistic.empty(3)
+        for position, k in enumerate(generator.integers(0, 4, 4)):
+            drawn.add(*scenes[k], str(position))
+        assert ious[r] == pytest.approx(
+            np.diag(drawn.confusion)
+            / (drawn.confusion.sum(axis=0) + drawn.confusion.sum(axis=1) - np.diag(drawn.confusion))
+        )
+        assert eces[r] == pytest.approx(multiclass.class_ece(drawn, 10), abs=2e-3)
+    whole = np.concatenate([of.sum(axis=0) for of in multiclass.class_sums(statistic, 10)])
+    values = multiclass.class_means(whole, 10)
+    assert values["classwise_ece"] == pytest.approx(multiclass.classwise_ece(statistic), abs=1e-12)
+    assert values["mean_iou"] == pytest.approx(multiclass.mean_iou(statistic), abs=1e-12)
 
 
 def test_bad_input_is_named():

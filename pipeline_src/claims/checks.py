@@ -173,7 +173,7 @@ CLAIMS = (
         ("aslp_mc", "aslp_mei"),
         keeps_accuracy,
         beside=("aslp_cl",),
-        also=("s_measure", "e_measure"),
+        also=("s_measure", "e_measure", "mean_iou"),
     ),
     Claim(
         "C6",

@@ -17,7 +17,7 @@ from pipeline_src.claims.view import NAMES, View
 from pipeline_src.files import write_text
 from pipeline_src.tables.elsewhere import Elsewhere
 from pipeline_src.tables.results import Results
-from pipeline_src.tables.samples import PIXELS, RESAMPLES, WHOLE, sample
+from pipeline_src.tables.samples import CLASSES, PIXELS, RESAMPLES, WHOLE, sample
 
 
 def write_claims(
@@ -39,7 +39,7 @@ def write_claims(
     Raises:
         UserError: a file is missing or is no statistic, or methods were judged on different images.
     """
-    found = judged(View(results, roles, sample(results, families=(PIXELS, WHOLE)), alphas=alphas))
+    found = judged(View(results, roles, sample(results, families=(PIXELS, WHOLE, CLASSES)), alphas=alphas))
     _write(_with_tasks(found, experiments, texts or {}), out)
 
 

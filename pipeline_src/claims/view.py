@@ -16,7 +16,7 @@ from pipeline_src.tables.results import LIKE_ID, ROLES, Results
 from pipeline_src.tables.samples import Samples, combined, shared
 
 NAMES = {"ece": "ECE", "oe": "OE", "gap": "confidence − accuracy", "accuracy": "accuracy", "entropy": "entropy"}
-NAMES |= {"s_measure": "S-measure", "e_measure": "E-measure"}
+NAMES |= {"s_measure": "S-measure", "e_measure": "E-measure", "mean_iou": "mIoU"}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ HISTORY = {
     "accuracy": ("val_accuracy", "Accuracy, %", 100),
     "ece": ("val_ece", "ECE, %", 100),
 }
+CLASS_METRICS = {"ece": "ECE", "iou": "IoU"}  # of a single class
 FEWEST = 3  # strengths that make a sweep
 
 
@@ -44,6 +45,7 @@ class Facts:
         labels: method -> printed name, where it differs from the method's own.
         protocols: in which there are statistics.
         of_all_seeds: methods whose one run is made of the networks of all seeds.
+        classes: names of several classes; none for one object class.
     """
 
     methods: Sequence[str]
@@ -57,6 +59,7 @@ class Facts:
     protocols: Sequence[str] = PROTOCOLS
     of_all_seeds: Sequence[str] = ()
     pictured: bool = False
+    classes: Sequence[str] = ()
 
     def label(self, method: str) -> str:
         return self.labels.get(method, method)
@@ -120,7 +123,7 @@ class Picture:
         kind: key of `KINDS`.
         title: short, tells it apart from the others of its kind.
         caption: says what is shown, and from what.
-        protocol, part, method: what it is about; empty where it is about several.
+        protocol, part, method, metric: what it is about; empty where it is about several.
         wide: two columns wide (7 in), not one (3.5 in).
         also: endings of further csv files.
     """
@@ -132,6 +135,7 @@ class Picture:
     protocol: str = ""
     part: str = ""
     method: str = ""
+    metric: str = ""
     wide: bool = False
     also: Sequence[str] = ()
 
@@ -212,6 +216,10 @@ def _of_part(facts: Facts, part: str, protocol: str) -> Iterator[Picture]:
     )
     if part not in facts.tests:
         return
+    for metric, label in CLASS_METRICS.items() if facts.classes and facts.parts[part] != "ood" else ():
+        title = f"{label} class by class on {part}"
+        caption = f"{title}, a panel per method, {how}; {facts.whose()}; intervals over images."
+        yield Picture(_name("classes", metric, part), "classes", title, caption, metric=metric, **(about | wide))
     caption = f"ECE against accuracy of all methods on {part}, {how}; intervals over images."
     yield Picture(_name("tradeoff", protocol, part), "tradeoff", f"ECE and accuracy on {part}", caption, **about)
     title = f"Confidence and accuracy of the images of {part}"

@@ -42,6 +42,11 @@ KINDS = {
         "confidence, its band the 95 % interval over images, the tinted area its gap to the diagonal. The bars at the "
         "foot are the share of pixels per bin.",
     ),
+    "classes": Kind(
+        "Class by class",
+        "A panel per method, a row per class. ECE is that of the class's probability against whether a pixel is of the "
+        "class; IoU is intersection over union. Grey strokes are the first method's values.",
+    ),
     "reliability": Kind(
         "Reliability",
         "Accuracy of the top label against its confidence, in bins of confidence. A bar ends at the bin's accuracy, "

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from pipeline_src.statistics.bootstrap import Pooled, draws, percentiles
+from pipeline_src.figures.catalogue import CLASS_METRICS
+from pipeline_src.statistics.bootstrap import Pooled, over_images, percentiles
 from pipeline_src.statistics.counts import Counts
 from pipeline_src.statistics.either import by_protocol, load
 from pipeline_src.statistics.levels import UNIT
+from pipeline_src.statistics.multiclass import of_classes
 from pipeline_src.statistics.views import reliability_bins
 from pipeline_src.tables.results import Results
-from pipeline_src.tables.samples import RESAMPLES, SUMS, metrics, per_image
+from pipeline_src.tables.samples import RESAMPLES, SUMS, Run, by_class, metrics, per_image
 
 SHOWN = ("ece", "oe", "accuracy")
 
@@ -30,12 +32,14 @@ class Measured:
         sums: (S, N, C) sums over the pixels of each of N images for each of S seeds, as `samples.per_image`.
         resampled: (S, R, C) the same, summed over R resamples of the images.
         bins: number of bins.
+        by_class: of several classes, (S, 1 + R, C) sums over all images and over the resamples, as `samples.by_class`.
     """
 
     counts: Counts
     sums: np.ndarray
     resampled: np.ndarray
     bins: int
+    by_class: np.ndarray | None = None
 
     @property
     def images(self) -> int:
@@ -67,6 +71,17 @@ class Measured:
         ends = [percentiles(values) or (np.nan, np.nan) for values in accuracy.T]
         low, high = np.transpose(ends)
         return reliability_table(self.counts, self.bins).assign(low=low, high=high)
+
+    def classes(self, names: Sequence[str]) -> pd.DataFrame:
+        """A row per class: `class`, its pixels' `ece` and `iou` as means over seeds, and the ends of their intervals
+        (`ece_low`...; NaN where a resample lacks the class)."""
+        table = pd.DataFrame({"class": list(names)})
+        for metric, values in zip(CLASS_METRICS, of_classes(self.by_class, self.bins), strict=True):
+            mean = values.mean(axis=0)
+            table[metric] = mean[0]
+            ends = [percentiles(of) or (np.nan, np.nan) for of in mean[1:].T]
+            table[f"{metric}_low"], table[f"{metric}_high"] = np.transpose(ends)
+        return table
 
     def of_images(self, name: str) -> np.ndarray:
         """(S N,) mean of one of `samples.SUMS` over the pixels of each image; without images that have no pixel."""
@@ -104,14 +119,24 @@ def measure(results: Results, part: str) -> Mapping[tuple[str, str], Measured]:
 
 def _of_method(results: Results, method: str, part: str) -> dict[str, Measured]:
     """Resamples are those of the tables: keyed by the set's name, the same for all methods and seeds."""
-    runs = [by_protocol(load(results.statistics[method, seed, part])) for seed in results.seeds(method, part)]
+    statistics = [load(results.statistics[method, seed, part]) for seed in results.seeds(method, part)]
     found = {}
     for protocol in results.protocols:
-        each = [run[protocol] for run in runs]
-        sums = np.stack([per_image(counts, Pooled(counts), results.bins) for counts in each])
-        resampled = np.zeros((len(sums), RESAMPLES, sums.shape[2]))
-        for rows, times in draws(sums.shape[1], RESAMPLES, zlib.crc32(part.encode())):
-            resampled += times @ sums[:, rows]
-        first, *rest = (replace(counts, rows=None) for counts in each)
-        found[protocol] = Measured(sum(rest, first), sums, resampled, results.bins)
+        runs = [
+            Run(statistic, counts, Pooled(counts))
+            for statistic in statistics
+            for counts in [by_protocol(statistic)[protocol]]
+        ]
+        sums, resampled = _summed([per_image(run, results.bins) for run in runs], part)
+        classes = None
+        if results.classes > 2:
+            of_image, drawn = _summed([by_class(run, results.bins) for run in runs], part)
+            classes = np.concatenate([of_image.sum(axis=1, keepdims=True), drawn], axis=1)
+        first, *rest = (replace(run.counts, rows=None) for run in runs)
+        found[protocol] = Measured(sum(rest, first), sums, resampled, results.bins, classes)
     return found
+
+
+def _summed(sums: Sequence[np.ndarray], part: str) -> tuple[np.ndarray, np.ndarray]:
+    """(S, N, C) sums over the pixels of each image, from those of each seed, and (S, R, C) over resampled images."""
+    return np.stack(sums), np.stack([over_images(of, RESAMPLES, zlib.crc32(part.encode())) for of in sums])

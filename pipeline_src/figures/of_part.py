@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline_src.data.store import Store
-from pipeline_src.figures import comparison, curves, examples, joint, reliability, risk, style, tradeoff
+from pipeline_src.figures import classes, comparison, curves, examples, joint, reliability, risk, style, tradeoff
 from pipeline_src.figures.catalogue import Facts, Picture
 from pipeline_src.figures.numbers import Measured
 from pipeline_src.figures.sources import Painted, Sources
@@ -87,6 +87,21 @@ def _comparison(picture: Picture, data: DataSet) -> Painted:
     return Painted(figure, {"": stacked(tables)})
 
 
+def _classes(picture: Picture, data: DataSet) -> Painted:
+    metric = picture.metric
+    tables = {m: one.classes(data.facts.classes) for m, one in data.of(picture.protocol).items()}
+    notes = {m: f"mean {style.percent(table[metric].mean(), 2)}" for m, table in tables.items()}
+    first = data.facts.labels_apart[data.facts.methods[0]]
+    lines = [data.size(picture.protocol), f"{data.facts.whose()} · strokes: 95 % over images · grey: {first}"]
+    left_out = len(data.facts.classes) - classes.MOST
+    if left_out > 0:
+        lines.append(
+            f"the {classes.MOST} worst classes by the mean over methods; the csv has the {left_out} others too"
+        )
+    figure = classes.draw(data.by_label(tables), metric, data.by_label(notes), picture.title, lines)
+    return Painted(figure, {"": stacked(tables)})
+
+
 def _joint(picture: Picture, data: DataSet) -> Painted:
     tables, notes = {}, {}
     for method, one in data.of(picture.protocol).items():
@@ -145,6 +160,7 @@ def _percent(one: Measured, name: str) -> str:
 PAINTERS: dict[str, Callable[[Picture, DataSet], Painted]] = {
     "reliability": _reliability,
     "comparison": _comparison,
+    "classes": _classes,
     "joint": _joint,
     "tradeoff": _tradeoff,
     "risk": _risk,

@@ -15,9 +15,9 @@ LARGEST = 2.1
 
 
 def small_multiples(
-    number: int, heading: str, lines: Sequence[str], ratio: float = 1.0
+    number: int, heading: str, lines: Sequence[str], ratio: float = 1.0, inches: float | None = None
 ) -> tuple[Figure, list[tuple[Axes, bool, bool]]]:
-    """`number` panels in rows of seven at most, `ratio` times as high as wide.
+    """`number` panels in rows of seven at most, `ratio` times as high as wide, or `inches` high.
 
     Returns:
         the figure, and per panel its axes and whether they are the first of their row and the last of their column,
@@ -27,7 +27,7 @@ def small_multiples(
     rows = math.ceil(number / (7 if number > 2 else 2))
     columns = math.ceil(number / rows)
     wide = min((width - LEFT - RIGHT - GAP * (columns - 1)) / columns, LARGEST)
-    high = ratio * wide
+    high = ratio * wide if inches is None else inches
     figure, used = style.new_figure(rows * (TITLE + high) + BOTTOM + 0.06, heading, lines, width)
     found = []
     for k in range(number):

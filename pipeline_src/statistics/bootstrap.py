@@ -177,13 +177,17 @@ def _times(images: int, resamples: int, seed: int) -> Rows:
 def image_means(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """(R, M) means over resampled images of M values per image, (N, M); NaN in `values` is left out."""
     there = ~np.isnan(values)
-    filled = np.where(there, values, 0)
-    sums, images = np.zeros((2, resamples, values.shape[1]))
-    for part, times in draws(len(values), resamples, seed):
-        sums += times @ filled[part]
-        images += times @ there[part]
+    sums = over_images(np.concatenate([np.where(there, values, 0), there], axis=1), resamples, seed)
     with np.errstate(invalid="ignore"):
-        return sums / images
+        return sums[:, : values.shape[1]] / sums[:, values.shape[1] :]
+
+
+def over_images(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """(R, C) sums over resampled images of values per image, (N, C)."""
+    sums = np.zeros((resamples, values.shape[1]))
+    for part, times in draws(len(values), resamples, seed):
+        sums += times @ values[part]
+    return sums
 
 
 def _resampled_rows(rows: ImageRows, resamples: int, seed: int):
@@ -239,6 +243,18 @@ class Pooled:
         cell, *entries = self.entries[view]
         at = self.group * bins + cell * bins // LEVELS
         return tuple(np.bincount(at, values, minlength=512 * bins).reshape(512, bins) for values in entries)
+
+
+def by_cell(counts: Counts, pooled: Pooled, cells: int, view: str = TOP) -> np.ndarray:
+    """(N, 3 cells) pixels, hits and scores of each image by cell of a view."""
+    rows = counts.rows
+    total = rows.pooled().reshape(-1)
+    weight = 1 / np.where(total > 0, total, 1)
+    of_level = np.concatenate(pooled.cells(view, cells), axis=1) * weight[:, None]
+    sums = np.empty((len(rows), 3 * cells))
+    for part in parts(len(rows)):
+        sums[part] = rows.levels[part].reshape(-1, 512) @ of_level
+    return sums
 
 
 def _upper_edge(counts: Counts) -> np.ndarray:

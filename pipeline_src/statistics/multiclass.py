@@ -6,6 +6,7 @@ binary map, and read in the view of its positive class. There is one protocol: m
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import numpy as np
 from pipeline_src.errors import UserError
 from pipeline_src.statistics import calibration, estimators, metrics
 from pipeline_src.statistics.accumulate import FloatPass
-from pipeline_src.statistics.bootstrap import Resamples, resampled
-from pipeline_src.statistics.counts import Counts
+from pipeline_src.statistics.bootstrap import POSITIVE, Pooled, Resamples, by_cell, over_images, resampled
+from pipeline_src.statistics.counts import COLUMNS, Counts
+from pipeline_src.statistics.estimators import Bins
 from pipeline_src.statistics.levels import CLAMP, IGNORED, UNIT
 from pipeline_src.statistics.storage import pack, read, unpack, write
 from pipeline_src.statistics.views import positive
@@ -33,7 +35,8 @@ class MultiClassStatistic:
     Attributes:
         top: `Counts` of the top label, f being its confidence and y whether it is right; its rows hold the sums of the
             K-class scores: brier (sum over classes of (p_k - y_k)^2, in [0, 2]), nll, entropy, absolute (1 - p_y).
-        classes: K `Counts` of the single classes, f being p_k and y whether the label is k; without rows.
+        classes: K `Counts` of the single classes, f being p_k and y whether the label is k. In their rows `pixels` are
+            the image's pixels of class k by label or prediction, and `correct` those by both: IoU is correct / pixels.
         confusion: (K, K) int64, pixels by label and predicted class.
     """
 
@@ -43,7 +46,7 @@ class MultiClassStatistic:
 
     @classmethod
     def empty(cls, classes: int) -> MultiClassStatistic:
-        counts = [Counts.empty(rows=False) for _ in range(classes)]
+        counts = [Counts.empty() for _ in range(classes)]
         return cls(Counts.empty(top=True), counts, np.zeros((classes, classes), np.int64))
 
     def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str, ignore: int = IGNORED) -> None:
@@ -84,7 +87,10 @@ class MultiClassStatistic:
         confidence = p.max(axis=0)
         sums, levels = self._count(self.top, confidence, right)
         for index, counts in enumerate(self.classes):
-            self._count(counts, p[index], (y == index).astype(np.uint8))
+            labelled, taken = y == index, predicted == index
+            _, found = self._count(counts, p[index], labelled.astype(np.uint8))
+            areas = {"pixels": int((labelled | taken).sum()), "correct": int((labelled & taken).sum())}
+            counts.rows.append(image_id, areas, found)
         self.confusion += np.bincount(y * k + predicted, minlength=k * k).reshape(k, k)
 
         given = p[y, np.arange(y.size)].astype(np.float64)
@@ -136,9 +142,14 @@ class MultiClassStatistic:
         return cls(replace(unpack(arrays, "top"), top=True), classes, confusion), provenance
 
 
+def class_ece(statistic: MultiClassStatistic, bins: int = 10) -> np.ndarray:
+    """(K,) ECE of p_k against y == k, in [0, 1]."""
+    return np.array([estimators.ece(positive(c).binned(bins).bins) for c in statistic.classes])
+
+
 def classwise_ece(statistic: MultiClassStatistic, bins: int = 10) -> float:
     """Mean over classes of the ECE of p_k against y == k, in [0, 1]. Reference: Kull et al., NeurIPS 2019."""
-    return float(np.mean([estimators.ece(positive(c).binned(bins).bins) for c in statistic.classes]))
+    return float(class_ece(statistic, bins).mean())
 
 
 def mean_iou(statistic: MultiClassStatistic) -> float | None:
@@ -146,6 +157,32 @@ def mean_iou(statistic: MultiClassStatistic) -> float | None:
     both = np.diag(statistic.confusion)
     union = statistic.confusion.sum(axis=0) + statistic.confusion.sum(axis=1) - both
     return float((both[union > 0] / union[union > 0]).mean()) if union.any() else None
+
+
+def class_sums(statistic: MultiClassStatistic, bins: int) -> Iterator[np.ndarray]:
+    """(N, 3 bins + 2) sums over each image, class after class: pixels, hits and scores by bin of p_k, union and
+    intersection of label and prediction."""
+    areas = [COLUMNS.index(name) for name in ("pixels", "correct")]
+    for counts in statistic.classes:
+        yield np.concatenate([by_cell(counts, Pooled(counts), bins, POSITIVE), counts.rows.table[:][:, areas]], axis=1)
+
+
+def of_classes(sums: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """ECE and IoU of each class, (..., K), of the sums of all classes in one, (..., K (3 bins + 2)); IoU is NaN where a
+    class does not occur."""
+    by_class = sums.reshape(*sums.shape[:-1], -1, 3 * bins + 2)
+    count, hits, score = (by_class[..., k * bins : (k + 1) * bins] for k in range(3))
+    union, both = by_class[..., -2], by_class[..., -1]
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may hold no pixel that counts
+        return estimators.ece(Bins(count, hits, score, score - hits)), both / union
+
+
+def class_means(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
+    """Class-wise ECE and mean IoU, (...), of sums as `of_classes`."""
+    ece, iou = of_classes(sums, bins)
+    occur = ~np.isnan(iou)
+    with np.errstate(invalid="ignore"):
+        return {"classwise_ece": ece.mean(axis=-1), "mean_iou": np.nansum(iou, axis=-1) / occur.sum(axis=-1)}
 
 
 def summary(statistic: MultiClassStatistic, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
@@ -171,7 +208,11 @@ def bounds(statistic: MultiClassStatistic, bins: int = 10) -> dict[str, float]:
 
 
 def resample(statistic: MultiClassStatistic, bins: int = 10, resamples: int = 1000, seed: int = 0) -> Resamples:
-    """Bootstrap over images as `bootstrap.resample`, of what the rows of the top label carry."""
+    """Bootstrap over images as `bootstrap.resample`."""
     values, _ = summary(statistic, bins)
     points = {name: value for name, value in values.items() if value is not None}
-    return resampled(statistic.top, points, bins, resamples, seed)
+    found = resampled(statistic.top, points, bins, resamples, seed)
+    if points:
+        sums = [over_images(of, resamples, seed) for of in class_sums(statistic, bins)]
+        found.values |= class_means(np.concatenate(sums, axis=1), bins)
+    return found

@@ -16,7 +16,7 @@ from pipeline_src.statistics.counts import COLUMNS, Counts, ImageRows
 from pipeline_src.statistics.levels import CLAMP, LEVELS, POSITION, UNIT
 from pipeline_src.statistics.rows import Rows, parts
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:

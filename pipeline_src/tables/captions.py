@@ -8,10 +8,7 @@ from pipeline_src.tables.formats import ALL_METRICS, METRICS
 from pipeline_src.tables.layout import UNDEFINED
 from pipeline_src.tables.results import ROLES, Numbers, Results
 
-SEVERAL = (
-    "There is no stretched protocol for several classes: it stretches the one map of an object. mIoU and class-wise "
-    "ECE have no interval, since the statistic keeps them of the set and not of each image."
-)
+SEVERAL = "There is no stretched protocol for several classes: it stretches the one map of an object."
 SYNTHETIC = "All images are generated: these numbers show that the pipeline works and decide no claim on photographs."
 
 

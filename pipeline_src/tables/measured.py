@@ -10,7 +10,7 @@ import numpy as np
 from pipeline_src.statistics.bootstrap import percentiles
 from pipeline_src.tables.formats import ALL_METRICS
 from pipeline_src.tables.results import Numbers, Results
-from pipeline_src.tables.samples import CURVES, PIXELS, SORTING, WHOLE, Sampled, combined, sample, shared
+from pipeline_src.tables.samples import CLASSES, CURVES, PIXELS, SORTING, WHOLE, Sampled, combined, sample, shared
 from pipeline_src.tables.sheet import BEST, TIED
 
 
@@ -26,7 +26,7 @@ class Measured:
         """Points are those of `numbers`; the resamples vary around them."""
         samples = {}
         by_run = numbers.table.set_index(["protocol", "method", "part"]).sort_index()
-        for key, sampled in sample(results, families=(PIXELS, CURVES, WHOLE, SORTING)).items():
+        for key, sampled in sample(results, families=(PIXELS, CURVES, WHOLE, SORTING, CLASSES)).items():
             table = by_run.loc[[key]].set_index("seed").loc[list(sampled.seeds)]
             samples[key] = sampled.moved({m: table[m].to_numpy() for m in ALL_METRICS if m in table})
         return cls(results, samples)

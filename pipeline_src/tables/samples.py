@@ -15,13 +15,15 @@ import numpy as np
 
 from pipeline_src.errors import UserError, listed
 from pipeline_src.statistics import estimators
-from pipeline_src.statistics.bootstrap import TOP, Pooled, draws
+from pipeline_src.statistics.bootstrap import Pooled, by_cell, draws
 from pipeline_src.statistics.counts import COLUMNS, Counts
-from pipeline_src.statistics.either import by_protocol, load
+from pipeline_src.statistics.either import Either, by_protocol, load
 from pipeline_src.statistics.estimators import Bins
 from pipeline_src.statistics.levels import UNIT
+from pipeline_src.statistics.multiclass import MultiClassStatistic, class_means, class_sums
 from pipeline_src.statistics.rows import parts as slices
 from pipeline_src.statistics.saliency import f_curve
+from pipeline_src.statistics.statistic import Statistic
 from pipeline_src.statistics.whole_maps import KEPT, of_images
 from pipeline_src.tables.results import LIKE_ID, Results
 
@@ -33,22 +35,31 @@ UPPER = CELLS // 2  # of two classes no confidence lies in a cell below
 
 
 @dataclass(frozen=True)
+class Run:
+    """A run's statistic on a data set: its counts in one protocol, and the same pooled."""
+
+    statistic: Either
+    counts: Counts
+    pooled: Pooled
+
+
+@dataclass(frozen=True)
 class Family:
     """Metrics that are functions of the same sums.
 
     Attributes:
-        columns: (counts, the same pooled, bins) -> (N, C), what is summed over images.
+        columns: (run, bins) -> (N, C), what is summed over images.
         metrics: (sums (..., C), bins) -> values (...) by name.
         resamples: how many of the resamples it is worth.
         roles: of the data sets on which it is wanted.
-        of_object: whether it is of the one object class, which several classes do not have.
+        of: the kind of statistic that has it, if not both.
     """
 
-    columns: Callable[[Counts, Pooled, int], np.ndarray]
+    columns: Callable[[Run, int], np.ndarray]
     metrics: Callable[[np.ndarray, int], dict[str, np.ndarray]]
     resamples: int = RESAMPLES
     roles: Sequence[str] = (*LIKE_ID, "ood")
-    of_object: bool = False
+    of: type = Either
 
 
 @dataclass(frozen=True)
@@ -104,11 +115,11 @@ def shared(found: Sequence[Sampled]) -> list[int]:
     return sorted(set.intersection(*single)) if single else list(found[0].seeds)
 
 
-def per_image(counts: Counts, pooled: Pooled, bins: int) -> np.ndarray:
+def per_image(run: Run, bins: int) -> np.ndarray:
     """(N, 3 bins + len(SUMS)) sums over the pixels of each image: pixels, hits and scores by bin of confidence, then
     `SUMS`."""
     columns = [COLUMNS.index(name) for name in SUMS]
-    return np.concatenate([_by_cell(counts, pooled, bins), counts.rows.table[:][:, columns]], axis=1)
+    return np.concatenate([by_cell(run.counts, run.pooled, bins), run.counts.rows.table[:][:, columns]], axis=1)
 
 
 def metrics(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
@@ -129,9 +140,9 @@ def metrics(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
         }
 
 
-def f_curves(counts: Counts, pooled: Pooled, bins: int) -> np.ndarray:
+def f_curves(run: Run, bins: int) -> np.ndarray:
     """(N, 257) F curve of each image, and 1; all 0 where it has no foreground."""
-    levels = counts.rows.levels
+    levels = run.counts.rows.levels
     found = np.zeros((len(levels), 257))
     for part in slices(len(levels)):
         there = levels[part]
@@ -148,10 +159,10 @@ def f_measures(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
     return {"max_f": mean.max(axis=-1), "mean_f": mean.mean(axis=-1)}
 
 
-def fine(counts: Counts, pooled: Pooled, bins: int) -> np.ndarray:
+def fine(run: Run, bins: int) -> np.ndarray:
     """(N, 3 UPPER) pixels, hits and scores of each image in the cells from 0.5 on; in all of them for K classes."""
-    cells = _by_cell(counts, pooled, CELLS).reshape(-1, 3, CELLS)
-    return cells[:, :, 0 if counts.top else CELLS - UPPER :].reshape(len(cells), -1)
+    cells = by_cell(run.counts, run.pooled, CELLS).reshape(-1, 3, CELLS)
+    return cells[:, :, 0 if run.counts.top else CELLS - UPPER :].reshape(len(cells), -1)
 
 
 def sorting(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
@@ -168,9 +179,9 @@ def sorting(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
     return {name: values.reshape(sums.shape[:-1]) for name, values in found.items()}
 
 
-def whole(counts: Counts, pooled: Pooled, bins: int) -> np.ndarray:
+def whole(run: Run, bins: int) -> np.ndarray:
     """(N, 2 len(KEPT)) measures of whole maps, 0 where an image has none, and how many it has of each, 0 or 1."""
-    found = of_images(counts)
+    found = of_images(run.counts)
     return np.concatenate([np.nan_to_num(found), ~np.isnan(found)], axis=1)
 
 
@@ -181,10 +192,16 @@ def whole_measures(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
     return dict(zip(KEPT, np.moveaxis(found, -1, 0), strict=True))
 
 
+def by_class(run: Run, bins: int) -> np.ndarray:
+    """(N, K (3 bins + 2)) sums of all classes in one."""
+    return np.concatenate(list(class_sums(run.statistic, bins)), axis=1)
+
+
 PIXELS = Family(per_image, metrics)
-CURVES = Family(f_curves, f_measures, roles=LIKE_ID, of_object=True)
-WHOLE = Family(whole, whole_measures, roles=LIKE_ID, of_object=True)
+CURVES = Family(f_curves, f_measures, roles=LIKE_ID, of=Statistic)
+WHOLE = Family(whole, whole_measures, roles=LIKE_ID, of=Statistic)
 SORTING = Family(fine, sorting, FEW, roles=LIKE_ID)
+CLASSES = Family(by_class, class_means, roles=LIKE_ID, of=MultiClassStatistic)
 
 
 def sample(results: Results, resamples: int = RESAMPLES, families: Sequence[Family] = (PIXELS,)) -> Samples:
@@ -207,11 +224,11 @@ def sample(results: Results, resamples: int = RESAMPLES, families: Sequence[Fami
         for method in results.methods:
             seeds, by_seed = results.seeds(method, part), []
             for seed in seeds:
-                counts = by_protocol(load(results.statistics[method, seed, part]))
-                ids = counts["raw"].rows.ids
+                statistic = load(results.statistics[method, seed, part])
+                ids = by_protocol(statistic)["raw"].rows.ids
                 expected = expected or ids
                 _check_same(expected, ids, f"{method} seed {seed} on {part}")
-                by_seed.append(_sampled(counts, wanted, part, results.bins))
+                by_seed.append(_sampled(statistic, wanted, part, results.bins))
             for protocol in results.protocols if seeds else ():
                 points, values = (
                     {name: np.array([run[protocol][k][name] for run in by_seed]) for name in by_seed[0][protocol][k]}
@@ -222,41 +239,27 @@ def sample(results: Results, resamples: int = RESAMPLES, families: Sequence[Fami
     return found
 
 
-def _sampled(
-    found_in: Mapping[str, Counts], families: Sequence[Family], part: str, bins: int
-) -> dict[str, tuple[dict, dict]]:
+def _sampled(statistic: Either, families: Sequence[Family], part: str, bins: int) -> dict[str, tuple[dict, dict]]:
     """Points and resampled values of a run, by protocol."""
-    counts = list(found_in.values())
-    families = [family for family in families if not (family.of_object and counts[0].top)]
-    pooled = [Pooled(of) for of in counts]
-    sums = [[family.columns(*of, bins) for of in zip(counts, pooled, strict=True)] for family in families]
+    runs = {protocol: Run(statistic, counts, Pooled(counts)) for protocol, counts in by_protocol(statistic).items()}
+    families = [family for family in families if isinstance(statistic, family.of)]
+    sums = [[family.columns(run, bins) for run in runs.values()] for family in families]
     often = [[np.zeros((family.resamples, a.shape[1])) for a in of] for family, of in zip(families, sums, strict=True)]
     most = max(family.resamples for family in families)
     # Keyed by the set's name: two sets must not share draws, since they are compared as independent.
-    for rows, times in draws(len(counts[0].rows), most, zlib.crc32(part.encode())):
+    images = len(runs["raw"].counts.rows)
+    for rows, times in draws(images, most, zlib.crc32(part.encode())):
         for of, into in zip(sums, often, strict=True):
             for a, total in zip(of, into, strict=True):
                 total += times[: len(total)] @ a[rows]
     found = {}
-    for k, protocol in enumerate(found_in):
+    for k, protocol in enumerate(runs):
         points, values = {}, {}
         for family, of, into in zip(families, sums, often, strict=True):
             points |= family.metrics(of[k].sum(axis=0), bins)
             values |= family.metrics(into[k], bins)
         found[protocol] = (points, values)
     return found
-
-
-def _by_cell(counts: Counts, pooled: Pooled, cells: int) -> np.ndarray:
-    """(N, 3 cells) pixels, hits and scores of each image by cell of confidence."""
-    rows = counts.rows
-    total = rows.pooled().reshape(-1)
-    weight = 1 / np.where(total > 0, total, 1)
-    of_level = np.concatenate(pooled.cells(TOP, cells), axis=1) * weight[:, None]
-    sums = np.empty((len(rows), 3 * cells))
-    for part in slices(len(rows)):
-        sums[part] = rows.levels[part].reshape(-1, 512) @ of_level
-    return sums
 
 
 def _check_same(expected: list[str], ids: list[str], what: str) -> None:
