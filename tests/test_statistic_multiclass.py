@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +21,7 @@ from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.statistics import metrics, multiclass
 from pipeline_src.statistics.bootstrap import over_images
 from pipeline_src.statistics.multiclass import MultiClassStatistic
+from pipeline_src.statistics.views import positive
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalisation
 
@@ -69,6 +72,21 @@ def test_parity_with_torchmetrics(counted):
         assert values[name] == pytest.approx(float(peer), abs=1e-6)
     peers = [binary_calibration_error(scores[:, k], (labels == k).long(), n_bins=15) for k in range(5)]
     assert values["classwise_ece"] == pytest.approx(float(np.mean(peers)), abs=1e-6)
+
+
+@pytest.mark.parametrize("bins", [10, 15, 20])
+def test_bins_are_decided_exactly_below_a_half(bins):
+    """One pixel whose classes have probabilities next to the edges k / bins, against fractions."""
+    for k in range(1, bins // 2):
+        edge = np.float32(k / bins)
+        for f in (np.nextafter(edge, np.float32(0)), edge, np.nextafter(edge, np.float32(1))):
+            p = np.float32([f, (1 - f) / 3, (1 - f) / 3, (1 - f) / 3]).reshape(4, 1, 1)
+            statistic = MultiClassStatistic.empty(4)
+            statistic.add(p, np.zeros((1, 1), np.uint8), "a")
+            found = np.flatnonzero(positive(statistic.classes[0]).binned(bins).count)
+            assert found.tolist() == [math.ceil(Fraction(float(f)) * bins) - 1], (k, f)
+            top = np.flatnonzero(positive(statistic.top).binned(bins).count)
+            assert top.tolist() == [math.ceil(Fraction(float(p.max())) * bins) - 1]
 
 
 def ious(maps, classes: int) -> np.ndarray:

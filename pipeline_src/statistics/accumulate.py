@@ -60,10 +60,15 @@ def values(error: np.ndarray, work: np.ndarray) -> None:
 
 
 class FloatPass:
-    """Adds float32 maps to one protocol's counts; holds part of them back until `flush`."""
+    """Adds float32 maps to one protocol's counts; holds part of them back until `flush`.
 
-    def __init__(self, counts: Counts):
-        self.counts = counts
+    Args:
+        scores: whether f is a score of its own, as of one of K classes, so that f below 0.5 is put into its bin by all
+            its bits. Of one object f below 0.5 stands for the confidence 1 - f, a float32 of 24 bits.
+    """
+
+    def __init__(self, counts: Counts, scores: bool = False):
+        self.counts, self.scores = counts, scores
         # Pixels and summed doubts of a cell in one integer: one random access per pixel instead of two.
         self.pending = np.zeros(4 * (HALF + 1), np.int64)
         self.flushed = np.empty_like(self.pending)
@@ -128,8 +133,11 @@ class FloatPass:
         wide, weighed = self.wide[:, :n]
         one = np.float32(1)
         np.subtract(one, f, out=doubt)
-        np.maximum(doubt, f, out=doubt)  # the confidence
-        np.subtract(one, doubt, out=doubt)  # exact in float32, a multiple of 2^-24
+        if self.scores:
+            np.minimum(doubt, f, out=doubt)  # 1 - f is exact from 0.5 on
+        else:
+            np.maximum(doubt, f, out=doubt)  # the confidence
+            np.subtract(one, doubt, out=doubt)  # exact in float32, a multiple of 2^-24
         np.greater_equal(f, np.float32(0.5), out=predicted)
 
         quarter = np.equal(doubt, np.float32(0.25), out=code.view(bool))
@@ -140,7 +148,7 @@ class FloatPass:
         np.add(predicted.view(np.uint8), predicted.view(np.uint8), out=code)
         code |= y
         wide[:] = doubt
-        np.add(wide, WEIGHT, out=weighed)
+        np.add(wide, WEIGHT, out=weighed)  # rounds the doubt to a multiple of 2^-24
         wide *= LEVELS  # exact in float64: 24 by 17 bits
         np.copyto(whole, wide, casting="unsafe")  # truncates: the level
         whole <<= 2

@@ -42,7 +42,7 @@ class MultiClassStatistic:
 
     def __init__(self, top: Counts, classes: list[Counts], confusion: np.ndarray):
         self.top, self.classes, self.confusion = top, classes, confusion
-        self._pass = FloatPass(top)  # its buffers serve all counts in turn
+        self._pass = FloatPass(top, scores=True)  # its buffers serve all counts in turn
 
     @classmethod
     def empty(cls, classes: int) -> MultiClassStatistic:
