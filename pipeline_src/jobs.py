@@ -18,6 +18,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.job import Job
 from pipeline_src.params.load import downloads, resolve
 from pipeline_src.params.schema import Experiment, Params
+from pipeline_src.statistics.levels import NO_CLASS
 from pipeline_src.training.models.source import network_sources
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen, choose
@@ -124,6 +125,11 @@ class Graph:
         """Of several classes; none for one object class."""
         return catalog.find(self.entries, self.experiment.data.train.set).classes
 
+    def nothing(self, part: str) -> int:
+        """The label of a part's images without a mask: background, or that no class is right."""
+        trained = self.entries[self.experiment.data.train.set]
+        return NO_CLASS if trained.without_background and self.parts[part][1] == "ood" else 0
+
     @property
     def classes(self) -> int:
         """2 for one object class, else the K of its sets."""
@@ -197,6 +203,7 @@ def _add_data(built: Graph) -> None:
         raise UserError("\n".join(absent))
     for name, (part, _) in built.parts.items():
         parameters = part.model_dump() | {"size": built.experiment.image_size}
+        parameters |= {"nothing": nothing} if (nothing := built.nothing(name)) else {}
         inputs = (built.job(f"prepare/{part.set}"),)
         modules = (f"pipeline_src.data.{'classes' if built.entries[part.set].classes else 'build'}",)
         _add(built, Job("store", f"store/{name}", built.store(name), "store", parameters, inputs, modules))

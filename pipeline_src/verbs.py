@@ -62,8 +62,11 @@ def store(graph: Graph, part: str, contract: str | None = None) -> None:
 
     def work(folder: Path) -> None:
         entry = catalog.find(graph.entries, chosen.set)
-        run = build_classes if entry.classes else build
-        run(chosen, entry, graph.data_root, UNPACKED, graph.manifest(chosen.set), graph.experiment.image_size, folder)
+        where = (graph.data_root, UNPACKED, graph.manifest(chosen.set), graph.experiment.image_size, folder)
+        if entry.classes:
+            build_classes(chosen, entry, *where)
+        else:
+            build(chosen, entry, *where, nothing=graph.nothing(part))
 
     execute(job, work, contract)
 

@@ -150,6 +150,24 @@ def test_street_scenes_of_camvid(downloads, tmp_path):
     assert values["ece"] == pytest.approx(float(peer), abs=1e-5)
 
 
+def test_where_no_class_is_right_confidence_is_error():
+    p, truth = scene(0, classes=4)
+    p = p.astype(np.float64)
+    truth = np.where(truth == 255, 255, 254).astype(np.uint8)
+    statistic = MultiClassStatistic.empty(4)
+    statistic.add(p, truth, "a", no_class=254)
+    values, reasons = multiclass.summary(statistic)
+    p = p[:, truth == 254].astype(np.float32).astype(np.float64)
+    assert values["accuracy"] == 0 and values["ece"] == pytest.approx(p.max(axis=0).mean(), abs=1e-7)
+    assert values["brier"] == pytest.approx((p**2).sum(axis=0).mean(), abs=1e-7)
+    assert values["classwise_ece"] == pytest.approx(p.mean(), abs=1e-7)
+    assert values["nll"] is values["mean_iou"] is None and "no class is right" in reasons["nll"]
+    found = multiclass.resample(statistic, resamples=5)
+    assert not {"nll", "mean_iou"} & set(found.values) and {"ece", "entropy"} <= set(found.values)
+    with pytest.raises(UserError, match="class ids"):  # a mask of somebody's may well hold 254 by mistake
+        MultiClassStatistic.empty(4).add(p.reshape(4, 1, -1), np.full((1, p.shape[1]), 254), "a")
+
+
 def test_two_classes_give_the_binary_numbers():
     f = np.random.default_rng(0).random((1, 500), np.float32)
     y = (np.random.default_rng(1).random((1, 500)) < f**2).astype(np.uint8)
