@@ -84,17 +84,24 @@ class FloatPass:
         self.key, self.weight = self.wide.view(np.int64)
         self.room = np.empty(5 * BLOCK)
 
-    def add(self, f: np.ndarray, y: np.ndarray, scale: tuple[np.float32, np.float32] | None = None):
+    def add(
+        self,
+        f: np.ndarray,
+        y: np.ndarray,
+        scale: tuple[np.float32, np.float32] | None = None,
+        summed: bool = True,
+    ):
         """Count one image.
 
         Args:
             f: (n,) float32 in [0, 1].
             y: (n,) uint8 in {0, 1}.
             scale: low and high of the stretch f -> (f - low) / (high - low), if any; where they are equal f becomes 0.
+            summed: whether the image's sums are wanted, which take most of the time.
 
         Returns:
-            The image's sums by column name, and its (256, 2) pixels per 8-bit level and label; None where the counts
-            keep no rows.
+            The image's sums by column name, if wanted, and its (256, 2) pixels per 8-bit level and label; None where
+            the counts keep no rows.
         """
         correct, doubts = 0, 0
         sums = np.zeros(len(MEASURES), object)
@@ -109,20 +116,24 @@ class FloatPass:
                     fb /= high - low
             self._count(fb, yb)
             if self.counts.rows is not None:
-                correct += int(np.count_nonzero(self.predicted[:n].view(np.uint8) == yb))
-                doubts += (int(self.weight[:n].sum()) - n * WEIGHT_BITS) % 2**64
                 wide, error = self.wide[:2, :n]
+                if summed:
+                    correct += int(np.count_nonzero(self.predicted[:n].view(np.uint8) == yb))
+                    doubts += (int(self.weight[:n].sum()) - n * WEIGHT_BITS) % 2**64
+                    error[:] = yb
+                    error -= fb
+                    np.abs(error, out=error)
+                    sums += measures(error, self.room[: 5 * n].reshape(5, n))
                 wide[:] = fb
-                error[:] = yb
-                error -= wide
-                np.abs(error, out=error)
                 levels += self._levels(wide, yb)
-                sums += measures(error, self.room[: 5 * n].reshape(5, n))
         if self.counts.rows is None:
             return None
+        levels = levels.reshape(256, 2)
+        if not summed:
+            return {}, levels
         found = dict(zip(MEASURES, sums.tolist(), strict=True))
         confidence = len(f) * UNIT - doubts * (UNIT // POSITION)
-        return found | {"correct": correct, "confidence": confidence}, levels.reshape(256, 2)
+        return found | {"correct": correct, "confidence": confidence}, levels
 
     def _count(self, f: np.ndarray, y: np.ndarray) -> None:
         """Count a block."""

@@ -98,10 +98,10 @@ class MultiClassStatistic:
         predicted = p.argmax(axis=0)
         right = ((predicted == y) & known).astype(np.uint8)
         confidence = p.max(axis=0)
-        sums, levels = self._count(self.top, confidence, right)
+        levels = self._count(self.top, confidence, right)
         for index, counts in enumerate(self.classes):
             labelled, taken = (y == index) & known, predicted == index
-            _, found = self._count(counts, p[index], labelled.astype(np.uint8))
+            found = self._count(counts, p[index], labelled.astype(np.uint8))
             areas = {"pixels": int((labelled | taken).sum()), "correct": int((labelled & taken).sum())}
             counts.rows.append(image_id, areas, found)
         self.confusion += np.bincount((y * k + predicted)[known], minlength=k * k).reshape(k, k)
@@ -116,16 +116,17 @@ class MultiClassStatistic:
             "entropy": -(clamped * np.log(clamped)).sum(axis=0),
             "confidence": confidence.astype(np.float64),
         }
-        sums |= {name: int(np.rint(values * UNIT).sum()) for name, values in scores.items()}
+        sums = {name: int(np.rint(values * UNIT).sum()) for name, values in scores.items()}
         sums |= {"correct": int(right.sum()), "height": truth.shape[0], "width": truth.shape[1]}
         sums |= {"pixels": y.size, "constant": 0}
         self.top.rows.append(image_id, sums, levels)
 
-    def _count(self, counts: Counts, f: np.ndarray, y: np.ndarray):
+    def _count(self, counts: Counts, f: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(256, 2) pixels of the image per 8-bit level and label."""
         self._pass.counts = counts
-        found = self._pass.add(f, y)
+        _, levels = self._pass.add(f, y, summed=False)
         self._pass.flush()
-        return found
+        return levels
 
     def __add__(self, other: MultiClassStatistic) -> MultiClassStatistic:
         classes = [a + b for a, b in zip(self.classes, other.classes, strict=True)]
