@@ -17,7 +17,8 @@ from pipeline_src import __version__
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.judge_classes import SEED, is_multiclass, judge_classes, write_images
-from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, pairs, read_map, read_mask, refuse
+from pipeline_src.map_arrays import fitted, read_map, read_mask
+from pipeline_src.map_files import Pair, Pairs, Unusable, pairs, refuse
 from pipeline_src.statistics.bootstrap import image_means, percentiles, resample
 from pipeline_src.statistics.calibration import equal_mass_bound, sweep_bound
 from pipeline_src.statistics.counts import Counts

@@ -13,7 +13,8 @@ import numpy as np
 from pipeline_src import __version__
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
-from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, read_labels, read_map, refuse
+from pipeline_src.map_arrays import fitted, read_labels, read_map
+from pipeline_src.map_files import Pair, Pairs, Unusable, refuse
 from pipeline_src.statistics.counts import COLUMNS, ImageRows
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.levels import IGNORED

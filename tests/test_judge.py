@@ -16,7 +16,8 @@ from pipeline_src import judge as judging
 from pipeline_src.errors import UserError
 from pipeline_src.judge import judge_folder
 from pipeline_src.judge_command import judge
-from pipeline_src.map_files import Unusable, fitted, pairs, read_map, read_mask
+from pipeline_src.map_arrays import fitted, read_map, read_mask
+from pipeline_src.map_files import Unusable, pairs
 from pipeline_src.statistics import metrics, multiclass
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.multiclass import MultiClassStatistic
