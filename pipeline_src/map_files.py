@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from pipeline_src.errors import UserError, listed
 
 IMAGES = (".png", ".tif", ".tiff", ".bmp")
 ARRAYS = (".npy", ".npz")
-MASK_IMAGES = (*IMAGES, ".jpg", ".jpeg", ".gif")
+JPEG = (".jpg", ".jpeg")
+MASK_IMAGES = (*IMAGES, *JPEG, ".gif")
+LOSSY = "JPEG changes probabilities: save maps as .png or .npy"
 
 
 class Unusable(ValueError):
@@ -45,8 +48,8 @@ class Pairs(Sequence):
 
     def __getitem__(self, index: int) -> Pair:
         stem, of_map, of_mask = self.names[index]
-        mask = None if self.masks is None else self.masks / (stem + of_mask)
-        return Pair(stem, self.maps / (stem + of_map), mask)
+        mask = None if self.masks is None else self.masks / _name(stem, of_mask)
+        return Pair(stem, self.maps / _name(stem, of_map), mask)
 
 
 def pairs(maps: Path, masks: Path | None) -> Pairs:
@@ -60,9 +63,17 @@ def pairs(maps: Path, masks: Path | None) -> Pairs:
     of_maps = _by_stem(maps, (*IMAGES, *ARRAYS), empty, problems)
     of_masks = of_maps if masks is None else _by_stem(masks, (*MASK_IMAGES, *ARRAYS), empty, problems)
     if empty:
-        raise UserError("there is nothing to judge", found=listed(empty), expected="a folder of maps and one of masks")
-    problems += [f"{stem}{of_maps[stem]}: no mask" for stem in sorted(of_maps.keys() - of_masks.keys())]
-    problems += [f"{stem}{of_masks[stem]}: no prediction map" for stem in sorted(of_masks.keys() - of_maps.keys())]
+        raise UserError(
+            "there is nothing to judge",
+            found=listed(empty),
+            expected="a folder of maps and one of masks",
+            do="for images without any object leave out --mask and give --ood" if of_maps else None,
+        )
+    problems += [f"{_name(stem, of_maps[stem])}: no mask" for stem in sorted(of_maps.keys() - of_masks.keys())]
+    for stem in sorted(of_masks.keys() - of_maps.keys()):
+        lossy = next((stem + suffix for suffix in JPEG if (maps / (stem + suffix)).is_file()), None)
+        why = f" but {lossy} ({LOSSY})" if lossy else ""
+        problems.append(f"{_name(stem, of_masks[stem])}: no prediction map{why}")
     stems = sorted(of_maps.keys() & of_masks.keys())
     found = Pairs(maps, masks, [(stem, of_maps[stem], of_masks[stem]) for stem in stems], problems)
     if not stems:
@@ -83,27 +94,48 @@ def refuse(found: Pairs, unusable: list[str]) -> None:
             expected="for every map one mask with the same name (but for the suffix), and the other way round"
             if found.problems
             else None,
-            do="for images without any object leave out the masks: --ood" if found.problems else None,
+            do=_remedy(found),
         )
 
 
+def _remedy(found: Pairs) -> str | None:
+    if not found.problems:
+        return None
+    if not len(found):
+        return "give every map the name of its mask, without anything before or after it"
+    return "add what is missing, or move what has no partner (or one of two with the same stem) elsewhere"
+
+
+def _name(stem: str, ending: str) -> str:
+    """The name of a file from what is kept of it: its suffix, or all of it where it is spelt otherwise than `stem`."""
+    return stem + ending if ending.startswith(".") else ending
+
+
 def _by_stem(folder: Path, suffixes: tuple[str, ...], empty: list[str], problems: list[str]) -> dict[str, str]:
-    """The suffix of every file that can be used, by stem."""
+    """The suffix of every file that can be used, by stem. Stems are in the composed form of Unicode (NFC), since macOS
+    writes an é in two characters; a file that is spelt otherwise has its whole name instead of the suffix."""
     if not folder.is_dir():
         empty.append(f"{folder}: no such folder")
         return {}
     found: dict[str, str] = {}
     twice: dict[str, list[str]] = defaultdict(list)
+    lossy, unnamed = 0, []
     with os.scandir(folder) as entries:
         for entry in entries:
-            stem, suffix = os.path.splitext(entry.name)
+            raw, suffix = os.path.splitext(entry.name)
+            lossy += suffix.lower() in JPEG
             if suffix.lower() not in suffixes or entry.name.startswith(".") or not entry.is_file():
                 continue
+            if any("\ud800" <= letter <= "\udfff" for letter in raw):  # Python's stand-in for bytes of another coding
+                unnamed.append(f"{os.fsencode(entry.name)!r}: the name is not UTF-8; rename it")
+                continue
+            stem = unicodedata.normalize("NFC", raw)
             if stem in found:
                 twice[stem].append(entry.name)
-            found.setdefault(stem, sys.intern(suffix))
-    if not found:
-        empty.append(f"{folder}: no file with one of the suffixes {' '.join(suffixes)}")
-    same = (sorted([stem + found[stem], *names]) for stem, names in sorted(twice.items()))
-    problems += [f"{' and '.join(names)}: the same stem" for names in same]
+            found.setdefault(stem, sys.intern(suffix) if stem == raw else entry.name)
+    if not found and not unnamed:
+        why = f" but {lossy} JPEG files ({LOSSY})" if lossy else ""
+        empty.append(f"{folder}: no file with one of the suffixes {' '.join(suffixes)}{why}")
+    same = (sorted([_name(stem, found[stem]), *names]) for stem, names in sorted(twice.items()))
+    problems += unnamed + [f"{' and '.join(names)}: the same stem" for names in same]
     return found
