@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src import __version__
+from pipeline_src import __version__, judge_out
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.judge_classes import SEED, classes_of, judge_classes, write_images
@@ -192,8 +192,7 @@ def judge_folder(
         UserError: whatever is wrong with the files, named all at once; nothing is written then.
     """
     check_bins(bins)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file", expected="a folder to write into, made if it does not exist")
+    judge_out.check(out, name, (pred, mask))
     if mask is None and ignore is not None:
         raise UserError("--ignore is of masks, and there are none", do="leave out --ignore")
     found = pairs(pred, mask)
@@ -241,7 +240,7 @@ def judge_folder(
             }
 
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
-    (out / "metrics.json").unlink(missing_ok=True)  # it is written last: where it is, everything else is
+    judge_out.clear(out)
     statistic.save(out / "statistic.npz", provenance)
     measured = protocols if statistic.raw.pixels else ()
     tables = {p: with_whole(per_image(getattr(statistic, p), bins), extra and extra[p]) for p in measured}

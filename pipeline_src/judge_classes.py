@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src import __version__
+from pipeline_src import __version__, judge_out
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.map_arrays import matched, read_labels, read_map
@@ -142,7 +142,7 @@ def judge_classes(
     if resamples:
         ends = resample(statistic, bins, resamples, SEED).intervals()
         result["intervals"]["raw"] = {key: ends.get(key) for key in values}
-    (out / "metrics.json").unlink(missing_ok=True)  # it is written last: where it is, everything else is
+    judge_out.clear(out)
     statistic.save(out / "statistic.npz", {"name": name, "version": __version__})
     tables = {"raw": per_image(statistic.top, bins)} if statistic.top.pixels else {}
     write_images(out / "images.csv", statistic.top.rows, tables)

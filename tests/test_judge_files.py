@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import unicodedata
@@ -160,6 +161,36 @@ def test_classes_of_an_image_one_pixel_wide(judged):
     assert judged()["n_classes"] == 3
     put("maps", a=P[..., None]), put("masks", a=np.uint8(255 * DISC))
     assert judged(out="binary")["raw"]["max_f"] == 1
+
+
+def test_the_folder_to_write_into_is_checked_first(judged, monkeypatch):
+    put("maps", a=P), put("masks", a=DISC)
+    monkeypatch.setattr(judging, "pairs", lambda *_: pytest.fail("nothing is read before"))
+    for name in ("maps", "masks"):
+        with pytest.raises(UserError, match="folder of maps or masks"):
+            judged(out=name)
+    Path("file").touch()
+    with pytest.raises(UserError, match="is a file"):
+        judged(out="file/below")
+
+    def denied(**_):
+        raise PermissionError("no permission")
+
+    monkeypatch.setattr(judging.judge_out.tempfile, "TemporaryFile", denied)
+    with pytest.raises(UserError, match="cannot be written") as told:
+        judged()
+    assert "no permission" in str(told.value)
+
+
+def test_results_of_another_model_are_kept_and_old_diagrams_are_not(judged):
+    put("maps", a=P), put("masks", a=DISC)
+    judged(name="A")
+    with pytest.raises(UserError, match="another model's results") as told:
+        judged(name="B")
+    assert "delete out" in str(told.value) and json.loads(Path("out/metrics.json").read_text())["name"] == "A"
+    Path("out/reliability-stretched.svg").touch()
+    judged(name="A", protocols=("raw",))
+    assert sorted(os.listdir("out")) == ["images.csv", "metrics.json", "statistic.npz"]
 
 
 def test_maps_that_differ_from_most_are_named(judged):
