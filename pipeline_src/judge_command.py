@@ -23,7 +23,9 @@ def judge(
     bins: Annotated[int, typer.Option(help="Number of bins; a divisor of 66300")] = 10,
     protocol: Annotated[str, typer.Option(help="raw, stretched or both")] = "both",
     ood: Annotated[bool, typer.Option("--ood", help="No masks: every pixel is background")] = False,
-    ignore: Annotated[int | None, typer.Option(help="Value of mask pixels that never count")] = None,
+    ignore: Annotated[
+        int | None, typer.Option(help="Value of mask pixels that never count; of K classes 255 if not given")
+    ] = None,
     border: Annotated[
         float | None, typer.Option(min=0, help="Report a band of this many pixels around borders apart")
     ] = None,
