@@ -12,7 +12,7 @@ import typer
 from pipeline_src import verbs
 from pipeline_src.data_command import app as data
 from pipeline_src.jobs import Graph, graph
-from pipeline_src.judge_command import judge
+from pipeline_src.judging.command import judge
 from pipeline_src.params.load import read
 
 app = typer.Typer(

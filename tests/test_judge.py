@@ -12,13 +12,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pipeline_src import judge as judging
 from pipeline_src.errors import UserError
-from pipeline_src.judge import judge_folder
-from pipeline_src.judge_command import judge
-from pipeline_src.judge_masks import USUAL, Meaning, read_mask
-from pipeline_src.map_arrays import fitted, read_map
-from pipeline_src.map_files import Unusable, pairs
+from pipeline_src.judging import folder as judging
+from pipeline_src.judging.arrays import fitted, read_map
+from pipeline_src.judging.command import judge
+from pipeline_src.judging.files import Unusable, pairs
+from pipeline_src.judging.folder import judge_folder
+from pipeline_src.judging.masks import USUAL, Meaning, read_mask
 from pipeline_src.statistics import metrics, multiclass
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.multiclass import MultiClassStatistic

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline_src import judge as judging
 from pipeline_src.errors import UserError
-from pipeline_src.judge import judge_folder
+from pipeline_src.judging import folder as judging
+from pipeline_src.judging.folder import judge_folder
 
 SHAPE = (24, 32)
 Y, X = np.mgrid[: SHAPE[0], : SHAPE[1]]
@@ -176,7 +176,7 @@ def test_the_folder_to_write_into_is_checked_first(judged, monkeypatch):
     def denied(**_):
         raise PermissionError("no permission")
 
-    monkeypatch.setattr(judging.judge_out.tempfile, "TemporaryFile", denied)
+    monkeypatch.setattr(judging.results.tempfile, "TemporaryFile", denied)
     with pytest.raises(UserError, match="cannot be written") as told:
         judged()
     assert "no permission" in str(told.value)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src import __version__, judge_out
+from pipeline_src import __version__
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
-from pipeline_src.map_arrays import matched, read_labels, read_map
-from pipeline_src.map_files import Pair, Pairs, Unusable, refuse
+from pipeline_src.judging import out as results
+from pipeline_src.judging.arrays import matched, read_labels, read_map
+from pipeline_src.judging.files import Pair, Pairs, Unusable, refuse
 from pipeline_src.statistics.counts import COLUMNS, ImageRows
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.levels import IGNORED
@@ -142,7 +143,7 @@ def judge_classes(
     if resamples:
         ends = resample(statistic, bins, resamples, SEED).intervals()
         result["intervals"]["raw"] = {key: ends.get(key) for key in values}
-    judge_out.clear(out)
+    results.clear(out)
     statistic.save(out / "statistic.npz", {"name": name, "version": __version__})
     tables = {"raw": per_image(statistic.top, bins)} if statistic.top.pixels else {}
     write_images(out / "images.csv", statistic.top.rows, tables)

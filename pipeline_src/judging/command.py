@@ -1,4 +1,4 @@
-"""The verb `judge`, which starts `judge.judge_folder` and shows the main numbers.
+"""The verb `judge`, which starts `folder.judge_folder` and shows the main numbers.
 
 python -m pipeline_src judge --pred maps/ --mask masks/ --name U2Net --out judged/
 """
@@ -33,7 +33,10 @@ def judge(
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
 ):
     """Judge saved prediction maps of any model against masks."""
-    from pipeline_src.judge import PROTOCOLS, judge_folder  # with scipy and OpenCV, which other verbs do without
+    from pipeline_src.judging.folder import (  # with scipy and OpenCV, which other verbs do without
+        PROTOCOLS,
+        judge_folder,
+    )
 
     if ood == (mask is not None):
         raise UserError(

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src import __version__, judge_out
+from pipeline_src import __version__
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
-from pipeline_src.judge_classes import SEED, classes_of, judge_classes, write_images
-from pipeline_src.judge_masks import USUAL, Meaning, read_mask, survey
-from pipeline_src.map_arrays import matched, read_map
-from pipeline_src.map_files import Pair, Pairs, Unusable, pairs, refuse
+from pipeline_src.judging import out as results
+from pipeline_src.judging.arrays import matched, read_map
+from pipeline_src.judging.classes import SEED, classes_of, judge_classes, write_images
+from pipeline_src.judging.files import Pair, Pairs, Unusable, pairs, refuse
+from pipeline_src.judging.masks import USUAL, Meaning, read_mask, survey
 from pipeline_src.statistics.bootstrap import image_means, percentiles, resample
 from pipeline_src.statistics.calibration import equal_mass_bound, sweep_bound
 from pipeline_src.statistics.counts import Counts
@@ -192,7 +193,7 @@ def judge_folder(
         UserError: whatever is wrong with the files, named all at once; nothing is written then.
     """
     check_bins(bins)
-    judge_out.check(out, name, (pred, mask))
+    results.check(out, name, (pred, mask))
     if mask is None and ignore is not None:
         raise UserError("--ignore is of masks, and there are none", do="leave out --ignore")
     found = pairs(pred, mask)
@@ -240,7 +241,7 @@ def judge_folder(
             }
 
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
-    judge_out.clear(out)
+    results.clear(out)
     statistic.save(out / "statistic.npz", provenance)
     measured = protocols if statistic.raw.pixels else ()
     tables = {p: with_whole(per_image(getattr(statistic, p), bins), extra and extra[p]) for p in measured}

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline_src.data.images import Unreadable
 from pipeline_src.data.images import _check_whole as check_whole
-from pipeline_src.map_files import ARRAYS, Unusable
+from pipeline_src.judging.files import ARRAYS, Unusable
 
 SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, and are clipped
 ASPECT = 1.1  # a map's height / width may differ from its mask's by this factor
