@@ -141,13 +141,22 @@ def test_street_scenes_of_camvid(downloads, tmp_path):
     assert all(p.shape == (11, *truth.shape) and p.dtype == np.float32 for p, truth in maps)
     valid = [truth != 255 for _, truth in maps]
     assert 0 < sum(v.sum() for v in valid) == statistic.top.pixels < sum(v.size for v in valid)
-    values, _ = multiclass.summary(statistic)
-    scores = torch.from_numpy(np.concatenate([p[:, v] for (p, _), v in zip(maps, valid, strict=True)], axis=1).T)
-    labels = torch.from_numpy(np.concatenate([t[v] for (_, t), v in zip(maps, valid, strict=True)])).long()
-    assert values["accuracy"] == pytest.approx(float((scores.argmax(1) == labels).double().mean()), abs=1e-12)
-    assert values["mean_iou"] == pytest.approx(np.nanmean(ious(maps, 11)), abs=1e-6)
-    peer = multiclass_calibration_error(scores.double(), labels, num_classes=11, n_bins=10, norm="l1")
-    assert values["ece"] == pytest.approx(float(peer), abs=1e-5)
+    # An untrained network is equally unsure everywhere; answers made from the labels have confidences of all sizes.
+    rng = np.random.default_rng(0)
+    answered, varied = MultiClassStatistic.empty(11), []
+    for k, (_, truth) in enumerate(maps):
+        z = rng.normal(0, 2, (11, *truth.shape)) + 3 * (np.arange(11)[:, None, None] == truth)
+        varied.append(((np.exp(z) / np.exp(z).sum(axis=0)).astype(np.float32), truth))
+        answered.add(*varied[-1], str(k))
+    for counted, pairs in ((statistic, maps), (answered, varied)):
+        values, _ = multiclass.summary(counted)
+        scores = torch.from_numpy(np.concatenate([p[:, truth != 255] for p, truth in pairs], axis=1).T)
+        labels = torch.from_numpy(np.concatenate([truth[truth != 255] for _, truth in pairs])).long()
+        assert values["accuracy"] == pytest.approx(float((scores.argmax(1) == labels).double().mean()), abs=1e-12)
+        assert values["mean_iou"] == pytest.approx(np.nanmean(ious(pairs, 11)), abs=1e-6)
+        peer = multiclass_calibration_error(scores.double(), labels, num_classes=11, n_bins=10, norm="l1")
+        assert values["ece"] == pytest.approx(float(peer), abs=1e-5)
+    assert np.count_nonzero(positive(answered.top).binned(10).count) >= 8
 
 
 def test_where_no_class_is_right_confidence_is_error():
