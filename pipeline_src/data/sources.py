@@ -68,7 +68,10 @@ def fingerprint(entry: Entry, data_root: Path | str | None, unpacked: Path, reco
 def identify(entry: Entry, located: Located, data_root: Path | str | None) -> str:
     """The fingerprint of a located source."""
     splits = {
-        name: {**split.model_dump(exclude={"names"}), "names": [_list_digest(file, data_root) for file in split.names]}
+        name: {
+            **split.model_dump(exclude={"names"}),
+            "names": [_list_digest(file, data_root, located.root) for file in split.names],
+        }
         for name, split in entry.splits_of(located.source).items()
     }
     return _digest(
@@ -147,6 +150,12 @@ def look_up(name: str, data_root: Path | str | None, below: str) -> Path | None:
     return next((found for root in (*roots, Path()) if (found := (root / path)).exists()), None)
 
 
+def name_list(name: str, data_root: Path | str | None, root: Path | None) -> Path | None:
+    """A name list: in the set's own folder `root`, in `data_root` or its splits/, or in the working folder."""
+    own = root / name if root is not None else None
+    return own if own is not None and own.is_file() else look_up(name, data_root, "splits")
+
+
 def _cached(name: str, content: str, unpacked: Path) -> Path:
     return Path(unpacked) / f"{name}-{content[:8]}"
 
@@ -178,12 +187,13 @@ def _absent(entry: Entry, data_root: Path | str | None) -> Absent:
         + (f", from {source.get}" if source.get else "")
         for source in entry.sources.values()
     ]
+    unpacked = " as it is (archives need not be unpacked)" if any(s.files for s in entry.sources.values()) else ""
     where = f"the folder {data_root}" if data_root else "the folder named by `data_root` in params.yaml (it is not set)"
     return Absent(
         f"data set {entry.name} is not here",
         found=None if not data_root or Path(data_root).expanduser().is_dir() else f"no folder {data_root}",
         expected=f"one of these in {where}:{listed(offers)}",
-        do="put it there as it is (archives need not be unpacked), or set `data_root` in params.yaml to where it lies",
+        do=f"put it there{unpacked}, or set `data_root` in params.yaml to where it lies",
     )
 
 
@@ -251,8 +261,9 @@ def _remembered(key: str, state: object, unpacked: Path, compute) -> str:
     return known[key][1]
 
 
-def _list_digest(name: str, data_root: Path | str | None) -> str | None:
-    path = look_up(name, data_root, "splits")
+def _list_digest(name: str, data_root: Path | str | None, root: Path | None) -> str | None:
+    """None for what is not here and for a list in an archive, whose content says it all."""
+    path = name_list(name, data_root, root)
     return None if path is None else _digest(names=pairing.names(path))
 
 
