@@ -102,7 +102,7 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
             return Located(
                 key, source, layout, declared or _joined(_file_hash(path, unpacked) for path in archives), archives
             )
-        if declared and (source.kind == "url" or _cached(entry.name, declared, unpacked).is_dir()):
+        if declared and (source.kind == "url" or cached(entry.name, declared, unpacked).is_dir()):
             return Located(key, source, layout, declared)
     raise _absent(entry, data_root)
 
@@ -119,7 +119,7 @@ def open_located(entry: Entry, located: Located, unpacked: Path) -> Path:
     source, content = located.source, located.content
     if source.kind == "generator":
         content = _digest(content=content, code=_generator_code())
-    folder = _cached(entry.name, content, unpacked)
+    folder = cached(entry.name, content, unpacked)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{entry.name}.lock"):  # jobs side by side may want the same set
         if not folder.is_dir():
@@ -156,7 +156,8 @@ def name_list(name: str, data_root: Path | str | None, root: Path | None) -> Pat
     return own if own is not None and own.is_file() else look_up(name, data_root, "splits")
 
 
-def _cached(name: str, content: str, unpacked: Path) -> Path:
+def cached(name: str, content: str, unpacked: Path) -> Path:
+    """Where a set's archives of that content are unpacked, or will be."""
     return Path(unpacked) / f"{name}-{content[:8]}"
 
 
