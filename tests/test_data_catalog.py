@@ -202,6 +202,15 @@ def test_a_part_whose_name_list_is_not_here_is_refused(tmp_path):
         name_lists.check(mine, part, tmp_path, tmp_path / "u")
 
 
+def test_our_own_lists_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for one in catalog.load().values():
+        for name in {
+            name for source in one.sources.values() for s in one.splits_of(source).values() for name in s.names
+        }:
+            assert not name.startswith("pipeline_src/") or sources.name_list(name, tmp_path, None)
+
+
 def test_a_wrong_archive_is_refused_and_an_unpacked_one_needs_no_archive(tmp_path):
     path = write_zip(tmp_path / "a.zip", pairs(2))
     good = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -286,6 +286,10 @@ def test_a_name_list_of_ones_own_has_to_be_there(run):
     assert any("late.txt is not in the folder" in note for note in summary["notes"])
 
 
+def test_an_empty_split_is_noted(run):
+    assert "split val is empty" in run(pairs(3), splits={"val": {"of": "all", "fraction": 0.1}})["notes"]
+
+
 def test_name_lists_may_lie_inside_the_set(tmp_path):
     write_zip(tmp_path / "set.zip", {**pairs(4), "lists/train.txt": b"s01\ns03\n", "test.txt": b"s00\n"})
     write_files(tmp_path, {"test.txt": b"s02\n"})  # not the set's own

@@ -15,7 +15,8 @@ from pipeline_src.errors import UserError, did_you_mean, listed
 ALL = "all"  # the split that every set has: all pairs, sorted by stem
 
 # Names become folder names and parts of ids, so they are plain.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Role = Literal["train", "val", "test", "ood"]
 
@@ -122,6 +123,12 @@ class Source(Layout):
         if self.kind == "paths":
             return " and ".join(f"{path}/" for path in (*self.images, *self.masks))
         return " + ".join(self.files) or (f"{self.folder}/" if self.folder else "the generator")
+
+    @property
+    def offer(self) -> str:
+        """The source with its number of images and where to get it."""
+        count = f" ({self.count:,} images)" if self.count else ""
+        return f"{self.label}{count}{f', from {self.get}' if self.get else ''}"
 
 
 class Entry(Layout):

@@ -30,7 +30,7 @@ def check(
 def missing_lists(entry: Entry, split: str, data_root: Path | str | None, unpacked: Path) -> list[str]:
     """Lists that a split needs and that are nowhere; none as long as they may be in an archive not yet unpacked."""
     every = {file for source in entry.sources.values() for file in _needed(split, entry.splits_of(source))}
-    if all(sources.look_up(file, data_root, "splits") for file in every):  # quick, and usual
+    if all(sources.name_list(file, data_root, None) for file in every):  # quick, and usual
         return []
     try:
         located = sources.locate(entry, data_root, unpacked)

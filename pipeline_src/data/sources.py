@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline_src.contract import code_digest
+from pipeline_src.contract import PACKAGE, ROOT, code_digest
 from pipeline_src.data import pairing
 from pipeline_src.data.catalog import Entry, Layout, Source
 from pipeline_src.data.unpack import MAX_BYTES, unpack, whole_folder
@@ -94,7 +94,11 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
             found = _folder(source, layout, data_root)
             if found:
                 root, layout = found
-                return Located(key, source, layout, _folder_content(root, layout, unpacked), root=root)
+                try:
+                    content = _folder_content(root, layout, unpacked)
+                except UserError as error:
+                    raise UserError(f"data set {entry.name}: {error}") from None
+                return Located(key, source, layout, content, root=root)
             continue
         declared = _joined(source.sha256) if source.sha256 and all(source.sha256) else None
         archives = tuple(path for name in source.files if (path := look_up(name, data_root, "archives")))
@@ -151,9 +155,12 @@ def look_up(name: str, data_root: Path | str | None, below: str) -> Path | None:
 
 
 def name_list(name: str, data_root: Path | str | None, root: Path | None) -> Path | None:
-    """A name list: in the set's own folder `root`, in `data_root` or its splits/, or in the working folder."""
+    """A name list: in the set's own folder `root`, in `data_root` or its splits/, in the working folder, or ours."""
     own = root / name if root is not None else None
-    return own if own is not None and own.is_file() else look_up(name, data_root, "splits")
+    if own is not None and own.is_file():
+        return own
+    ours = ROOT.parent / name if name.startswith(f"{PACKAGE}/") else None
+    return look_up(name, data_root, "splits") or (ours if ours is not None and ours.is_file() else None)
 
 
 def cached(name: str, content: str, unpacked: Path) -> Path:
@@ -182,12 +189,7 @@ def _folder(source: Source, layout: Layout, data_root: Path | str | None) -> tup
 
 
 def _absent(entry: Entry, data_root: Path | str | None) -> Absent:
-    offers = [
-        source.label
-        + (f" ({source.count:,} images)" if source.count else "")
-        + (f", from {source.get}" if source.get else "")
-        for source in entry.sources.values()
-    ]
+    offers = [source.offer for source in entry.sources.values()]
     unpacked = " as it is (archives need not be unpacked)" if any(s.files for s in entry.sources.values()) else ""
     where = f"the folder {data_root}" if data_root else "the folder named by `data_root` in params.yaml (it is not set)"
     return Absent(

@@ -76,4 +76,6 @@ def assign(
     for name in splits:
         for rank, stem in enumerate(members(name)):
             by_stem[stem].splits[name] = rank
+    if not entry.built_in:
+        notes += [f"split {name} is empty" for name, stems in done.items() if not stems]
     return list(dict.fromkeys(notes))
