@@ -149,7 +149,10 @@ def _opened(path: Path):
 
     with tempfile.TemporaryDirectory() as folder:
         unpack(path, Path(folder))
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        except UserError as error:  # nobody knows the temporary folder
+            raise UserError(str(error).replace(folder, str(path))) from None
 
 
 def _splits(path: Path, root: Path) -> list[Path]:

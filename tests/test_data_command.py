@@ -97,6 +97,9 @@ def test_what_is_not_here_or_unknown_is_told(project):
     (project / "empty").mkdir()
     with pytest.raises(UserError, match="no pictures in"):
         call("add", "empty", code=2)
+    write_zip(project / "some.zip", {"notes.txt": b"none"})
+    with pytest.raises(UserError, match=r"no pictures in some\.zip"):
+        call("add", "some.zip", code=2)
 
 
 def test_a_folder_becomes_an_entry_that_is_in_order(project):

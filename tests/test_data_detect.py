@@ -106,6 +106,16 @@ def test_one_mask_of_many_decides(tmp_path, rare, foreground, classes):
     assert (found.foreground, found.classes) == (foreground, classes)
 
 
+def test_stray_pixels_are_no_ids(tmp_path):
+    def stray(i: int) -> np.ndarray:
+        made = mask(i)
+        made[0, :2] = 1, 2
+        return made
+
+    found = detect(write_files(tmp_path, files(3, "images/*.jpg", "masks/*.png", stray))).meaning
+    assert (found.foreground, found.classes) == (None, 0)
+
+
 def test_a_palette_of_two_names_its_object(tmp_path):
     def made(high: int) -> dict[str, bytes]:
         picture, file = Image.fromarray(mask() // 255 * np.uint8(high), "P"), io.BytesIO()
@@ -161,6 +171,9 @@ def test_textures_are_taken_from_all_folders(tmp_path):
     write_files(tmp_path, {f"{kind}/{kind}{i}.jpg": photo(i) for kind in ("banded", "woven") for i in range(3)})
     found = detect(tmp_path, ood=True)
     assert (found.images, found.masks, len(found.pairs)) == (".", "", 6)
+    with pytest.raises(UserError, match=r"1 names stand in several folders(.|\n)*a name of its own"):
+        detect(write_files(tmp_path / "twice", {f"{kind}/1.jpg": photo(1) for kind in "ab"}), ood=True)
+    (tmp_path / "twice/b/1.jpg").unlink()
     write_files(tmp_path, {f"masks/banded{i}.png": encoded(mask(i)) for i in range(3)})
     with pytest.raises(UserError, match="masks among the images"):
         detect(tmp_path, ood=True)

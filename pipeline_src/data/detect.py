@@ -189,6 +189,7 @@ def _stems(group: Group, groups: Groups) -> list[str]:
 
 def _without_masks(root: Path, photos: list[Group], groups: Groups) -> Detected:
     """All photographs, by the folder that holds them all."""
+    _refuse_same_names(photos, groups)
     top = Path(os.path.commonpath([group.where for group in photos])).parts
     mixed = sorted({g.where for g in groups if g not in photos and g.folder[: len(top)] == top})
     if mixed:
@@ -263,7 +264,7 @@ def _refuse_same_names(photos: list[Group], groups: Groups) -> None:
     raise UserError(
         f"{len(twice):,} names stand in several folders of images, {next(iter(twice))} for one",
         found=", ".join(folders),
-        do=f"say which of them holds the images, such as --images {folders[0]}",
+        do=f"say which holds the images, such as --images {folders[0]}, or give each image a name of its own",
     )
 
 

@@ -16,15 +16,19 @@ def check(
     """Make sure that the lists of all parts (with their roles, by name) are here.
 
     Raises:
-        UserError: naming the lists, and where they are looked for.
+        UserError: naming all lists that are missing, and where they are looked for.
     """
-    for name, (part, _) in parts.items():
-        if missing := missing_lists(entries[part.set], part.split, data_root, unpacked):
-            raise UserError(
-                f"{name}: split {part.split} of {part.set} needs name lists that are not here:{listed(missing)}",
-                expected=f"text files, one image name a line, in {data_root} or its sub-folder splits/",
-                do=f"put them there, or choose another split under `data:` (`{ALL}` needs no list)",
-            )
+    missing = [
+        f"{file}, for {name}: split {part.split} of {part.set}"
+        for name, (part, _) in parts.items()
+        for file in missing_lists(entries[part.set], part.split, data_root, unpacked)
+    ]
+    if missing:
+        raise UserError(
+            f"name lists are not here:{listed(missing)}",
+            expected=f"text files, one image name a line, in {data_root} or its sub-folder splits/",
+            do=f"put them there, or choose other splits under `data:` of the experiment (`{ALL}` needs no list)",
+        )
 
 
 def missing_lists(entry: Entry, split: str, data_root: Path | str | None, unpacked: Path) -> list[str]:

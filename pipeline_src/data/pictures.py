@@ -16,6 +16,7 @@ from pipeline_src.errors import UserError
 LOOK = 24  # pictures of a folder that are looked at
 MOST_VALUES = 64  # a mask has no more greys or colours, unless its edges are soft; a photograph has
 MOST_CLASSES = 64
+VOID = 4  # beside ids, 255 is void, of which there is not so many times more
 
 
 def some(items: Sequence[Any]) -> list[Any]:
@@ -103,7 +104,7 @@ def meaning(masks: Iterable[Path]) -> Meaning:
     lost = len(problems)
     if values == [0]:
         return Meaning(empty=True, unreadable=lost)
-    if not ids:
+    if counts[255] > VOID * counts[ids].sum():  # at most stray pixels between, which are no ids
         # Without `foreground`, a palette's colours would count.
         return Meaning(255 if palette else None, unreadable=lost)
     if len(ids) == 1 and (255 not in values or ids[0] < MOST_CLASSES):
