@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline_src.claims.roles import Role
 from pipeline_src.contract import ROOT
-from pipeline_src.data import catalog, known, sources
+from pipeline_src.data import catalog, known, name_lists, sources
 from pipeline_src.data.catalog import Part
 from pipeline_src.data.known import Known
 from pipeline_src.errors import UserError
@@ -201,6 +201,7 @@ def _add_data(built: Graph) -> None:
         _add(built, Job("prepare", f"prepare/{set_name}", folder, "prepare", parameters, modules=modules))
     if absent:
         raise UserError("\n".join(absent))
+    name_lists.check(built.entries, built.parts, built.data_root, UNPACKED)
     for name, (part, _) in built.parts.items():
         parameters = part.model_dump() | {"size": built.experiment.image_size}
         parameters |= {"nothing": nothing} if (nothing := built.nothing(name)) else {}

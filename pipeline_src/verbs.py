@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.data import catalog
+from pipeline_src.data import catalog, name_lists
 from pipeline_src.execute import execute
 from pipeline_src.figures import catalogue
 from pipeline_src.figures.catalogue import Facts
@@ -47,6 +47,7 @@ def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
             raise
 
     execute(job, work, contract)
+    name_lists.check(graph.entries, graph.parts, graph.data_root, UNPACKED)  # of archives, it is known now
     for part in (part for part in graph.tested if graph.parts[part][0].set == set_name):
         if text := coverage(graph, part):
             log.info("%s: %s", part, text)
