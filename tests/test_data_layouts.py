@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_sets import encoded, image, mask, write_files, write_tar, write_zip
 
+from pipeline_src.contract import ROOT
 from pipeline_src.data import known, manifest, pairing
 from pipeline_src.data.classes import prepare_classes
 from pipeline_src.data.prepare import prepare
@@ -145,14 +146,16 @@ def test_the_shared_training_folder_is_split_without_the_test_image_of_camo(tmp_
 
 def test_smoke5k_validates_on_a_share_of_its_training_folder(tmp_path):
     train = ("ckb3uv42hu2cw0797ivwaxexz", *(f"s{i}" for i in range(20)))
-    files = standins("train/img/*.jpg", "train/gt/*.png", train) | standins("test/img/*.jpg", "test/gt_/*.png", ("t",))
-    write_files(tmp_path / "SMOKE5K", files)
-    splits = prepared("SMOKE5K", tmp_path, 22)["splits"]
-    assert {name: splits[name] for name in ("train-all", "val", "train", "test")} == {
+    near = pairing.names(ROOT / "data/lists/SMOKE5K-near-train.txt")
+    test = standins("test/img/*.jpg", "test/gt_/*.png", ("t", *near))
+    write_files(tmp_path / "SMOKE5K", standins("train/img/*.jpg", "train/gt/*.png", train) | test)
+    splits = prepared("SMOKE5K", tmp_path, 22 + len(near))["splits"]
+    assert {name: splits[name] for name in ("train-all", "val", "train", "test", "apart")} == {
         "train-all": 21,
         "val": 2,
         "train": 18,
-        "test": 1,
+        "test": 1 + len(near),
+        "apart": 1,
     }
 
 
