@@ -18,7 +18,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.job import Job
 from pipeline_src.params.load import downloads, resolve
 from pipeline_src.params.schema import Experiment, Params
-from pipeline_src.training.models.source import network_sources
+from pipeline_src.training.models.source import network_sources, own_weights
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen, choose
 
@@ -254,6 +254,7 @@ def _add_train(built: Graph, method: str, seed: int) -> None:
         (*([chosen.file] if chosen.file else []), *files),
         # Validation accuracy comes from exact integer counts: whatever code counts, the number is the same.
         ("pipeline_src.statistics",),
+        own_weights(e.model.network) if e.model.pretrained else (),
     )
     _add(built, job)
 
