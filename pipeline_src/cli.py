@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src import verbs
+from pipeline_src import ranks, verbs
 from pipeline_src.data_command import app as data
 from pipeline_src.jobs import Graph, graph
 from pipeline_src.judge_command import judge
@@ -79,7 +79,7 @@ def train(
     """Train one run, or go on where it was stopped."""
     graph = _graph(experiment, log)
     if into:
-        verbs.train_into(graph, method, seed, into)
+        ranks.run_rank(lambda: verbs.train_into(graph, method, seed, into), into)
     else:
         verbs.train(graph, method, seed, contract)
 

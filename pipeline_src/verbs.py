@@ -6,12 +6,11 @@ import json
 import logging
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline_src import ranks
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog
 from pipeline_src.execute import execute
@@ -78,21 +77,13 @@ def train(graph: Graph, method: str, seed: int, contract: str | None = None) -> 
         if graph.posthoc(method):
             fit_into(graph, method, seed, folder)
         elif gpus > 1:
-            launch = [
-                sys.executable,
-                "-m",
-                "torch.distributed.run",
-                "--standalone",
-                f"--nproc_per_node={gpus}",
-                "-m",
-                "pipeline_src",
-            ]
-            verb = ["train", "--method", method, "--seed", str(seed), "--experiment", graph.name, "--into", str(folder)]
-            subprocess.run([*launch, *verb], check=True)
+            verb = ["train", "--method", method, "--seed", str(seed), "--experiment", graph.name]
+            ranks.launch(verb, gpus, folder)
         else:
             train_into(graph, method, seed, folder)
 
-    if execute(job, work, contract):
+    made = job.folder / ("run.json" if graph.posthoc(method) else "model.safetensors")
+    if execute(job, work, contract, [made]):
         shutil.rmtree(_checkpoints(graph, method, seed), ignore_errors=True)  # a fit has none
 
 
@@ -120,8 +111,10 @@ def fit_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
     """A post-hoc method's fit; run.json in `folder` says what it uses and what was fitted."""
     from pipeline_src.data.store import Store
     from pipeline_src.files import write_text
+    from pipeline_src.training import moments
 
-    fitted = graph.posthoc(method).fit(_networks(graph, method, seed), Store.open(graph.store("val")), graph.experiment)
+    networks, store = _networks(graph, method, seed), Store.open(graph.store("val"))
+    fitted = moments.fit(graph.posthoc(method), networks, store, graph.experiment)
     told = ", ".join(f"{name} {value:.6g}" for name, value in fitted.items()) or "nothing to fit"
     log.info("%s seed %d: %s", method, seed, told)
     facts = {"networks": [f"{m}/seed{s}" for m, s in graph.networks(method, seed)], "fitted": fitted}
