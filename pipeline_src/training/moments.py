@@ -50,7 +50,7 @@ def start(method: Method, n: int, references: dict[str, list[float]], classes: i
 
 def inputs(method: Method, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     found = call(method, "inputs", x, y, batch)
-    shapes = [_shape(each) for each in found] if isinstance(found, tuple) else []
+    shapes = [_shape(each) for each in found] if isinstance(found, tuple | list) else []
     if len(shapes) == 2 and all(
         s and len(s) == 4 and s[:2] == old[:2] for s, old in zip(shapes, (x.shape, y.shape), strict=True)
     ):
