@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,8 @@ def _values(file: Path) -> dict[str, Any]:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         }
     try:
-        content = yaml.safe_load(file.read_bytes())  # JSON is YAML too
-    except (OSError, yaml.YAMLError) as error:
+        content = (json.loads if file.suffix == ".json" else yaml.safe_load)(file.read_bytes())
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"model.config: {file} can't be read", found=" ".join(str(error).split())) from None
     return content if isinstance(content, dict) else {}
 
