@@ -12,8 +12,8 @@ from rich.table import Table
 from pipeline_src.data import catalog, manifest
 from pipeline_src.execute import explained
 from pipeline_src.figures import catalogue
+from pipeline_src.graph import Graph
 from pipeline_src.job import Job
-from pipeline_src.jobs import Graph
 from pipeline_src.remarks import remarks
 from pipeline_src.verbs import figure_facts
 

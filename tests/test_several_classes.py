@@ -15,7 +15,8 @@ from pipeline_src import verbs
 from pipeline_src.data.store import Store
 from pipeline_src.figures import classes
 from pipeline_src.figures.numbers import measure
-from pipeline_src.jobs import Graph, graph
+from pipeline_src.graph import Graph
+from pipeline_src.jobs import graph
 from pipeline_src.params.load import read
 from pipeline_src.prediction import examples
 from pipeline_src.statistics import multiclass
