@@ -136,8 +136,8 @@ def one(name: str, pixels: int) -> dict:
 
 def maps_pass(maps: Path, masks: Path) -> None:
     """Seconds to decode all files, and of the pass over the decoded maps, both protocols."""
-    from pipeline_src.judge import read
-    from pipeline_src.map_files import pairs
+    from pipeline_src.judging.files import pairs
+    from pipeline_src.judging.folder import read
     from pipeline_src.statistics.statistic import Statistic
 
     decode, count = [], []

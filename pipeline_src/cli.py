@@ -13,7 +13,7 @@ from pipeline_src import one_run, ranks, verbs
 from pipeline_src.data_command import app as data
 from pipeline_src.graph import Graph
 from pipeline_src.jobs import graph
-from pipeline_src.judge_command import judge
+from pipeline_src.judging.command import judge
 from pipeline_src.params.load import read
 
 app = typer.Typer(

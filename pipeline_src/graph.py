@@ -13,6 +13,7 @@ from pipeline_src.data.known import Known
 from pipeline_src.errors import UserError
 from pipeline_src.job import Job
 from pipeline_src.params.schema import Experiment
+from pipeline_src.statistics.levels import NO_CLASS
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
 
@@ -109,6 +110,11 @@ class Graph:
     def class_names(self) -> tuple[str, ...]:
         """Of several classes; none for one object class."""
         return catalog.find(self.entries, self.experiment.data.train.set).classes
+
+    def nothing(self, part: str) -> int:
+        """The label of a part's images without a mask: background, or that no class is right."""
+        trained = self.entries[self.experiment.data.train.set]
+        return NO_CLASS if trained.without_background and self.parts[part][1] == "ood" else 0
 
     @property
     def classes(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.contract import ROOT
-from pipeline_src.data import catalog, known, sources
+from pipeline_src.data import catalog, known, name_lists, sources
 from pipeline_src.data.known import Known
 from pipeline_src.errors import UserError
 from pipeline_src.graph import Graph
@@ -77,8 +77,10 @@ def _add_data(built: Graph) -> None:
         _add(built, Job("prepare", f"prepare/{set_name}", folder, "prepare", parameters, modules=modules))
     if absent:
         raise UserError("\n".join(absent))
+    name_lists.check(built.entries, built.parts, built.data_root, UNPACKED)
     for name, (part, _) in built.parts.items():
         parameters = part.model_dump() | {"size": built.experiment.image_size}
+        parameters |= {"nothing": nothing} if (nothing := built.nothing(name)) else {}
         inputs = (built.job(f"prepare/{part.set}"),)
         modules = (f"pipeline_src.data.{'classes' if built.entries[part.set].classes else 'build'}",)
         _add(built, Job("store", f"store/{name}", built.store(name), "store", parameters, inputs, modules))

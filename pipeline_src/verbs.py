@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline_src import one_run, ranks
 from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.data import catalog
+from pipeline_src.data import catalog, name_lists
 from pipeline_src.execute import execute
 from pipeline_src.figures import catalogue
 from pipeline_src.figures.catalogue import Facts
@@ -46,6 +46,7 @@ def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
             raise
 
     execute(job, work, contract)
+    name_lists.check(graph.entries, graph.parts, graph.data_root, UNPACKED)  # of archives, it is known now
     for part in (part for part in graph.tested if graph.parts[part][0].set == set_name):
         if text := coverage(graph, part):
             log.info("%s: %s", part, text)
@@ -61,8 +62,11 @@ def store(graph: Graph, part: str, contract: str | None = None) -> None:
 
     def work(folder: Path) -> None:
         entry = catalog.find(graph.entries, chosen.set)
-        run = build_classes if entry.classes else build
-        run(chosen, entry, graph.data_root, UNPACKED, graph.manifest(chosen.set), graph.experiment.image_size, folder)
+        where = (graph.data_root, UNPACKED, graph.manifest(chosen.set), graph.experiment.image_size, folder)
+        if entry.classes:
+            build_classes(chosen, entry, *where)
+        else:
+            build(chosen, entry, *where, nothing=graph.nothing(part))
 
     execute(job, work, contract)
 

@@ -24,7 +24,7 @@ from pipeline_src.statistics.metrics import accuracy, ece, entropy, oe
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
 from pipeline_src.tables.elsewhere import Elsewhere
 from pipeline_src.tables.results import Results
-from pipeline_src.tables.samples import Sampled, metrics, per_image, sample
+from pipeline_src.tables.samples import Run, Sampled, metrics, per_image, sample
 
 PARTS = {"val": "val", "one": "id", "two": "id", "dots": "ood", "lines": "ood"}
 ROLES = {
@@ -359,6 +359,17 @@ def test_c8_takes_what_an_experiment_has(tmp_path):
     )
 
 
+def test_c8_names_sets_and_runs_that_an_experiment_lacks(tmp_path):
+    smoke, semantic = (left(tmp_path, name, view()) for name in ("smoke", "semantic"))
+    half = view()
+    samples = {key: value for key, value in half.samples.items() if key[1:] != ("aslp_mc", "two")}
+    facts = c8(view(), [left(tmp_path, "cod", replace(half, samples=samples)), smoke, semantic])
+    assert facts["verdict"] == NOT_RUN and [item["what"] for item in facts["missing"]] == ["aslp_mc on two"]
+    bare = left(tmp_path, "cod-bare", without_parts(view(), "id"))
+    facts = c8(view(), [bare, smoke, semantic])
+    assert facts["verdict"] == NOT_RUN and "a test set in distribution of camouflaged objects" in facts["why"]
+
+
 # Seeds
 
 
@@ -427,7 +438,7 @@ def test_sums_per_image_give_the_metrics(results):
         statistic, _ = Statistic.load(file)
         for protocol in PROTOCOLS:
             counts = getattr(statistic, protocol)
-            values = metrics(per_image(counts, Pooled(counts), 10).sum(axis=0), 10)
+            values = metrics(per_image(Run(statistic, counts, Pooled(counts)), 10).sum(axis=0), 10)
             for metric in (ece, oe, accuracy, entropy):
                 assert values[metric.__name__] == pytest.approx(metric(counts), abs=1e-12), (method, seed, part, metric)
             f = np.concatenate([image(method, seed, part, n)[0].ravel() for n in range(7)]) / 255

@@ -15,7 +15,7 @@ from functools import partial
 import pytest
 from made_sets import entry, pairs, write_files, write_tar, write_zip
 
-from pipeline_src.data import catalog, pairing, sources
+from pipeline_src.data import catalog, name_lists, pairing, sources
 from pipeline_src.errors import UserError
 
 PAPER = {
@@ -112,6 +112,7 @@ def test_pairing_knows_alternatives_depth_and_patterns(tmp_path):
     assert pairing.files(tmp_path, ["both/*.png"]) == {"s00": ["x/both/s00.png"]}
     assert pairing.files(tmp_path, ["both/s*.jpg"]) == {"00": ["x/both/s00.jpg"]}
     assert list(pairing.files(tmp_path, ["."])) == ["s00", "s01"]
+    assert list(pairing.files(tmp_path, ["x/Im*/*"])) == ["s00", "s01"]
     with pytest.raises(UserError, match=r"no folder img or imgs(.|\n)*x/GT"):
         pairing.files(tmp_path, ["img", "imgs"])
 
@@ -174,6 +175,42 @@ def test_what_is_absent_says_what_to_get_and_a_clone_reads_what_was_recorded(tmp
         sources.fingerprint(ecssd, None, tmp_path / "u")
     (tmp_path / "summary.json").write_text(json.dumps({"fingerprint": "f" * 64}))
     assert sources.fingerprint(ecssd, tmp_path, tmp_path / "u", recorded=tmp_path) == "f" * 64
+
+
+def test_archives_are_spoken_of_only_where_there_are_some(tmp_path):
+    for name, said in (("ECSSD", True), ("COD10K", False)):
+        with pytest.raises(UserError) as error:
+            sources.locate(catalog.load()[name], tmp_path, tmp_path / "u")
+        assert ("need not be unpacked" in str(error.value)) == said
+
+
+def test_a_part_whose_name_list_is_not_here_is_refused(tmp_path):
+    write_files(tmp_path / "DUTS-TR", pairs(3, "Image", "Mask"))
+    sets, parts = catalog.load(), {"train": (catalog.Part(set="DUTS-TR", split="train"), "train")}
+    with pytest.raises(
+        UserError, match=r"DUTS-TR-official-train.txt, for train: split train of DUTS-TR(.|\n)*splits/(.|\n)*`all`"
+    ):
+        name_lists.check(sets, parts, tmp_path, tmp_path / "u")
+    write_files(tmp_path, {"splits/DUTS-TR-official-train.txt": b"s00"})
+    name_lists.check(sets, parts, tmp_path, tmp_path / "u")
+    name_lists.check(sets, {"val": (catalog.Part(set="DUTS-TR"), "val")}, tmp_path, tmp_path / "u")
+    # A list of an archive may lie inside it, which shows once it is unpacked.
+    write_zip(tmp_path / "a.zip", pairs(2))
+    mine = {"mine": entry(archive="a.zip", images="Image", masks="GT", splits={"late": "late.txt"})}
+    part = {"test": (catalog.Part(set="mine", split="late"), "id")}
+    name_lists.check(mine, part, tmp_path, tmp_path / "u")
+    sources.open_root(mine["mine"], tmp_path, tmp_path / "u")
+    with pytest.raises(UserError, match=r"late\.txt"):
+        name_lists.check(mine, part, tmp_path, tmp_path / "u")
+
+
+def test_our_own_lists_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for one in catalog.load().values():
+        for name in {
+            name for source in one.sources.values() for s in one.splits_of(source).values() for name in s.names
+        }:
+            assert not name.startswith("pipeline_src/") or sources.name_list(name, tmp_path, None)
 
 
 def test_a_wrong_archive_is_refused_and_an_unpacked_one_needs_no_archive(tmp_path):

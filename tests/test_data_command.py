@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from made_sets import encoded, mask, pairs, write_files, write_tar, write_zip
+from made_sets import encoded, files, mask, pairs, photo, write_files, write_tar, write_zip
 from typer.testing import CliRunner
 
 from pipeline_src.cli import app
-from pipeline_src.data.detect import detect
 from pipeline_src.data.thumbnails import contact_sheet, in_blocks
 from pipeline_src.errors import UserError
 
@@ -28,12 +27,6 @@ experiments: {one: {data: {train: {set: mine, split: train}, val: {set: mine, sp
 """
 
 
-def photo(seed: int, height: int = 30, width: int = 40) -> bytes:
-    """A picture with many greys and no pattern of a mask, as JPEG."""
-    slope = np.add.outer(np.linspace(40, 120, height), np.linspace(0, 90, width))
-    return encoded(np.dstack([slope + seed, slope, slope * 0.8]).astype(np.uint8), ".jpg")
-
-
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     (tmp_path / "downloads").mkdir()
@@ -43,8 +36,8 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def call(*words: str, code: int = 0) -> str:
-    done = CliRunner(env={"COLUMNS": "400"}).invoke(app, ["data", *words], catch_exceptions=code != 2)
+def call(*words: str, code: int = 0, columns: int = 400) -> str:
+    done = CliRunner(env={"COLUMNS": str(columns)}).invoke(app, ["data", *words], catch_exceptions=code != 2)
     assert done.exit_code == code, done.output
     return done.output
 
@@ -58,9 +51,12 @@ def added(*words: str) -> dict:
 
 def test_list_shows_what_is_here(project):
     write_zip(project / "downloads/DUTS-TE.zip", {})
-    lines = {line.split("│")[1].strip(): line for line in call("list").splitlines() if line.startswith("│")}
-    assert "5,019" in lines["DUTS-TE"] and "DUTS-TE.zip" in lines["DUTS-TE"] and "smoke" in lines["SMOKE5K"]
-    assert lines["SOD"].split("│")[5].strip() == "" and "elderlab" in lines["SOD"]
+    said = dict(block.split(":", 1) for block in call("list", columns=80).split("\n\n")[1:])
+    official = "DUTS-TE.zip (5,019 images), from http://saliencydetection.net/duts/\n"
+    assert (
+        f"\n  * {official}" in said["DUTS-TE"] and "\n    DUTS-TE/" in said["DUTS-TE"] and " smoke;" in said["SMOKE5K"]
+    )
+    assert "*" not in said["SOD"] and "\n    SOD/ (300 images), from http://elderlab.yorku.ca/SOD/\n" in said["SOD"]
 
 
 def test_check_tells_every_fault_and_fails(project):
@@ -93,8 +89,7 @@ def test_check_compares_archives_with_their_sha256(project):
 
 def test_what_is_not_here_or_unknown_is_told(project):
     assert "holds none that is known" in call("check")
-    with pytest.raises(UserError, match="ECSSD is not here"):
-        call("check", "ECSSD", code=2)
+    assert "ECSSD is not here" in call("check", "ECSSD", code=1)
     with pytest.raises(UserError, match="did you mean 'ECSSD'"):
         call("check", "ECSD", code=2)
     with pytest.raises(UserError, match="does not exist"):
@@ -102,66 +97,9 @@ def test_what_is_not_here_or_unknown_is_told(project):
     (project / "empty").mkdir()
     with pytest.raises(UserError, match="no pictures in"):
         call("add", "empty", code=2)
-
-
-def files(count: int, images: str, masks: str, kind=mask) -> dict[str, bytes]:
-    made = {images.replace("*", f"p{i}"): photo(i) for i in range(count)}
-    return made | {masks.replace("*", f"p{i}"): encoded(kind(i)) for i in range(count)}
-
-
-LAYOUTS = {
-    "beside": (files(4, "Photos/*.jpg", "GT/*.png"), "Photos", "GT", set()),
-    "split above": (
-        files(2, "train/img/*.jpg", "train/gt/*.png") | files(2, "test/img/t*.jpg", "test/gt/t*.png"),
-        "img",
-        "gt",
-        {"train", "test"},
-    ),
-    "split below": (
-        files(2, "images/train/*.jpg", "labels/train/*.png") | files(2, "images/val/v*.jpg", "labels/val/v*.png"),
-        "images",
-        "labels",
-        {"train", "val"},
-    ),
-    "one folder": (files(4, "all/*.jpg", "all/*.png"), "all/*.jpg", "all/*.png", set()),
-    "one ending": (files(4, "*.jpg", "*_mask.png"), "./*.jpg", "./*_mask.png", set()),
-    "edges too": (
-        files(4, "Imgs/*.jpg", "GT/*.png") | {f"Edge/p{i}.png": encoded(mask(i)) for i in range(4)},
-        "Imgs",
-        "GT",
-        set(),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_layouts_are_recognised(tmp_path, name):
-    made, images, masks, splits = LAYOUTS[name]
-    found = detect(write_files(tmp_path, made))
-    assert (found.images, found.masks, set(found.splits), found.lonely) == (images, masks, splits, 0)
-    assert len(found.pairs) == 4 and (found.foreground, found.classes) == (None, 0)
-    assert list(found.others) == (["Edge"] if name == "edges too" else [])
-
-
-def test_what_values_of_masks_mean(tmp_path):
-    def of(values: list[int]):
-        made = files(4, "images/*.jpg", "masks/*.png", lambda i: np.resize(values, (30, 40)).astype(np.uint8))
-        return detect(write_files(tmp_path / "-".join(map(str, values)), made))
-
-    assert (of([0, 1]).foreground, of([0, 1]).classes) == (1, 0)
-    assert (of([0, 255]).foreground, of([0, 255]).classes) == (None, 0)
-    assert (of([0, 1, 4]).foreground, of([0, 1, 4]).classes) == (None, 5)
-    assert (of([0, 1, 2, 255]).foreground, of([0, 1, 2, 255]).classes) == (None, 3)
-    assert of([0]).masks == "" and len(of([0]).pairs) == 4
-
-
-def test_masks_in_colours_and_masks_alone_are_refused(tmp_path):
-    colours = np.array([[128, 0, 0], [0, 128, 0]], np.uint8)
-    made = files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(colours, (30, 40, 3)))
-    with pytest.raises(UserError, match="masks in masks are coloured"):
-        detect(write_files(tmp_path / "colours", made))
-    with pytest.raises(UserError, match="only masks in the folders"):
-        detect(write_files(tmp_path / "masks", {f"GT/{i}.png": encoded(mask(i)) for i in range(3)}))
+    write_zip(project / "some.zip", {"notes.txt": b"none"})
+    with pytest.raises(UserError, match=r"no pictures in some\.zip"):
+        call("add", "some.zip", code=2)
 
 
 def test_a_folder_becomes_an_entry_that_is_in_order(project):
@@ -169,7 +107,7 @@ def test_a_folder_becomes_an_entry_that_is_in_order(project):
     (project / "mine/test.txt").write_text("p3\np7\n")
     entry = added("mine", "--sheet", "sheet.png")
     assert (project / "sheet.png").read_bytes().startswith(b"\x89PNG")
-    assert entry["folder"] == "mine" and entry["splits"]["test"] == "mine/test.txt"
+    assert entry["folder"] == "mine" and entry["splits"]["test"] == "test.txt"
     assert "all 20, test 2, not-test 18, val 2, train 16" in call("check", "mine")
     kept = [line for line in (project / "params.yaml").read_text().splitlines() if line in PARAMS.splitlines()]
     assert kept == [line for line in PARAMS.splitlines() if not line.startswith("datasets")]
@@ -198,7 +136,9 @@ def test_an_archive_with_lists_beside_it(project):
 
 def test_textures_and_classes(project):
     write_files(project / "walls", {f"a/{i}.jpg": photo(i) for i in range(3)})
-    assert added("walls") == {"folder": "walls", "images": "a", "ood": True}
+    with pytest.raises(UserError, match=r"no masks of the images(.|\n)*a: 0.jpg, 1.jpg(.|\n)*--masks(.|\n)*--ood"):
+        call("add", "walls", code=2)
+    assert added("walls", "--ood") == {"folder": "walls", "images": "a", "ood": True}
     (project / "params.yaml").write_text(PARAMS)
     ids = np.resize([0, 1, 2, 255], (30, 40)).astype(np.uint8)
     write_files(project / "street", files(5, "images/*.jpg", "labels/*.png", lambda i: ids))
@@ -224,3 +164,75 @@ def test_a_params_file_of_another_form_is_left_alone(project):
     with pytest.raises(UserError, match="cannot be put into"):
         call("add", "mine", "--write", code=2)
     assert (project / "params.yaml").read_text() == text
+
+
+def test_check_goes_on_after_what_is_absent_or_of_another_layout(project):
+    write_files(project / "set", pairs(2))
+    (project / "downloads/SOD").mkdir()
+    entries = "{mine: {folder: set, images: Image, masks: GT}, gone: {folder: nowhere, images: a, masks: b}}"
+    (project / "params.yaml").write_text(PARAMS.replace("datasets: {}", f"datasets: {entries}"))
+    for said in (call("check", code=1), call("check", "gone", "SOD", "mine", code=1)):
+        assert "data set gone is not here" in said and "data set SOD: no folder Imgs" in said
+        assert "mine (given): in order; 2 samples" in said
+
+
+def test_lists_inside_an_archive_are_found_there(project):
+    lists = {f"{name}.txt": "\n".join(names).encode() for name, names in (("train", ["p0", "p1"]), ("test", ["p2"]))}
+    write_zip(project / "Set.zip", files(3, "images/*.jpg", "masks/*.png") | {f"x/{k}": v for k, v in lists.items()})
+    splits = added("Set.zip")["splits"]
+    assert (splits["test"], splits["train-all"]) == ("x/test.txt", "x/train.txt")
+    assert "in order; 3 samples; all 3, test 1, train-all 2" in call("check", "Set")
+
+
+def test_an_entry_is_of_the_files_that_were_looked_into(project):
+    write_files(project / "set", files(6, "photos/*.jpg", "masks/*.png"))
+    write_files(project / "downloads/set", files(3, "photos/*.jpg", "masks/*.png"))
+    assert added("set")["folder"] == str(project / "set")
+    assert "in order; 6 samples" in call("check", "set")
+
+
+def test_names_are_checked_before_anything_else(project):
+    for path, told in (("my set", "--name my-set"), ("ECSSD", "data check ECSSD")):
+        (project / path).mkdir()
+        with pytest.raises(UserError, match=told):
+            call("add", path, code=2)
+
+
+def test_a_sheet_is_a_new_file(project):
+    write_files(project / "mine", files(3, "photos/*.jpg", "masks/*.png"))
+    (project / "there.png").write_bytes(b"old")
+    for name, told in (
+        ("params.yaml", "exists already"),
+        ("there.png", "exists already"),
+        ("sheet.gif", "another ending"),
+    ):
+        with pytest.raises(UserError, match=told):
+            call("add", "mine", "--sheet", name, code=2)
+    assert (project / "there.png").read_bytes() == b"old"
+    call("add", "mine", "--sheet", "new/sheet.png")
+    assert (project / "new/sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_names_with_brackets_are_printed_as_they_are(project):
+    write_files(project / "[/v2]", files(3, "photos/*.jpg", "masks/*.png"))
+    assert "[/v2]: 3 pairs" in call("add", "[/v2]", "--name", "mine", "--write")
+    assert "* [/v2]/" in call("list") and "in order" in call("check", "mine")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PARAMS.replace("datasets: {}      # yours\n", ""),
+        PARAMS.replace("datasets: {}", "datasets:\t{}").replace("\n", "\r\n"),
+        PARAMS.replace("datasets: {}", "datasets: { }"),
+    ],
+)
+def test_params_of_other_forms_keep_theirs(project, text):
+    write_files(project / "mine", files(6, "photos/*.jpg", "masks/*.png"))
+    (project / "real.yaml").write_bytes(text.encode())
+    (project / "params.yaml").unlink()
+    (project / "params.yaml").symlink_to("real.yaml")
+    assert added("mine")["images"] == "photos"
+    new = (project / "real.yaml").read_bytes().decode()
+    assert (project / "params.yaml").is_symlink() and new.count("\r\n") in (0, new.count("\n"))
+    assert ("\r\n" in new) == ("\r\n" in text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_sets import encoded, image, mask, write_files, write_zip
+from made_sets import encoded, image, mask, write_files, write_tar, write_zip
 
 from pipeline_src.data import known, manifest, pairing
 from pipeline_src.data.classes import prepare_classes
@@ -145,7 +145,7 @@ def test_the_shared_training_folder_is_split_without_the_test_image_of_camo(tmp_
 
 def test_smoke5k_validates_on_a_share_of_its_training_folder(tmp_path):
     train = ("ckb3uv42hu2cw0797ivwaxexz", *(f"s{i}" for i in range(20)))
-    files = standins("train/img/*.jpg", "train/gt/*.png", train) | standins("test/img/*.jpg", "test/gt/*.png", ("t",))
+    files = standins("train/img/*.jpg", "train/gt/*.png", train) | standins("test/img/*.jpg", "test/gt_/*.png", ("t",))
     write_files(tmp_path / "SMOKE5K", files)
     splits = prepared("SMOKE5K", tmp_path, 22)["splits"]
     assert {name: splits[name] for name in ("train-all", "val", "train", "test")} == {
@@ -156,7 +156,15 @@ def test_smoke5k_validates_on_a_share_of_its_training_folder(tmp_path):
     }
 
 
-@pytest.mark.parametrize("folder", ["VOCdevkit/VOC2012", "VOC2012"])
+def test_the_shared_folder_has_the_test_images_of_camo(tmp_path):
+    stems = ("camourflage_00129", "camourflage_00444", "camourflage_00985", "camourflage_00012")
+    write_files(tmp_path / "TestDataset/CAMO", standins("Imgs/*.jpg", "GT/*.png", stems))
+    summary = prepared("CAMO", tmp_path, 4)
+    assert (summary["source"], summary["problems"]) == ("shared", 0)
+    assert [summary["splits"][name] for name in ("test", "test-apart", "train")] == [4, 1, 0]
+
+
+@pytest.mark.parametrize("folder", ["VOCdevkit/VOC2012", "VOC2012", "VOCtrainval_11-May-2012.tar"])
 def test_voc_has_classes_for_some_of_its_images(tmp_path, folder):
     ids = np.zeros((30, 40), np.uint8)
     ids[:10], ids[10:12] = 20, 255
@@ -165,7 +173,11 @@ def test_voc_has_classes_for_some_of_its_images(tmp_path, folder):
     files |= {f"SegmentationClass/{stem}.png": encoded(ids) for stem in stems[:11]}
     files |= {"ImageSets/Segmentation/train.txt": "\n".join(stems[:10]).encode()}
     files |= {"ImageSets/Segmentation/val.txt": stems[10].encode()}
-    write_files(tmp_path / folder, files)
+    if folder.endswith(".tar"):
+        write_tar(tmp_path / folder, {f"VOCdevkit/VOC2012/{name}": data for name, data in files.items()})
+    else:
+        write_files(tmp_path / folder, files)
     summary = prepared("VOC2012", tmp_path, 11)
+    assert summary["problems"] == 0
     assert summary["splits"] == {"all": 11, "val": 1, "train": 9, "train-all": 10, "test": 1}
     assert summary["class_pixels"]["tvmonitor"] == 11 * 400 and summary["void_pixels"] == 11 * 80

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import sys
 import types
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from made_sets import encoded, entry, image, mask, pairs, write_files, write_tar, write_zip
+from PIL import Image
 
 from pipeline_src.data import images, manifest
 from pipeline_src.data.prepare import prepare
@@ -202,6 +204,32 @@ def test_foreground_names_the_value_of_the_object(run):
     assert row.foreground == pytest.approx(np.mean(mask() == 255), abs=1e-6) and row.grey == 0
 
 
+def test_foreground_is_the_index_of_a_palette(run):
+    for colours in ([0, 0, 0, 255, 255, 255], [0, 0, 0, 128, 0, 0]):
+        picture, file = Image.fromarray(mask() // 255, "P"), io.BytesIO()
+        picture.putpalette(colours)
+        picture.save(file, "png")
+        assert np.array_equal(images.decode_mask(file.getvalue(), 1), mask())
+        run({"Image/a.png": encoded(image(0)), "GT/a.png": file.getvalue()}, foreground=1)
+        (row,) = manifest.read(run.out)
+        assert row.foreground == pytest.approx(np.mean(mask() == 255), abs=1e-6)
+
+
+def test_values_besides_the_foreground_are_noted(run):
+    odd = mask() // 255
+    odd[0, 0], odd[1, 1] = 255, 2
+    summary = run({**pairs(1), "Image/odd.png": encoded(image(1)), "GT/odd.png": encoded(odd)}, foreground=1)
+    assert "2 masks hold values besides 0 and `foreground`, which count as background: 2, 255" in summary["notes"]
+
+
+@pytest.mark.parametrize(("value", "told"), [(100, "write `foreground: 100`"), (0, "write `ood: true`")])
+def test_masks_that_are_all_empty_are_a_problem(run, value, told):
+    files = {name: data for name, data in pairs(2).items() if name.startswith("Image")}
+    files |= {f"GT/s{i:02}.png": encoded(mask(i) // 255 * np.uint8(value)) for i in range(2)}
+    with pytest.raises(UserError, match=f"GT: no mask has an object; (.*){told}"):
+        run(files)
+
+
 def test_ood_needs_no_masks(run):
     files = {name: data for name, data in pairs(3).items() if name.startswith("Image")}
     summary = run(files, masks=[], ood=True)
@@ -216,6 +244,13 @@ def test_images_and_masks_in_one_folder_need_a_pattern(run):
     assert run(files, images="Imgs/*.jpg", masks="Imgs/*.png")["samples"] == 2
 
 
+def test_an_ending_tells_masks_from_images_of_the_same_folder(run):
+    files = {}
+    for i in range(2):
+        files |= {f"Imgs/s{i}.png": encoded(image(i)), f"Imgs/s{i}_mask.png": encoded(mask(i))}
+    assert run(files, images="Imgs/*.png", masks="Imgs/*_mask.png")["samples"] == 2
+
+
 def test_splits_keep_the_order_of_their_lists(run):
     run.downloads.mkdir()
     (run.downloads / "splits").mkdir()
@@ -225,7 +260,6 @@ def test_splits_keep_the_order_of_their_lists(run):
         "train": ["train.txt", "more.txt"],
         "val": {"of": "all", "fraction": 0.25, "seed": 1},
         "rest": {"of": "all", "without": "val"},
-        "late": "late.txt",
     }
     summary = run(pairs(8), splits=splits)
     stems = {
@@ -234,14 +268,44 @@ def test_splits_keep_the_order_of_their_lists(run):
     }
     assert stems["train"] == ["s03", "s00", "s05", "s01"]
     assert len(stems["val"]) == 2 and sorted(stems["val"] + stems["rest"]) == [f"s{i:02}" for i in range(8)]
-    assert summary["splits"] == {"all": 8, "train": 4, "val": 2, "rest": 6, "late": 0}
-    assert any("late.txt is not in the folder" in note for note in summary["notes"])
+    assert summary["splits"] == {"all": 8, "train": 4, "val": 2, "rest": 6}
     part = {"set": "mine", "split": "train"}
     assert [row.stem for row in manifest.select({**part, "first": 2}, run.out)] == ["s03", "s00"]
     assert [row.stem for row in manifest.select({**part, "last": 2}, run.out)] == ["s05", "s01"]
-    for wrong in ({**part, "last": 5}, {"set": "mine", "split": "late"}):
-        with pytest.raises(UserError, match="asks for more than there is"):
-            manifest.select(wrong, run.out)
+    with pytest.raises(UserError, match="asks for more than there is"):
+        manifest.select({**part, "last": 5}, run.out)
+
+
+def test_a_name_list_of_ones_own_has_to_be_there(run):
+    with pytest.raises(UserError, match=r"trian.txt: the name list of split train is not there"):
+        run(pairs(2), splits={"train": "trian.txt"})
+    ours = entry(folder="set", images="Image", masks="GT", splits={"train": "late.txt"})
+    ours = ours.model_copy(update={"built_in": True})
+    summary = prepare(ours, run.downloads, run.out.parent / "u", run.out, say=quiet)
+    assert summary["splits"]["train"] == 0
+    assert any("late.txt is not in the folder" in note for note in summary["notes"])
+
+
+def test_an_empty_split_is_noted(run):
+    assert "split val is empty" in run(pairs(3), splits={"val": {"of": "all", "fraction": 0.1}})["notes"]
+
+
+def test_name_lists_may_lie_inside_the_set(tmp_path):
+    write_zip(tmp_path / "set.zip", {**pairs(4), "lists/train.txt": b"s01\ns03\n", "test.txt": b"s00\n"})
+    write_files(tmp_path, {"test.txt": b"s02\n"})  # not the set's own
+    mine = entry(archive="set.zip", images="Image", masks="GT", splits={"train": "lists/train.txt", "test": "test.txt"})
+    prepare(mine, tmp_path, tmp_path / "u", tmp_path / "out", say=quiet)
+    splits = {row.stem: list(row.splits) for row in manifest.read(tmp_path / "out")}
+    assert splits == {"s00": ["test"], "s01": ["train"], "s02": [], "s03": ["train"]}
+
+
+def test_fewer_textures_than_named_are_noted(run):
+    run.downloads.mkdir()
+    (run.downloads / "test.txt").write_text("s00\ns77\ns78\n")
+    files = {name: data for name, data in pairs(3).items() if name.startswith("Image")}
+    summary = run(files, masks=[], ood=True, count=9, splits={"test": "test.txt", "official": "test.txt"})
+    assert summary["problems"] == 0 and summary["splits"]["test"] == 1
+    assert summary["notes"] == ["has 3 usable samples, 9 expected", "1 of the 3 names of test.txt are here"]
 
 
 def test_a_seeded_share_depends_on_the_seed_and_hardly_on_the_other_files(run):

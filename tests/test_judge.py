@@ -12,11 +12,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pipeline_src import judge as judging
 from pipeline_src.errors import UserError
-from pipeline_src.judge import judge_folder
-from pipeline_src.judge_command import judge
-from pipeline_src.map_files import Unusable, fitted, pairs, read_map, read_mask
+from pipeline_src.judging import folder as judging
+from pipeline_src.judging.arrays import fitted, read_map
+from pipeline_src.judging.command import judge
+from pipeline_src.judging.files import Unusable, pairs
+from pipeline_src.judging.folder import judge_folder
+from pipeline_src.judging.masks import USUAL, Meaning, read_mask
 from pipeline_src.statistics import metrics, multiclass
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.multiclass import MultiClassStatistic
@@ -316,10 +318,10 @@ def test_reading_files(tmp_path):
     with pytest.raises(Unusable, match="not readable"):
         read_map(tmp_path / "object.npy")
     cv2.imwrite(str(tmp_path / "01.png"), np.uint8([[0, 1, 1]]))
-    assert read_mask(tmp_path / "01.png")[0].tolist() == [[0, 1, 1]]
+    assert read_mask(tmp_path / "01.png", Meaning(top=1))[0].tolist() == [[0, 1, 1]]
     cv2.imwrite(str(tmp_path / "grey.png"), np.uint8([[0, 127, 128, 255]]))
     assert read_mask(tmp_path / "grey.png")[0].tolist() == [[0, 0, 1, 1]] and read_mask(tmp_path / "grey.png")[1] == 2
-    assert read_mask(tmp_path / "grey.png", ignore=127)[0].tolist() == [[0, 255, 1, 1]]
+    assert read_mask(tmp_path / "grey.png", Meaning(127))[0].tolist() == [[0, 255, 1, 1]]
     cv2.imwrite(str(tmp_path / "rgb.png"), np.full((2, 2, 3), 255, np.uint8))
     assert read_mask(tmp_path / "rgb.png")[0].tolist() == [[1, 1], [1, 1]]
     assert fitted(np.uint8([[0, 200]]), (1, 4)).dtype == np.uint8
@@ -393,7 +395,7 @@ def test_pairs_are_in_the_order_of_their_stems_and_whole_maps_too(folders):
     found = pairs(maps, masks)
     assert [pair.stem for pair in found] == ["a0", "a1", "a2", "a3", "a4"]
     assert all(pair.map.is_file() and pair.mask.is_file() and pair.map.stem == pair.mask.stem for pair in found)
-    of_all = judging.whole_maps(found, None, workers=2)
+    of_all = judging.whole_maps(found, USUAL, workers=2)
     last = whole_map_measures(*judging.read(found[4])[:2])
     for protocol in ("raw", "stretched"):
         assert dict(zip(NAMES, of_all[protocol][4], strict=True)) == last[protocol]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,18 @@ import pytest
 import yaml
 from made_sets import encoded, write_files
 
-from pipeline_src import verbs
+from pipeline_src import one_run, verbs
+from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
 from pipeline_src.figures import classes
+from pipeline_src.figures import examples as drawn
 from pipeline_src.figures.numbers import measure
 from pipeline_src.graph import Graph
-from pipeline_src.jobs import graph
+from pipeline_src.jobs import UNPACKED, graph
 from pipeline_src.params.load import read
 from pipeline_src.prediction import examples
+from pipeline_src.prediction.evaluate import evaluate
+from pipeline_src.prediction.predict import Predictor
 from pipeline_src.statistics import multiclass
 from pipeline_src.statistics.either import load
 from pipeline_src.tables.results import Results
@@ -158,6 +163,22 @@ def test_figures_and_report_are_there(built):
     assert table["ece"].tolist() == pytest.approx(multiclass.class_ece(statistic, 10).tolist())
     for metric in ("ece", "iou"):
         assert (table[f"{metric}_low"] <= table[metric]).all() and (table[metric] <= table[f"{metric}_high"]).all()
+
+
+def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path):
+    named = built.entries["blocks"].model_copy(update={"classes": ("ground", "red", "blue")})
+    other = replace(built, entries={**built.entries, "blocks": named})
+    assert built.nothing("textures") == 0 and other.nothing("unseen") == 0 and other.nothing("textures") == 254
+    chosen, _ = built.parts["textures"]
+    places = built.data_root, UNPACKED, built.manifest("plain"), 32, tmp_path / "store"
+    build(chosen, built.entries["plain"], *places, lambda line: None, nothing=other.nothing("textures"))
+    store = Store.open(tmp_path / "store")
+    assert {int(v) for i in range(len(store)) for v in np.unique(store.truth(i))} == {254}
+    statistic, shown = evaluate(Predictor(one_run.networks(built, "baseline", 0)), store, built.experiment, "textures")
+    values, reasons = multiclass.summary(statistic)
+    assert values["accuracy"] == 0 and values["ece"] > 1 / 3
+    assert values["mean_iou"] is values["nll"] is None and "no class is right" in reasons["nll"]
+    assert drawn.prepare({"baseline": shown}, store)["accuracy"].tolist() == [0] * len(store)
 
 
 def test_more_classes_than_a_column_can_show():

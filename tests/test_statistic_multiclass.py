@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +21,7 @@ from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.statistics import metrics, multiclass
 from pipeline_src.statistics.bootstrap import over_images
 from pipeline_src.statistics.multiclass import MultiClassStatistic
+from pipeline_src.statistics.views import positive
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalisation
 
@@ -69,6 +72,21 @@ def test_parity_with_torchmetrics(counted):
         assert values[name] == pytest.approx(float(peer), abs=1e-6)
     peers = [binary_calibration_error(scores[:, k], (labels == k).long(), n_bins=15) for k in range(5)]
     assert values["classwise_ece"] == pytest.approx(float(np.mean(peers)), abs=1e-6)
+
+
+@pytest.mark.parametrize("bins", [10, 15, 20])
+def test_bins_are_decided_exactly_below_a_half(bins):
+    """One pixel whose classes have probabilities next to the edges k / bins, against fractions."""
+    for k in range(1, bins // 2):
+        edge = np.float32(k / bins)
+        for f in (np.nextafter(edge, np.float32(0)), edge, np.nextafter(edge, np.float32(1))):
+            p = np.float32([f, (1 - f) / 3, (1 - f) / 3, (1 - f) / 3]).reshape(4, 1, 1)
+            statistic = MultiClassStatistic.empty(4)
+            statistic.add(p, np.zeros((1, 1), np.uint8), "a")
+            found = np.flatnonzero(positive(statistic.classes[0]).binned(bins).count)
+            assert found.tolist() == [math.ceil(Fraction(float(f)) * bins) - 1], (k, f)
+            top = np.flatnonzero(positive(statistic.top).binned(bins).count)
+            assert top.tolist() == [math.ceil(Fraction(float(p.max())) * bins) - 1]
 
 
 def ious(maps, classes: int) -> np.ndarray:
@@ -123,13 +141,40 @@ def test_street_scenes_of_camvid(downloads, tmp_path):
     assert all(p.shape == (11, *truth.shape) and p.dtype == np.float32 for p, truth in maps)
     valid = [truth != 255 for _, truth in maps]
     assert 0 < sum(v.sum() for v in valid) == statistic.top.pixels < sum(v.size for v in valid)
-    values, _ = multiclass.summary(statistic)
-    scores = torch.from_numpy(np.concatenate([p[:, v] for (p, _), v in zip(maps, valid, strict=True)], axis=1).T)
-    labels = torch.from_numpy(np.concatenate([t[v] for (_, t), v in zip(maps, valid, strict=True)])).long()
-    assert values["accuracy"] == pytest.approx(float((scores.argmax(1) == labels).double().mean()), abs=1e-12)
-    assert values["mean_iou"] == pytest.approx(np.nanmean(ious(maps, 11)), abs=1e-6)
-    peer = multiclass_calibration_error(scores.double(), labels, num_classes=11, n_bins=10, norm="l1")
-    assert values["ece"] == pytest.approx(float(peer), abs=1e-5)
+    # An untrained network is equally unsure everywhere; answers made from the labels have confidences of all sizes.
+    rng = np.random.default_rng(0)
+    answered, varied = MultiClassStatistic.empty(11), []
+    for k, (_, truth) in enumerate(maps):
+        z = rng.normal(0, 2, (11, *truth.shape)) + 3 * (np.arange(11)[:, None, None] == truth)
+        varied.append(((np.exp(z) / np.exp(z).sum(axis=0)).astype(np.float32), truth))
+        answered.add(*varied[-1], str(k))
+    for counted, pairs in ((statistic, maps), (answered, varied)):
+        values, _ = multiclass.summary(counted)
+        scores = torch.from_numpy(np.concatenate([p[:, truth != 255] for p, truth in pairs], axis=1).T)
+        labels = torch.from_numpy(np.concatenate([truth[truth != 255] for _, truth in pairs])).long()
+        assert values["accuracy"] == pytest.approx(float((scores.argmax(1) == labels).double().mean()), abs=1e-12)
+        assert values["mean_iou"] == pytest.approx(np.nanmean(ious(pairs, 11)), abs=1e-6)
+        peer = multiclass_calibration_error(scores.double(), labels, num_classes=11, n_bins=10, norm="l1")
+        assert values["ece"] == pytest.approx(float(peer), abs=1e-5)
+    assert np.count_nonzero(positive(answered.top).binned(10).count) >= 8
+
+
+def test_where_no_class_is_right_confidence_is_error():
+    p, truth = scene(0, classes=4)
+    p = p.astype(np.float64)
+    truth = np.where(truth == 255, 255, 254).astype(np.uint8)
+    statistic = MultiClassStatistic.empty(4)
+    statistic.add(p, truth, "a", no_class=254)
+    values, reasons = multiclass.summary(statistic)
+    p = p[:, truth == 254].astype(np.float32).astype(np.float64)
+    assert values["accuracy"] == 0 and values["ece"] == pytest.approx(p.max(axis=0).mean(), abs=1e-7)
+    assert values["brier"] == pytest.approx((p**2).sum(axis=0).mean(), abs=1e-7)
+    assert values["classwise_ece"] == pytest.approx(p.mean(), abs=1e-7)
+    assert values["nll"] is values["mean_iou"] is None and "no class is right" in reasons["nll"]
+    found = multiclass.resample(statistic, resamples=5)
+    assert not {"nll", "mean_iou"} & set(found.values) and {"ece", "entropy"} <= set(found.values)
+    with pytest.raises(UserError, match="class ids"):  # a mask of somebody's may well hold 254 by mistake
+        MultiClassStatistic.empty(4).add(p.reshape(4, 1, -1), np.full((1, p.shape[1]), 254), "a")
 
 
 def test_two_classes_give_the_binary_numbers():

@@ -241,18 +241,27 @@ def test_other_experiments_are_read_from_their_tables(tables, written):
 
 
 def test_judged_maps(tmp_path):
-    values = {"ece": 0.1, "oe": None, "accuracy": 0.9, "s_measure": 0.8}
+    values = {"ece": 0.1, "oe": None, "accuracy": 0.9, "mean_iou": None, "s_measure": 0.8}
     told = {"name": "U2Net", "n_images": 7, "raw": values, "intervals": {"raw": {"ece": [0.05, 0.15], "oe": None}}}
-    (tmp_path / "ECSSD/U2Net").mkdir(parents=True)
-    (tmp_path / "ECSSD/U2Net/metrics.json").write_text(json.dumps(told))
+    other = {"name": "Other", "n_images": 7, "raw": {"oe": 0.01}, "intervals": {}}
+    for name, content in {"U2Net": told, "other": other, "foreign": {"accuracy": 1}, "list": []}.items():
+        (tmp_path / "ECSSD" / name).mkdir(parents=True)
+        (tmp_path / "ECSSD" / name / "metrics.json").write_text(json.dumps(content))
     sheet = judged(tmp_path)
-    assert not sheet.notes
-    rows = sheet.numbers.set_index("metric")
-    assert rows.loc["ece", ["part", "method", "mean", "low", "high", "images"]].tolist() == [
-        *("ECSSD", "U2Net", 0.1, 0.05, 0.15, 7)
+    assert [note.removeprefix(f"{tmp_path}/ECSSD/") for note in sheet.notes] == [
+        "foreign/metrics.json is not shown: `judge` did not write it.",
+        "list/metrics.json is not shown: `judge` did not write it.",
+    ]
+    rows = sheet.numbers.set_index(["method", "metric"])
+    assert rows.loc[("U2Net", "ece"), ["part", "mean", "low", "high", "images"]].tolist() == [
+        *("ECSSD", 0.1, 0.05, 0.15, 7)
     ]
     (table,) = sheet.tables().values()
-    assert table.groups[0].rows == [["U2Net", "10.00 [5.00, 15.00]", "–", "90.00", "0.800"]]
+    assert table.columns == ["", "ECE %", "Acc. %", "S", "OE %"]  # nobody has a mean IoU
+    assert table.groups[0].rows == [
+        ["U2Net", "10.00 [5.00, 15.00]", "90.00", "0.800", "–"],
+        ["Other", "–", "–", "–", "1.00"],
+    ]
 
 
 def test_cost(results, tmp_path):

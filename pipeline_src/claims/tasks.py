@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from pipeline_src.claims.checks import KEPT, MARGIN
@@ -44,7 +44,7 @@ def _compared(view: View) -> dict[str, dict[str, list]]:
                     for metric, wanted in WANTED.items()
                 }
                 found[code] = {
-                    metric: [item.facts() for item in items if isinstance(item, Evidence)]
+                    metric: [item.facts() if isinstance(item, Evidence) else asdict(item) for item in items]
                     for metric, items in by_metric.items()
                 }
     return found
@@ -97,5 +97,8 @@ def _of_experiment(by_code: Mapping[str, Any], where: str, name: str, run: str) 
         if code not in by_code:
             yield Missing(f"{code} beside the baseline in {where}", f"add both to “methods:” of {name} and {run}")
         for metric, items in by_code.get(code, {}).items():
+            if not items:
+                yield Missing(f"a test set in distribution of {where}", f"add one to “data: id:” of {name} and {run}")
             for facts in items:
-                yield Evidence.read(facts, f"{where}: ", WANTED[metric])
+                missing = "do" in facts
+                yield Missing(**facts) if missing else Evidence.read(facts, f"{where}: ", WANTED[metric])

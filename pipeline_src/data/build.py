@@ -31,6 +31,7 @@ def build(
     size: int,
     out: Path,
     say: Callable[[str], None] = print,
+    nothing: int = 0,
 ) -> dict[str, Any]:
     """Write the store of a part into the folder `out`, which is replaced as a whole at the end.
 
@@ -44,6 +45,7 @@ def build(
         size: height and width in pixels to which images and masks are resized (ratio not kept).
         out: folder of the store.
         say: prints a line.
+        nothing: the label of images without a mask: 0 background, or `levels.NO_CLASS`.
 
     Returns:
         What store.json holds.
@@ -58,9 +60,9 @@ def build(
     foreground = located.layout.foreground
 
     def masks(row: Row, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        mask = np.zeros(shape, np.uint8)
-        if row.mask:
-            mask = images.decode_mask(read(root / row.mask, row.sha256_mask), foreground)
+        if not row.mask:
+            return np.zeros((size, size), np.uint8), np.full(shape, nothing, np.uint8)
+        mask = images.decode_mask(read(root / row.mask, row.sha256_mask), foreground)
         return images.resize(mask, size), (mask > 127).astype(np.uint8)
 
     facts = {"ood": entry.ood, "grey_pixels": sum(row.grey for row in rows)}

@@ -15,7 +15,8 @@ from pipeline_src.errors import UserError, did_you_mean, listed
 ALL = "all"  # the split that every set has: all pairs, sorted by stem
 
 # Names become folder names and parts of ids, so they are plain.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Role = Literal["train", "val", "test", "ood"]
 
@@ -123,14 +124,24 @@ class Source(Layout):
             return " and ".join(f"{path}/" for path in (*self.images, *self.masks))
         return " + ".join(self.files) or (f"{self.folder}/" if self.folder else "the generator")
 
+    @property
+    def offer(self) -> str:
+        """The source with its number of images and where to get it."""
+        count = f" ({self.count:,} images)" if self.count else ""
+        return f"{self.label}{count}{f', from {self.get}' if self.get else ''}"
+
 
 class Entry(Layout):
-    """A data set. `ood: true`: its images show no object, so it needs no masks and all pixels are background."""
+    """A data set. `ood: true`: its images show no object, so it needs no masks and all pixels are background.
+
+    `built_in`: of catalog.yaml, some of whose name lists not everyone has.
+    """
 
     name: Name
     task: str = "custom"
     roles: tuple[Role, ...] = get_args(Role)
     ood: bool = False
+    built_in: bool = False
     sources: dict[Name, Source]
     splits: dict[Name, Split] = {}
     terms: str = ""
@@ -241,10 +252,10 @@ def check_part(catalog: Mapping[str, Entry], part: Part | Mapping[str, Any]) -> 
 def _built_in() -> dict[str, Entry]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML has it: this runs at every start
     raw = yaml.load((Path(__file__).parent / "catalog.yaml").read_text(encoding="utf-8"), Loader=loader)
-    return {name: _entry(name, value) for name, value in raw["datasets"].items()}
+    return {name: _entry(name, value, built_in=True) for name, value in raw["datasets"].items()}
 
 
-def _entry(name: str, raw: Any) -> Entry:
+def _entry(name: str, raw: Any, built_in: bool = False) -> Entry:
     """An entry may give its one source's keys directly; a plain user's is nothing but images and masks."""
     if not isinstance(raw, Mapping):
         raise ValueError(f"expected keys and values, found {raw!r}")
@@ -254,7 +265,7 @@ def _entry(name: str, raw: Any) -> Entry:
         raw["sources"] = {"given": {key: raw.pop(key) for key in keys & set(raw)}}
         if raw["sources"]["given"] == {}:
             raw["sources"]["given"] = {key: raw[key] for key in ("images", "masks") if key in raw}
-    return Entry(name=str(name), **raw)
+    return Entry(**raw | {"name": str(name), "built_in": built_in})
 
 
 def _known(name: str, names: Iterable[str], what: str) -> None:
@@ -283,6 +294,6 @@ def _told(detail: Mapping[str, Any]) -> str:
     path = "".join(f".{part}" for part in where)
     if detail["type"] == "extra_forbidden":
         model: type[BaseModel] = {"sources": Source, "splits": Split}.get(where[-3] if len(where) > 2 else "", Entry)
-        keys = set(model.model_fields) - {"name"} | (set(Source.model_fields) if model is Entry else set())
+        keys = set(model.model_fields) - {"name", "built_in"} | (set(Source.model_fields) if model is Entry else set())
         return f"{path}: unknown key{_nearest(where[-1], sorted(keys))}"
     return f"{path}: {detail['msg'].removeprefix('Value error, ')}"

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_src.data import sources
+from pipeline_src.data import manifest, pairing, sources
 from pipeline_src.data.known import Known
 from pipeline_src.errors import UserError
 
@@ -36,12 +36,11 @@ def here(entry: Known, data_root: Path | str | None) -> str | None:
 
 
 def check(entry: Known, data_root: Path | str | None, unpacked: Path) -> Checked:
-    """Read every file of a set: pairs, counts, sizes, values of masks, name lists, and the sha256 of its archives.
-
-    Raises:
-        UserError: the set is not here.
-    """
-    located = sources.locate(entry, data_root, unpacked)
+    """Read every file of a set: pairs, counts, sizes, values of masks, name lists, and the sha256 of its archives."""
+    try:
+        located = sources.locate(entry, data_root, unpacked)
+    except UserError as error:  # not here, or its folder holds something else: the next set can be checked all the same
+        return Checked("", 0, {}, [str(error)], [])
     problems = []
     for path, declared in zip(located.archives, located.source.sha256, strict=False):
         if declared and (found := sources._sha256(path)) != declared:
@@ -59,5 +58,16 @@ def check(entry: Known, data_root: Path | str | None, unpacked: Path) -> Checked
             return Checked(located.key, 0, {}, [str(error)], [])
         with open(Path(folder) / "problems.csv", encoding="utf-8", newline="") as file:
             problems = [f"{row['file']}: {row['problem']}; {row['do']}" for row in csv.DictReader(file)]
-    notes = [*summary["notes"], *(f"known: {fault}" for fault in entry.faults)]
-    return Checked(located.key, summary["samples"], summary["splits"], problems, notes)
+        usual = _usual(entry, data_root, Path(folder))
+    notes = dict.fromkeys([*summary["notes"], *usual, *(f"known: {fault}" for fault in entry.faults)])
+    return Checked(located.key, summary["samples"], summary["splits"], problems, list(notes))
+
+
+def _usual(entry: Known, data_root: Path | str | None, folder: Path) -> list[str]:
+    """How many of the images on which others report (`names`) are here, if not all."""
+    path = sources.look_up(entry.names, data_root, "splits") if entry.names else None
+    if path is None:
+        return []
+    wanted = set(pairing.names(path))
+    found = wanted.intersection(row.stem for row in manifest.read(folder))
+    return [f"{len(found):,} of the {len(wanted):,} names of {entry.names} are here"] if found != wanted else []

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from pipeline_src.data import build, manifest, prepare, sources
 from pipeline_src.data.catalog import Layout, Part
-from pipeline_src.data.images import Unreadable
+from pipeline_src.data.images import Unreadable, opened
 from pipeline_src.data.known import Known
 from pipeline_src.data.manifest import Row
 
@@ -29,11 +27,7 @@ def decode_labels(data: bytes, classes: int, void: int = IGNORED) -> np.ndarray:
     Raises:
         Unreadable: no such image, cut off, or it holds other values.
     """
-    try:
-        picture = Image.open(io.BytesIO(data))
-        picture.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise Unreadable(f"cannot be read as an image ({error})", "get the file again") from error
+    picture = opened(data)
     if picture.mode not in ("L", "P"):
         raise Unreadable(f"mask of classes has the mode {picture.mode}", "save it with 8 bits, the class id as value")
     labels = np.array(picture)

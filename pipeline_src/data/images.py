@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+from PIL import Image
 
 from pipeline_src.errors import UserError
 
@@ -52,7 +55,33 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
     Raises:
         Unreadable: not an image, cut off, coloured, 16-bit, or with 0 and 1 for values (`foreground: 1` was meant).
     """
+    return as_mask(mask_values(data, foreground is not None), foreground)
+
+
+def as_mask(values: np.ndarray, foreground: int | None = None) -> np.ndarray:
+    """What `decode_mask` makes of the values that a file holds."""
+    if foreground is not None:
+        return np.where(values == foreground, np.uint8(255), np.uint8(0))
+    if 0 < values.max() < 3:
+        raise Unreadable(
+            f"mask has no value above {values.max()}, so nothing in it is an object",
+            "if 1 is its object, add `foreground: 1` to the data set",
+        )
+    return values
+
+
+def mask_values(data: bytes, indices: bool) -> np.ndarray:
+    """Values that a mask file holds, uint8 (H, W).
+
+    Args:
+        indices: of a file with a palette, the indices instead of the greys that it shows.
+
+    Raises:
+        Unreadable: as `decode_mask`.
+    """
     _check_whole(data)
+    if indices and (picture := opened(data)).mode == "P":
+        return np.array(picture)
     mask = _decode(data, cv2.IMREAD_UNCHANGED)
     if mask.dtype != np.uint8:
         raise Unreadable(
@@ -65,14 +94,21 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
         if mask.shape[2] == 4 and mask[..., 3].min() < 255:
             raise Unreadable("mask is partly transparent", "save it without an alpha channel")
         mask = np.ascontiguousarray(mask[..., 1])
-    if foreground is not None:
-        return np.where(mask == foreground, np.uint8(255), np.uint8(0))
-    if 0 < mask.max() < 3:
-        raise Unreadable(
-            f"mask has no value above {mask.max()}, so nothing in it is an object",
-            "if 1 is its object, add `foreground: 1` to the data set",
-        )
     return mask
+
+
+def opened(data: bytes) -> Image.Image:
+    """An image file by Pillow, which keeps the indices of a palette.
+
+    Raises:
+        Unreadable: not an image, or cut off.
+    """
+    try:
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+        return picture
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Unreadable(f"cannot be read as an image ({error})", "get the file again") from error
 
 
 def resize(array: np.ndarray, size: int) -> np.ndarray:

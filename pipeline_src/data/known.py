@@ -16,6 +16,7 @@ from pipeline_src.data import catalog
 from pipeline_src.data.catalog import Entry, Part
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import validate
+from pipeline_src.statistics.levels import NO_CLASS
 
 BACKGROUND = "background"  # the class of what is no object, and has the id 0
 FILE = Path(__file__).parent / "catalog.yaml"
@@ -36,6 +37,11 @@ class Facts(BaseModel):
 class Known(Entry, Facts):
     """A data set. With `classes` its masks hold ids, else they are grey: background to object."""
 
+    @property
+    def without_background(self) -> bool:
+        """Whether none of several classes is right on an image without an object."""
+        return bool(self.classes) and self.classes[0] != BACKGROUND
+
 
 def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Known]:
     """As `catalog.load`, with the facts of each set (`facts:` of catalog.yaml, or in a user's entry itself).
@@ -48,6 +54,12 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Known]:
         own = {key: raw[key] for key in Facts.model_fields if key in raw} if isinstance(raw, Mapping) else {}
         plain[name] = {key: value for key, value in raw.items() if key not in own} if own else raw
         facts[name] = validate(Facts, own, f"datasets.{name}")
+        if len(facts[name].classes) > NO_CLASS:
+            raise UserError(
+                f"datasets.{name}.classes: masks have 8 bits, of which two values are reserved",
+                found=f"{len(facts[name].classes)} classes",
+                expected=f"at most {NO_CLASS}",
+            )
         if 0 < len(facts[name].classes) < 3:
             raise UserError(
                 f"datasets.{name}.classes: two classes are an object and its background",
@@ -78,17 +90,19 @@ def check_alike(entries: Mapping[str, Known], parts: Mapping[str, tuple[Part, st
         parts: part and role (train, val, id, shifted, ood) by name.
 
     Raises:
-        UserError: sets differ in their classes; textures are given though no class is the background.
+        UserError: sets differ in their classes; images without an object are given where some class must be right.
     """
     trained = entries[parts["train"][0].set]
     for name, (part, role) in parts.items():
         other = entries[part.set]
-        if role == "ood" or other.ood:
-            if trained.classes and trained.classes[0] != BACKGROUND:
+        if role == "ood":
+            continue
+        if other.ood:
+            if trained.without_background:
                 raise UserError(
-                    f"{name}: on images without an object no class of {trained.name} would be right",
-                    expected=f"a training set whose first class is called {BACKGROUND!r}",
-                    do="leave the set out of this experiment",
+                    f"{name}: on images without an object no class of {trained.name} is right",
+                    expected=f"a set with masks, or a training set whose first class is called {BACKGROUND!r}",
+                    do="give it as a set out of distribution (`ood:`)",
                 )
         elif other.classes != trained.classes:
             raise UserError(

@@ -28,10 +28,10 @@ def files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
         found = [root / folder] if (root / folder).is_dir() else []
         if not found:
             below = _folders(root) if below is None else below
-            found = [root / path for path in below if path.parts[-len(folder.parts) :] == folder.parts]
+            found = [root / path for path in below if _ends(path, folder)]
         if found:
             stems: dict[str, list[str]] = {}
-            for path in sorted(path for top in found for path in _walk(top)):
+            for path in sorted({path for top in found for path in _walk(top)}):
                 stem = _stem(path.name, pattern)
                 if stem:
                     stems.setdefault(stem, []).append(path.relative_to(root).as_posix())
@@ -41,6 +41,25 @@ def files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
         found="the folders" + listed(map(str, below)) if below else "no folders",
         do="correct `images:` or `masks:` of the data set",
     )
+
+
+def both(root: Path, images: Iterable[str], masks: Iterable[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Images and masks as `files` finds them. In one folder, images `*.png` and masks `*_mask.png`: those are masks.
+
+    Raises:
+        UserError: as `files`, or images and masks are the same files.
+    """
+    image_files, mask_files = files(root, images), files(root, masks)
+    own = {path for group in mask_files.values() for path in group}
+    rest = {stem: [path for path in group if path not in own] for stem, group in image_files.items()}
+    rest = {stem: group for stem, group in rest.items() if group}
+    if own and image_files and not rest:
+        raise UserError(
+            "the same files are images and masks",
+            found=listed(sorted(own), 3),
+            do="tell them apart by pattern, such as  images: Imgs/*.jpg  masks: Imgs/*.png",
+        )
+    return rest, mask_files
 
 
 def names(path: Path) -> list[str]:
@@ -55,6 +74,19 @@ def names(path: Path) -> list[str]:
             name = PurePosixPath(line.replace("\\", "/"))
             stems.append(name.stem if name.suffix.lower() in IMAGE_SUFFIXES else name.name)
     return stems
+
+
+def _ends(path: PurePosixPath, folder: PurePosixPath) -> bool:
+    """Whether `path` ends with the parts of `folder`, in which a * stands for any text."""
+    parts = path.parts[-len(folder.parts) :]
+    return len(parts) == len(folder.parts) and all(map(_fits, parts, folder.parts))
+
+
+def _fits(name: str, pattern: str) -> bool:
+    before, star, after = pattern.partition("*")
+    if not star:
+        return name == pattern
+    return name.startswith(before) and name.endswith(after) and len(name) >= len(before) + len(after)
 
 
 def _parsed(alternative: str) -> tuple[PurePosixPath, tuple[str, str] | None]:

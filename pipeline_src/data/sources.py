@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline_src.contract import code_digest
+from pipeline_src.contract import PACKAGE, ROOT, code_digest
 from pipeline_src.data import pairing
 from pipeline_src.data.catalog import Entry, Layout, Source
 from pipeline_src.data.unpack import MAX_BYTES, unpack, whole_folder
@@ -68,7 +68,10 @@ def fingerprint(entry: Entry, data_root: Path | str | None, unpacked: Path, reco
 def identify(entry: Entry, located: Located, data_root: Path | str | None) -> str:
     """The fingerprint of a located source."""
     splits = {
-        name: {**split.model_dump(exclude={"names"}), "names": [_list_digest(file, data_root) for file in split.names]}
+        name: {
+            **split.model_dump(exclude={"names"}),
+            "names": [_list_digest(file, data_root, located.root) for file in split.names],
+        }
         for name, split in entry.splits_of(located.source).items()
     }
     return _digest(
@@ -91,7 +94,11 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
             found = _folder(source, layout, data_root)
             if found:
                 root, layout = found
-                return Located(key, source, layout, _folder_content(root, layout, unpacked), root=root)
+                try:
+                    content = _folder_content(root, layout, unpacked)
+                except UserError as error:
+                    raise UserError(f"data set {entry.name}: {error}") from None
+                return Located(key, source, layout, content, root=root)
             continue
         declared = _joined(source.sha256) if source.sha256 and all(source.sha256) else None
         archives = tuple(path for name in source.files if (path := look_up(name, data_root, "archives")))
@@ -99,7 +106,7 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
             return Located(
                 key, source, layout, declared or _joined(_file_hash(path, unpacked) for path in archives), archives
             )
-        if declared and (source.kind == "url" or _cached(entry.name, declared, unpacked).is_dir()):
+        if declared and (source.kind == "url" or cached(entry.name, declared, unpacked).is_dir()):
             return Located(key, source, layout, declared)
     raise _absent(entry, data_root)
 
@@ -116,7 +123,7 @@ def open_located(entry: Entry, located: Located, unpacked: Path) -> Path:
     source, content = located.source, located.content
     if source.kind == "generator":
         content = _digest(content=content, code=_generator_code())
-    folder = _cached(entry.name, content, unpacked)
+    folder = cached(entry.name, content, unpacked)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{entry.name}.lock"):  # jobs side by side may want the same set
         if not folder.is_dir():
@@ -147,7 +154,17 @@ def look_up(name: str, data_root: Path | str | None, below: str) -> Path | None:
     return next((found for root in (*roots, Path()) if (found := (root / path)).exists()), None)
 
 
-def _cached(name: str, content: str, unpacked: Path) -> Path:
+def name_list(name: str, data_root: Path | str | None, root: Path | None) -> Path | None:
+    """A name list: in the set's own folder `root`, in `data_root` or its splits/, in the working folder, or ours."""
+    own = root / name if root is not None else None
+    if own is not None and own.is_file():
+        return own
+    ours = ROOT.parent / name if name.startswith(f"{PACKAGE}/") else None
+    return look_up(name, data_root, "splits") or (ours if ours is not None and ours.is_file() else None)
+
+
+def cached(name: str, content: str, unpacked: Path) -> Path:
+    """Where a set's archives of that content are unpacked, or will be."""
     return Path(unpacked) / f"{name}-{content[:8]}"
 
 
@@ -172,18 +189,14 @@ def _folder(source: Source, layout: Layout, data_root: Path | str | None) -> tup
 
 
 def _absent(entry: Entry, data_root: Path | str | None) -> Absent:
-    offers = [
-        source.label
-        + (f" ({source.count:,} images)" if source.count else "")
-        + (f", from {source.get}" if source.get else "")
-        for source in entry.sources.values()
-    ]
+    offers = [source.offer for source in entry.sources.values()]
+    unpacked = " as it is (archives need not be unpacked)" if any(s.files for s in entry.sources.values()) else ""
     where = f"the folder {data_root}" if data_root else "the folder named by `data_root` in params.yaml (it is not set)"
     return Absent(
         f"data set {entry.name} is not here",
         found=None if not data_root or Path(data_root).expanduser().is_dir() else f"no folder {data_root}",
         expected=f"one of these in {where}:{listed(offers)}",
-        do="put it there as it is (archives need not be unpacked), or set `data_root` in params.yaml to where it lies",
+        do=f"put it there{unpacked}, or set `data_root` in params.yaml to where it lies",
     )
 
 
@@ -251,8 +264,9 @@ def _remembered(key: str, state: object, unpacked: Path, compute) -> str:
     return known[key][1]
 
 
-def _list_digest(name: str, data_root: Path | str | None) -> str | None:
-    path = look_up(name, data_root, "splits")
+def _list_digest(name: str, data_root: Path | str | None, root: Path | None) -> str | None:
+    """None for what is not here and for a list in an archive, whose content says it all."""
+    path = name_list(name, data_root, root)
     return None if path is None else _digest(names=pairing.names(path))
 
 

@@ -83,6 +83,7 @@ class Store:
         return self.images.shape[1]
 
     def truth(self, i: int) -> np.ndarray:
-        """Mask of sample `i` in its original size, uint8 (H, W): 0 background, 1 object (mask > 127), 255 ignored."""
+        """Mask of sample `i` in its original size, uint8 (H, W): 0 background, 1 object (mask > 127), or the class id;
+        254 where no class is right, 255 ignored."""
         row = self.index[i]
         return self._truth[row.offset : row.offset + row.height * row.width].reshape(row.height, row.width)

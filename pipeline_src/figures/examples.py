@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from pipeline_src.data.store import Store
 from pipeline_src.figures import style
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
-from pipeline_src.statistics.levels import IGNORED
+from pipeline_src.statistics.levels import IGNORED, NO_CLASS
 
 CELL, LABEL = 0.95, 0.95  # inches
 SURE = LinearSegmentedColormap.from_list("sure", ["#fde9a9", "#b9d3ea", "#2f73b3", "#0b2340"])
@@ -72,7 +72,8 @@ def draw(
     for c, image in enumerate(images):
         k = place[image]
         truth, size = store.truth(k), (store.index[k].height, store.index[k].width)
-        mask = np.where(truth == IGNORED, 200, truth.astype(float) * 255 / max(store.classes - 1, 1)).astype(np.uint8)
+        grey = truth.astype(float) * 255 / max(store.classes - 1, 1)
+        mask = np.where(truth >= NO_CLASS, 200, grey).astype(np.uint8)
         shown = [np.asarray(store.images[k]), np.repeat(mask[..., None], 3, axis=2)]
         for method in maps:
             confidence, predicted = judged(maps[method][image])

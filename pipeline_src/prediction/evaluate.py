@@ -12,6 +12,7 @@ from pipeline_src.params.schema import Experiment
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.statistics.either import Either, empty
+from pipeline_src.statistics.levels import NO_CLASS
 from pipeline_src.statistics.whole_maps import KEPT, whole_map_measures
 
 log = logging.getLogger(__name__)
@@ -25,8 +26,8 @@ def evaluate(
     statistic, shown = empty(classes), dict.fromkeys(examples.chosen(store.ids))
     started = told = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
-        measures = {"whole": whole_map_measures(probability, truth, KEPT)} if classes == 2 else {}
-        statistic.add(probability, truth, sample, **measures)
+        own = {"whole": whole_map_measures(probability, truth, KEPT)} if classes == 2 else {"no_class": NO_CLASS}
+        statistic.add(probability, truth, sample, **own)
         if sample in shown:
             shown[sample] = probability
         if (now := time.perf_counter()) - told > 10 or count == len(store):

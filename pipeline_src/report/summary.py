@@ -88,8 +88,8 @@ def reading(results: Results) -> list[str]:
         )
     if "ood" in roles:
         sentences.append(
-            f"Images {ROLES['ood']} hold no object: accuracy is the share of pixels called background, "
-            "and what needs a foreground is undefined."
+            f"Images {ROLES['ood']} hold no object: accuracy is the share of pixels called background (0 where no "
+            "class is one), and what needs a foreground is undefined."
         )
     return sentences
 

@@ -60,10 +60,15 @@ def values(error: np.ndarray, work: np.ndarray) -> None:
 
 
 class FloatPass:
-    """Adds float32 maps to one protocol's counts; holds part of them back until `flush`."""
+    """Adds float32 maps to one protocol's counts; holds part of them back until `flush`.
 
-    def __init__(self, counts: Counts):
-        self.counts = counts
+    Args:
+        scores: whether f is a score of its own, as of one of K classes, so that f below 0.5 is put into its bin by all
+            its bits. Of one object f below 0.5 stands for the confidence 1 - f, a float32 of 24 bits.
+    """
+
+    def __init__(self, counts: Counts, scores: bool = False):
+        self.counts, self.scores = counts, scores
         # Pixels and summed doubts of a cell in one integer: one random access per pixel instead of two.
         self.pending = np.zeros(4 * (HALF + 1), np.int64)
         self.flushed = np.empty_like(self.pending)
@@ -79,17 +84,24 @@ class FloatPass:
         self.key, self.weight = self.wide.view(np.int64)
         self.room = np.empty(5 * BLOCK)
 
-    def add(self, f: np.ndarray, y: np.ndarray, scale: tuple[np.float32, np.float32] | None = None):
+    def add(
+        self,
+        f: np.ndarray,
+        y: np.ndarray,
+        scale: tuple[np.float32, np.float32] | None = None,
+        summed: bool = True,
+    ):
         """Count one image.
 
         Args:
             f: (n,) float32 in [0, 1].
             y: (n,) uint8 in {0, 1}.
             scale: low and high of the stretch f -> (f - low) / (high - low), if any; where they are equal f becomes 0.
+            summed: whether the image's sums are wanted, which take most of the time.
 
         Returns:
-            The image's sums by column name, and its (256, 2) pixels per 8-bit level and label; None where the counts
-            keep no rows.
+            The image's sums by column name, if wanted, and its (256, 2) pixels per 8-bit level and label; None where
+            the counts keep no rows.
         """
         correct, doubts = 0, 0
         sums = np.zeros(len(MEASURES), object)
@@ -104,20 +116,24 @@ class FloatPass:
                     fb /= high - low
             self._count(fb, yb)
             if self.counts.rows is not None:
-                correct += int(np.count_nonzero(self.predicted[:n].view(np.uint8) == yb))
-                doubts += (int(self.weight[:n].sum()) - n * WEIGHT_BITS) % 2**64
                 wide, error = self.wide[:2, :n]
+                if summed:
+                    correct += int(np.count_nonzero(self.predicted[:n].view(np.uint8) == yb))
+                    doubts += (int(self.weight[:n].sum()) - n * WEIGHT_BITS) % 2**64
+                    error[:] = yb
+                    error -= fb
+                    np.abs(error, out=error)
+                    sums += measures(error, self.room[: 5 * n].reshape(5, n))
                 wide[:] = fb
-                error[:] = yb
-                error -= wide
-                np.abs(error, out=error)
                 levels += self._levels(wide, yb)
-                sums += measures(error, self.room[: 5 * n].reshape(5, n))
         if self.counts.rows is None:
             return None
+        levels = levels.reshape(256, 2)
+        if not summed:
+            return {}, levels
         found = dict(zip(MEASURES, sums.tolist(), strict=True))
         confidence = len(f) * UNIT - doubts * (UNIT // POSITION)
-        return found | {"correct": correct, "confidence": confidence}, levels.reshape(256, 2)
+        return found | {"correct": correct, "confidence": confidence}, levels
 
     def _count(self, f: np.ndarray, y: np.ndarray) -> None:
         """Count a block."""
@@ -128,8 +144,11 @@ class FloatPass:
         wide, weighed = self.wide[:, :n]
         one = np.float32(1)
         np.subtract(one, f, out=doubt)
-        np.maximum(doubt, f, out=doubt)  # the confidence
-        np.subtract(one, doubt, out=doubt)  # exact in float32, a multiple of 2^-24
+        if self.scores:
+            np.minimum(doubt, f, out=doubt)  # 1 - f is exact from 0.5 on
+        else:
+            np.maximum(doubt, f, out=doubt)  # the confidence
+            np.subtract(one, doubt, out=doubt)  # exact in float32, a multiple of 2^-24
         np.greater_equal(f, np.float32(0.5), out=predicted)
 
         quarter = np.equal(doubt, np.float32(0.25), out=code.view(bool))
@@ -140,7 +159,7 @@ class FloatPass:
         np.add(predicted.view(np.uint8), predicted.view(np.uint8), out=code)
         code |= y
         wide[:] = doubt
-        np.add(wide, WEIGHT, out=weighed)
+        np.add(wide, WEIGHT, out=weighed)  # rounds the doubt to a multiple of 2^-24
         wide *= LEVELS  # exact in float64: 24 by 17 bits
         np.copyto(whole, wide, casting="unsafe")  # truncates: the level
         whole <<= 2

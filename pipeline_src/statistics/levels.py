@@ -17,7 +17,9 @@ only for f = j / LEVELS exactly, and those pixels are counted once more, per lev
 
 Arithmetic. A float32 confidence in [0.5, 1] is a multiple of 2^-24 and its product with LEVELS is exact in float64, so
 the level is decided exactly (float32 multiplication would put 0.7 and 0.9 into the wrong bin). float64 values are
-rounded to float32 first. A value v of an integer map is the fraction v / 255 or v / 65535, decided in integers.
+rounded to float32 first. Scores of K classes have more bits than that below 0.5: all of them decide the level, and the
+position alone is rounded to 2^-24. A value v of an integer map is the fraction v / 255 or v / 65535, decided in
+integers.
 """
 
 from __future__ import annotations
@@ -28,3 +30,4 @@ POSITION = 1 << 24  # units of a position within its level
 UNIT = 1 << 30  # units of the per-image sums of Brier, NLL, entropy, absolute error and confidence
 CLAMP = 1e-7  # probabilities are clamped to [CLAMP, 1 - CLAMP] in NLL and entropy, and nowhere else
 IGNORED = 255  # the label of pixels that never count
+NO_CLASS = 254  # the label of pixels on which none of K classes is right

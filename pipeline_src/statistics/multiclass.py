@@ -27,6 +27,7 @@ NAMES = (  # metrics of the top label, and proper scores
     *("aurc", "accuracy", "brier", "nll", "entropy"),
 )
 NO_PIXEL = "no pixel counts"
+OF_TRUE_CLASS = ("nll", "mean_iou")  # what needs one on every pixel
 
 
 class MultiClassStatistic:
@@ -42,20 +43,29 @@ class MultiClassStatistic:
 
     def __init__(self, top: Counts, classes: list[Counts], confusion: np.ndarray):
         self.top, self.classes, self.confusion = top, classes, confusion
-        self._pass = FloatPass(top)  # its buffers serve all counts in turn
+        self._pass = FloatPass(top, scores=True)  # its buffers serve all counts in turn
 
     @classmethod
     def empty(cls, classes: int) -> MultiClassStatistic:
         counts = [Counts.empty() for _ in range(classes)]
         return cls(Counts.empty(top=True), counts, np.zeros((classes, classes), np.int64))
 
-    def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str, ignore: int = IGNORED) -> None:
+    def add(
+        self,
+        probability: np.ndarray,
+        truth: np.ndarray,
+        image_id: str,
+        ignore: int = IGNORED,
+        no_class: int | None = None,
+    ) -> None:
         """Count one image.
 
         Args:
             probability: (K, H, W) float32 or float64 in [0, 1] that sum to 1 over the classes (to 1e-3).
-            truth: (H, W) integers, class ids 0..K-1 or `ignore`.
+            truth: (H, W) integers, class ids 0..K-1, `ignore` or `no_class`.
             image_id: names the image; each image once (told when merged or read).
+            ignore: the label of pixels that never count.
+            no_class: the label of pixels on which every answer is wrong, as out of distribution; there may be none.
 
         Raises:
             UserError: shapes differ, a value is not allowed. Nothing was counted then.
@@ -70,6 +80,9 @@ class MultiClassStatistic:
         valid = truth != ignore
         y = truth[valid].astype(np.int64)
         p = np.ascontiguousarray(probability.reshape(k, -1)[:, valid.reshape(-1)], np.float32)
+        known = np.ones(y.shape, bool) if no_class is None else y != no_class
+        if not known.all():
+            y = np.where(known, y, 0)  # any class: what follows asks `known` too
         if y.size and not (y.min() >= 0 and y.max() < k):
             raise UserError(
                 f"the mask of {image_id} has class ids that do not exist",
@@ -83,19 +96,19 @@ class MultiClassStatistic:
                 expected="probabilities in [0, 1] that sum to 1 over the classes",
             )
         predicted = p.argmax(axis=0)
-        right = (predicted == y).astype(np.uint8)
+        right = ((predicted == y) & known).astype(np.uint8)
         confidence = p.max(axis=0)
-        sums, levels = self._count(self.top, confidence, right)
+        levels = self._count(self.top, confidence, right)
         for index, counts in enumerate(self.classes):
-            labelled, taken = y == index, predicted == index
-            _, found = self._count(counts, p[index], labelled.astype(np.uint8))
+            labelled, taken = (y == index) & known, predicted == index
+            found = self._count(counts, p[index], labelled.astype(np.uint8))
             areas = {"pixels": int((labelled | taken).sum()), "correct": int((labelled & taken).sum())}
             counts.rows.append(image_id, areas, found)
-        self.confusion += np.bincount(y * k + predicted, minlength=k * k).reshape(k, k)
+        self.confusion += np.bincount((y * k + predicted)[known], minlength=k * k).reshape(k, k)
 
-        given = p[y, np.arange(y.size)].astype(np.float64)
+        given = np.where(known, p[y, np.arange(y.size)].astype(np.float64), 0)
         clamped = np.clip(p.astype(np.float64), CLAMP, 1 - CLAMP)
-        squared = (p.astype(np.float64) ** 2).sum(axis=0) - 2 * given + 1
+        squared = (p.astype(np.float64) ** 2).sum(axis=0) - 2 * given + known
         scores = {
             "absolute": 1 - given,
             "brier": squared,
@@ -103,16 +116,17 @@ class MultiClassStatistic:
             "entropy": -(clamped * np.log(clamped)).sum(axis=0),
             "confidence": confidence.astype(np.float64),
         }
-        sums |= {name: int(np.rint(values * UNIT).sum()) for name, values in scores.items()}
+        sums = {name: int(np.rint(values * UNIT).sum()) for name, values in scores.items()}
         sums |= {"correct": int(right.sum()), "height": truth.shape[0], "width": truth.shape[1]}
         sums |= {"pixels": y.size, "constant": 0}
         self.top.rows.append(image_id, sums, levels)
 
-    def _count(self, counts: Counts, f: np.ndarray, y: np.ndarray):
+    def _count(self, counts: Counts, f: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(256, 2) pixels of the image per 8-bit level and label."""
         self._pass.counts = counts
-        found = self._pass.add(f, y)
+        _, levels = self._pass.add(f, y, summed=False)
         self._pass.flush()
-        return found
+        return levels
 
     def __add__(self, other: MultiClassStatistic) -> MultiClassStatistic:
         classes = [a + b for a, b in zip(self.classes, other.classes, strict=True)]
@@ -193,6 +207,9 @@ def summary(statistic: MultiClassStatistic, bins: int = 10) -> tuple[dict[str, f
     for name, function in own.items():
         values[name] = function() if statistic.top.pixels else None
     reasons |= {name: NO_PIXEL for name in own if values[name] is None}
+    if statistic.confusion.sum() < statistic.top.pixels:
+        values |= dict.fromkeys(OF_TRUE_CLASS)
+        reasons |= dict.fromkeys(OF_TRUE_CLASS, "on some pixels no class is right")
     others = [name for name in (*metrics.BINNED, *metrics.UNBINNED) if name not in NAMES]
     return values | dict.fromkeys(others), reasons | dict.fromkeys(others, "several classes have no positive class")
 
@@ -214,5 +231,6 @@ def resample(statistic: MultiClassStatistic, bins: int = 10, resamples: int = 10
     found = resampled(statistic.top, points, bins, resamples, seed)
     if points:
         sums = [over_images(of, resamples, seed) for of in class_sums(statistic, bins)]
-        found.values |= class_means(np.concatenate(sums, axis=1), bins)
+        means = class_means(np.concatenate(sums, axis=1), bins)
+        found.values |= {name: values for name, values in means.items() if name in points}
     return found

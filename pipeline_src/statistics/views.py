@@ -89,7 +89,8 @@ def top_label(counts: Counts) -> View:
 def positive(counts: Counts) -> View:
     """View of the positive class, K = LEVELS cells of probability.
 
-    Probabilities below 0.5 are known to 2^-24, as 1 - float32 confidence.
+    Of one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - float32 confidence; scores of K classes
+    have their exact cells.
     """
     view = View(*(np.zeros(LEVELS, np.int64) for _ in range(4)))
     doubt = np.arange(HALF + 1)

@@ -21,7 +21,7 @@ from pipeline_src.tables.results import ROLES
 from pipeline_src.tables.sheet import Sheet, frame
 
 MAIN_TASK = "sod"
-JUDGED = ("ece", "oe", "accuracy", "mae", "max_f", "s_measure", "e_measure")
+JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of another experiment, and what is taken from them
 ABOUT = "In brackets: 95 % bootstrap intervals over images; they leave out the variance of training."
 
@@ -122,16 +122,20 @@ def _ordered(rows: list[dict]) -> pd.DataFrame:
 
 def judged(folder: Path) -> Sheet:
     """T8: what `judge` wrote into `folder`/<data set>/<model>/metrics.json."""
+    found, foreign = {}, []
+    for file in sorted(folder.rglob("metrics.json")):
+        told = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(told, dict) and {"name", "n_images", "intervals"} <= told.keys():
+            found[file] = told
+        else:
+            foreign.append(f"{file} is not shown: `judge` did not write it.")
     rows = []
-    files = sorted(folder.rglob("metrics.json"))
     for protocol in PROTOCOLS:
-        for file in files:
-            told = json.loads(file.read_text(encoding="utf-8"))
+        for file, told in found.items():
             part = "/".join(file.relative_to(folder).parts[:-2])
             values, ends = told.get(protocol, {}), told["intervals"].get(protocol, {})
-            for metric in (m for m in JUDGED if m in values):
+            for metric in (m for m in JUDGED if values.get(m) is not None):
                 low, high = ends.get(metric) or (float("nan"), float("nan"))
-                mean = float("nan") if values[metric] is None else values[metric]
                 rows.append(
                     {
                         "protocol": protocol,
@@ -141,13 +145,13 @@ def judged(folder: Path) -> Sheet:
                         "part": part,
                         "method": told["name"],
                         "metric": metric,
-                        "mean": mean,
+                        "mean": values[metric],
                         "low": low,
                         "high": high,
                         "images": told["n_images"],
                     }
                 )
     command = f"python -m pipeline_src judge --pred DIR --mask DIR --name MODEL --out {folder}/DATA_SET/MODEL"
-    missing = [] if files else [f"Not run: no saved maps were judged. To have that, run: {command}"]
+    missing = [] if found else [f"Not run: no saved maps were judged. To have that, run: {command}"]
     about = f"Equal-width bins as `judge` was told. {ABOUT} No best is marked: the intervals are of each model alone."
-    return Sheet("T8", "Other people's models, judged from their saved maps", frame(rows), about, missing)
+    return Sheet("T8", "Other people's models, judged from their saved maps", frame(rows), about, [*foreign, *missing])

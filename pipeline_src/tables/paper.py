@@ -84,7 +84,8 @@ BY_METHOD = {
         "Calibration out of distribution",
         ("ood",),
         ("ece", "oe", "accuracy"),
-        "The truth is background everywhere; accuracy is the share of pixels that are called background.",
+        "Nothing is to be found there: the truth is background, and accuracy the share of pixels that are called so. "
+        "Of several classes without a background none is right, and ECE is the mean confidence.",
     ),
     "T6": ByMethod(
         "Estimators of the calibration error side by side",

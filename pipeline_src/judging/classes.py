@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import numpy as np
 from pipeline_src import __version__
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
-from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, read_labels, read_map, refuse
+from pipeline_src.judging import out as results
+from pipeline_src.judging.arrays import matched, read_labels, read_map
+from pipeline_src.judging.files import Pair, Pairs, Unusable, refuse
 from pipeline_src.statistics.counts import COLUMNS, ImageRows
 from pipeline_src.statistics.images import per_image
 from pipeline_src.statistics.levels import IGNORED
@@ -21,6 +24,7 @@ from pipeline_src.statistics.multiclass import MultiClassStatistic, bounds, resa
 from pipeline_src.statistics.rows import Rows, parts
 
 SEED = 0
+SUM = 1e-3  # probabilities of all classes may sum to 1 +- this
 NOTE = (
     "Fractions, not percent. Confidence is the largest of the K probabilities; bins are right-closed on it. brier is "
     "the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort "
@@ -29,46 +33,99 @@ NOTE = (
 )
 
 
-def is_multiclass(pair: Pair) -> bool:
-    """Whether the map of a pair has several classes; False also where it cannot be read."""
+def classes_of(found: Pairs) -> int | None:
+    """How many classes most maps have, (K, H, W), by some ten of them that can be read; None for two, (H, W)."""
+    shapes = []
+    for k in range(0, len(found), max(1, len(found) // 10)):
+        try:
+            shape = None if found[k].mask is None else read_labels(found[k].mask).shape
+        except Unusable:
+            shape = None
+        try:
+            shapes.append(read_map(found[k].map, shape).shape)
+        except Unusable:
+            continue
+    counted = Counter(shape[0] if len(shape) == 3 else None for shape in shapes)
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Map (K, H, W) and class ids (H, W) of a pair in one size, and whether the map was resized.
+
+    Raises:
+        Unusable: with the name of the file.
+    """
+    path = pair.mask
     try:
-        return read_map(pair.map).ndim == 3
-    except Unusable:
-        return False
+        truth = read_labels(path)
+        path = pair.map
+        probability = read_map(path, truth.shape)
+        if probability.ndim != 3:
+            raise Unusable(f"an array of shape {probability.shape}; expected {classes} classes as of the other maps")
+        if probability.shape[1:] != truth.shape and (
+            probability.shape[:2] == truth.shape or np.allclose(probability.sum(axis=-1), 1, atol=SUM)
+        ):
+            raise Unusable(
+                f"an array of shape {probability.shape}, channels last; expected (classes, height, width): use "
+                ".transpose(2, 0, 1)"
+            )
+        if len(probability) != classes:
+            raise Unusable(f"{len(probability)} classes; expected {classes} as of the other maps")
+        probability, resized = matched(probability, truth.shape)
+        sums = probability.sum(axis=0)[truth != ignore]
+        if not np.allclose(sums, 1, rtol=0, atol=SUM):
+            raise Unusable(
+                f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel"
+            )
+        path = pair.mask
+        ids = truth[truth != ignore]
+        if ids.size and not (ids.min() >= 0 and ids.max() < classes):
+            raise Unusable(f"class ids from {ids.min()} to {ids.max()}; expected 0 to {classes - 1}, {ignore} ignored")
+    except Unusable as reason:
+        raise Unusable(f"{path.name}: {reason}") from reason
+    return probability, truth, resized
 
 
 def judge_classes(
-    found: Pairs, name: str, out: Path, *, bins: int = 10, ignore: int | None = None, resamples: int = 1000
+    found: Pairs,
+    classes: int,
+    name: str,
+    out: Path,
+    *,
+    bins: int = 10,
+    ignore: int | None = None,
+    resamples: int = 1000,
 ) -> dict:
     """Judge maps (K, H, W) against masks of class ids; writes metrics.json, statistic.npz and images.csv into `out`.
 
     Args:
+        classes: K.
         ignore: the class id that never counts; default 255.
 
     Raises:
         UserError: files that cannot be used, all of them; nothing is written then.
     """
-    statistic, resized, problems = None, 0, []
+    statistic, resized, met, problems = None, 0, False, []
+    void = IGNORED if ignore is None else ignore
     for pair in found:
-        path = pair.map
         try:
-            probability = read_map(pair.map)
-            if probability.ndim != 3:
-                raise Unusable(f"an array of shape {probability.shape}; the first map has classes, so all must")
-            path = pair.mask
-            truth = read_labels(pair.mask)
+            probability, truth, other = read(pair, classes, void)
         except Unusable as reason:
-            problems.append(f"{path.name}: {reason}")
+            problems.append(str(reason))
             continue
-        if probability.shape[1:] != truth.shape:
-            probability, resized = fitted(probability, truth.shape), resized + 1
-        statistic = statistic or MultiClassStatistic.empty(len(probability))
-        try:
-            statistic.add(probability, truth, pair.stem, IGNORED if ignore is None else ignore)
-        except UserError as reason:
-            problems.append(str(reason).replace("\n", " "))
+        statistic = statistic or MultiClassStatistic.empty(classes)
+        statistic.add(probability, truth, pair.stem, void)
+        resized, met = resized + other, met or bool((truth == void).any())
     refuse(found, problems)
-
+    if void == IGNORED and met and not statistic.confusion[1:].any() and statistic.top.pixels:
+        raise UserError(
+            f"the masks in {found.masks} hold class 0 and 255 alone, and 255 is ignored",
+            expected=f"class ids 0 to {classes - 1}",
+            do="save objects by their class id, or mark ignored pixels with another value and name it by --ignore",
+        )
+    warnings = [f"{resized} map(s) had another size than their mask and were resized"] if resized else []
+    if ignore is not None and not met:
+        warnings.append(f"no mask pixel has the value {ignore}, which --ignore names")
     values, reasons = summary(statistic, bins)
     result = {
         "name": name,
@@ -77,7 +134,7 @@ def judge_classes(
         "n_classes": len(statistic.classes),
         "bins": bins,
         "note": NOTE,
-        "warnings": [f"{resized} map(s) had another size than their mask and were resized"] if resized else [],
+        "warnings": warnings,
         "raw": values,
         "undefined": {"raw": reasons},
         "intervals": {},
@@ -86,7 +143,7 @@ def judge_classes(
     if resamples:
         ends = resample(statistic, bins, resamples, SEED).intervals()
         result["intervals"]["raw"] = {key: ends.get(key) for key in values}
-    (out / "metrics.json").unlink(missing_ok=True)  # it is written last: where it is, everything else is
+    results.clear(out)
     statistic.save(out / "statistic.npz", {"name": name, "version": __version__})
     tables = {"raw": per_image(statistic.top, bins)} if statistic.top.pixels else {}
     write_images(out / "images.csv", statistic.top.rows, tables)

@@ -1,4 +1,4 @@
-"""The verb `judge`, which starts `judge.judge_folder` and shows the main numbers.
+"""The verb `judge`, which starts `folder.judge_folder` and shows the main numbers.
 
 python -m pipeline_src judge --pred maps/ --mask masks/ --name U2Net --out judged/
 """
@@ -23,7 +23,9 @@ def judge(
     bins: Annotated[int, typer.Option(help="Number of bins; a divisor of 66300")] = 10,
     protocol: Annotated[str, typer.Option(help="raw, stretched or both")] = "both",
     ood: Annotated[bool, typer.Option("--ood", help="No masks: every pixel is background")] = False,
-    ignore: Annotated[int | None, typer.Option(help="Value of mask pixels that never count")] = None,
+    ignore: Annotated[
+        int | None, typer.Option(help="Value of mask pixels that never count; of K classes 255 if not given")
+    ] = None,
     border: Annotated[
         float | None, typer.Option(min=0, help="Report a band of this many pixels around borders apart")
     ] = None,
@@ -31,7 +33,10 @@ def judge(
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
 ):
     """Judge saved prediction maps of any model against masks."""
-    from pipeline_src.judge import PROTOCOLS, judge_folder  # with scipy and OpenCV, which other verbs do without
+    from pipeline_src.judging.folder import (  # with scipy and OpenCV, which other verbs do without
+        PROTOCOLS,
+        judge_folder,
+    )
 
     if ood == (mask is not None):
         raise UserError(

@@ -16,8 +16,11 @@ import numpy as np
 from pipeline_src import __version__
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
-from pipeline_src.judge_classes import SEED, is_multiclass, judge_classes, write_images
-from pipeline_src.map_files import Pair, Pairs, Unusable, fitted, pairs, read_map, read_mask, refuse
+from pipeline_src.judging import out as results
+from pipeline_src.judging.arrays import matched, read_map
+from pipeline_src.judging.classes import SEED, classes_of, judge_classes, write_images
+from pipeline_src.judging.files import Pair, Pairs, Unusable, pairs, refuse
+from pipeline_src.judging.masks import USUAL, Meaning, read_mask, survey
 from pipeline_src.statistics.bootstrap import image_means, percentiles, resample
 from pipeline_src.statistics.calibration import equal_mass_bound, sweep_bound
 from pipeline_src.statistics.counts import Counts
@@ -45,7 +48,8 @@ class Warnings:
     resized: list[str] = field(default_factory=list)
     grey_pixels: int = 0
     constant: int = 0
-    floats: bool = False  # no warning: whether float maps were met, which are sorted on a grid
+    notes: list[str] = field(default_factory=list)  # of the masks
+    highest: dict[str, int] = field(default_factory=dict)  # by type of the maps; "float" sorts on a grid: see `bounds`
 
     def lines(self) -> list[str]:
         """One line per kind of warning that occurred."""
@@ -55,45 +59,55 @@ class Warnings:
             rows.append(f"{len(self.resized)} map(s) had another size than their mask and were resized ({some})")
         if self.grey_pixels:
             rows.append(f"{self.grey_pixels} mask pixel(s) were neither 0 nor 255 and were cut at > 127")
+        rows += self.notes
+        if set(self.highest.values()) == {0}:
+            rows.append("every map is 0 everywhere")
         if self.constant:
             rows.append(f"{self.constant} map(s) hold one value only; stretched, they become 0")
         return rows
 
 
-def read(pair: Pair, ignore: int | None = None) -> tuple[np.ndarray, np.ndarray, bool, int]:
+def read(pair: Pair, meaning: Meaning = USUAL) -> tuple[np.ndarray, np.ndarray, bool, int]:
     """Map and mask of a pair in one size: probability, truth, whether the map was resized, grey mask pixels.
 
     Raises:
         Unusable: with the name of the file.
     """
-    path = pair.map
+    path = pair.mask
     try:
-        probability = read_map(pair.map)
+        truth, grey = (None, 0) if path is None else read_mask(path, meaning)
+        path = pair.map
+        probability = read_map(path, None if truth is None else truth.shape)
         if probability.ndim != 2:
-            raise Unusable(f"an array of shape {probability.shape}; expected (height, width)")
-        if pair.mask is None:
+            raise Unusable(f"an array of shape {probability.shape}; expected (height, width) as of the other maps")
+        if truth is None:
             return probability, np.zeros(probability.shape, np.uint8), False, 0
-        path = pair.mask
-        truth, grey = read_mask(pair.mask, ignore)
+        probability, resized = matched(probability, truth.shape)
     except Unusable as reason:
         raise Unusable(f"{path.name}: {reason}") from reason
-    other = probability.shape != truth.shape
-    return fitted(probability, truth.shape) if other else probability, truth, other, grey
+    return probability, truth, resized, grey
 
 
 def count(
     found: Pairs, ignore: int | None = None, border: float | None = None
-) -> tuple[Statistic, RegionStatistics | None, Warnings]:
-    """One pass over all pairs: the statistic, that of the regions where `border` gives a width, and the warnings.
+) -> tuple[Statistic, RegionStatistics | None, Warnings, Meaning]:
+    """One pass over all pairs: the statistic, that of the regions where `border` gives a width, the warnings, and how
+    masks were read.
 
     Raises:
         UserError: files that have no partner or cannot be used, all of them.
     """
     statistic, warnings, problems = Statistic.empty(), Warnings(), []
+    meaning, doubt = USUAL, []
     regions = None if border is None else RegionStatistics(border)
+    if found.masks is not None:
+        try:
+            meaning = survey(found, ignore)
+        except Unusable as reason:
+            doubt = [f"masks in {found.masks}: {reason}"]
     for pair in found:
         try:
-            probability, truth, resized, grey = read(pair, ignore)
+            probability, truth, resized, grey = read(pair, meaning)
         except Unusable as reason:
             problems.append(str(reason))
             continue
@@ -101,29 +115,44 @@ def count(
         if regions is not None:
             regions.add(probability, truth, pair.stem)
         warnings.grey_pixels += grey
-        warnings.floats |= probability.dtype.kind == "f"
+        kind = str(probability.dtype) if probability.dtype.kind == "u" else "float"
+        warnings.highest[kind] = max(warnings.highest.get(kind, 0), probability.max())
         if resized:
             warnings.resized.append(pair.stem)
-    refuse(found, problems)
-    warnings.constant = statistic.stretched.rows.total("constant")
-    return statistic, regions, warnings
+    # Where no map can be used, they may be of several classes, and so the masks.
+    refuse(found, problems + (doubt if len(problems) < len(found) else []))
+    _check_range(found.maps, warnings.highest)
+    warnings.constant, warnings.notes = statistic.stretched.rows.total("constant"), meaning.notes
+    return statistic, regions, warnings, meaning
 
 
-def _whole(job: tuple[Pair, int | None]) -> list[list[float]]:
-    pair, ignore = job
-    probability, truth, _, _ = read(pair, ignore)
+def _check_range(maps: Path, highest: dict[str, int]) -> None:
+    """Raise `UserError` where all integer maps of a type stay so low that they mean something else."""
+    for kind, low, why in (("uint8", 1, "decisions 0 and 1"), ("uint16", 255, "8-bit values")):
+        if 0 < highest.get(kind, 0) <= low:
+            raise UserError(
+                f"the {kind} maps in {maps} look like {why}: read as probabilities, all would be nearly 0",
+                found=f"no value above {highest[kind]}",
+                expected=f"0 to {np.iinfo(kind).max} for probabilities from 0 to 1",
+                do=f"save round({np.iinfo(kind).max} * probability); should they be that small, save floats as .npy",
+            )
+
+
+def _whole(job: tuple[Pair, Meaning]) -> list[list[float]]:
+    pair, meaning = job
+    probability, truth, _, _ = read(pair, meaning)
     values = whole_map_measures(probability, truth)
     return [[values[p][name] for name in NAMES] for p in PROTOCOLS]
 
 
-def whole_maps(found: Pairs, ignore: int | None, workers: int) -> dict[str, np.ndarray]:
+def whole_maps(found: Pairs, meaning: Meaning, workers: int) -> dict[str, np.ndarray]:
     """S, E and weighted F of every image on all cores: (N, len(NAMES)) by protocol, in the order of the stems."""
     values = np.empty((len(PROTOCOLS), len(found), len(NAMES)))
     # Not a multiprocessing.Pool, which waits for ever where a worker was killed.
     several = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) if workers > 1 else nullcontext()
     with several as pool:
         for part in parts(len(found), 1024):  # `map` takes all that it is given at once
-            jobs = [(found[k], ignore) for k in range(part.start, part.stop)]
+            jobs = [(found[k], meaning) for k in range(part.start, part.stop)]
             done = pool.map(_whole, jobs, chunksize=8) if pool else map(_whole, jobs)
             values[:, part] = np.swapaxes(list(done), 0, 1)
     return dict(zip(PROTOCOLS, values, strict=True))
@@ -164,16 +193,21 @@ def judge_folder(
         UserError: whatever is wrong with the files, named all at once; nothing is written then.
     """
     check_bins(bins)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file", expected="a folder to write into, made if it does not exist")
+    results.check(out, name, (pred, mask))
+    if mask is None and ignore is not None:
+        raise UserError("--ignore is of masks, and there are none", do="leave out --ignore")
     found = pairs(pred, mask)
-    if mask is not None and is_multiclass(found[0]):
+    if classes := classes_of(found):
+        if mask is None:
+            raise UserError("maps of several classes need masks", found=f"{classes} classes in {pred}", do="--mask DIR")
+        if border is not None:
+            raise UserError("--border is of the one object of two classes", do="leave out --border")
         if "raw" not in protocols:
             raise UserError("maps of several classes are judged as they are", found=protocols, do="--protocol raw")
-        return judge_classes(found, name, out, bins=bins, ignore=ignore, resamples=resamples)
-    statistic, regions, warnings = count(found, ignore, border)
+        return judge_classes(found, classes, name, out, bins=bins, ignore=ignore, resamples=resamples)
+    statistic, regions, warnings, meaning = count(found, ignore, border)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    extra = whole_maps(found, ignore, workers or min(cores, max(1, len(found) // 16))) if whole else None
+    extra = whole_maps(found, meaning, workers or min(cores, max(1, len(found) // 16))) if whole else None
 
     result = {
         "name": name,
@@ -197,7 +231,7 @@ def judge_folder(
             known = {key: reason for key, reason in reasons.items() if key not in more}
             reasons = known | {key: missing for key, value in more.items() if value is None}
         result[protocol], result["undefined"][protocol] = values, reasons
-        result["bounds"][protocol] = bounds(counts, bins, values) if warnings.floats else {}
+        result["bounds"][protocol] = bounds(counts, bins, values) if "float" in warnings.highest else {}
         if resamples:
             result["intervals"][protocol] = {key: ends.get(key) for key in values}
         if regions is not None:
@@ -207,7 +241,7 @@ def judge_folder(
             }
 
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
-    (out / "metrics.json").unlink(missing_ok=True)  # it is written last: where it is, everything else is
+    results.clear(out)
     statistic.save(out / "statistic.npz", provenance)
     measured = protocols if statistic.raw.pixels else ()
     tables = {p: with_whole(per_image(getattr(statistic, p), bins), extra and extra[p]) for p in measured}
