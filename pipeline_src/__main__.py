@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 
 from pipeline_src.errors import UserError
 
@@ -13,6 +14,8 @@ def main() -> None:
     too."""
     from pipeline_src.cli import app
 
+    if not {"", str(Path.cwd())} & set(sys.path):  # the installed command; `python -m` has it there
+        sys.path.insert(0, str(Path.cwd()))
     try:
         app()
     except UserError as error:

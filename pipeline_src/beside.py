@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline_src.data import catalog, known
 from pipeline_src.errors import UserError
-from pipeline_src.jobs import Graph
+from pipeline_src.graph import Graph
 from pipeline_src.params.load import read, resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.tables.cost import Run

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src import verbs
+from pipeline_src import one_run, ranks, verbs
 from pipeline_src.data_command import app as data
-from pipeline_src.jobs import Graph, graph
+from pipeline_src.graph import Graph
+from pipeline_src.jobs import graph
 from pipeline_src.judging.command import judge
 from pipeline_src.params.load import read
 
@@ -79,7 +80,7 @@ def train(
     """Train one run, or go on where it was stopped."""
     graph = _graph(experiment, log)
     if into:
-        verbs.train_into(graph, method, seed, into)
+        ranks.run_rank(lambda: one_run.train_into(graph, method, seed, into), into)
     else:
         verbs.train(graph, method, seed, contract)
 

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.python_file import parsed
+
 PACKAGE = "pipeline_src"
 ROOT = Path(__file__).parent
 
@@ -37,7 +39,7 @@ def code_digest(modules: tuple[str, ...], files: tuple[Path, ...] = (), without:
         files: further Python files (a user's method, a model config); their imports from the package count too.
         without: dotted names (with all below them) left out, besides those that are neutral anyway.
     """
-    closed = {file.as_posix(): _tree(file)[0] for file in files}
+    closed = {}
     queue = [*modules, *(name for file in files for name in _tree(file)[1])]
     while queue:
         name = queue.pop()
@@ -45,7 +47,15 @@ def code_digest(modules: tuple[str, ...], files: tuple[Path, ...] = (), without:
             continue
         closed[name], imports = _tree(_file(name))
         queue += imports
-    return digest(sorted(closed.items()) if not files else sorted(closed.values()))
+    return digest(sorted([*closed.items(), *((_name(file), _tree(file)[0]) for file in files)]))
+
+
+def _name(file: Path) -> str:
+    """A file's name that is the same wherever the project lies."""
+    for base in (ROOT, Path.cwd()):
+        if file.absolute().is_relative_to(base):
+            return file.absolute().relative_to(base).as_posix()
+    return file.name
 
 
 def _file(module: str) -> Path | None:
@@ -59,7 +69,7 @@ def _tree(file: Path) -> tuple[str, list[str]]:
     """Hash of a file's syntax tree, and the modules of the package that it imports."""
     if file.suffix != ".py":
         return hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH], []
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = parsed(file)
     parts = file.relative_to(ROOT.parent).with_suffix("").parts if file.is_relative_to(ROOT) else ()
     package = parts[:-1]  # for both package/__init__.py and package/module.py, relative imports start here
     named = set()

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline_src.jobs import STAGES, Graph
+from pipeline_src.graph import Graph
+from pipeline_src.jobs import STAGES
 from pipeline_src.params.load import read
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Job:
             "parameters": self.parameters,
             "inputs": {job.name: job.contract for job in self.inputs},
             "code": code_digest(self.modules, with_neighbours(self.code_files), self.without),
-            "files": [hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH] for file in self.other_files],
+            "files": [_content(file, file.stat().st_mtime_ns) for file in self.other_files],
         }
 
     @cached_property
@@ -64,3 +64,10 @@ class Job:
     @property
     def current(self) -> bool:
         return self.stamp.is_file()
+
+
+@cache
+def _content(file: Path, changed: int) -> str:
+    """Hash of a file as it was when it `changed`: weights are large, and all runs share them."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:LENGTH]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline_src.contract import PACKAGE, ROOT
+from pipeline_src.python_file import parsed
 
 
 def with_neighbours(files: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -21,7 +22,7 @@ def with_neighbours(files: tuple[Path, ...]) -> tuple[Path, ...]:
         found.append(file)
         if file.suffix != ".py" or file.is_relative_to(ROOT):
             continue
-        for level, name in _imports(ast.parse(file.read_text(encoding="utf-8"))):
+        for level, name in _imports(parsed(file)):
             steps = name.split(".")
             if steps[0] == PACKAGE:
                 continue

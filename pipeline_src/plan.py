@@ -12,8 +12,8 @@ from rich.table import Table
 from pipeline_src.data import catalog, manifest
 from pipeline_src.execute import explained
 from pipeline_src.figures import catalogue
+from pipeline_src.graph import Graph
 from pipeline_src.job import Job
-from pipeline_src.jobs import Graph
 from pipeline_src.remarks import remarks
 from pipeline_src.verbs import figure_facts
 
@@ -82,8 +82,9 @@ def speeds(graph: Graph) -> tuple[float, float]:
 
     e = graph.experiment
     device = machine.prepare(e.training)
-    segmentor = build_segmentor(e.model.network, False, e.image_size)
-    model = DenseClassifier(segmentor, normalisation(e.model.network), amp=e.training.amp).to(device)
+    segmentor = build_segmentor(e.model.network, False, e.image_size, graph.classes)
+    model = DenseClassifier(segmentor, normalisation(e.model.network), amp=e.training.amp, classes=graph.classes)
+    model.to(device)
     images = torch.zeros(e.training.batch_size, 3, e.image_size, e.image_size, dtype=torch.uint8, device=device)
 
     def measured(step) -> float:
@@ -140,7 +141,8 @@ def _bytes(graph: Graph, images: dict[str, int]) -> float:
 
     e = graph.experiment
     stores = sum(n * (4 * e.image_size**2 + PIXELS) for n in images.values())
-    model = 4 * sum(p.numel() for p in build_segmentor(e.model.network, False, e.image_size).parameters())
+    segmentor = build_segmentor(e.model.network, False, e.image_size, graph.classes)
+    model = 4 * sum(p.numel() for p in segmentor.parameters())
     statistics = len(graph.runs) * len(graph.tested) * 2e6
     trained = sum(not graph.posthoc(method) for method, _ in graph.runs)
     return stores + trained * model + 2 * 2 * 3 * model + statistics + 20e6

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline_src.beside import beside
 from pipeline_src.contract import digest
 from pipeline_src.data.store import Store
-from pipeline_src.jobs import Graph
+from pipeline_src.graph import Graph
 
 PACKAGES = ("dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy")
 

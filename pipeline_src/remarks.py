@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline_src.data import manifest, pairing, sources
-from pipeline_src.jobs import Graph
+from pipeline_src.graph import Graph
 
 
 def remarks(graph: Graph) -> dict[str, str]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline_src.claims.text import protocols
-from pipeline_src.jobs import Graph
+from pipeline_src.graph import Graph
 
 
 def show(graph: Graph) -> None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline_src import one_run, ranks
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog, name_lists
 from pipeline_src.execute import execute
 from pipeline_src.figures import catalogue
 from pipeline_src.figures.catalogue import Facts
-from pipeline_src.jobs import UNPACKED, Graph
+from pipeline_src.graph import Graph
+from pipeline_src.jobs import UNPACKED
 from pipeline_src.remarks import coverage, remarks
 from pipeline_src.statistics.statistic import protocols
 
@@ -80,79 +79,16 @@ def train(graph: Graph, method: str, seed: int, contract: str | None = None) -> 
 
     def work(folder: Path) -> None:
         if graph.posthoc(method):
-            fit_into(graph, method, seed, folder)
+            one_run.fit_into(graph, method, seed, folder)
         elif gpus > 1:
-            launch = [
-                sys.executable,
-                "-m",
-                "torch.distributed.run",
-                "--standalone",
-                f"--nproc_per_node={gpus}",
-                "-m",
-                "pipeline_src",
-            ]
-            verb = ["train", "--method", method, "--seed", str(seed), "--experiment", graph.name, "--into", str(folder)]
-            subprocess.run([*launch, *verb], check=True)
+            verb = ["train", "--method", method, "--seed", str(seed), "--experiment", graph.name]
+            ranks.launch(verb, gpus, folder)
         else:
-            train_into(graph, method, seed, folder)
+            one_run.train_into(graph, method, seed, folder)
 
-    if execute(job, work, contract):
-        shutil.rmtree(_checkpoints(graph, method, seed), ignore_errors=True)  # a fit has none
-
-
-def train_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
-    """The training itself, in this process (one rank of several under DDP); files go into `folder`."""
-    import pandas as pd
-
-    from pipeline_src.data.store import Store
-    from pipeline_src.training.loop import train as run
-
-    _report_overlap(graph, "train", "val")
-    chosen = graph.methods[method].method
-    accuracies = {
-        m: pd.read_csv(graph.run(m, seed) / "history.csv")["val_accuracy"].tolist() for m in chosen.references()
-    }
-    stores = (Store.open(graph.store(part)) for part in ("train", "val"))
-    done = run(
-        *stores, graph.experiment, chosen, seed, _checkpoints(graph, method, seed), f"{method} seed {seed}", accuracies
-    )
-    if int(os.environ.get("RANK", 0)) == 0:
-        done.write(folder)
-
-
-def fit_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
-    """A post-hoc method's fit; run.json in `folder` says what it uses and what was fitted."""
-    from pipeline_src.data.store import Store
-    from pipeline_src.files import write_text
-
-    fitted = graph.posthoc(method).fit(_networks(graph, method, seed), Store.open(graph.store("val")), graph.experiment)
-    told = ", ".join(f"{name} {value:.6g}" for name, value in fitted.items()) or "nothing to fit"
-    log.info("%s seed %d: %s", method, seed, told)
-    facts = {"networks": [f"{m}/seed{s}" for m, s in graph.networks(method, seed)], "fitted": fitted}
-    write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
-
-
-def _networks(graph: Graph, method: str, seed: int) -> list[Any]:
-    from pipeline_src.prediction.predict import load
-
-    runs = graph.networks(method, seed)
-    return [load(graph.run(*run) / "model.safetensors", graph.experiment, graph.classes) for run in runs]
-
-
-def _report_overlap(graph: Graph, *parts: str) -> None:
-    """Stop where parts share a sample; say where they share a photograph under two names (some sets do)."""
-    from pipeline_src.data.manifest import check_disjoint
-    from pipeline_src.data.store import Store
-
-    twins = check_disjoint({part: Store.open(graph.store(part)).index for part in parts})
-    for (one, two), pairs in twins.items():
-        shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])
-        log.warning("%s and %s hold %d byte-identical images under different names: %s", one, two, len(pairs), shown)
-
-
-def _checkpoints(graph: Graph, method: str, seed: int) -> Path:
-    """A run's checkpoints lie outside every declared output: the engines delete those before they start a job."""
-    return graph.results / "work" / method / f"seed{seed}.{graph.job(f'train/{method}/seed{seed}').contract}"
+    made = job.folder / ("run.json" if graph.posthoc(method) else "model.safetensors")
+    if execute(job, work, contract, [made]):
+        shutil.rmtree(one_run.checkpoints(graph, method, seed), ignore_errors=True)  # a fit has none
 
 
 def evaluate(graph: Graph, method: str, seed: int, part: str, contract: str | None = None) -> None:
@@ -167,8 +103,8 @@ def evaluate(graph: Graph, method: str, seed: int, part: str, contract: str | No
 
     def work(folder: Path) -> None:
         if part != "val":
-            _report_overlap(graph, "train", "val", part)
-        predictor = Predictor(_networks(graph, method, seed))
+            one_run.report_overlap(graph, "train", "val", part)
+        predictor = Predictor(one_run.networks(graph, method, seed))
         if posthoc := graph.posthoc(method):
             facts = json.loads((graph.run(method, seed) / "run.json").read_text(encoding="utf-8"))
             predictor = replace(predictor, method=posthoc, seed=seed, fitted=facts["fitted"])

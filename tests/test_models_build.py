@@ -152,7 +152,10 @@ def test_an_unknown_name_gets_the_nearest_and_the_way_to_give_a_path():
     ("change", "message"),
     [
         ("del model['decode_head']", "describes no segmentor"),
+        ("model = 3", "describes no segmentor"),
         ("1 / 0", "ZeroDivisionError"),
+        ("raise SystemExit(0)", "can't be read[\\s\\S]*SystemExit"),
+        ("model['decode_head']['loss_decode']['loss_weight'] = 0.0", "decode head have the weight 0"),
         ("model['decode_head']['type'] = 'FCNHaed'", "can't be built[\\s\\S]*FCNHaed"),
         ("model['decode_head']['in_channels'] = 63", "fails on an image of 64 x 64[\\s\\S]*channels of its parts"),
         (
@@ -204,6 +207,20 @@ def test_weights_of_a_file_are_loaded_only_where_asked_for(written, tmp_path):
     # A whole segmentor's names begin with `backbone.`: mmengine would load nothing of it, and say so in passing.
     torch.save({"state_dict": {"backbone." + key: tensor for key, tensor in weights.items()}}, tmp_path / "mine.pth")
     with pytest.raises(UserError, match=r"0 of 20 weights have a value of the file[\s\S]*prefix='backbone.'"):
+        build_segmentor(path, True, 64)
+
+
+def test_weights_of_a_whole_model_are_checked_too(written, tmp_path):
+    text = CONFIG.format(head="FCNHead", options="num_convs=1,") + (
+        f"model['pretrained'] = None\nmodel['init_cfg'] = dict(type='Pretrained', checkpoint='{tmp_path}/mine.pth')\n"
+    )
+    path = written(text)
+    weights = build_segmentor(path, False, 64).state_dict()
+    torch.save({"state_dict": weights}, tmp_path / "mine.pth")
+    there = build_segmentor(path, True, 64).state_dict()
+    assert all(torch.equal(there[key], weights[key]) for key in weights)
+    torch.save({"model." + key: tensor for key, tensor in weights.items()}, tmp_path / "mine.pth")
+    with pytest.raises(UserError, match="not made for the EncoderDecoder"):
         build_segmentor(path, True, 64)
 
 

@@ -56,6 +56,18 @@ def test_a_function_of_a_file_or_of_a_package(folder, classes):
     [
         ("def biuld(outputs): pass", r"has no function 'build'[\s\S]*did you mean 'biuld'"),
         ("1 / 0", "can't be imported[\\s\\S]*ZeroDivisionError"),
+        ("import sys; sys.exit()", "can't be imported[\\s\\S]*SystemExit"),
+        ("def build(outputs): raise SystemExit(0)", "net.py:build fails[\\s\\S]*SystemExit"),
+        (
+            "class A(nn.Conv2d):\n    def forward(self, x): return super().forward(x) * 2\n"
+            "build = lambda outputs: nn.Sequential(nn.Conv2d(3, 4, 1), A(4, 1, 1)).requires_grad_(False)",
+            r"fails on an image[\s\S]*does not require grad",
+        ),
+        (
+            "class A(nn.Conv2d):\n    def forward(self, x): return super().forward(x) if not self.training else 1 / 0\n"
+            "build = lambda outputs: A(3, 1, 1)",
+            r"fails on an image[\s\S]*ZeroDivisionError",
+        ),
         ("def build(outputs): return outputs / 0", "net.py:build fails[\\s\\S]*ZeroDivisionError"),
         ("def build(outputs): return 'a'", r"builds no network\n  found:    str"),
         (
@@ -74,6 +86,36 @@ def test_what_is_wrong_is_said(folder, code, message):
     (folder / "net.py").write_text("from torch import nn\n" + code)
     with pytest.raises(UserError, match=message):
         build_segmentor("net.py:build", False, 64)
+
+
+@pytest.mark.parametrize(("end", "told"), [("nn.Sigmoid()", True), ("nn.Identity()", False)])
+def test_probabilities_in_the_place_of_logits_are_warned_of(folder, caplog, end, told):
+    (folder / "net.py").write_text(f"from torch import nn\nbuild = lambda n: nn.Sequential(nn.Conv2d(3, n, 1), {end})")
+    build_segmentor("net.py:build", False, 64)
+    assert ("sigmoid or softmax" in caplog.text) == told
+
+
+def test_trying_it_out_leaves_no_trace(folder):
+    (folder / "net.py").write_text(TIED)
+    torch.manual_seed(5)
+    network = build_segmentor("net.py:build", False, 64)
+    after = torch.rand(1)
+    assert network.network.leave[0].num_batches_tracked == 0 and network.network.leave[0].running_mean.eq(0).all()
+    assert all(p.grad is None for p in network.parameters()) and network.training
+    torch.manual_seed(5)
+    for module in (torch.nn.Conv2d(3, 8, 3), torch.nn.Conv2d(8, 8, 1), torch.nn.Conv2d(8, 1, 1)):  # as TIED draws
+        assert module.weight is not None
+    assert torch.equal(torch.rand(1), after)
+
+
+def test_a_file_imports_what_lies_beside_it(folder):
+    (folder / "deep").mkdir()
+    (folder / "deep/beside_of_tests.py").write_text("WIDTH = 5\n")
+    (folder / "deep/net.py").write_text(
+        "from torch import nn\nfrom beside_of_tests import WIDTH\n"
+        "build = lambda n: nn.Sequential(nn.Conv2d(3, WIDTH, 1), nn.Conv2d(WIDTH, n, 1))\n"
+    )
+    assert build_segmentor("deep/net.py:build", False, 64).network[0].out_channels == 5
 
 
 def test_what_is_not_there_is_said(folder):
@@ -113,6 +155,8 @@ def test_the_contract_holds_the_function_its_file_and_what_that_imports(folder, 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
+        ("{factory: ''}", "as in `factory: my_net.py:build`"),
+        ("{config: tiny_fpn, factory: 'net.py:build'}", "exclude each other"),
         ("{factory: net.py}", "as in `factory: my_net.py:build`"),
         ("{factory: 'net.py:'}", "as in `factory: my_net.py:build`"),
         ("{config: 'net.py:build'}", "named by `factory:`"),

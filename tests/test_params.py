@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -12,6 +14,7 @@ from pipeline_src.params.load import downloads, merge, read, resolve, validate
 from pipeline_src.params.schema import Experiment, Training
 from pipeline_src.training.method import Block
 from pipeline_src.training.methods.slp import SLP
+from pipeline_src.training.registry import choose
 
 
 @pytest.fixture
@@ -56,6 +59,60 @@ def test_merge_goes_key_by_key_and_takes_lists_whole():
     below = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
     assert merge(below, {"a": {"c": [9]}, "e": 4}) == {"a": {"b": 1, "c": [9]}, "d": 3, "e": 4}
     assert below == {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "network"),
+    [
+        ({"factory": "net.py:build"}, {"config": "tiny_fpn"}, "tiny_fpn"),
+        ({"config": "tiny_fpn"}, {"factory": "net.py:build"}, "net.py:build"),
+        ({"factory": "net.py:build"}, {"pretrained": False}, "net.py:build"),
+    ],
+)
+def test_an_experiments_network_replaces_that_of_the_defaults(tmp_path, content, below, above, network):
+    content["defaults"]["model"], content["experiments"]["tiny"]["model"] = below, above
+    assert resolve(read(written(tmp_path, content)), "tiny")[1].model.network == network
+
+
+def test_a_key_that_stands_twice_is_told_with_both_lines(tmp_path):
+    text = Path("params.yaml").read_text()
+    file = tmp_path / "params.yaml"
+    file.write_text(text + "\nmethods:\n  mine: {file: mine.py, file: other.py}\n")
+    lines = enumerate(file.read_text().splitlines(), 1)
+    first, last = (number for number, line in lines if line.startswith("methods:"))
+    with pytest.raises(
+        UserError, match=rf"methods: lines {first} and {last}[\s\S]*methods.mine.file: lines {last + 1} and"
+    ):
+        read(file)
+    file.write_text(text)
+    assert read(file) == read()
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"method": "slp", "file": "mine.py"}, "exclude each other"),
+        ({"file": 3}, "methods.x.file: must be one name"),
+        ({"file": ["a.py"]}, "methods.x.file: must be one name"),
+        ({"file": "README.md"}, "methods.x.file: not a Python file"),
+    ],
+)
+def test_wrong_blocks_of_methods(block, message):
+    with pytest.raises(UserError, match=message):
+        choose("x", block)
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"batch_size": 5, "gpus": 2}, "split over 2 gpus evenly"),
+        ({"device": "cuda:foo"}, "allowed are"),
+        ({"device": "cuda:-1"}, "allowed are"),
+    ],
+)
+def test_wrong_training(training, message):
+    with pytest.raises(UserError, match=message):
+        validate(Training, training, "training")
 
 
 def test_an_experiment_overrides_defaults():

@@ -286,6 +286,13 @@ def test_the_loop_survives_a_restore():
     assert one.course() == other.course()
 
 
+def test_a_pull_that_overshoots_on_several_classes_alone_is_refused_at_the_start():
+    method = choose("aslp_cl", {"lam": 400}).method
+    method.start(4, {})
+    with pytest.raises(UserError, match="overshoots its mark on 11 classes"):
+        method.start(4, {}, 11)
+
+
 def test_a_pull_that_overshoots_is_refused():
     with pytest.raises(UserError, match="overshoots"):
         choose("aslp_cl", {"lam": 2000})

@@ -15,7 +15,8 @@ from project import copy, edit, planned, snakemake
 from pipeline_src import contract
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.jobs import Graph, graph
+from pipeline_src.graph import Graph
+from pipeline_src.jobs import graph
 from pipeline_src.params.load import validate
 from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.prediction.predict import Predictor, load, predict

@@ -12,13 +12,14 @@ import pytest
 import yaml
 from made_sets import encoded, write_files
 
-from pipeline_src import verbs
+from pipeline_src import one_run, verbs
 from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
 from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
 from pipeline_src.figures.numbers import measure
-from pipeline_src.jobs import UNPACKED, Graph, graph
+from pipeline_src.graph import Graph
+from pipeline_src.jobs import UNPACKED, graph
 from pipeline_src.params.load import read
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.evaluate import evaluate
@@ -173,7 +174,7 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     build(chosen, built.entries["plain"], *places, lambda line: None, nothing=other.nothing("textures"))
     store = Store.open(tmp_path / "store")
     assert {int(v) for i in range(len(store)) for v in np.unique(store.truth(i))} == {254}
-    statistic, shown = evaluate(Predictor(verbs._networks(built, "baseline", 0)), store, built.experiment, "textures")
+    statistic, shown = evaluate(Predictor(one_run.networks(built, "baseline", 0)), store, built.experiment, "textures")
     values, reasons = multiclass.summary(statistic)
     assert values["accuracy"] == 0 and values["ece"] > 1 / 3
     assert values["mean_iou"] is values["nll"] is None and "no class is right" in reasons["nll"]

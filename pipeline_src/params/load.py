@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from pipeline_src.errors import UserError, did_you_mean, listed
 from pipeline_src.params.schema import Experiment, Params
 
 FILE = Path("params.yaml")
+RIVALS = {"config": "factory", "factory": "config"}  # a model is named by one of them
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
@@ -23,15 +25,47 @@ def read(file: Path = FILE) -> Params:
             f"{file} is not here", found=f"the folder {Path.cwd()}", do="run the command in the project's top folder"
         )
     try:
-        # The C loader is ten times faster, and Snakemake reads this file for every job.
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
+        content = _loaded(file)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(
             f"{file} is not valid YAML", found=" ".join(str(error).split()), do="mend the line it names"
         ) from None
     if not isinstance(content, dict):
         raise UserError(f"{file} must be a mapping of keys to values", found=type(content).__name__)
     return validate(Params, content, str(file))
+
+
+def _loaded(file: Path) -> Any:
+    """What a YAML file holds; UserError for a key that stands twice, of which YAML takes the last without a word."""
+    # The C loader is ten times faster, and Snakemake reads this file for every job.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(file.read_text(encoding="utf-8"))
+    try:
+        if (root := loader.get_single_node()) is None:
+            return None
+        twice = dict.fromkeys(_twice(root, "", set()))
+        if twice:
+            raise UserError(f"{file} has keys that stand twice:{listed(twice)}", do="add to the block that is there")
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _twice(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
+    """Keys that stand twice in one mapping below `node`, with their lines."""
+    if id(node) in seen:  # an alias
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            yield from _twice(child, path, seen)
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            name, line = f"{path}{key.value}", key.start_mark.line + 1
+            if name in lines:
+                yield f"{name}: lines {lines[name]} and {line}"
+            lines[name] = line
+            yield from _twice(value, f"{name}.", seen)
 
 
 def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
@@ -68,8 +102,9 @@ def downloads(params: Params) -> Path:
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` laid over `below`: mappings key by key, everything else as a whole."""
-    result = dict(below)
+    """`above` laid over `below`: mappings key by key, everything else as a whole. Of keys that exclude each other the
+    one above stays."""
+    result = {key: value for key, value in below.items() if above.get(RIVALS.get(key)) is None}
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(below.get(key), dict)
         result[key] = merge(below[key], value) if both else value

@@ -73,10 +73,16 @@ class Model(Strict):
     @field_validator("factory")
     @classmethod
     def _names_a_function(cls, factory: str | None) -> str | None:
-        code, _, function = (factory or "file.py:build").rpartition(":")
-        if not code or not function.isidentifier():
+        code, _, function = (factory or "").rpartition(":")
+        if factory is not None and not (code and function.isidentifier()):
             raise ValueError("name a file or module and a function in it, as in `factory: my_net.py:build`")
         return factory
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Model:
+        if self.factory is not None and "config" in self.model_fields_set:
+            raise ValueError("`config` and `factory` exclude each other: keep one")
+        return self
 
     @property
     def network(self) -> str:
@@ -130,9 +136,15 @@ class Training(Strict):
     @field_validator("device")
     @classmethod
     def _known_device(cls, device: str) -> str:
-        if device not in ("auto", "cpu", "mps") and not device.startswith("cuda"):
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
             raise ValueError("allowed are auto, cpu, mps, cuda and cuda:<number>")
         return device
+
+    @model_validator(mode="after")
+    def _batches_split_evenly(self) -> Training:
+        if self.gpus > 1 and self.batch_size % self.gpus:
+            raise ValueError(f"batch_size {self.batch_size} can't be split over {self.gpus} gpus evenly")
+        return self
 
 
 class Evaluation(Strict):

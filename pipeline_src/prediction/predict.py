@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import machine
+from pipeline_src.training import machine, moments
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalisation
 from pipeline_src.training.posthoc import PostHoc
@@ -66,9 +66,9 @@ def predict(predictor: Predictor, store: Store, experiment: Experiment) -> Itera
     method, networks = predictor.method, predictor.networks
     for batch in batches(store, experiment, networks[0].mean.device):
         with torch.inference_mode():
-            members = method.logits(networks, batch["inputs"], batch["id"], predictor.seed)
+            members = moments.logits(method, networks, batch["inputs"], batch["id"], predictor.seed)
             maps = [
-                method.probability([z[i] for z in members], truth.shape, predictor.fitted)
+                moments.probability(method, [z[i] for z in members], truth.shape, predictor.fitted)
                 for i, truth in enumerate(batch["truth"])
             ]
         yield from zip(maps, batch["truth"], batch["id"], strict=True)

@@ -7,16 +7,19 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
 LAST, BEFORE = "last.pt", "before.pt"
+ARRAY = "__array__"
 log = logging.getLogger(__name__)
 
 
 def save(folder: Path, content: dict[str, Any]) -> None:
-    """Put `content` (tensors and plain types) in place as the last checkpoint; the last so far becomes the one
+    """Put `content` (tensors and `packed` values) in place as the last checkpoint; the last so far becomes the one
     before."""
     last = folder / LAST
     with atomic(last) as temporary:
@@ -26,17 +29,52 @@ def save(folder: Path, content: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> dict[str, Any] | None:
-    """The newest checkpoint that can be read, or None where a run starts anew. What can't be read is said."""
-    for name in (LAST, BEFORE):
-        file = folder / name
-        if not file.exists():
-            continue
+    """The newest checkpoint that can be read, or None where a run starts anew. What can't be read is said.
+
+    Raises:
+        UserError: there are checkpoints, and none can be read; weeks of training are not thrown away unasked.
+    """
+    there = [file for file in (folder / LAST, folder / BEFORE) if file.exists()]
+    faults = []
+    for file in there:
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:
-            log.warning(
-                "%s can't be read (%s): going back to the checkpoint before it",
-                file,
-                " ".join(str(error).split())[:200],
-            )
+            faults.append(" ".join(str(error).split())[:200])
+            if file != there[-1]:
+                log.warning("%s can't be read (%s): going back to the checkpoint before it", file, faults[-1])
+    if there:
+        raise UserError(
+            f"{folder}: no checkpoint of this run can be read",
+            found=f"{', '.join(file.name for file in there)}: {faults[0]}",
+            do=f"remove {folder} to start anew",
+        )
     return None
+
+
+def packed(value: Any, what: str) -> Any:
+    """`value` in types that a checkpoint can hold: numbers, texts, None, tensors and arrays, and dicts, lists and
+    tuples of them. UserError about `what` where there is something else."""
+    if isinstance(value, dict):
+        return {packed(key, what): packed(each, f"{what}[{key!r}]") for key, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(packed(each, f"{what}[{i}]") for i, each in enumerate(value))
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" and value.dtype.isnative:
+        return {ARRAY: torch.from_numpy(value.copy())}
+    if value is None or type(value) in (bool, int, float, str) or isinstance(value, torch.Tensor):
+        return value
+    raise UserError(
+        f"{what} can't be saved, so a stopped run could not go on",
+        found=f"{type(value).__module__}.{type(value).__name__}",
+        expected="numbers, texts, numpy arrays, tensors, None; dicts, lists and tuples of them",
+        do="keep it in such types, or let state() and restore() of the method turn it into them",
+    )
+
+
+def unpacked(value: Any) -> Any:
+    """What was `packed`; arrays are new ones."""
+    if isinstance(value, dict):
+        return value[ARRAY].numpy().copy() if set(value) == {ARRAY} else {k: unpacked(v) for k, v in value.items()}
+    return type(value)(map(unpacked, value)) if type(value) in (list, tuple) else value

@@ -11,6 +11,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline_src.training import moments
 from pipeline_src.training.machine import autocast
 from pipeline_src.training.method import Batch, Method
 from pipeline_src.training.models.build import all_logits, auxiliary_weights, logits
@@ -67,17 +68,17 @@ class DenseClassifier(BaseModel):
         index = index.cpu().numpy()
         batch = Batch(index, [self.ids[i] for i in index], self.seed, int(epoch[0]))
         y = masks.float() / 255 if self.classes == 2 else planes_of(masks, self.classes)
-        x, y = self.method.inputs(x, y, batch)
-        t = self.method.targets(y, batch)
+        x, y = moments.inputs(self.method, x, y, batch)
+        t = moments.targets(self.method, y, batch)
         total, main = 0.0, None
         with autocast(x.device, self.amp):
             outputs = all_logits(self.segmentor, x)
         for z, weight in zip(outputs, auxiliary_weights(self.segmentor), strict=True):
             z = F.interpolate(z.float(), size=y.shape[2:], mode="bilinear", align_corners=False)
             main = z if main is None else main
-            total = total + weight * self.method.loss(z, t)
-        m = self.method.agreement(main, y)
-        self.agreement = None if m is None else (m.double().cpu().numpy(), index)
+            total = total + weight * moments.loss(self.method, z, t)
+        m = moments.agreement(self.method, main, y)
+        self.agreement = None if m is None else (m, index)
         return {"loss": total}
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, is_main_process, master_only
+from mmengine.dist import all_gather_object, broadcast, is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
-from pipeline_src.training import checkpoint
+from pipeline_src.training import checkpoint, moments
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.draws import torch_seed
 from pipeline_src.training.method import Method
@@ -53,6 +53,15 @@ class DrawsHook(Hook):
         torch.manual_seed(torch_seed(self.seed, runner.epoch + 1, batch_idx, runner.rank, "torch"))
 
 
+class BuffersHook(Hook):
+    """One network on all ranks before each validation, so that what is validated is what is saved, exported and gone on
+    with. Weights are in step anyway; buffers (running statistics) follow each rank's own images in between."""
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        for buffer in classifier(runner).buffers():
+            broadcast(buffer)
+
+
 class MethodHook(Hook):
     """The method's moments after a step and after an epoch's validation."""
 
@@ -64,10 +73,10 @@ class MethodHook(Hook):
         if agreement is not None:
             # Under DDP each rank sees its own images; all ranks make all updates, so alpha stays in step.
             for m, index in all_gather_object(agreement) if runner.world_size > 1 else [agreement]:
-                self.method.after_step(m, index, runner.epoch + 1)
+                moments.call(self.method, "after_step", m, index, runner.epoch + 1)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        self.method.after_validation(metrics["val/validation"], runner.epoch)
+        moments.call(self.method, "after_validation", metrics["val/validation"], runner.epoch)
 
 
 class JournalHook(Hook):
@@ -106,8 +115,8 @@ class JournalHook(Hook):
             "val_accuracy": metrics["val/accuracy"],
             "val_ece": metrics["val/ece"],
             "mean_alpha": float("nan") if alphas is None else float(alphas.mean()),
-            **self.method.course(),
         }
+        row |= moments.course(self.method, row)
         speed = self.images / (self.trained - self.started)
         self.history.append(row)
         self.timing.append({"epoch": runner.epoch, "images_per_second": speed, "seconds": now - self.started})
@@ -142,9 +151,9 @@ class ResumeHook(Hook):
             "ids": self.ids,  # alphas belong to these, whatever order a later run finds its images in
             "model": classifier(runner).state_dict(),
             "optimizer": runner.optim_wrapper.state_dict(),
-            "method": {
-                k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in self.method.state().items()
-            },
+            "method": checkpoint.packed(
+                moments.call(self.method, "state"), moments.where(self.method, "state").removesuffix("()")
+            ),
             "history": journal.history,
             "timing": journal.timing,
             "alphas": torch.from_numpy(np.array(journal.alphas)),
@@ -161,9 +170,7 @@ class ResumeHook(Hook):
             )
         classifier(runner).load_state_dict(saved["model"])
         runner.optim_wrapper.load_state_dict(saved["optimizer"])
-        self.method.restore(
-            {k: v.numpy().copy() if isinstance(v, torch.Tensor) else v for k, v in saved["method"].items()}
-        )
+        moments.call(self.method, "restore", checkpoint.unpacked(saved["method"]))
         self.journal.history, self.journal.timing = saved["history"], saved["timing"]
         self.journal.alphas = list(saved["alphas"].numpy())
         loop = runner.train_loop

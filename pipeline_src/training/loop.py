@@ -18,12 +18,13 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
 from pipeline_src.data.store import Store
+from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import machine
+from pipeline_src.training import machine, moments
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.draws import torch_seed
-from pipeline_src.training.hooks import DrawsHook, JournalHook, MethodHook, ResumeHook
+from pipeline_src.training.hooks import BuffersHook, DrawsHook, JournalHook, MethodHook, ResumeHook
 from pipeline_src.training.method import Method
 from pipeline_src.training.metric import CalibrationMetric
 from pipeline_src.training.models.build import build_segmentor, normalisation
@@ -88,7 +89,7 @@ def train(
     training = experiment.training
     device = machine.prepare(training)
     classes = train_store.classes
-    method.start(len(train_store), references or {}, classes)
+    moments.start(method, len(train_store), references or {}, classes)
     torch.manual_seed(torch_seed(seed, "weights"))
     segmentor = build_segmentor(experiment.model.network, experiment.model.pretrained, experiment.image_size, classes)
     model = DenseClassifier(
@@ -100,6 +101,12 @@ def train(
     batch_size = max(1, training.batch_size // launched)
     # A last batch of one image would stop batch norm after global pooling; another image is left out in each epoch.
     lone = batch_size > 1 and len(order) % batch_size == 1
+    if lone and len(order) == 1:
+        raise UserError(
+            "data.train: a step can't be made of one image",
+            found=f"{len(train_store)} images on {launched} process(es)",
+            expected="two images or more on each",
+        )
     journal = JournalHook(method, name)
     loading = {
         "num_workers": training.workers,
@@ -137,6 +144,7 @@ def train(
         ),  # none: ours do what is needed
         custom_hooks=[
             DrawsHook(training, seed),
+            BuffersHook(),
             MethodHook(method),
             journal,
             ResumeHook(work, method, journal, train_store.ids),

@@ -36,6 +36,8 @@ def prepare(training: Training) -> torch.device:
                 found=f"{torch.cuda.device_count()} CUDA devices",
                 do="set `device: auto`, or install a CUDA build of torch (README)",
             )
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UserError("training.device: there is no 'mps' here", do="set `device: auto`")
     if "LOCAL_RANK" in os.environ and not torch.distributed.is_initialized():
         # Ours, since mmengine's own set-up wants a GPU on every rank.
         torch.distributed.init_process_group("nccl" if name.startswith("cuda") else "gloo")

@@ -74,7 +74,7 @@ class Method(Block):
     """Plain training, and the base of every method that trains: a subclass overrides the moments at which it differs.
 
     The learned state is `alphas` (one perturbation level per training image, keyed by sample id in what is saved) and
-    whatever `state` adds. Tensors are as `pixels` says, for one logit or K classes.
+    all other attributes whose names begin with `_`. Tensors are as `pixels` says, for one logit or K classes.
     """
 
     _alphas: np.ndarray | None = PrivateAttr(default=None)
@@ -124,12 +124,16 @@ class Method(Block):
     # State, for checkpoints
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed run must know, of plain types and arrays."""
-        return {"alphas": self._alphas}
+        """All that a resumed run must know, in types that `checkpoint.packed` takes: every attribute `_name`, declared
+        as a PrivateAttr or not."""
+        undeclared = {name: value for name, value in vars(self).items() if name.startswith("_")}
+        return (self.__pydantic_private__ or {}) | undeclared
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave."""
-        self._alphas = state["alphas"]
+        for name, value in state.items():
+            if name.startswith("_"):  # what a subclass adds under other names is its own affair
+                setattr(self, name, value)
 
 
 class Perturbing(Method):

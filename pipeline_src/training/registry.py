@@ -30,6 +30,15 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
     """The method of block `name`. Keys: `method` (another's code under this name), `file` (a user's code), else
     parameters."""
     parameters = dict(block or {})
+    for key in {"method", "file"} & parameters.keys():
+        if not isinstance(parameters[key], str):
+            raise UserError(f"methods.{name}.{key}: must be one name", found=repr(parameters[key]), expected="a text")
+    if {"method", "file"} <= parameters.keys():
+        raise UserError(
+            f"methods.{name}: `method` and `file` exclude each other",
+            found=f"method: {parameters['method']}, file: {parameters['file']}",
+            do="keep `method` for a method of the project under another name, or `file` for one of yours",
+        )
     code, file = parameters.pop("method", name), parameters.pop("file", None)
     if file is None:
         known = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
@@ -43,7 +52,8 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
     else:
         module = load(Path(file), f"methods.{name}.file")
     method = validate(_class(name, module), parameters, f"methods.{name}")
-    return Chosen(method, None if file else module.__name__, Path(file) if file else None)
+    own = file is None
+    return Chosen(method, module.__name__ if own else None, None if own else Path(file).expanduser())
 
 
 def _class(name: str, module: ModuleType) -> type[Block]:

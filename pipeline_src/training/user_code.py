@@ -9,16 +9,34 @@ from types import ModuleType
 
 from pipeline_src.errors import UserError
 
+PREFIX = "_user_"
+
 
 def load(file: Path, key: str) -> ModuleType:
-    """The module in `file`, run anew at each call; UserError that begins with `key` where it is absent or fails."""
-    if not file.is_file():
-        raise UserError(f"{key}: no such file", found=file, expected="a Python file")
-    spec = importlib.util.spec_from_file_location(f"_user_{file.stem}", file)
+    """The module in `file`, run anew at each call; it can import what lies beside it, as a script can.
+
+    Raises:
+        UserError: begins with `key`; the file is absent, not Python, or fails.
+    """
+    file = file.expanduser()
+    if not file.is_file() or file.suffix != ".py":
+        raise UserError(
+            f"{key}: " + ("not a Python file" if file.is_file() else "no such file"),
+            found=file,
+            expected="a Python file, *.py",
+        )
+    if (folder := str(file.parent.absolute())) not in sys.path:
+        sys.path.insert(0, folder)
+    spec = importlib.util.spec_from_file_location(f"{PREFIX}{file.stem}", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # pydantic resolves annotations through it
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{key}: {file} can't be imported", found=f"{type(error).__name__}: {error}") from error
     return module
+
+
+def is_of_user(kind: type) -> bool:
+    """Whether a class is written in a file that `load` has read."""
+    return kind.__module__.startswith(PREFIX)

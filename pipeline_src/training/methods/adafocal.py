@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field, PrivateAttr
@@ -75,13 +75,6 @@ class AdaFocal(Method):
 
     def course(self) -> dict[str, float]:
         return {"mean_gamma": float(self._gammas.mean())}
-
-    def state(self) -> dict[str, Any]:
-        return super().state() | {"gammas": self._gammas, "edges": self._edges}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        self._gammas, self._edges = state["gammas"], state["edges"]
 
 
 def equal_mass(view: View, bins: int) -> tuple[np.ndarray, np.ndarray]:

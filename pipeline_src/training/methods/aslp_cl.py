@@ -5,11 +5,12 @@ Ours, not the paper's.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, PrivateAttr, model_validator
 
+from pipeline_src.errors import UserError
 from pipeline_src.training.aslp import ASLP
 from pipeline_src.training.method import Validation
 
@@ -38,12 +39,23 @@ class ASLPCL(ASLP):
 
     @model_validator(mode="after")
     def _settles(self) -> ASLPCL:
-        if self.eta * self.lam * self.beta > 1:
-            raise ValueError(f"eta lam beta is {self.eta * self.lam * self.beta:g}; above 1 alpha overshoots its mark")
+        if self._pull() > 1:
+            raise ValueError(f"eta lam beta is {self._pull():g}; above 1 alpha overshoots its mark")
         return self
+
+    def _pull(self) -> float:
+        """Share of its distance to the mark that an alpha goes in a step."""
+        return float(self.eta * self.lam * self.shortfall(np.ones(1))[0])
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         super().start(n, references, classes)
+        if self._pull() > 1:  # more for several classes than for the two that were reckoned with
+            raise UserError(
+                f"methods: aslp_cl overshoots its mark on {classes} classes",
+                found=f"2 (K - 1) / K eta lam beta = {self._pull():g}",
+                expected="1 or less",
+                do=f"lower lam to {self.lam / self._pull():.4g} or less",
+            )
         self._mark, self._margins = 0.0, np.full(n, np.nan)
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
@@ -64,10 +76,3 @@ class ASLPCL(ASLP):
 
     def course(self) -> dict[str, float]:
         return {"mark": self._mark}
-
-    def state(self) -> dict[str, Any]:
-        return super().state() | {"mark": self._mark, "margins": self._margins}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        self._mark, self._margins = state["mark"], state["margins"]

@@ -3,7 +3,7 @@ section 3)."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, PrivateAttr
@@ -34,10 +34,3 @@ class ASLPMC(ASLP):
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
         self._accuracy = validation.accuracy
-
-    def state(self) -> dict[str, Any]:
-        return super().state() | {"accuracy": self._accuracy}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        self._accuracy = state["accuracy"]

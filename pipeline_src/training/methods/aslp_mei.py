@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, PrivateAttr
@@ -47,10 +47,3 @@ class ASLPMEI(ASLP):
         self._best = max(self._best, accuracy)
         kept = self._best if self.theta_lm == "best_so_far" else self._baseline[epoch - 1]
         self._reg = min(0.0, accuracy - kept)
-
-    def state(self) -> dict[str, Any]:
-        return super().state() | {"reg": self._reg, "best": self._best}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        self._reg, self._best = state["reg"], state["best"]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
 from pipeline_src.training.models.config import config_path, is_factory, model_names, read_config
-from pipeline_src.training.models.factory import from_factory
+from pipeline_src.training.models.factory import Network, from_factory
 from pipeline_src.training.models.weights import absent, check_arrival, take_weights
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "model_names",
     "normalisation",
 ]
+log = logging.getLogger(__name__)
 
 
 def build_segmentor(network: str, pretrained: bool, image_size: int, classes: int = 2) -> nn.Module:
@@ -101,6 +102,11 @@ def _from_config(config: str, pretrained: bool, classes: int) -> nn.Module:
         )
     model = model if pretrained else bare
     _set_classes(model, classes)
+    if model.decode_head.loss_decode.loss_weight == 0:
+        raise UserError(
+            f"model.config: {config}: the losses of its decode head have the weight 0",
+            expected="a loss_weight above 0; those of auxiliary heads are taken relative to it",
+        )
     return _built(model, config, weights if pretrained else [])
 
 
@@ -129,10 +135,10 @@ def _built(model: Any, config: str, weights: list[str]) -> nn.Module:
             segmentor = MODELS.build(model)
             segmentor.init_weights()
             if weights:
-                check_arrival(segmentor.backbone, config)
+                check_arrival(segmentor, config)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if weights and isinstance(error, OSError):  # no such file, no network
             raise absent(weights, error) from error
         raise UserError(f"model.config: {config} can't be built", found=f"{type(error).__name__}: {error}") from error
@@ -147,15 +153,38 @@ def _try_out(segmentor: nn.Module, what: str, image_size: int) -> None:
     try:
         with torch.no_grad():
             all_logits(segmentor, torch.zeros(1, 3, image_size, image_size))
+        if isinstance(segmentor, Network):
+            _take_a_step(segmentor, what, image_size)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"{what} fails on an image of {image_size} x {image_size} pixels",
             found=f"{type(error).__name__}: {error}",
             do="try another image_size, and that the channels of its parts fit together",
         ) from error
     segmentor.train()
+
+
+def _take_a_step(network: Network, what: str, image_size: int) -> None:
+    """A step of training without its update: train mode, two images, channels_last, backward. The network is left as it
+    was, and no draw is taken from torch's generator."""
+    network.to(memory_format=torch.channels_last).train()
+    buffers = [buffer.clone() for buffer in network.buffers()]
+    with torch.random.fork_rng(devices=[]):
+        images = torch.randn(2, 3, image_size, image_size).to(memory_format=torch.channels_last)
+        z = logits(network, images)
+        z.square().mean().backward()
+    for parameter in network.parameters():
+        parameter.grad = None
+    for buffer, before in zip(network.buffers(), buffers, strict=True):
+        buffer.copy_(before)
+    if z.min() >= 0 and z.max() <= 1 and z.any():
+        log.warning(
+            "%s: all outputs lie in [0, 1]. They are taken as logits: if the network ends in a sigmoid or softmax, "
+            "remove that",
+            what,
+        )
 
 
 def _heads(segmentor: nn.Module) -> list[nn.Module]:

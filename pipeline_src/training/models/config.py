@@ -57,14 +57,14 @@ def read_config(config: str) -> Any:
 
     try:
         content = Config.fromfile(path)
-    except Exception as error:  # a Python config can fail in any way
+    except (Exception, SystemExit) as error:  # a Python config can fail in any way
         raise UserError(
             f"model.config: {path} can't be read",
             found=f"{type(error).__name__}: {error}",
             expected="an mmsegmentation config file; modules named in its custom_imports must be importable",
             do="check it alone: python -c \"from mmengine.config import Config; Config.fromfile('" + str(path) + "')\"",
         ) from error
-    if "model" not in content or "decode_head" not in content.model:
+    if not isinstance(content.get("model"), dict) or "decode_head" not in content.model:
         raise UserError(
             f"model.config: {path} describes no segmentor",
             found=", ".join(content) or "an empty file",

@@ -60,7 +60,7 @@ def from_factory(factory: str, channels: int) -> Network:
         )
     try:
         network = function(channels)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"model.factory: {factory} fails",
             found=f"{type(error).__name__}: {error}",
@@ -76,7 +76,7 @@ def from_factory(factory: str, channels: int) -> Network:
 def _imported(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"model.factory: the module {name} can't be imported",
             found=f"{type(error).__name__}: {error}",

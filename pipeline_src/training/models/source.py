@@ -1,13 +1,19 @@
-"""The code behind a network: the files it is written in and the modules it brings, for contracts."""
+"""The code behind a network: the files it is written in, the modules it brings and its own weights, for contracts."""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
+import json
+import os
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from pipeline_src.contract import PACKAGE
 from pipeline_src.errors import UserError
+from pipeline_src.python_file import parsed
 from pipeline_src.training.models.config import config_path, is_factory
 
 
@@ -16,55 +22,91 @@ def network_sources(network: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     `custom_imports` of either kind. What is imported from beside these files is found by the contract.
 
     Installed packages (`_base_ = ["mmseg::..."]` too) and modules that cannot be found are left out.
+
+    Raises:
+        UserError: a file is absent or can't be read, or a package fails when it is imported.
     """
-    return _of_factory(network) if is_factory(network) else _of_config(network)
-
-
-def _of_factory(factory: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    code, _, function = factory.rpartition(":")
-    if not code.endswith(".py"):
-        own = _own(code)
-        return ((own,) if own else ()), ()
-    if not Path(code).is_file():
-        raise UserError(
-            f"model.factory: there is no file {code}",
-            found=f"nothing at {Path(code).absolute()}",
-            expected=f"a Python file with a function {function}(channels) that returns a torch.nn.Module",
-        )
-    return (Path(code),), ()
-
-
-def _of_config(config: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    queue, files, modules = [config_path(config)], [], []
-    while queue:
-        file = queue.pop()
+    if is_factory(network):
+        return _of_factory(network), ()
+    files, modules = [], []
+    for file, values in _configs(network).items():
         files.append(file)
-        if file.suffix != ".py":
-            continue
-        values = {
-            node.targets[0].id: node.value
-            for node in ast.parse(file.read_text(encoding="utf-8")).body
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-        }
-        queue += [file.parent / base for base in _texts(values.get("_base_")) if "::" not in base]
         for name in _texts(values.get("custom_imports")):
             if name.startswith(PACKAGE + "."):
                 modules.append(name)
-            elif own := _own(name):
+            elif own := _own(name, "model.config"):
                 files.append(own)
     return tuple(files), tuple(modules)
 
 
-def _texts(value: ast.AST | None) -> list[str]:
-    """All strings that stand in a value (keys of `{...}` are among them, and harmless)."""
-    nodes = ast.walk(value) if value else ()
-    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+def own_weights(network: str) -> tuple[Path, ...]:
+    """Files that the texts of a config name, as `checkpoint="my_weights.pth"` does; of a factory none are known."""
+    configs = {} if is_factory(network) else _configs(network)
+    named = {text for values in configs.values() for text in _texts(list(values.values()))}
+    return tuple(Path(text) for text in sorted(named) if os.path.isfile(text) and not text.endswith(".py"))
 
 
-def _own(name: str) -> Path | None:
+def _of_factory(factory: str) -> tuple[Path, ...]:
+    code, _, function = factory.rpartition(":")
+    if not code.endswith(".py"):
+        own = _own(code, "model.factory")
+        return (own,) if own else ()
+    file = Path(code).expanduser()
+    if not file.is_file():
+        raise UserError(
+            f"model.factory: there is no file {code}",
+            found=f"nothing at {file.absolute()}",
+            expected=f"a Python file with a function {function}(channels) that returns a torch.nn.Module",
+        )
+    parsed(file, "model.factory")
+    return (file,)
+
+
+def _configs(config: str) -> dict[Path, dict[str, Any]]:
+    """The files of a config, its own first and then those of `_base_`, with their top-level values by name: syntax
+    trees in a Python file, plain values in one of YAML or JSON."""
+    queue, found = [config_path(config)], {}
+    while queue:
+        if (file := queue.pop()) not in found:
+            found[file] = _values(file)
+            queue += [file.parent / base for base in _texts(found[file].get("_base_")) if "::" not in base]
+    return found
+
+
+def _values(file: Path) -> dict[str, Any]:
+    if file.suffix == ".py":
+        return {
+            node.targets[0].id: node.value
+            for node in parsed(file, "model.config").body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+    try:
+        content = (json.loads if file.suffix == ".json" else yaml.safe_load)(file.read_bytes())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"model.config: {file} can't be read", found=" ".join(str(error).split())) from None
+    return content if isinstance(content, dict) else {}
+
+
+def _texts(value: Any) -> list[str]:
+    """All strings that stand in a value or a syntax tree (keys of `{...}` are among them, and harmless)."""
+    if isinstance(value, ast.AST):
+        return _texts([node.value for node in ast.walk(value) if isinstance(node, ast.Constant)])
+    if isinstance(value, dict):
+        return _texts([*value, *value.values()])
+    if isinstance(value, list | tuple):
+        return [text for each in value for text in _texts(each)]
+    return [value] if isinstance(value, str) else []
+
+
+def _own(name: str, key: str) -> Path | None:
+    """The file of a module, None if it is installed or not found; packages above it are run."""
     try:
         spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
+    except (ModuleNotFoundError, ValueError):
         return None
+    except (Exception, SystemExit) as error:
+        raise UserError(
+            f"{key}: the package of {name} can't be imported", found=f"{type(error).__name__}: {error}"
+        ) from error
     file = Path(spec.origin) if spec and spec.origin else None
     return file if file and file.is_file() and "site-packages" not in file.parts else None

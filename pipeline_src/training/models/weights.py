@@ -45,30 +45,40 @@ def absent(weights: list[str], error: OSError) -> UserError:
     )
 
 
-def check_arrival(backbone: nn.Module, config: str) -> None:
-    """Refuse a file of weights whose values less than half of the backbone's weights have taken over: what doesn't fit
-    by name and shape is skipped on loading, and the rest, left at random, would be called pretrained."""
+def check_arrival(segmentor: nn.Module, config: str) -> None:
+    """Refuse a file of weights whose values less than half of the weights that it is for have taken over: what doesn't
+    fit by name and shape is skipped on loading, and the rest, left at random, would be called pretrained."""
+    taken: set[nn.Module] = set()
+    for part in segmentor.modules():  # from the outside in: what a whole model loads replaces what its parts had loaded
+        if part not in taken and _arrived(part, config):
+            taken.update(part.modules())
+
+
+def _arrived(part: nn.Module, config: str) -> bool:
+    """Whether a module has loaded a file; UserError where the file is not made for it."""
     from mmengine.runner.checkpoint import CheckpointLoader
 
-    init = getattr(backbone, "init_cfg", None) or []
+    init, loaded = getattr(part, "init_cfg", None) or [], False
     for entry in init if isinstance(init, list) else [init]:
         file = str(entry.get("checkpoint"))
         if not _loads(entry) or not ("://" in file or Path(file).is_file()):
             continue  # a package, whose names its backbone checks
+        loaded = True
         content = CheckpointLoader.load_checkpoint(file, map_location="cpu")
         content = content.get("state_dict", content.get("model", content))
         there = {_mark(t) for t in content.values() if isinstance(t, Tensor)}
-        weights = [p.detach() for p in backbone.parameters() if p.ndim > 1]  # others are all 0 or 1 at the start
+        weights = [p.detach() for p in part.parameters() if p.ndim > 1]  # others are all 0 or 1 at the start
         arrived = sum(_mark(weight) in there for weight in weights)
         if arrived < len(weights) / 2:
             raise UserError(
-                f"model.pretrained is true, but {file} is not made for the backbone of {config}",
+                f"model.pretrained is true, but {file} is not made for the {type(part).__name__} of {config}",
                 found=f"{arrived} of {len(weights)} weights have a value of the file, which holds "
                 f"{', '.join(list(content)[:3])}...",
-                expected=f"{', '.join(list(dict(backbone.named_parameters()))[:3])}...",
-                do="take a file made for this backbone (`prefix='backbone.'` in its init_cfg takes a part of a larger "
+                expected=f"{', '.join(list(dict(part.named_parameters()))[:3])}...",
+                do="take a file made for this module (`prefix='backbone.'` in its init_cfg takes a part of a larger "
                 "one), or write `pretrained: false`",
             )
+    return loaded
 
 
 def _mark(tensor: Tensor) -> tuple[tuple[int, ...], float]:
