@@ -100,7 +100,8 @@ def test_what_an_experiment_lacks_is_not_in_its_catalogue():
     static["s2"]["alpha"] = 0.3
     assert "sweep" in kinds(some)
     everything = replace(make_facts(), methods=[*METHODS, *static], blocks=static)
-    assert kinds(everything) == set(KINDS)
+    assert kinds(everything) == set(KINDS) - {"classes"}
+    assert kinds(replace(everything, classes=["sky", "road", "car"])) == set(KINDS)
 
 
 def test_every_picture_can_be_told_from_the_others():
