@@ -219,6 +219,7 @@ def test_other_experiments_are_read_from_their_tables(tables, written):
         here,
         Elsewhere("large", "sod", "big", data, written),
         Elsewhere("larger", "sod", "huge", data, made),
+        Elsewhere("longer", "sod", "big", data, made),  # not run, but its network was
         Elsewhere("unrelated", "sod", "huge", ["two"], made),
         Elsewhere("hidden", "cod", "small", ["three"], written),
         Elsewhere("foggy", "smoke", "small", ["four"], made),

@@ -94,12 +94,13 @@ def backbones(own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, p
     """T7: the same data with other networks; arguments as in `tasks`."""
     here = next((e for e in experiments if e.name == own), None)
     same = [e for e in experiments if here and e.data == here.data and (e is here or e.model != here.model)]
-    rows, missing = [], []
+    rows, there = [], set()
     for e in same:
         numbers = chosen(tables) if e is here else e.numbers()
-        if numbers.empty:
-            missing.append(not_run(e.name, e.model))
+        there |= set() if numbers.empty else {e.model}
         rows += _rows(numbers, e, lambda part, e=e: f"{part}: {e.model} ({e.name})")
+    first = {e.model: e for e in reversed(same) if e.model not in there}  # one run of a network will do
+    missing = [not_run(e.name, model) for model, e in reversed(first.items())]
     if len({e.model for e in same}) < 2:
         change = "add an experiment NAME with the same data and another “model: config:”"
         missing.append(not_run("NAME", "a second network on the same data", change))
