@@ -7,6 +7,7 @@ import pytest
 from test_statistic import one
 
 from pipeline_src.statistics import calibration, estimators, metrics, ranking
+from pipeline_src.statistics.estimators import Bins
 from pipeline_src.statistics.views import Undefined
 
 
@@ -63,6 +64,17 @@ def test_sweep_on_sorted_pixels(pixels):
     found, number = estimators.sweep_groups(metrics.top_label(counts).bins)
     assert number == groups > 2
     assert found == metrics.ece_sweep(counts) == pytest.approx(value, abs=2e-4)
+
+
+@pytest.mark.parametrize("right", [0, 1])
+def test_sweep_of_pixels_that_are_all_wrong_or_all_right(right):
+    score = np.arange(1, 3001) / 3001  # so many levels would take minutes one number of groups after the other
+    count = np.ones(3000)
+    row = Bins(count, count * right, score, score - right)
+    value = abs(score.mean() - right)
+    assert estimators.sweep_groups(row) == (pytest.approx(value), 3000)
+    few = Bins(*(a[:40] for a in (count, count * right, score, score - right)))
+    assert estimators.sweep_groups(few)[1] == 40
 
 
 def test_sweep_ends_where_every_group_is_a_level():

@@ -52,5 +52,6 @@ def draw(
         for text in axes.get_yticklabels():
             text.set_parse_math(False)
         bare(axes, first, last, f"{CLASS_METRICS[metric]}, %")
+        axes.tick_params(axis="y", labelsize=5.5)  # ten letters have the room of a number
         name(axes, label, notes[label])
     return figure

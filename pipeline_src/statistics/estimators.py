@@ -112,7 +112,7 @@ def sweep_groups(row: Bins) -> tuple[float, int]:
     """`sweep` of one row (K,), and the number of groups it ended with (at most the number of cells with pixels)."""
     rank, hits, excess = _cumulative(row)
     n, most = rank[-1], int(np.count_nonzero(row.count))
-    groups = 1
+    groups = most if hits[-1] in (0, n) else 1  # all wrong or all right: any number of groups is monotone
     while groups < most:
         found = np.interp(np.arange(groups + 2) * (n / (groups + 1)), rank, hits)
         gained = found[1:] - found[:-1]
