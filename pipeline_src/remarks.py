@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_src.data import manifest, pairing, sources
+from pipeline_src.data import manifest, name_lists
 from pipeline_src.graph import Graph
 
 
@@ -27,10 +27,10 @@ def coverage(graph: Graph, part: str) -> str:
     """How many of the images that others report numbers on (`names` of the set) are in a part; empty if it is those."""
     chosen, _ = graph.parts[part]
     entry, folder = graph.entries[chosen.set], graph.manifest(chosen.set)
-    names = sources.look_up(entry.names, graph.data_root, "splits") if entry.names else None
-    if names is None or not (folder / "manifest.csv").is_file():
+    wanted = name_lists.usual(entry, graph.data_root)
+    if wanted is None or not (folder / "manifest.csv").is_file():
         return ""
-    wanted, here = set(pairing.names(names)), {row.stem for row in manifest.select(chosen, folder)}
+    here = {row.stem for row in manifest.select(chosen, folder)}
     if wanted == here:
         return ""
     return f"{len(wanted & here):,} of its {len(here):,} images are among the {len(wanted):,} of {entry.names}."

@@ -19,7 +19,7 @@ from pipeline_src.claims.main import beside, found, judged, write_claims, write_
 from pipeline_src.claims.roles import Role, blocks, compared
 from pipeline_src.claims.view import View
 from pipeline_src.errors import UserError
-from pipeline_src.statistics.bootstrap import Pooled, percentiles, resampled
+from pipeline_src.statistics.bootstrap import percentiles, resampled
 from pipeline_src.statistics.metrics import accuracy, ece, entropy, oe
 from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
 from pipeline_src.tables.elsewhere import Elsewhere
@@ -438,7 +438,7 @@ def test_sums_per_image_give_the_metrics(results):
         statistic, _ = Statistic.load(file)
         for protocol in PROTOCOLS:
             counts = getattr(statistic, protocol)
-            values = metrics(per_image(Run(statistic, counts, Pooled(counts)), 10).sum(axis=0), 10)
+            values = metrics(per_image(Run(statistic, counts), 10).sum(axis=0), 10)
             for metric in (ece, oe, accuracy, entropy):
                 assert values[metric.__name__] == pytest.approx(metric(counts), abs=1e-12), (method, seed, part, metric)
             f = np.concatenate([image(method, seed, part, n)[0].ravel() for n in range(7)]) / 255

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_src.data import manifest, pairing, sources
+from pipeline_src.data import manifest, name_lists, sources
 from pipeline_src.data.known import Known
 from pipeline_src.errors import UserError
 
@@ -65,9 +65,8 @@ def check(entry: Known, data_root: Path | str | None, unpacked: Path) -> Checked
 
 def _usual(entry: Known, data_root: Path | str | None, folder: Path) -> list[str]:
     """How many of the images on which others report (`names`) are here, if not all."""
-    path = sources.look_up(entry.names, data_root, "splits") if entry.names else None
-    if path is None:
+    wanted = name_lists.usual(entry, data_root)
+    if wanted is None:
         return []
-    wanted = set(pairing.names(path))
     found = wanted.intersection(row.stem for row in manifest.read(folder))
     return [f"{len(found):,} of the {len(wanted):,} names of {entry.names} are here"] if found != wanted else []

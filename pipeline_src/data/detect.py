@@ -163,7 +163,7 @@ def detect(
 
 def _groups(root: Path) -> Groups:
     found = defaultdict(list)
-    for path in sorted(pairing._walk(root)):
+    for path in sorted(pairing.walk(root)):
         if path.suffix.lower() in pairing.IMAGE_SUFFIXES:
             tail = TAIL.search(path.stem)
             below = path.relative_to(root)
@@ -174,7 +174,7 @@ def _groups(root: Path) -> Groups:
 def _contents(root: Path) -> list[str]:
     """Each folder with some of its files, whatever they are."""
     names = defaultdict(list)
-    for path in sorted(pairing._walk(root)):
+    for path in sorted(pairing.walk(root)):
         names[path.parent.relative_to(root).as_posix()].append(path.name)
     return [f"{folder}: {', '.join(files[:3])}{', ...' if len(files) > 3 else ''}" for folder, files in names.items()]
 

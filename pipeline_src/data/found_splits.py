@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.data import pairing
+from pipeline_src.data.catalog import ALL, NAME
 from pipeline_src.errors import UserError
 
 SPLITS = {
@@ -17,7 +18,6 @@ SPLITS = {
     **dict.fromkeys(("test", "testing", "tst", "te"), "test"),
 }
 IN_LIST = 0.9  # share of a list's names that must be images of the set
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def split_of(word: str) -> tuple[str | None, str]:
@@ -57,7 +57,7 @@ def _named(found: Iterable[tuple[str, str, Any]]) -> tuple[dict[str, Any], list[
     splits, remarks = {}, []
     for usual, own, where in found:
         name = own if usual in splits else usual
-        if name in splits or name == "all" or not NAME.fullmatch(name):
+        if name in splits or name == ALL or not re.fullmatch(NAME, name):
             continue
         if name != usual:
             remarks.append(f"{own} could be the split {usual}, too; it stands beside as {name}.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
@@ -40,8 +42,8 @@ def decode_image(data: bytes) -> np.ndarray:
     Raises:
         Unreadable: not an image, or cut off.
     """
-    _check_whole(data)
-    image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    check_whole(data)
+    image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -79,10 +81,10 @@ def mask_values(data: bytes, indices: bool) -> np.ndarray:
     Raises:
         Unreadable: as `decode_mask`.
     """
-    _check_whole(data)
-    if indices and (picture := opened(data)).mode == "P":
-        return np.array(picture)
-    mask = _decode(data, cv2.IMREAD_UNCHANGED)
+    check_whole(data)
+    if indices and (found := palette_indices(data)) is not None:
+        return found
+    mask = decode(data, cv2.IMREAD_UNCHANGED)
     if mask.dtype != np.uint8:
         raise Unreadable(
             f"mask has {mask.dtype} values", "save it with 8 bits, 0 for background and 255 for the object"
@@ -103,11 +105,30 @@ def opened(data: bytes) -> Image.Image:
     Raises:
         Unreadable: not an image, or cut off.
     """
-    try:
+    with _pillow():
         picture = Image.open(io.BytesIO(data))
         picture.load()
         return picture
-    except (OSError, SyntaxError, ValueError) as error:
+
+
+def palette_indices(data: bytes) -> np.ndarray | None:
+    """(H, W) uint8, the indices of an image file with a palette, which OpenCV replaces by colours; None without one,
+    known from its head alone.
+
+    Raises:
+        Unreadable: not an image, or cut off.
+    """
+    with _pillow():
+        picture = Image.open(io.BytesIO(data))
+        return np.array(picture) if picture.mode == "P" else None
+
+
+@contextmanager
+def _pillow() -> Iterator[None]:
+    """What Pillow raises on foreign, broken or huge files, as `Unreadable`."""
+    try:
+        yield
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise Unreadable(f"cannot be read as an image ({error})", "get the file again") from error
 
 
@@ -118,7 +139,8 @@ def resize(array: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(array, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def _decode(data: bytes, flags: int) -> np.ndarray:
+def decode(data: bytes, flags: int) -> np.ndarray:
+    """An image file by OpenCV; `flags` are those of `cv2.imdecode`. Unreadable where it gives none."""
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # too many pixels
@@ -128,8 +150,9 @@ def _decode(data: bytes, flags: int) -> np.ndarray:
     return image
 
 
-def _check_whole(data: bytes) -> None:
-    """OpenCV fills the rest of a file that was cut off with grey and says nothing, so its end is looked for here."""
+def check_whole(data: bytes) -> None:
+    """Raise `Unreadable` for a file that is empty or cut off: OpenCV fills the rest with grey and says nothing, so its
+    end is looked for here."""
     if not data:
         raise Unreadable("is empty", "get the file again")
     if data.startswith(b"\xff\xd8"):  # JPEG: an end marker after the last start of a scan

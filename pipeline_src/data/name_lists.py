@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline_src.data import sources
+from pipeline_src.data import pairing, sources
 from pipeline_src.data.catalog import ALL, Entry, Part, Split
+from pipeline_src.data.known import Known
 from pipeline_src.errors import UserError, listed
 
 
@@ -50,3 +51,9 @@ def _needed(name: str, splits: Mapping[str, Split]) -> list[str]:
         return []
     split = splits[name]
     return [*split.names, *(file for other in (split.of, split.without) if other for file in _needed(other, splits))]
+
+
+def usual(entry: Known, data_root: Path | str | None) -> set[str] | None:
+    """Names of the images on which others report their numbers; None where the set has no list, or it is absent."""
+    path = sources.look_up(entry.names, data_root, "splits") if entry.names else None
+    return None if path is None else set(pairing.names(path))

@@ -31,7 +31,7 @@ def files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
             found = [root / path for path in below if _ends(path, folder)]
         if found:
             stems: dict[str, list[str]] = {}
-            for path in sorted({path for top in found for path in _walk(top)}):
+            for path in sorted({path for top in found for path in walk(top)}):
                 stem = _stem(path.name, pattern)
                 if stem:
                     stems.setdefault(stem, []).append(path.relative_to(root).as_posix())
@@ -111,7 +111,7 @@ def _stem(name: str, pattern: tuple[str, str] | None) -> str | None:
     return name[len(before) : len(name) - len(after)] if after else stem[len(before) :]
 
 
-def _walk(top: Path) -> Iterable[Path]:
+def walk(top: Path) -> Iterable[Path]:
     """Files below `top`, without hidden ones and what macOS adds to zip archives."""
     for folder, below, found in os.walk(top):
         below[:] = [name for name in below if not _hidden(name)]

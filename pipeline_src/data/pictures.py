@@ -91,7 +91,7 @@ def meaning(masks: Iterable[Path]) -> Meaning:
         try:
             data = path.read_bytes()
             counts += np.bincount(images.mask_values(data, indices=True).ravel(), minlength=256)
-            palette = palette or images.opened(data).mode == "P"
+            palette = palette or images.palette_indices(data) is not None
         except images.Unreadable as error:
             problems.append((path, error))
         except OSError:

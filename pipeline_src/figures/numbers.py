@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline_src.figures.catalogue import CLASS_METRICS
-from pipeline_src.statistics.bootstrap import Pooled, over_images, percentiles
+from pipeline_src.statistics.bootstrap import over_images, percentiles
 from pipeline_src.statistics.counts import Counts
-from pipeline_src.statistics.either import by_protocol, load
+from pipeline_src.statistics.either import load
 from pipeline_src.statistics.levels import UNIT
 from pipeline_src.statistics.multiclass import of_classes
 from pipeline_src.statistics.views import reliability_bins
@@ -119,14 +119,10 @@ def measure(results: Results, part: str) -> Mapping[tuple[str, str], Measured]:
 
 def _of_method(results: Results, method: str, part: str) -> dict[str, Measured]:
     """Resamples are those of the tables: keyed by the set's name, the same for all methods and seeds."""
-    statistics = [load(results.statistics[method, seed, part]) for seed in results.seeds(method, part)]
+    of_seeds = [Run.by_protocol(load(results.statistics[method, seed, part])) for seed in results.seeds(method, part)]
     found = {}
     for protocol in results.protocols:
-        runs = [
-            Run(statistic, counts, Pooled(counts))
-            for statistic in statistics
-            for counts in [by_protocol(statistic)[protocol]]
-        ]
+        runs = [run[protocol] for run in of_seeds]
         sums, resampled = _summed([per_image(run, results.bins) for run in runs], part)
         classes = None
         if results.classes > 2:

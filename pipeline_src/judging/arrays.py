@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from pipeline_src.data.images import Unreadable
-from pipeline_src.data.images import _check_whole as check_whole
+from pipeline_src.data.images import Unreadable, check_whole, decode, palette_indices
 from pipeline_src.judging.files import ARRAYS, Unusable
 
 SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, and are clipped
@@ -135,11 +132,9 @@ def _picture(path: Path, palette: Literal["colours", "either", "indices"] = "col
     if palette == "indices" and (indices := _indices(data)) is not None:
         return indices
     try:
-        array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:  # too many pixels
-        array = None
-    if array is None:
-        raise Unusable("not readable as an image")
+        array = decode(data, cv2.IMREAD_UNCHANGED)
+    except Unreadable as reason:
+        raise Unusable("not readable as an image") from reason
     if array.ndim == 2:
         return array
     colours = array[..., :3]
@@ -153,11 +148,10 @@ def _picture(path: Path, palette: Literal["colours", "either", "indices"] = "col
 
 
 def _indices(data: bytes) -> np.ndarray | None:
-    """(H, W) uint8, the indices of a picture with a palette, which OpenCV replaces by colours; None without one."""
+    """As `palette_indices`; None also where Pillow cannot read the picture: OpenCV may."""
     try:
-        picture = Image.open(io.BytesIO(data))
-        return np.array(picture) if picture.mode == "P" else None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return palette_indices(data)
+    except Unreadable:
         return None
 
 

@@ -116,15 +116,15 @@ class FloatPass:
                     fb /= high - low
             self._count(fb, yb)
             if self.counts.rows is not None:
-                wide, error = self.wide[:2, :n]
+                wide, error = self.wide[:2, :n]  # the second still holds the weights
+                wide[:] = fb
                 if summed:
                     correct += int(np.count_nonzero(self.predicted[:n].view(np.uint8) == yb))
                     doubts += (int(self.weight[:n].sum()) - n * WEIGHT_BITS) % 2**64
                     error[:] = yb
-                    error -= fb
+                    error -= wide
                     np.abs(error, out=error)
                     sums += measures(error, self.room[: 5 * n].reshape(5, n))
-                wide[:] = fb
                 levels += self._levels(wide, yb)
         if self.counts.rows is None:
             return None

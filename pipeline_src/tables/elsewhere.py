@@ -97,10 +97,14 @@ def backbones(own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, p
     rows, there = [], set()
     for e in same:
         numbers = chosen(tables) if e is here else e.numbers()
-        there |= set() if numbers.empty else {e.model}
+        if not numbers.empty:
+            there.add(e.model)
         rows += _rows(numbers, e, lambda part, e=e: f"{part}: {e.model} ({e.name})")
-    first = {e.model: e for e in reversed(same) if e.model not in there}  # one run of a network will do
-    missing = [not_run(e.name, model) for model, e in reversed(first.items())]
+    missing = []
+    for e in same:
+        if e.model not in there:
+            missing.append(not_run(e.name, e.model))
+            there.add(e.model)  # one run of a network will do
     if len({e.model for e in same}) < 2:
         change = "add an experiment NAME with the same data and another “model: config:”"
         missing.append(not_run("NAME", "a second network on the same data", change))

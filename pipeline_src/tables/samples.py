@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -40,7 +41,14 @@ class Run:
 
     statistic: Either
     counts: Counts
-    pooled: Pooled
+
+    @cached_property
+    def pooled(self) -> Pooled:
+        return Pooled(self.counts)
+
+    @classmethod
+    def by_protocol(cls, statistic: Either) -> dict[str, Run]:
+        return {protocol: cls(statistic, counts) for protocol, counts in by_protocol(statistic).items()}
 
 
 @dataclass(frozen=True)
@@ -241,7 +249,7 @@ def sample(results: Results, resamples: int = RESAMPLES, families: Sequence[Fami
 
 def _sampled(statistic: Either, families: Sequence[Family], part: str, bins: int) -> dict[str, tuple[dict, dict]]:
     """Points and resampled values of a run, by protocol."""
-    runs = {protocol: Run(statistic, counts, Pooled(counts)) for protocol, counts in by_protocol(statistic).items()}
+    runs = Run.by_protocol(statistic)
     families = [family for family in families if isinstance(statistic, family.of)]
     sums = [[family.columns(run, bins) for run in runs.values()] for family in families]
     often = [[np.zeros((family.resamples, a.shape[1])) for a in of] for family, of in zip(families, sums, strict=True)]
