@@ -51,8 +51,8 @@ def exact(f, y):
 
 
 def ours_quick(f, y):
-    from pipeline_src.statistics import metrics
-    from pipeline_src.statistics.statistic import Statistic
+    from pipeline_src.counting.statistic import Statistic
+    from pipeline_src.metrics import metrics
 
     statistic = Statistic.empty(quick=True)
     statistic.add(f, y, "all")
@@ -61,8 +61,8 @@ def ours_quick(f, y):
 
 def ours_full(f, y):
     """Both protocols, so twice the pass."""
-    from pipeline_src.statistics import metrics
-    from pipeline_src.statistics.statistic import Statistic
+    from pipeline_src.counting.statistic import Statistic
+    from pipeline_src.metrics import metrics
 
     statistic = Statistic.empty()
     statistic.add(f, y, "all")
@@ -136,9 +136,9 @@ def one(name: str, pixels: int) -> dict:
 
 def maps_pass(maps: Path, masks: Path) -> None:
     """Seconds to decode all files, and of the pass over the decoded maps, both protocols."""
+    from pipeline_src.counting.statistic import Statistic
     from pipeline_src.judging.files import pairs
     from pipeline_src.judging.folder import read
-    from pipeline_src.statistics.statistic import Statistic
 
     decode, count = [], []
     for _ in range(5):

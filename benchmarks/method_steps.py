@@ -14,10 +14,10 @@ import time
 import numpy as np
 import torch
 
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.views import top_label
 from pipeline_src.params.load import read, resolve
-from pipeline_src.statistics.statistic import Statistic
-from pipeline_src.statistics.views import top_label
-from pipeline_src.training import machine
+from pipeline_src.training import device as machine
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.method import Method, Validation
 from pipeline_src.training.models.build import build_segmentor, normalisation

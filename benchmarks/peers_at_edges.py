@@ -49,8 +49,8 @@ def exact(f, y) -> Fraction:
 
 
 def ours(f, y) -> float:
-    from pipeline_src.statistics import metrics
-    from pipeline_src.statistics.statistic import Statistic
+    from pipeline_src.counting.statistic import Statistic
+    from pipeline_src.metrics import metrics
 
     statistic = Statistic.empty(quick=True)
     statistic.add(f[None], y[None], "all")

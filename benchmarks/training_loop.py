@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from pipeline_src.params.load import read, resolve
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import machine
+from pipeline_src.training import device as machine
 from pipeline_src.training.loop import train
 from pipeline_src.training.models.build import build_segmentor, logits
 from pipeline_src.training.registry import choose

@@ -12,7 +12,7 @@ from pipeline_src.errors import UserError
 def main() -> None:
     """Run a verb; a UserError ends it with a message and exit code 2, anything unforeseen with a traceback in the log
     too."""
-    from pipeline_src.cli import app
+    from pipeline_src.cli.main import app
 
     if not {"", str(Path.cwd())} & set(sys.path):  # the installed command; `python -m` has it there
         sys.path.insert(0, str(Path.cwd()))

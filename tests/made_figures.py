@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline_src.analysis.results import Results
+from pipeline_src.counting.statistic import Statistic
 from pipeline_src.data.manifest import write_csv
 from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.figures.catalogue import Facts
 from pipeline_src.figures.sources import Sources
 from pipeline_src.prediction import examples
-from pipeline_src.statistics.statistic import Statistic
-from pipeline_src.tables.results import Results
 
 ODD = "a<b>&c_d$e$ 100%"
 PARTS = {"Set_A": "id", ODD: "ood"}

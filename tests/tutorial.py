@@ -18,9 +18,10 @@ import pytest
 import yaml
 from project import ROOT, call, copy, planned
 
-from pipeline_src import jobs, verbs
-from pipeline_src.cli import app
+from pipeline_src.cli.main import app
 from pipeline_src.params.load import merge, read
+from pipeline_src.steps import graph as jobs
+from pipeline_src.steps import verbs
 
 
 def follow(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

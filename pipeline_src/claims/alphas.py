@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline_src.analysis.bootstrap import image_means, percentiles
+from pipeline_src.analysis.samples import RESAMPLES
 from pipeline_src.claims.evidence import OF_MEAN, Evidence, Wanted
-from pipeline_src.statistics.bootstrap import image_means, percentiles
-from pipeline_src.tables.samples import RESAMPLES
 
 FEWEST = 15  # epochs: a stretch of 3, since the saw's correlation with itself is gone after 3 visits at beta = 1
 STRETCH = 5  # each stretch is so great a part of the epochs: the last one, and the one before it

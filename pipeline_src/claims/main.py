@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.analysis.results import Results
+from pipeline_src.analysis.roles import COMPARED, Roles
+from pipeline_src.analysis.samples import CLASSES, PIXELS, RESAMPLES, WHOLE, sample
 from pipeline_src.claims import tasks
 from pipeline_src.claims.checks import CLAIMS, Claim, keeps
 from pipeline_src.claims.evidence import Evidence, Finding, Missing
-from pipeline_src.claims.roles import COMPARED, Roles
 from pipeline_src.claims.text import markdown
 from pipeline_src.claims.view import NAMES, View
 from pipeline_src.files import write_text
-from pipeline_src.tables.elsewhere import Elsewhere
-from pipeline_src.tables.results import Results
-from pipeline_src.tables.samples import CLASSES, PIXELS, RESAMPLES, WHOLE, sample
+from pipeline_src.tables.across import Elsewhere
 
 
 def write_claims(

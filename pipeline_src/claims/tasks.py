@@ -15,7 +15,7 @@ from typing import Any
 from pipeline_src.claims.checks import KEPT, MARGIN
 from pipeline_src.claims.evidence import BELOW_ZERO, Evidence, Finding, Missing
 from pipeline_src.claims.view import View
-from pipeline_src.tables.elsewhere import MAIN_TASK, Elsewhere
+from pipeline_src.tables.across import MAIN_TASK, Elsewhere
 
 NAME = "C8"
 TEXT = "It carries over to camouflaged objects, smoke and semantic segmentation."

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline_src.claims.evidence import NOT_RUN
-from pipeline_src.statistics.statistic import PROTOCOLS
-from pipeline_src.tables.layout import Group, Table, markdown_text
-from pipeline_src.tables.layout import markdown as of_table
+from pipeline_src.counting.statistic import PROTOCOLS
+from pipeline_src.text_tables import Group, Table, markdown_text
+from pipeline_src.text_tables import markdown as of_table
 
 READING = (
     "A claim holds where every comparison agrees with it: the whole interval lies where the claim wants the effect. "

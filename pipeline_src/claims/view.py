@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.claims import roles
+from pipeline_src.analysis import roles
+from pipeline_src.analysis.bootstrap import percentiles
+from pipeline_src.analysis.results import LIKE_ID, ROLES, Results
+from pipeline_src.analysis.roles import Roles
+from pipeline_src.analysis.samples import Samples, combined, shared
 from pipeline_src.claims.evidence import NATS, POINTS, Evidence, Missing, Wanted
-from pipeline_src.claims.roles import Roles
-from pipeline_src.statistics.bootstrap import percentiles
-from pipeline_src.tables.results import LIKE_ID, ROLES, Results
-from pipeline_src.tables.samples import Samples, combined, shared
 
 NAMES = {"ece": "ECE", "oe": "OE", "gap": "confidence − accuracy", "accuracy": "accuracy", "entropy": "entropy"}
 NAMES |= {"s_measure": "S-measure", "e_measure": "E-measure", "mean_iou": "mIoU"}

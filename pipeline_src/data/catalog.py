@@ -62,7 +62,7 @@ class Split(Model):
 
 
 class Generator(Model):
-    """Made, not downloaded: for each split `pipeline_src.data.scenes.write_set(kind, split, count, seed, folder)`."""
+    """Drawn, not downloaded: `data.synthetic.scenes.write_set(kind, split, count, seed, folder)` for each split."""
 
     kind: str
     counts: dict[Name, Annotated[int, Field(ge=1)]]

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline_src.counting.levels import NO_CLASS
 from pipeline_src.data import catalog
 from pipeline_src.data.catalog import Entry, Part
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import validate
-from pipeline_src.statistics.levels import NO_CLASS
 
 BACKGROUND = "background"  # the class of what is no object, and has the id 0
 FILE = Path(__file__).parent / "catalog.yaml"

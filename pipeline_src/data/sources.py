@@ -14,10 +14,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline_src.contract import PACKAGE, ROOT, code_digest
 from pipeline_src.data import pairing
 from pipeline_src.data.catalog import Entry, Layout, Source
 from pipeline_src.data.unpack import MAX_BYTES, unpack, whole_folder
+from pipeline_src.engine.contract import PACKAGE, ROOT, code_digest
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, write_text
 
@@ -139,7 +139,7 @@ def _fill(entry: Entry, located: Located, folder: Path) -> None:
         _check(path, declared, entry.name)
     with whole_folder(folder) as temporary:
         if source.kind == "generator":
-            write_set = import_module("pipeline_src.data.scenes").write_set
+            write_set = import_module("pipeline_src.data.synthetic.scenes").write_set
             made = source.generator
             for split, count in made.counts.items():
                 write_set(made.kind, split, count, made.seed, temporary / split, **made.options)
@@ -272,7 +272,7 @@ def _list_digest(name: str, data_root: Path | str | None, root: Path | None) -> 
 
 def _generator_code() -> str:
     """Hash of what the generators' code does, so that a changed one does not find the files of the old one."""
-    return code_digest(("pipeline_src.data.scenes",))
+    return code_digest(("pipeline_src.data.synthetic.scenes",))
 
 
 def _sha256(path: Path) -> str:

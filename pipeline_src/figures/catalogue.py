@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from pipeline_src.claims.roles import Role
+from pipeline_src.analysis.roles import Role
+from pipeline_src.counting.statistic import PROTOCOLS
 from pipeline_src.figures.kinds import KINDS
-from pipeline_src.statistics.statistic import PROTOCOLS
 
 # Snakemake asks for the names whenever it starts: nothing slow is imported here.
 

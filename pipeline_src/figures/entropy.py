@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline_src.analysis.results import ROLES
 from pipeline_src.figures import style
-from pipeline_src.tables.results import ROLES
 
 BINS = 35
 MOST = math.log(2)  # nats, of two classes

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError
 from pipeline_src.figures import of_experiment, of_part, style
 from pipeline_src.figures.catalogue import Facts, Picture, pictures
 from pipeline_src.figures.numbers import measure
 from pipeline_src.figures.sources import Painted, Sources
 from pipeline_src.files import write_text
-from pipeline_src.tables.results import Results
 
 
 def write_figures(results: Results, facts: Facts, sources: Sources, out: Path) -> list[Path]:

@@ -10,15 +10,15 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from pipeline_src.analysis.bootstrap import over_images, percentiles
+from pipeline_src.analysis.results import Results
+from pipeline_src.analysis.samples import RESAMPLES, SUMS, Run, by_class, metrics, per_image
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.either import load
+from pipeline_src.counting.levels import UNIT
+from pipeline_src.counting.multiclass import of_classes
+from pipeline_src.counting.views import reliability_bins
 from pipeline_src.figures.catalogue import CLASS_METRICS
-from pipeline_src.statistics.bootstrap import over_images, percentiles
-from pipeline_src.statistics.counts import Counts
-from pipeline_src.statistics.either import load
-from pipeline_src.statistics.levels import UNIT
-from pipeline_src.statistics.multiclass import of_classes
-from pipeline_src.statistics.views import reliability_bins
-from pipeline_src.tables.results import Results
-from pipeline_src.tables.samples import RESAMPLES, SUMS, Run, by_class, metrics, per_image
 
 SHOWN = ("ece", "oe", "accuracy")
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline_src.analysis.results import ROLES
 from pipeline_src.data.store import Store
 from pipeline_src.figures import alpha, curves, entropy, extremes, overconfidence, overview, sweep, training
 from pipeline_src.figures.catalogue import HISTORY, Facts, Picture
 from pipeline_src.figures.of_part import Summary, stacked
 from pipeline_src.figures.reliability import least_of
 from pipeline_src.figures.sources import Painted, Sources
-from pipeline_src.tables.results import ROLES
 
 
 @dataclass(frozen=True)

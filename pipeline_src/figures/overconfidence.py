@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline_src.analysis.results import ROLES
 from pipeline_src.figures import style
-from pipeline_src.tables.results import ROLES
 
 
 def prepare(oe: Mapping[tuple[str, str], tuple[float, float, float]], roles: Mapping[str, str]) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipeline_src.statistics.counts import Counts
-from pipeline_src.statistics.views import top_label
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.views import top_label
 
 POINTS = 100
 

@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src import __version__
+from pipeline_src.counting.counts import COLUMNS, ImageRows
+from pipeline_src.counting.levels import IGNORED
+from pipeline_src.counting.multiclass import MultiClassStatistic, bounds, resample, summary
+from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.judging import out as results
 from pipeline_src.judging.arrays import matched, read_labels, read_map
 from pipeline_src.judging.files import Pair, Pairs, Unusable, refuse
-from pipeline_src.statistics.counts import COLUMNS, ImageRows
-from pipeline_src.statistics.images import per_image
-from pipeline_src.statistics.levels import IGNORED
-from pipeline_src.statistics.multiclass import MultiClassStatistic, bounds, resample, summary
-from pipeline_src.statistics.rows import Rows, parts
+from pipeline_src.metrics.images import per_image
 
 SEED = 0
 SUM = 1e-3  # probabilities of all classes may sum to 1 +- this

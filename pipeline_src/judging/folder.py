@@ -14,6 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src import __version__
+from pipeline_src.analysis.bootstrap import image_means, percentiles, resample
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.regions import RegionStatistics
+from pipeline_src.counting.rows import parts
+from pipeline_src.counting.statistic import PROTOCOLS, Statistic
+from pipeline_src.counting.views import check_bins
+from pipeline_src.counting.whole_maps import NAMES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.judging import out as results
@@ -21,17 +28,10 @@ from pipeline_src.judging.arrays import matched, read_map
 from pipeline_src.judging.classes import SEED, classes_of, judge_classes, write_images
 from pipeline_src.judging.files import Pair, Pairs, Unusable, pairs, refuse
 from pipeline_src.judging.masks import USUAL, Meaning, read_mask, survey
-from pipeline_src.statistics.bootstrap import image_means, percentiles, resample
-from pipeline_src.statistics.calibration import equal_mass_bound, sweep_bound
-from pipeline_src.statistics.counts import Counts
-from pipeline_src.statistics.images import per_image
-from pipeline_src.statistics.metrics import summary
-from pipeline_src.statistics.ranking import ap_bound, auc_bound
-from pipeline_src.statistics.regions import RegionStatistics
-from pipeline_src.statistics.rows import parts
-from pipeline_src.statistics.statistic import PROTOCOLS, Statistic
-from pipeline_src.statistics.views import check_bins
-from pipeline_src.statistics.whole_maps import NAMES, whole_map_measures
+from pipeline_src.metrics.calibration import equal_mass_bound, sweep_bound
+from pipeline_src.metrics.images import per_image
+from pipeline_src.metrics.metrics import summary
+from pipeline_src.metrics.ranking import ap_bound, auc_bound
 
 NOTE = (
     "Fractions, not percent. Pixels of all images are pooled; bins are right-closed on confidence max(f, 1 - f). "

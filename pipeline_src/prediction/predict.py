@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import machine, moments
+from pipeline_src.training import device as machine
+from pipeline_src.training import method_calls as moments
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalisation
 from pipeline_src.training.posthoc import PostHoc

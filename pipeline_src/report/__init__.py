@@ -13,19 +13,19 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from pipeline_src.analysis.results import LIKE_ID, ROLES, Numbers, Results
+from pipeline_src.analysis.samples import sample
 from pipeline_src.claims import text
 from pipeline_src.figures.catalogue import Picture
 from pipeline_src.files import write_text
+from pipeline_src.metrics.formats import ALL_METRICS
 from pipeline_src.report import summary
 from pipeline_src.report.diagrams import diagrams
 from pipeline_src.report.gallery import gallery
 from pipeline_src.report.recommendation import recommendation, standing_rows
 from pipeline_src.report.standing import BASELINE, Estimate, Standing
 from pipeline_src.tables.captions import heading, seeds_in_words, size_in_words
-from pipeline_src.tables.formats import ALL_METRICS
-from pipeline_src.tables.layout import UNDEFINED
-from pipeline_src.tables.results import LIKE_ID, ROLES, Numbers, Results
-from pipeline_src.tables.samples import sample
+from pipeline_src.text_tables import UNDEFINED
 
 HERE = Path(__file__).parent
 SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "page.js", "diagram.js")

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.statistics import estimators
-from pipeline_src.statistics.either import by_protocol, load
-from pipeline_src.statistics.estimators import Bins
-from pipeline_src.statistics.views import View, top_label
-from pipeline_src.tables.results import Results
+from pipeline_src.analysis.results import Results
+from pipeline_src.counting.either import by_protocol, load
+from pipeline_src.counting.views import View, top_label
+from pipeline_src.metrics import estimators
+from pipeline_src.metrics.estimators import Bins
 
 CHOICES = (5, 10, 15, 20, 30, 50, 100)  # numbers of bins, besides the experiment's own
 DIGITS = 3  # of a bin's summed confidence minus hits: in pixels, so that no error can be seen

@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pipeline_src.analysis.results import Results
 from pipeline_src.claims.evidence import AGREES, OPPOSES, POINTS, UNDECIDED
+from pipeline_src.metrics.formats import ALL_METRICS
 from pipeline_src.report.standing import BASELINE, Estimate, Standing
 from pipeline_src.report.summary import listing
-from pipeline_src.tables.formats import ALL_METRICS
-from pipeline_src.tables.results import Results
 
 ACCURACY = {AGREES: "kept", OPPOSES: "lost", UNDECIDED: "not decided"}
 

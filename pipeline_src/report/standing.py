@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline_src.analysis.bootstrap import percentiles
+from pipeline_src.analysis.results import Results
+from pipeline_src.analysis.samples import Samples, combined, shared
 from pipeline_src.claims.checks import KEPT
 from pipeline_src.claims.evidence import AGREES, OPPOSES, POINTS, UNDECIDED, Evidence
-from pipeline_src.statistics.bootstrap import percentiles
-from pipeline_src.tables.results import Results
-from pipeline_src.tables.samples import Samples, combined, shared
 
 BASELINE = "baseline"
 

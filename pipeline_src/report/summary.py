@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from pipeline_src.analysis.results import MEANING, ROLES, Numbers, Results
 from pipeline_src.claims.checks import MARGIN
-from pipeline_src.tables.results import MEANING, ROLES, Numbers, Results
 
 BASELINE = "baseline"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipeline_src.tables.formats import ALL_METRICS, METRICS
-from pipeline_src.tables.layout import UNDEFINED
-from pipeline_src.tables.results import ROLES, Numbers, Results
+from pipeline_src.analysis.results import ROLES, Numbers, Results
+from pipeline_src.metrics.formats import ALL_METRICS, METRICS
+from pipeline_src.text_tables import UNDEFINED
 
 SEVERAL = "There is no stretched protocol for several classes: it stretches the one map of an object."
 SYNTHETIC = "All images are generated: these numbers show that the pipeline works and decide no claim on photographs."

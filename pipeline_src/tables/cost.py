@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline_src.analysis.results import Results
+from pipeline_src.metrics.formats import ALL_METRICS
 from pipeline_src.tables.captions import not_run
-from pipeline_src.tables.formats import ALL_METRICS
-from pipeline_src.tables.results import Results
 from pipeline_src.tables.sheet import Sheet, frame
 
 ABOUT = (

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline_src.analysis.results import MEANING, Numbers, Results, read
 from pipeline_src.files import write_text
+from pipeline_src.metrics.formats import ALL_METRICS, METRICS, Metric
 from pipeline_src.tables import ELSEWHERE
 from pipeline_src.tables.captions import heading, notes, seeds_in_words
-from pipeline_src.tables.formats import ALL_METRICS, METRICS, Metric
-from pipeline_src.tables.layout import Group, Table, latex, markdown
 from pipeline_src.tables.paper import Beside, sheets
-from pipeline_src.tables.results import MEANING, Numbers, Results, read
 from pipeline_src.tables.sheet import tex_head
+from pipeline_src.text_tables import Group, Table, latex, markdown
 
 LAST = (  # of a caption: for one object class, and for several
     "All but max F are means over all pixels of a data set; NLL and entropy in nats; max F is the largest value of the "

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_src.statistics.bootstrap import percentiles
-from pipeline_src.tables.formats import ALL_METRICS
-from pipeline_src.tables.results import Numbers, Results
-from pipeline_src.tables.samples import CLASSES, CURVES, PIXELS, SORTING, WHOLE, Sampled, combined, sample, shared
+from pipeline_src.analysis.bootstrap import percentiles
+from pipeline_src.analysis.results import Numbers, Results
+from pipeline_src.analysis.samples import CLASSES, CURVES, PIXELS, SORTING, WHOLE, Sampled, combined, sample, shared
+from pipeline_src.metrics.formats import ALL_METRICS
 from pipeline_src.tables.sheet import BEST, TIED
 
 

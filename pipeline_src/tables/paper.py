@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline_src.analysis.results import LIKE_ID, ROLES, Numbers, Results
+from pipeline_src.analysis.samples import FEW, RESAMPLES
+from pipeline_src.metrics.formats import ALL_METRICS
+from pipeline_src.tables.across import READ, Elsewhere, backbones, judged, load, tasks
 from pipeline_src.tables.captions import heading, not_run, notes, seeds_in_words
 from pipeline_src.tables.cost import Run, cost
-from pipeline_src.tables.elsewhere import READ, Elsewhere, backbones, judged, load, tasks
-from pipeline_src.tables.formats import ALL_METRICS
 from pipeline_src.tables.measured import Measured
-from pipeline_src.tables.results import LIKE_ID, ROLES, Numbers, Results
-from pipeline_src.tables.samples import FEW, RESAMPLES
 from pipeline_src.tables.sheet import Sheet, frame
 from pipeline_src.tables.static import grid
 

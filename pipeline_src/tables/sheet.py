@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline_src.analysis.results import MEANING
+from pipeline_src.counting.statistic import PROTOCOLS
 from pipeline_src.files import write_text
-from pipeline_src.statistics.statistic import PROTOCOLS
-from pipeline_src.tables.formats import ALL_METRICS
-from pipeline_src.tables.layout import UNDEFINED, Group, Table, latex, markdown
-from pipeline_src.tables.results import MEANING
+from pipeline_src.metrics.formats import ALL_METRICS
+from pipeline_src.text_tables import UNDEFINED, Group, Table, latex, markdown
 
 BEST, TIED = "best", "tied"
 MARKS = {BEST: "★", TIED: "†"}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline_src.analysis.results import LIKE_ID
+from pipeline_src.metrics.formats import ALL_METRICS
 from pipeline_src.tables.captions import SYNTHETIC, not_run
-from pipeline_src.tables.formats import ALL_METRICS
 from pipeline_src.tables.measured import Measured
-from pipeline_src.tables.results import LIKE_ID
 from pipeline_src.tables.sheet import Sheet, frame
 
 METRICS = ("ece", "oe", "accuracy")

@@ -11,8 +11,8 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline_src.training import moments
-from pipeline_src.training.machine import autocast
+from pipeline_src.training import method_calls as moments
+from pipeline_src.training.device import autocast
 from pipeline_src.training.method import Batch, Method
 from pipeline_src.training.models.build import all_logits, auxiliary_weights, logits
 

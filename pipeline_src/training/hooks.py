@@ -17,9 +17,10 @@ from mmengine.runner import Runner
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
-from pipeline_src.training import checkpoint, moments
+from pipeline_src.rng import torch_seed
+from pipeline_src.training import checkpoint
+from pipeline_src.training import method_calls as moments
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.draws import torch_seed
 from pipeline_src.training.method import Method
 
 log = logging.getLogger(__name__)

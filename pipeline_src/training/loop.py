@@ -21,14 +21,15 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import machine, moments
+from pipeline_src.rng import torch_seed
+from pipeline_src.training import device as machine
+from pipeline_src.training import method_calls as moments
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.draws import torch_seed
 from pipeline_src.training.hooks import BuffersHook, DrawsHook, JournalHook, MethodHook, ResumeHook
 from pipeline_src.training.method import Method
-from pipeline_src.training.metric import CalibrationMetric
 from pipeline_src.training.models.build import build_segmentor, normalisation
 from pipeline_src.training.samples import EvaluationSamples, KeyedOrder, TrainingSamples, collate
+from pipeline_src.training.validation_metric import CalibrationMetric
 
 
 class _Runner(Runner):

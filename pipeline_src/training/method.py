@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from pipeline_src.params.schema import Strict
-from pipeline_src.training.draws import generator
+from pipeline_src.rng import generator
 
 if TYPE_CHECKING:  # importing torch takes 1.5 s, and params.yaml is checked far more often than networks are trained
     from torch import Tensor
 
-    from pipeline_src.statistics.views import View
+    from pipeline_src.counting.views import View
 
 
 @dataclass(frozen=True)

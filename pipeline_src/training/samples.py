@@ -12,8 +12,8 @@ from torch.utils.data import Dataset, Sampler
 
 from pipeline_src.data.store import Store
 from pipeline_src.params.schema import Augmentation
+from pipeline_src.rng import generator
 from pipeline_src.training.augment import augment
-from pipeline_src.training.draws import generator
 
 
 class TrainingSamples(Dataset):

@@ -12,10 +12,10 @@ from snakemake.exceptions import WorkflowError
 # The code beside this workflow, wherever the installed package points to: contracts and verbs must speak of the same code.
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from pipeline_src import verbs
+from pipeline_src.steps import verbs
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.figures import catalogue
-from pipeline_src.jobs import graph as build_graph
+from pipeline_src.steps.graph import graph as build_graph
 from pipeline_src.params.load import read
 
 KEYS = ("experiment", "data_root")

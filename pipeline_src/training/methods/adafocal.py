@@ -13,7 +13,7 @@ from pipeline_src.training.methods.focal import doubt
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline_src.statistics.views import View
+    from pipeline_src.counting.views import View
 
 
 class AdaFocal(Method):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipeline_src.errors import UserError
-from pipeline_src.training.draws import torch_seed
+from pipeline_src.rng import torch_seed
 from pipeline_src.training.posthoc import PostHoc
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pipeline_src.training.draws import generator
+from pipeline_src.rng import generator
 from pipeline_src.training.posthoc import PostHoc
 
 if TYPE_CHECKING:

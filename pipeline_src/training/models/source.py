@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from pipeline_src.contract import PACKAGE
+from pipeline_src.engine.contract import PACKAGE
 from pipeline_src.errors import UserError
-from pipeline_src.python_file import parsed
+from pipeline_src.python_source import parsed
 from pipeline_src.training.models.config import config_path, is_factory
 
 

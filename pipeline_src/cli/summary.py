@@ -1,0 +1,60 @@
+"""The main numbers of a finished experiment on the terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline_src.claims.text import protocols
+from pipeline_src.steps.experiment import Graph
+
+
+def show(graph: Graph) -> None:
+    """Print ECE and accuracy (raw) of all methods by data set, the verdicts on the claims, and where the report is."""
+    file = graph.job("tables").folder / "main.csv"
+    console = Console()
+    if file.is_file() and graph.job("tables").current:
+        console.print(_table(graph, pd.read_csv(file)))
+    file = graph.results / "claims.json"
+    if file.is_file() and graph.job("claims").current:
+        console.print(_claims(json.loads(file.read_text(encoding="utf-8"))))
+    report = graph.results / "report.html"
+    if report.is_file() and graph.job("report").current:
+        console.print(f"Report: [bold]{report.resolve().as_uri()}[/bold]", soft_wrap=True)
+
+
+def _claims(found: dict[str, Any]) -> Table:
+    """A claim with a verdict per protocol."""
+    table = Table(title=f"Claims: {found['experiment']}{', on generated images' if found['synthetic'] else ''}")
+    table.add_column("claim")
+    for protocol in protocols(found):
+        table.add_column(protocol, no_wrap=True)
+    for claim in found["claims"]:
+        facts = claim["protocols"]
+        cells = ((facts.get(protocol) or facts["any"])["verdict"] for protocol in protocols(found))
+        table.add_row(f"{claim['claim']} {claim['text']}", *cells)
+    return table
+
+
+def _table(graph: Graph, rows: pd.DataFrame) -> Table:
+    table = Table(
+        title=f"{graph.name}: ECE / accuracy in %, raw, {graph.experiment.evaluation.bins} bins; bold: the lowest ECE"
+    )
+    table.add_column("method")
+    for part, role in graph.tested.items():
+        table.add_column(part if role == "val" else f"{part} ({role})", justify="right")
+    raw = rows[rows.protocol == "raw"].groupby(["method", "part"])[["ece", "accuracy"]].mean()
+    least = raw["ece"].groupby("part").min()
+    for method in graph.experiment.methods:
+        cells = []
+        for part in graph.tested:
+            ece, accuracy = raw.loc[(method, part)]
+            printed, best = (f"{100 * value:.2f}" for value in (ece, least[part]))
+            cells.append(Text(f"{printed} / {100 * accuracy:.1f}", "bold" if printed == best else ""))
+        table.add_row(method, *cells)
+    return table

@@ -1,0 +1,170 @@
+"""The counts of one protocol: what a pass over the pixels leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from pipeline_src.counting.levels import HALF
+from pipeline_src.counting.rows import Rows, parts
+from pipeline_src.errors import UserError, listed
+
+COLUMNS = (
+    "height",  # pixels
+    "width",
+    "pixels",  # that count: neither ignored nor outside
+    "correct",  # pixels whose predicted class is their label
+    "constant",  # 1 where the valid pixels of the map have one value only
+    "confidence",  # sums over the pixels, in units of 1 / levels.UNIT
+    "absolute",  # |f - y|
+    "brier",  # (f - y)^2
+    "nll",  # nats, clamped
+    "entropy",  # nats, clamped
+    "s_measure",  # of the whole map, in units of 1 / levels.UNIT; `UNMEASURED` where it is undefined or not measured
+    "e_measure",
+)
+UNMEASURED = -1
+
+
+class ImageRows:
+    """One row per image, read in the order of the ids, in whichever order they are appended.
+
+    The table and the levels are `Rows`: they may be on disk, and are read in parts.
+    """
+
+    def __init__(self, ids: Sequence[str] = (), table: Rows | None = None, levels: Rows | None = None):
+        self._ids = list(ids)
+        self._table = Rows((len(COLUMNS),), np.int64) if table is None else table
+        self._levels = Rows((256, 2), np.uint32) if levels is None else levels
+        self._ordered = _ascending(self._ids)
+
+    @property
+    def ids(self) -> list[str]:
+        """N image ids, each once."""
+        return self._in_order()._ids
+
+    @property
+    def table(self) -> Rows:
+        """(N, len(COLUMNS)) int64, columns as in `COLUMNS`."""
+        return self._in_order()._table
+
+    @property
+    def levels(self) -> Rows:
+        """(N, 256, 2) uint32, pixels per 8-bit level floor(255 f) and label: precision and recall at the thresholds
+        f >= t/255, and the weights of the bootstrap over images."""
+        return self._in_order()._levels
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def append(self, image_id: str, sums: dict[str, int], levels: np.ndarray) -> None:
+        """Add an image: its values by column name, and its levels (256, 2). Columns without a value are unmeasured."""
+        self._ordered = self._ordered and _ascending([*self._ids[-1:], image_id])
+        self._ids.append(image_id)
+        self._table.append(np.array([sums.get(name, UNMEASURED) for name in COLUMNS], np.int64))
+        self._levels.append(levels)
+
+    def column(self, name: str) -> np.ndarray:
+        """(N,) int64: the column `name` of the table."""
+        return self.table.column(COLUMNS.index(name))
+
+    def total(self, name: str) -> int:
+        """Sum of a column over the images, as a Python int: it cannot overflow."""
+        k, table = COLUMNS.index(name), self._table
+        return sum(sum(table[part][:, k].tolist()) for part in parts(len(table)))
+
+    def pooled(self) -> np.ndarray:
+        """(256, 2) int64: the levels of all images together."""
+        levels = self._levels
+        return sum((levels[part].sum(axis=0, dtype=np.int64) for part in parts(len(levels))), np.zeros((256, 2), int))
+
+    def _in_order(self) -> ImageRows:
+        """Itself, with the rows in the order of their ids, so that no result depends on the order of adding.
+
+        Raises:
+            UserError: an id occurs twice, that is, an image was counted twice.
+        """
+        if self._ordered:  # as they come from a sorted folder
+            return self
+        order = sorted(range(len(self._ids)), key=self._ids.__getitem__)
+        ids = [self._ids[i] for i in order]
+        twice = sorted({a for a, b in pairwise(ids) if a == b})
+        if twice:
+            raise UserError(
+                f"{len(twice)} image(s) were added to a statistic more than once",
+                found=listed(twice),
+                expected="every image id once",
+                do="merge statistics of different images only, and give every image an id of its own",
+            )
+        self._ids, self._table, self._levels = ids, self._table.ordered(order), self._levels.ordered(order)
+        self._ordered = True
+        return self
+
+    def __add__(self, other: ImageRows) -> ImageRows:
+        both = ImageRows(self._ids + other._ids, self._table + other._table, self._levels + other._levels)
+        return both._in_order()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ImageRows):
+            return NotImplemented
+        return self.ids == other.ids and self.table == other.table and self.levels == other.levels
+
+    __hash__ = None
+
+
+def _ascending(ids: Sequence[str]) -> bool:
+    return all(a < b for a, b in pairwise(ids))
+
+
+@dataclass
+class Counts:
+    """Pixels of one protocol, see `levels` for the grid.
+
+    Attributes:
+        count: (HALF + 1, 2, 2) int64, pixels by doubt level, predicted class and label.
+        position: the same shape, int64, summed positions within the level in units of 1 / levels.POSITION.
+        on_edge: (HALF + 1, 2) int64, pixels with f = j / LEVELS < 0.5 exactly, by level j and label.
+        rows: one row per image; None in a quick statistic, which keeps the three arrays only.
+        top: whether f is the confidence of the top one of K classes and y whether that is right: the view of the
+            positive class is that of the top label then.
+    """
+
+    count: np.ndarray
+    position: np.ndarray
+    on_edge: np.ndarray
+    rows: ImageRows | None
+    top: bool = False
+
+    @classmethod
+    def empty(cls, rows: bool = True, top: bool = False) -> Counts:
+        shape = (HALF + 1, 2, 2)
+        return cls(
+            np.zeros(shape, np.int64),
+            np.zeros(shape, np.int64),
+            np.zeros((HALF + 1, 2), np.int64),
+            ImageRows() if rows else None,
+            top,
+        )
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels that count."""
+        return int(self.count.sum())
+
+    def __add__(self, other: Counts) -> Counts:
+        if (self.rows is None) != (other.rows is None):
+            raise ValueError("a quick statistic (without rows) and a full one cannot be added")
+        rows = None if self.rows is None else self.rows + other.rows
+        arrays = (getattr(self, name) + getattr(other, name) for name in ("count", "position", "on_edge"))
+        return Counts(*arrays, rows, self.top)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Counts):
+            return NotImplemented
+        same = all(np.array_equal(getattr(self, k), getattr(other, k)) for k in ("count", "position", "on_edge"))
+        return same and self.rows == other.rows and self.top == other.top
+
+    __hash__ = None

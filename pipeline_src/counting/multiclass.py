@@ -1,0 +1,236 @@
+"""The statistic of maps of K classes: top label and class by class, mergeable, with the numbers of `metrics`.
+
+The top label's (confidence, right) pairs and every class's (p_k, y == k) pairs are counted like the (f, y) pairs of a
+binary map, and read in the view of its positive class. There is one protocol: maps are taken as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_src.analysis.bootstrap import POSITIVE, Pooled, Resamples, by_cell, over_images, resampled
+from pipeline_src.counting.accumulate import FloatPass
+from pipeline_src.counting.counts import COLUMNS, Counts
+from pipeline_src.counting.levels import CLAMP, IGNORED, UNIT
+from pipeline_src.counting.storage import pack, read, unpack, write
+from pipeline_src.counting.views import positive
+from pipeline_src.errors import UserError
+from pipeline_src.metrics import calibration, estimators, metrics
+from pipeline_src.metrics.estimators import Bins
+
+NAMES = (  # metrics of the top label, and proper scores
+    *("ece", "mce", "oe", "ue", "ece_equal_mass", "ece_sweep", "ece_debiased", "ece_debiased_authors", "smooth_ece"),
+    *("aurc", "accuracy", "brier", "nll", "entropy"),
+)
+NO_PIXEL = "no pixel counts"
+OF_TRUE_CLASS = ("nll", "mean_iou")  # what needs one on every pixel
+
+
+class MultiClassStatistic:
+    """Counts of K classes.
+
+    Attributes:
+        top: `Counts` of the top label, f being its confidence and y whether it is right; its rows hold the sums of the
+            K-class scores: brier (sum over classes of (p_k - y_k)^2, in [0, 2]), nll, entropy, absolute (1 - p_y).
+        classes: K `Counts` of the single classes, f being p_k and y whether the label is k. In their rows `pixels` are
+            the image's pixels of class k by label or prediction, and `correct` those by both: IoU is correct / pixels.
+        confusion: (K, K) int64, pixels by label and predicted class.
+    """
+
+    def __init__(self, top: Counts, classes: list[Counts], confusion: np.ndarray):
+        self.top, self.classes, self.confusion = top, classes, confusion
+        self._pass = FloatPass(top, scores=True)  # its buffers serve all counts in turn
+
+    @classmethod
+    def empty(cls, classes: int) -> MultiClassStatistic:
+        counts = [Counts.empty() for _ in range(classes)]
+        return cls(Counts.empty(top=True), counts, np.zeros((classes, classes), np.int64))
+
+    def add(
+        self,
+        probability: np.ndarray,
+        truth: np.ndarray,
+        image_id: str,
+        ignore: int = IGNORED,
+        no_class: int | None = None,
+    ) -> None:
+        """Count one image.
+
+        Args:
+            probability: (K, H, W) float32 or float64 in [0, 1] that sum to 1 over the classes (to 1e-3).
+            truth: (H, W) integers, class ids 0..K-1, `ignore` or `no_class`.
+            image_id: names the image; each image once (told when merged or read).
+            ignore: the label of pixels that never count.
+            no_class: the label of pixels on which every answer is wrong, as out of distribution; there may be none.
+
+        Raises:
+            UserError: shapes differ, a value is not allowed. Nothing was counted then.
+        """
+        k = len(self.classes)
+        if probability.ndim != 3 or probability.shape != (k, *truth.shape):
+            raise UserError(
+                f"map and mask of {image_id} do not fit",
+                found=f"a map of shape {probability.shape}, a mask of shape {truth.shape}",
+                expected=f"({k}, height, width) and (height, width)",
+            )
+        valid = truth != ignore
+        y = truth[valid].astype(np.int64)
+        p = np.ascontiguousarray(probability.reshape(k, -1)[:, valid.reshape(-1)], np.float32)
+        known = np.ones(y.shape, bool) if no_class is None else y != no_class
+        if not known.all():
+            y = np.where(known, y, 0)  # any class: what follows asks `known` too
+        if y.size and not (y.min() >= 0 and y.max() < k):
+            raise UserError(
+                f"the mask of {image_id} has class ids that do not exist",
+                found=f"{y.min()} to {y.max()}",
+                expected=f"0 to {k - 1}, and {ignore} for ignored pixels",
+            )
+        if y.size and not (p.min() >= 0 and p.max() <= 1 and np.abs(p.sum(axis=0) - 1).max() < 1e-3):
+            raise UserError(
+                f"the map of {image_id} holds values that are no probabilities",
+                found=f"values from {p.min()} to {p.max()}, sums over classes up to {p.sum(axis=0).max()}",
+                expected="probabilities in [0, 1] that sum to 1 over the classes",
+            )
+        predicted = p.argmax(axis=0)
+        right = ((predicted == y) & known).astype(np.uint8)
+        confidence = p.max(axis=0)
+        levels = self._count(self.top, confidence, right)
+        for index, counts in enumerate(self.classes):
+            labelled, taken = (y == index) & known, predicted == index
+            found = self._count(counts, p[index], labelled.astype(np.uint8))
+            areas = {"pixels": int((labelled | taken).sum()), "correct": int((labelled & taken).sum())}
+            counts.rows.append(image_id, areas, found)
+        self.confusion += np.bincount((y * k + predicted)[known], minlength=k * k).reshape(k, k)
+
+        given = np.where(known, p[y, np.arange(y.size)].astype(np.float64), 0)
+        clamped = np.clip(p.astype(np.float64), CLAMP, 1 - CLAMP)
+        squared = (p.astype(np.float64) ** 2).sum(axis=0) - 2 * given + known
+        scores = {
+            "absolute": 1 - given,
+            "brier": squared,
+            "nll": -np.log(np.clip(given, CLAMP, 1 - CLAMP)),
+            "entropy": -(clamped * np.log(clamped)).sum(axis=0),
+            "confidence": confidence.astype(np.float64),
+        }
+        sums = {name: int(np.rint(values * UNIT).sum()) for name, values in scores.items()}
+        sums |= {"correct": int(right.sum()), "height": truth.shape[0], "width": truth.shape[1]}
+        sums |= {"pixels": y.size, "constant": 0}
+        self.top.rows.append(image_id, sums, levels)
+
+    def _count(self, counts: Counts, f: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(256, 2) pixels of the image per 8-bit level and label."""
+        self._pass.counts = counts
+        _, levels = self._pass.add(f, y, summed=False)
+        self._pass.flush()
+        return levels
+
+    def __add__(self, other: MultiClassStatistic) -> MultiClassStatistic:
+        classes = [a + b for a, b in zip(self.classes, other.classes, strict=True)]
+        return MultiClassStatistic(self.top + other.top, classes, self.confusion + other.confusion)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MultiClassStatistic):
+            return NotImplemented
+        same = self.top == other.top and self.classes == other.classes
+        return same and np.array_equal(self.confusion, other.confusion)
+
+    __hash__ = None
+
+    def save(self, path: Path | str, provenance: dict) -> None:
+        """Write one .npz, as `Statistic.save`."""
+        arrays = pack(self.top, "top") | {"confusion": self.confusion}
+        for index, counts in enumerate(self.classes):
+            arrays |= pack(counts, f"class{index}")
+        write(path, "multi-class", arrays, provenance)
+
+    @classmethod
+    def load(cls, path: Path | str) -> tuple[MultiClassStatistic, dict]:
+        """Read what `save` wrote, as `Statistic.load`."""
+        arrays, provenance = read(path, "multi-class")
+        confusion = arrays["confusion"]
+        classes = [unpack(arrays, f"class{index}") for index in range(len(confusion))]
+        return cls(replace(unpack(arrays, "top"), top=True), classes, confusion), provenance
+
+
+def class_ece(statistic: MultiClassStatistic, bins: int = 10) -> np.ndarray:
+    """(K,) ECE of p_k against y == k, in [0, 1]."""
+    return np.array([estimators.ece(positive(c).binned(bins).bins) for c in statistic.classes])
+
+
+def classwise_ece(statistic: MultiClassStatistic, bins: int = 10) -> float:
+    """Mean over classes of the ECE of p_k against y == k, in [0, 1]. Reference: Kull et al., NeurIPS 2019."""
+    return float(class_ece(statistic, bins).mean())
+
+
+def mean_iou(statistic: MultiClassStatistic) -> float | None:
+    """Mean over classes that occur (as label or prediction) of intersection over union, in [0, 1]."""
+    both = np.diag(statistic.confusion)
+    union = statistic.confusion.sum(axis=0) + statistic.confusion.sum(axis=1) - both
+    return float((both[union > 0] / union[union > 0]).mean()) if union.any() else None
+
+
+def class_sums(statistic: MultiClassStatistic, bins: int) -> Iterator[np.ndarray]:
+    """(N, 3 bins + 2) sums over each image, class after class: pixels, hits and scores by bin of p_k, union and
+    intersection of label and prediction."""
+    areas = [COLUMNS.index(name) for name in ("pixels", "correct")]
+    for counts in statistic.classes:
+        yield np.concatenate([by_cell(counts, Pooled(counts), bins, POSITIVE), counts.rows.table[:][:, areas]], axis=1)
+
+
+def of_classes(sums: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """ECE and IoU of each class, (..., K), of the sums of all classes in one, (..., K (3 bins + 2)); IoU is NaN where a
+    class does not occur."""
+    by_class = sums.reshape(*sums.shape[:-1], -1, 3 * bins + 2)
+    count, hits, score = (by_class[..., k * bins : (k + 1) * bins] for k in range(3))
+    union, both = by_class[..., -2], by_class[..., -1]
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may hold no pixel that counts
+        return estimators.ece(Bins(count, hits, score, score - hits)), both / union
+
+
+def class_means(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
+    """Class-wise ECE and mean IoU, (...), of sums as `of_classes`."""
+    ece, iou = of_classes(sums, bins)
+    occur = ~np.isnan(iou)
+    with np.errstate(invalid="ignore"):
+        return {"classwise_ece": ece.mean(axis=-1), "mean_iou": np.nansum(iou, axis=-1) / occur.sum(axis=-1)}
+
+
+def summary(statistic: MultiClassStatistic, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
+    """All metrics by name as `metrics.summary`: of the top label unless the name says otherwise. Those of a positive
+    class are undefined."""
+    values, reasons = metrics.summary(statistic.top, bins, NAMES)
+    own = {"classwise_ece": lambda: classwise_ece(statistic, bins), "mean_iou": lambda: mean_iou(statistic)}
+    for name, function in own.items():
+        values[name] = function() if statistic.top.pixels else None
+    reasons |= {name: NO_PIXEL for name in own if values[name] is None}
+    if statistic.confusion.sum() < statistic.top.pixels:
+        values |= dict.fromkeys(OF_TRUE_CLASS)
+        reasons |= dict.fromkeys(OF_TRUE_CLASS, "on some pixels no class is right")
+    others = [name for name in (*metrics.BINNED, *metrics.UNBINNED) if name not in NAMES]
+    return values | dict.fromkeys(others), reasons | dict.fromkeys(others, "several classes have no positive class")
+
+
+def bounds(statistic: MultiClassStatistic, bins: int = 10) -> dict[str, float]:
+    """By name, how far metrics that sort pixels can be off, as `calibration.equal_mass_bound` and `sweep_bound`."""
+    if statistic.top.pixels == 0:
+        return {}
+    return {
+        "ece_equal_mass": calibration.equal_mass_bound(statistic.top, bins),
+        "ece_sweep": calibration.sweep_bound(statistic.top),
+    }
+
+
+def resample(statistic: MultiClassStatistic, bins: int = 10, resamples: int = 1000, seed: int = 0) -> Resamples:
+    """Bootstrap over images as `bootstrap.resample`."""
+    values, _ = summary(statistic, bins)
+    points = {name: value for name, value in values.items() if value is not None}
+    found = resampled(statistic.top, points, bins, resamples, seed)
+    if points:
+        sums = [over_images(of, resamples, seed) for of in class_sums(statistic, bins)]
+        means = class_means(np.concatenate(sums, axis=1), bins)
+        found.values |= {name: values for name, values in means.items() if name in points}
+    return found

@@ -1,0 +1,48 @@
+"""Where confidence fails: the same statistic for the border of objects, their interior and the background."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from pipeline_src.counting.levels import IGNORED
+from pipeline_src.counting.statistic import Statistic
+
+REGIONS = ("border", "interior", "background")
+
+
+def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:
+    """Split the pixels of a mask; every pixel that is not ignored is in one region.
+
+    Args:
+        truth: (H, W) uint8 with 0 background, 1 foreground, 255 ignored.
+        width: pixels; the border is what lies within this Euclidean distance of the other class, on either side.
+
+    Returns:
+        (H, W) bool by name: `border`, `interior` (foreground off the border), `background` (the same of background).
+    """
+    foreground = (truth == 1).astype(np.uint8)
+    background = (truth == 0).astype(np.uint8)
+    near = np.zeros(truth.shape, bool)
+    for own, other in ((foreground, background), (background, foreground)):
+        if own.any() and other.any():
+            near |= (own == 1) & (cv2.distanceTransform(1 - other, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= width)
+    return {
+        "border": near,
+        "interior": (foreground == 1) & ~near,
+        "background": (background == 1) & ~near,
+    }
+
+
+class RegionStatistics:
+    """One `Statistic` per region, `by_name`; made like a `Statistic`."""
+
+    def __init__(self, width: float = 5):
+        self.width = width
+        self.by_name = {name: Statistic.empty() for name in REGIONS}
+
+    def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str) -> None:
+        """Count one image, as `Statistic.add`; the stretch is that of the whole map."""
+        truth = np.where(truth == IGNORED, IGNORED, truth.astype(np.uint8))
+        for name, within in regions(truth, self.width).items():
+            self.by_name[name].add(probability, truth, image_id, within)

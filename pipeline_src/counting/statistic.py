@@ -1,0 +1,217 @@
+"""The sufficient statistic of a set of prediction maps: made in one pass, mergeable by addition, saved as .npz.
+
+    statistic = Statistic.empty()
+    for probability, truth, image_id in maps:
+        statistic.add(probability, truth, image_id)
+    statistic.save("U2Net-ECSSD.npz", {"set": "ECSSD"})
+
+It holds two protocols (docs/protocol.md): `raw`, the probabilities as they are, and `stretched`, each map stretched
+so that its valid pixels reach from 0 to 1, as the paper's test program does. A map of one value becomes 0 there and is
+counted (column `constant` of the rows). All is kept in integers: any order of images, any split among workers or ranks
+ends in the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_src.counting.accumulate import FloatPass, add_fractions, extremes, histogram, surely_in_unit_interval
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.levels import IGNORED, UNIT
+from pipeline_src.counting.storage import pack, read, unpack, write
+from pipeline_src.errors import UserError
+
+PROTOCOLS = ("raw", "stretched")
+
+
+def protocols(classes: int) -> tuple[str, ...]:
+    """Those of 2 or K classes: stretching is of the one map of an object, so several classes have raw alone."""
+    return PROTOCOLS if classes == 2 else PROTOCOLS[:1]
+
+
+class Statistic:
+    """Counts of both protocols; `empty`, `add`, `merge`, `+`, `save`, `load`.
+
+    A quick statistic (`Statistic.empty(quick=True)`) keeps the raw protocol's counts alone, which is all that ECE, OE
+    and accuracy need, and is made in a third of the time; its `stretched` is None.
+    """
+
+    def __init__(self, raw: Counts, stretched: Counts | None):
+        self._counts = {"raw": raw, "stretched": stretched}
+        self._passes: dict[str, FloatPass] = {}
+        self._ids = set() if raw.rows is None else set(raw.rows.ids)
+
+    @classmethod
+    def empty(cls, quick: bool = False) -> Statistic:
+        return cls(Counts.empty(rows=not quick), None if quick else Counts.empty())
+
+    @property
+    def raw(self) -> Counts:
+        """Counts of the probabilities as they are."""
+        return self._settled("raw")
+
+    @property
+    def stretched(self) -> Counts | None:
+        """Counts of the maps stretched one by one; None in a quick statistic."""
+        return self._settled("stretched")
+
+    def _settled(self, protocol: str) -> Counts | None:
+        """The counts with everything added so far in them."""
+        counts = self._counts[protocol]
+        if protocol in self._passes:
+            self._passes[protocol].flush()
+        return counts
+
+    def add(
+        self,
+        probability: np.ndarray,
+        truth: np.ndarray,
+        image_id: str,
+        within: np.ndarray | None = None,
+        whole: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        """Count one image.
+
+        Args:
+            probability: (H, W), probability of the positive class: float32 or float64 in [0, 1] (float64 is rounded to
+                float32), or an integer map, uint8 meaning v / 255 and uint16 meaning v / 65535.
+            truth: (H, W) uint8 with 0 background, 1 foreground, 255 ignored; or bool.
+            image_id: names the image; each image once.
+            within: (H, W) bool, the pixels that count, if not all (see `regions`). Others still take part in the
+                stretch, which is of the whole map.
+            whole: by protocol and name, measures of the whole map to be kept (`whole_maps`); NaN where undefined.
+
+        Raises:
+            UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then.
+        """
+        if image_id in self._ids:
+            raise UserError(f"the image {image_id} was already counted", expected="every image once, under its own id")
+        probability, truth = np.asarray(probability), np.asarray(truth)
+        if probability.shape != truth.shape or probability.ndim != 2:
+            raise UserError(
+                f"map and mask of {image_id} do not fit",
+                found=f"a map of shape {probability.shape}, a mask of shape {truth.shape}",
+                expected="two arrays of the same shape (height, width)",
+            )
+        y, all_count = _labels(truth.reshape(-1), image_id)
+        f, kept = probability.reshape(-1), None if within is None else within.reshape(-1)
+        if not all_count:
+            valid = y != IGNORED
+            f, y, kept = f[valid], y[valid], None if kept is None else kept[valid]
+        add = self._add_integers if f.dtype in (np.uint8, np.uint16) else self._add_floats
+        add(f, y, image_id, truth.shape, kept, whole or {})
+
+    def _add_floats(self, f, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None, whole) -> None:
+        if not np.issubdtype(f.dtype, np.floating):
+            raise UserError(
+                f"the map of {image_id} has a type that is not understood",
+                found=f.dtype,
+                expected="float32 or float64 in [0, 1], uint8 or uint16",
+            )
+        quick = self._counts["stretched"] is None
+        low, high = (0, 1) if quick and surely_in_unit_interval(f) else extremes(f)
+        if not (low >= 0 and high <= 1):  # also catches NaN, which min and max hand on
+            raise UserError(
+                f"the map of {image_id} holds values that are no probabilities",
+                found=f"values from {low} to {high}",
+                expected="probabilities in [0, 1]",
+                do="apply the sigmoid to logits; save 0..255 maps as uint8",
+            )
+        if kept is not None:
+            f, y = f[kept], y[kept]
+        f = np.ascontiguousarray(f, np.float32)
+        low, high = np.float32(low), np.float32(high)
+        for protocol, counts in self._counts.items():
+            if counts is None:
+                continue
+            if protocol not in self._passes:
+                self._passes[protocol] = FloatPass(counts)
+            found = self._passes[protocol].add(f, y, (low, high) if protocol == "stretched" else None)
+            if found is not None:
+                self._row(protocol, image_id, shape, f.size, high == low, whole, *found)
+
+    def _add_integers(self, v, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None, whole) -> None:
+        top = np.iinfo(v.dtype).max
+        low, high = map(int, extremes(v))
+        if kept is not None:
+            v, y = v[kept], y[kept]
+        value, label, number = histogram(v, y)
+        for protocol, counts in self._counts.items():
+            if counts is None:
+                continue
+            if protocol == "stretched":
+                value, top = (value - low, high - low) if high > low else (0 * value, top)
+            found = add_fractions(counts, value, label, number, top)
+            if counts.rows is not None:
+                self._row(protocol, image_id, shape, v.size, high == low, whole, *found)
+
+    def _row(self, protocol, image_id, shape, pixels, constant, whole, sums, levels) -> None:
+        self._ids.add(image_id)
+        row = {
+            "height": shape[0],
+            "width": shape[1],
+            "pixels": pixels,
+            "constant": int(constant and pixels > 0),
+            **{name: round(value * UNIT) for name, value in whole.get(protocol, {}).items() if value == value},
+            **sums,
+        }
+        self._counts[protocol].rows.append(image_id, row, levels)
+
+    def merge(self, other: Statistic) -> None:
+        """Add all that `other` counted; its images must be others than ours (UserError)."""
+        if (self.stretched is None) != (other.stretched is None):
+            raise ValueError("a quick statistic and a full one cannot be merged")
+        merged = self + other
+        self.__init__(merged.raw, merged.stretched)
+
+    def __add__(self, other: Statistic) -> Statistic:
+        stretched = None if self.stretched is None else self.stretched + other.stretched
+        return Statistic(self.raw + other.raw, stretched)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Statistic):
+            return NotImplemented
+        return self.raw == other.raw and self.stretched == other.stretched
+
+    __hash__ = None
+
+    def save(self, path: Path | str, provenance: dict) -> None:
+        """Write one .npz, whole or not at all; the same counts and provenance give the same bytes.
+
+        Args:
+            provenance: anything that JSON can hold: where the maps came from, model, set, versions.
+        """
+        arrays = pack(self.raw, "raw")
+        if self.stretched is not None:
+            arrays |= pack(self.stretched, "stretched")
+        write(path, "binary", arrays, provenance)
+
+    @classmethod
+    def load(cls, path: Path | str) -> tuple[Statistic, dict]:
+        """Read what `save` wrote: the statistic and its provenance.
+
+        Raises:
+            UserError: no such file, not a statistic, or one of another schema.
+        """
+        arrays, provenance = read(path, "binary")
+        stretched = unpack(arrays, "stretched") if "stretched_count" in arrays else None
+        return cls(unpack(arrays, "raw"), stretched), provenance
+
+
+def _labels(truth: np.ndarray, image_id: str) -> tuple[np.ndarray, bool]:
+    """`truth` as uint8, checked to hold 0, 1 and 255 only, and whether it holds no 255."""
+    if truth.dtype == bool:
+        return truth.view(np.uint8), True
+    all_count = truth.dtype == np.uint8 and (not truth.size or truth.max() <= 1)
+    if truth.dtype != np.uint8 or (not all_count and np.any((truth > 1) & (truth != IGNORED))):
+        found = f"{truth.dtype} with the values {np.unique(truth)[:10].tolist()}"
+        raise UserError(
+            f"the mask of {image_id} has labels that are not understood",
+            found=found,
+            expected="uint8 with 0 background, 1 foreground, 255 ignored",
+            do="threshold grey masks first: (mask > 127).astype('uint8')",
+        )
+    return truth, all_count

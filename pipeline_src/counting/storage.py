@@ -1,0 +1,136 @@
+"""Counts in an .npz file: sparse, compressed, whole or absent, the same bytes for the same counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import numpy as np
+from numpy.lib import format as npy
+
+from pipeline_src.counting.counts import COLUMNS, Counts, ImageRows
+from pipeline_src.counting.levels import CLAMP, LEVELS, POSITION, UNIT
+from pipeline_src.counting.rows import Rows, parts
+from pipeline_src.errors import UserError
+from pipeline_src.files import atomic
+
+SCHEMA = 3
+
+
+def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:
+    """The arrays of `counts` by name; only cells with pixels, since most levels of a small set are empty."""
+    arrays = {}
+    for name in ("count", "position", "on_edge"):
+        dense = getattr(counts, name).reshape(-1)
+        at = np.flatnonzero(dense)
+        arrays[f"{prefix}_{name}_at"] = np.diff(at, prepend=0).astype(np.uint32)
+        arrays[f"{prefix}_{name}"] = dense[at]
+    if counts.rows is not None:
+        arrays["ids"] = _text(counts.rows.ids)
+        arrays[f"{prefix}_table"] = counts.rows.table
+        arrays[f"{prefix}_image_levels"] = counts.rows.levels
+    return arrays
+
+
+def unpack(arrays: dict[str, np.ndarray | Rows], prefix: str) -> Counts:
+    """What `pack` packed."""
+    rows = f"{prefix}_table" in arrays
+    counts = Counts.empty(rows=rows)
+    for name in ("count", "position", "on_edge"):
+        at = np.cumsum(arrays[f"{prefix}_{name}_at"], dtype=np.int64)
+        getattr(counts, name).reshape(-1)[at] = arrays[f"{prefix}_{name}"]
+    if rows:
+        ids = json.loads(arrays["ids"].tobytes())
+        counts.rows = ImageRows(ids, arrays[f"{prefix}_table"], arrays[f"{prefix}_image_levels"])
+    return counts
+
+
+def write(path: Path | str, kind: str, arrays: dict[str, np.ndarray | Rows], provenance: dict) -> None:
+    """Write arrays with a header that says how to read them; `provenance` is anything that JSON can hold."""
+    header = {
+        "schema": SCHEMA,
+        "kind": kind,
+        "levels": LEVELS,
+        "position_units": POSITION,
+        "sum_units": UNIT,
+        "clamp": CLAMP,
+        "columns": COLUMNS,
+        "provenance": provenance,
+    }
+    # As numpy.savez_compressed, byte by byte, but for rows, which are never in memory at once.
+    with atomic(path) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as file:
+        for name, array in {"header": _text(header), **arrays}.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                if isinstance(array, Rows):
+                    _write_rows(member, array)
+                else:
+                    npy.write_array(member, array, allow_pickle=False)
+
+
+def _write_rows(member: IO[bytes], rows: Rows) -> None:
+    shape = (len(rows), *rows.shape)
+    npy.write_array_header_1_0(
+        member, {"descr": npy.dtype_to_descr(rows.dtype), "fortran_order": False, "shape": shape}
+    )
+    for part in parts(len(rows)):
+        member.write(rows[part].tobytes())
+
+
+def _read_rows(member: IO[bytes]) -> Rows:
+    npy.read_magic(member)
+    (length, *shape), _, dtype = npy.read_array_header_1_0(member)
+    rows = Rows(tuple(shape), dtype)
+    for part in parts(length):
+        rows.append(np.frombuffer(member.read((part.stop - part.start) * rows.row_bytes), dtype))
+    return rows
+
+
+def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dict]:
+    """The arrays and the provenance that `write` wrote.
+
+    Raises:
+        UserError: no such file, nothing of ours, or one of another kind or schema.
+    """
+    try:
+        arrays = {}
+        with ZipFile(path) as file:
+            for entry in file.namelist():
+                name = entry.removesuffix(".npy")
+                with file.open(entry) as member:
+                    if name.endswith(("_table", "_image_levels")):
+                        arrays[name] = _read_rows(member)
+                    else:
+                        arrays[name] = npy.read_array(member, allow_pickle=False)
+        header = json.loads(arrays.pop("header").tobytes())
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    known = {"schema": SCHEMA, "kind": kind, "levels": LEVELS, "clamp": CLAMP, "columns": list(COLUMNS)}
+    found = {key: header.get(key) for key in known}
+    if found != known:
+        raise UserError(
+            f"{path} is a statistic of another schema",
+            found=found,
+            expected=known,
+            do="make it again from the prediction maps with this version",
+        )
+    return arrays, header["provenance"]
+
+
+def kind(path: Path | str) -> str:
+    """The kind of statistic that a file holds, by its header; UserError where it has none."""
+    try:
+        with ZipFile(path) as file, file.open("header.npy") as member:
+            return json.loads(npy.read_array(member, allow_pickle=False).tobytes())["kind"]
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path | str, error: Exception) -> UserError:
+    """For whatever a foreign or broken file makes numpy, zip or json raise."""
+    return UserError(f"{path} is not a statistic that can be read", found=f"{error}")
+
+
+def _text(value: object) -> np.ndarray:
+    return np.frombuffer(json.dumps(value, sort_keys=True).encode(), np.uint8)

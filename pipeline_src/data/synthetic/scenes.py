@@ -1,0 +1,252 @@
+"""The embedded data: photo-like scenes with salient objects, and pure textures that hold no object.
+
+A scene has a background (one surface, a ground under a wall or sky, leaf litter), one to four candidates for the
+salient object, occluders, light and a camera. What counts is decided by a rule that can be learned, though not without
+error: the candidate of the largest product of visible size, centrality and contrast, and any other that comes close.
+Difficulty varies by image: contrast and camouflage, clutter, blur, haze, noise and the margin by which an object wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from pipeline_src.data.synthetic.camera import photograph
+from pipeline_src.data.synthetic.shapes import SHAPES, UPRIGHT, filled
+from pipeline_src.data.synthetic.textures import PATTERNS, Array, Rng, noise, palette, surface
+from pipeline_src.errors import UserError
+from pipeline_src.rng import generator
+
+# What grounds and walls are made of, and what is mostly found on things: a texture set full of the latter is out of
+# distribution for a network that has met these patterns on objects.
+_NATURAL = ("cloud", "fibres", "granite", "litter", "grass", "pebbles", "cracks", "marble", "bricks")
+_WORKED = tuple(name for name in PATTERNS if name not in _NATURAL)
+_CLOSE = 0.8  # share of the best score from which a second candidate counts too
+_JPEG_QUALITY = 92
+_TRIES = 50  # nearly every first try holds an object of a plausible size
+
+
+@dataclass
+class _Thing:
+    """A candidate: its colours (H, W, 3), coverage of image and drawn outline (H, W), and score."""
+
+    colours: Array
+    cover: Array
+    outline: Array
+    centre: tuple[float, float]
+    shadow: float
+
+
+def _far_part(rng: Rng, height: int, width: int, colours: Array) -> Array:
+    pattern = rng.choice(["cloud", "cloud", *_NATURAL])
+    return surface(rng, height, width, pattern, colours, rng.uniform(6, 20), rng.uniform(0, 0.4))
+
+
+def _background(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
+    """RGB float32 (H, W, 3) and the palette of the surface that objects stand on."""
+    colours = palette(rng)
+    pattern = rng.choice(_NATURAL if rng.random() < 0.92 else _WORKED)
+    scene = surface(rng, height, width, pattern, colours, rng.uniform(5, 20), rng.uniform(0, 0.6))
+    if rng.random() < 0.45:  # something else above a horizon or an edge
+        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+        line = rng.uniform(0.15, 0.65) * height + rng.normal(0, 0.08) * (x - width / 2)
+        line += rng.uniform(0, 0.25) * height * (noise(rng, height, width, 0.3 * width, 4) - 0.5)
+        upper = np.clip((line - y) / rng.uniform(0.7, 4) + 0.5, 0, 1)[..., None]
+        scene += upper * (_far_part(rng, height, width, palette(rng)) - scene)
+    if rng.random() < 0.35:  # clutter: shapes without a name, blurred more often than not
+        for _ in range(int(rng.integers(2, 7))):
+            thing = _thing(rng, height, width, rng.choice(SHAPES), rng.uniform(0.08, 0.22), rng.random(2), colours, 0.6)
+            cover = cv2.GaussianBlur(thing.cover, (0, 0), rng.uniform(0.8, 3))[..., None]
+            scene += cover * (thing.colours - scene)
+    if rng.random() < 0.5:  # out of focus
+        scene = cv2.GaussianBlur(scene, (0, 0), rng.uniform(0.8, 4.5))
+    return scene, colours
+
+
+def _placed(rng: Rng, shape: object, height: int, width: int, size: float, centre: Array) -> Array:
+    """Affine (2, 3) from a shape's own frame to pixels, upright where its kind stands on the ground."""
+    turn = rng.normal(0, 0.12) if shape in UPRIGHT else rng.uniform(-np.pi, np.pi)
+    flip = rng.choice([-1, 1])
+    stretch = np.exp(rng.normal(0, 0.12))
+    scale = float(size * np.sqrt(height * width))
+    turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    linear = scale * turned @ np.diag([flip * stretch, 1 / stretch])
+    return np.column_stack([linear, centre * (width, height)])
+
+
+def _thing(
+    rng: Rng, height: int, width: int, shape, size: float, centre: Array, around: Array, hidden: float
+) -> _Thing:
+    """A shaded object; `hidden` in [0, 1] is how far its colours take after those `around` it (4, 3)."""
+    outline, inner = shape(rng)
+    place = _placed(rng, shape, height, width, size, np.asarray(centre))
+    scale = float(size * np.sqrt(height * width))
+    cover = filled(outline, place, height, width, 0.04 * scale)
+    parts = filled(inner, place, height, width, 0.02 * scale) if inner else np.zeros_like(cover)
+    ys, xs = np.nonzero(cover > 0)
+    colours = np.zeros((height, width, 3), np.float32)
+    if len(ys):
+        box = np.s_[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+        colours[box] = _skin(rng, cover[box], parts[box], scale, around, hidden)
+    drawn = cover
+    if rng.random() < 0.3:  # fur, feathers, leaves: the border is finer than a labeller's line
+        fringe = noise(rng, height, width, 4, 2) - 0.5
+        cover = np.clip(
+            cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.8, 2)) * 2.2 - 0.6 + 1.2 * fringe * (cover < 0.99), 0, 1
+        )
+    if rng.random() < 0.35:
+        cover = cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.4, 1.6))
+    return _Thing(colours, cover, drawn, tuple(centre), rng.uniform(0.2, 0.7) * (rng.random() < 0.6))
+
+
+def _skin(rng: Rng, cover: Array, parts: Array, scale: float, around: Array, hidden: float) -> Array:
+    height, width = cover.shape
+    smooth = rng.random() < 0.4
+    painted = []
+    for _ in range(2):
+        colours = palette(rng, rng.choice(["warm", "any", "grey", "earth", "blue", "green"]))
+        colours = (1 - hidden) * colours + hidden * around
+        pattern = "cloud" if smooth else rng.choice(_WORKED if rng.random() < 0.65 else _NATURAL)
+        painted.append(surface(rng, height, width, pattern, colours, rng.uniform(3, 10), rng.uniform(0, 0.5)))
+    colour = painted[0] + (rng.uniform(0.5, 1) * parts)[..., None] * (painted[1] - painted[0])
+    # Roundness: the distance to the border is taken for a height, and lit from above left or right.
+    solid = np.pad((cover > 0.5).astype(np.uint8), 1)
+    depth = cv2.distanceTransform(solid, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    reach = float(max(rng.uniform(0.15, 0.4) * scale, 2))
+    bulge = (reach * np.sqrt(np.clip(1 - (1 - np.minimum(depth / reach, 1)) ** 2, 0, 1))).astype(np.float32)
+    bulge = cv2.GaussianBlur(bulge, (0, 0), max(0.15 * reach, 0.8))
+    slope_x, slope_y = cv2.Sobel(bulge, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(bulge, cv2.CV_32F, 0, 1, scale=1 / 8)
+    side = rng.uniform(-0.8, 0.8)
+    facing = (1 - side * slope_x + 0.7 * slope_y) / np.sqrt(1 + slope_x**2 + slope_y**2)
+    strength = rng.uniform(0.1, 0.75)
+    colour = colour * (1 - strength + strength * np.clip(facing, 0, 1.6))[..., None]
+    if rng.random() < 0.25:
+        colour += (rng.uniform(0.2, 0.6) * np.clip(facing - 1.15, 0, 1) ** 2 * 8)[..., None].astype(np.float32)
+    return colour.astype(np.float32)
+
+
+def _candidates(rng: Rng, height: int, width: int, around: Array) -> list[_Thing]:
+    count = int(rng.choice([1, 2, 3, 4], p=[0.42, 0.3, 0.17, 0.11]))
+    alike = rng.random() < 0.5
+    kind = SHAPES[rng.integers(len(SHAPES))]
+    hidden = float(rng.beta(0.9, 1.4))
+    things = []
+    for i in range(count):
+        shape = kind if alike or i == 0 else SHAPES[rng.integers(len(SHAPES))]
+        size = np.clip(np.exp(rng.normal(np.log(0.33), 0.3)), 0.15, 0.65) * (1 if i == 0 else rng.uniform(0.35, 0.95))
+        centre = rng.normal(0.5, 0.13, 2) if i == 0 else rng.uniform(0.02, 0.98, 2)
+        blend = np.clip(hidden + (0 if alike else rng.normal(0, 0.2)), 0, 0.93)
+        things.append(_thing(rng, height, width, shape, size, centre, around, blend))
+    return sorted(things, key=lambda thing: thing.centre[1])  # what stands lower is nearer
+
+
+def _score(thing: _Thing, seen: Array, scene: Array) -> float:
+    """Salience of a candidate of which `seen` (H, W) is visible: size, centrality, contrast to its surround."""
+    area = float(seen.sum())
+    if area < 30:
+        return 0.0
+    ring = np.clip(cv2.blur(thing.cover, (15, 15)) * 3, 0, 1) * (1 - np.clip(thing.cover * 3, 0, 1)) + 1e-6
+    inside = (scene * seen[..., None]).sum((0, 1)) / area
+    outside = (scene * ring[..., None]).sum((0, 1)) / ring.sum()
+    contrast = float(np.linalg.norm(inside - outside))
+    away = (thing.centre[0] - 0.5) ** 2 + (thing.centre[1] - 0.5) ** 2
+    return np.sqrt(area / seen.size) * float(np.exp(-3 * away)) * (0.35 + contrast)
+
+
+def _occluder(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
+    """A near branch, post or blade in front of everything: colours and coverage."""
+    start, end = rng.uniform(-0.1, 1.1, 2) * (width, height), rng.uniform(-0.1, 1.1, 2) * (width, height)
+    start[1], end[1] = rng.choice([-0.1, 1.1]) * height, end[1] if rng.random() < 0.5 else 1.1 * height
+    cover = np.zeros((height, width), np.float32)
+    middle = (start + end) / 2 + rng.normal(0, 0.08, 2) * (width, height)
+    curve = np.array([(1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t * t * end for t in np.linspace(0, 1, 9)])
+    cv2.polylines(cover, [curve.astype(np.int32)], False, 1, int(rng.integers(1, 9)), cv2.LINE_AA)
+    cover = cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.4, 2))
+    return surface(rng, height, width, "fibres", palette(rng), 5, 0.3), cover
+
+
+def draw_scene(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
+    """A scene and what is salient in it.
+
+    Returns:
+        image: uint8 (height, width, 3), RGB.
+        mask: uint8 (height, width), 0 background to 255 object, grey where an edge crosses a pixel.
+
+    Raises:
+        RuntimeError: no try gave an object of a plausible size.
+    """
+    for _ in range(_TRIES):
+        scene, around = _background(rng, height, width)
+        things = _candidates(rng, height, width, around)
+        seen: list[Array] = []
+        for thing in things:
+            if thing.shadow:
+                moved = np.float32([[1, 0.15, rng.uniform(-8, 8)], [0, 1, rng.uniform(1, 6)]])
+                shade = cv2.GaussianBlur(cv2.warpAffine(thing.cover, moved, (width, height)), (0, 0), rng.uniform(2, 6))
+                scene *= 1 - thing.shadow * shade[..., None]
+            scene += thing.cover[..., None] * (thing.colours - scene)
+            seen = [outline * (1 - thing.outline) for outline in seen] + [thing.outline]
+        scores = [_score(thing, visible, scene) for thing, visible in zip(things, seen, strict=True)]
+        mask = sum(part for part, score in zip(seen, scores, strict=True) if score >= _CLOSE * max(scores))
+        for _ in range(int(rng.integers(1, 4)) if rng.random() < 0.3 else 0):
+            colours, cover = _occluder(rng, height, width)
+            scene += cover[..., None] * (colours - scene)
+            if cover.mean() > 0.03:  # labellers cut around thick things only, and with a sharp line
+                mask = mask * (1 - np.clip(4 * cover - 1.5, 0, 1))
+        if 0.015 < float((mask > 0.5).mean()) < 0.7:  # else a new scene from the same stream
+            return photograph(rng, scene), np.round(np.clip(mask, 0, 1) * 255).astype(np.uint8)
+    raise RuntimeError(f"no scene of {height} x {width} px with a plausible object in {_TRIES} tries")
+
+
+def draw_texture(rng: Rng, height: int, width: int) -> Array:
+    """A surface that fills the frame and holds no object: uint8 (height, width, 3), RGB."""
+    layers = []
+    for _ in range(2 if rng.random() < 0.4 else 1):
+        pattern = rng.choice(_WORKED if rng.random() < 0.7 else _NATURAL)
+        period = float(np.exp(rng.uniform(np.log(5), np.log(32))))
+        layers.append(surface(rng, height, width, pattern, palette(rng), period, rng.uniform(0.05, 0.8)))
+    scene = layers[0]
+    if len(layers) > 1:  # moss on stone, rust on paint, stains: patches without an outline of their own, all over
+        patch = np.clip((noise(rng, height, width, rng.uniform(20, 60), 4) - 0.5) * rng.uniform(3, 15) + 0.5, 0, 1)
+        scene = scene + patch[..., None] * (layers[1] - scene)
+    return photograph(rng, scene)
+
+
+def _size(rng: Rng, size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width near `size`, as photographs of one collection differ; one in five stands upright."""
+    long, short = (round(side * rng.uniform(0.9, 1.1)) for side in (max(size), min(size)))
+    return (long, short) if rng.random() < 0.2 else (short, long)
+
+
+def write_set(
+    kind: Literal["scenes", "textures"],
+    split: str,
+    count: int,
+    seed: int,
+    folder: Path | str,
+    size: tuple[int, int] = (136, 176),
+) -> None:
+    """Write `count` images as a downloaded set would lie there: Image/<stem>.jpg, GT/<stem>.png (all 0 for textures).
+
+    Each image depends on (seed, kind, split, its number) alone: a longer set begins with the shorter one.
+    `size` is (height, width) about which sizes vary.
+    """
+    if kind not in ("scenes", "textures"):
+        raise UserError("unknown kind of generated set", found=kind, expected="scenes or textures")
+    folder = Path(folder)
+    for name in ("Image", "GT"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for number in range(1, count + 1):
+        rng = generator(seed, kind, split, number)
+        stem = f"{kind.removesuffix('s')}_{split}_{number:04d}"
+        height, width = _size(rng, size)
+        if kind == "scenes":
+            image, mask = draw_scene(rng, height, width)
+        else:
+            image, mask = draw_texture(rng, height, width), np.zeros((height, width), np.uint8)
+        cv2.imwrite(str(folder / "Image" / f"{stem}.jpg"), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        cv2.imwrite(str(folder / "GT" / f"{stem}.png"), mask)

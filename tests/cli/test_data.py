@@ -1,0 +1,238 @@
+"""`data list`, `check` and `add`: sets are found, faults are told, and entries are written that work."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from made_sets import encoded, files, mask, pairs, photo, write_files, write_tar, write_zip
+from typer.testing import CliRunner
+
+from pipeline_src.cli.main import app
+from pipeline_src.data.detection.thumbnails import contact_sheet, in_blocks
+from pipeline_src.errors import UserError
+
+PARAMS = """# ours
+experiment: one   # which
+data_root: downloads
+
+datasets: {}      # yours
+
+methods: {baseline: {}}
+defaults: {}
+experiments: {one: {data: {train: {set: mine, split: train}, val: {set: mine, split: val}, id: {}}}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ASLP_DOWNLOADS", raising=False)
+    return tmp_path
+
+
+def call(*words: str, code: int = 0, columns: int = 400) -> str:
+    done = CliRunner(env={"COLUMNS": str(columns)}).invoke(app, ["data", *words], catch_exceptions=code != 2)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def added(*words: str) -> dict:
+    """The entry that `add --write` put into params.yaml."""
+    call("add", *words, "--write")
+    (entry,) = yaml.safe_load(Path("params.yaml").read_text())["datasets"].values()
+    return entry
+
+
+def test_list_shows_what_is_here(project):
+    write_zip(project / "downloads/DUTS-TE.zip", {})
+    said = dict(block.split(":", 1) for block in call("list", columns=80).split("\n\n")[1:])
+    official = "DUTS-TE.zip (5,019 images), from http://saliencydetection.net/duts/\n"
+    assert (
+        f"\n  * {official}" in said["DUTS-TE"] and "\n    DUTS-TE/" in said["DUTS-TE"] and " smoke;" in said["SMOKE5K"]
+    )
+    assert "*" not in said["SOD"] and "\n    SOD/ (300 images), from http://elderlab.yorku.ca/SOD/\n" in said["SOD"]
+
+
+def test_check_tells_every_fault_and_fails(project):
+    files = pairs(3)
+    write_files(project / "set", files | {"GT/s01.png": encoded(mask(0, 30, 41)), "Image/more.jpg": photo(0)})
+    entry = {"folder": "set", "images": "Image", "masks": "GT", "count": 4}
+    text = PARAMS.replace("datasets: {}", f"datasets: {{mine: {entry}}}")
+    (project / "params.yaml").write_text(text)
+    said = call("check", code=1)
+    for fault in (
+        "3 problems",
+        "s01.png: mask is 41 x 30",
+        "more.jpg: image without a mask",
+        "2 usable samples, 4 expected",
+    ):
+        assert fault in said
+    write_files(project / "set", files)
+    (project / "set/Image/more.jpg").unlink()
+    (project / "params.yaml").write_text(text.replace("'count': 4", "'count': 3"))
+    assert "mine (given): in order; 3 samples; all 3" in call("check", "mine")
+
+
+def test_check_compares_archives_with_their_sha256(project):
+    path = write_zip(project / "downloads/a.zip", pairs(2))
+    entry = {"archive": "a.zip", "sha256": "0" * 64, "images": "Image", "masks": "GT"}
+    (project / "params.yaml").write_text(PARAMS.replace("datasets: {}", f"datasets: {{mine: {entry}}}"))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert f"a.zip: its sha256 is {digest}, not {'0' * 64}" in call("check", "mine", code=1)
+
+
+def test_what_is_not_here_or_unknown_is_told(project):
+    assert "holds none that is known" in call("check")
+    assert "ECSSD is not here" in call("check", "ECSSD", code=1)
+    with pytest.raises(UserError, match="did you mean 'ECSSD'"):
+        call("check", "ECSD", code=2)
+    with pytest.raises(UserError, match="does not exist"):
+        call("add", "nothing", code=2)
+    (project / "empty").mkdir()
+    with pytest.raises(UserError, match="no pictures in"):
+        call("add", "empty", code=2)
+    write_zip(project / "some.zip", {"notes.txt": b"none"})
+    with pytest.raises(UserError, match=r"no pictures in some\.zip"):
+        call("add", "some.zip", code=2)
+
+
+def test_a_folder_becomes_an_entry_that_is_in_order(project):
+    write_files(project / "mine", files(20, "photos/*.jpg", "masks/*.png"))
+    (project / "mine/test.txt").write_text("p3\np7\n")
+    entry = added("mine", "--sheet", "sheet.png")
+    assert (project / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    assert entry["folder"] == "mine" and entry["splits"]["test"] == "test.txt"
+    assert "all 20, test 2, not-test 18, val 2, train 16" in call("check", "mine")
+    kept = [line for line in (project / "params.yaml").read_text().splitlines() if line in PARAMS.splitlines()]
+    assert kept == [line for line in PARAMS.splitlines() if not line.startswith("datasets")]
+    assert "datasets:  # yours" in (project / "params.yaml").read_text()
+    with pytest.raises(UserError, match="has a data set mine already"):
+        call("add", "mine", "--write", code=2)
+    call("add", "mine", "--name", "other", "--write")
+    assert list(yaml.safe_load((project / "params.yaml").read_text())["datasets"]) == ["other", "mine"]
+
+
+def test_an_archive_with_lists_beside_it(project):
+    made = files(10, "x/Image/*.jpg", "x/GT/*.png", lambda i: mask(i) // 255)
+    write_tar(project / "downloads/Set.tar", made)
+    for split, numbers in (("train", range(7)), ("val", [7, 8]), ("test", [9])):
+        write_files(project, {f"downloads/splits/Set-{split}.txt": "\n".join(f"p{i}" for i in numbers).encode()})
+    entry = added("downloads/Set.tar")
+    assert entry == {
+        "archive": "Set.tar",
+        "images": "Image",
+        "masks": "GT",
+        "foreground": 1,
+        "splits": {name: f"Set-{name}.txt" for name in ("test", "train", "val")},
+    }
+    assert "in order; 10 samples; all 10, test 1, train 7, val 2" in call("check", "Set")
+
+
+def test_textures_and_classes(project):
+    write_files(project / "walls", {f"a/{i}.jpg": photo(i) for i in range(3)})
+    with pytest.raises(UserError, match=r"no masks of the images(.|\n)*a: 0.jpg, 1.jpg(.|\n)*--masks(.|\n)*--ood"):
+        call("add", "walls", code=2)
+    assert added("walls", "--ood") == {"folder": "walls", "images": "a", "ood": True}
+    (project / "params.yaml").write_text(PARAMS)
+    ids = np.resize([0, 1, 2, 255], (30, 40)).astype(np.uint8)
+    write_files(project / "street", files(5, "images/*.jpg", "labels/*.png", lambda i: ids))
+    assert added("street")["classes"] == ["background", "class1", "class2"]
+    assert "in order; 5 samples" in call("check")
+
+
+def test_pairs_are_shown_as_a_picture_and_in_characters(tmp_path):
+    ids = np.resize([0, 1, 2], (8, 8)).astype(np.uint8)
+    write_files(tmp_path, {"a.png": encoded(np.full((8, 8, 3), (10, 200, 30), np.uint8)), "m.png": encoded(ids)})
+    sheet = contact_sheet([(tmp_path / "a.png", tmp_path / "m.png")] * 3, most=2, side=8)
+    assert sheet.shape == (16, 16, 3) and (sheet[:8] == (10, 200, 30)).all()
+    assert np.array_equal(sheet[8:, 8:, 0], ids * 127)  # ids are spread over the greys
+    text = in_blocks(np.array([[[255, 0, 0]] * 4, [[0, 0, 255]] * 4] * 2, np.uint8), 4)
+    assert text.plain == "▀▀▀▀\n▀▀▀▀\n"
+    assert {span.style for span in text.spans} == {"rgb(255,0,0) on rgb(0,0,255)"}
+
+
+def test_a_params_file_of_another_form_is_left_alone(project):
+    write_files(project / "mine", files(3, "photos/*.jpg", "masks/*.png"))
+    text = PARAMS.replace("datasets: {}", "datasets: {other: {images: a, masks: b}}")
+    (project / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match="cannot be put into"):
+        call("add", "mine", "--write", code=2)
+    assert (project / "params.yaml").read_text() == text
+
+
+def test_check_goes_on_after_what_is_absent_or_of_another_layout(project):
+    write_files(project / "set", pairs(2))
+    (project / "downloads/SOD").mkdir()
+    entries = "{mine: {folder: set, images: Image, masks: GT}, gone: {folder: nowhere, images: a, masks: b}}"
+    (project / "params.yaml").write_text(PARAMS.replace("datasets: {}", f"datasets: {entries}"))
+    for said in (call("check", code=1), call("check", "gone", "SOD", "mine", code=1)):
+        assert "data set gone is not here" in said and "data set SOD: no folder Imgs" in said
+        assert "mine (given): in order; 2 samples" in said
+
+
+def test_lists_inside_an_archive_are_found_there(project):
+    lists = {f"{name}.txt": "\n".join(names).encode() for name, names in (("train", ["p0", "p1"]), ("test", ["p2"]))}
+    write_zip(project / "Set.zip", files(3, "images/*.jpg", "masks/*.png") | {f"x/{k}": v for k, v in lists.items()})
+    splits = added("Set.zip")["splits"]
+    assert (splits["test"], splits["train-all"]) == ("x/test.txt", "x/train.txt")
+    assert "in order; 3 samples; all 3, test 1, train-all 2" in call("check", "Set")
+
+
+def test_an_entry_is_of_the_files_that_were_looked_into(project):
+    write_files(project / "set", files(6, "photos/*.jpg", "masks/*.png"))
+    write_files(project / "downloads/set", files(3, "photos/*.jpg", "masks/*.png"))
+    assert added("set")["folder"] == str(project / "set")
+    assert "in order; 6 samples" in call("check", "set")
+
+
+def test_names_are_checked_before_anything_else(project):
+    for path, told in (("my set", "--name my-set"), ("ECSSD", "data check ECSSD")):
+        (project / path).mkdir()
+        with pytest.raises(UserError, match=told):
+            call("add", path, code=2)
+
+
+def test_a_sheet_is_a_new_file(project):
+    write_files(project / "mine", files(3, "photos/*.jpg", "masks/*.png"))
+    (project / "there.png").write_bytes(b"old")
+    for name, told in (
+        ("params.yaml", "exists already"),
+        ("there.png", "exists already"),
+        ("sheet.gif", "another ending"),
+    ):
+        with pytest.raises(UserError, match=told):
+            call("add", "mine", "--sheet", name, code=2)
+    assert (project / "there.png").read_bytes() == b"old"
+    call("add", "mine", "--sheet", "new/sheet.png")
+    assert (project / "new/sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_names_with_brackets_are_printed_as_they_are(project):
+    write_files(project / "[/v2]", files(3, "photos/*.jpg", "masks/*.png"))
+    assert "[/v2]: 3 pairs" in call("add", "[/v2]", "--name", "mine", "--write")
+    assert "* [/v2]/" in call("list") and "in order" in call("check", "mine")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PARAMS.replace("datasets: {}      # yours\n", ""),
+        PARAMS.replace("datasets: {}", "datasets:\t{}").replace("\n", "\r\n"),
+        PARAMS.replace("datasets: {}", "datasets: { }"),
+    ],
+)
+def test_params_of_other_forms_keep_theirs(project, text):
+    write_files(project / "mine", files(6, "photos/*.jpg", "masks/*.png"))
+    (project / "real.yaml").write_bytes(text.encode())
+    (project / "params.yaml").unlink()
+    (project / "params.yaml").symlink_to("real.yaml")
+    assert added("mine")["images"] == "photos"
+    new = (project / "real.yaml").read_bytes().decode()
+    assert (project / "params.yaml").is_symlink() and new.count("\r\n") in (0, new.count("\n"))
+    assert ("\r\n" in new) == ("\r\n" in text)

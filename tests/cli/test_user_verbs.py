@@ -1,0 +1,91 @@
+"""Verbs as their user meets them: lost models, errors in ranks, the installed command, a post-hoc method of his own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from project import copy
+
+from pipeline_src import __main__
+from pipeline_src.errors import UserError
+from pipeline_src.params.load import read
+from pipeline_src.steps import verbs
+from pipeline_src.steps.graph import graph
+from pipeline_src.training import distributed as ranks
+from pipeline_src.training import method_calls as moments
+from pipeline_src.training.registry import choose
+
+
+def test_a_lost_model_is_trained_again(tmp_path, monkeypatch):
+    copy(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    tiny = graph(read(), "tiny")
+    verbs.prepare(tiny, "tiny-scenes")
+    for part in ("train", "val"):
+        verbs.store(tiny, part)
+    model, seen = tiny.run("baseline", 0) / "model.safetensors", []
+    for _ in range(2):
+        verbs.train(tiny, "baseline", 0)
+        seen.append(model.read_bytes())
+        model.unlink()
+    assert seen[0] == seen[1]
+
+
+def test_what_a_rank_tells_reaches_the_user(tmp_path, monkeypatch):
+    def fails() -> None:
+        raise UserError("the loss is nan", do="lower training.lr")
+
+    def run(command, check):
+        with pytest.raises(UserError):
+            ranks.run_rank(fails, tmp_path)
+        return subprocess.CompletedProcess(command, 1)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(UserError, match=r"the loss is nan\n  do: +lower"):
+        ranks.launch(["train"], 2, tmp_path)
+    (tmp_path / ranks.TOLD).unlink()
+    monkeypatch.setattr(subprocess, "run", lambda command, check: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(subprocess.CalledProcessError):
+        ranks.launch(["train"], 2, tmp_path)
+
+
+def test_the_installed_command_imports_from_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    monkeypatch.setattr("pipeline_src.cli.main.app", lambda: None)
+    __main__.main()
+    assert sys.path[0] == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("    def fit(self, *given): return None", r"Mine.fit\(\)[\s\S]*NoneType"),
+        ("    def fit(self, *given): return {'t': float('nan')}", r"Mine.fit\(\)[\s\S]*finite"),
+        ("    def fit(self, *given): return 1 / 0", r"mine.py: Mine.fit\(\) fails in line 5[\s\S]*ZeroDivisionError"),
+        ("    def probability(self, z, size, fitted): return np.ones((2, 2))", r"shape \(2, 2\)[\s\S]*\(6, 5\)"),
+        ("    def probability(self, z, size, fitted): return np.full(size, 1.5)", r"values from 1.5 to 1.5"),
+        ("    def probability(self, z, size, fitted): return np.full(size, np.nan)", r"values from nan"),
+        ("    def logits(self, networks, x, ids, seed): return x", r"Mine.logits\(\)[\s\S]*list of tensors"),
+    ],
+)
+def test_what_is_wrong_with_a_post_hoc_method_is_said(tmp_path, body, message):
+    method = _mine(tmp_path, body)
+    with pytest.raises(UserError, match=message):
+        moments.fit(method, [], None, None)
+        z = moments.logits(method, [lambda x: x[:, :1].float()], torch.zeros(2, 3, 4, 4), ["a", "b"], 0)
+        moments.probability(method, [each[0] for each in z], (6, 5), {})
+
+
+def test_numpy_numbers_of_a_fit_are_numbers(tmp_path):
+    fitted = moments.fit(_mine(tmp_path, "    def fit(self, *given): return {'t': np.float32(0.5)}"), [], None, None)
+    assert fitted == {"t": 0.5} and type(fitted["t"]) is float
+
+
+def _mine(folder, body: str):
+    head = "import numpy as np\nfrom pipeline_src.training.posthoc import PostHoc\n\nclass Mine(PostHoc):\n"
+    (folder / "mine.py").write_text(head + body + "\n")
+    return choose("mine", {"file": str(folder / "mine.py")}).method

@@ -1,0 +1,101 @@
+"""Rows in memory and on disk are the same rows, and files written from them are those that numpy writes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from test_statistic import images
+
+from pipeline_src.analysis import bootstrap
+from pipeline_src.counting import rows
+from pipeline_src.counting.rows import Rows, rows_of
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.metrics.images import per_image
+
+
+@pytest.fixture(params=["memory", "disk"])
+def place(request, monkeypatch):
+    monkeypatch.setattr(rows, "IN_MEMORY", 1 << 22 if request.param == "memory" else 1)
+
+
+def test_rows_are_those_of_an_array(place):
+    array = np.random.default_rng(0).integers(0, 99, (600, 3, 2)).astype(np.uint32)
+    found = Rows((3, 2), np.uint32)
+    found.append(array[:1]), found.append(array[1:500].astype(float)), found.append(array[500:])
+    assert len(found) == 600 and np.array_equal(found[:], array)
+    assert np.array_equal(found[590:700], array[590:]) and found[600:].shape == (0, 3, 2)
+    order = np.random.default_rng(1).permutation(600)
+    assert np.array_equal(found.take(order[:7]), array[order[:7]])
+    assert found.ordered(order) == rows_of(array[order]) != found
+    assert np.array_equal((found + found)[:], np.concatenate([array, array]))
+    assert copy.deepcopy(found) == found == pickle.loads(pickle.dumps(found))
+    flat = rows_of(array.reshape(600, 6))
+    assert np.array_equal(flat.columns(slice(2, 5)), array.reshape(600, 6)[:, 2:5])
+    assert np.array_equal(flat.column(4), array.reshape(600, 6)[:, 4])
+    assert flat != found and Rows((2,), int) != Rows((3,), int)
+
+
+def test_a_statistic_is_the_same_on_disk(monkeypatch, tmp_path):
+    of = {}
+    for size in (1 << 22, 1):
+        monkeypatch.setattr(rows, "IN_MEMORY", size)
+        bootstrap._times.cache_clear()
+        statistic = Statistic.empty()
+        for image in reversed(list(images(9))):
+            statistic.add(*image)
+        statistic.save(tmp_path / f"{size}.npz", {})
+        of[size] = statistic, bootstrap.resample(statistic.raw, resamples=20).intervals()
+        assert Statistic.load(tmp_path / f"{size}.npz")[0] == statistic
+    assert of[1] == of[1 << 22]
+    assert (tmp_path / "1.npz").read_bytes() == (tmp_path / f"{1 << 22}.npz").read_bytes()
+
+
+def test_the_file_is_one_of_numpy(tmp_path):
+    statistic = Statistic.empty()
+    for image in images(300):
+        statistic.add(*image)
+    statistic.save(tmp_path / "ours.npz", {"set": "x"})
+    with np.load(tmp_path / "ours.npz", allow_pickle=False) as file:
+        arrays = dict(file)
+    assert np.array_equal(arrays["raw_image_levels"], statistic.raw.rows.levels[:])
+    assert np.array_equal(arrays["raw_table"], statistic.raw.rows.table[:])
+    np.savez_compressed(tmp_path / "numpy.npz", **arrays)
+    assert (tmp_path / "ours.npz").read_bytes() == (tmp_path / "numpy.npz").read_bytes()
+    assert zipfile.ZipFile(tmp_path / "ours.npz").testzip() is None
+
+
+def test_a_statistic_grows_after_it_was_added_to_another():
+    a, b, c = (Statistic.empty() for _ in range(3))
+    *first, last = images(3)
+    for image in first:
+        a.add(*image)
+    both = a + b
+    a.add(*last)
+    for image in first:
+        c.add(*image)
+    assert both == c != a
+
+
+def test_memory_does_not_grow_with_the_images(monkeypatch, tmp_path):
+    monkeypatch.setattr(rows, "IN_MEMORY", 1)
+    f, y = np.uint8([[0, 99, 255]]), np.uint8([[0, 1, 1]])
+
+    def peak(count):
+        tracemalloc.start()
+        statistic = Statistic.empty()
+        for k in range(count):
+            statistic.add(f, y, f"{k:05d}")
+        statistic.save(tmp_path / "s.npz", {})
+        bootstrap.resample(statistic.raw, resamples=100)
+        assert len([values for _, values in per_image(statistic.raw)]) == -(-count // rows.PART)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(10)  # imports
+    assert peak(1200) - peak(400) < 500 * 800  # bytes; rows and draws come to 4.5 KB per image

@@ -1,0 +1,206 @@
+"""`data add` looks into a folder: what is an image, what a mask, what their values mean, and which splits there are."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from made_sets import encoded, files, image, mask, photo, write_files
+from PIL import Image
+
+from pipeline_src.data.detection.detect import detect
+from pipeline_src.data.detection.new_entry import complete
+from pipeline_src.data.detection.thumbnails import contact_sheet
+from pipeline_src.errors import UserError
+
+LAYOUTS = {
+    "beside": (files(4, "Photos/*.jpg", "GT/*.png"), "Photos", "GT", set()),
+    "split above": (
+        files(2, "train/img/*.jpg", "train/gt/*.png") | files(2, "test/img/t*.jpg", "test/gt/t*.png"),
+        "img",
+        "gt",
+        {"train", "test"},
+    ),
+    "split below": (
+        files(2, "images/train/*.jpg", "labels/train/*.png") | files(2, "images/val/v*.jpg", "labels/val/v*.png"),
+        "images",
+        "labels",
+        {"train", "val"},
+    ),
+    "one folder": (files(4, "all/*.jpg", "all/*.png"), "all/*.jpg", "all/*.png", set()),
+    "one ending, both png": (
+        {f"p{i}.png": encoded(image(i)) for i in range(4)} | {f"p{i}_mask.png": encoded(mask(i)) for i in range(4)},
+        "./*.png",
+        "./*_mask.png",
+        set(),
+    ),
+    "before the name": (files(4, "images/*.jpg", "masks/mask_*.png"), "images", "masks/mask_*.png", set()),
+    "after the name": (files(4, "images/*.jpg", "masks/*_lesion.png"), "images", "masks/*_lesion.png", set()),
+    "split in the name": (
+        files(2, "Training_Images/*.jpg", "Training_Masks/*.png") | files(2, "Test_Images/t*.jpg", "Test_Masks/t*.png"),
+        "*Images/*",
+        "*Masks/*",
+        {"train", "test"},
+    ),
+    "split alone": (
+        files(2, "train/*.jpg", "train_masks/*.png") | files(2, "val/v*.jpg", "val_masks/v*.png"),
+        "./*.jpg",
+        "*masks/*",
+        {"train", "val"},
+    ),
+    "test without masks": (
+        files(4, "train/images/*.jpg", "train/masks/*.png") | {"test/images/q.jpg": photo(1)},
+        "images",
+        "masks",
+        set(),
+    ),
+    "one ending": (files(4, "*.jpg", "*_mask.png"), "./*.jpg", "./*_mask.png", set()),
+    "edges too": (
+        files(4, "Imgs/*.jpg", "GT/*.png") | {f"Edge/p{i}.png": encoded(mask(i)) for i in range(4)},
+        "Imgs",
+        "GT",
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layouts_are_recognised(tmp_path, name):
+    made, images, masks, splits = LAYOUTS[name]
+    found = detect(write_files(tmp_path, made))
+    assert (found.images, found.masks, set(found.splits), found.lonely) == (
+        images,
+        masks,
+        splits,
+        name == "test without masks",
+    )
+    assert len(found.pairs) == 4 and (found.meaning.foreground, found.meaning.classes) == (None, 0)
+    assert list(found.others) == (["Edge"] if name == "edges too" else [])
+
+
+@pytest.mark.parametrize(
+    ("values", "foreground", "classes"),
+    [
+        ([0, 255], None, 0),
+        ([0, 1], 1, 0),
+        ([0, 128], 128, 0),
+        ([0, 100], 100, 0),
+        ([0, 1, 255], 1, 0),
+        ([0, 1, 4], None, 5),
+        ([0, 1, 2, 255], None, 3),
+    ],
+)
+def test_what_values_of_masks_mean(tmp_path, values, foreground, classes):
+    made = files(4, "images/*.jpg", "masks/*.png", lambda i: np.resize(values, (30, 40)).astype(np.uint8))
+    found = detect(write_files(tmp_path, made))
+    assert (found.meaning.foreground, found.meaning.classes) == (foreground, classes)
+    assert bool(found.remarks) == (values == [0, 1, 255])
+
+
+@pytest.mark.parametrize(("rare", "foreground", "classes"), [(255, None, 0), (1, 1, 0), (2, None, 3)])
+def test_one_mask_of_many_decides(tmp_path, rare, foreground, classes):
+    usual = 1 if classes else 0
+    made = files(60, "images/*.jpg", "masks/*.png", lambda i: mask() // 255 * np.uint8(rare if i == 7 else usual))
+    found = detect(write_files(tmp_path, made)).meaning
+    assert (found.foreground, found.classes) == (foreground, classes)
+
+
+def test_stray_pixels_are_no_ids(tmp_path):
+    def stray(i: int) -> np.ndarray:
+        made = mask(i)
+        made[0, :2] = 1, 2
+        return made
+
+    found = detect(write_files(tmp_path, files(3, "images/*.jpg", "masks/*.png", stray))).meaning
+    assert (found.foreground, found.classes) == (None, 0)
+
+
+def test_a_palette_of_two_names_its_object(tmp_path):
+    def made(high: int) -> dict[str, bytes]:
+        picture, file = Image.fromarray(mask() // 255 * np.uint8(high), "P"), io.BytesIO()
+        picture.putpalette(np.random.default_rng(0).integers(0, 256, 768, np.uint8).tolist())
+        picture.save(file, "png")
+        return files(2, "images/*.jpg", "masks/*.png") | {f"masks/p{i}.png": file.getvalue() for i in range(2)}
+
+    for high in (1, 255):
+        assert detect(write_files(tmp_path / str(high), made(high))).meaning.foreground == high
+
+
+def test_masks_in_colours_and_masks_alone_are_refused(tmp_path):
+    colours = np.array([[128, 0, 0], [0, 128, 0]], np.uint8)
+    made = files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(colours, (30, 40, 3)))
+    with pytest.raises(UserError, match="masks in masks are coloured"):
+        detect(write_files(tmp_path / "colours", made))
+    with pytest.raises(UserError, match="only masks in the folders"):
+        detect(write_files(tmp_path / "masks", {f"GT/{i}.png": encoded(mask(i)) for i in range(3)}))
+
+
+def test_masks_that_cannot_be_used_are_refused_as_in_the_check(tmp_path):
+    for name, kind, told in (
+        ("deep", lambda i: mask(i).astype(np.uint16) * 257, "uint16"),
+        ("odd", lambda i: np.resize([0, 20, 90, 100, 140], (30, 40)).astype(np.uint8), "0, 20, 90, 100, 140"),
+        ("empty", lambda i: mask(i) * 0, r"all masks in masks are empty(.|\n)*--ood"),
+    ):
+        with pytest.raises(UserError, match=told):
+            detect(write_files(tmp_path / name, files(3, "images/*.jpg", "masks/*.png", kind)))
+
+
+@pytest.mark.parametrize("masks", ["masks/*.gif", "labels/*.npy", "masks/other*.png", "masks/*.jpg"])
+def test_masks_that_are_not_recognised_are_no_textures(tmp_path, masks):
+    made = {f"images/p{i}.jpg": photo(i) for i in range(3)}
+    data = photo(9) if masks.endswith("jpg") else encoded(mask())  # a mask in colours, as JPEG
+    write_files(tmp_path, made | {masks.replace("*", f"{'' if 'other' in masks else 'p'}{i}"): data for i in range(3)})
+    with pytest.raises(UserError, match=rf"no masks of the images(.|\n)*{masks.split('/')[0]}: (.|\n)*--ood"):
+        detect(tmp_path)
+
+
+def test_names_that_stand_twice_are_refused(tmp_path):
+    made = files(2, "train/images/*.jpg", "train/masks/*.png") | files(2, "test/images/*.jpg", "test/masks/*.png")
+    with pytest.raises(UserError, match=r"2 names stand in several splits(.|\n)*test/images, train/images"):
+        detect(write_files(tmp_path / "splits", made))
+    made = files(2, "images/*.jpg", "masks/*.png") | {f"overlay/p{i}.jpg": photo(i) for i in range(2)}
+    write_files(tmp_path / "overlay", made)
+    with pytest.raises(UserError, match=r"images, overlay(.|\n)*--images images"):
+        detect(tmp_path / "overlay")
+    found = detect(tmp_path / "overlay", images="images")
+    assert (found.images, found.masks, len(found.pairs)) == ("images", "masks", 2)
+
+
+def test_textures_are_taken_from_all_folders(tmp_path):
+    write_files(tmp_path, {f"{kind}/{kind}{i}.jpg": photo(i) for kind in ("banded", "woven") for i in range(3)})
+    found = detect(tmp_path, ood=True)
+    assert (found.images, found.masks, len(found.pairs)) == (".", "", 6)
+    with pytest.raises(UserError, match=r"1 names stand in several folders(.|\n)*a name of its own"):
+        detect(write_files(tmp_path / "twice", {f"{kind}/1.jpg": photo(1) for kind in "ab"}), ood=True)
+    (tmp_path / "twice/b/1.jpg").unlink()
+    write_files(tmp_path, {f"masks/banded{i}.png": encoded(mask(i)) for i in range(3)})
+    with pytest.raises(UserError, match="masks among the images"):
+        detect(tmp_path, ood=True)
+
+
+def test_several_names_of_one_split_are_told(tmp_path):
+    made = {}
+    for name in ("train", "dev", "valid"):
+        made |= files(2, f"{name}/images/{name}*.jpg", f"{name}/masks/{name}*.png")
+    found = detect(write_files(tmp_path, made))
+    assert found.splits == {"train": {"folder": "train"}, "val": {"folder": "dev"}, "valid": {"folder": "valid"}}
+    assert found.remarks == ["valid could be the split val, too; it stands beside as valid."]
+
+
+def test_what_is_drawn_leaves_out_what_is_given():
+    assert complete({"val": "val.txt"}) == {
+        "val": "val.txt",
+        "not-val": {"of": "all", "without": "val"},
+        "test": {"of": "not-val", "fraction": 0.2, "seed": 0},
+        "train": {"of": "not-val", "without": "test"},
+    }
+
+
+def test_files_that_cannot_be_read_are_counted_and_not_shown(tmp_path):
+    made = files(4, "images/*.jpg", "masks/*.png") | {"images/p0.jpg": photo(0)[:200], "masks/p1.png": b""}
+    found = detect(write_files(tmp_path, made))
+    assert (len(found.pairs), found.unreadable) == (4, 2)
+    sheet = contact_sheet([(tmp_path / image, tmp_path / mask) for _, image, mask in found.pairs], side=8)
+    assert sheet.shape == (16, 16, 3)
+    assert contact_sheet([(tmp_path / "images/p0.jpg", None)]).size == 0

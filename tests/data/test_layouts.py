@@ -1,0 +1,186 @@
+"""The ways in which the known sets circulate: made-up stand-ins of each are found, paired and split."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_sets import encoded, image, mask, write_files, write_tar, write_zip
+
+from pipeline_src.data import known, manifest, pairing
+from pipeline_src.data.classes import prepare_classes
+from pipeline_src.data.prepare import prepare
+from pipeline_src.engine.contract import ROOT
+
+SETS = known.load()
+OOD = ""
+
+
+def standins(images: str, masks: str = OOD, stems: tuple[str, ...] = ("a", "b")) -> dict[str, bytes]:
+    """Files of a set; in the patterns `images` and `masks` the star is the stem."""
+    files = {images.replace("*", stem): encoded(image(i), ".jpg") for i, stem in enumerate(stems)}
+    return files | ({masks.replace("*", stem): encoded(mask(i)) for i, stem in enumerate(stems)} if masks else {})
+
+
+# set: source that has to be found, images, masks
+FOLDERS = {
+    "DUTS-TR": [
+        ("folder", "DUTS-TR/DUTS-TR-Image/*.jpg", "DUTS-TR/DUTS-TR-Mask/*.png"),
+        ("folder", "DUTS-TR/Image/*.jpg", "DUTS-TR/Mask/*.png"),
+    ],
+    "DUTS-TE": [
+        ("folder", "DUTS-TE/DUTS-TE-Image/*.jpg", "DUTS-TE/DUTS-TE-Mask/*.png"),
+        ("folder", "DUTS-TE/Image/*.jpg", "DUTS-TE/Mask/*.png"),
+    ],
+    "DUT-OMRON": [
+        ("folder", "DUT-OMRON/DUT-OMRON-image/*.jpg", "DUT-OMRON/pixelwiseGT-new-PNG/*.png"),
+        ("folder", "DUT-OMRON/Imgs/*.jpg", "DUT-OMRON/GT/*.png"),
+        ("folder", "DUT-OMRON/Image/*.jpg", "DUT-OMRON/Mask/*.png"),
+    ],
+    "PASCAL-S": [
+        ("folder", "PASCAL-S/datasets/imgs/pascal/*.jpg", "PASCAL-S/datasets/masks/pascal/*.png"),
+        ("folder", "PASCAL-S/Image/*.jpg", "PASCAL-S/Mask/*.png"),
+    ],
+    "SOD": [("folder", "SOD/Imgs/*.jpg", "SOD/GT/*.png"), ("folder", "SOD/Image/*.jpg", "SOD/Mask/*.png")],
+    "ECSSD": [
+        ("folder", "ECSSD/images/*.jpg", "ECSSD/ground_truth_mask/*.png"),
+        ("folder", "ECSSD/Image/*.jpg", "ECSSD/Mask/*.png"),
+    ],
+    "HKU-IS": [
+        ("folder", "HKU-IS/imgs/*.jpg", "HKU-IS/gt/*.png"),
+        ("folder", "HKU-IS/Image/*.jpg", "HKU-IS/Mask/*.png"),
+    ],
+    "DTD": [("folder", "dtd/images/banded/*.jpg", OOD), ("folder", "dtd/dtd/images/banded/*.jpg", OOD)],
+    "COD10K": [
+        ("shared", "TestDataset/COD10K/Imgs/*.jpg", "TestDataset/COD10K/GT/*.png"),
+        ("official", "COD10K-v3/Test/Image/COD10K-CAM-*.jpg", "COD10K-v3/Test/GT_Object/COD10K-CAM-*.png"),
+    ],
+    "NC4K": [
+        ("folder", "NC4K/Imgs/*.jpg", "NC4K/GT/*.png"),
+        ("shared", "TestDataset/NC4K/Imgs/*.jpg", "TestDataset/NC4K/GT/*.png"),
+    ],
+    "CHAMELEON": [
+        ("shared", "TestDataset/CHAMELEON/Imgs/*.jpg", "TestDataset/CHAMELEON/GT/*.png"),
+        ("folder", "CHAMELEON/Image/*.jpg", "CHAMELEON/GT/*.png"),
+    ],
+    "Kvasir-SEG": [("folder", "Kvasir-SEG/images/*.jpg", "Kvasir-SEG/masks/*.png")],
+    "CVC-ClinicDB": [("folder", "CVC-ClinicDB/Original/*.jpg", "CVC-ClinicDB/Ground Truth/*.png")],
+}
+# set: archives as they are handed out
+ARCHIVES = {
+    "DUTS-TR": {"DUTS-TR.zip": standins("DUTS-TR/DUTS-TR-Image/*.jpg", "DUTS-TR/DUTS-TR-Mask/*.png")},
+    "DUTS-TE": {"DUTS-TE.zip": standins("DUTS-TE/DUTS-TE-Image/*.jpg", "DUTS-TE/DUTS-TE-Mask/*.png")},
+    "DUT-OMRON": {
+        "DUT-OMRON-image.zip": standins("DUT-OMRON-image/*.jpg"),
+        "DUT-OMRON-gt-pixelwise.zip.zip": {
+            f"pixelwiseGT-new-PNG/{stem}.png": encoded(mask(i)) for i, stem in enumerate("ab")
+        },
+    },
+    "PASCAL-S": {"salObj.zip": standins("datasets/imgs/pascal/*.jpg", "datasets/masks/pascal/*.png")},
+    "DTD": {"dtd-r1.0.1.tar.gz": standins("dtd/images/dotted/*.jpg")},
+    "NC4K": {"NC4K.zip": standins("NC4K/Imgs/*.jpg", "NC4K/GT/*.png")},
+    "Kvasir-SEG": {"kvasir-seg.zip": standins("Kvasir-SEG/images/*.jpg", "Kvasir-SEG/masks/*.png")},
+}
+
+
+def prepared(name: str, folder, count: int = 2) -> dict:
+    """The set's summary, from whichever source lies in `folder`; a stand-in has `count` images."""
+    entry = SETS[name]
+    few = {key: source.model_copy(update={"count": count}) for key, source in entry.sources.items()}
+    run = prepare_classes if entry.classes else prepare
+    entry = entry.model_copy(update={"sources": few})
+    return run(entry, folder, folder / "u", folder / "out", say=lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "layout"), [(name, layout) for name, several in FOLDERS.items() for layout in several]
+)
+def test_folders(tmp_path, name, layout):
+    source, images, masks = layout
+    write_files(tmp_path, standins(images, masks))
+    summary = prepared(name, tmp_path)
+    assert (summary["source"], summary["samples"], summary["problems"]) == (source, 2, 0)
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_archives(tmp_path, name):
+    for archive, files in ARCHIVES[name].items():
+        write_zip(tmp_path / archive, files)
+    summary = prepared(name, tmp_path)
+    assert (summary["source"], summary["samples"], summary["problems"]) == (
+        "official" if name != "NC4K" else "archive",
+        2,
+        0,
+    )
+
+
+def test_what_is_not_camouflaged_is_no_part_of_cod10k(tmp_path):
+    write_files(
+        tmp_path / "COD10K-v3/Test",
+        standins("Image/COD10K-CAM-*.jpg", "GT_Object/COD10K-CAM-*.png")
+        | standins("Image/COD10K-NonCAM-*.jpg", "GT_Object/COD10K-NonCAM-*.png"),
+    )
+    assert prepared("COD10K", tmp_path)["samples"] == 2
+
+
+def test_camo_is_split_by_its_folders_less_the_photos_seen_twice(tmp_path):
+    """Names as in CAMO: 419 is a test image, too, 16 and 129 show photos of ECSSD."""
+    train = tuple(f"camourflage_{i:05}" for i in (16, 419, *range(1, 11)))
+    test = ("camourflage_00129", "camourflage_00011")
+    lists = [*set(pairing.names(known.FILE.parent / "lists/CAMO-in-ECSSD.txt")) - {*train, *test}]
+    files = standins("Images/Train/*.jpg", "GT/*.png", train) | standins("Images/Test/*.jpg", "GT/*.png", test)
+    files |= standins("Images/Other/*.jpg", "GT/*.png", tuple(lists))
+    write_files(tmp_path / "CAMO-V.1.0-CVIU2019", files)
+    splits = prepared("CAMO", tmp_path, len(files) // 2)["splits"]
+    assert (splits["train-all"], splits["val"] + splits["train"], splits["test"]) == (12, 11, 2)
+    assert splits["val-apart"] + splits["train-apart"] == 10 and splits["test-apart"] == 1
+    rows = {row.stem: row.splits for row in manifest.read(tmp_path / "out")}
+    assert not {"train", "val"} & set(rows["camourflage_00419"])
+
+
+def test_the_shared_training_folder_is_split_without_the_test_image_of_camo(tmp_path):
+    stems = ("camourflage_00419", *(f"COD10K-CAM-{i}" for i in range(20)))
+    write_files(tmp_path / "TrainDataset", standins("Imgs/*.jpg", "GT/*.png", stems))
+    splits = prepared("COD-TR", tmp_path, 21)["splits"]
+    assert (splits["all"], splits["val"], splits["train"]) == (21, 2, 18)
+
+
+def test_smoke5k_validates_on_a_share_of_its_training_folder(tmp_path):
+    train = ("ckb3uv42hu2cw0797ivwaxexz", *(f"s{i}" for i in range(20)))
+    near = pairing.names(ROOT / "data/lists/SMOKE5K-near-train.txt")
+    test = standins("test/img/*.jpg", "test/gt_/*.png", ("t", *near))
+    write_files(tmp_path / "SMOKE5K", standins("train/img/*.jpg", "train/gt/*.png", train) | test)
+    splits = prepared("SMOKE5K", tmp_path, 22 + len(near))["splits"]
+    assert {name: splits[name] for name in ("train-all", "val", "train", "test", "apart")} == {
+        "train-all": 21,
+        "val": 2,
+        "train": 18,
+        "test": 1 + len(near),
+        "apart": 1,
+    }
+
+
+def test_the_shared_folder_has_the_test_images_of_camo(tmp_path):
+    stems = ("camourflage_00129", "camourflage_00444", "camourflage_00985", "camourflage_00012")
+    write_files(tmp_path / "TestDataset/CAMO", standins("Imgs/*.jpg", "GT/*.png", stems))
+    summary = prepared("CAMO", tmp_path, 4)
+    assert (summary["source"], summary["problems"]) == ("shared", 0)
+    assert [summary["splits"][name] for name in ("test", "test-apart", "train")] == [4, 1, 0]
+
+
+@pytest.mark.parametrize("folder", ["VOCdevkit/VOC2012", "VOC2012", "VOCtrainval_11-May-2012.tar"])
+def test_voc_has_classes_for_some_of_its_images(tmp_path, folder):
+    ids = np.zeros((30, 40), np.uint8)
+    ids[:10], ids[10:12] = 20, 255
+    stems = [f"2007_{i:06}" for i in range(12)]
+    files = {f"JPEGImages/{stem}.jpg": encoded(image(i), ".jpg") for i, stem in enumerate(stems)}
+    files |= {f"SegmentationClass/{stem}.png": encoded(ids) for stem in stems[:11]}
+    files |= {"ImageSets/Segmentation/train.txt": "\n".join(stems[:10]).encode()}
+    files |= {"ImageSets/Segmentation/val.txt": stems[10].encode()}
+    if folder.endswith(".tar"):
+        write_tar(tmp_path / folder, {f"VOCdevkit/VOC2012/{name}": data for name, data in files.items()})
+    else:
+        write_files(tmp_path / folder, files)
+    summary = prepared("VOC2012", tmp_path, 11)
+    assert summary["problems"] == 0
+    assert summary["splits"] == {"all": 11, "val": 1, "train": 9, "train-all": 10, "test": 1}
+    assert summary["class_pixels"]["tvmonitor"] == 11 * 400 and summary["void_pixels"] == 11 * 80

@@ -1,0 +1,43 @@
+"""The tutorials of docs/, followed to the letter."""
+
+from __future__ import annotations
+
+import json
+
+import yaml
+from tutorial import ROOT, blocks, follow
+
+from pipeline_src.data import known
+from pipeline_src.params.load import read
+from pipeline_src.steps.graph import graph
+
+
+def test_your_data(tmp_path, monkeypatch, capsys):
+    shown = [text for language, text in blocks((ROOT / "docs/your-data.md").read_text()) if language == "yaml"]
+    follow("docs/your-data.md", tmp_path, monkeypatch)
+    said = capsys.readouterr().out
+    assert "leaves (given): in order; 40 samples" in said and "walls (given): in order; 5 samples" in said
+    assert (tmp_path / "results/leaves/report.html").is_file()
+    for line in shown[0].splitlines()[1:]:  # the page says that `data add` wrote it
+        assert line in said.splitlines()
+    params = read()
+    assert set(yaml.safe_load(shown[-1])["datasets"]) <= set(known.load(params.datasets))
+    assert list(graph(params, "leaves").experiment.data.shifted) == ["garden"]
+
+
+def test_your_method(tmp_path, monkeypatch):
+    follow("docs/your-method.md", tmp_path, monkeypatch)
+    assert "my_margin" in (tmp_path / "results/trial/tables/main.csv").read_text()
+
+
+def test_your_model(tmp_path, monkeypatch):
+    follow("docs/your-model.md", tmp_path, monkeypatch)
+    facts = json.loads((tmp_path / "results/trial/runs/baseline/seed0/run.json").read_text())
+    assert facts["parameters"] == 3 * 16 * 9 + 16 + 2 * 16 + 16 * 9 + 1  # of my_net.py
+
+
+def test_judge(tmp_path, monkeypatch):
+    follow("docs/judge.md", tmp_path, monkeypatch)
+    told = {p.parts[-3]: json.loads(p.read_text()) for p in (tmp_path / "results/judged").rglob("metrics.json")}
+    assert told["parts"]["n_classes"] == 3
+    assert told["textures"]["raw"]["accuracy"] == 1.0  # no probability above 0.25

@@ -1,0 +1,228 @@
+"""The numbers behind the figures, computed again from the pixels; and by hand where that is short."""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_figures import IMAGES, ODD, SEEDS, make_results, make_store, maps
+
+from pipeline_src.analysis.results import Results
+from pipeline_src.counting.levels import CLAMP
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.data.store import Store
+from pipeline_src.figures import alpha, entropy, examples, extremes, joint, overview, risk, sweep, training
+from pipeline_src.figures.numbers import Measured, measure
+from pipeline_src.figures.tradeoff import LINE, spread
+
+BINS = 10
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> Measured:
+    results = make_results(tmp_path_factory.mktemp("made"))
+    return measure(results, "Set_A")["raw", "baseline"]
+
+
+def pixels(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(IMAGES, pixels) confidence and whether the top label is right."""
+    pairs = maps("baseline", seed, "Set_A")
+    f = np.stack([p.ravel() for p, _ in pairs]).astype(np.float64)
+    y = np.stack([t.ravel() for _, t in pairs])
+    return np.maximum(f, 1 - f), (f >= 0.5) == y
+
+
+def drawn_images() -> np.ndarray:
+    """(1000, IMAGES) images of each resample."""
+    generator = np.random.Generator(np.random.PCG64(zlib.crc32(b"Set_A")))
+    return np.stack([generator.integers(0, IMAGES, IMAGES) for _ in range(1000)])
+
+
+def test_diagram_is_of_all_seeds_pixels(measured):
+    table = measured.reliability.set_index("bin")
+    confidence, right = (np.concatenate([pixels(seed)[k].ravel() for seed in SEEDS]) for k in range(2))
+    k = np.ceil(confidence * BINS).astype(int)
+    for bin_ in range(1, BINS + 1):
+        row, inside = table.loc[str(bin_)], k == bin_
+        assert row["pixels"] == inside.sum()
+        assert row["share"] == pytest.approx(inside.mean())
+        if inside.any():
+            assert row["confidence"] == pytest.approx(confidence[inside].mean(), abs=1e-7)
+            assert row["accuracy"] == pytest.approx(right[inside].mean())
+            assert row["gap"] == pytest.approx(confidence[inside].mean() - right[inside].mean(), abs=1e-7)
+    assert table.loc["all", "confidence"] == pytest.approx(confidence.mean(), abs=1e-7)
+    assert table.loc["all", "accuracy"] == pytest.approx(right.mean())
+
+
+def test_band_is_the_middle_of_resampled_images(measured):
+    confidence, right = (np.concatenate([pixels(seed)[k] for seed in SEEDS], axis=1) for k in range(2))
+    k = np.ceil(confidence * BINS).astype(int)
+    for bin_ in (7, 10):
+        count, hits = (k == bin_).sum(axis=1), ((k == bin_) & right).sum(axis=1)
+        values = [hits[drawn].sum() / count[drawn].sum() for drawn in drawn_images()]
+        row = measured.reliability.set_index("bin").loc[str(bin_)]
+        assert row[["low", "high"]].tolist() == pytest.approx(np.quantile(values, [0.025, 0.975]).tolist())
+    assert np.isnan(measured.reliability.set_index("bin").loc["2", ["low", "high"]].astype(float)).all()
+
+
+def test_interval_of_ece_is_of_the_mean_over_seeds(measured):
+    values = []
+    for drawn in [np.arange(IMAGES), *drawn_images()]:
+        found = []
+        for seed in SEEDS:
+            confidence, right = (of[drawn].ravel() for of in pixels(seed))
+            k = np.ceil(confidence * BINS).astype(int)
+            sums = (np.bincount(k, weights, BINS + 1) for weights in (confidence, right.astype(float)))
+            found.append(np.abs(np.subtract(*sums)).sum() / len(k))
+        values.append(np.mean(found))
+    expected = (values[0], *np.quantile(values[1:], [0.025, 0.975]))
+    assert measured.metrics["ece"] == pytest.approx(expected, abs=1e-7)
+
+
+def test_joint_density_is_of_images(measured):
+    confidence, accuracy = (np.concatenate([pixels(s)[k].mean(axis=1) for s in SEEDS]) for k in range(2))
+    assert measured.of_images("confidence") == pytest.approx(confidence, abs=1e-6)
+    assert measured.of_images("correct") == pytest.approx(accuracy)
+    table = joint.prepare(confidence, accuracy)
+    edges = np.arange(51) / 50
+    expected, _, _ = np.histogram2d(confidence, accuracy, [edges, edges])
+    found = np.zeros_like(expected)
+    found[np.rint(table["confidence"] * 50).astype(int), np.rint(table["accuracy"] * 50).astype(int)] = table["images"]
+    assert np.array_equal(found, expected)
+    assert (table["density"] * joint.STEP**2).sum() == pytest.approx(1)
+
+
+def test_right_and_sure_images_lie_in_the_last_cell():
+    table = joint.prepare(np.array([1.0]), np.array([1.0]))
+    assert table[["confidence", "accuracy", "images"]].iloc[0].tolist() == [0.98, 0.98, 1]
+
+
+def test_entropies_are_of_images(measured):
+    expected = []
+    for seed in SEEDS:
+        for probability, _ in maps("baseline", seed, "Set_A"):
+            f = np.clip(probability.astype(np.float64), CLAMP, 1 - CLAMP)
+            expected.append(-(f * np.log(f) + (1 - f) * np.log(1 - f)).mean())
+    assert measured.of_images("entropy") == pytest.approx(expected, abs=1e-6)
+    table = entropy.prepare({("m", "id"): np.array(expected), ("m", "ood"): np.array([0.0, math.log(2)])})
+    inside = table[table["role"] == "id"]
+    where = np.searchsorted(inside["upper"], expected)
+    assert inside["images"].tolist() == np.bincount(where, minlength=len(inside)).tolist()
+    assert inside["median"].iloc[0] == pytest.approx(np.median(expected))
+    assert table[table["role"] == "ood"]["images"].iloc[[0, -1]].tolist() == [1, 1]
+
+
+def counts_of(probability: list[float], truth: list[int]):
+    statistic = Statistic.empty()
+    statistic.add(np.array([probability], np.float32), np.array([truth], np.uint8), "one")
+    return statistic.raw
+
+
+def test_risk_of_four_pixels_by_hand():
+    # Kept in order: 0.9 right, then two tied at 0.8 of which one is wrong, then 0.6 wrong.
+    table = risk.prepare(counts_of([0.9, 0.8, 0.2, 0.6], [1, 0, 0, 0])).set_index("coverage")
+    assert table.loc[[0.25, 0.5, 0.75, 1.0], "risk"].tolist() == pytest.approx([0, 0.25, 1 / 3, 0.5])
+
+
+def test_risk_falls_with_the_order_of_confidence(measured):
+    confidence, right = (np.concatenate([pixels(seed)[k].ravel() for seed in SEEDS]) for k in range(2))
+    table = risk.prepare(measured.counts)
+    assert table["risk"].iloc[-1] == pytest.approx(1 - right.mean())
+    levels = np.sort(np.unique(confidence))[::-1]
+    level = levels[len(levels) // 2]  # at the end of a tie no order is open
+    kept = confidence >= level
+    found = np.interp(kept.mean(), table["coverage"], table["coverage"] * table["risk"])
+    assert found == pytest.approx((kept & ~right).mean(), abs=2e-3)
+    assert risk.prepare(Statistic.empty().raw).empty
+
+
+def test_contributions_add_up_to_the_ece(measured):
+    table = overview.prepare({("m", "p"): measured.reliability}, {("m", "p"): measured.metrics["ece"][0]})
+    confidence, right = (np.concatenate([pixels(seed)[k].ravel() for seed in SEEDS]) for k in range(2))
+    assert table["contribution"].sum() == pytest.approx(confidence.mean() - right.mean(), abs=1e-7)
+    one = counts_of([0.95, 0.95, 0.65, 0.65], [1, 0, 1, 1])  # gaps of 0.45 and -0.35, half of the pixels each
+    alone = Measured(one, measured.sums, measured.resampled, BINS)
+    table = overview.prepare({("m", "p"): alone.reliability}, {("m", "p"): 0.4}).set_index("upper")
+    assert table.loc[[0.7, 1.0], "contribution"].tolist() == pytest.approx([-0.175, 0.225], abs=1e-6)
+
+
+def test_an_experiment_of_one_image(tmp_path):
+    statistic = Statistic.empty()
+    statistic.add(*maps("baseline", 0, ODD)[0], "only")
+    statistic.save(tmp_path / "one.npz", {})
+    results = Results("one", {("m", 0, "p"): tmp_path / "one.npz"}, {"p": "ood"}, bins=BINS, epochs=1)
+    measured = measure(results, "p")["raw", "m"]
+    for value, low, high in measured.metrics.values():
+        assert low == pytest.approx(value) and high == pytest.approx(value)
+    assert measured.images == 1 and measured.pixels == measured.counts.pixels
+
+
+def test_alpha_quantiles_and_histogram():
+    rng = np.random.default_rng(0)
+    tables = [pd.DataFrame({"id": range(50), "1": 0.0, "2": rng.random(50), "10": rng.random(50)}) for _ in SEEDS]
+    values = pd.concat(tables)
+    course = alpha.course(tables).set_index("epoch")
+    assert course.index.tolist() == [1, 2, 10]
+    expected = np.quantile(values["2"], alpha.QUANTILES)
+    assert course.loc[2, ["q05", "q25", "q50", "q75", "q95"]].tolist() == pytest.approx(expected.tolist())
+    last = alpha.histogram(tables)
+    assert last["images"].sum() == 100
+    assert last["images"][3] == values["10"].between(last["lower"][3], last["upper"][3], inclusive="left").sum()
+
+
+def test_extremes_are_of_the_last_epochs_of_all_seeds():
+    ids = ["a", "b", "c", "d"]
+    first = pd.DataFrame({"id": ids, **{str(e): [0.9, 0.9, 0.0, 0.0] for e in range(1, 9)}})
+    first["9"], first["10"] = [0.1, 0.2, 0.3, 0.4], [0.3, 0.2, 0.1, 0.0]  # means 0.2 each
+    second = first.assign(**{"10": [0.3, 0.4, 0.1, 0.2]})  # means 0.2, 0.3, 0.2, 0.3
+    found = extremes.prepare([first, second], number=1)
+    assert found[["end", "id"]].to_numpy().tolist() == [["lowest", "a"], ["highest", "d"]]
+    assert found["alpha"].tolist() == pytest.approx([0.2, 0.25])
+    assert len(extremes.prepare([first], number=6)) == 4
+
+
+def test_training_curves_are_over_seeds():
+    histories = [pd.DataFrame({"epoch": [1, 2], "loss": loss}) for loss in ([1.0, 0.5], [3.0, 1.5])]
+    found = training.prepare(histories, "loss")
+    assert found.to_numpy().tolist() == [[1, 2.0, 1.0, 3.0], [2, 1.0, 0.5, 1.5]]
+
+
+def test_examples_numbers(tmp_path):
+    pairs = maps("baseline", 0, "Set_A")
+    store = Store.open(make_store(tmp_path / "store", [truth for _, truth in pairs]))
+    row = examples.prepare({"m": {"2": pairs[2][0]}}, store).iloc[0]
+    confidence, right = pixels(0)
+    assert row["confidence"] == pytest.approx(confidence[2].mean(), abs=1e-6)
+    assert row["accuracy"] == pytest.approx(right[2].mean())
+
+
+def test_examples_of_several_classes():
+    probability = np.array([[[0.2, 0.5]], [[0.7, 0.1]], [[0.1, 0.4]]])
+    confidence, predicted = examples.judged(probability)
+    assert confidence.tolist() == [[0.7, 0.5]]
+    assert predicted.tolist() == [[1, 0]]
+
+
+def test_sweep_has_a_line_per_beta():
+    blocks = {
+        "a": {"code": "slp", "alpha": 0.1, "beta": 0.5},
+        "b": {"code": "slp", "alpha": 0.05, "beta": 0.5},
+        "c": {"code": "label_smoothing", "eps": 0.2},
+        "d": {"code": "baseline"},
+    }
+    values = {"ece": (0.1, 0.0, 0.2), "oe": (0.1, 0.0, 0.2), "accuracy": (0.9, 0.8, 1.0)}
+    table = sweep.prepare({(name, "p"): values for name in blocks}, blocks)
+    ece = table[table["metric"] == "ece"]
+    assert ece[["method", "line"]].to_numpy().tolist() == [["c", "label smoothing"], ["b", "β = 0.5"], ["a", "β = 0.5"]]
+    assert ece["s"].tolist() == pytest.approx([0.2, 0.05, 0.1])
+
+
+@pytest.mark.parametrize("heights", [[1.0], [2.0] * 9, [3.0, 2.95, 1.0], [3.0, 3.0, 0.0, 0.0]])
+def test_names_keep_their_order_and_distance(heights):
+    found = spread(heights, 0.0, 3.0)
+    assert found.min() >= -1e-9 and found.max() <= 3 + 1e-9
+    assert (-np.diff(found) >= LINE - 1e-9).all()
+    assert spread([2.0, 1.0], 0.0, 3.0).tolist() == [2.0, 1.0]

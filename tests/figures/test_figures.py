@@ -1,0 +1,315 @@
+"""Figures: exactly the files that were promised, the same bytes each time, and nothing clipped or overlapping."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_figures import METHODS, ODD, PARTS, make_facts, make_results, make_sources, make_store, maps
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from pipeline_src.analysis.results import Results
+from pipeline_src.errors import UserError
+from pipeline_src.figures import (
+    alpha,
+    comparison,
+    curves,
+    entropy,
+    examples,
+    extremes,
+    joint,
+    overconfidence,
+    overview,
+    reliability,
+    style,
+    sweep,
+    tradeoff,
+)
+from pipeline_src.figures.catalogue import Facts, figure_files, pictures
+from pipeline_src.figures.kinds import KINDS
+from pipeline_src.figures.main import write_figures
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Results, facts, sources, and the folder that was written from them."""
+    folder = tmp_path_factory.mktemp("made")
+    results, sources = make_results(folder), make_sources(folder)
+    (folder / "figures").mkdir()
+    write_figures(results, make_facts(), sources, folder / "figures")
+    return results, make_facts(), sources, folder / "figures"
+
+
+def test_exactly_the_promised_files(made):
+    *_, facts, _, written = made
+    promised = figure_files(facts)
+    assert sorted(path.name for path in written.iterdir()) == promised
+    assert len(set(promised)) == len(promised)
+    assert all(re.fullmatch(r"[\w.%-]+", name) for name in promised)
+    assert all(path.stat().st_size for path in written.iterdir())
+
+
+def test_same_numbers_same_bytes_without_a_date(made, tmp_path):
+    results, facts, sources, written = made
+    files = {key: path for key, path in results.statistics.items() if key[2] == "Set_A"}
+    fewer = replace(facts, parts={"Set_A": "id"})
+    for path in write_figures(Results("tiny", files, fewer.parts, 10, 6, results.labels), fewer, sources, tmp_path):
+        if not path.name.startswith(("overview", "overconfidence")):  # these show all sets
+            assert path.read_bytes() == (written / path.name).read_bytes(), path.name
+        if path.suffix in (".svg", ".pdf"):
+            text = path.read_bytes()
+            assert not re.search(rb"<dc:date>|Matplotlib v|CreationDate", text)
+
+
+def test_a_method_that_was_not_evaluated_is_named(made, tmp_path):
+    results, facts, sources, _ = made
+    files = {key: path for key, path in results.statistics.items() if key[::2] != ("aslp_mc", "Set_A")}
+    with pytest.raises(UserError, match="aslp_mc on Set_A"):
+        write_figures(Results("tiny", files, PARTS, 10, 6), facts, sources, tmp_path)
+
+
+def test_style_leaves_the_users_settings_alone():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    with style.house():
+        assert matplotlib.rcParams["svg.hashsalt"] == "dense-calibration"
+    assert dict(matplotlib.rcParams) == before
+
+
+def kinds(facts: Facts) -> set[str]:
+    return {picture.kind for picture in pictures(facts)}
+
+
+def test_what_an_experiment_lacks_is_not_in_its_catalogue():
+    least = Facts(["focal"], {"val": "val"})
+    assert kinds(least) == {"reliability", "comparison"}
+    assert "overconfidence" not in kinds(replace(least, parts={"a": "id"}))
+    assert "overconfidence" in kinds(replace(least, parts={"a": "id", "b": "shifted"}))
+    assert "entropy" not in kinds(replace(least, parts={"a": "id", "b": "shifted"}))
+    static = {f"s{k}": {"code": "slp", "alpha": alpha, "beta": 0.5} for k, alpha in enumerate((0.1, 0.2, 0.2))}
+    some = replace(least, parts={"a": "id"}, methods=list(static), blocks=static)
+    assert "sweep" not in kinds(some)
+    static["s2"]["alpha"] = 0.3
+    assert "sweep" in kinds(some)
+    everything = replace(make_facts(), methods=[*METHODS, *static], blocks=static)
+    assert kinds(everything) == set(KINDS) - {"classes"}
+    assert kinds(replace(everything, classes=["sky", "road", "car"])) == set(KINDS)
+
+
+def test_every_picture_can_be_told_from_the_others():
+    shown = pictures(make_facts())
+    assert len({(p.kind, p.title, p.protocol) for p in shown}) == len(shown)
+    assert all(p.caption.endswith(".") and p.title for p in shown)
+
+
+def test_examples_are_of_the_baseline_and_aslp_mc():
+    blocks = {
+        name: {"code": code} for name, code in (("b", "focal"), ("a", "baseline"), ("c", "aslp_mc"), ("d", "mmce"))
+    }
+    facts = Facts(list(blocks), {"x": "id"}, blocks=blocks, learned=["c"])
+    assert facts.shown == ["a", "c"]
+    assert replace(facts, methods=["b", "d"], learned=[]).shown == ["b", "d"]
+    assert replace(facts, methods=["b"], learned=[]).shown == ["b"]
+
+
+def bins_of(share, confidence, accuracy) -> pd.DataFrame:
+    edges = np.arange(11) / 10
+    table = pd.DataFrame(
+        {"lower": edges[:-1], "upper": edges[1:], "share": 0.0, "confidence": np.nan, "accuracy": np.nan}
+    )
+    table.loc[5:, ["share", "confidence", "accuracy"]] = np.column_stack([share, confidence, accuracy])
+    return whole(table)
+
+
+def whole(bins: pd.DataFrame) -> pd.DataFrame:
+    """The bins with bands, and the row of all pixels."""
+    filled = bins[bins["share"] > 0]
+    mean = {k: (filled["share"] * filled[k]).sum() if len(filled) else np.nan for k in ("confidence", "accuracy")}
+    last = pd.DataFrame([{"lower": 0.0, "upper": 1.0, "share": 1.0, **mean}])
+    table = pd.concat([bins, last], ignore_index=True)
+    table.insert(0, "bin", [*map(str, range(1, len(bins) + 1)), "all"])
+    room = 0.05 * table["share"].clip(upper=0.5)
+    pixels, gap = (1000 * table["share"]).round(), table["confidence"] - table["accuracy"]
+    low, high = (table["accuracy"] - room).clip(lower=0), (table["accuracy"] + room).clip(upper=1)
+    return table.assign(pixels=pixels, gap=gap, low=low, high=high)
+
+
+def many_bins(number: int) -> pd.DataFrame:
+    edges = np.arange(number + 1) / number
+    middle = (edges[1:] + edges[:-1]) / 2
+    share = np.where(edges[1:] > 0.5, middle**9, 0)
+    table = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "share": share / share.sum()})
+    table["confidence"] = np.maximum(middle, 0.5)
+    return whole(table.assign(accuracy=table["confidence"] ** 1.2))
+
+
+MIDDLES = (0.55, 0.65, 0.75, 0.85, 0.95)
+CASES = {
+    "over-confident": bins_of(
+        (0.01, 0.01, 0.01, 0.02, 0.95), (0.55, 0.65, 0.75, 0.85, 0.999), (0.5, 0.5, 0.6, 0.7, 0.93)
+    ),
+    "under-confident": bins_of((0.2, 0.2, 0.2, 0.2, 0.2), MIDDLES, (0.8, 0.9, 0.95, 0.99, 1)),
+    "all in the first bin": bins_of((1, 0, 0, 0, 0), (0.52, np.nan, np.nan, np.nan, np.nan), (0.97, *4 * [np.nan])),
+    "all wrong": bins_of((0, 0, 0, 0, 1), (*4 * [np.nan], 0.999), (*4 * [np.nan], 0.001)),
+    "all right": bins_of((0.00001, 0, 0, 0, 0.99999), (0.55, *3 * [np.nan], 1), (0.4, *3 * [np.nan], 1)),
+    "15 bins": many_bins(15),
+    "100 bins": many_bins(100),
+    "20 bins": many_bins(20),
+    "empty": bins_of(5 * [0], 5 * [np.nan], 5 * [np.nan]),
+}
+NAMES = ["Baseline", "SLP", "a method with a name that is far too long for its key", ODD]
+MANY = [f"aslp_mei_baseline_{k}" for k in range(21)]
+LINES = [
+    "stretched protocol · 5,019 images · 1,234.5 M pixels",
+    "ECE 10.02 % · OE 10.91 % · 10 bins · seeds 0, 1, 2 pooled",
+]
+HEADING = "Method on a set " + "and on " * 8
+
+
+def labelled(names) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+def figure_of(bins: pd.DataFrame) -> Figure:
+    return reliability.draw(bins, HEADING, LINES, reliability.floor_of([bins]), reliability.least_of([bins]))
+
+
+def compared(names, bins: pd.DataFrame) -> Figure:
+    return comparison.draw(dict.fromkeys(names, bins), dict.fromkeys(names, "ECE 10.02 %"), HEADING, LINES, 0.0)
+
+
+def overviewed(names, parts) -> Figure:
+    tables = {(name, part): CASES["over-confident"] for name in names for part in parts}
+    return overview.draw(overview.prepare(tables, dict.fromkeys(tables, 0.1)), labelled(names), HEADING, LINES, 0.5)
+
+
+def joined(names, images: int) -> Figure:
+    confidence = np.linspace(0.6, 1, images)
+    table = joint.prepare(confidence, confidence**3)
+    return joint.draw(dict.fromkeys(names, table), dict.fromkeys(names, "100 % below"), HEADING, LINES)
+
+
+def traded(names, apart: float) -> Figure:
+    metrics = {
+        name: {"ece": (0.05, 0.04, 0.06), "accuracy": (0.9 + apart * k, 0.88, 0.93)} for k, name in enumerate(names)
+    }
+    families = {name: list(style.FAMILIES)[k % 5] for k, name in enumerate(names)}
+    return tradeoff.draw(tradeoff.prepare(metrics, families), labelled(names), HEADING, LINES)
+
+
+def over(names, roles) -> Figure:
+    oe = {(name, part): (0.01, 0.005, 0.02) for name in names for part in roles}
+    return overconfidence.draw(overconfidence.prepare(oe, roles), labelled(names), HEADING, LINES)
+
+
+def entropies(names) -> Figure:
+    found = {(name, role): np.linspace(0, 0.6, 30) ** 2 for name in names for role in ("id", "ood")}
+    return entropy.draw(entropy.prepare(found), labelled(names), HEADING, LINES)
+
+
+def curved(names, y_range) -> Figure:
+    curve = pd.DataFrame({"x": range(1, 101), "y": np.linspace(0, 12, 100), "low": 1.0, "high": 2.0})
+    notes = dict.fromkeys(names, "0.387 → 0.0629")
+    return curves.draw(
+        dict.fromkeys(names, curve), notes, HEADING, LINES, ("Pixels kept, %", "Error, %"), (0, 100), y_range
+    )
+
+
+def alphas_of(values: np.ndarray) -> Figure:
+    table = pd.DataFrame({"id": range(50)} | {str(e): values * e / 30 for e in range(1, 31)})
+    return alpha.draw(alpha.course([table]), alpha.histogram([table]), "ASLP-MC: learned α", LINES)
+
+
+def swept(parts) -> Figure:
+    blocks = {
+        f"s{a}-{b}": {"code": "slp", "alpha": a, "beta": b} for a in (0.025, 0.05, 0.1) for b in (0.5, 0.75, 1.0)
+    } | {
+        "ls": {"code": "label_smoothing", "eps": 0.1},
+        "noisy": {"code": "slp", "alpha": 0.1, "beta": 0.5, "noise": 0.25},
+    }
+    values = dict.fromkeys(sweep.METRICS, (0.912, 0.9, 0.92))
+    table = sweep.prepare({(name, part): values for name in blocks for part in parts}, blocks)
+    return sweep.draw(table, {(part, "ece"): 0.05 for part in parts}, HEADING, LINES)
+
+
+def store(tmp_path: Path):
+    from pipeline_src.data.store import Store
+
+    return Store.open(make_store(tmp_path / "store", [truth for _, truth in maps("baseline", 0, "Set_A")]))
+
+
+def pictured(tmp_path: Path) -> Figure:
+    opened = store(tmp_path)
+    shown = {name: {str(k): maps("baseline", 0, "Set_A")[k][0] for k in range(5)} for name in NAMES[2:]}
+    return examples.draw(examples.prepare(shown, opened), shown, opened, labelled(NAMES), HEADING, LINES)
+
+
+def extreme(tmp_path: Path) -> Figure:
+    table = pd.DataFrame({"id": list("01234"), "5": [0.1, 0.2, 0.3, 0.2, 0.1]})
+    return extremes.draw(extremes.prepare([table]), store(tmp_path), HEADING, LINES)
+
+
+SEVEN = [f"DUTS-held-out-{k}" for k in range(7)]
+DRAWN: dict[str, Callable[[], Figure]] = {
+    **{f"diagram, {case}": lambda bins=bins: figure_of(bins) for case, bins in CASES.items()},
+    "one compared": lambda: compared(NAMES[:1], CASES["over-confident"]),
+    "four compared": lambda: compared(NAMES, CASES["20 bins"]),
+    "21 compared": lambda: compared(MANY, CASES["under-confident"]),
+    "none has pixels": lambda: compared(NAMES, CASES["empty"]),
+    "overview of one": lambda: overviewed(NAMES[:1], ["a"]),
+    "overview of 21 on 7": lambda: overviewed(MANY, SEVEN),
+    "joint density of one image": lambda: joined(NAMES[:1], 1),
+    "joint densities of 21": lambda: joined(MANY, 30),
+    "trade-off of one": lambda: traded(NAMES[:1], 0),
+    "trade-off of 21 alike": lambda: traded(MANY, 0),
+    "trade-off of 21": lambda: traded(MANY, 0.001),
+    "over-confidence of one": lambda: over(NAMES[3:], {"a": "id", "b": "ood"}),
+    "over-confidence of 21": lambda: over(MANY, {"a": "id", "b": "shifted", "c": "ood"}),
+    "entropy of one": lambda: entropies(NAMES[2:3]),
+    "entropy of 21": lambda: entropies(MANY),
+    "a curve": lambda: curved(NAMES[:1], (0, 12.5)),
+    "21 curves": lambda: curved(MANY, None),
+    "alphas": lambda: alphas_of(np.linspace(0, 0.49, 50)),
+    "alphas at 0": lambda: alphas_of(np.zeros(50)),
+    "a sweep": lambda: swept(["ECSSD"]),
+    "a sweep on 7": lambda: swept(SEVEN),
+}
+DRAWN_OF_STORE = {"examples": pictured, "extremes": extreme}
+
+
+@pytest.mark.parametrize("name", [*DRAWN, *DRAWN_OF_STORE])
+def test_no_text_is_clipped_or_lies_on_another(name, tmp_path):
+    with style.house():
+        figure = DRAWN[name]() if name in DRAWN else DRAWN_OF_STORE[name](tmp_path)
+        figure.canvas.draw()
+    beyond = set()  # ticks outside of the limits have labels that are never drawn
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        ticks = [tick for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+        beyond.update(label for tick in ticks for label in (tick.label1, tick.label2))
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    shown = [(text.get_text(), text.get_window_extent()) for text in texts if text not in beyond]
+    page = figure.bbox
+    for words, box in shown:
+        inside = (
+            box.x0 >= page.x0 - 0.5 and box.x1 <= page.x1 + 0.5 and box.y0 >= page.y0 - 0.5 and box.y1 <= page.y1 + 0.5
+        )
+        assert inside, f"{words!r} is clipped"
+    for (first, a), (second, b) in combinations(shown, 2):
+        wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert not (wide > 1 and high > 1.5), f"{first!r} lies on {second!r}"
+
+
+def test_the_few_pixels_of_confidence_one_half_are_not_drawn():
+    bins = pd.DataFrame({"lower": [0.4, 0.5], "upper": [0.5, 0.6], "share": [0.0005, 0.9995]})
+    assert reliability.drawn(bins)["upper"].tolist() == [0.6]
+    bins["share"] = [0.5, 0.5]
+    assert reliability.drawn(bins)["upper"].tolist() == [0.5, 0.6]

@@ -1,0 +1,214 @@
+"""Sorted, debiased, smooth and ranking metrics against plain computations on all pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_statistic import one
+
+from pipeline_src.counting.views import Undefined
+from pipeline_src.metrics import calibration, estimators, metrics, ranking
+from pipeline_src.metrics.estimators import Bins
+
+
+@pytest.fixture(scope="module", params=["float32", "uint8"])
+def pixels(request):
+    """Counts, with float64 confidence, whether right, probability and label of each pixel."""
+    rng = np.random.default_rng(11)
+    f = 1 / (1 + np.exp(-rng.normal(0.5, 2.5, 6000)))
+    y = (rng.random(6000) < f**3).astype(np.uint8)
+    f = f.astype(np.float32) if request.param == "float32" else np.uint8(np.round(f * 255))
+    counts = one(f, y).raw
+    exact = f.astype(np.float64) / (1 if request.param == "float32" else 255)
+    return counts, np.maximum(exact, 1 - exact), ((exact >= 0.5) == y).astype(float), exact, y
+
+
+def equal_mass_plain(confidence, right, groups):
+    """Gaps and hit rates of equal-mass groups, with every pixel replaced by the mean of those tied with it."""
+    _, tie = np.unique(np.round(confidence * 255 * 2**20).astype(np.int64), return_inverse=True)
+    right = (np.bincount(tie, right) / np.bincount(tie))[tie]
+    order = np.argsort(tie, kind="stable")
+    # each pixel cut into `groups` equal pieces: the groups hold whole numbers of pieces then
+    pieces = [np.repeat(a[order], groups).reshape(groups, -1).sum(axis=1) / groups for a in (confidence, right)]
+    return np.abs(pieces[0] - pieces[1]).sum() / len(right), pieces[1]
+
+
+@pytest.mark.parametrize("groups", [1, 7, 10, 15])
+def test_equal_mass_on_sorted_pixels(pixels, groups):
+    counts, confidence, right, _, _ = pixels
+    plain, _ = equal_mass_plain(confidence, right, groups)
+    bound = calibration.equal_mass_bound(counts, groups) if groups > 1 else 0
+    exact = counts.count[:, :, :].any() and np.allclose(confidence * 255 % 1, 0, atol=1e-6)
+    assert metrics.ece_equal_mass(counts, groups) == pytest.approx(plain, abs=1e-9 if exact else bound + 1e-9)
+    assert bound < 0.03
+
+
+def test_equal_mass_by_hand():
+    # 4 pixels at 0.75, two of them right, then 2 at 1, both right: two groups of three
+    counts = one(np.float32([0.75, 0.75, 0.75, 0.75, 1, 1]), [1, 1, 0, 0, 1, 1]).raw
+    first = abs(3 * 0.75 - 1.5)
+    second = abs(0.75 + 2 - 0.5 - 2)
+    assert metrics.ece_equal_mass(counts, 2) == pytest.approx((first + second) / 6, abs=1e-15)
+    assert metrics.ece_equal_mass(counts, 1) == pytest.approx(abs(5 - 4) / 6, abs=1e-15)
+
+
+def test_sweep_on_sorted_pixels(pixels):
+    counts, confidence, right, _, _ = pixels
+    value, hits = equal_mass_plain(confidence, right, 1)
+    groups = 1
+    while True:
+        wider, hits = equal_mass_plain(confidence, right, groups + 1)
+        if np.any(np.diff(hits) < -1e-9):
+            break
+        groups, value = groups + 1, wider
+    found, number = estimators.sweep_groups(metrics.top_label(counts).bins)
+    assert number == groups > 2
+    assert found == metrics.ece_sweep(counts) == pytest.approx(value, abs=2e-4)
+
+
+@pytest.mark.parametrize("right", [0, 1])
+def test_sweep_of_pixels_that_are_all_wrong_or_all_right(right):
+    score = np.arange(1, 3001) / 3001  # so many levels would take minutes one number of groups after the other
+    count = np.ones(3000)
+    row = Bins(count, count * right, score, score - right)
+    value = abs(score.mean() - right)
+    assert estimators.sweep_groups(row) == (pytest.approx(value), 3000)
+    few = Bins(*(a[:40] for a in (count, count * right, score, score - right)))
+    assert estimators.sweep_groups(few)[1] == 40
+
+
+def test_sweep_ends_where_every_group_is_a_level():
+    counts = one(np.float32([0.625, 0.625, 0.875, 0.875]), [0, 1, 1, 1]).raw
+    assert estimators.sweep_groups(metrics.top_label(counts).bins) == (pytest.approx(0.125), 2)
+
+
+def test_debiased_by_its_formula(pixels):
+    counts, confidence, right, _, _ = pixels
+    root, authors = 0.0, 0.0
+    for bins in (10, 100):
+        index = np.ceil(confidence * bins - 1e-9)
+        for k in np.unique(index):
+            c, a = confidence[index == k], right[index == k]
+            n, gap = len(c), c.mean() - a.mean()
+            noise = np.array([a.mean() * (1 - a.mean()), c.mean() * (1 - c.mean())]) / (n - 1 if n > 1 else np.inf)
+            if bins == 10:
+                root += n / len(right) * (gap**2 - noise[0])
+            else:
+                authors += n / len(right) * (gap**2 - noise[1])
+    assert metrics.ece_debiased(counts) == pytest.approx(np.sqrt(root), abs=1e-9)
+    assert metrics.ece_debiased_authors(counts) == pytest.approx(authors, abs=1e-9)
+
+
+def test_debiased_is_nought_on_calibrated_noise():
+    counts = one(np.full(8, 0.75, np.float32), [1, 1, 1, 0, 1, 1, 1, 0]).raw
+    assert metrics.ece_debiased(counts) == 0
+    assert metrics.ece_debiased_authors(counts) == pytest.approx(-0.75 * 0.25 / 7, abs=1e-12)
+    single = one(np.float32([0.75]), [1]).raw
+    assert metrics.ece_debiased(single) == pytest.approx(0.25)
+
+
+def smoothed_plain(confidence, right, sigma, points=4000):
+    """The definition, pixel by pixel: Gaussians and their mirror images at 0 and 1, integrated by the midpoint rule."""
+    t = (np.arange(points) + 0.5) / points
+    total = np.zeros(points)
+    for c, r in zip(confidence, confidence - right, strict=True):
+        for image in (c, -c, 2 - c):
+            total += r * np.exp(-((t - image) ** 2) / 2 / sigma**2)
+    return np.abs(total).mean() / np.sqrt(2 * np.pi) / sigma / len(right)
+
+
+@pytest.mark.parametrize("sigma", [0.02, 0.1])
+def test_smooth_ece_by_its_definition(pixels, sigma):
+    _, confidence, right, exact, y = pixels
+    part = slice(0, 400)
+    counts = one(exact[part].astype(np.float32), y[part]).raw
+    cells = metrics.top_label(counts).binned(calibration.SMOOTH_CELLS).bins
+    plain = smoothed_plain(confidence[part], right[part], sigma)
+    assert float(estimators.smoothed(cells, sigma)) == pytest.approx(plain, rel=2e-3)
+    value = metrics.smooth_ece(counts)
+    assert smoothed_plain(confidence[part], right[part], value) == pytest.approx(value, rel=2e-3)
+
+
+def test_smooth_ece_against_its_authors_package(pixels):
+    relplot = pytest.importorskip("relplot", reason="the relplot package is not installed")
+    counts, confidence, right, _, _ = pixels
+    # its search ends within 1/1024 of the width and it evaluates on 200 points
+    assert metrics.smooth_ece(counts) == pytest.approx(relplot.smECE(confidence, right), abs=1e-3)
+
+
+def test_brier_is_the_sum_of_its_terms(pixels):
+    counts, _, _, exact, y = pixels
+    bins = 100
+    within = 0.0
+    index = np.clip(np.ceil(exact * bins - 1e-9), 1, bins)
+    for k in np.unique(index):
+        f, t = exact[index == k], y[index == k]
+        within += ((f - f.mean()) ** 2 - 2 * (f - f.mean()) * (t - t.mean())).sum() / len(y)
+    total = metrics.brier_reliability(counts, bins) - metrics.brier_resolution(counts, bins)
+    total += metrics.brier_uncertainty(counts) + within
+    assert total == pytest.approx(metrics.brier(counts), abs=1e-7)
+
+
+def test_ranking_against_sklearn(pixels):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    counts, _, _, exact, y = pixels
+    tied = 0 if np.allclose(exact * 255 % 1, 0, atol=1e-6) else ranking.auc_bound(counts)
+    assert metrics.auc(counts) == pytest.approx(sklearn.roc_auc_score(y, exact), abs=tied + 1e-9)
+    assert metrics.ap(counts) == pytest.approx(
+        sklearn.average_precision_score(y, exact), abs=(ranking.ap_bound(counts) if tied else 0) + 1e-9
+    )
+    curve = ranking.precision_recall(counts)
+    x, y = np.concatenate([[0], curve.x]), np.concatenate([curve.y[:1], curve.y])
+    assert np.trapezoid(y, x) == pytest.approx(metrics.ap(counts), abs=5e-3)
+    curve = ranking.roc(counts)
+    x, y = np.concatenate([[0], curve.x]), np.concatenate([[0], curve.y])
+    assert np.trapezoid(y, x) == pytest.approx(metrics.auc(counts), abs=1e-9)
+
+
+def test_aurc_on_sorted_pixels(pixels):
+    counts, confidence, right, _, _ = pixels
+    _, tie = np.unique(np.round(confidence * 255 * 2**20).astype(np.int64), return_inverse=True)
+    wrong = (np.bincount(tie, 1 - right) / np.bincount(tie))[tie][np.argsort(-tie, kind="stable")]
+    plain = np.mean(np.cumsum(wrong) / np.arange(1, len(wrong) + 1))
+    assert metrics.aurc(counts) == pytest.approx(plain, abs=1e-4)
+    curve = ranking.risk_coverage(counts)
+    assert curve.y[-1] == pytest.approx(1 - metrics.accuracy(counts)) and curve.x[-1] == 1
+
+
+def test_aurc_by_hand():
+    counts = one(np.float32([1, 0.75, 0.625]), [0, 1, 0]).raw
+    assert metrics.aurc(counts) == pytest.approx((1 + 1 / 2 + 2 / 3) / 3, abs=1e-12)
+
+
+def test_ranking_needs_both_classes():
+    background = one(np.float32([0.25, 0.75]), [0, 0]).raw
+    foreground = one(np.float32([0.25, 0.75]), [1, 1]).raw
+    for function in (ranking.auc, ranking.ap):
+        with pytest.raises(Undefined, match="foreground"):
+            function(background)
+    with pytest.raises(Undefined, match="background"):
+        ranking.auc(foreground)
+    assert ranking.ap(foreground) == 1
+
+
+def test_bounds_hold_for_any_order_of_tied_pixels():
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        cells = np.sort(rng.integers(0, 6, 60))  # few cells: cuts fall inside of them
+        f, y = 0.53125 + cells / 16, (rng.random(60) < rng.random(6)[cells]).astype(int)
+        y[0] = 1
+        counts = one(np.float32(f), y).raw
+        row = metrics.top_label(counts).bins
+        for groups in (2, 3, 4, 5):
+            value, bound = metrics.ece_equal_mass(counts, groups), calibration.equal_mass_bound(counts, groups)
+            for tied in (y, -y, *rng.random((6, 60))):
+                gaps = (f - y)[np.lexsort((tied, cells))].reshape(groups, -1).sum(axis=1)
+                assert abs(np.abs(gaps).sum() / 60 - value) <= bound
+        found = []
+        for tied in (y, -y):
+            hits = y[np.lexsort((tied, cells))][::-1]
+            found.append((np.cumsum(hits) / np.arange(1, 61))[hits == 1].mean())
+        off = max(abs(value - ranking.ap(counts)) for value in found)
+        assert off == pytest.approx(ranking.ap_bound(counts), abs=1e-12)
+        number = estimators.sweep_groups(row)[1]
+        assert calibration.sweep_bound(counts) == calibration.equal_mass_bound(counts, number)

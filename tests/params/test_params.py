@@ -1,0 +1,258 @@
+"""params.yaml: merging, checks in the user's words, and documentation that is in step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline_src.documentation import methods_page
+from pipeline_src.documentation import params_page as docs
+from pipeline_src.errors import UserError
+from pipeline_src.params.load import downloads, merge, read, resolve, validate
+from pipeline_src.params.schema import Experiment, Training
+from pipeline_src.steps.graph import graph
+from pipeline_src.training.method import Block
+from pipeline_src.training.methods.slp import SLP
+from pipeline_src.training.registry import choose
+
+
+@pytest.fixture
+def content() -> dict:
+    return yaml.safe_load(open("params.yaml", encoding="utf-8"))
+
+
+def written(tmp_path, content):
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+def test_every_experiment_of_ours_is_valid():
+    params = read()
+    for name in params.experiments:
+        resolve(params, name)
+    assert params.experiment == "demo"
+
+
+def test_the_papers_protocol():
+    """docs/protocol.md section 1."""
+    _, paper = resolve(read(), "paper")
+    training = paper.training
+    assert (paper.image_size, training.epochs, training.batch_size, training.lr) == (384, 30, 10, 2.5e-5)
+    assert (training.schedule, training.weight_decay) == ("compounding", 0)
+    assert paper.model.config == "resnet50_aslp"
+    assert set(paper.data.id) == {"DUTS-TE", "DUT-OMRON", "PASCAL-S", "SOD", "ECSSD", "HKU-IS"}
+
+
+def test_the_documentation_is_in_step():
+    assert docs.FILE.read_text(encoding="utf-8") == docs.page(), "run `python -m pipeline_src docs`"
+
+
+def test_a_bare_off_is_off():
+    content = yaml.safe_load("{amp: off}")
+    assert content == {"amp": False}
+    assert validate(Training, content, "training").amp == "off"
+
+
+def test_merge_goes_key_by_key_and_takes_lists_whole():
+    below = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+    assert merge(below, {"a": {"c": [9]}, "e": 4}) == {"a": {"b": 1, "c": [9]}, "d": 3, "e": 4}
+    assert below == {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "network"),
+    [
+        ({"factory": "net.py:build"}, {"config": "tiny_fpn"}, "tiny_fpn"),
+        ({"config": "tiny_fpn"}, {"factory": "net.py:build"}, "net.py:build"),
+        ({"factory": "net.py:build"}, {"pretrained": False}, "net.py:build"),
+    ],
+)
+def test_an_experiments_network_replaces_that_of_the_defaults(tmp_path, content, below, above, network):
+    content["defaults"]["model"], content["experiments"]["tiny"]["model"] = below, above
+    assert resolve(read(written(tmp_path, content)), "tiny")[1].model.network == network
+
+
+def test_a_key_that_stands_twice_is_told_with_both_lines(tmp_path):
+    text = Path("params.yaml").read_text()
+    file = tmp_path / "params.yaml"
+    file.write_text(text + "\nmethods:\n  mine: {file: mine.py, file: other.py}\n")
+    lines = enumerate(file.read_text().splitlines(), 1)
+    first, last = (number for number, line in lines if line.startswith("methods:"))
+    with pytest.raises(
+        UserError, match=rf"methods: lines {first} and {last}[\s\S]*methods.mine.file: lines {last + 1} and"
+    ):
+        read(file)
+    file.write_text(text)
+    assert read(file) == read()
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"method": "slp", "file": "mine.py"}, "exclude each other"),
+        ({"file": 3}, "methods.x.file: must be one name"),
+        ({"file": ["a.py"]}, "methods.x.file: must be one name"),
+        ({"file": "README.md"}, "methods.x.file: not a Python file"),
+    ],
+)
+def test_wrong_blocks_of_methods(block, message):
+    with pytest.raises(UserError, match=message):
+        choose("x", block)
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"batch_size": 5, "gpus": 2}, "split over 2 gpus evenly"),
+        ({"device": "cuda:foo"}, "allowed are"),
+        ({"device": "cuda:-1"}, "allowed are"),
+    ],
+)
+def test_wrong_training(training, message):
+    with pytest.raises(UserError, match=message):
+        validate(Training, training, "training")
+
+
+def test_an_experiment_overrides_defaults():
+    _, mini = resolve(read(), "mini")
+    assert mini.training.epochs == 60
+    assert mini.training.lr == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("experimnt", "demo", ["experimnt", "did you mean 'experiment'"]),
+        ("experiment", None, ["experiment", "is missing"]),
+        ("methods", 3, ["methods"]),
+    ],
+)
+def test_wrong_top_level(tmp_path, content, key, value, words):
+    if value is None:
+        del content[key]
+    else:
+        content[key] = value
+    with pytest.raises(UserError) as error:
+        read(written(tmp_path, content))
+    assert all(word in str(error.value) for word in words)
+
+
+def test_all_problems_are_told_at_once():
+    wrong = {
+        "seeds": [0, 0],
+        "training": {"epoch": 3, "amp": "fast", "device": "gpu"},
+        "data": {
+            "train": {"set": "a", "frist": 1},
+            "val": {"set": "a", "first": 1, "last": 2},
+            "id": {"train": {"set": "b"}},
+        },
+    }
+    with pytest.raises(UserError) as error:
+        validate(Experiment, wrong, "experiments.x")
+    text = str(error.value)
+    for words in (
+        "did you mean 'epochs'",
+        "'off', 'bf16' or 'fp16'",
+        "cuda",
+        "did you mean 'first'",
+        "cannot be given together",
+        "twice",
+    ):
+        assert words in text, words
+
+
+def test_a_test_set_may_not_take_the_name_of_another():
+    data = {"train": {"set": "a"}, "val": {"set": "b"}, "id": {"x": {"set": "c"}}, "ood": {"x": {"set": "d"}}}
+    with pytest.raises(UserError, match="name of its own"):
+        validate(Experiment, {"data": data}, "experiments.x")
+
+
+def test_a_set_under_shift_is_a_test_set_like_others():
+    data = {"train": {"set": "a"}, "val": {"set": "b"}, "id": {"x": {"set": "c"}}, "shifted": {"y": {"set": "d"}}}
+    assert validate(Experiment, {"data": data}, "experiments.x").data.shifted["y"].set == "d"
+    with pytest.raises(UserError, match="used twice: x"):
+        validate(Experiment, {"data": data | {"shifted": {"x": {"set": "d"}}}}, "experiments.x")
+
+
+def test_broken_and_absent_files(tmp_path):
+    with pytest.raises(UserError, match="is not here"):
+        read(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("a: [1\n")
+    with pytest.raises(UserError, match="not valid YAML"):
+        read(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("- 1\n")
+    with pytest.raises(UserError, match="mapping"):
+        read(tmp_path / "params.yaml")
+
+
+def test_an_unknown_method_in_an_experiment(tmp_path, content):
+    content["experiments"]["demo"]["methods"] = ["baseline", "aslp_mcc"]
+    with pytest.raises(UserError, match="did you mean 'aslp_mc'"):
+        resolve(read(written(tmp_path, content)), "demo")
+
+
+def test_the_environment_overrides_data_root(monkeypatch, tmp_path):
+    monkeypatch.delenv("ASLP_DOWNLOADS", raising=False)
+    assert str(downloads(read())) == read().data_root
+    monkeypatch.setenv("ASLP_DOWNLOADS", str(tmp_path))
+    assert downloads(read()) == tmp_path
+
+
+GRID = {"method": "slp", "alpha": [0.02, 0.05], "beta": [0.5, 1.0], "form": "expected"}
+
+
+def test_a_sweep_stands_for_all_combinations(tmp_path, content):
+    content["sweeps"] = {"static": GRID}
+    content["experiments"]["tiny"]["methods"] = ["baseline", "static", "static-alpha0_02-beta1_0"]
+    params = read(written(tmp_path, content))
+    _, tiny = resolve(params, "tiny")
+    names = [f"static-alpha{alpha}-beta{beta}" for alpha in ("0_02", "0_05") for beta in ("0_5", "1_0")]
+    assert tiny.methods == ["baseline", *names]
+    assert params.blocks()[names[1]] == {"method": "slp", "alpha": 0.02, "beta": 1.0, "form": "expected"}
+    of = graph(params, "tiny")
+    assert len(of.of_kinds("train")) == 5
+    assert of.methods[names[2]].method == SLP(alpha=0.05, beta=0.5, form="expected")
+    experiment = content["experiments"]["tiny"]["methods"]
+    experiment.remove("static-alpha0_02-beta1_0")
+    assert resolve(read(written(tmp_path, content)), "tiny")[1] == tiny
+
+
+@pytest.mark.parametrize(
+    ("sweeps", "words"),
+    [
+        ({"slp": GRID}, ["names of their own: slp"]),
+        ({"static": GRID, "static-alpha0_02-beta0_5": GRID}, ["names of their own: static-alpha0_02-beta0_5"]),
+        ({"static": {"alpha": [0.1]}}, ["sweeps.static", "`method` or `file`"]),
+        ({"static": {"method": "slp", "alpha": 0.1}}, ["sweeps.static", "list of values"]),
+        ({"static": {"method": "slp", "alpha": []}}, ["sweeps.static", "list of values"]),
+        ({"static": {"method": "slp", "alpha": [0.1, 0.6]}}, ["static-alpha0_6", "changes side"]),
+        ({"static": {"method": "slp", "alpah": [0.1, 0.6]}}, ["static-alpah0_1", "did you mean 'alpha'"]),
+        ({"sattic": GRID}, ["no block 'static'", "did you mean 'sattic'"]),
+    ],
+)
+def test_wrong_sweeps(tmp_path, content, sweeps, words):
+    content["sweeps"] = sweeps
+    content["experiments"]["tiny"]["methods"] = ["baseline", "static"]
+    with pytest.raises(UserError) as error:
+        graph(read(written(tmp_path, content)), "tiny")
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_the_page_of_methods_is_in_step():
+    assert methods_page.FILE.read_text(encoding="utf-8") == methods_page.page(), "run `python -m pipeline_src docs`"
+
+
+def test_a_method_that_does_not_describe_itself_is_told():
+    class Silent(Block):
+        """Does something.
+
+        Kind: rivals
+        Idea: It
+            goes on.
+        """
+
+    with pytest.raises(UserError, match="without Formula, Changes, Cost, Source"):
+        methods_page.described(Silent)

@@ -1,0 +1,113 @@
+"""Every number of the page comes from a statistic: diagrams, tables, words and claims against a count of its own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline_src.analysis.results import Results, read
+from pipeline_src.analysis.roles import Role
+from pipeline_src.analysis.samples import sample
+from pipeline_src.claims.main import judged
+from pipeline_src.claims.view import View
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.report.diagrams import CHOICES, diagrams
+from pipeline_src.report.standing import Standing
+from pipeline_src.report.summary import lowest
+
+PARTS = {"val": "val", "set": "id", "textures": "ood"}
+METHODS = {"baseline": 0.3, "slp": 0.1}
+SEEDS = (0, 1)
+
+
+def maps(method: str, seed: int, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """(3, 8, 8) probabilities, float32, and their truth."""
+    rng = np.random.default_rng([seed, *map(ord, method + part)])
+    truth = (rng.random((3, 8, 8)) < (0 if part == "textures" else 0.4)).astype(np.uint8)
+    sure = 0.5 + 0.5 * rng.random(truth.shape)
+    right = rng.random(truth.shape) > METHODS[method]
+    return np.where(right == (truth == 1), sure, 1 - sure).astype(np.float32), truth
+
+
+def counted(method: str, seed: int, part: str, bins: int) -> dict[str, np.ndarray]:
+    """Pixels, hits and confidence by bin, and ECE, OE, accuracy and mean gap: straight from the maps, in float64."""
+    probability, truth = (a.reshape(-1) for a in maps(method, seed, part))
+    confidence = np.maximum(probability, 1 - probability).astype(np.float64)
+    hit = (probability >= 0.5) == truth
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    pixels, hits, score = (np.bincount(place, w, bins) for w in (np.ones_like(confidence), hit, confidence))
+    some = np.maximum(pixels, 1)
+    gap = (score - hits) / some
+    return {
+        "pixels": pixels,
+        "hits": hits,
+        "score": score,
+        "ece": (pixels * abs(gap)).sum() / pixels.sum(),
+        "oe": (pixels * score / some * np.maximum(gap, 0)).sum() / pixels.sum(),
+        "accuracy": hit.mean(),
+        "gap": confidence.mean() - hit.mean(),
+    }
+
+
+def mean(metric: str, method: str, part: str) -> float:
+    return float(np.mean([counted(method, seed, part, 10)[metric] for seed in SEEDS]))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Results:
+    folder, files = tmp_path_factory.mktemp("statistics"), {}
+    for method in METHODS:
+        for seed in SEEDS:
+            for part in PARTS:
+                statistic = Statistic.empty()
+                for name, f, y in zip("abc", *maps(method, seed, part), strict=True):
+                    statistic.add(f, y, name)
+                files[method, seed, part] = Path(folder / f"{method}-{seed}-{part}.npz")
+                statistic.save(files[method, seed, part], {})
+    return Results("made", files, PARTS, bins=10, epochs=1)
+
+
+@pytest.mark.parametrize("bins", CHOICES)
+def test_the_diagrams_hold_the_counted_bins(results, bins):
+    cells = diagrams(results)["cells"]["raw"]
+    for part in PARTS:
+        for method in METHODS:
+            found, seeds = cells[part][method][str(bins)], [counted(method, s, part, bins) for s in SEEDS]
+            for name in ("ece", "oe"):
+                assert found[name] == pytest.approx(np.mean([one[name] for one in seeds]), abs=1e-6)
+            pixels, hits, score = (sum(one[name] for one in seeds) for name in ("pixels", "hits", "score"))
+            assert [row[:3] for row in found["rows"]] == [[k, pixels[k], hits[k]] for k in range(bins) if pixels[k]]
+            for k, _, right, excess in found["rows"]:
+                assert right + excess == pytest.approx(score[k], abs=1e-3)
+
+
+def test_the_glance_and_the_cards_hold_the_counted_errors(results):
+    standing, numbers = Standing.of(results, sample(results, 20), "raw", ("id",)), read(results)
+    for method in METHODS:
+        for metric in ("ece", "oe", "accuracy"):
+            assert standing.mean(metric, method).value == pytest.approx(mean(metric, method, "set"), abs=1e-6)
+    difference = standing.difference("ece", "slp", "baseline")
+    assert difference.value == pytest.approx(mean("ece", "slp", "set") - mean("ece", "baseline", "set"), abs=1e-6)
+    for part in PARTS:
+        errors = {f"{100 * mean(metric, m, part):.2f}" for m in METHODS for metric in ("ece", "oe", "accuracy")}
+        assert set(re.findall(r"\d+\.\d\d", lowest(results, numbers, "raw", part))) <= errors
+
+
+def test_the_evidence_of_claims_is_the_counted_difference(results):
+    found = judged(View(results, {m: Role(m) for m in METHODS}, sample(results, 20)))
+    names = {"ECE": "ece", "OE": "oe", "accuracy": "accuracy", "confidence − accuracy": "gap"}
+    checked = 0
+    for claim in found["claims"]:
+        for item in claim["protocols"].get("raw", {}).get("evidence", ()):
+            metric, _, of = item["what"].partition(" of ")
+            if metric not in names or len(item["sets"]) > 1:
+                continue
+            first, _, second = of.partition(" − ")
+            (part,) = item["sets"]
+            wanted = mean(names[metric], first, part) - (mean(names[metric], second, part) if second else 0)
+            assert item["effect"] == pytest.approx(wanted, abs=1e-6), item["what"]
+            checked += 1
+    assert checked >= 3

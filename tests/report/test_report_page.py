@@ -1,0 +1,275 @@
+"""The report of a finished run in a real browser: it needs nothing, its controls work, and everybody can use it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from project import call
+
+from pipeline_src.counting.statistic import PROTOCOLS, Statistic
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright (of the extra `test`) is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = next(filter(None, map(shutil.which, CHROMES)), None)
+    if not found:
+        pytest.skip(f"no browser here: none of {', '.join(CHROMES)}")
+    with playwright.sync_playwright() as engine:
+        options = ["--no-sandbox"] if os.getuid() == 0 else []
+        yield engine.chromium.launch(executable_path=found, args=options)
+
+
+@pytest.fixture(scope="module")
+def results(finished) -> Path:
+    return finished / "results/tiny"
+
+
+def opened(browser, results: Path, **options):
+    """The page in a context of its own; `complaints` and `requests` gather what happens."""
+    page = browser.new_context(**{"viewport": DESKTOP, **options}).new_page()
+    page.set_default_timeout(20_000)
+    page.complaints, page.requests = [], []
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.goto((results / "report.html").as_uri())
+    return page
+
+
+@pytest.fixture
+def page(browser, results) -> Iterator:
+    page = opened(browser, results)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture(scope="module")
+def numbers(results) -> pd.DataFrame:
+    return pd.read_csv(results / "tables/main.csv").groupby(["protocol", "part", "method"]).mean(numeric_only=True)
+
+
+def open_all(page) -> None:
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+
+
+def rows(page, table: str) -> list[list[str]]:
+    return page.eval_on_selector_all(
+        f"{table} tbody tr", "rows => rows.map(row => [...row.cells].map(cell => cell.textContent.trim()))"
+    )
+
+
+def test_opens_from_a_file_without_errors_and_loads_nothing(page, results):
+    page.wait_for_selector("#chart svg")
+    assert page.complaints == []
+    assert [url for url in page.requests if not url.startswith("data:")] == [(results / "report.html").as_uri()]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_diagram_tells_the_numbers_of_the_table(page, numbers, protocol):
+    page.select_option("#choose [name=shown]", protocol)
+    for method in numbers.index.unique("method"):
+        page.check(f"#choose [value={method}]", force=True)
+    for part in numbers.index.unique("part"):
+        page.select_option("#choose [name=set]", part)
+        told = {row[0]: row[1:] for row in rows(page, "#readout")}
+        assert set(told) == set(numbers.index.unique("method"))
+        for method, texts in told.items():
+            row = numbers.loc[(protocol, part, method)]
+            assert texts[:3] == [f"{100 * row[name]:.2f}" for name in ("ece", "oe", "accuracy")]
+
+
+@pytest.mark.parametrize("bins", [5, 10, 30])
+def test_the_bins_are_those_of_the_statistic(page, results, bins):
+    """Counted again from the levels of the file, by numpy."""
+    page.select_option("#choose [name=bins]", str(bins))
+    page.select_option("#choose [name=set]", "scenes")
+    page.uncheck("#choose [value=aslp_mc]", force=True)
+    counts = Statistic.load(results / "statistics/baseline/seed0/scenes.npz")[0].raw
+    pixels = counts.count.sum(axis=(1, 2))[::-1]  # by confidence, ascending from 0.5
+    hits = (counts.count[:, 0, 0] + counts.count[:, 1, 1])[::-1]
+    levels = 2 * (len(pixels) - 1)
+    place = -(-(np.arange(len(pixels)) + levels // 2) * bins // levels) - 1  # right-closed bins
+    wanted = [
+        (f"{pixels[place == k].sum():,}", f"{100 * hits[place == k].sum() / pixels[place == k].sum():.2f}")
+        for k in range(bins)
+        if pixels[place == k].sum()
+    ]
+    assert [(row[2], row[5]) for row in rows(page, "#bins")] == wanted
+    assert page.locator("#chart .points > *").count() == len(wanted)
+
+
+def test_choosing_changes_the_diagram(page):
+    seen = []
+    for change in (
+        lambda: page.check("#choose [value=aslp_mc]", force=True),
+        lambda: page.select_option("#choose [name=bins]", "20"),
+        lambda: page.select_option("#choose [name=set]", "textures"),
+        lambda: page.uncheck("#choose [value=aslp_mc]", force=True),
+        lambda: page.check("#protocol-stretched", force=True),
+    ):
+        change()
+        seen.append((page.inner_html("#chart"), page.inner_text("#drawn")))
+    assert len(set(seen)) == len(seen)
+    assert seen[-1][1] == "baseline on textures, stretched protocol, 20 bins"
+    page.uncheck("#choose [value=baseline]", force=True)
+    assert "No method chosen" in page.inner_text("#drawn")
+    assert page.complaints == []
+
+
+def test_a_bin_tells_its_numbers_on_hover_and_to_the_keyboard(page):
+    page.uncheck("#choose [value=aslp_mc]", force=True)
+    first, *_, last = page.locator("#chart .points > *").all()
+    last.scroll_into_view_if_needed()
+    box = last.bounding_box()
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    assert page.inner_text("#tip").split("\n")[0] == last.get_attribute("aria-label").split("; ")[0]
+    page.mouse.move(5, 5)
+    assert page.is_hidden("#tip")
+    first.focus()
+    assert page.inner_text("#tip").replace("\n", "; ") == first.get_attribute("aria-label")
+    page.keyboard.press("End")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == last.get_attribute("aria-label")
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#tip")
+
+
+def test_the_keyboard_reaches_every_control(page):
+    reached = set()
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate(
+                "(e => e.id || e.name || e.closest('.points')?.getAttribute('class')"
+                " || e.closest('th, summary')?.tagName || '')(document.activeElement)"
+            )
+        )
+    assert {"theme", "protocol-raw", "set", "shown", "bins", "of", "points", "method", "part"} <= reached
+    assert {"TH", "SUMMARY"} <= reached
+
+
+def test_tables_sort_by_click_and_by_key(page):
+    table = "#tables table >> nth=0"
+    heading = page.locator(table).locator("thead th").first
+    column = "rows => rows.filter(row => !row.classList.contains('group')).map(row => row.textContent)"
+
+    def state():
+        bodies = page.locator(table).locator("tbody").all()
+        return heading.get_attribute("aria-sort"), [body.locator("tr").evaluate_all(column) for body in bodies]
+
+    def errors(found):
+        return [[float(re.search(r"\d+\.\d\d", text).group()) for text in body] for body in found[1]]
+
+    first = state()
+    heading.locator("button").click()
+    up = state()
+    heading.locator("button").press("Enter")
+    down = state()
+    heading.locator("button").press("Space")
+    assert (first[0], up[0], down[0]) == (None, "ascending", "descending")
+    assert all(a <= b for body in errors(up) for a, b in pairwise(body))
+    assert all(a >= b for body in errors(down) for a, b in pairwise(body))
+    assert [sorted(body) for body in up[1]] == [sorted(body) for body in first[1]]
+    assert state() == first
+
+
+def test_tables_filter_by_method_set_and_protocol(page):
+    shown = "#tables details[open] tr[data-method]:visible"
+    everything = page.locator(shown).count()
+    page.fill("#filters [name=method]", "ASLP")
+    assert set(page.locator(shown).evaluate_all("rows => rows.map(row => row.dataset.method)")) == {"aslp_mc"}
+    page.select_option("#filters [name=part]", "scenes")
+    assert page.locator(shown).count() == 1
+    page.select_option("#filters [name=protocol]", "both")
+    assert page.locator(shown).count() == 2
+    assert page.is_checked("#protocol-both")
+    page.fill("#filters [name=method]", "no such")
+    assert page.inner_text("#filtered") == "No row fits."
+    page.click("#filters [type=reset]")
+    page.check("#protocol-raw", force=True)
+    playwright.expect(page.locator(shown)).to_have_count(everything)
+
+
+def test_the_theme_follows_the_system_and_the_button(browser, results):
+    paper = "getComputedStyle(document.body).backgroundColor"
+    page = opened(browser, results, color_scheme="dark")
+    dark = page.evaluate(paper)
+    page.click("#theme")
+    light = page.evaluate(paper)
+    assert light != dark
+    page.reload()
+    assert page.evaluate(paper) == light
+    page.emulate_media(media="print")
+    assert page.evaluate(paper) == "rgb(255, 255, 255)"
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_violation_of_accessibility(browser, results, scheme):
+    page = opened(browser, results, color_scheme=scheme)
+    open_all(page)
+    page.check("#protocol-both", force=True)
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.context.close()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_the_page_never_scrolls_sideways(browser, results, size):
+    page = opened(browser, results, viewport=size)
+    open_all(page)
+    page.check("#protocol-both", force=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    page.context.close()
+
+
+def test_print_shows_all_and_no_controls(page):
+    page.emulate_media(media="print")
+    assert page.locator("nav, form").evaluate_all("all => all.every(e => getComputedStyle(e).display === 'none')")
+    heights = page.locator("details > :last-child").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().height)"
+    )
+    assert min(heights) > 0
+    hidden = page.locator("[data-protocol]").evaluate_all(
+        "all => all.filter(e => getComputedStyle(e).display === 'none')"
+    )
+    assert hidden == []
+
+
+def test_without_javascript_words_claims_and_tables_are_there(browser, results):
+    page = opened(browser, results, java_script_enabled=False)
+    assert page.is_visible("#summary .lead")
+    assert page.is_visible("#claims .verdict")
+    assert page.locator("#tables tbody tr:visible").count() > 0
+    assert page.is_hidden("#choose")
+    assert page.is_hidden("#filters")
+    assert page.is_visible("#reliability noscript p")
+    page.context.close()
+
+
+def test_the_citation_can_be_copied(browser, results):
+    page = opened(browser, results, permissions=["clipboard-read", "clipboard-write"])
+    page.click("[data-copy]")
+    playwright.expect(page.locator("[data-copy]")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.inner_text("#bibtex")
+    page.context.close()
+
+
+def test_snakemakes_own_report_lists_the_results(finished, tmp_path):
+    call(finished, "snakemake", "--report", str(tmp_path / "overview.html"), "--", "files", COLUMNS="200")
+    overview = (tmp_path / "overview.html").read_text(encoding="utf-8")
+    for words in ("Tables", "Figures", "Claims", "Report", "comparison-raw-scenes.svg", "T1.csv", "claims.md"):
+        assert words in overview

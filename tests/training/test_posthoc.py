@@ -1,0 +1,374 @@
+"""Post-hoc methods: temperature scaling, deep ensembles, Monte Carlo dropout; and their place in the graph."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from project import copy, edit, planned, snakemake
+
+from pipeline_src.data.store import Store
+from pipeline_src.engine import contract
+from pipeline_src.errors import UserError
+from pipeline_src.params.load import validate
+from pipeline_src.params.schema import Experiment, Params
+from pipeline_src.prediction.predict import Predictor, load, predict
+from pipeline_src.steps.experiment import Graph
+from pipeline_src.steps.graph import graph
+from pipeline_src.training.classifier import DenseClassifier
+from pipeline_src.training.loop import train
+from pipeline_src.training.methods import mc_dropout, temperature
+from pipeline_src.training.methods.deep_ensemble import DeepEnsemble
+from pipeline_src.training.methods.mc_dropout import MCDropout
+from pipeline_src.training.methods.temperature import Temperature, minimised, nll, sampled
+from pipeline_src.training.models.build import build_segmentor, normalisation
+from pipeline_src.training.posthoc import PostHoc
+from pipeline_src.training.registry import choose
+
+EXPERIMENT = Experiment(
+    data={"train": {"set": "x"}, "val": {"set": "x"}, "id": {}},
+    image_size=32,
+    model={"config": "tiny_fpn", "pretrained": False},
+    training={"batch_size": 4, "epochs": 3},
+    evaluation={"batch_size": 4},
+)
+GRID = np.geomspace(0.01, 100, 4001)
+STEP = GRID[1] / GRID[0]
+
+
+@pytest.fixture(scope="module")
+def networks(stores, tmp_path_factory) -> list[DenseClassifier]:
+    """The baseline's networks of two seeds, as they are exported and loaded again."""
+    found = []
+    for seed in (0, 1):
+        folder = tmp_path_factory.mktemp(f"seed{seed}")
+        opened = (Store.open(stores[part]) for part in ("train", "val"))
+        train(*opened, EXPERIMENT, choose("baseline", {}).method, seed, folder / "work", "run").write(folder)
+        found.append(load(folder / "model.safetensors", EXPERIMENT))
+    return found
+
+
+@pytest.fixture(scope="module")
+def val(stores) -> Store:
+    return Store.open(stores["val"])
+
+
+class Classes:
+    """A store of random images with masks of three classes; 255, and an id that there is not, are ignored."""
+
+    classes = 3
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.images = rng.integers(0, 256, (5, 32, 32, 3), np.uint8)
+        self.ids = [f"c/{i}" for i in range(5)]
+        self._truth = rng.choice(np.array([0, 1, 2, 3, 255], np.uint8), (5, 40, 50))
+
+    def __len__(self) -> int:
+        return 5
+
+    def truth(self, i: int) -> np.ndarray:
+        return self._truth[i]
+
+
+@pytest.fixture(scope="module")
+def three() -> DenseClassifier:
+    torch.manual_seed(0)
+    segmentor = build_segmentor("tiny_fpn", False, 32, 3)
+    return DenseClassifier(segmentor, normalisation("tiny_fpn"), classes=3).eval()
+
+
+def maps(predictor: Predictor, store, experiment: Experiment = EXPERIMENT) -> dict[str, np.ndarray]:
+    return {name: probability for probability, _, name in predict(predictor, store, experiment)}
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+# Temperature
+
+
+def test_the_temperature_is_that_of_a_line_search(networks, val):
+    z, labels = sampled(networks[0], val, EXPERIMENT)
+    least = GRID[np.argmin([nll(z, labels, t) for t in GRID])]
+    fitted = Temperature().fit(networks[:1], val, EXPERIMENT)
+    assert 1 / STEP <= fitted["temperature"] / least <= STEP
+    assert fitted["nll_after"] <= min(fitted["nll_before"], nll(z, labels, least))
+    assert fitted["nll_before"] == pytest.approx(np.logaddexp(0, (1 - 2 * labels) * z[:, 0]).mean())
+    assert fitted["pixels"] == sum(row.height * row.width for row in val.index)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_known_factor_on_calibrated_logits_is_found(classes):
+    rng = np.random.default_rng(0)
+    z = rng.normal(0, 2, (200_000, classes))
+    if classes == 1:
+        labels = (rng.random(len(z)) < 1 / (1 + np.exp(-z[:, 0]))).astype(int)
+    else:
+        labels = (z + rng.gumbel(size=z.shape)).argmax(1)
+    one = minimised(z, labels)
+    assert one == pytest.approx(1, abs=0.02)
+    assert minimised(3 * z, labels) == pytest.approx(3 * one, rel=1e-4)
+    least = GRID[np.argmin([nll(z[:2000], labels[:2000], t) for t in GRID])]
+    assert 1 / STEP <= minimised(z[:2000], labels[:2000]) / least <= STEP
+
+
+def test_a_temperature_at_a_bound_is_told(networks, val, monkeypatch, caplog):
+    certain = np.array([[5.0], [-5.0]]), np.array([1, 0])
+    monkeypatch.setattr(temperature, "sampled", lambda *_: certain)
+    assert Temperature().fit(networks[:1], val, EXPERIMENT)["temperature"] == pytest.approx(0.01, rel=1e-3)
+    assert "lies at a bound" in caplog.text
+
+
+def test_temperature_one_is_the_baseline_bit_for_bit_and_none_changes_a_class(networks, val):
+    plain = maps(Predictor(networks[:1]), val)
+    assert same(plain, {name: p for p, _, name in predicted_as_trained(networks[0], val)})
+    assert same(plain, maps(Predictor(networks[:1], Temperature(), 0, {"temperature": 1.0}), val))
+    for t in (0.3, 7.0):
+        scaled = maps(Predictor(networks[:1], Temperature(), 0, {"temperature": t}), val)
+        assert not same(plain, scaled)
+        assert all(np.array_equal(plain[name] >= 0.5, scaled[name] >= 0.5) for name in plain)
+
+
+def predicted_as_trained(network: DenseClassifier, store: Store):
+    """What validation during training sees."""
+    from torch.utils.data import DataLoader
+
+    from pipeline_src.training.samples import EvaluationSamples, collate
+
+    with torch.inference_mode():
+        for batch in DataLoader(EvaluationSamples(store), 4, collate_fn=collate):
+            yield from network(**batch, mode="predict")
+
+
+def test_softmax_temperature(three):
+    store = Classes()
+    z, labels = sampled(three, store, EXPERIMENT)
+    assert z.shape == (len(labels), 3)
+    assert len(labels) == sum((store.truth(i) < 3).sum() for i in range(5))
+    assert set(labels) == {0, 1, 2}
+    plain = maps(Predictor([three]), store)
+    assert same(plain, maps(Predictor([three], Temperature(), 0, {"temperature": 1.0}), store))
+    scaled = maps(Predictor([three], Temperature(), 0, {"temperature": 2.0}), store)
+    for name, probability in scaled.items():
+        assert probability.shape == (3, 40, 50)
+        expected = np.sqrt(plain[name]) / np.sqrt(plain[name]).sum(0)
+        assert probability == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_sample_is_keyed_by_image(networks, val, monkeypatch):
+    everything, _ = sampled(networks[0], val, EXPERIMENT)
+    monkeypatch.setattr(temperature, "PIXELS", 100)
+    z, labels = sampled(networks[0], val, EXPERIMENT)
+    assert z.shape == (100 * len(val), 1)
+    assert labels.shape == (100 * len(val),)
+    assert np.isin(z, everything).all()
+    alone = EXPERIMENT.model_copy(update={"evaluation": EXPERIMENT.evaluation.model_copy(update={"batch_size": 1})})
+    again, _ = sampled(networks[0], val, alone)
+    assert again == pytest.approx(z, abs=1e-4)
+
+
+# Deep ensembles
+
+
+def test_an_ensemble_is_the_mean_probability_in_any_order(networks, val):
+    first, second = (maps(Predictor([network]), val) for network in networks)
+    assert not same(first, second)
+    ensemble = maps(Predictor(networks, DeepEnsemble()), val)
+    for name, probability in ensemble.items():
+        assert probability.dtype == np.float32
+        assert probability == pytest.approx((first[name] + second[name]) / 2, abs=1e-7)
+    assert same(ensemble, maps(Predictor(networks[::-1], DeepEnsemble()), val))
+    twice = Predictor([networks[0], networks[0]], DeepEnsemble())
+    assert same(first, maps(twice, val))
+
+
+def test_the_mean_over_many_networks_has_no_order():
+    rng = np.random.default_rng(0)
+    logits = [torch.from_numpy(rng.normal(0, 5, (1, 8, 8)).astype(np.float32)) for _ in range(7)]
+    results = [PostHoc().probability([logits[i] for i in rng.permutation(7)], (40, 30), {}) for _ in range(10)]
+    assert all(np.array_equal(results[0], other) for other in results)
+
+
+# Monte Carlo dropout
+
+
+def test_dropout_differs_between_passes_and_is_the_same_again(networks, val):
+    before = {name: t.clone() for name, t in networks[0].segmentor.state_dict().items()}
+    x = torch.from_numpy(np.array(val.images[:4])).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        passes = MCDropout(passes=13).logits(networks[:1], x, val.ids[:4], 0)
+        assert len(passes) == 13
+        assert passes[0].shape == networks[0](x).shape
+        assert len({z.numpy().tobytes() for z in passes}) == 13
+        swapped = MCDropout(passes=13).logits(networks[:1], x.flip(0), val.ids[:4][::-1], 0)
+        assert all(torch.equal(z, other.flip(0)) for z, other in zip(passes, swapped, strict=True))
+    after = networks[0].segmentor.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not any(module.training for module in networks[0].modules())
+
+
+def test_the_mean_over_passes_does_not_depend_on_batches(networks, val):
+    predictor = Predictor(networks[:1], MCDropout(), seed=5)
+    one = maps(predictor, val)
+    torch.manual_seed(99)
+    size = EXPERIMENT.evaluation.model_copy(update={"batch_size": 1})
+    assert same(one, maps(predictor, val, EXPERIMENT.model_copy(update={"evaluation": size})))
+    assert not same(one, maps(Predictor(networks[:1], MCDropout(), seed=6), val))
+    plain = maps(Predictor(networks[:1]), val)
+    assert not same(one, plain)
+    assert max(np.abs(one[name] - plain[name]).max() for name in one) < 0.3
+
+
+def test_dropout_of_three_classes(three):
+    store = Classes()
+    for probability in maps(Predictor([three], MCDropout()), store).values():
+        assert probability.shape == (3, 40, 50)
+        assert probability.sum(0) == pytest.approx(np.ones((40, 50)), abs=1e-6)
+
+
+def test_a_network_without_dropout_is_refused(val):
+    network = DenseClassifier(build_segmentor("tiny_fpn", False, 32), normalisation("tiny_fpn")).eval()
+    assert MCDropout().fit([network], val, EXPERIMENT) == {"dropout_layers": 1}
+    for module in mc_dropout.dropouts(network):
+        module.p = 0.0
+    with pytest.raises(UserError, match="no dropout"):
+        MCDropout().fit([network], val, EXPERIMENT)
+
+
+# The graph
+
+
+def built(methods: list[str], seeds: list[int] = (0, 1), blocks: dict | None = None, **experiment) -> Graph:
+    content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    content["methods"] |= blocks or {}
+    content["experiments"]["tiny"] |= {"methods": methods, "seeds": list(seeds)} | experiment
+    return graph(validate(Params, content, "params.yaml"), "tiny")
+
+
+def contracts(of: Graph) -> dict[str, str]:
+    return {name: job.contract for name, job in of.jobs.items()}
+
+
+def inputs(of: Graph, name: str) -> set[str]:
+    return {job.name for job in of.job(name).inputs}
+
+
+def test_the_jobs_of_post_hoc_methods():
+    of = built(["temperature", "deep_ensemble", "baseline", "mc_dropout"], seeds=[3, 1])
+    assert [run for run in of.runs if run[0] == "deep_ensemble"] == [("deep_ensemble", 3)]
+    assert of.of_all_seeds == ["deep_ensemble"]
+    assert inputs(of, "train/temperature/seed1") == {"train/baseline/seed1", "store/val"}
+    assert inputs(of, "train/mc_dropout/seed1") == {"train/baseline/seed1"}
+    assert inputs(of, "train/deep_ensemble/seed3") == {"train/baseline/seed1", "train/baseline/seed3"}
+    assert inputs(of, "evaluate/temperature/seed1/scenes") == {
+        "train/temperature/seed1",
+        "train/baseline/seed1",
+        "store/scenes",
+    }
+    assert inputs(of, "evaluate/deep_ensemble/seed3/val") == {
+        "train/deep_ensemble/seed3",
+        *("train/baseline/seed1", "train/baseline/seed3"),
+        "store/val",
+    }
+    assert inputs(of, "evaluate/baseline/seed1/val") == {"train/baseline/seed1", "store/val"}
+    assert len(of.of_kinds("train")) == 7
+    names = list(of.jobs)
+    assert all(names.index(job.name) < names.index(name) for name in names for job in of.job(name).inputs)
+
+
+def test_post_hoc_methods_leave_the_contracts_of_what_trains():
+    alone = contracts(built(["baseline"]))
+    beside = contracts(built(["baseline", "temperature", "deep_ensemble", "mc_dropout"]))
+    assert {name: beside[name] for name in alone if name.count("/")} == {k: v for k, v in alone.items() if "/" in k}
+
+
+def changed(one: Graph, other: Graph) -> set[str]:
+    """The jobs whose contract differs, but tables, figures and report."""
+    before, after = contracts(one), contracts(other)
+    assert before.keys() == after.keys()
+    return {name for name in before if before[name] != after[name] and "/" in name}
+
+
+def test_a_parameter_concerns_its_method_alone():
+    methods = ["baseline", "temperature", "mc_dropout"]
+    one = built(methods)
+    other = built(methods, blocks={"mc_dropout": {"passes": 20}})
+    assert changed(one, other) == {name for name in one.jobs if "/mc_dropout/" in name}
+    longer = built(methods, training={"epochs": 8, "batch_size": 4})
+    assert {name for name in one.jobs if name.startswith("train/")} <= changed(one, longer)
+
+
+def test_the_code_of_a_post_hoc_method_concerns_it_alone(tmp_path):
+    file = tmp_path / "mine.py"
+    shutil.copy(temperature.__file__, file)
+    blocks = {"mine": {"file": str(file)}}
+    one = built(["baseline", "mine"], blocks=blocks)
+    before = contracts(one)
+    file.write_text(file.read_text().replace("PIXELS = 4096", "PIXELS = 2048"))
+    contract._tree.cache_clear()
+    after = contracts(built(["baseline", "mine"], blocks=blocks))
+    assert {n for n in before if before[n] != after[n] and "/" in n} == {n for n in before if "/mine/" in n}
+
+
+def test_one_more_seed_concerns_the_ensemble_and_what_is_new():
+    one, more = (built(["baseline", "deep_ensemble"], seeds) for seeds in ([0, 1], [0, 1, 2]))
+    before, after = contracts(one), contracts(more)
+    assert {n for n in before if before[n] != after[n] and "/" in n} == {n for n in before if "/deep_ensemble/" in n}
+
+
+@pytest.mark.parametrize(
+    ("methods", "seeds", "blocks", "words"),
+    [
+        (["baseline", "deep_ensemble"], [0], {}, ["deep_ensemble", "seeds: [0]", "two seeds"]),
+        (["slp", "temperature"], [0], {}, ["methods.temperature", "'baseline'", "add baseline"]),
+        (["baseline", "temperature"], [0], {"temperature": {"of": "slp"}}, ["methods.temperature", "'slp'"]),
+        (
+            ["baseline", "temperature", "hot"],
+            [0],
+            {"hot": {"method": "mc_dropout", "of": "temperature"}},
+            ["methods.hot"],
+        ),
+        (["temperature"], [0], {"temperature": {"of": "temperature"}}, ["'temperature' is post-hoc"]),
+        (["baseline", "mc_dropout"], [0], {"mc_dropout": {"passes": 1}}, ["methods.mc_dropout", "passes"]),
+    ],
+    ids=["one seed", "not in the experiment", "of another", "post-hoc of post-hoc", "of itself", "one pass"],
+)
+def test_what_is_refused(methods, seeds, blocks, words):
+    with pytest.raises(UserError) as error:
+        built(methods, seeds, blocks)
+    assert all(word in str(error.value) for word in words), error.value
+
+
+# From start to end
+
+
+def test_an_experiment_with_post_hoc_methods(tmp_path):
+    copy(tmp_path)
+    edit(tmp_path / "params.yaml", "methods: [baseline, aslp_mc]", "methods: [baseline, temperature, mc_dropout]")
+    edit(tmp_path / "params.yaml", "training: {epochs: 7, batch_size: 4}", "training: {epochs: 2, batch_size: 4}")
+    edit(tmp_path / "params.yaml", "      ood:\n        textures: {set: tiny-textures}", "      ood: {}")
+    snakemake(tmp_path)
+    assert planned(tmp_path) == {}
+    results = tmp_path / "results/tiny"
+    table = pd.read_csv(results / "tables/main.csv")
+    assert set(table["method"]) == {"baseline", "temperature", "mc_dropout"}
+    raw = table[table["protocol"] == "raw"].set_index(["part", "method"])
+    for part in ("val", "scenes"):
+        assert raw.loc[(part, "temperature"), "accuracy"] == raw.loc[(part, "baseline"), "accuracy"]
+        assert raw.loc[(part, "temperature"), "nll"] != raw.loc[(part, "baseline"), "nll"]
+    assert raw.loc[("val", "temperature"), "nll"] < raw.loc[("val", "baseline"), "nll"]
+    fitted = yaml.safe_load((results / "runs/temperature/seed0/run.json").read_text())
+    assert fitted["networks"] == ["baseline/seed0"]
+    assert fitted["fitted"]["nll_after"] < fitted["fitted"]["nll_before"]
+    visible = {path.name for path in (results / "runs/temperature/seed0").iterdir() if path.name[0] != "."}
+    assert len(visible) == 2  # run.json and the stamp
+    assert "mc_dropout" in (results / "report.html").read_text()
+    edit(tmp_path / "params.yaml", "passes: 10", "passes: 20")
+    assert planned(tmp_path) == {"train": 1, "evaluate": 2, "tables": 1, "figures": 1, "claims": 1, "report": 1}

@@ -1,0 +1,311 @@
+"""Training runs: the same bits for any number of workers and kills, alphas keyed by sample id, two ranks in step."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import project
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipeline_src.data.store import Store
+from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Augmentation, Experiment, Training
+from pipeline_src.rng import generator
+from pipeline_src.training import checkpoint
+from pipeline_src.training.augment import augment
+from pipeline_src.training.hooks import learning_rate
+from pipeline_src.training.loop import train
+from pipeline_src.training.method import Batch
+from pipeline_src.training.registry import choose
+from pipeline_src.training.samples import KeyedOrder, TrainingSamples
+
+DATA = {"train": {"set": "x"}, "val": {"set": "x"}, "id": {}}
+
+
+def experiment(**training) -> Experiment:
+    return Experiment(
+        data=DATA,
+        image_size=32,
+        model={"config": "tiny_fpn", "pretrained": False},
+        training={"batch_size": 4, "epochs": 3} | training,
+    )
+
+
+def run(stores, folder: Path, name: str = "aslp_mc", block: dict | None = None, out: str = "out", **training) -> Path:
+    """A finished run in folder/out."""
+    method = choose(name, block if block is not None else {"start_epoch": 1}).method
+    opened = (Store.open(stores[part]) for part in ("train", "val"))
+    train(*opened, experiment(**training), method, 0, folder / "work", "run").write(folder / out)
+    return folder / out
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    return {
+        name: (folder / name).read_bytes()
+        for name in ("model.safetensors", "history.csv", "alpha.csv")
+        if (folder / name).exists()
+    }
+
+
+def test_workers_change_no_bit(stores, tmp_path):
+    alone = outputs(run(stores, tmp_path / "0", workers=0))
+    assert alone == outputs(run(stores, tmp_path / "2", workers=2))
+    assert len(alone) == 3
+
+
+def test_slp_with_alpha_zero_is_the_baseline_bit_for_bit(stores, tmp_path):
+    slp = run(stores, tmp_path / "slp", "slp", {"alpha": 0.0})
+    baseline = run(stores, tmp_path / "baseline", "baseline", {})
+    assert (slp / "model.safetensors").read_bytes() == (baseline / "model.safetensors").read_bytes()
+    assert not (baseline / "alpha.csv").exists()
+    assert (pd.read_csv(slp / "alpha.csv").drop(columns="id") == 0).all(axis=None)
+
+
+def test_methods_differ(stores, tmp_path):
+    slp = run(stores, tmp_path / "slp", "slp", {"alpha": 0.3})
+    baseline = run(stores, tmp_path / "baseline", "baseline", {})
+    assert (slp / "model.safetensors").read_bytes() != (baseline / "model.safetensors").read_bytes()
+
+
+def test_alphas_belong_to_their_images(stores, tmp_path):
+    out = run(stores, tmp_path, epochs=3)
+    table = pd.read_csv(out / "alpha.csv")
+    assert table["id"].tolist() == Store.open(stores["train"]).ids
+    assert (table["1"] == 0).all()
+    assert table["2"].nunique() > 1
+    assert pd.read_csv(out / "history.csv")["mean_alpha"].tolist() == pytest.approx(
+        table.drop(columns="id").mean().tolist()
+    )
+
+
+def test_what_happens_to_an_image_does_not_depend_on_the_others(stores, tmp_path):
+    """An image left out (`on_problem: skip`) moves all indices, and neither draws nor augmentation of any other."""
+    whole, folder = Store.open(stores["train"]), tmp_path / "fewer"
+    shutil.copytree(stores["train"], folder)
+    lines = (folder / "index.csv").read_text().splitlines(keepends=True)
+    (folder / "index.csv").write_text("".join([lines[0], lines[1], *lines[3:]]))
+    for name in ("images", "masks"):
+        np.save(folder / f"{name}.npy", np.delete(np.array(getattr(whole, name)), 1, axis=0))
+    fewer = Store.open(folder)
+    assert fewer.ids == [*whole.ids[:1], *whole.ids[2:]]
+    one, other = (TrainingSamples(store, Augmentation(), seed=0) for store in (whole, fewer))
+    method = choose("slp", {"alpha": 0.3}).method
+    for i, name in enumerate(fewer.ids):
+        k = whole.ids.index(name)
+        here, there = other[5 * len(fewer) + i], one[5 * len(whole) + k]
+        assert torch.equal(here["inputs"], there["inputs"]) and torch.equal(here["masks"], there["masks"])
+        targets = []
+        for index, sample, n in ((i, here, len(fewer)), (k, there, len(whole))):
+            method.start(n, {})
+            targets.append(method.targets(sample["masks"][None] / 255, Batch(np.array([index]), [name], 0, 5)))
+        assert torch.equal(*targets)
+
+
+class Stopped(Exception):
+    pass
+
+
+def stopped(monkeypatch, epochs: Iterable[int], start: Callable[[], Path]) -> Path:
+    """The run that `start` makes, stopped after its checkpoint of each of `epochs` and started again."""
+    save = checkpoint.save
+    for last in epochs:
+
+        def save_and_stop(folder, content, last=last):
+            save(folder, content)
+            if content["epoch"] == last:
+                raise Stopped
+
+        with monkeypatch.context() as patch, pytest.raises(Stopped):
+            patch.setattr(checkpoint, "save", save_and_stop)
+            start()
+    return start()
+
+
+@pytest.mark.parametrize("name", ["aslp_mc", "aslp_mei"])
+def test_a_run_stopped_after_any_epoch_ends_in_the_same_bits(stores, tmp_path, monkeypatch, name):
+    whole = outputs(run(stores, tmp_path / "whole", name, epochs=4))
+    start = partial(run, stores, tmp_path / "stopped", name, epochs=4)
+    assert outputs(stopped(monkeypatch, (1, 2, 3, 4), start)) == whole
+
+
+SCRIPT = """
+import sys, json
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_training import run
+run(json.loads({stores!r}), Path({folder!r}), epochs=6)
+"""
+
+
+def test_a_killed_process_goes_on_with_the_same_bits(stores, tmp_path):
+    """kill -9 at moments that fall anywhere: in steps, in validation, in the writing of a checkpoint."""
+    whole = outputs(run(stores, tmp_path / "whole", epochs=6))
+    folder = tmp_path / "killed"
+    script = SCRIPT.format(
+        tests=str(project.TESTS), stores=json.dumps({k: str(v) for k, v in stores.items()}), folder=str(folder)
+    )
+    kills = 0
+    for wait in (0.3, 0.9):
+        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (folder / "work" / checkpoint.LAST).exists():
+            time.sleep(0.01)
+        time.sleep(wait / 3)
+        kills += process.poll() is None
+        process.kill()
+        process.wait()
+    assert kills > 0
+    assert not (folder / "out").exists()
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    assert outputs(folder / "out") == whole
+
+
+def test_a_torn_checkpoint_falls_back_to_the_one_before(stores, tmp_path, monkeypatch, caplog):
+    whole = outputs(run(stores, tmp_path / "whole", epochs=4))
+    run(stores, tmp_path / "torn", epochs=4)
+    last = tmp_path / "torn/work" / checkpoint.LAST
+    last.write_bytes(last.read_bytes()[:1000])
+    assert outputs(run(stores, tmp_path / "torn", epochs=4)) == whole
+    assert "going back" in caplog.text
+
+
+def test_a_checkpoint_of_other_images_is_refused(stores, tmp_path):
+    run(stores, tmp_path)
+    content = checkpoint.load(tmp_path / "work")
+    checkpoint.save(tmp_path / "work", content | {"ids": content["ids"][::-1]})
+    with pytest.raises(UserError, match="other training images"):
+        run(stores, tmp_path)
+
+
+def test_bf16_trains(stores, tmp_path):
+    history = pd.read_csv(run(stores, tmp_path, amp="bf16") / "history.csv")
+    assert history["loss"].notna().all()
+    plain = pd.read_csv(run(stores, tmp_path / "plain") / "history.csv")
+    assert history["loss"].tolist() == pytest.approx(plain["loss"].tolist(), abs=0.02)
+    assert history["loss"].tolist() != plain["loss"].tolist()
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "cpu"])
+def test_a_device_that_can_not_do_it_is_told(stores, tmp_path, device):
+    with pytest.raises(UserError, match="training"):
+        run(stores, tmp_path, device=device, amp="fp16")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(stores, tmp_path):
+    with pytest.raises(UserError, match="loss is"):
+        run(stores, tmp_path, lr=1e30)
+
+
+RANK = """
+import os, sys, json
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_training import run
+run(json.loads({stores!r}), Path({folder!r}), out="out" + os.environ["RANK"], epochs={epochs})
+"""
+
+
+def two_ranks(stores, folder: Path, epochs: int) -> tuple[Path, Path]:
+    """What each rank of gloo would export of one run."""
+    script = folder.with_suffix(".py")
+    content = {"tests": str(project.TESTS), "stores": json.dumps({k: str(v) for k, v in stores.items()})}
+    script.write_text(RANK.format(**content, folder=str(folder), epochs=epochs))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[:16000]
+    return folder / "out0", folder / "out1"
+
+
+def test_two_ranks_keep_alphas_weights_and_running_statistics_in_step(stores, tmp_path):
+    first, second = two_ranks(stores, tmp_path / "two", 3)
+    assert (first / "alpha.csv").read_bytes() == (second / "alpha.csv").read_bytes()
+    assert (pd.read_csv(first / "alpha.csv")["3"] > 0).any()
+    accuracy = [pd.read_csv(out / "history.csv")["val_accuracy"].tolist() for out in (first, second)]
+    assert accuracy[0] == accuracy[1]
+    one, two = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
+    assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_two_ranks_that_go_on_end_in_the_same_bits(stores, tmp_path):
+    whole, _ = two_ranks(stores, tmp_path / "whole", 3)
+    two_ranks(stores, tmp_path / "stopped", 2)
+    again, _ = two_ranks(stores, tmp_path / "stopped", 3)
+    assert outputs(again) == outputs(whole)
+
+
+def test_one_image_is_too_few(stores, tmp_path):
+    folder = tmp_path / "one"
+    shutil.copytree(stores["train"], folder)
+    (folder / "index.csv").write_text("".join((folder / "index.csv").read_text().splitlines(keepends=True)[:2]))
+    for name in ("images", "masks"):
+        np.save(folder / f"{name}.npy", np.load(folder / f"{name}.npy")[:1])
+    with pytest.raises(UserError, match="one image"):
+        run({"train": folder, "val": stores["val"]}, tmp_path)
+
+
+def test_the_order_is_a_permutation_that_ranks_share():
+    order = KeyedOrder(11, seed=0)
+    order.set_epoch(4)
+    tickets = list(order)
+    assert sorted(t - 5 * 11 for t in tickets) == list(range(11))
+    shares = [KeyedOrder(11, 0, rank, 2) for rank in range(2)]
+    for share in shares:
+        share.set_epoch(4)
+    halves = [list(share) for share in shares]
+    assert [len(half) for half in halves] == [6, 6]
+    assert [t for pair in zip(*halves, strict=True) for t in pair][:11] == tickets
+
+
+def test_the_compounding_schedule():
+    """docs/protocol.md: the current rate is multiplied by 0.95^(epoch // 10) after every epoch; 5.4e-6 in epoch 30."""
+    training = Training(lr=2.5e-5, schedule="compounding", epochs=30)
+    rate, rates = 2.5e-5, []
+    for epoch in range(1, 31):
+        rates.append(rate)
+        rate *= 0.95 ** (epoch // 10)
+    assert [learning_rate(training, e) for e in range(1, 31)] == pytest.approx(rates)
+    assert rates[-1] == pytest.approx(5.4e-6, rel=0.01)
+
+
+def test_augmentation_off_changes_nothing():
+    rng = np.random.default_rng(0)
+    image, mask = rng.integers(0, 256, (32, 32, 3), np.uint8), rng.integers(0, 256, (32, 32), np.uint8)
+    off = Augmentation(flip=0, crop=0, rotate_probability=0)
+    same = augment(image, mask, generator(1), off)
+    assert np.array_equal(same[0], image)
+    assert np.array_equal(same[1], mask)
+    flipped = augment(image, mask, generator(1), Augmentation(flip=1, crop=0, rotate_probability=0))
+    assert np.array_equal(flipped[0], image[:, ::-1])
+    assert np.array_equal(flipped[1], mask[:, ::-1])
+
+
+def test_augmentation_moves_image_and_mask_together():
+    ramp = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (64, 1))
+    image = np.repeat(ramp[..., None], 3, axis=2)
+    for key in range(20):
+        moved, mask = augment(image, ramp, generator(key), Augmentation(rotate_probability=0.5))
+        assert np.array_equal(moved[..., 0], mask)
+        assert mask.max() > 200
+
+
+def test_a_crop_takes_no_more_than_its_share():
+    ramp = np.tile(np.arange(200, dtype=np.uint8), (200, 1))
+    image = np.repeat(ramp[..., None], 3, axis=2)
+    widths = []
+    for key in range(200):
+        _, mask = augment(image, ramp, generator(key), Augmentation(flip=0, crop=0.1, rotate_probability=0))
+        widths.append(int(mask.max()) - int(mask.min()))
+    assert min(widths) >= 199 - 20 - 1
+    assert min(widths) < 185
+    assert max(widths) > 195

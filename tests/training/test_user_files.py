@@ -1,0 +1,91 @@
+"""Contracts of a user's files: what counts, and how a file that can't be read is told."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pipeline_src.engine import contract
+from pipeline_src.errors import UserError
+from pipeline_src.params.load import read
+from pipeline_src.steps.graph import graph
+from pipeline_src.training.models.source import own_weights
+
+CONFIG = "model = dict(type='EncoderDecoder', decode_head=dict(type='FCNHead'))\n"
+
+
+@pytest.fixture
+def of(tmp_path, monkeypatch):
+    """The contract of the baseline's training in `tiny`, with the given block of `model:` and method's code."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    params = (contract.ROOT.parent / "params.yaml").read_text()
+
+    def found(model: str = "{config: tiny_fpn, pretrained: false}", block: str = "{}") -> str:
+        contract._tree.cache_clear()
+        text = re.sub(r"model: {config: tiny_fpn.*}", f"model: {model}", params)
+        (tmp_path / "params.yaml").write_text(text.replace("  baseline: {}", f"  baseline: {block}"))
+        return graph(read(), "tiny").job("train/baseline/seed0").contract
+
+    return found
+
+
+def test_own_weights_count_where_they_are_loaded(of, tmp_path):
+    code = "init_cfg = dict(type='Pretrained', checkpoint='mine.pth')\n"
+    (tmp_path / "net.py").write_text(CONFIG + code)
+    seen = []
+    for weights in (b"one", b"other"):
+        (tmp_path / "mine.pth").write_bytes(weights)
+        seen.append((of("{config: net.py, pretrained: true}"), of("{config: net.py, pretrained: false}")))
+    assert own_weights("net.py")[0].name == "mine.pth"
+    assert seen[0][0] != seen[1][0] and seen[0][1] == seen[1][1]
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_bases_of_configs_of_every_kind_are_followed(of, tmp_path, suffix):
+    (tmp_path / f"net.{suffix}").write_text('{"_base_": ["base.py"]}\n')
+    (tmp_path / "base.py").write_text(CONFIG)
+    first = of(f"{{config: net.{suffix}}}")
+    (tmp_path / "base.py").write_text(CONFIG.replace("FCN", "PSP"))
+    assert of(f"{{config: net.{suffix}}}") != first
+
+
+def test_files_that_change_places_count(of, tmp_path):
+    (tmp_path / "net.py").write_text("import one, two\n")
+    seen = set()
+    for one, two in (("A = 1\n", "A = 2\n"), ("A = 2\n", "A = 1\n")):
+        (tmp_path / "one.py").write_text(one)
+        (tmp_path / "two.py").write_text(two)
+        seen.add(of("{factory: 'net.py:build'}"))
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "model", "message"),
+    [
+        ({"net.py": "a = 1\nb = = 2\n"}, "{config: net.py}", r"model.config: net.py, line 2[\s\S]*invalid syntax"),
+        ({"net.py": "a = 1\nb = = 2\n"}, "{factory: 'net.py:build'}", r"model.factory: net.py, line 2"),
+        ({"net.py": b"a = '\xe9'\n"}, "{config: net.py}", r"model.config: net.py[\s\S]*utf-8"),
+        ({"net.py": "_base_ = 'base.py'"}, "{config: net.py}", "model.config: there is no file base.py"),
+        ({"net.yaml": "a: [1"}, "{config: net.yaml}", "model.config: net.yaml can't be read"),
+        ({"net.py": "import aid", "aid.py": "\nb = = 2"}, "{factory: 'net.py:build'}", r"aid.py, line 2[\s\S]*mend it"),
+        ({"pack/__init__.py": "1 / 0", "pack/net.py": ""}, "{factory: 'pack.net:build'}", r"package of pack.net"),
+        ({"packs/__init__.py": "exit()", "packs/net.py": ""}, "{factory: 'packs.net:build'}", r"package of packs.net"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_told_by_key_and_line(of, tmp_path, files, model, message):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=message):
+        of(model)
+
+
+def test_home_is_expanded_in_every_path(of, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    code = "from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    pass\n"
+    (tmp_path / "mine.py").write_text(code)
+    (tmp_path / "net.py").write_text("")
+    assert of("{factory: '~/net.py:build'}")
+    assert of(block="{file: ~/mine.py}") == of(block="{file: mine.py}")
