@@ -17,7 +17,7 @@ from pipeline_src.analysis.roles import Role
 from pipeline_src.analysis.samples import sample
 from pipeline_src.claims.main import judged
 from pipeline_src.claims.view import View
-from pipeline_src.cli.main import main as cli
+from pipeline_src.cli import main as cli
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import Facts, Picture, pictures

@@ -1,0 +1,202 @@
+"""What an experiment consists of, in plain values: its methods, data sets, seeds, and what each method is to the paper.
+
+One place knows which method is the baseline, how strong a static perturbation is, which block stands for a method of
+the paper, and which methods the paper compares. Tables, figures, claims and the report ask here. Nothing slow is
+imported: Snakemake asks for file names whenever it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+PROTOCOLS = ("raw", "stretched")
+# Role of a data set -> how it is called in text.
+ROLES = {"val": "validation", "id": "in distribution", "shifted": "under shift", "ood": "out of distribution"}
+LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics and claims for both
+# Both protocols are measured on the same pixels and never mixed (docs/protocol.md).
+MEANING = {
+    "raw": "probabilities as the model gives them",
+    "stretched": "each map stretched to [0, 1] first, as the released test program does",
+}
+# What the paper compares with each other, by code. Temperature scaling counts where it corrects the baseline.
+COMPARED = (
+    *("baseline", "slp", "label_smoothing", "als", "aslp_mei", "aslp_mc"),
+    *("temperature", "brier", "mmce", "mixup", "focal", "adafocal"),
+)
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """A static label perturbation: every image with probability `alpha`, by strength `beta`; `variant` tells apart
+    what has the same two."""
+
+    alpha: float
+    beta: float
+    variant: str = ""
+
+    @property
+    def s(self) -> float:
+        """Share of the uniform label in the expected label."""
+        return 2 * self.alpha * self.beta
+
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """A block of `methods:`.
+
+    Attributes:
+        code: name of the method's file; empty for a user's own.
+        parameters: of the method.
+        learns: whether it learns a perturbation level per image (alpha.csv).
+        trains: whether it trains networks and leaves a history; a post-hoc method does not.
+        of_all_seeds: whether its one run is made of the networks of all seeds.
+    """
+
+    code: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    learns: bool = False
+    trains: bool = True
+    of_all_seeds: bool = False
+
+    @property
+    def of(self) -> str | None:
+        """The block whose networks a post-hoc method uses."""
+        return None if self.trains else self.parameters.get("of")
+
+    @property
+    def static(self) -> Perturbation | None:
+        """The perturbation of a static method, None for all others. Label smoothing perturbs every label by eps / 2."""
+        if self.code == "label_smoothing":
+            return Perturbation(1.0, self.parameters["eps"] / 2, "label smoothing")
+        if self.code != "slp":
+            return None
+        noise, form = self.parameters.get("noise", 0), self.parameters.get("form", "drawn")
+        variant = [f"noise {noise:g}"] * bool(noise) + [form] * (form != "drawn")
+        return Perturbation(self.parameters["alpha"], self.parameters["beta"], ", ".join(variant))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """An experiment.
+
+    Attributes:
+        experiment: its name.
+        methods: the blocks by name, in the order in which they are shown.
+        parts: evaluated data set -> role (a key of `ROLES`), in the order in which they are shown.
+        seeds: of the training runs.
+        bins: equal-width bins of ECE and OE on [0, 1].
+        epochs: each network was trained for.
+        labels: block -> printed name, where it differs from the block's own.
+        synthetic: whether all images are generated, so that the numbers say nothing about photographs.
+        class_names: of several classes; none for one object class.
+        captions: data set -> what the catalog says of it to readers of numbers.
+    """
+
+    experiment: str
+    methods: Mapping[str, MethodFacts]
+    parts: Mapping[str, str]
+    seeds: Sequence[int] = (0,)
+    bins: int = 10
+    epochs: int = 1
+    labels: Mapping[str, str] = field(default_factory=dict)
+    synthetic: bool = False
+    class_names: Sequence[str] = ()
+    captions: Mapping[str, str] = field(default_factory=dict)
+
+    # Data sets
+
+    @property
+    def classes(self) -> int:
+        """2 for one object class, else K."""
+        return len(self.class_names) or 2
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Those in which it is measured: stretching is of the one map of an object, so several classes have raw alone."""
+        return PROTOCOLS if self.classes == 2 else PROTOCOLS[:1]
+
+    @property
+    def tests(self) -> dict[str, str]:
+        """Data sets that are reported as unseen, with their roles."""
+        return {part: role for part, role in self.parts.items() if role != "val"}
+
+    def parts_of(self, roles: Collection[str]) -> list[str]:
+        """The data sets of some roles."""
+        return [part for part, role in self.parts.items() if role in roles]
+
+    # Methods
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """(method, seed) of all that is evaluated. What is made of all seeds at once is filed under the first."""
+        return [(name, seed) for name in self.methods for seed in self.seeds_of(name)]
+
+    def seeds_of(self, method: str) -> list[int]:
+        """The seeds under which a method's runs are filed."""
+        return list(self.seeds[:1] if self.methods[method].of_all_seeds else self.seeds)
+
+    @property
+    def learned(self) -> list[str]:
+        """Methods that learn perturbation levels."""
+        return [name for name, method in self.methods.items() if method.learns]
+
+    @property
+    def trained(self) -> list[str]:
+        """Methods that train networks of their own."""
+        return [name for name, method in self.methods.items() if method.trains]
+
+    @property
+    def static(self) -> dict[str, Perturbation]:
+        """Methods of static perturbation."""
+        return {name: method.static for name, method in self.methods.items() if method.static}
+
+    def blocks(self, code: str) -> list[str]:
+        """Blocks of a code, the principal first: the one that bears the code's name, or else the first in the experiment.
+
+        A claim about a method is decided by its principal block; other blocks are variants, judged beside it.
+        """
+        return sorted((n for n, method in self.methods.items() if method.code == code), key=lambda n: n != code)
+
+    def principal(self, code: str) -> str | None:
+        """The block that stands for a method of the paper, None if there is none."""
+        return next(iter(self.blocks(code)), None)
+
+    @property
+    def baseline(self) -> str | None:
+        """The block with which others are compared."""
+        return self.principal("baseline")
+
+    @property
+    def compared(self) -> list[str]:
+        """Blocks that belong to the paper's comparison."""
+        known = {name for name in self.methods if self.methods[name].code in COMPARED}
+        plain = {name for name in known if self.methods[name].code == "baseline"}
+        return [name for name in self.methods if name in known and self.methods[name].of in (None, *plain)]
+
+    def family(self, method: str) -> str:
+        """What kind of method it is, as figures colour it."""
+        facts = self.methods[method]
+        if method == self.baseline:
+            return "baseline"
+        if facts.static:
+            return "static perturbation"
+        if facts.learns:
+            return "adaptive perturbation"
+        return "other training" if facts.trains else "post-hoc"
+
+    # Names
+
+    def label(self, method: str) -> str:
+        """Its printed name; the block's own name where two would be printed alike."""
+        printed = [self.labels.get(name, name) for name in self.methods]
+        name = self.labels.get(method, method)
+        return method if printed.count(name) > 1 else name
+
+    def networks_in_words(self, method: str = "") -> str:
+        """Which networks stand behind the numbers of one method, or of all."""
+        if method and self.methods[method].of_all_seeds:
+            return "networks of all seeds"
+        first, *more = map(str, self.seeds)
+        return f"seeds {', '.join([first, *more])} pooled" if more else f"seed {first}"
