@@ -114,7 +114,7 @@ class Facts:
 
     @property
     def protocols(self) -> tuple[str, ...]:
-        """Those in which it is measured: stretching is of the one map of an object, so several classes have raw alone."""
+        """Those measured: stretching is of the one map of an object, so several classes have raw alone."""
         return PROTOCOLS if self.classes == 2 else PROTOCOLS[:1]
 
     @property
@@ -153,7 +153,7 @@ class Facts:
         return {name: method.static for name, method in self.methods.items() if method.static}
 
     def blocks(self, code: str) -> list[str]:
-        """Blocks of a code, the principal first: the one that bears the code's name, or else the first in the experiment.
+        """Blocks of a code, the principal first: the one of the code's name, or else the first in the experiment.
 
         A claim about a method is decided by its principal block; other blocks are variants, judged beside it.
         """
