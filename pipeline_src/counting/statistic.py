@@ -24,13 +24,6 @@ from pipeline_src.counting.levels import IGNORED, UNIT
 from pipeline_src.counting.storage import pack, read, unpack, write
 from pipeline_src.errors import UserError
 
-PROTOCOLS = ("raw", "stretched")
-
-
-def protocols(classes: int) -> tuple[str, ...]:
-    """Those of 2 or K classes: stretching is of the one map of an object, so several classes have raw alone."""
-    return PROTOCOLS if classes == 2 else PROTOCOLS[:1]
-
 
 class Statistic:
     """Counts of both protocols; `empty`, `add`, `merge`, `+`, `save`, `load`.

@@ -1,8 +1,8 @@
-"""The two views of one protocol's counts, and their equal-width bins.
+"""Pixels by score: what calibration metrics are functions of.
 
-Top label: the score is the confidence max(f, 1 - f), a hit is a pixel whose predicted class is its label.
-Positive class: the score is f, a hit is a foreground pixel. The two are different quantities; what is computed from the
-positive class says so in its name.
+Two scores can be taken from the same counts. Top label: the score is the confidence max(f, 1 - f), a hit is a pixel
+whose predicted class is its label. Positive class: the score is f, a hit is a foreground pixel. The two are different
+quantities; a metric of the positive class says so in its name.
 """
 
 from __future__ import annotations
@@ -14,15 +14,40 @@ import numpy as np
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import HALF, LEVELS, POSITION
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.estimators import Bins
 
 
-class Undefined(ValueError):
+class UndefinedMetricError(ValueError):
     """The quantity does not exist for these counts; the message says why."""
 
 
 @dataclass
-class View:
+class Bins:
+    """Pixels by score in K cells, ascending; all float64 or int64 of shape (..., K).
+
+    Attributes:
+        count, hits: pixels, and those that are right (top label) or foreground (positive class).
+        score: summed scores.
+        excess: summed scores minus hits.
+    """
+
+    count: np.ndarray
+    hits: np.ndarray
+    score: np.ndarray
+    excess: np.ndarray
+
+    @property
+    def n(self) -> np.ndarray:
+        """(...) pixels in all cells."""
+        return self.count.sum(axis=-1)
+
+    @property
+    def one(self) -> np.ndarray:
+        """(..., K) counts with 1 in place of 0, to divide by."""
+        return np.where(self.count > 0, self.count, 1)
+
+
+@dataclass
+class ScoreHistogram:
     """Pixels by score in right-closed cells ((k)/K, (k+1)/K], k = 0 .. K-1; cell 0 also holds score 0.
 
     Attributes:
@@ -48,15 +73,16 @@ class View:
 
     @property
     def bins(self) -> Bins:
-        """The cells as plain numbers, for the estimators; raises `Undefined` where there is no pixel."""
+        """The cells as plain numbers, for the estimators; raises `UndefinedMetricError` where there is no pixel."""
         if not self.count.any():
-            raise Undefined("no pixel counts")
+            raise UndefinedMetricError("no pixel counts")
         return Bins(self.count, self.hits, self.score, self.excess)
 
-    def binned(self, bins: int) -> View:
-        """The same view in `bins` equal-width bins, which must divide LEVELS (UserError)."""
+    def binned(self, bins: int) -> ScoreHistogram:
+        """The same in `bins` equal-width bins, which must divide LEVELS (UserError)."""
         check_bins(bins)
-        return View(*(a.reshape(bins, -1).sum(axis=1) for a in (self.count, self.hits, self.whole, self.part)))
+        arrays = (self.count, self.hits, self.whole, self.part)
+        return ScoreHistogram(*(a.reshape(bins, -1).sum(axis=1) for a in arrays))
 
 
 def check_bins(bins: int) -> None:
@@ -70,8 +96,8 @@ def check_bins(bins: int) -> None:
         )
 
 
-def top_label(counts: Counts) -> View:
-    """View of the predicted class, K = LEVELS cells of confidence (for two classes the lower half is empty)."""
+def top_label(counts: Counts) -> ScoreHistogram:
+    """Pixels by confidence of the predicted class, K = LEVELS cells; for two classes the lower half is empty."""
     if counts.top:
         return positive(counts)
     doubt = np.arange(HALF + 1)
@@ -79,25 +105,25 @@ def top_label(counts: Counts) -> View:
     hits = counts.count[:, 0, 0] + counts.count[:, 1, 1]
     position = counts.position.sum(axis=(1, 2))
     cells = (np.zeros(LEVELS, np.int64) for _ in range(4))
-    view = View(*cells)
+    histogram = ScoreHistogram(*cells)
     upper = LEVELS - 1 - doubt
-    view.count[upper], view.hits[upper] = count, hits
-    view.whole[upper], view.part[upper] = count * (LEVELS - doubt), -position
-    return view
+    histogram.count[upper], histogram.hits[upper] = count, hits
+    histogram.whole[upper], histogram.part[upper] = count * (LEVELS - doubt), -position
+    return histogram
 
 
-def positive(counts: Counts) -> View:
+def positive(counts: Counts) -> ScoreHistogram:
     """View of the positive class, K = LEVELS cells of probability.
 
     Of one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - float32 confidence; scores of K classes
     have their exact cells.
     """
-    view = View(*(np.zeros(LEVELS, np.int64) for _ in range(4)))
+    histogram = ScoreHistogram(*(np.zeros(LEVELS, np.int64) for _ in range(4)))
     doubt = np.arange(HALF + 1)
     upper = LEVELS - 1 - doubt
     above = counts.count[:, 1].sum(axis=1)
-    view.count[upper], view.hits[upper] = above, counts.count[:, 1, 1]
-    view.whole[upper], view.part[upper] = above * (LEVELS - doubt), -counts.position[:, 1].sum(axis=1)
+    histogram.count[upper], histogram.hits[upper] = above, counts.count[:, 1, 1]
+    histogram.whole[upper], histogram.part[upper] = above * (LEVELS - doubt), -counts.position[:, 1].sum(axis=1)
 
     # Below 0.5 the levels are closed at their lower edge: what lies on it belongs one cell lower. All of level HALF
     # lies on its edge, 0.5.
@@ -105,37 +131,11 @@ def positive(counts: Counts) -> View:
     edge[HALF] = counts.count[HALF, 0]
     inside = counts.count[:, 0] - edge
     k = doubt[:-1]
-    view.count[k] += inside[:-1].sum(axis=1)
-    view.hits[k] += inside[:-1, 1]
-    view.whole[k] += inside[:-1].sum(axis=1) * k
-    view.part[k] += counts.position[:-1, 0].sum(axis=1)
-    view.count[k] += edge[1:].sum(axis=1)
-    view.hits[k] += edge[1:, 1]
-    view.whole[k] += edge[1:].sum(axis=1) * (k + 1)
-    return view
-
-
-@dataclass
-class ReliabilityBins:
-    """What a reliability diagram shows, per bin; (bins,) each.
-
-    Attributes:
-        lower, upper: edges; bins are right-closed, (lower, upper].
-        count: pixels, int64.
-        confidence: mean confidence in [0, 1]; NaN where the bin is empty.
-        accuracy: share of pixels whose predicted class is right; NaN where the bin is empty.
-    """
-
-    lower: np.ndarray
-    upper: np.ndarray
-    count: np.ndarray
-    confidence: np.ndarray
-    accuracy: np.ndarray
-
-
-def reliability_bins(counts: Counts, bins: int = 10) -> ReliabilityBins:
-    """Top-label reliability in `bins` equal-width bins on [0, 1] (half of them are empty by nature)."""
-    view = top_label(counts).binned(bins)
-    edges = np.arange(bins + 1) / bins
-    n = np.where(view.count > 0, view.count, np.nan)
-    return ReliabilityBins(edges[:-1], edges[1:], view.count, view.score / n, view.hits / n)
+    histogram.count[k] += inside[:-1].sum(axis=1)
+    histogram.hits[k] += inside[:-1, 1]
+    histogram.whole[k] += inside[:-1].sum(axis=1) * k
+    histogram.part[k] += counts.position[:-1, 0].sum(axis=1)
+    histogram.count[k] += edge[1:].sum(axis=1)
+    histogram.hits[k] += edge[1:, 1]
+    histogram.whole[k] += edge[1:].sum(axis=1) * (k + 1)
+    return histogram
