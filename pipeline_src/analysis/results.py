@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement, Reader
 from pipeline_src.metrics.summary import defined
@@ -16,7 +18,7 @@ from pipeline_src.metrics.summary import defined
 KEYS = ("protocol", "part", "role", "method", "seed", "images", "pixels")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
     """An experiment and the analyses of its data sets.
 
@@ -45,6 +47,12 @@ class Results:
     def measurement(self, protocol: str, method: str, part: str) -> Measurement | None:
         """One method on one data set; None where it was not run."""
         return self.measured(protocol, part).get(method)
+
+    def estimate(self, metric: str, protocol: str, method: str, part: str) -> Estimate:
+        """A metric of a method that was run on a data set; NaN where it is undefined."""
+        return estimate(metric, (self.measured(protocol, part)[method], 1.0)) or Estimate(
+            {0: math.nan}, math.nan, math.nan
+        )
 
     def note(self, part: str) -> str:
         """What readers of its numbers have to know of a data set."""

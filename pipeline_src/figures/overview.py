@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
-from pipeline_src.figures import style
-from pipeline_src.figures.reliability import drawn, split
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.figures import bin_tables, style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.sources import Sources
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.results import Results
 
 LABEL, NUMBER, EDGE = 1.28, 0.34, 0.1  # inches for the methods' names, the numbers, and the right edge
+
+
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of all test sets in every protocol."""
+    for protocol in facts.protocols if facts.tests else ():
+        how = f"{protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}"
+        caption = f"What each bin of confidence adds to the ECE of each method on each test set, {how}."
+        yield Picture(FIGURE, (protocol,), "Where the ECE comes from", caption, protocol, wide=True)
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """All methods on all test sets."""
+    facts, protocol = results.facts, picture.protocol
+    tables = {
+        (method, part): bin_tables.reliability_tables(results, part)[protocol, method]
+        for method in facts.methods
+        for part in facts.tests
+    }
+    ece = {(method, part): results.estimate("ece", protocol, method, part).value for method, part in tables}
+    table, least = prepare(tables, ece), bin_tables.least_of(list(tables.values()))
+    labels = {method: facts.label(method) for method in facts.methods}
+    lines = [f"{protocol} protocol · {facts.bins} bins · {facts.networks_in_words()}"]
+    return Painted(draw(table, labels, picture.title, lines, least), {"": table})
 
 
 def prepare(tables: Mapping[tuple[str, str], pd.DataFrame], ece: Mapping[tuple[str, str], float]) -> pd.DataFrame:
@@ -19,16 +49,18 @@ def prepare(tables: Mapping[tuple[str, str], pd.DataFrame], ece: Mapping[tuple[s
     values sum to the ECE of the pixels of all seeds together; `ece` is that of the tables.
 
     Args:
-        tables: (method, part) -> table as `numbers.Measured.reliability`.
+        tables: (method, part) -> table as `bin_tables.reliability_table`.
         ece: (method, part) -> ECE, the mean over seeds.
     """
-    found = []
+    import pandas as pd
+
+    rows = []
     for (method, part), table in tables.items():
-        bins = drawn(split(table)[0])[["lower", "upper", "share", "gap"]]
+        bins = bin_tables.drawn_bins(table)[["lower", "upper", "share", "gap"]]
         contribution = bins["share"] * bins["gap"]
-        found.append(bins.assign(method=method, part=part, contribution=contribution, ece=ece[method, part]))
+        rows.append(bins.assign(method=method, part=part, contribution=contribution, ece=ece[method, part]))
     columns = ["method", "part", "lower", "upper", "share", "gap", "contribution", "ece"]
-    return pd.concat(found, ignore_index=True)[columns]
+    return pd.concat(rows, ignore_index=True)[columns]
 
 
 def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str], least: float) -> Figure:
@@ -93,3 +125,14 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
         color=style.MUTED,
     )
     return figure
+
+
+FIGURE = FigureType(
+    "overview",
+    "Where the error comes from",
+    "What each bin of confidence adds to the ECE: its share of pixels times confidence minus accuracy. Bars up are "
+    "over-confident, bars down under-confident; together they are the ECE of all seeds' pixels. The number beside them "
+    "is the ECE of the tables, the mean over seeds.",
+    pictures,
+    paint,
+)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import cv2
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from pipeline_src.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LARGEST = 128  # pixels of the longer side: more would make files large, and no picture is wider than an inch
 
 
 def shrunk(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """An image (h, w) or (h, w, 3) with the sides' ratio of `height` to `width`, at most `LARGEST` pixels long."""
+    import cv2
+
     factor = min(1.0, LARGEST / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
