@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.facts import Facts
@@ -22,12 +23,11 @@ FOOT = 0.2  # of the height of the accuracy axis, for the shares of pixels
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every data set in every protocol."""
-    for part in facts.parts:
-        for protocol in facts.protocols:
-            title = f"All methods on {part}"
-            caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}."
-            wide = style.is_wide(len(facts.methods))
-            yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
+    for part, protocol in product(facts.parts, facts.protocols):
+        title = f"All methods on {part}"
+        caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}."
+        wide = style.is_wide(len(facts.methods))
+        yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:

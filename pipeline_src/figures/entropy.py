@@ -85,10 +85,7 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
             edges = [*bins["lower"], bins["upper"].iloc[-1]]
             axes.stairs(heights, edges, baseline=k, fill=True, color=colour, alpha=0.65)
             axes.plot([bins["median"].iloc[0]] * 2, [k, k + sign * 0.46], color=style.INK, linewidth=1.1)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_yticks(range(len(labels)), [style.shortened(label, 21) for label in labels.values()])
-    for text in axes.get_yticklabels():
-        text.set_parse_math(False)
+    style.name_rows(axes, labels.values())
     axes.set_xlim(0, max(0.1, _end(table)))
     axes.grid(True, axis="x")
     axes.grid(False, axis="y")

@@ -125,29 +125,15 @@ def draw(
             show(figure, shrunk(picture, *size), LABEL + c, used + tops[r], CELL, heights[r])
         for m, method in enumerate(maps):
             row = numbers.loc[(method, image)]
-            figure.text(
-                (LABEL + c + CELL / 2) / style.WIDE,
-                1 - (used + tops[4 + 2 * m] - 0.13) / figure.get_figheight(),
-                f"conf. {100 * row['confidence']:.1f} · acc. {100 * row['accuracy']:.1f}",
-                ha="center",
-                va="center",
-                fontsize=5.8,
-                color=style.MUTED,
-            )
+            text = f"conf. {100 * row['confidence']:.1f} · acc. {100 * row['accuracy']:.1f}"
+            style.write(figure, LABEL + c + CELL / 2, used + tops[4 + 2 * m] - 0.13, text, ha="center", fontsize=5.8)
     y = used + tops[-1] + 0.14
     for x, text, shades in ((LABEL, "confidence", sure), (LABEL + 3.0, "confidence of wrong pixels", wrong)):
         strip = _rgb(shades(np.linspace(0, 1, 64)[None]))
         axes = style.place(figure, x, y - 0.05, 0.9, 0.1)
         axes.imshow(strip, interpolation="none", aspect="auto")
         axes.axis("off")
-        figure.text(
-            (x + 0.97) / style.WIDE,
-            1 - y / figure.get_figheight(),
-            f"{least:.2g} to 1, {text}",
-            va="center",
-            fontsize=7,
-            color=style.MUTED,
-        )
+        style.write(figure, x + 0.97, y, f"{least:.2g} to 1, {text}")
     return figure
 
 
@@ -158,8 +144,8 @@ def _rgb(colours: np.ndarray) -> np.ndarray:
 FIGURE = FigureType(
     "examples",
     "Examples",
-    "Images with their masks, and how sure and how wrong two methods are. Which images are shown is decided by a hash of "
-    "their ids.",
+    "Images with their masks, and how sure and how wrong two methods are. Which images are shown is decided by a hash "
+    "of their ids.",
     pictures,
     paint,
 )

@@ -79,15 +79,8 @@ def draw(table: pd.DataFrame, store: Store, heading: str, lines: Sequence[str]) 
             if mask.min() < 128 <= mask.max():
                 for colour, width in ((style.PAPER, 1.8), (style.OVER, 0.9)):
                     axes.contour(mask, levels=[127.5], colors=[colour], linewidths=[width])
-            figure.text(
-                (LABEL + c + CELL / 2) / style.WIDE,
-                1 - (y + CELL + 0.1) / figure.get_figheight(),
-                f"{row.alpha:.3f}",
-                ha="center",
-                va="center",
-                fontsize=6.5,
-                color=style.MUTED,
-            )
+            middle = LABEL + c + CELL / 2
+            style.write(figure, middle, y + CELL + 0.1, f"{row.alpha:.3f}", ha="center", fontsize=6.5)
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,13 +27,12 @@ SHADES = ("#dbe8f3", "#2f73b3", "#0b2340")
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every test set in every protocol."""
-    for part in facts.tests:
-        for protocol in facts.protocols:
-            title, wide = f"Confidence and accuracy of the images of {part}", style.is_wide(len(facts.methods))
-            how = f"a panel per method, {protocol} protocol; {facts.networks_in_words()}"
-            yield Picture(
-                FIGURE, (protocol, part), title, f"{title}: their joint density, {how}.", protocol, part, wide=wide
-            )
+    for part, protocol in product(facts.tests, facts.protocols):
+        title, wide = f"Confidence and accuracy of the images of {part}", style.is_wide(len(facts.methods))
+        how = f"a panel per method, {protocol} protocol; {facts.networks_in_words()}"
+        yield Picture(
+            FIGURE, (protocol, part), title, f"{title}: their joint density, {how}.", protocol, part, wide=wide
+        )
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:

@@ -73,10 +73,7 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
             )
             if len(here) > 1:
                 axes.plot([100 * here["oe"].mean()], [y], marker="|", color=style.INK, markersize=6, markeredgewidth=1)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_yticks(range(len(labels)), [style.shortened(label, 21) for label in labels.values()])
-    for text in axes.get_yticklabels():
-        text.set_parse_math(False)
+    style.name_rows(axes, labels.values())
     axes.set_xlim(left=0)
     axes.grid(True, axis="x")
     axes.grid(False, axis="y")

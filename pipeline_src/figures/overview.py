@@ -94,17 +94,14 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
         )
         axes.hlines(range(len(labels)), least, 1, color=style.MUTED, linewidth=0.6)
         axes.set_xlim(least, 1)
-        axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.grid(False)
         axes.spines[:].set_visible(False)
         axes.set_xticks([least, 1], [f"{least:.2g}", "1"], color=style.MUTED)
         axes.tick_params(bottom=False)
         for text, align in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
             text.set_ha(align)
-        axes.set_yticks(range(len(labels)), [style.shortened(label, 21) for label in labels.values()])
+        style.name_rows(axes, labels.values())
         axes.tick_params(labelleft=c == 0)
-        for text in axes.get_yticklabels():
-            text.set_parse_math(False)
         axes.set_title(
             style.shortened(part, int(column / 0.068)), loc="left", fontsize=7, fontweight="bold", parse_math=False
         )
@@ -116,14 +113,8 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
         ("under-confident", {"marker": "s", "color": style.UNDER}),
     ]
     style.key(figure, entries, 0.15, foot, 1.05)
-    figure.text(
-        2.4 / style.WIDE,
-        1 - foot / figure.get_figheight(),
-        "by confidence, left to right · numbers: ECE in % · heights compare in a column",
-        va="center",
-        fontsize=7,
-        color=style.MUTED,
-    )
+    text = "by confidence, left to right · numbers: ECE in % · heights compare in a column"
+    style.write(figure, 2.4, foot, text)
     return figure
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,10 @@ ACCURACY = "Accuracy (top label)"
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method on every data set in every protocol."""
-    for part in facts.parts:
-        for protocol in facts.protocols:
-            for method in facts.methods:
-                title = f"{facts.label(method)} on {part}"
-                caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words(method)}."
-                yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method)
+    for part, protocol, method in product(facts.parts, facts.protocols, facts.methods):
+        title = f"{facts.label(method)} on {part}"
+        caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words(method)}."
+        yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,12 +25,11 @@ POINTS = 100
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every test set in every protocol."""
-    for part in facts.tests:
-        for protocol in facts.protocols:
-            title, wide = f"Error by pixels kept on {part}", style.is_wide(len(facts.methods))
-            how = f"a panel per method, {protocol} protocol; {facts.networks_in_words()}"
-            caption = f"Error among the most confident pixels of {part}, {how}."
-            yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
+    for part, protocol in product(facts.tests, facts.protocols):
+        title, wide = f"Error by pixels kept on {part}", style.is_wide(len(facts.methods))
+        how = f"a panel per method, {protocol} protocol; {facts.networks_in_words()}"
+        caption = f"Error among the most confident pixels of {part}, {how}."
+        yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
@@ -77,8 +77,8 @@ def prepare(counts: Counts) -> pd.DataFrame:
 FIGURE = FigureType(
     "risk",
     "Selective prediction",
-    "The error among the most confident pixels, by the share of pixels that is kept: the lower, the better confidence tells "
-    "right from wrong. The faint curves are the other methods'; the number is the mean over all shares.",
+    "The error among the most confident pixels, by the share of pixels that is kept: the lower, the better confidence "
+    "tells right from wrong. The faint curves are the other methods'; the number is the mean over all shares.",
     pictures,
     paint,
 )

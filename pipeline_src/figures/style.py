@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.files import atomic
@@ -66,18 +66,26 @@ def new_figure(body: float, heading: str, lines: Sequence[str], width: float = W
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     for text, bold in texts:
-        figure.text(
-            0.1 / width,
-            1 - y / height,
-            text,
-            va="top",
-            fontsize=9.5 if bold else 7,
-            fontweight="bold" if bold else "normal",
-            color=INK if bold else MUTED,
-            parse_math=False,  # names are the user's: a $ in them is a $
-        )
+        look = {"fontsize": 9.5, "fontweight": "bold", "color": INK} if bold else {}
+        write(figure, 0.1, y, text, va="top", **look)
         y += 0.2 if bold else 0.15
     return figure, used
+
+
+def write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
+    """Text that begins `x` inches from the left and whose middle is `y` from the top; `look` as in `Figure.text`."""
+    # Names are the user's: a $ in them is a $.
+    look = {"va": "center", "fontsize": 7, "color": MUTED, "parse_math": False} | look
+    figure.text(x / figure.get_figwidth(), 1 - y / figure.get_figheight(), text, **look)
+
+
+def name_rows(axes: Axes, names: Iterable[str], letters: int = 21) -> None:
+    """Rows 0, 1, ... from the top, each with a name of at most so many letters."""
+    shown = [shortened(name, letters) for name in names]
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_yticks(range(len(shown)), shown)
+    for text in axes.get_yticklabels():
+        text.set_parse_math(False)
 
 
 def place(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:
@@ -94,7 +102,7 @@ def key(figure: Figure, entries: Sequence[tuple[str, Mapping[str, object]]], x: 
     for k, (text, look) in enumerate(entries):
         at = (x + k * step) / wide
         figure.add_artist(Line2D([at], [1 - y / high], linestyle="none", markersize=4.5, **look))
-        figure.text(at + 0.09 / wide, 1 - y / high, text, va="center", fontsize=7, color=MUTED)
+        write(figure, x + k * step + 0.09, y, text)
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -34,11 +34,4 @@ def show(figure: Figure, image: np.ndarray, x: float, y: float, width: float, he
 
 def row_name(figure: Figure, text: str, y: float, width: int) -> None:
     """The name of a row of pictures, `y` inches from the top, in lines of `width` characters."""
-    figure.text(
-        0.1 / figure.get_figwidth(),
-        1 - y / figure.get_figheight(),
-        "\n".join(style.wrapped(text, width)),
-        va="center",
-        fontsize=7,
-        parse_math=False,
-    )
+    style.write(figure, 0.1, y, "\n".join(style.wrapped(text, width)), color=style.INK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,11 +26,10 @@ LINE = 0.155  # inches between names
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every test set in every protocol."""
-    for part in facts.tests:
-        for protocol in facts.protocols:
-            how = f"{protocol} protocol, {facts.bins} bins; intervals over images"
-            caption = f"ECE against accuracy of all methods on {part}, {how}."
-            yield Picture(FIGURE, (protocol, part), f"ECE and accuracy on {part}", caption, protocol, part)
+    for part, protocol in product(facts.tests, facts.protocols):
+        how = f"{protocol} protocol, {facts.bins} bins; intervals over images"
+        caption = f"ECE against accuracy of all methods on {part}, {how}."
+        yield Picture(FIGURE, (protocol, part), f"ECE and accuracy on {part}", caption, protocol, part)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
@@ -102,15 +102,8 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
             )
         )
         colour = style.FAMILIES[table.loc[k, "family"]]["color"]
-        figure.text(
-            2.43 / whole[0],
-            at / whole[1],
-            style.shortened(labels[table.loc[k, "method"]], 19),
-            va="center",
-            fontsize=6.5,
-            color=colour,
-            parse_math=False,
-        )
+        name = style.shortened(labels[table.loc[k, "method"]], 19)
+        style.write(figure, 2.43, whole[1] - at, name, fontsize=6.5, color=colour)
     for k, name in enumerate(families):
         style.key(figure, [(name, style.FAMILIES[name])], 0.2 + k % 2 * 1.7, used + column + 0.58 + k // 2 * 0.16, 1)
     return figure
