@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_figures import ODD, make_facts, make_results, make_sources, make_store, maps
+from made_results import made as made_up
+from made_results import measurement
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from project import ROOT
@@ -40,6 +42,7 @@ from pipeline_src.figures import (
 )
 from pipeline_src.figures.catalogue import FIGURE_TYPES, figure_files, pictures
 from pipeline_src.figures.main import write_figures
+from pipeline_src.figures.sources import Sources
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +145,21 @@ def test_examples_are_of_the_baseline_and_aslp_mc():
     assert examples.shown_methods(facts) == ["a", "c"]
     assert examples.shown_methods(replace(facts, methods={n: methods[n] for n in "bd"})) == ["b", "d"]
     assert examples.shown_methods(replace(facts, methods={"b": methods["b"]})) == ["b"]
+
+
+def test_the_baseline_is_known_by_its_code():
+    def drawn(name: str) -> list:
+        facts = Facts("x", {**static(0.1, 0.2, 0.3), name: MethodFacts("baseline")}, {"set": "id"}, labels={name: "CE"})
+        results = made_up(facts, lambda method, part: measurement({"ece": 0.1, "oe": 0.1, "accuracy": 0.9}))
+        shown = []
+        for figure_type in (sweep.FIGURE, tradeoff.FIGURE):
+            painted = figure_type.paint(next(iter(figure_type.pictures(facts))), results, Sources())
+            shown += [text.get_text() for text in painted.figure.findobj(Text)]
+            shown += painted.tables[""].replace({"method": {name: "its name"}}).astype(str).to_numpy().tolist()
+        return shown
+
+    assert drawn("ce") == drawn("baseline")
+    assert "raw protocol · strokes: 95 % over images · dashed: baseline" in drawn("ce")
 
 
 def bins_of(share, confidence, accuracy) -> pd.DataFrame:
