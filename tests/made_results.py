@@ -1,4 +1,4 @@
-"""Results made up number by number, for tests of what is said of them."""
+"""Results made up number by number, for tests of words and figures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
 
-STEADY = np.array([-0.002, 0.0, 0.002])  # how resamples lie around a point, alike for all: differences are certain
+STEADY = np.array(
+    [-0.002, 0.0, 0.002]
+)  # how resamples are spread around a point, alike for all: differences are certain
 
 
 class MadeResults(Results):
-    """Results that lie in memory."""
+    """Results in memory."""
 
     def measured(self, protocol: str, part: str) -> dict[str, Measurement]:
         return self.files[part]

@@ -122,8 +122,8 @@ FIGURE = FigureType(
     "overview",
     "Where the error comes from",
     "What each bin of confidence adds to the ECE: its share of pixels times confidence minus accuracy. Bars up are "
-    "over-confident, bars down under-confident; together they are the ECE of all seeds' pixels. The number beside them "
-    "is the ECE of the tables, the mean over seeds.",
+    "over-confident, bars down under-confident; together they are the ECE of all seeds' pixels. The number to their "
+    "right is the ECE of the tables, the mean over seeds.",
     pictures,
     paint,
 )

@@ -105,7 +105,7 @@ def _environment() -> Environment:
 
 
 def _small(cell: str) -> Markup:
-    """A cell of a table; what stands after the number, its spread and interval, is set small."""
+    """A cell of a table; what follows the number, its spread and interval, is set small."""
     number, *rest = re.split(r"(?= [±\[])", cell, maxsplit=1)
     return escape(number) + (Markup("<small>{}</small>").format(rest[0]) if rest else "")
 

@@ -14,7 +14,7 @@ PACKAGES = ("dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentatio
 
 def made_by(training_seconds: float = 0) -> dict[str, str]:
     """Commit, versions, machine and time, by name; what cannot be found out is left out. Versions and machine are those
-    of the report's own job: a cluster may have trained elsewhere.
+    of the report's own job: a cluster may have trained on others.
 
     Args:
         training_seconds: of all runs.

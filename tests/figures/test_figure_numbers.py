@@ -81,13 +81,13 @@ def test_band_is_the_middle_of_resampled_images(table):
 def test_interval_of_ece_is_of_the_mean_over_seeds(results):
     values = []
     for drawn in [np.arange(IMAGES), *drawn_images()]:
-        found = []
+        of_seeds = []
         for seed in SEEDS:
             confidence, right = (of[drawn].ravel() for of in pixels(seed))
             k = np.ceil(confidence * BINS).astype(int)
             sums = (np.bincount(k, weights, BINS + 1) for weights in (confidence, right.astype(float)))
-            found.append(np.abs(np.subtract(*sums)).sum() / len(k))
-        values.append(np.mean(found))
+            of_seeds.append(np.abs(np.subtract(*sums)).sum() / len(k))
+        values.append(np.mean(of_seeds))
     expected = (values[0], *np.quantile(values[1:], [0.025, 0.975]))
     estimate = results.estimate("ece", *BASELINE)
     assert (estimate.value, estimate.low, estimate.high) == pytest.approx(expected, abs=1e-7)
@@ -101,9 +101,11 @@ def test_joint_density_is_of_images(results):
     table = joint.prepare(confidence, accuracy)
     edges = np.arange(51) / 50
     expected, _, _ = np.histogram2d(confidence, accuracy, [edges, edges])
-    found = np.zeros_like(expected)
-    found[np.rint(table["confidence"] * 50).astype(int), np.rint(table["accuracy"] * 50).astype(int)] = table["images"]
-    assert np.array_equal(found, expected)
+    counted = np.zeros_like(expected)
+    counted[np.rint(table["confidence"] * 50).astype(int), np.rint(table["accuracy"] * 50).astype(int)] = table[
+        "images"
+    ]
+    assert np.array_equal(counted, expected)
     assert (table["density"] * joint.STEP**2).sum() == pytest.approx(1)
 
 
@@ -146,8 +148,8 @@ def test_risk_falls_with_the_order_of_confidence(results):
     levels = np.sort(np.unique(confidence))[::-1]
     level = levels[len(levels) // 2]  # at the end of a tie no order is open
     kept = confidence >= level
-    found = np.interp(kept.mean(), table["coverage"], table["coverage"] * table["risk"])
-    assert found == pytest.approx((kept & ~right).mean(), abs=2e-3)
+    errors = np.interp(kept.mean(), table["coverage"], table["coverage"] * table["risk"])
+    assert errors == pytest.approx((kept & ~right).mean(), abs=2e-3)
     assert risk.prepare(Statistic.empty().raw).empty
 
 
@@ -202,16 +204,16 @@ def test_extremes_are_of_the_last_epochs_of_all_seeds():
     first = pd.DataFrame({"id": ids, **{str(e): [0.9, 0.9, 0.0, 0.0] for e in range(1, 9)}})
     first["9"], first["10"] = [0.1, 0.2, 0.3, 0.4], [0.3, 0.2, 0.1, 0.0]  # means 0.2 each
     second = first.assign(**{"10": [0.3, 0.4, 0.1, 0.2]})  # means 0.2, 0.3, 0.2, 0.3
-    found = extremes.prepare([first, second], number=1)
-    assert found[["end", "id"]].to_numpy().tolist() == [["lowest", "a"], ["highest", "d"]]
-    assert found["alpha"].tolist() == pytest.approx([0.2, 0.25])
+    table = extremes.prepare([first, second], number=1)
+    assert table[["end", "id"]].to_numpy().tolist() == [["lowest", "a"], ["highest", "d"]]
+    assert table["alpha"].tolist() == pytest.approx([0.2, 0.25])
     assert len(extremes.prepare([first], number=6)) == 4
 
 
 def test_training_curves_are_over_seeds():
     histories = [pd.DataFrame({"epoch": [1, 2], "loss": loss}) for loss in ([1.0, 0.5], [3.0, 1.5])]
-    found = training.prepare(histories, "loss")
-    assert found.to_numpy().tolist() == [[1, 2.0, 1.0, 3.0], [2, 1.0, 0.5, 1.5]]
+    table = training.prepare(histories, "loss")
+    assert table.to_numpy().tolist() == [[1, 2.0, 1.0, 3.0], [2, 1.0, 0.5, 1.5]]
 
 
 def test_examples_numbers(tmp_path):
@@ -241,7 +243,7 @@ def test_sweep_has_a_line_per_beta():
 
 @pytest.mark.parametrize("heights", [[1.0], [2.0] * 9, [3.0, 2.95, 1.0], [3.0, 3.0, 0.0, 0.0]])
 def test_names_keep_their_order_and_distance(heights):
-    found = spread(heights, 0.0, 3.0)
-    assert found.min() >= -1e-9 and found.max() <= 3 + 1e-9
-    assert (-np.diff(found) >= LINE - 1e-9).all()
+    moved = spread(heights, 0.0, 3.0)
+    assert moved.min() >= -1e-9 and moved.max() <= 3 + 1e-9
+    assert (-np.diff(moved) >= LINE - 1e-9).all()
     assert spread([2.0, 1.0], 0.0, 3.0).tolist() == [2.0, 1.0]

@@ -252,8 +252,8 @@ def over(names, roles) -> Figure:
 
 
 def entropies(names) -> Figure:
-    found = {(name, role): np.linspace(0, 0.6, 30) ** 2 for name in names for role in ("id", "ood")}
-    return entropy.draw(entropy.prepare(found), labelled(names), HEADING, LINES)
+    of_images = {(name, role): np.linspace(0, 0.6, 30) ** 2 for name in names for role in ("id", "ood")}
+    return entropy.draw(entropy.prepare(of_images), labelled(names), HEADING, LINES)
 
 
 def curved(names, y_range) -> Figure:

@@ -26,12 +26,12 @@ CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stabl
 
 @pytest.fixture(scope="module")
 def browser():
-    found = next(filter(None, map(shutil.which, CHROMES)), None)
-    if not found:
+    program = next(filter(None, map(shutil.which, CHROMES)), None)
+    if not program:
         pytest.skip(f"no browser here: none of {', '.join(CHROMES)}")
     with playwright.sync_playwright() as engine:
         options = ["--no-sandbox"] if os.getuid() == 0 else []
-        yield engine.chromium.launch(executable_path=found, args=options)
+        yield engine.chromium.launch(executable_path=program, args=options)
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +177,8 @@ def test_tables_sort_by_click_and_by_key(page):
         bodies = page.locator(table).locator("tbody").all()
         return heading.get_attribute("aria-sort"), [body.locator("tr").evaluate_all(column) for body in bodies]
 
-    def errors(found):
-        return [[float(re.search(r"\d+\.\d\d", text).group()) for text in body] for body in found[1]]
+    def errors(shown):
+        return [[float(re.search(r"\d+\.\d\d", text).group()) for text in body] for body in shown[1]]
 
     first = state()
     heading.locator("button").click()
@@ -229,8 +229,8 @@ def test_no_violation_of_accessibility(browser, results, scheme):
     page = opened(browser, results, color_scheme=scheme)
     open_all(page)
     page.check("#protocol-both", force=True)
-    found = axe.Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    result = axe.Axe().run(page)
+    assert result.violations_count == 0, result.generate_report()
     page.context.close()
 
 
