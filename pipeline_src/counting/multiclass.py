@@ -15,10 +15,11 @@ import numpy as np
 from pipeline_src.analysis.bootstrap import POSITIVE, Pooled, Resamples, by_cell, over_images, resampled
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import COLUMNS, Counts
-from pipeline_src.counting.levels import CLAMP, IGNORED, UNIT
+from pipeline_src.counting.levels import CLAMP, UNIT
 from pipeline_src.counting.storage import pack, read, unpack, write
 from pipeline_src.counting.views import positive
 from pipeline_src.errors import UserError
+from pipeline_src.labels import IGNORED
 from pipeline_src.metrics import calibration, estimators, metrics
 from pipeline_src.metrics.estimators import Bins
 

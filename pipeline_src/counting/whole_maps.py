@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline_src.counting.counts import UNMEASURED, Counts
-from pipeline_src.counting.levels import IGNORED, UNIT
+from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.views import Undefined
+from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.scores import rows_of
 
 NAMES = ("s_measure", "e_measure", "weighted_f")

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pipeline_src.data.catalog import Part
-from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Model, Params, Sweep, Training
+from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Model, Params, Part, Sweep, Training
 from pipeline_src.training.registry import FOLDER, choose
 
 FILE = Path("docs/params.md")
