@@ -92,7 +92,6 @@ class Source(Layout):
 
     archive: Strings = ()
     folder: str | None = None
-    url: str | None = None
     generator: Generator | None = None
     sha256: Annotated[tuple[Sha256 | None, ...], BeforeValidator(_as_tuple)] = ()
     count: Count | None = None
@@ -101,33 +100,24 @@ class Source(Layout):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Source:
-        kinds = [key for key in ("archive", "folder", "url", "generator") if getattr(self, key)]
+        kinds = [key for key in ("archive", "folder", "generator") if getattr(self, key)]
         if len(kinds) > 1:
             raise ValueError(f"{' and '.join(kinds)} cannot be given together; give several `sources` instead")
-        if self.url and not (self.url.startswith(("https://", "http://")) and self.sha256 and self.sha256[0]):
-            raise ValueError(
-                "a `url` starts with https:// or http:// and needs `sha256`, because the content of a URL can change"
-            )
-        if self.sha256 and len(self.sha256) != len(self.files):
+        if self.sha256 and len(self.sha256) != len(self.archive):
             raise ValueError("give one sha256 for each archive (null where it is unknown)")
         return self
 
     @property
-    def files(self) -> tuple[str, ...]:
-        """Names of the archives in the download folder."""
-        return (self.url.rsplit("/", 1)[-1],) if self.url else self.archive
-
-    @property
     def kind(self) -> str:
-        """archive, url, folder, generator, or paths (images and masks given directly)."""
-        return next((key for key in ("archive", "url", "folder", "generator") if getattr(self, key)), "paths")
+        """archive, folder, generator, or paths (images and masks given directly)."""
+        return next((key for key in ("archive", "folder", "generator") if getattr(self, key)), "paths")
 
     @property
     def label(self) -> str:
         """The files or folders of the source, as text."""
         if self.kind == "paths":
             return " and ".join(f"{path}/" for path in (*self.images, *self.masks))
-        return " + ".join(self.files) or (f"{self.folder}/" if self.folder else "the generator")
+        return " + ".join(self.archive) or (f"{self.folder}/" if self.folder else "the generator")
 
     @property
     def description(self) -> str:

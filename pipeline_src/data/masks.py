@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,33 +15,7 @@ from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.labels import IGNORED
 
 
-class Masks(Protocol):
-    """How the masks of a set are verified, described and stored."""
-
-    def read(self, row: Row, data: bytes) -> tuple[int, ...]:
-        """Verify the mask file of a sample and fill in `foreground` and `grey` of its row; the mask's shape (H, W).
-
-        Raises:
-            UnreadableImageError: the file cannot be used.
-        """
-
-    def problems(self, rows: Sequence[Row]) -> list[Problem]:
-        """Problems of the masks as a whole."""
-
-    def notes(self, rows: Sequence[Row]) -> list[str]:
-        """Facts about the masks that a user should know."""
-
-    def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Numbers for summary.json."""
-
-    def load(self, data: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The mask at the network's size, uint8 (size, size), and the labels at the original size, uint8 (H, W)."""
-
-    def store_info(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Facts for store.json."""
-
-
-def masks_of(entry: Entry, layout: Layout) -> Masks:
+def masks_of(entry: Entry, layout: Layout) -> ObjectMasks | ClassMasks:
     """Masks of class ids if the set has classes, else of one object."""
     return ClassMasks(entry) if entry.classes else ObjectMasks(entry, layout)
 
@@ -56,6 +30,11 @@ class ObjectMasks:
         self.unexpected_masks = 0
 
     def read(self, row: Row, data: bytes) -> tuple[int, ...]:
+        """Verify the mask file of a sample and fill in `foreground` and `grey` of its row; the mask's shape (H, W).
+
+        Raises:
+            UnreadableImageError: the file cannot be used.
+        """
         foreground = self.layout.foreground
         stored = image_io.mask_values(data, foreground is not None)
         mask = image_io.as_mask(stored, foreground)
@@ -80,6 +59,7 @@ class ObjectMasks:
         return [Problem(" or ".join(self.layout.masks), "no mask has an object", do)]
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
+        """Facts about the masks that a user should know."""
         notes = []
         if self.unexpected_masks:
             values = ", ".join(map(str, sorted(self.unexpected)[:5])) + (", ..." if len(self.unexpected) > 5 else "")
@@ -93,6 +73,7 @@ class ObjectMasks:
         return notes
 
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Numbers for summary.json."""
         return {
             "pixels": sum(row.height * row.width for row in rows),
             "grey_pixels": sum(row.grey for row in rows),
@@ -102,15 +83,17 @@ class ObjectMasks:
         }
 
     def load(self, data: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """The mask at the network's size, uint8 (size, size), and the labels at the original size, uint8 (H, W)."""
         mask = image_io.decode_mask(data, self.layout.foreground)
         return image_io.resize(mask, size), (mask > 127).astype(np.uint8)
 
     def store_info(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Facts for store.json."""
         return {"ood": self.entry.ood, "grey_pixels": sum(row.grey for row in rows)}
 
 
 class ClassMasks:
-    """Masks of class ids. In the manifest, `foreground` is the share of pixels that are not void."""
+    """Masks of class ids, with the methods of `ObjectMasks`; `foreground` is the share of pixels that are not void."""
 
     def __init__(self, entry: Entry):
         self.entry = entry

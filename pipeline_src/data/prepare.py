@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pipeline_src.data import image_io, manifest, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.manifest import Problem, Row
-from pipeline_src.data.masks import Masks, masks_of
+from pipeline_src.data.masks import ClassMasks, ObjectMasks, masks_of
 from pipeline_src.data.pairing import pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, listed
@@ -96,7 +96,7 @@ def prepare(
     return summary
 
 
-def _verify(row: Row, root: Path, masks: Masks) -> list[Problem]:
+def _verify(row: Row, root: Path, masks: ObjectMasks | ClassMasks) -> list[Problem]:
     """Read a sample's files and fill in its row; the problems with them."""
     problems = []
 

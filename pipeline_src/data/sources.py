@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import urllib.request
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -15,9 +13,8 @@ from filelock import FileLock
 from pipeline_src.data.content_hash import digest, file_hash, folder_hash, joined, sha256
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_name_list, find_path, read_name_list
-from pipeline_src.data.unpack import MAX_BYTES, unpack, whole_folder
+from pipeline_src.data.unpack import unpack, whole_folder
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic
 from pipeline_src.python_source import ROOT
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
@@ -94,7 +91,7 @@ def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
         if source.kind in ("folder", "paths"):
             available = _find_folder(source, entry.layout(source), data_root) is not None
         else:
-            available = all(find_path(name, data_root, "archives") for name in source.files)
+            available = all(find_path(name, data_root, "archives") for name in source.archive)
         if available:
             return key
     return None
@@ -121,11 +118,11 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
                 return Located(entry.name, key, source, layout, content, root=root)
             continue
         declared = joined(source.sha256) if source.sha256 and all(source.sha256) else None
-        archives = tuple(path for name in source.files if (path := find_path(name, data_root, "archives")))
-        if len(archives) == len(source.files):
+        archives = tuple(path for name in source.archive if (path := find_path(name, data_root, "archives")))
+        if len(archives) == len(source.archive):
             content = declared or joined(file_hash(path, unpacked) for path in archives)
             return Located(entry.name, key, source, layout, content, archives)
-        if declared and (source.kind == "url" or unpacked_folder(entry.name, declared, unpacked).is_dir()):
+        if declared and unpacked_folder(entry.name, declared, unpacked).is_dir():
             return Located(entry.name, key, source, layout, declared)
     raise _missing(entry, data_root)
 
@@ -152,7 +149,13 @@ def check_archives(located: Located) -> None:
         UserError: an archive has another sha256.
     """
     for path, declared in zip(located.archives, located.source.sha256, strict=False):
-        _check_sha256(path, declared, located.name)
+        if declared and (actual := sha256(path)) != declared:
+            raise UserError(
+                f"{path} is not the archive that data set {located.name} names",
+                found=f"sha256 {actual}",
+                expected=f"sha256 {declared}",
+                do="download it again, or correct `sha256` of the set",
+            )
 
 
 def unpacked_folder(name: str, content: str, unpacked: Path) -> Path:
@@ -161,12 +164,9 @@ def unpacked_folder(name: str, content: str, unpacked: Path) -> Path:
 
 
 def _fill(located: Located, folder: Path) -> None:
-    source = located.source
-    if source.kind == "url" and not located.archives:
-        located = replace(located, archives=(_download(located.name, source, folder.parent),))
     check_archives(located)
     with whole_folder(folder) as temporary:
-        if generator := source.generator:
+        if generator := located.source.generator:
             # Imported by name: only the contracts of generated sets contain the generator's code, and numpy and OpenCV
             # are not loaded at every start.
             write_set = import_module(GENERATOR).write_set
@@ -199,7 +199,7 @@ def _find_folder(source: Source, layout: Layout, data_root: Path | str | None) -
 
 def _missing(entry: Entry, data_root: Path | str | None) -> MissingSourceError:
     sources = entry.sources.values()
-    as_archive = " as it is (archives need not be unpacked)" if any(source.files for source in sources) else ""
+    as_archive = " as it is (archives need not be unpacked)" if any(source.archive for source in sources) else ""
     where = f"the folder {data_root}" if data_root else "the folder named by `data_root` in params.yaml (it is not set)"
     return MissingSourceError(
         f"data set {entry.name} is not available",
@@ -207,31 +207,3 @@ def _missing(entry: Entry, data_root: Path | str | None) -> MissingSourceError:
         expected=f"one of these in {where}:{listed(source.description for source in sources)}",
         do=f"put it there{as_archive}, or set `data_root` in params.yaml to the folder that has it",
     )
-
-
-def _download(name: str, source: Source, unpacked: Path) -> Path:
-    path = Path(unpacked) / ".downloads" / f"{source.sha256[0][:8]}-{source.files[0]}"
-    if not path.exists():
-        try:
-            with urllib.request.urlopen(source.url, timeout=60) as response, atomic(path) as temporary:
-                with open(temporary, "wb") as out:
-                    while block := response.read(1 << 20):
-                        out.write(block)
-                        if out.tell() > MAX_BYTES:
-                            raise UserError(f"{source.url} is larger than {MAX_BYTES / 2**30:.0f} GiB")
-                _check_sha256(temporary, source.sha256[0], name)
-        except (OSError, http.client.HTTPException) as error:
-            raise UserError(
-                f"{source.url} could not be downloaded", found=error, do="put the file into `data_root` yourself"
-            ) from error
-    return path
-
-
-def _check_sha256(path: Path, declared: str | None, name: str) -> None:
-    if declared and (actual := sha256(path)) != declared:
-        raise UserError(
-            f"{path} is not the archive that data set {name} names",
-            found=f"sha256 {actual}",
-            expected=f"sha256 {declared}",
-            do="download it again, or correct `sha256` of the set",
-        )

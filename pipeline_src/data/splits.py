@@ -81,7 +81,7 @@ class _Assignment:
                 return []
             for stem in read_name_list(path):
                 if stem in listed:
-                    self.notes.append(f"name list {file} names {stem} twice")
+                    self.notes.append(f"name list {file} has {stem} more than once")
                 listed[stem] = None
         usable = {row.stem for row in self.rows}
         files, present = " + ".join(split.names), [stem for stem in listed if stem in usable]

@@ -13,6 +13,7 @@ from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experimen
 from pipeline_src.training.registry import FOLDER, choose
 
 FILE = Path("docs/params.md")
+SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 BLOCKS = {
     "data": Data,
     "model": Model,
@@ -92,6 +93,3 @@ def _type(kind: Any, field: FieldInfo | None = None) -> str:
         if hasattr(limit, key)
     ]
     return " ".join([names.get(kind, str(kind)), *limits])
-
-
-SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -70,8 +67,6 @@ def test_a_users_entry_is_as_short_as_it_can_be():
         ({"images": "a"}, "`masks` is missing"),
         ({"masks": "a"}, "`images` is missing"),
         ({"images": "a", "masks": "b", "archive": "a.zip", "folder": "b"}, "cannot be given together"),
-        ({"images": "a", "masks": "b", "url": "https://example.org/a.zip"}, "needs `sha256`"),
-        ({"images": "a", "masks": "b", "url": "file:///etc/passwd", "sha256": "0" * 64}, "starts with https"),
         ({"images": "a", "masks": "b", "archive": "a.zip", "sha256": "123"}, "sha256"),
         ({"images": "a", "masks": "b", "archive": ["a.zip", "b.zip"], "sha256": "0" * 64}, "one sha256 for each"),
         ({"images": "a", "masks": "b", "splits": {"all": "x.txt"}}, "every set's own split"),
@@ -254,28 +249,6 @@ def test_two_archives_make_one_set(tmp_path):
     root = sources.open_root(located, tmp_path / "u")
     assert located.key == "official"
     assert list(pairing.find_files(root, located.layout.images)) == list(pairing.find_files(root, located.layout.masks))
-
-
-def test_a_url_is_downloaded_once_and_checked(tmp_path):
-    served = tmp_path / "served"
-    served.mkdir()
-    path = write_zip(served / "a.zip", pairs(2))
-    good = hashlib.sha256(path.read_bytes()).hexdigest()
-    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(served))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/a.zip"
-        wrong = entry(url=url, sha256="0" * 64, images="Image", masks="GT")
-        with pytest.raises(UserError, match="is not the archive"):
-            opened(wrong, None, tmp_path / "u")
-        mine = entry(url=url, sha256=good, images="Image", masks="GT")
-        assert len(list(opened(mine, None, tmp_path / "u").rglob("*.png"))) == 2
-        server.shutdown()
-    shutil.rmtree(opened(mine, None, tmp_path / "u"))
-    assert opened(mine, None, tmp_path / "u").is_dir()  # the download was kept
-    gone = entry(url=url, sha256="1" * 64, images="Image", masks="GT")
-    with pytest.raises(UserError, match="could not be downloaded"):
-        opened(gone, None, tmp_path / "u")
 
 
 def test_what_runs_at_every_start_is_light():

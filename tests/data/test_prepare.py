@@ -327,7 +327,7 @@ def test_names_without_a_file_are_problems(run):
         run(pairs(2), splits={"val": "val.txt"})
     summary = run(pairs(2), "skip", splits={"val": "val.txt"})
     assert summary["splits"]["val"] == 1 and summary["problems"] == 2
-    assert "name list val.txt names s00 twice" in summary["notes"]
+    assert "name list val.txt has s00 more than once" in summary["notes"]
 
 
 def test_splits_by_folder(run):

@@ -10,27 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.data import pairing
-from pipeline_src.data.detection.image_groups import (
-    OOD_HINT,
-    Groups,
-    ImageGroup,
-    group_images,
-    image_stem,
-    mask_candidates,
-    paths_of,
-    stems_of,
-    words_of,
-)
-from pipeline_src.data.detection.mask_recognition import (
-    MaskValues,
-    evenly_spaced,
-    image_kind,
-    interpret_masks,
-    open_or_none,
-)
+from pipeline_src.data.detection.image_groups import ImageGroup, group_images, mask_candidates, paths_of
+from pipeline_src.data.detection.mask_recognition import MaskValues, evenly_spaced, interpret_masks, open_or_none
 from pipeline_src.data.detection.split_recognition import split_of, splits_from_folders, splits_from_lists
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.errors import UserError, listed
+
+OOD_HINT = "for images without an object (textures), add --ood"
 
 
 @dataclass(frozen=True)
@@ -84,27 +70,32 @@ def detect(
     for option, name in (("--images", images), ("--masks", masks)):
         if name is not None and not any(group.within(name) for group in groups):
             raise UserError(f"{option}: no images in a folder {name!r}", found=", ".join(paths_of(groups)))
-    kinds = {group: image_kind([root / path for path in paths]) for group, paths in groups.items()}
-    photos = [g for g in groups if (g.within(images) if images is not None else kinds[g] == "image")]
+    photos = [g for g in groups if (g.within(images) if images is not None else g.kind == "image")]
     if ood:
-        return _without_masks(root, photos or list(groups), groups)
+        return _without_masks(root, photos or groups, groups)
     photos = [g for g in photos if not (masks and g.within(masks))]
     photos = [g for g in photos if not g.ending] or photos
     if not photos:
         do = "name a folder that has both, or give the folder of the images by --images"
         raise UserError(f"no photographs in {root}, only masks in the folders{listed(paths_of(groups))}", do=do)
-    others = [g for g in groups if g not in photos and (g.within(masks) if masks else kinds[g] != "image" or g.ending)]
-    chosen, *alternatives = mask_candidates(root, photos, others, groups, masks)
-    if "colour" in {kinds[group] for group in chosen.groups}:
+    others = [g for g in groups if g not in photos and (g.within(masks) if masks else g.kind != "image" or g.ending)]
+    candidates = mask_candidates(photos, others, masks)
+    if not candidates:
+        raise UserError(
+            f"no masks of the images in {root} were recognised",
+            found=f"the folders{listed(_contents(root))}",
+            expected="for each image a mask of its name, as .png, .jpg, .bmp, .tif or .webp",
+            do=f"rename the masks, or give their folder by --masks; {OOD_HINT}",
+        )
+    chosen, *alternatives = candidates
+    if "colour" in {group.kind for group in chosen.groups}:
         raise UserError(
             f"the masks in {chosen.name} are coloured",
             expected="one channel: 0 and 255 for an object, or class ids 0, 1, 2...",
             do="save each colour as an id, with 8 bits",
         )
-    mask_stems = {stem for group in chosen.groups for stem in stems_of(group, groups)}
-    masked = {image_stem(stem, chosen.prefix, chosen.ending) for stem in mask_stems}
-    photos = [g for g in photos if masked & set(stems_of(g, groups))]
-    _check_unique_names(photos, groups)
+    photos = [g for g in photos if not chosen.images.isdisjoint(g.stems)]
+    _check_unique_names(photos)
     layout = _layout(photos, chosen.groups), _layout(chosen.groups, photos, chosen.prefix, chosen.ending)
     image_files, mask_files = pairing.find_images_and_masks(root, [layout[0]], [layout[1]])
     stems = sorted(image_files.keys() & mask_files.keys())
@@ -122,14 +113,22 @@ def detect(
         unreadable=values.unreadable + _unreadable(root, pairs),
         values=values,
         splits=splits,
-        alternatives=[candidate.name for candidate in alternatives if candidate.shared],
+        alternatives=[candidate.name for candidate in alternatives],
         notes=[*notes, *filter(None, [values.note])],
     )
 
 
-def _without_masks(root: Path, photos: list[ImageGroup], groups: Groups) -> Detected:
+def _contents(root: Path) -> list[str]:
+    """Each folder with its first files, images or not."""
+    names = defaultdict(list)
+    for path in sorted(pairing.walk(root)):
+        names[path.parent.relative_to(root).as_posix()].append(path.name)
+    return [f"{folder}: {', '.join(files[:3])}{', ...' if len(files) > 3 else ''}" for folder, files in names.items()]
+
+
+def _without_masks(root: Path, photos: list[ImageGroup], groups: list[ImageGroup]) -> Detected:
     """All photographs, by the folder that holds them all."""
-    _check_unique_names(photos, groups)
+    _check_unique_names(photos)
     top = Path(os.path.commonpath([group.path for group in photos])).parts
     if mixed := paths_of(g for g in groups if g not in photos and g.folder[: len(top)] == top):
         raise UserError(
@@ -146,11 +145,11 @@ def _unreadable(root: Path, pairs: Sequence[tuple[str, str, str]]) -> int:
     return sum(open_or_none(root / image) is None for _, image, _ in evenly_spaced(pairs))
 
 
-def _check_unique_names(photos: list[ImageGroup], groups: Groups) -> None:
+def _check_unique_names(photos: list[ImageGroup]) -> None:
     """Images and masks are paired by name, so that each name must be unique."""
     folders_of = defaultdict(set)
     for group in photos:
-        for stem in stems_of(group, groups):
+        for stem in group.stems:
             folders_of[stem].add(group.folder)
     duplicates = {stem: sorted(folders) for stem, folders in folders_of.items() if len(folders) > 1}
     if not duplicates:
@@ -173,9 +172,9 @@ def _check_unique_names(photos: list[ImageGroup], groups: Groups) -> None:
 
 def _layout(groups: Sequence[ImageGroup], others: Sequence[ImageGroup], prefix: str = "", ending: str = "") -> str:
     """A folder that all of `groups` and none of `others` are in, or else (or with a prefix or ending) a pattern."""
-    foreign = {word for group in others for word in words_of(group)}
+    foreign = {word for group in others for word in group.words}
     common = [word for word in groups[0].folder if all(word in group.folder for group in groups)]
-    own = [w for w in words_of(groups[0]) if w and w not in foreign and all(w in words_of(group) for group in groups)]
+    own = [w for w in groups[0].words if w and w not in foreign and all(w in group.words for group in groups)]
     disjoint = {group.folder for group in groups}.isdisjoint(group.folder for group in others)
     folder = ""
     if own:
