@@ -2,7 +2,7 @@
 
 A scene has a background (one surface, a ground under a wall or sky, leaf litter), one to four candidates for the
 salient object, occluders, light and a camera. A rule that can be learned, though not without error, decides what is
-salient: the candidate with the largest product of visible size, centrality and contrast, and any other that comes close.
+salient: the candidate with the largest product of visible size, centrality and contrast, and any that comes close.
 Difficulty varies by image: contrast and camouflage, clutter, blur, haze, noise and the margin by which an object wins.
 """
 
