@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from pipeline_src.analysis.bootstrap import image_means, percentiles, resampled
-from pipeline_src.analysis.results import Results, read
 from pipeline_src.analysis.samples import CURVES, FEW, PIXELS, RESAMPLES, Sampled, sample
+from pipeline_src.metrics.metrics import summary
+
+from pipeline_src.analysis.results import Results, read
 from pipeline_src.claims.view import View
 from pipeline_src.counting.statistic import PROTOCOLS, Statistic
 from pipeline_src.counting.whole_maps import KEPT, of_images, whole_map_measures
-from pipeline_src.data import known
-from pipeline_src.metrics.metrics import summary
+from pipeline_src.data import catalog
 from pipeline_src.tables import PAPER
 from pipeline_src.tables.across import Elsewhere, backbones, judged, tasks
 from pipeline_src.tables.captions import heading
@@ -195,7 +195,7 @@ def test_captions_name_protocol_images_and_interval(written):
 def test_what_is_missing_is_told_with_the_command(results):
     files = {key: path for key, path in results.statistics.items() if key[0] == "baseline" and key[2] != "dots"}
     bare = replace(results, statistics=files, parts={"val": "val", "one": "id"})
-    around = Beside(BLOCKS, judged=Path("nowhere"), tasks=known.tasks())
+    around = Beside(BLOCKS, judged=Path("nowhere"), tasks=catalog.tasks())
     made = {sheet.name: sheet for sheet in sheets(bare, read(bare), around)}
     for name in ("T3", "T4", "T5", "T7", "T8", "T9"):
         assert made[name].numbers.empty, name
@@ -233,7 +233,7 @@ def test_other_experiments_are_read_from_their_tables(tables, written):
         of = tables[name][tables[name]["metric"] == metric]
         assert there[there["metric"] == metric]["mean"].tolist() == of["mean"].tolist()
     assert networks.notes == ["Not run: huge. To have that, run: snakemake --cores all --config experiment=larger"]
-    others = tasks("made", experiments, own, known.tasks())
+    others = tasks("made", experiments, own, catalog.tasks())
     assert set(others.numbers["experiment"]) == {"hidden"}
     assert others.numbers["group"].iloc[0] == "camouflaged objects: hidden, one"
     assert any(note.startswith("Not run: smoke.") and note.endswith("experiment=foggy") for note in others.notes)
