@@ -11,7 +11,6 @@ maps that is what they are, and the numbers are exact; for float maps a level is
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import digamma
 
 from pipeline_src.counting.score_histogram import Bins
 
@@ -149,6 +148,8 @@ def _cosines(values: np.ndarray) -> np.ndarray:
 
 def aurc(bins: Bins) -> np.ndarray:
     """Mean over coverages i/N of the error rate of the i pixels with the highest score, ties spread evenly."""
+    from scipy.special import digamma  # 0.2 s: the registry of metrics is read where nothing is computed
+
     count, wrong = (np.flip(a, axis=-1) for a in (bins.count, bins.count - bins.hits))
     after, errors = np.cumsum(count, axis=-1), np.cumsum(wrong, axis=-1)
     before = after - count
