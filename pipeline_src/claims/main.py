@@ -67,7 +67,7 @@ def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
     for code in (*claim.subjects, *claim.substitutes):
         for block in facts.blocks(code)[code in claim.subjects :]:
             yield f"{facts.label(block)} instead", Finding.of(claim.check(view, block, rivals(claim, view, code)))
-    subjects = [block for code in claim.subjects if (block := facts.principal(code))]
+    subjects = list(filter(None, map(facts.principal, claim.subjects)))
     for metric in filter(view.measured, claim.metrics):
         for block in subjects:
             yield f"{METRICS[metric].title} of {facts.label(block)}", Finding.of(keeps(metric)(view, block, ()))

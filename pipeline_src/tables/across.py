@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.analysis.experiments import MAIN_TASK, ExperimentSummary
 from pipeline_src.analysis.facts import ROLES
@@ -44,12 +45,13 @@ def write_overview_tables(
 def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> PaperTable:
     """T5: experiments that segment something other than salient objects."""
     rows: list[Row] = []
-    captions, missing = {}, []
+    captions: dict[str, str] = {}
+    missing = []
     for task in (task for task in dict.fromkeys([*tasks, *(e.task for e in experiments)]) if task != MAIN_TASK):
         text = tasks.get(task, task)
         of_task = [e for e in experiments if e.task == task]
         for e in of_task:
-            of_experiment = numbers(e, f"{text}: {e.name}, {{part}}")
+            of_experiment = [row | {"group": f"{text}: {e.name}, {row['group']}"} for row in numbers(e)]
             shown = {row["part"] for row in of_experiment}
             captions |= {part: f"{part}: {caption}" for part, caption in e.captions.items() if part in shown}
             missing += [] if of_experiment else [not_run(e.name, text)]
@@ -72,7 +74,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
         of_group: list[Row] = []
         for network in dict.fromkeys(e.network for e in group):
             of_network = [e for e in group if e.network == network]
-            made = [row for e in of_network for row in numbers(e, f"{{part}}: {network} ({e.name})")]
+            made = [row | {"group": f"{row['group']}: {network} ({e.name})"} for e in of_network for row in numbers(e)]
             missing += [] if made else [not_run(of_network[0].name, network)]  # one run of a network will do
             of_group += made
         rows += by_part(of_group)
@@ -83,12 +85,8 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     return PaperTable("Networks on the same data, in distribution", rows, ABOUT, missing)
 
 
-def numbers(e: ExperimentSummary, heading: str) -> list[Row]:
-    """Calibration and accuracy of an experiment in distribution; nothing if it was not run.
-
-    Args:
-        heading: of a group of rows, with a place for its {part}.
-    """
+def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
+    """Calibration and accuracy of an experiment in distribution, grouped by data set; nothing if it was not run."""
     files = {e.tables / f"{name}.csv": metrics for name, metrics in READ.items()}
     if not all(file.is_file() for file in files):
         return []
@@ -96,10 +94,9 @@ def numbers(e: ExperimentSummary, heading: str) -> list[Row]:
     for file, metrics in files.items():
         with open(file, newline="", encoding="utf-8") as lines:
             for row in (row for row in csv.DictReader(lines) if row["metric"] in metrics):
-                group = heading.format(part=row["part"]) + f", {ROLES['shifted']}" * (row["role"] == "shifted")
+                group = row["part"] + f", {ROLES['shifted']}" * (row["role"] == "shifted")
                 values = {key: float(row[key] or "nan") for key in NUMBERS} | {"images": int(row["images"])}
-                of = {"group": group, "experiment": e.name, "task": e.task, "model": e.network}
-                rows.append(row | values | of)
+                rows.append({**row, **values, "group": group, "experiment": e.name, "task": e.task, "model": e.network})
     return rows
 
 

@@ -22,7 +22,7 @@ class ByMethod:
         title: what it shows.
         roles: of its data sets.
         metrics: its columns, by name; those that are not defined for the number of classes are left out.
-        more: what its caption says besides.
+        more: further sentences of its caption.
     """
 
     title: str

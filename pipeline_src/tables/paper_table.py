@@ -25,8 +25,10 @@ MEANING_OF_MARKS = {
 UNCORRECTED = "Differences are tested one by one, without a correction for their number."
 # Where a number is printed (protocol, group, row, column), what it is of, and what it is: the mean over seeds, their
 # sample standard deviation, the ends of its 95 % interval, and its numbers of seeds and images.
-COLUMNS = ("protocol", "group", "row", "column", "part", "role", "method", "metric")
-COLUMNS += ("mean", "sd", "low", "high", "seeds", "images", "mark")
+COLUMNS = (
+    *("protocol", "group", "row", "column", "part", "role", "method", "metric"),
+    *("mean", "sd", "low", "high", "seeds", "images", "mark"),
+)
 NUMBERS = ("mean", "sd", "low", "high")
 Row = Mapping[str, Any]
 
@@ -69,7 +71,7 @@ class PaperTable:
     def printed(self, name: str) -> dict[str, Table]:
         """A table per protocol; or one, under the key "", of what is not measured on pixels or has no rows."""
         by_protocol = {p: [row for row in self.rows if row.get("protocol") == p] for p in PROTOCOLS}
-        shown = {protocol: rows for protocol, rows in by_protocol.items() if rows} or {"": self.rows}
+        shown = {protocol: rows for protocol, rows in by_protocol.items() if rows} or {"": list(self.rows)}
         return {protocol: self._printed(name, protocol, rows) for protocol, rows in shown.items()}
 
     def _printed(self, name: str, protocol: str, rows: Sequence[Row]) -> Table:
@@ -82,8 +84,8 @@ class PaperTable:
     def _groups(self, rows: Sequence[Row], columns: Sequence[str]) -> list[Group]:
         cells: dict[str, dict[str, dict[str, str]]] = {}
         for row in rows:
-            numbers = [row.get(key, math.nan) for key in NUMBERS]
-            text = self.quantities[row["metric"]].text(*numbers, SIGNS.get(row.get("mark", ""), ""))
+            mean, sd, low, high = (row.get(key, math.nan) for key in NUMBERS)
+            text = self.quantities[row["metric"]].text(mean, sd, low, high, SIGNS.get(row.get("mark", ""), ""))
             cells.setdefault(row.get("group", ""), {}).setdefault(row["row"], {})[row["column"]] = text
         return [
             Group(group, [[name, *(texts.get(column, UNDEFINED) for column in columns)] for name, texts in of.items()])

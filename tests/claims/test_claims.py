@@ -158,8 +158,8 @@ def test_sets_under_shift_are_judged_as_those_in_distribution():
 
 
 def test_validation_images_are_no_evidence():
-    found = [item for claim in CLAIMS.values() for item in evidence(claim, view())]
-    assert {part for item in found if isinstance(item, Evidence) for part in item.sets} == PARTS.keys() - {"val"}
+    items = [item for claim in CLAIMS.values() for item in evidence(claim, view())]
+    assert {part for item in items if isinstance(item, Evidence) for part in item.sets} == PARTS.keys() - {"val"}
 
 
 # Which block stands for which method
