@@ -11,7 +11,6 @@ maps that is what they are, and the numbers are exact; for float maps a level is
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import digamma
 
 from pipeline_src.counting.score_histogram import Bins
 
@@ -154,7 +153,7 @@ def aurc(bins: Bins) -> np.ndarray:
     before = after - count
     rate = wrong / np.where(count > 0, count, 1)
     # Within a cell the i-th pixel sees (errors so far - rate * before) / i + rate; 1/i sums to a harmonic number.
-    harmonic = digamma(after + 1.0) - digamma(before + 1.0)
+    harmonic = _digamma(after + 1.0) - _digamma(before + 1.0)
     return ((errors - wrong - rate * before) * harmonic + rate * count).sum(axis=-1) / bins.n
 
 
@@ -188,7 +187,7 @@ def ap_bound(row: Bins) -> float:
     taken, found = np.cumsum(count) - count, np.cumsum(hits) - hits
 
     def gained(start: np.ndarray) -> float:  # sum over i = 1..hits of (found + i) / (start + i)
-        return float((hits + (found - start) * (digamma(start + hits + 1) - digamma(start + 1))).sum())
+        return float((hits + (found - start) * (_digamma(start + hits + 1) - _digamma(start + 1))).sum())
 
     tied = float((hits * (found + hits) / (taken + count)).sum())
     return max(gained(taken) - tied, tied - gained(taken + count - hits)) / float(hits.sum())
@@ -209,3 +208,9 @@ def uncertainty(bins: Bins) -> np.ndarray:
     """h (1 - h), with h the overall hit rate."""
     rate = bins.hits.sum(axis=-1) / bins.n
     return rate * (1 - rate)
+
+
+def _digamma(values: np.ndarray) -> np.ndarray:
+    from scipy.special import digamma  # 0.2 s, for which readers of the registry need not wait
+
+    return digamma(values)

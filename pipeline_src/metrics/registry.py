@@ -25,9 +25,9 @@ from pipeline_src.metrics.inputs import (
     PixelMeans,
     PooledLevels,
 )
+from pipeline_src.text_tables import UNDEFINED
 
 LOW, HIGH = -1, 1
-UNDEFINED = "–"
 
 
 @dataclass(frozen=True, kw_only=True)
