@@ -17,7 +17,8 @@ from filelock import FileLock
 from pipeline_src.data import pairing
 from pipeline_src.data.catalog import Entry, Layout, Source
 from pipeline_src.data.unpack import MAX_BYTES, unpack, whole_folder
-from pipeline_src.engine.contract import PACKAGE, ROOT, code_digest
+from pipeline_src.engine.code import ROOT, package_code
+from pipeline_src.engine.contract import PACKAGE
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, write_text
 
@@ -272,7 +273,7 @@ def _list_digest(name: str, data_root: Path | str | None, root: Path | None) -> 
 
 def _generator_code() -> str:
     """Hash of what the generators' code does, so that a changed one does not find the files of the old one."""
-    return code_digest(("pipeline_src.data.synthetic.scenes",))
+    return package_code().digest((("pipeline_src.data.synthetic.scenes", "write_set"),)).digest
 
 
 def _sha256(path: Path) -> str:
