@@ -17,7 +17,7 @@ from pipeline_src.claims.evidence import Evidence, Finding, Missing
 from pipeline_src.claims.text import markdown
 from pipeline_src.claims.view import NAMES, View
 from pipeline_src.files import write_text
-from pipeline_src.tables.across import Elsewhere
+from pipeline_src.tables.across import ExperimentSummary
 
 
 def write_claims(
@@ -25,7 +25,7 @@ def write_claims(
     roles: Roles,
     alphas: Mapping[tuple[str, int], Path],
     out: Path,
-    experiments: Sequence[Elsewhere] = (),
+    experiments: Sequence[ExperimentSummary] = (),
     texts: Mapping[str, str] | None = None,
 ) -> None:
     """Write `claims.CLAIM_FILES` into `out`.
@@ -43,13 +43,15 @@ def write_claims(
     _write(_with_tasks(found, experiments, texts or {}), out)
 
 
-def write_other_tasks(out: Path, experiments: Sequence[Elsewhere], texts: Mapping[str, str]) -> None:
+def write_other_tasks(out: Path, experiments: Sequence[ExperimentSummary], texts: Mapping[str, str]) -> None:
     """Judge C8 again in the claims that lie in `out`; arguments as in `write_claims`."""
     found = json.loads((out / "claims.json").read_text(encoding="utf-8"))
     _write(_with_tasks(found, experiments, texts), out)
 
 
-def _with_tasks(found: dict[str, Any], experiments: Sequence[Elsewhere], texts: Mapping[str, str]) -> dict[str, Any]:
+def _with_tasks(
+    found: dict[str, Any], experiments: Sequence[ExperimentSummary], texts: Mapping[str, str]
+) -> dict[str, Any]:
     claims = [claim for claim in found["claims"] if claim["claim"] != tasks.NAME]
     claims.append(tasks.judged(found, experiments, texts))
     return found | {"claims": sorted(claims, key=lambda claim: claim["claim"])}

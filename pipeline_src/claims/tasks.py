@@ -15,7 +15,7 @@ from typing import Any
 from pipeline_src.claims.checks import KEPT, MARGIN
 from pipeline_src.claims.evidence import BELOW_ZERO, Evidence, Finding, Missing
 from pipeline_src.claims.view import View
-from pipeline_src.tables.across import MAIN_TASK, Elsewhere
+from pipeline_src.tables.across import MAIN_TASK, ExperimentSummary
 
 NAME = "C8"
 TEXT = "It carries over to camouflaged objects, smoke and semantic segmentation."
@@ -50,7 +50,9 @@ def _compared(view: View) -> dict[str, dict[str, list]]:
     return found
 
 
-def judged(own: Mapping[str, Any], experiments: Sequence[Elsewhere], texts: Mapping[str, str]) -> dict[str, Any]:
+def judged(
+    own: Mapping[str, Any], experiments: Sequence[ExperimentSummary], texts: Mapping[str, str]
+) -> dict[str, Any]:
     """The claim as claims.json has it.
 
     Args:
@@ -71,14 +73,14 @@ def judged(own: Mapping[str, Any], experiments: Sequence[Elsewhere], texts: Mapp
     return {"claim": NAME, "text": TEXT, "rule": RULE, "protocols": by_protocol}
 
 
-def _left(experiment: Elsewhere) -> Mapping[str, Any]:
+def _left(experiment: ExperimentSummary) -> Mapping[str, Any]:
     """What an experiment left in results/; nothing if it was not run."""
     file = experiment.tables.parent / "claims.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _evidence(
-    protocol: str, task: str, text: str, experiments: Sequence[Elsewhere], left: Mapping[str, Mapping[str, Any]]
+    protocol: str, task: str, text: str, experiments: Sequence[ExperimentSummary], left: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Evidence | Missing]:
     """Comparisons on one task, and what is missing for them."""
     here = [e.name for e in experiments if e.task == task]

@@ -17,8 +17,8 @@ from filelock import FileLock
 from pipeline_src.data import pairing
 from pipeline_src.data.catalog import Entry, Layout, Source
 from pipeline_src.data.unpack import MAX_BYTES, unpack, whole_folder
-from pipeline_src.engine.code import ROOT, package_code
-from pipeline_src.engine.contract import PACKAGE
+from pipeline_src.engine.code import ROOT
+from pipeline_src.engine.contract import PACKAGE, package_code
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, write_text
 

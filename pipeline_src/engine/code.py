@@ -45,12 +45,6 @@ def digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
-@cache
-def package_code() -> Code:
-    """The code of this package. Files are read once in a process."""
-    return Code()
-
-
 class Code:
     """A package's code, read as far as it is asked for.
 
@@ -61,6 +55,7 @@ class Code:
 
     def __init__(self, root: Path = ROOT, neutral: Iterable[str] = NEUTRAL):
         self.root = root
+        self._prefix = f"{root.name}."
         self._neutral = [root / name for name in neutral]
         for method in (
             "digest",
@@ -190,6 +185,8 @@ class Code:
 
     def _found(self, module: str, name: str | None = None) -> Vertex:
         file = self._file(self.root, module)
+        if file and self._is_neutral(file):
+            return ("text", f"neutral: {name or ''}")
         vertex = file and (self._member(file, name) if name else ("module", file))
         if vertex is None:
             raise ValueError(f"there is no {'.'.join(filter(None, (module, name)))} below {self.root}")
@@ -211,9 +208,10 @@ class Code:
 
     def is_module(self, text: str) -> bool:
         """Whether a text is the dotted name of a module of the package."""
+        if not text.startswith(self._prefix):
+            return False
         steps = text.split(".")
-        named = len(steps) > 1 and steps[0] == self.root.name and all(step.isidentifier() for step in steps)
-        return named and _file_at(self.root.joinpath(*steps[1:])) is not None
+        return all(step.isidentifier() for step in steps) and _file_at(self.root.joinpath(*steps[1:])) is not None
 
     def _is_neutral(self, file: Path) -> bool:
         return any(neutral in (file, *file.parents) for neutral in self._neutral)

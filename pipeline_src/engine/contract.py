@@ -9,16 +9,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from pipeline_src.engine.code import LENGTH, Digest, package_code
+from pipeline_src.engine.code import LENGTH, ROOT, Code, Digest, digest
+from pipeline_src.files import write_text
 
-PACKAGE = package_code().root.name
+PACKAGE = ROOT.name
+KEPT = Path(".snakemake/code.json")  # among Snakemake's own records, which may be removed at any time
 
 
 def plain(value: Any) -> Any:
@@ -47,7 +51,7 @@ def code_of(work: Callable, values: Mapping[str, Any], modules: tuple[str, ...],
     definitions = [(work.__module__, work.__qualname__), *dict.fromkeys(_classes(values))]
     own = tuple(of for of in definitions if of[0].split(".")[0] == PACKAGE)
     outside = () if own[:1] == tuple(definitions[:1]) else (Path(inspect.getfile(work)),)
-    return package_code().digest(own, modules, (*outside, *files))
+    return package_digest(own, modules, (*outside, *files))
 
 
 def _classes(value: Any) -> Iterator[tuple[str, str]]:
@@ -60,6 +64,38 @@ def _classes(value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, list | tuple):
         for each in value:
             yield from _classes(each)
+
+
+def package_digest(
+    definitions: tuple[tuple[str, str], ...], modules: tuple[str, ...] = (), files: tuple[Path, ...] = ()
+) -> Digest:
+    """As `Code.digest` of this package. Files are read once in a process, and digests kept for the processes of other
+    jobs."""
+    if not all(ROOT in file.parents and file.suffix == ".py" for file in files):
+        return package_code().digest(definitions, modules, files)  # files of the user's change by themselves
+    known, key = _kept(), digest([definitions, modules, [file.relative_to(ROOT).as_posix() for file in files]])
+    if key not in known["digests"]:
+        found = package_code().digest(definitions, modules, files)
+        known["digests"][key] = [found.digest, found.files]
+        with suppress(OSError):
+            write_text(KEPT, json.dumps(known))
+    return Digest(*known["digests"][key])
+
+
+@cache
+def package_code() -> Code:
+    """The code of this package."""
+    return Code()
+
+
+@cache
+def _kept() -> dict[str, Any]:
+    """Digests that a process has left, if the package has not changed since."""
+    code = digest([[file.relative_to(ROOT).as_posix(), file.read_text("utf-8")] for file in sorted(ROOT.rglob("*.py"))])
+    with suppress(OSError, ValueError):
+        if (known := json.loads(KEPT.read_text("utf-8")))["code"] == code:
+            return known
+    return {"code": code, "digests": {}}
 
 
 def file_digest(file: Path) -> str:

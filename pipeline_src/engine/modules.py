@@ -38,7 +38,8 @@ class Module:
     """
 
     def __init__(self, file: Path):
-        self.statements = list(_executed(parsed(file).body)) if file.suffix == ".py" else []
+        self._body = parsed(file).body if file.suffix == ".py" else []
+        self.statements = list(_executed(self._body))
         self.bound: dict[str, list[int | Target]] = {}
         for number, statement in enumerate(self.statements):
             for name, target in bindings(walk(statement, SCOPES)):
@@ -52,7 +53,7 @@ class Module:
     @cached_property
     def effects(self) -> list[int]:
         """Statements that do something besides binding names, such as entries in a registry."""
-        names = (node.id for line in self.statements for node in walk(line) if type(node) is ast.Name)
+        names = (node.id for line in self._body for node in walk(line) if type(node) is ast.Name)
         used = set(names)
         return [number for number, line in enumerate(self.statements) if self._does_something(line, used)]
 

@@ -46,31 +46,14 @@ class _Reader:
         kind = type(node)
         if kind is list:
             return f"[{','.join(filter(None, [self.text(each, scopes, in_class) for each in node]))}]"
-        if not isinstance(node, ast.AST):
+        if not issubclass(kind, ast.AST):
             return repr(node)
-        if kind is ast.Name or kind is ast.Attribute:
-            if name := self._name(node, scopes):
-                return name
-        elif kind is ast.Constant:
-            if type(node.value) is str and self.names.is_module(node.value):
-                return "module"
-        elif kind is ast.Expr:
-            if is_text(node):
-                return ""
-        elif kind is ast.Call:
-            if getattr(node.func, "id", getattr(node.func, "attr", "")) == "UserError":
-                return "UserError"
-        elif kind is ast.keyword:
-            if node.arg == "description":
-                return "text"
-        elif kind is ast.Import or kind is ast.ImportFrom:
-            self.imports += (targets := list(imports([node])))
-            found = [vertex for target in targets if (vertex := self.names.imported(target))]
-            return f"Import({','.join(map(self._mark, found))})" if found else ""
-        return self._fields(node, kind, scopes, in_class)
+        special = SPECIAL.get(kind)
+        text = special(self, node, scopes) if special else None
+        return self._fields(node, kind, scopes, in_class) if text is None else text
 
     def _fields(self, node: ast.AST, kind: type, scopes: Scopes, in_class: bool) -> str:
-        inner, texts = scopes, []
+        inner, texts = scopes, [kind.__name__]
         if kind in SCOPES or kind in COMPREHENSIONS:
             inner = (*scopes, self._local(node, kind))
         if kind in COMPREHENSIONS:  # what the first loop runs over is read outside
@@ -78,9 +61,27 @@ class _Reader:
         within = kind is ast.ClassDef or (in_class and kind not in FUNCTIONS)
         for field in kind._fields if in_class and kind is ast.AnnAssign else _counting(kind):
             value = getattr(node, field, None)
-            if value is not None and value != []:  # new Pythons add fields; empty ones say nothing
-                texts.append(f"{field}={self.text(value, scopes if field in OUTSIDE else inner, within)}")
-        return f"{kind.__name__}({','.join(texts)})"
+            if value is None or value == []:  # new Pythons add fields; empty ones say nothing
+                continue
+            texts += (field, self.text(value, scopes if field in OUTSIDE else inner, within))
+        return f"({' '.join(texts)})"
+
+    def _constant(self, node: ast.Constant, scopes: Scopes) -> str | None:
+        return "module" if type(node.value) is str and self.names.is_module(node.value) else None
+
+    def _expression(self, node: ast.Expr, scopes: Scopes) -> str | None:
+        return "" if is_text(node) else None
+
+    def _call(self, node: ast.Call, scopes: Scopes) -> str | None:
+        return "UserError" if "UserError" in (getattr(node.func, "id", ""), getattr(node.func, "attr", "")) else None
+
+    def _keyword(self, node: ast.keyword, scopes: Scopes) -> str | None:
+        return "text" if node.arg == "description" else None
+
+    def _import(self, node: ast.Import | ast.ImportFrom, scopes: Scopes) -> str:
+        self.imports += (targets := list(imports([node])))
+        found = [vertex for target in targets if (vertex := self.names.imported(target))]
+        return f"Import({','.join(map(self._mark, found))})" if found else ""
 
     def _local(self, node: ast.AST, kind: type) -> dict[str, Target | None]:
         """The names of a scope."""
@@ -119,6 +120,18 @@ class _Reader:
 
     def _mark(self, vertex: tuple) -> str:
         return f"@{self.references.setdefault(vertex, len(self.references))}"
+
+
+SPECIAL = {  # what is not described by its fields alone
+    ast.Name: _Reader._name,
+    ast.Attribute: _Reader._name,
+    ast.Constant: _Reader._constant,
+    ast.Expr: _Reader._expression,
+    ast.Call: _Reader._call,
+    ast.keyword: _Reader._keyword,
+    ast.Import: _Reader._import,
+    ast.ImportFrom: _Reader._import,
+}
 
 
 @cache

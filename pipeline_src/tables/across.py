@@ -21,13 +21,18 @@ from pipeline_src.tables.captions import not_run
 from pipeline_src.tables.sheet import Sheet, frame
 
 MAIN_TASK = "sod"
+OVERVIEW_FILES = (
+    *(f"{name}.{suffix}" for name in ("T5", "T7", "T8") for suffix in ("csv", "md", "tex")),
+    "claims.json",
+    "claims.md",
+)
 JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of another experiment, and what is taken from them
 ABOUT = "In brackets: 95 % bootstrap intervals over images; they leave out the variance of training."
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class ExperimentSummary:
     """An experiment of params.yaml.
 
     Attributes:
@@ -65,7 +70,7 @@ def chosen(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def tasks(
-    own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, pd.DataFrame], texts: Mapping[str, str]
+    own: str, experiments: Sequence[ExperimentSummary], tables: Mapping[str, pd.DataFrame], texts: Mapping[str, str]
 ) -> Sheet:
     """T5: experiments that segment something other than salient objects.
 
@@ -90,7 +95,7 @@ def tasks(
     return Sheet("T5", "Other tasks, in distribution", _ordered(rows), ABOUT, [*notes, *missing])
 
 
-def backbones(own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, pd.DataFrame]) -> Sheet:
+def backbones(own: str, experiments: Sequence[ExperimentSummary], tables: Mapping[str, pd.DataFrame]) -> Sheet:
     """T7: the same data with other networks; arguments as in `tasks`."""
     here = next((e for e in experiments if e.name == own), None)
     same = [e for e in experiments if here and e.data == here.data and (e is here or e.model != here.model)]
@@ -111,7 +116,7 @@ def backbones(own: str, experiments: Sequence[Elsewhere], tables: Mapping[str, p
     return Sheet("T7", "Networks, in distribution", _ordered(rows), ABOUT, missing)
 
 
-def _rows(numbers: pd.DataFrame, e: Elsewhere, group: Any) -> list[dict]:
+def _rows(numbers: pd.DataFrame, e: ExperimentSummary, group: Any) -> list[dict]:
     extra = {"experiment": e.name, "task": e.task, "model": e.model}
     role = {"shifted": f", {ROLES['shifted']}"}
     return [

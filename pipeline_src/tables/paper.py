@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline_src.analysis.results import LIKE_ID, ROLES, Numbers, Results
 from pipeline_src.analysis.samples import FEW, RESAMPLES
 from pipeline_src.metrics.formats import ALL_METRICS
-from pipeline_src.tables.across import READ, Elsewhere, backbones, judged, load, tasks
+from pipeline_src.tables.across import READ, ExperimentSummary, backbones, judged, load, tasks
 from pipeline_src.tables.captions import heading, not_run, notes, seeds_in_words
 from pipeline_src.tables.cost import Run, cost
 from pipeline_src.tables.measured import Measured
@@ -34,7 +34,7 @@ class Beside:
 
     blocks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     runs: Mapping[tuple[str, int], Run] = field(default_factory=dict)
-    experiments: Sequence[Elsewhere] = ()
+    experiments: Sequence[ExperimentSummary] = ()
     judged: Path = Path("results/judged")
     tasks: Mapping[str, str] = field(default_factory=dict)
 

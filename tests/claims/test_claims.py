@@ -24,7 +24,7 @@ from pipeline_src.claims.view import View
 from pipeline_src.counting.statistic import PROTOCOLS, Statistic
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.metrics import accuracy, ece, entropy, oe
-from pipeline_src.tables.across import Elsewhere
+from pipeline_src.tables.across import ExperimentSummary
 
 PARTS = {"val": "val", "one": "id", "two": "id", "dots": "ood", "lines": "ood"}
 ROLES = {
@@ -285,7 +285,7 @@ def test_temperature_counts_among_the_methods():
 # C8: other experiments
 
 
-def left(folder: Path, name: str, seen: View) -> Elsewhere:
+def left(folder: Path, name: str, seen: View) -> ExperimentSummary:
     """An experiment whose claims.json lies in a folder; its task is the first word of its name."""
     (folder / name).mkdir()
     text = json.dumps(judged(replace(seen, results=replace(seen.results, experiment=name))))
@@ -293,14 +293,14 @@ def left(folder: Path, name: str, seen: View) -> Elsewhere:
     return other(folder, name)
 
 
-def other(folder: Path, name: str) -> Elsewhere:
-    return Elsewhere(name, name.partition("-")[0], "small", name, folder / name / "tables")
+def other(folder: Path, name: str) -> ExperimentSummary:
+    return ExperimentSummary(name, name.partition("-")[0], "small", name, folder / name / "tables")
 
 
 TEXTS = {"cod": "camouflaged objects", "smoke": "smoke", "semantic": "semantic segmentation", "polyp": "polyps"}
 
 
-def c8(seen: View, experiments: list[Elsewhere], protocol: str = "raw") -> dict:
+def c8(seen: View, experiments: list[ExperimentSummary], protocol: str = "raw") -> dict:
     return other_tasks.judged(judged(seen), experiments, TEXTS)["protocols"][protocol]
 
 

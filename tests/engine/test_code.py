@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_src.engine.code import Code, package_code
+from pipeline_src.engine.code import Code
 
 PACKAGE = {
     "__init__.py": "",
@@ -285,7 +285,7 @@ def test_ways_to_import(tmp_path, main, reaches):
 @pytest.mark.parametrize("place", ["b.py", "sub/__init__.py", "sub/c.py", "lazy.py"])
 def test_what_imports_do(tmp_path, code, counts, place):
     head = "import typing\nfrom typing import TYPE_CHECKING\nfrom dataclasses import dataclass\n"
-    head += "from pkg.d import REGISTRY, register\nX = [1]\nT = typing, dataclass\n"
+    head += "from pkg.d import REGISTRY, register\nX = [1]\nT = typing, dataclass, TYPE_CHECKING\n"
     files = dict.fromkeys(("__init__.py", "b.py", "sub/__init__.py", "sub/c.py", "lazy.py"), "")
     files |= {"d.py": "REGISTRY = {}\ndef register(x): pass\n", "b.py": "import pkg.sub.c\nU = pkg\n"}
     files |= {"main.py": "from pkg.b import U\ndef run():\n    import pkg.lazy\ndef other():\n    import pkg.more\n"}
@@ -448,7 +448,7 @@ def test_the_digest_knows_definitions_and_references_alone(tmp_path_factory, pro
 def test_training_reaches_neither_figures_nor_other_methods():
     """A new plot style or a new method must retrain nothing."""
     definitions = (("pipeline_src.training.loop", "train"), ("pipeline_src.training.methods.aslp_mc", "ASLPMC"))
-    files = package_code().digest(definitions).files
+    files = Code().digest(definitions).files
     assert "pipeline_src/training/aslp.py" in files
     assert not {file.split("/")[1] for file in files} & {"figures", "tables", "report", "claims", "analysis"}
     assert {file for file in files if "/methods/" in file} == {"pipeline_src/training/methods/aslp_mc.py"}

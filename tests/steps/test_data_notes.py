@@ -11,7 +11,7 @@ from pipeline_src.data import known
 from pipeline_src.data.catalog import Part
 from pipeline_src.data.prepare import prepare
 from pipeline_src.steps.data_notes import remarks
-from pipeline_src.tables.across import Elsewhere, tasks
+from pipeline_src.tables.across import ExperimentSummary, tasks
 from pipeline_src.tables.sheet import COLUMNS
 
 
@@ -56,7 +56,7 @@ def test_the_table_of_tasks_tells_what_a_shown_set_needs(tmp_path):
         row = cell | {"metric": metric}
         (tmp_path / f"{name}.csv").write_text(",".join(row) + "\n" + ",".join(map(str, row.values())) + "\n")
     captions = {"foggy": "Near-duplicates.", "not shown": "Nothing."}
-    shown = [Elsewhere("fog", "smoke", "small", 0, tables, captions) for tables in (tmp_path, tmp_path / "none")]
+    shown = [ExperimentSummary("fog", "smoke", "small", 0, tables, captions) for tables in (tmp_path, tmp_path / "none")]
     sheet = tasks("own", shown, {}, {})
     assert set(sheet.numbers["group"]) == {"smoke: fog, foggy, under shift"}
     notes = sheet.notes

@@ -23,7 +23,7 @@ from pipeline_src.counting.whole_maps import KEPT, of_images, whole_map_measures
 from pipeline_src.data import known
 from pipeline_src.metrics.metrics import summary
 from pipeline_src.tables import PAPER
-from pipeline_src.tables.across import Elsewhere, backbones, judged, tasks
+from pipeline_src.tables.across import ExperimentSummary, backbones, judged, tasks
 from pipeline_src.tables.captions import heading
 from pipeline_src.tables.cost import Run
 from pipeline_src.tables.measured import marks
@@ -214,15 +214,15 @@ def test_what_is_missing_is_told_with_the_command(results):
 
 def test_other_experiments_are_read_from_their_tables(tables, written):
     made, data = Path("nowhere"), ["one"]
-    here = Elsewhere("made", "sod", "small", data, made)
+    here = ExperimentSummary("made", "sod", "small", data, made)
     experiments = [
         here,
-        Elsewhere("large", "sod", "big", data, written),
-        Elsewhere("larger", "sod", "huge", data, made),
-        Elsewhere("longer", "sod", "big", data, made),  # not run, but its network was
-        Elsewhere("unrelated", "sod", "huge", ["two"], made),
-        Elsewhere("hidden", "cod", "small", ["three"], written),
-        Elsewhere("foggy", "smoke", "small", ["four"], made),
+        ExperimentSummary("large", "sod", "big", data, written),
+        ExperimentSummary("larger", "sod", "huge", data, made),
+        ExperimentSummary("longer", "sod", "big", data, made),  # not run, but its network was
+        ExperimentSummary("unrelated", "sod", "huge", ["two"], made),
+        ExperimentSummary("hidden", "cod", "small", ["three"], written),
+        ExperimentSummary("foggy", "smoke", "small", ["four"], made),
     ]
     own = {name: table.assign(mean=0.5) for name, table in tables.items()}
     networks = backbones("made", experiments, own)
