@@ -20,7 +20,7 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.metrics.inputs import FEW, Input, Run
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import classes_of, defined, summaries
+from pipeline_src.metrics.summary import classes_of, defined, summary
 
 RESAMPLES = 1000
 
@@ -73,7 +73,8 @@ def resample(statistic: AnyStatistic, bins: int, key: int, resamples: int = RESA
     The draws depend on (number of images, resamples, key) only: two statistics of the same images, in the order of
     their ids, see the same resamples, so that their differences are paired.
     """
-    runs, exact = Run.by_protocol(statistic), summaries(statistic, bins)
+    runs = Run.by_protocol(statistic)
+    exact = {protocol: summary(run, bins) for protocol, run in runs.items()}
     names = [
         name for name in defined(classes_of(statistic)) if any(values[name] is not None for values, _ in exact.values())
     ]

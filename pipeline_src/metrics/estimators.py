@@ -91,11 +91,16 @@ def sweep_groups(row: Bins) -> tuple[float, int]:
     n, most = rank[-1], int(np.count_nonzero(row.count))
     groups = most if hits[-1] in (0, n) else 1  # all wrong or all right: any number of groups is monotone
     while groups < most:
-        found = np.interp(np.arange(groups + 2) * (n / (groups + 1)), rank, hits)
-        gained = found[1:] - found[:-1]
-        if (gained[1:] - gained[:-1]).min() < -1e-12 * n:  # ties spread over groups differ by rounding only
+        tried = min(most - groups, groups + 15, max(1, (1 << 16) // groups))  # at once, since a call costs more
+        number = groups + 1 + np.arange(tried)[:, None]
+        cut = np.arange(groups + tried + 1)
+        gained = np.diff(np.interp(np.minimum(cut, number) * (n / number), rank, hits), axis=1)
+        # Ties spread over groups differ by rounding only.
+        falls = ((np.diff(gained, axis=1) < -1e-12 * n) & (cut[2:] <= number)).any(axis=1)
+        if falls.any():
+            groups += int(falls.argmax())
             break
-        groups += 1
+        groups += tried
     return _grouped_error(rank, excess, groups), groups
 
 

@@ -11,7 +11,8 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.metrics.inputs import Run
-from pipeline_src.metrics.registry import METRICS, Metric
+from pipeline_src.metrics.metric import Metric
+from pipeline_src.metrics.registry import METRICS
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
