@@ -1,8 +1,8 @@
-"""What metrics are functions of: taken exactly from all images, or from sums over resampled images.
+"""Inputs of metrics: taken exactly from all images, or from sums over resampled images.
 
-An input gives a metric its arguments in both ways, so that a metric is one function of arrays (...,) whether it is
-evaluated once or on a thousand resamples. `family` names the sums over images that an input needs; inputs that share a
-family share its sums.
+An input provides the arguments of a metric in both ways, so that a metric is one function of arrays (...), evaluated
+once or on a thousand resamples. `family` names the sums over images that an input needs; inputs of one family share
+them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline_src.metrics.cells import POSITIVE, TOP, PixelGroups, as_bins
 
 CELLS = 204  # of a score, in which resamples know the pixels of metrics that sort them
 FEW = 250  # resamples of such metrics, which cost ten times as much as the others
-Columns = Callable[[slice], np.ndarray]  # images -> (n, C), what is summed over images
+Columns = Callable[[slice], np.ndarray]  # images -> (n, C), numbers of each image that are summed
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Run:
 
 
 class Input:
-    """The base of all inputs."""
+    """Base of all inputs."""
 
     family: object  # hashable: inputs of one family need the same sums
-    few: bool = False  # whether `FEW` resamples must do
+    few: bool = False  # whether `FEW` resamples suffice
     classes: str = "any"  # "two", "several" or "any" number of classes
 
     def exact(self, run: Run, bins: int) -> tuple:
@@ -69,7 +69,7 @@ class Input:
         raise NotImplementedError
 
     def columns(self, run: Run, bins: int) -> Columns:
-        """What is summed over images."""
+        """The numbers of each image that are summed."""
         raise NotImplementedError
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:

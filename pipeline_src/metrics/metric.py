@@ -1,4 +1,4 @@
-"""What is known of a number that is printed, and of a metric."""
+"""How numbers are named and printed, and what makes a metric."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Quantity:
     """How a number is named and printed.
 
     Attributes:
-        title: in a sentence.
-        heading: of a column; empty for the title, with % where it is a fraction.
+        title: its name in a sentence.
+        heading: of a column; by default the title, with % for percent.
         unit: of differences.
         factor: of the printed number; 100 for percent.
-        digits: after the decimal point.
-        better: LOW or HIGH.
+        digits: printed after the decimal point.
+        better: LOW or HIGH, the direction of better values.
     """
 
     title: str
@@ -58,16 +58,16 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Quantity):
-    """A number that is a function of a statistic.
+    """A function of a statistic.
 
     Attributes:
         of: what it is computed from.
-        function: arguments as `of` gives them, each an array (..., K) or (...) -> values (...), in [0, 1] if not said.
-        definition: formula and meaning, in a line of Markdown.
-        reference: where it is from.
-        undefined: why it is not a number, where it is not.
-        needs_true_class: whether it is undefined where some pixels have no true class.
-        bound: arguments -> how far it can be off for float maps, whose levels count as tied.
+        function: arguments as `of` provides them, `Bins` or arrays -> values (...).
+        definition: formula and meaning, Markdown in one line.
+        reference: its source.
+        undefined: the reason where its value is NaN.
+        needs_true_class: whether it is undefined if some pixels have no true class.
+        bound: arguments -> how far it can be off for float maps, whose pixels within a level count as tied.
     """
 
     of: Input

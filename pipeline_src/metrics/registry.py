@@ -1,4 +1,4 @@
-"""All metrics, an entry each: what tables, intervals, the report, `judge` and docs/metrics.md know of a metric.
+"""The registry of metrics: the one source of tables, intervals, the report, `judge` and docs/metrics.md.
 
 A new metric is a function (in `estimators`, or a file of its own) and an entry here (docs/guides/metric.md).
 """

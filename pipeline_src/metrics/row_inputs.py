@@ -12,7 +12,11 @@ from pipeline_src.metrics.inputs import Columns, Input, Run
 
 
 class PixelMeans(Input):
-    """Means over pixels of columns of the rows per image: an array (...) each."""
+    """Means over pixels of columns of the rows per image: an array (...) each.
+
+    Args:
+        columns: of `names`.
+    """
 
     family = "pixels"
     names = ("pixels", "correct", "confidence", "absolute", "brier", "nll", "entropy")
@@ -25,7 +29,7 @@ class PixelMeans(Input):
 
     def _total(self, run: Run, name: str) -> float:
         counts = run.counts
-        if name == "correct" and counts.pixels:  # a quick statistic knows that too
+        if name == "correct" and counts.pixels:  # also in a quick statistic
             right = counts.count[:, :, 1] if counts.top else counts.count[:, (0, 1), (0, 1)]
             return int(right.sum()) / counts.pixels
         return run.rows.total(name) / _unit(name) / counts.pixels
@@ -43,7 +47,7 @@ class ImageMeans(Input):
     """The mean over images of one value per image, an array (...); NaN where no image has it.
 
     Args:
-        column: of the rows per image: `absolute`, taken as the mean over the image's pixels, or a whole-map measure.
+        column: of `names`; `absolute` is the mean over the pixels of an image, the others are measures of whole maps.
     """
 
     classes = "two"
@@ -61,8 +65,8 @@ class ImageMeans(Input):
         values = self._values(run)
 
         def summed(images: slice) -> np.ndarray:
-            found = values(images)
-            return np.concatenate([np.nan_to_num(found), ~np.isnan(found)], axis=1)
+            of_images = values(images)
+            return np.concatenate([np.nan_to_num(of_images), ~np.isnan(of_images)], axis=1)
 
         return summed
 

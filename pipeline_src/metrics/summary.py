@@ -1,4 +1,4 @@
-"""The values of all metrics of a statistic, exactly, and why some are undefined."""
+"""Exact values of all metrics of a statistic, and the reasons of those that are undefined."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pipeline_src.metrics.registry import METRICS
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
-    """One metric of one protocol's counts; raises `UndefinedMetricError` where it does not exist."""
+    """One metric of the counts of a protocol; raises `UndefinedMetricError` where it does not exist."""
     return _value(METRICS[name], Run(None, counts), bins)
 
 
 def summary(run: Run, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
-    """The metrics by name that are defined for the number of classes, and for each that is None the reason.
+    """Values by name of the metrics for this number of classes, and the reason for each that is None.
 
     Args:
         bins: number of equal-width bins, a divisor of `levels.LEVELS`.
@@ -47,14 +47,13 @@ def classes_of(statistic: AnyStatistic) -> int:
 
 
 def defined(classes: int) -> list[str]:
-    """Names of the metrics of two classes, or of several."""
+    """Names of the metrics for a number of classes."""
     kind = "several" if classes > 2 else "two"
     return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
 
 
 def bounds(run: Run, bins: int, names: Collection[str]) -> dict[str, float]:
-    """How far those of some metrics that sort pixels can be off for float maps, by name; 8-bit and 16-bit maps need no
-    bound."""
+    """How far each of some metrics can be off for float maps, by name; only those that sort pixels can be."""
     wanted = {name: METRICS[name] for name in names if METRICS[name].bound}
     return {name: float(metric.bound(*metric.of.exact(run, bins))) for name, metric in wanted.items()}
 
