@@ -34,7 +34,8 @@ class Measurement:
         points: metric -> (S,), its exact values.
         values: metric -> (S, R), its values on resamples of the images, the same draws for all methods and seeds.
         reasons: metric -> why it is undefined.
-        of_all_seeds: whether its one run is made of the networks of all seeds; it is compared with every seed of others.
+        of_all_seeds: whether its one run is made of the networks of all seeds; it is then compared with each seed of
+            other methods.
         arrays: further arrays: `image_sums` (S, N, len(IMAGE_SUMS)) over the pixels of each image, in units of the
             rows; `accuracy_band` (bins + 1, 2), ends of the interval of the accuracy in each bin and of all pixels, of
             all seeds together; `errors_by_bins` (B, 2), ECE and OE as means over seeds for the B `bin_choices`;
