@@ -68,3 +68,15 @@ def of_scenes(scenes: Iterable[tuple[np.ndarray, np.ndarray]], classes: int = 5)
     for k, (p, truth) in enumerate(scenes):
         statistic.add(p, truth, str(k))
     return statistic
+
+
+def ious(maps, classes: int) -> np.ndarray:
+    """IoU of each class, NaN where it does not occur, by mmsegmentation's metric: pairs of map (K, H, W) and truth."""
+    import torch
+    from mmseg.evaluation import IoUMetric
+
+    areas = [
+        IoUMetric.intersect_and_union(torch.from_numpy(p.argmax(0)), torch.from_numpy(truth), classes, 255)
+        for p, truth in maps
+    ]
+    return IoUMetric.total_area_to_metrics(*map(sum, zip(*areas, strict=True)))["IoU"]

@@ -20,7 +20,7 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.metrics.inputs import FEW, Input, Run
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import classes_of, defined, summary
+from pipeline_src.metrics.summary import defined_for, summary
 
 RESAMPLES = 1000
 
@@ -75,9 +75,7 @@ def resample(statistic: AnyStatistic, bins: int, key: int, resamples: int = RESA
     """
     runs = Run.by_protocol(statistic)
     exact = {protocol: summary(run, bins) for protocol, run in runs.items()}
-    names = [
-        name for name in defined(classes_of(statistic)) if any(values[name] is not None for values, _ in exact.values())
-    ]
+    names = [name for name in defined_for(statistic) if any(values[name] is not None for values, _ in exact.values())]
     inputs = {METRICS[name].of.family: METRICS[name].of for name in names}
     sums = resampled_sums(runs, inputs, bins, key, resamples)
     made = {}

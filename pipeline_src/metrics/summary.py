@@ -28,7 +28,7 @@ def summary(run: Run, bins: int = 10) -> tuple[dict[str, float | None], dict[str
     """
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
-    for name in defined(classes_of(run.statistic)):
+    for name in defined_for(run.statistic):
         try:
             values[name] = _value(METRICS[name], run, bins)
         except UndefinedMetricError as reason:
@@ -41,13 +41,13 @@ def summaries(statistic: AnyStatistic, bins: int = 10) -> dict[str, tuple[dict[s
     return {protocol: summary(run, bins) for protocol, run in Run.by_protocol(statistic).items()}
 
 
-def classes_of(statistic: AnyStatistic) -> int:
-    """The number of classes of a statistic."""
-    return len(statistic.classes) if isinstance(statistic, MultiClassStatistic) else 2
+def defined_for(statistic: AnyStatistic) -> list[str]:
+    """Names of the metrics of a statistic. Saved maps can have two classes of which none is the positive one."""
+    return defined(max(3, len(statistic.classes)) if isinstance(statistic, MultiClassStatistic) else 2)
 
 
 def defined(classes: int) -> list[str]:
-    """Names of the metrics for a number of classes."""
+    """Names of the metrics for one object class (2), or for several classes."""
     kind = "several" if classes > 2 else "two"
     return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
 
