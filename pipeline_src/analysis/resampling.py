@@ -114,8 +114,7 @@ def resampled_sums(
 
 def draws(images: int, resamples: int, key: int) -> Iterator[tuple[slice, np.ndarray]]:
     """How often each of N images is in each of R resamples of N images: blocks of images, (R, n) float64 of each."""
-    times = _times(images, resamples, key)
-    return ((block, times.columns(block).astype(np.float64)) for block in parts(images))
+    return ((block, _times(images, resamples, key).columns(block).astype(np.float64)) for block in parts(images))
 
 
 @lru_cache(maxsize=1)  # methods and seeds on a data set see the same
