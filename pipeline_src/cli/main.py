@@ -154,9 +154,8 @@ def plan(
 
 @app.command()
 def docs():
-    """Write docs/params.md and docs/methods.md from the code that they describe."""
-    from pipeline_src.documentation import methods_page
-    from pipeline_src.documentation import params_page as docs
+    """Write docs/params.md, docs/methods.md and docs/metrics.md from the code that they describe."""
+    from pipeline_src.documentation import methods_page, metrics_page, params_page
 
-    for made in (docs, methods_page):
+    for made in (params_page, methods_page, metrics_page):
         made.FILE.write_text(made.page(), encoding="utf-8")

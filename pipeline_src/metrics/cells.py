@@ -13,7 +13,7 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import HALF, LEVELS, POSITION
 from pipeline_src.counting.score_histogram import Bins
 
-TOP, POSITIVE = "top label", "positive class"
+TOP, POSITIVE = "confidence", "probability"  # of the predicted class, of the positive class
 EIGHT = LEVELS // 255  # levels of the grid to an 8-bit level
 
 

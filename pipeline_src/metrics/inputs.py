@@ -60,6 +60,7 @@ class Run:
 class Input:
     """Base of all inputs."""
 
+    description: str  # in a word or two, for docs/metrics.md
     family: object  # hashable: inputs of one family need the same sums
     few: bool = False  # whether `FEW` resamples suffice
     classes: str = "any"  # "two", "several" or "any" number of classes
@@ -82,12 +83,16 @@ class Binned(Input):
     """Pixels in equal-width bins of a score: `Bins` (..., bins).
 
     Attributes:
-        score: TOP, the confidence of the predicted class, or POSITIVE, the probability of the positive class.
+        score: TOP or POSITIVE.
         bins: their number; None for that of the experiment.
     """
 
     score: str
     bins: int | None = None
+
+    @property
+    def description(self) -> str:
+        return f"{self.score} in bins"
 
     @property
     def family(self) -> object:
@@ -125,6 +130,10 @@ class Ordered(Input):
     few = True
 
     @property
+    def description(self) -> str:
+        return f"order of {self.score}"
+
+    @property
     def family(self) -> object:
         return ("ordered", self.score)
 
@@ -156,6 +165,7 @@ class Ordered(Input):
 class OfClasses(Input):
     """ECE and IoU of each of K classes, (..., K) each; IoU is NaN where a class does not occur."""
 
+    description = "each class"
     family, classes = "classes", "several"
 
     def exact(self, run: Run, bins: int) -> tuple:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline_src.metrics.inputs import Input
 
-LOW, HIGH = -1, 1
+LOW, NEITHER, HIGH = -1, 0, 1
 UNDEFINED = "–"
 
 
@@ -24,7 +24,7 @@ class Quantity:
         unit: of differences.
         factor: of the printed number; 100 for percent.
         digits: printed after the decimal point.
-        better: LOW or HIGH, the direction of better values.
+        better: LOW, HIGH or NEITHER, the direction of better values.
     """
 
     title: str

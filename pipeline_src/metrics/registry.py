@@ -14,7 +14,7 @@ from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP
 from pipeline_src.metrics.f_measure import f_curve
 from pipeline_src.metrics.inputs import Binned, Input, OfClasses, Ordered
-from pipeline_src.metrics.metric import HIGH, Metric
+from pipeline_src.metrics.metric import HIGH, NEITHER, Metric
 from pipeline_src.metrics.row_inputs import ImageMeans, MeanFCurve, PixelMeans, PooledLevels
 
 
@@ -126,7 +126,7 @@ METRICS: dict[str, Metric] = {
         "debiased error of the released program",
         Binned(TOP, 100),
         estimators.debiased_authors,
-        "Over 100 bins, conf_k (1 − conf_k) for the variance, no root. May be slightly negative.",
+        "ece_debiased over 100 bins, with conf_k (1 − conf_k) for the variance and without the root. Can be negative.",
         heading="debiased (released) %",
         digits=4,
     ),
@@ -144,6 +144,7 @@ METRICS: dict[str, Metric] = {
         estimators.uncertainty,
         "Uncertainty term of the Brier score, h (1 − h) with h the share of foreground.",
         digits=4,
+        better=NEITHER,
         reference=MURPHY,
     ),
     "accuracy": _percent(
@@ -177,6 +178,7 @@ METRICS: dict[str, Metric] = {
         "Mean entropy of the predicted distribution, in nats, clamped likewise.",
         heading="Entropy",
         unit="nats",
+        better=NEITHER,
     ),
     "mae": _plain(
         "MAE",
@@ -288,5 +290,6 @@ METRICS: dict[str, Metric] = {
         PixelMeans("confidence", "correct"),
         np.subtract,
         "Mean confidence minus accuracy: above 0 where over-confident.",
+        better=NEITHER,
     ),
 }

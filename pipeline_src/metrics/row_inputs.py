@@ -18,6 +18,7 @@ class PixelMeans(Input):
         columns: of `names`.
     """
 
+    description = "mean over pixels"
     family = "pixels"
     names = ("pixels", "correct", "confidence", "absolute", "brier", "nll", "entropy")
 
@@ -50,9 +51,9 @@ class ImageMeans(Input):
         column: of `names`; `absolute` is the mean over the pixels of an image, the others are measures of whole maps.
     """
 
-    classes = "two"
+    description = "mean over images"
+    family, classes = "images", "two"
     names = ("absolute", "s_measure", "e_measure")
-    family = "images"
 
     def __init__(self, column: str):
         self.column = column
@@ -89,6 +90,7 @@ class ImageMeans(Input):
 class MeanFCurve(Input):
     """The mean of the F curves of the images that have foreground, (..., 256) over thresholds."""
 
+    description = "F curves of images"
     family, classes = "F curves", "two"
 
     def exact(self, run: Run, bins: int) -> tuple:
@@ -110,6 +112,7 @@ class MeanFCurve(Input):
 class PooledLevels(Input):
     """Pixels of all images by 8-bit level and label, (..., 256, 2)."""
 
+    description = "F curve of all pixels"
     family, classes = "levels", "two"
 
     def exact(self, run: Run, bins: int) -> tuple:

@@ -12,7 +12,7 @@ from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.metrics.inputs import Run
-from pipeline_src.metrics.metric import HIGH, LOW, UNDEFINED, Quantity
+from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, UNDEFINED, Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import bounds, summaries
 
@@ -70,7 +70,7 @@ def test_every_metric_is_measured_on_some_statistic():
 def test_a_metric_is_described(name):
     metric = METRICS[name]
     assert metric.definition.endswith(".") and "\n" not in metric.definition and "|" not in metric.definition
-    assert metric.title and metric.undefined and metric.better in (LOW, HIGH)
+    assert metric.title and metric.of.description and metric.undefined and metric.better in (LOW, NEITHER, HIGH)
     assert metric.classes in ("two", "several", "any")
     assert metric.column.endswith("%") == (metric.factor == 100) == (metric.unit == "percentage points")
 
