@@ -13,9 +13,10 @@ import numpy as np
 
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import CLAMP, IGNORED, UNIT
+from pipeline_src.counting.levels import CLAMP, UNIT
 from pipeline_src.counting.storage import pack, read, unpack, write
 from pipeline_src.errors import UserError
+from pipeline_src.labels import IGNORED
 
 
 class MultiClassStatistic:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline_src.counting.levels import IGNORED
+from pipeline_src.labels import IGNORED
 
 NAMES = ("s_measure", "e_measure", "weighted_f")
 KEPT = NAMES[:2]  # per image by evaluation; weighted F takes more than twice as long as both

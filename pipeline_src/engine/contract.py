@@ -14,14 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.python_source import parsed
-
-PACKAGE = "pipeline_src"
-ROOT = Path(__file__).parent.parent
+from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
 
 # Modules that cannot change a result: wording of errors, whole files, and the reading of values that are hashed
 # themselves.
-NEUTRAL = (f"{PACKAGE}.errors", f"{PACKAGE}.files", f"{PACKAGE}.params")
+NEUTRAL = (
+    *(f"{PACKAGE}.{name}" for name in ("errors", "files", "validation", "params", "data.entry", "data.catalog")),
+)
 LENGTH = 16
 
 
@@ -69,7 +68,7 @@ def _tree(file: Path) -> tuple[str, list[str]]:
     """Hash of a file's syntax tree, and the modules of the package that it imports."""
     if file.suffix != ".py":
         return hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH], []
-    tree = parsed(file)
+    tree = syntax_tree(file)
     parts = file.relative_to(ROOT.parent).with_suffix("").parts if file.is_relative_to(ROOT) else ()
     package = parts[:-1]  # for both package/__init__.py and package/module.py, relative imports start here
     named = set()

@@ -6,8 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline_src.engine.contract import PACKAGE, ROOT
-from pipeline_src.python_source import parsed
+from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
 
 
 def with_neighbours(files: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -22,7 +21,7 @@ def with_neighbours(files: tuple[Path, ...]) -> tuple[Path, ...]:
         found.append(file)
         if file.suffix != ".py" or file.is_relative_to(ROOT):
             continue
-        for level, name in _imports(parsed(file)):
+        for level, name in _imports(syntax_tree(file)):
             steps = name.split(".")
             if steps[0] == PACKAGE:
                 continue

@@ -6,13 +6,13 @@ from collections import Counter
 
 import numpy as np
 
-from pipeline_src.counting.levels import IGNORED
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.judging.arrays import matched, read_labels, read_map
 from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pair, Pairs, UnusableFileError, check_problems, naming, readable
 from pipeline_src.judging.masks import never_met
+from pipeline_src.labels import IGNORED
 
 SUM = 1e-3  # probabilities of all classes may sum to 1 +- this
 NOTE = (

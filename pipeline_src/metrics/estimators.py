@@ -11,7 +11,6 @@ maps they are, and the numbers are exact; for float maps a level is 1 / LEVELS =
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import digamma
 
 from pipeline_src.counting.score_histogram import Bins
 
@@ -159,7 +158,7 @@ def aurc(bins: Bins) -> np.ndarray:
     before = after - count
     rate = wrong / np.where(count > 0, count, 1)
     # Within a cell the i-th pixel sees (errors so far - rate * before) / i + rate; 1/i sums to a harmonic number.
-    harmonic = digamma(after + 1.0) - digamma(before + 1.0)
+    harmonic = _digamma(after + 1.0) - _digamma(before + 1.0)
     return ((errors - wrong - rate * before) * harmonic + rate * count).sum(axis=-1) / bins.n
 
 
@@ -194,7 +193,7 @@ def ap_bound(row: Bins) -> float:
     pixels, positives = np.cumsum(count) - count, np.cumsum(hits) - hits
 
     def gained(start: np.ndarray) -> float:  # sum over i = 1..hits of (positives + i) / (start + i)
-        return float((hits + (positives - start) * (digamma(start + hits + 1) - digamma(start + 1))).sum())
+        return float((hits + (positives - start) * (_digamma(start + hits + 1) - _digamma(start + 1))).sum())
 
     tied = float((hits * (positives + hits) / (pixels + count)).sum())
     return max(gained(pixels) - tied, tied - gained(pixels + count - hits)) / float(hits.sum())
@@ -215,3 +214,9 @@ def uncertainty(bins: Bins) -> np.ndarray:
     """h (1 - h), with h the overall hit rate."""
     rate = bins.hits.sum(axis=-1) / bins.n
     return rate * (1 - rate)
+
+
+def _digamma(values: np.ndarray) -> np.ndarray:
+    from scipy.special import digamma  # 0.2 s, for which readers of the registry need not wait
+
+    return digamma(values)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline_src.metrics.inputs import Input
+from pipeline_src.text_tables import UNDEFINED
 
 LOW, NEITHER, HIGH = -1, 0, 1
-UNDEFINED = "–"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline_src.data import catalog, known
+from pipeline_src.data import catalog
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read, resolve
 from pipeline_src.params.schema import Params
@@ -18,7 +18,7 @@ def beside(graph: Graph) -> Beside:
     """As it lies there now; none of it is part of a contract, but for the blocks of the methods."""
     params = read()
     runs = {(method, seed): _cost(graph, method, seed) for method, seed in graph.runs}
-    return Beside(graph.blocks, runs, _experiments(graph, params), Path(params.judged), known.tasks())
+    return Beside(graph.blocks, runs, _experiments(graph, params), Path(params.judged), catalog.tasks())
 
 
 def _cost(graph: Graph, method: str, seed: int) -> Run:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline_src.data import manifest, name_lists
+from pipeline_src.data import manifest
+from pipeline_src.data.lookup import benchmark_names
 from pipeline_src.steps.experiment import Graph
 
 
@@ -24,13 +25,15 @@ def _caption(graph: Graph, part: str) -> str:
 
 
 def coverage(graph: Graph, part: str) -> str:
-    """How many of the images that others report numbers on (`names` of the set) are in a part; empty if it is those."""
+    """How many of the images on which others report numbers are in a part; empty if it has exactly those."""
     chosen, _ = graph.parts[part]
     entry, folder = graph.entries[chosen.set], graph.manifest(chosen.set)
-    wanted = name_lists.usual(entry, graph.data_root)
+    wanted = benchmark_names(entry, graph.data_root)
     if wanted is None or not (folder / "manifest.csv").is_file():
         return ""
     here = {row.stem for row in manifest.select(chosen, folder)}
     if wanted == here:
         return ""
-    return f"{len(wanted & here):,} of its {len(here):,} images are among the {len(wanted):,} of {entry.names}."
+    return (
+        f"{len(wanted & here):,} of its {len(here):,} images are among the {len(wanted):,} of {entry.benchmark_list}."
+    )

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.roles import Role
-from pipeline_src.counting.levels import NO_CLASS
 from pipeline_src.data import catalog
-from pipeline_src.data.catalog import Part
-from pipeline_src.data.known import Known
+from pipeline_src.data.entry import Entry
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Experiment
+from pipeline_src.labels import NO_CLASS
+from pipeline_src.params.schema import Experiment, Part
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
 
@@ -24,7 +23,7 @@ class Graph:
 
     name: str
     experiment: Experiment
-    entries: dict[str, Known]
+    entries: dict[str, Entry]
     data_root: Path
     methods: dict[str, Chosen]
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -125,7 +124,7 @@ class Graph:
     def synthetic(self) -> bool:
         """Whether all images are drawn by this program."""
         sets = [catalog.find(self.entries, part.set) for part, _ in self.parts.values()]
-        return all(source.generator for entry in sets for source in entry.sources.values())
+        return all(entry.generated for entry in sets)
 
     def of_kinds(self, *kinds: str) -> list[Job]:
         return [job for job in self.jobs.values() if job.kind in kinds]

@@ -9,13 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data import catalog, known, name_lists, sources
-from pipeline_src.data.known import Known
-from pipeline_src.engine.contract import ROOT
+from pipeline_src.data import catalog, part_checks, sources
+from pipeline_src.data.entry import Entry
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import downloads, resolve
 from pipeline_src.params.schema import Params
+from pipeline_src.python_source import ROOT
 from pipeline_src.steps.experiment import Graph
 from pipeline_src.training.models.source import network_sources, own_weights
 from pipeline_src.training.posthoc import PostHoc
@@ -37,13 +37,11 @@ def graph(params: Params, experiment: str | None = None) -> Graph:
         UserError: a data set is unknown or not to be had, a method or a model config doesn't exist.
     """
     name, chosen = resolve(params, experiment)
-    entries = known.load(params.datasets)
+    entries = catalog.load(params.datasets)
     blocks = params.blocks()
     methods = {method: choose(method, blocks[method]) for method in chosen.methods}
     built = Graph(name, chosen, entries, downloads(params), methods)
-    for part, _ in built.parts.values():
-        catalog.check_part(entries, part)
-    known.check_alike(entries, built.parts)
+    part_checks.check_parts(entries, built.parts)
     _add_data(built)
     for method, seed in _by_reference(built):
         _add_fit(built, method, seed) if built.posthoc(method) else _add_train(built, method, seed)
@@ -64,25 +62,24 @@ def _add_data(built: Graph) -> None:
     for set_name in dict.fromkeys(part.set for part, _ in built.parts.values()):
         entry = catalog.find(built.entries, set_name)
         folder = built.manifest(set_name)
-        generated = any(source.generator for source in entry.sources.values())
         try:
             content = sources.fingerprint(entry, built.data_root, UNPACKED, folder)
-        except sources.Absent as error:
+        except sources.MissingSourceError as error:
             absent.append(str(error))
             continue
         parameters = {"content": content, "on_problem": on_problem}
-        modules = (f"pipeline_src.data.{'classes' if entry.classes else 'prepare'}",)
-        modules += ("pipeline_src.data.synthetic.scenes",) if generated else ()
+        modules = ("pipeline_src.data.prepare", *([sources.GENERATOR] if entry.generated else []))
         parameters |= {"classes": entry.classes, "void": entry.void} if entry.classes else {}
+        parameters |= {"skip_unmasked": True} if entry.skip_unmasked else {}
         _add(built, Job("prepare", f"prepare/{set_name}", folder, "prepare", parameters, modules=modules))
     if absent:
         raise UserError("\n".join(absent))
-    name_lists.check(built.entries, built.parts, built.data_root, UNPACKED)
+    part_checks.check_name_lists(built.entries, built.parts, built.data_root, UNPACKED)
     for name, (part, _) in built.parts.items():
         parameters = part.model_dump() | {"size": built.experiment.image_size}
         parameters |= {"nothing": nothing} if (nothing := built.nothing(name)) else {}
         inputs = (built.job(f"prepare/{part.set}"),)
-        modules = (f"pipeline_src.data.{'classes' if built.entries[part.set].classes else 'build'}",)
+        modules = ("pipeline_src.data.build",)
         _add(built, Job("store", f"store/{name}", built.store(name), "store", parameters, inputs, modules))
 
 
@@ -203,7 +200,7 @@ def _add_results(built: Graph) -> None:
     evaluated = tuple(built.of_kinds("evaluate"))
     trained = tuple(built.job(f"train/{method}/seed{seed}") for method, seed in built.runs)
 
-    def entry(part: str) -> Known:
+    def entry(part: str) -> Entry:
         return built.entries[built.parts[part][0].set]
 
     parameters = {

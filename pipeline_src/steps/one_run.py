@@ -57,7 +57,7 @@ def networks(graph: Graph, method: str, seed: int) -> list[Any]:
 
 def report_overlap(graph: Graph, *parts: str) -> None:
     """Stop where parts share a sample; say where they share a photograph under two names (some sets do)."""
-    from pipeline_src.data.manifest import check_disjoint
+    from pipeline_src.data.part_checks import check_disjoint
     from pipeline_src.data.store import Store
 
     twins = check_disjoint({part: Store.open(graph.store(part)).index for part in parts})

@@ -13,6 +13,7 @@ from pipeline_src.data import catalog, manifest
 from pipeline_src.engine.execute import explained
 from pipeline_src.engine.job import Job
 from pipeline_src.figures import catalogue
+from pipeline_src.params.schema import ALL
 from pipeline_src.steps.data_notes import remarks
 from pipeline_src.steps.experiment import Graph
 from pipeline_src.steps.verbs import figure_facts
@@ -67,7 +68,7 @@ def size(graph: Graph, part: str) -> int | None:
     for source in catalog.find(graph.entries, chosen.set).sources.values():
         if source.generator and chosen.split in source.generator.counts:
             return source.generator.counts[chosen.split]
-        if source.count and chosen.split == catalog.ALL:
+        if source.count and chosen.split == ALL:
             return source.count
     return None
 

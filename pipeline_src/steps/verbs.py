@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.counting.statistic import protocols
-from pipeline_src.data import catalog, name_lists
+from pipeline_src.data import catalog, part_checks
 from pipeline_src.engine.execute import execute
 from pipeline_src.figures import catalogue
 from pipeline_src.figures.catalogue import Facts
@@ -28,8 +28,7 @@ log = logging.getLogger(__name__)
 
 def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
     """Unpack, pair and verify a data set; write its manifest and list of problems."""
-    from pipeline_src.data.classes import prepare_classes
-    from pipeline_src.data.prepare import prepare as prepare_objects
+    from pipeline_src.data.prepare import prepare as run
     from pipeline_src.errors import UserError
     from pipeline_src.files import write_text
 
@@ -37,7 +36,6 @@ def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
 
     def work(folder: Path) -> None:
         entry = catalog.find(graph.entries, set_name)
-        run = prepare_classes if entry.classes else prepare_objects
         try:
             run(entry, graph.data_root, UNPACKED, folder, graph.experiment.data.on_problem)
         except UserError:
@@ -47,7 +45,7 @@ def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
             raise
 
     execute(job, work, contract)
-    name_lists.check(graph.entries, graph.parts, graph.data_root, UNPACKED)  # of archives, it is known now
+    part_checks.check_name_lists(graph.entries, graph.parts, graph.data_root, UNPACKED)  # of archives, it is known now
     for part in (part for part in graph.tested if graph.parts[part][0].set == set_name):
         if text := coverage(graph, part):
             log.info("%s: %s", part, text)
@@ -56,7 +54,6 @@ def prepare(graph: Graph, set_name: str, contract: str | None = None) -> None:
 def store(graph: Graph, part: str, contract: str | None = None) -> None:
     """Decode and resize a part of a data set into its store."""
     from pipeline_src.data.build import build
-    from pipeline_src.data.classes import build_classes
 
     job = graph.job(f"store/{part}")
     chosen, _ = graph.parts[part]
@@ -64,10 +61,7 @@ def store(graph: Graph, part: str, contract: str | None = None) -> None:
     def work(folder: Path) -> None:
         entry = catalog.find(graph.entries, chosen.set)
         where = (graph.data_root, UNPACKED, graph.manifest(chosen.set), graph.experiment.image_size, folder)
-        if entry.classes:
-            build_classes(chosen, entry, *where)
-        else:
-            build(chosen, entry, *where, nothing=graph.nothing(part))
+        build(chosen, entry, *where, unmasked_label=graph.nothing(part))
 
     execute(job, work, contract)
 

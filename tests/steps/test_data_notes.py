@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from made_sets import pairs, write_files
 
-from pipeline_src.data import known
-from pipeline_src.data.catalog import Part
+from pipeline_src.data import catalog
 from pipeline_src.data.prepare import prepare
+from pipeline_src.params.schema import Part
 from pipeline_src.steps.data_notes import remarks
 from pipeline_src.tables.across import Elsewhere, tasks
 from pipeline_src.tables.sheet import COLUMNS
@@ -21,9 +21,15 @@ def graph(tmp_path):
     write_files(tmp_path / "set", pairs(6))
     (tmp_path / "splits").mkdir()
     (tmp_path / "splits/usual.txt").write_text("s00\ns01\ns02\nelsewhere\n")
-    raw = {"folder": "set", "images": "Image", "masks": "GT", "names": "usual.txt", "caption": "Of one camera."}
-    mine = known.load({"mine": raw})["mine"]
-    prepare(mine, tmp_path, tmp_path / "u", tmp_path / "m", say=lambda line: None)
+    raw = {
+        "folder": "set",
+        "images": "Image",
+        "masks": "GT",
+        "benchmark_list": "usual.txt",
+        "caption": "Of one camera.",
+    }
+    mine = catalog.load({"mine": raw})["mine"]
+    prepare(mine, tmp_path, tmp_path / "u", tmp_path / "m")
     parts = {
         "val": (Part(set="mine"), "val"),
         "whole": (Part(set="mine"), "id"),
