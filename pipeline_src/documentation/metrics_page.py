@@ -19,19 +19,20 @@ HEAD = """# Metrics
 Made by `python -m pipeline_src docs` from `pipeline_src/metrics/registry.py`; a test keeps the two in step.
 [How exact they are](exactness.md); [how to add one](guides/metric.md).
 
-All metrics are functions of one statistic per run and data set, gathered in a single pass over all pixels. Pixels of ignored or void
-labels never count. Values are fractions in [0, 1] unless the definition names another range; tables print fractions in percent where
-the heading says %.
+All metrics are functions of one statistic per run and data set, gathered in a single pass over all pixels. Ignored and
+void pixels never count. Values are fractions in [0, 1] unless the definition says otherwise; tables print them in
+percent where the heading says %.
 
-- $f$ is the predicted probability of the object and $y$ its label, 0 or 1; $p_k$ is the probability of class $k$ of $K$.
-- *Confidence* is the probability of the predicted class: $\\max(f, 1-f)$ with the object predicted where $f \\geq 0.5$, or the largest $p_k$.
-  *Accuracy* is the share of pixels whose predicted class is their label.
-- *Bin* $k$ of $B$ holds the pixels with $(k-1)/B <$ confidence (or probability) $\\leq k/B$; $B$ is 10 by default (`bins` in `params.yaml`).
-  n_k is its number of pixels, conf_k and acc_k are its mean confidence and its accuracy; N is the number of all pixels.
-- *From* is what a metric is computed from: confidence or probability of the object, in bins or sorted; means; F curves.
+- $f$ is the probability of the object and $y$ its label, 0 or 1; $p_k$ is the probability of class $k$ of $K$.
+- *Confidence* is the probability of the predicted class: $\\max(f, 1-f)$, where the object is predicted if
+  $f \\geq 0.5$, or the largest $p_k$.
+- *Bin* $k$ of $B$ holds the pixels with $(k-1)/B <$ confidence (or probability) $\\leq k/B$; $B$ is 10 by default
+  (`bins` in `params.yaml`). n_k is its number of pixels, N that of all, conf_k its mean confidence, acc_k its accuracy.
+- *From*: what a metric is computed from.
 
-An undefined metric is null with a reason, never 0: F and its kin without foreground, for example. `judge` also reports `weighted_f`, the
-mean weighted F of the images (Margolin et al., CVPR 2014). S, E and weighted F are computed by pysodmetrics.
+Undefined metrics are null with a reason, never 0: F without foreground, for example. `judge` also reports
+`weighted_f`, the mean weighted F of the images (Margolin et al., CVPR 2014); S, E and weighted F are computed by
+pysodmetrics.
 """
 
 
