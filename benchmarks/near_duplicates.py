@@ -1,6 +1,6 @@
 """Test images of a data set that look like one of its training images: frames of the same fixed camera, say.
 
-    python benchmarks/near_duplicates.py SMOKE5K train-all test path/to/archives > names.txt
+    python benchmarks/near_duplicates.py SMOKE5K train-all test path/to/downloads > names.txt
 
 Prints the stems of the images of the second split that lie within `BITS` of 256 bits of one of the first, by the signs
 of differences between neighbours in a picture of 17 x 16 grey pixels (dHash). That is how SMOKE5K-near-train.txt in

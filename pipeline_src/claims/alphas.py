@@ -18,7 +18,7 @@ from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.resampling import image_means, key_of, percentiles
 from pipeline_src.claims.evidence import Evidence, Wanted
 from pipeline_src.claims.view import Items, View
-from pipeline_src.metrics.registry import Quantity
+from pipeline_src.metrics.metric import Quantity
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.metrics.registry import Quantity
+from pipeline_src.metrics.metric import Quantity
 from pipeline_src.text_tables import UNDEFINED
 
 HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "not decided", "not run"

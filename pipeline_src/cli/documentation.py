@@ -11,8 +11,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def docs():
-    """Write docs/params.md and docs/methods.md from the code that they describe."""
-    from pipeline_src.documentation import methods_page, params_page
+    """Write docs/params.md, docs/methods.md and docs/metrics.md from the code that they describe."""
+    from pipeline_src.documentation import methods_page, metrics_page, params_page
 
-    for page in (params_page, methods_page):
+    for page in (params_page, methods_page, metrics_page):
         page.FILE.write_text(page.page(), encoding="utf-8")

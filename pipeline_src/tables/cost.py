@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.results import Results
-from pipeline_src.metrics.registry import HIGH, Quantity
+from pipeline_src.metrics.metric import HIGH, Quantity
 from pipeline_src.tables.captions import not_run
 from pipeline_src.tables.paper_table import PaperTable
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from pipeline_src.analysis.facts import MEANING
 from pipeline_src.analysis.results import Results
 from pipeline_src.files import write_text
-from pipeline_src.metrics.registry import METRICS, Metric
+from pipeline_src.metrics.metric import Metric
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import heading, notes, seeds_in_words
 from pipeline_src.tables.cost import Costs
 from pipeline_src.tables.paper_table import write_printed

@@ -13,7 +13,8 @@ from typing import Any
 from pipeline_src.analysis.facts import MEANING
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import write_text
-from pipeline_src.metrics.registry import METRICS, Quantity
+from pipeline_src.metrics.metric import Quantity
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, Group, Table, latex, markdown
 
 BEST, TIED = "best", "tied"

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from pipeline_src.analysis.facts import LIKE_ID, Perturbation
 from pipeline_src.analysis.results import Results
-from pipeline_src.metrics.registry import METRICS, Quantity
+from pipeline_src.metrics.metric import Quantity
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import SYNTHETIC, about, not_run
 from pipeline_src.tables.cells import cells
 from pipeline_src.tables.cost import Costs

@@ -1,4 +1,4 @@
-"""The folder that a judgement is written into: checked before anything is computed, and cleared of an older one."""
+"""The folder of results: checked before anything is computed, and cleared of older results."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from pipeline_src.errors import UserError
 
 
 def check(out: Path, name: str, inputs: tuple[Path | None, ...]) -> None:
-    """Whether results of the model `name` can be written into `out`; nothing is left there.
+    """Check that results of the model `name` can be written into `out`.
 
     Raises:
-        UserError: a file is in the way, it cannot be written into, it is one of `inputs`, or another model's results
-            are there.
+        UserError: `out` is a file, cannot be written, is one of `inputs`, or holds the results of another model.
     """
     there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     if not there.is_dir():
         raise UserError(f"--out {out}: {there} is a file", expected="a folder to write into, made if it does not exist")
     if any(path is not None and path.exists() and out.resolve() == path.resolve() for path in inputs):
         raise UserError(
-            f"--out {out} is the folder of maps or masks, and what is written there would be taken for one",
-            do="give a folder of its own",
+            f"--out {out} is the folder of maps or masks, and results would be mixed with them",
+            do="give another folder",
         )
     try:
         tempfile.TemporaryFile(dir=there).close()
@@ -43,7 +42,7 @@ def check(out: Path, name: str, inputs: tuple[Path | None, ...]) -> None:
 
 
 def clear(out: Path) -> None:
-    """Delete metrics.json, which is written last (where it is, everything else is), and diagrams, which a judgement of
-    one protocol or of K classes would leave."""
+    """Delete metrics.json, whose presence means that all results are complete, and diagrams, which are not overwritten
+    by results of one protocol or of K classes."""
     for path in [out / "metrics.json", *out.glob("reliability-*.*")]:
         path.unlink(missing_ok=True)
