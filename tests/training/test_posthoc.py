@@ -356,8 +356,9 @@ def test_an_experiment_with_post_hoc_methods(tmp_path, monkeypatch):
     edit(tmp_path / "params.yaml", "methods: [baseline, aslp_mc]", "methods: [baseline, temperature, mc_dropout]")
     edit(tmp_path / "params.yaml", "training: {epochs: 7, batch_size: 4}", "training: {epochs: 2, batch_size: 4}")
     edit(tmp_path / "params.yaml", "      ood:\n        textures: {set: tiny-textures}", "      ood: {}")
-    command(tmp_path, ["snakemake"])
-    assert planned(tmp_path) == {}
+    target = "results/tiny/tables/main.md"
+    command(tmp_path, ["snakemake", target])
+    assert planned(tmp_path, target) == {}
     results = tmp_path / "results/tiny"
     table = pd.read_csv(results / "tables/main.csv")
     assert set(table["method"]) == {"baseline", "temperature", "mc_dropout"}
@@ -371,4 +372,3 @@ def test_an_experiment_with_post_hoc_methods(tmp_path, monkeypatch):
     assert fitted["fitted"]["nll_after"] < fitted["fitted"]["nll_before"]
     visible = {path.name for path in (results / "runs/temperature/seed0").iterdir() if path.name[0] != "."}
     assert len(visible) == 2  # run.json and the stamp
-    assert "mc_dropout" in (results / "report.html").read_text()
