@@ -35,7 +35,7 @@ EXPERIMENT = Experiment(
     data={"train": {"set": "x"}, "val": {"set": "x"}, "id": {}},
     image_size=32,
     model={"config": "tiny_fpn", "pretrained": False},
-    training={"batch_size": 4, "epochs": 3},
+    training={"batch_size": 4, "epochs": 3, "lr": 1e-2},
     evaluation={"batch_size": 4},
 )
 GRID = np.geomspace(0.01, 100, 4001)
