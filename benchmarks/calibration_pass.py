@@ -1,10 +1,10 @@
-"""Calibration error of N pixels: our pass beside torchmetrics, netcal and plain numpy, in one run on one thread.
+"""Calibration error of N pixels: our pass, torchmetrics, netcal and plain numpy, on one thread.
 
     python benchmarks/calibration_pass.py [--pixels 1e8] [--maps DIR --masks DIR]
 
-Each is run in a process of its own, which reports nanoseconds per pixel (best of three; the slow ones once), the ECE it
-found and its peak memory beyond the input. The exact ECE comes from whole numbers of 2^-24 in float64 per bin.
-With --maps and --masks the pass of `judge` over saved maps is timed beside decoding the files.
+Each runs in a process of its own, which reports nanoseconds per pixel (best of three; the slow ones once), the ECE and
+its peak memory beyond the input. The exact ECE comes from whole numbers of 2^-24 in float64 per bin.
+With --maps and --masks: times of decoding saved maps and of the pass of `judge` over them.
 """
 
 from __future__ import annotations
@@ -52,22 +52,22 @@ def exact(f, y):
 
 def ours_quick(f, y):
     from pipeline_src.counting.statistic import Statistic
-    from pipeline_src.metrics import metrics
+    from pipeline_src.metrics.summary import value
 
     statistic = Statistic.empty(quick=True)
     statistic.add(f, y, "all")
-    return metrics.ece(statistic.raw, BINS)
+    return value("ece", statistic.raw, BINS)
 
 
 def ours_full(f, y):
     """Both protocols, so twice the pass."""
     from pipeline_src.counting.statistic import Statistic
-    from pipeline_src.metrics import metrics
+    from pipeline_src.metrics.summary import value
 
     statistic = Statistic.empty()
     statistic.add(f, y, "all")
     _ = statistic.stretched
-    return metrics.ece(statistic.raw, BINS)
+    return value("ece", statistic.raw, BINS)
 
 
 def ours_8bit(f, y):
@@ -129,21 +129,21 @@ def one(name: str, pixels: int) -> dict:
     before, times = peak(), []
     for _ in range(repetitions):
         start = time.perf_counter()
-        value = function(f, y)
+        ece = function(f, y)
         times.append(time.perf_counter() - start)
-    return {"ns": min(times) / f.size / passes * 1e9, "ece": value, "mb": peak() - before}
+    return {"ns": min(times) / f.size / passes * 1e9, "ece": ece, "mb": peak() - before}
 
 
 def maps_pass(maps: Path, masks: Path) -> None:
     """Seconds to decode all files, and of the pass over the decoded maps, both protocols."""
     from pipeline_src.counting.statistic import Statistic
-    from pipeline_src.judging.files import pairs
-    from pipeline_src.judging.folder import read
+    from pipeline_src.judging.files import pair_files
+    from pipeline_src.judging.two_classes import read
 
     decode, count = [], []
     for _ in range(5):
         start = time.perf_counter()
-        decoded = [(*read(pair)[:2], pair.stem) for pair in pairs(maps, masks)]
+        decoded = [(*read(pair)[:2], pair.stem) for pair in pair_files(maps, masks)]
         decode.append(time.perf_counter() - start)
         start = time.perf_counter()
         statistic = Statistic.empty()
@@ -172,12 +172,12 @@ def main() -> None:
     print(f"{'':<42}{'ns/pixel':>9}{'ECE':>10}{'MB beyond the input':>21}")
     for name in RUNS:
         command = [sys.executable, __file__, "--one", name, "--pixels", str(pixels)]
-        told = subprocess.run(command, capture_output=True, text=True)
-        if told.returncode:
-            print(f"{name:<42}{'failed: ' + (told.stderr.strip().splitlines() or ['killed'])[-1][:60]}")
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            print(f"{name:<42}{'failed: ' + (done.stderr.strip().splitlines() or ['killed'])[-1][:60]}")
             continue
-        found = json.loads(told.stdout.strip().splitlines()[-1])
-        print(f"{name:<42}{found['ns']:>9.2f}{found['ece']:>10.6f}{found['mb']:>21}", flush=True)
+        row = json.loads(done.stdout.strip().splitlines()[-1])
+        print(f"{name:<42}{row['ns']:>9.2f}{row['ece']:>10.6f}{row['mb']:>21}", flush=True)
 
 
 if __name__ == "__main__":

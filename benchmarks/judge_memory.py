@@ -24,9 +24,9 @@ FILES = 40  # that differ
 JUDGE = """
 import json, resource, sys
 from pathlib import Path
-from pipeline_src.judging.folder import judge_folder
+from pipeline_src.steps.judge import judge
 folder = Path(sys.argv[1])
-judge_folder(folder / "maps", folder / "masks", "made up", folder / "out", whole=False)
+judge(folder / "maps", folder / "masks", "made up", folder / "out", whole=False)
 print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 """
 
@@ -51,9 +51,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             made(Path(name), images)
             start = time.perf_counter()
-            told = subprocess.run([sys.executable, "-c", JUDGE, name], capture_output=True, text=True, check=True)
+            done = subprocess.run([sys.executable, "-c", JUDGE, name], capture_output=True, text=True, check=True)
             seconds = time.perf_counter() - start
-            peak = json.loads(told.stdout.splitlines()[-1])
+            peak = json.loads(done.stdout.splitlines()[-1])
         print(f"{images:>8,} maps: peak {peak:.0f} MB, {seconds:.0f} s", flush=True)
 
 

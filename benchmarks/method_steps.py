@@ -1,4 +1,4 @@
-"""What each method costs a training step beside the baseline's: python benchmarks/method_steps.py [METHOD...]
+"""What each method adds to the training step of the baseline: python benchmarks/method_steps.py [METHOD...]
 
 One network of an experiment of params.yaml makes a step with each method in turns (order reversed from round to round,
 as a shared machine's speed drifts), on the same batch of noise: normalise, the method's inputs, targets and loss,
@@ -14,8 +14,8 @@ import time
 import numpy as np
 import torch
 
+from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.counting.statistic import Statistic
-from pipeline_src.counting.views import top_label
 from pipeline_src.params.load import read, resolve
 from pipeline_src.training import device as machine
 from pipeline_src.training.classifier import DenseClassifier
@@ -33,8 +33,8 @@ def step(model: DenseClassifier, method: Method, optimizer: torch.optim.Optimize
     optimizer.zero_grad()
     model(**batch, mode="loss")["loss"].backward()
     optimizer.step()
-    if model.agreement is not None:
-        method.after_step(*model.agreement, 6)
+    if model.mean_margin is not None:
+        method.after_step(*model.mean_margin, 6)
     if model.mean.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
@@ -69,10 +69,10 @@ def main() -> None:
     }
     rng, seen = np.random.default_rng(0), Statistic.empty(quick=True)
     seen.add(rng.random((500, 500), np.float32), rng.integers(0, 2, (500, 500), np.uint8), "noise")
-    view = top_label(seen.raw)
+    histogram = top_label(seen.raw)
     for method in methods.values():
         method.start(n, {reference: [0.9] * 9 for reference in method.references()})
-        method.after_validation(Validation(0.93, 0.95, view), 5)
+        method.after_validation(Validation(0.93, 0.95, histogram), 5)
         if method.learns:
             method._alphas = np.full(n, 0.1)
     for method in methods.values():  # a step to warm up

@@ -1,4 +1,4 @@
-"""ECE on values that lie on bin edges, beside the peers: a table in Markdown.
+"""ECE on values that lie on bin edges, by us and by other packages: a table in Markdown.
 
     python benchmarks/peers_at_edges.py
 
@@ -50,11 +50,11 @@ def exact(f, y) -> Fraction:
 
 def ours(f, y) -> float:
     from pipeline_src.counting.statistic import Statistic
-    from pipeline_src.metrics import metrics
+    from pipeline_src.metrics.summary import value
 
     statistic = Statistic.empty(quick=True)
     statistic.add(f[None], y[None], "all")
-    return metrics.ece(statistic.raw, BINS)
+    return value("ece", statistic.raw, BINS)
 
 
 def seen_by_peers(f, y):

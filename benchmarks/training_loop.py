@@ -1,4 +1,4 @@
-"""How fast our training loop is beside a bare one: python benchmarks/training_loop.py [EXPERIMENT] [--method METHOD]
+"""Speed of our training loop and of a bare one: python benchmarks/training_loop.py [EXPERIMENT] [--method METHOD]
 
 Both train the network of an experiment of params.yaml with its batch size, threads and image size, in turns within one
 process. Ours does all that a run does (keyed draws, augmentation, targets, alphas, journal); the clock leaves

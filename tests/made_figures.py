@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from made_results import analysed
 
-from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.statistic import Statistic
 from pipeline_src.data.manifest import write_csv
 from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.figures.sources import Sources
@@ -48,26 +46,8 @@ def make_facts() -> Facts:
     return RawFacts("tiny", methods, PARTS, SEEDS, epochs=6, labels=LABELS)
 
 
-def make_results(folder: Path, facts: Facts | None = None) -> Results:
-    """The analyses of `maps` by all methods of `facts`."""
-    facts = facts or make_facts()
-    of_part = {part: {} for part in facts.parts}
-    for number, part in enumerate(facts.parts):
-        for method, seed in facts.runs:
-            statistic = Statistic.empty()
-            for k, (probability, truth) in enumerate(maps(method, seed, part)):
-                statistic.add(probability, truth, str(k))
-            of_part[part][method, seed] = folder / f"{method}-{seed}-{number}.npz"
-            statistic.save(of_part[part][method, seed], {})
-    return analysed(folder, facts, of_part)
-
-
-def analysed(folder: Path, facts: Facts, statistics: Mapping[str, Mapping[tuple[str, int], Path]]) -> Results:
-    """Results of statistic files by data set and by (method, seed)."""
-    files = {part: folder / f"analysis-{number}.npz" for number, part in enumerate(facts.parts)}
-    for part, file in files.items():
-        analyse(part, facts.bins, statistics[part], file)
-    return Results(facts, files)
+def make_results(folder: Path) -> Results:
+    return analysed(folder, make_facts(), maps)
 
 
 def make_store(folder: Path, truths: list[np.ndarray]) -> Path:

@@ -1,45 +1,70 @@
-"""Results made up number by number, for tests of words and figures."""
+"""Results made up for tests: of maps, by way of statistics and analyses, or made by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from unittest.mock import patch
+from urllib.parse import quote
 
 import numpy as np
 
+from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 
-STEADY = np.array(
-    [-0.002, 0.0, 0.002]
-)  # how resamples are spread around a point, alike for all: differences are certain
-
-
-class MadeResults(Results):
-    """Results in memory."""
-
-    def measured(self, protocol: str, part: str) -> dict[str, Measurement]:
-        return self.files[part]
+RESAMPLES = 40  # a run takes a second with all of them
 
 
-def made(facts: Facts, of: Callable[[str, str], Measurement]) -> Results:
-    """The results of an experiment, by method and data set."""
-    return MadeResults(facts, {part: {method: of(method, part) for method in facts.methods} for part in facts.parts})
-
-
-def measurement(
-    points: Mapping[str, float], spread: Mapping[str, float] | None = None, seeds: tuple[int, ...] = (0,)
-) -> Measurement:
-    """A measurement of the same points for all seeds.
+def analysed(
+    folder: Path,
+    facts: Facts,
+    maps: Callable[[str, int, str], Iterable[tuple[np.ndarray, np.ndarray]]],
+    without: Collection[tuple[str, int, str]] = (),
+) -> Results:
+    """Results of maps.
 
     Args:
-        spread: metric -> how far its resamples spread besides, against all others'.
+        maps: (method, seed, part) -> (map, truth) of each image.
+        without: runs that are missing.
     """
-    values = {name: point + STEADY * (1 + (spread or {}).get(name, 0) / STEADY[0]) for name, point in points.items()}
-    return Measurement(
-        seeds,
-        10,
-        {name: np.full(len(seeds), point) for name, point in points.items()},
-        {name: np.tile(of, (len(seeds), 1)) for name, of in values.items()},
-        pixels=100,
-    )
+    for part in facts.parts:
+        runs = [(method, seed) for method, seed in facts.runs if (method, seed, part) not in without]
+        files = {run: folder / f"{run[0]}-{run[1]}-{quote(part, safe='')}.npz" for run in runs}
+        for (method, seed), file in files.items():
+            statistic = Statistic.empty()
+            for number, (f, truth) in enumerate(maps(method, seed, part)):
+                statistic.add(f, truth, f"{part}/{number}", whole=whole_map_measures(f, truth, KEPT))
+            statistic.save(file, {})
+        with patch("pipeline_src.analysis.analyse.resample", partial(resample, resamples=RESAMPLES)):
+            analyse(part, facts.bins, files, folder / f"{quote(part, safe='')}.npz")
+    return Results(facts, {part: folder / f"{quote(part, safe='')}.npz" for part in facts.parts})
+
+
+@dataclass(frozen=True)
+class HandMade(Results):
+    """Results of measurements by (protocol, part, method)."""
+
+    measurements: Mapping[tuple[str, str, str], Measurement] = field(default_factory=dict)
+
+    def measured(self, protocol: str, part: str) -> dict[str, Measurement]:
+        keys = {method: (protocol, part, method) for method in self.facts.methods}
+        return {method: self.measurements[key] for method, key in keys.items() if key in self.measurements}
+
+    def note(self, part: str) -> str:
+        return self.facts.captions.get(part, "")
+
+
+def by_hand(
+    points: Mapping[str, Iterable[float]], spread: np.ndarray, seeds: Iterable[int] = (0,), **more
+) -> Measurement:
+    """A measurement whose resampled values are its points (S,) plus `spread` (R,) for all metrics."""
+    arrays = {name: np.array(values, float) for name, values in points.items()}
+    values = {name: array[:, None] + spread for name, array in arrays.items()}
+    return Measurement(list(seeds), more.pop("images", 100), arrays, values, **more)

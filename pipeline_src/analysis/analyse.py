@@ -41,8 +41,13 @@ def analyse(part: str, bins: int, statistics: Mapping[tuple[str, int], Path], ou
         for seed in seeds:
             statistic = load(statistics[method, seed])
             ids = by_protocol(statistic)["raw"].rows.ids
-            expected = expected or ids
-            _check_same(expected, ids, f"{method} seed {seed} on {part}")
+            expected = ids if expected is None else expected
+            if ids != expected:
+                raise UserError(
+                    f"{method} seed {seed} was not evaluated on the images of the other runs on {part}",
+                    found=listed(sorted(set(expected) ^ set(ids))),
+                    expected="the same images for all methods and seeds",
+                )
             of_seeds.append(statistic)
             resampled.append(resample(statistic, bins, key_of(part)))
         for protocol in resampled[0]:
@@ -71,13 +76,17 @@ def _measurement(
         arrays["accuracy_band"] = _accuracy_band(sum(one.sums[family].resampled for one in resampled), bins)
     if OfClasses.family in resampled[0].sums:
         arrays["class_metrics"] = _class_metrics([one.sums[OfClasses.family] for one in resampled], bins)
+    values = {name: of for one in resampled for name, of in one.values.items()}
     return Measurement(
         seeds,
         len(counts[0].rows),
-        {name: np.array([one.points.get(name, np.nan) for one in resampled]) for name in resampled[0].points},
-        {name: np.stack([one.values[name] for one in resampled]) for name in resampled[0].points},
+        {name: np.array([one.points.get(name, np.nan) for one in resampled]) for name in values},
+        {
+            name: np.stack([one.values.get(name, np.full_like(of, np.nan)) for one in resampled])
+            for name, of in values.items()
+        },
         counts[0].pixels,
-        resampled[0].reasons,
+        {name: reason for one in resampled for name, reason in one.reasons.items()},
         arrays=arrays,
     )
 
@@ -104,6 +113,7 @@ def _accuracy_band(sums: np.ndarray, bins: int) -> np.ndarray:
     return np.array([percentiles(values) or NAN for values in accuracy.T])
 
 
+@np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class
 def _class_metrics(sums: Sequence, bins: int) -> np.ndarray:
     """(2, K, 3) ECE and IoU of each class as means over seeds, with the ends of their intervals."""
     whole = OfClasses().from_sums(np.stack([one.whole for one in sums]), bins)
@@ -113,9 +123,3 @@ def _class_metrics(sums: Sequence, bins: int) -> np.ndarray:
         ends = [percentiles(of) or NAN for of in values.mean(axis=0).T]
         made.append(np.column_stack([exact.mean(axis=0), ends]))
     return np.array(made)
-
-
-def _check_same(expected: list[str], ids: list[str], what: str) -> None:
-    if ids != expected:
-        apart = sorted(set(expected) ^ set(ids))
-        raise UserError(f"{what}: other images than those of the other runs there", found=listed(apart))

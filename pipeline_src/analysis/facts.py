@@ -30,8 +30,8 @@ COMPARED = (
 
 @dataclass(frozen=True)
 class Perturbation:
-    """A static label perturbation: every image with probability `alpha`, by strength `beta`; `variant` tells apart
-    what has the same two."""
+    """A static label perturbation: every image with probability `alpha` and strength `beta`; `variant` distinguishes
+    those of equal alpha and beta."""
 
     alpha: float
     beta: float
@@ -156,7 +156,7 @@ class Facts:
     def blocks(self, code: str) -> list[str]:
         """Blocks of a code, the principal first: the one of the code's name, or else the first in the experiment.
 
-        A claim about a method is decided by its principal block; other blocks are variants, judged beside it.
+        A claim about a method is decided by its principal block; other blocks are variants.
         """
         return sorted((n for n, method in self.methods.items() if method.code == code), key=lambda n: n != code)
 

@@ -1,7 +1,7 @@
-"""What was measured of a method on a data set: each statistic is loaded and resampled once, and all else reads this.
+"""Measurements of the methods on a data set: each statistic is loaded and resampled once, and all else reads this.
 
-A file holds one data set: header.json says what there is, and the arrays lie beside it in one .npz, so that a reader
-takes only what it needs.
+An .npz file holds one data set: its member `header` (JSON) lists what there is, and each array is a member of its own,
+so that a reader loads only what it needs.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class Measurement:
         points: metric -> (S,), its exact values.
         values: metric -> (S, R), its values on resamples of the images, the same draws for all methods and seeds.
         reasons: metric -> why it is undefined.
-        of_all_seeds: whether its one run is made of the networks of all seeds, and stands beside each of another's.
-        arrays: what else there is: `image_sums` (S, N, len(IMAGE_SUMS)) over the pixels of each image, in units of the
+        of_all_seeds: whether its one run is made of the networks of all seeds; it is then compared with each seed of
+            other methods.
+        arrays: further arrays: `image_sums` (S, N, len(IMAGE_SUMS)) over the pixels of each image, in units of the
             rows; `accuracy_band` (bins + 1, 2), ends of the interval of the accuracy in each bin and of all pixels, of
             all seeds together; `errors_by_bins` (B, 2), ECE and OE as means over seeds for the B `bin_choices`;
             `class_metrics` (2, K, 3), ECE and IoU of each class with the ends of their intervals.
@@ -91,7 +92,7 @@ def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, st
     """Write the measurements of a data set, by (protocol, method); the same measurements give the same bytes.
 
     Args:
-        header: what else readers want to know, as JSON can hold it.
+        header: facts on the data set, as JSON can hold them.
     """
     entries, arrays = [], {}
     for (protocol, method), one in measured.items():
@@ -111,10 +112,10 @@ def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, st
 
 
 class Reader:
-    """The measurements in a file, each array read when it is asked for.
+    """The measurements in a file; an array is read when it is used.
 
     Raises:
-        UserError: there is no such file, or it is none of ours.
+        UserError: the file is missing or not an analysis.
     """
 
     def __init__(self, path: Path):
@@ -122,7 +123,7 @@ class Reader:
             self._file = np.load(path, allow_pickle=False)
             self.header = json.loads(self._file["header"].tobytes())
             self._entries = {(e["protocol"], e["method"]): e for e in self.header["entries"]}
-        except (OSError, KeyError, ValueError) as error:
+        except Exception as error:  # whatever a missing, foreign or broken file makes numpy, zip or json raise
             raise UserError(
                 f"{path} is no analysis of a data set", found=error, do="run `snakemake --cores all`, which makes it"
             ) from None

@@ -20,9 +20,10 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.metrics.inputs import FEW, Input, Run
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import classes_of, defined, summaries
+from pipeline_src.metrics.summary import defined_for, summary
 
 RESAMPLES = 1000
+ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 
 
 @dataclass
@@ -73,10 +74,9 @@ def resample(statistic: AnyStatistic, bins: int, key: int, resamples: int = RESA
     The draws depend on (number of images, resamples, key) only: two statistics of the same images, in the order of
     their ids, see the same resamples, so that their differences are paired.
     """
-    runs, exact = Run.by_protocol(statistic), summaries(statistic, bins)
-    names = [
-        name for name in defined(classes_of(statistic)) if any(values[name] is not None for values, _ in exact.values())
-    ]
+    runs = Run.by_protocol(statistic)
+    exact = {protocol: summary(run, bins) for protocol, run in runs.items()}
+    names = [name for name in defined_for(statistic) if any(values[name] is not None for values, _ in exact.values())]
     inputs = {METRICS[name].of.family: METRICS[name].of for name in names}
     sums = resampled_sums(runs, inputs, bins, key, resamples)
     made = {}
@@ -92,7 +92,8 @@ def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> 
     metric = METRICS[name]
     of = sums[metric.of.family]
     whole, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (of.whole, of.resampled))
-    return values + (point - whole)
+    shift = point - whole
+    return values + shift if abs(shift) > ROUNDING else values
 
 
 def resampled_sums(
@@ -115,8 +116,7 @@ def resampled_sums(
 
 def draws(images: int, resamples: int, key: int) -> Iterator[tuple[slice, np.ndarray]]:
     """How often each of N images is in each of R resamples of N images: blocks of images, (R, n) float64 of each."""
-    times = _times(images, resamples, key)
-    return ((block, times.columns(block).astype(np.float64)) for block in parts(images))
+    return ((block, _times(images, resamples, key).columns(block).astype(np.float64)) for block in parts(images))
 
 
 @lru_cache(maxsize=1)  # methods and seeds on a data set see the same

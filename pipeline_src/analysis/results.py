@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement, Reader
 from pipeline_src.metrics.summary import defined
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEYS = ("protocol", "part", "role", "method", "seed", "images", "pixels")
 
@@ -61,6 +63,8 @@ class Results:
     @cached_property
     def numbers(self) -> Numbers:
         """The exact values of all metrics."""
+        import pandas as pd  # 0.3 s: who asks for the names of tables must not wait for it
+
         rows, reasons = [], {}
         for protocol in self.facts.protocols:
             for part, role in self.facts.parts.items():

@@ -1,4 +1,4 @@
-"""The verb `judge`, which starts `folder.judge_folder` and shows the main numbers.
+"""The command `judge`.
 
 python -m pipeline_src judge --pred maps/ --mask masks/ --name U2Net --out judged/
 """
@@ -10,9 +10,15 @@ from typing import Annotated
 
 import typer
 
+from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.errors import UserError
 
 SHOWN = ("ece", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(judge)
 
 
 def judge(
@@ -33,19 +39,16 @@ def judge(
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
 ):
     """Judge saved prediction maps of any model against masks."""
-    from pipeline_src.judging.folder import (  # with scipy and OpenCV, which other verbs do without
-        PROTOCOLS,
-        judge_folder,
-    )
+    from pipeline_src.steps import judge as step  # imports scipy and OpenCV, which other commands do without
 
     if ood == (mask is not None):
         raise UserError(
-            "judge needs either masks or to be told that there are none",
+            "judge needs either masks or --ood",
             do="give --mask DIR, or --ood where every pixel is background",
         )
     if protocol not in (*PROTOCOLS, "both"):
-        raise UserError("--protocol is not understood", found=protocol, expected="raw, stretched or both")
-    result = judge_folder(
+        raise UserError("unknown --protocol", found=protocol, expected="raw, stretched or both")
+    result = step.judge(
         pred,
         mask,
         name or pred.resolve().name,

@@ -21,11 +21,11 @@ UNTAG = pow(WEIGHT_BITS >> TAG_BIT, -1, 1 << 21)
 PENDING = (1 << 20) - 1  # pixels that a cell can hold: their doubts, 2^23 at most, sum to less than 2^43
 ROUNDER = 1.5 * 2**52 / UNIT
 ROUNDER_BITS = np.float64(ROUNDER).view(np.int64)
-MEASURES = ("absolute", "brier", "nll", "entropy")
+SCORES = ("absolute", "brier", "nll", "entropy")
 
 
-def measures(error: np.ndarray, work: np.ndarray) -> list[int]:
-    """Sums of absolute error, squared error, NLL and entropy over pixels, in units of 1 / UNIT.
+def score_sums(error: np.ndarray, work: np.ndarray) -> list[int]:
+    """Sums of `SCORES` over pixels (absolute error, squared error, NLL, entropy), in units of 1 / UNIT.
 
     Each pixel's value is rounded to a whole number of units first, so the sums do not depend on the pixels' order.
 
@@ -33,19 +33,19 @@ def measures(error: np.ndarray, work: np.ndarray) -> list[int]:
         error: |f - y| per pixel, float64 in [0, 1], overwritten. With q = 1 - |f - y|, the probability given to the
             label, the NLL is -log q and the entropy -q log q - (1-q) log(1-q) (that of f, since q is f or 1-f); q is
             clamped.
-        work: (5, n) float64, room to work in.
+        work: (5, n) float64, a buffer.
     """
-    values(error, work)
+    write_scores(error, work)
     work = work[:4]
-    # Added to ROUNDER a value is rounded to a multiple of 1 / UNIT, found then at the low end of the bits.
+    # A value added to ROUNDER is rounded to a multiple of 1 / UNIT, which is then the low end of the bits.
     work += ROUNDER
-    sums = work.view(np.int64).sum(axis=1)  # modulo 2^64, as is what is taken off again
+    sums = work.view(np.int64).sum(axis=1)  # modulo 2^64, as is the subtraction
     sums -= np.multiply(work.shape[1], ROUNDER_BITS, dtype=np.int64)
     return [abs(total) for total in sums.tolist()]
 
 
-def values(error: np.ndarray, work: np.ndarray) -> None:
-    """Absolute error, squared error, minus NLL and minus entropy of each pixel, into the rows of `work`."""
+def write_scores(error: np.ndarray, work: np.ndarray) -> None:
+    """Write absolute error, squared error, minus NLL and minus entropy of each pixel into the first rows of `work`."""
     # Every array is written in place: a fresh array of this size costs more in page faults than the logarithm.
     absolute, squared, log_q, log_r, difference = work
     absolute[:] = error
@@ -60,11 +60,11 @@ def values(error: np.ndarray, work: np.ndarray) -> None:
 
 
 class FloatPass:
-    """Adds float32 maps to one protocol's counts; holds part of them back until `flush`.
+    """Adds float32 maps to the counts of one protocol; part of them is buffered until `flush`.
 
     Args:
-        scores: whether f is a score of its own, as of one of K classes, so that f below 0.5 is put into its bin by all
-            its bits. Of one object f below 0.5 stands for the confidence 1 - f, a float32 of 24 bits.
+        scores: whether f is a score of its own, as of one of K classes: f below 0.5 is then binned by all its bits. For
+            one object f below 0.5 stands for the confidence 1 - f, a float32 of 24 bits.
     """
 
     def __init__(self, counts: Counts, scores: bool = False):
@@ -79,10 +79,10 @@ class FloatPass:
         self.code = np.empty(BLOCK, np.uint8)
         self.predicted = np.empty(BLOCK, bool)
         self.wide = np.empty((2, BLOCK))
-        # Integers take the place of the floats that they are made of: what is less, stays in the caches.
+        # Integers overwrite the floats that they are made of: less memory stays in the caches.
         self.whole = self.doubt.view(np.int32)
         self.key, self.weight = self.wide.view(np.int64)
-        self.room = np.empty(5 * BLOCK)
+        self.work = np.empty(5 * BLOCK)
 
     def add(
         self,
@@ -97,14 +97,14 @@ class FloatPass:
             f: (n,) float32 in [0, 1].
             y: (n,) uint8 in {0, 1}.
             scale: low and high of the stretch f -> (f - low) / (high - low), if any; where they are equal f becomes 0.
-            summed: whether the image's sums are wanted, which take most of the time.
+            summed: whether to return the sums of the image, which take most of the time.
 
         Returns:
-            The image's sums by column name, if wanted, and its (256, 2) pixels per 8-bit level and label; None where
-            the counts keep no rows.
+            The sums of the image by column name (empty unless `summed`), and its (256, 2) pixels per 8-bit level and
+            label; None where the counts keep no rows.
         """
         correct, doubts = 0, 0
-        sums = np.zeros(len(MEASURES), object)
+        sums = np.zeros(len(SCORES), object)
         levels = np.zeros(512, np.int64)
         for start in range(0, len(f), BLOCK):
             fb, yb = f[start : start + BLOCK], y[start : start + BLOCK]
@@ -124,16 +124,16 @@ class FloatPass:
                     error[:] = yb
                     error -= wide
                     np.abs(error, out=error)
-                    sums += measures(error, self.room[: 5 * n].reshape(5, n))
+                    sums += score_sums(error, self.work[: 5 * n].reshape(5, n))
                 levels += self._levels(wide, yb)
         if self.counts.rows is None:
             return None
         levels = levels.reshape(256, 2)
         if not summed:
             return {}, levels
-        found = dict(zip(MEASURES, sums.tolist(), strict=True))
         confidence = len(f) * UNIT - doubts * (UNIT // POSITION)
-        return found | {"correct": correct, "confidence": confidence}, levels
+        by_name = dict(zip(SCORES, sums.tolist(), strict=True))
+        return by_name | {"correct": correct, "confidence": confidence}, levels
 
     def _count(self, f: np.ndarray, y: np.ndarray) -> None:
         """Count a block."""
@@ -181,7 +181,7 @@ class FloatPass:
         return np.bincount(key, minlength=512)
 
     def flush(self) -> None:
-        """Move what is held back into the counts; in place, since it happens every million pixels."""
+        """Move the buffered pixels into the counts; in place, since it happens every million pixels."""
         pending, count = self.pending, self.flushed
         np.right_shift(pending, TAG_BIT, out=count)
         count *= UNTAG
@@ -212,7 +212,7 @@ def surely_in_unit_interval(f: np.ndarray) -> bool:
 
 
 def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What occurs in an integer map: (m,) int64 value, label and number of pixels, in the order of (value, label).
+    """The (value, label) pairs of an integer map: (m,) int64 values, labels and numbers of pixels, in ascending order.
 
     Args:
         v: (n,) uint8 or uint16.
@@ -242,7 +242,7 @@ def add_fractions(counts: Counts, value, label, number, denominator: int) -> tup
         value, label, number: (n,) int64; 0 <= value <= denominator, label in {0, 1}.
 
     Returns:
-        The image's sums by column name, and its (256, 2) pixels per 8-bit level and label.
+        The sums of the image by column name, and its (256, 2) pixels per 8-bit level and label.
     """
     doubt = np.minimum(value, denominator - value)
     level, rest = np.divmod(doubt * LEVELS, denominator)
@@ -257,9 +257,9 @@ def add_fractions(counts: Counts, value, label, number, denominator: int) -> tup
     levels = np.zeros(512, np.int64)
     np.add.at(levels, value * 255 // denominator * 2 + label, number)
     work = np.empty((5, len(value)))
-    values(np.abs(value - label * denominator) / denominator, work)
+    write_scores(np.abs(value - label * denominator) / denominator, work)
     units = np.rint(np.abs(work[:4]) * UNIT).astype(np.int64)
-    sums = dict(zip(MEASURES, (units @ number).tolist(), strict=True))
+    sums = dict(zip(SCORES, (units @ number).tolist(), strict=True))
     correct = int(number[predicted == label].sum())
     confidence = round((1 - int(doubt @ number) / denominator / max(1, number.sum())) * number.sum() * UNIT)
     return {"correct": correct, "confidence": int(confidence), **sums}, levels.reshape(256, 2)

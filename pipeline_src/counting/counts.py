@@ -1,4 +1,4 @@
-"""The counts of one protocol: what a pass over the pixels leaves behind."""
+"""The counts of one protocol, the result of a pass over the pixels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UNMEASURED = -1
 
 
 class ImageRows:
-    """One row per image, read in the order of the ids, in whichever order they are appended.
+    """One row per image, sorted by id whatever the order of appending.
 
     The table and the levels are `Rows`: they may be on disk, and are read in parts.
     """
@@ -66,10 +66,6 @@ class ImageRows:
         self._ids.append(image_id)
         self._table.append(np.array([sums.get(name, UNMEASURED) for name in COLUMNS], np.int64))
         self._levels.append(levels)
-
-    def column(self, name: str) -> np.ndarray:
-        """(N,) int64: the column `name` of the table."""
-        return self.table.column(COLUMNS.index(name))
 
     def total(self, name: str) -> int:
         """Sum of a column over the images, as a Python int: it cannot overflow."""
@@ -128,8 +124,8 @@ class Counts:
         position: the same shape, int64, summed positions within the level in units of 1 / levels.POSITION.
         on_edge: (HALF + 1, 2) int64, pixels with f = j / LEVELS < 0.5 exactly, by level j and label.
         rows: one row per image; None in a quick statistic, which keeps the three arrays only.
-        top: whether f is the confidence of the top one of K classes and y whether that is right: the view of the
-            positive class is that of the top label then.
+        top: whether f is the confidence of the top one of K classes and y whether that class is right. The positive
+            class of such pairs is the top label.
     """
 
     count: np.ndarray

@@ -10,10 +10,10 @@ predicted classes, by truncation alone. Besides its count a level keeps the exac
 doubt * LEVELS - j, in units of 2^-24; from both follows the exact sum of confidences.
 
 LEVELS is divisible by 10, 15, 20, 100 (bins) and 255 (8-bit levels), and above 65,535, so that two values of an 8-bit
-or 16-bit map never share a level: all that depends on the order of confidences is exact for such maps.
+or 16-bit map never share a level: every metric of the order of confidences is exact for such maps.
 
-The view of the positive class is right-closed on f, which for f < 0.5 is left-closed on confidence. The two differ
-only for f = j / LEVELS exactly, and those pixels are counted once more, per level (`on_edge`).
+Bins of the positive class are right-closed on f, which for f < 0.5 is left-closed on confidence. The two differ only
+for f = j / LEVELS exactly, and those pixels are counted once more, per level (`on_edge`).
 
 Arithmetic. A float32 confidence in [0.5, 1] is a multiple of 2^-24 and its product with LEVELS is exact in float64, so
 the level is decided exactly (float32 multiplication would put 0.7 and 0.9 into the wrong bin). float64 values are
@@ -29,11 +29,9 @@ HALF = LEVELS // 2
 POSITION = 1 << 24  # units of a position within its level
 UNIT = 1 << 30  # units of the per-image sums of Brier, NLL, entropy, absolute error and confidence
 CLAMP = 1e-7  # probabilities are clamped to [CLAMP, 1 - CLAMP] in NLL and entropy, and nowhere else
-IGNORED = 255  # the label of pixels that never count
-NO_CLASS = 254  # the label of pixels on which none of K classes is right
 PROTOCOLS = ("raw", "stretched")
 
 
 def protocols(classes: int) -> tuple[str, ...]:
-    """Those of 2 or K classes: stretching is of the one map of an object, so several classes have raw alone."""
+    """The protocols for a number of classes: only the single map of one object can be stretched."""
     return PROTOCOLS if classes == 2 else PROTOCOLS[:1]

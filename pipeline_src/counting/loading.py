@@ -1,4 +1,4 @@
-"""Statistics of two classes or of K: made, read, and their counts by protocol, without asking which it is."""
+"""Statistics of two classes or of several, handled alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AnyStatistic = Statistic | MultiClassStatistic
 
 
 def empty(classes: int) -> AnyStatistic:
-    """A statistic to add maps of 2 or of K classes to."""
+    """An empty statistic for maps of two classes or of several."""
     return Statistic.empty() if classes == 2 else MultiClassStatistic.empty(classes)
 
 
@@ -28,7 +28,7 @@ def load(path: Path | str) -> AnyStatistic:
 
 
 def by_protocol(statistic: AnyStatistic) -> dict[str, Counts]:
-    """Counts by protocol; of K classes those of the top label, raw alone."""
+    """Counts by protocol; for several classes those of the top label, in raw only."""
     if isinstance(statistic, MultiClassStatistic):
         return {"raw": statistic.top}
     return {protocol: getattr(statistic, protocol) for protocol in PROTOCOLS}

@@ -1,7 +1,7 @@
 """The statistic of maps of K classes: top label and class by class, mergeable.
 
-The top label's (confidence, right) pairs and every class's (p_k, y == k) pairs are counted like the (f, y) pairs of a
-binary map, and read in the view of its positive class. There is one protocol: maps are taken as they are.
+The (confidence, right) pairs of the top label and the (p_k, y == k) pairs of every class are counted like the (f, y)
+pairs of a binary map and read as its positive class. There is one protocol, `raw`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import CLAMP, IGNORED, UNIT
+from pipeline_src.counting.levels import CLAMP, UNIT
 from pipeline_src.counting.storage import pack, read, unpack, write
 from pipeline_src.errors import UserError
+from pipeline_src.labels import IGNORED
 
 
 class MultiClassStatistic:
@@ -51,9 +52,9 @@ class MultiClassStatistic:
         Args:
             probability: (K, H, W) float32 or float64 in [0, 1] that sum to 1 over the classes (to 1e-3).
             truth: (H, W) integers, class ids 0..K-1, `ignore` or `no_class`.
-            image_id: names the image; each image once (told when merged or read).
+            image_id: names the image; each image once (checked when statistics are merged or read).
             ignore: the label of pixels that never count.
-            no_class: the label of pixels on which every answer is wrong, as out of distribution; there may be none.
+            no_class: the label of pixels on which every class is wrong, as out of distribution; None if there are none.
 
         Raises:
             UserError: shapes differ, a value is not allowed. Nothing was counted then.
@@ -70,7 +71,7 @@ class MultiClassStatistic:
         p = np.ascontiguousarray(probability.reshape(k, -1)[:, valid.reshape(-1)], np.float32)
         known = np.ones(y.shape, bool) if no_class is None else y != no_class
         if not known.all():
-            y = np.where(known, y, 0)  # any class: what follows asks `known` too
+            y = np.where(known, y, 0)  # any class: `known` masks them below
         if y.size and not (y.min() >= 0 and y.max() < k):
             raise UserError(
                 f"the mask of {image_id} has class ids that do not exist",
@@ -88,10 +89,10 @@ class MultiClassStatistic:
         confidence = p.max(axis=0)
         levels = self._count(self.top, confidence, right)
         for index, counts in enumerate(self.classes):
-            labelled, taken = (y == index) & known, predicted == index
-            found = self._count(counts, p[index], labelled.astype(np.uint8))
-            areas = {"pixels": int((labelled | taken).sum()), "correct": int((labelled & taken).sum())}
-            counts.rows.append(image_id, areas, found)
+            labelled, chosen = (y == index) & known, predicted == index
+            class_levels = self._count(counts, p[index], labelled.astype(np.uint8))
+            areas = {"pixels": int((labelled | chosen).sum()), "correct": int((labelled & chosen).sum())}
+            counts.rows.append(image_id, areas, class_levels)
         self.confusion += np.bincount((y * k + predicted)[known], minlength=k * k).reshape(k, k)
 
         given = np.where(known, p[y, np.arange(y.size)].astype(np.float64), 0)

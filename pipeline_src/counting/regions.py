@@ -1,12 +1,12 @@
-"""Where confidence fails: the same statistic for the border of objects, their interior and the background."""
+"""Statistics of the border of objects, their interior and the background."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from pipeline_src.counting.levels import IGNORED
 from pipeline_src.counting.statistic import Statistic
+from pipeline_src.labels import IGNORED
 
 REGIONS = ("border", "interior", "background")
 
@@ -35,7 +35,7 @@ def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:
 
 
 class RegionStatistics:
-    """One `Statistic` per region, `by_name`; made like a `Statistic`."""
+    """One `Statistic` per region, in `by_name`."""
 
     def __init__(self, width: float = 5):
         self.width = width

@@ -1,4 +1,4 @@
-"""Rows of numbers, however many: a few in memory, more in a temporary file, read in parts."""
+"""Any number of rows of numbers: a few are in memory, more in a temporary file, read in parts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tempfile import SpooledTemporaryFile
 import numpy as np
 
 IN_MEMORY = 1 << 22  # bytes; beyond them rows are on disk
-PART = 256  # rows handled at once: memory stays small whatever their number
+PART = 256  # rows handled at once, so that memory does not grow with their number
 
 
 def parts(rows: int, size: int = PART) -> Iterator[slice]:
@@ -64,18 +64,18 @@ class Rows:
 
     def column(self, k: int) -> np.ndarray:
         """(N,): entry k of every row; for rows of one dimension."""
-        found = np.empty(self._length, self.dtype)
+        values = np.empty(self._length, self.dtype)
         for part in parts(self._length):
-            found[part] = self[part][:, k]
-        return found
+            values[part] = self[part][:, k]
+        return values
 
     def columns(self, part: slice) -> np.ndarray:
         """(N, n): consecutive entries of every row; for long rows of one dimension."""
         start, stop, _ = part.indices(*self.shape)
-        found = np.empty((self._length, stop - start), self.dtype)
-        for k, row in enumerate(found):
+        values = np.empty((self._length, stop - start), self.dtype)
+        for k, row in enumerate(values):
             self._read(k * self.row_bytes + start * self.dtype.itemsize, row)
-        return found
+        return values
 
     def _read(self, at: int, into: np.ndarray) -> None:
         self._file.seek(at)

@@ -1,6 +1,6 @@
-"""Pixels by score: what calibration metrics are functions of.
+"""Pixels by score, the input of calibration metrics.
 
-Two scores can be taken from the same counts. Top label: the score is the confidence max(f, 1 - f), a hit is a pixel
+Two scores can be read from the same counts. Top label: the score is the confidence max(f, 1 - f), a hit is a pixel
 whose predicted class is its label. Positive class: the score is f, a hit is a foreground pixel. The two are different
 quantities; a metric of the positive class says so in its name.
 """
@@ -17,7 +17,7 @@ from pipeline_src.errors import UserError
 
 
 class UndefinedMetricError(ValueError):
-    """The quantity does not exist for these counts; the message says why."""
+    """The metric does not exist for these counts; the message says why."""
 
 
 @dataclass
@@ -113,9 +113,9 @@ def top_label(counts: Counts) -> ScoreHistogram:
 
 
 def positive(counts: Counts) -> ScoreHistogram:
-    """View of the positive class, K = LEVELS cells of probability.
+    """Pixels by probability of the positive class, K = LEVELS cells.
 
-    Of one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - float32 confidence; scores of K classes
+    For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - float32 confidence; scores of K classes
     have their exact cells.
     """
     histogram = ScoreHistogram(*(np.zeros(LEVELS, np.int64) for _ in range(4)))
@@ -125,8 +125,8 @@ def positive(counts: Counts) -> ScoreHistogram:
     histogram.count[upper], histogram.hits[upper] = above, counts.count[:, 1, 1]
     histogram.whole[upper], histogram.part[upper] = above * (LEVELS - doubt), -counts.position[:, 1].sum(axis=1)
 
-    # Below 0.5 the levels are closed at their lower edge: what lies on it belongs one cell lower. All of level HALF
-    # lies on its edge, 0.5.
+    # Below 0.5 the levels are closed at their lower edge: pixels on it belong one cell lower. All of level HALF lies
+    # on its edge, 0.5.
     edge = counts.on_edge.copy()
     edge[HALF] = counts.count[HALF, 0]
     inside = counts.count[:, 0] - edge

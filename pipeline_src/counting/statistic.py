@@ -1,4 +1,4 @@
-"""The sufficient statistic of a set of prediction maps: made in one pass, mergeable by addition, saved as .npz.
+"""The sufficient statistic of a set of prediction maps: one pass, mergeable by addition, saved as .npz.
 
     statistic = Statistic.empty()
     for probability, truth, image_id in maps:
@@ -7,8 +7,8 @@
 
 It holds two protocols (docs/protocol.md): `raw`, the probabilities as they are, and `stretched`, each map stretched
 so that its valid pixels reach from 0 to 1, as the paper's test program does. A map of one value becomes 0 there and is
-counted (column `constant` of the rows). All is kept in integers: any order of images, any split among workers or ranks
-ends in the same bits.
+counted (column `constant` of the rows). All numbers are integers: the result does not depend on the order of images or
+their split among workers.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ import numpy as np
 
 from pipeline_src.counting.accumulate import FloatPass, add_fractions, extremes, histogram, surely_in_unit_interval
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import IGNORED, UNIT
+from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.storage import pack, read, unpack, write
 from pipeline_src.errors import UserError
+from pipeline_src.labels import IGNORED
 
 
 class Statistic:
     """Counts of both protocols; `empty`, `add`, `merge`, `+`, `save`, `load`.
 
-    A quick statistic (`Statistic.empty(quick=True)`) keeps the raw protocol's counts alone, which is all that ECE, OE
-    and accuracy need, and is made in a third of the time; its `stretched` is None.
+    A quick statistic (`Statistic.empty(quick=True)`) keeps the counts of the raw protocol only, which suffice for ECE,
+    OE and accuracy, in a third of the time; its `stretched` is None.
     """
 
     def __init__(self, raw: Counts, stretched: Counts | None):
@@ -44,15 +45,14 @@ class Statistic:
     @property
     def raw(self) -> Counts:
         """Counts of the probabilities as they are."""
-        return self._settled("raw")
+        return self._flushed("raw")
 
     @property
     def stretched(self) -> Counts | None:
         """Counts of the maps stretched one by one; None in a quick statistic."""
-        return self._settled("stretched")
+        return self._flushed("stretched")
 
-    def _settled(self, protocol: str) -> Counts | None:
-        """The counts with everything added so far in them."""
+    def _flushed(self, protocol: str) -> Counts | None:
         counts = self._counts[protocol]
         if protocol in self._passes:
             self._passes[protocol].flush()
@@ -73,9 +73,8 @@ class Statistic:
                 float32), or an integer map, uint8 meaning v / 255 and uint16 meaning v / 65535.
             truth: (H, W) uint8 with 0 background, 1 foreground, 255 ignored; or bool.
             image_id: names the image; each image once.
-            within: (H, W) bool, the pixels that count, if not all (see `regions`). Others still take part in the
-                stretch, which is of the whole map.
-            whole: by protocol and name, measures of the whole map to be kept (`whole_maps`); NaN where undefined.
+            within: (H, W) bool, the pixels that count; None for all (see `regions`). The stretch is of the whole map.
+            whole: measures of the whole map to keep, by protocol and name (`whole_maps`); NaN where undefined.
 
         Raises:
             UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then.
@@ -100,13 +99,13 @@ class Statistic:
     def _add_floats(self, f, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None, whole) -> None:
         if not np.issubdtype(f.dtype, np.floating):
             raise UserError(
-                f"the map of {image_id} has a type that is not understood",
+                f"the map of {image_id} has an unknown type",
                 found=f.dtype,
                 expected="float32 or float64 in [0, 1], uint8 or uint16",
             )
         quick = self._counts["stretched"] is None
         low, high = (0, 1) if quick and surely_in_unit_interval(f) else extremes(f)
-        if not (low >= 0 and high <= 1):  # also catches NaN, which min and max hand on
+        if not (low >= 0 and high <= 1):  # also catches NaN, which min and max return
             raise UserError(
                 f"the map of {image_id} holds values that are no probabilities",
                 found=f"values from {low} to {high}",
@@ -122,9 +121,9 @@ class Statistic:
                 continue
             if protocol not in self._passes:
                 self._passes[protocol] = FloatPass(counts)
-            found = self._passes[protocol].add(f, y, (low, high) if protocol == "stretched" else None)
-            if found is not None:
-                self._row(protocol, image_id, shape, f.size, high == low, whole, *found)
+            row = self._passes[protocol].add(f, y, (low, high) if protocol == "stretched" else None)
+            if row is not None:
+                self._row(protocol, image_id, shape, f.size, high == low, whole, *row)
 
     def _add_integers(self, v, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None, whole) -> None:
         top = np.iinfo(v.dtype).max
@@ -137,9 +136,9 @@ class Statistic:
                 continue
             if protocol == "stretched":
                 value, top = (value - low, high - low) if high > low else (0 * value, top)
-            found = add_fractions(counts, value, label, number, top)
+            row = add_fractions(counts, value, label, number, top)
             if counts.rows is not None:
-                self._row(protocol, image_id, shape, v.size, high == low, whole, *found)
+                self._row(protocol, image_id, shape, v.size, high == low, whole, *row)
 
     def _row(self, protocol, image_id, shape, pixels, constant, whole, sums, levels) -> None:
         self._ids.add(image_id)
@@ -154,7 +153,7 @@ class Statistic:
         self._counts[protocol].rows.append(image_id, row, levels)
 
     def merge(self, other: Statistic) -> None:
-        """Add all that `other` counted; its images must be others than ours (UserError)."""
+        """Add another statistic in place; UserError where they share images."""
         if (self.stretched is None) != (other.stretched is None):
             raise ValueError("a quick statistic and a full one cannot be merged")
         merged = self + other
@@ -175,7 +174,7 @@ class Statistic:
         """Write one .npz, whole or not at all; the same counts and provenance give the same bytes.
 
         Args:
-            provenance: anything that JSON can hold: where the maps came from, model, set, versions.
+            provenance: anything that JSON can hold, such as model, data set and versions.
         """
         arrays = pack(self.raw, "raw")
         if self.stretched is not None:
@@ -200,10 +199,9 @@ def _labels(truth: np.ndarray, image_id: str) -> tuple[np.ndarray, bool]:
         return truth.view(np.uint8), True
     all_count = truth.dtype == np.uint8 and (not truth.size or truth.max() <= 1)
     if truth.dtype != np.uint8 or (not all_count and np.any((truth > 1) & (truth != IGNORED))):
-        found = f"{truth.dtype} with the values {np.unique(truth)[:10].tolist()}"
         raise UserError(
-            f"the mask of {image_id} has labels that are not understood",
-            found=found,
+            f"the mask of {image_id} has unknown labels",
+            found=f"{truth.dtype} with the values {np.unique(truth)[:10].tolist()}",
             expected="uint8 with 0 background, 1 foreground, 255 ignored",
             do="threshold grey masks first: (mask > 127).astype('uint8')",
         )

@@ -20,7 +20,7 @@ SCHEMA = 3
 
 
 def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:
-    """The arrays of `counts` by name; only cells with pixels, since most levels of a small set are empty."""
+    """The arrays of `counts` by name; only cells with pixels, since most levels of a small data set are empty."""
     arrays = {}
     for name in ("count", "position", "on_edge"):
         dense = getattr(counts, name).reshape(-1)
@@ -35,7 +35,7 @@ def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:
 
 
 def unpack(arrays: dict[str, np.ndarray | Rows], prefix: str) -> Counts:
-    """What `pack` packed."""
+    """The counts that `pack` packed."""
     rows = f"{prefix}_table" in arrays
     counts = Counts.empty(rows=rows)
     for name in ("count", "position", "on_edge"):
@@ -48,7 +48,7 @@ def unpack(arrays: dict[str, np.ndarray | Rows], prefix: str) -> Counts:
 
 
 def write(path: Path | str, kind: str, arrays: dict[str, np.ndarray | Rows], provenance: dict) -> None:
-    """Write arrays with a header that says how to read them; `provenance` is anything that JSON can hold."""
+    """Write arrays with a header on how to read them; `provenance` is anything that JSON can hold."""
     header = {
         "schema": SCHEMA,
         "kind": kind,
@@ -91,7 +91,7 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dic
     """The arrays and the provenance that `write` wrote.
 
     Raises:
-        UserError: no such file, nothing of ours, or one of another kind or schema.
+        UserError: the file is missing, not a statistic, or of another kind or schema.
     """
     try:
         arrays = {}
@@ -106,13 +106,13 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dic
         header = json.loads(arrays.pop("header").tobytes())
     except Exception as error:
         raise _unreadable(path, error) from error
-    known = {"schema": SCHEMA, "kind": kind, "levels": LEVELS, "clamp": CLAMP, "columns": list(COLUMNS)}
-    found = {key: header.get(key) for key in known}
-    if found != known:
+    expected = {"schema": SCHEMA, "kind": kind, "levels": LEVELS, "clamp": CLAMP, "columns": list(COLUMNS)}
+    found = {key: header.get(key) for key in expected}
+    if found != expected:
         raise UserError(
             f"{path} is a statistic of another schema",
             found=found,
-            expected=known,
+            expected=expected,
             do="make it again from the prediction maps with this version",
         )
     return arrays, header["provenance"]
@@ -128,7 +128,7 @@ def kind(path: Path | str) -> str:
 
 
 def _unreadable(path: Path | str, error: Exception) -> UserError:
-    """For whatever a foreign or broken file makes numpy, zip or json raise."""
+    """The error for whatever a foreign or broken file makes numpy, zip or json raise."""
     return UserError(f"{path} is not a statistic that can be read", found=f"{error}")
 
 

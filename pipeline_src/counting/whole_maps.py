@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline_src.counting.levels import IGNORED
+from pipeline_src.labels import IGNORED
 
 NAMES = ("s_measure", "e_measure", "weighted_f")
-KEPT = NAMES[:2]  # in the rows per image; weighted F takes more than twice as long as both
+KEPT = NAMES[:2]  # per image by evaluation; weighted F takes more than twice as long as both
 
 
 def whole_map_measures(
@@ -25,7 +25,7 @@ def whole_map_measures(
     Args:
         probability: (H, W) float in [0, 1], uint8 or uint16.
         truth: (H, W) uint8 with 0 background, 1 foreground, 255 ignored.
-        names: those wanted.
+        names: measures to compute.
 
     Returns:
         values by protocol and name; NaN where undefined: all with ignored pixels, weighted F without foreground.
@@ -46,14 +46,14 @@ def whole_map_measures(
 def _measures(probability: np.ndarray, foreground: np.ndarray, names: Sequence[str]) -> dict[str, float]:
     from py_sod_metrics import Emeasure, Smeasure, WeightedFmeasure  # imports scipy.ndimage and skimage: slow
 
-    made = {
+    peers = {
         "s_measure": (Smeasure, lambda measure: measure.get_results()["sm"]),
         "e_measure": (Emeasure, lambda measure: measure.get_results()["em"]["curve"].mean()),
         "weighted_f": (WeightedFmeasure, lambda measure: measure.get_results()["wfm"]),
     }
     values = {}
     for name in names:
-        kind, result = made[name]
+        kind, result = peers[name]
         measure = kind()
         if name == "weighted_f" and not foreground.any():
             values[name] = float("nan")

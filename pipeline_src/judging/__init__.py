@@ -1,4 +1,4 @@
-"""`judge`: other people's saved maps, measured by the statistics of our own models.
+"""`judge`: saved maps of any model, measured by the statistics of our own models.
 
-files -> masks, arrays -> folder (one object) or classes (several) -> out
+files -> masks, arrays -> two_classes or several_classes -> folder -> output_folder
 """

@@ -8,8 +8,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from pipeline_src.data.images import Unreadable, check_whole, decode, palette_indices
-from pipeline_src.judging.files import ARRAYS, Unusable
+from pipeline_src.data.image_io import UnreadableImageError, check_whole, decode, palette_indices
+from pipeline_src.judging.files import ARRAYS, UnusableFileError
 
 SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, and are clipped
 ASPECT = 1.1  # a map's height / width may differ from its mask's by this factor
@@ -19,28 +19,30 @@ def read_map(path: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """A prediction map: (H, W) probabilities of the positive class, or (K, H, W) of K classes.
 
     Args:
-        shape: that of the mask, which tells K classes of an image one pixel wide, (K, H, 1), from one map (H, W, 1).
+        shape: that of the mask, to distinguish K classes of an image one pixel wide, (K, H, 1), from a map (H, W, 1).
 
     Returns:
         uint8 (v / 255), uint16 (v / 65535), or float32/float64 as stored in .npy and .npz (one array).
 
     Raises:
-        Unusable: not readable, several channels, no probabilities.
+        UnusableFileError: not readable, several channels, no probabilities.
     """
     array = _squeezed(_array(path) if path.suffix.lower() in ARRAYS else _picture(path), shape)
     if array.ndim not in (2, 3) or 0 in array.shape:
-        raise Unusable(f"an array of shape {array.shape}; expected (height, width), or (classes, height, width)")
+        raise UnusableFileError(
+            f"an array of shape {array.shape}; expected (height, width), or (classes, height, width)"
+        )
     if array.dtype == np.float16 or array.dtype == bool:
         array = array.astype(np.float32)
     if array.dtype in (np.uint8, np.uint16) and array.ndim == 2:
         return array
     if array.dtype not in (np.float32, np.float64):
         if array.ndim == 3:
-            raise Unusable(
+            raise UnusableFileError(
                 f"an array of shape {array.shape} and type {array.dtype}; expected one map (height, width), or of "
                 "several classes float32 or float64 (classes, height, width) that sum to 1"
             )
-        raise Unusable(f"values of type {array.dtype}; expected float32 or float64 in [0, 1], uint8 or uint16")
+        raise UnusableFileError(f"values of type {array.dtype}; expected float32 or float64 in [0, 1], uint8 or uint16")
     return _probabilities(array)
 
 
@@ -53,58 +55,60 @@ def _probabilities(array: np.ndarray) -> np.ndarray:
     if not np.isfinite(array).all():
         nan = np.count_nonzero(np.isnan(array))
         which = f"{nan} value(s) are NaN" if nan else "some values are infinite"
-        raise Unusable(f"{which}; expected probabilities in [0, 1]")
+        raise UnusableFileError(f"{which}; expected probabilities in [0, 1]")
     if high <= 0:
         hint = "logarithms need exp"
     elif 2 < high <= 255 and low >= 0:
         hint = "divide 0..255 by 255, or save one map as uint8"
     else:
         hint = "logits need a sigmoid" if array.ndim == 2 else "logits need a softmax over the classes"
-    raise Unusable(f"values from {low:.8g} to {high:.8g}; expected probabilities in [0, 1] ({hint})")
+    raise UnusableFileError(f"values from {low:.8g} to {high:.8g}; expected probabilities in [0, 1] ({hint})")
 
 
 def mask_values(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.ndarray, int | None]:
     """The values of a binary mask, and which pixels do not count.
 
     Returns:
-        (H, W) uint8 with 0 where a pixel is ignored; (H, W) bool, ignored pixels; and the number of pixels between
-        true and false where the type says which is which (bool, fractions), whose values are 0 and 255 then. It is
-        None for whole numbers, whose meaning depends on the other masks: `survey`.
+        (H, W) uint8 with 0 where a pixel is ignored; (H, W) bool, ignored pixels; and the number of grey pixels.
+        Masks of bool and of fractions have the values 0 and 255. For whole numbers the number of grey pixels is None:
+        their meaning depends on the other masks (`survey`).
 
     Raises:
-        Unusable: not readable, several different channels, a type without meaning.
+        UnusableFileError: not readable, several different channels, an unknown type.
     """
     array = _squeezed(_array(path) if path.suffix.lower() in ARRAYS else _picture(path, "either"), None)
     if array.ndim != 2 or 0 in array.shape:
-        raise Unusable(f"an array of shape {array.shape}; expected (height, width)")
+        raise UnusableFileError(f"an array of shape {array.shape}; expected (height, width)")
     if array.dtype.kind not in "buif":
-        raise Unusable(f"values of type {array.dtype}; expected 0 and 255, or 0 and 1")
+        raise UnusableFileError(f"values of type {array.dtype}; expected 0 and 255, or 0 and 1")
     ignored = np.zeros(array.shape, bool) if ignore is None else array == ignore
     if array.dtype == bool:
         return np.where(array & ~ignored, np.uint8(255), np.uint8(0)), ignored, 0
     values = np.where(ignored, array.dtype.type(0), array)
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= 255):  # NaN too
-        raise Unusable(f"values from {low:g} to {high:g}; expected 0 and 255, or 0 and 1")
+        raise UnusableFileError(f"values from {low:g} to {high:g}; expected 0 and 255, or 0 and 1")
     if array.dtype.kind != "f":
         return values.astype(np.uint8), ignored, None
     between = np.count_nonzero(values != np.rint(values))
     if between and high > 1:
-        raise Unusable(f"fractions up to {high:g}; expected 0 and 255, or 0 and 1")
+        raise UnusableFileError(f"fractions up to {high:g}; expected 0 and 255, or 0 and 1")
     if between:
         return np.where(values > 0.5, np.uint8(255), np.uint8(0)), ignored, between
     return values.astype(np.uint8), ignored, None
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """A mask of class ids, (H, W) integers; of a picture with a palette the indices.
+    """A mask of class ids, (H, W) integers; the indices of a picture with a palette.
 
     Raises:
-        Unusable: not readable, several different channels, no integers.
+        UnusableFileError: not readable, several different channels, no integers.
     """
     array = _squeezed(_array(path) if path.suffix.lower() in ARRAYS else _picture(path, "indices"), None)
     if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.integer):
-        raise Unusable(f"an array of shape {array.shape} and type {array.dtype}; expected (height, width) class ids")
+        raise UnusableFileError(
+            f"an array of shape {array.shape} and type {array.dtype}; expected (height, width) class ids"
+        )
     return array
 
 
@@ -127,23 +131,23 @@ def _picture(path: Path, palette: Literal["colours", "either", "indices"] = "col
     data = path.read_bytes()  # by Python, since OpenCV cannot open every name
     try:
         check_whole(data)
-    except Unreadable as reason:
-        raise Unusable(f"the file {reason.problem}") from reason
+    except UnreadableImageError as reason:
+        raise UnusableFileError(f"the file {reason.problem}") from reason
     if palette == "indices" and (indices := _indices(data)) is not None:
         return indices
     try:
         array = decode(data, cv2.IMREAD_UNCHANGED)
-    except Unreadable as reason:
-        raise Unusable("not readable as an image") from reason
+    except UnreadableImageError as reason:
+        raise UnusableFileError("not readable as an image") from reason
     if array.ndim == 2:
         return array
     colours = array[..., :3]
     if np.any(colours != colours[..., :1]):
         if palette == "either" and (indices := _indices(data)) is not None:
             return indices
-        raise Unusable("a colour image; expected one channel")
+        raise UnusableFileError("a colour image; expected one channel")
     if array.shape[2] == 4 and array[..., 3].min() < np.iinfo(array.dtype).max:
-        raise Unusable("partly transparent; save it without an alpha channel")
+        raise UnusableFileError("partly transparent; save it without an alpha channel")
     return colours[..., 0]
 
 
@@ -151,7 +155,7 @@ def _indices(data: bytes) -> np.ndarray | None:
     """As `palette_indices`; None also where Pillow cannot read the picture: OpenCV may."""
     try:
         return palette_indices(data)
-    except Unreadable:
+    except UnreadableImageError:
         return None
 
 
@@ -163,28 +167,28 @@ def _array(path: Path) -> np.ndarray:
         with loaded:
             names = list(loaded)
             if len(names) != 1:
-                raise Unusable(f"{len(names)} arrays ({', '.join(names[:5])}); expected one")
+                raise UnusableFileError(f"{len(names)} arrays ({', '.join(names[:5])}); expected one")
             return loaded[names[0]]
-    except Unusable:
+    except UnusableFileError:
         raise
     except Exception as error:  # whatever a foreign or broken file makes numpy or zip raise
-        raise Unusable(f"not readable as an array ({error})") from error
+        raise UnusableFileError(f"not readable as an array ({error})") from error
 
 
 def matched(array: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, bool]:
     """A map (H, W) or (K, H, W) in the size `shape` of its mask, and whether it was resized.
 
     Raises:
-        Unusable: it is turned, or shows something else than the mask. Square maps fit any mask: many networks squeeze
-            every image into a square.
+        UnusableFileError: the map is rotated or cropped. Square maps fit any mask: many networks resize every image to
+            a square.
     """
     height, width = array.shape[-2:]
     if (height, width) == shape:
         return array, False
     factor = height / width / (shape[0] / shape[1])
     if (width, height) == shape or (height != width and not 1 / ASPECT <= factor <= ASPECT):
-        raise Unusable(
-            f"height x width {height} x {width}, but its mask has {shape[0]} x {shape[1]}: turned or cropped"
+        raise UnusableFileError(
+            f"height x width {height} x {width}, but its mask has {shape[0]} x {shape[1]}: rotated or cropped"
         )
     return fitted(array, shape), True
 

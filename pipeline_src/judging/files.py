@@ -6,7 +6,8 @@ import os
 import sys
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +20,13 @@ MASK_IMAGES = (*IMAGES, *JPEG, ".gif")
 LOSSY = "JPEG changes probabilities: save maps as .png or .npy"
 
 
-class Unusable(ValueError):
-    """A file that cannot be used; the message says why, without its name."""
+class UnusableFileError(ValueError):
+    """A file cannot be used; the message says why, without its name."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A prediction map and its mask; `mask` is None where all is background."""
+    """A prediction map and its mask; `mask` is None if all pixels are background."""
 
     stem: str
     map: Path
@@ -33,11 +34,11 @@ class Pair:
 
 
 class Pairs(Sequence):
-    """Pairs in the order of their stems, made when asked for: of 100,000 images only the names are kept.
+    """Pairs in the order of their stems; only names are in memory.
 
     Attributes:
-        problems: files without a partner and stems that occur twice, in words; whoever reads the pairs tells them
-            together with what cannot be read, by `refuse`.
+        problems: files without a partner and duplicate stems, a line each; reported by `check_problems` together with
+            files that cannot be read.
     """
 
     def __init__(self, maps: Path, masks: Path | None, names: list[tuple[str, str, str]], problems: list[str]):
@@ -52,11 +53,11 @@ class Pairs(Sequence):
         return Pair(stem, self.maps / _name(stem, of_map), mask)
 
 
-def pairs(maps: Path, masks: Path | None) -> Pairs:
+def pair_files(maps: Path, masks: Path | None) -> Pairs:
     """Pair the files of two folders by stem, in the order of the stems.
 
     Raises:
-        UserError: a folder is missing or holds nothing usable, or nothing has a partner; all at once.
+        UserError: a folder is missing or holds nothing usable, or no file has a partner.
     """
     empty: list[str] = []
     problems: list[str] = []
@@ -67,7 +68,7 @@ def pairs(maps: Path, masks: Path | None) -> Pairs:
             "there is nothing to judge",
             found=listed(empty),
             expected="a folder of maps and one of masks",
-            do="for images without any object leave out --mask and give --ood" if of_maps else None,
+            do="for images without any object give --ood instead of --mask" if of_maps else None,
         )
     problems += [f"{_name(stem, of_maps[stem])}: no mask" for stem in sorted(of_maps.keys() - of_masks.keys())]
     for stem in sorted(of_masks.keys() - of_maps.keys()):
@@ -75,50 +76,70 @@ def pairs(maps: Path, masks: Path | None) -> Pairs:
         why = f" but {lossy} ({LOSSY})" if lossy else ""
         problems.append(f"{_name(stem, of_masks[stem])}: no prediction map{why}")
     stems = sorted(of_maps.keys() & of_masks.keys())
-    found = Pairs(maps, masks, [(stem, of_maps[stem], of_masks[stem]) for stem in stems], problems)
+    pairs = Pairs(maps, masks, [(stem, of_maps[stem], of_masks[stem]) for stem in stems], problems)
     if not stems:
-        refuse(found, [])
-    return found
+        check_problems(pairs, [])
+    return pairs
 
 
-def refuse(found: Pairs, unusable: list[str]) -> None:
-    """Tell what stands in the way of judging, if anything does: what `pairs` found, and files that cannot be used.
+def readable(pairs: Pairs, read: Callable[[Pair], tuple], problems: list[str]) -> Iterator[tuple[Pair, tuple]]:
+    """The pairs that `read` can read, with their content; the reasons of all others go into `problems`."""
+    for pair in pairs:
+        try:
+            content = read(pair)
+        except UnusableFileError as reason:
+            problems.append(str(reason))
+        else:
+            yield pair, content
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the name of a file before the reason why it cannot be used."""
+    try:
+        yield
+    except UnusableFileError as reason:
+        raise UnusableFileError(f"{path.name}: {reason}") from reason
+
+
+def check_problems(pairs: Pairs, unusable: list[str]) -> None:
+    """Stop if any file has no partner or cannot be used.
 
     Raises:
-        UserError: with all of it.
+        UserError: names all of them.
     """
-    if found.problems or unusable:
+    if pairs.problems or unusable:
         raise UserError(
-            f"{len(found.problems) + len(unusable)} file(s) cannot be judged; nothing was written",
-            found=listed(found.problems) + listed(unusable),
-            expected="for every map one mask with the same name (but for the suffix), and the other way round"
-            if found.problems
+            f"{len(pairs.problems) + len(unusable)} file(s) cannot be judged; nothing was written",
+            found=listed(pairs.problems) + listed(unusable),
+            expected="one mask for every map and one map for every mask, with the same name except for the suffix"
+            if pairs.problems
             else None,
-            do=_remedy(found),
+            do=_remedy(pairs),
         )
 
 
-def _remedy(found: Pairs) -> str | None:
-    if not found.problems:
+def _remedy(pairs: Pairs) -> str | None:
+    if not pairs.problems:
         return None
-    if not len(found):
+    if not len(pairs):
         return "give every map the name of its mask, without anything before or after it"
-    return "add what is missing, or move what has no partner (or one of two with the same stem) elsewhere"
+    return "add the missing files, or move files without a partner (or one of two with the same stem) elsewhere"
 
 
 def _name(stem: str, ending: str) -> str:
-    """The name of a file from what is kept of it: its suffix, or all of it where it is spelt otherwise than `stem`."""
+    """The name of a file from its stem and suffix, or `ending` itself if that is a whole name."""
     return stem + ending if ending.startswith(".") else ending
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...], empty: list[str], problems: list[str]) -> dict[str, str]:
     """The suffix of every file that can be used, by stem. Stems are in the composed form of Unicode (NFC), since macOS
-    writes an é in two characters; a file that is spelt otherwise has its whole name instead of the suffix."""
+    writes an é in two characters; a file named in another form has its whole name instead of the suffix."""
     if not folder.is_dir():
         empty.append(f"{folder}: no such folder")
         return {}
-    found: dict[str, str] = {}
-    twice: dict[str, list[str]] = defaultdict(list)
+    suffix_of: dict[str, str] = {}
+    duplicates: dict[str, list[str]] = defaultdict(list)
     lossy, unnamed = 0, []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -126,16 +147,16 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...], empty: list[str], problems
             lossy += suffix.lower() in JPEG
             if suffix.lower() not in suffixes or entry.name.startswith(".") or not entry.is_file():
                 continue
-            if any("\ud800" <= letter <= "\udfff" for letter in raw):  # Python's stand-in for bytes of another coding
+            if any("\ud800" <= letter <= "\udfff" for letter in raw):  # Python's stand-in for bytes of another encoding
                 unnamed.append(f"{os.fsencode(entry.name)!r}: the name is not UTF-8; rename it")
                 continue
             stem = unicodedata.normalize("NFC", raw)
-            if stem in found:
-                twice[stem].append(entry.name)
-            found.setdefault(stem, sys.intern(suffix) if stem == raw else entry.name)
-    if not found and not unnamed:
+            if stem in suffix_of:
+                duplicates[stem].append(entry.name)
+            suffix_of.setdefault(stem, sys.intern(suffix) if stem == raw else entry.name)
+    if not suffix_of and not unnamed:
         why = f" but {lossy} JPEG files ({LOSSY})" if lossy else ""
         empty.append(f"{folder}: no file with one of the suffixes {' '.join(suffixes)}{why}")
-    same = (sorted([_name(stem, found[stem]), *names]) for stem, names in sorted(twice.items()))
+    same = (sorted([_name(stem, suffix_of[stem]), *names]) for stem, names in sorted(duplicates.items()))
     problems += unnamed + [f"{' and '.join(names)}: the same stem" for names in same]
-    return found
+    return suffix_of

@@ -1,4 +1,4 @@
-"""What the values of a folder of binary masks mean, decided over all of them: one file alone cannot tell."""
+"""The meaning of the values in a folder of binary masks, decided over all files: a single one can be ambiguous."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.counting.levels import IGNORED
 from pipeline_src.judging.arrays import mask_values
-from pipeline_src.judging.files import Pairs, Unusable
+from pipeline_src.judging.files import Pairs, UnusableFileError
+from pipeline_src.labels import IGNORED
 
 SMALL = 64  # ids of classes lie below, values of soft edges on both sides
 
@@ -21,7 +21,7 @@ class Meaning:
     Attributes:
         ignore: the value of pixels that never count, if any.
         top: the value of the object, 1 or 255; pixels above its half are foreground.
-        notes: what the user should know, a line each.
+        notes: warnings, a line each.
     """
 
     ignore: int | None = None
@@ -36,7 +36,7 @@ def read_mask(path: Path, meaning: Meaning = USUAL) -> tuple[np.ndarray, int]:
     """A binary mask as (H, W) uint8 with 0 background, 1 foreground, 255 ignored, and the number of grey pixels.
 
     Raises:
-        Unusable: as `mask_values`.
+        UnusableFileError: as `mask_values`.
     """
     values, ignored, between = mask_values(path, meaning.ignore)
     if between is None:
@@ -46,17 +46,22 @@ def read_mask(path: Path, meaning: Meaning = USUAL) -> tuple[np.ndarray, int]:
     return truth, int(between)
 
 
-def survey(found: Pairs, ignore: int | None = None) -> Meaning:
-    """Read all masks once to tell 0 and 1 from 0 and 255. Files that cannot be read are passed over.
+def never_met(ignore: int) -> str:
+    """The warning that no pixel is ignored."""
+    return f"no mask pixel has the value {ignore}, which --ignore names"
+
+
+def survey(pairs: Pairs, ignore: int | None = None) -> Meaning:
+    """Read all masks once to distinguish 0 and 1 from 0 and 255. Files that cannot be read are skipped.
 
     Raises:
-        Unusable: class ids, or ignored pixels that `ignore` does not name: whatever would be judged wrongly.
+        UnusableFileError: class ids, or ignored pixels that `ignore` does not name, which would be judged wrongly.
     """
     seen, met, example = np.zeros(256, bool), False, {}
-    for pair in found:
+    for pair in pairs:
         try:
             values, ignored, between = mask_values(pair.mask, ignore)
-        except Unusable:
+        except UnusableFileError:
             continue
         met |= bool(ignored.any())
         if between is None and not ignored.all():
@@ -65,7 +70,7 @@ def survey(found: Pairs, ignore: int | None = None) -> Meaning:
             seen |= here
     values = np.flatnonzero(seen).tolist()
     _refuse(values, ignore if met else None, example)
-    notes = [] if ignore is None or met else [f"no mask pixel has the value {ignore}, which --ignore names"]
+    notes = [] if ignore is None or met else [never_met(ignore)]
     grey = [value for value in values[:-1] if value > 0]
     if len(grey) == 1:
         notes.append(f"all grey mask pixels have the value {grey[0]}: if they should not count, --ignore {grey[0]}")
@@ -73,20 +78,22 @@ def survey(found: Pairs, ignore: int | None = None) -> Meaning:
 
 
 def _refuse(values: list[int], ignored: int | None, example: dict[int, str]) -> None:
-    """Raise `Unusable` where `values`, all that masks hold beside `ignored`, do not say what is an object."""
+    """Raise `UnusableFileError` where `values`, all in the masks except `ignored`, do not show what is an object."""
     if ignored == 255 and values == [0]:
-        raise Unusable(
-            "0 and 255 alone, and --ignore 255 leaves out what seems to be the object; leave out --ignore, or mark "
+        raise UnusableFileError(
+            "0 and 255 only, and --ignore 255 leaves out what seems to be the object; leave out --ignore, or mark "
             "ignored pixels with another value"
         )
     if not values or values[-1] <= 1:
         return
     shown = ", ".join(f"{value} ({example[value]})" for value in [*values[:4], *values[4:][-1:]])
     if values[-1] <= 127:
-        raise Unusable(f"the values {shown}; expected 0 and 255, or 0 and 1 (class ids go with maps of K classes)")
+        raise UnusableFileError(
+            f"the values {shown}; expected 0 and 255, or 0 and 1 (class ids go with maps of K classes)"
+        )
     below = [value for value in values if 0 < value < values[-1]]
     if below and below[0] < SMALL and below[-1] <= 127:
-        raise Unusable(
-            f"the values {shown}, so that it cannot be told what is an object; expected 0 and 255, or 0 and 1. If "
+        raise UnusableFileError(
+            f"the values {shown}, which do not show what is an object; expected 0 and 255, or 0 and 1. If "
             f"{values[-1]} marks pixels that never count: --ignore {values[-1]}"
         )

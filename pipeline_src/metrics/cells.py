@@ -1,4 +1,4 @@
-"""The pixels of images put into cells of a score, as far as the rows kept per image know them.
+"""The pixels of images in cells of a score, from the rows kept per image.
 
 An image is known by its pixels per (8-bit level, label). Finer than 8 bits, the pixels of such a group keep the
 distribution that all images together have there: for 8-bit maps every number is exact, for float maps a sum over all
@@ -13,7 +13,7 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import HALF, LEVELS, POSITION
 from pipeline_src.counting.score_histogram import Bins
 
-TOP, POSITIVE = "top label", "positive class"
+TOP, POSITIVE = "confidence", "probability"  # of the predicted class, of the positive class
 EIGHT = LEVELS // 255  # levels of the grid to an 8-bit level
 
 

@@ -1,17 +1,16 @@
 """Estimators of (mis)calibration and ranking from cells of a score.
 
 Each takes `Bins`, arrays of shape (..., K) over cells in ascending order of the score, and returns an array of shape
-(...): one number for the pixels counted, or one per resample of a bootstrap. N is the number of pixels. What each
-metric means, with its reference, stands in `registry`.
+(...): one number, or one per resample of a bootstrap. N is the number of pixels. Definitions and references of the
+metrics are in `registry`.
 
-Estimators that sort pixels (equal mass, sweep, AURC, AUC, AP) take the pixels of a cell as tied. For 8-bit and 16-bit
-maps that is what they are, and the numbers are exact; for float maps a level is 1 / LEVELS = 1.5e-5 wide.
+Estimators that sort pixels (equal mass, sweep, AURC, AUC, AP) take the pixels of a cell as tied. In 8-bit and 16-bit
+maps they are, and the numbers are exact; for float maps a level is 1 / LEVELS = 1.5e-5 wide.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import digamma
 
 from pipeline_src.counting.score_histogram import Bins
 
@@ -69,7 +68,7 @@ def equal_mass_bound(row: Bins, groups: int) -> float:
     """How far `equal_mass` of one row (K,) can be from its value on sorted pixels, but for the width of a cell.
 
     A cut through a cell of n pixels and hit rate a that leaves the share p of them below takes n p a of its hits with
-    it; in another order up to n min(p, a), or down to n max(0, p + a - 1). Both groups beside the cut feel it.
+    it; in another order up to n min(p, a), or down to n max(0, p + a - 1). Both groups at the cut change by it.
     """
     after = np.cumsum(row.count)
     cuts = np.arange(1, groups) * (int(after[-1]) / groups)
@@ -91,11 +90,16 @@ def sweep_groups(row: Bins) -> tuple[float, int]:
     n, most = rank[-1], int(np.count_nonzero(row.count))
     groups = most if hits[-1] in (0, n) else 1  # all wrong or all right: any number of groups is monotone
     while groups < most:
-        found = np.interp(np.arange(groups + 2) * (n / (groups + 1)), rank, hits)
-        gained = found[1:] - found[:-1]
-        if (gained[1:] - gained[:-1]).min() < -1e-12 * n:  # ties spread over groups differ by rounding only
+        tried = min(most - groups, groups + 15, max(1, (1 << 16) // groups))  # at once, since a call costs more
+        number = groups + 1 + np.arange(tried)[:, None]
+        cut = np.arange(groups + tried + 1)
+        gained = np.diff(np.interp(np.minimum(cut, number) * (n / number), rank, hits), axis=1)
+        # Ties spread over groups differ by rounding only.
+        falls = ((np.diff(gained, axis=1) < -1e-12 * n) & (cut[2:] <= number)).any(axis=1)
+        if falls.any():
+            groups += int(falls.argmax())
             break
-        groups += 1
+        groups += tried
     return _grouped_error(rank, excess, groups), groups
 
 
@@ -154,7 +158,7 @@ def aurc(bins: Bins) -> np.ndarray:
     before = after - count
     rate = wrong / np.where(count > 0, count, 1)
     # Within a cell the i-th pixel sees (errors so far - rate * before) / i + rate; 1/i sums to a harmonic number.
-    harmonic = digamma(after + 1.0) - digamma(before + 1.0)
+    harmonic = _digamma(after + 1.0) - _digamma(before + 1.0)
     return ((errors - wrong - rate * before) * harmonic + rate * count).sum(axis=-1) / bins.n
 
 
@@ -176,22 +180,23 @@ def auc_bound(row: Bins) -> float:
 def ap(bins: Bins) -> np.ndarray:
     """Sum over cells, descending, of the gain in recall times the precision; NaN without hits."""
     count, hits = (np.flip(a, axis=-1) for a in (bins.count, bins.hits))
-    found, taken = np.cumsum(hits, axis=-1), np.cumsum(count, axis=-1)
+    true_positives, predicted = np.cumsum(hits, axis=-1), np.cumsum(count, axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (hits * (found / np.where(taken > 0, taken, 1))).sum(axis=-1) / found[..., -1]
+        precision = true_positives / np.where(predicted > 0, predicted, 1)
+        return (hits * precision).sum(axis=-1) / true_positives[..., -1]
 
 
 def ap_bound(row: Bins) -> float:
     """How far `ap` of one row (K,) with hits can be from its value on sorted pixels: hits first in cells, or last."""
     met = np.flatnonzero(row.count)[::-1]
     count, hits = row.count[met].astype(float), row.hits[met].astype(float)
-    taken, found = np.cumsum(count) - count, np.cumsum(hits) - hits
+    pixels, positives = np.cumsum(count) - count, np.cumsum(hits) - hits
 
-    def gained(start: np.ndarray) -> float:  # sum over i = 1..hits of (found + i) / (start + i)
-        return float((hits + (found - start) * (digamma(start + hits + 1) - digamma(start + 1))).sum())
+    def gained(start: np.ndarray) -> float:  # sum over i = 1..hits of (positives + i) / (start + i)
+        return float((hits + (positives - start) * (_digamma(start + hits + 1) - _digamma(start + 1))).sum())
 
-    tied = float((hits * (found + hits) / (taken + count)).sum())
-    return max(gained(taken) - tied, tied - gained(taken + count - hits)) / float(hits.sum())
+    tied = float((hits * (positives + hits) / (pixels + count)).sum())
+    return max(gained(pixels) - tied, tied - gained(pixels + count - hits)) / float(hits.sum())
 
 
 def reliability(bins: Bins) -> np.ndarray:
@@ -209,3 +214,9 @@ def uncertainty(bins: Bins) -> np.ndarray:
     """h (1 - h), with h the overall hit rate."""
     rate = bins.hits.sum(axis=-1) / bins.n
     return rate * (1 - rate)
+
+
+def _digamma(values: np.ndarray) -> np.ndarray:
+    from scipy.special import digamma  # 0.2 s, for which readers of the registry need not wait
+
+    return digamma(values)

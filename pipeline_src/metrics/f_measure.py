@@ -1,7 +1,7 @@
 """F over the 256 thresholds f >= t/255, from the 8-bit levels kept per image.
 
 F = (1 + beta2) P R / (beta2 P + R) with beta2 = 0.3 (Achanta et al., CVPR 2009), which in counts is
-(1 + beta2) TP / (beta2 FG + predicted): defined wherever there is foreground, and 0 where nothing is found.
+(1 + beta2) TP / (beta2 FG + predicted): defined wherever there is foreground, and 0 without true positives.
 """
 
 from __future__ import annotations

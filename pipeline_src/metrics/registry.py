@@ -1,13 +1,11 @@
-"""All metrics, an entry each: what tables, intervals, the report, `judge` and docs/metrics.md know of a metric.
+"""The registry of metrics: the one source of tables, intervals, the report, `judge` and docs/metrics.md.
 
 A new metric is a function (in `estimators`, or a file of its own) and an entry here (docs/guides/metric.md).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,93 +13,13 @@ from pipeline_src.counting.levels import LEVELS
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP
 from pipeline_src.metrics.f_measure import f_curve
-from pipeline_src.metrics.inputs import (
-    Binned,
-    ImageMeans,
-    Input,
-    MeanFCurve,
-    OfClasses,
-    Ordered,
-    PixelMeans,
-    PooledLevels,
-)
-
-LOW, HIGH = -1, 1
-UNDEFINED = "–"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quantity:
-    """How a number is named and printed.
-
-    Attributes:
-        title: in a sentence.
-        heading: of a column; empty for the title, with % where it is a fraction.
-        unit: of differences.
-        factor: of the printed number; 100 for percent.
-        digits: after the decimal point.
-        better: LOW or HIGH.
-    """
-
-    title: str
-    heading: str = ""
-    unit: str = ""
-    factor: float = 1
-    digits: int = 3
-    better: int = LOW
-
-    @property
-    def column(self) -> str:
-        """Heading of a column."""
-        return self.heading or self.title + " %" * (self.factor == 100)
-
-    def text(
-        self, mean: float, spread: float = math.nan, low: float = math.nan, high: float = math.nan, mark: str = ""
-    ) -> str:
-        """`mean` with its mark, then the spread over seeds and the interval where they are known."""
-        if math.isnan(mean):
-            return UNDEFINED
-        text = self.number(mean) + mark
-        if not math.isnan(spread):
-            text += f" ± {self.number(spread)}"
-        return text if math.isnan(low) else f"{text} [{self.number(low)}, {self.number(high)}]"
-
-    def number(self, value: float) -> str:
-        """`value` as it is printed; a zero has no sign."""
-        text = f"{self.factor * value:,.{self.digits}f}"
-        return text if text.strip("-0.,") else text.lstrip("-")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric(Quantity):
-    """A number that is a function of a statistic.
-
-    Attributes:
-        of: what it is computed from.
-        function: arguments as `of` gives them, each an array (..., K) or (...) -> values (...), in [0, 1] if not said.
-        definition: formula and meaning, in a line of Markdown.
-        reference: where it is from.
-        undefined: why it is not a number, where it is not.
-        needs_true_class: whether it is undefined where some pixels have no true class.
-        bound: arguments -> how far it can be off for float maps, whose levels count as tied.
-    """
-
-    of: Input
-    function: Callable[..., np.ndarray]
-    definition: str
-    reference: str = ""
-    undefined: str = "no pixel counts"
-    needs_true_class: bool = False
-    bound: Callable[..., float] | None = None
-
-    @property
-    def classes(self) -> str:
-        """For which numbers of classes it is defined: "two", "several" or "any"."""
-        return self.of.classes
+from pipeline_src.metrics.inputs import Binned, Input, OfClasses, Ordered
+from pipeline_src.metrics.metric import HIGH, NEITHER, Metric
+from pipeline_src.metrics.row_inputs import ImageMeans, MeanFCurve, PixelMeans, PooledLevels
 
 
 def _percent(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
-    """A fraction whose differences are told in percentage points."""
+    """A fraction; differences are in percentage points."""
     about = {"factor": 100, "digits": 2, "unit": "percentage points"} | more
     return Metric(title=title, of=of, function=function, definition=definition, **about)
 
@@ -208,7 +126,7 @@ METRICS: dict[str, Metric] = {
         "debiased error of the released program",
         Binned(TOP, 100),
         estimators.debiased_authors,
-        "Over 100 bins, conf_k (1 − conf_k) for the variance, no root. May be slightly negative.",
+        "ece_debiased over 100 bins, with conf_k (1 − conf_k) for the variance and without the root. Can be negative.",
         heading="debiased (released) %",
         digits=4,
     ),
@@ -226,6 +144,7 @@ METRICS: dict[str, Metric] = {
         estimators.uncertainty,
         "Uncertainty term of the Brier score, h (1 − h) with h the share of foreground.",
         digits=4,
+        better=NEITHER,
         reference=MURPHY,
     ),
     "accuracy": _percent(
@@ -259,6 +178,7 @@ METRICS: dict[str, Metric] = {
         "Mean entropy of the predicted distribution, in nats, clamped likewise.",
         heading="Entropy",
         unit="nats",
+        better=NEITHER,
     ),
     "mae": _plain(
         "MAE",
@@ -370,5 +290,6 @@ METRICS: dict[str, Metric] = {
         PixelMeans("confidence", "correct"),
         np.subtract,
         "Mean confidence minus accuracy: above 0 where over-confident.",
+        better=NEITHER,
     ),
 }

@@ -1,4 +1,4 @@
-"""What a reliability diagram shows."""
+"""The numbers of a reliability diagram."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline_src.counting.score_histogram import top_label
 
 @dataclass
 class ReliabilityBins:
-    """What a reliability diagram shows, per bin; (bins,) each.
+    """The bins of a reliability diagram; arrays (bins,).
 
     Attributes:
         lower, upper: edges; bins are right-closed, (lower, upper].
@@ -29,8 +29,8 @@ class ReliabilityBins:
 
 
 def reliability_bins(counts: Counts, bins: int = 10) -> ReliabilityBins:
-    """Top-label reliability in `bins` equal-width bins on [0, 1] (half of them are empty by nature)."""
-    view = top_label(counts).binned(bins)
+    """Top-label reliability in `bins` equal-width bins on [0, 1] (for two classes the lower half is empty)."""
+    pixels = top_label(counts).binned(bins)
     edges = np.arange(bins + 1) / bins
-    n = np.where(view.count > 0, view.count, np.nan)
-    return ReliabilityBins(edges[:-1], edges[1:], view.count, view.score / n, view.hits / n)
+    n = np.where(pixels.count > 0, pixels.count, np.nan)
+    return ReliabilityBins(edges[:-1], edges[1:], pixels.count, pixels.score / n, pixels.hits / n)

@@ -1,4 +1,4 @@
-"""The values of all metrics of a statistic, exactly, and why some are undefined."""
+"""Exact values of all metrics of a statistic, and the reasons of those that are undefined."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.metrics.inputs import Run
-from pipeline_src.metrics.registry import METRICS, Metric
+from pipeline_src.metrics.metric import Metric
+from pipeline_src.metrics.registry import METRICS
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
-    """One metric of one protocol's counts; raises `UndefinedMetricError` where it does not exist."""
+    """One metric of the counts of a protocol; raises `UndefinedMetricError` where it does not exist."""
     return _value(METRICS[name], Run(None, counts), bins)
 
 
 def summary(run: Run, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
-    """The metrics by name that are defined for the number of classes, and for each that is None the reason.
+    """Values by name of the metrics for this number of classes, and the reason for each that is None.
 
     Args:
         bins: number of equal-width bins, a divisor of `levels.LEVELS`.
     """
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
-    for name in defined(classes_of(run.statistic)):
+    for name in defined_for(run.statistic):
         try:
             values[name] = _value(METRICS[name], run, bins)
         except UndefinedMetricError as reason:
@@ -40,20 +41,19 @@ def summaries(statistic: AnyStatistic, bins: int = 10) -> dict[str, tuple[dict[s
     return {protocol: summary(run, bins) for protocol, run in Run.by_protocol(statistic).items()}
 
 
-def classes_of(statistic: AnyStatistic) -> int:
-    """The number of classes of a statistic."""
-    return len(statistic.classes) if isinstance(statistic, MultiClassStatistic) else 2
+def defined_for(statistic: AnyStatistic) -> list[str]:
+    """Names of the metrics of a statistic. Saved maps can have two classes of which none is the positive one."""
+    return defined(max(3, len(statistic.classes)) if isinstance(statistic, MultiClassStatistic) else 2)
 
 
 def defined(classes: int) -> list[str]:
-    """Names of the metrics of two classes, or of several."""
+    """Names of the metrics for one object class (2), or for several classes."""
     kind = "several" if classes > 2 else "two"
     return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
 
 
 def bounds(run: Run, bins: int, names: Collection[str]) -> dict[str, float]:
-    """How far those of some metrics that sort pixels can be off for float maps, by name; 8-bit and 16-bit maps need no
-    bound."""
+    """How far each of some metrics can be off for float maps, by name; only those that sort pixels can be."""
     wanted = {name: METRICS[name] for name in names if METRICS[name].bound}
     return {name: float(metric.bound(*metric.of.exact(run, bins))) for name, metric in wanted.items()}
 

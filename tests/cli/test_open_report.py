@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typer.testing import CliRunner
 
-from pipeline_src.cli import main as cli
+from pipeline_src.cli import main, steps
 
 
 def test_the_page_opens_in_the_browser_on_request(monkeypatch, tmp_path):
-    seen, page = [], tmp_path / "a b" / "report.html"
-    monkeypatch.setattr(cli, "_graph", lambda experiment, log: None)
-    monkeypatch.setattr(cli.verbs, "report", lambda graph, contract: page)
-    monkeypatch.setattr(cli.webbrowser, "open", seen.append)
+    opened, page = [], tmp_path / "a b" / "report.html"
+    monkeypatch.setattr(steps, "_make", lambda *job: page)
+    monkeypatch.setattr(steps.webbrowser, "open", opened.append)
     for options, wanted in (([], []), (["--open"], [page.as_uri()])):
-        assert CliRunner().invoke(cli.app, ["report", *options]).exit_code == 0
-        assert seen == wanted
+        assert CliRunner().invoke(main.app, ["report", *options]).exit_code == 0
+        assert opened == wanted

@@ -6,32 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_statistics import images, one
 
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED
 from pipeline_src.counting.levels import HALF, LEVELS, POSITION, UNIT
+from pipeline_src.counting.score_histogram import UndefinedMetricError, positive, top_label
 from pipeline_src.counting.statistic import Statistic
-from pipeline_src.counting.whole_maps import KEPT, of_images, whole_map_measures
+from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 from pipeline_src.errors import UserError
-from pipeline_src.metrics import metrics
-from pipeline_src.metrics.metrics import Undefined, e_measure, s_measure
-
-
-def one(f, y, quick=False, name="a") -> Statistic:
-    """Statistic of one image given as rows of numbers."""
-    statistic = Statistic.empty(quick=quick)
-    statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), name)
-    return statistic
-
-
-def images(count, seed=0, kind="float32"):
-    """Random images of odd sizes with ignored pixels."""
-    rng = np.random.default_rng(seed)
-    for k in range(count):
-        shape = tuple(rng.integers(3, 40, 2))
-        f = 1 / (1 + np.exp(-rng.normal(0, 5, shape)))
-        y = (rng.random(shape) < f).astype(np.uint8)
-        y[rng.random(shape) < 0.1] = 255
-        scaled = {"uint8": f * 255, "uint16": f * 65535}.get(kind, f)
-        yield scaled.astype(kind), y, f"image-{k:03d}"
+from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.summary import summaries, summary, value
 
 
 def test_a_float_is_counted_in_its_exact_level():
@@ -74,8 +58,8 @@ def test_counts_equal_a_plain_float64_computation(kind, protocol):
     assert counts.pixels == len(f)
     for column, values in expected.items():
         assert counts.rows.total(column) / UNIT == pytest.approx(values.sum(), rel=1e-6), column
-    assert metrics.top_label(counts).score.sum() == pytest.approx(confidence.sum(), rel=1e-7)
-    assert metrics.positive(counts).score.sum() == pytest.approx(f.sum(), abs=2.0**-24 * len(f))
+    assert top_label(counts).score.sum() == pytest.approx(confidence.sum(), rel=1e-7)
+    assert positive(counts).score.sum() == pytest.approx(f.sum(), abs=2.0**-24 * len(f))
     assert np.array_equal(counts.rows.levels[:1].sum(axis=(0, 1)), [np.sum(y == 0), np.sum(y == 1)])
 
 
@@ -89,11 +73,11 @@ def test_stretched_equals_raw_bit_for_bit_where_the_map_is_full():
 
 
 def test_a_constant_map_is_stretched_to_zero_and_counted():
-    for value in (np.float32(0.8), np.uint8(200), np.uint16(60000)):
-        counts = one(np.full((4, 5), value), np.ones((4, 5))).stretched
+    for constant in (np.float32(0.8), np.uint8(200), np.uint16(60000)):
+        counts = one(np.full((4, 5), constant), np.ones((4, 5))).stretched
         assert counts.rows.total("constant") == 1
         assert counts.count[0, 0, 1] == 20
-        assert metrics.mae(counts) == 1
+        assert value("mae", counts) == 1
 
 
 @pytest.mark.parametrize("kind", ["float32", "uint8", "uint16"])
@@ -122,8 +106,7 @@ def test_parts_merge_to_the_whole_in_any_order(kind, tmp_path):
     whole.save(tmp_path / "a.npz", {"set": "x"})
     first.save(tmp_path / "b.npz", {"set": "x"})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    for protocol in ("raw", "stretched"):
-        assert metrics.summary(getattr(whole, protocol)) == metrics.summary(getattr(first, protocol))
+    assert summaries(whole) == summaries(first)
 
 
 @settings(max_examples=40, deadline=None)
@@ -138,7 +121,7 @@ def test_the_order_of_pixels_does_not_matter(data):
     valid = y != 255
     assert statistic.raw.pixels == valid.sum()
     correct = np.sum((f >= 0.5)[valid] == y[valid])
-    assert statistic.raw.rows.total("correct") == correct == metrics.top_label(statistic.raw).hits.sum()
+    assert statistic.raw.rows.total("correct") == correct == top_label(statistic.raw).hits.sum()
 
 
 def test_many_blocks_equal_one_image_cut_into_strips():
@@ -184,7 +167,7 @@ def test_saved_and_loaded(tmp_path):
     assert Statistic.load(tmp_path / "q.npz")[0] == quick != statistic
 
 
-def test_files_that_are_no_statistic_are_told(tmp_path):
+def test_files_that_are_no_statistic_are_refused(tmp_path):
     with pytest.raises(UserError, match="can be read"):
         Statistic.load(tmp_path / "missing.npz")
     (tmp_path / "text.npz").write_text("no")
@@ -244,16 +227,18 @@ def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
     for protocol in ("raw", "stretched"):
         expected = np.array([[found[name][protocol][key] for key in KEPT] for name in "abc"])
         counts = getattr(statistic, protocol)
-        np.testing.assert_allclose(of_images(counts), expected, atol=1e-9)  # a ninth decimal is all that is kept
+        columns = np.stack([counts.rows.table.column(COLUMNS.index(key)) for key in KEPT], axis=1)
+        kept = np.where(columns == UNMEASURED, np.nan, columns / UNIT)
+        np.testing.assert_allclose(kept, expected, atol=1e-9)  # nine decimals are kept
         assert np.isnan(expected).tolist() == [[False, False], [False, False], [True, True]]
-        assert s_measure(counts) == pytest.approx(expected[:2, 0].mean(), abs=1e-9)
-        assert e_measure(counts) == pytest.approx(expected[:2, 1].mean(), abs=1e-9)
+        assert value("s_measure", counts) == pytest.approx(expected[:2, 0].mean(), abs=1e-9)
+        assert value("e_measure", counts) == pytest.approx(expected[:2, 1].mean(), abs=1e-9)
     # All background: S is 1 - the mean probability (Fan et al. 2017).
     f = np.full((2, 2), 0.25, np.float32)
     assert whole_map_measures(f, np.zeros((2, 2), np.uint8), KEPT)["raw"]["s_measure"] == 0.75
     alone = one(np.float32([0.5]), [1])
-    with pytest.raises(Undefined, match="whole maps"):
-        s_measure(alone.raw)
+    with pytest.raises(UndefinedMetricError, match="whole maps"):
+        value("s_measure", alone.raw)
 
 
 def test_quick_has_the_same_counts():
@@ -262,5 +247,6 @@ def test_quick_has_the_same_counts():
     quick, full = one(f, y, quick=True), one(f, y)
     assert np.array_equal(quick.raw.count, full.raw.count)
     assert quick.stretched is None and quick.raw.rows is None
-    values, reasons = metrics.summary(quick.raw)
-    assert values["ece"] == metrics.ece(full.raw) and values["nll"] is None and "quick" in reasons["nll"]
+    values, reasons = summary(Run(quick, quick.raw))
+    assert values["ece"] == value("ece", full.raw) and values["accuracy"] == value("accuracy", full.raw)
+    assert values["nll"] is None and "quick" in reasons["nll"]

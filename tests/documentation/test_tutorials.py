@@ -9,7 +9,7 @@ from tutorial import ROOT, blocks, follow
 
 from pipeline_src.data import known
 from pipeline_src.params.load import read
-from pipeline_src.steps.graph import graph
+from pipeline_src.steps.build import build
 
 
 def test_your_data(tmp_path, monkeypatch, capsys):
@@ -22,7 +22,7 @@ def test_your_data(tmp_path, monkeypatch, capsys):
         assert line in said.splitlines()
     params = read()
     assert set(yaml.safe_load(shown[-1])["datasets"]) <= set(known.load(params.datasets))
-    assert list(graph(params, "leaves").experiment.data.shifted) == ["garden"]
+    assert list(build(params, "leaves").settings.data.shifted) == ["garden"]
 
 
 def test_your_method(tmp_path, monkeypatch):

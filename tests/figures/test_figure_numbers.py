@@ -8,17 +8,19 @@ import zlib
 import numpy as np
 import pandas as pd
 import pytest
-from made_figures import IMAGES, ODD, SEEDS, analysed, make_results, make_store, maps
+from made_figures import IMAGES, ODD, SEEDS, make_results, make_store, maps
+from made_results import RESAMPLES, analysed
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts, Perturbation
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.levels import CLAMP, IGNORED
+from pipeline_src.counting.levels import CLAMP
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.data.store import Store
 from pipeline_src.figures import alpha, entropy, examples, extremes, joint, overview, risk, sweep, training
 from pipeline_src.figures.bin_tables import reliability_table, reliability_tables
 from pipeline_src.figures.tradeoff import LINE, spread
+from pipeline_src.labels import IGNORED
 
 BINS = 10
 
@@ -46,9 +48,9 @@ def pixels(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def drawn_images() -> np.ndarray:
-    """(1000, IMAGES) images of each resample."""
+    """(RESAMPLES, IMAGES) images of each resample."""
     generator = np.random.Generator(np.random.PCG64(zlib.crc32(b"Set_A")))
-    return np.stack([generator.integers(0, IMAGES, IMAGES) for _ in range(1000)])
+    return np.stack([generator.integers(0, IMAGES, IMAGES) for _ in range(RESAMPLES)])
 
 
 def test_diagram_is_of_all_seeds_pixels(table):
@@ -163,11 +165,8 @@ def test_contributions_add_up_to_the_ece(table):
 
 
 def test_an_experiment_of_one_image(tmp_path):
-    statistic = Statistic.empty()
-    statistic.add(*maps("baseline", 0, ODD)[0], "only")
-    statistic.save(tmp_path / "one.npz", {})
     facts = Facts("one", {"m": MethodFacts()}, {"p": "ood"}, bins=BINS)
-    results = analysed(tmp_path, facts, {"p": {("m", 0): tmp_path / "one.npz"}})
+    results = analysed(tmp_path, facts, lambda *run: maps("baseline", 0, ODD)[:1])
     for metric in ("ece", "oe", "accuracy"):
         estimate = results.estimate(metric, "raw", "m", "p")
         assert estimate.low == pytest.approx(estimate.value) == pytest.approx(estimate.high)
@@ -176,11 +175,9 @@ def test_an_experiment_of_one_image(tmp_path):
 
 
 def test_a_set_of_which_no_pixel_counts(tmp_path):
-    statistic = Statistic.empty()
-    statistic.add(np.full((4, 4), 0.7, np.float32), np.full((4, 4), IGNORED, np.uint8), "only")
-    statistic.save(tmp_path / "one.npz", {})
     facts = Facts("one", {"m": MethodFacts()}, {"p": "ood"}, bins=BINS)
-    results = analysed(tmp_path, facts, {"p": {("m", 0): tmp_path / "one.npz"}})
+    ignored = np.full((4, 4), 0.7, np.float32), np.full((4, 4), IGNORED, np.uint8)
+    results = analysed(tmp_path, facts, lambda *run: [ignored])
     assert np.isnan(results.estimate("ece", "raw", "m", "p").value)
     table = reliability_tables(results, "p")["raw", "m"]
     assert table["pixels"].sum() == 0 and table["low"].isna().all()

@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_figures import ODD, make_facts, make_results, make_sources, make_store, maps
-from made_results import made as made_up
-from made_results import measurement
+from made_results import HandMade, by_hand
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from project import ROOT
@@ -150,7 +149,8 @@ def test_examples_are_of_the_baseline_and_aslp_mc():
 def test_the_baseline_is_known_by_its_code():
     def drawn(name: str) -> list:
         facts = Facts("x", {**static(0.1, 0.2, 0.3), name: MethodFacts("baseline")}, {"set": "id"}, labels={name: "CE"})
-        results = made_up(facts, lambda method, part: measurement({"ece": 0.1, "oe": 0.1, "accuracy": 0.9}))
+        measured = by_hand({"ece": [0.1], "oe": [0.1], "accuracy": [0.9]}, np.array([-0.01, 0.01]))
+        results = HandMade(facts, {}, {("raw", "set", method): measured for method in facts.methods})
         shown = []
         for figure_type in (sweep.FIGURE, tradeoff.FIGURE):
             painted = figure_type.paint(next(iter(figure_type.pictures(facts))), results, Sources())

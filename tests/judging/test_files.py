@@ -27,8 +27,7 @@ THREE = np.float32([0.1, 0.2, 0.7])[(np.arange(3)[:, None, None] - LABELS - 1) %
 
 @pytest.fixture
 def judged(tmp_path, monkeypatch):
-    """Judge what was put into the folders `maps` and `masks`, without drawing."""
-    monkeypatch.setattr(judging, "_diagram", lambda *_: None)
+    """Judge what was put into the folders `maps` and `masks`."""
     (tmp_path / "maps").mkdir(), (tmp_path / "masks").mkdir()
     monkeypatch.chdir(tmp_path)
 
@@ -49,10 +48,10 @@ def put(folder, **files):
 
 
 def refused(judged, *words, **options):
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         judged(**options)
     for each in words:
-        assert each in str(told.value), str(told.value)
+        assert each in str(error.value), str(error.value)
     assert not os.path.exists("out")
 
 
@@ -139,7 +138,7 @@ def test_an_ignored_value_that_takes_all_objects_or_nothing(judged):
     put("maps", a=P), put("masks", a=np.uint8(255 * DISC))
     refused(judged, "--ignore 255 leaves out what seems to be the object", ignore=255)
     assert "no mask pixel has the value 7" in judged(ignore=7)["warnings"][0]
-    with pytest.raises(UserError, match="--ignore is of masks"):
+    with pytest.raises(UserError, match="--ignore applies to masks"):
         judged(ignore=7, mask=None)
 
 
@@ -165,7 +164,7 @@ def test_classes_of_an_image_one_pixel_wide(judged):
 
 def test_the_folder_to_write_into_is_checked_first(judged, monkeypatch):
     put("maps", a=P), put("masks", a=DISC)
-    monkeypatch.setattr(judging, "pairs", lambda *_: pytest.fail("nothing is read before"))
+    monkeypatch.setattr(judging, "pair_files", lambda *_: pytest.fail("nothing is read before"))
     for name in ("maps", "masks"):
         with pytest.raises(UserError, match="folder of maps or masks"):
             judged(out=name)
@@ -176,18 +175,18 @@ def test_the_folder_to_write_into_is_checked_first(judged, monkeypatch):
     def denied(**_):
         raise PermissionError("no permission")
 
-    monkeypatch.setattr(judging.results.tempfile, "TemporaryFile", denied)
-    with pytest.raises(UserError, match="cannot be written") as told:
+    monkeypatch.setattr(judging.output_folder.tempfile, "TemporaryFile", denied)
+    with pytest.raises(UserError, match="cannot be written") as error:
         judged()
-    assert "no permission" in str(told.value)
+    assert "no permission" in str(error.value)
 
 
 def test_results_of_another_model_are_kept_and_old_diagrams_are_not(judged):
     put("maps", a=P), put("masks", a=DISC)
     judged(name="A")
-    with pytest.raises(UserError, match="another model's results") as told:
+    with pytest.raises(UserError, match="another model's results") as error:
         judged(name="B")
-    assert "delete out" in str(told.value) and json.loads(Path("out/metrics.json").read_text())["name"] == "A"
+    assert "delete out" in str(error.value) and json.loads(Path("out/metrics.json").read_text())["name"] == "A"
     Path("out/reliability-stretched.svg").touch()
     judged(name="A", protocols=("raw",))
     assert sorted(os.listdir("out")) == ["images.csv", "metrics.json", "statistic.npz"]
@@ -217,7 +216,7 @@ def test_options_and_masks_that_classes_do_not_have(judged):
     refused(judged, "need masks", mask=None)
     assert "no mask pixel has the value 9" in judged(out="nine", ignore=9)["warnings"][0]
     put("masks", a=255 * DISC.astype(np.int64))
-    refused(judged, "0 and 255 alone")
+    refused(judged, "0 and 255 only")
 
 
 @pytest.mark.parametrize(
@@ -255,11 +254,11 @@ def test_what_to_do_about_names(judged):
     cv2.imwrite("maps/a.jpg", np.uint8(255 * P))
     refused(judged, "1 JPEG files", "JPEG changes probabilities")
     put("maps", b=P)
-    refused(judged, "a.npy: no prediction map but a.jpg", "add what is missing")
+    refused(judged, "a.npy: no prediction map but a.jpg", "add the missing files")
     os.rename("maps/b.npy", "maps/b_sal.npy")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         judged()
-    assert "name of its mask" in str(told.value) and "--ood" not in str(told.value)
+    assert "name of its mask" in str(error.value) and "--ood" not in str(error.value)
     for stem in "ab":
         os.remove(f"masks/{stem}.npy")
     refused(judged, "--ood")

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_statistic import one
+from made_statistics import one
 
-from pipeline_src.counting.views import Undefined
-from pipeline_src.metrics import calibration, estimators, metrics, ranking
-from pipeline_src.metrics.estimators import Bins
+from pipeline_src.counting.score_histogram import Bins, UndefinedMetricError, top_label
+from pipeline_src.metrics import estimators
+from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.summary import bounds, value
+
+
+def bound(name, counts, bins=10):
+    return bounds(Run(None, counts), bins, [name])[name]
 
 
 @pytest.fixture(scope="module", params=["float32", "uint8"])
@@ -37,10 +43,10 @@ def equal_mass_plain(confidence, right, groups):
 def test_equal_mass_on_sorted_pixels(pixels, groups):
     counts, confidence, right, _, _ = pixels
     plain, _ = equal_mass_plain(confidence, right, groups)
-    bound = calibration.equal_mass_bound(counts, groups) if groups > 1 else 0
+    limit = bound("ece_equal_mass", counts, groups) if groups > 1 else 0
     exact = counts.count[:, :, :].any() and np.allclose(confidence * 255 % 1, 0, atol=1e-6)
-    assert metrics.ece_equal_mass(counts, groups) == pytest.approx(plain, abs=1e-9 if exact else bound + 1e-9)
-    assert bound < 0.03
+    assert value("ece_equal_mass", counts, groups) == pytest.approx(plain, abs=1e-9 if exact else limit + 1e-9)
+    assert limit < 0.03
 
 
 def test_equal_mass_by_hand():
@@ -48,22 +54,39 @@ def test_equal_mass_by_hand():
     counts = one(np.float32([0.75, 0.75, 0.75, 0.75, 1, 1]), [1, 1, 0, 0, 1, 1]).raw
     first = abs(3 * 0.75 - 1.5)
     second = abs(0.75 + 2 - 0.5 - 2)
-    assert metrics.ece_equal_mass(counts, 2) == pytest.approx((first + second) / 6, abs=1e-15)
-    assert metrics.ece_equal_mass(counts, 1) == pytest.approx(abs(5 - 4) / 6, abs=1e-15)
+    assert value("ece_equal_mass", counts, 2) == pytest.approx((first + second) / 6, abs=1e-15)
+    assert value("ece_equal_mass", counts, 1) == pytest.approx(abs(5 - 4) / 6, abs=1e-15)
 
 
 def test_sweep_on_sorted_pixels(pixels):
     counts, confidence, right, _, _ = pixels
-    value, hits = equal_mass_plain(confidence, right, 1)
+    plain, hits = equal_mass_plain(confidence, right, 1)
     groups = 1
     while True:
         wider, hits = equal_mass_plain(confidence, right, groups + 1)
         if np.any(np.diff(hits) < -1e-9):
             break
-        groups, value = groups + 1, wider
-    found, number = estimators.sweep_groups(metrics.top_label(counts).bins)
+        groups, plain = groups + 1, wider
+    error, number = estimators.sweep_groups(top_label(counts).bins)
     assert number == groups > 2
-    assert found == metrics.ece_sweep(counts) == pytest.approx(value, abs=2e-4)
+    assert error == value("ece_sweep", counts) == pytest.approx(plain, abs=2e-4)
+
+
+def test_sweep_ends_before_the_first_number_of_groups_that_is_not_monotone():
+    rng, ends = np.random.default_rng(0), set()
+    for cells in (2, 5, 30, 100) * 20:
+        score, count = (np.arange(cells) + 0.5) / cells, rng.integers(1, 50, cells)
+        hits = np.round(count * score ** rng.random()).astype(int)
+        rank, right = (np.concatenate([[0], np.cumsum(a)]) for a in (count, hits))
+        groups = 1
+        while groups < cells:
+            shares = np.diff(np.interp(np.linspace(0, rank[-1], groups + 2), rank, right))
+            if np.any(np.diff(shares) < -1e-9):
+                break
+            groups += 1
+        ends.add(groups)
+        assert estimators.sweep_groups(Bins(count, hits, count * score, count * score - hits))[1] == groups
+    assert min(ends) < 5 and max(ends) > 40
 
 
 @pytest.mark.parametrize("right", [0, 1])
@@ -79,7 +102,7 @@ def test_sweep_of_pixels_that_are_all_wrong_or_all_right(right):
 
 def test_sweep_ends_where_every_group_is_a_level():
     counts = one(np.float32([0.625, 0.625, 0.875, 0.875]), [0, 1, 1, 1]).raw
-    assert estimators.sweep_groups(metrics.top_label(counts).bins) == (pytest.approx(0.125), 2)
+    assert estimators.sweep_groups(top_label(counts).bins) == (pytest.approx(0.125), 2)
 
 
 def test_debiased_by_its_formula(pixels):
@@ -95,16 +118,16 @@ def test_debiased_by_its_formula(pixels):
                 root += n / len(right) * (gap**2 - noise[0])
             else:
                 authors += n / len(right) * (gap**2 - noise[1])
-    assert metrics.ece_debiased(counts) == pytest.approx(np.sqrt(root), abs=1e-9)
-    assert metrics.ece_debiased_authors(counts) == pytest.approx(authors, abs=1e-9)
+    assert value("ece_debiased", counts) == pytest.approx(np.sqrt(root), abs=1e-9)
+    assert value("ece_debiased_authors", counts) == pytest.approx(authors, abs=1e-9)
 
 
 def test_debiased_is_nought_on_calibrated_noise():
     counts = one(np.full(8, 0.75, np.float32), [1, 1, 1, 0, 1, 1, 1, 0]).raw
-    assert metrics.ece_debiased(counts) == 0
-    assert metrics.ece_debiased_authors(counts) == pytest.approx(-0.75 * 0.25 / 7, abs=1e-12)
+    assert value("ece_debiased", counts) == 0
+    assert value("ece_debiased_authors", counts) == pytest.approx(-0.75 * 0.25 / 7, abs=1e-12)
     single = one(np.float32([0.75]), [1]).raw
-    assert metrics.ece_debiased(single) == pytest.approx(0.25)
+    assert value("ece_debiased", single) == pytest.approx(0.25)
 
 
 def smoothed_plain(confidence, right, sigma, points=4000):
@@ -122,18 +145,18 @@ def test_smooth_ece_by_its_definition(pixels, sigma):
     _, confidence, right, exact, y = pixels
     part = slice(0, 400)
     counts = one(exact[part].astype(np.float32), y[part]).raw
-    cells = metrics.top_label(counts).binned(calibration.SMOOTH_CELLS).bins
+    cells = top_label(counts).binned(METRICS["smooth_ece"].of.cells).bins
     plain = smoothed_plain(confidence[part], right[part], sigma)
     assert float(estimators.smoothed(cells, sigma)) == pytest.approx(plain, rel=2e-3)
-    value = metrics.smooth_ece(counts)
-    assert smoothed_plain(confidence[part], right[part], value) == pytest.approx(value, rel=2e-3)
+    width = value("smooth_ece", counts)
+    assert smoothed_plain(confidence[part], right[part], width) == pytest.approx(width, rel=2e-3)
 
 
 def test_smooth_ece_against_its_authors_package(pixels):
     relplot = pytest.importorskip("relplot", reason="the relplot package is not installed")
     counts, confidence, right, _, _ = pixels
     # its search ends within 1/1024 of the width and it evaluates on 200 points
-    assert metrics.smooth_ece(counts) == pytest.approx(relplot.smECE(confidence, right), abs=1e-3)
+    assert value("smooth_ece", counts) == pytest.approx(relplot.smECE(confidence, right), abs=1e-3)
 
 
 def test_brier_is_the_sum_of_its_terms(pixels):
@@ -144,25 +167,19 @@ def test_brier_is_the_sum_of_its_terms(pixels):
     for k in np.unique(index):
         f, t = exact[index == k], y[index == k]
         within += ((f - f.mean()) ** 2 - 2 * (f - f.mean()) * (t - t.mean())).sum() / len(y)
-    total = metrics.brier_reliability(counts, bins) - metrics.brier_resolution(counts, bins)
-    total += metrics.brier_uncertainty(counts) + within
-    assert total == pytest.approx(metrics.brier(counts), abs=1e-7)
+    total = value("brier_reliability", counts, bins) - value("brier_resolution", counts, bins)
+    total += value("brier_uncertainty", counts) + within
+    assert total == pytest.approx(value("brier", counts), abs=1e-7)
 
 
 def test_ranking_against_sklearn(pixels):
     sklearn = pytest.importorskip("sklearn.metrics")
     counts, _, _, exact, y = pixels
-    tied = 0 if np.allclose(exact * 255 % 1, 0, atol=1e-6) else ranking.auc_bound(counts)
-    assert metrics.auc(counts) == pytest.approx(sklearn.roc_auc_score(y, exact), abs=tied + 1e-9)
-    assert metrics.ap(counts) == pytest.approx(
-        sklearn.average_precision_score(y, exact), abs=(ranking.ap_bound(counts) if tied else 0) + 1e-9
+    tied = 0 if np.allclose(exact * 255 % 1, 0, atol=1e-6) else bound("auc", counts)
+    assert value("auc", counts) == pytest.approx(sklearn.roc_auc_score(y, exact), abs=tied + 1e-9)
+    assert value("ap", counts) == pytest.approx(
+        sklearn.average_precision_score(y, exact), abs=(bound("ap", counts) if tied else 0) + 1e-9
     )
-    curve = ranking.precision_recall(counts)
-    x, y = np.concatenate([[0], curve.x]), np.concatenate([curve.y[:1], curve.y])
-    assert np.trapezoid(y, x) == pytest.approx(metrics.ap(counts), abs=5e-3)
-    curve = ranking.roc(counts)
-    x, y = np.concatenate([[0], curve.x]), np.concatenate([[0], curve.y])
-    assert np.trapezoid(y, x) == pytest.approx(metrics.auc(counts), abs=1e-9)
 
 
 def test_aurc_on_sorted_pixels(pixels):
@@ -170,25 +187,23 @@ def test_aurc_on_sorted_pixels(pixels):
     _, tie = np.unique(np.round(confidence * 255 * 2**20).astype(np.int64), return_inverse=True)
     wrong = (np.bincount(tie, 1 - right) / np.bincount(tie))[tie][np.argsort(-tie, kind="stable")]
     plain = np.mean(np.cumsum(wrong) / np.arange(1, len(wrong) + 1))
-    assert metrics.aurc(counts) == pytest.approx(plain, abs=1e-4)
-    curve = ranking.risk_coverage(counts)
-    assert curve.y[-1] == pytest.approx(1 - metrics.accuracy(counts)) and curve.x[-1] == 1
+    assert value("aurc", counts) == pytest.approx(plain, abs=1e-4)
 
 
 def test_aurc_by_hand():
     counts = one(np.float32([1, 0.75, 0.625]), [0, 1, 0]).raw
-    assert metrics.aurc(counts) == pytest.approx((1 + 1 / 2 + 2 / 3) / 3, abs=1e-12)
+    assert value("aurc", counts) == pytest.approx((1 + 1 / 2 + 2 / 3) / 3, abs=1e-12)
 
 
 def test_ranking_needs_both_classes():
     background = one(np.float32([0.25, 0.75]), [0, 0]).raw
     foreground = one(np.float32([0.25, 0.75]), [1, 1]).raw
-    for function in (ranking.auc, ranking.ap):
-        with pytest.raises(Undefined, match="foreground"):
-            function(background)
-    with pytest.raises(Undefined, match="background"):
-        ranking.auc(foreground)
-    assert ranking.ap(foreground) == 1
+    for name in ("auc", "ap"):
+        with pytest.raises(UndefinedMetricError, match="foreground"):
+            value(name, background)
+    with pytest.raises(UndefinedMetricError, match="background"):
+        value("auc", foreground)
+    assert value("ap", foreground) == 1
 
 
 def test_bounds_hold_for_any_order_of_tied_pixels():
@@ -198,17 +213,17 @@ def test_bounds_hold_for_any_order_of_tied_pixels():
         f, y = 0.53125 + cells / 16, (rng.random(60) < rng.random(6)[cells]).astype(int)
         y[0] = 1
         counts = one(np.float32(f), y).raw
-        row = metrics.top_label(counts).bins
+        row = top_label(counts).bins
         for groups in (2, 3, 4, 5):
-            value, bound = metrics.ece_equal_mass(counts, groups), calibration.equal_mass_bound(counts, groups)
+            error, limit = value("ece_equal_mass", counts, groups), estimators.equal_mass_bound(row, groups)
             for tied in (y, -y, *rng.random((6, 60))):
                 gaps = (f - y)[np.lexsort((tied, cells))].reshape(groups, -1).sum(axis=1)
-                assert abs(np.abs(gaps).sum() / 60 - value) <= bound
-        found = []
+                assert abs(np.abs(gaps).sum() / 60 - error) <= limit + 1e-12
+        precisions = []
         for tied in (y, -y):
             hits = y[np.lexsort((tied, cells))][::-1]
-            found.append((np.cumsum(hits) / np.arange(1, 61))[hits == 1].mean())
-        off = max(abs(value - ranking.ap(counts)) for value in found)
-        assert off == pytest.approx(ranking.ap_bound(counts), abs=1e-12)
+            precisions.append((np.cumsum(hits) / np.arange(1, 61))[hits == 1].mean())
+        off = max(abs(each - value("ap", counts)) for each in precisions)
+        assert off == pytest.approx(bound("ap", counts), abs=1e-12)
         number = estimators.sweep_groups(row)[1]
-        assert calibration.sweep_bound(counts) == calibration.equal_mass_bound(counts, number)
+        assert bound("ece_sweep", counts) == bound("ece_equal_mass", counts, number)

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_statistic import one
+from made_statistics import one
 
+from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError
-from pipeline_src.metrics import metrics
+from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.reliability import reliability_bins
+from pipeline_src.metrics.summary import summary, value
 
 
 def raw(f, y):
@@ -22,18 +25,18 @@ def raw(f, y):
 def test_four_pixels_by_hand():
     # confidences 0.75 0.75 | 0.875 | 1, right: yes no | yes | yes -> bins (0.7,0.8], (0.8,0.9], (0.9,1]
     counts = raw(np.float32([0.75, 0.25, 0.125, 1.0]), [1, 1, 0, 1])
-    assert metrics.ece(counts) == pytest.approx((2 * 0.25 + 0.125 + 0) / 4, abs=1e-15)
-    assert metrics.mce(counts) == pytest.approx(0.25, abs=1e-15)
-    assert metrics.oe(counts) == pytest.approx(2 / 4 * 0.75 * 0.25, abs=1e-15)
-    assert metrics.ue(counts) == pytest.approx(1 / 4 * 0.875 * 0.125, abs=1e-15)
-    assert metrics.accuracy(counts) == 0.75
-    assert metrics.brier(counts) == pytest.approx((0.0625 + 0.5625 + 0.015625) / 4, abs=1e-9)
-    assert metrics.mae(counts) == pytest.approx((0.25 + 0.75 + 0.125) / 4, abs=1e-9)
+    assert value("ece", counts) == pytest.approx((2 * 0.25 + 0.125 + 0) / 4, abs=1e-15)
+    assert value("mce", counts) == pytest.approx(0.25, abs=1e-15)
+    assert value("oe", counts) == pytest.approx(2 / 4 * 0.75 * 0.25, abs=1e-15)
+    assert value("ue", counts) == pytest.approx(1 / 4 * 0.875 * 0.125, abs=1e-15)
+    assert value("accuracy", counts) == 0.75
+    assert value("brier", counts) == pytest.approx((0.0625 + 0.5625 + 0.015625) / 4, abs=1e-9)
+    assert value("mae", counts) == pytest.approx((0.25 + 0.75 + 0.125) / 4, abs=1e-9)
     nll = -math.log(0.75) - math.log(0.25) - math.log(0.875) - math.log(1 - 1e-7)
-    assert metrics.nll(counts) == pytest.approx(nll / 4, abs=1e-9)
+    assert value("nll", counts) == pytest.approx(nll / 4, abs=1e-9)
     # positive class: 0.125 -> (0.1,0.2], 0.25 -> (0.2,0.3], 0.75 -> (0.7,0.8], 1 -> (0.9,1]
-    assert metrics.positive_ece(counts) == pytest.approx((0.125 + 0.75 + 0.25 + 0) / 4, abs=1e-15)
-    bins = metrics.reliability_bins(counts)
+    assert value("positive_ece", counts) == pytest.approx((0.125 + 0.75 + 0.25 + 0) / 4, abs=1e-15)
+    bins = reliability_bins(counts)
     assert bins.count.tolist() == [0] * 7 + [2, 1, 1]
     assert bins.confidence[7:].tolist() == [0.75, 0.875, 1] and bins.accuracy[7:].tolist() == [0.5, 1, 1]
     assert np.isnan(bins.accuracy[:7]).all()
@@ -61,7 +64,7 @@ def test_four_pixels_by_hand():
 )
 def test_bins_are_right_closed_on_confidence_exactly(f, index):
     counts = raw(np.array([f]), [1])
-    assert np.flatnonzero(metrics.reliability_bins(counts, 10).count).tolist() == [index]
+    assert np.flatnonzero(reliability_bins(counts, 10).count).tolist() == [index]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_bins_are_right_closed_on_confidence_exactly(f, index):
     ],
 )
 def test_bins_are_right_closed_on_probability_in_the_positive_view(f, bins, index):
-    view = metrics.positive(raw(np.array([f]), [1])).binned(bins)
+    view = positive(raw(np.array([f]), [1])).binned(bins)
     assert np.flatnonzero(view.count).tolist() == [index]
     assert view.hits.sum() == 1
 
@@ -90,22 +93,22 @@ def test_extremes():
     n = 50
     right = raw(np.full(n, 1, np.float32), np.ones(n))
     wrong = raw(np.full(n, 1, np.float32), np.zeros(n))
-    assert metrics.ece(right) == metrics.oe(right) == metrics.ue(right) == metrics.mce(right) == 0
-    assert metrics.ece(wrong) == metrics.oe(wrong) == metrics.mce(wrong) == 1
-    assert metrics.nll(wrong) == pytest.approx(-math.log(1e-7), abs=1e-9)
-    assert metrics.entropy(right) == pytest.approx(1.712e-6, rel=1e-3)  # of the clamped 1e-7
+    assert value("ece", right) == value("oe", right) == value("ue", right) == value("mce", right) == 0
+    assert value("ece", wrong) == value("oe", wrong) == value("mce", wrong) == 1
+    assert value("nll", wrong) == pytest.approx(-math.log(1e-7), abs=1e-9)
+    assert value("entropy", right) == pytest.approx(1.712e-6, rel=1e-3)  # of the clamped 1e-7
     half = raw(np.full(n, 0.5, np.float32), np.arange(n) % 2)
-    assert metrics.ece(half) == 0 and metrics.entropy(half) == pytest.approx(math.log(2), abs=1e-9)
+    assert value("ece", half) == 0 and value("entropy", half) == pytest.approx(math.log(2), abs=1e-9)
     one_bin = raw(np.full(n, 0.75, np.float32), np.arange(n) % 2)
-    assert metrics.ece(one_bin, 1) == metrics.ece(one_bin, 100) == 0.25
+    assert value("ece", one_bin, 1) == value("ece", one_bin, 100) == 0.25
 
 
 def test_what_is_undefined_is_none_with_a_reason():
-    values, reasons = metrics.summary(Statistic.empty().raw)
+    values, reasons = summary(Run(None, Statistic.empty().raw))
     assert set(values.values()) == {None} and set(reasons) == set(values)
-    values, reasons = metrics.summary(raw(np.float32([0.5, 0.7]), [255, 255]))
+    values, reasons = summary(Run(None, raw(np.float32([0.5, 0.7]), [255, 255])))
     assert set(values.values()) == {None}
-    values, reasons = metrics.summary(raw(np.float32([0.25, 0.75]), [0, 0]))
+    values, reasons = summary(Run(None, raw(np.float32([0.25, 0.75]), [0, 0])))
     unmeasured = {"s_measure", "e_measure"}  # nobody gave them
     assert set(reasons) == {"max_f", "mean_f", "pooled_max_f", "ap", "auc"} | unmeasured
     assert "foreground" in reasons["max_f"] and "whole maps" in reasons["s_measure"]
@@ -114,7 +117,7 @@ def test_what_is_undefined_is_none_with_a_reason():
 
 def test_a_number_of_bins_that_cannot_be_exact_is_refused():
     with pytest.raises(UserError, match="divisor") as told:
-        metrics.ece(raw(np.float32([0.5]), [1]), 11)
+        value("ece", raw(np.float32([0.5]), [1]), 11)
     assert "10, 12, 13" in str(told.value)
 
 
@@ -137,10 +140,10 @@ def test_parity_with_netcal(random_pixels, bins):
     counts = raw(f, y)
     confidence = np.maximum(f, 1 - f).astype(np.float64)
     correct = ((f >= 0.5) == y).astype(int)
-    assert metrics.positive_ece(counts, bins) == pytest.approx(ECE(bins).measure(f.astype(np.float64), y), abs=1e-6)
+    assert value("positive_ece", counts, bins) == pytest.approx(ECE(bins).measure(f.astype(np.float64), y), abs=1e-6)
     # netcal bins a score on [0, 1]; a pair (confidence, correct) is the top-label view
-    assert metrics.ece(counts, bins) == pytest.approx(ECE(bins).measure(confidence, correct), abs=1e-6)
-    assert metrics.mce(counts, bins) == pytest.approx(MCE(bins).measure(confidence, correct), abs=1e-6)
+    assert value("ece", counts, bins) == pytest.approx(ECE(bins).measure(confidence, correct), abs=1e-6)
+    assert value("mce", counts, bins) == pytest.approx(MCE(bins).measure(confidence, correct), abs=1e-6)
 
 
 @pytest.mark.parametrize("bins", [10, 15, 20])
@@ -155,9 +158,9 @@ def test_parity_with_torchmetrics(random_pixels, bins):
     score, label = torch.from_numpy(f).double(), torch.from_numpy(y.astype(np.int64))
     for norm, name in (("l1", "ece"), ("max", "mce")):
         peer = binary_calibration_error(confidence, correct, n_bins=bins, norm=norm)
-        assert getattr(metrics, name)(counts, bins) == pytest.approx(float(peer), abs=1e-6)
+        assert value(name, counts, bins) == pytest.approx(float(peer), abs=1e-6)
     peer = binary_calibration_error(score, label, n_bins=bins)
-    assert metrics.positive_ece(counts, bins) == pytest.approx(float(peer), abs=1e-6)
+    assert value("positive_ece", counts, bins) == pytest.approx(float(peer), abs=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -185,10 +188,10 @@ def test_parity_with_pysodmetrics(saved_maps):
         mae.step(v, mask * 255)
     curve = fm.get_results()["fm"]["curve"]
     # It stretches in floats, so that a value on a threshold can fall below it: allow that much.
-    assert metrics.max_f(statistic.stretched) == pytest.approx(curve.max(), abs=1e-5)
-    assert metrics.mean_f(statistic.stretched) == pytest.approx(curve.mean(), abs=1e-3)
-    assert metrics.image_mae(statistic.stretched) == pytest.approx(mae.get_results()["mae"], abs=1e-9)
-    assert metrics.max_f(statistic.raw) != metrics.max_f(statistic.stretched)
+    assert value("max_f", statistic.stretched) == pytest.approx(curve.max(), abs=1e-5)
+    assert value("mean_f", statistic.stretched) == pytest.approx(curve.mean(), abs=1e-3)
+    assert value("image_mae", statistic.stretched) == pytest.approx(mae.get_results()["mae"], abs=1e-9)
+    assert value("max_f", statistic.raw) != value("max_f", statistic.stretched)
 
 
 @settings(max_examples=25, deadline=None)
@@ -199,21 +202,21 @@ def test_what_always_holds(pairs, bins):
     f = np.array([p for p, _ in pairs], np.float32)
     y = np.array([label for _, label in pairs], np.uint8)
     counts = raw(f, y)
-    values, _ = metrics.summary(counts, bins)
-    gap = abs(metrics.top_label(counts).score.sum() / len(f) - values["accuracy"])
+    values, _ = summary(Run(None, counts), bins)
+    gap = abs(top_label(counts).score.sum() / len(f) - values["accuracy"])
     # merging bins can only cancel gaps; one bin is the mean gap
     assert gap - 1e-12 <= values["ece"] <= values["mce"] + 1e-12 <= 1 + 2e-12
     assert values["oe"] + values["ue"] <= values["ece"] + 1e-12
-    assert metrics.ece(counts, 1) == pytest.approx(gap, abs=1e-12)
-    assert metrics.ece_equal_mass(counts, 1) == pytest.approx(gap, abs=1e-12)
+    assert value("ece", counts, 1) == pytest.approx(gap, abs=1e-12)
+    assert value("ece_equal_mass", counts, 1) == pytest.approx(gap, abs=1e-12)
     assert 0 <= values["smooth_ece"] <= 1 and 0 <= values["aurc"] <= 1 and 0 <= values["ece_sweep"] <= 1
     # the other class's view of the same pixels: nothing that looks at the top label changes (0.5 has no mirror)
     off = (f != 0.5) & (np.float32(1) - f != 0.5)
     if off.any():
         mirrored = raw(np.float32(1) - f[off], 1 - y[off])
         straight = raw(np.float32(1) - (np.float32(1) - f[off]), y[off])
-        for function in (metrics.ece, metrics.oe, metrics.ue, metrics.accuracy, metrics.ece_equal_mass, metrics.aurc):
-            assert function(mirrored) == pytest.approx(function(straight), abs=1e-12), function.__name__
+        for name in ("ece", "oe", "ue", "accuracy", "ece_equal_mass", "aurc"):
+            assert value(name, mirrored) == pytest.approx(value(name, straight), abs=1e-12), name
 
 
 def test_f_by_hand():
@@ -221,15 +224,15 @@ def test_f_by_hand():
     counts = raw(np.float32([[0.25, 0.75, 0.25]]), [[1, 1, 0]])
     low = 1.3 * 2 / (0.3 * 2 + 3)
     high = 1.3 * 1 / (0.3 * 2 + 1)
-    assert metrics.max_f(counts) == pytest.approx(max(low, high), abs=1e-15)
+    assert value("max_f", counts) == pytest.approx(max(low, high), abs=1e-15)
     # 255 * 0.25 = 63.75: thresholds 0..63 find all, 64..191 one, none beyond
-    assert metrics.mean_f(counts) == pytest.approx((64 * low + 128 * high) / 256, abs=1e-15)
+    assert value("mean_f", counts) == pytest.approx((64 * low + 128 * high) / 256, abs=1e-15)
 
 
 def test_pooled_f_is_another_quantity(saved_maps):
     statistic = Statistic.empty()
     for k, (v, mask) in enumerate(saved_maps):
         statistic.add(v, mask, str(k))
-    assert metrics.pooled_max_f(statistic.raw) != pytest.approx(metrics.max_f(statistic.raw), abs=1e-4)
+    assert value("pooled_max_f", statistic.raw) != pytest.approx(value("max_f", statistic.raw), abs=1e-4)
     single = one(*saved_maps[1])
-    assert metrics.pooled_max_f(single.raw) == metrics.max_f(single.raw)
+    assert value("pooled_max_f", single.raw) == value("max_f", single.raw)

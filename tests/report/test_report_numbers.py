@@ -7,12 +7,11 @@ from itertools import product
 
 import numpy as np
 import pytest
-from made_figures import analysed
+from made_results import analysed
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.measurement import BIN_CHOICES
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.statistic import Statistic
 from pipeline_src.report.comparison import Comparison
 from pipeline_src.report.diagrams import diagrams
 from pipeline_src.report.summary import lowest
@@ -56,14 +55,8 @@ def mean(metric: str, method: str, part: str) -> float:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Results:
-    folder, files = tmp_path_factory.mktemp("statistics"), {part: {} for part in PARTS}
-    for method, seed, part in product(METHODS, SEEDS, PARTS):
-        statistic = Statistic.empty()
-        for name, f, y in zip("abc", *maps(method, seed, part), strict=True):
-            statistic.add(f, y, name)
-        files[part][method, seed] = folder / f"{method}-{seed}-{part}.npz"
-        statistic.save(files[part][method, seed], {})
-    return analysed(folder, Facts("made", {name: MethodFacts(name) for name in METHODS}, PARTS, SEEDS), files)
+    facts = Facts("made", {name: MethodFacts(name) for name in METHODS}, PARTS, SEEDS)
+    return analysed(tmp_path_factory.mktemp("analyses"), facts, lambda *run: zip(*maps(*run), strict=True))
 
 
 @pytest.mark.parametrize("bins", BIN_CHOICES)

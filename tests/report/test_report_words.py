@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
 import pytest
-from made_results import made, measurement
+from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.report.comparison import KEPT, LOST, OPEN, Comparison
 from pipeline_src.report.recommendation import glance, recommendation
 
+STEADY = np.array([-0.002, 0.0, 0.002])  # resamples around a point, alike for all: differences are certain
+ASIDE = np.array([1, 0, -1])
 PARTS = {"one": "id", "two": "id", "textures": "ood"}
 
 
@@ -28,13 +34,15 @@ def compared(
     methods = {name: MethodFacts((codes or {}).get(name, name)) for name in ece}
     facts = Facts("x", methods, PARTS, seeds, labels={"baseline": "Baseline"})
 
-    def of(method: str, part: str):
+    measurements = {}
+    for method, part in product(methods, PARTS):
         points = {"ece": (ece if PARTS[part] == "id" else ood or ece)[method], "oe": 0.0}
         points["accuracy"] = (accuracy or {}).get(method, 0.9)
-        spread = {name: (uncertain or {}).get((method, name), 0) for name in points}
-        return measurement(points, spread, seeds)
-
-    results = made(facts, of)
+        one = by_hand({name: [point] * len(seeds) for name, point in points.items()}, STEADY, seeds)
+        spread = {name: (uncertain or {}).get((method, name), 0) * ASIDE for name in points}
+        values = {name: values + spread[name] for name, values in one.values.items()}
+        measurements["raw", part, method] = replace(one, values=values)
+    results = HandMade(facts, {}, measurements)
     return [Comparison.of(results, "raw", (role,)) for role in ("id", "ood")]
 
 
@@ -134,5 +142,5 @@ def test_of_two_baselines_the_one_of_its_name_decides():
 
 def test_what_was_not_run_everywhere_is_not_compared():
     inside, _ = compared({"baseline": 0.04, "slp": 0.02, "mc": 0.01})
-    del inside.results.files["two"]["mc"]
+    del inside.results.measurements["raw", "two", "mc"]
     assert inside.methods == ["slp", "baseline"]

@@ -1,0 +1,52 @@
+"""docs/metrics.md, made from the registry of metrics: one row each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, Metric
+from pipeline_src.metrics.registry import METRICS
+
+FILE = Path("docs/metrics.md")
+GROUPS = {
+    "any": "For one object and for several classes",
+    "two": "For one object",
+    "several": "For several classes",
+}
+BETTER = {LOW: "lower", HIGH: "higher", NEITHER: "–"}
+HEAD = """# Metrics
+
+Made by `python -m pipeline_src docs` from `pipeline_src/metrics/registry.py`; a test keeps the two in step.
+[How exact they are](exactness.md); [how to add one](guides/metric.md).
+
+All metrics are functions of one statistic per run and data set, gathered in a single pass over all pixels. Ignored and
+void pixels never count. Values are fractions in [0, 1] unless the definition says otherwise; tables print them in
+percent where the heading says %.
+
+- $f$ is the probability of the object and $y$ its label, 0 or 1; $p_k$ is the probability of class $k$ of $K$.
+- *Confidence* is the probability of the predicted class: $\\max(f, 1-f)$, where the object is predicted if
+  $f \\geq 0.5$, or the largest $p_k$.
+- *Bin* $k$ of $B$ holds the pixels with $(k-1)/B <$ confidence (or probability) $\\leq k/B$; $B$ is 10 by default
+  (`bins` in `params.yaml`). n_k is its number of pixels, N that of all, conf_k its mean confidence, acc_k its accuracy.
+- *From*: what a metric is computed from.
+
+Undefined metrics are null with a reason, never 0: F without foreground, for example. `judge` also reports
+`weighted_f`, the mean weighted F of the images (Margolin et al., CVPR 2014); S, E and weighted F are computed by
+pysodmetrics.
+"""
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    parts = [HEAD.strip()]
+    for classes, title in GROUPS.items():
+        rows = [_row(name, metric) for name, metric in METRICS.items() if metric.classes == classes]
+        head = ["| name | heading | from | definition | better | reference |", "|---|---|---|---|---|---|"]
+        parts += [f"## {title}", "\n".join(head + rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(name: str, metric: Metric) -> str:
+    better = BETTER[metric.better]
+    cells = [f"`{name}`", metric.column, metric.of.description, metric.definition, better, metric.reference or "–"]
+    return f"| {' | '.join(cells)} |"

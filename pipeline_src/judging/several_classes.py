@@ -1,0 +1,103 @@
+"""The pass over maps of K classes, (K, H, W), and masks of class ids."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.errors import UserError
+from pipeline_src.judging.arrays import matched, read_labels, read_map
+from pipeline_src.judging.counted import Counted
+from pipeline_src.judging.files import Pair, Pairs, UnusableFileError, check_problems, naming, readable
+from pipeline_src.judging.masks import never_met
+from pipeline_src.labels import IGNORED
+
+SUM = 1e-3  # probabilities of all classes may sum to 1 +- this
+NOTE = (
+    "Fractions, not percent. Confidence is the largest of the K probabilities; bins are right-closed on it. brier is "
+    "the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort "
+    "pixels count those within 1.5e-5 as tied, which `bounds` limits. Intervals: 95 % percentile bootstrap over "
+    "images; they leave out the variance of training."
+)
+
+
+def classes_of(pairs: Pairs) -> int | None:
+    """The number of classes K of most of some ten maps that can be read, (K, H, W); None for maps (H, W)."""
+    shapes = []
+    for k in range(0, len(pairs), max(1, len(pairs) // 10)):
+        try:
+            shape = None if pairs[k].mask is None else read_labels(pairs[k].mask).shape
+        except UnusableFileError:
+            shape = None
+        try:
+            shapes.append(read_map(pairs[k].map, shape).shape)
+        except UnusableFileError:
+            continue
+    counted = Counter(shape[0] if len(shape) == 3 else None for shape in shapes)
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Map (K, H, W) and class ids (H, W) of a pair in one size, and whether the map was resized.
+
+    Raises:
+        UnusableFileError: with the name of the file.
+    """
+    with naming(pair.mask):
+        truth = read_labels(pair.mask)
+    with naming(pair.map):
+        probability = read_map(pair.map, truth.shape)
+        if probability.ndim != 3:
+            raise UnusableFileError(f"an array of shape {probability.shape}; expected {classes} classes, as most maps")
+        if probability.shape[1:] != truth.shape and (
+            probability.shape[:2] == truth.shape or np.allclose(probability.sum(axis=-1), 1, atol=SUM)
+        ):
+            raise UnusableFileError(
+                f"an array of shape {probability.shape}, channels last; expected (classes, height, width): use "
+                ".transpose(2, 0, 1)"
+            )
+        if len(probability) != classes:
+            raise UnusableFileError(f"{len(probability)} classes; expected {classes}, as most maps")
+        probability, resized = matched(probability, truth.shape)
+        sums = probability.sum(axis=0)[truth != ignore]
+        if not np.allclose(sums, 1, rtol=0, atol=SUM):
+            raise UnusableFileError(
+                f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel"
+            )
+    with naming(pair.mask):
+        ids = truth[truth != ignore]
+        if ids.size and not (ids.min() >= 0 and ids.max() < classes):
+            raise UnusableFileError(
+                f"class ids from {ids.min()} to {ids.max()}; expected 0 to {classes - 1}, {ignore} ignored"
+            )
+    return probability, truth, resized
+
+
+def count(pairs: Pairs, classes: int, ignore: int | None = None) -> Counted:
+    """Count all pairs.
+
+    Args:
+        classes: K.
+        ignore: the class id that never counts; default 255.
+
+    Raises:
+        UserError: names all files that have no partner or cannot be used.
+    """
+    statistic, problems, met = MultiClassStatistic.empty(classes), [], False
+    counted, void = Counted(statistic), IGNORED if ignore is None else ignore
+    for pair, (probability, truth, resized) in readable(pairs, lambda p: read(p, classes, void), problems):
+        statistic.add(probability, truth, pair.stem, void)
+        counted.note_map(pair, probability, resized)
+        met = met or bool((truth == void).any())
+    check_problems(pairs, problems)
+    if void == IGNORED and met and not statistic.confusion[1:].any() and statistic.top.pixels:
+        raise UserError(
+            f"the masks in {pairs.masks} hold class 0 and 255 only, and 255 is ignored",
+            expected=f"class ids 0 to {classes - 1}",
+            do="save objects by their class id, or mark ignored pixels with another value and name it by --ignore",
+        )
+    if ignore is not None and not met:
+        counted.notes.append(never_met(ignore))
+    return counted

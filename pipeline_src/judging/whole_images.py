@@ -1,0 +1,73 @@
+"""S, E and weighted F of every image, computed by several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline_src.analysis.resampling import image_means, percentiles
+from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.counting.rows import parts
+from pipeline_src.counting.whole_maps import NAMES, whole_map_measures
+from pipeline_src.judging.files import Pair, Pairs
+from pipeline_src.judging.masks import Meaning
+from pipeline_src.judging.two_classes import read
+
+MISSING = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
+
+
+@dataclass(frozen=True)
+class WholeImages:
+    """Measures of whole maps in one protocol.
+
+    Attributes:
+        table: (N, len(NAMES)), in the order of the stems; NaN where undefined.
+    """
+
+    table: np.ndarray
+
+    @property
+    def means(self) -> dict[str, float | None]:
+        """Mean over the images that have a value; None without any."""
+        columns = zip(NAMES, self.table.T, strict=True)
+        return {name: None if np.isnan(of).all() else float(of[~np.isnan(of)].mean()) for name, of in columns}
+
+    def intervals(self, key: int, resamples: int) -> dict[str, tuple[float, float] | None]:
+        """Bootstrap intervals of the means, on the same draws as all others."""
+        resampled = image_means(self.table, key, resamples)
+        return {name: percentiles(of) for name, of in zip(NAMES, resampled.T, strict=True)}
+
+    def part(self, images: slice) -> dict[str, np.ndarray]:
+        """Values of some images by name."""
+        return dict(zip(NAMES, self.table[images].T, strict=True))
+
+
+def whole_images(pairs: Pairs, meaning: Meaning, workers: int | None = None) -> dict[str, WholeImages]:
+    """Measures of all images by protocol.
+
+    Args:
+        workers: processes; default all cores, but at least 16 images each.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = workers or min(cores, max(1, len(pairs) // 16))
+    values = np.empty((len(PROTOCOLS), len(pairs), len(NAMES)))
+    # Not a multiprocessing.Pool, which waits for ever if a worker is killed.
+    several = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) if workers > 1 else nullcontext()
+    with several as pool:
+        for part in parts(len(pairs), 1024):  # `map` submits all its jobs at once
+            jobs = [(pairs[k], meaning) for k in range(part.start, part.stop)]
+            done = pool.map(_of_image, jobs, chunksize=8) if pool else map(_of_image, jobs)
+            values[:, part] = np.swapaxes(list(done), 0, 1)
+    return {protocol: WholeImages(table) for protocol, table in zip(PROTOCOLS, values, strict=True)}
+
+
+def _of_image(job: tuple[Pair, Meaning]) -> list[list[float]]:
+    pair, meaning = job
+    probability, truth, _, _ = read(pair, meaning)
+    values = whole_map_measures(probability, truth)
+    return [[values[protocol][name] for name in NAMES] for protocol in PROTOCOLS]

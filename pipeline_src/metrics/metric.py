@@ -1,0 +1,84 @@
+"""How numbers are named and printed, and what makes a metric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline_src.metrics.inputs import Input
+from pipeline_src.text_tables import UNDEFINED
+
+LOW, NEITHER, HIGH = -1, 0, 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """How a number is named and printed.
+
+    Attributes:
+        title: its name in a sentence.
+        heading: of a column; by default the title, with % for percent.
+        unit: of differences.
+        factor: of the printed number; 100 for percent.
+        digits: printed after the decimal point.
+        better: LOW, HIGH or NEITHER, the direction of better values.
+    """
+
+    title: str
+    heading: str = ""
+    unit: str = ""
+    factor: float = 1
+    digits: int = 3
+    better: int = LOW
+
+    @property
+    def column(self) -> str:
+        """Heading of a column."""
+        return self.heading or self.title + " %" * (self.factor == 100)
+
+    def text(
+        self, mean: float, spread: float = math.nan, low: float = math.nan, high: float = math.nan, mark: str = ""
+    ) -> str:
+        """`mean` with its mark, then the spread over seeds and the interval where they are known."""
+        if math.isnan(mean):
+            return UNDEFINED
+        text = self.number(mean) + mark
+        if not math.isnan(spread):
+            text += f" ± {self.number(spread)}"
+        return text if math.isnan(low) else f"{text} [{self.number(low)}, {self.number(high)}]"
+
+    def number(self, value: float) -> str:
+        """`value` as it is printed; a zero has no sign."""
+        text = f"{self.factor * value:,.{self.digits}f}"
+        return text if text.strip("-0.,") else text.lstrip("-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Quantity):
+    """A function of a statistic.
+
+    Attributes:
+        of: what it is computed from.
+        function: arguments as `of` provides them, `Bins` or arrays -> values (...).
+        definition: formula and meaning, Markdown in one line.
+        reference: its source.
+        undefined: the reason where its value is NaN.
+        needs_true_class: whether it is undefined if some pixels have no true class.
+        bound: arguments -> how far it can be off for float maps, whose pixels within a level count as tied.
+    """
+
+    of: Input
+    function: Callable[..., np.ndarray]
+    definition: str
+    reference: str = ""
+    undefined: str = "no pixel counts"
+    needs_true_class: bool = False
+    bound: Callable[..., float] | None = None
+
+    @property
+    def classes(self) -> str:
+        """For which numbers of classes it is defined: "two", "several" or "any"."""
+        return self.of.classes

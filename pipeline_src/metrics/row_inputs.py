@@ -1,0 +1,129 @@
+"""Inputs of metrics from the rows kept per image: means over pixels or images, F curves, 8-bit levels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED
+from pipeline_src.counting.levels import UNIT
+from pipeline_src.counting.rows import parts
+from pipeline_src.metrics.f_measure import f_curve
+from pipeline_src.metrics.inputs import Columns, Input, Run
+
+
+class PixelMeans(Input):
+    """Means over pixels of columns of the rows per image: an array (...) each.
+
+    Args:
+        columns: of `names`.
+    """
+
+    description = "mean over pixels"
+    family = "pixels"
+    names = ("pixels", "correct", "confidence", "absolute", "brier", "nll", "entropy")
+
+    def __init__(self, *columns: str, classes: str = "any"):
+        self.own, self.classes = columns, classes
+
+    def exact(self, run: Run, bins: int) -> tuple:
+        return tuple(self._total(run, name) for name in self.own)
+
+    def _total(self, run: Run, name: str) -> float:
+        counts = run.counts
+        if name == "correct" and counts.pixels:  # also in a quick statistic
+            right = counts.count[:, :, 1] if counts.top else counts.count[:, (0, 1), (0, 1)]
+            return int(right.sum()) / counts.pixels
+        return run.rows.total(name) / _unit(name) / counts.pixels
+
+    def columns(self, run: Run, bins: int) -> Columns:
+        at = [COLUMNS.index(name) for name in self.names]
+        return lambda images: run.rows.table[images][:, at]
+
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+        pixels = sums[..., 0]
+        return tuple(sums[..., self.names.index(name)] / _unit(name) / pixels for name in self.own)
+
+
+class ImageMeans(Input):
+    """The mean over images of one value per image, an array (...); NaN where no image has it.
+
+    Args:
+        column: of `names`; `absolute` is the mean over the pixels of an image, the others are measures of whole maps.
+    """
+
+    description = "mean over images"
+    family, classes = "images", "two"
+    names = ("absolute", "s_measure", "e_measure")
+
+    def __init__(self, column: str):
+        self.column = column
+
+    def exact(self, run: Run, bins: int) -> tuple:
+        values = self._values(run)(slice(None))[:, self.names.index(self.column)]
+        return (np.nan if np.isnan(values).all() else np.nanmean(values),)
+
+    def columns(self, run: Run, bins: int) -> Columns:
+        values = self._values(run)
+
+        def summed(images: slice) -> np.ndarray:
+            of_images = values(images)
+            return np.concatenate([np.nan_to_num(of_images), ~np.isnan(of_images)], axis=1)
+
+        return summed
+
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+        k = self.names.index(self.column)
+        return (sums[..., k] / sums[..., len(self.names) + k],)
+
+    def _values(self, run: Run) -> Columns:
+        def values(images: slice) -> np.ndarray:
+            table = run.rows.table[images]
+            column = {name: table[:, COLUMNS.index(name)] for name in ("pixels", *self.names)}
+            with np.errstate(invalid="ignore", divide="ignore"):
+                mean = np.where(column["pixels"] > 0, column["absolute"] / UNIT / column["pixels"], np.nan)
+            kept = [np.where(column[n] == UNMEASURED, np.nan, column[n] / UNIT) for n in self.names[1:]]
+            return np.stack([mean, *kept], axis=1)
+
+        return values
+
+
+class MeanFCurve(Input):
+    """The mean of the F curves of the images that have foreground, (..., 256) over thresholds."""
+
+    description = "F curves of images"
+    family, classes = "F curves", "two"
+
+    def exact(self, run: Run, bins: int) -> tuple:
+        columns = self.columns(run, bins)
+        blocks = parts(len(run.rows), 512)  # the sum of few large blocks is what was published
+        return self.from_sums(sum((columns(block).sum(axis=0) for block in blocks), np.zeros(257)), bins)
+
+    def columns(self, run: Run, bins: int) -> Columns:
+        def curves(images: slice) -> np.ndarray:
+            curve = f_curve(run.rows.levels[images])
+            return np.concatenate([np.nan_to_num(curve), ~np.isnan(curve[:, :1])], axis=1)
+
+        return curves
+
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+        return (sums[..., :256] / sums[..., 256:],)
+
+
+class PooledLevels(Input):
+    """Pixels of all images by 8-bit level and label, (..., 256, 2)."""
+
+    description = "F curve of all pixels"
+    family, classes = "levels", "two"
+
+    def exact(self, run: Run, bins: int) -> tuple:
+        return (run.rows.pooled(),)
+
+    def columns(self, run: Run, bins: int) -> Columns:
+        return lambda images: run.rows.levels[images].reshape(-1, 512)
+
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+        return (sums.reshape(*sums.shape[:-1], 256, 2),)
+
+
+def _unit(column: str) -> int:
+    return 1 if column == "correct" else UNIT

@@ -1,0 +1,251 @@
+"""The analysis of a data set: equal to direct computations, paired, the same bytes again, and clear about bad input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_statistics import counted, of_scenes, scene, varied
+
+from pipeline_src.analysis.analyse import analyse
+from pipeline_src.analysis.estimate import estimate
+from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader, bin_choices
+from pipeline_src.analysis.resampling import RESAMPLES, key_of, percentiles, resample
+from pipeline_src.analysis.results import Results
+from pipeline_src.counting.loading import load
+from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.errors import UserError
+from pipeline_src.metrics.metric import Metric
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.row_inputs import PixelMeans
+from pipeline_src.metrics.summary import summaries, value
+
+SHARPNESS = {"baseline": 2.0, "slp": 1.4, "ensemble": 1.7}
+FACTS = Facts(
+    "made",
+    {"baseline": MethodFacts("baseline"), "slp": MethodFacts("slp"), "ensemble": MethodFacts(of_all_seeds=True)},
+    {"photos": "id", "textures": "ood"},
+    seeds=(0, 1),
+    captions={"photos": "Photographs."},
+)
+IMAGES = 12
+
+
+def images(method: str, seed: int, part: str):
+    """Maps of a method, whose seeds differ a little; the masks are those of all methods."""
+    for f, y, name in varied(IMAGES, kind="uint8", sharp=SHARPNESS[method], shape=(20, 24)):
+        noise = np.random.default_rng(seed).integers(-9, 9, f.shape)
+        yield np.uint8(np.clip(f + noise, 0, 255)), y * (part == "photos"), name
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Statistics by (method, seed) for each data set."""
+    folder, paths = tmp_path_factory.mktemp("statistics"), {}
+    for part in FACTS.parts:
+        paths[part] = {run: folder / f"{part}-{run[0]}-{run[1]}.npz" for run in FACTS.runs}
+        for (method, seed), path in paths[part].items():
+            counted(images(method, seed, part)).save(path, {})
+    return paths
+
+
+@pytest.fixture(scope="module")
+def results(files, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("analysis")
+    for part, statistics in files.items():
+        analyse(part, 10, statistics, folder / f"{part}.npz", "Grey." if part == "photos" else "")
+    return Results(FACTS, {part: folder / f"{part}.npz" for part in files})
+
+
+def test_values_are_those_of_each_statistic(files, results):
+    for part, protocol in (("photos", "raw"), ("photos", "stretched"), ("textures", "raw")):
+        for method, one in results.measured(protocol, part).items():
+            assert (one.images, one.pixels, list(one.seeds)) == (IMAGES, IMAGES * 480, FACTS.seeds_of(method))
+            for k, seed in enumerate(one.seeds):
+                alone = resample(load(files[part][method, seed]), 10, key_of(part))[protocol]
+                assert {name: of[k] for name, of in one.points.items()} == alone.points
+                assert one.reasons == alone.reasons
+                for name, values in alone.values.items():
+                    np.testing.assert_array_equal(one.values[name][k], values)
+    assert "foreground" in results.measurement("raw", "slp", "textures").reasons["max_f"]
+    assert results.measurement("raw", "unknown", "photos") is None
+
+
+def test_numbers_of_all_runs(files, results):
+    table = results.numbers.table
+    assert len(table) == 2 * 2 * 5 and list(results.numbers.mean.index.names) == ["protocol", "part", "method"]
+    for (method, seed), path in files["photos"].items():
+        rows = table[(table.method == method) & (table.seed == seed) & (table.part == "photos")].set_index("protocol")
+        for protocol, (values, _) in summaries(load(path)).items():
+            assert {name: rows.loc[protocol, name] for name in values} == values
+    both = table[(table.protocol == "raw") & (table.part == "photos") & (table.method == "slp")]["ece"]
+    assert results.numbers.mean.loc[("raw", "photos", "slp"), "ece"] == pytest.approx(both.mean())
+    assert results.numbers.spread.loc[("raw", "photos", "slp"), "ece"] == pytest.approx(both.std())
+    assert np.isnan(results.numbers.mean.loc[("raw", "textures", "slp"), "max_f"])
+    assert "foreground" in results.numbers.reasons["textures", "max_f"]
+    assert results.note("photos") == "Photographs. Grey." and results.note("textures") == ""
+
+
+def test_differences_are_paired_by_seed_and_image(results):
+    slp, baseline = (results.measurement("raw", method, "photos") for method in ("slp", "baseline"))
+    gap = estimate("ece", (baseline, 1), (slp, -1))
+    assert gap.by_seed == {k: baseline.points["ece"][k] - slp.points["ece"][k] for k in (0, 1)}
+    assert gap.value == pytest.approx(np.mean(list(gap.by_seed.values())))
+    values = (baseline.values["ece"] - slp.values["ece"]).mean(axis=0)
+    assert (gap.low, gap.high) == percentiles(values) and gap.excludes_zero
+    alone = estimate("ece", (baseline, 1))
+    assert gap.high - gap.low < alone.high - alone.low  # what the images have in common cancels
+    same = estimate("nll", (slp, 1), (slp, -1))
+    assert (same.value, same.low, same.high, same.excludes_zero) == (0, 0, 0, False)
+
+
+def test_a_method_of_all_seeds_is_paired_with_each_seed(results):
+    ensemble, slp = (results.measurement("raw", method, "photos") for method in ("ensemble", "slp"))
+    gap = estimate("ece", (ensemble, 1), (slp, -1))
+    assert gap.by_seed == {k: ensemble.points["ece"][0] - slp.points["ece"][k] for k in (0, 1)}
+    assert estimate("ece", (ensemble, 1)).by_seed == {0: ensemble.points["ece"][0]}
+
+
+def test_an_estimate_needs_common_seeds_and_the_metric(results):
+    slp, texture = (results.measurement("raw", "slp", part) for part in FACTS.parts)
+    assert estimate("max_f", (slp, 1), (texture, -1)) is None
+    assert estimate("ece", (slp, 1), (replace(slp, seeds=[2, 3]), -1)) is None
+    assert estimate("ece", (slp, 1), (replace(slp, seeds=[1, 2]), -1)).by_seed.keys() == {1}
+
+
+def test_the_pixels_of_all_seeds(files, results):
+    one = results.measurement("stretched", "slp", "photos")
+    of_seeds = [load(files["photos"]["slp", seed]).stretched for seed in (0, 1)]
+    assert one.counts == replace(of_seeds[0], rows=None) + replace(of_seeds[1], rows=None)
+    for bins, errors in zip(bin_choices(10), one.arrays["errors_by_bins"], strict=True):
+        expected = [np.mean([value(name, of, bins) for of in of_seeds]) for name in ("ece", "oe")]
+        assert errors == pytest.approx(expected, abs=1e-12)
+    maps = [(f / 255, y) for seed in (0, 1) for f, y, _ in images("slp", seed, "photos")]
+    confidence = [np.maximum(f, 1 - f).mean() for f, _ in maps]
+    raw = results.measurement("raw", "slp", "photos")
+    assert raw.image_means("confidence") == pytest.approx(confidence, abs=1e-8)
+    assert raw.image_means("correct") == pytest.approx([((f >= 0.5) == y).mean() for f, y in maps], abs=1e-12)
+    assert raw.arrays["image_sums"].shape == (2, IMAGES, len(IMAGE_SUMS))
+
+
+def test_the_accuracy_band_is_that_of_the_drawn_images(results):
+    """Against the pixels of both seeds in each drawn image, binned anew."""
+    count, hits = np.zeros((2, IMAGES, 10))
+    for seed in (0, 1):
+        for k, (f, y, _) in enumerate(images("slp", seed, "photos")):
+            p = f / 255
+            index = np.ceil(np.maximum(p, 1 - p) * 10 - 1e-9).astype(int).ravel() - 1
+            count[k] += np.bincount(index, minlength=10)
+            hits[k] += np.bincount(index, ((p >= 0.5) == y).ravel(), minlength=10)
+    generator = np.random.Generator(np.random.PCG64(key_of("photos")))
+    chosen = [generator.integers(0, IMAGES, IMAGES) for _ in range(RESAMPLES)]
+    with np.errstate(invalid="ignore"):
+        by_bin = np.array([hits[of].sum(axis=0) / count[of].sum(axis=0) for of in chosen])
+    whole = np.array([hits[of].sum() / count[of].sum() for of in chosen])
+    band = results.measurement("raw", "slp", "photos").arrays["accuracy_band"]
+    assert np.isnan(band[:5]).all()  # no confidence lies below 0.5
+    expected = np.quantile(np.column_stack([by_bin[:, 5:], whole]), [0.025, 0.975], axis=0).T
+    np.testing.assert_allclose(band[5:], expected, atol=1e-9)
+
+
+def test_the_same_statistics_give_the_same_bytes(files, results, tmp_path):
+    analyse("photos", 10, files["photos"], tmp_path / "again.npz", "Grey.")
+    assert (tmp_path / "again.npz").read_bytes() == results.files["photos"].read_bytes()
+
+
+def test_methods_on_other_images_are_refused(files, tmp_path):
+    counted(list(images("slp", 1, "photos"))[1:]).save(tmp_path / "fewer.npz", {})
+    statistics = files["photos"] | {("slp", 1): tmp_path / "fewer.npz"}
+    with pytest.raises(UserError, match=r"slp seed 1[\s\S]*photos[\s\S]*- 0000") as error:
+        analyse("photos", 10, statistics, tmp_path / "out.npz")
+    assert "- 0001" not in str(error.value) and not (tmp_path / "out.npz").exists()
+
+
+def test_a_metric_that_one_seed_lacks_is_missing_there(tmp_path):
+    paths = {("slp", seed): tmp_path / f"{seed}.npz" for seed in (0, 1)}
+    for (_, seed), path in paths.items():
+        counted(images("slp", seed, "photos"), whole=seed == 1).save(path, {})
+    analyse("photos", 10, paths, tmp_path / "out.npz")
+    one = Reader(tmp_path / "out.npz").measurement("raw", "slp")
+    assert np.isnan(one.points["s_measure"]).tolist() == [True, False]
+    assert np.isnan(one.values["s_measure"]).all(axis=1).tolist() == [True, False]
+    assert "whole maps" in one.reasons["s_measure"] and not np.isnan(one.points["ece"]).any()
+    assert np.isnan(estimate("s_measure", (one, 1)).value)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no analysis", "cut off", "another"])
+def test_a_file_that_is_no_analysis_is_named(results, tmp_path, content):
+    path = tmp_path / "photos.npz"
+    if content == "another":
+        np.savez(path, values=np.zeros(3))
+    elif content is not None:
+        whole = results.files["photos"].read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] if content == "cut off" else content)
+    with pytest.raises(UserError, match=r"photos\.npz[\s\S]*snakemake"):
+        Reader(path)
+
+
+def test_several_classes(tmp_path, recwarn):
+    """One class of four never occurs, one is only predicted."""
+    facts = Facts("made", {"baseline": MethodFacts("baseline")}, {"streets": "id"}, (0, 1), class_names=tuple("abcd"))
+    statistics, paths = {}, {}
+    for seed in (0, 1):
+        scenes = [scene(k, classes=4, sharp=1.5 + seed) for k in range(5)]
+        for p, truth in scenes:
+            truth[truth >= 2] = 255
+            p[3] = 0
+            p /= p.sum(axis=0)
+        statistics[seed] = of_scenes(scenes, 4)
+        paths["baseline", seed] = tmp_path / f"{seed}.npz"
+        statistics[seed].save(paths["baseline", seed], {})
+    analyse("streets", 10, paths, tmp_path / "streets.npz")
+    results = Results(facts, {"streets": tmp_path / "streets.npz"})
+    one = results.measurement("raw", "baseline", "streets")
+    assert list(results.measured("stretched", "streets")) == [] and one.counts.top
+    assert results.numbers.table["mean_iou"].tolist() == [
+        summaries(statistics[seed])["raw"][0]["mean_iou"] for seed in (0, 1)
+    ]
+    (ece, ece_low, ece_high), (iou, iou_low, iou_high) = (of.T for of in one.arrays["class_metrics"])
+    assert ece == pytest.approx(_mean([_class_eces(of) for of in statistics.values()]), abs=1e-12)
+    assert iou == pytest.approx(_mean([_class_ious(of) for of in statistics.values()]), nan_ok=True)
+    assert np.isnan(iou).tolist() == [False, False, False, True] and iou[2] == 0
+    known = ~np.isnan(iou)
+    assert np.isnan(iou_low).tolist() == np.isnan(iou_high).tolist() == [False, False, False, True]
+    assert (iou_low <= iou)[known].all() and (iou <= iou_high)[known].all()
+    assert (ece_low < ece)[:3].all() and (ece < ece_high)[:3].all()
+    assert [str(w.message) for w in recwarn] == []
+
+
+def _class_eces(statistic: MultiClassStatistic) -> list[float]:
+    return [value("positive_ece", counts) for counts in statistic.classes]
+
+
+def _class_ious(statistic: MultiClassStatistic) -> np.ndarray:
+    both = np.diag(statistic.confusion)
+    with np.errstate(invalid="ignore"):
+        return both / (statistic.confusion.sum(axis=0) + statistic.confusion.sum(axis=1) - both)
+
+
+def _mean(rows: list) -> np.ndarray:
+    return np.mean(rows, axis=0)
+
+
+def test_a_metric_added_to_the_registry_has_numbers_and_intervals(files, tmp_path, monkeypatch):
+    excess = Metric(
+        title="excess",
+        of=PixelMeans("nll", "entropy"),
+        function=np.subtract,
+        definition="Mean NLL minus mean entropy.",
+    )
+    monkeypatch.setitem(METRICS, "nll_excess", excess)
+    analyse("photos", 10, files["photos"], tmp_path / "photos.npz")
+    facts = replace(FACTS, parts={"photos": "id"})
+    results = Results(facts, {"photos": tmp_path / "photos.npz"})
+    mean = results.numbers.mean
+    assert mean["nll_excess"].tolist() == pytest.approx((mean["nll"] - mean["entropy"]).tolist())
+    slp = results.measurement("raw", "slp", "photos")
+    shown = estimate("nll_excess", (slp, 1))
+    assert shown.low < shown.value < shown.high and METRICS["nll_excess"].column == "excess"
+    assert slp.values["nll_excess"] == pytest.approx(slp.values["nll"] - slp.values["entropy"], abs=1e-12)

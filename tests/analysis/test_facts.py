@@ -1,0 +1,80 @@
+"""Who plays which part in an experiment."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline_src.analysis.facts import Facts, MethodFacts
+
+
+def facts(**methods: MethodFacts) -> Facts:
+    return Facts("made", methods, {"val": "val", "photos": "id", "other": "shifted", "textures": "ood"}, (3, 5))
+
+
+def slp(alpha: float, beta: float, **more) -> MethodFacts:
+    return MethodFacts("slp", {"alpha": alpha, "beta": beta, **more})
+
+
+def test_the_baseline_is_known_by_its_code():
+    named = facts(ce=MethodFacts("baseline"), other=MethodFacts("brier"))
+    assert named.baseline == "ce" and named.family("ce") == "baseline"
+    assert facts(ce=MethodFacts("baseline"), baseline=MethodFacts("baseline")).baseline == "baseline"
+    assert facts(b=MethodFacts("baseline"), a=MethodFacts("baseline")).baseline == "b"
+    assert facts(other=MethodFacts("brier")).baseline is None
+
+
+def test_the_principal_block_of_a_method_bears_its_name_or_is_the_first():
+    of = facts(one=slp(0.1, 1), slp=slp(0.2, 1), two=slp(0.3, 1), ce=MethodFacts("baseline"))
+    assert of.blocks("slp") == ["slp", "one", "two"] and of.principal("slp") == "slp"
+    assert facts(one=slp(0.1, 1), two=slp(0.3, 1)).principal("slp") == "one"
+    assert of.principal("brier") is None
+
+
+def test_the_strength_of_static_perturbation():
+    of = facts(
+        ce=MethodFacts("baseline"),
+        mild=slp(0.05, 0.5),
+        noisy=slp(0.05, 0.5, noise=0.1, form="expected"),
+        ls=MethodFacts("label_smoothing", {"eps": 0.05}),
+    )
+    strengths = {name: (found.s, found.variant) for name, found in of.static.items()}
+    assert strengths == {
+        "mild": (pytest.approx(0.05), ""),
+        "noisy": (pytest.approx(0.05), "noise 0.1, expected"),
+        "ls": (pytest.approx(0.05), "label smoothing"),
+    }
+    assert of.family("ls") == of.family("mild") == "static perturbation"
+
+
+def test_the_papers_comparison():
+    of = facts(
+        ce=MethodFacts("baseline"),
+        mine=MethodFacts(""),
+        aslp_mc=MethodFacts("aslp_mc", learns=True),
+        temperature=MethodFacts("temperature", {"of": "ce"}, trains=False),
+        corrected=MethodFacts("temperature", {"of": "aslp_mc"}, trains=False),
+    )
+    assert of.compared == ["ce", "aslp_mc", "temperature"]
+    assert of.learned == ["aslp_mc"] and of.trained == ["ce", "mine", "aslp_mc"]
+    families = [of.family(name) for name in of.methods]
+    assert families == ["baseline", "other training", "adaptive perturbation", "post-hoc", "post-hoc"]
+
+
+def test_runs_and_parts():
+    of = facts(ce=MethodFacts("baseline"), ensemble=MethodFacts(of_all_seeds=True, trains=False))
+    assert of.runs == [("ce", 3), ("ce", 5), ("ensemble", 3)]
+    assert of.parts_of(("id", "shifted")) == ["photos", "other"] and list(of.tests) == ["photos", "other", "textures"]
+    assert of.networks_in_words("ensemble") == "networks of all seeds"
+    assert of.networks_in_words("ce") == of.networks_in_words() == "seeds 3, 5 pooled"
+
+
+def test_labels_are_printed_where_they_are_unique():
+    methods = {name: MethodFacts() for name in "abc"}
+    of = Facts("made", methods, {}, labels={"a": "ASLP", "b": "SLP", "c": "SLP"})
+    assert [of.label(name) for name in "abc"] == ["ASLP", "b", "c"]
+
+
+def test_several_classes_have_one_protocol():
+    several = Facts("made", {}, {}, class_names=("road", "sky", "car"))
+    assert (several.classes, several.protocols) == (3, ("raw",))
+    assert (facts().classes, facts().protocols) == (2, ("raw", "stretched"))

@@ -1,0 +1,130 @@
+"""The bootstrap: exact for 8-bit maps, close for float maps, covering, keyed, fast."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from made_statistics import counted, of_scenes, scene, varied
+
+from pipeline_src.analysis import resampling
+from pipeline_src.analysis.resampling import image_means, key_of, percentiles, resample
+from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.metrics.inputs import FEW
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.summary import summaries
+
+
+def drawn(images: int, resamples: int, key: int) -> list[np.ndarray]:
+    """The images of each resample."""
+    generator = np.random.Generator(np.random.PCG64(key))
+    return [generator.integers(0, images, images) for _ in range(resamples)]
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_a_resample_is_the_statistic_of_the_images_drawn(kind):
+    images = list(varied(12, kind=kind))
+    resampled = resample(counted(images), 10, key=4, resamples=3)
+    for k, chosen in enumerate(drawn(12, 3, 4)):
+        again = summaries(counted((*images[i][:2], f"{n}-{images[i][2]}") for n, i in enumerate(chosen)))
+        for protocol, (values, _) in again.items():
+            for name, value in values.items():
+                close = 3e-3 if kind == "float32" or METRICS[name].of.few else 1e-9
+                assert resampled[protocol].values[name][k] == pytest.approx(value, abs=close), name
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+def test_what_sums_over_images_leave_out_is_small(kind, monkeypatch):
+    """All images once: values are exact by the shift, which is small, and 0 but for metrics that sort pixels."""
+    monkeypatch.setattr(resampling, "draws", lambda n, resamples, key: [(slice(0, n), np.ones((resamples, n)))])
+    for of in resample(counted(varied(6, kind=kind)), 10, key=0, resamples=2).values():
+        for name, point in of.points.items():
+            metric = METRICS[name]
+            assert of.values[name] == pytest.approx([point, point], abs=1e-12), name
+            whole = metric.function(*metric.of.from_sums(of.sums[metric.of.family].whole, 10))
+            assert whole == pytest.approx(point, abs=0.01 if metric.of.few else 1e-12), name
+
+
+def test_class_metrics_of_resamples_are_those_of_the_images_drawn():
+    """One class of three is only predicted."""
+    scenes = [scene(k, classes=3, shape=(12, 15)) for k in range(4)]
+    for _, truth in scenes:
+        truth[truth == 2] = 255
+    resampled = resample(of_scenes(scenes, 3), 10, key=0, resamples=5)["raw"]
+    of = METRICS["mean_iou"].of
+    eces, ious = of.from_sums(resampled.sums[of.family].resampled, 10)
+    for k, chosen in enumerate(drawn(4, 5, 0)):
+        again = of_scenes((scenes[i] for i in chosen), 3)
+        both = np.diag(again.confusion)
+        assert ious[k] == pytest.approx(both / (again.confusion.sum(axis=0) + again.confusion.sum(axis=1) - both))
+        values, _ = summaries(again)["raw"]
+        assert eces[k].mean() == pytest.approx(values["classwise_ece"], abs=2e-3)
+        assert resampled.values["mean_iou"][k] == pytest.approx(values["mean_iou"], abs=1e-12)
+
+
+def test_intervals_of_several_classes_hold_their_values():
+    resampled = resample(of_scenes(scene(k) for k in range(4)), 10, key=0, resamples=60)["raw"]
+    for name, (low, high) in resampled.intervals().items():
+        assert low <= resampled.points[name] <= high and low < high, name
+
+
+def test_intervals_cover_and_shrink():
+    def small(count: int, seed: int) -> Statistic:
+        return counted(varied(count, seed=seed, shape=(8, 10), kind="uint8"), whole=False)
+
+    def interval(name: str, count: int, seed: int) -> tuple[float, float]:
+        return resample(small(count, seed), 10, key=seed, resamples=60)["raw"].intervals()[name]
+
+    truth = summaries(small(1000, 99))["raw"][0]["ece"]
+    intervals = [interval("ece", 60, seed) for seed in range(8)]
+    assert sum(low <= truth <= high for low, high in intervals) >= 6  # 7.6 of 8 on average
+    assert all(low < high for low, high in intervals)
+    wide, narrow = (np.diff(interval("accuracy", count, 1))[0] for count in (30, 400))
+    assert narrow < wide / 2
+
+
+def test_draws_depend_on_the_key_and_not_on_the_order_of_images():
+    images = list(varied(10))
+    a, b = (resample(counted(of), 10, key=0, resamples=50)["raw"] for of in (images, reversed(images)))
+    assert a.intervals() == b.intervals()
+    assert a.intervals() != resample(counted(images), 10, key=1, resamples=50)["raw"].intervals()
+    assert key_of("ECSSD") != key_of("SOD")
+
+
+def test_metrics_that_sort_pixels_have_fewer_resamples():
+    values = resample(counted(varied(4), whole=False), 10, key=0, resamples=FEW + 1)["raw"].values
+    for name, of in values.items():
+        assert len(of) == (FEW if METRICS[name].of.few else FEW + 1)
+
+
+def test_without_foreground_the_other_metrics_have_intervals():
+    images = [(f, np.zeros_like(y), name) for f, y, name in varied(5)]
+    resampled = resample(counted(images), 10, key=0, resamples=50)["raw"]
+    assert "max_f" not in resampled.values and "foreground" in resampled.reasons["max_f"]
+    assert resampled.intervals()["ece"] is not None
+    # One image with foreground: a resample can miss it, and F has no interval.
+    images[0] = next(varied(1))
+    intervals = resample(counted(images), 10, key=0, resamples=50)["raw"].intervals()
+    assert intervals["max_f"] is None and intervals["ap"] is None and intervals["ece"] is not None
+    for empty in (Statistic.empty(), MultiClassStatistic.empty(3)):
+        assert resample(empty, 10, key=0)["raw"].values == {}
+
+
+def test_means_over_resampled_images():
+    values = np.random.default_rng(0).random((700, 2))
+    values[::3, 1] = np.nan
+    means = image_means(values, key=5, resamples=4)
+    for k, chosen in enumerate(drawn(700, 4, 5)):
+        assert means[k] == pytest.approx(np.nanmean(values[chosen], axis=0), abs=1e-12)
+    assert percentiles(np.arange(101.0)) == pytest.approx((2.5, 97.5))
+    assert percentiles(np.array([0, np.nan])) is None
+
+
+def test_a_thousand_resamples_take_seconds():
+    images = list(varied(50, shape=(60, 60)))
+    statistic = counted(((*images[k % 50][:2], f"{k:03d}") for k in range(400)), whole=False)
+    start = time.process_time()
+    resample(statistic, 10, key=0)
+    assert time.process_time() - start < 16

@@ -1,0 +1,48 @@
+"""The command `judge`."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pipeline_src.cli.judge import judge
+from pipeline_src.errors import UserError
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Three float maps and their masks."""
+    maps, masks = tmp_path / "maps", tmp_path / "masks"
+    maps.mkdir(), masks.mkdir()
+    rng, (y, x) = np.random.default_rng(0), np.mgrid[:40, :50]
+    for k in range(3):
+        disc = np.hypot(y - 20, x - 20 - k) < 10
+        np.save(maps / f"a{k}.npy", np.float32(1 / (1 + np.exp(-(6 * (disc - 0.5) + rng.normal(0, 4, disc.shape))))))
+        cv2.imwrite(str(masks / f"a{k}.png"), np.uint8(255 * disc))
+    return maps, masks
+
+
+def test_the_main_numbers_are_shown(folders, tmp_path):
+    maps, masks = folders
+    app = typer.Typer()
+    app.command()(judge)
+    out = tmp_path / "out"
+    shown = CliRunner().invoke(
+        app,
+        [*("--pred", str(maps), "--mask", str(masks), "--out", str(out), "--protocol", "stretched"), "--no-whole-maps"],
+    )
+    assert shown.exit_code == 0, shown.output
+    for words in ("maps: 3 images, 6,000 pixels", "ece", "off by at most ece_equal_mass", "variance of training"):
+        assert words in shown.output
+    result = json.loads((out / "metrics.json").read_text())
+    assert "raw" not in result and set(result["intervals"]) == {"stretched"}
+    assert [path.stem for path in out.glob("*.svg")] == ["reliability-stretched"]
+    for wrong in (["--pred", str(maps)], ["--pred", str(maps), "--mask", str(masks), "--ood"]):
+        assert isinstance(CliRunner().invoke(app, [*wrong, "--out", str(out)]).exception, UserError)
+    wrong = CliRunner().invoke(app, ["--pred", str(maps), "--ood", "--out", str(tmp_path / "no"), "--bins", "11"])
+    assert isinstance(wrong.exception, UserError) and not (tmp_path / "no").exists()

@@ -1,0 +1,82 @@
+"""Statistics of made-up maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+
+Image = tuple[np.ndarray, np.ndarray, str]  # map, mask, id
+
+
+def one(f, y, quick: bool = False, name: str = "a") -> Statistic:
+    """Statistic of one image given as rows of numbers."""
+    statistic = Statistic.empty(quick=quick)
+    statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), name)
+    return statistic
+
+
+def images(count: int, seed: int = 0, kind: str = "float32") -> Iterator[Image]:
+    """Random images of odd sizes with ignored pixels."""
+    rng = np.random.default_rng(seed)
+    for k in range(count):
+        shape = tuple(rng.integers(3, 40, 2))
+        f = 1 / (1 + np.exp(-rng.normal(0, 5, shape)))
+        y = (rng.random(shape) < f).astype(np.uint8)
+        y[rng.random(shape) < 0.1] = 255
+        scaled = {"uint8": f * 255, "uint16": f * 65535}.get(kind, f)
+        yield scaled.astype(kind), y, f"image-{k:03d}"
+
+
+def varied(count: int, seed: int = 0, kind: str = "float32", sharp: float = 1.5, shape=(24, 30)) -> Iterator[Image]:
+    """Images of varied difficulty, so that resampling images matters; `sharp` above 1 is over-confident."""
+    rng = np.random.default_rng(seed)
+    for k in range(count):
+        z = rng.normal(rng.normal(0, 2), 3, shape)
+        y = (rng.random(shape) < 1 / (1 + np.exp(-z))).astype(np.uint8)
+        f = 1 / (1 + np.exp(-sharp * z))
+        top = {"uint8": 255, "uint16": 65535}.get(kind)
+        yield (np.round(f * top) if top else f).astype(kind), y, f"{k:04d}"
+
+
+def counted(of: Iterable[Image], whole: bool = True) -> Statistic:
+    """Statistic of images, by default with their S and E."""
+    statistic = Statistic.empty()
+    for f, y, name in of:
+        statistic.add(f, y, name, whole=whole_map_measures(f, y, KEPT) if whole else None)
+    return statistic
+
+
+def scene(seed: int, classes: int = 5, shape=(30, 40), sharp: float = 1.7) -> tuple[np.ndarray, np.ndarray]:
+    """Over-confident probabilities (K, H, W) and class ids with ignored pixels."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(0, 2, (classes, *shape))
+    p = np.exp(z) / np.exp(z).sum(axis=0)
+    truth = (p.cumsum(axis=0) > rng.random(shape)).argmax(axis=0).astype(np.uint8)
+    truth[rng.random(shape) < 0.1] = 255
+    sharpened = p**sharp / (p**sharp).sum(axis=0)
+    return sharpened.astype(np.float32), truth
+
+
+def of_scenes(scenes: Iterable[tuple[np.ndarray, np.ndarray]], classes: int = 5) -> MultiClassStatistic:
+    """Statistic of maps of several classes."""
+    statistic = MultiClassStatistic.empty(classes)
+    for k, (p, truth) in enumerate(scenes):
+        statistic.add(p, truth, str(k))
+    return statistic
+
+
+def ious(maps, classes: int) -> np.ndarray:
+    """IoU of each class, NaN where it does not occur, by mmsegmentation's metric: pairs of map (K, H, W) and truth."""
+    import torch
+    from mmseg.evaluation import IoUMetric
+
+    areas = [
+        IoUMetric.intersect_and_union(torch.from_numpy(p.argmax(0)), torch.from_numpy(truth), classes, 255)
+        for p, truth in maps
+    ]
+    return IoUMetric.total_area_to_metrics(*map(sum, zip(*areas, strict=True)))["IoU"]

@@ -1,0 +1,96 @@
+"""Every metric of the registry is described, and measured exactly and on resamples wherever it is defined."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from made_statistics import counted, of_scenes, scene, varied
+
+from pipeline_src.analysis.resampling import resample
+from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, UNDEFINED, Quantity
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.summary import bounds, summaries
+
+
+def nothing_is_right() -> MultiClassStatistic:
+    p, truth = scene(0, classes=4)
+    statistic = MultiClassStatistic.empty(4)
+    statistic.add(p, np.where(truth == 255, 255, 254), "a", no_class=254)
+    return statistic
+
+
+STATISTICS = {
+    "one object": (lambda: counted(varied(4)), set()),
+    "background": (
+        lambda: counted((f, 0 * y, name) for f, y, name in varied(3)),
+        {"max_f", "mean_f", "pooled_max_f", "ap", "auc"},
+    ),
+    "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure"}),
+    "nothing counts": (lambda: counted((f, 0 * y + 255, name) for f, y, name in varied(3)), "all"),
+    "no image": (Statistic.empty, "all"),
+    "several classes": (lambda: of_scenes([scene(0), scene(1)]), set()),
+    "two classes of several": (lambda: of_scenes([scene(0, classes=2)], 2), set()),
+    "no class is right": (nothing_is_right, {"nll", "mean_iou"}),
+}
+
+
+@pytest.mark.parametrize("kind", STATISTICS)
+def test_a_metric_has_values_or_a_reason(kind):
+    make, expected = STATISTICS[kind]
+    statistic = make()
+    several = isinstance(statistic, MultiClassStatistic)
+    names = [name for name, metric in METRICS.items() if metric.classes in ("any", "several" if several else "two")]
+    resampled = resample(statistic, 10, key=0, resamples=3)
+    for protocol, (values, reasons) in summaries(statistic).items():
+        assert list(values) == names
+        undefined = {name for name, value in values.items() if value is None}
+        assert undefined == reasons.keys() == (set(names) if expected == "all" else expected)
+        assert all(reasons.values())
+        of = resampled[protocol]
+        assert of.points == {name: value for name, value in values.items() if value is not None}
+        assert of.values.keys() == of.points.keys() and of.reasons == reasons
+        for name, on_resamples in of.values.items():
+            assert on_resamples.shape == (3,) and on_resamples.dtype == np.float64, name
+            assert not np.isnan(on_resamples).any() and math.isfinite(of.points[name]), name
+
+
+def test_every_metric_is_measured_on_some_statistic():
+    measured = set()
+    for kind in ("one object", "several classes"):
+        measured |= resample(STATISTICS[kind][0](), 10, key=0, resamples=1)["raw"].points.keys()
+    assert measured == METRICS.keys()
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_is_described(name):
+    metric = METRICS[name]
+    assert metric.definition.endswith(".") and "\n" not in metric.definition and "|" not in metric.definition
+    assert metric.title and metric.of.description and metric.undefined and metric.better in (LOW, NEITHER, HIGH)
+    assert metric.classes in ("two", "several", "any")
+    assert metric.column.endswith("%") == (metric.factor == 100) == (metric.unit == "percentage points")
+
+
+def test_headings_and_names_are_unique():
+    assert len({metric.column for metric in METRICS.values()}) == len(METRICS)
+    assert len({metric.title for metric in METRICS.values()}) == len(METRICS)
+
+
+def test_bounds_are_those_of_metrics_that_sort_pixels():
+    statistic = counted(varied(3), whole=False)
+    assert bounds(Run(statistic, statistic.raw), 10, METRICS).keys() == {"ece_equal_mass", "ece_sweep", "ap", "auc"}
+    assert bounds(Run(statistic, statistic.raw), 10, ["ece", "auc"]).keys() == {"auc"}
+
+
+def test_numbers_as_they_are_printed():
+    percent = METRICS["ece"]
+    assert (percent.column, percent.text(0.12345)) == ("ECE %", "12.35")
+    assert percent.text(0.1, 0.02, 0.05, 0.15, "*") == "10.00* ± 2.00 [5.00, 15.00]"
+    assert percent.text(math.nan) == UNDEFINED
+    assert percent.number(-0.00001) == "0.00" and percent.number(-0.01) == "-1.00"
+    seconds = Quantity(title="training time", heading="s", unit="s", digits=1)
+    assert (seconds.column, seconds.text(1234.56)) == ("s", "1,234.6")
