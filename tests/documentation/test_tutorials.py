@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import yaml
 from tutorial import ROOT, blocks, follow
 
-from pipeline_src.data import known
+from pipeline_src.data import catalog
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
 
@@ -21,13 +22,20 @@ def test_your_data(tmp_path, monkeypatch, capsys):
     for line in shown[0].splitlines()[1:]:  # the page says that `data add` wrote it
         assert line in said.splitlines()
     params = read()
-    assert set(yaml.safe_load(shown[-1])["datasets"]) <= set(known.load(params.datasets))
+    assert set(yaml.safe_load(shown[-1])["datasets"]) <= set(catalog.load(params.datasets))
     assert list(build(params, "leaves").settings.data.shifted) == ["garden"]
 
 
 def test_your_method(tmp_path, monkeypatch):
     follow("docs/your-method.md", tmp_path, monkeypatch)
     assert "my_margin" in (tmp_path / "results/trial/tables/main.csv").read_text()
+
+
+def test_a_post_hoc_method(tmp_path, monkeypatch):
+    follow("docs/guides/posthoc.md", tmp_path, monkeypatch)
+    table = pd.read_csv(tmp_path / "results/tiny/tables/main.csv")
+    mean = table[table["protocol"] == "raw"].set_index(["part", "method"])["entropy"].unstack()
+    assert (mean["shrinkage"] > mean["baseline"]).all()
 
 
 def test_your_model(tmp_path, monkeypatch):
