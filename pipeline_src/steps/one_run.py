@@ -37,10 +37,10 @@ def fit_into(graph: Graph, method: str, seed: int, folder: Path) -> None:
     """A post-hoc method's fit; run.json in `folder` says what it uses and what was fitted."""
     from pipeline_src.data.store import Store
     from pipeline_src.files import write_text
-    from pipeline_src.training import method_calls as moments
+    from pipeline_src.training import callbacks
 
     loaded, store = networks(graph, method, seed), Store.open(graph.store("val"))
-    fitted = moments.fit(graph.posthoc(method), loaded, store, graph.experiment)
+    fitted = callbacks.fit(graph.posthoc(method), loaded, store, graph.experiment)
     told = ", ".join(f"{name} {value:.6g}" for name, value in fitted.items()) or "nothing to fit"
     log.info("%s seed %d: %s", method, seed, told)
     facts = {"networks": [f"{m}/seed{s}" for m, s in graph.networks(method, seed)], "fitted": fitted}

@@ -76,12 +76,12 @@ def speeds(graph: Graph) -> tuple[float, float]:
     """Images per second of a training step and of inference, measured now on the experiment's device."""
     import torch
 
-    from pipeline_src.training import device as machine
     from pipeline_src.training.classifier import DenseClassifier
+    from pipeline_src.training.device import prepare_device
     from pipeline_src.training.models.build import build_segmentor, normalisation
 
     e = graph.experiment
-    device = machine.prepare(e.training)
+    device = prepare_device(e.training)
     segmentor = build_segmentor(e.model.network, False, e.image_size, graph.classes)
     model = DenseClassifier(segmentor, normalisation(e.model.network), amp=e.training.amp, classes=graph.classes)
     model.to(device)

@@ -335,7 +335,7 @@ def test_adafocal_follows_its_algorithm():
         method.after_validation(Validation(0.9, 0.9, view_of(cells, right)), epoch)
         assert method._gammas.tolist() == pytest.approx(gammas, rel=1e-9)
         assert method._edges.tolist() == edges
-        assert method.course() == {"mean_gamma": pytest.approx(np.mean(gammas))}
+        assert method.history_values() == {"mean_gamma": pytest.approx(np.mean(gammas))}
     assert seen == {"to inverse", "to focal", "highest", "lowest"}
 
 

@@ -73,7 +73,7 @@ class AdaFocal(Method):
         gammas = np.where(np.abs(gammas) < self.switch, -np.sign(gammas) * self.switch, gammas)
         self._gammas = gammas.clip(self.lowest, self.highest)
 
-    def course(self) -> dict[str, float]:
+    def history_values(self) -> dict[str, float]:
         return {"mean_gamma": float(self._gammas.mean())}
 
 
