@@ -16,10 +16,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline_src.data import known, manifest, sources
-from pipeline_src.data.catalog import Part
-from pipeline_src.data.images import decode_image
+from pipeline_src.data import catalog, manifest, sources
+from pipeline_src.data.image_io import decode_image
 from pipeline_src.data.prepare import prepare
+from pipeline_src.params.schema import Part
 
 BITS = 8
 UNPACKED = Path("data/unpacked")
@@ -38,10 +38,10 @@ def hashes(name: str, split: str, folder: Path, root: Path) -> tuple[list[str], 
 
 
 def main(name: str, train: str, test: str, data_root: str) -> None:
-    entry = known.load()[name]
+    entry = catalog.load()[name]
     with tempfile.TemporaryDirectory() as folder:
-        prepare(entry, data_root, UNPACKED, Path(folder), say=lambda line: print(line, file=sys.stderr))
-        root = sources.open_root(entry, data_root, UNPACKED)
+        prepare(entry, data_root, UNPACKED, Path(folder))
+        root = sources.open_root(sources.locate(entry, data_root, UNPACKED), UNPACKED)
         (_, seen), (stems, asked) = (hashes(name, split, Path(folder), root) for split in (train, test))
     apart = asked.astype(int) @ (1 - seen.T) + (1 - asked) @ seen.T.astype(int)
     near = [stem for stem, bits in zip(stems, apart.min(axis=1), strict=True) if bits <= BITS]

@@ -1,4 +1,4 @@
-"""Python files read as syntax trees, which contracts are made of."""
+"""The package's name and folder, and Python files as syntax trees, from which contracts are made."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from pathlib import Path
 
 from pipeline_src.errors import UserError
 
+PACKAGE = "pipeline_src"
+ROOT = Path(__file__).parent
 
-def parsed(file: Path, key: str | None = None) -> ast.Module:
-    """The syntax tree of a file that `key` of params.yaml names, or that such a file needs.
+
+def syntax_tree(file: Path, key: str | None = None) -> ast.Module:
+    """The syntax tree of a Python file.
+
+    Args:
+        key: the key of params.yaml that names the file, if one does.
 
     Raises:
-        UserError: names key, file and line; there is no such file, or it is not Python.
+        UserError: names key, file and line; the file does not exist or is not Python.
     """
-    begin = f"{key}: " if key else ""
+    prefix = f"{key}: " if key else ""
     try:
         return ast.parse(file.read_bytes(), str(file))  # of bytes, which may name their encoding
     except FileNotFoundError:
-        raise UserError(f"{begin}there is no file {file}", found=f"nothing at {file.absolute()}") from None
+        raise UserError(f"{prefix}there is no file {file}", found=f"nothing at {file.absolute()}") from None
     except (OSError, SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        needed = None if key else "mend it: a method or the model that params.yaml names needs it"
-        found = error.msg if isinstance(error, SyntaxError) else error
-        raise UserError(f"{begin}{file}{line}: can't be read as Python", found=found, do=needed) from None
+        reason = error.msg if isinstance(error, SyntaxError) else error
+        do = None if key else "fix it: a method or the model that params.yaml names imports it"
+        raise UserError(f"{prefix}{file}{line}: can't be read as Python", found=reason, do=do) from None

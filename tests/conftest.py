@@ -51,6 +51,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from pipeline_src.data import catalog
     from pipeline_src.data.build import build
     from pipeline_src.data.prepare import prepare
+    from pipeline_src.params.schema import Part
 
     root = tmp_path_factory.mktemp("small")
     rng = np.random.default_rng(0)
@@ -64,9 +65,9 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             (root / folder).mkdir(exist_ok=True)
             cv2.imwrite(str(root / folder / f"s{i:02d}.png"), picture)
     entry = catalog.load({"small": {"images": str(root / "images"), "masks": str(root / "masks")}})["small"]
-    prepare(entry, None, root / "unpacked", root / "manifest", say=lambda line: None)
-    for name, part in (("train", {"set": "small", "first": 10}), ("val", {"set": "small", "last": 6})):
-        build(part, entry, None, root / "unpacked", root / "manifest", 32, root / name, say=lambda line: None)
+    prepare(entry, None, root / "unpacked", root / "manifest")
+    for name, part in (("train", Part(set="small", first=10)), ("val", Part(set="small", last=6))):
+        build(part, entry, None, root / "unpacked", root / "manifest", 32, root / name)
     return {"train": root / "train", "val": root / "val"}
 
 

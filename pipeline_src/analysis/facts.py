@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTOCOLS = ("raw", "stretched")
+from pipeline_src.counting import levels
+
 # Role of a data set -> how it is called in text.
 ROLES = {"val": "validation", "id": "in distribution", "shifted": "under shift", "ood": "out of distribution"}
 LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics and claims for both
@@ -114,8 +115,8 @@ class Facts:
 
     @property
     def protocols(self) -> tuple[str, ...]:
-        """Those measured: stretching is of the one map of an object, so several classes have raw alone."""
-        return PROTOCOLS if self.classes == 2 else PROTOCOLS[:1]
+        """Those in which the experiment is measured."""
+        return levels.protocols(self.classes)
 
     @property
     def tests(self) -> dict[str, str]:

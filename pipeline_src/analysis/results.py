@@ -1,79 +1,83 @@
-"""What an experiment has left to show: where its statistics lie, and the numbers read from them."""
+"""The results of an experiment as tables, figures, claims and the report read them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.measurement import Measurement, Reader
+from pipeline_src.metrics.summary import defined
 
-from pipeline_src.counting.either import by_protocol, load, summaries
-from pipeline_src.counting.statistic import PROTOCOLS, protocols
+if TYPE_CHECKING:
+    import pandas as pd
 
-ROLES = {"val": "validation", "id": "in distribution", "shifted": "under shift", "ood": "out of distribution"}
-LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics and claims for both
-# Both are measured on the same pixels and never mixed (docs/protocol.md).
-MEANING = {
-    "raw": "probabilities as the model gives them",
-    "stretched": "each map stretched to [0, 1] first, as the released test program does",
-}
+KEYS = ("protocol", "part", "role", "method", "seed", "images", "pixels")
 
 
 @dataclass(frozen=True)
 class Results:
-    """An experiment's statistic files and what captions say about it.
+    """An experiment and the analyses of its data sets.
 
     Args:
-        experiment: its name.
-        statistics: (method, seed, part) -> statistic file. The order of methods is the order in which they are shown.
-        parts: part -> role (a key of `ROLES`), in the order in which they are shown.
-        bins: equal-width bins of ECE and OE on [0, 1].
-        epochs: epochs each model was trained for.
-        labels: method -> printed name, where it differs from the method's own.
-        synthetic: whether all images are generated, so that the numbers say nothing about photographs.
-        of_all_seeds: methods whose one run is made of the networks of all seeds.
-        remarks: part -> what its reader has to know of the data set.
-        classes: 2 for one object class, else K.
+        facts: what the experiment consists of.
+        files: data set -> file that `analyse` wrote.
     """
 
-    experiment: str
-    statistics: Mapping[tuple[str, int, str], Path]
-    parts: Mapping[str, str]
-    bins: int
-    epochs: int
-    labels: Mapping[str, str] = field(default_factory=dict)
-    synthetic: bool = False
-    of_all_seeds: Sequence[str] = ()
-    remarks: Mapping[str, str] = field(default_factory=dict)
-    classes: int = 2
+    facts: Facts
+    files: Mapping[str, Path]
 
-    @property
-    def protocols(self) -> tuple[str, ...]:
-        """Those in which it is measured."""
-        return protocols(self.classes)
+    @cached_property
+    def _readers(self) -> dict[str, Reader]:
+        return {part: Reader(self.files[part]) for part in self.facts.parts}
 
-    @property
-    def methods(self) -> list[str]:
-        return list(dict.fromkeys(method for method, _, _ in self.statistics))
+    def measured(self, protocol: str, part: str) -> dict[str, Measurement]:
+        """The methods that were run on a data set, in the order of the experiment."""
+        reader, methods = self._readers[part], self.facts.methods
+        present = set(reader)
+        return {
+            name: reader.measurement(protocol, name, methods[name].of_all_seeds)
+            for name in methods
+            if (protocol, name) in present
+        }
 
-    def label(self, method: str) -> str:
-        return self.labels.get(method, method)
+    def measurement(self, protocol: str, method: str, part: str) -> Measurement | None:
+        """One method on one data set; None where it was not run."""
+        return self.measured(protocol, part).get(method)
 
-    def seeds(self, method: str, part: str) -> list[int]:
-        """Seeds of which there is a statistic, ascending."""
-        return sorted(seed for name, seed, where in self.statistics if (name, where) == (method, part))
+    def note(self, part: str) -> str:
+        """What readers of its numbers have to know of a data set."""
+        return " ".join(filter(None, (self.facts.captions.get(part, ""), self._readers[part].header["note"])))
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The exact values of all metrics."""
+        import pandas as pd  # 0.3 s: who asks for the names of tables must not wait for it
+
+        rows, reasons = [], {}
+        for protocol in self.facts.protocols:
+            for part, role in self.facts.parts.items():
+                for method, one in self.measured(protocol, part).items():
+                    reasons |= {(part, name): reason for name, reason in one.reasons.items()}
+                    for k, seed in enumerate(one.seeds):
+                        place = (protocol, part, role, method, seed, one.images, one.pixels)
+                        rows.append(dict(zip(KEYS, place, strict=True)) | {n: of[k] for n, of in one.points.items()})
+        columns = [*KEYS, *defined(self.facts.classes)]
+        table = pd.DataFrame(rows, columns=columns)
+        return Numbers(table.astype(dict.fromkeys(columns[len(KEYS) :], float)), reasons)
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """All numbers of an experiment, one row per protocol, part, method and seed.
+    """All numbers of an experiment, one row per protocol, data set, method and seed.
 
     Attributes:
-        table: columns `protocol, part, role, method, seed, images, pixels`, then one per metric (not a number where
-            the metric is undefined). Errors, accuracy and F are in [0, 1]; entropy and NLL in nats per pixel.
-        reasons: (part, metric) -> why it is undefined there.
+        table: columns `KEYS`, then one per metric (NaN where it is undefined). Errors, accuracy and F are in [0, 1];
+            entropy and NLL in nats per pixel.
+        reasons: (data set, metric) -> why it is undefined there.
     """
 
     table: pd.DataFrame
@@ -86,34 +90,9 @@ class Numbers:
 
     @cached_property
     def spread(self) -> pd.DataFrame:
-        """Sample standard deviation over seeds, indexed as `mean`; not a number for a single seed."""
+        """Sample standard deviation over seeds, indexed as `mean`; NaN for a single seed."""
         return self._over_seeds().std(ddof=1)
 
     def _over_seeds(self):
         values = self.table.drop(columns=["role", "seed", "images", "pixels"])
         return values.groupby(["protocol", "part", "method"], sort=False)
-
-
-def read(results: Results) -> Numbers:
-    """All numbers of an experiment, from its statistic files.
-
-    Raises:
-        UserError: a file is missing or is no statistic.
-    """
-    rows, reasons = [], {}
-    for part, role in results.parts.items():
-        for method in results.methods:
-            for seed in results.seeds(method, part):
-                statistic = load(results.statistics[method, seed, part])
-                found = summaries(statistic, results.bins)
-                for protocol, counts in by_protocol(statistic).items():
-                    values, why = found[protocol]
-                    reasons |= {(part, name): reason for name, reason in why.items()}
-                    named = {"protocol": protocol, "part": part, "role": role, "method": method, "seed": seed}
-                    rows.append(named | {"images": len(counts.rows), "pixels": counts.pixels} | values)
-    table = pd.DataFrame(rows)
-    # Stable: within a protocol the order stays that of parts, methods and seeds.
-    order = table["protocol"].map(PROTOCOLS.index).sort_values(kind="stable").index
-    table = table.loc[order].reset_index(drop=True)
-    metrics = list(table.columns[7:])
-    return Numbers(table.astype(dict.fromkeys(metrics, float)), reasons)

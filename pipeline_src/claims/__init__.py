@@ -1,6 +1,3 @@
-"""The paper's claims C1 to C9 and whether an experiment bears them out (docs/protocol.md section 6).
+"""The paper's claims and whether experiments support them (docs/protocol.md section 6, docs/guides/claim.md)."""
 
-Their files by name, which Snakemake asks for whenever it starts.
-"""
-
-CLAIM_FILES = ("claims.json", "claims.md")
+CLAIM_FILES = ("claims.json", "claims.md")  # what `main.write_claims` writes

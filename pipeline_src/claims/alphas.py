@@ -8,35 +8,53 @@ their variance is what phase alone gives.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Mapping
-from pathlib import Path
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from pipeline_src.analysis.bootstrap import image_means, percentiles
-from pipeline_src.analysis.samples import RESAMPLES
-from pipeline_src.claims.evidence import OF_MEAN, Evidence, Wanted
+from pipeline_src.analysis.estimate import Estimate
+from pipeline_src.analysis.resampling import image_means, key_of, percentiles
+from pipeline_src.claims.evidence import Evidence, Wanted
+from pipeline_src.claims.view import Items, View
+from pipeline_src.metrics.registry import Quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEWEST = 15  # epochs: a stretch of 3, since the saw's correlation with itself is gone after 3 visits at beta = 1
 STRETCH = 5  # each stretch is so great a part of the epochs: the last one, and the one before it
 DIFFER = 0.1  # images differ if their own parts do by a tenth of the mean alpha, as a standard deviation
+SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=100, digits=1)
 
 
-def epochs(files: Mapping[int, Path]) -> int:
-    """Epochs of the shortest of some runs, seed -> `alpha.csv`."""
-    return min(pd.read_csv(path, nrows=0).shape[1] - 1 for path in files.values())
+def differ(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
+    """The alphas of a method differ between images."""
+    import pandas as pd
+
+    name = view.facts.label(block)
+    tables = {
+        seed: pd.read_csv(path, dtype={"id": str}, index_col="id").sort_index()
+        for (method, seed), path in view.alphas.items()
+        if method == block
+    }
+    if not tables:
+        yield view.missing(f"the run of {name}")
+    elif (epochs := min(table.shape[1] for table in tables.values())) < FEWEST:
+        yield view.missing(f"{FEWEST} epochs (there are {epochs})", "raise “training: epochs:”")
+    else:
+        yield spread(name, tables)
 
 
-def differ(name: str, files: Mapping[int, Path]) -> Evidence:
+def spread(name: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     """Standard deviation over the training images of their own part of alpha, as a share of the mean alpha.
 
     Args:
         name: the printed name of the method.
-        files: seed -> `alpha.csv`. Over several seeds the shares are averaged, on the same resamples of the images.
+        tables: seed -> alphas by image (rows) and epoch. Over several seeds the shares are averaged, on the same
+            resamples of the images.
     """
-    tables = {seed: pd.read_csv(path, dtype={"id": str}).set_index("id").sort_index() for seed, path in files.items()}
     shares, phases, resampled = {}, [], []
     for seed, table in sorted(tables.items()):
         before, last = stretches(table.to_numpy())
@@ -44,10 +62,10 @@ def differ(name: str, files: Mapping[int, Path]) -> Evidence:
         share, phase = shares_of(moments.mean(axis=0))
         shares[seed] = float(share)
         phases.append(phase)
-        resampled.append(shares_of(image_means(moments, RESAMPLES, zlib.crc32(b"train")))[0])
-    low, high = percentiles(np.mean(resampled, axis=0)) or (np.nan, np.nan)
+        resampled.append(shares_of(image_means(moments, key_of("train")))[0])
+    effect = Estimate(shares, *(percentiles(np.mean(resampled, axis=0)) or (math.nan, math.nan)))
     what = f"spread of the alphas of {name} between images (phase alone: {100 * np.mean(phases):.1f} %)"
-    return Evidence(what, {"train": len(before)}, shares, low, high, Wanted(DIFFER, np.inf), OF_MEAN)
+    return Evidence(what, {"train": len(before)}, effect, Wanted(DIFFER, math.inf), SPREAD)
 
 
 def stretches(alphas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,31 +5,25 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from pipeline_src.analysis.estimate import Estimate
+from pipeline_src.metrics.registry import Quantity
+from pipeline_src.text_tables import UNDEFINED
 
 HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "not decided", "not run"
 AGREES, OPPOSES, UNDECIDED = "for it", "against it", "open"
 
 
-@dataclass(frozen=True)
-class Unit:
-    """How an effect is printed: factor, digits and what they count."""
-
-    name: str
-    factor: float
-    digits: int
-
-    def text(self, value: float) -> str:
-        if math.isnan(value):
-            return "–"
-        text = f"{self.factor * value:+.{self.digits}f}".replace("-", "−")
-        return text if text.strip("+−0.") else text[1:]  # no sign before a zero
-
-
-POINTS = Unit("percentage points", 100, 2)
-NATS = Unit("nats", 1, 4)
-OF_MEAN = Unit("% of the mean alpha", 100, 1)
+def signed(value: float, quantity: Quantity) -> str:
+    """A difference of two values as it is printed: with its sign, and with a digit more than values have unless it is
+    in percentage points."""
+    if math.isnan(value):
+        return UNDEFINED
+    digits = quantity.digits + (quantity.factor == 1)
+    text = f"{quantity.factor * value:+.{digits}f}".replace("-", "−")
+    return text if text.strip("+−0.") else text[1:]  # no sign before a zero
 
 
 @dataclass(frozen=True)
@@ -39,11 +33,12 @@ class Wanted:
     low: float
     high: float
 
-    def text(self, unit: Unit) -> str:
+    def text(self, quantity: Quantity) -> str:
+        """The range in words."""
         if self.low == -self.high:
-            return f"within ±{unit.text(self.high).lstrip('+')}"
+            return f"within ±{signed(self.high, quantity).lstrip('+')}"
         bound, side = (self.low, "above") if math.isinf(self.high) else (self.high, "below")
-        return f"{side} {unit.text(bound)}" if bound else f"{side} 0"
+        return f"{side} {signed(bound, quantity)}" if bound else f"{side} 0"
 
 
 BELOW_ZERO = Wanted(-math.inf, 0)
@@ -56,79 +51,72 @@ class Evidence:
 
     Attributes:
         what: the effect in words.
-        sets: images by name of each data set it is measured on.
-        seeds: seed -> effect. What is judged is their mean.
-        low, high: ends of the mean's 95 % interval; NaN where undefined.
-        wanted: where the claim wants the effect.
+        sets: data set -> its number of images.
+        effect: averaged over seeds, with its interval.
+        wanted: where the claim wants it.
+        quantity: how it is printed.
     """
 
     what: str
     sets: Mapping[str, int]
-    seeds: Mapping[int, float]
-    low: float
-    high: float
+    effect: Estimate
     wanted: Wanted
-    unit: Unit = POINTS
-
-    @property
-    def effect(self) -> float:
-        return sum(self.seeds.values()) / len(self.seeds)
+    quantity: Quantity
 
     @property
     def says(self) -> str:
         """AGREES where the whole interval lies in the wanted range, OPPOSES where it lies outside, else UNDECIDED."""
-        if self.wanted.low < self.low and self.high < self.wanted.high:
+        if self.wanted.low < self.effect.low and self.effect.high < self.wanted.high:
             return AGREES
-        return OPPOSES if self.high < self.wanted.low or self.low > self.wanted.high else UNDECIDED
+        outside = self.effect.high < self.wanted.low or self.effect.low > self.wanted.high
+        return OPPOSES if outside else UNDECIDED
 
     @property
     def slack(self) -> float:
         """How far the interval lies inside the wanted range; negative where it reaches out of it."""
-        return min(self.low - self.wanted.low, self.wanted.high - self.high)
+        return min(self.effect.low - self.wanted.low, self.wanted.high - self.effect.high)
 
     @property
     def interval(self) -> str:
         """Effect and interval as they are printed."""
-        effect, low, high = (self.unit.text(value) for value in (self.effect, self.low, self.high))
+        numbers = (self.effect.value, self.effect.low, self.effect.high)
+        effect, low, high = (signed(number, self.quantity) for number in numbers)
         return f"{effect} [{low}, {high}]"
 
     @property
     def text(self) -> str:
-        where = " and ".join(self.sets)
-        return f"{self.what}{f' on {where}' if len(self.sets) == 1 else ''}: {self.interval} {self.unit.name}"
+        """The comparison in a line."""
+        on = f" on {next(iter(self.sets))}" if len(self.sets) == 1 else ""
+        return f"{self.what}{on}: {self.interval} {self.quantity.unit}".rstrip()
 
-    @property
-    def _by_seed(self) -> str:
-        if len(self.seeds) == 1:
-            return str(next(iter(self.seeds)))
-        return ", ".join(f"{seed}: {self.unit.text(effect)}" for seed, effect in self.seeds.items())
-
-    def facts(self) -> dict[str, Any]:
-        """For JSON: numbers in full precision, as fractions, nats or shares."""
-        numbers = {"effect": self.effect, "low": self.low, "high": self.high}
+    def as_json(self) -> dict[str, Any]:
+        """Numbers in full precision, as fractions, nats or shares; null where undefined."""
+        seeds = self.effect.by_seed
+        by_seed = [f"{seed}: {signed(effect, self.quantity)}" for seed, effect in seeds.items()]
+        numbers = {"effect": self.effect.value, "low": self.effect.low, "high": self.effect.high}
         return {
             "what": self.what,
             "sets": dict(self.sets),
-            "seeds": dict(self.seeds),
-            **{name: None if math.isnan(value) else value for name, value in numbers.items()},
-            "unit": self.unit.name,
+            "seeds": dict(seeds),
+            **{name: None if math.isnan(number) else number for name, number in numbers.items()},
+            "unit": self.quantity.unit,
             "printed": self.interval,
-            "printed_seeds": self._by_seed,
-            "wanted": self.wanted.text(self.unit),
+            "printed_seeds": ", ".join(by_seed) if len(seeds) > 1 else str(next(iter(seeds))),
+            "wanted": self.wanted.text(self.quantity),
             "says": self.says,
         }
 
     @classmethod
-    def read(cls, facts: Mapping[str, Any], where: str, wanted: Wanted) -> Evidence:
-        """What `facts` wrote, in percentage points; `where` is put before what it says."""
-        low, high = (math.nan if facts[end] is None else facts[end] for end in ("low", "high"))
-        seeds = {int(seed): effect for seed, effect in facts["seeds"].items()}
-        return cls(where + facts["what"], facts["sets"], seeds, low, high, wanted)
+    def from_json(cls, content: Mapping[str, Any], wanted: Wanted, quantity: Quantity) -> Evidence:
+        """The inverse of `as_json`."""
+        low, high = (math.nan if content[end] is None else content[end] for end in ("low", "high"))
+        effect = Estimate({int(seed): value for seed, value in content["seeds"].items()}, low, high)
+        return cls(content["what"], content["sets"], effect, wanted, quantity)
 
 
 @dataclass(frozen=True)
 class Missing:
-    """What a claim cannot do without and an experiment does not have, and what to do about it."""
+    """What a claim needs and an experiment lacks, and what to do about it."""
 
     what: str
     do: str
@@ -142,10 +130,11 @@ class Finding:
     missing: Sequence[Missing] = ()
 
     @classmethod
-    def of(cls, found: Iterable[Evidence | Missing]) -> Finding:
-        found = list(found)
-        missing = dict.fromkeys(item for item in found if isinstance(item, Missing))
-        return cls([item for item in found if isinstance(item, Evidence)], list(missing))
+    def of(cls, items: Iterable[Evidence | Missing]) -> Finding:
+        """From what a check yields."""
+        items = list(items)
+        missing = dict.fromkeys(item for item in items if isinstance(item, Missing))
+        return cls([item for item in items if isinstance(item, Evidence)], list(missing))
 
     @property
     def verdict(self) -> str:
@@ -163,23 +152,23 @@ class Finding:
         by_do: dict[str, list[str]] = {}
         for item in self.missing:
             by_do.setdefault(item.do, []).append(item.what)
-        sentences = [f"Missing: {', '.join(whats)} (to have that, {do})." for do, whats in by_do.items()]
+        sentences = [f"Missing: {', '.join(whats)} (to get it, {do})." for do, whats in by_do.items()]
         if self.verdict == NOT_RUN:
             return " ".join(sentences)
         counts = Counter(item.says for item in self.evidence)
         counted = ", ".join(f"{counts[word]} {word}" for word in (AGREES, UNDECIDED, OPPOSES) if counts[word])
-        deciding, place = _DECIDES[self.verdict]
+        deciding, which = _DECIDES[self.verdict]
         strictest = min((item for item in self.evidence if item.says == deciding), key=lambda item: item.slack)
         number = f"{len(self.evidence)} comparison{'s' * (len(self.evidence) > 1)}"
-        return " ".join([f"Of {number} {counted}. {place}: {strictest.text}.", *sentences])
+        return " ".join([f"Of {number} {counted}. {which}: {strictest.text}.", *sentences])
 
-    def facts(self) -> dict[str, Any]:
-        """For JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """As claims.json has it."""
         return {
             "verdict": self.verdict,
             "why": self.why,
-            "evidence": [item.facts() for item in self.evidence],
-            "missing": [{"what": item.what, "do": item.do} for item in self.missing],
+            "evidence": [item.as_json() for item in self.evidence],
+            "missing": [asdict(item) for item in self.missing],
         }
 
 

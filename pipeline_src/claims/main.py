@@ -1,117 +1,83 @@
-"""All claims of an experiment, judged and written: claims.json and claims.md."""
+"""All claims of an experiment, judged and written."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.analysis.facts import COMPARED
 from pipeline_src.analysis.results import Results
-from pipeline_src.analysis.roles import COMPARED, Roles
-from pipeline_src.analysis.samples import CLASSES, PIXELS, RESAMPLES, WHOLE, sample
-from pipeline_src.claims import tasks
-from pipeline_src.claims.checks import CLAIMS, Claim, keeps
-from pipeline_src.claims.evidence import Evidence, Finding, Missing
-from pipeline_src.claims.text import markdown
-from pipeline_src.claims.view import NAMES, View
-from pipeline_src.files import write_text
-from pipeline_src.tables.across import ExperimentSummary
+from pipeline_src.claims import text
+from pipeline_src.claims.across import AGAINST_BASELINE, against_baseline
+from pipeline_src.claims.checks import keeps
+from pipeline_src.claims.evidence import Finding
+from pipeline_src.claims.registry import CLAIMS, Claim
+from pipeline_src.claims.view import Items, View
+from pipeline_src.metrics.registry import METRICS
 
 
-def write_claims(
-    results: Results,
-    roles: Roles,
-    alphas: Mapping[tuple[str, int], Path],
-    out: Path,
-    experiments: Sequence[ExperimentSummary] = (),
-    texts: Mapping[str, str] | None = None,
-) -> None:
-    """Write `claims.CLAIM_FILES` into `out`.
+def write_claims(results: Results, alphas: Mapping[tuple[str, int], Path], folder: Path) -> None:
+    """Write `claims.CLAIM_FILES` into `folder`.
 
     Args:
-        roles: what each block of `methods:` is.
         alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
-        experiments: all of params.yaml, whose results C8 speaks of.
-        texts: tasks of the catalog in words.
-
-    Raises:
-        UserError: a file is missing or is no statistic, or methods were judged on different images.
     """
-    found = judged(View(results, roles, sample(results, families=(PIXELS, WHOLE, CLASSES)), alphas=alphas))
-    _write(_with_tasks(found, experiments, texts or {}), out)
-
-
-def write_other_tasks(out: Path, experiments: Sequence[ExperimentSummary], texts: Mapping[str, str]) -> None:
-    """Judge C8 again in the claims that lie in `out`; arguments as in `write_claims`."""
-    found = json.loads((out / "claims.json").read_text(encoding="utf-8"))
-    _write(_with_tasks(found, experiments, texts), out)
-
-
-def _with_tasks(
-    found: dict[str, Any], experiments: Sequence[ExperimentSummary], texts: Mapping[str, str]
-) -> dict[str, Any]:
-    claims = [claim for claim in found["claims"] if claim["claim"] != tasks.NAME]
-    claims.append(tasks.judged(found, experiments, texts))
-    return found | {"claims": sorted(claims, key=lambda claim: claim["claim"])}
-
-
-def _write(found: dict[str, Any], out: Path) -> None:
-    write_text(out / "claims.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    write_text(out / "claims.md", markdown(found))
+    text.write(judged(View(results, alphas=alphas)), folder)
 
 
 def judged(view: View) -> dict[str, Any]:
-    """All claims but C8, as claims.json has them: per claim and protocol the verdict, its reason and evidence, and
-    verdicts beside it that have no say in it. What does not depend on the protocol stands under `any`."""
-    codes = {role.code for role in view.roles.values()}
+    """All claims as claims.json has them: per claim and protocol the verdict, its reason and evidence, and secondary
+    verdicts, which do not count. What does not depend on the protocol stands under `any`."""
+    facts = view.facts
+    codes = {method.code for method in facts.methods.values()}
     return {
-        "experiment": view.results.experiment,
-        "synthetic": view.results.synthetic,
-        "interval": f"95 %, {RESAMPLES} paired resamples of the images",
-        "compared": view.compared(),
+        "experiment": facts.experiment,
+        "synthetic": facts.synthetic,
+        "interval": text.INTERVAL,
+        "compared": facts.compared,
         "not_compared": [code for code in COMPARED if code not in codes],
-        "claims": [_judged(claim, view) for claim in CLAIMS],
-        tasks.COMPARED: tasks.against_baseline(view),
+        "claims": [{"claim": name, **_judged(claim, view)} for name, claim in CLAIMS.items()],
+        AGAINST_BASELINE: {p: against_baseline(replace(view, protocol=p)) for p in facts.protocols},
     }
 
 
 def _judged(claim: Claim, view: View) -> dict[str, Any]:
     by_protocol = {}
-    for protocol in view.results.protocols if claim.by_protocol else ("any",):
+    for protocol in view.facts.protocols if claim.by_protocol else ("any",):
         seen = replace(view, protocol=protocol)
-        aside = [{"what": what, **finding.facts()} for what, finding in beside(claim, seen) if finding.evidence]
-        by_protocol[protocol] = Finding.of(found(claim, seen)).facts() | {"beside": aside}
-    return {"claim": claim.name, "text": claim.text, "rule": claim.rule, "protocols": by_protocol}
+        others = [{"what": what, **finding.as_json()} for what, finding in secondary(claim, seen) if finding.evidence]
+        by_protocol[protocol] = Finding.of(evidence(claim, seen)).as_json() | {"secondary": others}
+    return {"text": claim.text, "rule": claim.rule, "protocols": by_protocol}
 
 
-def found(claim: Claim, view: View) -> Iterator[Evidence | Missing]:
+def evidence(claim: Claim, view: View) -> Items:
     """All that decides a claim."""
     for code in claim.subjects:
         yield from view.without(code)
-        for block in view.blocks(code)[:1]:
+        if block := view.facts.principal(code):
             yield from claim.check(view, block, rivals(claim, view, code))
 
 
-def beside(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
-    """The same check for variants of the subjects, in further metrics, and for methods outside of the paper's
-    comparison, in words."""
-    for code in (*claim.subjects, *claim.beside):
-        for block in view.blocks(code)[code in claim.subjects :]:
-            yield f"{view.label(block)} instead", Finding.of(claim.check(view, block, rivals(claim, view, code)))
-    for metric in filter(view.measured, claim.also):
-        for code in claim.subjects:
-            for block in view.blocks(code)[:1]:
-                yield f"{NAMES[metric]} of {view.label(block)}", Finding.of(keeps(view, metric, block))
-    outside = [name for name in view.roles if name not in view.compared()] if claim.rivals else []
-    for code in claim.subjects:
-        for block in view.blocks(code)[:1]:
-            for other in outside:
-                what = f"{view.label(block)} against {view.label(other)}"
-                yield what, Finding.of(claim.check(view, block, [other]))
+def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
+    """The same check, in words, for other blocks of the subjects and their substitutes, in further metrics, and against
+    methods outside of the paper's comparison."""
+    facts = view.facts
+    for code in (*claim.subjects, *claim.substitutes):
+        for block in facts.blocks(code)[code in claim.subjects :]:
+            yield f"{facts.label(block)} instead", Finding.of(claim.check(view, block, rivals(claim, view, code)))
+    subjects = list(filter(None, map(facts.principal, claim.subjects)))
+    for metric in filter(view.measured, claim.metrics):
+        for block in subjects:
+            yield f"{METRICS[metric].title} of {facts.label(block)}", Finding.of(keeps(metric)(view, block, ()))
+    outside = [name for name in facts.methods if name not in facts.compared] if claim.rivals else []
+    for block in subjects:
+        for other in outside:
+            yield f"{facts.label(block)} against {facts.label(other)}", Finding.of(claim.check(view, block, [other]))
 
 
 def rivals(claim: Claim, view: View, code: str) -> list[str]:
-    """The methods of the paper's comparison that are none of a code's own."""
-    return [name for name in view.compared() if view.roles[name].code != code] if claim.rivals else []
+    """The methods of the paper's comparison that are of another code."""
+    facts = view.facts
+    return [name for name in facts.compared if facts.methods[name].code != code] if claim.rivals else []

@@ -2,106 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
+from pipeline_src.analysis.estimate import common_seeds, estimate
+from pipeline_src.analysis.experiments import run_command
+from pipeline_src.analysis.facts import LIKE_ID, ROLES, Facts
+from pipeline_src.analysis.results import Results
+from pipeline_src.claims.evidence import Evidence, Missing, Wanted
+from pipeline_src.metrics.registry import METRICS
 
-from pipeline_src.analysis import roles
-from pipeline_src.analysis.bootstrap import percentiles
-from pipeline_src.analysis.results import LIKE_ID, ROLES, Results
-from pipeline_src.analysis.roles import Roles
-from pipeline_src.analysis.samples import Samples, combined, shared
-from pipeline_src.claims.evidence import NATS, POINTS, Evidence, Missing, Wanted
-
-NAMES = {"ece": "ECE", "oe": "OE", "gap": "confidence − accuracy", "accuracy": "accuracy", "entropy": "entropy"}
-NAMES |= {"s_measure": "S-measure", "e_measure": "E-measure", "mean_iou": "mIoU"}
+Items = Iterator[Evidence | Missing]
 
 
 @dataclass(frozen=True)
 class View:
-    """What a check may ask.
+    """What a check may ask; what an experiment lacks comes as `Missing` in the place of evidence.
 
     Args:
-        results: the experiment's files and names.
-        roles: what each block of `methods:` is.
-        samples: its metrics on resamples.
+        results: the measurements of the experiment.
         protocol: raw or stretched.
         alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
     """
 
     results: Results
-    roles: Roles
-    samples: Samples
     protocol: str = "raw"
     alphas: Mapping[tuple[str, int], Path] = field(default_factory=dict)
 
-    def blocks(self, code: str) -> list[str]:
-        """Blocks of a method's code, its principal first."""
-        return roles.blocks(self.roles, code)
+    @property
+    def facts(self) -> Facts:
+        """What the experiment consists of."""
+        return self.results.facts
 
-    def compared(self) -> list[str]:
-        """Blocks that belong to the paper's comparison."""
-        return roles.compared(self.roles)
-
-    def parts(self, role: str) -> list[str]:
+    def sets(self, role: str) -> list[str]:
         """Test sets of a role: id, those under shift included, or ood."""
-        roles = LIKE_ID if role == "id" else (role,)
-        return [part for part, its_role in self.results.parts.items() if its_role in roles]
+        return self.facts.parts_of(LIKE_ID if role == "id" else (role,))
 
-    def without(self, *codes: str) -> Iterator[Missing]:
-        """A `Missing` for each code that no block has."""
-        for code in codes:
-            if not self.blocks(code):
-                yield self.missing(f"a block of {code}", "add it to “methods:”")
+    def on_sets(self, role: str, compare: Callable[[str], Iterable[Evidence | Missing]]) -> Items:
+        """What `compare` yields for each set of a role."""
+        if not (parts := self.sets(role)):
+            yield self.missing(f"a test set {ROLES[role]}", f"add one to “data: {role}:”")
+        for part in parts:
+            yield from compare(part)
 
-    def no_sets(self, role: str) -> Missing:
-        return self.missing(f"a test set {ROLES[role]}", f"add one to “data: {role}:”")
+    def without(self, code: str) -> Items:
+        """A `Missing` if no block is of this code."""
+        if not self.facts.blocks(code):
+            yield self.missing(f"a block of {code}", "add it to “methods:”")
 
-    def missing(self, what: str, do: str = "") -> Missing:
-        """With the command that makes it, once the change `do` to the experiment in params.yaml is made, if any."""
-        name = self.results.experiment
-        change = f"{do} of the experiment {name} in params.yaml and " if do else ""
-        return Missing(what, f"{change}run: snakemake --cores all --config experiment={name}")
+    def missing(self, what: str, change: str = "") -> Missing:
+        """With the command that makes it, after a `change` to the experiment in params.yaml if it needs one."""
+        name = self.facts.experiment
+        change = f"{change} of the experiment {name} in params.yaml and " if change else ""
+        return Missing(what, f"{change}run: {run_command(name)}")
 
     def value(self, metric: str, wanted: Wanted, method: str, part: str) -> Evidence | Missing:
         """A metric of a method on a set."""
-        return self._evidence(metric, wanted, f"{NAMES[metric]} of {self.label(method)}", [(method, part, 1.0)])
+        return self._evidence(metric, wanted, self.facts.label(method), [(method, part, 1.0)])
 
     def difference(self, metric: str, wanted: Wanted, method: str, other: str, part: str) -> Evidence | Missing:
         """A metric of a method less that of another on the same images, paired by image and seed."""
-        what = f"{NAMES[metric]} of {self.label(method)} − {self.label(other)}"
-        return self._evidence(metric, wanted, what, [(method, part, 1.0), (other, part, -1.0)])
+        of = f"{self.facts.label(method)} − {self.facts.label(other)}"
+        return self._evidence(metric, wanted, of, [(method, part, 1.0), (other, part, -1.0)])
 
     def excess(
         self, metric: str, wanted: Wanted, method: str, part: str, other: str, factor: float
     ) -> Evidence | Missing:
         """A metric of a method on one set less `factor` times that on another, whose images are drawn independently."""
-        what = f"{NAMES[metric]} of {self.label(method)} on {part} − {factor:g} × on {other}"
-        return self._evidence(metric, wanted, what, [(method, part, 1.0), (method, other, -factor)])
+        of = f"{self.facts.label(method)} on {part} − {factor:g} × on {other}"
+        return self._evidence(metric, wanted, of, [(method, part, 1.0), (method, other, -factor)])
+
+    def differences(self, metric: str, wanted: Wanted, method: str, others: Iterable[str], role: str) -> Items:
+        """The `difference` to each of some methods, on each set of a role."""
+        others = list(others)
+        return self.on_sets(role, lambda part: (self.difference(metric, wanted, method, o, part) for o in others))
+
+    def against_baseline(self, metric: str, wanted: Wanted, method: str, role: str) -> Items:
+        """The `difference` to the baseline on each set of a role."""
+        yield from self.without("baseline")
+        yield from self.differences(metric, wanted, method, filter(None, [self.facts.baseline]), role)
 
     def measured(self, metric: str) -> bool:
-        """Whether all samples in distribution have a metric: several classes lack some."""
-        parts = self.parts("id")
-        return all(metric in s.points for (_, _, part), s in self.samples.items() if part in parts)
-
-    def label(self, method: str) -> str:
-        return self.results.label(method)
+        """Whether a metric is defined for all methods on all sets in distribution: several classes lack some."""
+        measured = (self.results.measured(self.protocol, part) for part in self.sets("id"))
+        return all(metric in one.points for of_part in measured for one in of_part.values())
 
     def _evidence(
-        self, metric: str, wanted: Wanted, what: str, terms: list[tuple[str, str, float]]
+        self, metric: str, wanted: Wanted, of: str, terms: list[tuple[str, str, float]]
     ) -> Evidence | Missing:
         """Sum of (method, set, weight) terms, averaged over the seeds that all of them have."""
-        for method, part, _ in terms:
-            if (self.protocol, method, part) not in self.samples:
-                return self.missing(f"{self.label(method)} on {part}")
-        found = [self.samples[self.protocol, method, part] for method, part, _ in terms]
-        if not shared(found):
-            return self.missing(f"a seed that {' and '.join(self.label(m) for m, _, _ in terms)} share")
-        weighted = [(s, weight) for s, (_, _, weight) in zip(found, terms, strict=True)]
-        seeds, effects, values = combined(metric, weighted)
-        by_seed = dict(zip(seeds, effects.tolist(), strict=True))
-        low, high = percentiles(values.mean(axis=0)) or (np.nan, np.nan)
-        sets = {part: s.images for (_, part, _), s in zip(terms, found, strict=True)}
-        return Evidence(what, sets, by_seed, low, high, wanted, NATS if metric == "entropy" else POINTS)
+        measured, sets = [], {}
+        for method, part, weight in terms:
+            if (one := self.results.measurement(self.protocol, method, part)) is None:
+                return self.missing(f"{self.facts.label(method)} on {part}")
+            measured.append((one, weight))
+            sets[part] = one.images
+        if not common_seeds([one for one, _ in measured]):
+            return self.missing(f"a seed that {' and '.join(self.facts.label(method) for method, _, _ in terms)} share")
+        what = f"{METRICS[metric].title} of {of}"
+        if (effect := estimate(metric, *measured)) is None:
+            return self.missing(f"{what}, which is undefined on {' or '.join(sets)}")
+        return Evidence(what, sets, effect, wanted, METRICS[metric])

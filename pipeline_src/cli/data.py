@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline_src.data import catalog, known
-from pipeline_src.data.catalog import find
-from pipeline_src.data.check import check as check_set
-from pipeline_src.data.check import here
+from pipeline_src.data import catalog
+from pipeline_src.data.entry import SET_NAME
+from pipeline_src.data.set_check import check_set
+from pipeline_src.data.sources import available_source
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import FILE, downloads, read
 from pipeline_src.steps.prepare import UNPACKED
@@ -33,11 +33,11 @@ def list_sets():
     params = read()
     root, console = downloads(params), _console()
     console.print(f"Data sets, and the sources that each can come from; * lies in {root}")
-    for name, entry in known.load(params.datasets).items():
+    for name, entry in catalog.load(params.datasets).items():
         console.print(f"\n{name}: {entry.task}; {', '.join(entry.roles)}", style="bold")
-        found = here(entry, root)
+        available = available_source(entry, root)
         for key, source in entry.sources.items():
-            console.print(f"  {'*' if key == found else ' '} {source.offer}")
+            console.print(f"  {'*' if key == available else ' '} {source.description}")
         if entry.terms:
             console.print(f"    {entry.terms}")
 
@@ -48,23 +48,26 @@ def check(
 ):
     """Read every file: pairs, counts, sizes, values of masks, name lists, sha256. Exit code 1 on a fault."""
     params = read()
-    root, entries, console = downloads(params), known.load(params.datasets), _console()
-    made = {name for name, entry in entries.items() if any(source.generator for source in entry.sources.values())}
-    default = [n for n, entry in entries.items() if n not in made and (n in params.datasets or here(entry, root))]
-    chosen = [find(entries, name) for name in names or default]
+    root, entries, console = downloads(params), catalog.load(params.datasets), _console()
+    default = [
+        name
+        for name, entry in entries.items()
+        if not entry.generated and (name in params.datasets or available_source(entry, root))
+    ]
+    chosen = [catalog.find(entries, name) for name in names or default]
     if not chosen:
         console.print(f"No data set is here: {root} holds none that is known.")
     faults = 0
     for entry in chosen:
-        found = check_set(entry, root, UNPACKED)
-        faults += len(found.problems)
-        splits = ", ".join(f"{split} {count:,}" for split, count in found.splits.items())
-        verdict = f"{len(found.problems):,} problems" if found.problems else "in order"
-        title = f"{entry.name} ({found.source})" if found.source else entry.name
-        console.print(f"{title}: {verdict}; {found.samples:,} samples; {splits}".removesuffix("; "))
-        for text in found.problems:
+        report = check_set(entry, root, UNPACKED)
+        faults += len(report.problems)
+        splits = ", ".join(f"{split} {count:,}" for split, count in report.splits.items())
+        verdict = f"{len(report.problems):,} problems" if report.problems else "in order"
+        title = f"{entry.name} ({report.source})" if report.source else entry.name
+        console.print(f"{title}: {verdict}; {report.samples:,} samples; {splits}".removesuffix("; "))
+        for text in report.problems:
             console.print(f"  {entry.name}: {text}", style="red")
-        for text in found.notes:
+        for text in report.notes:
             console.print(f"  {text}")
     if faults:
         raise typer.Exit(1)
@@ -81,9 +84,9 @@ def add(
     write: Annotated[bool, typer.Option("--write", help=f"Put the entry under `datasets:` of {FILE}")] = False,
 ):
     """Find out what a folder or archive holds and write its entry."""
+    from pipeline_src.data.detection.contact_sheet import contact_sheet, in_blocks, save
     from pipeline_src.data.detection.detect import detect
-    from pipeline_src.data.detection.new_entry import block_of, entry_of, insert
-    from pipeline_src.data.detection.thumbnails import contact_sheet, in_blocks, save
+    from pipeline_src.data.detection.params_entry import entry_of, insert, yaml_block
 
     params = read()
     root, console = downloads(params), _console()
@@ -91,23 +94,25 @@ def add(
         raise UserError(f"{path} does not exist", expected="a folder, or a zip or tar archive")
     name = _checked(name or path.name.split(".")[0])
     with _opened(path) as folder:
-        beside = [] if path.is_dir() else [*path.parent.glob("*.txt"), *_splits(path, root)]
-        found = detect(folder, beside, name, images, masks, ood)
-        picture = contact_sheet([(folder / image, folder / mask if mask else None) for _, image, mask in found.pairs])
-        entry = entry_of(path, folder, found, root)
-    known.load({**params.datasets, name: entry})  # it would be refused now rather than later
-    console.print(f"{path}: {len(found.pairs):,} {'pairs' if found.masks else 'images, no masks'}")
-    if found.meaning.classes:
+        lists = [] if path.is_dir() else [*path.parent.glob("*.txt"), *_splits(path, root)]
+        detected = detect(folder, lists, name, images, masks, ood)
+        pairs = [(folder / image, folder / mask if mask else None) for _, image, mask in detected.pairs]
+        picture = contact_sheet(pairs)
+        entry = entry_of(path, folder, detected, root)
+    catalog.load({**params.datasets, name: entry})  # it would be refused now rather than later
+    console.print(f"{path}: {len(detected.pairs):,} {'pairs' if detected.masks else 'images, no masks'}")
+    if detected.values.classes:
         console.print(
-            f"Masks of {found.meaning.classes} ids: give `classes` their names, and name one that is void by `void:`."
+            f"Masks of {detected.values.classes} ids: give `classes` their names, and name one that is void by `void:`."
         )
-    if found.lonely:
-        console.print(f"{found.lonely:,} images or masks have no partner: `data check {name}` lists them.")
-    if found.unreadable:
-        console.print(f"{found.unreadable:,} files or more cannot be used: `data check {name}` lists them.")
-    if found.others:
-        console.print(f"Other folders of masks: {', '.join(found.others)}. To take one: --masks {found.others[0]}")
-    for text in found.remarks:
+    if detected.unpaired:
+        console.print(f"{detected.unpaired:,} images or masks have no partner: `data check {name}` lists them.")
+    if detected.unreadable:
+        console.print(f"{detected.unreadable:,} files or more cannot be used: `data check {name}` lists them.")
+    if detected.alternatives:
+        names = ", ".join(detected.alternatives)
+        console.print(f"Other folders of masks: {names}. To take one: --masks {detected.alternatives[0]}")
+    for text in detected.notes:
         console.print(text)
     if sheet:
         save(picture, sheet)
@@ -116,7 +121,7 @@ def add(
         console.print(in_blocks(picture, min(console.width, picture.shape[1])))
     if not write:
         console.print(f"Put this under `datasets:` of {FILE}, or call again with --write:\n")
-    typer.echo(block_of(name, entry))
+    typer.echo(yaml_block(name, entry))
     if write:
         insert(FILE, name, entry)
         console.print(f"Written to {FILE}. Next: python -m pipeline_src data check {name}")
@@ -124,13 +129,13 @@ def add(
 
 def _checked(name: str) -> str:
     """The name of a new set; UserError if it cannot be one, or is one of ours."""
-    if not re.fullmatch(catalog.NAME, name):
+    if not re.fullmatch(SET_NAME, name):
         raise UserError(
             f"{name!r} cannot be the name of a data set",
             expected="letters (a to z), digits, dots, dashes and underscores, a letter or digit first",
             do="choose one: --name my-set",
         )
-    if name in known.load():
+    if name in catalog.load():
         raise UserError(
             f"{name} is the name of a data set that is known already",
             expected="its folder or archive where `data_root` points to, and no entry",

@@ -29,5 +29,9 @@ HALF = LEVELS // 2
 POSITION = 1 << 24  # units of a position within its level
 UNIT = 1 << 30  # units of the per-image sums of Brier, NLL, entropy, absolute error and confidence
 CLAMP = 1e-7  # probabilities are clamped to [CLAMP, 1 - CLAMP] in NLL and entropy, and nowhere else
-IGNORED = 255  # the label of pixels that never count
-NO_CLASS = 254  # the label of pixels on which none of K classes is right
+PROTOCOLS = ("raw", "stretched")
+
+
+def protocols(classes: int) -> tuple[str, ...]:
+    """Those of 2 or K classes: stretching is of the one map of an object, so several classes have raw alone."""
+    return PROTOCOLS if classes == 2 else PROTOCOLS[:1]

@@ -1,4 +1,4 @@
-"""The statistic of maps of K classes: top label and class by class, mergeable, with the numbers of `metrics`.
+"""The statistic of maps of K classes: top label and class by class, mergeable.
 
 The top label's (confidence, right) pairs and every class's (p_k, y == k) pairs are counted like the (f, y) pairs of a
 binary map, and read in the view of its positive class. There is one protocol: maps are taken as they are.
@@ -6,28 +6,17 @@ binary map, and read in the view of its positive class. There is one protocol: m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.analysis.bootstrap import POSITIVE, Pooled, Resamples, by_cell, over_images, resampled
 from pipeline_src.counting.accumulate import FloatPass
-from pipeline_src.counting.counts import COLUMNS, Counts
-from pipeline_src.counting.levels import CLAMP, IGNORED, UNIT
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.levels import CLAMP, UNIT
 from pipeline_src.counting.storage import pack, read, unpack, write
-from pipeline_src.counting.views import positive
 from pipeline_src.errors import UserError
-from pipeline_src.metrics import calibration, estimators, metrics
-from pipeline_src.metrics.estimators import Bins
-
-NAMES = (  # metrics of the top label, and proper scores
-    *("ece", "mce", "oe", "ue", "ece_equal_mass", "ece_sweep", "ece_debiased", "ece_debiased_authors", "smooth_ece"),
-    *("aurc", "accuracy", "brier", "nll", "entropy"),
-)
-NO_PIXEL = "no pixel counts"
-OF_TRUE_CLASS = ("nll", "mean_iou")  # what needs one on every pixel
+from pipeline_src.labels import IGNORED
 
 
 class MultiClassStatistic:
@@ -154,83 +143,3 @@ class MultiClassStatistic:
         confusion = arrays["confusion"]
         classes = [unpack(arrays, f"class{index}") for index in range(len(confusion))]
         return cls(replace(unpack(arrays, "top"), top=True), classes, confusion), provenance
-
-
-def class_ece(statistic: MultiClassStatistic, bins: int = 10) -> np.ndarray:
-    """(K,) ECE of p_k against y == k, in [0, 1]."""
-    return np.array([estimators.ece(positive(c).binned(bins).bins) for c in statistic.classes])
-
-
-def classwise_ece(statistic: MultiClassStatistic, bins: int = 10) -> float:
-    """Mean over classes of the ECE of p_k against y == k, in [0, 1]. Reference: Kull et al., NeurIPS 2019."""
-    return float(class_ece(statistic, bins).mean())
-
-
-def mean_iou(statistic: MultiClassStatistic) -> float | None:
-    """Mean over classes that occur (as label or prediction) of intersection over union, in [0, 1]."""
-    both = np.diag(statistic.confusion)
-    union = statistic.confusion.sum(axis=0) + statistic.confusion.sum(axis=1) - both
-    return float((both[union > 0] / union[union > 0]).mean()) if union.any() else None
-
-
-def class_sums(statistic: MultiClassStatistic, bins: int) -> Iterator[np.ndarray]:
-    """(N, 3 bins + 2) sums over each image, class after class: pixels, hits and scores by bin of p_k, union and
-    intersection of label and prediction."""
-    areas = [COLUMNS.index(name) for name in ("pixels", "correct")]
-    for counts in statistic.classes:
-        yield np.concatenate([by_cell(counts, Pooled(counts), bins, POSITIVE), counts.rows.table[:][:, areas]], axis=1)
-
-
-def of_classes(sums: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """ECE and IoU of each class, (..., K), of the sums of all classes in one, (..., K (3 bins + 2)); IoU is NaN where a
-    class does not occur."""
-    by_class = sums.reshape(*sums.shape[:-1], -1, 3 * bins + 2)
-    count, hits, score = (by_class[..., k * bins : (k + 1) * bins] for k in range(3))
-    union, both = by_class[..., -2], by_class[..., -1]
-    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may hold no pixel that counts
-        return estimators.ece(Bins(count, hits, score, score - hits)), both / union
-
-
-def class_means(sums: np.ndarray, bins: int) -> dict[str, np.ndarray]:
-    """Class-wise ECE and mean IoU, (...), of sums as `of_classes`."""
-    ece, iou = of_classes(sums, bins)
-    occur = ~np.isnan(iou)
-    with np.errstate(invalid="ignore"):
-        return {"classwise_ece": ece.mean(axis=-1), "mean_iou": np.nansum(iou, axis=-1) / occur.sum(axis=-1)}
-
-
-def summary(statistic: MultiClassStatistic, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
-    """All metrics by name as `metrics.summary`: of the top label unless the name says otherwise. Those of a positive
-    class are undefined."""
-    values, reasons = metrics.summary(statistic.top, bins, NAMES)
-    own = {"classwise_ece": lambda: classwise_ece(statistic, bins), "mean_iou": lambda: mean_iou(statistic)}
-    for name, function in own.items():
-        values[name] = function() if statistic.top.pixels else None
-    reasons |= {name: NO_PIXEL for name in own if values[name] is None}
-    if statistic.confusion.sum() < statistic.top.pixels:
-        values |= dict.fromkeys(OF_TRUE_CLASS)
-        reasons |= dict.fromkeys(OF_TRUE_CLASS, "on some pixels no class is right")
-    others = [name for name in (*metrics.BINNED, *metrics.UNBINNED) if name not in NAMES]
-    return values | dict.fromkeys(others), reasons | dict.fromkeys(others, "several classes have no positive class")
-
-
-def bounds(statistic: MultiClassStatistic, bins: int = 10) -> dict[str, float]:
-    """By name, how far metrics that sort pixels can be off, as `calibration.equal_mass_bound` and `sweep_bound`."""
-    if statistic.top.pixels == 0:
-        return {}
-    return {
-        "ece_equal_mass": calibration.equal_mass_bound(statistic.top, bins),
-        "ece_sweep": calibration.sweep_bound(statistic.top),
-    }
-
-
-def resample(statistic: MultiClassStatistic, bins: int = 10, resamples: int = 1000, seed: int = 0) -> Resamples:
-    """Bootstrap over images as `bootstrap.resample`."""
-    values, _ = summary(statistic, bins)
-    points = {name: value for name, value in values.items() if value is not None}
-    found = resampled(statistic.top, points, bins, resamples, seed)
-    if points:
-        sums = [over_images(of, resamples, seed) for of in class_sums(statistic, bins)]
-        means = class_means(np.concatenate(sums, axis=1), bins)
-        found.values |= {name: values for name, values in means.items() if name in points}
-    return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pipeline_src.counting.levels import IGNORED
 from pipeline_src.counting.statistic import Statistic
+from pipeline_src.labels import IGNORED
 
 REGIONS = ("border", "interior", "background")
 

@@ -20,16 +20,10 @@ import numpy as np
 
 from pipeline_src.counting.accumulate import FloatPass, add_fractions, extremes, histogram, surely_in_unit_interval
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import IGNORED, UNIT
+from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.storage import pack, read, unpack, write
 from pipeline_src.errors import UserError
-
-PROTOCOLS = ("raw", "stretched")
-
-
-def protocols(classes: int) -> tuple[str, ...]:
-    """Those of 2 or K classes: stretching is of the one map of an object, so several classes have raw alone."""
-    return PROTOCOLS if classes == 2 else PROTOCOLS[:1]
+from pipeline_src.labels import IGNORED
 
 
 class Statistic:

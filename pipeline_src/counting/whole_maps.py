@@ -9,10 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline_src.counting.counts import UNMEASURED, Counts
-from pipeline_src.counting.levels import IGNORED, UNIT
-from pipeline_src.counting.views import Undefined
-from pipeline_src.metrics.scores import rows_of
+from pipeline_src.labels import IGNORED
 
 NAMES = ("s_measure", "e_measure", "weighted_f")
 KEPT = NAMES[:2]  # in the rows per image; weighted F takes more than twice as long as both
@@ -44,33 +41,6 @@ def whole_map_measures(
         return {"raw": values, "stretched": values}
     stretched = (raw - low) / (high - low) if high > low else np.zeros_like(raw)
     return {name: _measures(of, truth == 1, names) for name, of in (("raw", raw), ("stretched", stretched))}
-
-
-def of_images(counts: Counts) -> np.ndarray:
-    """(N, len(KEPT)) float64, what the rows keep of every image; NaN where undefined or not measured.
-
-    Raises:
-        Undefined: there are no rows per image.
-    """
-    kept = np.stack([rows_of(counts).column(name) for name in KEPT], axis=1)
-    return np.where(kept == UNMEASURED, np.nan, kept / UNIT)
-
-
-def s_measure(counts: Counts) -> float:
-    """Mean S-measure of the images that have one, in [0, 1]. Reference: Fan et al., ICCV 2017."""
-    return _mean(counts, 0)
-
-
-def e_measure(counts: Counts) -> float:
-    """Mean of the images' mean E-measures over 256 thresholds, in [0, 1]. Reference: Fan et al., IJCAI 2018."""
-    return _mean(counts, 1)
-
-
-def _mean(counts: Counts, k: int) -> float:
-    found = of_images(counts)[:, k]
-    if np.isnan(found).all():
-        raise Undefined("no image has it: it is measured on whole maps, and needs masks without ignored pixels")
-    return float(np.nanmean(found))
 
 
 def _measures(probability: np.ndarray, foreground: np.ndarray, names: Sequence[str]) -> dict[str, float]:

@@ -1,95 +1,135 @@
-"""Which files of a folder are images and masks, and which belong together."""
+"""Finds the images and masks of a folder, and pairs them by file name."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from pipeline_src.data.entry import Entry, Layout
+from pipeline_src.data.lookup import IMAGE_SUFFIXES
+from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.errors import UserError, listed
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], list[Problem]]:
+    """One row for each stem with exactly one image and one mask, and a problem for each other file.
+
+    Raises:
+        UserError: as `find_files` and `find_images_and_masks`.
+    """
+    try:
+        if entry.ood:
+            image_files, mask_files = find_files(root, layout.images), {}
+        else:
+            image_files, mask_files = find_images_and_masks(root, layout.images, layout.masks)
+    except UserError as error:
+        raise UserError(f"data set {entry.name}: {error}") from None
+    rows, problems = [], []
+
+    def report(paths: Iterable[str], problem: str, do: str) -> None:
+        problems.extend(Problem(path, problem, do) for path in paths)
+
+    for stem in sorted({*image_files, *mask_files}):
+        images, masks = image_files.get(stem, []), mask_files.get(stem, [])
+        for kind, paths in (("image", images), ("mask", masks)):
+            if len(paths) > 1:
+                report(paths, f"{kind} of the same stem as another", "rename or remove one")
+        if not images:
+            report(masks, "mask without an image", "add the image or remove the mask")
+        if not masks and not entry.ood and not entry.skip_unmasked:
+            report(images, "image without a mask", "add the mask or remove the image")
+        if len(images) == 1 and len(masks) == (not entry.ood):
+            rows.append(Row(id=f"{entry.name}/{stem}", stem=stem, image=images[0], mask="".join(masks)))
+    return rows, problems
 
 
-def files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
+def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
     """Image files by stem, as paths relative to `root` with forward slashes, both sorted.
 
     Args:
         root: folder of the source.
-        layout: alternatives; the first of which a folder exists is used (`catalog.Layout`).
+        layout: alternatives, of which the first that exists is used (`entry.Layout`).
 
     Raises:
         UserError: no alternative exists.
     """
     layout = list(layout)
-    below = None
+    folders = None
     for alternative in layout:
-        folder, pattern = _parsed(alternative)
-        found = [root / folder] if (root / folder).is_dir() else []
-        if not found:
-            below = _folders(root) if below is None else below
-            found = [root / path for path in below if _ends(path, folder)]
-        if found:
+        folder, pattern = _split_pattern(alternative)
+        tops = [root / folder] if (root / folder).is_dir() else []
+        if not tops:
+            folders = _folders(root) if folders is None else folders
+            tops = [root / path for path in folders if _ends_with(path, folder)]
+        if tops:
             stems: dict[str, list[str]] = {}
-            for path in sorted({path for top in found for path in walk(top)}):
+            for path in sorted({path for top in tops for path in walk(top)}):
                 stem = _stem(path.name, pattern)
                 if stem:
                     stems.setdefault(stem, []).append(path.relative_to(root).as_posix())
             return dict(sorted(stems.items()))
     raise UserError(
         f"no folder {' or '.join(layout)} in {root}",
-        found="the folders" + listed(map(str, below)) if below else "no folders",
+        found="the folders" + listed(map(str, folders)) if folders else "no folders",
         do="correct `images:` or `masks:` of the data set",
     )
 
 
-def both(root: Path, images: Iterable[str], masks: Iterable[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Images and masks as `files` finds them. In one folder, images `*.png` and masks `*_mask.png`: those are masks.
+def find_images_and_masks(
+    root: Path, images: Iterable[str], masks: Iterable[str]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Images and masks as from `find_files`. A file that matches both patterns (`*.png`, `*_mask.png`) is a mask.
 
     Raises:
-        UserError: as `files`, or images and masks are the same files.
+        UserError: as `find_files`, or images and masks are the same files.
     """
-    image_files, mask_files = files(root, images), files(root, masks)
-    own = {path for group in mask_files.values() for path in group}
-    rest = {stem: [path for path in group if path not in own] for stem, group in image_files.items()}
-    rest = {stem: group for stem, group in rest.items() if group}
-    if own and image_files and not rest:
+    image_files, mask_files = find_files(root, images), find_files(root, masks)
+    mask_paths = {path for group in mask_files.values() for path in group}
+    only_images = {stem: [path for path in group if path not in mask_paths] for stem, group in image_files.items()}
+    only_images = {stem: group for stem, group in only_images.items() if group}
+    if mask_paths and image_files and not only_images:
         raise UserError(
             "the same files are images and masks",
-            found=listed(sorted(own), 3),
-            do="tell them apart by pattern, such as  images: Imgs/*.jpg  masks: Imgs/*.png",
+            found=listed(sorted(mask_paths), 3),
+            do="distinguish them by pattern, such as  images: Imgs/*.jpg  masks: Imgs/*.png",
         )
-    return rest, mask_files
+    return only_images, mask_files
 
 
-def names(path: Path) -> list[str]:
-    """Stems of a name list: one a line, with or without folder and image suffix; empty and # lines are skipped."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError(f"name list {path} is not UTF-8 text", found=error) from error
-    stems = []
-    for line in (line.strip() for line in lines):
-        if line and not line.startswith("#"):
-            name = PurePosixPath(line.replace("\\", "/"))
-            stems.append(name.stem if name.suffix.lower() in IMAGE_SUFFIXES else name.name)
-    return stems
+def walk(top: Path) -> Iterator[Path]:
+    """Files below `top`, without hidden ones and those that macOS adds to zip archives."""
+    for folder, subfolders, names in os.walk(top):
+        subfolders[:] = [name for name in subfolders if not _hidden(name)]
+        yield from (Path(folder, name) for name in names if not _hidden(name))
 
 
-def _ends(path: PurePosixPath, folder: PurePosixPath) -> bool:
+def _folders(root: Path) -> list[PurePosixPath]:
+    paths = []
+    for folder, subfolders, _ in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
+        paths += [PurePosixPath(Path(folder, name).relative_to(root).as_posix()) for name in subfolders]
+    return paths
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _ends_with(path: PurePosixPath, folder: PurePosixPath) -> bool:
     """Whether `path` ends with the parts of `folder`, in which a * stands for any text."""
     parts = path.parts[-len(folder.parts) :]
-    return len(parts) == len(folder.parts) and all(map(_fits, parts, folder.parts))
+    return len(parts) == len(folder.parts) and all(map(_matches, parts, folder.parts))
 
 
-def _fits(name: str, pattern: str) -> bool:
+def _matches(name: str, pattern: str) -> bool:
     before, star, after = pattern.partition("*")
     if not star:
         return name == pattern
     return name.startswith(before) and name.endswith(after) and len(name) >= len(before) + len(after)
 
 
-def _parsed(alternative: str) -> tuple[PurePosixPath, tuple[str, str] | None]:
+def _split_pattern(alternative: str) -> tuple[PurePosixPath, tuple[str, str] | None]:
     """'Imgs/*_mask.png' -> (Imgs, ('', '_mask.png')); a folder alone has no pattern."""
     path = PurePosixPath(alternative)
     if "*" not in path.name:
@@ -109,22 +149,3 @@ def _stem(name: str, pattern: tuple[str, str] | None) -> str | None:
         return None
     # 'folder/*' and 'folder/a*' leave the suffix to the star.
     return name[len(before) : len(name) - len(after)] if after else stem[len(before) :]
-
-
-def walk(top: Path) -> Iterable[Path]:
-    """Files below `top`, without hidden ones and what macOS adds to zip archives."""
-    for folder, below, found in os.walk(top):
-        below[:] = [name for name in below if not _hidden(name)]
-        yield from (Path(folder, name) for name in found if not _hidden(name))
-
-
-def _folders(root: Path) -> list[PurePosixPath]:
-    found = []
-    for folder, below, _ in os.walk(root):
-        below[:] = sorted(name for name in below if not _hidden(name))
-        found += [PurePosixPath(Path(folder, name).relative_to(root).as_posix()) for name in below]
-    return found
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from pipeline_src.data import manifest, sources, verify
-from pipeline_src.data.catalog import ALL, Entry, Layout
-from pipeline_src.data.manifest import Row
-from pipeline_src.data.object_masks import ObjectMasks
-from pipeline_src.data.splits import assign
-from pipeline_src.data.verify import Problem, ReadMask
+from pipeline_src.data import image_io, manifest, sources
+from pipeline_src.data.entry import Entry
+from pipeline_src.data.manifest import Problem, Row
+from pipeline_src.data.masks import ClassMasks, ObjectMasks, masks_of
+from pipeline_src.data.pairing import pair_files
+from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
+from pipeline_src.params.schema import ALL
+
+log = logging.getLogger(__name__)
 
 
 def prepare(
@@ -27,158 +29,121 @@ def prepare(
     unpacked: Path,
     out: Path,
     on_problem: Literal["fail", "skip"] = "fail",
-    say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Unpack (or make) the set, pair images and masks, verify every file, and write the list of its samples.
+    """Unpack (or draw) the set, pair images and masks, verify every file, and write the list of its samples.
 
     Args:
         entry: the set.
         data_root: the user's folder of downloads.
         unpacked: cache folder for unpacked archives.
         out: gets manifest.csv, problems.csv and summary.json (no paths of this machine, no time stamps).
-        on_problem: "fail" raises if anything is wrong, "skip" leaves the samples out and counts them.
-        say: prints a line.
+        on_problem: "fail" raises if there is a problem, "skip" leaves the samples out and counts them.
 
     Returns:
-        What summary.json holds.
+        The content of summary.json.
 
     Raises:
-        UserError: no source, an unsafe or wrong archive, or (under "fail") problems, all at once; problems.csv is kept
-            then, and manifest.csv and summary.json are as they were before.
-    """
-    masks = ObjectMasks()
-    samples = gather(entry, data_root, unpacked, out, on_problem, masks.read, say, doubts=masks.doubts)
-    samples.notes += masks.notes()
-    rows = samples.rows
-    pairs = twins(rows)
-    samples.notes += _noted(rows, pairs)
-    facts = {
-        "pixels": sum(row.height * row.width for row in rows),
-        "grey_pixels": sum(row.grey for row in rows),
-        "grey_masks": sum(row.grey > 0 for row in rows),
-        "empty_masks": 0 if entry.ood else sum(row.foreground == 0 for row in rows),
-        "mean_foreground": round(float(np.mean([row.foreground for row in rows])), 6),
-    }
-    return samples.write(out, facts, pairs, say)
-
-
-@dataclass
-class Samples:
-    """The usable samples of a set, and what is said of it.
-
-    Attributes:
-        head: first facts of summary.json.
-        rows: the samples; at least one.
-        problems: what was left out, and why.
-        notes: for the summary.
-    """
-
-    head: dict[str, Any]
-    rows: list[Row]
-    problems: list[Problem]
-    notes: list[str]
-
-    def write(
-        self, out: Path | str, facts: dict[str, Any], pairs: list[list[str]], say: Callable[[str], None]
-    ) -> dict[str, Any]:
-        """Write manifest.csv and summary.json, which is returned; `facts` are those of the set's kind of masks."""
-        tail = {"identical_images": pairs, "problems": len(self.problems), "notes": self.notes}
-        summary = self.head | facts | tail
-        manifest.write(Path(out) / "manifest.csv", self.rows)
-        write_text(Path(out) / "summary.json", json.dumps(summary, indent=1) + "\n")
-        name, splits = summary["set"], ", ".join(f"{split} {count:,}" for split, count in summary["splits"].items())
-        say(f"{name}: {len(self.rows):,} samples; {splits}")
-        if self.problems:
-            left_out = summary["left_out"]
-            say(f"{name}: {len(self.problems):,} problems, {left_out:,} left out, listed in problems.csv")
-        for note in self.notes:
-            say(f"{name}: {note}")
-        return summary
-
-
-def gather(
-    entry: Entry,
-    data_root: Path | str | None,
-    unpacked: Path,
-    out: Path | str,
-    on_problem: Literal["fail", "skip"],
-    read_mask: ReadMask,
-    say: Callable[[str], None],
-    passed_over: Callable[[Problem], bool] = lambda problem: False,
-    doubts: Callable[[list[Row], Layout], list[Problem]] = lambda rows, layout: [],
-) -> Samples:
-    """What `prepare` does for masks of every kind: unpack, pair, verify, and write problems.csv.
-
-    Args:
-        read_mask: (row, bytes of its mask, layout of the source) -> shape; fills in what the mask tells of the row, or
-            raises `Unreadable`.
-        passed_over: tells files that the set does not want paired; not counted as problems.
-        doubts: (rows, layout) -> what is wrong with all samples together.
-
-    Raises:
-        UserError: as `prepare`.
+        UserError: no source, an unsafe or wrong archive, no usable sample, or (under "fail") problems, all at once.
+            problems.csv is written then, and manifest.csv and summary.json are not.
     """
     located = sources.locate(entry, data_root, unpacked)
-    root = sources.open_located(entry, located, unpacked)
-    rows, problems = verify.pair(entry, located.layout, root)
-    problems = [each for each in problems if not passed_over(each)]
-    found = len(rows)
-    say(f"{entry.name}: source {located.key} ({located.source.label}), verifying {found:,} images")
-    rows = [row for row in rows if verify.verify(row, root, located.layout, read_mask, problems)]
-    expected = located.source.count
-    notes: list[str] = []
-    if expected is not None and expected != len(rows):
-        text = f"has {len(rows):,} usable samples, {expected:,} expected"
-        if entry.ood and len(rows) < expected:  # fewer textures are textures, too
+    root, source = sources.open_root(located, unpacked), located.source
+    masks = masks_of(entry, located.layout)
+    pairs, problems = pair_files(entry, located.layout, root)
+    log.info("%s: source %s (%s), verifying %s images", entry.name, located.key, source.label, f"{len(pairs):,}")
+    rows = []
+    for row in pairs:
+        row_problems = _verify(row, root, masks)
+        problems += row_problems
+        rows += [] if row_problems else [row]
+    notes = []
+    if source.count is not None and source.count != len(rows):
+        text = f"has {len(rows):,} usable samples, {source.count:,} expected"
+        if entry.ood and len(rows) < source.count:  # a smaller set of textures is still one
             notes.append(text)
         else:
-            do = "download it again, or correct `count` of the source"
-            problems.append(Problem(located.source.label, text, do))
-    if rows:
-        problems += doubts(rows, located.layout)
-    notes += assign(entry, located, root, data_root, rows, problems)
-    problems.sort()
-    cells = ((each.file, each.problem, each.do) for each in problems)
-    manifest.write_csv(Path(out) / "problems.csv", ("file", "problem", "do"), cells)
+            problems.append(Problem(source.label, text, "download it again, or correct `count` of the source"))
+    problems += masks.problems(rows) if rows else []
+    splits = entry.splits_of(source)
+    split_problems, split_notes = assign_splits(entry, splits, data_root, root, rows)
+    problems = sorted(problems + split_problems)
+    manifest.write_problems(out, problems)
     if (problems and on_problem == "fail") or not rows:
         raise UserError(
-            f"data set {entry.name} has {len(problems):,} problems:"
-            + listed(f"{each.file}: {each.problem}; {each.do}" for each in problems),
+            f"data set {entry.name} has {len(problems):,} problems:{listed(problems)}",
             found=f"{len(rows):,} usable samples in {root}",
-            do="mend them (problems.csv lists all), or leave them out with `data: {on_problem: skip}`",
+            do="fix them (problems.csv lists all), or leave them out with `data: {on_problem: skip}`",
         )
-    splits = {name: sum(name in row.splits for row in rows) for name in entry.splits_of(located.source)}
-    head = {
+    identical = _identical_images(rows)
+    summary = {
         "set": entry.name,
         "source": located.key,
-        "fingerprint": sources.identify(entry, located, data_root),
+        "fingerprint": sources.fingerprint_of(entry, located, data_root),
         "content": located.content,
-        "expected": expected,
-        "images": found,
+        "expected": source.count,
+        "images": len(pairs),
         "samples": len(rows),
-        "left_out": found - len(rows),
-        "splits": {ALL: len(rows), **splits},
+        "left_out": len(pairs) - len(rows),
+        "splits": {ALL: len(rows), **{name: sum(name in row.splits for row in rows) for name in splits}},
+        **masks.summary(rows),
+        "identical_images": identical,
+        "problems": len(problems),
+        "notes": [*notes, *split_notes, *masks.notes(rows), *_identity_notes(rows, identical)],
     }
-    return Samples(head, rows, problems, notes)
+    manifest.write(out, rows)
+    write_text(Path(out) / "summary.json", json.dumps(summary, indent=1) + "\n")
+    _log(summary)
+    return summary
 
 
-def twins(rows: list[Row]) -> list[list[str]]:
-    """Ids whose images are byte-identical: the first of a group with each other one."""
+def _verify(row: Row, root: Path, masks: ObjectMasks | ClassMasks) -> list[Problem]:
+    """Read a sample's files and fill in its row; the problems with them."""
+    problems = []
+
+    def read(name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...] | None]:
+        """The sha256 and the shape of a file."""
+        try:
+            data = (root / name).read_bytes()
+            return hashlib.sha256(data).hexdigest(), decode(data)
+        except image_io.UnreadableImageError as error:
+            problems.append(Problem(name, error.problem, error.do))
+        except OSError as error:
+            problems.append(Problem(name, f"cannot be read: {error.strerror}", "check its permissions"))
+        return "", None
+
+    row.sha256_image, image = read(row.image, lambda data: image_io.decode_image(data).shape[:2])
+    if image is not None:
+        row.height, row.width = image
+    if row.mask:
+        row.sha256_mask, mask = read(row.mask, lambda data: masks.read(row, data))
+        if image is not None and mask is not None and mask != image:
+            turned = mask == image[::-1]
+            do = "rotate the image's pixels (its EXIF orientation is not applied)" if turned else "make the sizes equal"
+            text = f"mask is {mask[1]} x {mask[0]}, its image {row.width} x {row.height} pixels"
+            problems.append(Problem(row.mask, text, do))
+    return problems
+
+
+def _identical_images(rows: Sequence[Row]) -> list[list[str]]:
+    """Pairs of ids whose images are byte-identical: the first of a group with each other one."""
     groups = defaultdict(list)
     for row in rows:
         groups[row.sha256_image].append(row.id)
     return [[first, other] for first, *others in groups.values() for other in others]
 
 
-def _noted(rows: list[Row], pairs: list[list[str]]) -> list[str]:
-    notes = []
-    if grey := sum(row.grey for row in rows):
-        share = grey / sum(row.height * row.width for row in rows)
-        notes.append(f"{share:.2%} of the mask pixels are grey; above 127 they count as object")
-    if empty := sum(row.foreground == 0 and bool(row.mask) for row in rows):
-        notes.append(f"{empty:,} masks have no object")
-    if pairs:
-        splits = {row.id: frozenset(row.splits) for row in rows}
-        crossing = sum(splits[one] != splits[two] for one, two in pairs)
-        notes.append(f"{len(pairs):,} pairs of byte-identical images, {crossing:,} of them across splits")
-    return notes
+def _identity_notes(rows: Sequence[Row], pairs: list[list[str]]) -> list[str]:
+    if not pairs:
+        return []
+    splits = {row.id: frozenset(row.splits) for row in rows}
+    crossing = sum(splits[one] != splits[two] for one, two in pairs)
+    return [f"{len(pairs):,} pairs of byte-identical images, {crossing:,} of them across splits"]
+
+
+def _log(summary: dict[str, Any]) -> None:
+    name, splits = summary["set"], ", ".join(f"{split} {count:,}" for split, count in summary["splits"].items())
+    log.info("%s: %s samples; %s", name, f"{summary['samples']:,}", splits)
+    if summary["problems"]:
+        log.info("%s: %d problems, %d left out, listed in problems.csv", name, summary["problems"], summary["left_out"])
+    for note in summary["notes"]:
+        log.info("%s: %s", name, note)

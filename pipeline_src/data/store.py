@@ -15,7 +15,7 @@ SCHEMA = 1
 
 
 class IndexRow(NamedTuple):
-    """A sample of a store; `offset`: where its mask starts in truth.npy, `grey`: mask pixels neither 0 nor 255."""
+    """A sample of a store; `offset`: start of its labels in truth.npy, `grey`: mask pixels neither 0 nor 255."""
 
     id: str
     height: int
@@ -27,14 +27,14 @@ class IndexRow(NamedTuple):
 
 
 class Store:
-    """Images and masks of a part; arrays are read-only and memory-mapped, so that processes share them.
+    """Images and masks of a part. Arrays are read-only and memory-mapped, so that processes share them.
 
     Attributes:
         images: uint8 (N, size, size, 3), RGB.
         masks: uint8 (N, size, size), 0..255 with soft edges; all zero for an OOD set.
         index: one `IndexRow` per sample.
         ids: sample ids, "<set>/<stem>".
-        info: what store.json holds.
+        info: the content of store.json.
     """
 
     def __init__(self, folder: Path):
@@ -47,17 +47,17 @@ class Store:
             with open(self.folder / "index.csv", encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file))
         except FileNotFoundError as error:
-            raise UserError(f"no data store in {self.folder}", found=error, do="build it first") from error
+            raise UserError(f"there is no data store in {self.folder}", found=error, do="build it first") from error
         if self.info["schema"] != SCHEMA:
             raise UserError(
-                f"data store {self.folder} is of another version",
+                f"data store {self.folder} has another format",
                 found=self.info["schema"],
                 expected=SCHEMA,
                 do="remove the folder and build it again",
             )
-        whole = {"height", "width", "offset", "grey"}
+        integers = {"height", "width", "offset", "grey"}
         self.index = [
-            IndexRow(**{key: int(value) if key in whole else value for key, value in row.items()}) for row in rows
+            IndexRow(**{key: int(value) if key in integers else value for key, value in row.items()}) for row in rows
         ]
         self.ids = [row.id for row in self.index]
 
@@ -66,7 +66,7 @@ class Store:
         """The store in `folder`; UserError if there is none."""
         return cls(Path(folder))
 
-    def __reduce__(self):  # a worker process maps the files itself instead of being sent their content
+    def __reduce__(self):  # worker processes map the files themselves instead of receiving the content
         return type(self), (self.folder,)
 
     def __len__(self) -> int:
@@ -83,7 +83,7 @@ class Store:
         return self.images.shape[1]
 
     def truth(self, i: int) -> np.ndarray:
-        """Mask of sample `i` in its original size, uint8 (H, W): 0 background, 1 object (mask > 127), or the class id;
-        254 where no class is right, 255 ignored."""
+        """Labels of sample `i` at its original size, uint8 (H, W): 0 background and 1 object (mask > 127), or class
+        ids; also `labels.NO_CLASS` and `labels.IGNORED`."""
         row = self.index[i]
         return self._truth[row.offset : row.offset + row.height * row.width].reshape(row.height, row.width)

@@ -1,4 +1,4 @@
-"""Archives of strangers, unpacked without giving them a way to write elsewhere or to fill the disk."""
+"""Unpacks untrusted archives: they cannot write outside of their folder or fill the disk."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _BROKEN = (
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder beside `path`; on success it takes the place of `path`.
+    """Yield an empty temporary folder; on success it replaces `path`, which is therefore complete whenever it exists.
 
-    Who sees `path` sees all of it. What a killed run left is cleared by the next one.
+    The next call removes what a killed process has left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.partial"
@@ -51,8 +51,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
 def unpack(archive: Path, into: Path, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBERS) -> None:
     """Unpack a zip or (compressed) tar archive into the empty folder `into`.
 
-    Only plain files and folders are accepted: no links, devices, absolute names, names that lead out of `into`, and no
-    name twice. Counted are the bytes written, not those that the archive says it holds.
+    Only plain files and folders are accepted: no links, devices, absolute names, names that lead out of `into`, or
+    duplicate names. The limit is on the bytes written, not on those that the archive declares.
 
     Raises:
         UserError: the archive is unsafe, broken, encrypted or of another kind; `into` may then hold a part of it.
@@ -75,7 +75,7 @@ def unpack(archive: Path, into: Path, max_bytes: int = MAX_BYTES, max_members: i
                         raise _refused(archive, f"more than {max_bytes / 2**30:.3g} GiB")
                     out.write(block)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise _refused(archive, f"the name {os.path.relpath(error.filename, into)} twice") from error
+        raise _refused(archive, f"the duplicate name {os.path.relpath(error.filename, into)}") from error
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise UserError(f"{archive} could not be unpacked into {into.parent}", found=error) from error
@@ -104,7 +104,7 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
     else:
         raise UserError(
             f"{archive} is neither a zip nor a tar archive",
-            do="unpack it yourself and give the set's `folder:`"
+            do="unpack it yourself and give `folder:` instead of `archive:`"
             if archive.suffix in (".rar", ".7z")
             else "download it again",
         )
@@ -121,5 +121,5 @@ def _refused(archive: Path, found: str) -> UserError:
     return UserError(
         f"archive {archive} is not safe to unpack",
         found=found,
-        expected="plain files and folders of bounded size, each name once",
+        expected="plain files and folders of bounded size, without duplicate names",
     )

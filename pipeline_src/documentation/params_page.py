@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pipeline_src.data.catalog import Part
-from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Model, Params, Sweep, Training
+from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Model, Params, Part, Sweep, Training
 from pipeline_src.training.registry import FOLDER, choose
 
 FILE = Path("docs/params.md")
+SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 BLOCKS = {
     "data": Data,
     "model": Model,
@@ -93,6 +93,3 @@ def _type(kind: Any, field: FieldInfo | None = None) -> str:
         if hasattr(limit, key)
     ]
     return " ".join([names.get(kind, str(kind)), *limits])
-
-
-SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))

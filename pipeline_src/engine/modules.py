@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline_src.python_source import parsed
+from pipeline_src.python_source import syntax_tree
 
 # Decorators of these packages change what they decorate and nothing else; any other may enter it in a registry.
 HARMLESS = {"abc", "contextlib", "dataclasses", "functools", "numba", "numpy", "typing"}
@@ -38,7 +38,7 @@ class Module:
     """
 
     def __init__(self, file: Path):
-        self._body = parsed(file).body if file.suffix == ".py" else []
+        self._body = syntax_tree(file).body if file.suffix == ".py" else []
         self.statements = list(_executed(self._body))
         self.bound: dict[str, list[int | Target]] = {}
         for number, statement in enumerate(self.statements):

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from pipeline_src.counting.levels import IGNORED, NO_CLASS
 from pipeline_src.data.store import Store
 from pipeline_src.figures import style
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
+from pipeline_src.labels import IGNORED, NO_CLASS
 
 CELL, LABEL = 0.95, 0.95  # inches
 SURE = LinearSegmentedColormap.from_list("sure", ["#fde9a9", "#b9d3ea", "#2f73b3", "#0b2340"])

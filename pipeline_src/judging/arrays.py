@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from pipeline_src.data.images import Unreadable, check_whole, decode, palette_indices
+from pipeline_src.data.image_io import UnreadableImageError, check_whole, decode, palette_indices
 from pipeline_src.judging.files import ARRAYS, Unusable
 
 SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, and are clipped
@@ -127,13 +127,13 @@ def _picture(path: Path, palette: Literal["colours", "either", "indices"] = "col
     data = path.read_bytes()  # by Python, since OpenCV cannot open every name
     try:
         check_whole(data)
-    except Unreadable as reason:
+    except UnreadableImageError as reason:
         raise Unusable(f"the file {reason.problem}") from reason
     if palette == "indices" and (indices := _indices(data)) is not None:
         return indices
     try:
         array = decode(data, cv2.IMREAD_UNCHANGED)
-    except Unreadable as reason:
+    except UnreadableImageError as reason:
         raise Unusable("not readable as an image") from reason
     if array.ndim == 2:
         return array
@@ -151,7 +151,7 @@ def _indices(data: bytes) -> np.ndarray | None:
     """As `palette_indices`; None also where Pillow cannot read the picture: OpenCV may."""
     try:
         return palette_indices(data)
-    except Unreadable:
+    except UnreadableImageError:
         return None
 
 

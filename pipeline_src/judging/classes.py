@@ -13,7 +13,6 @@ import numpy as np
 
 from pipeline_src import __version__
 from pipeline_src.counting.counts import COLUMNS, ImageRows
-from pipeline_src.counting.levels import IGNORED
 from pipeline_src.counting.multiclass import MultiClassStatistic, bounds, resample, summary
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.errors import UserError
@@ -21,6 +20,7 @@ from pipeline_src.files import atomic, write_text
 from pipeline_src.judging import out as results
 from pipeline_src.judging.arrays import matched, read_labels, read_map
 from pipeline_src.judging.files import Pair, Pairs, Unusable, refuse
+from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.images import per_image
 
 SEED = 0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.counting.levels import IGNORED
 from pipeline_src.judging.arrays import mask_values
 from pipeline_src.judging.files import Pairs, Unusable
+from pipeline_src.labels import IGNORED
 
 SMALL = 64  # ids of classes lie below, values of soft edges on both sides
 

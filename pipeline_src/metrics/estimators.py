@@ -1,42 +1,18 @@
 """Estimators of (mis)calibration and ranking from cells of a score.
 
 Each takes `Bins`, arrays of shape (..., K) over cells in ascending order of the score, and returns an array of shape
-(...): one number for the pixels counted, or one per resample of a bootstrap. N is the number of pixels. What they
-measure, with references, is told where they are used: `calibration`, `ranking`.
+(...): one number for the pixels counted, or one per resample of a bootstrap. N is the number of pixels. What each
+metric means, with its reference, stands in `registry`.
+
+Estimators that sort pixels (equal mass, sweep, AURC, AUC, AP) take the pixels of a cell as tied. For 8-bit and 16-bit
+maps that is what they are, and the numbers are exact; for float maps a level is 1 / LEVELS = 1.5e-5 wide.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy.special import digamma
 
-
-@dataclass
-class Bins:
-    """Pixels by score in K cells, ascending; all float64 or int64 of shape (..., K).
-
-    Attributes:
-        count, hits: pixels, and those that are right (top label) or foreground (positive class).
-        score: summed scores.
-        excess: summed scores minus hits.
-    """
-
-    count: np.ndarray
-    hits: np.ndarray
-    score: np.ndarray
-    excess: np.ndarray
-
-    @property
-    def n(self) -> np.ndarray:
-        """(...) pixels in all cells."""
-        return self.count.sum(axis=-1)
-
-    @property
-    def one(self) -> np.ndarray:
-        """(..., K) counts with 1 in place of 0, to divide by."""
-        return np.where(self.count > 0, self.count, 1)
+from pipeline_src.counting.score_histogram import Bins
 
 
 def ece(bins: Bins) -> np.ndarray:
@@ -177,7 +153,7 @@ def aurc(bins: Bins) -> np.ndarray:
     before = after - count
     rate = wrong / np.where(count > 0, count, 1)
     # Within a cell the i-th pixel sees (errors so far - rate * before) / i + rate; 1/i sums to a harmonic number.
-    harmonic = digamma(after + 1.0) - digamma(before + 1.0)
+    harmonic = _digamma(after + 1.0) - _digamma(before + 1.0)
     return ((errors - wrong - rate * before) * harmonic + rate * count).sum(axis=-1) / bins.n
 
 
@@ -188,6 +164,12 @@ def auc(bins: Bins) -> np.ndarray:
     total = bins.hits.sum(axis=-1).astype(float) * miss.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (bins.hits * (below + miss / 2.0)).sum(axis=-1) / total
+
+
+def auc_bound(row: Bins) -> float:
+    """How far `auc` of one row (K,) can be from its value on sorted pixels: half the share of pairs within a cell."""
+    miss = row.count - row.hits
+    return float((row.hits * miss.astype(float)).sum() / 2 / (row.hits.sum() * float(miss.sum())))
 
 
 def ap(bins: Bins) -> np.ndarray:
@@ -205,7 +187,7 @@ def ap_bound(row: Bins) -> float:
     taken, found = np.cumsum(count) - count, np.cumsum(hits) - hits
 
     def gained(start: np.ndarray) -> float:  # sum over i = 1..hits of (found + i) / (start + i)
-        return float((hits + (found - start) * (digamma(start + hits + 1) - digamma(start + 1))).sum())
+        return float((hits + (found - start) * (_digamma(start + hits + 1) - _digamma(start + 1))).sum())
 
     tied = float((hits * (found + hits) / (taken + count)).sum())
     return max(gained(taken) - tied, tied - gained(taken + count - hits)) / float(hits.sum())
@@ -226,3 +208,9 @@ def uncertainty(bins: Bins) -> np.ndarray:
     """h (1 - h), with h the overall hit rate."""
     rate = bins.hits.sum(axis=-1) / bins.n
     return rate * (1 - rate)
+
+
+def _digamma(values: np.ndarray) -> np.ndarray:
+    from scipy.special import digamma  # 0.2 s, for which readers of the registry need not wait
+
+    return digamma(values)

@@ -6,30 +6,41 @@ import re
 from itertools import product
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from pipeline_src.data.catalog import Part
+from pipeline_src.validation import Count, Fraction, Name, Strict
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-# Names become folders, stamps and Snakemake wildcards.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
+ALL = "all"  # the split that every data set has: all samples, sorted by name
 
 
-class Strict(BaseModel):
-    """A block of params.yaml: unknown keys are refused, values don't change after reading."""
+class Part(Strict):
+    """A part of a set: `{set: DUTS-TR, split: val, last: 500}`; the order is that of the split's list."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    set: str
+    split: str = ALL
+    first: Count | None = None
+    last: Count | None = None
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Part:
+        if self.first is not None and self.last is not None:
+            raise ValueError("`first` and `last` cannot be given together")
+        return self
+
+    def __str__(self) -> str:
+        ends = [f"{key} {getattr(self, key)} of " for key in ("first", "last") if getattr(self, key) is not None]
+        return f"{''.join(ends)}{self.set}/{self.split}"
 
 
 class Data(Strict):
     """Which images train, validate and test."""
 
     train: Part = Field(description="Training images.")
-    val: Part = Field(description="Validation images: accuracy A of ASLP, post-hoc fits; never tested on as unseen.")
+    val: Part = Field(description="Validation images: accuracy A of ASLP, post-hoc fits; never reported as unseen.")
     id: dict[Name, Part] = Field(description="In-distribution test sets, by the name the tables give them.")
     shifted: dict[Name, Part] = Field(
-        {}, description="Test sets of the same task from elsewhere: judged as those of `id`, under their own heading."
+        {},
+        description="Test sets of the same task, from another source: judged as those of `id`, with their own heading.",
     )
     ood: dict[Name, Part] = Field({}, description="Out-of-distribution test sets: no object, all background.")
     on_problem: Literal["fail", "skip"] = Field(
@@ -40,9 +51,8 @@ class Data(Strict):
     @model_validator(mode="after")
     def _names_differ(self) -> Data:
         names = ["train", "val", *self.id, *self.shifted, *self.ood]
-        taken = sorted({name for name in names if names.count(name) > 1})
-        if taken:
-            raise ValueError(f"a test set needs a name of its own, not one used twice: {', '.join(taken)}")
+        if duplicates := _duplicates(names):
+            raise ValueError(f"each test set needs a name of its own, duplicates are {', '.join(duplicates)}")
         return self
 
 
@@ -86,7 +96,7 @@ class Model(Strict):
 
     @property
     def network(self) -> str:
-        """What `build_segmentor` calls it: the factory if there is one, else the config."""
+        """The factory if there is one, else the config."""
         return self.factory or self.config
 
 
@@ -135,7 +145,7 @@ class Training(Strict):
 
     @field_validator("device")
     @classmethod
-    def _known_device(cls, device: str) -> str:
+    def _valid_device(cls, device: str) -> str:
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
             raise ValueError("allowed are auto, cpu, mps, cuda and cuda:<number>")
         return device
@@ -178,14 +188,14 @@ class Experiment(Strict):
     @classmethod
     def _no_repeats(cls, values: list) -> list:
         if len(set(values)) < len(values):
-            raise ValueError("an entry stands there twice")
+            raise ValueError("duplicate entries")
         return values
 
 
-class Sweep(BaseModel):
+class Sweep(Strict):
     """A grid over one method's parameters."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     method: Name | None = Field(None, description="The method, one of those in docs/methods.md.")
     file: str | None = Field(None, description="Instead of `method`, a Python file of yours (docs/your-method.md).")
@@ -245,12 +255,15 @@ class Params(Strict):
     @model_validator(mode="after")
     def _names_are_one_method_or_sweep(self) -> Params:
         names = [*self.methods, *self.sweeps, *(title for k, sweep in self.sweeps.items() for title in sweep.blocks(k))]
-        taken = sorted({name for name in names if names.count(name) > 1})
-        if taken:
-            raise ValueError(f"methods, sweeps and their combinations need names of their own: {', '.join(taken)}")
+        if duplicates := _duplicates(names):
+            raise ValueError(f"duplicate names of methods, sweeps or their combinations: {', '.join(duplicates)}")
         return self
 
     def blocks(self) -> dict[str, dict[str, Any] | None]:
         """The blocks of all methods, combinations of sweeps among them."""
         swept = (sweep.blocks(name) for name, sweep in self.sweeps.items())
         return {title: block for blocks in (self.methods, *swept) for title, block in blocks.items()}
+
+
+def _duplicates(names: list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})

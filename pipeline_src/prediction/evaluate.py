@@ -8,9 +8,9 @@ import time
 import numpy as np
 
 from pipeline_src.counting.either import Either, empty
-from pipeline_src.counting.levels import NO_CLASS
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 from pipeline_src.data.store import Store
+from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.predict import Predictor, predict

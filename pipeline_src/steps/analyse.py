@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_src.data import manifest, pairing, sources
-from pipeline_src.data.catalog import Part
-from pipeline_src.data.known import Known
+from pipeline_src.data import lookup, manifest
+from pipeline_src.data.entry import Entry
 from pipeline_src.engine.contract import file_digest
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
+from pipeline_src.params.schema import Part
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
@@ -35,15 +35,13 @@ def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str
         *("analyse", f"analyse/{part}", experiment.results / "analysis", part, (f"{part}.npz",), work),
         parameters={
             "part": part,
-            "role": facts.parts[part],
             "bins": facts.bins,
-            "classes": facts.classes,
             "runs": facts.runs,
             "images": experiment.parts[part][0],
             "names": digest,
         },
         inputs={**evaluated, "prepare": experiment.job(f"prepare/{entry.name}")},
-        options={"names": names, "list": entry.names},
+        options={"names": names, "list": entry.benchmark_list},
     )
 
 
@@ -54,16 +52,17 @@ def work(job: Job, folder: Path) -> None:
     of = job.parameters
     runs = {(method, seed): job.inputs[f"{method}/seed{seed}"] for method, seed in of["runs"]}
     analyse(
-        **{key: of[key] for key in ("part", "role", "bins", "classes")},
-        statistics={run: evaluated.paths[0] for run, evaluated in runs.items()},
+        of["part"],
+        of["bins"],
+        {run: evaluated.paths[0] for run, evaluated in runs.items()},
+        folder / job.files[0],
         note=coverage(of["images"], job.inputs["prepare"].folder, job.options["names"], job.options["list"]),
-        out=folder / job.files[0],
     )
 
 
-def names_file(entry: Known, data_root: Path) -> Path | None:
+def names_file(entry: Entry, data_root: Path) -> Path | None:
     """The list of the images on which others report their numbers; None if there is none here."""
-    return sources.look_up(entry.names, data_root, "splits") if entry.names else None
+    return lookup.find_path(entry.benchmark_list, data_root, "splits") if entry.benchmark_list else None
 
 
 def coverage(part: Part, prepared: Path, names: Path | None, title: str) -> str:
@@ -76,7 +75,7 @@ def coverage(part: Part, prepared: Path, names: Path | None, title: str) -> str:
     """
     if names is None or not (prepared / "manifest.csv").is_file():
         return ""
-    wanted, here = set(pairing.names(names)), {row.stem for row in manifest.select(part, prepared)}
+    wanted, here = set(lookup.read_name_list(names)), {row.stem for row in manifest.select(part, prepared)}
     if wanted == here:
         return ""
     return f"{len(wanted & here):,} of its {len(here):,} images are among the {len(wanted):,} of {title}."

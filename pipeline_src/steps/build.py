@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_src.data import catalog, known, name_lists
+from pipeline_src.data import catalog, part_checks
 from pipeline_src.engine.dvc import Stages
 from pipeline_src.params.load import downloads, resolve
 from pipeline_src.params.schema import Params
@@ -27,15 +27,13 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
         UserError: a data set is unknown or not available, a method or a model config doesn't exist.
     """
     name, settings = resolve(params, name)
-    entries, blocks = known.load(params.datasets), params.blocks()
+    entries, blocks = catalog.load(params.datasets), params.blocks()
     methods = {method: choose(method, blocks[method]) for method in settings.methods}
     graph = ExperimentGraph(name, settings, entries, downloads(params), methods)
-    for part, _ in graph.parts.values():
-        catalog.check_part(entries, part)
-    known.check_alike(entries, graph.parts)
+    part_checks.check_parts(entries, graph.parts)
     graph.check()
     graph.add(prepare.jobs(graph))
-    name_lists.check(entries, graph.parts, graph.data_root, UNPACKED)
+    part_checks.check_name_lists(entries, graph.parts, graph.data_root, UNPACKED)
     for step in STEPS[1:]:
         graph.add(step.jobs(graph))
     return graph

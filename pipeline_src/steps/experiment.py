@@ -8,13 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.counting.levels import NO_CLASS
 from pipeline_src.data import catalog
-from pipeline_src.data.catalog import Part
-from pipeline_src.data.known import Known
+from pipeline_src.data.entry import Entry
 from pipeline_src.engine.graph import Graph
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Experiment
+from pipeline_src.labels import NO_CLASS
+from pipeline_src.params.schema import Experiment, Part
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
 
@@ -31,7 +30,7 @@ class ExperimentGraph(Graph):
     """
 
     settings: Experiment
-    entries: Mapping[str, Known]
+    entries: Mapping[str, Entry]
     data_root: Path
     methods: Mapping[str, Chosen]
 
@@ -60,7 +59,7 @@ class ExperimentGraph(Graph):
         tests = {"id": data.id, "shifted": data.shifted, "ood": data.ood}
         return named | {name: (part, role) for role, parts in tests.items() for name, part in parts.items()}
 
-    def entry(self, part: str) -> Known:
+    def entry(self, part: str) -> Entry:
         """The data set of a part."""
         return catalog.find(self.entries, self.parts[part][0].set)
 
@@ -68,7 +67,6 @@ class ExperimentGraph(Graph):
     def facts(self) -> Facts:
         """What tables, figures, claims and the report know of the experiment."""
         tested = {name: role for name, (_, role) in self.parts.items() if role != "train"}
-        sources = [source for part in self.parts for source in self.entry(part).sources.values()]
         return Facts(
             experiment=self.name,
             methods={name: _facts(chosen) for name, chosen in self.methods.items()},
@@ -76,7 +74,7 @@ class ExperimentGraph(Graph):
             seeds=tuple(self.settings.seeds),
             bins=self.settings.evaluation.bins,
             epochs=self.settings.training.epochs,
-            synthetic=all(source.generator for source in sources),
+            synthetic=all(self.entry(part).generated for part in self.parts),
             class_names=self.entry("train").classes,
             captions={part: caption for part in tested if (caption := self.entry(part).caption)},
         )
@@ -104,7 +102,7 @@ class ExperimentGraph(Graph):
         seeds = sorted(self.settings.seeds) if posthoc.every_seed else [seed]
         return [(needed, s) for needed in posthoc.references() for s in seeds]
 
-    def nothing(self, part: str) -> int:
+    def unmasked_label(self, part: str) -> int:
         """The label of a part's images without a mask: background, or that no class is right."""
         return NO_CLASS if self.entry("train").without_background and self.parts[part][1] == "ood" else 0
 

@@ -76,7 +76,7 @@ def load(job: Job) -> list[DenseClassifier]:
 
 def report_overlap(**parts: Path) -> None:
     """Stop where stores share a sample; log where they share a photograph under two names (some sets do)."""
-    from pipeline_src.data.manifest import check_disjoint
+    from pipeline_src.data.part_checks import check_disjoint
     from pipeline_src.data.store import Store
 
     twins = check_disjoint({part: Store.open(folder).index for part, folder in parts.items()})

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline_src.data import catalog, known
+from pipeline_src.analysis.experiments import ExperimentSummary
+from pipeline_src.claims.across import OVERVIEW_CLAIMS
+from pipeline_src.data import catalog
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
-from pipeline_src.tables.across import OVERVIEW_FILES, ExperimentSummary
+from pipeline_src.tables.across import OVERVIEW_TABLES
 
 READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
 
@@ -21,21 +23,24 @@ def job(params: Params) -> Job:
     files = {f"{of.name}/{name}": of.tables.parent / name for of in experiments for name in READ}
     files |= {file.relative_to(judged).as_posix(): file for file in sorted(judged.rglob("metrics.json"))}
     return Job(
-        *("overview", "overview", Path("results/overview"), "overview", tuple(OVERVIEW_FILES), work),
-        parameters={"experiments": experiments, "judged": judged, "tasks": known.tasks()},
+        *("overview", "overview", Path("results/overview"), "overview", (*OVERVIEW_TABLES, *OVERVIEW_CLAIMS), work),
+        parameters={"experiments": experiments, "judged": judged, "tasks": catalog.tasks()},
         other_files={role: file for role, file in files.items() if file.is_file()},
     )
 
 
 def work(job: Job, folder: Path) -> None:
     """Write the tables T5, T7 and T8, and claim C8."""
-    from pipeline_src.tables.across import write_overview
+    from pipeline_src.claims.across import write_overview_claims
+    from pipeline_src.tables.across import write_overview_tables
 
-    write_overview(job.parameters["experiments"], job.parameters["judged"], job.parameters["tasks"], folder)
+    experiments, tasks = job.parameters["experiments"], job.parameters["tasks"]
+    write_overview_tables(experiments, job.parameters["judged"], tasks, folder)
+    write_overview_claims(experiments, tasks, folder)
 
 
 def _experiments(params: Params) -> Iterator[ExperimentSummary]:
-    entries = known.load(params.datasets)
+    entries = catalog.load(params.datasets)
     for name in params.experiments:
         try:
             _, settings = resolve(params, name)
@@ -45,5 +50,6 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
         except UserError:  # whoever runs that experiment will read what is wrong with it
             continue
         captions = {part: caption for part, caption in captions.items() if caption}
-        data, tables = settings.data.model_dump(mode="json"), Path("results") / name / "tables"
-        yield ExperimentSummary(name, task, settings.model.network, data, tables, captions)
+        data, results = settings.data.model_dump(mode="json"), Path("results") / name
+        network, claims = settings.model.network, results / "claims.json"
+        yield ExperimentSummary(name, task, network, data, results / "tables", claims, captions)

@@ -7,11 +7,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline_src.data import catalog, manifest
+from pipeline_src.data import manifest
 from pipeline_src.engine import cache
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
+from pipeline_src.params.schema import ALL
 from pipeline_src.steps.analyse import coverage, names_file
 from pipeline_src.steps.experiment import ExperimentGraph
 
@@ -82,7 +83,7 @@ def notes(experiment: ExperimentGraph) -> dict[str, str]:
     for part in experiment.facts.tests:
         chosen, entry = experiment.parts[part][0], experiment.entry(part)
         prepared, names = experiment.job(f"prepare/{chosen.set}").folder, names_file(entry, experiment.data_root)
-        found[part] = " ".join(filter(None, (entry.caption, coverage(chosen, prepared, names, entry.names))))
+        found[part] = " ".join(filter(None, (entry.caption, coverage(chosen, prepared, names, entry.benchmark_list))))
     return {part: text for part, text in found.items() if text}
 
 
@@ -97,7 +98,7 @@ def size(experiment: ExperimentGraph, part: str) -> int | None:
     for source in experiment.entry(part).sources.values():
         if source.generator and chosen.split in source.generator.counts:
             return source.generator.counts[chosen.split]
-        if source.count and chosen.split == catalog.ALL:
+        if source.count and chosen.split == ALL:
             return source.count
     return None
 

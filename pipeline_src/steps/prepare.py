@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline_src.data import catalog, sources
 from pipeline_src.engine.job import Job
@@ -26,40 +26,29 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         entry, folder = catalog.find(experiment.entries, name), experiment.data / "manifests" / name
         try:
             content = sources.fingerprint(entry, experiment.data_root, UNPACKED, folder)
-        except sources.Absent as error:
+        except sources.MissingSourceError as error:
             absent.append(str(error))
             continue
-        generated = any(source.generator for source in entry.sources.values())
         yield Job(
-            *("prepare", f"prepare/{name}", folder, "prepare", FILES, work_classes if entry.classes else work_objects),
+            *("prepare", f"prepare/{name}", folder, "prepare", FILES, work),
             parameters={
                 "content": content,
                 "on_problem": experiment.settings.data.on_problem,
                 "classes": entry.classes,
                 "void": entry.void if entry.classes else None,
+                "skip_unmasked": entry.skip_unmasked,
             },
             options={"entry": entry, "data_root": experiment.data_root},
-            modules=("pipeline_src.data.synthetic.scenes",) if generated else (),
+            modules=(sources.GENERATOR,) if entry.generated else (),
         )
     if absent:
         raise UserError("\n".join(absent))
 
 
-def work_objects(job: Job, folder: Path) -> None:
-    """Prepare a set with masks of objects."""
+def work(job: Job, folder: Path) -> None:
+    """Prepare a set; where that fails, the list of problems outlives it."""
     from pipeline_src.data.prepare import prepare
 
-    _run(prepare, job, folder)
-
-
-def work_classes(job: Job, folder: Path) -> None:
-    """Prepare a set with masks of classes."""
-    from pipeline_src.data.classes import prepare_classes
-
-    _run(prepare_classes, job, folder)
-
-
-def _run(prepare: Callable[..., Any], job: Job, folder: Path) -> None:
     failed = job.folder / FAILED
     try:
         prepare(job.options["entry"], job.options["data_root"], UNPACKED, folder, job.parameters["on_problem"])

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.data.catalog import Part
 from pipeline_src.data.store import Store
+from pipeline_src.params.schema import Part
 
 PACKAGES = ("dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy")
 

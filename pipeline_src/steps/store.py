@@ -18,28 +18,19 @@ FILES = ("images.npy", "masks.npy", "truth.npy", "index.csv", "store.json")
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """A job per part."""
     for name, (part, _) in experiment.parts.items():
-        entry = experiment.entry(name)
         yield Job(
             *("store", f"store/{name}", experiment.data / "stores" / name, "store", FILES),
-            work_classes if entry.classes else work_objects,
-            parameters={"part": part, "size": experiment.settings.image_size, "nothing": experiment.nothing(name)},
+            work,
+            parameters={"part": part, "size": experiment.settings.image_size, "unmasked_label": experiment.unmasked_label(name)},
             inputs={"prepare": experiment.job(f"prepare/{part.set}")},
-            options={"entry": entry, "data_root": experiment.data_root},
+            options={"entry": experiment.entry(name), "data_root": experiment.data_root},
         )
 
 
-def work_objects(job: Job, folder: Path) -> None:
-    """Store masks of objects."""
+def work(job: Job, folder: Path) -> None:
+    """Write the store."""
     from pipeline_src.data.build import build
 
     of, manifest = job.parameters, job.inputs["prepare"].folder
     places = (job.options["data_root"], UNPACKED, manifest, of["size"], folder)
-    build(of["part"], job.options["entry"], *places, nothing=of["nothing"])
-
-
-def work_classes(job: Job, folder: Path) -> None:
-    """Store masks of classes."""
-    from pipeline_src.data.classes import build_classes
-
-    of, manifest = job.parameters, job.inputs["prepare"].folder
-    build_classes(of["part"], job.options["entry"], job.options["data_root"], UNPACKED, manifest, of["size"], folder)
+    build(of["part"], job.options["entry"], *places, unmasked_label=of["unmasked_label"])

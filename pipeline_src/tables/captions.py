@@ -2,74 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from pipeline_src.analysis.results import ROLES, Numbers, Results
-from pipeline_src.metrics.formats import ALL_METRICS, METRICS
+from pipeline_src.analysis.experiments import run_command
+from pipeline_src.analysis.facts import ROLES, Facts
+from pipeline_src.analysis.resampling import RESAMPLES
+from pipeline_src.analysis.results import Results
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED
 
 SEVERAL = "There is no stretched protocol for several classes: it stretches the one map of an object."
 SYNTHETIC = "All images are generated: these numbers show that the pipeline works and decide no claim on photographs."
 
 
-def heading(results: Results, numbers: Numbers, part: str) -> str:
+def heading(results: Results, part: str) -> str:
     """A data set, its role and its size."""
-    return f"{part}: {ROLES[results.parts[part]]}, {size_in_words(numbers, part)}"
+    return f"{part}: {ROLES[results.facts.parts[part]]}, {size_in_words(results, part)}"
 
 
-def size_in_words(numbers: Numbers, part: str) -> str:
+def size_in_words(results: Results, part: str) -> str:
     """Images and pixels of a data set."""
-    row = numbers.table[numbers.table["part"] == part].iloc[0]
-    return f"{row['images']:,} images, {row['pixels']:,} pixels"
+    one = next(iter(results.measured("raw", part).values()))
+    return f"{one.images:,} images, {one.pixels:,} pixels"
 
 
-def seeds_in_words(results: Results) -> str:
+def seeds_in_words(facts: Facts) -> str:
     """Which seeds stand behind the numbers."""
-    seeds = sorted({seed for _, seed, _ in results.statistics})
-    if len(seeds) == 1:
-        return f"seed {seeds[0]}"
-    return f"mean ± sample standard deviation over seeds {', '.join(map(str, seeds))}"
+    if len(facts.seeds) == 1:
+        return f"seed {facts.seeds[0]}"
+    return f"mean ± sample standard deviation over seeds {', '.join(map(str, sorted(facts.seeds)))}"
 
 
-def notes(
-    results: Results, numbers: Numbers, metrics: Collection[str] = tuple(METRICS), parts: Collection[str] = ()
-) -> list[str]:
-    """Why a cell is empty, which runs are missing, and what the numbers cannot tell.
+def about(facts: Facts) -> str:
+    """What the captions of all tables of methods say."""
+    return (
+        f"Experiment {facts.experiment}, {facts.epochs} epochs, {seeds_in_words(facts)}, {facts.bins} bins. In "
+        f"brackets: 95 % bootstrap intervals over images ({RESAMPLES:,} resamples, the same for all methods, so that "
+        "differences are paired); they leave out the variance of training."
+    )
+
+
+def notes(results: Results, metrics: Collection[str], parts: Collection[str]) -> list[str]:
+    """Why a cell is empty, which runs are missing, and what the numbers cannot show.
 
     Args:
         metrics: those of the table.
-        parts: its data sets; all if empty.
+        parts: its data sets.
     """
-    found, parts = [], parts or list(results.parts)
+    facts = results.facts
+    texts = list(_undefined(results, metrics, parts))
+    if missing := list(_missing(results, parts)):
+        texts.append(not_run(facts.experiment, "; ".join(missing)))
+    for method in (name for name in facts.methods if facts.methods[name].of_all_seeds):
+        texts.append(f"{facts.label(method)} is one run, made of the networks of all seeds: it has no deviation.")
+    texts += [f"{part}: {note}" for part in parts if (note := results.note(part))]
+    return texts + [SEVERAL] * (facts.classes > 2) + [SYNTHETIC] * facts.synthetic
+
+
+def _undefined(results: Results, metrics: Collection[str], parts: Collection[str]) -> Iterator[str]:
     by_reason: dict[tuple[str, str], list[str]] = {}
-    for (part, name), reason in numbers.reasons.items():
+    for (part, name), reason in results.numbers.reasons.items():
         if name in metrics and part in parts:
             by_reason.setdefault((name, reason), []).append(part)
-    for (name, reason), where in by_reason.items():
-        short = ALL_METRICS[name].heading.removesuffix(" %")
-        found.append(f"{UNDEFINED} {short} is undefined on {', '.join(where)}: {reason}.")
-    seeds = sorted({seed for _, seed, _ in results.statistics})
-    missing = [
-        f"{results.label(method)} seed {seed} on {part}"
-        for method in results.methods
-        for part in parts
-        for seed in seeds
-        if (method, seed, part) not in results.statistics
-        and (method not in results.of_all_seeds or not results.seeds(method, part))
-    ]
-    if missing:
-        found.append(not_run(results.experiment, "; ".join(missing)))
-    for method in results.of_all_seeds:
-        found.append(f"{results.label(method)} is one run, made of the networks of all seeds: it has no deviation.")
-    found += [f"{part}: {results.remarks[part]}" for part in parts if part in results.remarks]
-    if results.classes > 2:
-        found.append(SEVERAL)
-    if results.synthetic:
-        found.append(SYNTHETIC)
-    return found
+    for (name, reason), of_parts in by_reason.items():
+        short = METRICS[name].column.removesuffix(" %")
+        yield f"{UNDEFINED} {short} is undefined on {', '.join(of_parts)}: {reason}."
 
 
-def not_run(experiment: str, what: str, do: str = "") -> str:
-    """What a table lacks, and the command that makes it once the change `do` is made in params.yaml, if any."""
-    change = f"{do} in params.yaml and " if do else ""
-    return f"Not run: {what}. To have that, {change}run: snakemake --cores all --config experiment={experiment}"
+def _missing(results: Results, parts: Collection[str]) -> Iterator[str]:
+    facts = results.facts
+    for method in facts.methods:
+        for part in parts:
+            one = results.measurement("raw", method, part)
+            for seed in sorted(facts.seeds_of(method)):
+                if one is None or seed not in one.seeds:
+                    yield f"{facts.label(method)} seed {seed} on {part}"
+
+
+def not_run(experiment: str, what: str, change: str = "") -> str:
+    """What a table lacks, and the command that makes it, after a `change` of params.yaml if it needs one."""
+    change = f"{change} in params.yaml and " if change else ""
+    return f"Not run: {what}. To get it, {change}run: {run_command(experiment)}"

@@ -9,17 +9,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from pipeline_src.analysis.results import Results
-from pipeline_src.metrics.formats import ALL_METRICS
+from pipeline_src.metrics.registry import HIGH, Quantity
 from pipeline_src.tables.captions import not_run
-from pipeline_src.tables.sheet import Sheet, frame
+from pipeline_src.tables.paper_table import PaperTable
 
+QUANTITIES = {  # the fields of a `Run`
+    "training": Quantity(title="training, min", factor=1 / 60, digits=1),
+    "images_per_second": Quantity(title="images/s", digits=1, better=HIGH),
+    "memory": Quantity(title="peak memory, MB", digits=0),
+    "evaluation": Quantity(title="evaluation, s", digits=1),
+    "parameters": Quantity(title="parameters, million", factor=1e-6, digits=2),
+}
 ABOUT = (
     "Training time is that of all epochs with their validation; images/s those of training alone; memory the largest "
     "resident set of the training process; evaluation the time of all data sets, start of the program included. They "
-    "are of the machine that ran them and of what else it did."
+    "depend on the machine and on what else it did."
+)
+BLANK = (
+    "A dash: the method trains nothing, or the step was not run by Snakemake, which measures memory and the time of "
+    "evaluation."
 )
 
 
@@ -44,6 +54,8 @@ class Run:
     @classmethod
     def read(cls, folder: Path, training: Path, evaluations: Sequence[Path]) -> Run:
         """From a run's folder, and Snakemake's benchmark files of its training and evaluations, where they are."""
+        import pandas as pd
+
         timing, facts = folder / "timing.csv", folder / "run.json"
         known = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
         seconds = speed = math.nan
@@ -51,39 +63,41 @@ class Run:
             table = pd.read_csv(timing)
             seconds = float(table["seconds"].sum())
             speed = len(table) / float((1 / table["images_per_second"]).sum())  # epochs have the same images
-        times = [_measured(path, "s") for path in evaluations]
+        times = [_benchmark(path, "s") for path in evaluations]
         evaluation = float(np.sum(times)) if times else math.nan
-        return cls(seconds, speed, _measured(training, "max_rss"), evaluation, known.get("parameters", math.nan))
+        return cls(seconds, speed, _benchmark(training, "max_rss"), evaluation, known.get("parameters", math.nan))
 
 
-def _measured(file: Path, column: str) -> float:
-    if not file.is_file():
-        return math.nan
-    return float(pd.to_numeric(pd.read_csv(file, sep="\t")[column], errors="coerce").iloc[-1])
+Costs = Mapping[tuple[str, int], Run]  # by (method, seed)
 
 
-def cost(results: Results, runs: Mapping[tuple[str, int], Run]) -> Sheet:
+def cost(results: Results, costs: Costs) -> PaperTable:
     """Time, speed and memory by method, over seeds."""
-    rows = []
-    for method in dict.fromkeys(method for method, _ in runs):
-        by_seed = {seed: asdict(run) for (name, seed), run in runs.items() if name == method}
-        for metric in asdict(Run()):
-            known = {seed: values[metric] for seed, values in by_seed.items() if not math.isnan(values[metric])}
+    facts, rows = results.facts, []
+    for method in dict.fromkeys(method for method, _ in costs):
+        by_seed = {seed: asdict(run) for (name, seed), run in costs.items() if name == method}
+        for name, quantity in QUANTITIES.items():
+            known = {seed: of[name] for seed, of in by_seed.items() if not math.isnan(of[name])}
             values = np.array(list(known.values()))
             rows.append(
                 {
-                    "row": results.label(method),
-                    "column": ALL_METRICS[metric].heading,
+                    "row": facts.label(method),
+                    "column": quantity.column,
                     "method": method,
-                    "metric": metric,
-                    "mean": values.mean() if len(values) else math.nan,
-                    "sd": values.std(ddof=1) if len(values) > 1 else math.nan,
+                    "metric": name,
+                    "mean": values.mean() if known else math.nan,
+                    "sd": values.std(ddof=1) if len(known) > 1 else math.nan,
                     "seeds": " ".join(map(str, known)),
                 }
             )
-    about = f"Experiment {results.experiment}, {results.epochs} epochs. {ABOUT}"
-    blank = (
-        "A dash: the method trains nothing, or the step was not run by Snakemake, which measures memory and the time "
-        "of evaluation."
-    )
-    return Sheet("T9", "Cost", frame(rows), about, [blank] if rows else [not_run(results.experiment, "all runs")])
+    notes = [BLANK] if rows else [not_run(facts.experiment, "all runs")]
+    about = f"Experiment {facts.experiment}, {facts.epochs} epochs. {ABOUT}"
+    return PaperTable("Cost", rows, about, notes, quantities=QUANTITIES)
+
+
+def _benchmark(file: Path, column: str) -> float:
+    import pandas as pd
+
+    if not file.is_file():
+        return math.nan
+    return float(pd.to_numeric(pd.read_csv(file, sep="\t")[column], errors="coerce").iloc[-1])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import PrivateAttr
 
-from pipeline_src.params.schema import Strict
 from pipeline_src.rng import generator
+from pipeline_src.validation import Strict
 
 if TYPE_CHECKING:  # importing torch takes 1.5 s, and params.yaml is checked far more often than networks are trained
     from torch import Tensor

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import Field
 
-from pipeline_src.params.schema import Name
 from pipeline_src.training.method import Block
+from pipeline_src.validation import Name
 
 if TYPE_CHECKING:  # as in method.py: params.yaml is checked without torch
     from torch import Tensor

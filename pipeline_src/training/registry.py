@@ -9,10 +9,10 @@ from types import ModuleType
 from typing import Any
 
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.params.load import validate
 from pipeline_src.training import methods
 from pipeline_src.training.method import Block
 from pipeline_src.training.user_code import load
+from pipeline_src.validation import validate
 
 FOLDER = Path(methods.__file__).parent
 

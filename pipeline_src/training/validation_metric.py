@@ -9,9 +9,9 @@ import numpy as np
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 
-from pipeline_src.counting.levels import IGNORED
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.counting.views import positive, top_label
+from pipeline_src.labels import IGNORED
 from pipeline_src.metrics import estimators
 from pipeline_src.training.method import Validation
 

@@ -8,19 +8,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pipeline_src.analysis.bootstrap import over_images
+from pipeline_src.counting.views import positive
 from test_statistic import one
 
-from pipeline_src.analysis.bootstrap import over_images
 from pipeline_src.counting import multiclass
 from pipeline_src.counting.multiclass import MultiClassStatistic
-from pipeline_src.counting.views import positive
-from pipeline_src.data import known
-from pipeline_src.data.catalog import Part
-from pipeline_src.data.classes import build_classes, prepare_classes
+from pipeline_src.data import catalog
+from pipeline_src.data.build import build
+from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.metrics import metrics
-from pipeline_src.params.schema import Evaluation
+from pipeline_src.params.schema import Evaluation, Part
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.training.classifier import DenseClassifier
@@ -124,12 +124,12 @@ def test_street_scenes_of_camvid(downloads, tmp_path):
     import torch
     from torchmetrics.functional.classification import multiclass_calibration_error
 
-    entry = known.load()["CamVid"]
+    entry = catalog.load()["CamVid"]
     if not (downloads / "archives/CamVid.tar").exists():
         pytest.skip("no CamVid among the archives")
     places = downloads, tmp_path / "unpacked", tmp_path / "manifest"
-    prepare_classes(entry, *places, "fail", lambda line: None)
-    build_classes(Part(set="CamVid", split="test", first=2), entry, *places, 64, tmp_path / "store", lambda line: None)
+    prepare(entry, *places)
+    build(Part(set="CamVid", split="test", first=2), entry, *places, 64, tmp_path / "store")
     store = Store.open(tmp_path / "store")
     torch.manual_seed(0)
     network = DenseClassifier(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
-from functools import partial
+from pathlib import Path
 
 import pytest
 from made_sets import entry, pairs, write_files, write_tar, write_zip
 
-from pipeline_src.data import catalog, name_lists, pairing, sources
+from pipeline_src.data import catalog, content_hash, pairing, sources
+from pipeline_src.data.entry import Entry
+from pipeline_src.data.lookup import LISTS, find_name_list, read_name_list
+from pipeline_src.data.part_checks import check_name_lists, check_parts
 from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Part
 
 PAPER = {
     "DUTS-TR": 10553,
@@ -27,6 +29,10 @@ PAPER = {
     "ECSSD": 1000,
     "HKU-IS": 4447,
 }
+
+
+def opened(mine: Entry, data_root: Path | None, unpacked: Path) -> Path:
+    return sources.open_root(sources.locate(mine, data_root, unpacked), unpacked)
 
 
 def test_the_sets_of_the_paper_are_there_with_their_counts():
@@ -51,18 +57,16 @@ def test_a_users_entry_is_as_short_as_it_can_be():
 @pytest.mark.parametrize(
     "raw, message",
     [
-        ({"imagse": "a", "masks": "b"}, r"datasets.mine.imagse: unknown key; did you mean 'images'"),
-        ({"images": "a", "masks": "b", "sorces": {}}, r"sorces: unknown key; did you mean 'sources'"),
+        ({"imagse": "a", "masks": "b"}, r"datasets.mine.imagse: no such key; did you mean 'images'"),
+        ({"images": "a", "masks": "b", "sorces": {}}, r"sorces: no such key; did you mean 'sources'"),
         (
             {"images": "a", "masks": "b", "sources": {"x": {"archve": "a.zip"}}},
-            r"archve: unknown key; did you mean 'archive'",
+            r"archve: no such key; did you mean 'archive'",
         ),
-        ({"images": "a", "masks": "b", "splits": {"v": {"foldr": "a"}}}, r"foldr: unknown key; did you mean 'folder'"),
+        ({"images": "a", "masks": "b", "splits": {"v": {"foldr": "a"}}}, r"foldr: no such key; did you mean 'folder'"),
         ({"images": "a"}, "`masks` is missing"),
-        ({"masks": "a"}, "in which folder the images lie"),
+        ({"masks": "a"}, "`images` is missing"),
         ({"images": "a", "masks": "b", "archive": "a.zip", "folder": "b"}, "cannot be given together"),
-        ({"images": "a", "masks": "b", "url": "https://example.org/a.zip"}, "needs `sha256`"),
-        ({"images": "a", "masks": "b", "url": "file:///etc/passwd", "sha256": "0" * 64}, "starts with https"),
         ({"images": "a", "masks": "b", "archive": "a.zip", "sha256": "123"}, "sha256"),
         ({"images": "a", "masks": "b", "archive": ["a.zip", "b.zip"], "sha256": "0" * 64}, "one sha256 for each"),
         ({"images": "a", "masks": "b", "splits": {"all": "x.txt"}}, "every set's own split"),
@@ -81,6 +85,11 @@ def test_a_users_entry_is_as_short_as_it_can_be():
             "made from itself",
         ),
         ("photos", "expected keys and values"),
+        (
+            {"images": "a", "masks": "b", "sources": {"folder": {"flder": "a"}}},
+            r"sources.folder.flder: no such key; did you mean 'folder'",
+        ),
+        ({"images": "a", "masks": "b", "count": 3, "sources": {"x": {"folder": "a"}}}, "move count into the `sources`"),
     ],
 )
 def test_a_wrong_entry_is_told_in_the_users_words(raw, message):
@@ -101,26 +110,26 @@ def test_unknown_sets_and_splits_name_the_nearest():
     with pytest.raises(UserError, match=r"did you mean 'ECSSD'"):
         catalog.find(sets, "ecsd")
     with pytest.raises(UserError, match=r"no split 'vall'; did you mean 'val'"):
-        catalog.check_part(sets, {"set": "DUTS-TR", "split": "vall"})
-    assert catalog.check_part(sets, {"set": "ECSSD", "first": 3}).split == "all"
+        check_parts(sets, {"train": (Part(set="DUTS-TR", split="vall"), "train")})
+    check_parts(sets, {"train": (Part(set="ECSSD", first=3), "train")})
 
 
 def test_pairing_knows_alternatives_depth_and_patterns(tmp_path):
     junk = {"__MACOSX/x/Image/._s00.jpg": b"", "x/Image/.DS_Store": b"", "x/Image/notes.txt": b""}
     write_files(tmp_path, {**pairs(2, "x/Image", "x/GT"), **pairs(1, "x/both", "x/both"), **junk})
-    assert pairing.files(tmp_path, ["Imgs", "Image"]) == {"s00": ["x/Image/s00.jpg"], "s01": ["x/Image/s01.jpg"]}
-    assert pairing.files(tmp_path, ["both/*.png"]) == {"s00": ["x/both/s00.png"]}
-    assert pairing.files(tmp_path, ["both/s*.jpg"]) == {"00": ["x/both/s00.jpg"]}
-    assert list(pairing.files(tmp_path, ["."])) == ["s00", "s01"]
-    assert list(pairing.files(tmp_path, ["x/Im*/*"])) == ["s00", "s01"]
+    assert pairing.find_files(tmp_path, ["Imgs", "Image"]) == {"s00": ["x/Image/s00.jpg"], "s01": ["x/Image/s01.jpg"]}
+    assert pairing.find_files(tmp_path, ["both/*.png"]) == {"s00": ["x/both/s00.png"]}
+    assert pairing.find_files(tmp_path, ["both/s*.jpg"]) == {"00": ["x/both/s00.jpg"]}
+    assert list(pairing.find_files(tmp_path, ["."])) == ["s00", "s01"]
+    assert list(pairing.find_files(tmp_path, ["x/Im*/*"])) == ["s00", "s01"]
     with pytest.raises(UserError, match=r"no folder img or imgs(.|\n)*x/GT"):
-        pairing.files(tmp_path, ["img", "imgs"])
+        pairing.find_files(tmp_path, ["img", "imgs"])
 
 
 def test_name_lists_may_have_folders_suffixes_comments_and_windows_ends(tmp_path):
     path = tmp_path / "names.txt"
     path.write_bytes(b"\xef\xbb\xbfa.jpg\r\nImage/b.png\r\n\r\n# note\r\nc.v2\r\n")
-    assert pairing.names(path) == ["a", "b", "c.v2"]
+    assert read_name_list(path) == ["a", "b", "c.v2"]
 
 
 def test_the_fingerprint_is_of_the_content_not_of_the_place(tmp_path):
@@ -150,7 +159,7 @@ def test_an_archive_is_hashed_once_and_its_declared_hash_is_taken(tmp_path, monk
     mine = entry(archive="a.zip", images="Image", masks="GT")
     undeclared = sources.fingerprint(mine, tmp_path, tmp_path / "u")
     declared = entry(archive="a.zip", images="Image", masks="GT", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setattr(sources, "_sha256", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr(content_hash, "sha256", lambda path: pytest.fail("read again"))
     assert undeclared == sources.fingerprint(mine, tmp_path, tmp_path / "u")
     assert undeclared == sources.fingerprint(declared, tmp_path, tmp_path / "none")
 
@@ -186,47 +195,49 @@ def test_archives_are_spoken_of_only_where_there_are_some(tmp_path):
 
 def test_a_part_whose_name_list_is_not_here_is_refused(tmp_path):
     write_files(tmp_path / "DUTS-TR", pairs(3, "Image", "Mask"))
-    sets, parts = catalog.load(), {"train": (catalog.Part(set="DUTS-TR", split="train"), "train")}
+    sets, parts = catalog.load(), {"train": (Part(set="DUTS-TR", split="train"), "train")}
     with pytest.raises(
         UserError, match=r"DUTS-TR-official-train.txt, for train: split train of DUTS-TR(.|\n)*splits/(.|\n)*`all`"
     ):
-        name_lists.check(sets, parts, tmp_path, tmp_path / "u")
+        check_name_lists(sets, parts, tmp_path, tmp_path / "u")
     write_files(tmp_path, {"splits/DUTS-TR-official-train.txt": b"s00"})
-    name_lists.check(sets, parts, tmp_path, tmp_path / "u")
-    name_lists.check(sets, {"val": (catalog.Part(set="DUTS-TR"), "val")}, tmp_path, tmp_path / "u")
+    check_name_lists(sets, parts, tmp_path, tmp_path / "u")
+    check_name_lists(sets, {"val": (Part(set="DUTS-TR"), "val")}, tmp_path, tmp_path / "u")
     # A list of an archive may lie inside it, which shows once it is unpacked.
     write_zip(tmp_path / "a.zip", pairs(2))
     mine = {"mine": entry(archive="a.zip", images="Image", masks="GT", splits={"late": "late.txt"})}
-    part = {"test": (catalog.Part(set="mine", split="late"), "id")}
-    name_lists.check(mine, part, tmp_path, tmp_path / "u")
-    sources.open_root(mine["mine"], tmp_path, tmp_path / "u")
+    part = {"test": (Part(set="mine", split="late"), "id")}
+    check_name_lists(mine, part, tmp_path, tmp_path / "u")
+    opened(mine["mine"], tmp_path, tmp_path / "u")
     with pytest.raises(UserError, match=r"late\.txt"):
-        name_lists.check(mine, part, tmp_path, tmp_path / "u")
+        check_name_lists(mine, part, tmp_path, tmp_path / "u")
 
 
-def test_our_own_lists_are_found_from_any_folder(tmp_path, monkeypatch):
+def test_our_own_lists_are_found_from_any_folder_and_are_used(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for one in catalog.load().values():
-        for name in {
-            name for source in one.sources.values() for s in one.splits_of(source).values() for name in s.names
-        }:
-            assert not name.startswith("pipeline_src/") or sources.name_list(name, tmp_path, None)
+    splits = [
+        split for one in catalog.load().values() for s in one.sources.values() for split in one.splits_of(s).values()
+    ]
+    named = {name for split in splits for name in split.names}
+    assert len(list(LISTS.iterdir())) == 5
+    for path in LISTS.iterdir():
+        assert path.name in named and find_name_list(path.name, tmp_path, None) == path
 
 
 def test_a_wrong_archive_is_refused_and_an_unpacked_one_needs_no_archive(tmp_path):
     path = write_zip(tmp_path / "a.zip", pairs(2))
     good = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(UserError, match=f"found: +sha256 {good}\n +expected: +sha256 {'0' * 64}"):
-        sources.open_root(entry(archive="a.zip", sha256="0" * 64, images="Image", masks="GT"), tmp_path, tmp_path / "u")
+        opened(entry(archive="a.zip", sha256="0" * 64, images="Image", masks="GT"), tmp_path, tmp_path / "u")
     mine = entry(archive="a.zip", sha256=good, images="Image", masks="GT")
-    root = sources.open_root(mine, tmp_path, tmp_path / "u")
+    root = opened(mine, tmp_path, tmp_path / "u")
     assert root.name == f"mine-{good[:8]}" and len(list(root.rglob("*.jpg"))) == 2
     inode = root.stat().st_ino
     path.unlink()
-    assert sources.open_root(mine, tmp_path, tmp_path / "u").stat().st_ino == inode
+    assert opened(mine, tmp_path, tmp_path / "u").stat().st_ino == inode
     shutil.rmtree(root)
-    with pytest.raises(UserError, match="is not here"):
-        sources.open_root(mine, tmp_path, tmp_path / "u")
+    with pytest.raises(UserError, match="is not available"):
+        opened(mine, tmp_path, tmp_path / "u")
 
 
 def test_two_archives_make_one_set(tmp_path):
@@ -235,31 +246,9 @@ def test_two_archives_make_one_set(tmp_path):
         write_zip(tmp_path / f"{name}.zip", {key: data for key, data in files.items() if key.startswith(name)})
     ecssd = catalog.load()["ECSSD"]
     located = sources.locate(ecssd, tmp_path, tmp_path / "u")
-    root = sources.open_located(ecssd, located, tmp_path / "u")
+    root = sources.open_root(located, tmp_path / "u")
     assert located.key == "official"
-    assert list(pairing.files(root, located.layout.images)) == list(pairing.files(root, located.layout.masks))
-
-
-def test_a_url_is_downloaded_once_and_checked(tmp_path):
-    served = tmp_path / "served"
-    served.mkdir()
-    path = write_zip(served / "a.zip", pairs(2))
-    good = hashlib.sha256(path.read_bytes()).hexdigest()
-    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(served))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/a.zip"
-        wrong = entry(url=url, sha256="0" * 64, images="Image", masks="GT")
-        with pytest.raises(UserError, match="is not the archive"):
-            sources.open_root(wrong, None, tmp_path / "u")
-        mine = entry(url=url, sha256=good, images="Image", masks="GT")
-        assert len(list(sources.open_root(mine, None, tmp_path / "u").rglob("*.png"))) == 2
-        server.shutdown()
-    shutil.rmtree(sources.open_root(mine, None, tmp_path / "u"))
-    assert sources.open_root(mine, None, tmp_path / "u").is_dir()  # the download was kept
-    gone = entry(url=url, sha256="1" * 64, images="Image", masks="GT")
-    with pytest.raises(UserError, match="could not be downloaded"):
-        sources.open_root(gone, None, tmp_path / "u")
+    assert list(pairing.find_files(root, located.layout.images)) == list(pairing.find_files(root, located.layout.masks))
 
 
 def test_what_runs_at_every_start_is_light():

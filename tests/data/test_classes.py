@@ -9,12 +9,15 @@ import pytest
 from made_sets import encoded, image, write_files
 from PIL import Image
 
-from pipeline_src.data import known, manifest
-from pipeline_src.data.catalog import Part
-from pipeline_src.data.classes import build_classes, decode_labels, prepare_classes
-from pipeline_src.data.images import Unreadable
+from pipeline_src.data import catalog, manifest
+from pipeline_src.data.build import build
+from pipeline_src.data.image_io import UnreadableImageError
+from pipeline_src.data.masks import decode_labels
+from pipeline_src.data.part_checks import check_parts
+from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Part
 
 CLASSES = ["background", "car", "tree"]
 
@@ -39,15 +42,11 @@ def mine(tmp_path):
     files |= {f"Label/s{i}.png": encoded(labels(i)) for i in range(2)} | {"Label/s2.png": with_palette(labels(2))}
     write_files(tmp_path / "set", files)
     raw = {"folder": "set", "images": "Image", "masks": "Label", "classes": CLASSES, "void": 7}
-    return known.load({"mine": raw})["mine"]
-
-
-def quiet(_: str) -> None:
-    pass
+    return catalog.load({"mine": raw})["mine"]
 
 
 def prepared(mine, folder, on_problem="fail"):
-    return prepare_classes(mine, folder, folder / "unpacked", folder / "manifest", on_problem, quiet)
+    return prepare(mine, folder, folder / "unpacked", folder / "manifest", on_problem)
 
 
 def test_ids_are_counted_and_stored_with_void_as_255(mine, tmp_path):
@@ -58,7 +57,7 @@ def test_ids_are_counted_and_stored_with_void_as_255(mine, tmp_path):
     rows = manifest.read(tmp_path / "manifest")
     assert [row.foreground for row in rows] == pytest.approx((made != 7).mean((1, 2)), abs=1e-6)
 
-    build_classes(Part(set="mine"), mine, tmp_path, tmp_path / "u", tmp_path / "manifest", 20, tmp_path / "s", quiet)
+    build(Part(set="mine"), mine, tmp_path, tmp_path / "u", tmp_path / "manifest", 20, tmp_path / "s")
     store = Store.open(tmp_path / "s")
     assert (store.classes, store.masks.shape, store.images.shape) == (3, (3, 20, 20), (3, 20, 20, 3))
     for i in range(3):
@@ -80,7 +79,7 @@ def test_ids_are_counted_and_stored_with_void_as_255(mine, tmp_path):
     ],
 )
 def test_masks_that_are_no_ids_are_told(data, told):
-    with pytest.raises(Unreadable, match=told):
+    with pytest.raises(UnreadableImageError, match=told):
         decode_labels(data, 3)
 
 
@@ -100,27 +99,27 @@ def test_every_problem_is_told_or_left_out(mine, tmp_path):
 
 
 def test_facts_may_stand_in_a_users_entry_and_faults_are_told():
-    sets = known.load({"mine": {"images": "a", "masks": "b", "classes": CLASSES, "caption": "Frames."}})
+    sets = catalog.load({"mine": {"images": "a", "masks": "b", "classes": CLASSES, "caption": "Frames."}})
     assert (sets["mine"].classes, sets["mine"].void, sets["mine"].caption) == (tuple(CLASSES), 255, "Frames.")
     assert len(sets["CamVid"].classes) == 11 and sets["CamVid"].void == 11 and not sets["ECSSD"].classes
-    with pytest.raises(UserError, match="two classes are an object and its background"):
-        known.load({"mine": {"images": "a", "masks": "b", "classes": ["no", "yes"]}})
+    with pytest.raises(UserError, match="two `classes` are an object and its background"):
+        catalog.load({"mine": {"images": "a", "masks": "b", "classes": ["no", "yes"]}})
     with pytest.raises(UserError, match=r"datasets.mine(.|\n)*void"):
-        known.load({"mine": {"images": "a", "masks": "b", "classes": CLASSES, "void": 300}})
+        catalog.load({"mine": {"images": "a", "masks": "b", "classes": CLASSES, "void": 300}})
     with pytest.raises(UserError, match="expected keys and values"):
-        known.load({"mine": "photos"})
+        catalog.load({"mine": "photos"})
 
 
 def test_sets_of_an_experiment_have_the_same_classes():
     one = {"images": "a", "masks": "b", "classes": CLASSES}
-    sets = known.load(
+    sets = catalog.load(
         {"one": one, "other": {**one, "classes": ["road", *CLASSES]}, "plain": {"images": "a", "ood": True}}
     )
     train = {"train": (Part(set="one"), "train")}
-    known.check_alike(sets, {**train, "t": (Part(set="one"), "id"), "o": (Part(set="plain"), "ood")})
+    check_parts(sets, {**train, "t": (Part(set="one"), "id"), "o": (Part(set="plain"), "ood")})
     for name in ("other", "ECSSD"):
         with pytest.raises(UserError, match=f"{name} has other classes than the training set one"):
-            known.check_alike(sets, {**train, "t": (Part(set=name), "shifted")})
+            check_parts(sets, {**train, "t": (Part(set=name), "shifted")})
     with pytest.raises(UserError, match="no class of other is right"):
-        known.check_alike(sets, {"train": (Part(set="other"), "train"), "o": (Part(set="plain"), "id")})
-    known.check_alike(sets, {"train": (Part(set="other"), "train"), "o": (Part(set="plain"), "ood")})
+        check_parts(sets, {"train": (Part(set="other"), "train"), "o": (Part(set="plain"), "id")})
+    check_parts(sets, {"train": (Part(set="other"), "train"), "o": (Part(set="plain"), "ood")})

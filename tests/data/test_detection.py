@@ -9,9 +9,9 @@ import pytest
 from made_sets import encoded, files, image, mask, photo, write_files
 from PIL import Image
 
+from pipeline_src.data.detection.contact_sheet import contact_sheet
 from pipeline_src.data.detection.detect import detect
-from pipeline_src.data.detection.new_entry import complete
-from pipeline_src.data.detection.thumbnails import contact_sheet
+from pipeline_src.data.detection.params_entry import complete_splits
 from pipeline_src.errors import UserError
 
 LAYOUTS = {
@@ -69,14 +69,14 @@ LAYOUTS = {
 def test_layouts_are_recognised(tmp_path, name):
     made, images, masks, splits = LAYOUTS[name]
     found = detect(write_files(tmp_path, made))
-    assert (found.images, found.masks, set(found.splits), found.lonely) == (
+    assert (found.images, found.masks, set(found.splits), found.unpaired) == (
         images,
         masks,
         splits,
         name == "test without masks",
     )
-    assert len(found.pairs) == 4 and (found.meaning.foreground, found.meaning.classes) == (None, 0)
-    assert list(found.others) == (["Edge"] if name == "edges too" else [])
+    assert len(found.pairs) == 4 and (found.values.foreground, found.values.classes) == (None, 0)
+    assert list(found.alternatives) == (["Edge"] if name == "edges too" else [])
 
 
 @pytest.mark.parametrize(
@@ -94,15 +94,15 @@ def test_layouts_are_recognised(tmp_path, name):
 def test_what_values_of_masks_mean(tmp_path, values, foreground, classes):
     made = files(4, "images/*.jpg", "masks/*.png", lambda i: np.resize(values, (30, 40)).astype(np.uint8))
     found = detect(write_files(tmp_path, made))
-    assert (found.meaning.foreground, found.meaning.classes) == (foreground, classes)
-    assert bool(found.remarks) == (values == [0, 1, 255])
+    assert (found.values.foreground, found.values.classes) == (foreground, classes)
+    assert bool(found.notes) == (values == [0, 1, 255])
 
 
 @pytest.mark.parametrize(("rare", "foreground", "classes"), [(255, None, 0), (1, 1, 0), (2, None, 3)])
 def test_one_mask_of_many_decides(tmp_path, rare, foreground, classes):
     usual = 1 if classes else 0
     made = files(60, "images/*.jpg", "masks/*.png", lambda i: mask() // 255 * np.uint8(rare if i == 7 else usual))
-    found = detect(write_files(tmp_path, made)).meaning
+    found = detect(write_files(tmp_path, made)).values
     assert (found.foreground, found.classes) == (foreground, classes)
 
 
@@ -112,7 +112,7 @@ def test_stray_pixels_are_no_ids(tmp_path):
         made[0, :2] = 1, 2
         return made
 
-    found = detect(write_files(tmp_path, files(3, "images/*.jpg", "masks/*.png", stray))).meaning
+    found = detect(write_files(tmp_path, files(3, "images/*.jpg", "masks/*.png", stray))).values
     assert (found.foreground, found.classes) == (None, 0)
 
 
@@ -124,7 +124,7 @@ def test_a_palette_of_two_names_its_object(tmp_path):
         return files(2, "images/*.jpg", "masks/*.png") | {f"masks/p{i}.png": file.getvalue() for i in range(2)}
 
     for high in (1, 255):
-        assert detect(write_files(tmp_path / str(high), made(high))).meaning.foreground == high
+        assert detect(write_files(tmp_path / str(high), made(high))).values.foreground == high
 
 
 def test_masks_in_colours_and_masks_alone_are_refused(tmp_path):
@@ -140,7 +140,7 @@ def test_masks_that_cannot_be_used_are_refused_as_in_the_check(tmp_path):
     for name, kind, told in (
         ("deep", lambda i: mask(i).astype(np.uint16) * 257, "uint16"),
         ("odd", lambda i: np.resize([0, 20, 90, 100, 140], (30, 40)).astype(np.uint8), "0, 20, 90, 100, 140"),
-        ("empty", lambda i: mask(i) * 0, r"all masks in masks are empty(.|\n)*--ood"),
+        ("empty", lambda i: mask(i) * 0, r"all masks are empty, such as (.|\n)*--ood"),
     ):
         with pytest.raises(UserError, match=told):
             detect(write_files(tmp_path / name, files(3, "images/*.jpg", "masks/*.png", kind)))
@@ -155,9 +155,9 @@ def test_masks_that_are_not_recognised_are_no_textures(tmp_path, masks):
         detect(tmp_path)
 
 
-def test_names_that_stand_twice_are_refused(tmp_path):
+def test_names_that_are_duplicate_are_refused(tmp_path):
     made = files(2, "train/images/*.jpg", "train/masks/*.png") | files(2, "test/images/*.jpg", "test/masks/*.png")
-    with pytest.raises(UserError, match=r"2 names stand in several splits(.|\n)*test/images, train/images"):
+    with pytest.raises(UserError, match=r"2 file names occur in several splits(.|\n)*test/images, train/images"):
         detect(write_files(tmp_path / "splits", made))
     made = files(2, "images/*.jpg", "masks/*.png") | {f"overlay/p{i}.jpg": photo(i) for i in range(2)}
     write_files(tmp_path / "overlay", made)
@@ -171,7 +171,7 @@ def test_textures_are_taken_from_all_folders(tmp_path):
     write_files(tmp_path, {f"{kind}/{kind}{i}.jpg": photo(i) for kind in ("banded", "woven") for i in range(3)})
     found = detect(tmp_path, ood=True)
     assert (found.images, found.masks, len(found.pairs)) == (".", "", 6)
-    with pytest.raises(UserError, match=r"1 names stand in several folders(.|\n)*a name of its own"):
+    with pytest.raises(UserError, match=r"1 file names occur in several folders(.|\n)*a unique name"):
         detect(write_files(tmp_path / "twice", {f"{kind}/1.jpg": photo(1) for kind in "ab"}), ood=True)
     (tmp_path / "twice/b/1.jpg").unlink()
     write_files(tmp_path, {f"masks/banded{i}.png": encoded(mask(i)) for i in range(3)})
@@ -185,11 +185,11 @@ def test_several_names_of_one_split_are_told(tmp_path):
         made |= files(2, f"{name}/images/{name}*.jpg", f"{name}/masks/{name}*.png")
     found = detect(write_files(tmp_path, made))
     assert found.splits == {"train": {"folder": "train"}, "val": {"folder": "dev"}, "valid": {"folder": "valid"}}
-    assert found.remarks == ["valid could be the split val, too; it stands beside as valid."]
+    assert found.notes == ["valid could be the split val, too; the entry has it as valid."]
 
 
 def test_what_is_drawn_leaves_out_what_is_given():
-    assert complete({"val": "val.txt"}) == {
+    assert complete_splits({"val": "val.txt"}) == {
         "val": "val.txt",
         "not-val": {"of": "all", "without": "val"},
         "test": {"of": "not-val", "fraction": 0.2, "seed": 0},

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline_src.data import catalog, manifest, pairing, sources
+from pipeline_src.data import catalog, manifest, sources
 from pipeline_src.data.build import build
+from pipeline_src.data.lookup import find_path, read_name_list
+from pipeline_src.data.part_checks import check_disjoint
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
+from pipeline_src.params.schema import Part
 
 EXPECTED = {"DUTS-TR": 5000, "ECSSD": 1000, "DTD": 500, "Brodatz": 56}
 
@@ -17,9 +20,7 @@ EXPECTED = {"DUTS-TR": 5000, "ECSSD": 1000, "DTD": 500, "Brodatz": 56}
 def prepared(downloads, tmp_path_factory):
     root = tmp_path_factory.mktemp("real")
     sets = catalog.load()
-    summaries = {
-        name: prepare(sets[name], downloads, root / "unpacked", root / name, say=lambda _: None) for name in EXPECTED
-    }
+    summaries = {name: prepare(sets[name], downloads, root / "unpacked", root / name) for name in EXPECTED}
     return root, sets, summaries
 
 
@@ -31,16 +32,16 @@ def test_counts_and_known_twins(prepared, downloads):
     for name, summary in summaries.items():
         assert summary["problems"] == 0 and summary["grey_pixels"] == 0
         assert sources.fingerprint(sets[name], downloads, root / "unpacked") == summary["fingerprint"]
-    parts = {name: manifest.select({"set": "DUTS-TR", "split": name}, root / "DUTS-TR") for name in ("train", "val")}
-    assert len(manifest.check_disjoint(parts)["train", "val"]) == 2
+    parts = {name: manifest.select(Part(set="DUTS-TR", split=name), root / "DUTS-TR") for name in ("train", "val")}
+    assert len(check_disjoint(parts)["train", "val"]) == 2
 
 
 @pytest.mark.parametrize("end", ["first", "last"])
 def test_halves_of_the_validation_list(prepared, downloads, tmp_path, end):
     root, sets, _ = prepared
-    names = pairing.names(sources.look_up("DUTS-TR-val.txt", downloads, "splits"))
-    part = {"set": "DUTS-TR", "split": "val", end: 500}
-    build(part, sets["DUTS-TR"], downloads, root / "unpacked", root / "DUTS-TR", 96, tmp_path / "s", lambda _: None)
+    names = read_name_list(find_path("DUTS-TR-val.txt", downloads, "splits"))
+    part = Part(set="DUTS-TR", split="val", **{end: 500})
+    build(part, sets["DUTS-TR"], downloads, root / "unpacked", root / "DUTS-TR", 96, tmp_path / "s")
     store = Store.open(tmp_path / "s")
     assert store.ids == [f"DUTS-TR/{name}" for name in (names[:500] if end == "first" else names[500:])]
     share = np.mean([store.truth(i).mean() for i in range(500)])
@@ -51,7 +52,7 @@ def test_halves_of_the_validation_list(prepared, downloads, tmp_path, end):
 def test_textures_are_all_background(prepared, downloads, tmp_path):
     root, sets, _ = prepared
     for name in ("DTD", "Brodatz"):
-        part = {"set": name, "split": "test"}
-        build(part, sets[name], downloads, root / "unpacked", root / name, 64, tmp_path / name, lambda _: None)
+        part = Part(set=name, split="test")
+        build(part, sets[name], downloads, root / "unpacked", root / name, 64, tmp_path / name)
         store = Store.open(tmp_path / name)
         assert len(store) == EXPECTED[name] and not store.masks.any() and store.images.std() > 20

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from made_sets import encoded, image, mask, write_files, write_tar, write_zip
 
-from pipeline_src.data import known, manifest, pairing
-from pipeline_src.data.classes import prepare_classes
+from pipeline_src.data import catalog, manifest
+from pipeline_src.data.lookup import LISTS, read_name_list
 from pipeline_src.data.prepare import prepare
-from pipeline_src.engine.contract import ROOT
 
-SETS = known.load()
+SETS = catalog.load()
 OOD = ""
 
 
@@ -86,9 +85,8 @@ def prepared(name: str, folder, count: int = 2) -> dict:
     """The set's summary, from whichever source lies in `folder`; a stand-in has `count` images."""
     entry = SETS[name]
     few = {key: source.model_copy(update={"count": count}) for key, source in entry.sources.items()}
-    run = prepare_classes if entry.classes else prepare
     entry = entry.model_copy(update={"sources": few})
-    return run(entry, folder, folder / "u", folder / "out", say=lambda line: None)
+    return prepare(entry, folder, folder / "u", folder / "out")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,7 @@ def test_camo_is_split_by_its_folders_less_the_photos_seen_twice(tmp_path):
     """Names as in CAMO: 419 is a test image, too, 16 and 129 show photos of ECSSD."""
     train = tuple(f"camourflage_{i:05}" for i in (16, 419, *range(1, 11)))
     test = ("camourflage_00129", "camourflage_00011")
-    lists = [*set(pairing.names(known.FILE.parent / "lists/CAMO-in-ECSSD.txt")) - {*train, *test}]
+    lists = [*set(read_name_list(LISTS / "CAMO-in-ECSSD.txt")) - {*train, *test}]
     files = standins("Images/Train/*.jpg", "GT/*.png", train) | standins("Images/Test/*.jpg", "GT/*.png", test)
     files |= standins("Images/Other/*.jpg", "GT/*.png", tuple(lists))
     write_files(tmp_path / "CAMO-V.1.0-CVIU2019", files)
@@ -146,7 +144,7 @@ def test_the_shared_training_folder_is_split_without_the_test_image_of_camo(tmp_
 
 def test_smoke5k_validates_on_a_share_of_its_training_folder(tmp_path):
     train = ("ckb3uv42hu2cw0797ivwaxexz", *(f"s{i}" for i in range(20)))
-    near = pairing.names(ROOT / "data/lists/SMOKE5K-near-train.txt")
+    near = read_name_list(LISTS / "SMOKE5K-near-train.txt")
     test = standins("test/img/*.jpg", "test/gt_/*.png", ("t", *near))
     write_files(tmp_path / "SMOKE5K", standins("train/img/*.jpg", "train/gt/*.png", train) | test)
     splits = prepared("SMOKE5K", tmp_path, 22 + len(near))["splits"]

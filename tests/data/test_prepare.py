@@ -8,6 +8,7 @@ import io
 import json
 import sys
 import types
+from functools import partial
 
 import cv2
 import numpy as np
@@ -15,24 +16,21 @@ import pytest
 from made_sets import encoded, entry, image, mask, pairs, write_files, write_tar, write_zip
 from PIL import Image
 
-from pipeline_src.data import images, manifest
+from pipeline_src.data import image_io, manifest, sources
+from pipeline_src.data.part_checks import check_disjoint
 from pipeline_src.data.prepare import prepare
-from pipeline_src.data.sources import fingerprint
 from pipeline_src.errors import UserError
-
-
-def quiet(_: str) -> None:
-    pass
+from pipeline_src.params.schema import Part
 
 
 @pytest.fixture
 def run(tmp_path):
     """Write files into a folder set and prepare it."""
 
-    def run(files: dict[str, bytes], on_problem: str = "fail", say=quiet, **raw):
+    def run(files: dict[str, bytes], on_problem: str = "fail", **raw):
         root = write_files(tmp_path / "downloads", {f"set/{name}": data for name, data in files.items()})
         mine = entry(**{"folder": "set", "images": "Image", "masks": "GT", **raw})
-        return prepare(mine, root, tmp_path / "unpacked", tmp_path / "out", on_problem, say)
+        return prepare(mine, root, tmp_path / "unpacked", tmp_path / "out", on_problem)
 
     run.out = tmp_path / "out"
     run.downloads = tmp_path / "downloads"
@@ -63,10 +61,10 @@ def test_zip_tar_and_folder_give_the_same_manifest_wherever_they_lie(tmp_path):
         root.mkdir()
         write(root / "data", files)
         mine = entry(**{"folder" if i == 2 else "archive": "data"}, images="Image", masks="GT")
-        prepare(mine, root, root / "unpacked", root / "out", say=quiet)
+        prepare(mine, root, root / "unpacked", root / "out")
         texts.append((root / "out" / "manifest.csv").read_bytes())
         assert str(tmp_path) not in (root / "out" / "summary.json").read_text()
-        prepare(mine, root, root / "unpacked", root / "again", say=quiet)
+        prepare(mine, root, root / "unpacked", root / "again")
         for name in ("manifest.csv", "summary.json", "problems.csv"):
             assert (root / "out" / name).read_bytes() == (root / "again" / name).read_bytes()
     assert texts[0] == texts[1] == texts[2]
@@ -79,9 +77,9 @@ def test_images_and_masks_by_path_are_enough(tmp_path, monkeypatch):
         entry(images="a/photos", masks="b/masks"),
         entry(images=str(tmp_path / "a/photos"), masks=str(tmp_path / "b/masks/*.png")),
     ):
-        assert prepare(mine, None, tmp_path / "u", tmp_path / "out", say=quiet)["samples"] == 2
-    with pytest.raises(UserError, match=r"is not here(.|\n)*a/nothing/"):
-        prepare(entry(images="a/nothing", masks="b/masks"), None, tmp_path / "u", tmp_path / "out", say=quiet)
+        assert prepare(mine, None, tmp_path / "u", tmp_path / "out")["samples"] == 2
+    with pytest.raises(UserError, match=r"is not available(.|\n)*a/nothing/"):
+        prepare(entry(images="a/nothing", masks="b/masks"), None, tmp_path / "u", tmp_path / "out")
 
 
 def faulty() -> tuple[dict[str, bytes], dict[str, str]]:
@@ -151,13 +149,18 @@ def test_fail_tells_every_problem_at_once_and_writes_no_manifest(run):
     assert sorted(path.name for path in run.out.iterdir()) == ["problems.csv"]
 
 
-def test_skip_leaves_out_what_is_wrong_and_says_so(run):
+def test_skip_leaves_out_what_is_wrong_and_says_so(run, caplog):
     files, told = faulty()
-    said = []
-    summary = run(files, "skip", said.append, count=2)
+    with caplog.at_level("INFO", "pipeline_src"):
+        summary = run(files, "skip", count=2)
     assert [row.stem for row in manifest.read(run.out)] == ["s00", "s01"]
     assert summary["samples"] == 2 and summary["problems"] == len(told) == len(problems(run.out))
-    assert any(f"{len(told)} problems" in line for line in said)
+    assert f"{len(told)} problems" in caplog.text
+
+
+def test_images_without_a_mask_may_be_no_part_of_a_set(run):
+    summary = run({**pairs(3), "Image/more.jpg": encoded(image(9), ".jpg")}, skip_unmasked=True)
+    assert (summary["samples"], summary["problems"], summary["left_out"]) == (3, 0, 0)
 
 
 def test_skip_with_nothing_left_fails(run):
@@ -209,7 +212,7 @@ def test_foreground_is_the_index_of_a_palette(run):
         picture, file = Image.fromarray(mask() // 255, "P"), io.BytesIO()
         picture.putpalette(colours)
         picture.save(file, "png")
-        assert np.array_equal(images.decode_mask(file.getvalue(), 1), mask())
+        assert np.array_equal(image_io.decode_mask(file.getvalue(), 1), mask())
         run({"Image/a.png": encoded(image(0)), "GT/a.png": file.getvalue()}, foreground=1)
         (row,) = manifest.read(run.out)
         assert row.foreground == pytest.approx(np.mean(mask() == 255), abs=1e-6)
@@ -219,7 +222,7 @@ def test_values_besides_the_foreground_are_noted(run):
     odd = mask() // 255
     odd[0, 0], odd[1, 1] = 255, 2
     summary = run({**pairs(1), "Image/odd.png": encoded(image(1)), "GT/odd.png": encoded(odd)}, foreground=1)
-    assert "2 masks hold values besides 0 and `foreground`, which count as background: 2, 255" in summary["notes"]
+    assert "2 masks have values besides 0 and `foreground`, which count as background: 2, 255" in summary["notes"]
 
 
 @pytest.mark.parametrize(("value", "told"), [(100, "write `foreground: 100`"), (0, "write `ood: true`")])
@@ -263,25 +266,25 @@ def test_splits_keep_the_order_of_their_lists(run):
     }
     summary = run(pairs(8), splits=splits)
     stems = {
-        name: [row.stem for row in manifest.select({"set": "mine", "split": name}, run.out)]
+        name: [row.stem for row in manifest.select(Part(set="mine", split=name), run.out)]
         for name in ("train", "val", "rest")
     }
     assert stems["train"] == ["s03", "s00", "s05", "s01"]
     assert len(stems["val"]) == 2 and sorted(stems["val"] + stems["rest"]) == [f"s{i:02}" for i in range(8)]
     assert summary["splits"] == {"all": 8, "train": 4, "val": 2, "rest": 6}
-    part = {"set": "mine", "split": "train"}
-    assert [row.stem for row in manifest.select({**part, "first": 2}, run.out)] == ["s03", "s00"]
-    assert [row.stem for row in manifest.select({**part, "last": 2}, run.out)] == ["s05", "s01"]
-    with pytest.raises(UserError, match="asks for more than there is"):
-        manifest.select({**part, "last": 5}, run.out)
+    part = partial(Part, set="mine", split="train")
+    assert [row.stem for row in manifest.select(part(first=2), run.out)] == ["s03", "s00"]
+    assert [row.stem for row in manifest.select(part(last=2), run.out)] == ["s05", "s01"]
+    with pytest.raises(UserError, match="last 5 of mine/train has too few samples"):
+        manifest.select(part(last=5), run.out)
 
 
 def test_a_name_list_of_ones_own_has_to_be_there(run):
-    with pytest.raises(UserError, match=r"trian.txt: the name list of split train is not there"):
+    with pytest.raises(UserError, match=r"trian.txt: the name list of split train is missing"):
         run(pairs(2), splits={"train": "trian.txt"})
     ours = entry(folder="set", images="Image", masks="GT", splits={"train": "late.txt"})
     ours = ours.model_copy(update={"built_in": True})
-    summary = prepare(ours, run.downloads, run.out.parent / "u", run.out, say=quiet)
+    summary = prepare(ours, run.downloads, run.out.parent / "u", run.out)
     assert summary["splits"]["train"] == 0
     assert any("late.txt is not in the folder" in note for note in summary["notes"])
 
@@ -294,7 +297,7 @@ def test_name_lists_may_lie_inside_the_set(tmp_path):
     write_zip(tmp_path / "set.zip", {**pairs(4), "lists/train.txt": b"s01\ns03\n", "test.txt": b"s00\n"})
     write_files(tmp_path, {"test.txt": b"s02\n"})  # not the set's own
     mine = entry(archive="set.zip", images="Image", masks="GT", splits={"train": "lists/train.txt", "test": "test.txt"})
-    prepare(mine, tmp_path, tmp_path / "u", tmp_path / "out", say=quiet)
+    prepare(mine, tmp_path, tmp_path / "u", tmp_path / "out")
     splits = {row.stem: list(row.splits) for row in manifest.read(tmp_path / "out")}
     assert splits == {"s00": ["test"], "s01": ["train"], "s02": [], "s03": ["train"]}
 
@@ -305,13 +308,13 @@ def test_fewer_textures_than_named_are_noted(run):
     files = {name: data for name, data in pairs(3).items() if name.startswith("Image")}
     summary = run(files, masks=[], ood=True, count=9, splits={"test": "test.txt", "official": "test.txt"})
     assert summary["problems"] == 0 and summary["splits"]["test"] == 1
-    assert summary["notes"] == ["has 3 usable samples, 9 expected", "1 of the 3 names of test.txt are here"]
+    assert summary["notes"] == ["has 3 usable samples, 9 expected", "1 of the 3 names of test.txt are available"]
 
 
 def test_a_seeded_share_depends_on_the_seed_and_hardly_on_the_other_files(run):
     def chosen(count: int, seed: int) -> set[str]:
         run(pairs(count), splits={"val": {"of": "all", "fraction": 0.25, "seed": seed}})
-        return {row.stem for row in manifest.select({"set": "mine", "split": "val"}, run.out)}
+        return {row.stem for row in manifest.select(Part(set="mine", split="val"), run.out)}
 
     few = chosen(16, 0)
     assert few != chosen(16, 1) and len(few & chosen(20, 0)) >= 3
@@ -324,7 +327,7 @@ def test_names_without_a_file_are_problems(run):
         run(pairs(2), splits={"val": "val.txt"})
     summary = run(pairs(2), "skip", splits={"val": "val.txt"})
     assert summary["splits"]["val"] == 1 and summary["problems"] == 2
-    assert "name list val.txt names s00 twice" in summary["notes"]
+    assert "name list val.txt has s00 more than once" in summary["notes"]
 
 
 def test_splits_by_folder(run):
@@ -345,18 +348,18 @@ def test_identical_images_are_reported(run):
     summary = run(files, splits={"train": "a.txt", "val": "b.txt"})
     assert summary["identical_images"] == [["mine/s00", "mine/s03"]]
     assert "1 pairs of byte-identical images, 1 of them across splits" in summary["notes"]
-    parts = {name: manifest.select({"set": "mine", "split": name}, run.out) for name in ("train", "val")}
-    assert manifest.check_disjoint(parts) == {("train", "val"): [("mine/s00", "mine/s03")]}
+    parts = {name: manifest.select(Part(set="mine", split=name), run.out) for name in ("train", "val")}
+    assert check_disjoint(parts) == {("train", "val"): [("mine/s00", "mine/s03")]}
 
 
 def test_parts_that_overlap_are_refused(run):
     run(pairs(6))
-    first, last = ({"set": "mine", "first": 4}, {"set": "mine", "last": 3})
+    first, last = Part(set="mine", first=4), Part(set="mine", last=3)
     rows = [manifest.select(part, run.out) for part in (first, last)]
     for one, two in (("train", "val"), ("train", "ecssd"), ("ecssd", "val")):
         with pytest.raises(UserError, match=f"{one} and {two} share 1 samples, the first is mine/s03"):
-            manifest.check_disjoint({one: rows[0], two: rows[1]})
-    assert manifest.check_disjoint({"train": rows[0][:3], "held": rows[1], "ecssd": rows[1]}) == {}
+            check_disjoint({one: rows[0], two: rows[1]})
+    assert check_disjoint({"train": rows[0][:3], "held": rows[1], "ecssd": rows[1]}) == {}
 
 
 def test_generated_sets_are_made_once_and_anew_when_their_code_changes(tmp_path, monkeypatch):
@@ -377,19 +380,21 @@ def test_generated_sets_are_made_once_and_anew_when_their_code_changes(tmp_path,
     made = {"kind": "scenes", "counts": {"train": 3, "val": 2}, "seed": 7, "options": {"size": 30}}
     mine = entry(generator=made, images="Image", masks="GT", splits=splits)
     for _ in range(2):
-        summary = prepare(mine, None, tmp_path / "u", tmp_path / "out", say=quiet)
+        summary = prepare(mine, None, tmp_path / "u", tmp_path / "out")
     assert summary["splits"] == {"all": 5, "train": 3, "val": 2}
     assert calls == [("scenes", "train", 3, 7, {"size": 30}), ("scenes", "val", 2, 7, {"size": 30})]
-    monkeypatch.setattr("pipeline_src.data.sources._generator_code", lambda: "another")
-    assert prepare(mine, None, tmp_path / "u", tmp_path / "out", say=quiet)["fingerprint"] == summary["fingerprint"]
+    other_version = tmp_path / "other_version.py"
+    other_version.write_text("")
+    monkeypatch.setattr(sources, "GENERATOR_FILES", (other_version,))
+    assert prepare(mine, None, tmp_path / "u", tmp_path / "out")["fingerprint"] == summary["fingerprint"]
     assert len(calls) == 4
 
 
 def test_a_missing_system_library_is_told_with_the_packages_that_bring_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    monkeypatch.delitem(sys.modules, "pipeline_src.data.images")
+    monkeypatch.delitem(sys.modules, "pipeline_src.data.image_io")
     with pytest.raises(UserError, match=r"apt-get install libgl1 libglib2\.0-0"):
-        __import__("pipeline_src.data.images")
+        __import__("pipeline_src.data.image_io")
 
 
 def test_the_stored_pixels_count_not_an_orientation_tag(tmp_path):
@@ -399,13 +404,13 @@ def test_the_stored_pixels_count_not_an_orientation_tag(tmp_path):
     exif = b"Exif\x00\x00" + tiff
     tagged = data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:]
     assert cv2.imdecode(np.frombuffer(tagged, np.uint8), cv2.IMREAD_COLOR).shape[:2] == (30, 20)  # the tag is read
-    assert np.array_equal(images.decode_image(tagged), images.decode_image(data))
-    assert images.decode_image(data).shape == (20, 30, 3)
+    assert np.array_equal(image_io.decode_image(tagged), image_io.decode_image(data))
+    assert image_io.decode_image(data).shape == (20, 30, 3)
 
 
 def test_summary_is_the_fingerprint_a_clone_uses(run, tmp_path):
     summary = run(pairs(2))
     mine = entry(folder="set", images="Image", masks="GT")
-    assert fingerprint(mine, None, tmp_path / "u", recorded=run.out) == summary["fingerprint"]
+    assert sources.fingerprint(mine, None, tmp_path / "u", recorded=run.out) == summary["fingerprint"]
     assert json.loads((run.out / "summary.json").read_text()) == summary
-    assert fingerprint(mine, run.downloads, tmp_path / "u") == summary["fingerprint"]
+    assert sources.fingerprint(mine, run.downloads, tmp_path / "u") == summary["fingerprint"]

@@ -15,12 +15,9 @@ from pipeline_src.data.build import build
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Part
 
 SIZES = [(30, 40), (100, 60), (16, 90), (24, 24), (50, 51)]
-
-
-def quiet(_: str) -> None:
-    pass
 
 
 def files() -> dict[str, bytes]:
@@ -39,11 +36,11 @@ def stored(tmp_path):
     write_zip(tmp_path / "a.zip", files())
     (tmp_path / "val.txt").write_text("s3\ns0\ns4\n")
     mine = entry(archive="a.zip", images="Image", masks="GT", splits={"val": "val.txt"})
-    prepare(mine, tmp_path, tmp_path / "unpacked", tmp_path / "manifest", say=quiet)
+    prepare(mine, tmp_path, tmp_path / "unpacked", tmp_path / "manifest")
 
     def stored(part: dict | None = None, size: int = 24, out: str = "store") -> Store:
-        part = {"set": "mine", **(part or {})}
-        build(part, mine, tmp_path, tmp_path / "unpacked", tmp_path / "manifest", size, tmp_path / out, quiet)
+        part = Part(set="mine", **(part or {}))
+        build(part, mine, tmp_path, tmp_path / "unpacked", tmp_path / "manifest", size, tmp_path / out)
         return Store.open(tmp_path / out)
 
     stored.folder = tmp_path
@@ -70,7 +67,7 @@ def test_order_and_ids_are_those_of_the_split(stored):
     assert stored({"split": "val", "first": 2}).ids == ["mine/s3", "mine/s0"]
     store = stored({"split": "val", "last": 1})
     assert store.ids == ["mine/s4"] and store.truth(0).shape == SIZES[4]
-    with pytest.raises(UserError, match="first 4 of mine/val asks for more than there is"):
+    with pytest.raises(UserError, match="first 4 of mine/val has too few samples"):
         stored({"split": "val", "first": 4})
 
 
@@ -98,15 +95,15 @@ def test_files_that_changed_since_they_were_verified_are_refused_and_the_old_sto
         stored()
     assert np.array_equal(Store.open(stored.folder / "store").images, before)
     path.unlink()
-    with pytest.raises(UserError, match=r"s2.png is gone since"):
+    with pytest.raises(UserError, match=r"s2.png cannot be read any more since"):
         stored()
 
 
 def test_ood_sets_are_all_background(tmp_path):
     write_files(tmp_path, {name: data for name, data in files().items()})
     mine = entry(images="Image", ood=True)
-    prepare(mine, tmp_path, tmp_path / "u", tmp_path / "m", say=quiet)
-    build({"set": "mine"}, mine, tmp_path, tmp_path / "u", tmp_path / "m", 24, tmp_path / "s", quiet)
+    prepare(mine, tmp_path, tmp_path / "u", tmp_path / "m")
+    build(Part(set="mine"), mine, tmp_path, tmp_path / "u", tmp_path / "m", 24, tmp_path / "s")
     store = Store.open(tmp_path / "s")
     assert store.info["ood"] and not store.masks.any()
     assert [store.truth(i).shape for i in range(5)] == SIZES and not any(store.truth(i).any() for i in range(5))
@@ -127,7 +124,7 @@ def test_what_is_no_store_is_told(tmp_path, stored):
     folder = stored().folder
     text = (folder / "store.json").read_text()
     Path(folder / "store.json").write_text(text.replace('"schema": 1', '"schema": 0'))
-    with pytest.raises(UserError, match="another version"):
+    with pytest.raises(UserError, match="another format"):
         Store.open(folder)
 
 

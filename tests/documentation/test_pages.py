@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from pipeline_src.data import catalog
+from pipeline_src.data.part_checks import check_parts
 from pipeline_src.params.schema import Data
 
 
@@ -22,8 +23,8 @@ def test_the_data_entries_of_the_tutorial_are_valid():
         assert set(entries) <= set(catalog.load(entries))
     data = Data(**next(block["data"] for block in shown if "data" in block))
     entries = catalog.load(shown[1]["datasets"])
-    for part in (data.train, data.val, *data.id.values(), *data.ood.values()):
-        catalog.check_part(entries, part)
+    tests = {name: (part, role) for role in ("id", "ood") for name, part in getattr(data, role).items()}
+    check_parts(entries, {"train": (data.train, "train"), "val": (data.val, "val"), **tests})
 
 
 def test_links_between_our_pages_lead_somewhere():

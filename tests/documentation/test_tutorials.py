@@ -7,7 +7,7 @@ import json
 import yaml
 from tutorial import ROOT, blocks, follow
 
-from pipeline_src.data import known
+from pipeline_src.data import catalog
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
 
@@ -21,7 +21,7 @@ def test_your_data(tmp_path, monkeypatch, capsys):
     for line in shown[0].splitlines()[1:]:  # the page says that `data add` wrote it
         assert line in said.splitlines()
     params = read()
-    assert set(yaml.safe_load(shown[-1])["datasets"]) <= set(known.load(params.datasets))
+    assert set(yaml.safe_load(shown[-1])["datasets"]) <= set(catalog.load(params.datasets))
     assert list(build(params, "leaves").settings.data.shifted) == ["garden"]
 
 

@@ -10,12 +10,13 @@ import yaml
 from pipeline_src.documentation import methods_page
 from pipeline_src.documentation import params_page as docs
 from pipeline_src.errors import UserError
-from pipeline_src.params.load import downloads, merge, read, resolve, validate
+from pipeline_src.params.load import downloads, merge, read, resolve
 from pipeline_src.params.schema import Experiment, Training
 from pipeline_src.steps.build import build
 from pipeline_src.training.method import Block
 from pipeline_src.training.methods.slp import SLP
 from pipeline_src.training.registry import choose
+from pipeline_src.validation import validate
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_an_experiments_network_replaces_that_of_the_defaults(tmp_path, content,
     assert resolve(read(written(tmp_path, content)), "tiny")[1].model.network == network
 
 
-def test_a_key_that_stands_twice_is_told_with_both_lines(tmp_path):
+def test_duplicate_keys_are_reported_with_both_lines(tmp_path):
     text = Path("params.yaml").read_text()
     file = tmp_path / "params.yaml"
     file.write_text(text + "\nmethods:\n  mine: {file: mine.py, file: other.py}\n")
@@ -159,7 +160,7 @@ def test_all_problems_are_told_at_once():
         "cuda",
         "did you mean 'first'",
         "cannot be given together",
-        "twice",
+        "duplicate",
     ):
         assert words in text, words
 
@@ -173,12 +174,12 @@ def test_a_test_set_may_not_take_the_name_of_another():
 def test_a_set_under_shift_is_a_test_set_like_others():
     data = {"train": {"set": "a"}, "val": {"set": "b"}, "id": {"x": {"set": "c"}}, "shifted": {"y": {"set": "d"}}}
     assert validate(Experiment, {"data": data}, "experiments.x").data.shifted["y"].set == "d"
-    with pytest.raises(UserError, match="used twice: x"):
+    with pytest.raises(UserError, match="duplicates are x"):
         validate(Experiment, {"data": data | {"shifted": {"x": {"set": "d"}}}}, "experiments.x")
 
 
 def test_broken_and_absent_files(tmp_path):
-    with pytest.raises(UserError, match="is not here"):
+    with pytest.raises(UserError, match="does not exist"):
         read(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("a: [1\n")
     with pytest.raises(UserError, match="not valid YAML"):
@@ -223,8 +224,8 @@ def test_a_sweep_stands_for_all_combinations(tmp_path, content):
 @pytest.mark.parametrize(
     ("sweeps", "words"),
     [
-        ({"slp": GRID}, ["names of their own: slp"]),
-        ({"static": GRID, "static-alpha0_02-beta0_5": GRID}, ["names of their own: static-alpha0_02-beta0_5"]),
+        ({"slp": GRID}, ["combinations: slp"]),
+        ({"static": GRID, "static-alpha0_02-beta0_5": GRID}, ["combinations: static-alpha0_02-beta0_5"]),
         ({"static": {"alpha": [0.1]}}, ["sweeps.static", "`method` or `file`"]),
         ({"static": {"method": "slp", "alpha": 0.1}}, ["sweeps.static", "list of values"]),
         ({"static": {"method": "slp", "alpha": []}}, ["sweeps.static", "list of values"]),

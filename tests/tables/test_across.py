@@ -1,22 +1,118 @@
-"""Tables that span experiments."""
+"""Tables that span experiments: other tasks, other networks, models judged from saved maps."""
 
 from __future__ import annotations
 
-from pipeline_src.tables.across import ExperimentSummary, tasks
-from pipeline_src.tables.sheet import COLUMNS
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline_src.analysis.experiments import ExperimentSummary
+from pipeline_src.tables.across import (
+    OVERVIEW_TABLES,
+    judged_table,
+    network_table,
+    task_table,
+    write_overview_tables,
+)
+from pipeline_src.tables.paper_table import PaperTable
+
+ABSENT = Path("absent")
+TASKS = {"sod": "salient objects", "cod": "camouflaged objects", "smoke": "smoke", "polyp": "polyps"}
 
 
-def test_the_table_of_tasks_tells_what_a_shown_set_needs(tmp_path):
-    known = {"protocol": "raw", "part": "foggy", "method": "m", "seeds": "0", "role": "shifted"}
-    cell = dict.fromkeys(COLUMNS, 0) | known
-    for name, metric in (("T1", "ece"), ("T2", "accuracy")):
-        row = cell | {"metric": metric}
-        (tmp_path / f"{name}.csv").write_text(",".join(row) + "\n" + ",".join(map(str, row.values())) + "\n")
-    captions = {"foggy": "Near-duplicates.", "not shown": "Nothing."}
-    shown = [
-        ExperimentSummary("fog", "smoke", "small", 0, folder, captions) for folder in (tmp_path, tmp_path / "none")
+def tables(folder: Path, mean: float, role: str = "id") -> Path:
+    """T1 and T2 of an experiment with two methods on one set, as `write_tables` leaves them."""
+    for name, metrics in {"T1": ("ece", "oe"), "T2": ("max_f", "accuracy")}.items():
+        cells = {"protocol": "raw", "group": "g", "part": "one", "role": role, "mean": mean, "low": mean - 0.1}
+        cells |= {"high": mean + 0.1, "seeds": "0 1", "images": 8, "mark": "best"}
+        rows = [cells | {"row": m, "method": m, "column": c, "metric": c} for c in metrics for m in ("a", "b")]
+        PaperTable(name, rows).write(name, folder)
+    return folder
+
+
+def summary(name: str, task: str, network: str, data: object, folder: Path, **more) -> ExperimentSummary:
+    return ExperimentSummary(name, task, network, data, folder, folder / "claims.json", **more)
+
+
+@pytest.fixture
+def experiments(tmp_path) -> list[ExperimentSummary]:
+    small, large, fog = (tables(tmp_path / name, mean) for name, mean in (("s", 0.5), ("l", 0.25), ("f", 0.125)))
+    return [
+        summary("usual", "sod", "small", ["one"], small),
+        summary("large", "sod", "big", ["one"], large),
+        summary("larger", "sod", "huge", ["one"], ABSENT),
+        summary("longer", "sod", "big", ["one"], ABSENT),  # not run, but its network was
+        summary("unrelated", "sod", "huge", ["two"], ABSENT),
+        summary("hidden", "cod", "small", ["three"], fog),
+        summary("hidden_big", "cod", "big", ["three"], fog),
+        summary("foggy", "smoke", "small", ["four"], ABSENT),
     ]
-    table = tasks("own", shown, {}, {})
-    assert set(table.numbers["group"]) == {"smoke: fog, foggy, under shift"}
-    notes = table.notes
-    assert notes[0] == "foggy: Near-duplicates." and not any("Nothing" in note for note in notes)
+
+
+def test_networks_are_compared_on_each_data_that_has_several(experiments):
+    made = network_table(experiments)
+    assert list(dict.fromkeys(row["experiment"] for row in made.rows)) == ["usual", "large", "hidden", "hidden_big"]
+    for name, mean in (("usual", 0.5), ("large", 0.25), ("hidden", 0.125)):
+        of = [row for row in made.rows if row["experiment"] == name]
+        assert [row["metric"] for row in of] == ["ece", "ece", "oe", "oe", "accuracy", "accuracy"]
+        assert {(row["mean"], row["low"], row["images"], row["seeds"], row["mark"]) for row in of} == {
+            (mean, mean - 0.1, 8, "0 1", "best")
+        }
+    assert made.rows[0]["group"] == "one: small (usual)"
+    assert made.notes == ["Not run: huge. To get it, run: snakemake --cores all --config experiment=larger"]
+
+
+def test_without_a_second_network_the_change_is_named(experiments):
+    made = network_table(experiments[:1])
+    assert not made.rows
+    assert "a second network on the same data" in made.notes[0] and "experiment=NAME" in made.notes[0]
+
+
+def test_other_tasks(experiments):
+    made = task_table(experiments, TASKS)
+    assert {row["experiment"] for row in made.rows} == {"hidden", "hidden_big"}
+    assert made.rows[0]["group"] == "camouflaged objects: hidden, one"
+    assert any(note.startswith("Not run: smoke.") and note.endswith("experiment=foggy") for note in made.notes)
+    assert any(note.startswith("Not run: polyps.") and "docs/data.md" in note for note in made.notes)
+    assert "camouflaged" not in " ".join(made.notes)
+
+
+def test_the_table_of_tasks_says_what_a_shown_set_needs(tmp_path):
+    captions = {"one": "Near-duplicates.", "not shown": "Nothing."}
+    folders = (tables(tmp_path, 0.5, "shifted"), ABSENT)
+    made = task_table([summary("fog", "smoke", "small", 0, folder, captions=captions) for folder in folders], {})
+    assert {row["group"] for row in made.rows} == {"smoke: fog, one, under shift"}
+    assert made.notes[0] == "one: Near-duplicates." and not any("Nothing" in note for note in made.notes)
+
+
+def test_files_of_the_overview(experiments, tmp_path):
+    write_overview_tables(experiments, tmp_path / "judged", TASKS, tmp_path / "overview")
+    assert sorted(path.name for path in (tmp_path / "overview").iterdir()) == sorted(OVERVIEW_TABLES)
+    with open(tmp_path / "overview/T7.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["model"] == "small" and float(rows[0]["mean"]) == 0.5 and rows[0]["sd"] == ""
+    assert "pipeline\\_src judge --pred" in (tmp_path / "overview/T8.md").read_text(encoding="utf-8")
+
+
+def test_judged_maps(tmp_path):
+    values = {"ece": 0.1, "oe": None, "accuracy": 0.9, "mean_iou": None, "s_measure": 0.8}
+    content = {"name": "U2Net", "n_images": 7, "raw": values, "intervals": {"raw": {"ece": [0.05, 0.15], "oe": None}}}
+    other = {"name": "Other", "n_images": 7, "raw": {"oe": 0.01}, "intervals": {}}
+    for name, written in {"U2Net": content, "other": other, "foreign": {"accuracy": 1}, "list": []}.items():
+        (tmp_path / "ECSSD" / name).mkdir(parents=True)
+        (tmp_path / "ECSSD" / name / "metrics.json").write_text(json.dumps(written))
+    made = judged_table(tmp_path)
+    assert [note.removeprefix(f"{tmp_path}/ECSSD/") for note in made.notes] == [
+        "foreign/metrics.json is not shown: `judge` did not write it.",
+        "list/metrics.json is not shown: `judge` did not write it.",
+    ]
+    (row,) = (row for row in made.rows if (row["method"], row["metric"]) == ("U2Net", "ece"))
+    assert [row[key] for key in ("part", "mean", "low", "high", "images")] == ["ECSSD", 0.1, 0.05, 0.15, 7]
+    (table,) = made.printed("T8").values()
+    assert table.columns == ["", "ECE %", "Acc. %", "S", "OE %"]  # nobody has a mean IoU
+    assert table.groups[0].rows == [
+        ["U2Net", "10.00 [5.00, 15.00]", "90.00", "0.800", "–"],
+        ["Other", "–", "–", "–", "1.00"],
+    ]

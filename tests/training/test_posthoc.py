@@ -16,7 +16,6 @@ from pipeline_src.data.store import Store
 from pipeline_src.engine import contract
 from pipeline_src.engine.graph import Graph
 from pipeline_src.errors import UserError
-from pipeline_src.params.load import validate
 from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.prediction.predict import Predictor, load, predict
 from pipeline_src.steps.build import build
@@ -29,6 +28,7 @@ from pipeline_src.training.methods.temperature import Temperature, minimised, nl
 from pipeline_src.training.models.build import build_segmentor, normalisation
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import choose
+from pipeline_src.validation import validate
 
 EXPERIMENT = Experiment(
     data={"train": {"set": "x"}, "val": {"set": "x"}, "id": {}},

@@ -9,6 +9,7 @@ import pytest
 from pipeline_src.engine import contract
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
+from pipeline_src.python_source import ROOT
 from pipeline_src.steps.build import build
 from pipeline_src.training.models.source import own_weights
 
@@ -20,7 +21,7 @@ def of(tmp_path, monkeypatch):
     """The contract of the baseline's training in `tiny`, with the given block of `model:` and method's code."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    params = (contract.ROOT.parent / "params.yaml").read_text()
+    params = (ROOT.parent / "params.yaml").read_text()
 
     def found(model: str = "{config: tiny_fpn, pretrained: false}", block: str = "{}") -> str:
         contract.package_code.cache_clear()
@@ -69,7 +70,7 @@ def test_files_that_change_places_count(of, tmp_path):
         ({"net.py": b"a = '\xe9'\n"}, "{config: net.py}", r"model.config: net.py[\s\S]*utf-8"),
         ({"net.py": "_base_ = 'base.py'"}, "{config: net.py}", "model.config: there is no file base.py"),
         ({"net.yaml": "a: [1"}, "{config: net.yaml}", "model.config: net.yaml can't be read"),
-        ({"net.py": "import aid", "aid.py": "\nb = = 2"}, "{factory: 'net.py:build'}", r"aid.py, line 2[\s\S]*mend it"),
+        ({"net.py": "import aid", "aid.py": "\nb = = 2"}, "{factory: 'net.py:build'}", r"aid.py, line 2[\s\S]*fix it"),
         ({"pack/__init__.py": "1 / 0", "pack/net.py": ""}, "{factory: 'pack.net:build'}", r"package of pack.net"),
         ({"packs/__init__.py": "exit()", "packs/net.py": ""}, "{factory: 'packs.net:build'}", r"package of packs.net"),
     ],

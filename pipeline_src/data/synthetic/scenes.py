@@ -1,8 +1,8 @@
 """The embedded data: photo-like scenes with salient objects, and pure textures that hold no object.
 
 A scene has a background (one surface, a ground under a wall or sky, leaf litter), one to four candidates for the
-salient object, occluders, light and a camera. What counts is decided by a rule that can be learned, though not without
-error: the candidate of the largest product of visible size, centrality and contrast, and any other that comes close.
+salient object, occluders, light and a camera. A rule that can be learned, though not without error, decides what is
+salient: the candidate with the largest product of visible size, centrality and contrast, and any that comes close.
 Difficulty varies by image: contrast and camouflage, clutter, blur, haze, noise and the margin by which an object wins.
 """
 
@@ -21,8 +21,8 @@ from pipeline_src.data.synthetic.textures import PATTERNS, Array, Rng, noise, pa
 from pipeline_src.errors import UserError
 from pipeline_src.rng import generator
 
-# What grounds and walls are made of, and what is mostly found on things: a texture set full of the latter is out of
-# distribution for a network that has met these patterns on objects.
+# Patterns of grounds and walls, and patterns that are mostly on objects: a texture set full of the latter is out of
+# distribution for a network that has seen them on objects.
 _NATURAL = ("cloud", "fibres", "granite", "litter", "grass", "pebbles", "cracks", "marble", "bricks")
 _WORKED = tuple(name for name in PATTERNS if name not in _NATURAL)
 _CLOSE = 0.8  # share of the best score from which a second candidate counts too
@@ -57,7 +57,7 @@ def _background(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
         line += rng.uniform(0, 0.25) * height * (noise(rng, height, width, 0.3 * width, 4) - 0.5)
         upper = np.clip((line - y) / rng.uniform(0.7, 4) + 0.5, 0, 1)[..., None]
         scene += upper * (_far_part(rng, height, width, palette(rng)) - scene)
-    if rng.random() < 0.35:  # clutter: shapes without a name, blurred more often than not
+    if rng.random() < 0.35:  # clutter: shapes, mostly blurred
         for _ in range(int(rng.integers(2, 7))):
             thing = _thing(rng, height, width, rng.choice(SHAPES), rng.uniform(0.08, 0.22), rng.random(2), colours, 0.6)
             cover = cv2.GaussianBlur(thing.cover, (0, 0), rng.uniform(0.8, 3))[..., None]
@@ -81,7 +81,7 @@ def _placed(rng: Rng, shape: object, height: int, width: int, size: float, centr
 def _thing(
     rng: Rng, height: int, width: int, shape, size: float, centre: Array, around: Array, hidden: float
 ) -> _Thing:
-    """A shaded object; `hidden` in [0, 1] is how far its colours take after those `around` it (4, 3)."""
+    """A shaded object; `hidden` in [0, 1] blends its colours with those `around` it (4, 3)."""
     outline, inner = shape(rng)
     place = _placed(rng, shape, height, width, size, np.asarray(centre))
     scale = float(size * np.sqrt(height * width))
@@ -141,7 +141,7 @@ def _candidates(rng: Rng, height: int, width: int, around: Array) -> list[_Thing
         centre = rng.normal(0.5, 0.13, 2) if i == 0 else rng.uniform(0.02, 0.98, 2)
         blend = np.clip(hidden + (0 if alike else rng.normal(0, 0.2)), 0, 0.93)
         things.append(_thing(rng, height, width, shape, size, centre, around, blend))
-    return sorted(things, key=lambda thing: thing.centre[1])  # what stands lower is nearer
+    return sorted(things, key=lambda thing: thing.centre[1])  # lower is nearer
 
 
 def _score(thing: _Thing, seen: Array, scene: Array) -> float:
@@ -230,7 +230,7 @@ def write_set(
     folder: Path | str,
     size: tuple[int, int] = (136, 176),
 ) -> None:
-    """Write `count` images as a downloaded set would lie there: Image/<stem>.jpg, GT/<stem>.png (all 0 for textures).
+    """Write `count` images with the layout of a downloaded set: Image/<stem>.jpg, GT/<stem>.png (all 0 for textures).
 
     Each image depends on (seed, kind, split, its number) alone: a longer set begins with the shorter one.
     `size` is (height, width) about which sizes vary.

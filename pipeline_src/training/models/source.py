@@ -11,9 +11,8 @@ from typing import Any
 
 import yaml
 
-from pipeline_src.engine.contract import PACKAGE
 from pipeline_src.errors import UserError
-from pipeline_src.python_source import parsed
+from pipeline_src.python_source import PACKAGE, syntax_tree
 from pipeline_src.training.models.config import config_path, is_factory
 
 
@@ -58,7 +57,7 @@ def _of_factory(factory: str) -> tuple[Path, ...]:
             found=f"nothing at {file.absolute()}",
             expected=f"a Python file with a function {function}(channels) that returns a torch.nn.Module",
         )
-    parsed(file, "model.factory")
+    syntax_tree(file, "model.factory")
     return (file,)
 
 
@@ -77,7 +76,7 @@ def _values(file: Path) -> dict[str, Any]:
     if file.suffix == ".py":
         return {
             node.targets[0].id: node.value
-            for node in parsed(file, "model.config").body
+            for node in syntax_tree(file, "model.config").body
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         }
     try:

@@ -11,6 +11,7 @@ from networks import trains_and_comes_back
 from pipeline_src.engine import contract
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
+from pipeline_src.python_source import ROOT
 from pipeline_src.steps.build import build
 from pipeline_src.training.models.build import build_segmentor
 
@@ -128,7 +129,7 @@ def test_what_is_not_there_is_said(folder):
 @pytest.fixture
 def contracts(folder):
     """Contracts of all training runs of `tiny` with another model."""
-    params = (contract.ROOT.parent / "params.yaml").read_text()
+    params = (ROOT.parent / "params.yaml").read_text()
 
     def of(model: str) -> set[str]:
         contract.package_code.cache_clear()

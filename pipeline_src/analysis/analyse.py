@@ -1,0 +1,121 @@
+"""The analysis of a data set: every statistic on it loaded once, measured and resampled once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
+from pipeline_src.analysis.resampling import Resampled, key_of, percentiles, resample
+from pipeline_src.counting.counts import COLUMNS, Counts
+from pipeline_src.counting.levels import UNIT
+from pipeline_src.counting.loading import AnyStatistic, by_protocol, load
+from pipeline_src.counting.score_histogram import top_label
+from pipeline_src.errors import UserError, listed
+from pipeline_src.metrics import estimators
+from pipeline_src.metrics.cells import TOP
+from pipeline_src.metrics.inputs import Binned, OfClasses
+
+NAN = (np.nan, np.nan)
+
+
+def analyse(part: str, bins: int, statistics: Mapping[tuple[str, int], Path], out: Path, note: str = "") -> None:
+    """Measure all methods on a data set and write it to `out`.
+
+    Args:
+        part: name of the data set, the key of its draws.
+        statistics: (method, seed) -> statistic file; the order of methods is that of the result.
+        note: what readers of its numbers have to know of the data set.
+
+    Raises:
+        UserError: a file is missing or no statistic, or methods were evaluated on different images.
+    """
+    measured: dict[tuple[str, str], Measurement] = {}
+    expected: list[str] | None = None
+    for method in dict.fromkeys(method for method, _ in statistics):
+        seeds = sorted(seed for name, seed in statistics if name == method)
+        of_seeds, resampled = [], []
+        for seed in seeds:
+            statistic = load(statistics[method, seed])
+            ids = by_protocol(statistic)["raw"].rows.ids
+            expected = expected or ids
+            _check_same(expected, ids, f"{method} seed {seed} on {part}")
+            of_seeds.append(statistic)
+            resampled.append(resample(statistic, bins, key_of(part)))
+        for protocol in resampled[0]:
+            of_protocol = [one[protocol] for one in resampled]
+            counts = [by_protocol(statistic)[protocol] for statistic in of_seeds]
+            measured[protocol, method] = _measurement(seeds, counts, of_protocol, of_seeds, bins)
+    order = sorted(measured, key=lambda key: key[0] != "raw")  # stable: methods stay in order
+    write(out, {"part": part, "bins": bins, "note": note}, {key: measured[key] for key in order})
+
+
+def _measurement(
+    seeds: Sequence[int],
+    counts: Sequence[Counts],
+    resampled: Sequence[Resampled],
+    statistics: Sequence[AnyStatistic],
+    bins: int,
+) -> Measurement:
+    first, *rest = (replace(one, rows=None) for one in counts)
+    at = [COLUMNS.index(name) for name in IMAGE_SUMS]
+    arrays = counts_arrays(sum(rest, first)) | {
+        "unit": np.array(UNIT),
+        "image_sums": np.stack([one.rows.table[:][:, at] for one in counts]),
+        "errors_by_bins": _errors_by_bins(counts, bins),
+    }
+    if (family := Binned(TOP).family) in resampled[0].sums:
+        arrays["accuracy_band"] = _accuracy_band(sum(one.sums[family].resampled for one in resampled), bins)
+    if OfClasses.family in resampled[0].sums:
+        arrays["class_metrics"] = _class_metrics([one.sums[OfClasses.family] for one in resampled], bins)
+    return Measurement(
+        seeds,
+        len(counts[0].rows),
+        {name: np.array([one.points.get(name, np.nan) for one in resampled]) for name in resampled[0].points},
+        {name: np.stack([one.values[name] for one in resampled]) for name in resampled[0].points},
+        counts[0].pixels,
+        resampled[0].reasons,
+        arrays=arrays,
+    )
+
+
+def _errors_by_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
+    """(B, 2) ECE and OE for several numbers of bins, means over seeds; NaN without pixels."""
+    pixels = [top_label(one) for one in counts]
+    rows = []
+    for number in bin_choices(bins):
+        of_seeds = [of.binned(number).bins for of in pixels if of.count.any()]
+        rows.append(
+            [np.mean([error(b) for b in of_seeds]) for error in (estimators.ece, estimators.oe)] if of_seeds else NAN
+        )
+    return np.array(rows)
+
+
+def _accuracy_band(sums: np.ndarray, bins: int) -> np.ndarray:
+    """(bins + 1, 2) interval of the accuracy in each bin and in all, of sums (R, 3 bins); NaN where a resample leaves a
+    bin empty."""
+    count, hits = sums[:, :bins], sums[:, bins : 2 * bins]
+    whole = [a.sum(axis=1, keepdims=True) for a in (count, hits)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        accuracy = np.concatenate([hits / count, whole[1] / whole[0]], axis=1)
+    return np.array([percentiles(values) or NAN for values in accuracy.T])
+
+
+def _class_metrics(sums: Sequence, bins: int) -> np.ndarray:
+    """(2, K, 3) ECE and IoU of each class as means over seeds, with the ends of their intervals."""
+    whole = OfClasses().from_sums(np.stack([one.whole for one in sums]), bins)
+    resampled = OfClasses().from_sums(np.stack([one.resampled for one in sums]), bins)
+    made = []
+    for exact, values in zip(whole, resampled, strict=True):
+        ends = [percentiles(of) or NAN for of in values.mean(axis=0).T]
+        made.append(np.column_stack([exact.mean(axis=0), ends]))
+    return np.array(made)
+
+
+def _check_same(expected: list[str], ids: list[str], what: str) -> None:
+    if ids != expected:
+        apart = sorted(set(expected) ^ set(ids))
+        raise UserError(f"{what}: other images than those of the other runs there", found=listed(apart))

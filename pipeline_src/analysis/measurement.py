@@ -1,0 +1,170 @@
+"""What was measured of a method on a data set: each statistic is loaded and resampled once, and all else reads this.
+
+A file holds one data set: header.json says what there is, and the arrays lie beside it in one .npz, so that a reader
+takes only what it needs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline_src.counting.counts import Counts
+from pipeline_src.errors import UserError
+from pipeline_src.files import atomic
+
+IMAGE_SUMS = ("pixels", "correct", "confidence", "absolute", "brier", "nll", "entropy")  # as `PixelMeans.names`
+BIN_CHOICES = (5, 10, 15, 20, 30, 50, 100)  # numbers of bins of the interactive diagrams, besides the experiment's own
+COUNTS = ("count", "position", "on_edge")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A method on a data set in one protocol: S seeds, N images, R resamples, K classes.
+
+    Attributes:
+        seeds: of its runs, ascending.
+        images: N.
+        pixels: that count, of one run.
+        points: metric -> (S,), its exact values.
+        values: metric -> (S, R), its values on resamples of the images, the same draws for all methods and seeds.
+        reasons: metric -> why it is undefined.
+        of_all_seeds: whether its one run is made of the networks of all seeds, and stands beside each of another's.
+        arrays: what else there is: `image_sums` (S, N, len(IMAGE_SUMS)) over the pixels of each image, in units of the
+            rows; `accuracy_band` (bins + 1, 2), ends of the interval of the accuracy in each bin and of all pixels, of
+            all seeds together; `errors_by_bins` (B, 2), ECE and OE as means over seeds for the B `bin_choices`;
+            `class_metrics` (2, K, 3), ECE and IoU of each class with the ends of their intervals.
+    """
+
+    seeds: Sequence[int]
+    images: int
+    points: Mapping[str, np.ndarray]
+    values: Mapping[str, np.ndarray]
+    pixels: int = 0
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    of_all_seeds: bool = False
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def of_seeds(self, numbers: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+        """The rows of `numbers` (S, ...) that belong to `seeds`."""
+        if self.of_all_seeds:
+            return np.repeat(numbers, len(seeds), axis=0)
+        return numbers[[list(self.seeds).index(seed) for seed in seeds]]
+
+    @property
+    def counts(self) -> Counts:
+        """The pixels of all seeds in one, without rows per image."""
+        counts = Counts.empty(rows=False, top=bool(self.arrays["top"]))
+        for name in COUNTS:
+            getattr(counts, name).reshape(-1)[self.arrays[f"{name}_at"]] = self.arrays[name]
+        return counts
+
+    def image_means(self, column: str) -> np.ndarray:
+        """(S N,) the mean of a column of `IMAGE_SUMS` over the pixels of each image; without images that have no pixel
+        that counts."""
+        sums = self.arrays["image_sums"].reshape(-1, len(IMAGE_SUMS))
+        sums = sums[sums[:, 0] > 0]
+        return sums[:, IMAGE_SUMS.index(column)] / sums[:, 0] / (1 if column == "correct" else self.arrays["unit"])
+
+
+def bin_choices(bins: int) -> list[int]:
+    """The numbers of bins of the interactive diagrams."""
+    return sorted({*BIN_CHOICES, bins})
+
+
+def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:
+    """The arrays from which `Measurement.counts` are made again: cells with pixels only."""
+    arrays: dict[str, np.ndarray] = {"top": np.array(counts.top)}
+    for name in COUNTS:
+        dense = getattr(counts, name).reshape(-1)
+        arrays[f"{name}_at"] = np.flatnonzero(dense).astype(np.uint32)
+        arrays[name] = dense[arrays[f"{name}_at"]]
+    return arrays
+
+
+def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]) -> None:
+    """Write the measurements of a data set, by (protocol, method); the same measurements give the same bytes.
+
+    Args:
+        header: what else readers want to know, as JSON can hold it.
+    """
+    entries, arrays = [], {}
+    for (protocol, method), one in measured.items():
+        facts = {"protocol": protocol, "method": method, "seeds": list(one.seeds), "images": one.images}
+        facts |= {
+            "pixels": one.pixels,
+            "reasons": dict(one.reasons),
+            "points": {name: of.tolist() for name, of in one.points.items()},
+        }
+        entries.append(facts | {"arrays": list(one.arrays)})
+        named = {"values": one.values, "": one.arrays}
+        for folder, of in named.items():
+            arrays |= {_member(protocol, method, folder, name): array for name, array in of.items()}
+    text = json.dumps({**header, "entries": entries}, ensure_ascii=False)
+    with atomic(path) as temporary:
+        np.savez_compressed(temporary, header=np.frombuffer(text.encode(), np.uint8), **arrays)
+
+
+class Reader:
+    """The measurements in a file, each array read when it is asked for.
+
+    Raises:
+        UserError: there is no such file, or it is none of ours.
+    """
+
+    def __init__(self, path: Path):
+        try:
+            self._file = np.load(path, allow_pickle=False)
+            self.header = json.loads(self._file["header"].tobytes())
+            self._entries = {(e["protocol"], e["method"]): e for e in self.header["entries"]}
+        except (OSError, KeyError, ValueError) as error:
+            raise UserError(
+                f"{path} is no analysis of a data set", found=error, do="run `snakemake --cores all`, which makes it"
+            ) from None
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """The (protocol, method) pairs that there are, in the order of writing."""
+        return iter(self._entries)
+
+    def measurement(self, protocol: str, method: str, of_all_seeds: bool = False) -> Measurement:
+        """A method in one protocol; its arrays are read lazily."""
+        entry = self._entries[protocol, method]
+
+        def lazy(folder: str, names: Sequence[str]) -> Mapping[str, np.ndarray]:
+            return _Lazy(self._file, {name: _member(protocol, method, folder, name) for name in names})
+
+        return Measurement(
+            seeds=entry["seeds"],
+            images=entry["images"],
+            points={name: np.array(of) for name, of in entry["points"].items()},
+            values=lazy("values", list(entry["points"])),
+            pixels=entry["pixels"],
+            reasons=entry["reasons"],
+            of_all_seeds=of_all_seeds,
+            arrays=lazy("", entry["arrays"]),
+        )
+
+
+class _Lazy(Mapping):
+    """Arrays of a file by short names."""
+
+    def __init__(self, file: Mapping[str, np.ndarray], members: Mapping[str, str]):
+        self._file, self._members = file, members
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._file[self._members[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
+def _member(protocol: str, method: str, folder: str, name: str) -> str:
+    return "/".join(filter(None, (protocol, method, folder, name)))

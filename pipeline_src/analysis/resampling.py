@@ -1,0 +1,139 @@
+"""The bootstrap over images: all metrics of a statistic on the same resamples.
+
+Images are drawn with replacement; pixels of an image stay together, since they are not independent. The intervals speak
+of the sampling of images only: the variance of training (seeds) is not in them, and every caption says so.
+
+Metrics are functions of sums over images (`metrics.inputs`). What the sums leave out of the exact value, the finer
+order of pixels for instance, shifts all resampled values alike, so that they vary around the exact value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from zlib import crc32
+
+import numpy as np
+
+from pipeline_src.counting.loading import AnyStatistic
+from pipeline_src.counting.rows import Rows, parts
+from pipeline_src.metrics.inputs import FEW, Input, Run
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.summary import classes_of, defined, summaries
+
+RESAMPLES = 1000
+ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
+
+
+@dataclass
+class Sums:
+    """Sums over images: `whole` (C,) over all, `resampled` (R, C) over resamples of them."""
+
+    whole: np.ndarray
+    resampled: np.ndarray
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A statistic in one protocol.
+
+    Attributes:
+        points: metric -> its value.
+        reasons: metric -> why it has none.
+        values: metric -> (R,), its values on R resamples of the images; NaN where a resample leaves it undefined.
+        sums: family of inputs -> what the values are computed from.
+    """
+
+    points: Mapping[str, float]
+    reasons: Mapping[str, str]
+    values: Mapping[str, np.ndarray]
+    sums: Mapping[object, Sums]
+
+    def intervals(self) -> dict[str, tuple[float, float] | None]:
+        """The 95 % percentile interval of every metric; None where a resample leaves it undefined."""
+        return {name: percentiles(values) for name, values in self.values.items()}
+
+
+def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
+    """The interval that holds the middle `level` of resampled values (R,); None where one is undefined."""
+    if np.isnan(values).any():
+        return None
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def key_of(part: str) -> int:
+    """The key of the draws on a data set: two sets must not share draws, since they are compared as independent."""
+    return crc32(part.encode())
+
+
+def resample(statistic: AnyStatistic, bins: int, key: int, resamples: int = RESAMPLES) -> dict[str, Resampled]:
+    """All metrics of a statistic, exactly and on resamples of its images, by protocol.
+
+    The draws depend on (number of images, resamples, key) only: two statistics of the same images, in the order of
+    their ids, see the same resamples, so that their differences are paired.
+    """
+    runs, exact = Run.by_protocol(statistic), summaries(statistic, bins)
+    names = [
+        name for name in defined(classes_of(statistic)) if any(values[name] is not None for values, _ in exact.values())
+    ]
+    inputs = {METRICS[name].of.family: METRICS[name].of for name in names}
+    sums = resampled_sums(runs, inputs, bins, key, resamples)
+    made = {}
+    for protocol in runs:
+        points = {name: value for name, value in exact[protocol][0].items() if value is not None}
+        values = {name: _values(name, sums[protocol], bins, point) for name, point in points.items()}
+        made[protocol] = Resampled(points, exact[protocol][1], values, sums[protocol])
+    return made
+
+
+@np.errstate(invalid="ignore", divide="ignore")  # a resample may hold no pixel that counts
+def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> np.ndarray:
+    metric = METRICS[name]
+    of = sums[metric.of.family]
+    whole, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (of.whole, of.resampled))
+    shift = point - whole
+    return values + shift if abs(shift) > ROUNDING else values
+
+
+def resampled_sums(
+    runs: Mapping[str, Run], inputs: Mapping[object, Input], bins: int, key: int, resamples: int
+) -> dict[str, dict[object, Sums]]:
+    """Sums over all images and over resamples of them, by protocol and family of inputs."""
+    images = len(next(iter(runs.values())).counts.rows)
+    columns = {p: {family: of.columns(run, bins) for family, of in inputs.items()} for p, run in runs.items()}
+    sums: dict[str, dict[object, Sums]] = {protocol: {} for protocol in runs}
+    for block, times in draws(images, resamples, key):
+        for protocol, by_family in columns.items():
+            for family, of_images in by_family.items():
+                values = of_images(block)
+                added = Sums(values.sum(axis=0), (times[:FEW] if inputs[family].few else times) @ values)
+                before = sums[protocol].setdefault(family, added)
+                if before is not added:
+                    before.whole, before.resampled = before.whole + added.whole, before.resampled + added.resampled
+    return sums
+
+
+def draws(images: int, resamples: int, key: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """How often each of N images is in each of R resamples of N images: blocks of images, (R, n) float64 of each."""
+    times = _times(images, resamples, key)
+    return ((block, times.columns(block).astype(np.float64)) for block in parts(images))
+
+
+@lru_cache(maxsize=1)  # methods and seeds on a data set see the same
+def _times(images: int, resamples: int, key: int) -> Rows:
+    generator = np.random.Generator(np.random.PCG64(key))
+    times = Rows((images,), np.uint16)
+    for _ in range(resamples):
+        times.append(np.bincount(generator.integers(0, images, images), minlength=images))
+    return times
+
+
+def image_means(values: np.ndarray, key: int, resamples: int = RESAMPLES) -> np.ndarray:
+    """(R, M) means over resampled images of M values per image, (N, M); NaN in `values` is left out."""
+    known = ~np.isnan(values)
+    columns = np.concatenate([np.where(known, values, 0), known], axis=1)
+    sums = sum(times @ columns[block] for block, times in draws(len(values), resamples, key))
+    with np.errstate(invalid="ignore"):
+        return sums[:, : values.shape[1]] / sums[:, values.shape[1] :]

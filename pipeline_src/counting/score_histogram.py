@@ -1,0 +1,141 @@
+"""Pixels by score: what calibration metrics are functions of.
+
+Two scores can be taken from the same counts. Top label: the score is the confidence max(f, 1 - f), a hit is a pixel
+whose predicted class is its label. Positive class: the score is f, a hit is a foreground pixel. The two are different
+quantities; a metric of the positive class says so in its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.levels import HALF, LEVELS, POSITION
+from pipeline_src.errors import UserError
+
+
+class UndefinedMetricError(ValueError):
+    """The quantity does not exist for these counts; the message says why."""
+
+
+@dataclass
+class Bins:
+    """Pixels by score in K cells, ascending; all float64 or int64 of shape (..., K).
+
+    Attributes:
+        count, hits: pixels, and those that are right (top label) or foreground (positive class).
+        score: summed scores.
+        excess: summed scores minus hits.
+    """
+
+    count: np.ndarray
+    hits: np.ndarray
+    score: np.ndarray
+    excess: np.ndarray
+
+    @property
+    def n(self) -> np.ndarray:
+        """(...) pixels in all cells."""
+        return self.count.sum(axis=-1)
+
+    @property
+    def one(self) -> np.ndarray:
+        """(..., K) counts with 1 in place of 0, to divide by."""
+        return np.where(self.count > 0, self.count, 1)
+
+
+@dataclass
+class ScoreHistogram:
+    """Pixels by score in right-closed cells ((k)/K, (k+1)/K], k = 0 .. K-1; cell 0 also holds score 0.
+
+    Attributes:
+        count, hits: (K,) int64, pixels and hits per cell.
+        whole, part: (K,) int64, summed scores in units of 1 / LEVELS, and the rest in units of 2^-24 / LEVELS. Kept
+            apart since together they do not fit an int64.
+    """
+
+    count: np.ndarray
+    hits: np.ndarray
+    whole: np.ndarray
+    part: np.ndarray
+
+    @property
+    def score(self) -> np.ndarray:
+        """(K,) float64, summed scores per cell."""
+        return (self.whole + self.part / POSITION) / LEVELS
+
+    @property
+    def excess(self) -> np.ndarray:
+        """(K,) float64, summed scores minus hits per cell; positive where over-confident. Free of cancellation."""
+        return (self.whole - self.hits * LEVELS + self.part / POSITION) / LEVELS
+
+    @property
+    def bins(self) -> Bins:
+        """The cells as plain numbers, for the estimators; raises `UndefinedMetricError` where there is no pixel."""
+        if not self.count.any():
+            raise UndefinedMetricError("no pixel counts")
+        return Bins(self.count, self.hits, self.score, self.excess)
+
+    def binned(self, bins: int) -> ScoreHistogram:
+        """The same in `bins` equal-width bins, which must divide LEVELS (UserError)."""
+        check_bins(bins)
+        arrays = (self.count, self.hits, self.whole, self.part)
+        return ScoreHistogram(*(a.reshape(bins, -1).sum(axis=1) for a in arrays))
+
+
+def check_bins(bins: int) -> None:
+    """Raise a UserError where `bins` equal-width bins do not consist of whole levels."""
+    if not 1 <= bins <= LEVELS or LEVELS % bins:
+        near = sorted((d for d in range(1, 1001) if LEVELS % d == 0), key=lambda d: abs(d - bins))[:6]
+        raise UserError(
+            "this number of bins cannot be formed exactly",
+            found=bins,
+            expected=f"a divisor of {LEVELS}, such as 10, 15, 20 or 100; the nearest are {sorted(near)}",
+        )
+
+
+def top_label(counts: Counts) -> ScoreHistogram:
+    """Pixels by confidence of the predicted class, K = LEVELS cells; for two classes the lower half is empty."""
+    if counts.top:
+        return positive(counts)
+    doubt = np.arange(HALF + 1)
+    count = counts.count.sum(axis=(1, 2))
+    hits = counts.count[:, 0, 0] + counts.count[:, 1, 1]
+    position = counts.position.sum(axis=(1, 2))
+    cells = (np.zeros(LEVELS, np.int64) for _ in range(4))
+    histogram = ScoreHistogram(*cells)
+    upper = LEVELS - 1 - doubt
+    histogram.count[upper], histogram.hits[upper] = count, hits
+    histogram.whole[upper], histogram.part[upper] = count * (LEVELS - doubt), -position
+    return histogram
+
+
+def positive(counts: Counts) -> ScoreHistogram:
+    """View of the positive class, K = LEVELS cells of probability.
+
+    Of one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - float32 confidence; scores of K classes
+    have their exact cells.
+    """
+    histogram = ScoreHistogram(*(np.zeros(LEVELS, np.int64) for _ in range(4)))
+    doubt = np.arange(HALF + 1)
+    upper = LEVELS - 1 - doubt
+    above = counts.count[:, 1].sum(axis=1)
+    histogram.count[upper], histogram.hits[upper] = above, counts.count[:, 1, 1]
+    histogram.whole[upper], histogram.part[upper] = above * (LEVELS - doubt), -counts.position[:, 1].sum(axis=1)
+
+    # Below 0.5 the levels are closed at their lower edge: what lies on it belongs one cell lower. All of level HALF
+    # lies on its edge, 0.5.
+    edge = counts.on_edge.copy()
+    edge[HALF] = counts.count[HALF, 0]
+    inside = counts.count[:, 0] - edge
+    k = doubt[:-1]
+    histogram.count[k] += inside[:-1].sum(axis=1)
+    histogram.hits[k] += inside[:-1, 1]
+    histogram.whole[k] += inside[:-1].sum(axis=1) * k
+    histogram.part[k] += counts.position[:-1, 0].sum(axis=1)
+    histogram.count[k] += edge[1:].sum(axis=1)
+    histogram.hits[k] += edge[1:, 1]
+    histogram.whole[k] += edge[1:].sum(axis=1) * (k + 1)
+    return histogram

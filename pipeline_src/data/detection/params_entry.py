@@ -1,0 +1,131 @@
+"""The entry of a detected set, and writing it into params.yaml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline_src.data.detection.detect import Detected
+from pipeline_src.data.lookup import find_path
+from pipeline_src.errors import UserError
+from pipeline_src.files import write_text
+from pipeline_src.params.load import Loader
+
+
+def entry_of(path: Path, root: Path, detected: Detected, data_root: Path) -> dict[str, Any]:
+    """The set's entry. Missing splits are completed by seeded shares.
+
+    Args:
+        path: the folder or archive.
+        root: the folder, or where the archive was unpacked.
+        detected: the result of `detect` for `root`.
+        data_root: the folder of downloads.
+    """
+
+    def source(split: Any) -> Any:
+        if isinstance(split, dict):
+            return split
+        file = Path(split)
+        return file.relative_to(root).as_posix() if file.is_relative_to(root) else _name(file, data_root, "splits")
+
+    if path.is_dir():
+        entry: dict[str, Any] = {"folder": _name(path, data_root, ".")}
+    else:
+        entry = {"archive": _name(path, data_root, "archives")}
+    entry["images"] = detected.images
+    if not detected.masks:
+        return {**entry, "ood": True}
+    entry["masks"] = detected.masks
+    if detected.values.foreground is not None:
+        entry["foreground"] = detected.values.foreground
+    if detected.values.classes:
+        entry["classes"] = ["background", *(f"class{i}" for i in range(1, detected.values.classes))]
+    return {**entry, "splits": complete_splits({name: source(split) for name, split in detected.splits.items()})}
+
+
+def _name(path: Path, data_root: Path, subfolder: str) -> str:
+    """The name by which `find_path` finds a path: relative to the folder of downloads, as it is, or absolute."""
+    full = path.resolve()
+    for folder in ((data_root / subfolder).resolve(), data_root.resolve()):
+        if full.is_relative_to(folder):
+            name = full.relative_to(folder).as_posix()
+            break
+    else:
+        name = path.as_posix()
+    match = find_path(name, data_root, subfolder)
+    return name if match is not None and match.resolve() == full else full.as_posix()
+
+
+def complete_splits(splits: dict[str, Any]) -> dict[str, Any]:
+    """`splits` with train and val (and test, unless train is given); missing ones are seeded shares of the rest."""
+    splits = dict(splits)
+    if "train" in splits:
+        if "val" in splits:
+            return splits
+        rest = "train-all"
+        splits[rest] = splits.pop("train")
+        shares = {"val": 0.1}
+    else:
+        rest = "all"
+        shares = {name: share for name, share in (("test", 0.2), ("val", 0.1)) if name not in splits}
+        for name in [name for name in ("test", "val") if name in splits]:
+            splits[f"not-{name}"] = {"of": rest, "without": name}
+            rest = f"not-{name}"
+    for name, share in shares.items():
+        splits[name] = {"of": rest, "fraction": share, "seed": 0}
+        splits[f"not-{name}"] = {"of": rest, "without": name}
+        rest = f"not-{name}"
+    splits["train"] = splits.pop(rest)
+    return splits
+
+
+def yaml_block(name: str, entry: dict[str, Any]) -> str:
+    """The entry as YAML, indented by two spaces."""
+    text = yaml.safe_dump({name: entry}, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+    return "".join(f"  {line}\n" for line in text.splitlines())
+
+
+def insert(file: Path, name: str, entry: dict[str, Any]) -> None:
+    """Put an entry first under `datasets:` (added at the end if the key is missing); all other lines stay as they are.
+
+    Raises:
+        UserError: the name exists, or `datasets:` does not begin a line and hold {} or indented lines.
+    """
+    file = file.resolve()  # a link stays one
+    text = file.read_bytes().decode("utf-8")
+    before = yaml.load(text, Loader)
+    datasets = before.get("datasets") or {}
+    if name in datasets:
+        raise UserError(f"{file} has a data set {name} already", do="choose another --name, or remove the old entry")
+    after = _with_block(text, yaml_block(name, entry), "datasets" in before)
+    try:
+        unchanged = yaml.load(after, Loader) == {**before, "datasets": {**datasets, name: entry}}
+    except yaml.YAMLError:
+        unchanged = False
+    if not unchanged:
+        raise UserError(
+            f"the entry cannot be inserted into {file} automatically",
+            expected="a line `datasets: {}`, or `datasets:` with its entries below, indented by two spaces",
+            do="insert the lines printed above yourself",
+        )
+    write_text(file, after)
+
+
+def _with_block(text: str, block: str, has_datasets: bool) -> str:
+    """`text` with a block of lines below the line `datasets:`."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    lines = text.splitlines(keepends=True)
+    if not has_datasets:
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += newline
+        lines.append(f"datasets: {{}}{newline}")
+    at = next((i for i, line in enumerate(lines) if line.startswith("datasets:")), None)
+    if at is None:
+        return text
+    head, comment = re.fullmatch(r"([^#]*?)\s*(#.*)?", lines[at].rstrip("\r\n")).groups()
+    lines[at] = re.sub(r"\s*\{\s*\}$", "", head) + (f"  {comment}" if comment else "") + newline
+    lines.insert(at + 1, block.replace("\n", newline))
+    return "".join(lines)

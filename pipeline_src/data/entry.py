@@ -1,0 +1,232 @@
+"""The entry of a data set: where its files come from, how they are laid out, and what is known about the set.
+
+One form serves the built-in sets (catalog.yaml) and a user's own (`datasets:` in params.yaml).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from pipeline_src.errors import did_you_mean
+from pipeline_src.labels import NO_CLASS
+from pipeline_src.params.schema import ALL
+from pipeline_src.validation import Count, Strict
+
+# Names of sets and splits become folder names and parts of ids.
+SET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+SetName = Annotated[str, StringConstraints(pattern=SET_NAME)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Byte = Annotated[int, Field(ge=0, le=255)]
+Role = Literal["train", "val", "test", "ood"]
+BACKGROUND = "background"  # the class, of id 0, of pixels that show no object
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+class Split(Strict):
+    """A named choice of samples: name lists (joined in their order), a folder, or a part of another split.
+
+    In YAML `val: names.txt` or `val: [one.txt, two.txt]` for lists, `{folder: Train}` for the samples whose image lies
+    in a folder of that name, `{of: train, fraction: 0.1, seed: 0}` for a seeded share and
+    `{of: train, without: val}` for the rest.
+    """
+
+    names: Strings = ()
+    folder: str | None = None
+    of: str | None = None
+    fraction: float | None = Field(default=None, gt=0, lt=1)
+    seed: int = 0
+    without: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"names": value} if isinstance(value, str | list | tuple) else value
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Split:
+        if sum((bool(self.names), self.folder is not None, self.of is not None)) != 1:
+            raise ValueError("give a list of names, `folder`, or `of`")
+        if (self.of is not None) != ((self.fraction is not None) or (self.without is not None)):
+            raise ValueError("`of` goes with `fraction` or `without`")
+        return self
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The splits that this one is made from."""
+        return tuple(name for name in (self.of, self.without) if name is not None)
+
+
+class Generator(Strict):
+    """Drawn, not downloaded: `data.synthetic.scenes.write_set(kind, split, count, seed, folder)` for each split."""
+
+    kind: str
+    counts: dict[SetName, Count]
+    seed: int = 0
+    options: dict[str, Any] = Field({})
+
+
+class Layout(Strict):
+    """Where images and masks lie: a folder below the source's root (at any depth), or a list of alternatives.
+
+    `folder/*_mask.png` selects files by pattern; the text that `*` stands for is the stem. Without a pattern the stem
+    is the file name up to its last dot, and every image file at any depth in the folder counts.
+    """
+
+    images: Strings = ()
+    masks: Strings = ()
+    foreground: Byte | None = None  # the mask value of the foreground where it is not 255
+
+
+class Source(Layout):
+    """One place that a set can come from; sha256 and count are its own, layout and splits may override the set's."""
+
+    archive: Strings = ()
+    folder: str | None = None
+    generator: Generator | None = None
+    sha256: Annotated[tuple[Sha256 | None, ...], BeforeValidator(_as_tuple)] = ()
+    count: Count | None = None
+    get: str | None = None
+    splits: dict[SetName, Split] = Field({})
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Source:
+        kinds = [key for key in ("archive", "folder", "generator") if getattr(self, key)]
+        if len(kinds) > 1:
+            raise ValueError(f"{' and '.join(kinds)} cannot be given together; give several `sources` instead")
+        if self.sha256 and len(self.sha256) != len(self.archive):
+            raise ValueError("give one sha256 for each archive (null where it is unknown)")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """archive, folder, generator, or paths (images and masks given directly)."""
+        return next((key for key in ("archive", "folder", "generator") if getattr(self, key)), "paths")
+
+    @property
+    def label(self) -> str:
+        """The files or folders of the source, as text."""
+        if self.kind == "paths":
+            return " and ".join(f"{path}/" for path in (*self.images, *self.masks))
+        return " + ".join(self.archive) or (f"{self.folder}/" if self.folder else "the generator")
+
+    @property
+    def description(self) -> str:
+        """The label with the number of images and where to download them."""
+        count = f" ({self.count:,} images)" if self.count else ""
+        return f"{self.label}{count}{f', from {self.get}' if self.get else ''}"
+
+
+class Entry(Source):
+    """A data set. Without `sources`, the entry is its own only source.
+
+    Attributes:
+        ood: the images show no object, so the set needs no masks and all pixels are background.
+        built_in: the entry is in catalog.yaml. Not everyone has all name lists of these sets.
+        classes: with classes, masks hold ids 0, 1, 2...; without, they are grey, from background to object.
+        void: the id of pixels that never count.
+        skip_unmasked: leave out images without a mask, instead of reporting them as problems.
+        caption: what readers of numbers on the set need to know; tables print it.
+        benchmark_list: name list of the images on which others report their numbers.
+        faults: known issues of the set, which `data check` repeats.
+    """
+
+    name: SetName = Field(exclude=True)  # `catalog.load` sets it, and `built_in`
+    task: str = "custom"
+    roles: tuple[Role, ...] = get_args(Role)
+    ood: bool = False
+    built_in: bool = Field(False, exclude=True)
+    sources: dict[SetName, Source] = Field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    void: Byte = 255
+    skip_unmasked: bool = False
+    caption: str = ""
+    benchmark_list: str = ""
+    terms: str = ""
+    citation: str = ""
+    faults: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _valid_sources(self) -> Entry:
+        own = {key: getattr(self, key) for key in Source.model_fields if key in self.model_fields_set}
+        if misplaced := own.keys() - {*Layout.model_fields, "splits"} if self.sources else ():
+            raise ValueError(f"move {', '.join(sorted(misplaced))} into the `sources` of the set")
+        if not self.sources:
+            self.sources["given"] = Source(**own)
+        for key, source in self.sources.items():
+            where = f"source {key}: " if len(self.sources) > 1 else ""
+            layout = self.layout(source)
+            if not layout.images:
+                raise ValueError(f"{where}`images` is missing, the folder of the images")
+            if not layout.masks and not self.ood:
+                raise ValueError(f"{where}`masks` is missing (a set without objects has `ood: true`)")
+            _check_splits(self.splits_of(source))
+        return self
+
+    @model_validator(mode="after")
+    def _valid_classes(self) -> Entry:
+        if len(self.classes) > NO_CLASS:
+            raise ValueError(f"`classes` are at most {NO_CLASS}: masks have 8 bits, and two values are reserved")
+        if 0 < len(self.classes) < 3:
+            raise ValueError(
+                "two `classes` are an object and its background: leave `classes` out, and write `foreground: 1` if the "
+                "object's value is not 255"
+            )
+        return self
+
+    @property
+    def without_background(self) -> bool:
+        """Whether no class is right on an image without an object."""
+        return bool(self.classes) and self.classes[0] != BACKGROUND
+
+    @property
+    def generated(self) -> bool:
+        """Whether the set is drawn by this program."""
+        return any(source.generator for source in self.sources.values())
+
+    def layout(self, source: Source) -> Layout:
+        """The layout of one source: its own values override the set's."""
+        own = source.model_dump(include=set(Layout.model_fields), exclude_defaults=True)
+        return Layout(**{**self.model_dump(include=set(Layout.model_fields)), **own})
+
+    def splits_of(self, source: Source) -> dict[str, Split]:
+        """The splits of one source: its own override the set's."""
+        return {**self.splits, **source.splits}
+
+    @cached_property
+    def split_names(self) -> tuple[str, ...]:
+        """All split names that some source of the set has."""
+        own = (name for source in self.sources.values() for name in source.splits)
+        return (ALL, *dict.fromkeys([*self.splits, *own]))
+
+
+def hint(name: str, valid: Iterable[str]) -> str:
+    """The nearest valid name, as the end of a message."""
+    text = did_you_mean(name, valid)
+    return f"; {text}" if text else ""
+
+
+def _check_splits(splits: Mapping[str, Split]) -> None:
+    if ALL in splits:
+        raise ValueError(f"`{ALL}` is every set's own split, choose another name")
+    for name, split in splits.items():
+        for parent in split.parents:
+            if parent not in (ALL, *splits):
+                raise ValueError(f"split {name}: split {parent!r} does not exist{hint(parent, [ALL, *splits])}")
+        _check_no_cycle(name, splits)
+
+
+def _check_no_cycle(name: str, splits: Mapping[str, Split], children: tuple[str, ...] = ()) -> None:
+    if name in children:
+        raise ValueError(f"split {name} is made from itself")
+    for parent in splits[name].parents if name in splits else ():
+        _check_no_cycle(parent, splits, (*children, name))

@@ -1,0 +1,47 @@
+"""Files that a user has downloaded or written: archives, folders and name lists."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from pipeline_src.data.entry import Entry
+from pipeline_src.errors import UserError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+LISTS = Path(__file__).parent / "lists"
+
+
+def find_path(name: str, data_root: Path | str | None, subfolder: str) -> Path | None:
+    """A file or folder in `data_root`, in its `subfolder`, or (for a user's own) in the working folder."""
+    path = Path(name).expanduser()
+    roots = [Path(data_root).expanduser(), Path(data_root).expanduser() / subfolder] if data_root else []
+    return next((root / path for root in (*roots, Path()) if (root / path).exists()), None)
+
+
+def find_name_list(name: str, data_root: Path | str | None, root: Path | None) -> Path | None:
+    """A name list in the set's own folder `root`, in `data_root` or its splits/, in the working folder, or in LISTS."""
+    inside = root / name if root is not None else None
+    if inside is not None and inside.is_file():
+        return inside
+    built_in = LISTS / name
+    return find_path(name, data_root, "splits") or (built_in if built_in.is_file() else None)
+
+
+def read_name_list(path: Path) -> list[str]:
+    """Stems of a name list: one a line, with or without folder and image suffix; empty and # lines are skipped."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"name list {path} is not UTF-8 text", found=error) from error
+    stems = []
+    for line in (line.strip() for line in lines):
+        if line and not line.startswith("#"):
+            name = PurePosixPath(line.replace("\\", "/"))
+            stems.append(name.stem if name.suffix.lower() in IMAGE_SUFFIXES else name.name)
+    return stems
+
+
+def benchmark_names(entry: Entry, data_root: Path | str | None) -> set[str] | None:
+    """Names of the images on which others report their numbers; None if the set has no such list, or it is missing."""
+    path = find_path(entry.benchmark_list, data_root, "splits") if entry.benchmark_list else None
+    return None if path is None else set(read_name_list(path))

@@ -1,0 +1,152 @@
+"""The two kinds of masks: grey masks of one object, and masks of class ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pipeline_src.data import image_io
+from pipeline_src.data.entry import Entry, Layout
+from pipeline_src.data.image_io import UnreadableImageError
+from pipeline_src.data.manifest import Problem, Row
+from pipeline_src.labels import IGNORED
+
+
+def masks_of(entry: Entry, layout: Layout) -> ObjectMasks | ClassMasks:
+    """Masks of class ids if the set has classes, else of one object."""
+    return ClassMasks(entry) if entry.classes else ObjectMasks(entry, layout)
+
+
+class ObjectMasks:
+    """Grey masks: 0 background, 255 object (or `foreground`), greys between them for soft edges."""
+
+    def __init__(self, entry: Entry, layout: Layout):
+        self.entry, self.layout = entry, layout
+        self.values: set[int] = set()  # all values in the masks read so far
+        self.unexpected: set[int] = set()  # those that are neither 0 nor `foreground`, if that is given
+        self.unexpected_masks = 0
+
+    def read(self, row: Row, data: bytes) -> tuple[int, ...]:
+        """Verify the mask file of a sample and fill in `foreground` and `grey` of its row; the mask's shape (H, W).
+
+        Raises:
+            UnreadableImageError: the file cannot be used.
+        """
+        foreground = self.layout.foreground
+        stored = image_io.mask_values(data, foreground is not None)
+        mask = image_io.as_mask(stored, foreground)
+        values = set(np.bincount(stored.ravel()).nonzero()[0].tolist())
+        self.values |= values
+        if foreground is not None and (unexpected := values - {0, foreground}):
+            self.unexpected |= unexpected
+            self.unexpected_masks += 1
+        row.grey = int(np.count_nonzero((mask > 0) & (mask < 255)))
+        row.foreground = float(np.count_nonzero(mask > 127) / mask.size)
+        return mask.shape
+
+    def problems(self, rows: Sequence[Row]) -> list[Problem]:
+        """One problem if no mask shows an object: most likely its value is another one."""
+        if any(row.foreground or not row.mask for row in rows):
+            return []
+        largest = max(self.values)
+        if largest:
+            do = f"if {largest} is the value of the object, write `foreground: {largest}` into the data set"
+        else:
+            do = "if these images show no object, write `ood: true` into the data set"
+        return [Problem(" or ".join(self.layout.masks), "no mask has an object", do)]
+
+    def notes(self, rows: Sequence[Row]) -> list[str]:
+        """Facts about the masks that a user should know."""
+        notes = []
+        if self.unexpected_masks:
+            values = ", ".join(map(str, sorted(self.unexpected)[:5])) + (", ..." if len(self.unexpected) > 5 else "")
+            text = "masks have values besides 0 and `foreground`, which count as background"
+            notes.append(f"{self.unexpected_masks:,} {text}: {values}")
+        if grey := sum(row.grey for row in rows):
+            share = grey / sum(row.height * row.width for row in rows)
+            notes.append(f"{share:.2%} of the mask pixels are grey; above 127 they count as object")
+        if empty := sum(row.foreground == 0 and bool(row.mask) for row in rows):
+            notes.append(f"{empty:,} masks have no object")
+        return notes
+
+    def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Numbers for summary.json."""
+        return {
+            "pixels": sum(row.height * row.width for row in rows),
+            "grey_pixels": sum(row.grey for row in rows),
+            "grey_masks": sum(row.grey > 0 for row in rows),
+            "empty_masks": 0 if self.entry.ood else sum(row.foreground == 0 for row in rows),
+            "mean_foreground": round(float(np.mean([row.foreground for row in rows])), 6),
+        }
+
+    def load(self, data: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """The mask at the network's size, uint8 (size, size), and the labels at the original size, uint8 (H, W)."""
+        mask = image_io.decode_mask(data, self.layout.foreground)
+        return image_io.resize(mask, size), (mask > 127).astype(np.uint8)
+
+    def store_info(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Facts for store.json."""
+        return {"ood": self.entry.ood, "grey_pixels": sum(row.grey for row in rows)}
+
+
+class ClassMasks:
+    """Masks of class ids, with the methods of `ObjectMasks`; `foreground` is the share of pixels that are not void."""
+
+    def __init__(self, entry: Entry):
+        self.entry = entry
+        self.pixels: dict[str, np.ndarray] = {}  # pixels by id, of each mask read so far
+
+    def read(self, row: Row, data: bytes) -> tuple[int, ...]:
+        labels = self._decode(data)
+        self.pixels[row.id] = np.bincount(labels.ravel(), minlength=IGNORED + 1)
+        row.foreground = float(1 - self.pixels[row.id][IGNORED] / labels.size)
+        return labels.shape
+
+    def problems(self, rows: Sequence[Row]) -> list[Problem]:
+        return []
+
+    def notes(self, rows: Sequence[Row]) -> list[str]:
+        counts = self.summary(rows)["class_pixels"]
+        return [f"no pixel is of the class {name}" for name, count in counts.items() if not count]
+
+    def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
+        pixels = sum(self.pixels[row.id] for row in rows)
+        by_class = dict(zip(self.entry.classes, pixels.tolist(), strict=False))
+        return {"pixels": int(pixels.sum()), "void_pixels": int(pixels[IGNORED]), "class_pixels": by_class}
+
+    def load(self, data: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = self._decode(data)
+        return cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT), labels
+
+    def store_info(self, rows: Sequence[Row]) -> dict[str, Any]:
+        return {"classes": len(self.entry.classes), "ood": False}
+
+    def _decode(self, data: bytes) -> np.ndarray:
+        return decode_labels(data, len(self.entry.classes), self.entry.void)
+
+
+def decode_labels(data: bytes, classes: int, void: int = IGNORED) -> np.ndarray:
+    """Mask file of class ids as uint8 (H, W): 0 to classes - 1, and 255 where it is `void`.
+
+    Args:
+        data: bytes of the file; 8 bits, grey or with a palette, whose indices are the ids.
+
+    Raises:
+        UnreadableImageError: not an image, cut off, or with other values.
+    """
+    image = image_io.open_image(data)
+    if image.mode not in ("L", "P"):
+        raise UnreadableImageError(
+            f"mask of classes has the mode {image.mode}", "save it with 8 bits, the class id as value"
+        )
+    labels = np.array(image)
+    values = np.unique(labels)
+    invalid = values[(values >= classes) & (values != void)]
+    if invalid.size:
+        text = f"mask has the values {', '.join(map(str, invalid[:5]))}, neither a class (0 to {classes - 1}) nor void"
+        raise UnreadableImageError(text, f"correct it, or `classes` and `void` (now {void}) of the data set")
+    labels[labels == void] = IGNORED
+    return labels

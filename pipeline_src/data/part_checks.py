@@ -1,0 +1,128 @@
+"""Whether the parts of an experiment's data are valid, go together, and have their name lists."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.data import sources
+from pipeline_src.data.catalog import find
+from pipeline_src.data.entry import BACKGROUND, Entry, Split, hint
+from pipeline_src.data.lookup import find_name_list
+from pipeline_src.errors import UserError, listed
+from pipeline_src.params.schema import ALL, Part
+
+Parts = Mapping[str, tuple[Part, str]]  # part and role (train, val, id, shifted or ood) by name
+
+
+def check_parts(entries: Mapping[str, Entry], parts: Parts) -> None:
+    """Make sure that sets and splits exist, and that a network trained on one part can be tested on all others.
+
+    Raises:
+        UserError: an unknown set or split; sets with different classes; images without an object in a test set, though
+            no class is right on them.
+    """
+    for part, _ in parts.values():
+        names = find(entries, part.set).split_names
+        if part.split not in names:
+            raise UserError(
+                f"data set {part.set} has no split {part.split!r}{hint(part.split, names)}",
+                expected=f"one of {', '.join(names)}",
+            )
+    training_set = entries[parts["train"][0].set]
+    for name, (part, role) in parts.items():
+        if role != "ood":
+            _check_classes(name, entries[part.set], training_set)
+
+
+def _check_classes(name: str, entry: Entry, training_set: Entry) -> None:
+    if entry.ood and training_set.without_background:
+        raise UserError(
+            f"{name}: on images without an object no class of {training_set.name} is right",
+            expected=f"a set with masks, or a training set whose first class is called {BACKGROUND!r}",
+            do="move the set to the out-of-distribution sets (`ood:`)",
+        )
+    if not entry.ood and entry.classes != training_set.classes:
+        raise UserError(
+            f"{name}: data set {entry.name} has other classes than the training set {training_set.name}",
+            found=", ".join(entry.classes) or "one object",
+            expected=", ".join(training_set.classes) or "one object",
+        )
+
+
+def check_name_lists(entries: Mapping[str, Entry], parts: Parts, data_root: Path | str | None, unpacked: Path) -> None:
+    """Make sure that the name lists of all parts are available. Not everyone has all lists of the built-in sets.
+
+    Raises:
+        UserError: names all missing lists, and where to put them.
+    """
+    missing = [
+        f"{file}, for {name}: split {part.split} of {part.set}"
+        for name, (part, _) in parts.items()
+        for file in _missing_lists(entries[part.set], part.split, data_root, unpacked)
+    ]
+    if missing:
+        raise UserError(
+            f"name lists are missing:{listed(missing)}",
+            expected=f"text files, one image name a line, in {data_root} or its sub-folder splits/",
+            do=f"put them there, or choose other splits under `data:` of the experiment (`{ALL}` needs no list)",
+        )
+
+
+def _missing_lists(entry: Entry, split: str, data_root: Path | str | None, unpacked: Path) -> list[str]:
+    """Missing lists of a split; none as long as they may be in an archive that is not unpacked yet."""
+    every = {file for source in entry.sources.values() for file in _lists_of(split, entry.splits_of(source))}
+    if all(find_name_list(file, data_root, None) for file in every):  # the usual case, without hashing a folder
+        return []
+    try:
+        located = sources.locate(entry, data_root, unpacked)
+    except sources.MissingSourceError:  # results of another machine need no data
+        return []
+    root = located.root or sources.unpacked_folder(entry.name, located.content, unpacked)
+    lists = dict.fromkeys(_lists_of(split, entry.splits_of(located.source)))
+    return [file for file in lists if root.is_dir() and not find_name_list(file, data_root, root)]
+
+
+def _lists_of(name: str, splits: Mapping[str, Split]) -> list[str]:
+    if name not in splits:
+        return []
+    return [*splits[name].names, *(file for parent in splits[name].parents for file in _lists_of(parent, splits))]
+
+
+def check_disjoint(parts: Mapping[str, Sequence[Any]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Make sure that no sample has two purposes: train, val and each test part have to be disjoint.
+
+    Args:
+        parts: rows of `manifest.select` or of `Store.index` by part; "train" and "val" are compared with each other and
+            with all others (test parts may overlap among themselves).
+
+    Returns:
+        Byte-identical images of different ids, by pair of parts, as (id, id). Some sets have them; report them.
+
+    Raises:
+        UserError: a sample is in two parts.
+    """
+    overlaps, identical = [], {}
+    for one, two in combinations(parts, 2):
+        if not {one, two} & {"train", "val"}:
+            continue
+        ids = {row.id for row in parts[one]}
+        shared = [row.id for row in parts[two] if row.id in ids]
+        if shared:
+            overlaps.append(f"{one} and {two} share {len(shared):,} samples, the first is {shared[0]}")
+        by_hash = defaultdict(list)
+        for row in parts[one]:
+            by_hash[row.sha256_image].append(row.id)
+        pairs = [(other, row.id) for row in parts[two] for other in by_hash[row.sha256_image] if other != row.id]
+        if pairs:
+            identical[one, two] = pairs
+    if overlaps:
+        raise UserError(
+            f"parts of the data overlap:{listed(overlaps)}",
+            expected="training, validation and test parts without a common sample",
+            do="choose other splits, or `first` and `last` ranges that do not meet, under `data:` in params.yaml",
+        )
+    return identical

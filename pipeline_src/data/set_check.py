@@ -1,0 +1,50 @@
+"""Whether a data set matches its entry: the work of `data check`."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline_src.data import manifest, sources
+from pipeline_src.data.entry import Entry
+from pipeline_src.data.lookup import benchmark_names
+from pipeline_src.errors import UserError
+
+
+@dataclass(frozen=True)
+class SetReport:
+    """The result of a check: the source that was read, its usable samples, problems, and notes."""
+
+    source: str = ""
+    samples: int = 0
+    splits: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path) -> SetReport:
+    """Read every file of a set: pairs, counts, sizes, values of masks, name lists, and the sha256 of its archives."""
+    from pipeline_src.data.prepare import prepare
+
+    key = ""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            located = sources.locate(entry, data_root, unpacked)
+            key = located.key
+            sources.check_archives(located)
+            summary = prepare(entry, data_root, unpacked, Path(folder), "skip")
+        except UserError as error:  # reported, so that the next set can be checked all the same
+            return SetReport(key, problems=[str(error)])
+        problems = [str(problem) for problem in manifest.read_problems(Path(folder))]
+        stems = {row.stem for row in manifest.read(Path(folder))}
+    notes = [*summary["notes"], *_coverage(entry, stems, data_root), *(f"known: {fault}" for fault in entry.faults)]
+    return SetReport(key, summary["samples"], summary["splits"], problems, list(dict.fromkeys(notes)))
+
+
+def _coverage(entry: Entry, stems: set[str], data_root: Path | str | None) -> list[str]:
+    """How many of the images on which others report their numbers are in the set, if not all."""
+    names = benchmark_names(entry, data_root)
+    if names is None or names == names & stems:
+        return []
+    return [f"{len(names & stems):,} of the {len(names):,} names of {entry.benchmark_list} are available"]

@@ -1,0 +1,6 @@
+"""Label values with a meaning of their own in 8-bit masks, besides class ids."""
+
+from __future__ import annotations
+
+NO_CLASS = 254  # pixels on which none of K classes is right
+IGNORED = 255  # pixels that never count

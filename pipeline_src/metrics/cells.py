@@ -1,0 +1,75 @@
+"""The pixels of images put into cells of a score, as far as the rows kept per image know them.
+
+An image is known by its pixels per (8-bit level, label). Finer than 8 bits, the pixels of such a group keep the
+distribution that all images together have there: for 8-bit maps every number is exact, for float maps a sum over all
+images is exact and a sum over some of them is exact to second order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.levels import HALF, LEVELS, POSITION
+from pipeline_src.counting.score_histogram import Bins
+
+TOP, POSITIVE = "top label", "positive class"
+EIGHT = LEVELS // 255  # levels of the grid to an 8-bit level
+
+
+class PixelGroups:
+    """The pooled pixels of one protocol, ready to be put into the cells of a score."""
+
+    def __init__(self, counts: Counts):
+        level, predicted, label = np.nonzero(counts.count)
+        count = counts.count[level, predicted, label]
+        doubt = (level * count + counts.position[level, predicted, label] / POSITION) / LEVELS
+        edge = np.where(predicted == 1, _upper_edge(counts)[level, label], counts.on_edge[level, label])
+        # Each level in two entries: the pixels exactly at doubt = level / LEVELS, and the others.
+        level, predicted, label = (np.concatenate([a, a]) for a in (level, predicted, label))
+        on_edge = np.arange(len(level)) < len(count)
+        count = np.concatenate([edge, count - edge])
+        doubt = np.concatenate([edge * (level[on_edge] / LEVELS), doubt - edge * (level[on_edge] / LEVELS)])
+        cell = LEVELS - 1 - level
+        # floor(255 f): edges below 0.5 are closed below, those above belong to the 8-bit level above them
+        eight = np.where(predicted == 1, (cell + on_edge) // EIGHT, level // EIGHT)
+        self.group = eight * 2 + label
+        # By probability of the positive class an edge below 0.5 lies one cell lower; all of level HALF is at 0.5.
+        below = np.maximum(np.where(on_edge, level - 1, np.minimum(level, HALF - 1)), 0)
+        positive = (
+            np.where(predicted == 1, cell, below),
+            count,
+            count * label,
+            np.where(predicted == 1, count - doubt, doubt),
+        )
+        top = positive if counts.top else (cell, count, count * (predicted == label), count - doubt)
+        self.entries = {TOP: top, POSITIVE: positive}
+        total = counts.rows.pooled().reshape(-1)
+        self.weight = 1 / np.where(total > 0, total, 1)
+
+    def per_pixel(self, score: str, cells: int) -> np.ndarray:
+        """(512, 3 cells) pixels, hits and scores in each cell, of one pixel of each group."""
+        cell, *entries = self.entries[score]
+        at = self.group * cells + cell * cells // LEVELS
+        summed = [np.bincount(at, values, minlength=512 * cells).reshape(512, cells) for values in entries]
+        return np.concatenate(summed, axis=1) * self.weight[:, None]
+
+
+def as_bins(sums: np.ndarray) -> Bins:
+    """Sums (..., 3 K) of pixels, hits and scores by cell."""
+    count, hits, score = np.split(sums, 3, axis=-1)
+    return Bins(count, hits, score, score - hits)
+
+
+def _upper_edge(counts: Counts) -> np.ndarray:
+    """(HALF + 1, 2) pixels at f = 1 - j / LEVELS >= 0.5 exactly, by level j and label, where that is a threshold t/255.
+
+    Not counted in the pass but known: they are what the 8-bit level above a threshold holds beyond the grid's levels.
+    """
+    total = counts.rows.pooled()
+    edge = np.zeros((HALF + 1, 2), np.int64)
+    edge[0] = total[255]
+    for j in range(EIGHT, HALF, EIGHT):
+        inside = counts.count[j - EIGHT : j, 1].sum(axis=0) - edge[j - EIGHT]
+        edge[j] = total[255 - j // EIGHT] - inside
+    return edge

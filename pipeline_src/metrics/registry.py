@@ -1,0 +1,374 @@
+"""All metrics, an entry each: what tables, intervals, the report, `judge` and docs/metrics.md know of a metric.
+
+A new metric is a function (in `estimators`, or a file of its own) and an entry here (docs/guides/metric.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline_src.counting.levels import LEVELS
+from pipeline_src.metrics import estimators
+from pipeline_src.metrics.cells import POSITIVE, TOP
+from pipeline_src.metrics.f_measure import f_curve
+from pipeline_src.metrics.inputs import (
+    Binned,
+    ImageMeans,
+    Input,
+    MeanFCurve,
+    OfClasses,
+    Ordered,
+    PixelMeans,
+    PooledLevels,
+)
+from pipeline_src.text_tables import UNDEFINED
+
+LOW, HIGH = -1, 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """How a number is named and printed.
+
+    Attributes:
+        title: in a sentence.
+        heading: of a column; empty for the title, with % where it is a fraction.
+        unit: of differences.
+        factor: of the printed number; 100 for percent.
+        digits: after the decimal point.
+        better: LOW or HIGH.
+    """
+
+    title: str
+    heading: str = ""
+    unit: str = ""
+    factor: float = 1
+    digits: int = 3
+    better: int = LOW
+
+    @property
+    def column(self) -> str:
+        """Heading of a column."""
+        return self.heading or self.title + " %" * (self.factor == 100)
+
+    def text(
+        self, mean: float, spread: float = math.nan, low: float = math.nan, high: float = math.nan, mark: str = ""
+    ) -> str:
+        """`mean` with its mark, then the spread over seeds and the interval where they are known."""
+        if math.isnan(mean):
+            return UNDEFINED
+        text = self.number(mean) + mark
+        if not math.isnan(spread):
+            text += f" ± {self.number(spread)}"
+        return text if math.isnan(low) else f"{text} [{self.number(low)}, {self.number(high)}]"
+
+    def number(self, value: float) -> str:
+        """`value` as it is printed; a zero has no sign."""
+        text = f"{self.factor * value:,.{self.digits}f}"
+        return text if text.strip("-0.,") else text.lstrip("-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Quantity):
+    """A number that is a function of a statistic.
+
+    Attributes:
+        of: what it is computed from.
+        function: arguments as `of` gives them, each an array (..., K) or (...) -> values (...), in [0, 1] if not said.
+        definition: formula and meaning, in a line of Markdown.
+        reference: where it is from.
+        undefined: why it is not a number, where it is not.
+        needs_true_class: whether it is undefined where some pixels have no true class.
+        bound: arguments -> how far it can be off for float maps, whose levels count as tied.
+    """
+
+    of: Input
+    function: Callable[..., np.ndarray]
+    definition: str
+    reference: str = ""
+    undefined: str = "no pixel counts"
+    needs_true_class: bool = False
+    bound: Callable[..., float] | None = None
+
+    @property
+    def classes(self) -> str:
+        """For which numbers of classes it is defined: "two", "several" or "any"."""
+        return self.of.classes
+
+
+def _percent(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
+    """A fraction whose differences are told in percentage points."""
+    about = {"factor": 100, "digits": 2, "unit": "percentage points"} | more
+    return Metric(title=title, of=of, function=function, definition=definition, **about)
+
+
+def _plain(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
+    return Metric(title=title, of=of, function=function, definition=definition, **more)
+
+
+def _same(mean: np.ndarray) -> np.ndarray:
+    return mean
+
+
+def _mean_iou(ece: np.ndarray, iou: np.ndarray) -> np.ndarray:
+    occur = ~np.isnan(iou)
+    return np.nansum(iou, axis=-1) / occur.sum(axis=-1)
+
+
+CONFIDENCE, PROBABILITY = Binned(TOP), Binned(POSITIVE)
+FOREGROUND = "no image has foreground"
+WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks without ignored pixels"
+NAEINI = "Naeini, Cooper, Hauskrecht, AAAI 2015"
+MURPHY = "Murphy, Journal of Applied Meteorology 1973"
+ROELOFS = "Roelofs et al., AISTATS 2022"
+
+METRICS: dict[str, Metric] = {
+    "ece": _percent(
+        "ECE",
+        CONFIDENCE,
+        estimators.ece,
+        "Expected calibration error, Σ n_k/N abs(conf_k − acc_k) over equal-width bins, right-closed on confidence.",
+        reference=f"{NAEINI}; Guo et al., ICML 2017",
+    ),
+    "mce": _percent(
+        "MCE",
+        CONFIDENCE,
+        estimators.mce,
+        "Maximum calibration error, the largest abs(conf_k − acc_k) of a bin with pixels.",
+        reference=NAEINI,
+    ),
+    "oe": _percent(
+        "OE",
+        CONFIDENCE,
+        estimators.oe,
+        "Over-confidence error, Σ n_k/N conf_k max(conf_k − acc_k, 0).",
+        reference="Thulasidasan et al., NeurIPS 2019",
+    ),
+    "ue": _percent(
+        "UE",
+        CONFIDENCE,
+        estimators.ue,
+        "Under-confidence error, the mirror of OE: Σ n_k/N conf_k max(acc_k − conf_k, 0). OE + UE is at most the ECE.",
+    ),
+    "positive_ece": _percent(
+        "ECE of the positive class",
+        PROBABILITY,
+        estimators.ece,
+        "Σ n_k/N abs(mean f − share of foreground) over bins of f, of which background fills the lowest.",
+        heading="positive ECE %",
+    ),
+    "ece_equal_mass": _percent(
+        "equal-mass ECE",
+        Ordered(TOP, groups=True),
+        estimators.equal_mass,
+        "ECE over groups of exactly N/bins pixels in the order of confidence; ties are spread evenly over the groups.",
+        heading="equal mass %",
+        reference="Nguyen and O'Connor, EMNLP 2015",
+        bound=lambda cells, groups: estimators.equal_mass_bound(cells, groups) + 1 / LEVELS,
+    ),
+    "ece_debiased": _percent(
+        "debiased calibration error",
+        CONFIDENCE,
+        estimators.debiased,
+        "Root of Σ n_k/N ((conf_k − acc_k)² − acc_k (1 − acc_k)/(n_k − 1)), 0 where that sum is negative. An L2 error.",
+        heading="debiased %",
+        reference=f"Bröcker, Climate Dynamics 2012; Ferro and Fricker, QJRMS 2012; {ROELOFS}",
+    ),
+    "brier_reliability": _plain(
+        "reliability",
+        PROBABILITY,
+        estimators.reliability,
+        "Reliability term of the Brier score of the positive class, Σ n_k/N (mean f − foreground share)².",
+        digits=4,
+        reference=MURPHY,
+    ),
+    "brier_resolution": _plain(
+        "resolution",
+        PROBABILITY,
+        estimators.resolution,
+        "Resolution term of the same, Σ n_k/N (foreground share_k − foreground share)².",
+        digits=4,
+        better=HIGH,
+        reference=MURPHY,
+    ),
+    "ece_sweep": _percent(
+        "ECE_SWEEP",
+        Ordered(TOP),
+        estimators.sweep,
+        "Equal-mass ECE with as many groups as keep the accuracy monotone in confidence, counting up from one group.",
+        heading="sweep %",
+        reference=ROELOFS,
+        bound=lambda cells: estimators.equal_mass_bound(cells, estimators.sweep_groups(cells)[1]) + 1 / LEVELS,
+    ),
+    "ece_debiased_authors": _percent(
+        "debiased error of the released program",
+        Binned(TOP, 100),
+        estimators.debiased_authors,
+        "Over 100 bins, conf_k (1 − conf_k) for the variance, no root. May be slightly negative.",
+        heading="debiased (released) %",
+        digits=4,
+    ),
+    "smooth_ece": _percent(
+        "smooth ECE",
+        Ordered(TOP, cells=6630),  # 1.5e-4 wide, far below the widths that it finds
+        estimators.smooth,
+        "The error after smoothing by a reflected Gaussian whose width equals that error.",
+        heading="smooth %",
+        reference="Błasiok and Nakkiran, ICLR 2024",
+    ),
+    "brier_uncertainty": _plain(
+        "uncertainty",
+        PROBABILITY,
+        estimators.uncertainty,
+        "Uncertainty term of the Brier score, h (1 − h) with h the share of foreground.",
+        digits=4,
+        reference=MURPHY,
+    ),
+    "accuracy": _percent(
+        "accuracy",
+        PixelMeans("correct"),
+        _same,
+        "Share of pixels whose predicted class, [f ≥ 0.5] or the top one of K, is their label.",
+        heading="Acc. %",
+        better=HIGH,
+    ),
+    "brier": _plain(
+        "Brier",
+        PixelMeans("brier"),
+        _same,
+        "Brier score, mean of (f − y)²; of K classes the sum over classes, in [0, 2].",
+        digits=4,
+        reference="Brier, Monthly Weather Review 1950",
+    ),
+    "nll": _plain(
+        "NLL",
+        PixelMeans("nll"),
+        _same,
+        "Mean of −log of the probability given to the label, in nats, clamped to [1e-7, 1 − 1e-7].",
+        unit="nats",
+        needs_true_class=True,
+    ),
+    "entropy": _plain(
+        "entropy",
+        PixelMeans("entropy"),
+        _same,
+        "Mean entropy of the predicted distribution, in nats, clamped likewise.",
+        heading="Entropy",
+        unit="nats",
+    ),
+    "mae": _plain(
+        "MAE",
+        PixelMeans("absolute", classes="two"),
+        _same,
+        "Mean absolute error, abs(f − y), over all pixels.",
+    ),
+    "image_mae": _plain(
+        "mean MAE of the images",
+        ImageMeans("absolute"),
+        _same,
+        "Mean over images of the image's mean abs(f − y): MAE of saliency papers.",
+        heading="image MAE",
+        reference="Perazzi et al., CVPR 2012",
+    ),
+    "aurc": _plain(
+        "AURC",
+        Ordered(TOP),
+        estimators.aurc,
+        "Area under the risk-coverage curve: mean over i of the error rate of the i most confident pixels.",
+        digits=4,
+        reference="Geifman, Uziel, El-Yaniv, ICLR 2019",
+    ),
+    "max_f": _plain(
+        "max F",
+        MeanFCurve(),
+        lambda curve: curve.max(axis=-1),
+        "Largest value of the mean of the images' F curves (β² = 0.3): one threshold for all images.",
+        better=HIGH,
+        undefined=FOREGROUND,
+        reference="Achanta et al., CVPR 2009",
+    ),
+    "mean_f": _plain(
+        "mean F",
+        MeanFCurve(),
+        lambda curve: curve.mean(axis=-1),
+        "Mean over 256 thresholds of the same curve.",
+        better=HIGH,
+        undefined=FOREGROUND,
+    ),
+    "pooled_max_f": _plain(
+        "max F of all pixels",
+        PooledLevels(),
+        lambda levels: f_curve(levels).max(axis=-1),
+        "Largest F over thresholds with the pixels of all images pooled; another quantity than max F.",
+        heading="pooled max F",
+        better=HIGH,
+        undefined=FOREGROUND,
+    ),
+    "s_measure": _plain(
+        "S-measure",
+        ImageMeans("s_measure"),
+        _same,
+        "Mean S-measure of the images.",
+        heading="S",
+        better=HIGH,
+        undefined=WHOLE_MAPS,
+        reference="Fan et al., ICCV 2017",
+    ),
+    "e_measure": _plain(
+        "E-measure",
+        ImageMeans("e_measure"),
+        _same,
+        "Mean of the images' mean E-measures over 256 thresholds.",
+        heading="E",
+        better=HIGH,
+        undefined=WHOLE_MAPS,
+        reference="Fan et al., IJCAI 2018",
+    ),
+    "ap": _plain(
+        "average precision",
+        Ordered(POSITIVE),
+        estimators.ap,
+        "Σ of gains in recall times precision of the positive class, not interpolated; a level's pixels together.",
+        heading="AP",
+        better=HIGH,
+        undefined=FOREGROUND,
+        reference="Boyd, Eng, Page, ECML 2013",
+        bound=estimators.ap_bound,
+    ),
+    "auc": _plain(
+        "AUC",
+        Ordered(POSITIVE),
+        estimators.auc,
+        "Area under the ROC curve of the positive class; ties count half.",
+        better=HIGH,
+        undefined="it needs both foreground and background",
+        reference="Hanley, McNeil 1982",
+        bound=estimators.auc_bound,
+    ),
+    "classwise_ece": _percent(
+        "class-wise ECE",
+        OfClasses(),
+        lambda ece, iou: ece.mean(axis=-1),
+        "Mean over classes of the ECE of p_k, a hit being a pixel of class k.",
+        heading="class-wise %",
+        reference="Kull et al., NeurIPS 2019",
+    ),
+    "mean_iou": _percent(
+        "mIoU",
+        OfClasses(),
+        _mean_iou,
+        "Mean of intersection over union of the classes that occur, as label or prediction.",
+        better=HIGH,
+        needs_true_class=True,
+    ),
+    "gap": _percent(
+        "confidence − accuracy",
+        PixelMeans("confidence", "correct"),
+        np.subtract,
+        "Mean confidence minus accuracy: above 0 where over-confident.",
+    ),
+}

@@ -1,0 +1,52 @@
+"""Tables of methods by data sets, whose columns are metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline_src.analysis.facts import ROLES
+from pipeline_src.analysis.results import Results
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.tables.captions import about, heading, not_run, notes
+from pipeline_src.tables.cells import cells
+from pipeline_src.tables.cost import Costs
+from pipeline_src.tables.paper_table import PaperTable
+
+
+@dataclass(frozen=True)
+class ByMethod:
+    """A table of all methods on the data sets of some roles.
+
+    Attributes:
+        title: what it shows.
+        roles: of its data sets.
+        metrics: its columns, by name; those that are not defined for the number of classes are left out.
+        more: further sentences of its caption.
+    """
+
+    title: str
+    roles: Sequence[str]
+    metrics: Sequence[str]
+    more: str = ""
+
+    def __call__(self, results: Results, costs: Costs) -> PaperTable:
+        """The table of an experiment."""
+        facts, parts = results.facts, results.facts.parts_of(self.roles)
+        rows = [
+            {
+                **cell,
+                "group": heading(results, part),
+                "row": facts.label(cell["method"]),
+                "column": METRICS[metric].column,
+            }
+            for protocol in facts.protocols
+            for part in parts
+            for metric in self.metrics
+            for cell in cells(results, protocol, part, metric)
+        ]
+        role = self.roles[0]
+        change = f"add one to “data: {role}:” of the experiment"
+        missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
+        below = notes(results, self.metrics, parts) if parts else missing
+        return PaperTable(self.title, rows, f"{about(facts)} {self.more}".strip(), below)

@@ -1,0 +1,62 @@
+"""Metrics of an experiment's methods with spread, interval and marks: what tables of methods are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+
+import numpy as np
+
+from pipeline_src.analysis.estimate import estimate
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.results import Results
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.summary import defined
+from pipeline_src.tables.paper_table import BEST, TIED, Row
+
+
+def cells(results: Results, protocol: str, part: str, metric: str, methods: Collection[str] = ()) -> Iterator[Row]:
+    """The rows of a `PaperTable` for a metric of some methods on a data set, all methods if none are named, marked
+    among themselves; without their place in the table."""
+    facts = results.facts
+    if metric not in defined(facts.classes):
+        return
+    measured = results.measured(protocol, part)
+    measured = {method: measured[method] for method in methods or measured if method in measured}
+    marked = marks(metric, measured)
+    for method, one in measured.items():
+        points, interval = one.points.get(metric, np.array([math.nan])), estimate(metric, (one, 1.0))
+        yield {
+            "protocol": protocol,
+            "part": part,
+            "role": facts.parts[part],
+            "method": method,
+            "metric": metric,
+            "mean": points.mean(),
+            "sd": points.std(ddof=1) if len(points) > 1 else math.nan,
+            "low": interval.low if interval else math.nan,
+            "high": interval.high if interval else math.nan,
+            "seeds": " ".join(map(str, one.seeds)),
+            "images": one.images,
+            "mark": marked.get(method, ""),
+        }
+
+
+def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
+    """method -> BEST or TIED, for one metric on one data set.
+
+    The best is the one of the best mean. Methods whose paired difference to it is not significant, or not available
+    since they share no seed, are tied with it. One alone is no best.
+    """
+    means = {method: one.points[metric].mean() for method, one in measured.items() if metric in one.points}
+    means = {method: mean for method, mean in means.items() if not math.isnan(mean)}
+    if len(means) < 2:
+        return {}
+    best = max(means, key=lambda method: METRICS[metric].better * means[method])
+    tied = [m for m in means if m != best and not _differ(metric, measured[best], measured[m])]
+    return dict.fromkeys([best, *tied], TIED) if tied else {best: BEST}
+
+
+def _differ(metric: str, one: Measurement, other: Measurement) -> bool:
+    difference = estimate(metric, (one, 1.0), (other, -1.0))
+    return difference is not None and difference.excludes_zero

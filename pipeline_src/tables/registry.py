@@ -1,0 +1,43 @@
+"""The tables of an experiment besides the main one, in the order in which they are shown.
+
+A new table is an entry here: columns of metrics by method as `ByMethod`, all else as a function in a file of its own
+(docs/guides/table.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline_src.analysis.facts import LIKE_ID
+from pipeline_src.analysis.resampling import FEW
+from pipeline_src.analysis.results import Results
+from pipeline_src.tables.by_method import ByMethod
+from pipeline_src.tables.cost import Costs, cost
+from pipeline_src.tables.paper_table import PaperTable
+from pipeline_src.tables.static_grid import static_grid
+
+TABLES: dict[str, Callable[[Results, Costs], PaperTable]] = {
+    "T1": ByMethod("Calibration in distribution", LIKE_ID, ("ece", "oe")),
+    "T2": ByMethod(
+        "Accuracy kept",
+        LIKE_ID,
+        ("max_f", "mean_f", "s_measure", "e_measure", "mae", "accuracy", "mean_iou"),
+        "F, S and E are means over images, E over 256 thresholds too; MAE and accuracy are of all pixels.",
+    ),
+    "T3": static_grid,
+    "T4": ByMethod(
+        "Calibration out of distribution",
+        ("ood",),
+        ("ece", "oe", "accuracy"),
+        "There is no object: the truth is background, and accuracy is the share of pixels called background. "
+        "Of several classes without a background none is right, and ECE is the mean confidence.",
+    ),
+    "T6": ByMethod(
+        "Estimators of the calibration error side by side",
+        LIKE_ID,
+        ("ece", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece", "classwise_ece"),
+        "ECE is that of equal-width bins. The debiased one is a root of squares: compare it within its column. "
+        f"Intervals of equal mass, sweep and smooth rest on {FEW} of the resamples.",
+    ),
+    "T9": cost,
+}

@@ -1,0 +1,66 @@
+"""T3: static label perturbation over alpha and beta."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pipeline_src.analysis.facts import LIKE_ID, Perturbation
+from pipeline_src.analysis.results import Results
+from pipeline_src.metrics.registry import METRICS, Quantity
+from pipeline_src.tables.captions import SYNTHETIC, about, not_run
+from pipeline_src.tables.cells import cells
+from pipeline_src.tables.cost import Costs
+from pipeline_src.tables.paper_table import PaperTable, Row
+
+SHOWN = ("ece", "oe", "accuracy")
+FEWEST = 4  # methods that make a grid
+QUANTITIES = METRICS | {"s": Quantity(title="s")}
+
+
+def static_grid(results: Results, costs: Costs) -> PaperTable:
+    """ECE, OE and accuracy in distribution; rows alpha, columns beta, and above them s."""
+    facts = results.facts
+    static = dict(sorted(facts.static.items(), key=lambda item: (item[1].alpha, item[1].variant, item[1].beta)))
+    labels = _labels(results, static)
+    rows = []
+    for cell, group in _numbers(results, static):
+        one = static[cell["method"]]
+        position = {"group": group, "row": labels[cell["method"]], "column": _column(one)}
+        rows.append({**cell, **position, "alpha": one.alpha, "beta": one.beta, "s": one.s})
+    change = "add the sweep “static” to “methods:” of the experiment"
+    missing = [not_run(facts.experiment, "a grid over α and β", change)] if len(static) < FEWEST else []
+    return PaperTable(
+        "Static label perturbation over α and β, in distribution",
+        rows,
+        f"{about(facts)} s is the share of the uniform label in the expected label.",
+        missing + [SYNTHETIC] * bool(facts.synthetic and static),
+        list(dict.fromkeys(map(_column, sorted(static.values(), key=lambda one: one.beta)))),
+        QUANTITIES,
+    )
+
+
+def _numbers(results: Results, static: Mapping[str, Perturbation]) -> Iterator[tuple[Row, str]]:
+    """Each number, and the heading of its group."""
+    for protocol in results.facts.protocols if static else ():
+        for method, one in static.items():
+            yield {"protocol": protocol, "method": method, "metric": "s", "mean": one.s}, "s = 2 α β"
+        for part in results.facts.parts_of(LIKE_ID):
+            for metric in SHOWN:
+                for cell in cells(results, protocol, part, metric, list(static)):
+                    yield cell, f"{part}: {METRICS[metric].column}"
+
+
+def _labels(results: Results, static: Mapping[str, Perturbation]) -> dict[str, str]:
+    """Method -> its row; methods in the same row and column get a row each."""
+    labels: dict[str, str] = {}
+    taken = set()
+    for method, one in static.items():
+        row = f"α = {one.alpha:.3g}" + f", {one.variant}" * bool(one.variant)
+        position = (row, _column(one))
+        labels[method] = f"{row} ({results.facts.label(method)})" if position in taken else row
+        taken.add(position)
+    return labels
+
+
+def _column(one: Perturbation) -> str:
+    return f"β = {one.beta:.3g}"

@@ -1,0 +1,84 @@
+"""C9: images differ in their alphas beyond the phase of the saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_claims import view
+
+from pipeline_src.claims.alphas import spread
+from pipeline_src.claims.evidence import HOLDS, Evidence, Finding
+from pipeline_src.claims.main import evidence
+from pipeline_src.claims.registry import CLAIMS
+
+
+def judged(**values: np.ndarray) -> Evidence:
+    """The spread of alphas (images, epochs) by seed (s0, s1, ...)."""
+    return spread("aslp_mc", {int(seed[1:]): pd.DataFrame(of) for seed, of in values.items()})
+
+
+def alpha_file(folder: Path, values: np.ndarray, name: str = "alpha.csv") -> Path:
+    """`values` (images, epochs) as training writes them."""
+    table = pd.DataFrame(values, columns=[str(k + 1) for k in range(values.shape[1])])
+    table.insert(0, "id", [f"set/{k}" for k in range(len(values))])
+    table.to_csv(folder / name, index=False)
+    return folder / name
+
+
+def saw(margins: np.ndarray, beta: float = 1.0, epochs: int = 60, accuracy: float = 0.94) -> np.ndarray:
+    """ASLP_MC's alphas (N, epochs) of images whose margins stay what they are, from alphas at random."""
+    rng, eta, lam = np.random.default_rng(0), 0.002, 2000
+    alpha, by_epoch = 0.06 * rng.random(len(margins)) / beta, []
+    for _ in range(epochs):
+        alpha = alpha + eta * (margins / beta + lam * np.minimum(0, 1 - accuracy - beta * alpha))
+        alpha = np.maximum(np.where(alpha >= 0.5 / beta, 0.5 / beta - 0.01, alpha), 0)
+        by_epoch.append(alpha)
+    return np.array(by_epoch).T
+
+
+@pytest.mark.parametrize("beta", [0.75, 1.0, 2.0])
+def test_a_saw_alone_is_no_difference(beta):
+    """Images alike in all but their phase: after the last epoch their alphas differ, and their own parts don't."""
+    values = saw(np.full(500, 4.0), beta)
+    assert values[:, -1].std() > 0.05 * values[:, -1].mean()
+    result = judged(s0=values)
+    assert result.says == "against it", result.text
+
+
+def test_images_that_differ_are_distinguished_from_the_saw():
+    result = judged(s0=saw(np.full(500, 4.0)) * np.random.default_rng(1).uniform(0.5, 1.5, (500, 1)))
+    assert result.says == "for it"
+    assert result.effect.value == pytest.approx(np.sqrt(1 / 12), rel=0.1)
+
+
+def test_a_tenth_of_the_mean_is_not_decided():
+    values = 0.05 * (1 + 0.1 * np.random.default_rng(2).standard_normal((300, 1))) * np.ones(30)
+    assert judged(s0=values).says == "open"
+
+
+def test_seeds_are_averaged():
+    own = np.random.default_rng(3).uniform(0.5, 1.5, (200, 1))
+    effect = judged(s0=0.05 * own * np.ones(30), s4=0.05 * np.ones((200, 30))).effect
+    assert list(effect.by_seed) == [0, 4]
+    assert effect.by_seed[4] == pytest.approx(0, abs=1e-6)
+    assert effect.value == pytest.approx(effect.by_seed[0] / 2, abs=1e-6)
+
+
+def test_alphas_of_0_do_not_differ():
+    result = judged(s0=np.zeros((20, 30)))
+    assert (result.effect.value, result.says) == (0, "against it")
+
+
+def test_both_methods_and_enough_epochs_are_needed(tmp_path):
+    differing = alpha_file(tmp_path, np.random.default_rng(1).uniform(0.5, 1.5, (50, 1)) * np.ones(20))
+    short = alpha_file(tmp_path, np.ones((50, 14)), "short.csv")
+
+    def finding(**files: Path) -> Finding:
+        return Finding.of(evidence(CLAIMS["C9"], view(alphas={(method, 0): file for method, file in files.items()})))
+
+    assert finding(aslp_mc=differing, aslp_mei=differing).verdict == HOLDS
+    assert "15 epochs" in finding(aslp_mc=differing, aslp_mei=short).why
+    assert "the run of aslp_mei" in finding(aslp_mc=differing).why

@@ -1,0 +1,110 @@
+"""From maps to claims.json and claims.md: effects and intervals are those of the maps by plain formulas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pytest
+from made_results import RESAMPLES, analysed
+
+from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.analysis.results import Results
+from pipeline_src.claims import CLAIM_FILES
+from pipeline_src.claims.evidence import FAILS, HOLDS, NOT_RUN, OPEN
+from pipeline_src.claims.main import write_claims
+from pipeline_src.counting.levels import PROTOCOLS
+
+IMAGES = 7
+METHODS = {"baseline": MethodFacts("baseline"), "aslp_mc": MethodFacts("aslp_mc", learns=True)}
+FACTS = Facts("made", METHODS, {"one": "id", "dots": "ood"}, (0, 1), epochs=60)
+
+
+def maps(method: str, seed: int, part: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """8-bit maps, for which the bootstrap is exact."""
+    for number in range(IMAGES):
+        truth = np.random.default_rng([number, *part.encode()]).random((9, 8)) < (0 if part == "dots" else 0.4)
+        rng = np.random.default_rng([len(method), seed, number, *part.encode()])
+        wrong = rng.random(truth.shape) < (0.3 if method == "baseline" else 0.1)
+        value = np.where(truth ^ wrong, rng.integers(130, 256, truth.shape), rng.integers(0, 126, truth.shape))
+        yield value.astype(np.uint8), truth.astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Results:
+    return analysed(tmp_path_factory.mktemp("statistics"), FACTS, maps)
+
+
+@pytest.fixture(scope="module")
+def written(results, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("claims")
+    write_claims(results, {}, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def claims(written) -> dict[str, dict]:
+    """The findings by claim and protocol."""
+    tree = json.loads((written / "claims.json").read_text(encoding="utf-8"))
+    return {claim["claim"]: claim["protocols"] for claim in tree["claims"]}
+
+
+def pixels(method: str, seed: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence and correctness of all pixels of the set `one`, whose images are taken so many `times`."""
+    made = list(maps(method, seed, "one"))
+    f = np.stack([f.ravel() for f, _ in made]).repeat(times, axis=0).ravel() / 255
+    y = np.stack([y.ravel() for _, y in made]).repeat(times, axis=0).ravel()
+    return np.maximum(f, 1 - f), (f >= 0.5) == y
+
+
+def ece(method: str, seed: int, times: np.ndarray) -> float:
+    confidence, right = pixels(method, seed, times)
+    bins = np.ceil(confidence * 10)
+    return sum(abs((confidence - right)[bins == k].sum()) for k in np.unique(bins)) / len(bins)
+
+
+def accuracy(method: str, seed: int, times: np.ndarray) -> float:
+    return pixels(method, seed, times)[1].mean()
+
+
+@pytest.mark.parametrize(("name", "metric"), [("C4", ece), ("C5", accuracy)])
+def test_effects_and_intervals_are_those_of_the_maps(claims, name, metric):
+    (item,) = claims[name]["raw"]["evidence"]
+    assert (item["what"].split()[0].lower(), item["sets"]) == (metric.__name__, {"one": IMAGES})
+
+    def effect(seed: int, times: np.ndarray) -> float:
+        return metric("aslp_mc", seed, times) - metric("baseline", seed, times)
+
+    every = np.ones(IMAGES, int)
+    assert item["seeds"] == pytest.approx({str(seed): effect(seed, every) for seed in (0, 1)}, abs=1e-12)
+    assert item["effect"] == pytest.approx(sum(item["seeds"].values()) / 2, abs=1e-15)
+    generator = np.random.Generator(np.random.PCG64(crc32(b"one")))
+    drawn = [np.bincount(generator.integers(0, IMAGES, IMAGES), minlength=IMAGES) for _ in range(RESAMPLES)]
+    values = [np.mean([effect(seed, times) for seed in (0, 1)]) for times in drawn]
+    assert [item["low"], item["high"]] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=1e-12)
+
+
+def test_files_say_the_same(written):
+    assert sorted(path.name for path in written.iterdir()) == sorted(CLAIM_FILES)
+    tree = json.loads((written / "claims.json").read_text(encoding="utf-8"))
+    text = (written / "claims.md").read_text(encoding="utf-8")
+    assert [item["claim"] for item in tree["claims"]] == [*(f"C{k}" for k in range(1, 8)), "C9"]
+    for item in tree["claims"]:
+        assert set(item["protocols"]) == ({"any"} if item["claim"] == "C9" else set(PROTOCOLS))
+        for finding in item["protocols"].values():
+            assert finding["verdict"] in (HOLDS, FAILS, OPEN, NOT_RUN)
+            assert finding["verdict"] in text
+            assert (finding["verdict"] == NOT_RUN) <= bool(finding["missing"])
+            for evidence in finding["evidence"]:
+                assert evidence["printed"].split(" ")[0] in text
+                assert evidence["sets"] in ({"one": 7}, {"dots": 7}, {"dots": 7, "one": 7})
+    assert "label_smoothing" in tree["not_compared"]
+
+
+def test_same_results_same_bytes(results, written, tmp_path):
+    write_claims(Results(results.facts, results.files), {}, tmp_path)
+    for name in CLAIM_FILES:
+        assert (tmp_path / name).read_bytes() == (written / name).read_bytes()

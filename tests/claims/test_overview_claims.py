@@ -1,0 +1,114 @@
+"""C8, which gathers what experiments on other tasks keep in their claims.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from made_claims import changed, view, without, without_parts, without_runs
+
+from pipeline_src.analysis.experiments import ExperimentSummary
+from pipeline_src.claims.across import OVERVIEW_CLAIMS, judged, write_overview_claims
+from pipeline_src.claims.evidence import FAILS, HOLDS, NOT_RUN
+from pipeline_src.claims.main import judged as judged_alone
+from pipeline_src.claims.view import View
+
+TASKS = {"cod": "camouflaged objects", "smoke": "smoke", "semantic": "semantic segmentation", "polyp": "polyps"}
+
+
+def finished(folder: Path, name: str, seen: View) -> ExperimentSummary:
+    """An experiment whose claims.json lies in a folder; its task is the first word of its name."""
+    e = planned(folder, name)
+    e.claims.parent.mkdir()
+    e.claims.write_text(json.dumps(judged_alone(changed(seen, experiment=name))))
+    return e
+
+
+def planned(folder: Path, name: str) -> ExperimentSummary:
+    return ExperimentSummary(
+        name, name.partition("-")[0], "small", name, folder / name / "tables", folder / name / "claims.json"
+    )
+
+
+def all_three(folder: Path) -> list[ExperimentSummary]:
+    return [finished(folder, name, view()) for name in ("cod", "smoke", "semantic")]
+
+
+def c8(experiments: list[ExperimentSummary], protocol: str = "raw") -> dict:
+    (claim,) = judged(experiments, TASKS)["claims"]
+    assert claim["claim"] == "C8"
+    return claim["protocols"][protocol]
+
+
+def test_every_task_that_it_names_is_needed(tmp_path):
+    made = [planned(tmp_path, "sod-made"), *all_three(tmp_path)]
+    finding = c8(made)
+    assert finding["verdict"] == HOLDS
+    # On each task two sets, two methods and two metrics; the numbers are those of the experiment on it.
+    assert len(finding["evidence"]) == 3 * 2 * 2 * 2
+    item = finding["evidence"][0]
+    assert item["what"] == "camouflaged objects (cod): ECE of aslp_mc − baseline"
+    assert item["effect"] == pytest.approx(0.01 - 0.05) and item["sets"] == {"one": 100}
+    absent = c8(made[:3])
+    assert absent["verdict"] == NOT_RUN and "an experiment on semantic segmentation" in absent["why"]
+    not_run = c8([*made[:3], planned(tmp_path, "semantic-new")])
+    assert not_run["verdict"] == NOT_RUN
+    assert not_run["missing"] == [
+        {
+            "what": "the experiment semantic-new (semantic segmentation)",
+            "do": "run: snakemake --cores all --config experiment=semantic-new",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "change", [("aslp_mei", "ece", "two", 0.9), ("aslp_mc", "ece", "one", 0.9), ("aslp_mei", "accuracy", "one", 0.8)]
+)
+def test_one_set_of_one_task_is_enough_against(tmp_path, change):
+    *where, value = change
+    made = all_three(tmp_path)
+    worse = finished(tmp_path, "smoke-worse", view({tuple(where): value}))
+    assert c8([*made, worse])["verdict"] == FAILS
+    # A task that the claim does not name does not count.
+    polyp = finished(tmp_path, "polyp", view({tuple(where): value}))
+    finding = c8([*made, polyp])
+    assert finding["verdict"] == HOLDS
+    assert [(item["what"], item["verdict"]) for item in finding["secondary"]] == [("polyps", FAILS)]
+
+
+def test_it_takes_what_an_experiment_has(tmp_path):
+    """One protocol where there are several classes; a method less."""
+    cod, smoke = (finished(tmp_path, name, view()) for name in ("cod", "smoke"))
+    semantic = finished(tmp_path, "semantic", changed(view(), class_names=("a", "b", "c")))
+    assert len(c8([cod, smoke, semantic])["evidence"]) == 24
+    assert len(c8([cod, smoke, semantic], "stretched")["evidence"]) == 16
+    fewer = finished(tmp_path, "cod-few", without(view(), "aslp_mei"))
+    finding = c8([fewer, smoke, semantic])
+    assert finding["verdict"] == NOT_RUN
+    assert "aslp_mei and the baseline in camouflaged objects (cod-few)" in finding["why"]
+
+
+def test_sets_and_runs_that_an_experiment_lacks_are_named(tmp_path):
+    smoke, semantic = (finished(tmp_path, name, view()) for name in ("smoke", "semantic"))
+    keys = [(protocol, "two", "aslp_mc") for protocol in ("raw", "stretched")]
+    finding = c8([finished(tmp_path, "cod", without_runs(view(), *keys)), smoke, semantic])
+    assert finding["verdict"] == NOT_RUN and [item["what"] for item in finding["missing"]] == ["aslp_mc on two"]
+    bare = finished(tmp_path, "cod-bare", without_parts(view(), "id"))
+    finding = c8([bare, smoke, semantic])
+    assert finding["verdict"] == NOT_RUN and "a test set in distribution of camouflaged objects" in finding["why"]
+
+
+def test_files_of_the_overview(tmp_path):
+    write_overview_claims(all_three(tmp_path), TASKS, tmp_path / "overview")
+    assert sorted(path.name for path in (tmp_path / "overview").iterdir()) == sorted(OVERVIEW_CLAIMS)
+    text = (tmp_path / "overview/claims.md").read_text()
+    assert text.startswith("# Claims across experiments")
+    assert "camouflaged objects (cod): ECE of aslp\\_mc" in text and "**holds** (stretched)" in text
+    assert json.loads((tmp_path / "overview/claims.json").read_text())["claims"][0]["claim"] == "C8"
+
+
+def test_generated_images_are_never_concealed(tmp_path):
+    made = [finished(tmp_path, name, changed(view(), synthetic=name == "cod")) for name in ("cod", "smoke", "semantic")]
+    write_overview_claims(made, TASKS, tmp_path)
+    assert "**holds, on generated images**" in (tmp_path / "claims.md").read_text()

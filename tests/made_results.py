@@ -1,0 +1,69 @@
+"""Results made up for tests of tables and claims: of maps, by way of statistics and analyses, or made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+
+from pipeline_src.analysis.analyse import analyse
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.resampling import resample
+from pipeline_src.analysis.results import Results
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+
+RESAMPLES = 40  # a run takes a second with all of them
+
+
+def analysed(
+    folder: Path,
+    facts: Facts,
+    maps: Callable[[str, int, str], Iterable[tuple[np.ndarray, np.ndarray]]],
+    without: Collection[tuple[str, int, str]] = (),
+) -> Results:
+    """Results of maps.
+
+    Args:
+        maps: (method, seed, part) -> (map, truth) of each image.
+        without: runs that are missing.
+    """
+    for part in facts.parts:
+        runs = [(method, seed) for method, seed in facts.runs if (method, seed, part) not in without]
+        files = {run: folder / f"{run[0]}-{run[1]}-{part}.npz" for run in runs}
+        for (method, seed), file in files.items():
+            statistic = Statistic.empty()
+            for number, (f, truth) in enumerate(maps(method, seed, part)):
+                statistic.add(f, truth, f"{part}/{number}", whole=whole_map_measures(f, truth, KEPT))
+            statistic.save(file, {})
+        with patch("pipeline_src.analysis.analyse.resample", partial(resample, resamples=RESAMPLES)):
+            analyse(part, facts.bins, files, folder / f"{part}.npz")
+    return Results(facts, {part: folder / f"{part}.npz" for part in facts.parts})
+
+
+@dataclass(frozen=True)
+class HandMade(Results):
+    """Results of measurements by (protocol, part, method)."""
+
+    measurements: Mapping[tuple[str, str, str], Measurement] = field(default_factory=dict)
+
+    def measured(self, protocol: str, part: str) -> dict[str, Measurement]:
+        keys = {method: (protocol, part, method) for method in self.facts.methods}
+        return {method: self.measurements[key] for method, key in keys.items() if key in self.measurements}
+
+    def note(self, part: str) -> str:
+        return self.facts.captions.get(part, "")
+
+
+def by_hand(
+    points: Mapping[str, Iterable[float]], spread: np.ndarray, seeds: Iterable[int] = (0,), **more
+) -> Measurement:
+    """A measurement whose resampled values are its points (S,) plus `spread` (R,) for all metrics."""
+    arrays = {name: np.array(values, float) for name, values in points.items()}
+    values = {name: array[:, None] + spread for name, array in arrays.items()}
+    return Measurement(list(seeds), more.pop("images", 100), arrays, values, **more)

@@ -1,0 +1,257 @@
+"""The paper tables of an experiment: every number is that of the results, marks follow from paired differences."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_results import HandMade, by_hand
+
+from pipeline_src.analysis.facts import LIKE_ID, Facts, MethodFacts
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.resampling import percentiles
+from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.summary import defined
+from pipeline_src.tables.by_method import ByMethod
+from pipeline_src.tables.captions import heading
+from pipeline_src.tables.cells import marks
+from pipeline_src.tables.cost import Run
+from pipeline_src.tables.paper_table import BEST, COLUMNS, TIED
+from pipeline_src.tables.registry import TABLES
+
+PARTS = {"val": "val", "one": "id", "dots": "ood"}
+METHODS = {
+    "baseline": MethodFacts("baseline"),
+    "slp": MethodFacts("slp", {"alpha": 0.05, "beta": 1.0}),
+    "slp_m": MethodFacts("slp", {"alpha": 0.1, "beta": 0.5}),
+    "slp_dm": MethodFacts("slp", {"alpha": 0.1, "beta": 0.5, "noise": 0.25}),
+    "label_smoothing": MethodFacts("label_smoothing", {"eps": 0.1}),
+}
+FACTS = Facts("made", METHODS, PARTS, (0, 1), 10, 3, labels={"slp_m": "SLP_M & 50 %"})
+BY_METHOD = {name: table for name, table in TABLES.items() if isinstance(table, ByMethod)}
+
+
+def measured(facts: Facts) -> HandMade:
+    """Numbers at random for each method, with wide intervals that methods share and narrow ones of their own."""
+    rng, made = np.random.default_rng(0), {}
+    for protocol in facts.protocols:
+        for part in facts.parts:
+            together = rng.normal(0, 0.02, 50)
+            for method in facts.methods:
+                names = [name for name in defined(facts.classes) if part != "dots" or name not in ("max_f", "mean_f")]
+                points = {name: rng.random(len(facts.seeds)) for name in names}
+                made[protocol, part, method] = by_hand(
+                    points, together + rng.normal(0, 0.005, 50), facts.seeds, images=8
+                )
+    return HandMade(facts, {}, made)
+
+
+@pytest.fixture(scope="module")
+def results() -> HandMade:
+    return measured(FACTS)
+
+
+@pytest.fixture(scope="module")
+def written(results, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tables")
+    for name, make in TABLES.items():
+        make(results, {}).write(name, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tables(written) -> dict[str, pd.DataFrame]:
+    return {name: pd.read_csv(written / f"{name}.csv") for name in TABLES}
+
+
+def test_every_number_is_that_of_the_results(results, tables):
+    for name, table in BY_METHOD.items():
+        parts = [part for part, role in PARTS.items() if role in table.roles]
+        metrics = set(table.metrics) - {"mean_iou", "classwise_ece"}  # of several classes
+        assert set(tables[name]["metric"]) == metrics
+        assert len(tables[name]) == 2 * len(parts) * len(METHODS) * len(metrics)
+        for row in tables[name].itertuples():
+            one = results.measurement(row.protocol, row.method, row.part)
+            points, values = one.points[row.metric], one.values[row.metric]
+            assert (row.mean, row.sd) == pytest.approx((points.mean(), points.std(ddof=1)), abs=1e-15)
+            assert (row.low, row.high) == pytest.approx(percentiles(values.mean(axis=0)), abs=1e-15)
+            assert (row.images, row.seeds, row.role) == (8, "0 1", PARTS[row.part])
+
+
+def test_tables_of_several_classes_have_what_these_have():
+    three = replace(FACTS, class_names=("background", "red", "blue"), seeds=(0,))
+    made = {name: make(measured(three), {}) for name, make in TABLES.items()}
+    assert {row["metric"] for row in made["T2"].rows} == {"accuracy", "mean_iou"}
+    assert "classwise_ece" in {row["metric"] for row in made["T6"].rows}
+    for name in BY_METHOD:
+        assert {row["protocol"] for row in made[name].rows} == {"raw"}
+        assert any("no stretched protocol" in note for note in made[name].notes)
+
+
+def test_static_grid(tables, written):
+    grid = tables["T3"]
+    at = grid[(grid["protocol"] == "raw") & (grid["metric"] == "s")].set_index("method")
+    assert at[["alpha", "beta", "s"]].to_dict("index") == {
+        "slp": {"alpha": 0.05, "beta": 1.0, "s": 0.1},
+        "slp_m": {"alpha": 0.1, "beta": 0.5, "s": 0.1},
+        "slp_dm": {"alpha": 0.1, "beta": 0.5, "s": 0.1},
+        "label_smoothing": {"alpha": 1.0, "beta": 0.05, "s": 0.1},
+    }
+    text = (written / "T3.md").read_text(encoding="utf-8")
+    assert "|  | β = 0.05 | β = 0.5 | β = 1 |" in text
+    rows = ["α = 0.05", "α = 0.1", "α = 0.1, noise 0.25", "α = 1, label smoothing"]
+    assert [line.split(" | ")[0][2:] for line in text.split("s = 2 α β")[1].splitlines()[1:5]] == rows
+    same = tables["T1"].merge(grid, on=["protocol", "part", "method", "metric"])
+    assert len(same) == 2 * 2 * 4
+    for name in ("mean", "sd", "low", "high"):
+        assert (same[f"{name}_x"] == same[f"{name}_y"]).all()
+
+
+def test_methods_in_the_same_row_and_column_have_a_row_each(results):
+    methods = {name: METHODS[name] for name in METHODS if "slp" in name} | {"slp_m": METHODS["slp"]}
+    twice = replace(results, facts=replace(FACTS, methods=methods))
+    rows = TABLES["T3"](twice, {}).rows
+    assert {row["row"] for row in rows} == {"α = 0.05", "α = 0.05 (SLP_M & 50 %)", "α = 0.1, noise 0.25"}
+
+
+def one_metric(points: list[float], ends=(0.0, 0.0), seeds=(0,), **more) -> Measurement:
+    """Resampled values that go from `ends[0]` below to `ends[1]` above the points."""
+    return by_hand({"ece": points, "accuracy": points}, np.linspace(*ends, 101), seeds, **more)
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        ({"a": one_metric([0.1]), "b": one_metric([0.2])}, {"a": BEST}),
+        # Together up and down: the difference is certain, however wide each interval.
+        ({"a": one_metric([0.1], (-0.3, 0.3)), "b": one_metric([0.2], (-0.3, 0.3))}, {"a": BEST}),
+        ({"a": one_metric([0.1], (-0.3, 0.3)), "b": one_metric([0.2], (0.3, -0.3))}, {"a": TIED, "b": TIED}),
+        (
+            {"a": one_metric([0.1]), "b": one_metric([0.12], (-0.1, 0.1)), "c": one_metric([0.5], (-0.1, 0.1))},
+            {"a": TIED, "b": TIED},
+        ),
+        ({"a": one_metric([0.1])}, {}),
+        ({"a": one_metric([0.1]), "b": one_metric([0.2], seeds=(7,))}, {"a": TIED, "b": TIED}),
+        (
+            {"a": one_metric([0.1, 0.3], seeds=(0, 1)), "b": one_metric([0.25], of_all_seeds=True)},
+            {"a": BEST},
+        ),
+    ],
+)
+def test_marks(measured, expected):
+    assert marks("ece", measured) == expected
+
+
+def test_the_best_score_is_the_highest():
+    assert marks("accuracy", {"a": one_metric([0.1]), "b": one_metric([0.2])}) == {"b": BEST}
+    assert marks("mae", {"a": one_metric([0.1]), "b": one_metric([0.2])}) == {}
+
+
+def test_marks_are_shown_and_explained(tables, written):
+    text = (written / "T1.md").read_text(encoding="utf-8")
+    for mark, sign in ((BEST, "★"), (TIED, "†")):
+        marked = tables["T1"][tables["T1"]["mark"] == mark]
+        assert len(re.findall(rf"\d{sign}", text)) == len(marked)
+        assert (f"{sign} " in text) == (len(marked) > 0)
+    assert len(tables["T1"]["mark"].dropna()) > 0
+
+
+def test_captions_name_protocol_images_and_interval(written):
+    for name in BY_METHOD:
+        captions = (written / f"{name}.md").read_text(encoding="utf-8").split("**Table.**")[1:]
+        for protocol, caption in zip(PROTOCOLS, captions, strict=True):
+            head = caption.splitlines()[0]
+            assert f"{protocol} protocol" in head
+            assert re.search(r"Images: (one|dots) 8\.", head)
+            assert "95 %" in head
+            assert "seeds 0, 1" in head
+
+
+def test_what_is_missing_is_named_with_the_command(results):
+    few = replace(FACTS, methods={"baseline": METHODS["baseline"]}, parts={"val": "val", "one": "id"})
+    made = {name: make(replace(results, facts=few), {}) for name, make in TABLES.items()}
+    for name in ("T3", "T4", "T9"):
+        assert not made[name].rows, name
+        assert made[name].csv() == ",".join(COLUMNS) + "\n"
+        assert "Not run: " in " ".join(made[name].notes), name
+        assert "snakemake --cores all" in " ".join(made[name].notes), name
+    assert "add one to “data: ood:”" in made["T4"].notes[0]
+    second = replace(few, seeds=(0, 1, 2))
+    assert TABLES["T1"](replace(results, facts=second), {}).notes == [
+        "Not run: baseline seed 2 on one. To get it, run: snakemake --cores all --config experiment=made"
+    ]
+
+
+def test_notes_of_data_sets_are_below(results):
+    facts = replace(FACTS, captions={"one": "Near-duplicates.", "dots": "Not shown here."})
+    assert TABLES["T1"](replace(results, facts=facts), {}).notes == ["one: Near-duplicates."]
+
+
+def test_cost(results, tmp_path):
+    (tmp_path / "timing.csv").write_text("epoch,images_per_second,seconds\n1,10,60\n2,30,30\n")
+    (tmp_path / "run.json").write_text('{"parameters": 2000000}')
+    (tmp_path / "train.tsv").write_text("s\tmax_rss\n95\t512.5\n")
+    (tmp_path / "one.tsv").write_text("s\tmax_rss\n4\t-\n")
+    run = Run.read(tmp_path, tmp_path / "train.tsv", [tmp_path / "one.tsv", tmp_path / "one.tsv"])
+    assert run == Run(90.0, 15.0, 512.5, 8.0, 2e6)
+    nothing = Run.read(tmp_path / "none", tmp_path / "none.tsv", [tmp_path / "none.tsv"])
+    costs = {("baseline", 0): run, ("baseline", 1): replace(run, training=150.0), ("slp", 0): nothing}
+    (table,) = TABLES["T9"](results, costs).printed("T9").values()
+    assert table.groups[0].rows == [
+        ["baseline", "2.0 ± 0.7", "15.0 ± 0.0", "512 ± 0", "8.0 ± 0.0", "2.00 ± 0.00"],
+        ["slp", "–", "–", "–", "–", "–"],
+    ]
+
+
+def test_csv_loads_in_pandas(tables):
+    for name, table in tables.items():
+        assert list(table.columns[: len(COLUMNS)]) == list(COLUMNS), name
+        if len(table):
+            assert table[["mean", "low", "high"]].dtypes.map(pd.api.types.is_float_dtype).all(), name
+
+
+def test_latex_is_well_formed(written):
+    for name in TABLES:
+        text = (written / f"{name}.tex").read_text(encoding="utf-8").split("\n\n", 1)[1]
+        assert text.isascii(), name
+        bare = re.sub(r"\\[{}]", "", text)
+        assert bare.count("{") == bare.count("}"), name
+        assert text.count("\\begin{tabular}") == text.count("\\end{tabular}") >= 1
+        for table in text.split("\\begin{table}")[1:]:
+            columns = len(re.search(r"@\{\}(lr*)@\{\}", table)[1])
+            for row in re.findall(r"^.*\\\\$", table, re.MULTILINE):
+                cells = len(re.findall(r"(?<!\\)&", row)) + 1
+                assert cells == columns or row.startswith(f"\\multicolumn{{{columns}}}"), (name, row)
+
+
+def test_latex_compiles(written, tmp_path):
+    styles = shutil.which("kpsewhich") and subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).stdout
+    if not shutil.which("pdflatex") or not styles:
+        pytest.skip("no pdflatex with booktabs here")
+    inputs = "".join(f"\\input{{{name}}}\\clearpage " for name in TABLES)
+    for name in TABLES:
+        shutil.copy(written / f"{name}.tex", tmp_path)
+    document = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{inputs}\\end{{document}}"
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", document]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_sets_under_shift_are_shown_as_those_in_distribution(results):
+    near, far = (replace(results, facts=replace(FACTS, parts={"one": role})) for role in ("id", "shifted"))
+    for name in (name for name, table in BY_METHOD.items() if table.roles == LIKE_ID):
+        here, there = ([row["mean"] for row in TABLES[name](each, {}).rows] for each in (near, far))
+        assert here == there and here
+    assert "one: under shift, " in heading(far, "one")
+
+
+def test_metrics_of_tables_exist():
+    for table in BY_METHOD.values():
+        assert set(table.metrics) <= METRICS.keys()

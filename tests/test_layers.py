@@ -1,0 +1,82 @@
+"""The rooms of the package, who may import whom, and that no module imports itself by way of others."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+from project import ROOT
+
+PACKAGE = ROOT / "pipeline_src"
+GROUND = {"errors", "files", "validation", "rng", "python_source", "text_tables", "labels"}
+NUMBERS = {"counting", "metrics", "analysis"}
+NETWORKS = {"params", "data", "training", "prediction"}
+ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
+    "counting": set(),
+    "metrics": {"counting"},
+    "analysis": {"counting", "metrics"},
+    "params": set(),
+    "data": {"params"},
+    "training": {"counting", "params", "data"},
+    "prediction": {"counting", "params", "data", "training"},
+    "tables": NUMBERS,
+    "claims": NUMBERS,
+    "figures": NUMBERS | {"data", "prediction"},  # figures that show images
+    "judging": NUMBERS | {"data"},
+    "report": NUMBERS | {"tables", "figures", "claims"},
+    "engine": set(),
+    "steps": NUMBERS | NETWORKS | {"tables", "claims", "figures", "judging", "report", "engine"},
+    "documentation": {"params", "training", "data", "metrics", "counting"},
+}
+ALLOWED["cli"] = ALLOWED["steps"] | {"steps", "documentation"}
+
+
+def modules() -> dict[str, Path]:
+    """All modules of the package by dotted name."""
+    files = {path.relative_to(ROOT).with_suffix(""): path for path in PACKAGE.rglob("*.py")}
+    return {".".join(name.parts).removesuffix(".__init__"): path for name, path in files.items()}
+
+
+def imports(path: Path, known: set[str]) -> set[str]:
+    """The modules of the package that a file names in its imports, wherever they stand in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative imports hide where a module lies"
+            # What is taken from a package is a module of it, or else stands in its __init__.
+            both = {f"{node.module}.{alias.name}" for alias in node.names} & known
+            names.update(both if len(both) == len(node.names) else both | {node.module})
+    return names & known
+
+
+def room(module: str) -> str:
+    steps = module.split(".")
+    return steps[1] if len(steps) > 1 else ""
+
+
+GRAPH = {name: imports(path, set(modules())) for name, path in modules().items()}
+
+
+def test_every_room_is_known():
+    assert {room(name) for name in GRAPH} == ALLOWED.keys() | GROUND | {"", "__main__"}
+
+
+@pytest.mark.parametrize("upper", sorted({*ALLOWED, *GROUND}))
+def test_imports_go_downward(upper: str):
+    allowed = GROUND | {upper, ""} | ALLOWED.get(upper, set())
+    upward = {
+        f"{name} -> {other}"
+        for name in GRAPH
+        if room(name) == upper
+        for other in GRAPH[name]
+        if room(other) not in allowed
+    }
+    assert not upward
+
+
+def test_no_circles():
+    tuple(TopologicalSorter(GRAPH).static_order())  # raises CycleError
