@@ -11,16 +11,16 @@ import project
 import pytest
 import yaml
 from made_sets import encoded, write_files
-from pipeline_src.counting.either import load
-from pipeline_src.figures.numbers import measure
 
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting import multiclass
+from pipeline_src.counting.loading import AnyStatistic, load
 from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
 from pipeline_src.engine.execute import execute
 from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
+from pipeline_src.metrics.inputs import OfClasses, Run
+from pipeline_src.metrics.summary import summary
 from pipeline_src.params.load import read
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.evaluate import evaluate
@@ -86,8 +86,12 @@ def results(built: ExperimentGraph) -> Results:
     return tables.results(built.job("tables"))
 
 
-def statistic_of(built: ExperimentGraph, method: str, part: str):
+def statistic_of(built: ExperimentGraph, method: str, part: str) -> AnyStatistic:
     return load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
+
+
+def run_of(statistic: AnyStatistic) -> Run:
+    return Run.by_protocol(statistic)["raw"]
 
 
 def test_void_counts_nowhere(built):
@@ -104,7 +108,7 @@ def test_temperature_keeps_the_classes_and_changes_the_confidence(built):
     before, after = (statistic_of(built, method, "val") for method in ("baseline", "temperature"))
     assert (before.confusion == after.confusion).all()
     facts = json.loads(built.job("train/temperature/seed0").paths[0].read_text())["fitted"]
-    nll = [multiclass.summary(of)[0]["nll"] for of in (before, after)]  # the fit saw these very pixels
+    nll = [summary(run_of(of))[0]["nll"] for of in (before, after)]  # the fit saw these very pixels
     assert nll == pytest.approx([facts["nll_before"], facts["nll_after"]], abs=1e-4)
 
 
@@ -123,7 +127,7 @@ def test_tables_have_what_several_classes_have(built):
     row = main.set_index(["method", "part"]).loc["baseline", "unseen"]
     statistic = statistic_of(built, "baseline", "unseen")
     assert row["accuracy"] == np.trace(statistic.confusion) / statistic.confusion.sum()
-    assert row["mean_iou"] == multiclass.mean_iou(statistic)
+    assert row["mean_iou"] == summary(run_of(statistic))[0]["mean_iou"]
     assert "mIoU %" in (folder / "main.md").read_text() and "MAE" not in (folder / "main.md").read_text()
     tables = {name: pd.read_csv(folder / f"{name}.csv") for name in ("T1", "T2", "T4", "T6")}
     assert all(set(table["protocol"]) == {"raw"} and set(table["method"]) == set(METHODS) for table in tables.values())
@@ -152,7 +156,7 @@ def test_claims_are_judged_on_the_top_class(built):
 
 def test_figures_and_report_are_there(built):
     assert (built.results / "report.html").is_file()
-    assert {protocol for protocol, _ in measure(results(built), "unseen")} == {"raw"}
+    assert results(built).facts.protocols == ("raw",) and set(results(built).measured("raw", "unseen")) == set(METHODS)
     folder = built.job("figures").folder
     names = [path.name for path in folder.glob("*.svg")]
     assert names and not any("stretched" in name for name in names)
@@ -163,8 +167,8 @@ def test_figures_and_report_are_there(built):
     table = pd.read_csv(folder / "classes-iou-unseen.csv").set_index("method").loc["baseline"]
     statistic = statistic_of(built, "baseline", "unseen")
     assert table["class"].tolist() == CLASSES
-    assert table["iou"].mean() == pytest.approx(multiclass.mean_iou(statistic))
-    assert table["ece"].tolist() == pytest.approx(multiclass.class_ece(statistic, 10).tolist())
+    ece, iou = OfClasses().exact(run_of(statistic), 10)
+    assert table["iou"].tolist() == pytest.approx(iou.tolist()) and table["ece"].tolist() == pytest.approx(ece.tolist())
     for metric in ("ece", "iou"):
         assert (table[f"{metric}_low"] <= table[metric]).all() and (table[metric] <= table[f"{metric}_high"]).all()
 
@@ -181,7 +185,7 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     statistic, shown = evaluate(
         Predictor(networks.load(built.job("evaluate/baseline/seed0/textures"))), store, built.settings, "textures"
     )
-    values, reasons = multiclass.summary(statistic)
+    values, reasons = summary(run_of(statistic))
     assert values["accuracy"] == 0 and values["ece"] > 1 / 3
     assert values["mean_iou"] is values["nll"] is None and "no class is right" in reasons["nll"]
     assert drawn.prepare({"baseline": shown}, store)["accuracy"].tolist() == [0] * len(store)
