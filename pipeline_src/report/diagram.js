@@ -8,7 +8,7 @@
   const percent = (value, digits = 2) => (value === null ? "–" : (100 * value).toFixed(digits));
   const inPercent = d3.format(".0%"), counted = d3.format(",");
 
-  form.hidden = false;
+  for (const id of ["numbers", "every-bin", "interactive"]) document.getElementById(id).hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", draw);
   for (const radio of document.querySelectorAll("input[name=protocol]")) {

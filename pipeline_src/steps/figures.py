@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pipeline_src.engine.job import Job
 from pipeline_src.figures.catalogue import figure_files
-from pipeline_src.steps.tables import analyses, results
 from pipeline_src.python_source import ROOT
+from pipeline_src.steps.tables import analyses, results
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph

@@ -21,7 +21,11 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         yield Job(
             *("store", f"store/{name}", experiment.data / "stores" / name, "store", FILES),
             work,
-            parameters={"part": part, "size": experiment.settings.image_size, "unmasked_label": experiment.unmasked_label(name)},
+            parameters={
+                "part": part,
+                "size": experiment.settings.image_size,
+                "unmasked_label": experiment.unmasked_label(name),
+            },
             inputs={"prepare": experiment.job(f"prepare/{part.set}")},
             options={"entry": experiment.entry(name), "data_root": experiment.data_root},
         )

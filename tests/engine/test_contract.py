@@ -111,13 +111,13 @@ def test_values_whose_text_may_differ_elsewhere_are_refused(value):
 
 
 def test_code_of_classes_that_work_gets_counts():
-    """`Part` is a class of the package: its code counts where a job gets one, as a parameter or an option."""
-    from pipeline_src.data.catalog import Part
+    """`MethodFacts` is a class of the package: its code counts where a job gets one, as a parameter or an option."""
+    from pipeline_src.analysis.facts import MethodFacts
     from pipeline_src.rng import generator
 
     def files(**values) -> dict[str, str]:
         return made(work=generator, **values).code.files
 
     assert list(files()) == ["pipeline_src/rng.py"]
-    for values in ({"parameters": {"part": Part(set="x")}}, {"options": {"parts": [Part(set="x")]}}):
-        assert "pipeline_src/data/catalog.py" in files(**values)
+    for values in ({"parameters": {"method": MethodFacts()}}, {"options": {"methods": [MethodFacts()]}}):
+        assert "pipeline_src/analysis/facts.py" in files(**values)

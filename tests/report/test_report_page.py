@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from project import call
 
-from pipeline_src.counting.statistic import PROTOCOLS, Statistic
+from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.counting.statistic import Statistic
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright (of the extra `test`) is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -73,21 +74,27 @@ def rows(page, table: str) -> list[list[str]]:
 
 
 def test_opens_from_a_file_without_errors_and_loads_nothing(page, results):
-    page.wait_for_selector("#chart svg")
+    page.wait_for_selector("#chart [aria-label='Accuracy against confidence']")
+    assert page.locator(".still").count() == 0
     assert page.complaints == []
     assert [url for url in page.requests if not url.startswith("data:")] == [(results / "report.html").as_uri()]
 
 
+def test_the_picture_is_in_the_first_screen(page):
+    assert page.locator("main > section").nth(1).get_attribute("id") == "reliability"
+    assert page.locator("#chart").bounding_box()["y"] < DESKTOP["height"]
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_diagram_tells_the_numbers_of_the_table(page, numbers, protocol):
+def test_the_diagram_has_the_numbers_of_the_table(page, numbers, protocol):
     page.select_option("#choose [name=shown]", protocol)
     for method in numbers.index.unique("method"):
         page.check(f"#choose [value={method}]", force=True)
     for part in numbers.index.unique("part"):
         page.select_option("#choose [name=set]", part)
-        told = {row[0]: row[1:] for row in rows(page, "#readout")}
-        assert set(told) == set(numbers.index.unique("method"))
-        for method, texts in told.items():
+        shown = {row[0]: row[1:] for row in rows(page, "#readout")}
+        assert set(shown) == set(numbers.index.unique("method"))
+        for method, texts in shown.items():
             row = numbers.loc[(protocol, part, method)]
             assert texts[:3] == [f"{100 * row[name]:.2f}" for name in ("ece", "oe", "accuracy")]
 
@@ -130,7 +137,7 @@ def test_choosing_changes_the_diagram(page):
     assert page.complaints == []
 
 
-def test_a_bin_tells_its_numbers_on_hover_and_to_the_keyboard(page):
+def test_a_bin_shows_its_numbers_on_hover_and_to_the_keyboard(page):
     page.uncheck("#choose [value=aslp_mc]", force=True)
     first, *_, last = page.locator("#chart .points > *").all()
     last.scroll_into_view_if_needed()
@@ -249,14 +256,15 @@ def test_print_shows_all_and_no_controls(page):
     assert hidden == []
 
 
-def test_without_javascript_words_claims_and_tables_are_there(browser, results):
+def test_without_javascript_words_pictures_claims_and_tables_are_there(browser, results):
     page = opened(browser, results, java_script_enabled=False)
     assert page.is_visible("#summary .lead")
     assert page.is_visible("#claims .verdict")
     assert page.locator("#tables tbody tr:visible").count() > 0
     assert page.is_hidden("#choose")
     assert page.is_hidden("#filters")
-    assert page.is_visible("#reliability noscript p")
+    assert page.is_hidden("#numbers")
+    assert page.locator(".still svg:visible").count() == 2
     page.context.close()
 
 

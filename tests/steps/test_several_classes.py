@@ -12,6 +12,7 @@ import pytest
 import yaml
 from made_sets import encoded, write_files
 from pipeline_src.counting.either import load
+from pipeline_src.figures.numbers import measure
 
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting import multiclass
@@ -20,7 +21,6 @@ from pipeline_src.data.store import Store
 from pipeline_src.engine.execute import execute
 from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
-from pipeline_src.figures.numbers import measure
 from pipeline_src.params.load import read
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.evaluate import evaluate

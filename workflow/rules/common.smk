@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.figures.kinds import KINDS as FIGURE_TYPES
+from pipeline_src.figures.figure_types import FIGURE_TYPES
 from pipeline_src.params.load import read
 from pipeline_src.steps import overview
 from pipeline_src.steps.build import build
