@@ -15,7 +15,7 @@ from pipeline_src.validation import Strict
 if TYPE_CHECKING:  # importing torch takes 1.5 s, and params.yaml is checked far more often than networks are trained
     from torch import Tensor
 
-    from pipeline_src.counting.views import View
+    from pipeline_src.counting.score_histogram import ScoreHistogram
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Validation:
 
     accuracy: float
     confidence: float
-    view: View | None = None
+    view: ScoreHistogram | None = None
 
     @property
     def gap(self) -> float:

@@ -10,9 +10,8 @@ from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 
 from pipeline_src.counting.statistic import Statistic
-from pipeline_src.counting.views import positive, top_label
+from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics import estimators
 from pipeline_src.training.method import Validation
 
 
@@ -43,7 +42,7 @@ class CalibrationMetric(BaseMetric):
         view = (positive if self.classwise else top_label)(whole.raw)
         pixels = int(view.count.sum())
         validation = Validation(int(view.hits.sum()) / pixels, float(view.score.sum()) / pixels, view)
-        ece = float(estimators.ece(view.binned(10).bins))
+        ece = float(np.abs(view.binned(10).excess).sum() / pixels)
         return {"val/accuracy": validation.accuracy, "val/ece": ece, "val/validation": validation}
 
     def compute_metrics(self, results: list) -> dict:
