@@ -9,8 +9,8 @@ import numpy as np
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 
-from pipeline_src.counting.statistic import Statistic
 from pipeline_src.counting.score_histogram import positive, top_label
+from pipeline_src.counting.statistic import Statistic
 from pipeline_src.labels import IGNORED
 from pipeline_src.training.method import Validation
 

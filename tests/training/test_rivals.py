@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pipeline_src.counting.views import View
 from test_training import outputs, run, stopped
 from torch.nn import functional as F
 
 from pipeline_src.counting.levels import LEVELS
-from pipeline_src.counting.views import View
 from pipeline_src.errors import UserError
 from pipeline_src.training.method import Batch, Validation
 from pipeline_src.training.methods.adafocal import equal_mass
