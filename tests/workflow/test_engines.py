@@ -135,7 +135,7 @@ def test_a_changed_method_retrains_that_method_alone(clone):
         (
             "pipeline_src/steps/store.py",
             'of["size"]',
-            'of["size"] // 1',
+            '2 * of["size"]',
             {"store": 4, "train": 2, "evaluate": 6} | SHOWN,
         ),
     ],
@@ -279,10 +279,8 @@ def test_snakemakes_own_report_lists_tables_figures_and_verdicts(clone):
 
 
 def test_what_no_experiment_wants_is_listed_and_removed(clone):
-    text = (clone / "params.yaml").read_text()
-    (clone / "params.yaml").write_text(
-        text.replace("  tiny:", "  small:").replace("experiment: tiny", "experiment: demo")
-    )
+    edit(clone / "params.yaml", "  tiny:", "  small:")
+    edit(clone / "params.yaml", "experiment: tiny", "experiment: small")
     for options in ((), ("--remove",)):
         said = call(clone, sys.executable, "-m", "pipeline_src", "clean", *options)
         assert re.search(r"\d+\.\d MiB  results/tiny", said) and re.search(r"\d+\.\d MiB  data/tiny", said)
