@@ -23,6 +23,7 @@ from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.figure_types import Picture
 from pipeline_src.report import SCRIPTS, summary, write_report
 from pipeline_src.report.gallery import LARGEST_SVG, Gallery
+from pipeline_src.report.provenance import made_by
 from pipeline_src.text_tables import Group, Table
 
 ODD = "<b>o_d&d</b></script>"
@@ -249,6 +250,14 @@ def test_the_baseline_is_known_by_its_code(results, page):
     assert "ASLP_<MC>: its mean ECE is" in words and "below ce's, at kept accuracy." in words
     assert "ASLP_<MC> has the lowest ECE" in summary.lowest(results, "raw", ODD)
     assert "; ce has " in summary.lowest(results, "raw", ODD)
+
+
+def test_versions_and_machine_are_known(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # in no repository
+    known = made_by(training_seconds=90)
+    assert known["training, all runs"] == "1.5 min"
+    assert {"written", "python", "numpy", "machine"} <= set(known)
+    assert "commit" not in known
 
 
 def made_up(ece: dict[str, float], accuracy: dict[str, float]) -> Results:
