@@ -13,6 +13,9 @@ import pytest
 from filelock import FileLock
 from project import call, copy, snakemake
 
+# Tests run in parallel: threads of their own (torch is imported later) would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def downloads() -> Path:

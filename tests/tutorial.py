@@ -19,9 +19,10 @@ import yaml
 from project import ROOT, call, copy, planned
 
 from pipeline_src.cli.main import app
+from pipeline_src.engine.contract import package_code
+from pipeline_src.engine.execute import execute
 from pipeline_src.params.load import merge, read
-from pipeline_src.steps import graph as jobs
-from pipeline_src.steps import verbs
+from pipeline_src.steps.build import build
 
 
 def follow(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,10 +59,8 @@ def command(folder: Path, words: list[str]) -> None:
     elif words[:1] == ["snakemake"]:
         kinds = planned(folder, *words[1:])
         name = re.search(r"experiment=(\S+)", " ".join(words))
-        graph = jobs.graph(read(), name and name[1])
-        for job in graph.of_kinds(*kinds):
-            kind, *of = job.name.split("/")
-            values = [int(word.removeprefix("seed")) if re.fullmatch(r"seed\d+", word) else word for word in of]
-            getattr(verbs, kind)(graph, *values)
+        package_code.cache_clear()  # files were written since
+        for job in build(read(), name and name[1]).of_kinds(*kinds):
+            execute(job)
     elif words:
         call(folder, *words)

@@ -17,7 +17,7 @@ from pipeline_src.data.set_check import check_set
 from pipeline_src.data.sources import available_source
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import FILE, downloads, read
-from pipeline_src.steps.graph import UNPACKED
+from pipeline_src.steps.prepare import UNPACKED
 
 app = typer.Typer(help="Data sets: which are known and here, whether they are in order, and how to add one.")
 

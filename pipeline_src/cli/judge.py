@@ -16,6 +16,11 @@ from pipeline_src.errors import UserError
 SHOWN = ("ece", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
 
 
+def add_to(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(judge)
+
+
 def judge(
     pred: Annotated[Path, typer.Option(help="Folder of prediction maps: PNG 8/16-bit, .npy, .npz")],
     out: Annotated[Path, typer.Option(help="Folder to write into")],

@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline_src.claims.text import protocols
-from pipeline_src.steps.experiment import Graph
+from pipeline_src.steps.experiment import ExperimentGraph
 
 
-def show(graph: Graph) -> None:
+def show(graph: ExperimentGraph) -> None:
     """Print ECE and accuracy (raw) of all methods by data set, the verdicts on the claims, and where the report is."""
     file = graph.job("tables").folder / "main.csv"
     console = Console()
@@ -41,18 +41,16 @@ def _claims(found: dict[str, Any]) -> Table:
     return table
 
 
-def _table(graph: Graph, rows: pd.DataFrame) -> Table:
-    table = Table(
-        title=f"{graph.name}: ECE / accuracy in %, raw, {graph.experiment.evaluation.bins} bins; bold: the lowest ECE"
-    )
+def _table(graph: ExperimentGraph, rows: pd.DataFrame) -> Table:
+    table = Table(title=f"{graph.name}: ECE / accuracy in %, raw, {graph.facts.bins} bins; bold: the lowest ECE")
     table.add_column("method")
-    for part, role in graph.tested.items():
+    for part, role in graph.facts.parts.items():
         table.add_column(part if role == "val" else f"{part} ({role})", justify="right")
     raw = rows[rows.protocol == "raw"].groupby(["method", "part"])[["ece", "accuracy"]].mean()
     least = raw["ece"].groupby("part").min()
-    for method in graph.experiment.methods:
+    for method in graph.methods:
         cells = []
-        for part in graph.tested:
+        for part in graph.facts.parts:
             ece, accuracy = raw.loc[(method, part)]
             printed, best = (f"{100 * value:.2f}" for value in (ece, least[part]))
             cells.append(Text(f"{printed} / {100 * accuracy:.1f}", "bold" if printed == best else ""))

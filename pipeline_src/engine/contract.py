@@ -1,117 +1,112 @@
-"""Contracts: what a job's result is made from, as a hash (docs/workflow.md).
+"""Contracts: what a result is made from, as a hash (docs/workflow.md).
 
-A result is current if its contract is: the same parameters, the same contracts of its inputs, the same code. File
-times play no part, since a clone, a checkout or `dvc pull` changes them at will. Code counts by its syntax tree, so a
-comment, a docstring, a type hint or the wording of an error changes nothing.
+A result is current if its contract is: the same kind of job, parameters, contracts of its inputs, code and files. File
+times play no part, since a clone, a checkout or `dvc pull` changes them at will, and no more do names of jobs.
 """
 
 from __future__ import annotations
 
-import ast
+import dataclasses
 import hashlib
+import inspect
 import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
+from pydantic import BaseModel
 
-# Modules that cannot change a result: wording of errors, whole files, and the reading of values that are hashed
-# themselves.
-NEUTRAL = (
-    *(f"{PACKAGE}.{name}" for name in ("errors", "files", "validation", "params", "data.entry", "data.catalog")),
-)
-LENGTH = 16
+from pipeline_src.engine.code import LENGTH, ROOT, Code, Digest, digest
+from pipeline_src.files import write_text
 
-
-def digest(content: Any) -> str:
-    """16 hex digits for JSON-like `content`, whatever the order of its keys."""
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
+PACKAGE = ROOT.name
+KEPT = Path(".snakemake/code.json")  # among Snakemake's own records, which may be removed at any time
 
 
-def code_digest(modules: tuple[str, ...], files: tuple[Path, ...] = (), without: tuple[str, ...] = ()) -> str:
-    """16 hex digits for the code of `modules` and `files` and all of the package that they import, directly or not.
+def plain(value: Any) -> Any:
+    """A parameter in JSON's types. Fields of models and dataclasses are sorted; the order of mappings and lists counts.
 
-    Args:
-        modules: dotted names inside the package.
-        files: further Python files (a user's method, a model config); their imports from the package count too.
-        without: dotted names (with all below them) left out, besides those that are neutral anyway.
+    Raises:
+        TypeError: the value's text may differ between machines or runs, as an absolute path's does.
     """
-    closed = {}
-    queue = [*modules, *(name for file in files for name in _tree(file)[1])]
-    while queue:
-        name = queue.pop()
-        if name in closed or any(name == left or name.startswith(left + ".") for left in (*NEUTRAL, *without)):
-            continue
-        closed[name], imports = _tree(_file(name))
-        queue += imports
-    return digest(sorted([*closed.items(), *((_name(file), _tree(file)[0]) for file in files)]))
+    if isinstance(value, BaseModel):
+        value = dict(sorted(dict(value).items()))
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {name: getattr(value, name) for name in sorted(field.name for field in dataclasses.fields(value))}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(plain, value))
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, PurePath) and not value.is_absolute():  # in the project, wherever that lies
+        return value.as_posix()
+    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be part of a contract")
 
 
-def _name(file: Path) -> str:
-    """A file's name that is the same wherever the project lies."""
-    for base in (ROOT, Path.cwd()):
-        if file.absolute().is_relative_to(base):
-            return file.absolute().relative_to(base).as_posix()
-    return file.name
+def code_of(work: Callable, values: Mapping[str, Any], modules: tuple[str, ...], files: tuple[Path, ...]) -> Digest:
+    """The code that makes a result: `work`, the classes of the `values` that it gets, further modules and files."""
+    definitions = [(work.__module__, work.__qualname__), *dict.fromkeys(_classes(values))]
+    own = tuple(of for of in definitions if of[0].split(".")[0] == PACKAGE)
+    outside = () if own[:1] == tuple(definitions[:1]) else (Path(inspect.getfile(work)),)
+    return package_digest(own, modules, (*outside, *files))
 
 
-def _file(module: str) -> Path | None:
-    """The file of a module of the package, or None if there is no such module."""
-    base = ROOT.joinpath(*module.split(".")[1:])
-    return next((file for file in (base / "__init__.py", base.with_suffix(".py")) if file.is_file()), None)
+def _classes(value: Any) -> Iterator[tuple[str, str]]:
+    """(module, name) of the classes of all models and dataclasses in a value."""
+    if isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+        yield type(value).__module__, type(value).__qualname__
+        value = vars(value)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _classes(each)
+
+
+def package_digest(
+    definitions: tuple[tuple[str, str], ...], modules: tuple[str, ...] = (), files: tuple[Path, ...] = ()
+) -> Digest:
+    """As `Code.digest` of this package. Files are read once in a process, and digests kept for the processes of other
+    jobs."""
+    if not all(ROOT in file.parents and file.suffix == ".py" for file in files):
+        return package_code().digest(definitions, modules, files)  # files of the user's change by themselves
+    known, key = _kept(), digest([definitions, modules, [file.relative_to(ROOT).as_posix() for file in files]])
+    if key not in known["digests"]:
+        found = package_code().digest(definitions, modules, files)
+        known["digests"][key] = [found.digest, found.files]
+        with suppress(OSError):
+            write_text(KEPT, json.dumps(known))
+    return Digest(*known["digests"][key])
 
 
 @cache
-def _tree(file: Path) -> tuple[str, list[str]]:
-    """Hash of a file's syntax tree, and the modules of the package that it imports."""
-    if file.suffix != ".py":
-        return hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH], []
-    tree = syntax_tree(file)
-    parts = file.relative_to(ROOT.parent).with_suffix("").parts if file.is_relative_to(ROOT) else ()
-    package = parts[:-1]  # for both package/__init__.py and package/module.py, relative imports start here
-    named = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            named.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = (
-                ".".join([*package[: len(package) - node.level + 1], node.module or ""]).strip(".")
-                if node.level
-                else node.module
-            )
-            named.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
-    modules = set()
-    for name in named:
-        steps = name.split(".")
-        if steps[0] == PACKAGE:  # importing a.b.c runs a/__init__ and a.b/__init__ too
-            modules.update(m for i in range(1, len(steps) + 1) if _file(m := ".".join(steps[:i])))
-    return hashlib.sha256(_canonical(tree).encode()).hexdigest()[:LENGTH], sorted(modules)
+def package_code() -> Code:
+    """The code of this package."""
+    return Code()
 
 
-def _canonical(node: Any) -> str:
-    """A syntax tree as text: without positions, docstrings, annotations and wording of UserErrors; the same for all
-    Pythons."""
-    if isinstance(node, list):
-        return f"[{','.join(map(_canonical, node))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "UserError":
-        return "UserError"
-    if isinstance(node, ast.keyword) and node.arg == "description":
-        return "text"
-    fields = []
-    for name in node._fields:
-        value = getattr(node, name, None)
-        if name in ("annotation", "returns", "ctx", "kind", "type_comment") and not isinstance(node, ast.AnnAssign):
-            continue
-        if name == "body" and isinstance(value, list):
-            value = [line for line in value if not _is_text(line)]
-        if value not in (None, []):  # new Pythons add fields; empty ones say nothing
-            fields.append(f"{name}={_canonical(value)}")
-    return f"{type(node).__name__}({','.join(fields)})"
+@cache
+def _kept() -> dict[str, Any]:
+    """Digests that a process has left, if the package has not changed since."""
+    code = digest([[file.relative_to(ROOT).as_posix(), file.read_text("utf-8")] for file in sorted(ROOT.rglob("*.py"))])
+    with suppress(OSError, ValueError):
+        if (known := json.loads(KEPT.read_text("utf-8")))["code"] == code:
+            return known
+    return {"code": code, "digests": {}}
 
 
-def _is_text(line: ast.AST) -> bool:
-    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
+def file_digest(file: Path) -> str:
+    """Hash of a file's content."""
+    return _file_digest(file, file.stat().st_mtime_ns)
+
+
+@cache
+def _file_digest(file: Path, changed: int) -> str:
+    """The hash of a file as it was when it `changed`: weights are large, and all runs share them."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:LENGTH]

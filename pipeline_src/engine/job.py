@@ -2,43 +2,74 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from functools import cache, cached_property
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.engine.contract import LENGTH, code_digest, digest
-from pipeline_src.engine.imports import with_neighbours
+from pipeline_src.engine.code import LENGTH, Digest, digest
+from pipeline_src.engine.contract import code_of, file_digest, plain
+from pipeline_src.engine.stamp import Stamp
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
-    """One step. Its result lies in `folder`, and is current if the stamp named by its contract exists."""
+    """One step. Its result lies in `folder`, and is current if the stamp of its contract is there, with all files.
+
+    `work` sees the job and nothing else of the graph, so all that can change a result is in `parameters`, `inputs`,
+    code and files, and counts in the contract.
+
+    Attributes:
+        kind: what it does, e.g. "train"; counts in the contract.
+        name: unique in a graph, e.g. "train/baseline/seed0"; counts for nothing.
+        folder: where its result lies, below the working folder; its first part is the top folder, which holds the
+            cache.
+        stem: name of its stamps without the contract; unique in the folder of stamps.
+        files: names of the files that it makes in `folder`, all of them. Of two jobs with the same contract they may
+            differ, but not in number and order.
+        work: a function at the top level of a module, `work(job, folder)`, that writes `files` into an empty `folder`.
+        parameters: all values that the result depends on, in JSON's types, models or dataclasses; no name that does not
+            matter.
+        inputs: role -> the job whose result it reads, e.g. "train", "networks/0". Roles count, names don't.
+        options: what `work` may use and the result cannot depend on: device, number of processes, where data lies.
+        modules: dotted names of further modules whose code counts, chosen when the graph is built.
+        code_files: files of code that count whole, with what they import from beside themselves.
+        other_files: role -> a file whose content counts: weights, a style sheet, a template.
+        stamps_in: where its stamps lie, if not in `folder`.
+    """
 
     kind: str
     name: str
     folder: Path
     stem: str
-    parameters: dict[str, Any]
-    inputs: tuple[Job, ...] = ()
+    files: tuple[str, ...]
+    work: Callable[[Job, Path], None]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Job] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
     code_files: tuple[Path, ...] = ()
-    without: tuple[str, ...] = ()
-    other_files: tuple[Path, ...] = ()
-    exclusive: bool = True  # the folder holds this job's results alone
-    stamps_in: Path | None = None  # where stamps lie, if not in `folder`
+    other_files: Mapping[str, Path] = field(default_factory=dict)
+    stamps_in: Path | None = None
 
     @cached_property
     def ingredients(self) -> dict[str, Any]:
         """What the contract is the hash of."""
         return {
-            "job": self.name,
-            "parameters": self.parameters,
-            "inputs": {job.name: job.contract for job in self.inputs},
-            "code": code_digest(self.modules, with_neighbours(self.code_files), self.without),
-            "files": [_content(file, file.stat().st_mtime_ns) for file in self.other_files],
+            "kind": self.kind,
+            "parameters": plain(dict(sorted(self.parameters.items()))),
+            "inputs": {role: self.inputs[role].contract for role in sorted(self.inputs)},
+            "code": self.code.digest,
+            "files": {role: file_digest(self.other_files[role]) for role in sorted(self.other_files)},
         }
+
+    @cached_property
+    def code(self) -> Digest:
+        """The code that makes the result."""
+        values = {"parameters": self.parameters, "options": self.options}
+        return code_of(self.work, values, self.modules, self.code_files)
 
     @cached_property
     def contract(self) -> str:
@@ -46,28 +77,49 @@ class Job:
         return digest(self.ingredients)
 
     @property
+    def details(self) -> dict[str, dict[str, str]]:
+        """What explains the ingredients (`stamp.Stamp`)."""
+        return {"code": self.code.files, "inputs": {role: job.name for role, job in self.inputs.items()}}
+
+    # Where things lie
+
+    @property
     def stamp(self) -> Path:
-        """The file whose existence says that the result is current."""
+        """The file that says that the result is current."""
         return self.stamp_folder / f"{self.stem}.{self.contract}"
 
     @property
     def stamp_folder(self) -> Path:
         return self.stamps_in or self.folder
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files of its result."""
+        return [self.folder / name for name in self.files]
+
+    @property
+    def top(self) -> Path:
+        """The folder of all results of this sort, in which `cache` keeps them."""
+        return Path(self.folder.parts[0])
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for what `work` can go on from after it was stopped; removed when the result is whole."""
+        return self.top / ".cache" / "unfinished" / self.contract
+
+    # What is there
+
     def stamps(self) -> list[Path]:
         """Stamps of the result that lies there, current or of an older contract."""
-        found = self.stamp_folder.glob(f"{self.stem}.*")
-        return [
-            path for path in found if len(path.suffix) == LENGTH + 1 and set(path.suffix[1:]) <= set("0123456789abcdef")
-        ]
+        return [path for path in self.stamp_folder.glob(f"{self.stem}.*") if is_stamp(path)]
 
     @property
     def current(self) -> bool:
-        return self.stamp.is_file()
+        """Whether the stamp and all files are there, these in the sizes that it names."""
+        stamp = Stamp.read(self.stamp)
+        return stamp is not None and list(stamp.files) == list(self.files) and stamp.is_whole(self.folder)
 
 
-@cache
-def _content(file: Path, changed: int) -> str:
-    """Hash of a file as it was when it `changed`: weights are large, and all runs share them."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()[:LENGTH]
+def is_stamp(path: Path) -> bool:
+    """Whether a file's name is that of a stamp."""
+    return len(path.suffix) == LENGTH + 1 and set(path.suffix[1:]) <= set(string.hexdigits.lower())

@@ -146,8 +146,28 @@ class Picture:
 
 def pictures(facts: Facts) -> list[Picture]:
     """All figures of an experiment, by kind in the order of `KINDS`, then by part, protocol and method."""
+    if hasattr(facts, "experiment"):
+        facts = _own(facts)
     kinds = list(KINDS)
     return sorted(_pictures(facts), key=lambda picture: kinds.index(picture.kind))
+
+
+def _own(facts: Any) -> Facts:
+    """The facts of figures from those of the experiment."""
+    methods = facts.methods
+    return Facts(
+        methods=list(methods),
+        parts=facts.parts,
+        seeds=facts.seeds,
+        bins=facts.bins,
+        learned=facts.learned,
+        trained=facts.trained,
+        blocks={name: {"code": of.code, **of.parameters} for name, of in methods.items()},
+        of_all_seeds=[name for name, of in methods.items() if of.of_all_seeds],
+        protocols=facts.protocols,
+        pictured=True,
+        classes=facts.class_names,
+    )
 
 
 def figure_files(facts: Facts) -> list[str]:

@@ -1,15 +1,16 @@
-"""An experiment as a graph: its jobs, its runs and parts, and where its results lie."""
+"""An experiment as a graph: its settings, runs and parts, and where its results lie."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from pipeline_src.analysis.roles import Role
+from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
-from pipeline_src.engine.job import Job
+from pipeline_src.engine.graph import Graph
 from pipeline_src.errors import UserError
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment, Part
@@ -17,16 +18,21 @@ from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
 
 
-@dataclass(frozen=True)
-class Graph:
-    """All jobs of one experiment, by name, inputs before those that need them."""
+@dataclass
+class ExperimentGraph(Graph):
+    """All jobs of one experiment.
 
-    name: str
-    experiment: Experiment
-    entries: dict[str, Entry]
+    Attributes:
+        settings: the experiment's block of params.yaml, laid over the defaults.
+        entries: all data sets that are known, by name.
+        data_root: folder of downloads.
+        methods: the methods of the experiment by block, in the order in which they are shown.
+    """
+
+    settings: Experiment
+    entries: Mapping[str, Entry]
     data_root: Path
-    methods: dict[str, Chosen]
-    jobs: dict[str, Job] = field(default_factory=dict)
+    methods: Mapping[str, Chosen]
 
     # Where things lie
 
@@ -34,47 +40,55 @@ class Graph:
     def results(self) -> Path:
         return Path("results") / self.name
 
-    def manifest(self, set_name: str) -> Path:
-        return Path("data") / self.name / "manifests" / set_name
+    @property
+    def data(self) -> Path:
+        return Path("data") / self.name
 
-    def store(self, part: str) -> Path:
-        return Path("data") / self.name / "stores" / part
-
-    def run(self, method: str, seed: int) -> Path:
-        return self.results / "runs" / method / f"seed{seed}"
-
-    def statistic(self, method: str, seed: int, part: str) -> Path:
-        return self.results / "statistics" / method / f"seed{seed}" / f"{part}.npz"
-
-    def examples(self, method: str, seed: int, part: str) -> Path:
-        """Probability maps of a few images (`prediction.examples`)."""
-        return self.statistic(method, seed, part).with_name(f"{part}.examples.npz")
+    @property
+    def stamps(self) -> Path:
+        """Stamps of what is shown lie apart, so that `dvc plots` finds nothing but figures in the figures' folder."""
+        return self.results / "stamps"
 
     # What there is
 
     @property
     def parts(self) -> dict[str, tuple[Part, str]]:
         """Every part that is used, with its role: train, val, id, shifted or ood."""
-        data = self.experiment.data
+        data = self.settings.data
         named = {"train": (data.train, "train"), "val": (data.val, "val")}
         tests = {"id": data.id, "shifted": data.shifted, "ood": data.ood}
         return named | {name: (part, role) for role, parts in tests.items() for name, part in parts.items()}
 
-    @property
-    def tested(self) -> dict[str, str]:
-        """Parts that are evaluated, with their roles: val, id, shifted or ood."""
-        return {name: role for name, (_, role) in self.parts.items() if role != "train"}
+    def entry(self, part: str) -> Entry:
+        """The data set of a part."""
+        return catalog.find(self.entries, self.parts[part][0].set)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What tables, figures, claims and the report know of the experiment."""
+        tested = {name: role for name, (_, role) in self.parts.items() if role != "train"}
+        sources = [source for part in self.parts for source in self.entry(part).sources.values()]
+        return Facts(
+            experiment=self.name,
+            methods={name: _facts(chosen) for name, chosen in self.methods.items()},
+            parts=tested,
+            seeds=tuple(self.settings.seeds),
+            bins=self.settings.evaluation.bins,
+            epochs=self.settings.training.epochs,
+            synthetic=all(source.generator for source in sources),
+            class_names=self.entry("train").classes,
+            captions={part: caption for part in tested if (caption := self.entry(part).caption)},
+        )
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """(method, seed) of all that is evaluated. What is made of all seeds at once is filed under the first."""
-        seeds, once = self.experiment.seeds, self.of_all_seeds
-        return [(m, seed) for m in self.experiment.methods for seed in (seeds[:1] if m in once else seeds)]
+        """(method, seed) of all that is evaluated, those that others need first: what trains, what trains after others,
+        what is post-hoc."""
+        return sorted(self.facts.runs, key=lambda run: (bool(self.posthoc(run[0])), bool(self.references(run[0]))))
 
-    @property
-    def of_all_seeds(self) -> list[str]:
-        """Methods whose one run is made of the networks of all seeds."""
-        return [m for m in self.experiment.methods if (posthoc := self.posthoc(m)) and posthoc.every_seed]
+    def references(self, method: str) -> list[str]:
+        """The methods whose runs a method needs."""
+        return self.methods[method].method.references()
 
     def posthoc(self, method: str) -> PostHoc | None:
         """The method if it is post-hoc, None if it trains."""
@@ -86,54 +100,37 @@ class Graph:
         posthoc = self.posthoc(method)
         if not posthoc:
             return [(method, seed)]
-        seeds = sorted(self.experiment.seeds) if posthoc.every_seed else [seed]
+        seeds = sorted(self.settings.seeds) if posthoc.every_seed else [seed]
         return [(needed, s) for needed in posthoc.references() for s in seeds]
 
-    @property
-    def learned(self) -> list[str]:
-        """Methods that learn alphas."""
-        return [name for name in self.experiment.methods if self.methods[name].method.learns]
-
-    @property
-    def blocks(self) -> dict[str, dict[str, Any]]:
-        """The parameters of each method, and `code`, the name of its file; empty for a user's own."""
-        codes = {name: (self.methods[name].module or "").rpartition(".")[2] for name in self.experiment.methods}
-        return {name: {"code": code, **self.methods[name].method.model_dump()} for name, code in codes.items()}
-
-    @property
-    def roles(self) -> dict[str, Role]:
-        """What each method is to the claims."""
-        return {name: Role.from_block(block["code"], block) for name, block in self.blocks.items()}
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Of several classes; none for one object class."""
-        return catalog.find(self.entries, self.experiment.data.train.set).classes
-
-    def nothing(self, part: str) -> int:
+    def unmasked_label(self, part: str) -> int:
         """The label of a part's images without a mask: background, or that no class is right."""
-        trained = self.entries[self.experiment.data.train.set]
-        return NO_CLASS if trained.without_background and self.parts[part][1] == "ood" else 0
+        return NO_CLASS if self.entry("train").without_background and self.parts[part][1] == "ood" else 0
 
-    @property
-    def classes(self) -> int:
-        """2 for one object class, else the K of its sets."""
-        return len(self.class_names) or 2
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether all images are drawn by this program."""
-        sets = [catalog.find(self.entries, part.set) for part, _ in self.parts.values()]
-        return all(entry.generated for entry in sets)
-
-    def of_kinds(self, *kinds: str) -> list[Job]:
-        return [job for job in self.jobs.values() if job.kind in kinds]
-
-    def job(self, name: str) -> Job:
-        if name not in self.jobs:
-            kind = name.partition("/")[0]
+    def check(self) -> None:
+        """UserError where methods lack what they refer to."""
+        for name in self.methods:
+            for needed in self.references(name):
+                if needed not in self.methods:
+                    raise UserError(
+                        f"methods.{name} needs the run of {needed!r}", do=f"add {needed} to the experiment's `methods:`"
+                    )
+                if self.posthoc(needed):
+                    raise UserError(
+                        f"methods.{name} needs a method that trains, and {needed!r} is post-hoc itself",
+                        expected=", ".join(m for m in self.methods if not self.posthoc(m)) or "baseline",
+                    )
+        of_all_seeds = [name for name, method in self.facts.methods.items() if method.of_all_seeds]
+        if of_all_seeds and len(self.settings.seeds) < 2:
             raise UserError(
-                f"experiment {self.name} has no job {name}",
-                expected=", ".join(job.name for job in self.of_kinds(kind)) or ", ".join(self.jobs),
+                f"methods.{of_all_seeds[0]} is made of the networks of several seeds",
+                found=f"seeds: {self.settings.seeds}",
+                do="give the experiment two seeds or more, or take the method out of its `methods:`",
             )
-        return self.jobs[name]
+
+
+def _facts(chosen: Chosen) -> MethodFacts:
+    method, code = chosen.method, (chosen.module or "").rpartition(".")[2]
+    trains = not isinstance(method, PostHoc)
+    of_all_seeds = not trains and method.every_seed
+    return MethodFacts(code, method.model_dump(), method.learns, trains, of_all_seeds)

@@ -4,68 +4,98 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from rich.console import Console
-from rich.table import Table
-
-from pipeline_src.data import catalog, manifest
-from pipeline_src.engine.execute import explained
+from pipeline_src.data import manifest
+from pipeline_src.engine import cache
+from pipeline_src.engine.adopt import adoptions
+from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
-from pipeline_src.figures import catalogue
 from pipeline_src.params.schema import ALL
-from pipeline_src.steps.data_notes import remarks
-from pipeline_src.steps.experiment import Graph
-from pipeline_src.steps.verbs import figure_facts
+from pipeline_src.steps.analyse import coverage, names_file
+from pipeline_src.steps.experiment import ExperimentGraph
 
-STARTUP = {
-    "train": 8.0,
-    "evaluate": 6.0,
-    "figures": 3.0,
-}  # seconds that importing torch, mmseg, matplotlib take; else 1
+# Seconds that importing torch, mmseg, matplotlib take; else 1.
+STARTUP = {"train": 8.0, "evaluate": 6.0, "figures": 3.0}
 PIXELS = 400 * 300  # a photograph of the usual data sets, where the real sizes are not known yet
+UNKNOWN = 1000  # images, where their number is not known yet
+FIGURE = 0.15  # seconds a file
 STEPS = 6
 
 
-def show(graph: Graph, cores: int | None = None) -> None:
-    """Print what a run would do. Speeds are measured now, with a few steps of the experiment's own network."""
-    cores = cores or os.cpu_count() or 1
-    console = Console()
-    todo = [job for job in graph.jobs.values() if not job.current]
-    table = Table(title=f"{graph.name}: {len(todo)} of {len(graph.jobs)} jobs to run")
-    for heading in ("jobs", "to run", "why (the first)"):
-        table.add_column(heading)
-    counts, all_jobs = Counter(job.kind for job in todo), Counter(job.kind for job in graph.jobs.values())
-    for kind, of in all_jobs.items():
-        first = next((job for job in todo if job.kind == kind), None)
-        why = f"{first.name}{explained(first)}" if first else ""
-        table.add_row(kind, f"{counts[kind]} of {of}", why)
-    console.print(table)
-    if todo:
-        images = {part: size(graph, part) for part in graph.parts}
-        unknown = [part for part, n in images.items() if n is None]
-        if unknown:
-            console.print(
-                f"Counts of {', '.join(unknown)} are not known before they are prepared; they count as 1,000."
-            )
-        images = {part: n or 1000 for part, n in images.items()}
-        console.print(
-            f"Time: about {_duration(_seconds(graph, todo, images) / _parallel(graph, cores))} on {cores} cores."
-        )
-        console.print(f"Disk: about {_bytes(graph, images) / 2**20:,.0f} MiB, unpacked archives not counted.")
-    for part, text in remarks(graph).items():
-        console.print(f"{part}: {text}")
-    console.print("Run it: snakemake --cores all" + (f" --config experiment={graph.name}"))
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        jobs: all of the experiment.
+        made: those that are to be run.
+        taken: those whose result was made before and is taken over.
+        unknown: parts whose number of images is not known before they are prepared.
+        seconds: of the run, if anything is made.
+        bytes: of disk, unpacked archives not counted.
+    """
+
+    jobs: list[Job]
+    made: list[Job]
+    taken: list[Job]
+    unknown: list[str]
+    seconds: float
+    bytes: float
+
+    def of_kind(self, jobs: list[Job], kind: str) -> list[Job]:
+        """Those among some jobs that are of a kind."""
+        return [job for job in jobs if job.kind == kind]
+
+    def why(self, kind: str) -> str:
+        """Why the first job of a kind is to be run; empty if none is."""
+        return next((f"{job.name}: {'; '.join(differences(job))}" for job in self.made if job.kind == kind), "")
 
 
-def size(graph: Graph, part: str) -> int | None:
+def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
+    """What a run on so many cores (default: all) would do. Speeds are measured now, with a few steps of training."""
+    jobs = list(experiment.jobs.values())
+    made: dict[str, Job] = {}
+    taken = []
+    for job in (job for job in jobs if not job.current):
+        if cache.kept(job) or job.contract in made:
+            taken.append(job)
+        else:
+            made[job.contract] = job
+    todo, known = list(made.values()), {part: size(experiment, part) for part in experiment.parts}
+    images = {part: number or UNKNOWN for part, number in known.items()}
+    lanes = max(1, min((cores or os.cpu_count() or 1) // experiment.settings.training.threads, len(experiment.runs)))
+    unknown = [part for part, number in known.items() if number is None]
+    seconds = _seconds(experiment, todo, images) / lanes if todo else 0.0
+    return Plan(jobs, todo, taken, unknown, seconds, _bytes(experiment, images) if todo else 0.0)
+
+
+def adopted(experiment: ExperimentGraph) -> dict[str, str]:
+    """Jobs whose results were adopted, with the reasons."""
+    found = adoptions(list(experiment.jobs.values()))
+    return {name: "; ".join(f"{entry['why']} ({entry['time']})" for entry in of) for name, of in found.items()}
+
+
+def notes(experiment: ExperimentGraph) -> dict[str, str]:
+    """Test set -> what the reader of its numbers has to know; those of which there is nothing to say are left out."""
+    found = {}
+    for part in experiment.facts.tests:
+        chosen, entry = experiment.parts[part][0], experiment.entry(part)
+        prepared, names = experiment.job(f"prepare/{chosen.set}").folder, names_file(entry, experiment.data_root)
+        found[part] = " ".join(filter(None, (entry.caption, coverage(chosen, prepared, names, entry.names))))
+    return {part: text for part, text in found.items() if text}
+
+
+def size(experiment: ExperimentGraph, part: str) -> int | None:
     """Number of images of a part, from its manifest or else from the catalog; None if neither knows."""
-    chosen, _ = graph.parts[part]
-    if (graph.manifest(chosen.set) / "manifest.csv").is_file():
-        return len(manifest.select(chosen, graph.manifest(chosen.set)))
+    chosen, _ = experiment.parts[part]
+    prepared = experiment.job(f"prepare/{chosen.set}").folder
+    if (prepared / "manifest.csv").is_file():
+        return len(manifest.select(chosen, prepared))
     if chosen.first or chosen.last:
         return chosen.first or chosen.last
-    for source in catalog.find(graph.entries, chosen.set).sources.values():
+    for source in experiment.entry(part).sources.values():
         if source.generator and chosen.split in source.generator.counts:
             return source.generator.counts[chosen.split]
         if source.count and chosen.split == ALL:
@@ -73,7 +103,7 @@ def size(graph: Graph, part: str) -> int | None:
     return None
 
 
-def speeds(graph: Graph) -> tuple[float, float]:
+def speeds(experiment: ExperimentGraph) -> tuple[float, float]:
     """Images per second of a training step and of inference, measured now on the experiment's device."""
     import torch
 
@@ -81,10 +111,10 @@ def speeds(graph: Graph) -> tuple[float, float]:
     from pipeline_src.training.classifier import DenseClassifier
     from pipeline_src.training.models.build import build_segmentor, normalisation
 
-    e = graph.experiment
+    e, classes = experiment.settings, experiment.facts.classes
     device = machine.prepare(e.training)
-    segmentor = build_segmentor(e.model.network, False, e.image_size, graph.classes)
-    model = DenseClassifier(segmentor, normalisation(e.model.network), amp=e.training.amp, classes=graph.classes)
+    segmentor = build_segmentor(e.model.network, False, e.image_size, classes)
+    model = DenseClassifier(segmentor, normalisation(e.model.network), amp=e.training.amp, classes=classes)
     model.to(device)
     images = torch.zeros(e.training.batch_size, 3, e.image_size, e.image_size, dtype=torch.uint8, device=device)
 
@@ -104,51 +134,44 @@ def speeds(graph: Graph) -> tuple[float, float]:
     return training, measured(infer)
 
 
-def _seconds(graph: Graph, todo: list[Job], images: dict[str, int]) -> float:
+def _seconds(experiment: ExperimentGraph, todo: list[Job], images: Mapping[str, int]) -> float:
     """Seconds of work in one lane."""
-    training, inference = speeds(graph) if any(job.kind in ("train", "evaluate") for job in todo) else (1.0, 1.0)
+    training, inference = speeds(experiment) if any(job.kind in ("train", "evaluate") for job in todo) else (1.0, 1.0)
     total = 0.0
     for job in todo:
         total += STARTUP.get(job.kind, 1.0)
         if job.kind == "train":
-            total += _of_run(graph, job.name.split("/")[1], images, training, inference)
+            total += _of_run(experiment, job.name.split("/")[1], images, training, inference)
         elif job.kind == "evaluate":
             _, method, _, part = job.name.split("/")
-            total += images[part] * _passes(graph, method) / inference
+            total += images[part] * _passes(experiment, method) / inference
         elif job.kind == "figures":
-            total += 0.6 * len(catalogue.pictures(figure_facts(graph)))
+            total += FIGURE * len(job.files)
     return total
 
 
-def _of_run(graph: Graph, method: str, images: dict[str, int], training: float, inference: float) -> float:
-    if posthoc := graph.posthoc(method):
+def _of_run(
+    experiment: ExperimentGraph, method: str, images: Mapping[str, int], training: float, inference: float
+) -> float:
+    if posthoc := experiment.posthoc(method):
         return images["val"] / inference if posthoc.fits else 0.0
-    return graph.experiment.training.epochs * (images["train"] / training + images["val"] / inference)
+    return experiment.settings.training.epochs * (images["train"] / training + images["val"] / inference)
 
 
-def _passes(graph: Graph, method: str) -> int:
+def _passes(experiment: ExperimentGraph, method: str) -> int:
     """Forward passes an image: of each network, and as many as a method with `passes` says."""
-    networks = graph.networks(method, graph.experiment.seeds[0])
-    return len(networks) * getattr(graph.methods[method].method, "passes", 1)
+    networks = experiment.networks(method, experiment.settings.seeds[0])
+    return len(networks) * getattr(experiment.methods[method].method, "passes", 1)
 
 
-def _parallel(graph: Graph, cores: int) -> int:
-    return max(1, min(cores // graph.experiment.training.threads, len(graph.runs)))
-
-
-def _bytes(graph: Graph, images: dict[str, int]) -> float:
+def _bytes(experiment: ExperimentGraph, images: Mapping[str, int]) -> float:
     """Stores, exported models, statistics and figures; the two checkpoints of each run at work come on top."""
     from pipeline_src.training.models.build import build_segmentor
 
-    e = graph.experiment
+    e, facts = experiment.settings, experiment.facts
     stores = sum(n * (4 * e.image_size**2 + PIXELS) for n in images.values())
-    segmentor = build_segmentor(e.model.network, False, e.image_size, graph.classes)
+    segmentor = build_segmentor(e.model.network, False, e.image_size, facts.classes)
     model = 4 * sum(p.numel() for p in segmentor.parameters())
-    statistics = len(graph.runs) * len(graph.tested) * 2e6
-    trained = sum(not graph.posthoc(method) for method, _ in graph.runs)
+    statistics = len(facts.runs) * len(facts.parts) * 2e6
+    trained = sum(not experiment.posthoc(method) for method, _ in facts.runs)
     return stores + trained * model + 2 * 2 * 3 * model + statistics + 20e6
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{max(1, minutes)} min"

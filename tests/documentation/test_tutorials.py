@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import yaml
 from tutorial import ROOT, blocks, follow
 
 from pipeline_src.data import catalog
 from pipeline_src.params.load import read
-from pipeline_src.steps.graph import graph
+from pipeline_src.steps.build import build
 
 
 def test_your_data(tmp_path, monkeypatch, capsys):
@@ -22,12 +23,19 @@ def test_your_data(tmp_path, monkeypatch, capsys):
         assert line in said.splitlines()
     params = read()
     assert set(yaml.safe_load(shown[-1])["datasets"]) <= set(catalog.load(params.datasets))
-    assert list(graph(params, "leaves").experiment.data.shifted) == ["garden"]
+    assert list(build(params, "leaves").settings.data.shifted) == ["garden"]
 
 
 def test_your_method(tmp_path, monkeypatch):
     follow("docs/your-method.md", tmp_path, monkeypatch)
     assert "my_margin" in (tmp_path / "results/trial/tables/main.csv").read_text()
+
+
+def test_a_post_hoc_method(tmp_path, monkeypatch):
+    follow("docs/guides/posthoc.md", tmp_path, monkeypatch)
+    table = pd.read_csv(tmp_path / "results/tiny/tables/main.csv")
+    mean = table[table["protocol"] == "raw"].set_index(["part", "method"])["entropy"].unstack()
+    assert (mean["shrinkage"] > mean["baseline"]).all()
 
 
 def test_your_model(tmp_path, monkeypatch):

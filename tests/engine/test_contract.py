@@ -1,119 +1,123 @@
-"""Contracts: what changes them and what does not."""
+"""Contracts of jobs: what counts and what does not."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
 import pytest
+from pydantic import BaseModel
 
-from pipeline_src.engine import contract
-from pipeline_src.engine.contract import code_digest, digest
-
-CODE = '''"""Docs."""
-from pydantic import Field
-
-from pipeline_src.errors import UserError
-
-A = Field(1, description="one")
+from pipeline_src.engine.contract import plain
+from pipeline_src.engine.job import Job
 
 
-def f(x: int) -> int:
-    """Docs."""
-    if x < 0:
-        raise UserError("x is negative", do="give another")
-    return x + 1  # why
-'''
+class Model(BaseModel):
+    rate: float = 0.1
+    name: str = "a"
 
 
-def hashed(tmp_path, text: str) -> str:
-    contract._tree.cache_clear()
-    file = tmp_path / "code.py"
-    file.write_text(text)
-    return code_digest((), (file,))
+@dataclass(frozen=True)
+class Facts:
+    order: Mapping[str, int]
+    size: tuple[int, ...] = (1, 2)
+
+
+def work(job: Job, folder: Path) -> None:
+    for name in job.files:
+        (folder / name).write_text(str(job.parameters))
+
+
+def other_work(job: Job, folder: Path) -> None:
+    work(job, folder)
+
+
+def made(**changes) -> Job:
+    job = Job("train", "train/x", Path("results/x"), "train", ("result.txt",), work, {"a": 1})
+    return replace(job, **changes)
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    "change",
     [
-        ('"""Docs."""', '"""Other docs, longer."""'),
-        ("  # why", "  # because\n    # of this"),
-        ("x: int) -> int", "x)"),
-        ('"x is negative", do="give another"', '"x < 0"'),
-        ("return x + 1", "return (x + 1)"),
-        ('description="one"', 'description="another"'),
+        {"name": "train/y"},
+        {"folder": Path("results/y")},
+        {"stem": "other"},
+        {"files": ("other.txt",)},
+        {"options": {"device": "cuda"}},
+        {"stamps_in": Path("results/stamps")},
+        {"parameters": dict(a=1)},
     ],
 )
-def test_what_changes_nothing(tmp_path, old, new):
-    assert old in CODE
-    assert hashed(tmp_path, CODE) == hashed(tmp_path, CODE.replace(old, new))
+def test_what_does_not_count(change):
+    assert made(**change).contract == made().contract
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
-    [("x + 1", "x + 2"), ("x < 0", "x <= 0"), ("Field(1", "Field(2"), ("def f(x", "def f(y"), ("return x", "yield x")],
+    "change",
+    [
+        {"kind": "fit"},
+        {"parameters": {"a": 2}},
+        {"parameters": {"a": 1.0}},
+        {"parameters": {"a": "1"}},
+        {"parameters": {"b": 1}},
+        {"parameters": {"a": 1, "b": None}},
+        {"inputs": {"train": made()}},
+        {"modules": ("pipeline_src.rng",)},
+        {"options": {"model": Model()}, "parameters": {"a": Model()}},
+    ],
 )
-def test_what_changes_the_code(tmp_path, old, new):
-    assert old in CODE
-    assert hashed(tmp_path, CODE) != hashed(tmp_path, CODE.replace(old, new))
+def test_what_counts(change):
+    assert made(**change).contract != made().contract
 
 
-def test_constants_differ_by_type_and_none_is_a_value(tmp_path):
-    assert (
-        len({hashed(tmp_path, f"x = {value}\n") for value in ("1", "1.0", "True", "None", "'1'", "b'1'", "[]", "()")})
-        == 8
-    )
+def test_inputs_count_by_role_and_contract_not_by_name():
+    of = {name: made(inputs={"train": made(name=name)}) for name in ("one", "two")}
+    assert of["one"].contract == of["two"].contract
+    assert made(inputs={"val": made()}).contract != of["one"].contract
+    assert made(inputs={"train": made(parameters={"a": 2})}).contract != of["one"].contract
+    both = {"train": made(), "val": made(parameters={"a": 2})}
+    assert made(inputs=both).contract == made(inputs=dict(reversed(both.items()))).contract
+    assert made(inputs=both).contract != made(inputs={"train": both["val"], "val": both["train"]}).contract
 
 
-def test_a_string_that_is_no_docstring_counts(tmp_path):
-    assert hashed(tmp_path, "x = 'a'\n") != hashed(tmp_path, "x = 'b'\n")
+def test_files_count_by_role_and_content(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("weights")
+    two.write_text("weights")
+    assert made(other_files={"w": one}).contract == made(other_files={"w": two}).contract
+    assert made(other_files={"w": one}).contract != made(other_files={"v": one}).contract
+    two.write_text("other weights")
+    assert made(other_files={"w": one}).contract != made(other_files={"w": two}).contract
 
 
-def test_imports_are_followed(tmp_path, monkeypatch):
-    package = tmp_path / "pipeline_src"
-    (package / "sub").mkdir(parents=True)
-    files = {
-        "__init__.py": "",
-        "a.py": "from pipeline_src.sub import b\n",
-        "sub/__init__.py": "",
-        "sub/b.py": "def g():\n    from . import c\n    return c.X\n",
-        "sub/c.py": "X = 1\n",
-        "sub/d.py": "X = 1\n",
-        "errors.py": "X = 1\n",
+def test_models_and_dataclasses_count_by_their_values():
+    assert plain(Model()) == {"name": "a", "rate": 0.1}
+    assert plain({"f": Facts({"b": 1, "a": 2}), "s": {2, 1}}) == {
+        "f": {"order": {"b": 1, "a": 2}, "size": [1, 2]},
+        "s": [1, 2],
     }
-    for name, text in files.items():
-        (package / name).write_text(text)
-    monkeypatch.setattr(contract, "ROOT", package)
-
-    def digest_with(changed: str) -> str:
-        contract._tree.cache_clear()
-        (package / changed).write_text(files[changed] + "Y = 2\n")
-        try:
-            return code_digest(("pipeline_src.a",))
-        finally:
-            (package / changed).write_text(files[changed])
-            contract._tree.cache_clear()
-
-    before = code_digest(("pipeline_src.a",))
-    for changed in ("a.py", "sub/__init__.py", "sub/b.py", "sub/c.py"):
-        assert digest_with(changed) != before, changed
-    for unrelated in ("sub/d.py", "errors.py"):
-        assert digest_with(unrelated) == before, unrelated
-    assert code_digest(("pipeline_src.a",), without=("pipeline_src.sub.c",)) != before
+    contract = made(parameters={"f": Facts({"b": 1, "a": 2})}).contract
+    assert made(parameters={"f": Facts({"b": 1, "a": 2})}).contract == contract
+    assert made(parameters={"f": Facts({"a": 2, "b": 1})}).contract != contract  # an order may be shown
 
 
-def test_digest_ignores_the_order_of_keys_only():
-    assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
-    assert digest({"a": 1}) != digest({"a": 2})
-    assert digest([1, 2]) != digest([2, 1])
+@pytest.mark.parametrize("value", [Path("x"), np.float64(1), object(), work])
+def test_values_whose_text_may_differ_elsewhere_are_refused(value):
+    with pytest.raises(TypeError, match="cannot be part of a contract"):
+        plain({"a": [value]})
 
 
-def test_training_does_not_depend_on_figures_or_other_methods():
-    """A new plot style or a new method must retrain nothing."""
-    seen = set()
-    queue = ["pipeline_src.training.loop", "pipeline_src.training.methods.aslp_mc"]
-    while queue:
-        name = queue.pop()
-        if name not in seen:
-            seen.add(name)
-            queue += contract._tree(contract._file(name))[1]
-    assert "pipeline_src.training.aslp" in seen
-    assert not any("figures" in name or "tables" in name or "report" in name for name in seen)
-    assert {name for name in seen if ".methods." in name} == {"pipeline_src.training.methods.aslp_mc"}
+def test_code_of_classes_that_work_gets_counts():
+    """`Part` is a class of the package: its code counts where a job gets one, as a parameter or an option."""
+    from pipeline_src.data.catalog import Part
+    from pipeline_src.rng import generator
+
+    def files(**values) -> dict[str, str]:
+        return made(work=generator, **values).code.files
+
+    assert list(files()) == ["pipeline_src/rng.py"]
+    for values in ({"parameters": {"part": Part(set="x")}}, {"options": {"parts": [Part(set="x")]}}):
+        assert "pipeline_src/data/catalog.py" in files(**values)

@@ -12,7 +12,7 @@ from pipeline_src.documentation import params_page as docs
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import downloads, merge, read, resolve
 from pipeline_src.params.schema import Experiment, Training
-from pipeline_src.steps.graph import graph
+from pipeline_src.steps.build import build
 from pipeline_src.training.method import Block
 from pipeline_src.training.methods.slp import SLP
 from pipeline_src.training.registry import choose
@@ -213,7 +213,7 @@ def test_a_sweep_stands_for_all_combinations(tmp_path, content):
     names = [f"static-alpha{alpha}-beta{beta}" for alpha in ("0_02", "0_05") for beta in ("0_5", "1_0")]
     assert tiny.methods == ["baseline", *names]
     assert params.blocks()[names[1]] == {"method": "slp", "alpha": 0.02, "beta": 1.0, "form": "expected"}
-    of = graph(params, "tiny")
+    of = build(params, "tiny")
     assert len(of.of_kinds("train")) == 5
     assert of.methods[names[2]].method == SLP(alpha=0.05, beta=0.5, form="expected")
     experiment = content["experiments"]["tiny"]["methods"]
@@ -238,7 +238,7 @@ def test_wrong_sweeps(tmp_path, content, sweeps, words):
     content["sweeps"] = sweeps
     content["experiments"]["tiny"]["methods"] = ["baseline", "static"]
     with pytest.raises(UserError) as error:
-        graph(read(written(tmp_path, content)), "tiny")
+        build(read(written(tmp_path, content)), "tiny")
     assert all(word in str(error.value) for word in words), error.value
 
 

@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
-
-from pipeline_src.analysis.results import Numbers, Results, read
 from pipeline_src.analysis.roles import Role
 from pipeline_src.analysis.samples import sample
+
+from pipeline_src.analysis.results import Numbers, Results, read
 from pipeline_src.claims.main import judged
 from pipeline_src.claims.view import View
-from pipeline_src.cli import main as cli
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import Facts, Picture, pictures
@@ -263,13 +261,3 @@ def test_says_what_the_numbers_cannot_tell(seeds, words):
 def test_generated_images_decide_no_claim():
     results, _ = made_up({"baseline": 0.1}, {"baseline": 0.9}, synthetic=True)
     assert "decide no claim" in " ".join(summary.caution(results))
-
-
-def test_the_page_opens_in_the_browser_on_request(monkeypatch, tmp_path):
-    seen, page = [], tmp_path / "a b" / "report.html"
-    monkeypatch.setattr(cli, "_graph", lambda experiment, log: None)
-    monkeypatch.setattr(cli.verbs, "report", lambda graph, contract: page)
-    monkeypatch.setattr(cli.webbrowser, "open", seen.append)
-    for options, wanted in (([], []), (["--open"], [page.as_uri()])):
-        assert CliRunner().invoke(cli.app, ["report", *options]).exit_code == 0
-        assert seen == wanted

@@ -17,6 +17,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.counting import multiclass
 from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
+from pipeline_src.engine.execute import execute
 from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
 from pipeline_src.figures.numbers import measure
@@ -24,9 +25,10 @@ from pipeline_src.params.load import read
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor
-from pipeline_src.steps import one_run, verbs
-from pipeline_src.steps.experiment import Graph
-from pipeline_src.steps.graph import UNPACKED, graph
+from pipeline_src.steps import networks, tables
+from pipeline_src.steps.build import build as build_experiment
+from pipeline_src.steps.experiment import ExperimentGraph
+from pipeline_src.steps.prepare import UNPACKED
 
 CLASSES = ["background", "red", "blue"]
 VOID = 9
@@ -50,7 +52,7 @@ def files(first: int, count: int) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory) -> Graph:
+def built(tmp_path_factory) -> ExperimentGraph:
     """The whole graph, made in a folder of its own."""
     folder = tmp_path_factory.mktemp("several")
     write_files(folder / "data/downloads/blocks", files(0, 12))
@@ -74,38 +76,40 @@ def built(tmp_path_factory) -> Graph:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("ASLP_DOWNLOADS", raising=False)
-        found = graph(read())
+        found = build_experiment(read())
         for job in found.jobs.values():
-            kind, *rest = job.name.split("/")
-            more = [int(word[4:]) if word.startswith("seed") else word for word in rest]
-            getattr(verbs, kind)(found, *more)
+            execute(job)
         yield found
 
 
-def results(built: Graph) -> Results:
-    return verbs._results(built)
+def results(built: ExperimentGraph) -> Results:
+    return tables.results(built.job("tables"))
+
+
+def statistic_of(built: ExperimentGraph, method: str, part: str):
+    return load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
 
 
 def test_void_counts_nowhere(built):
-    store = Store.open(built.store("unseen"))
+    store = Store.open(built.job("store/unseen").folder)
     valid = sum(int((store.truth(i) != 255).sum()) for i in range(len(store)))
     assert valid == 4 * 33 * 44
     for method in METHODS:
-        statistic = load(built.statistic(method, 0, "unseen"))
+        statistic = statistic_of(built, method, "unseen")
         assert statistic.top.pixels == statistic.confusion.sum() == valid
         assert [counts.pixels for counts in statistic.classes] == [valid] * 3
 
 
 def test_temperature_keeps_the_classes_and_changes_the_confidence(built):
-    before, after = (load(built.statistic(method, 0, "val")) for method in ("baseline", "temperature"))
+    before, after = (statistic_of(built, method, "val") for method in ("baseline", "temperature"))
     assert (before.confusion == after.confusion).all()
-    facts = json.loads((built.run("temperature", 0) / "run.json").read_text())["fitted"]
+    facts = json.loads(built.job("train/temperature/seed0").paths[0].read_text())["fitted"]
     nll = [multiclass.summary(of)[0]["nll"] for of in (before, after)]  # the fit saw these very pixels
     assert nll == pytest.approx([facts["nll_before"], facts["nll_after"]], abs=1e-4)
 
 
 def test_examples_are_distributions_over_the_classes(built):
-    maps = examples.read(built.examples("baseline", 0, "unseen"))
+    maps = examples.read(built.job("evaluate/baseline/seed0/unseen").paths[1])
     assert len(maps) == 4
     for of in maps.values():
         assert of.shape == (3, 36, 44)
@@ -117,7 +121,7 @@ def test_tables_have_what_several_classes_have(built):
     main = pd.read_csv(folder / "main.csv")
     assert set(main["protocol"]) == {"raw"}
     row = main.set_index(["method", "part"]).loc["baseline", "unseen"]
-    statistic = load(built.statistic("baseline", 0, "unseen"))
+    statistic = statistic_of(built, "baseline", "unseen")
     assert row["accuracy"] == np.trace(statistic.confusion) / statistic.confusion.sum()
     assert row["mean_iou"] == multiclass.mean_iou(statistic)
     assert "mIoU %" in (folder / "main.md").read_text() and "MAE" not in (folder / "main.md").read_text()
@@ -141,7 +145,7 @@ def test_claims_are_judged_on_the_top_class(built):
     (item,) = (item for item in claim["protocols"]["raw"]["evidence"] if "aslp_mc" in item["what"])
     mc, baseline = (
         np.trace(of.confusion) / of.confusion.sum()
-        for of in (load(built.statistic(method, 0, "unseen")) for method in ("aslp_mc", "baseline"))
+        for of in (statistic_of(built, method, "unseen") for method in ("aslp_mc", "baseline"))
     )
     assert item["effect"] == pytest.approx(mc - baseline, abs=1e-12)
 
@@ -157,7 +161,7 @@ def test_figures_and_report_are_there(built):
         "classes-iou-unseen.svg",
     }
     table = pd.read_csv(folder / "classes-iou-unseen.csv").set_index("method").loc["baseline"]
-    statistic = load(built.statistic("baseline", 0, "unseen"))
+    statistic = statistic_of(built, "baseline", "unseen")
     assert table["class"].tolist() == CLASSES
     assert table["iou"].mean() == pytest.approx(multiclass.mean_iou(statistic))
     assert table["ece"].tolist() == pytest.approx(multiclass.class_ece(statistic, 10).tolist())
@@ -170,11 +174,13 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     other = replace(built, entries={**built.entries, "blocks": named})
     assert built.nothing("textures") == 0 and other.nothing("unseen") == 0 and other.nothing("textures") == 254
     chosen, _ = built.parts["textures"]
-    places = built.data_root, UNPACKED, built.manifest("plain"), 32, tmp_path / "store"
-    build(chosen, built.entries["plain"], *places, unmasked_label=other.nothing("textures"))
+    places = built.data_root, UNPACKED, built.job("prepare/plain").folder, 32, tmp_path / "store"
+    build(chosen, built.entries["plain"], *places, lambda line: None, nothing=other.nothing("textures"))
     store = Store.open(tmp_path / "store")
     assert {int(v) for i in range(len(store)) for v in np.unique(store.truth(i))} == {254}
-    statistic, shown = evaluate(Predictor(one_run.networks(built, "baseline", 0)), store, built.experiment, "textures")
+    statistic, shown = evaluate(
+        Predictor(networks.load(built.job("evaluate/baseline/seed0/textures"))), store, built.settings, "textures"
+    )
     values, reasons = multiclass.summary(statistic)
     assert values["accuracy"] == 0 and values["ece"] > 1 / 3
     assert values["mean_iou"] is values["nll"] is None and "no class is right" in reasons["nll"]

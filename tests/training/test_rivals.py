@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from test_training import outputs, run, stopped
+from pipeline_src.counting.views import View
 from torch.nn import functional as F
 
 from pipeline_src.counting.levels import LEVELS
-from pipeline_src.counting.views import View
 from pipeline_src.errors import UserError
 from pipeline_src.training.method import Batch, Validation
 from pipeline_src.training.methods.adafocal import equal_mass
@@ -417,38 +414,6 @@ def test_mixups_draws_depend_on_their_key_alone():
     shares = [Batch(BATCH.index, BATCH.ids, 0, e).generator("mixup").beta(0.2, 0.2) for e in range(2000)]
     assert np.mean(shares) == pytest.approx(0.5, abs=0.04)
     assert np.var(shares) == pytest.approx(1 / (4 * (2 * 0.2 + 1)), rel=0.06)
-
-
-# Training
-
-
-@pytest.mark.parametrize(
-    ("name", "block"),
-    [
-        ("brier", {}),
-        ("focal", {"schedule": "flsd53"}),
-        ("mmce", {}),
-        ("mmce", {"estimator": "weighted"}),
-        ("mixup", {}),
-        ("adafocal", {}),
-        ("entropy_penalty", {}),
-        ("mbls", {}),
-        ("acls", {}),
-    ],
-)
-def test_they_train(stores, tmp_path, name, block):
-    history = pd.read_csv(run(stores, tmp_path, name, block, epochs=2) / "history.csv")
-    assert len(history) == 2
-    assert np.isfinite(history["loss"]).all()
-    if name == "adafocal":
-        assert history["mean_gamma"].nunique() == 2
-
-
-@pytest.mark.parametrize("name", ["adafocal", "mixup"])
-def test_a_stopped_run_ends_in_the_same_bits(stores, tmp_path, monkeypatch, name):
-    whole = outputs(run(stores, tmp_path / "whole", name, {}, epochs=3))
-    start = partial(run, stores, tmp_path / "stopped", name, {}, epochs=3)
-    assert outputs(stopped(monkeypatch, (1, 2, 3), start)) == whole
 
 
 @pytest.mark.parametrize(

@@ -1,62 +1,26 @@
-"""Training runs: the same bits for any number of workers and kills, alphas keyed by sample id, two ranks in step."""
+"""Training runs: the same bits for any number of workers and stops, alphas keyed by sample id."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import project
 import pytest
 import torch
-from safetensors.torch import load_file
+from training_runs import outputs, run, stopped
 
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Augmentation, Experiment, Training
+from pipeline_src.params.schema import Augmentation, Training
 from pipeline_src.rng import generator
 from pipeline_src.training import checkpoint
 from pipeline_src.training.augment import augment
 from pipeline_src.training.hooks import learning_rate
-from pipeline_src.training.loop import train
 from pipeline_src.training.method import Batch
 from pipeline_src.training.registry import choose
 from pipeline_src.training.samples import KeyedOrder, TrainingSamples
-
-DATA = {"train": {"set": "x"}, "val": {"set": "x"}, "id": {}}
-
-
-def experiment(**training) -> Experiment:
-    return Experiment(
-        data=DATA,
-        image_size=32,
-        model={"config": "tiny_fpn", "pretrained": False},
-        training={"batch_size": 4, "epochs": 3} | training,
-    )
-
-
-def run(stores, folder: Path, name: str = "aslp_mc", block: dict | None = None, out: str = "out", **training) -> Path:
-    """A finished run in folder/out."""
-    method = choose(name, block if block is not None else {"start_epoch": 1}).method
-    opened = (Store.open(stores[part]) for part in ("train", "val"))
-    train(*opened, experiment(**training), method, 0, folder / "work", "run").write(folder / out)
-    return folder / out
-
-
-def outputs(folder: Path) -> dict[str, bytes]:
-    return {
-        name: (folder / name).read_bytes()
-        for name in ("model.safetensors", "history.csv", "alpha.csv")
-        if (folder / name).exists()
-    }
 
 
 def test_workers_change_no_bit(stores, tmp_path):
@@ -113,62 +77,10 @@ def test_what_happens_to_an_image_does_not_depend_on_the_others(stores, tmp_path
         assert torch.equal(*targets)
 
 
-class Stopped(Exception):
-    pass
-
-
-def stopped(monkeypatch, epochs: Iterable[int], start: Callable[[], Path]) -> Path:
-    """The run that `start` makes, stopped after its checkpoint of each of `epochs` and started again."""
-    save = checkpoint.save
-    for last in epochs:
-
-        def save_and_stop(folder, content, last=last):
-            save(folder, content)
-            if content["epoch"] == last:
-                raise Stopped
-
-        with monkeypatch.context() as patch, pytest.raises(Stopped):
-            patch.setattr(checkpoint, "save", save_and_stop)
-            start()
-    return start()
-
-
-@pytest.mark.parametrize("name", ["aslp_mc", "aslp_mei"])
-def test_a_run_stopped_after_any_epoch_ends_in_the_same_bits(stores, tmp_path, monkeypatch, name):
-    whole = outputs(run(stores, tmp_path / "whole", name, epochs=4))
-    start = partial(run, stores, tmp_path / "stopped", name, epochs=4)
+def test_a_run_stopped_after_any_epoch_ends_in_the_same_bits(stores, tmp_path, monkeypatch):
+    whole = outputs(run(stores, tmp_path / "whole", epochs=4))
+    start = partial(run, stores, tmp_path / "stopped", epochs=4)
     assert outputs(stopped(monkeypatch, (1, 2, 3, 4), start)) == whole
-
-
-SCRIPT = """
-import sys, json
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from test_training import run
-run(json.loads({stores!r}), Path({folder!r}), epochs=6)
-"""
-
-
-def test_a_killed_process_goes_on_with_the_same_bits(stores, tmp_path):
-    """kill -9 at moments that fall anywhere: in steps, in validation, in the writing of a checkpoint."""
-    whole = outputs(run(stores, tmp_path / "whole", epochs=6))
-    folder = tmp_path / "killed"
-    script = SCRIPT.format(
-        tests=str(project.TESTS), stores=json.dumps({k: str(v) for k, v in stores.items()}), folder=str(folder)
-    )
-    kills = 0
-    for wait in (0.3, 0.9):
-        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not (folder / "work" / checkpoint.LAST).exists():
-            time.sleep(0.01)
-        time.sleep(wait / 3)
-        kills += process.poll() is None
-        process.kill()
-        process.wait()
-    assert kills > 0
-    assert not (folder / "out").exists()
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
-    assert outputs(folder / "out") == whole
 
 
 def test_a_torn_checkpoint_falls_back_to_the_one_before(stores, tmp_path, monkeypatch, caplog):
@@ -188,14 +100,6 @@ def test_a_checkpoint_of_other_images_is_refused(stores, tmp_path):
         run(stores, tmp_path)
 
 
-def test_bf16_trains(stores, tmp_path):
-    history = pd.read_csv(run(stores, tmp_path, amp="bf16") / "history.csv")
-    assert history["loss"].notna().all()
-    plain = pd.read_csv(run(stores, tmp_path / "plain") / "history.csv")
-    assert history["loss"].tolist() == pytest.approx(plain["loss"].tolist(), abs=0.02)
-    assert history["loss"].tolist() != plain["loss"].tolist()
-
-
 @pytest.mark.parametrize("device", ["cuda:99", "cpu"])
 def test_a_device_that_can_not_do_it_is_told(stores, tmp_path, device):
     with pytest.raises(UserError, match="training"):
@@ -205,43 +109,6 @@ def test_a_device_that_can_not_do_it_is_told(stores, tmp_path, device):
 def test_a_loss_that_is_not_finite_stops_the_run(stores, tmp_path):
     with pytest.raises(UserError, match="loss is"):
         run(stores, tmp_path, lr=1e30)
-
-
-RANK = """
-import os, sys, json
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from test_training import run
-run(json.loads({stores!r}), Path({folder!r}), out="out" + os.environ["RANK"], epochs={epochs})
-"""
-
-
-def two_ranks(stores, folder: Path, epochs: int) -> tuple[Path, Path]:
-    """What each rank of gloo would export of one run."""
-    script = folder.with_suffix(".py")
-    content = {"tests": str(project.TESTS), "stores": json.dumps({k: str(v) for k, v in stores.items()})}
-    script.write_text(RANK.format(**content, folder=str(folder), epochs=epochs))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr[:16000]
-    return folder / "out0", folder / "out1"
-
-
-def test_two_ranks_keep_alphas_weights_and_running_statistics_in_step(stores, tmp_path):
-    first, second = two_ranks(stores, tmp_path / "two", 3)
-    assert (first / "alpha.csv").read_bytes() == (second / "alpha.csv").read_bytes()
-    assert (pd.read_csv(first / "alpha.csv")["3"] > 0).any()
-    accuracy = [pd.read_csv(out / "history.csv")["val_accuracy"].tolist() for out in (first, second)]
-    assert accuracy[0] == accuracy[1]
-    one, two = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
-    assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
-
-
-def test_two_ranks_that_go_on_end_in_the_same_bits(stores, tmp_path):
-    whole, _ = two_ranks(stores, tmp_path / "whole", 3)
-    two_ranks(stores, tmp_path / "stopped", 2)
-    again, _ = two_ranks(stores, tmp_path / "stopped", 3)
-    assert outputs(again) == outputs(whole)
 
 
 def test_one_image_is_too_few(stores, tmp_path):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from pipeline_src.steps.graph import graph
 
 from pipeline_src.engine import contract
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.python_source import ROOT
-from pipeline_src.steps.graph import graph
 from pipeline_src.training.models.source import own_weights
 
 CONFIG = "model = dict(type='EncoderDecoder', decode_head=dict(type='FCNHead'))\n"

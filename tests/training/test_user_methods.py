@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_training import outputs, run, stopped
+from training_runs import outputs, run, stopped
 
 from pipeline_src.errors import UserError
 from pipeline_src.training import checkpoint

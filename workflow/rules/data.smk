@@ -1,10 +1,10 @@
 rule prepare:
+    input:
+        lost("prepare/{set}"),
     output:
         f"data/{EXPERIMENT}/manifests/{{set}}/prepare.{{contract}}",
     log:
         f"results/{EXPERIMENT}/logs/prepare/{{set}}.{{contract}}.log",
-    benchmark:
-        f"results/{EXPERIMENT}/benchmarks/prepare/{{set}}.{{contract}}.tsv"
     resources:
         mem_mb=2000,
     conda:
@@ -18,12 +18,11 @@ rule prepare:
 rule store:
     input:
         ancient(inputs_of("store/{part}")),
+        lost("store/{part}"),
     output:
         f"data/{EXPERIMENT}/stores/{{part}}/store.{{contract}}",
     log:
         f"results/{EXPERIMENT}/logs/store/{{part}}.{{contract}}.log",
-    benchmark:
-        f"results/{EXPERIMENT}/benchmarks/store/{{part}}.{{contract}}.tsv"
     resources:
         mem_mb=2000,
     conda:

@@ -1,12 +1,11 @@
 rule evaluate:
     input:
         ancient(inputs_of("evaluate/{method}/seed{seed}/{part}")),
+        lost("evaluate/{method}/seed{seed}/{part}"),
     output:
         f"results/{EXPERIMENT}/statistics/{{method}}/seed{{seed}}/{{part}}.{{contract}}",
     log:
         f"results/{EXPERIMENT}/logs/evaluate/{{method}}-seed{{seed}}-{{part}}.{{contract}}.log",
-    benchmark:
-        f"results/{EXPERIMENT}/benchmarks/evaluate/{{method}}-seed{{seed}}-{{part}}.{{contract}}.tsv"
     threads: TRAINING.threads
     resources:
         gpu=min(1, TRAINING.gpus),
@@ -20,3 +19,21 @@ rule evaluate:
             "evaluate",
             "--method {wildcards.method} --seed {wildcards.seed} --part {wildcards.part} --contract {wildcards.contract}",
         )
+
+
+rule analyse:
+    input:
+        ancient(inputs_of("analyse/{part}")),
+        lost("analyse/{part}"),
+    output:
+        f"results/{EXPERIMENT}/analysis/{{part}}.{{contract}}",
+    log:
+        f"results/{EXPERIMENT}/logs/analyse/{{part}}.{{contract}}.log",
+    resources:
+        mem_mb=4000,
+    conda:
+        "../envs/pipeline.yaml"
+    message:
+        "Analyse all runs on {wildcards.part}"
+    shell:
+        call("analyse", "--part {wildcards.part} --contract {wildcards.contract}")

@@ -1,12 +1,11 @@
 rule train:
     input:
         ancient(inputs_of("train/{method}/seed{seed}")),
+        lost("train/{method}/seed{seed}"),
     output:
         f"results/{EXPERIMENT}/runs/{{method}}/seed{{seed}}/train.{{contract}}",
     log:
         f"results/{EXPERIMENT}/logs/train/{{method}}-seed{{seed}}.{{contract}}.log",
-    benchmark:
-        f"results/{EXPERIMENT}/benchmarks/train/{{method}}-seed{{seed}}.{{contract}}.tsv"
     threads: TRAINING.threads
     resources:
         gpu=TRAINING.gpus,

@@ -7,12 +7,12 @@ import re
 import pytest
 import torch
 from networks import trains_and_comes_back
+from pipeline_src.steps.graph import graph
 
 from pipeline_src.engine import contract
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.python_source import ROOT
-from pipeline_src.steps.graph import graph
 from pipeline_src.training.models.build import build_segmentor
 
 TIED = """

@@ -1,0 +1,98 @@
+"""The verbs about contracts: `contracts`, `adopt`, `clean`, and what Snakemake calls at the end."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipeline_src.cli.options import Name, experiment_graph, start_log
+from pipeline_src.engine import dvc
+from pipeline_src.engine.adopt import adopt as adopt_results
+from pipeline_src.engine.cache import Leftover, size
+from pipeline_src.engine.explain import ingredients, stamp_there
+from pipeline_src.params.load import read
+from pipeline_src.steps.build import stages
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command()(contracts)
+    app.command()(adopt)
+    app.command()(clean)
+    app.command(hidden=True)(finish)
+
+
+def contracts(
+    experiment: Name = None,
+    explain: Annotated[str | None, typer.Option(metavar="JOB", help="Show what a job's contract is made of")] = None,
+):
+    """Write the contracts that DVC's stages depend on, or explain one."""
+    graph = experiment_graph(experiment)
+    if explain is None:
+        dvc.write_contracts(stages(graph), graph.results / "contracts")
+        return
+    job, console = graph.job(explain), Console(soft_wrap=True)
+    there = stamp_there(job)
+    table = Table(title=f"{job.name}: contract {job.contract}")
+    for heading in ("made of", "now", "in the result that lies there"):
+        table.add_column(heading, overflow="fold")
+    for each in ingredients(job):
+        before = (each.before or "absent") if there and each.differs else ""
+        table.add_row(each.name, each.now or "absent", before, style="bold" if before else "")
+    console.print(table)
+    console.print("No result lies there." if there is None else f"The result that lies there: {there}")
+
+
+def adopt(
+    jobs: Annotated[list[str], typer.Argument(help="Names of jobs, or patterns as in 'train/*'")],
+    why: Annotated[str, typer.Option(help="Why the results are still right; kept in their stamps")],
+    experiment: Name = None,
+):
+    """Vouch for results after a change that does not concern them: they are stamped anew instead of made again."""
+    graph = experiment_graph(experiment)
+    names = [job.name for job in graph.matching(jobs)]
+    done = adopt_results(graph, names, why, remade=("report",))  # which shows what was adopted
+    for name in done.adopted:
+        typer.echo(f"adopted: {name}")
+    for name, differences in done.left.items():
+        typer.echo(f"left to be made again: {name}: {'; '.join(differences)}")
+    if not done.adopted:
+        typer.echo("Nothing was to be adopted: these results are current.")
+
+
+def clean(remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed")] = False):
+    """List what no experiment of params.yaml wants any more, with sizes."""
+    from pipeline_src.steps.clean import leftovers
+
+    start_log()
+    found, console = leftovers(read()), Console(markup=False, highlight=False, soft_wrap=True)
+    for title, of in (("In folders of results", found.results), ("In the cache", found.entries)):
+        console.print(f"{title}: {len(of)} that nothing in params.yaml asks for")
+        for leftover in of:
+            console.print(f"  {_megabytes([leftover]):>12}  {leftover.paths[0]}  {leftover.what}")
+    everything = [*found.results, *found.entries]
+    console.print(
+        f"Together {_megabytes(everything)}; a file that is linked to another place is counted with the last."
+    )
+    if remove:
+        for leftover in everything:
+            leftover.remove()
+        console.print("Removed.")
+    elif everything:
+        console.print("Remove it: python -m pipeline_src clean --remove")
+
+
+def _megabytes(leftovers: list[Leftover]) -> str:
+    return f"{size(leftovers) / 2**20:,.1f} MiB"
+
+
+def finish(experiment: Name = None):
+    """After a run: let DVC record it, print the main numbers and where the report is."""
+    from pipeline_src.cli.summary import show
+
+    graph = experiment_graph(experiment)
+    dvc.record(stages(graph), graph.results / "contracts", graph.name, read().experiment)
+    show(graph)

@@ -1,0 +1,52 @@
+"""The verb `plan`: what is to be done."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipeline_src.cli.options import Name, experiment_graph
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(plan)
+
+
+def plan(
+    experiment: Name = None, cores: Annotated[int | None, typer.Option(help="Cores to plan with [default: all]")] = None
+):
+    """A dry look: what is to be run and why, how long it takes here, how much disk it needs."""
+    from pipeline_src.steps import plan as planned
+
+    graph, console = experiment_graph(experiment), Console()
+    cores = cores or os.cpu_count() or 1
+    found = planned.plan(graph, cores)
+    table = Table(title=f"{graph.name}: {len(found.made)} of {len(found.jobs)} jobs to run")
+    for heading in ("jobs", "to run", "taken over", "why (the first)"):
+        table.add_column(heading)
+    for kind in dict.fromkeys(job.kind for job in found.jobs):
+        made, taken, of = (len(found.of_kind(jobs, kind)) for jobs in (found.made, found.taken, found.jobs))
+        table.add_row(kind, f"{made} of {of}", str(taken or ""), found.why(kind))
+    console.print(table)
+    if found.unknown:
+        console.print(
+            f"Counts of {', '.join(found.unknown)} are not known before they are prepared; they count as 1,000."
+        )
+    if found.made:
+        console.print(f"Time: about {_duration(found.seconds)} on {cores} cores.")
+        console.print(f"Disk: about {found.bytes / 2**20:,.0f} MiB, unpacked archives not counted.")
+    for name, why in planned.adopted(graph).items():
+        console.print(f"adopted: {name}: {why}")
+    for part, text in planned.notes(graph).items():
+        console.print(f"{part}: {text}")
+    console.print(f"Run it: snakemake --cores all --config experiment={graph.name}")
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{max(1, minutes)} min"

@@ -1,0 +1,116 @@
+"""The verbs of the steps: each makes the result of one job."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline_src.cli.options import Contract, Log, Name, experiment_graph, start_log
+from pipeline_src.engine.execute import execute
+from pipeline_src.params.load import read
+from pipeline_src.steps.train import train_into
+from pipeline_src.training import distributed
+
+Method = Annotated[str, typer.Option("--method", "-m", help="A block of `methods:`")]
+Seed = Annotated[int, typer.Option("--seed", "-s", help="One of the experiment's seeds")]
+Part = Annotated[str, typer.Option(help="val or a test set's name")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs, in the order of the steps."""
+    for verb in (prepare, store, train, evaluate, analyse, tables, figures, claims, report, overview):
+        app.command()(verb)
+
+
+def prepare(
+    set_name: Annotated[str, typer.Option("--set", help="A data set")],
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
+):
+    """Unpack, pair and verify a data set."""
+    _make(f"prepare/{set_name}", experiment, contract, log)
+
+
+def store(
+    part: Annotated[str, typer.Option(help="train, val or a test set's name")],
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
+):
+    """Decode and resize a part of a data set, once."""
+    _make(f"store/{part}", experiment, contract, log)
+
+
+def train(
+    method: Method,
+    seed: Seed = 0,
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
+    into: Annotated[Path | None, typer.Option(help="Be one rank of a training that writes here", hidden=True)] = None,
+):
+    """Train one run, or go on where it was stopped; fit a post-hoc method."""
+    name = f"train/{method}/seed{seed}"
+    if into:
+        job = experiment_graph(experiment, log).job(name)
+        distributed.run_rank(lambda: train_into(job, into), into)
+    else:
+        _make(name, experiment, contract, log)
+
+
+def evaluate(
+    method: Method, part: Part, seed: Seed = 0, experiment: Name = None, contract: Contract = None, log: Log = None
+):
+    """Run a trained model over a test set and count."""
+    _make(f"evaluate/{method}/seed{seed}/{part}", experiment, contract, log)
+
+
+def analyse(part: Part, experiment: Name = None, contract: Contract = None, log: Log = None):
+    """Compute metrics and intervals of all runs on a test set."""
+    _make(f"analyse/{part}", experiment, contract, log)
+
+
+def tables(experiment: Name = None, contract: Contract = None, log: Log = None):
+    """Write the tables."""
+    _make("tables", experiment, contract, log)
+
+
+def figures(experiment: Name = None, contract: Contract = None, log: Log = None):
+    """Draw the figures."""
+    _make("figures", experiment, contract, log)
+
+
+def claims(experiment: Name = None, contract: Contract = None, log: Log = None):
+    """Judge the paper's claims."""
+    _make("claims", experiment, contract, log)
+
+
+def report(
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser")] = False,
+):
+    """Write the report page."""
+    page = _make("report", experiment, contract, log)
+    if show:
+        webbrowser.open(page.resolve().as_uri())
+
+
+def overview(contract: Contract = None, log: Log = None):
+    """Write the tables and the claim that span experiments, from what lies in results/."""
+    from pipeline_src.steps.overview import job
+
+    start_log(log)
+    execute(job(read()), contract)
+
+
+def _make(name: str, experiment: str | None, contract: str | None, log: Path | None) -> Path:
+    """Make the result of a job, and return its first file."""
+    job = experiment_graph(experiment, log).job(name)
+    execute(job, contract)
+    return job.paths[0]

@@ -1,0 +1,110 @@
+"""Results that somebody vouches for: stamped anew after a change that does not concern them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pipeline_src.engine import cache
+from pipeline_src.engine.code import digest
+from pipeline_src.engine.execute import now
+from pipeline_src.engine.explain import differences, stamp_there
+from pipeline_src.engine.graph import Graph
+from pipeline_src.engine.job import Job
+from pipeline_src.engine.stamp import Stamp
+from pipeline_src.errors import UserError, listed
+
+
+@dataclass
+class Adoption:
+    """What came of it.
+
+    Attributes:
+        adopted: names of the jobs whose results are current now.
+        left: name of a dependant whose result differs in more than adopted inputs -> in what.
+    """
+
+    adopted: list[str] = field(default_factory=list)
+    left: dict[str, list[str]] = field(default_factory=dict)
+
+
+def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str] = ()) -> Adoption:
+    """Stamp the results of the jobs `names` with today's contracts, as if they had been made under these.
+
+    So are the results of dependants that differ in nothing but adopted inputs. The stamps keep the former contracts,
+    `why`, and when it was done.
+
+    Args:
+        remade: kinds of dependants that are never adopted, since they show what was.
+
+    Raises:
+        UserError: nothing is changed then; a result is not there or not whole, or an input of it is neither current nor
+            adopted as well.
+    """
+    named = [job for job in map(graph.job, names) if not job.current]
+    faults = [f"{job.name}: {fault}" for job in named for fault in _faults(job, named)]
+    if faults:
+        raise UserError(
+            f"results cannot be adopted:{listed(faults)}",
+            do="adopt those that they depend on in the same command, or let Snakemake make them",
+        )
+    done = Adoption()
+    former = {job.name: _restamp(job, why) for job in named}
+    done.adopted += former
+    for job in graph.dependants(former):
+        path = stamp_there(job)
+        if path is None or job.current or job.kind in remade:
+            continue
+        if path.suffix[1:] == _former_contract(job, former) and Stamp.read(path).is_whole(job.folder):
+            former[job.name] = _restamp(job, f"an input was adopted: {why}")
+            done.adopted.append(job.name)
+        else:
+            done.left[job.name] = differences(job)
+    return done
+
+
+def adoptions(jobs: Collection[Job]) -> dict[str, list[dict[str, str]]]:
+    """Of the jobs and all their inputs, direct or not, those whose results were adopted, with their stamps' entries."""
+    seen: dict[str, Job] = {}
+    queue = list(jobs)
+    while queue:
+        job = queue.pop()
+        if job.name not in seen:
+            seen[job.name] = job
+            queue += job.inputs.values()
+    stamps = {name: Stamp.read(job.stamp) for name, job in seen.items()}
+    return {name: list(stamp.adopted) for name, stamp in sorted(stamps.items()) if stamp and stamp.adopted}
+
+
+def _faults(job: Job, named: Sequence[Job]) -> Iterator[str]:
+    """Why a job's result cannot be adopted."""
+    path = stamp_there(job)
+    stamp = Stamp.read(path) if path else None
+    if stamp is None:
+        yield "not made yet"
+    elif list(stamp.files) != list(job.files):
+        yield f"it makes other files now: {', '.join(sorted(set(stamp.files) ^ set(job.files)))}"
+    elif not stamp.is_unchanged(job.folder):
+        yield "its files are not as they were made"
+    yield from (
+        f"its input {of.name} is not current" for of in job.inputs.values() if not of.current and of not in named
+    )
+
+
+def _former_contract(job: Job, former: Mapping[str, str]) -> str:
+    """The job's contract if the adopted inputs had their former ones."""
+    inputs = {role: former.get(job.inputs[role].name, of) for role, of in job.ingredients["inputs"].items()}
+    return digest(job.ingredients | {"inputs": inputs})
+
+
+def _restamp(job: Job, why: str) -> str:
+    """Replace the stamp; the former contract."""
+    path = stamp_there(job)
+    stamp, contract = Stamp.read(path), path.suffix[1:]
+    adopted = [*stamp.adopted, {"contract": contract, "why": why, "time": now()}]
+    new = replace(stamp, ingredients=job.ingredients, details=job.details, adopted=adopted)
+    for old in job.stamps():
+        old.unlink()
+    new.write(job.stamp)
+    cache.keep(job.top, job.contract, job.folder, new)
+    return contract

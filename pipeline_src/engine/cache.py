@@ -1,0 +1,121 @@
+"""Results by contract: what was made before, for another experiment or with other parameters, is never made again.
+
+`<top folder>/.cache/<contract>/` holds the files of a result, linked to those that lie in its job's folder, and its
+stamp. Files are put in place by replacing and never written into, so what is linked does not change.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_src.engine.job import Job, is_stamp
+from pipeline_src.engine.stamp import Stamp
+
+FOLDER = ".cache"
+STAMP = "stamp.json"
+
+
+def kept(job: Job) -> Stamp | None:
+    """The stamp of a whole result of the job's contract in the cache, if there is one."""
+    folder = job.top / FOLDER / job.contract
+    stamp = Stamp.read(folder / STAMP)
+    return stamp if stamp and len(stamp.files) == len(job.files) and stamp.is_whole(folder) else None
+
+
+def take(job: Job, folder: Path) -> Stamp | None:
+    """Link the files of the job's contract from the cache into `folder`, under the job's own names; their stamp.
+
+    None, and nothing taken, if there is no such result or its content is not what it was.
+    """
+    stamp, there = kept(job), job.top / FOLDER / job.contract
+    if stamp is None or not stamp.is_unchanged(there):
+        return None
+    names = dict(zip(stamp.files, job.files, strict=True))
+    for old, new in names.items():
+        link(there / old, folder / new)
+    files = {new: stamp.files[old] for old, new in names.items()}
+    return Stamp(job.ingredients, job.details, files, stamp.made, stamp.adopted)
+
+
+def keep(top: Path, contract: str, folder: Path, stamp: Stamp) -> None:
+    """Put the files in `folder` that a stamp vouches for into the cache, unless a whole result is there."""
+    entry = top / FOLDER / contract
+    known = Stamp.read(entry / STAMP)
+    if known == stamp and known.is_whole(entry):
+        return
+    new = entry.with_name(f".{contract}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    for name in stamp.files:
+        link(folder / name, new / name)
+    stamp.write(new / STAMP)
+    shutil.rmtree(entry, ignore_errors=True)
+    os.replace(new, entry)
+
+
+def link(source: Path, to: Path) -> None:
+    """A hard link, or a copy where the file system has none."""
+    try:
+        os.link(source, to)
+    except OSError:
+        shutil.copy2(source, to)
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What no experiment wants.
+
+    Attributes:
+        what: what it is, for a reader.
+        paths: files and folders, if they are there; the first one is.
+    """
+
+    what: str
+    paths: list[Path]
+
+    def files(self) -> Iterator[Path]:
+        """All files in it."""
+        return (file for path in self.paths for file in (path, *path.rglob("*")) if file.is_file())
+
+    def remove(self) -> None:
+        """Remove it, and what it leaves empty."""
+        for path in self.paths:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for folder in self.paths[0].parents:
+            if folder == Path() or any(folder.iterdir()):
+                break
+            folder.rmdir()
+
+
+def unwanted_entries(top: Path, wanted: set[str]) -> list[Leftover]:
+    """Results in the cache of a top folder, and unfinished work, of contracts that are not `wanted`."""
+    found = []
+    for path in sorted((top / FOLDER).glob("*")):
+        if (stamp := Stamp.read(path / STAMP)) and path.name not in wanted:
+            lock = top / FOLDER / "locks" / path.name
+            found.append(Leftover("{job}, made {time} in {folder}".format(**stamp.made), [path, lock]))
+    unfinished = sorted((top / FOLDER / "unfinished").glob("*"))
+    return found + [Leftover("work that was stopped", [path]) for path in unfinished if path.name not in wanted]
+
+
+def unwanted_results(folder: Path, jobs: Iterable[Job]) -> list[Leftover]:
+    """Results below `folder` whose stamps belong to none of `jobs`."""
+    places = {(job.stamp_folder, job.stem) for job in jobs}
+    found = []
+    for path in sorted(path for path in folder.rglob("*") if is_stamp(path)):
+        if (path.parent, path.stem) not in places and (stamp := Stamp.read(path)):
+            files = [f".{path.stem}.lock", *stamp.files]
+            found.append(Leftover(str(path), [path, *(path.parent / name for name in files)]))
+    return found
+
+
+def size(leftovers: Iterable[Leftover]) -> int:
+    """Bytes that are free when all of these are removed; a file that is linked from elsewhere takes none."""
+    links: dict[tuple[int, int], list[Path]] = {}
+    for file in (file for leftover in leftovers for file in leftover.files()):
+        links.setdefault((file.stat().st_dev, file.stat().st_ino), []).append(file)
+    return sum(files[0].stat().st_size for files in links.values() if len(files) == files[0].stat().st_nlink)

@@ -1,0 +1,280 @@
+"""The code behind a result: the definitions that a function can reach, as one digest that knows no names of modules.
+
+A definition is a statement at the top level of a module. It reaches what the names in it refer to, followed through
+imports, also those inside functions. Its text counts without comments, docstrings, type hints of functions, wording of
+errors and descriptions of parameters, and with each name replaced by what it refers to. So a definition may move to
+another module and a module to another folder; what can't be reached may change at will.
+
+What importing a module does besides binding names counts wherever the module is imported. A user's file counts whole,
+and so does what it imports from beside itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.engine.modules import Module, Target
+from pipeline_src.engine.syntax import described
+
+ROOT = Path(__file__).parent.parent
+# Modules that cannot change a result: wording of errors, whole files, and the reading of values that are hashed
+# themselves.
+NEUTRAL = ("errors.py", "files.py", "validation.py", "params")
+LENGTH = 16
+
+Vertex = tuple  # what code consists of: (kind, file or text, ...), see `Code._expand`
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What `Code.digest` found: the `digest`, and what each file contributes to it, for explanations."""
+
+    digest: str
+    files: dict[str, str]
+
+
+def digest(content: Any) -> str:
+    """16 hex digits for JSON-like `content`."""
+    text = json.dumps(content, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
+
+
+class Code:
+    """A package's code, read as far as it is asked for.
+
+    Args:
+        root: folder of the package.
+        neutral: modules and sub-packages below it that count for nothing.
+    """
+
+    def __init__(self, root: Path = ROOT, neutral: Iterable[str] = NEUTRAL):
+        self.root = root
+        self._prefix = f"{root.name}."
+        self._neutral = [root / name for name in neutral]
+        for method in (
+            "digest",
+            "is_own",
+            "_module",
+            "_expand",
+            "_look_up",
+            "_file",
+            "_is_neutral",
+            "_content",
+            "_loaded_by",
+        ):
+            setattr(self, method, cache(getattr(self, method)))
+        self._open: set[tuple[Path, str]] = set()
+
+    def digest(
+        self, definitions: tuple[tuple[str, str], ...], modules: tuple[str, ...] = (), files: tuple[Path, ...] = ()
+    ) -> Digest:
+        """The digest of all that is reached from definitions (dotted name of the module, name in it), whole modules
+        (dotted names), and files of the user's, whole."""
+        roots = [self._found(module, name.split(".")[0]) for module, name in definitions]
+        roots += [self._found(module) for module in modules]
+        roots += [("module", file.absolute()) for file in files]
+        reached, loaded, effects = dict.fromkeys(self._numbered(roots)), set(), set()
+        queue = [file for vertex in reached for file in self._loaded_by(vertex)]
+        while queue:
+            if (file := queue.pop()) in loaded:
+                continue
+            loaded.add(file)
+            effects.update(new := self._effects(file))
+            new = [vertex for effect in new for vertex in self._content(effect)[1] if vertex not in reached]
+            reached |= dict.fromkeys(new)
+            queue += [each for vertex in (("module", file), *new) for each in self._loaded_by(vertex)]
+        content = [self._encoded(roots), sorted({self._content(effect)[0] for effect in effects})]
+        by_file: dict[Path, list[str]] = {}
+        for kind, file, *number in reached:
+            if kind in ("statement", "bytes"):
+                by_file.setdefault(file, []).append(self._expand((kind, file, *number))[0])
+        return Digest(digest(content), {self._label(file): digest(sorted(of)) for file, of in by_file.items()})
+
+    def _content(self, vertex: Vertex) -> tuple[str, tuple[Vertex, ...]]:
+        """The digest of all that a vertex reaches, and this."""
+        return self._encoded([vertex]), tuple(self._numbered([vertex]))
+
+    def _encoded(self, roots: list[Vertex]) -> str:
+        """The same for the same texts and references, in whatever files they stand."""
+        numbers = self._numbered(roots)
+        content = [[numbers[vertex] for vertex in roots]]
+        for text, references, _ in map(self._expand, numbers):
+            content.append([text, *(numbers[vertex] for vertex in references)])
+        return digest(content)
+
+    def _numbered(self, roots: list[Vertex]) -> dict[Vertex, int]:
+        """All that is reached from `roots`, in an order that depends on texts and references alone."""
+        numbers: dict[Vertex, int] = {}
+        queue = roots[::-1]
+        while queue:
+            if (vertex := queue.pop()) not in numbers:
+                numbers[vertex] = len(numbers)
+                queue += reversed(self._expand(vertex)[1])
+        return numbers
+
+    def _expand(self, vertex: Vertex) -> tuple[str, list[Vertex], list[Target]]:
+        """The own text of a vertex, what it refers to, and what it imports by itself."""
+        match vertex:
+            case "module", file if file.suffix not in ("", ".py"):
+                return "module", [("bytes", file)], []
+            case "module", file:
+                numbers = range(len(self._module(file).statements))
+                return "module", [("statement", file, number) for number in numbers], []
+            case "statement", file, number:
+                text, references, imports = described(self._module(file).statements[number], _Names(self, file))
+                return digest(text), references, imports
+            case "bytes", file:
+                return hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH], [], []
+            case "bound", file, name:  # by several statements or imports
+                return "bound", self._bound(file, name), []
+            case "text", text:  # what is not followed: an installed package, a neutral definition
+                return text, [], []
+        raise ValueError(vertex)
+
+    # Names
+
+    def _look_up(self, file: Path, name: str) -> Vertex | None:
+        """What a name at the top level of a file refers to."""
+        bound = self._bound(file, name)
+        return ("bound", file, name) if len(bound) > 1 else next(iter(bound), None)
+
+    def _bound(self, file: Path, name: str) -> list[Vertex]:
+        if (file, name) in self._open:  # a package that imports its own module, or modules that import each other
+            return []
+        self._open.add((file, name))
+        bound = self._module(file).bound
+        found = [
+            ("statement", file, by) if isinstance(by, int) else self.target(file, by) for by in bound.get(name, ())
+        ]
+        if name not in bound:
+            stars = [other for star in bound.get("*", ()) if (other := self._file(file, star.module))]
+            found = [vertex for other in stars if (vertex := self._look_up(other, name))]
+        self._open.remove((file, name))
+        return list(dict.fromkeys(found))
+
+    def target(self, file: Path, target: Target) -> Vertex:
+        """What an import in `file` leads to."""
+        module = self._file(file, target.module)
+        if module is None:
+            return ("text", f"installed: {'.'.join(filter(None, (target.module, target.name)))}")
+        if self._is_neutral(module):
+            return ("text", f"neutral: {target.name or ''}")
+        whole = ("module", module)
+        return whole if target.name in (None, "*") else self._member(module, target.name) or whole
+
+    def _member(self, module: Path, name: str) -> Vertex | None:
+        """A name in a module, or a module in a package."""
+        if found := self._look_up(module, name):
+            return found
+        folder = module.parent if module.name == "__init__.py" else module
+        inner = _file_at(folder / name)
+        if inner and self._is_neutral(inner):
+            return ("text", "neutral: ")
+        return ("module", inner) if inner else None
+
+    # Files
+
+    def _module(self, file: Path) -> Module:
+        return Module(file)
+
+    def _found(self, module: str, name: str | None = None) -> Vertex:
+        file = self._file(self.root, module)
+        if file and self._is_neutral(file):
+            return ("text", f"neutral: {name or ''}")
+        vertex = file and (self._member(file, name) if name else ("module", file))
+        if vertex is None:
+            raise ValueError(f"there is no {'.'.join(filter(None, (module, name)))} below {self.root}")
+        return vertex
+
+    def _file(self, importer: Path, module: str) -> Path | None:
+        """The file of a module that `importer` names; None if it is installed."""
+        steps = module.lstrip(".").split(".") if module.strip(".") else []
+        if dots := len(module) - len(module.lstrip(".")):
+            return _file_at(importer.parents[dots - 1].joinpath(*steps))
+        if steps[0] == self.root.name:
+            return _file_at(self.root.joinpath(*steps[1:]))
+        folders = [] if self.is_own(importer) else [importer.parent, Path.cwd()]
+        return next((file for folder in folders if (file := _file_at(folder.joinpath(*steps)))), None)
+
+    def is_own(self, file: Path) -> bool:
+        """Whether a file is one of the package's."""
+        return self.root in (file, *file.parents)
+
+    def is_module(self, text: str) -> bool:
+        """Whether a text is the dotted name of a module of the package."""
+        if not text.startswith(self._prefix):
+            return False
+        steps = text.split(".")
+        return all(step.isidentifier() for step in steps) and _file_at(self.root.joinpath(*steps[1:])) is not None
+
+    def _is_neutral(self, file: Path) -> bool:
+        return any(neutral in (file, *file.parents) for neutral in self._neutral)
+
+    def _label(self, file: Path) -> str:
+        """A file's name that is the same wherever the project lies."""
+        folders = [folder for folder in (self.root.parent, Path.cwd()) if folder in file.parents]
+        return file.relative_to(folders[0]).as_posix() if folders else file.name
+
+    # Imports, by what they do
+
+    def _loaded_by(self, vertex: Vertex) -> list[Path]:
+        """Files that run before a module or a statement does."""
+        kind, file = vertex[:2]
+        if kind == "module":
+            return [file, *self._led_to(file, self._module(file).imported)]
+        if kind == "statement":
+            return [file, *self._led_to(file, self._expand(vertex)[2])]
+        return []
+
+    def _led_to(self, file: Path, targets: Iterable[Target]) -> Iterator[Path]:
+        for target in targets:
+            if module := self._file(file, target.module):
+                inner = self._member(module, target.name) if target.name else None
+                files = [module, *([inner[1]] if inner and inner[0] == "module" else [])]
+                packages = [
+                    parent / "__init__.py" for parent in module.parents if self.root in (parent, *parent.parents)
+                ]
+                yield from (each for each in (*files, *filter(Path.is_file, packages)) if not self._is_neutral(each))
+
+    def _effects(self, file: Path) -> list[Vertex]:
+        """What importing a file does; a user's file counts whole."""
+        module = self._module(file)
+        numbers = module.effects if self.is_own(file) else range(len(module.statements))
+        return [("statement", file, number) for number in numbers]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What names in `file` refer to (`syntax.Names`)."""
+
+    code: Code
+    file: Path
+
+    def reference(self, name: str | Target, attributes: list[str]) -> tuple[Vertex, int] | None:
+        vertex = self.code.target(self.file, name) if isinstance(name, Target) else self.code._look_up(self.file, name)
+        used = 0
+        while vertex and vertex[0] == "module" and used < len(attributes):
+            if (inner := self.code._member(vertex[1], attributes[used])) is None:
+                break
+            vertex, used = inner, used + 1
+        return (vertex, used) if vertex else None
+
+    def imported(self, target: Target) -> Vertex | None:
+        vertex = self.code.target(self.file, target)
+        installed = vertex[0] == "text" and vertex[1].startswith("installed")
+        return vertex if installed or (vertex[0] != "text" and not self.code.is_own(vertex[1])) else None
+
+    def is_module(self, text: str) -> bool:
+        return self.code.is_module(text)
+
+
+def _file_at(place: Path) -> Path | None:
+    """The file of the module at a place, or a folder of modules."""
+    files = (place / "__init__.py", place.parent / f"{place.name}.py")
+    return next((file for file in files if file.is_file()), place if place.is_dir() else None)

@@ -1,0 +1,92 @@
+"""What a contract is made of, and what of it differs from the result that lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.engine.job import Job
+from pipeline_src.engine.stamp import Stamp
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One thing that a contract holds.
+
+    Attributes:
+        name: e.g. "parameters.training.lr", "inputs.train (store/train)", "code pipeline_src/rng.py".
+        now, before: its value or digest, today and in the stamp of the result that lies there; None if it is absent.
+    """
+
+    name: str
+    now: str | None
+    before: str | None
+
+    @property
+    def differs(self) -> bool:
+        return self.now != self.before
+
+    @property
+    def difference(self) -> str:
+        """What differs, in words."""
+        if self.name.startswith("parameters"):
+            return f"{self.name} {self.before or 'absent'} -> {self.now or 'absent'}"
+        return f"{self.name} " + ("is new" if self.before is None else "is gone" if self.now is None else "changed")
+
+
+def ingredients(job: Job) -> list[Ingredient]:
+    """All that the job's contract is made of, and what the contract of the result that lies there has besides."""
+    before = _read(job)
+    new = dict(_flat(job.ingredients, job.details))
+    old = dict(_flat(before.ingredients, before.details)) if before else {}
+    if before and before.ingredients["code"] == job.ingredients["code"]:  # files that were renamed or moved
+        old = {name: text for name, text in old.items() if not name.startswith("code")}
+        old |= {name: text for name, text in new.items() if name.startswith("code")}
+    return [Ingredient(name, new.get(name), old.get(name)) for name in dict.fromkeys([*new, *old])]
+
+
+def differences(job: Job) -> list[str]:
+    """Why a job is not current: what differs from the result that lies there, or what is missing of it."""
+    before = _read(job)
+    if before is None:
+        return ["not made yet"]
+    found = [each for each in ingredients(job) if each.differs]
+    files = [each for each in found if each.name.startswith("code ")]
+    if found:
+        return [each.difference for each in found if each.name != "code" or not files]
+    missing = [path.name for path in job.paths if not path.is_file()]
+    if missing:
+        return [f"{', '.join(missing)} is missing"]
+    return [] if job.current else ["its files were changed"]
+
+
+def stamp_there(job: Job) -> Path | None:
+    """The stamp of the result that lies there; of the current contract, if there are several."""
+    paths = sorted(job.stamps(), key=lambda path: path != job.stamp)
+    return next((path for path in paths if Stamp.read(path)), None)
+
+
+def _read(job: Job) -> Stamp | None:
+    path = stamp_there(job)
+    return Stamp.read(path) if path else None
+
+
+def _flat(ingredients: Mapping[str, Any], details: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    yield "kind", ingredients["kind"]
+    yield from _values(ingredients["parameters"], "parameters")
+    for role, contract in ingredients["inputs"].items():
+        yield f"input {role} ({details['inputs'].get(role)})", contract
+    yield "code", ingredients["code"]
+    yield from ((f"code {file}", digest) for file, digest in details["code"].items())
+    yield from ((f"file {role}", digest) for role, digest in ingredients["files"].items())
+
+
+def _values(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        yield f"{name}: order", ", ".join(value)
+        for key, each in value.items():
+            yield from _values(each, f"{name}.{key}")
+    else:
+        yield name, repr(value)

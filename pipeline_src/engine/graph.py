@@ -1,0 +1,61 @@
+"""The jobs of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from pipeline_src.engine.job import Job
+from pipeline_src.errors import UserError, did_you_mean
+
+
+@dataclass
+class Graph:
+    """Jobs by name, inputs before those that need them.
+
+    Attributes:
+        name: what messages call it.
+    """
+
+    name: str
+    jobs: dict[str, Job] = field(default_factory=dict, init=False)
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Take jobs in; their inputs must be there."""
+        for job in jobs:
+            missing = [of.name for of in job.inputs.values() if self.jobs.get(of.name) is not of]
+            if missing or job.name in self.jobs:
+                raise ValueError(f"{job.name}: " + (f"no inputs {missing}" if missing else "is there already"))
+            self.jobs[job.name] = job
+
+    def job(self, name: str) -> Job:
+        """A job by name; UserError names the nearest if there is none."""
+        if name not in self.jobs:
+            kind = name.partition("/")[0]
+            raise UserError(
+                f"experiment {self.name} has no job {name}",
+                expected=", ".join(job.name for job in self.of_kinds(kind)) or ", ".join(self.jobs),
+                do=did_you_mean(name, self.jobs),
+            )
+        return self.jobs[name]
+
+    def of_kinds(self, *kinds: str) -> list[Job]:
+        """All jobs of some kinds."""
+        return [job for job in self.jobs.values() if job.kind in kinds]
+
+    def matching(self, patterns: Iterable[str]) -> list[Job]:
+        """Jobs by names with wildcards, as in `train/*`; UserError for a pattern that none matches."""
+        found: dict[str, Job] = {}
+        for pattern in patterns:
+            names = [name for name in self.jobs if fnmatchcase(name, pattern)]
+            found |= {name: self.job(name) for name in names or [pattern]}
+        return [job for name, job in self.jobs.items() if name in found]
+
+    def dependants(self, names: Collection[str]) -> list[Job]:
+        """Jobs that need one of `names`, directly or not."""
+        reached = set(names)
+        for name, job in self.jobs.items():
+            if any(of.name in reached for of in job.inputs.values()):
+                reached.add(name)
+        return [job for name, job in self.jobs.items() if name in reached and name not in names]

@@ -1,0 +1,83 @@
+"""What all runs found on a part, resampled once: what tables, figures, claims and the report read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_src.data import lookup, manifest
+from pipeline_src.data.entry import Entry
+from pipeline_src.engine.contract import file_digest
+from pipeline_src.engine.job import Job
+from pipeline_src.engine.stamp import Stamp
+from pipeline_src.params.schema import Part
+
+if TYPE_CHECKING:
+    from pipeline_src.steps.experiment import ExperimentGraph
+
+
+def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """A job per evaluated part."""
+    for part in experiment.facts.parts:
+        names = names_file(experiment.entry(part), experiment.data_root)
+        job = _job(experiment, part, names, file_digest(names) if names else None)
+        # Where results were pulled without data, what was made with the list of names stays current without it.
+        stamps = [] if names else [stamp for path in job.stamps() if (stamp := Stamp.read(path))]
+        made = [_job(experiment, part, None, stamp.ingredients["parameters"]["names"]) for stamp in stamps]
+        yield next((other for other in made if other.current), job)
+
+
+def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str | None) -> Job:
+    facts, entry = experiment.facts, experiment.entry(part)
+    evaluated = {f"{m}/seed{seed}": experiment.job(f"evaluate/{m}/seed{seed}/{part}") for m, seed in facts.runs}
+    return Job(
+        *("analyse", f"analyse/{part}", experiment.results / "analysis", part, (f"{part}.npz",), work),
+        parameters={
+            "part": part,
+            "role": facts.parts[part],
+            "bins": facts.bins,
+            "classes": facts.classes,
+            "runs": facts.runs,
+            "images": experiment.parts[part][0],
+            "names": digest,
+        },
+        inputs={**evaluated, "prepare": experiment.job(f"prepare/{entry.name}")},
+        options={"names": names, "list": entry.benchmark_list},
+    )
+
+
+def work(job: Job, folder: Path) -> None:
+    """Analyse the statistics of all runs."""
+    from pipeline_src.analysis.analyse import analyse
+
+    of = job.parameters
+    runs = {(method, seed): job.inputs[f"{method}/seed{seed}"] for method, seed in of["runs"]}
+    analyse(
+        part=of["part"],
+        bins=of["bins"],
+        statistics={run: evaluated.paths[0] for run, evaluated in runs.items()},
+        note=coverage(of["images"], job.inputs["prepare"].folder, job.options["names"], job.options["list"]),
+        out=folder / job.files[0],
+    )
+
+
+def names_file(entry: Entry, data_root: Path) -> Path | None:
+    """The list of the images on which others report their numbers; None if there is none here."""
+    return lookup.find_path(entry.benchmark_list, data_root, "splits") if entry.benchmark_list else None
+
+
+def coverage(part: Part, prepared: Path, names: Path | None, title: str) -> str:
+    """How many of the images that others report numbers on are in a part; empty if it is those, or nothing is known.
+
+    Args:
+        prepared: folder of the set's manifest.
+        names: file with the names of these images.
+        title: how the list is called.
+    """
+    if names is None or not (prepared / "manifest.csv").is_file():
+        return ""
+    wanted, here = set(lookup.read_name_list(names)), {row.stem for row in manifest.select(part, prepared)}
+    if wanted == here:
+        return ""
+    return f"{len(wanted & here):,} of its {len(here):,} images are among the {len(wanted):,} of {title}."

@@ -1,0 +1,44 @@
+"""The jobs of an experiment. Snakemake, DVC and the command line all ask here; nothing is run."""
+
+from __future__ import annotations
+
+from pipeline_src.data import catalog, part_checks
+from pipeline_src.engine.dvc import Stages
+from pipeline_src.params.load import downloads, resolve
+from pipeline_src.params.schema import Params
+from pipeline_src.steps import analyse, claims, evaluate, figures, prepare, report, store, tables, train
+from pipeline_src.steps.experiment import ExperimentGraph
+from pipeline_src.steps.prepare import UNPACKED
+from pipeline_src.training.registry import choose
+
+STEPS = (prepare, store, train, evaluate, analyse, tables, figures, claims, report)  # each needs only those before it
+STAGES = {  # DVC's stages, and the kinds of jobs in each
+    "data": ("prepare", "store"),
+    "train": ("train",),
+    "evaluate": ("evaluate",),
+    "report": ("analyse", "tables", "figures", "claims", "report"),
+}
+
+
+def build(params: Params, name: str | None = None) -> ExperimentGraph:
+    """The jobs of an experiment (default: the one that params.yaml picks).
+
+    Raises:
+        UserError: a data set is unknown or not available, a method or a model config doesn't exist.
+    """
+    name, settings = resolve(params, name)
+    entries, blocks = catalog.load(params.datasets), params.blocks()
+    methods = {method: choose(method, blocks[method]) for method in settings.methods}
+    graph = ExperimentGraph(name, settings, entries, downloads(params), methods)
+    part_checks.check_parts(entries, graph.parts)
+    graph.check()
+    graph.add(prepare.jobs(graph))
+    part_checks.check_name_lists(entries, graph.parts, graph.data_root, UNPACKED)
+    for step in STEPS[1:]:
+        graph.add(step.jobs(graph))
+    return graph
+
+
+def stages(graph: ExperimentGraph) -> Stages:
+    """The jobs of each of DVC's stages."""
+    return {stage: graph.of_kinds(*kinds) for stage, kinds in STAGES.items()}

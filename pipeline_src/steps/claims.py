@@ -1,0 +1,35 @@
+"""The paper's claims, judged on an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_src.claims import CLAIM_FILES
+from pipeline_src.engine.job import Job
+from pipeline_src.steps.tables import analyses, results
+
+if TYPE_CHECKING:
+    from pipeline_src.steps.experiment import ExperimentGraph
+
+
+def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """The one job."""
+    facts = experiment.facts
+    learned = [f"train/{method}/seed{seed}" for method, seed in facts.runs if method in facts.learned]
+    yield Job(
+        *("claims", "claims", experiment.results, "claims", tuple(CLAIM_FILES), work),
+        parameters={"facts": facts},
+        inputs=analyses(experiment) | {name: experiment.job(name) for name in learned},
+        stamps_in=experiment.stamps,
+    )
+
+
+def work(job: Job, folder: Path) -> None:
+    """Judge the claims."""
+    from pipeline_src.claims.main import write_claims
+
+    runs = {run: f"train/{run[0]}/seed{run[1]}" for run in job.parameters["facts"].runs}
+    alphas = {run: job.inputs[name].folder / "alpha.csv" for run, name in runs.items() if name in job.inputs}
+    write_claims(results(job), alphas, folder)

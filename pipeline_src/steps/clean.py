@@ -1,0 +1,58 @@
+"""What no experiment of params.yaml wants any more."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_src.engine import cache
+from pipeline_src.engine.cache import Leftover
+from pipeline_src.engine.job import Job, is_stamp
+from pipeline_src.engine.stamp import Stamp
+from pipeline_src.errors import UserError
+from pipeline_src.params.load import downloads
+from pipeline_src.params.schema import Params
+from pipeline_src.steps import overview, prepare
+from pipeline_src.steps.build import build
+
+log = logging.getLogger(__name__)
+TOPS = (Path("data"), Path("results"))
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What could go.
+
+    Attributes:
+        results: in folders of experiments, jobs and runs that are not in params.yaml any more.
+        entries: in the cache.
+    """
+
+    results: list[Leftover]
+    entries: list[Leftover]
+
+
+def leftovers(params: Params) -> Leftovers:
+    """All that no experiment wants. What an experiment has that can't be read today is left alone."""
+    jobs: dict[str, list[Job]] = {"overview": [overview.job(params)]}
+    wanted, unread = set(), []
+    for name in params.experiments:
+        try:
+            jobs[name] = list(build(params, name).jobs.values())
+        except UserError as error:
+            log.warning("%s: its results are left alone, since it can't be read: %s", name, str(error).split("\n")[0])
+            unread.append(name)
+    wanted |= {job.contract for of in jobs.values() for job in of}
+    results = []
+    others = {prepare.UNPACKED.resolve(), downloads(params).resolve()}
+    folders = [folder for top in TOPS for folder in top.glob("[!.]*") if folder.is_dir()]
+    for folder in sorted(folder for folder in folders if folder.resolve() not in others):
+        stamps = [path for path in folder.rglob("*") if is_stamp(path) and Stamp.read(path)]
+        if folder.name in unread:
+            wanted |= {path.suffix[1:] for path in stamps}
+        elif folder.name in jobs:
+            results += cache.unwanted_results(folder, jobs[folder.name])
+        elif stamps:
+            results.append(Leftover(str(folder), [folder]))
+    return Leftovers(results, [entry for top in TOPS for entry in cache.unwanted_entries(top, wanted)])

@@ -1,0 +1,62 @@
+"""Runs evaluated: every image of a part predicted once, and counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_src.engine.job import Job
+from pipeline_src.steps import fit, networks
+
+if TYPE_CHECKING:
+    from pipeline_src.steps.experiment import ExperimentGraph
+
+
+def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """A job per run and evaluated part; its files are the statistic, and example maps for figures."""
+    for method, seed in experiment.runs:
+        for part in experiment.facts.parts:
+            yield _job(experiment, method, seed, part)
+
+
+def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
+    runs = [experiment.job(f"train/{name}/seed{s}") for name, s in experiment.networks(method, seed)]
+    fitted = {"fit": experiment.job(f"train/{method}/seed{seed}")} if experiment.posthoc(method) else {}
+    return Job(
+        *("evaluate", f"evaluate/{method}/seed{seed}/{part}"),
+        experiment.results / "statistics" / method / f"seed{seed}",
+        part,
+        (f"{part}.npz", f"{part}.examples.npz"),
+        work,
+        parameters=fit.parameters(experiment, method, seed),
+        inputs={f"networks/{number}": run for number, run in enumerate(runs)}
+        | fitted
+        | {"part": experiment.job(f"store/{part}")},
+        options=networks.options(experiment) | {"part": part, "title": f"{method} seed {seed} on {part}"},
+        **networks.code(experiment, method),
+    )
+
+
+def work(job: Job, folder: Path) -> None:
+    """Write the statistic and the example maps."""
+    from pipeline_src.data.store import Store
+    from pipeline_src.prediction import examples
+    from pipeline_src.prediction.evaluate import evaluate
+    from pipeline_src.prediction.predict import Predictor
+
+    stores, part = job.inputs["networks/0"].inputs, job.inputs["part"]
+    if part is not stores["val"]:
+        networks.report_overlap(
+            train=stores["train"].folder, val=stores["val"].folder, **{job.options["part"]: part.folder}
+        )
+    predictor = Predictor(networks.load(job))
+    if "fit" in job.inputs:
+        fitted = json.loads((job.inputs["fit"].folder / "run.json").read_text(encoding="utf-8"))["fitted"]
+        predictor = replace(predictor, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted)
+    store, settings = Store.open(part.folder), networks.settings(job)
+    statistic, shown = evaluate(predictor, store, settings, job.options["title"])
+    statistic.save(folder / job.files[0], {"contract": job.contract})
+    examples.write(folder / job.files[1], shown)

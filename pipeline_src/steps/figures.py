@@ -1,0 +1,50 @@
+"""Figures of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_src.engine.code import ROOT
+from pipeline_src.engine.job import Job
+from pipeline_src.figures.catalogue import figure_files
+from pipeline_src.steps.tables import analyses, results
+
+if TYPE_CHECKING:
+    from pipeline_src.steps.experiment import ExperimentGraph
+
+
+def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """The one job."""
+    runs = [experiment.job(f"train/{method}/seed{seed}") for method, seed in experiment.facts.runs]
+    styles = sorted((ROOT / "figures").glob("*.mplstyle"))
+    yield Job(
+        *("figures", "figures", experiment.results / "figures", "figures", tuple(figure_files(experiment.facts)), work),
+        parameters={"facts": experiment.facts},
+        inputs=analyses(experiment) | {job.name: job for job in (*runs, *experiment.of_kinds("store"))},
+        other_files={f"style/{number}": file for number, file in enumerate(styles)},
+        stamps_in=experiment.stamps,
+    )
+
+
+def work(job: Job, folder: Path) -> None:
+    """Draw the figures."""
+    from pipeline_src.figures.main import write_figures
+    from pipeline_src.figures.sources import Sources
+
+    facts = job.parameters["facts"]
+    runs = {(method, seed): job.inputs[f"train/{method}/seed{seed}"].folder for method, seed in facts.runs}
+    first = f"seed{facts.seeds[0]}"
+    evaluated = {
+        (method, part): job.inputs[f"analyse/{part}"].inputs[f"{method}/{first}"]
+        for method in facts.methods
+        for part in facts.tests
+    }
+    sources = Sources(
+        alphas={run: folder / "alpha.csv" for run, folder in runs.items() if run[0] in facts.learned},
+        histories={run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained},
+        examples={key: of.paths[1] for key, of in evaluated.items()},
+        stores={name.removeprefix("store/"): of.folder for name, of in job.inputs.items() if of.kind == "store"},
+    )
+    write_figures(results(job), sources, folder)

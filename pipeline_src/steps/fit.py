@@ -1,0 +1,51 @@
+"""Post-hoc methods fitted on the validation images, in the place of training."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_src.engine.job import Job
+from pipeline_src.files import write_text
+from pipeline_src.steps import networks
+
+if TYPE_CHECKING:
+    from pipeline_src.steps.experiment import ExperimentGraph
+
+log = logging.getLogger(__name__)
+
+
+def job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
+    """The job of a run."""
+    posthoc = experiment.posthoc(method)
+    runs = [experiment.job(f"train/{name}/seed{s}") for name, s in experiment.networks(method, seed)]
+    return Job(
+        *networks.place(experiment, method, seed),
+        ("run.json",),
+        work,
+        parameters=parameters(experiment, method, seed),
+        inputs={f"networks/{number}": run for number, run in enumerate(runs)}
+        | ({"val": experiment.job("store/val")} if posthoc.fits else {}),
+        options=networks.options(experiment) | {"title": f"{method} seed {seed}"},
+        **networks.code(experiment, method),
+    )
+
+
+def parameters(experiment: ExperimentGraph, method: str, seed: int) -> dict:
+    """What predictions depend on besides weights; of a method that trains, these say all."""
+    own = {"method": experiment.posthoc(method), "seed": seed} if experiment.posthoc(method) else {}
+    return networks.parameters(experiment) | {"batch_size": experiment.settings.evaluation.batch_size} | own
+
+
+def work(job: Job, folder: Path) -> None:
+    """Fit; run.json in `folder` says what was fitted."""
+    from pipeline_src.data.store import Store
+    from pipeline_src.training import method_calls
+
+    store = Store.open(job.inputs["val"].folder) if "val" in job.inputs else None
+    fitted = method_calls.fit(job.parameters["method"], networks.load(job), store, networks.settings(job))
+    shown = ", ".join(f"{name} {value:.6g}" for name, value in fitted.items()) or "nothing to fit"
+    log.info("%s: %s", job.options["title"], shown)
+    write_text(folder / "run.json", json.dumps({"fitted": fitted}, indent=2) + "\n")

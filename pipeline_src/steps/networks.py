@@ -1,0 +1,85 @@
+"""What training, fitting and evaluating need of an experiment's networks."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline_src.params.schema import Evaluation, Experiment
+
+if TYPE_CHECKING:
+    from pipeline_src.engine.job import Job
+    from pipeline_src.steps.experiment import ExperimentGraph
+    from pipeline_src.training.classifier import DenseClassifier
+
+log = logging.getLogger(__name__)
+
+# Of the machine: results are meant to survive a move to another one.
+MACHINE = {"device": "auto", "gpus": 0, "workers": 0}
+
+
+def place(experiment: ExperimentGraph, method: str, seed: int) -> tuple[str, str, Path, str]:
+    """Kind, name, folder and stem of a run's job; of a post-hoc method too, which is fitted instead of trained."""
+    return "train", f"train/{method}/seed{seed}", experiment.results / "runs" / method / f"seed{seed}", "train"
+
+
+def parameters(experiment: ExperimentGraph) -> dict[str, Any]:
+    """What the networks of an experiment depend on. Of a model's config the code says everything."""
+    settings = experiment.settings
+    return {
+        "image_size": settings.image_size,
+        "pretrained": settings.model.pretrained,
+        "factory": settings.model.factory,
+        "augmentation": settings.augmentation,
+        "training": settings.training.model_copy(update=MACHINE),
+        "ranks": max(1, settings.training.gpus),
+        "classes": experiment.facts.classes,
+    }
+
+
+def options(experiment: ExperimentGraph) -> dict[str, Any]:
+    """The machine, and the name of the model."""
+    settings = experiment.settings
+    return {key: getattr(settings.training, key) for key in MACHINE} | {"model": settings.model}
+
+
+def code(experiment: ExperimentGraph, method: str) -> dict[str, Any]:
+    """Files and modules that a method's networks consist of, as arguments of `Job`."""
+    from pipeline_src.training.models.source import network_sources
+
+    files, modules = network_sources(experiment.settings.model.network)
+    file = experiment.methods[method].file
+    return {"code_files": (*([file] if file else []), *files), "modules": modules}
+
+
+def settings(job: Job) -> Experiment:
+    """The settings that a job knows. There are no `data`: a job sees its inputs and no others."""
+    known, machine = job.parameters, {key: job.options[key] for key in MACHINE}
+    evaluation = {"evaluation": Evaluation(batch_size=known["batch_size"])} if "batch_size" in known else {}
+    return Experiment.model_construct(
+        image_size=known["image_size"],
+        model=job.options["model"],
+        augmentation=known["augmentation"],
+        training=known["training"].model_copy(update=machine),
+        **evaluation,
+    )
+
+
+def load(job: Job) -> list[DenseClassifier]:
+    """The networks of a job's inputs `networks/0`, `networks/1`..."""
+    from pipeline_src.prediction.predict import load
+
+    folders = [of.folder for role, of in job.inputs.items() if role.startswith("networks/")]
+    return [load(folder / "model.safetensors", settings(job), job.parameters["classes"]) for folder in folders]
+
+
+def report_overlap(**parts: Path) -> None:
+    """Stop where stores share a sample; log where they share a photograph under two names (some sets do)."""
+    from pipeline_src.data.part_checks import check_disjoint
+    from pipeline_src.data.store import Store
+
+    twins = check_disjoint({part: Store.open(folder).index for part, folder in parts.items()})
+    for (one, two), pairs in twins.items():
+        shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])
+        log.warning("%s and %s hold %d byte-identical images under different names: %s", one, two, len(pairs), shown)

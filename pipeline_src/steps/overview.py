@@ -1,0 +1,57 @@
+"""What spans experiments: other tasks, other networks, other people's models, from what lies in results/."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline_src.analysis.experiments import ExperimentSummary
+from pipeline_src.claims.across import OVERVIEW_CLAIMS
+from pipeline_src.data import catalog
+from pipeline_src.engine.job import Job
+from pipeline_src.errors import UserError
+from pipeline_src.params.load import resolve
+from pipeline_src.params.schema import Params
+from pipeline_src.tables.across import OVERVIEW_TABLES
+
+READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
+
+
+def job(params: Params) -> Job:
+    """The one job. Results of other experiments count by their content, as they lie there."""
+    experiments, judged = list(_experiments(params)), Path(params.judged)
+    files = {f"{of.name}/{name}": of.tables.parent / name for of in experiments for name in READ}
+    files |= {file.relative_to(judged).as_posix(): file for file in sorted(judged.rglob("metrics.json"))}
+    return Job(
+        *("overview", "overview", Path("results/overview"), "overview", (*OVERVIEW_TABLES, *OVERVIEW_CLAIMS), work),
+        parameters={"experiments": experiments, "tasks": catalog.tasks()},
+        options={"judged": judged},
+        other_files={role: file for role, file in files.items() if file.is_file()},
+    )
+
+
+def work(job: Job, folder: Path) -> None:
+    """Write the tables T5, T7 and T8, and claim C8."""
+    from pipeline_src.claims.across import write_overview_claims
+    from pipeline_src.tables.across import write_overview_tables
+
+    experiments, tasks = job.parameters["experiments"], job.parameters["tasks"]
+    write_overview_tables(experiments, job.options["judged"], tasks, folder)
+    write_overview_claims(experiments, tasks, folder)
+
+
+def _experiments(params: Params) -> Iterator[ExperimentSummary]:
+    entries = catalog.load(params.datasets)
+    for name in params.experiments:
+        try:
+            _, settings = resolve(params, name)
+            task = catalog.find(entries, settings.data.train.set).task
+            tests = settings.data.id | settings.data.shifted
+            captions = {part: catalog.find(entries, chosen.set).caption for part, chosen in tests.items()}
+        except UserError:  # whoever runs that experiment will read what is wrong with it
+            continue
+        captions = {part: caption for part, caption in captions.items() if caption}
+        data, folder = settings.data.model_dump(mode="json"), Path("results") / name
+        yield ExperimentSummary(
+            name, task, settings.model.network, data, folder / "tables", folder / "claims.json", captions
+        )

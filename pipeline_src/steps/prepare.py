@@ -1,0 +1,61 @@
+"""Data sets unpacked, paired, verified and listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_src.data import catalog, sources
+from pipeline_src.engine.job import Job
+from pipeline_src.errors import UserError
+from pipeline_src.files import write_text
+
+if TYPE_CHECKING:
+    from pipeline_src.steps.experiment import ExperimentGraph
+
+UNPACKED = Path("data/unpacked")  # archives, once for all experiments
+FILES = ("manifest.csv", "problems.csv", "summary.json")
+FAILED = "problems.failed.csv"  # beside the last good result
+
+
+def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """A job per data set; UserError names all that are not available."""
+    missing = []
+    for name in dict.fromkeys(part.set for part, _ in experiment.parts.values()):
+        entry, folder = catalog.find(experiment.entries, name), experiment.data / "manifests" / name
+        try:
+            content = sources.fingerprint(entry, experiment.data_root, UNPACKED, folder)
+        except sources.MissingSourceError as error:
+            missing.append(str(error))
+            continue
+        yield Job(
+            *("prepare", f"prepare/{name}", folder, "prepare", FILES, work),
+            parameters={
+                "content": content,
+                "on_problem": experiment.settings.data.on_problem,
+                "classes": entry.classes,
+                "void": entry.void if entry.classes else None,
+                "skip_unmasked": entry.skip_unmasked,
+            },
+            options={"entry": entry, "data_root": experiment.data_root},
+            modules=(sources.GENERATOR,) if entry.generated else (),
+        )
+    if missing:
+        raise UserError("\n".join(missing))
+
+
+def work(job: Job, folder: Path) -> None:
+    """Unpack, pair and verify a data set."""
+    from pipeline_src.data.prepare import prepare
+
+    failed = job.folder / FAILED
+    try:
+        prepare(job.options["entry"], job.options["data_root"], UNPACKED, folder, job.parameters["on_problem"])
+    except UserError as error:
+        problems = folder / "problems.csv"
+        if not problems.is_file():
+            raise
+        write_text(failed, problems.read_text(encoding="utf-8"))
+        raise UserError(f"{error}\n  all problems: {failed}") from None
+    failed.unlink(missing_ok=True)

@@ -1,0 +1,41 @@
+"""Parts of data sets decoded and resized, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_src.engine.job import Job
+from pipeline_src.steps.prepare import UNPACKED
+
+if TYPE_CHECKING:
+    from pipeline_src.steps.experiment import ExperimentGraph
+
+FILES = ("images.npy", "masks.npy", "truth.npy", "index.csv", "store.json")
+
+
+def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """A job per part."""
+    for name, (part, _) in experiment.parts.items():
+        entry = experiment.entry(name)
+        yield Job(
+            *("store", f"store/{name}", experiment.data / "stores" / name, "store", FILES),
+            work,
+            parameters={
+                "part": part,
+                "size": experiment.settings.image_size,
+                "unmasked_label": experiment.unmasked_label(name),
+            },
+            inputs={"prepare": experiment.job(f"prepare/{part.set}")},
+            options={"entry": entry, "data_root": experiment.data_root},
+        )
+
+
+def work(job: Job, folder: Path) -> None:
+    """Decode and resize the images and masks of a part."""
+    from pipeline_src.data.build import build
+
+    of, manifest = job.parameters, job.inputs["prepare"].folder
+    places = (job.options["data_root"], UNPACKED, manifest, of["size"], folder)
+    build(of["part"], job.options["entry"], *places, unmasked_label=of["unmasked_label"])

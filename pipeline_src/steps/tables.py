@@ -1,0 +1,64 @@
+"""Tables of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_src.engine.job import Job
+from pipeline_src.engine.stamp import Stamp
+from pipeline_src.tables import table_files
+
+if TYPE_CHECKING:
+    from pipeline_src.analysis.results import Results
+    from pipeline_src.steps.experiment import ExperimentGraph
+    from pipeline_src.tables.cost import Run
+
+
+def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """The one job."""
+    runs = [f"train/{method}/seed{seed}" for method, seed in experiment.facts.runs]
+    yield Job(
+        *("tables", "tables", experiment.results / "tables", "tables", tuple(table_files()), work),
+        parameters={"facts": experiment.facts},
+        inputs=analyses(experiment) | {name: experiment.job(name) for name in runs},
+        stamps_in=experiment.stamps,
+    )
+
+
+def analyses(experiment: ExperimentGraph) -> dict[str, Job]:
+    """The analyses of an experiment, as inputs by name."""
+    return {job.name: job for job in experiment.of_kinds("analyse")}
+
+
+def work(job: Job, folder: Path) -> None:
+    """Write the tables."""
+    from pipeline_src.tables.main import write_tables
+
+    write_tables(results(job), folder, costs(job))
+
+
+def results(job: Job) -> Results:
+    """What the analyses among a job's inputs hold."""
+    from pipeline_src.analysis.results import Results
+
+    facts = job.parameters["facts"]
+    return Results(facts, {part: job.inputs[f"analyse/{part}"].paths[0] for part in facts.parts})
+
+
+def costs(job: Job) -> dict[tuple[str, int], Run]:
+    """What the runs among a job's inputs cost, (method, seed) -> cost. It is of the machines that made them."""
+    return {run: _cost(job, *run) for run in job.parameters["facts"].runs}
+
+
+def _cost(job: Job, method: str, seed: int) -> Run:
+    from pipeline_src.tables.cost import Run
+
+    run = f"{method}/seed{seed}"
+    trained, facts = job.inputs[f"train/{run}"], job.parameters["facts"]
+    evaluated = [job.inputs[f"analyse/{part}"].inputs[run] for part in facts.tests]
+    seconds = sum(Stamp.read(each.stamp).made["seconds"] for each in evaluated)
+    memory = Stamp.read(trained.stamp).made["memory"]
+    return replace(Run.read(trained.folder), memory=memory, evaluation=seconds)

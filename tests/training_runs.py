@@ -1,0 +1,158 @@
+"""Short training runs of small networks, in this process or in others, and the methods that they train with."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from project import TESTS
+
+from pipeline_src.data.store import Store
+from pipeline_src.params.schema import Experiment
+from pipeline_src.training import checkpoint
+from pipeline_src.training.loop import train
+from pipeline_src.training.method import Method
+from pipeline_src.training.registry import FOLDER, choose
+
+NETWORKS = TESTS / "small_networks.py"
+EARLY = {"start_epoch": 1}
+VARIANTS = {
+    "slp": {"alpha": 0.1},
+    "slp-dm": {"alpha": 0.2, "beta": 0.5, "noise": 0.25},
+    "aslp_mc-expected": {"form": "expected"} | EARLY,
+    "aslp_mc-default": {"beta": 2.0} | EARLY,
+    "focal-flsd53": {"schedule": "flsd53"},
+    # MMCE's penalty is not convex: at its default weight a small network can rest where it does not classify.
+    "mmce": {"weight": 0.1},
+    "mmce-weighted": {"estimator": "weighted", "weight": 0.1},
+}
+NAMES = sorted(file.stem for file in FOLDER.glob("[!_]*.py"))
+CASES = sorted({name for name in NAMES if isinstance(choose(name, {}).method, Method)} | VARIANTS.keys())
+
+
+def block(case: str) -> dict[str, Any]:
+    """Parameters with which a case does something within a few epochs; `method:` names its code."""
+    method = case.partition("-")[0]
+    early = EARLY if "start_epoch" in type(choose(method, {}).method).model_fields else {}
+    return {"method": method} | VARIANTS.get(case, early)
+
+
+def experiment(network: str = "build", augmentation: dict | None = None, **training) -> Experiment:
+    """The settings of a run of `network`, a function of small_networks.py."""
+    return Experiment(
+        data={"train": {"set": "x"}, "val": {"set": "x"}, "id": {}},
+        image_size=32,
+        model={"factory": f"{NETWORKS}:{network}"},
+        augmentation=augmentation or {},
+        training={"batch_size": 4, "epochs": 3} | training,
+    )
+
+
+def run(
+    stores: dict[str, Path],
+    folder: Path,
+    name: str = "aslp_mc",
+    block: dict | None = None,
+    out: str = "out",
+    **training,
+) -> Path:
+    """A finished run in folder/out."""
+    method = choose(name, EARLY if block is None else block).method
+    opened = (Store.open(stores[part]) for part in ("train", "val"))
+    train(*opened, experiment(**training), method, 0, folder / "work", "run").write(folder / out)
+    return folder / out
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    names = ("model.safetensors", "history.csv", "alpha.csv")
+    return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
+
+
+class Stopped(Exception):
+    pass
+
+
+def stopped(monkeypatch, epochs: Iterable[int], start: Callable[[], Path]) -> Path:
+    """The run that `start` makes, stopped after its checkpoint of each of `epochs` and started again."""
+    save = checkpoint.save
+    for last in epochs:
+
+        def save_and_stop(folder, content, last=last):
+            save(folder, content)
+            if content["epoch"] == last:
+                raise Stopped
+
+        with monkeypatch.context() as patch, pytest.raises(Stopped):
+            patch.setattr(checkpoint, "save", save_and_stop)
+            start()
+    return start()
+
+
+@dataclass
+class MadeStore:
+    """What training needs of a data store, in memory: `truths` (N, S, S) uint8 class ids, 255 where ignored."""
+
+    images: np.ndarray
+    truths: np.ndarray
+    classes: int
+
+    @property
+    def masks(self) -> np.ndarray:
+        return 255 * self.truths if self.classes == 2 else self.truths
+
+    @property
+    def ids(self) -> list[str]:
+        return [f"made/{i}" for i in range(len(self.images))]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def truth(self, i: int) -> np.ndarray:
+        return self.truths[i]
+
+
+# Other processes. They are forked from a server that has imported torch and mmengine once.
+
+
+def process(target: Callable[..., Any], *arguments: Any) -> multiprocessing.Process:
+    """A started process that calls `target`, a function of a module in tests/."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pipeline_src.training.loop"])
+    started = context.Process(target=target, args=arguments)
+    started.start()
+    return started
+
+
+def two_ranks(target: Callable[[], Any]) -> None:
+    """Call `target` in two processes that train together (gloo)."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    ranks = [process(_as_rank, rank, port, target) for rank in range(2)]
+    for rank in ranks:
+        rank.join()
+    assert [rank.exitcode for rank in ranks] == [0, 0]
+
+
+def _as_rank(rank: int, port: int, target: Callable[[], Any]) -> None:
+    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    target()
+
+
+def every_method_as_rank(stores: dict[str, Path], folder: Path) -> None:
+    """A run of every method, in folder/case/rank."""
+    for case in CASES:
+        run(stores, folder / case / os.environ["RANK"], case, block(case), epochs=2)
+
+
+def one_as_rank(stores: dict[str, Path], folder: Path, epochs: int) -> None:
+    """A run in `folder`, written to out0 and out1."""
+    run(stores, folder, out="out" + os.environ["RANK"], epochs=epochs)
