@@ -1,4 +1,4 @@
-"""A small experiment made up for the tests of figures: statistics, alphas, histories, stores and example maps."""
+"""A small experiment made up for tests: analyses of its data sets, alphas, histories, stores and example maps."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from made_results import analysed
 
+from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.statistic import Statistic
 from pipeline_src.data.manifest import write_csv
 from pipeline_src.data.store import SCHEMA, IndexRow
-from pipeline_src.figures.catalogue import Facts
 from pipeline_src.figures.sources import Sources
 from pipeline_src.prediction import examples
 
@@ -35,23 +35,19 @@ def maps(method: str, seed: int, part: str) -> list[tuple[np.ndarray, np.ndarray
     return list(zip(probability.astype(np.float32), truth.astype(np.uint8), strict=True))
 
 
-def make_results(folder: Path) -> Results:
-    files = {}
-    for method in METHODS:
-        for seed in SEEDS:
-            for number, part in enumerate(PARTS):
-                statistic = Statistic.empty()
-                for k, (probability, truth) in enumerate(maps(method, seed, part)):
-                    statistic.add(probability, truth, str(k))
-                files[method, seed, part] = folder / f"{method}-{seed}-{number}.npz"
-                statistic.save(files[method, seed, part], {})
-    return Results("tiny", files, PARTS, bins=10, epochs=6, labels=LABELS)
+class RawFacts(Facts):
+    """In one protocol, so that half as many figures are drawn."""
+
+    protocols = ("raw",)
 
 
 def make_facts() -> Facts:
-    return Facts(
-        METHODS, PARTS, SEEDS, learned=["aslp_mc"], trained=METHODS, labels=LABELS, protocols=("raw",), pictured=True
-    )
+    methods = {method: MethodFacts(method, learns=method == "aslp_mc") for method in METHODS}
+    return RawFacts("tiny", methods, PARTS, SEEDS, epochs=6, labels=LABELS)
+
+
+def make_results(folder: Path) -> Results:
+    return analysed(folder, make_facts(), maps)
 
 
 def make_store(folder: Path, truths: list[np.ndarray]) -> Path:

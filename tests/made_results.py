@@ -1,4 +1,4 @@
-"""Results made up for tests of tables and claims: of maps, by way of statistics and analyses, or made by hand."""
+"""Results made up for tests: of maps, by way of statistics and analyses, or made by hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
+from urllib.parse import quote
 
 import numpy as np
 
@@ -35,15 +36,15 @@ def analysed(
     """
     for part in facts.parts:
         runs = [(method, seed) for method, seed in facts.runs if (method, seed, part) not in without]
-        files = {run: folder / f"{run[0]}-{run[1]}-{part}.npz" for run in runs}
+        files = {run: folder / f"{run[0]}-{run[1]}-{quote(part, safe='')}.npz" for run in runs}
         for (method, seed), file in files.items():
             statistic = Statistic.empty()
             for number, (f, truth) in enumerate(maps(method, seed, part)):
                 statistic.add(f, truth, f"{part}/{number}", whole=whole_map_measures(f, truth, KEPT))
             statistic.save(file, {})
         with patch("pipeline_src.analysis.analyse.resample", partial(resample, resamples=RESAMPLES)):
-            analyse(part, facts.bins, files, folder / f"{part}.npz")
-    return Results(facts, {part: folder / f"{part}.npz" for part in facts.parts})
+            analyse(part, facts.bins, files, folder / f"{quote(part, safe='')}.npz")
+    return Results(facts, {part: folder / f"{quote(part, safe='')}.npz" for part in facts.parts})
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement, Reader
 from pipeline_src.metrics.summary import defined
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 KEYS = ("protocol", "part", "role", "method", "seed", "images", "pixels")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
     """An experiment and the analyses of its data sets.
 
@@ -47,6 +49,12 @@ class Results:
     def measurement(self, protocol: str, method: str, part: str) -> Measurement | None:
         """One method on one data set; None where it was not run."""
         return self.measured(protocol, part).get(method)
+
+    def estimate(self, metric: str, protocol: str, method: str, part: str) -> Estimate:
+        """A metric of a method that was run on a data set; NaN where it is undefined."""
+        return estimate(metric, (self.measured(protocol, part)[method], 1.0)) or Estimate(
+            {0: math.nan}, math.nan, math.nan
+        )
 
     def note(self, part: str) -> str:
         """What readers of its numbers have to know of a data set."""

@@ -1,20 +1,45 @@
-"""Learned perturbation probabilities: their course over epochs and their distribution after the last one."""
+"""Learned perturbation probabilities: over epochs, and their distribution after the last one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
+from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.sources import Sources
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.results import Results
 
 BANDS = ((0.05, 0.95), (0.25, 0.75))
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def course(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of every method that learns alphas."""
+    for method in facts.learned:
+        label = facts.label(method)
+        how = f"α of the training images over epochs and after the last; {facts.networks_in_words(method)}"
+        yield Picture(FIGURE, (method,), label, f"{label}: {how}.", method=method, tables=("last",))
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """The images of all seeds."""
+    tables = sources.alpha_tables(picture.method)
+    epochs, last = quantiles(tables), histogram(tables)
+    networks = results.facts.networks_in_words(picture.method)
+    lines = [f"{len(tables[0]):,} training images · {len(epochs)} epochs · {networks}"]
+    return Painted(draw(epochs, last, f"{picture.title}: learned α", lines), {"": epochs, "last": last})
+
+
+def quantiles(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Quantiles and mean over all images of all seeds, a row per epoch.
 
     Args:
@@ -30,28 +55,30 @@ def course(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def histogram(alphas: Sequence[pd.DataFrame], bins: int = 40) -> pd.DataFrame:
     """Images by alpha after the last epoch: `lower`, `upper`, `images`, in `bins` equal steps up to the largest."""
+    import pandas as pd
+
     last = _values(alphas).iloc[:, -1].to_numpy()
     counts, edges = np.histogram(last, bins=bins, range=(0.0, max(float(last.max()), 0.05)))
     return pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "images": counts})
 
 
-def draw(quantiles: pd.DataFrame, last: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
-    """Draw both from their numbers; the two panels share the axis of alpha."""
+def draw(epochs: pd.DataFrame, last: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
+    """Draw `quantiles` and `histogram`; the two panels share the axis of alpha."""
     figure, used = style.new_figure(2.75, heading, lines)
     main, side = (style.place(figure, x, used + 0.3, wide, 2.0) for x, wide in ((0.51, 1.9), (2.53, 0.82)))
     side.sharey(main)
     for (low, high), shade in zip(BANDS, (0.18, 0.34), strict=True):
         main.fill_between(
-            quantiles["epoch"],
-            quantiles[_column(low)],
-            quantiles[_column(high)],
+            epochs["epoch"],
+            epochs[_column(low)],
+            epochs[_column(high)],
             color=style.ACCENT,
             alpha=shade,
             linewidth=0,
         )
-    main.plot(quantiles["epoch"], quantiles["q50"], color=style.INK)
-    main.set_xlim(min(1, quantiles["epoch"].min()), max(quantiles["epoch"].max(), 2))
-    main.set_ylim(0, 1.04 * max(quantiles["q95"].max(), last["upper"].max()))
+    main.plot(epochs["epoch"], epochs["q50"], color=style.INK)
+    main.set_xlim(min(1, epochs["epoch"].min()), max(epochs["epoch"].max(), 2))
+    main.set_ylim(0, 1.04 * max(epochs["q95"].max(), last["upper"].max()))
     main.yaxis.set_major_formatter("{x:g}")
     main.set_ylabel("Perturbation probability, α")
     main.set_xlabel("Epoch")
@@ -80,5 +107,17 @@ def _column(quantile: float) -> str:
 
 def _values(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """All images of all seeds, a column per epoch in order (a seed that is still shorter ends the table)."""
+    import pandas as pd
+
     shared = set.intersection(*(set(table.columns) - {"id"} for table in alphas))
     return pd.concat(alphas, ignore_index=True)[sorted(shared, key=int)]
+
+
+FIGURE = FigureType(
+    "alpha",
+    "Learned perturbation probabilities",
+    "The probability α with which each training image's label is perturbed: the median over images and the bands that "
+    "hold 50 % and 90 % of them, epoch by epoch, and all of them after the last epoch.",
+    pictures,
+    paint,
+)

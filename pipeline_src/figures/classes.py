@@ -2,16 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
-from matplotlib.figure import Figure
+import numpy as np
 
+from pipeline_src.analysis.facts import LIKE_ID, Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.catalogue import CLASS_METRICS
-from pipeline_src.figures.panels import bare, name, small_multiples
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.panels import bare, name, small_multiples, stacked
+from pipeline_src.figures.sources import Sources
 
-MOST = 24  # classes that can be told apart in one column
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.results import Results
+
+METRICS = {"ece": "ECE", "iou": "IoU"}  # of a single class, in the order of `Measurement.arrays["class_metrics"]`
+MOST = 24  # classes for whose names a column has room
+
+
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of every test set and metric where there are several classes and images hold them."""
+    for part in facts.parts_of(LIKE_ID) if facts.class_names else ():
+        for metric, label in METRICS.items():
+            title, wide = f"{label} class by class on {part}", style.is_wide(len(facts.methods))
+            how = f"raw protocol, {facts.bins} bins; {facts.networks_in_words()}; intervals over images"
+            caption = f"{title}, a panel per method, {how}."
+            yield Picture(FIGURE, (metric, part), title, caption, "raw", part, metric=metric, wide=wide)
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """All methods, the csv with all classes."""
+    facts, metric = results.facts, picture.metric
+    tables = {
+        method: prepare(one.arrays["class_metrics"], facts.class_names)
+        for method, one in results.measured(picture.protocol, picture.part).items()
+    }
+    first = facts.label(next(iter(facts.methods)))
+    lines = [style.size(picture, results), f"{facts.networks_in_words()} · strokes: 95 % over images · grey: {first}"]
+    left_out = len(facts.class_names) - MOST
+    if left_out > 0:
+        lines.append(f"the {MOST} worst classes by the mean over methods; the csv has the {left_out} others too")
+    figure = draw(
+        {facts.label(method): table for method, table in tables.items()},
+        metric,
+        {facts.label(m): f"mean {style.percent(table[metric].mean(), 2)}" for m, table in tables.items()},
+        picture.title,
+        lines,
+    )
+    return Painted(figure, {"": stacked(tables)})
+
+
+def prepare(class_metrics: np.ndarray, class_names: Sequence[str]) -> pd.DataFrame:
+    """A row per class: `class`, its pixels' `ece` and `iou` as means over seeds, and the ends of their intervals
+    (`ece_low`...; NaN where a resample lacks the class)."""
+    import pandas as pd
+
+    columns = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
+    table = pd.DataFrame(np.concatenate(class_metrics, axis=1), columns=columns)
+    table.insert(0, "class", list(class_names))
+    return table
 
 
 def chosen(tables: Mapping[str, pd.DataFrame], metric: str) -> list[str]:
@@ -28,8 +80,8 @@ def draw(
     """Draw the panels.
 
     Args:
-        tables: printed name of a method -> table as `numbers.Measured.classes`; the first is shown in all panels.
-        metric: of `catalogue.CLASS_METRICS`.
+        tables: printed name of a method -> table as `prepare`; the first is shown in all panels.
+        metric: of `METRICS`.
         notes: printed name of a method -> its mean over classes in words.
     """
     shown = chosen(tables, metric)
@@ -46,12 +98,19 @@ def draw(
         axes.hlines(rows, values[f"{metric}_low"], values[f"{metric}_high"], color=style.ACCENT, linewidth=0.9)
         axes.plot(values[metric], rows, linestyle="none", marker="o", color=style.INK, markersize=2.6, clip_on=False)
         axes.set_xlim(0, 100 if metric == "iou" else max(1.04 * most, 0.1))
-        axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.xaxis.get_major_locator().set_params(nbins=3, integer=True)
-        axes.set_yticks(rows, [style.shortened(text, 10) for text in shown])
-        for text in axes.get_yticklabels():
-            text.set_parse_math(False)
-        bare(axes, first, last, f"{CLASS_METRICS[metric]}, %")
+        style.name_rows(axes, shown, 10)
+        bare(axes, first, last, f"{METRICS[metric]}, %")
         axes.tick_params(axis="y", labelsize=5.5)  # ten letters have the room of a number
         name(axes, label, notes[label])
     return figure
+
+
+FIGURE = FigureType(
+    "classes",
+    "Class by class",
+    "A panel per method, a row per class. ECE is that of the class's probability against whether a pixel is of the "
+    "class; IoU is intersection over union. Grey strokes are the first method's values.",
+    pictures,
+    paint,
+)

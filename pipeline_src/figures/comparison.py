@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING
 
-import pandas as pd
-from matplotlib.figure import Figure
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.figures import bin_tables, style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.panels import bare, name, small_multiples, stacked
+from pipeline_src.figures.sources import Sources
 
-from pipeline_src.figures import style
-from pipeline_src.figures.panels import bare, name, small_multiples
-from pipeline_src.figures.reliability import drawn, least_of, split
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.results import Results
 
 FOOT = 0.2  # of the height of the accuracy axis, for the shares of pixels
+
+
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of every data set in every protocol."""
+    for part, protocol in product(facts.parts, facts.protocols):
+        title = f"All methods on {part}"
+        caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}."
+        wide = style.is_wide(len(facts.methods))
+        yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """All panels on the same axes, with the first method's curve in each."""
+    facts, protocol, part = results.facts, picture.protocol, picture.part
+    every = bin_tables.reliability_tables(results, part)
+    tables = {method: every[protocol, method] for method in facts.methods}
+    ece = {method: results.estimate("ece", protocol, method, part).value for method in facts.methods}
+    first = facts.label(next(iter(facts.methods)))
+    figure = draw(
+        {facts.label(method): table for method, table in tables.items()},
+        {facts.label(method): f"ECE {style.percent(value, 2)}" for method, value in ece.items()},
+        picture.title,
+        [style.size(picture, results), f"{facts.networks_in_words()} · {facts.bins} bins · grey line: {first}"],
+        bin_tables.floor_of(list(every.values())),
+    )
+    return Painted(figure, {"": stacked(tables)})
 
 
 def draw(
@@ -20,16 +53,16 @@ def draw(
     """Draw the panels from their numbers.
 
     Args:
-        tables: printed name of a method -> table as `numbers.Measured.reliability`; the first is shown in all panels.
+        tables: printed name of a method -> table as `bin_tables.reliability_table`; the first is shown in all panels.
         notes: printed name of a method -> its numbers in words.
         floor: lower end of the accuracy axis.
     """
     figure, panels = small_multiples(len(tables), heading, lines, ratio=1.15)
-    least = least_of(list(tables.values()))
-    reference = drawn(split(next(iter(tables.values())))[0])
+    least = bin_tables.least_of(list(tables.values()))
+    reference = bin_tables.drawn_bins(next(iter(tables.values())))
     foot = FOOT * (1 - floor)
     for (label, table), (axes, first, last) in zip(tables.items(), panels, strict=True):
-        bins = drawn(split(table)[0])
+        bins = bin_tables.drawn_bins(table)
         axes.set_xlim(least, 1)
         axes.set_ylim(floor - foot, 1)
         axes.plot([least, 1], [least, 1], color=style.MUTED, linewidth=0.7, linestyle=(0, (4, 2)))
@@ -56,3 +89,14 @@ def draw(
         bare(axes, first, last, "Confidence", "Accuracy")
         name(axes, label, notes[label])
     return figure
+
+
+FIGURE = FigureType(
+    "comparison",
+    "Methods compared",
+    "A small reliability diagram per method, all on the same axes: the line is the accuracy in each bin of confidence, "
+    "its band the 95 % interval over images, the tinted area its gap to the diagonal. The bars at the foot are the "
+    "share of pixels per bin.",
+    pictures,
+    paint,
+)

@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
-from pipeline_src.analysis.results import ROLES
+from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.figures import style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.sources import Sources
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.results import Results
 
 BINS = 35
 MOST = math.log(2)  # nats, of two classes
+
+
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One in every protocol where there are test sets in and out of distribution."""
+    for protocol in facts.protocols if {"id", "ood"} <= set(facts.tests.values()) else ():
+        title = "Entropy in and out of distribution"
+        caption = f"Mean predictive entropy of the images in and out of distribution, {protocol} protocol."
+        yield Picture(FIGURE, (protocol,), title, caption, protocol)
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """All methods, the images of all seeds."""
+    facts, protocol = results.facts, picture.protocol
+    table = prepare(
+        {
+            (method, role): np.concatenate(
+                [results.measured(protocol, part)[method].image_means("entropy") for part in facts.parts_of([role])]
+            )
+            for method in facts.methods
+            for role in ("id", "ood")
+        }
+    )
+    labels = {method: facts.label(method) for method in facts.methods}
+    lines = [f"{protocol} protocol · images of all seeds · strokes: medians", *style.sets_by_role(facts)]
+    return Painted(draw(table, labels, picture.title, lines), {"": table})
 
 
 def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
@@ -25,15 +57,17 @@ def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
     Returns:
         a row per method, role and bin: `lower`, `upper` (nats), `images`, `share`, and the `median` of all images.
     """
-    most, found = max([MOST, *(values.max() for values in entropies.values() if len(values))]), []
+    import pandas as pd
+
+    most, tables = max([MOST, *(values.max() for values in entropies.values() if len(values))]), []
     for (method, role), values in entropies.items():
         counts, edges = np.histogram(values, bins=BINS, range=(0, most))
         bins = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "images": counts})
         bins.insert(0, "role", role)
         bins.insert(0, "method", method)
         median = float(np.median(values)) if len(values) else np.nan
-        found.append(bins.assign(share=counts / max(len(values), 1), median=median))
-    return pd.concat(found, ignore_index=True)
+        tables.append(bins.assign(share=counts / max(len(values), 1), median=median))
+    return pd.concat(tables, ignore_index=True)
 
 
 def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
@@ -46,22 +80,29 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
         here = table[table["method"] == method]
         tallest = max(float(here["share"].max()), 1e-9)
         for role, sign in (("id", -1), ("ood", 1)):
-            bins, colour = here[here["role"] == role], style.ROLES[role]["color"]
+            bins, colour = here[here["role"] == role], style.ROLE_STYLES[role]["color"]
             heights = k + sign * 0.46 * bins["share"] / tallest
             edges = [*bins["lower"], bins["upper"].iloc[-1]]
             axes.stairs(heights, edges, baseline=k, fill=True, color=colour, alpha=0.65)
             axes.plot([bins["median"].iloc[0]] * 2, [k, k + sign * 0.46], color=style.INK, linewidth=1.1)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_yticks(range(len(labels)), [style.shortened(label, 21) for label in labels.values()])
-    for text in axes.get_yticklabels():
-        text.set_parse_math(False)
+    style.name_rows(axes, labels.values())
     axes.set_xlim(0, max(0.1, _end(table)))
     axes.grid(True, axis="x")
     axes.grid(False, axis="y")
     axes.set_xlabel("Mean entropy of an image's pixels, nats")
-    style.key(figure, [(ROLES[role], style.ROLES[role]) for role in ("id", "ood")], 1.35, used + 0.14, 0.98)
+    style.key(figure, [(ROLES[role], style.ROLE_STYLES[role]) for role in ("id", "ood")], 1.35, used + 0.14, 0.98)
     return figure
 
 
 def _end(table: pd.DataFrame) -> float:
     return float(table.loc[table["images"] > 0, "upper"].max()) if table["images"].any() else MOST
+
+
+FIGURE = FigureType(
+    "entropy",
+    "Predictive entropy in and out of distribution",
+    "Images by the mean entropy of their pixels: upwards those in distribution, downwards those out of it; the strokes "
+    "are medians. A method that knows what it does not know has the lower hill further to the right.",
+    pictures,
+    paint,
+)

@@ -2,23 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
-from pipeline_src.data.store import Store
+from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.sources import Sources
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
 from pipeline_src.labels import IGNORED, NO_CLASS
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.results import Results
+    from pipeline_src.data.store import Store
+
 CELL, LABEL = 0.95, 0.95  # inches
-SURE = LinearSegmentedColormap.from_list("sure", ["#fde9a9", "#b9d3ea", "#2f73b3", "#0b2340"])
-WRONG = LinearSegmentedColormap.from_list("wrong", ["#f7d9c4", "#c2410c", "#5a1503"])
+SURE = ("#fde9a9", "#b9d3ea", "#2f73b3", "#0b2340")
+WRONG = ("#f7d9c4", "#c2410c", "#5a1503")
 
 Maps = Mapping[str, Mapping[str, np.ndarray]]  # method -> image id -> (H, W) or (K, H, W) probabilities
+
+
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of every test set."""
+    labels = " and ".join(facts.label(method) for method in shown_methods(facts))
+    for part in facts.tests:
+        caption = f"Images of {part}, their masks, and the confidence and the wrong pixels of {labels}, raw protocol."
+        yield Picture(FIGURE, (part,), f"Images of {part}", caption, "raw", part, wide=True)
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """The example maps of the first seed."""
+    from pipeline_src.data.store import Store
+    from pipeline_src.prediction.examples import read
+
+    facts, store = results.facts, Store.open(sources.stores[picture.part])
+    maps = {method: read(sources.examples[method, picture.part]) for method in shown_methods(facts)}
+    table, labels = prepare(maps, store), {method: facts.label(method) for method in maps}
+    lines = [
+        f"raw protocol · seed {facts.seeds[0]} · images drawn by a hash of their ids, not by result",
+        "numbers: mean confidence and accuracy of an image in %",
+    ]
+    return Painted(draw(table, maps, store, labels, picture.title, lines), {"": table})
+
+
+def shown_methods(facts: Facts) -> list[str]:
+    """The baseline or else the first method, and ASLP_MC or else the last."""
+    methods = list(facts.methods)
+    return list(dict.fromkeys([facts.baseline or methods[0], facts.principal("aslp_mc") or methods[-1]]))
 
 
 def judged(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +66,8 @@ def judged(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def prepare(maps: Maps, store: Store) -> pd.DataFrame:
     """A row per method and image: mean `confidence` and `accuracy` of the pixels that count."""
+    import pandas as pd
+
     place = {name: k for k, name in enumerate(store.ids)}
     rows = []
     for method, of in maps.items():
@@ -54,6 +92,9 @@ def draw(
     """Draw a column per image: the image, its mask, and per method its confidence and its wrong pixels, shaded by how
     sure they are.
     """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    sure, wrong = (LinearSegmentedColormap.from_list("", shades) for shades in (SURE, WRONG))
     place = {name: k for k, name in enumerate(store.ids)}
     images = list(next(iter(maps.values())))
     least = 1 / max(store.classes, 2)
@@ -78,37 +119,33 @@ def draw(
         for method in maps:
             confidence, predicted = judged(maps[method][image])
             scaled = (confidence - least) / (1 - least)
-            wrong = (predicted != truth) & (truth != IGNORED)
-            shown += [_rgb(SURE(scaled)), np.where(wrong[..., None], _rgb(WRONG(scaled)), np.uint8(240))]
+            errors = (predicted != truth) & (truth != IGNORED)
+            shown += [_rgb(sure(scaled)), np.where(errors[..., None], _rgb(wrong(scaled)), np.uint8(240))]
         for r, picture in enumerate(shown):
             show(figure, shrunk(picture, *size), LABEL + c, used + tops[r], CELL, heights[r])
         for m, method in enumerate(maps):
             row = numbers.loc[(method, image)]
-            figure.text(
-                (LABEL + c + CELL / 2) / style.WIDE,
-                1 - (used + tops[4 + 2 * m] - 0.13) / figure.get_figheight(),
-                f"conf. {100 * row['confidence']:.1f} · acc. {100 * row['accuracy']:.1f}",
-                ha="center",
-                va="center",
-                fontsize=5.8,
-                color=style.MUTED,
-            )
+            text = f"conf. {100 * row['confidence']:.1f} · acc. {100 * row['accuracy']:.1f}"
+            style.write(figure, LABEL + c + CELL / 2, used + tops[4 + 2 * m] - 0.13, text, ha="center", fontsize=5.8)
     y = used + tops[-1] + 0.14
-    for x, text, shades in ((LABEL, "confidence", SURE), (LABEL + 3.0, "confidence of wrong pixels", WRONG)):
+    for x, text, shades in ((LABEL, "confidence", sure), (LABEL + 3.0, "confidence of wrong pixels", wrong)):
         strip = _rgb(shades(np.linspace(0, 1, 64)[None]))
         axes = style.place(figure, x, y - 0.05, 0.9, 0.1)
         axes.imshow(strip, interpolation="none", aspect="auto")
         axes.axis("off")
-        figure.text(
-            (x + 0.97) / style.WIDE,
-            1 - y / figure.get_figheight(),
-            f"{least:.2g} to 1, {text}",
-            va="center",
-            fontsize=7,
-            color=style.MUTED,
-        )
+        style.write(figure, x + 0.97, y, f"{least:.2g} to 1, {text}")
     return figure
 
 
 def _rgb(colours: np.ndarray) -> np.ndarray:
     return np.rint(255 * colours[..., :3]).astype(np.uint8)
+
+
+FIGURE = FigureType(
+    "examples",
+    "Examples",
+    "Images with their masks, and how sure and how wrong two methods are. Which images are shown is decided by a hash "
+    "of their ids.",
+    pictures,
+    paint,
+)

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
-from pipeline_src.data.store import Store
+from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.sources import Sources
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.results import Results
+    from pipeline_src.data.store import Store
 
 NUMBER = 6
 STRETCH = 5  # alpha is averaged over the last fifth of the epochs, since it saws
 CELL, LABEL = 0.94, 0.95  # inches
+
+
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of every method that learns alphas."""
+    for method in facts.learned:
+        label = facts.label(method)
+        how = f"the training images of lowest and highest α; {facts.networks_in_words(method)}"
+        yield Picture(FIGURE, (method,), label, f"{label}: {how}.", method=method, wide=True)
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """The images from the training store."""
+    from pipeline_src.data.store import Store
+
+    table = prepare(sources.alpha_tables(picture.method))
+    networks = results.facts.networks_in_words(picture.method)
+    lines = [f"mean over the last fifth of the epochs · {networks} · masks outlined"]
+    store = Store.open(sources.stores["train"])
+    return Painted(draw(table, store, f"{picture.title}: lowest and highest α", lines), {"": table})
 
 
 def prepare(alphas: Sequence[pd.DataFrame], number: int = NUMBER) -> pd.DataFrame:
@@ -23,6 +50,8 @@ def prepare(alphas: Sequence[pd.DataFrame], number: int = NUMBER) -> pd.DataFram
     Args:
         alphas: one table per seed as in `alpha.csv`; an image's alpha is its mean over seeds and the last epochs.
     """
+    import pandas as pd
+
     means = []
     for table in alphas:
         values = table.set_index("id")
@@ -50,13 +79,15 @@ def draw(table: pd.DataFrame, store: Store, heading: str, lines: Sequence[str]) 
             if mask.min() < 128 <= mask.max():
                 for colour, width in ((style.PAPER, 1.8), (style.OVER, 0.9)):
                     axes.contour(mask, levels=[127.5], colors=[colour], linewidths=[width])
-            figure.text(
-                (LABEL + c + CELL / 2) / style.WIDE,
-                1 - (y + CELL + 0.1) / figure.get_figheight(),
-                f"{row.alpha:.3f}",
-                ha="center",
-                va="center",
-                fontsize=6.5,
-                color=style.MUTED,
-            )
+            middle = LABEL + c + CELL / 2
+            style.write(figure, middle, y + CELL + 0.1, f"{row.alpha:.3f}", ha="center", fontsize=6.5)
     return figure
+
+
+FIGURE = FigureType(
+    "extremes",
+    "Images of lowest and highest α",
+    "The training images that are perturbed least and most at the end of training, their masks outlined.",
+    pictures,
+    paint,
+)

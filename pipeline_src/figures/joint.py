@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.collections import PolyCollection
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
+from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.panels import bare, name, small_multiples
-from pipeline_src.figures.reliability import LEAST
+from pipeline_src.figures.bin_tables import LEAST
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.panels import bare, name, small_multiples, stacked
+from pipeline_src.figures.sources import Sources
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.results import Results
 
 STEP = 0.02  # side of a cell
-SHADES = LinearSegmentedColormap.from_list("shades", ["#dbe8f3", "#2f73b3", "#0b2340"])
+SHADES = ("#dbe8f3", "#2f73b3", "#0b2340")
+
+
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of every test set in every protocol."""
+    for part, protocol in product(facts.tests, facts.protocols):
+        title, wide = f"Confidence and accuracy of the images of {part}", style.is_wide(len(facts.methods))
+        how = f"a panel per method, {protocol} protocol; {facts.networks_in_words()}"
+        yield Picture(
+            FIGURE, (protocol, part), title, f"{title}: their joint density, {how}.", protocol, part, wide=wide
+        )
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """All methods, the images of all seeds."""
+    facts, tables, notes = results.facts, {}, {}
+    for method, one in results.measured(picture.protocol, picture.part).items():
+        confidence, accuracy = one.image_means("confidence"), one.image_means("correct")
+        tables[method] = prepare(confidence, accuracy)
+        share = (confidence > accuracy).mean() if len(confidence) else np.nan
+        notes[facts.label(method)] = f"{100 * share:.0f} % below"
+    lines = [
+        f"{style.size(picture, results)} · {facts.networks_in_words()}",
+        "images by mean confidence and accuracy · share of them below the diagonal (over-confident)",
+    ]
+    figure = draw({facts.label(m): table for m, table in tables.items()}, notes, picture.title, lines)
+    return Painted(figure, {"": stacked(tables)})
 
 
 def prepare(confidence: np.ndarray, accuracy: np.ndarray) -> pd.DataFrame:
@@ -28,16 +61,22 @@ def prepare(confidence: np.ndarray, accuracy: np.ndarray) -> pd.DataFrame:
         `confidence` and `accuracy`, the lower edges of a cell of side `STEP` (1 belongs to the last cell), `images` and
         `density`, their share per unit of area.
     """
+    import pandas as pd
+
     cells = round(1 / STEP)
     at = [np.minimum((values * cells + 1e-9).astype(int), cells - 1) for values in (confidence, accuracy)]
-    found, images = np.unique(at[0] * cells + at[1], return_counts=True)
-    table = pd.DataFrame({"confidence": found // cells * STEP, "accuracy": found % cells * STEP, "images": images})
+    cell, images = np.unique(at[0] * cells + at[1], return_counts=True)
+    table = pd.DataFrame({"confidence": cell // cells * STEP, "accuracy": cell % cells * STEP, "images": images})
     return table.round({"confidence": 6, "accuracy": 6}).assign(density=images / max(len(confidence), 1) / STEP**2)
 
 
 def draw(tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
     """Draw the panels from `prepare`, by printed name of the method; `notes` are its numbers in words."""
-    every = pd.concat(tables.values())
+    import pandas as pd
+    from matplotlib.collections import PolyCollection
+    from matplotlib.colors import LinearSegmentedColormap
+
+    every, shades = pd.concat(tables.values()), LinearSegmentedColormap.from_list("shades", SHADES)
     least = min(float(np.floor(10 * every["confidence"].min()) / 10), LEAST) if len(every) else LEAST
     low = min(float(np.floor(10 * every["accuracy"].min()) / 10), LEAST) if len(every) else LEAST
     most = np.log10(max(every["images"].max(), 2)) if len(every) else 1
@@ -46,7 +85,7 @@ def draw(tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: 
         # Squares, not an image: they stay sharp at any size. Shades are logarithmic, since one cell holds most images.
         corners = np.array([[0, 0], [0, STEP], [STEP, STEP], [STEP, 0]])
         squares = table[["confidence", "accuracy"]].to_numpy()[:, None] + corners
-        axes.add_collection(PolyCollection(squares, facecolors=SHADES(np.log10(table["images"]) / most), linewidths=0))
+        axes.add_collection(PolyCollection(squares, facecolors=shades(np.log10(table["images"]) / most), linewidths=0))
         axes.plot([least, 1], [least, 1], color=style.INK, linewidth=0.8, linestyle=(0, (4, 2)))
         axes.set_xlim(least, 1)
         axes.set_ylim(low, 1)
@@ -55,3 +94,13 @@ def draw(tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: 
         bare(axes, first, last, "Confidence", "Accuracy")
         name(axes, label, notes[label])
     return figure
+
+
+FIGURE = FigureType(
+    "joint",
+    "Joint density of confidence and accuracy",
+    "Images by the mean confidence and the accuracy of their pixels; darker cells hold more images, on a logarithmic "
+    "scale. Images below the diagonal are judged over-confidently.",
+    pictures,
+    paint,
+)

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
-from pipeline_src.figures import style
-from pipeline_src.figures.reliability import drawn, split
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.figures import bin_tables, style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.sources import Sources
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.results import Results
 
 LABEL, NUMBER, EDGE = 1.28, 0.34, 0.1  # inches for the methods' names, the numbers, and the right edge
+
+
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of all test sets in every protocol."""
+    for protocol in facts.protocols if facts.tests else ():
+        how = f"{protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}"
+        caption = f"What each bin of confidence adds to the ECE of each method on each test set, {how}."
+        yield Picture(FIGURE, (protocol,), "Where the ECE comes from", caption, protocol, wide=True)
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """All methods on all test sets."""
+    facts, protocol = results.facts, picture.protocol
+    tables = {
+        (method, part): bin_tables.reliability_tables(results, part)[protocol, method]
+        for method in facts.methods
+        for part in facts.tests
+    }
+    ece = {(method, part): results.estimate("ece", protocol, method, part).value for method, part in tables}
+    table, least = prepare(tables, ece), bin_tables.least_of(list(tables.values()))
+    labels = {method: facts.label(method) for method in facts.methods}
+    lines = [f"{protocol} protocol · {facts.bins} bins · {facts.networks_in_words()}"]
+    return Painted(draw(table, labels, picture.title, lines, least), {"": table})
 
 
 def prepare(tables: Mapping[tuple[str, str], pd.DataFrame], ece: Mapping[tuple[str, str], float]) -> pd.DataFrame:
@@ -19,16 +49,18 @@ def prepare(tables: Mapping[tuple[str, str], pd.DataFrame], ece: Mapping[tuple[s
     values sum to the ECE of the pixels of all seeds together; `ece` is that of the tables.
 
     Args:
-        tables: (method, part) -> table as `numbers.Measured.reliability`.
+        tables: (method, part) -> table as `bin_tables.reliability_table`.
         ece: (method, part) -> ECE, the mean over seeds.
     """
-    found = []
+    import pandas as pd
+
+    rows = []
     for (method, part), table in tables.items():
-        bins = drawn(split(table)[0])[["lower", "upper", "share", "gap"]]
+        bins = bin_tables.drawn_bins(table)[["lower", "upper", "share", "gap"]]
         contribution = bins["share"] * bins["gap"]
-        found.append(bins.assign(method=method, part=part, contribution=contribution, ece=ece[method, part]))
+        rows.append(bins.assign(method=method, part=part, contribution=contribution, ece=ece[method, part]))
     columns = ["method", "part", "lower", "upper", "share", "gap", "contribution", "ece"]
-    return pd.concat(found, ignore_index=True)[columns]
+    return pd.concat(rows, ignore_index=True)[columns]
 
 
 def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str], least: float) -> Figure:
@@ -62,17 +94,14 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
         )
         axes.hlines(range(len(labels)), least, 1, color=style.MUTED, linewidth=0.6)
         axes.set_xlim(least, 1)
-        axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.grid(False)
         axes.spines[:].set_visible(False)
         axes.set_xticks([least, 1], [f"{least:.2g}", "1"], color=style.MUTED)
         axes.tick_params(bottom=False)
         for text, align in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
             text.set_ha(align)
-        axes.set_yticks(range(len(labels)), [style.shortened(label, 21) for label in labels.values()])
+        style.name_rows(axes, labels.values())
         axes.tick_params(labelleft=c == 0)
-        for text in axes.get_yticklabels():
-            text.set_parse_math(False)
         axes.set_title(
             style.shortened(part, int(column / 0.068)), loc="left", fontsize=7, fontweight="bold", parse_math=False
         )
@@ -84,12 +113,17 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
         ("under-confident", {"marker": "s", "color": style.UNDER}),
     ]
     style.key(figure, entries, 0.15, foot, 1.05)
-    figure.text(
-        2.4 / style.WIDE,
-        1 - foot / figure.get_figheight(),
-        "by confidence, left to right · numbers: ECE in % · heights compare in a column",
-        va="center",
-        fontsize=7,
-        color=style.MUTED,
-    )
+    text = "by confidence, left to right · numbers: ECE in % · heights compare in a column"
+    style.write(figure, 2.4, foot, text)
     return figure
+
+
+FIGURE = FigureType(
+    "overview",
+    "Where the error comes from",
+    "What each bin of confidence adds to the ECE: its share of pixels times confidence minus accuracy. Bars up are "
+    "over-confident, bars down under-confident; together they are the ECE of all seeds' pixels. The number to their "
+    "right is the ECE of the tables, the mean over seeds.",
+    pictures,
+    paint,
+)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pipeline_src.figures import style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LEFT, RIGHT, GAP, TITLE, BOTTOM = 0.52, 0.12, 0.13, 0.32, 0.46  # inches
 LARGEST = 2.1
@@ -23,18 +26,18 @@ def small_multiples(
         the figure, and per panel its axes and whether they are the first of their row and the last of their column,
         which alone need ticks and labels.
     """
-    width = style.width_of(number)
+    width = style.WIDE if style.is_wide(number) else style.WIDTH
     rows = math.ceil(number / (7 if number > 2 else 2))
     columns = math.ceil(number / rows)
     wide = min((width - LEFT - RIGHT - GAP * (columns - 1)) / columns, LARGEST)
     high = ratio * wide if inches is None else inches
     figure, used = style.new_figure(rows * (TITLE + high) + BOTTOM + 0.06, heading, lines, width)
-    found = []
+    panels = []
     for k in range(number):
         row, column = divmod(k, columns)
         x, y = LEFT + column * (wide + GAP), used + 0.06 + (row + 1) * TITLE + row * high
-        found.append((style.place(figure, x, y, wide, high), column == 0, k + columns >= number))
-    return figure, found
+        panels.append((style.place(figure, x, y, wide, high), column == 0, k + columns >= number))
+    return figure, panels
 
 
 def name(axes: Axes, label: str, note: str) -> None:
@@ -65,3 +68,10 @@ def bare(axes: Axes, first: bool, last: bool, x_label: str = "", y_label: str = 
         axes.set_ylabel(y_label, labelpad=3)
     if last and x_label:
         axes.set_xlabel(x_label, labelpad=3)
+
+
+def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One table, with the method in its first column."""
+    import pandas as pd
+
+    return pd.concat(tables, names=["method", None]).reset_index("method").reset_index(drop=True)

@@ -3,61 +3,81 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.figures import bin_tables, style
+from pipeline_src.figures.bin_tables import LEAST
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.sources import Sources
 
-from pipeline_src.figures import style
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    from pipeline_src.analysis.results import Results
+    from pipeline_src.counting.counts import Counts
 
 CONFIDENCE = "Confidence of the top label"
 ACCURACY = "Accuracy (top label)"
-# A binary top label is never less confident than this, so the lower half of [0, 1] can hold no pixel.
-LEAST = 0.5
 
 
-def least_of(tables: Sequence[pd.DataFrame]) -> float:
-    """Lower end of the confidence axis that suits all `tables`: 0.5, or a bin's edge below where there are more than
-    two classes."""
-    bins = pd.concat([drawn(split(table)[0]) for table in tables])
-    return float(min([LEAST, *bins.loc[bins["confidence"] < LEAST, "lower"]]))
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of every method on every data set in every protocol."""
+    for part, protocol, method in product(facts.parts, facts.protocols, facts.methods):
+        title = f"{facts.label(method)} on {part}"
+        caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words(method)}."
+        yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method)
 
 
-def floor_of(tables: Sequence[pd.DataFrame]) -> float:
-    """Lower end of the accuracy axis that suits all `tables` of a data set, so that its diagrams can be compared."""
-    least = min((drawn(split(table)[0])[["accuracy", "low"]].min().min() for table in tables), default=1.0)
-    return 0.4 if math.isnan(least) or least >= 0.42 else 0.0
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """The diagram; those of a data set have the same axes, so that they can be compared."""
+    facts, method, place = results.facts, picture.method, (picture.protocol, picture.method, picture.part)
+    tables = bin_tables.reliability_tables(results, picture.part)
+    ece, oe = (style.percent(results.estimate(name, *place).value, 2) for name in ("ece", "oe"))
+    lines = [
+        style.size(picture, results),
+        f"ECE {ece} · OE {oe} · {facts.bins} bins · {facts.networks_in_words(method)}",
+    ]
+    table, every = tables[picture.protocol, method], list(tables.values())
+    return Painted(draw(table, picture.title, lines, every), {"": table})
 
 
-def draw(table: pd.DataFrame, heading: str, lines: Sequence[str], floor: float, least: float = LEAST) -> Figure:
+def draw_counts(counts: Counts, bins: int, title: str, lines: Sequence[str], stem: Path) -> None:
+    """Draw the diagram of one protocol's counts and save it as <stem>.svg, .pdf and .png."""
+    table = bin_tables.reliability_table(counts, bins)
+    with style.house():
+        style.save(draw(table, title, lines), stem)
+
+
+def draw(table: pd.DataFrame, heading: str, lines: Sequence[str], every: Sequence[pd.DataFrame] = ()) -> Figure:
     """Draw the diagram from its numbers.
 
     Args:
-        table: as `numbers.Measured.reliability`.
+        table: as `bin_tables.reliability_table`.
         heading, lines: what is shown, and its protocol and numbers.
-        floor, least: lower ends of the axes of accuracy and confidence.
+        every: tables of the diagrams that have the same axes; `table` alone if empty.
     """
-    bins, whole = split(table)
+    floor, least = bin_tables.floor_of(every or [table]), bin_tables.least_of(every or [table])
     figure, used = style.new_figure(3.75, heading, lines)
     main, shares = (style.place(figure, 0.51, used + y, 2.41, high) for y, high in ((0.26, 2.31), (2.66, 0.66)))
-    _accuracy(main, drawn(bins), floor, least)
-    _means(main, whole, floor)
+    _accuracy(main, bin_tables.drawn_bins(table), floor, least)
+    _means(main, bin_tables.all_pixels(table), floor)
     shares.set_xlim(main.get_xlim())
     shares.set_xticks(main.get_xticks())
-    _shares(shares, bins, least)
+    _shares(shares, table, least)
     shares.set_xlabel(CONFIDENCE)
     return figure
 
 
-def split(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """The bins, and all pixels together."""
-    whole = table["bin"] == "all"
-    return table[~whole], table[whole].iloc[0]
-
-
 def _accuracy(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> None:
+    from matplotlib.patches import Rectangle
+
     axes.set_xlim(least, 1)
     axes.set_xticks([tick / 10 for tick in range(math.ceil(10 * least), 11)])
     axes.set_ylim(floor, 1)
@@ -94,6 +114,8 @@ def _accuracy(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> Non
 
 def _gap(corner: tuple[float, float], width: float, height: float, colour: str) -> tuple[Rectangle, Rectangle]:
     """A tinted area and its hatch: two patches, since an area's transparency would fade its hatch too."""
+    from matplotlib.patches import Rectangle
+
     hatch = style.HATCH[colour]
     return (
         Rectangle(corner, width, height, facecolor=colour, alpha=0.28, linewidth=0, zorder=2),
@@ -138,19 +160,11 @@ def _means(axes: Axes, whole: pd.Series, floor: float) -> None:
     )
 
 
-def drawn(bins: pd.DataFrame) -> pd.DataFrame:
-    """The bins that a diagram shows: those with pixels, but not the few whose confidence is 0.5 to the last bit.
-
-    These are alone in the right-closed bin that ends at 0.5, left of the axis; below 0.1 % they would only distract.
-    """
-    return bins[(bins["share"] > 0) & ((bins["upper"] > LEAST) | (bins["share"] >= 0.001))]
-
-
-def _shares(axes: Axes, bins: pd.DataFrame, least: float) -> None:
+def _shares(axes: Axes, table: pd.DataFrame, least: float) -> None:
     axes.set_ylim(0, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
     axes.set_ylabel("Pixels, %")
-    filled = drawn(bins)
+    bins, filled = len(table) - 1, bin_tables.drawn_bins(table)
     for row in filled.itertuples():
         left = max(row.lower, least)
         axes.bar(
@@ -160,9 +174,9 @@ def _shares(axes: Axes, bins: pd.DataFrame, least: float) -> None:
             align="edge",
             color=style.MUTED,
             edgecolor=style.PAPER,
-            linewidth=10 / len(bins),
+            linewidth=10 / bins,
         )
-        if (len(bins) > 12 or least < LEAST) and row.Index != filled["share"].idxmax():
+        if (bins > 12 or least < LEAST) and row.Index != filled["share"].idxmax():
             continue  # no room for more than one number
         axes.annotate(
             "< 0.1 %" if row.share < 0.0005 else style.percent(row.share),
@@ -172,3 +186,15 @@ def _shares(axes: Axes, bins: pd.DataFrame, least: float) -> None:
             ha="center",
             fontsize=6.5,
         )
+
+
+FIGURE = FigureType(
+    "reliability",
+    "Reliability",
+    "Accuracy of the top label against its confidence, in bins of confidence. A bar ends at the bin's accuracy, its "
+    "whisker is the 95 % interval over images; the hatched part is the gap to the bin's mean confidence. The circle "
+    "marks the means over all pixels. The panel below has the share of pixels per bin: where it is small, the gap "
+    "above weighs little in the ECE.",
+    pictures,
+    paint,
+)

@@ -2,13 +2,56 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+from collections.abc import Iterator
+from itertools import product
+from typing import TYPE_CHECKING
 
-from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.views import top_label
+import numpy as np
+
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.figures import curves, style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.panels import stacked
+from pipeline_src.figures.sources import Sources
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline_src.analysis.results import Results
+    from pipeline_src.counting.counts import Counts
 
 POINTS = 100
+
+
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of every test set in every protocol."""
+    for part, protocol in product(facts.tests, facts.protocols):
+        title, wide = f"Error by pixels kept on {part}", style.is_wide(len(facts.methods))
+        how = f"a panel per method, {protocol} protocol; {facts.networks_in_words()}"
+        caption = f"Error among the most confident pixels of {part}, {how}."
+        yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """All methods, each in percent."""
+    facts, measured = results.facts, results.measured(picture.protocol, picture.part)
+    tables = {method: prepare(one.counts) for method, one in measured.items()}
+    shown = {
+        facts.label(method): table.rename(columns={"coverage": "x", "risk": "y"}) * 100
+        for method, table in tables.items()
+    }
+    notes = {m: f"mean {table['y'].mean():.2f} %" if len(table) else "no pixels" for m, table in shown.items()}
+    top = max((float(table["y"].max()) for table in shown.values() if len(table)), default=1.0)
+    figure = curves.draw(
+        shown,
+        notes,
+        picture.title,
+        [f"{style.size(picture, results)} · {facts.networks_in_words()}"],
+        ("Pixels kept, %", "Error, %"),
+        (0, 100),
+        (0, 1.04 * max(top, 0.01)),
+    )
+    return Painted(figure, {"": stacked(tables)})
 
 
 def prepare(counts: Counts) -> pd.DataFrame:
@@ -16,12 +59,26 @@ def prepare(counts: Counts) -> pd.DataFrame:
 
     Tied pixels are taken in equal parts. Empty without pixels.
     """
-    view = top_label(counts)
-    count, wrong = view.count[::-1], (view.count - view.hits)[::-1]
-    there = count > 0
-    if not there.any():
+    import pandas as pd
+
+    from pipeline_src.counting.score_histogram import top_label
+
+    pixels = top_label(counts)
+    count, wrong = pixels.count[::-1], (pixels.count - pixels.hits)[::-1]
+    filled = count > 0
+    if not filled.any():
         return pd.DataFrame({"coverage": [], "risk": []})
-    kept, errors = (np.concatenate([[0], np.cumsum(a[there])]).astype(float) for a in (count, wrong))
+    kept, errors = (np.concatenate([[0], np.cumsum(a[filled])]).astype(float) for a in (count, wrong))
     coverage = np.arange(1, POINTS + 1) / POINTS
-    pixels = coverage * kept[-1]
-    return pd.DataFrame({"coverage": coverage, "risk": np.interp(pixels, kept, errors) / pixels})
+    number = coverage * kept[-1]
+    return pd.DataFrame({"coverage": coverage, "risk": np.interp(number, kept, errors) / number})
+
+
+FIGURE = FigureType(
+    "risk",
+    "Selective prediction",
+    "The error among the most confident pixels, by the share of pixels that is kept: the lower, the better confidence "
+    "tells right from wrong. The faint curves are the other methods'; the number is the mean over all shares.",
+    pictures,
+    paint,
+)

@@ -1,23 +1,25 @@
-"""What figures are made from besides statistics, and what a painter hands back."""
+"""Files that figures are made from, besides the analyses of the data sets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Files that figures are made from.
+    """Files by what they belong to.
 
     Args:
-        alphas, histories: (method, seed) -> alpha.csv, history.csv.
-        examples: (method, part) -> example maps (`prediction.examples`).
-        stores: part, or "train" -> folder of its store.
+        alphas: (method, seed) -> alpha.csv of the methods that learn alphas.
+        histories: (method, seed) -> history.csv of the methods that train.
+        examples: (method, data set) -> example maps (`prediction.examples`).
+        stores: data set, or "train" -> folder of its store.
     """
 
     alphas: Mapping[tuple[str, int], Path] = field(default_factory=dict)
@@ -25,14 +27,16 @@ class Sources:
     examples: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     stores: Mapping[str, Path] = field(default_factory=dict)
 
-    def tables(self, files: Mapping[tuple[str, int], Path], method: str) -> list[pd.DataFrame]:
-        """The csv files of a method, seed by seed."""
-        return [pd.read_csv(path, dtype={"id": str}) for (name, _), path in files.items() if name == method]
+    def alpha_tables(self, method: str) -> list[pd.DataFrame]:
+        """alpha.csv of each seed."""
+        return _tables(self.alphas, method)
+
+    def history_tables(self, method: str) -> list[pd.DataFrame]:
+        """history.csv of each seed."""
+        return _tables(self.histories, method)
 
 
-@dataclass(frozen=True)
-class Painted:
-    """A figure and the numbers that it is drawn from: by ending of their file's name, "" the figure's own."""
+def _tables(files: Mapping[tuple[str, int], Path], method: str) -> list[pd.DataFrame]:
+    import pandas as pd
 
-    figure: Figure
-    tables: Mapping[str, pd.DataFrame]
+    return [pd.read_csv(path, dtype={"id": str}) for (name, _), path in files.items() if name == method]

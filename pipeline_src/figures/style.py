@@ -1,19 +1,22 @@
-"""Colours, headings and saving: what all figures share beside `house.mplstyle`."""
+"""Colours, headings, words and saving: what all figures share besides `house.mplstyle`."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-
+from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.files import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.results import Results
+    from pipeline_src.figures.figure_types import Picture
 
 # The report swaps these, and the two below, for its own, so that figures follow a light or a dark page.
 INK, MUTED, GRID, PAPER = "#1d2530", "#66707c", "#d9dee4", "#ffffff"
@@ -21,13 +24,13 @@ INK, MUTED, GRID, PAPER = "#1d2530", "#66707c", "#d9dee4", "#ffffff"
 OVER, UNDER, CALIBRATED = "#c2410c", "#2f73b3", "#aeb6c0"
 HATCH = {OVER: "/////", UNDER: "\\\\\\\\\\"}  # dots would make an SVG ten times as large
 ACCENT = UNDER
-# In distribution, under shift and out of distribution, told apart by marker too.
-ROLES = {
+# In distribution, under shift and out of distribution, distinguished by marker too.
+ROLE_STYLES = {
     "id": {"color": "#2f73b3", "marker": "o"},
     "shifted": {"color": "#009988", "marker": "^"},
     "ood": {"color": "#c2410c", "marker": "D"},
 }
-# Families of methods, from Tol's colour-blind safe "vibrant" scheme; the marker tells them apart in grey.
+# Families of methods, from Tol's colour-blind safe "vibrant" scheme; markers distinguish them in grey.
 FAMILIES = {
     "baseline": {"color": INK, "marker": "s"},
     "static perturbation": {"color": "#0077bb", "marker": "^"},
@@ -40,16 +43,21 @@ WIDTH, WIDE = 3.5, 7.0  # inches: a column, and the page
 
 def house() -> AbstractContextManager:
     """Context in which figures have the house style; settings outside of it stay as they were."""
+    import matplotlib
+
     return matplotlib.rc_context(fname=Path(__file__).with_name("house.mplstyle"))
 
 
-def width_of(panels: int) -> float:
-    """Width in inches that so many small multiples need."""
-    return WIDTH if panels <= 2 else WIDE
+def is_wide(panels: int) -> bool:
+    """Whether so many small multiples need two columns."""
+    return panels > 2
 
 
 def new_figure(body: float, heading: str, lines: Sequence[str], width: float = WIDTH) -> tuple[Figure, float]:
     """A figure with a bold heading, quieter lines, and `body` inches below them; and the inches that they take."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     letters = width / WIDTH
     texts = [(part, True) for part in wrapped(heading, int(40 * letters))]
     texts += [(part, False) for line in lines for part in wrapped(line, int(58 * letters))]
@@ -58,18 +66,26 @@ def new_figure(body: float, heading: str, lines: Sequence[str], width: float = W
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     for text, bold in texts:
-        figure.text(
-            0.1 / width,
-            1 - y / height,
-            text,
-            va="top",
-            fontsize=9.5 if bold else 7,
-            fontweight="bold" if bold else "normal",
-            color=INK if bold else MUTED,
-            parse_math=False,  # names are the user's: a $ in them is a $
-        )
+        look = {"fontsize": 9.5, "fontweight": "bold", "color": INK} if bold else {}
+        write(figure, 0.1, y, text, va="top", **look)
         y += 0.2 if bold else 0.15
     return figure, used
+
+
+def write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
+    """Text that begins `x` inches from the left and whose middle is `y` from the top; `look` as in `Figure.text`."""
+    # Names are the user's: a $ in them is a $.
+    look = {"va": "center", "fontsize": 7, "color": MUTED, "parse_math": False} | look
+    figure.text(x / figure.get_figwidth(), 1 - y / figure.get_figheight(), text, **look)
+
+
+def name_rows(axes: Axes, names: Iterable[str], letters: int = 21) -> None:
+    """Rows 0, 1, ... from the top, each with a name of at most so many letters."""
+    shown = [shortened(name, letters) for name in names]
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_yticks(range(len(shown)), shown)
+    for text in axes.get_yticklabels():
+        text.set_parse_math(False)
 
 
 def place(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:
@@ -80,11 +96,13 @@ def place(figure: Figure, x: float, y: float, width: float, height: float) -> Ax
 
 def key(figure: Figure, entries: Sequence[tuple[str, Mapping[str, object]]], x: float, y: float, step: float) -> None:
     """Markers with their names in a row, the first `x`, `y` inches from the upper left corner, `step` inches apart."""
+    from matplotlib.lines import Line2D
+
     wide, high = figure.get_figwidth(), figure.get_figheight()
     for k, (text, look) in enumerate(entries):
         at = (x + k * step) / wide
         figure.add_artist(Line2D([at], [1 - y / high], linestyle="none", markersize=4.5, **look))
-        figure.text(at + 0.09 / wide, 1 - y / high, text, va="center", fontsize=7, color=MUTED)
+        write(figure, x + k * step + 0.09, y, text)
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -100,6 +118,18 @@ def percent(value: float, digits: int = 1) -> str:
 def count(number: int) -> str:
     """A count that can be read at a glance: 311_040 -> "311,040", 73_214_000 -> "73.2 M"."""
     return f"{number / 1e6:,.1f} M" if number >= 1_000_000 else f"{number:,}"
+
+
+def size(picture: Picture, results: Results) -> str:
+    """Protocol, images and pixels of a picture of one data set, in words."""
+    measurement = next(iter(results.measured(picture.protocol, picture.part).values()))
+    return f"{picture.protocol} protocol · {measurement.images:,} images · {count(measurement.pixels)} pixels"
+
+
+def sets_by_role(facts: Facts) -> list[str]:
+    """Which test sets stand for which role, in words."""
+    roles = dict.fromkeys(facts.tests.values())
+    return [f"{ROLES[role]}: {', '.join(facts.parts_of([role]))}" for role in roles]
 
 
 def save(figure: Figure, stem: Path) -> None:

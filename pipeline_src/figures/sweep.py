@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
-from matplotlib.figure import Figure
-
+from pipeline_src.analysis.facts import Facts, Perturbation
 from pipeline_src.figures import style
-from pipeline_src.tables.static import Static
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.sources import Sources
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.estimate import Estimate
+    from pipeline_src.analysis.results import Results
+
+FEWEST = 3  # strengths that make a sweep
 METRICS = {"ece": "ECE, %", "oe": "OE, %", "accuracy": "Accuracy, %"}
 LEFT, GAP, RIGHT, HIGH = 0.55, 0.42, 0.12, 1.05  # inches
 # Light to dark with beta, and a marker each, so that the order shows in grey.
@@ -18,25 +25,52 @@ SHADES = ("#7fb2d9", "#3f86c1", "#0b4f86", "#c2410c", "#7a2a08", "#444444")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
-def prepare(
-    metrics: Mapping[tuple[str, str], Mapping[str, tuple[float, float, float]]], blocks: Mapping[str, Mapping[str, Any]]
-) -> pd.DataFrame:
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One in every protocol where static methods have several strengths."""
+    strengths = {round(perturbation.s, 9) for perturbation in facts.static.values()}
+    for protocol in facts.protocols if facts.tests and len(strengths) >= FEWEST else ():
+        how = f"{protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}"
+        caption = f"Static label perturbation over s = 2αβ, a line per β, {how}."
+        yield Picture(FIGURE, (protocol,), "Static perturbation by strength", caption, protocol, wide=True)
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """The static methods on all test sets, the baseline a dashed line."""
+    facts, protocol = results.facts, picture.protocol
+    estimates = {
+        (method, part, metric): results.estimate(metric, protocol, method, part)
+        for method in facts.static
+        for part in facts.tests
+        for metric in METRICS
+    }
+    table, baseline = prepare(estimates, facts.static), {}
+    if facts.baseline:
+        baseline = {
+            (part, metric): results.estimate(metric, protocol, facts.baseline, part).value
+            for part in facts.tests
+            for metric in METRICS
+        }
+    lines = [f"{protocol} protocol · strokes: 95 % over images" + " · dashed: baseline" * bool(baseline)]
+    return Painted(draw(table, baseline, picture.title, lines), {"": table})
+
+
+def prepare(estimates: Mapping[tuple[str, str, str], Estimate], static: Mapping[str, Perturbation]) -> pd.DataFrame:
     """A row per static method, part and metric: `line` (beta and variant), `alpha`, `beta`, `s`, and
     `value`, `low`, `high`.
 
     Args:
-        metrics: (method, part) -> name -> value and the ends of its interval.
-        blocks: as in `catalogue.Facts`.
+        estimates: by (method, data set, metric).
+        static: perturbation of each method.
     """
+    import pandas as pd
+
     rows = []
-    for (method, part), of in metrics.items():
-        one = Static.of(method, blocks[method])
-        if one is None:
-            continue
+    for (method, part, metric), of in estimates.items():
+        one = static[method]
         line = one.variant if one.alpha == 1 and one.variant else ", ".join([f"β = {one.beta:.3g}", one.variant])
         place = {"method": method, "part": part, "line": line.removesuffix(", ")}
         place |= {"alpha": one.alpha, "beta": one.beta, "s": one.s}
-        rows += [place | {"metric": m} | dict(zip(("value", "low", "high"), of[m], strict=True)) for m in METRICS]
+        rows.append(place | {"metric": metric, "value": of.value, "low": of.low, "high": of.high})
     return pd.DataFrame(rows).sort_values(["line", "s", "method"], kind="stable", ignore_index=True)
 
 
@@ -81,3 +115,13 @@ def draw(table: pd.DataFrame, baseline: Mapping[tuple[str, str], float], heading
                     style.shortened(part, int(wide / 0.07)), fontsize=7, fontweight="bold", loc="left", parse_math=False
                 )
     return figure
+
+
+FIGURE = FigureType(
+    "sweep",
+    "Static label perturbation",
+    "ECE, OE and accuracy over s = 2αβ, the share of the uniform label in the expected label. Equal s means equal "
+    "expected labels, whatever β.",
+    pictures,
+    paint,
+)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import cv2
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from pipeline_src.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LARGEST = 128  # pixels of the longer side: more would make files large, and no picture is wider than an inch
 
 
 def shrunk(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """An image (h, w) or (h, w, 3) with the sides' ratio of `height` to `width`, at most `LARGEST` pixels long."""
+    import cv2
+
     factor = min(1.0, LARGEST / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -29,11 +34,4 @@ def show(figure: Figure, image: np.ndarray, x: float, y: float, width: float, he
 
 def row_name(figure: Figure, text: str, y: float, width: int) -> None:
     """The name of a row of pictures, `y` inches from the top, in lines of `width` characters."""
-    figure.text(
-        0.1 / figure.get_figwidth(),
-        1 - y / figure.get_figheight(),
-        "\n".join(style.wrapped(text, width)),
-        va="center",
-        fontsize=7,
-        parse_math=False,
-    )
+    style.write(figure, 0.1, y, "\n".join(style.wrapped(text, width)), color=style.INK)

@@ -2,31 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
+from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.sources import Sources
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.estimate import Estimate
+    from pipeline_src.analysis.results import Results
+
+METRICS = ("ece", "accuracy")
 LINE = 0.155  # inches between names
 
 
-def prepare(metrics: Mapping[str, Mapping[str, tuple[float, float, float]]], families: Mapping[str, str]):
-    """A row per method: its family, and ECE and accuracy with the ends of their intervals."""
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of every test set in every protocol."""
+    for part, protocol in product(facts.tests, facts.protocols):
+        how = f"{protocol} protocol, {facts.bins} bins; intervals over images"
+        caption = f"ECE against accuracy of all methods on {part}, {how}."
+        yield Picture(FIGURE, (protocol, part), f"ECE and accuracy on {part}", caption, protocol, part)
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """All methods, coloured by family."""
+    facts = results.facts
+    estimates = {
+        (method, metric): results.estimate(metric, picture.protocol, method, picture.part)
+        for method in facts.methods
+        for metric in METRICS
+    }
+    table = prepare(estimates, {method: facts.family(method) for method in facts.methods})
+    labels = {method: facts.label(method) for method in facts.methods}
+    lines = [style.size(picture, results), "strokes: 95 % over images"]
+    return Painted(draw(table, labels, picture.title, lines), {"": table})
+
+
+def prepare(estimates: Mapping[tuple[str, str], Estimate], families: Mapping[str, str]) -> pd.DataFrame:
+    """A row per method: its family, and ECE and accuracy with the ends of their intervals.
+
+    Args:
+        estimates: by (method, metric).
+        families: method -> key of `style.FAMILIES`; their order is that of the rows.
+    """
+    import pandas as pd
+
     rows = []
-    for method, of in metrics.items():
-        row = {"method": method, "family": families[method]}
-        for name in ("ece", "accuracy"):
-            row |= dict(zip((name, f"{name}_low", f"{name}_high"), of[name], strict=True))
+    for method, family in families.items():
+        row: dict[str, object] = {"method": method, "family": family}
+        for metric in METRICS:
+            of = estimates[method, metric]
+            row |= {metric: of.value, f"{metric}_low": of.low, f"{metric}_high": of.high}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`; names stand at the right, in the order of accuracy, with a line to their point."""
+    from matplotlib.lines import Line2D
+
     families = [name for name in style.FAMILIES if name in set(table["family"])]
     column = max(2.3, LINE * len(table))
     keys = -(-len(families) // 2) * 0.16
@@ -60,15 +102,8 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
             )
         )
         colour = style.FAMILIES[table.loc[k, "family"]]["color"]
-        figure.text(
-            2.43 / whole[0],
-            at / whole[1],
-            style.shortened(labels[table.loc[k, "method"]], 19),
-            va="center",
-            fontsize=6.5,
-            color=colour,
-            parse_math=False,
-        )
+        name = style.shortened(labels[table.loc[k, "method"]], 19)
+        style.write(figure, 2.43, whole[1] - at, name, fontsize=6.5, color=colour)
     for k, name in enumerate(families):
         style.key(figure, [(name, style.FAMILIES[name])], 0.2 + k % 2 * 1.7, used + column + 0.58 + k // 2 * 0.16, 1)
     return figure
@@ -82,6 +117,16 @@ def spread(heights: Sequence[float], low: float, high: float) -> np.ndarray:
         while len(blocks) > 1 and blocks[-1][0] / blocks[-1][1] > blocks[-2][0] / blocks[-2][1] - LINE * blocks[-2][1]:
             total, lines = blocks.pop()
             blocks[-1] = [blocks[-1][0] + total + lines * LINE * blocks[-1][1], blocks[-1][1] + lines]
-    found = np.concatenate([total / lines - LINE * np.arange(lines) for total, lines in blocks])
-    below = LINE * np.arange(len(found))
-    return np.maximum(np.minimum(found, high - below), low + below[::-1])
+    moved = np.concatenate([total / lines - LINE * np.arange(lines) for total, lines in blocks])
+    below = LINE * np.arange(len(moved))
+    return np.maximum(np.minimum(moved, high - below), low + below[::-1])
+
+
+FIGURE = FigureType(
+    "tradeoff",
+    "Calibration and accuracy",
+    "ECE against accuracy, a point per method; the strokes are 95 % intervals over images. The best place is the upper "
+    "left.",
+    pictures,
+    paint,
+)

@@ -2,9 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
+import numpy as np
+
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.figures import curves, style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.panels import stacked
+from pipeline_src.figures.sources import Sources
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline_src.analysis.results import Results
+
+# Columns of history.csv by name of the figure: axis label, and factor.
+COLUMNS = {
+    "loss": ("loss", "Loss", 1),
+    "accuracy": ("val_accuracy", "Accuracy, %", 100),
+    "ece": ("val_ece", "ECE, %", 100),
+}
+
+
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of every column where methods train."""
+    for key, (_, label, _) in COLUMNS.items() if facts.trained else ():
+        title = f"{label.removesuffix(', %')} of the {'training' if key == 'loss' else 'validation'} images"
+        caption = f"{title} over epochs, all methods that train."
+        yield Picture(FIGURE, (key,), title, caption, wide=style.is_wide(len(facts.trained)))
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """All methods that train; losses on axes of their own, since they cannot be compared."""
+    facts, (column, label, factor) = results.facts, COLUMNS[picture.key[0]]
+    tables = {method: prepare(sources.history_tables(method), column) for method in facts.trained}
+    shown, notes = {}, {}
+    for method, table in tables.items():
+        values = table[["mean", "least", "most"]] * factor
+        curve = shown[facts.label(method)] = values.set_axis(["y", "low", "high"], axis=1).assign(x=table["epoch"])
+        notes[facts.label(method)] = f"{curve['y'].iloc[0]:.3g} → {curve['y'].iloc[-1]:.3g}"
+    every = np.concatenate([curve[["low", "high"]].to_numpy().ravel() for curve in shown.values()])
+    low, high = np.quantile(every[np.isfinite(every)], [0.005, 0.995]) if np.isfinite(every).any() else (0, 1)
+    room = 0.06 * max(high - low, 1e-3)
+    epochs = max(int(table["epoch"].max()) for table in tables.values())
+    figure = curves.draw(
+        shown,
+        notes,
+        picture.title,
+        [f"after each epoch · {facts.networks_in_words().replace('pooled', 'averaged')}"],
+        ("Epoch", label),
+        (1, max(epochs, 2)),
+        (low - room, high + room) if column != "loss" else None,
+    )
+    return Painted(figure, {"": stacked(tables)})
 
 
 def prepare(histories: Sequence[pd.DataFrame], column: str) -> pd.DataFrame:
@@ -13,6 +65,18 @@ def prepare(histories: Sequence[pd.DataFrame], column: str) -> pd.DataFrame:
     Args:
         histories: one table per seed as in history.csv.
     """
+    import pandas as pd
+
     together = pd.concat(histories).groupby("epoch")[column]
     table = together.agg(["mean", "min", "max"]).rename(columns={"min": "least", "max": "most"})
     return table.reset_index()
+
+
+FIGURE = FigureType(
+    "training",
+    "Training",
+    "Loss on the training images and accuracy and ECE on the validation images after each epoch; the faint curves are "
+    "the other methods', a band is the range of the seeds. Losses of different methods cannot be compared.",
+    pictures,
+    paint,
+)

@@ -8,7 +8,7 @@
   const percent = (value, digits = 2) => (value === null ? "–" : (100 * value).toFixed(digits));
   const inPercent = d3.format(".0%"), counted = d3.format(",");
 
-  form.hidden = false;
+  for (const id of ["numbers", "every-bin", "interactive"]) document.getElementById(id).hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", draw);
   for (const radio of document.querySelectorAll("input[name=protocol]")) {
@@ -30,11 +30,11 @@
       const { ece, oe, rows } = cells[name][bins];
       const all = d3.sum(rows, (row) => row[1]), right = d3.sum(rows, (row) => row[2]), excess = d3.sum(rows, (row) => row[3]);
       const look = { colour: `var(--c${(place % SERIES) + 1})`, symbol: SYMBOLS[place % SYMBOLS.length], dash: place < SERIES ? null : "4 3" };
-      const found = rows.map(([k, pixels, hits, over]) => ({
+      const shown = rows.map(([k, pixels, hits, over]) => ({
         label, place, pixels, ...look, lower: Math.max(k / bins, data.floor), from: k / bins, upper: (k + 1) / bins,
         share: pixels / all, accuracy: hits / pixels, confidence: (hits + over) / pixels,
       }));
-      return { name, label, ...look, ece, oe, accuracy: all ? right / all : null, confidence: all ? (right + excess) / all : null, bins: found };
+      return { name, label, ...look, ece, oe, accuracy: all ? right / all : null, confidence: all ? (right + excess) / all : null, bins: shown };
     });
     return { bins, part, protocol, series };
   }
@@ -79,8 +79,8 @@
     for (const mark of d3.selectAll([main, shares]).selectAll("g[aria-label]")) mark.removeAttribute("aria-label"); // "rect"
     chart.replaceChildren(tip, main, shares);
     tip.hidden = true;
-    reach(main, points);
-    tell(series);
+    addTips(main, points);
+    showNumbers(series);
     document.getElementById("drawn").textContent = `${series.map((one) => one.label).join(", ") || "No method chosen"} on ${part}, ${protocol} protocol, ${bins} bins`;
   }
 
@@ -100,17 +100,17 @@
     return series.map((one, place) => Plot.line(points.filter((bin) => bin.place === place), { x: "confidence", y: "accuracy", stroke: one.colour, strokeWidth: 2, strokeDasharray: one.dash }));
   }
 
-  const worded = (bin) => [
+  const describe = (bin) => [
     `${bin.label}, confidence ${percent(bin.from, 1)} to ${percent(bin.upper, 1)} %`,
     `${counted(bin.pixels)} pixels (${percent(bin.share)} %)`,
     `confidence ${percent(bin.confidence)} %, accuracy ${percent(bin.accuracy)} %`,
   ];
 
   // A bin's numbers on hover and on focus; Tab comes to the first point, the arrow keys go from there.
-  function reach(svg, points) {
+  function addTips(svg, points) {
     const dots = [...svg.querySelectorAll(".points > *")];
     const show = (i) => {
-      tip.replaceChildren(...worded(points[i]).map((text) => Object.assign(document.createElement("div"), { textContent: text })));
+      tip.replaceChildren(...describe(points[i]).map((text) => Object.assign(document.createElement("div"), { textContent: text })));
       tip.hidden = false;
       const at = dots[i].getBoundingClientRect(), box = chart.getBoundingClientRect();
       const left = at.left + at.width / 2 - box.left - tip.offsetWidth / 2;
@@ -122,7 +122,7 @@
     const hide = () => { tip.hidden = true; for (const dot of dots) dot.classList.remove("lit"); };
     dots.forEach((dot, i) => {
       dot.setAttribute("role", "img");
-      dot.setAttribute("aria-label", worded(points[i]).join("; "));
+      dot.setAttribute("aria-label", describe(points[i]).join("; "));
       dot.setAttribute("tabindex", i ? -1 : 0);
       dot.addEventListener("focus", () => show(i));
       dot.addEventListener("blur", hide);
@@ -148,7 +148,7 @@
   }
 
   // The numbers of the choice, as the tables print them, and those of its bins.
-  function tell(series) {
+  function showNumbers(series) {
     const cells = (row, texts) => { for (const text of texts) row.insertCell().textContent = text; };
     const named = (row, one) => {
       const head = document.createElement("th");

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from pipeline_src.analysis.measurement import Measurement, bin_choices
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.either import by_protocol, load
-from pipeline_src.counting.views import View, top_label
-from pipeline_src.metrics import estimators
-from pipeline_src.metrics.estimators import Bins
+from pipeline_src.counting.score_histogram import ScoreHistogram, top_label
 
-CHOICES = (5, 10, 15, 20, 30, 50, 100)  # numbers of bins, besides the experiment's own
 DIGITS = 3  # of a bin's summed confidence minus hits: in pixels, so that no error can be seen
 
 
@@ -23,33 +21,36 @@ def diagrams(results: Results) -> dict[str, Any]:
     (0-based, of equally wide right-closed bins on [0, 1]), and of all seeds' pixels together their number, how many are
     right, and summed confidence minus that (`DIGITS` digits).
     """
-    choices = sorted({*CHOICES, results.bins})
-    cells: dict[str, Any] = {protocol: {part: {} for part in results.parts} for protocol in results.protocols}
-    for part in results.parts:
-        for method in results.methods:
-            files = [results.statistics[method, seed, part] for seed in results.seeds(method, part)]
-            runs = [by_protocol(load(file)) for file in files]
-            for protocol in results.protocols if runs else ():
-                views = [top_label(run[protocol]) for run in runs]
-                cells[protocol][part][method] = {str(number): _numbers(views, number) for number in choices}
+    facts = results.facts
     return {
-        "bins": results.bins,
-        "choices": choices,
-        "floor": 1 / results.classes,
-        "methods": [{"name": method, "label": results.label(method)} for method in results.methods],
-        "cells": cells,
+        "bins": facts.bins,
+        "choices": bin_choices(facts.bins),
+        "floor": 1 / facts.classes,
+        "methods": [{"name": method, "label": facts.label(method)} for method in facts.methods],
+        "cells": {
+            protocol: {
+                part: {m: _by_bins(one, facts.bins) for m, one in results.measured(protocol, part).items()}
+                for part in facts.parts
+            }
+            for protocol in facts.protocols
+        },
     }
 
 
-def _numbers(views: list[View], number: int) -> dict[str, Any]:
-    """The numbers of one diagram from the views of its seeds."""
-    binned = [view.binned(number) for view in views]
-    seeds = [Bins(view.count, view.hits, view.score, view.excess) for view in binned if view.count.any()]
-    count, hits, excess = (sum(getattr(view, name) for view in binned) for name in ("count", "hits", "excess"))
+def _by_bins(measurement: Measurement, bins: int) -> dict[str, dict[str, Any]]:
+    """The numbers of a method's diagrams by number of bins."""
+    pixels, errors = top_label(measurement.counts), measurement.arrays["errors_by_bins"].tolist()
     return {
-        "ece": float(np.mean([estimators.ece(bins) for bins in seeds])) if seeds else None,
-        "oe": float(np.mean([estimators.oe(bins) for bins in seeds])) if seeds else None,
-        "rows": [
-            [k, int(count[k]), int(hits[k]), round(float(excess[k]), DIGITS)] for k in map(int, np.flatnonzero(count))
-        ],
+        str(number): {"ece": _known(ece), "oe": _known(oe), "rows": _rows(pixels.binned(number))}
+        for number, (ece, oe) in zip(bin_choices(bins), errors, strict=True)
     }
+
+
+def _rows(bins: ScoreHistogram) -> list[list[float]]:
+    filled = np.flatnonzero(bins.count)
+    of = (filled, bins.count[filled], bins.hits[filled], bins.excess[filled].round(DIGITS))
+    return [list(row) for row in zip(*(numbers.tolist() for numbers in of), strict=True)]
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,51 +1,73 @@
-"""The gallery: every figure of the experiment's catalogue, in the page itself."""
+"""The figures in the page itself: the gallery of all sorts, and the two diagrams that the page opens with."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError, listed
-from pipeline_src.figures.catalogue import Picture
-from pipeline_src.figures.kinds import KINDS
+from pipeline_src.figures import reliability
+from pipeline_src.figures.catalogue import FIGURE_TYPES
+from pipeline_src.figures.figure_types import Picture
 from pipeline_src.report.inline import inline_svg
 
-INTERACTIVE = "reliability"  # drawn by the page itself, for all methods and data sets
+INTERACTIVE = reliability.FIGURE  # drawn by the page itself, for all methods and data sets
 LARGEST_SVG = 250_000  # bytes; an image is then smaller, and soon drawn
 
 
-def gallery(pictures: Sequence[Picture], folder: Path) -> list[dict[str, Any]]:
-    """A section per kind: `heading`, `reading`, and `figures`, each with its `picture` in the catalogue and its `html`.
+class Gallery:
+    """The figures of an experiment, made part of one page.
 
-    Raises:
-        UserError: a figure is missing in `folder`.
+    Args:
+        folder: what `figures.main.write_figures` wrote.
     """
-    shown = [picture for picture in pictures if picture.kind != INTERACTIVE]
-    missing = [
-        file
-        for picture in shown
-        for file in (f"{picture.name}.svg", f"{picture.name}.png")
-        if not (folder / file).is_file()
-    ]
-    if missing:
-        raise UserError(f"figures are missing in {folder}{listed(missing)}", do="run `python -m pipeline_src figures`")
-    serial = count(1)
-    sections = []
-    for kind, about in KINDS.items():
-        figures = [{"picture": p, "html": _html(folder, p, serial)} for p in shown if p.kind == kind]
-        if figures:
-            sections.append({"kind": kind, "heading": about.heading, "reading": about.reading, "figures": figures})
-    return sections
 
+    def __init__(self, facts: Facts, folder: Path):
+        self.facts, self.folder = facts, folder
+        self._serial = count(1)
 
-def _html(folder: Path, picture: Picture, serial: Iterator[int]) -> Markup:
-    drawing = folder / f"{picture.name}.svg"
-    if drawing.stat().st_size <= LARGEST_SVG:
-        return inline_svg(drawing, next(serial), picture.caption)
-    data = base64.b64encode((folder / f"{picture.name}.png").read_bytes()).decode()
-    return Markup(f'<img src="data:image/png;base64,{data}" alt="{escape(picture.caption)}" loading="lazy">')
+    def sections(self) -> list[dict[str, Any]]:
+        """One per sort: `name`, `heading`, `reading`, and `figures`, each with its `picture` and its `html`.
+
+        Raises:
+            UserError: a figure is missing.
+        """
+        pictures = {of: list(of.pictures(self.facts)) for of in FIGURE_TYPES if of != INTERACTIVE}
+        self._check(picture for of in pictures.values() for picture in of)
+        return [
+            {
+                "heading": of.heading,
+                "reading": of.reading,
+                "figures": [{"picture": picture, "html": self.html(picture)} for picture in shown],
+            }
+            for of, shown in pictures.items()
+            if shown
+        ]
+
+    def diagrams(self, methods: Iterable[str], part: str, protocol: str) -> list[Markup]:
+        """The reliability diagrams of some methods on a data set, which the page shows where it cannot draw its own."""
+        by_place = {(p.method, p.part, p.protocol): p for p in INTERACTIVE.pictures(self.facts)}
+        pictures = [by_place[method, part, protocol] for method in methods]
+        self._check(pictures)
+        return [self.html(picture) for picture in pictures]
+
+    def html(self, picture: Picture) -> Markup:
+        """A figure as an element of the page."""
+        drawing = self.folder / f"{picture.name}.svg"
+        if drawing.stat().st_size <= LARGEST_SVG:
+            return inline_svg(drawing, next(self._serial), picture.caption)
+        data = base64.b64encode((self.folder / f"{picture.name}.png").read_bytes()).decode()
+        return Markup(f'<img src="data:image/png;base64,{data}" alt="{escape(picture.caption)}" loading="lazy">')
+
+    def _check(self, pictures: Iterable[Picture]) -> None:
+        files = [f"{picture.name}.{suffix}" for picture in pictures for suffix in ("svg", "png")]
+        missing = [file for file in files if not (self.folder / file).is_file()]
+        if missing:
+            do = "run `python -m pipeline_src figures`"
+            raise UserError(f"figures are missing in {self.folder}{listed(missing)}", do=do)

@@ -1,4 +1,4 @@
-"""SVG files made part of a page: no name clashes, and colours that follow its light or dark dress."""
+"""SVG files made part of a page: no name clashes, and colours that follow its light or dark theme."""
 
 from __future__ import annotations
 

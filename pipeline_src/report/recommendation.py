@@ -1,9 +1,9 @@
 """What to use, in words: a few sentences that follow from the numbers and their intervals by fixed rules.
 
 The rules: a method is better calibrated than another if the interval of the paired difference of their mean ECE over
-the in-distribution sets leaves out 0. Among the methods that keep the baseline's accuracy (by the rule of claim C5),
-the one of the lowest mean ECE is recommended, if it is better calibrated than the baseline; what cannot be told from it
-is named beside it.
+the in-distribution sets excludes 0. Among the methods that keep the baseline's accuracy (by the rule of claim C5), the
+one of the lowest mean ECE is recommended, if it is better calibrated than the baseline; methods that do not differ from
+it significantly are named with it.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pipeline_src.analysis.results import Results
-from pipeline_src.claims.evidence import AGREES, OPPOSES, POINTS, UNDECIDED
-from pipeline_src.metrics.formats import ALL_METRICS
-from pipeline_src.report.standing import BASELINE, Estimate, Standing
+from pipeline_src.analysis.estimate import Estimate
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.report.comparison import KEPT, LOST, OPEN, Comparison
 from pipeline_src.report.summary import listing
 
-ACCURACY = {AGREES: "kept", OPPOSES: "lost", UNDECIDED: "not decided"}
+ECE = METRICS["ece"]
 
 
-def recommendation(inside: Standing, outside: Standing) -> dict[str, str]:
+def recommendation(inside: Comparison, outside: Comparison) -> dict[str, str]:
     """Heading -> sentences; empty where no test set is in distribution.
 
     Args:
@@ -28,127 +28,111 @@ def recommendation(inside: Standing, outside: Standing) -> dict[str, str]:
     """
     if not inside.methods:
         return {}
-    said = {"Best calibrated": _best(inside)}
-    if inside.compared and len(inside.methods) > 1:
-        said["Accuracy kept"] = _kept(inside)
-    said["What to use"] = " ".join([*_use(inside, outside), *_seeds(inside.results)])
-    return said
+    texts = {"Best calibrated": _best(inside)}
+    if inside.baseline and inside.others:
+        texts["Accuracy kept"] = _kept(inside)
+    texts["What to use"] = " ".join([*_use(inside, outside), *_seeds(inside.facts)])
+    return texts
 
 
-def standing_rows(inside: Standing, outside: Standing) -> list[dict[str, Any]]:
+def glance(inside: Comparison, outside: Comparison) -> list[dict[str, Any]]:
     """The methods at a glance, the best calibrated first: estimates for the page's table and its intervals."""
     return [
         {
             "method": method,
-            "label": inside.results.label(method),
+            "label": inside.facts.label(method),
             "ece": inside.mean("ece", method),
             "oe": inside.mean("oe", method),
             "accuracy": inside.mean("accuracy", method),
-            "kept": ACCURACY[inside.accuracy(method)] if inside.compared and method != BASELINE else "",
+            "kept": inside.accuracy(method) if inside.baseline and method != inside.baseline else "",
             "ood": outside.mean("ece", method) if method in outside.methods else None,
         }
         for method in inside.methods
     ]
 
 
-def _best(inside: Standing) -> str:
-    """Whose mean ECE is the lowest, and from whom it cannot be told."""
-    name, first = inside.results.label, inside.methods[0]
+def _best(inside: Comparison) -> str:
+    """Whose mean ECE is the lowest, and which do not differ from it."""
+    name, first = inside.facts.label, inside.methods[0]
     if len(inside.methods) == 1:
-        return f"{name(first)}, the only method here: mean ECE {percent(inside.mean('ece', first))}."
-    text = f"{name(first)} has the lowest mean ECE on {_sets(inside)}, {percent(inside.mean('ece', first))}"
+        return f"{name(first)}, the only method here: mean ECE {_percent(inside.mean('ece', first))}."
+    text = f"{name(first)} has the lowest mean ECE on {listing(inside.parts)}, {_percent(inside.mean('ece', first))}"
     tied = inside.tied(inside.methods)
     if tied:
-        return f"{text}; not told apart from it: {listing([_with_ece(inside, m) for m in tied])}."
+        return f"{text}; not significantly higher: {listing([_with_ece(inside, m) for m in tied])}."
     return f"{text}, significantly below every other; next is {_with_ece(inside, inside.methods[1])}."
 
 
-def _kept(inside: Standing) -> str:
-    """Who keeps the baseline's accuracy, who loses it."""
-    name, others = inside.results.label, [m for m in inside.results.methods if m in inside.methods and m != BASELINE]
-    by_verdict = {says: [m for m in others if inside.accuracy(m) == says] for says in ACCURACY}
+def _kept(inside: Comparison) -> str:
+    """Which methods keep the baseline's accuracy, and which lose it."""
+    name, others = inside.facts.label, [m for m in inside.facts.methods if m in inside.others]
+    by_verdict = {verdict: [m for m in others if inside.accuracy(m) == verdict] for verdict in (KEPT, OPEN, LOST)}
     sentences = []
-    if by_verdict[AGREES]:
-        every = "all others keep it" if len(by_verdict[AGREES]) == len(others) > 1 else None
-        sentences.append(
-            f"Within half a point of {name(BASELINE)}'s on {_sets(inside)}: "
-            f"{every or listing([name(m) for m in by_verdict[AGREES]])}."
-        )
-    if by_verdict[UNDECIDED]:
-        sentences.append(f"The images do not decide it for {listing([name(m) for m in by_verdict[UNDECIDED]])}.")
-    for method in by_verdict[OPPOSES]:
-        found = [inside.accuracy_on(method, part) for part in inside.parts]
-        worst = [evidence for evidence in found if evidence.says == OPPOSES]
-        sentences.append(f"{name(method)} loses {listing([_loss(evidence) for evidence in worst])}.")
+    if kept := by_verdict[KEPT]:
+        who = "all others keep it" if len(kept) == len(others) > 1 else listing([name(m) for m in kept])
+        sentences.append(f"Within half a point of {name(inside.baseline)}'s on {listing(inside.parts)}: {who}.")
+    if by_verdict[OPEN]:
+        sentences.append(f"The images do not decide it for {listing([name(m) for m in by_verdict[OPEN]])}.")
+    for method in by_verdict[LOST]:
+        losses = [f"{_points(-change.value)} on {part}" for part, change in inside.losses(method).items()]
+        sentences.append(f"{name(method)} loses {listing(losses)}.")
     return " ".join(sentences)
 
 
-def _use(inside: Standing, outside: Standing) -> list[str]:
+def _use(inside: Comparison, outside: Comparison) -> list[str]:
     """The recommended method, what is as good, and how it fares out of distribution; or why there is none."""
-    name = inside.results.label
-    if not inside.compared:
-        return [f"Without a block named {BASELINE} nothing can be recommended: there is no accuracy to keep."]
-    if len(inside.methods) == 1:
+    name, baseline, first = inside.facts.label, inside.baseline, inside.recommended
+    if not baseline:
+        return ["Without the method baseline nothing can be recommended: there is no accuracy to keep."]
+    if not inside.others:
         return ["There is nothing to compare with."]
-    candidates = [m for m in inside.methods if m == BASELINE or inside.accuracy(m) == AGREES]
-    first = candidates[0]
-    gain = inside.difference("ece", first, BASELINE) if first != BASELINE else None
-    if not (gain and gain.sure):
+    if not first:
         return [
-            f"No method that keeps the accuracy is better calibrated than {name(BASELINE)} beyond what the images "
+            f"No method that keeps the accuracy is better calibrated than {name(baseline)} beyond what the images "
             "leave open: these numbers give no reason to change."
         ]
-    lower = f"{_points(-gain.value)} {_span(gain)} below {name(BASELINE)}'s"
+    gain = inside.difference("ece", first, baseline)
+    lower = f"{_points(-gain.value)} {_interval(gain)} below {name(baseline)}'s"
     sentences = [f"{name(first)}: its mean ECE is {lower}, at kept accuracy."]
-    if tied := [m for m in inside.tied(candidates) if m != BASELINE]:
+    if tied := [m for m in inside.tied(inside.candidates) if m != baseline]:
         sentences.append(f"As good, as far as these images can tell: {listing([name(m) for m in tied])}.")
-    if {first, BASELINE} <= set(outside.methods):
-        sentences.append(_outside(outside, first))
+    if {first, baseline} <= set(outside.methods):
+        sentences.append(_outside(outside, first, baseline))
     return sentences
 
 
-def _outside(outside: Standing, method: str) -> str:
-    """How a method fares out of distribution, beside the baseline."""
-    name, change = outside.results.label, outside.difference("ece", method, BASELINE)
-    told = "not told apart from"
-    if change and change.sure:
-        told = "lower than" if change.value < 0 else "higher than"
+def _outside(outside: Comparison, method: str, baseline: str) -> str:
+    """How a method fares out of distribution, compared with the baseline."""
+    name, change = outside.facts.label, outside.difference("ece", method, baseline)
+    relation = "not significantly different from"
+    if change and change.excludes_zero:
+        relation = "lower than" if change.value < 0 else "higher than"
     return (
-        f"Out of distribution ({_sets(outside)}) its mean ECE, {percent(outside.mean('ece', method))}, is {told} "
-        f"{name(BASELINE)}'s, {percent(outside.mean('ece', BASELINE))}."
+        f"Out of distribution ({listing(outside.parts)}) its mean ECE, {_percent(outside.mean('ece', method))}, is "
+        f"{relation} {name(baseline)}'s, {_percent(outside.mean('ece', baseline))}."
     )
 
 
-def _seeds(results: Results) -> list[str]:
-    if len({seed for _, seed, _ in results.statistics}) > 1:
+def _seeds(facts: Facts) -> list[str]:
+    if len(facts.seeds) > 1:
         return []
     return ["Each method was trained once: another training may change the order of methods that lie close."]
 
 
-def percent(found: Estimate) -> str:
+def _percent(of: Estimate) -> str:
     """A fraction in percent with its interval, as the tables print it."""
-    metric = ALL_METRICS["ece"]
-    value, _, interval = metric.text(found.value, low=found.low, high=found.high).partition(" ")
+    value, _, interval = ECE.text(of.value, low=of.low, high=of.high).partition(" ")
     return f"{value}\u00a0% {interval}".strip()
 
 
-def _with_ece(inside: Standing, method: str) -> str:
-    return f"{inside.results.label(method)} ({percent(inside.mean('ece', method))})"
-
-
-def _sets(standing: Standing) -> str:
-    return listing(list(standing.parts))
+def _with_ece(inside: Comparison, method: str) -> str:
+    return f"{inside.facts.label(method)} ({_percent(inside.mean('ece', method))})"
 
 
 def _points(value: float) -> str:
-    return f"{POINTS.text(value).lstrip('+')}\u00a0percentage points"
+    return f"{ECE.number(value)}\u00a0percentage points"
 
 
-def _span(found: Estimate) -> str:
-    if math.isnan(found.low):
-        return ""
-    return f"[{POINTS.text(-found.high).lstrip('+')}, {POINTS.text(-found.low).lstrip('+')}]"
-
-
-def _loss(evidence: Any) -> str:
-    return f"{_points(-evidence.effect)} on {next(iter(evidence.sets))}"
+def _interval(change: Estimate) -> str:
+    """Of a decrease."""
+    return "" if math.isnan(change.low) else f"[{ECE.number(-change.high)}, {ECE.number(-change.low)}]"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.counting.counts import Counts
+from pipeline_src.figures.reliability import draw_counts
 from pipeline_src.judging.folder import judge_folder
 
 
@@ -13,12 +14,7 @@ def judge(pred: Path, mask: Path | None, name: str, out: Path, *, bins: int = 10
     """`judge_folder`, with a reliability diagram per protocol of one object."""
 
     def draw(counts: Counts, protocol: str, values: dict) -> None:
-        from pipeline_src.figures import numbers, reliability, style  # imports matplotlib: slow
-
-        table = numbers.reliability_table(counts, bins)
         lines = [f"{protocol} protocol, {bins} bins; ECE {values['ece']:.2%}, OE {values['oe']:.2%}"]
-        with style.house():
-            figure = reliability.draw(table, name, lines, reliability.floor_of([table]))
-            style.save(figure, out / f"reliability-{protocol}")
+        draw_counts(counts, bins, name, lines, out / f"reliability-{protocol}")
 
     return judge_folder(pred, mask, name, out, bins=bins, draw=draw, **options)

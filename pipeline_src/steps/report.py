@@ -33,7 +33,6 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 def work(job: Job, folder: Path) -> None:
     """Write the page."""
-    from pipeline_src.figures.catalogue import pictures
     from pipeline_src.report import write_report
 
     facts, claims = job.parameters["facts"], job.inputs["claims"]
@@ -41,7 +40,6 @@ def work(job: Job, folder: Path) -> None:
     write_report(
         results(job),
         tables=job.inputs["tables"].folder,
-        pictures=pictures(facts),
         figures=job.inputs["figures"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),

@@ -9,22 +9,34 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_figures import IMAGES, ODD, SEEDS, make_results, make_store, maps
+from made_results import RESAMPLES, analysed
 
+from pipeline_src.analysis.estimate import Estimate
+from pipeline_src.analysis.facts import Facts, MethodFacts, Perturbation
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.data.store import Store
 from pipeline_src.figures import alpha, entropy, examples, extremes, joint, overview, risk, sweep, training
-from pipeline_src.figures.numbers import Measured, measure
+from pipeline_src.figures.bin_tables import reliability_table, reliability_tables
 from pipeline_src.figures.tradeoff import LINE, spread
+from pipeline_src.labels import IGNORED
 
 BINS = 10
 
 
+BASELINE = ("raw", "baseline", "Set_A")
+
+
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory) -> Measured:
-    results = make_results(tmp_path_factory.mktemp("made"))
-    return measure(results, "Set_A")["raw", "baseline"]
+def results(tmp_path_factory) -> Results:
+    return make_results(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def table(results) -> pd.DataFrame:
+    """The bins of the baseline."""
+    return reliability_tables(results, "Set_A")["raw", "baseline"].set_index("bin")
 
 
 def pixels(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,13 +48,12 @@ def pixels(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def drawn_images() -> np.ndarray:
-    """(1000, IMAGES) images of each resample."""
+    """(RESAMPLES, IMAGES) images of each resample."""
     generator = np.random.Generator(np.random.PCG64(zlib.crc32(b"Set_A")))
-    return np.stack([generator.integers(0, IMAGES, IMAGES) for _ in range(1000)])
+    return np.stack([generator.integers(0, IMAGES, IMAGES) for _ in range(RESAMPLES)])
 
 
-def test_diagram_is_of_all_seeds_pixels(measured):
-    table = measured.reliability.set_index("bin")
+def test_diagram_is_of_all_seeds_pixels(table):
     confidence, right = (np.concatenate([pixels(seed)[k].ravel() for seed in SEEDS]) for k in range(2))
     k = np.ceil(confidence * BINS).astype(int)
     for bin_ in range(1, BINS + 1):
@@ -57,41 +68,46 @@ def test_diagram_is_of_all_seeds_pixels(measured):
     assert table.loc["all", "accuracy"] == pytest.approx(right.mean())
 
 
-def test_band_is_the_middle_of_resampled_images(measured):
+def test_band_is_the_middle_of_resampled_images(table):
     confidence, right = (np.concatenate([pixels(seed)[k] for seed in SEEDS], axis=1) for k in range(2))
     k = np.ceil(confidence * BINS).astype(int)
     for bin_ in (7, 10):
         count, hits = (k == bin_).sum(axis=1), ((k == bin_) & right).sum(axis=1)
         values = [hits[drawn].sum() / count[drawn].sum() for drawn in drawn_images()]
-        row = measured.reliability.set_index("bin").loc[str(bin_)]
-        assert row[["low", "high"]].tolist() == pytest.approx(np.quantile(values, [0.025, 0.975]).tolist())
-    assert np.isnan(measured.reliability.set_index("bin").loc["2", ["low", "high"]].astype(float)).all()
+        assert table.loc[str(bin_), ["low", "high"]].tolist() == pytest.approx(
+            np.quantile(values, [0.025, 0.975]).tolist()
+        )
+    assert np.isnan(table.loc["2", ["low", "high"]].astype(float)).all()
 
 
-def test_interval_of_ece_is_of_the_mean_over_seeds(measured):
+def test_interval_of_ece_is_of_the_mean_over_seeds(results):
     values = []
     for drawn in [np.arange(IMAGES), *drawn_images()]:
-        found = []
+        of_seeds = []
         for seed in SEEDS:
             confidence, right = (of[drawn].ravel() for of in pixels(seed))
             k = np.ceil(confidence * BINS).astype(int)
             sums = (np.bincount(k, weights, BINS + 1) for weights in (confidence, right.astype(float)))
-            found.append(np.abs(np.subtract(*sums)).sum() / len(k))
-        values.append(np.mean(found))
+            of_seeds.append(np.abs(np.subtract(*sums)).sum() / len(k))
+        values.append(np.mean(of_seeds))
     expected = (values[0], *np.quantile(values[1:], [0.025, 0.975]))
-    assert measured.metrics["ece"] == pytest.approx(expected, abs=1e-7)
+    estimate = results.estimate("ece", *BASELINE)
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx(expected, abs=1e-7)
 
 
-def test_joint_density_is_of_images(measured):
+def test_joint_density_is_of_images(results):
     confidence, accuracy = (np.concatenate([pixels(s)[k].mean(axis=1) for s in SEEDS]) for k in range(2))
-    assert measured.of_images("confidence") == pytest.approx(confidence, abs=1e-6)
-    assert measured.of_images("correct") == pytest.approx(accuracy)
+    measurement = results.measurement(*BASELINE)
+    assert measurement.image_means("confidence") == pytest.approx(confidence, abs=1e-6)
+    assert measurement.image_means("correct") == pytest.approx(accuracy)
     table = joint.prepare(confidence, accuracy)
     edges = np.arange(51) / 50
     expected, _, _ = np.histogram2d(confidence, accuracy, [edges, edges])
-    found = np.zeros_like(expected)
-    found[np.rint(table["confidence"] * 50).astype(int), np.rint(table["accuracy"] * 50).astype(int)] = table["images"]
-    assert np.array_equal(found, expected)
+    counted = np.zeros_like(expected)
+    counted[np.rint(table["confidence"] * 50).astype(int), np.rint(table["accuracy"] * 50).astype(int)] = table[
+        "images"
+    ]
+    assert np.array_equal(counted, expected)
     assert (table["density"] * joint.STEP**2).sum() == pytest.approx(1)
 
 
@@ -100,13 +116,13 @@ def test_right_and_sure_images_lie_in_the_last_cell():
     assert table[["confidence", "accuracy", "images"]].iloc[0].tolist() == [0.98, 0.98, 1]
 
 
-def test_entropies_are_of_images(measured):
+def test_entropies_are_of_images(results):
     expected = []
     for seed in SEEDS:
         for probability, _ in maps("baseline", seed, "Set_A"):
             f = np.clip(probability.astype(np.float64), CLAMP, 1 - CLAMP)
             expected.append(-(f * np.log(f) + (1 - f) * np.log(1 - f)).mean())
-    assert measured.of_images("entropy") == pytest.approx(expected, abs=1e-6)
+    assert results.measurement(*BASELINE).image_means("entropy") == pytest.approx(expected, abs=1e-6)
     table = entropy.prepare({("m", "id"): np.array(expected), ("m", "ood"): np.array([0.0, math.log(2)])})
     inside = table[table["role"] == "id"]
     where = np.searchsorted(inside["upper"], expected)
@@ -127,47 +143,54 @@ def test_risk_of_four_pixels_by_hand():
     assert table.loc[[0.25, 0.5, 0.75, 1.0], "risk"].tolist() == pytest.approx([0, 0.25, 1 / 3, 0.5])
 
 
-def test_risk_falls_with_the_order_of_confidence(measured):
+def test_risk_falls_with_the_order_of_confidence(results):
     confidence, right = (np.concatenate([pixels(seed)[k].ravel() for seed in SEEDS]) for k in range(2))
-    table = risk.prepare(measured.counts)
+    table = risk.prepare(results.measurement(*BASELINE).counts)
     assert table["risk"].iloc[-1] == pytest.approx(1 - right.mean())
     levels = np.sort(np.unique(confidence))[::-1]
     level = levels[len(levels) // 2]  # at the end of a tie no order is open
     kept = confidence >= level
-    found = np.interp(kept.mean(), table["coverage"], table["coverage"] * table["risk"])
-    assert found == pytest.approx((kept & ~right).mean(), abs=2e-3)
+    errors = np.interp(kept.mean(), table["coverage"], table["coverage"] * table["risk"])
+    assert errors == pytest.approx((kept & ~right).mean(), abs=2e-3)
     assert risk.prepare(Statistic.empty().raw).empty
 
 
-def test_contributions_add_up_to_the_ece(measured):
-    table = overview.prepare({("m", "p"): measured.reliability}, {("m", "p"): measured.metrics["ece"][0]})
+def test_contributions_add_up_to_the_ece(table):
+    table = overview.prepare({("m", "p"): table.reset_index()}, {("m", "p"): 0.1})
     confidence, right = (np.concatenate([pixels(seed)[k].ravel() for seed in SEEDS]) for k in range(2))
     assert table["contribution"].sum() == pytest.approx(confidence.mean() - right.mean(), abs=1e-7)
     one = counts_of([0.95, 0.95, 0.65, 0.65], [1, 0, 1, 1])  # gaps of 0.45 and -0.35, half of the pixels each
-    alone = Measured(one, measured.sums, measured.resampled, BINS)
-    table = overview.prepare({("m", "p"): alone.reliability}, {("m", "p"): 0.4}).set_index("upper")
+    table = overview.prepare({("m", "p"): reliability_table(one, BINS)}, {("m", "p"): 0.4}).set_index("upper")
     assert table.loc[[0.7, 1.0], "contribution"].tolist() == pytest.approx([-0.175, 0.225], abs=1e-6)
 
 
 def test_an_experiment_of_one_image(tmp_path):
-    statistic = Statistic.empty()
-    statistic.add(*maps("baseline", 0, ODD)[0], "only")
-    statistic.save(tmp_path / "one.npz", {})
-    results = Results("one", {("m", 0, "p"): tmp_path / "one.npz"}, {"p": "ood"}, bins=BINS, epochs=1)
-    measured = measure(results, "p")["raw", "m"]
-    for value, low, high in measured.metrics.values():
-        assert low == pytest.approx(value) and high == pytest.approx(value)
-    assert measured.images == 1 and measured.pixels == measured.counts.pixels
+    facts = Facts("one", {"m": MethodFacts()}, {"p": "ood"}, bins=BINS)
+    results = analysed(tmp_path, facts, lambda *run: maps("baseline", 0, ODD)[:1])
+    for metric in ("ece", "oe", "accuracy"):
+        estimate = results.estimate(metric, "raw", "m", "p")
+        assert estimate.low == pytest.approx(estimate.value) == pytest.approx(estimate.high)
+    table = reliability_tables(results, "p")["raw", "m"].set_index("bin")
+    assert table.loc["all", "pixels"] == results.measurement("raw", "m", "p").pixels
+
+
+def test_a_set_of_which_no_pixel_counts(tmp_path):
+    facts = Facts("one", {"m": MethodFacts()}, {"p": "ood"}, bins=BINS)
+    ignored = np.full((4, 4), 0.7, np.float32), np.full((4, 4), IGNORED, np.uint8)
+    results = analysed(tmp_path, facts, lambda *run: [ignored])
+    assert np.isnan(results.estimate("ece", "raw", "m", "p").value)
+    table = reliability_tables(results, "p")["raw", "m"]
+    assert table["pixels"].sum() == 0 and table["low"].isna().all()
 
 
 def test_alpha_quantiles_and_histogram():
     rng = np.random.default_rng(0)
     tables = [pd.DataFrame({"id": range(50), "1": 0.0, "2": rng.random(50), "10": rng.random(50)}) for _ in SEEDS]
     values = pd.concat(tables)
-    course = alpha.course(tables).set_index("epoch")
-    assert course.index.tolist() == [1, 2, 10]
+    epochs = alpha.quantiles(tables).set_index("epoch")
+    assert epochs.index.tolist() == [1, 2, 10]
     expected = np.quantile(values["2"], alpha.QUANTILES)
-    assert course.loc[2, ["q05", "q25", "q50", "q75", "q95"]].tolist() == pytest.approx(expected.tolist())
+    assert epochs.loc[2, ["q05", "q25", "q50", "q75", "q95"]].tolist() == pytest.approx(expected.tolist())
     last = alpha.histogram(tables)
     assert last["images"].sum() == 100
     assert last["images"][3] == values["10"].between(last["lower"][3], last["upper"][3], inclusive="left").sum()
@@ -178,16 +201,16 @@ def test_extremes_are_of_the_last_epochs_of_all_seeds():
     first = pd.DataFrame({"id": ids, **{str(e): [0.9, 0.9, 0.0, 0.0] for e in range(1, 9)}})
     first["9"], first["10"] = [0.1, 0.2, 0.3, 0.4], [0.3, 0.2, 0.1, 0.0]  # means 0.2 each
     second = first.assign(**{"10": [0.3, 0.4, 0.1, 0.2]})  # means 0.2, 0.3, 0.2, 0.3
-    found = extremes.prepare([first, second], number=1)
-    assert found[["end", "id"]].to_numpy().tolist() == [["lowest", "a"], ["highest", "d"]]
-    assert found["alpha"].tolist() == pytest.approx([0.2, 0.25])
+    table = extremes.prepare([first, second], number=1)
+    assert table[["end", "id"]].to_numpy().tolist() == [["lowest", "a"], ["highest", "d"]]
+    assert table["alpha"].tolist() == pytest.approx([0.2, 0.25])
     assert len(extremes.prepare([first], number=6)) == 4
 
 
 def test_training_curves_are_over_seeds():
     histories = [pd.DataFrame({"epoch": [1, 2], "loss": loss}) for loss in ([1.0, 0.5], [3.0, 1.5])]
-    found = training.prepare(histories, "loss")
-    assert found.to_numpy().tolist() == [[1, 2.0, 1.0, 3.0], [2, 1.0, 0.5, 1.5]]
+    table = training.prepare(histories, "loss")
+    assert table.to_numpy().tolist() == [[1, 2.0, 1.0, 3.0], [2, 1.0, 0.5, 1.5]]
 
 
 def test_examples_numbers(tmp_path):
@@ -207,14 +230,9 @@ def test_examples_of_several_classes():
 
 
 def test_sweep_has_a_line_per_beta():
-    blocks = {
-        "a": {"code": "slp", "alpha": 0.1, "beta": 0.5},
-        "b": {"code": "slp", "alpha": 0.05, "beta": 0.5},
-        "c": {"code": "label_smoothing", "eps": 0.2},
-        "d": {"code": "baseline"},
-    }
-    values = {"ece": (0.1, 0.0, 0.2), "oe": (0.1, 0.0, 0.2), "accuracy": (0.9, 0.8, 1.0)}
-    table = sweep.prepare({(name, "p"): values for name in blocks}, blocks)
+    static = {"a": Perturbation(0.1, 0.5), "b": Perturbation(0.05, 0.5), "c": Perturbation(1, 0.1, "label smoothing")}
+    places = [(name, "p", metric) for name in static for metric in sweep.METRICS]
+    table = sweep.prepare(dict.fromkeys(places, Estimate({0: 0.1}, 0.0, 0.2)), static)
     ece = table[table["metric"] == "ece"]
     assert ece[["method", "line"]].to_numpy().tolist() == [["c", "label smoothing"], ["b", "β = 0.5"], ["a", "β = 0.5"]]
     assert ece["s"].tolist() == pytest.approx([0.2, 0.05, 0.1])
@@ -222,7 +240,7 @@ def test_sweep_has_a_line_per_beta():
 
 @pytest.mark.parametrize("heights", [[1.0], [2.0] * 9, [3.0, 2.95, 1.0], [3.0, 3.0, 0.0, 0.0]])
 def test_names_keep_their_order_and_distance(heights):
-    found = spread(heights, 0.0, 3.0)
-    assert found.min() >= -1e-9 and found.max() <= 3 + 1e-9
-    assert (-np.diff(found) >= LINE - 1e-9).all()
+    moved = spread(heights, 0.0, 3.0)
+    assert moved.min() >= -1e-9 and moved.max() <= 3 + 1e-9
+    assert (-np.diff(moved) >= LINE - 1e-9).all()
     assert spread([2.0, 1.0], 0.0, 3.0).tolist() == [2.0, 1.0]

@@ -2,36 +2,76 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from pipeline_src.analysis.roles import Role
-from pipeline_src.analysis.samples import sample
+from made_results import HandMade, analysed, by_hand
 
-from pipeline_src.analysis.results import Numbers, Results, read
-from pipeline_src.claims.main import judged
-from pipeline_src.claims.view import View
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError
-from pipeline_src.figures.catalogue import Facts, Picture, pictures
-from pipeline_src.figures.main import write_figures
-from pipeline_src.figures.sources import Sources
+from pipeline_src.figures import alpha, reliability, style
+from pipeline_src.figures.bin_tables import reliability_tables
+from pipeline_src.figures.catalogue import pictures
+from pipeline_src.figures.figure_types import Picture
 from pipeline_src.report import SCRIPTS, summary, write_report
-from pipeline_src.report.gallery import LARGEST_SVG, gallery
-from pipeline_src.tables.main import write_tables
+from pipeline_src.report.gallery import LARGEST_SVG, Gallery
+from pipeline_src.text_tables import Group, Table
 
 ODD = "<b>o_d&d</b></script>"
-PARTS = {"val": "val", ODD: "id", "textures": "ood"}
+METHODS = {"ce": MethodFacts("baseline"), "aslp_mc": MethodFacts("aslp_mc", learns=True)}
+FACTS = Facts(
+    "tiny & <i>small</i>",
+    METHODS,
+    {"val": "val", ODD: "id", "textures": "ood"},
+    epochs=3,
+    labels={"aslp_mc": "ASLP_<MC>"},
+    captions={ODD: "Its masks are <drawn>."},
+)
 ABOUT = {
     "params": {"note": "</pre><script>alert(1)</script> & more"},
     "made": {"commit": "0123abc", "machine": "<2 cores> & no GPU"},
     "data": [{"part": ODD, "images": 2}, {"part": "val", "hash": "f" * 64}],
     "command": "snakemake --cores all",
+}
+EVIDENCE = {
+    "what": "ECE of ASLP_<MC> − ce",
+    "sets": {ODD: 2},
+    "seeds": {"0": -0.0123},
+    "effect": -0.0123,
+    "low": -0.02,
+    "high": -0.01,
+    "unit": "percentage points",
+    "printed": "−1.23 [−2.00, −1.00]",
+    "printed_seeds": "0",
+    "wanted": "below 0",
+    "says": "for it",
+}
+HOLDS = {"verdict": "holds", "why": "Of 1 comparison 1 for it.", "evidence": [EVIDENCE], "missing": []}
+CLAIMS = {
+    "experiment": FACTS.experiment,
+    "synthetic": False,
+    "interval": "95 %",
+    "compared": ["ce"],
+    "not_compared": [],
+    "claims": [
+        {
+            "claim": "C4",
+            "text": "ASLP_MC has the lowest ECE.",
+            "rule": "It is below <every> other.",
+            "protocols": {
+                "raw": HOLDS | {"secondary": [{"what": "ASLP_CL & co", **HOLDS, "why": "It does too."}]},
+                "stretched": {"verdict": "not run", "why": "Missing: a block.", "evidence": [], "secondary": []},
+            },
+        }
+    ],
 }
 
 
@@ -60,54 +100,50 @@ class Page(HTMLParser):
             self.words.append(data)
 
 
+def maps(method: str, seed: int, part: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(list(FACTS.parts).index(part))
+    for _ in range(2):
+        truth = (rng.random((16, 16)) < (0 if part == "textures" else 0.4)).astype(np.uint8)
+        flipped = truth ^ (rng.random(truth.shape) < {"ce": 0.3, "aslp_mc": 0.15}[method])
+        yield np.where(flipped, 0.9, 0.1).astype(np.float32), truth
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Results:
-    folder, files = tmp_path_factory.mktemp("statistics"), {}
-    for method, wrong in (("baseline", 0.3), ("aslp_mc", 0.15)):
-        for number, part in enumerate(PARTS):
-            rng = np.random.default_rng(number)
-            truth = (rng.random((2, 16, 16)) < (0 if part == "textures" else 0.4)).astype(np.uint8)
-            flipped = truth ^ (rng.random(truth.shape) < wrong)
-            probability = np.where(flipped, 0.9, 0.1).astype(np.float32)
-            statistic = Statistic.empty()
-            for k in range(2):
-                statistic.add(probability[k], truth[k], str(k))
-            files[method, 0, part] = folder / f"{method}-{number}.npz"
-            statistic.save(files[method, 0, part], {})
-    return Results("tiny & <i>small</i>", files, PARTS, bins=10, epochs=3, labels={"aslp_mc": "ASLP_<MC>"})
+    return analysed(tmp_path_factory.mktemp("analyses"), FACTS, maps)
 
 
 @pytest.fixture(scope="module")
 def figures(results, tmp_path_factory) -> Path:
+    """The files of all figures; one drawing stands for all."""
     folder = tmp_path_factory.mktemp("figures")
-    table = pd.DataFrame({"id": ["s/1", "s/2"], "1": [0.0, 0.0], "2": [0.1, 0.2]})
-    table.to_csv(folder.parent / "alpha.csv", index=False)
-    facts = Facts(results.methods, PARTS, learned=["aslp_mc"], labels=results.labels)
-    write_figures(results, facts, Sources(alphas={("aslp_mc", 0): folder.parent / "alpha.csv"}), folder)
+    with style.house():
+        drawing = reliability.draw(reliability_tables(results, "val")["raw", "ce"], "Drawn", ["once"])
+        style.save(drawing, folder / "drawn")
+    for picture in pictures(FACTS):
+        for suffix in ("svg", "png"):
+            (folder / f"{picture.name}.{suffix}").hardlink_to(folder / f"drawn.{suffix}")
     return folder
 
 
 @pytest.fixture(scope="module")
-def tables(results, tmp_path_factory) -> Path:
+def tables(tmp_path_factory) -> Path:
+    """Tables as they are printed for the report."""
+    groups = [
+        Group(f"{part}: 2 images", [[FACTS.label(method), f"{k}.25 ± 0.10"] for k, method in enumerate(METHODS)])
+        for part in FACTS.parts
+    ]
+    main = Table("tab:main", "Calibration and accuracy, raw protocol", ["", "ECE %"], groups, ["A <note>."])
     folder = tmp_path_factory.mktemp("tables")
-    write_tables(results, folder, folder / "metrics.json")
+    printed = {"main": {"raw": asdict(main)}, "T3": {"": asdict(replace(main, caption="Strengths. All.", groups=[]))}}
+    (folder / "printed.json").write_text(json.dumps(printed), encoding="utf-8")
     return folder
 
 
 @pytest.fixture(scope="module")
-def catalogue(results) -> list[Picture]:
-    return pictures(Facts(results.methods, PARTS, learned=["aslp_mc"], labels=results.labels))
-
-
-@pytest.fixture(scope="module")
-def claims(results) -> dict:
-    return judged(View(results, {"baseline": Role("baseline"), "aslp_mc": Role("aslp_mc")}, sample(results)))
-
-
-@pytest.fixture(scope="module")
-def html(results, tables, catalogue, figures, claims, tmp_path_factory) -> str:
+def html(results, tables, figures, tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(results, tables, catalogue, figures, path, **ABOUT, claims=claims)
+    write_report(results, tables=tables, figures=figures, out=path, claims=CLAIMS, **ABOUT)
     return path.read_text(encoding="utf-8")
 
 
@@ -125,22 +161,30 @@ def test_may_load_nothing(html, page):
     assert all(link.startswith(("#", "data:")) for link in links)
 
 
-def test_the_gallery_holds_the_catalogue(page, catalogue):
-    shown = [picture for picture in catalogue if picture.kind != "reliability"]
+def test_the_gallery_holds_the_catalogue(page):
+    shown = [picture for picture in pictures(FACTS) if picture.type != reliability.FIGURE]
+    opening = [p for p in pictures(FACTS) if p.type == reliability.FIGURE and (p.part, p.protocol) == (ODD, "raw")]
+    assert [picture.method for picture in opening] == ["ce", "aslp_mc"]
     drawn = [a for tag, a in page.tags if tag == "svg" and "viewbox" in a]
     drawn += [a for tag, a in page.tags if tag == "img"]
-    assert len(drawn) == len(shown)
     assert all(picture.caption in page.text for picture in shown)
-    assert sorted(a.get("aria-label") or a["alt"] for a in drawn) == sorted(picture.caption for picture in shown)
+    captions = [picture.caption for picture in opening + shown]
+    assert sorted(a.get("aria-label") or a["alt"] for a in drawn) == sorted(captions)
+
+
+def test_the_page_opens_with_its_picture(page):
+    sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
+    assert sections[:4] == ["summary", "reliability", "methods", "claims"]
+    figure = next(k for k, (tag, _) in enumerate(page.tags) if tag == "figure")
+    assert [tag for tag, _ in page.tags[figure:]].index("svg") < [tag for tag, _ in page.tags[figure:]].index("table")
 
 
 def test_a_large_drawing_is_an_image(tmp_path):
-    picture = Picture("alpha-x", "alpha", "x", "What it shows")
+    picture = Picture(alpha.FIGURE, ("x",), "x", "What it shows")
     (tmp_path / "alpha-x.png").write_bytes(b"PNG")
     for size, wanted in ((LARGEST_SVG - 100, "<svg"), (LARGEST_SVG + 1, "<img")):
         (tmp_path / "alpha-x.svg").write_text(f'<svg viewBox="0 0 1 1"><path d="{"M" * size}"/></svg>')
-        (section,) = gallery([picture], tmp_path)
-        assert section["figures"][0]["html"].startswith(wanted)
+        assert Gallery(FACTS, tmp_path).html(picture).startswith(wanted)
 
 
 def test_ids_are_unique_and_references_lead_somewhere(html, page):
@@ -159,6 +203,8 @@ def test_names_and_values_are_text_and_never_markup(page):
         "ASLP_<MC>",
         "</pre><script>alert(1)</script> & more",
         "<2 cores> & no GPU",
+        "Its masks are <drawn>.",
+        "It is below <every> other.",
     ):
         assert name in page.text, name
     assert not {"i"} & {tag for tag, _ in page.tags}
@@ -166,98 +212,84 @@ def test_names_and_values_are_text_and_never_markup(page):
     assert page.open == []
 
 
-def test_tables_hold_the_numbers(results, page):
-    numbers = read(results)
-    for name, digits, factor in (("ece", 2, 100), ("accuracy", 2, 100), ("nll", 3, 1)):
-        for value in numbers.table[name]:
-            assert f"{factor * value:.{digits}f}" in page.text
-    assert page.text.count("max F is undefined on textures") == 2
+def test_holds_the_tables_and_what_filters_them(html, page):
+    assert re.search("ECE % .*0.25 ± 0.10.*1.25 ± 0.10.*A <note>", page.text)
+    assert {attributes["data-part"] for tag, attributes in page.tags if "data-part" in attributes} == set(FACTS.parts)
+    assert html.count('data-method="ASLP_&lt;MC&gt;"') == len(FACTS.parts)
 
 
-def test_shows_every_claim_with_verdict_and_evidence(claims, page):
-    for claim in claims["claims"]:
-        assert f"{claim['claim']} {claim['text']}" in page.text
-        assert claim["rule"] in page.text
-        for facts in claim["protocols"].values():
-            assert f"{facts['verdict']} " in page.text
-            assert facts["why"] in page.text
-            assert all(item["printed"] in page.text for item in facts["evidence"])
-    assert page.text.index("The paper's claims") < page.text.index("Calibration and accuracy, raw")
+def test_shows_every_claim_with_verdict_and_evidence(page):
+    assert "C4 ASLP_MC has the lowest ECE." in page.text
+    for text in ("holds raw Of 1 comparison", "not run stretched Missing: a block.", EVIDENCE["printed"]):
+        assert text in page.text
+    assert "which do not count for the verdict: ASLP_CL & co: holds. It does too." in page.text
 
 
-def test_same_input_same_bytes(results, tables, catalogue, figures, claims, html, tmp_path):
-    write_report(results, tables, catalogue, figures, tmp_path / "report.html", **ABOUT, claims=claims)
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == html
+def test_same_input_same_bytes(results, tables, figures, html, tmp_path):
+    page = tmp_path / "report.html"
+    write_report(results, tables=tables, figures=figures, out=page, claims=CLAIMS, **ABOUT)
+    assert page.read_text(encoding="utf-8") == html
 
 
 def test_what_is_not_known_is_left_out(results, tables, figures, tmp_path):
-    write_report(results, tables, [], figures, tmp_path / "report.html")
+    write_report(results, tables=tables, figures=figures, out=tmp_path / "report.html")
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
     assert "Parameters" not in text
     assert "The paper's claims" not in text
-    assert "Learned perturbation" not in text
 
 
-def test_a_missing_figure_is_named(results, tables, figures, tmp_path):
-    lost = Picture("alpha-slp", "alpha", "slp", "α of slp")
-    with pytest.raises(UserError, match=r"alpha-slp\.svg"):
-        write_report(results, tables, [lost], figures, tmp_path / "report.html")
+def test_a_missing_figure_is_named(results, tables, tmp_path):
+    with pytest.raises(UserError, match=r"reliability-raw-ce-.*\.svg"):
+        write_report(results, tables=tables, figures=tmp_path, out=tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
 
 
-def made_up(ece: dict[str, float], accuracy: dict[str, float], seeds=(0,), **more) -> tuple[Results, Numbers]:
-    """Results whose table says the given things, on one in-distribution set and one of textures."""
-    rows = [
-        {"protocol": protocol, "part": part, "role": role, "method": method, "seed": seed, "images": 1, "pixels": 1}
-        | {"ece": ece[method], "oe": 0.01, "accuracy": accuracy[method]}
-        for protocol in ("raw", "stretched")
-        for part, role in (("set", "id"), ("textures", "ood"))
-        for method in ece
-        for seed in seeds
-    ]
-    files = {(row["method"], row["seed"], row["part"]): Path("nowhere") for row in rows}
-    labels = {"baseline": "Baseline"}
-    return Results("x", files, {"set": "id", "textures": "ood"}, 10, 1, labels, **more), Numbers(pd.DataFrame(rows), {})
+def test_the_baseline_is_known_by_its_code(results, page):
+    words = page.text.replace("\u00a0", " ")
+    assert "ASLP_<MC>: its mean ECE is" in words and "below ce's, at kept accuracy." in words
+    assert "ASLP_<MC> has the lowest ECE" in summary.lowest(results, "raw", ODD)
+    assert "; ce has " in summary.lowest(results, "raw", ODD)
+
+
+def made_up(ece: dict[str, float], accuracy: dict[str, float]) -> Results:
+    """Results that say the given things, on one in-distribution set."""
+    facts = Facts("x", {name: MethodFacts(name) for name in ece}, {"set": "id"}, labels={"baseline": "Baseline"})
+    points = {name: {"ece": [ece[name]], "oe": [0.01], "accuracy": [accuracy[name]]} for name in ece}
+    return HandMade(facts, {}, {("raw", "set", name): by_hand(of, np.zeros(2)) for name, of in points.items()})
 
 
 def test_lowest_is_the_lowest():
-    found = made_up({"baseline": 0.04, "slp": 0.02, "aslp": 0.03}, {"baseline": 0.9, "slp": 0.88, "aslp": 0.9})
-    text = summary.lowest(*found, "raw", "set").replace("\u00a0", " ")
-    assert text == (
+    results = made_up({"baseline": 0.04, "slp": 0.02, "aslp": 0.03}, {"baseline": 0.9, "slp": 0.88, "aslp": 0.9})
+    assert summary.lowest(results, "raw", "set").replace("\u00a0", " ") == (
         "slp has the lowest ECE, 2.00 % (OE 1.00 %); Baseline has 4.00 % (OE 1.00 %). "
         "Accuracy 88.00 %, with Baseline 90.00 %."
     )
 
 
 def test_the_baseline_may_win():
-    text = summary.lowest(*made_up({"baseline": 0.01, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9}), "raw", "set")
+    text = summary.lowest(made_up({"baseline": 0.01, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9}), "raw", "set")
     assert text.startswith("Baseline has the lowest ECE, 1.00")
     assert "next is slp, 2.00" in text
 
 
 def test_equal_in_print_is_a_tie():
-    text = summary.lowest(
-        *made_up({"baseline": 0.04, "slp": 0.020001, "aslp": 0.02}, dict.fromkeys(("baseline", "slp", "aslp"), 0.9)),
-        "raw",
-        "set",
-    )
+    ece = {"baseline": 0.04, "slp": 0.020001, "aslp": 0.02}
+    text = summary.lowest(made_up(ece, dict.fromkeys(ece, 0.9)), "raw", "set")
     assert text.startswith("slp and aslp share the lowest ECE")
 
 
 def test_without_a_baseline_nothing_is_compared_with_it():
-    found = made_up({"slp": 0.1}, {"slp": 0.9})
-    assert "Baseline" not in summary.lowest(*found, "raw", "set")
+    results = made_up({"slp": 0.1, "aslp": 0.2}, {"slp": 0.9, "aslp": 0.9})
+    assert summary.lowest(results, "raw", "set").endswith("next is aslp, 20.00\u00a0% (OE 1.00\u00a0%).")
 
 
 @pytest.mark.parametrize(("seeds", "words"), [((0,), "trained once"), ((0, 1), "means over 2 seeds")])
 def test_says_what_the_numbers_cannot_tell(seeds, words):
-    results, _ = made_up({"baseline": 0.1}, {"baseline": 0.9}, seeds)
-    text = " ".join(summary.reading(results))
+    text = " ".join(summary.reading(replace(FACTS, seeds=seeds)))
     assert words in text
     assert "of the images alone" in text
-    assert not summary.caution(results)
+    assert not summary.caution(FACTS)
 
 
 def test_generated_images_decide_no_claim():
-    results, _ = made_up({"baseline": 0.1}, {"baseline": 0.9}, synthetic=True)
-    assert "decide no claim" in " ".join(summary.caution(results))
+    assert "decide no claim" in " ".join(summary.caution(replace(FACTS, synthetic=True)))

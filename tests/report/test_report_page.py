@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from project import call
 
-from pipeline_src.counting.statistic import PROTOCOLS, Statistic
+from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.counting.statistic import Statistic
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright (of the extra `test`) is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -25,12 +26,12 @@ CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stabl
 
 @pytest.fixture(scope="module")
 def browser():
-    found = next(filter(None, map(shutil.which, CHROMES)), None)
-    if not found:
+    program = next(filter(None, map(shutil.which, CHROMES)), None)
+    if not program:
         pytest.skip(f"no browser here: none of {', '.join(CHROMES)}")
     with playwright.sync_playwright() as engine:
         options = ["--no-sandbox"] if os.getuid() == 0 else []
-        yield engine.chromium.launch(executable_path=found, args=options)
+        yield engine.chromium.launch(executable_path=program, args=options)
 
 
 @pytest.fixture(scope="module")
@@ -73,21 +74,27 @@ def rows(page, table: str) -> list[list[str]]:
 
 
 def test_opens_from_a_file_without_errors_and_loads_nothing(page, results):
-    page.wait_for_selector("#chart svg")
+    page.wait_for_selector("#chart [aria-label='Accuracy against confidence']")
+    assert page.locator(".still").count() == 0
     assert page.complaints == []
     assert [url for url in page.requests if not url.startswith("data:")] == [(results / "report.html").as_uri()]
 
 
+def test_the_picture_is_in_the_first_screen(page):
+    assert page.locator("main > section").nth(1).get_attribute("id") == "reliability"
+    assert page.locator("#chart").bounding_box()["y"] < DESKTOP["height"]
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_diagram_tells_the_numbers_of_the_table(page, numbers, protocol):
+def test_the_diagram_has_the_numbers_of_the_table(page, numbers, protocol):
     page.select_option("#choose [name=shown]", protocol)
     for method in numbers.index.unique("method"):
         page.check(f"#choose [value={method}]", force=True)
     for part in numbers.index.unique("part"):
         page.select_option("#choose [name=set]", part)
-        told = {row[0]: row[1:] for row in rows(page, "#readout")}
-        assert set(told) == set(numbers.index.unique("method"))
-        for method, texts in told.items():
+        shown = {row[0]: row[1:] for row in rows(page, "#readout")}
+        assert set(shown) == set(numbers.index.unique("method"))
+        for method, texts in shown.items():
             row = numbers.loc[(protocol, part, method)]
             assert texts[:3] == [f"{100 * row[name]:.2f}" for name in ("ece", "oe", "accuracy")]
 
@@ -130,7 +137,7 @@ def test_choosing_changes_the_diagram(page):
     assert page.complaints == []
 
 
-def test_a_bin_tells_its_numbers_on_hover_and_to_the_keyboard(page):
+def test_a_bin_shows_its_numbers_on_hover_and_to_the_keyboard(page):
     page.uncheck("#choose [value=aslp_mc]", force=True)
     first, *_, last = page.locator("#chart .points > *").all()
     last.scroll_into_view_if_needed()
@@ -170,8 +177,8 @@ def test_tables_sort_by_click_and_by_key(page):
         bodies = page.locator(table).locator("tbody").all()
         return heading.get_attribute("aria-sort"), [body.locator("tr").evaluate_all(column) for body in bodies]
 
-    def errors(found):
-        return [[float(re.search(r"\d+\.\d\d", text).group()) for text in body] for body in found[1]]
+    def errors(shown):
+        return [[float(re.search(r"\d+\.\d\d", text).group()) for text in body] for body in shown[1]]
 
     first = state()
     heading.locator("button").click()
@@ -222,8 +229,8 @@ def test_no_violation_of_accessibility(browser, results, scheme):
     page = opened(browser, results, color_scheme=scheme)
     open_all(page)
     page.check("#protocol-both", force=True)
-    found = axe.Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    result = axe.Axe().run(page)
+    assert result.violations_count == 0, result.generate_report()
     page.context.close()
 
 
@@ -249,14 +256,15 @@ def test_print_shows_all_and_no_controls(page):
     assert hidden == []
 
 
-def test_without_javascript_words_claims_and_tables_are_there(browser, results):
+def test_without_javascript_words_pictures_claims_and_tables_are_there(browser, results):
     page = opened(browser, results, java_script_enabled=False)
     assert page.is_visible("#summary .lead")
     assert page.is_visible("#claims .verdict")
     assert page.locator("#tables tbody tr:visible").count() > 0
     assert page.is_hidden("#choose")
     assert page.is_hidden("#filters")
-    assert page.is_visible("#reliability noscript p")
+    assert page.is_hidden("#numbers")
+    assert page.locator(".still svg:visible").count() == 2
     page.context.close()
 
 

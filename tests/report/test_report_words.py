@@ -2,52 +2,56 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
+from made_results import HandMade, by_hand
 
-from pipeline_src.analysis.results import Results
-from pipeline_src.analysis.samples import Sampled
-from pipeline_src.claims.evidence import AGREES, OPPOSES, UNDECIDED
-from pipeline_src.report.recommendation import recommendation, standing_rows
-from pipeline_src.report.standing import Standing
+from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.report.comparison import KEPT, LOST, OPEN, Comparison
+from pipeline_src.report.recommendation import glance, recommendation
 
-STEADY = np.array([[-0.002, 0.0, 0.002]])  # how the resamples lie around a point, alike for all: differences are sure
+STEADY = np.array([-0.002, 0.0, 0.002])  # resamples around a point, alike for all: differences are certain
+ASIDE = np.array([1, 0, -1])
 PARTS = {"one": "id", "two": "id", "textures": "ood"}
 
 
-def standing(ece: dict, accuracy: dict | None = None, ood: dict | None = None, unsure: dict | None = None, seeds=(0,)):
-    """What is in and out of distribution, of made-up errors and accuracies (0.9 if not given).
+def compared(
+    ece: dict,
+    accuracy: dict | None = None,
+    ood: dict | None = None,
+    uncertain: dict | None = None,
+    seeds=(0,),
+    codes: dict | None = None,
+) -> list[Comparison]:
+    """The comparisons in and out of distribution, of made-up errors and accuracies (0.9 if not given).
 
-    `unsure`: (method, metric) -> how far the resamples of one spread besides, against all others'.
+    `uncertain`: (method, metric) -> how far the resamples of one spread besides, against all others'. `codes`: of the
+    methods, their names if not given.
     """
-    samples, files = {}, {}
-    for method in ece:
-        for part, role in PARTS.items():
-            points = {"oe": 0.0, "accuracy": (accuracy or {}).get(method, 0.9)}
-            points["ece"] = (ood or ece)[method] if role == "ood" else ece[method]
-            values = {
-                name: point + STEADY - (unsure or {}).get((method, name), 0) * np.array([[-1, 0, 1]])
-                for name, point in points.items()
-            }
-            samples["raw", method, part] = Sampled(
-                10,
-                seeds,
-                {name: np.full(len(seeds), point) for name, point in points.items()},
-                {name: np.repeat(found, len(seeds), axis=0) for name, found in values.items()},
-            )
-            files |= {(method, seed, part): Path("nowhere") for seed in seeds}
-    results = Results("x", files, PARTS, 10, 1, {"baseline": "Baseline"})
-    return [Standing.of(results, samples, "raw", (role,)) for role in ("id", "ood")]
+    methods = {name: MethodFacts((codes or {}).get(name, name)) for name in ece}
+    facts = Facts("x", methods, PARTS, seeds, labels={"baseline": "Baseline"})
+
+    measurements = {}
+    for method, part in product(methods, PARTS):
+        points = {"ece": (ece if PARTS[part] == "id" else ood or ece)[method], "oe": 0.0}
+        points["accuracy"] = (accuracy or {}).get(method, 0.9)
+        one = by_hand({name: [point] * len(seeds) for name, point in points.items()}, STEADY, seeds)
+        spread = {name: (uncertain or {}).get((method, name), 0) * ASIDE for name in points}
+        values = {name: values + spread[name] for name, values in one.values.items()}
+        measurements["raw", part, method] = replace(one, values=values)
+    results = HandMade(facts, {}, measurements)
+    return [Comparison.of(results, "raw", (role,)) for role in ("id", "ood")]
 
 
-def said(*of, **more) -> dict[str, str]:
-    return {heading: text.replace("\u00a0", " ") for heading, text in recommendation(*standing(*of, **more)).items()}
+def words_of(*of, **more) -> dict[str, str]:
+    return {heading: text.replace("\u00a0", " ") for heading, text in recommendation(*compared(*of, **more)).items()}
 
 
 def test_the_lowest_error_is_named_and_recommended():
-    words = said({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, ood={"baseline": 0.05, "slp": 0.01, "mc": 0.05})
+    words = words_of({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, ood={"baseline": 0.05, "slp": 0.01, "mc": 0.05})
     assert words == {
         "Best calibrated": "slp has the lowest mean ECE on one and two, 2.00 % [1.81, 2.19], significantly below every "
         "other; next is mc (3.00 % [2.81, 3.19]).",
@@ -59,51 +63,53 @@ def test_the_lowest_error_is_named_and_recommended():
     }
 
 
-def test_what_cannot_be_told_apart_is_named_as_good():
-    words = said({"baseline": 0.04, "slp": 0.02, "mc": 0.021}, unsure={("mc", "ece"): 0.01})
-    assert "not told apart from it: mc (2.10 %" in words["Best calibrated"]
+def test_what_does_not_differ_is_named_as_good():
+    words = words_of({"baseline": 0.04, "slp": 0.02, "mc": 0.021}, uncertain={("mc", "ece"): 0.01})
+    assert "not significantly higher: mc (2.10 %" in words["Best calibrated"]
     assert "As good, as far as these images can tell: mc." in words["What to use"]
 
 
 def test_who_loses_accuracy_is_not_recommended():
-    words = said({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, accuracy={"slp": 0.88})
+    words = words_of({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, accuracy={"slp": 0.88})
     assert words["Best calibrated"].startswith("slp has the lowest")
     assert words["Accuracy kept"].endswith("slp loses 2.00 percentage points on one and 2.00 percentage points on two.")
     assert words["What to use"].startswith("mc: its mean ECE is 1.00 percentage points")
 
 
 def test_undecided_accuracy_is_not_kept():
-    inside, _ = standing({"baseline": 0.04, "slp": 0.02}, accuracy={"slp": 0.896}, unsure={("slp", "accuracy"): 0.01})
-    assert inside.accuracy("slp") == UNDECIDED
-    words = said({"baseline": 0.04, "slp": 0.02}, accuracy={"slp": 0.896}, unsure={("slp", "accuracy"): 0.01})
+    inside, _ = compared(
+        {"baseline": 0.04, "slp": 0.02}, accuracy={"slp": 0.896}, uncertain={("slp", "accuracy"): 0.01}
+    )
+    assert inside.accuracy("slp") == OPEN
+    words = words_of({"baseline": 0.04, "slp": 0.02}, accuracy={"slp": 0.896}, uncertain={("slp", "accuracy"): 0.01})
     assert words["Accuracy kept"] == "The images do not decide it for slp."
     assert words["What to use"].startswith("No method that keeps the accuracy is better")
 
 
 @pytest.mark.parametrize("ece", [{"baseline": 0.02, "slp": 0.03}, {"baseline": 0.02, "slp": 0.019}])
 def test_the_baseline_stays_where_nothing_beats_it(ece):
-    words = said(ece, unsure={("slp", "ece"): 0.01})
+    words = words_of(ece, uncertain={("slp", "ece"): 0.01})
     assert "no reason to change" in words["What to use"]
     assert "Out of distribution" not in words["What to use"]
 
 
 def test_without_a_baseline_nothing_is_recommended():
-    words = said({"slp": 0.02, "mc": 0.03})
+    words = words_of({"slp": 0.02, "mc": 0.03})
     assert "Accuracy kept" not in words
-    assert words["What to use"].startswith("Without a block named baseline nothing can be recommended")
+    assert words["What to use"].startswith("Without the method baseline nothing can be recommended")
 
 
 def test_more_seeds_no_warning_of_one():
-    assert "trained once" not in said({"baseline": 0.04, "slp": 0.02}, seeds=(0, 1))["What to use"]
+    assert "trained once" not in words_of({"baseline": 0.04, "slp": 0.02}, seeds=(0, 1))["What to use"]
 
 
 def test_accuracy_by_the_rule_of_c5():
-    inside, _ = standing({"baseline": 0.04, "a": 0.02, "b": 0.02}, accuracy={"a": 0.8951, "b": 0.8949})
-    assert (inside.accuracy("a"), inside.accuracy("b")) == (AGREES, OPPOSES)
+    inside, _ = compared({"baseline": 0.04, "a": 0.02, "b": 0.02}, accuracy={"a": 0.8951, "b": 0.8949})
+    assert (inside.accuracy("a"), inside.accuracy("b")) == (KEPT, LOST)
 
 
 def test_the_glance_has_every_method_best_first():
-    rows = standing_rows(*standing({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, accuracy={"slp": 0.88}))
+    rows = glance(*compared({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, accuracy={"slp": 0.88}))
     assert [row["method"] for row in rows] == ["slp", "mc", "baseline"]
     assert [row["kept"] for row in rows] == ["lost", "kept", ""]
     assert rows[0]["ece"].value == pytest.approx(0.02)
@@ -111,5 +117,30 @@ def test_the_glance_has_every_method_best_first():
 
 
 def test_no_set_in_distribution_no_words():
-    inside, outside = standing({"baseline": 0.04, "slp": 0.02})
-    assert recommendation(outside.of(inside.results, {}, "raw", ("id",)), outside) == {}
+    inside, outside = compared({"baseline": 0.04, "slp": 0.02})
+    assert recommendation(Comparison(inside.results, "raw", ()), outside) == {}
+
+
+def test_the_baseline_is_known_by_its_code():
+    named = compared({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, accuracy={"mc": 0.88})
+    other = compared({"ce": 0.04, "slp": 0.02, "mc": 0.03}, accuracy={"mc": 0.88}, codes={"ce": "baseline"})
+    words = [
+        {heading: text.replace("Baseline", "ce") for heading, text in recommendation(*of).items()}
+        for of in (named, other)
+    ]
+    assert words[0] == words[1]
+    assert [row["kept"] for row in glance(*other)] == [row["kept"] for row in glance(*named)] == ["kept", "lost", ""]
+
+
+def test_of_two_baselines_the_one_of_its_name_decides():
+    inside, _ = compared({"ce": 0.01, "baseline": 0.04, "slp": 0.02}, codes={"ce": "baseline"})
+    assert inside.baseline == "baseline"
+    assert inside.recommended == "ce"
+    words = words_of({"first": 0.01, "second": 0.04}, codes={"first": "baseline", "second": "baseline"})
+    assert "better calibrated than first" in words["What to use"]
+
+
+def test_what_was_not_run_everywhere_is_not_compared():
+    inside, _ = compared({"baseline": 0.04, "slp": 0.02, "mc": 0.01})
+    del inside.results.measurements["raw", "two", "mc"]
+    assert inside.methods == ["slp", "baseline"]

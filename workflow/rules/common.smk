@@ -14,7 +14,6 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.figures.kinds import KINDS as FIGURE_TYPES
 from pipeline_src.params.load import read
 from pipeline_src.steps import overview
 from pipeline_src.steps.build import build
@@ -103,7 +102,7 @@ def shown(name):
                 continue
             drawn = FIGURES[path.stem]
             labels = {"figure": drawn.title, "data set": drawn.part, "protocol": drawn.protocol, "method": drawn.method}
-            more = {"subcategory": FIGURE_TYPES[drawn.kind].heading}
+            more = {"subcategory": drawn.type.heading}
         files.append(report(str(path), caption=f"../report/{name}.rst", category=name.capitalize(), labels=labels, **more))
     return files
 

@@ -1,0 +1,85 @@
+"""The bins of confidence that reliability diagrams show, as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline_src.analysis.results import Results
+    from pipeline_src.counting.counts import Counts
+
+# A binary top label is never less confident than this, so the lower half of [0, 1] can hold no pixel.
+LEAST = 0.5
+
+
+@lru_cache(maxsize=16)  # small, and needed by several figures
+def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], pd.DataFrame]:
+    """`reliability_table` with its band for all methods on a data set, by (protocol, method)."""
+    return {
+        (protocol, method): reliability_table(one.counts, results.facts.bins, one.arrays.get("accuracy_band"))
+        for protocol in results.facts.protocols
+        for method, one in results.measured(protocol, part).items()
+    }
+
+
+def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None) -> pd.DataFrame:
+    """The numbers of a diagram.
+
+    Args:
+        band: (bins + 1, 2) ends of the interval of the accuracy in each bin and of all pixels, if known.
+
+    Returns:
+        a row per bin: `bin`, its number from 1, `lower`, `upper`, `pixels`, `share`, mean `confidence` and `accuracy`,
+        `gap` (positive where over-confident), NaN where the bin is empty, and `low` and `high`, the ends of the
+        accuracy's interval; in the last row `bin` is "all" and the others are of all pixels together.
+    """
+    import pandas as pd
+
+    from pipeline_src.metrics.reliability import reliability_bins
+
+    tables = []
+    for number in (bins, 1):
+        of = reliability_bins(counts, number)
+        table = pd.DataFrame({"lower": of.lower, "upper": of.upper, "pixels": of.count})
+        table["share"] = of.count / max(int(of.count.sum()), 1)
+        table["confidence"], table["accuracy"] = of.confidence, of.accuracy
+        table["gap"] = table["confidence"] - table["accuracy"]
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True)
+    table.insert(0, "bin", [*map(str, range(1, bins + 1)), "all"])
+    low, high = np.full((2, bins + 1), np.nan) if band is None else band.T
+    return table.assign(low=low, high=high)
+
+
+def least_of(tables: Sequence[pd.DataFrame]) -> float:
+    """Lower end of the confidence axis that suits all `tables`: 0.5, or a bin's edge below where there are more than
+    two classes."""
+    bins = [drawn_bins(table) for table in tables]
+    return float(min([LEAST, *(lower for of in bins for lower in of.loc[of["confidence"] < LEAST, "lower"])]))
+
+
+def floor_of(tables: Sequence[pd.DataFrame]) -> float:
+    """Lower end of the accuracy axis that suits all `tables` of a data set, so that its diagrams can be compared."""
+    least = min((drawn_bins(table)[["accuracy", "low"]].min().min() for table in tables), default=1.0)
+    return 0.4 if math.isnan(least) or least >= 0.42 else 0.0
+
+
+def all_pixels(table: pd.DataFrame) -> pd.Series:
+    """The row of all pixels together."""
+    return table[table["bin"] == "all"].iloc[0]
+
+
+def drawn_bins(table: pd.DataFrame) -> pd.DataFrame:
+    """The bins that a diagram shows: those with pixels, but not the few whose confidence is 0.5 to the last bit.
+
+    These are alone in the right-closed bin that ends at 0.5, left of the axis; below 0.1 % they would only distract.
+    """
+    seen = (table["upper"] > LEAST) | (table["share"] >= 0.001)
+    return table[(table["bin"] != "all") & (table["share"] > 0) & seen]

@@ -1,0 +1,85 @@
+"""A sort of figure: its heading, the pictures that an experiment has of it, and how one is painted.
+
+Snakemake asks for the names of all figures whenever it starts, so a module of a figure imports what is slow (pandas,
+matplotlib) in the functions that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.figures.sources import Sources
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.results import Results
+
+SUFFIXES = (".csv", ".pdf", ".png", ".svg")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of an experiment.
+
+    Attributes:
+        type: its sort.
+        key: what distinguishes its files from those of other pictures of its sort.
+        title: short, distinguishes it from other pictures of its sort.
+        caption: says what is shown, and from what.
+        protocol, part, method, metric: what it is about; empty where it is about several.
+        wide: two columns wide (7 in), not one (3.5 in).
+        tables: endings of further csv files.
+    """
+
+    type: FigureType
+    key: Sequence[str]
+    title: str
+    caption: str
+    protocol: str = ""
+    part: str = ""
+    method: str = ""
+    metric: str = ""
+    wide: bool = False
+    tables: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """Of its files, without suffix; safe in paths and addresses."""
+        return "-".join([self.type.name, *(quote(word, safe="") for word in self.key)])
+
+    @property
+    def files(self) -> list[str]:
+        return [*(self.name + suffix for suffix in SUFFIXES), *(f"{self.name}-{ending}.csv" for ending in self.tables)]
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A figure and the numbers that it is drawn from, by ending of their file's name; "" is the figure's own."""
+
+    figure: Figure
+    tables: Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class FigureType:
+    """A sort of figure.
+
+    Attributes:
+        name: the start of its files' names.
+        heading: of its section in the report.
+        reading: how it is read, in sentences.
+        pictures: those that an experiment has, in order.
+        paint: draws one of them.
+    """
+
+    name: str
+    heading: str
+    reading: str
+    pictures: Callable[[Facts], Iterable[Picture]]
+    paint: Callable[[Picture, Results, Sources], Painted]

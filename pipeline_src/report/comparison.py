@@ -1,0 +1,114 @@
+"""How the methods compare over all data sets of some roles: what the recommendation rests on.
+
+A set counts as much as another, however many images it has. Intervals and paired differences are those of the tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.results import Results
+from pipeline_src.claims.checks import MARGIN
+
+KEPT, LOST, OPEN = "kept", "lost", "not decided"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The methods in one protocol.
+
+    Attributes:
+        parts: the data sets.
+    """
+
+    results: Results
+    protocol: str
+    parts: Sequence[str]
+
+    @classmethod
+    def of(cls, results: Results, protocol: str, roles: Collection[str]) -> Comparison:
+        """On the data sets of some roles."""
+        return cls(results, protocol, results.facts.parts_of(roles))
+
+    @property
+    def facts(self) -> Facts:
+        return self.results.facts
+
+    @cached_property
+    def _measured(self) -> dict[str, dict[str, Measurement]]:
+        return {part: self.results.measured(self.protocol, part) for part in self.parts}
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """Those that were run on all data sets, by mean ECE, the lowest first."""
+        common = [m for m in self.facts.methods if self.parts and all(m in of for of in self._measured.values())]
+        ece = {method: self.mean("ece", method).value for method in common}
+        return sorted((method for method in common if not math.isnan(ece[method])), key=ece.__getitem__)
+
+    @property
+    def baseline(self) -> str | None:
+        """The baseline, if it was run on all data sets."""
+        return self.facts.baseline if self.facts.baseline in self.methods else None
+
+    @property
+    def others(self) -> list[str]:
+        """All but the baseline, by mean ECE."""
+        return [method for method in self.methods if method != self.baseline]
+
+    def mean(self, metric: str, method: str) -> Estimate:
+        """A metric's mean over the data sets; NaN where it is undefined."""
+        return self._sum(metric, self.parts, {method: 1.0}) or Estimate({0: math.nan}, math.nan, math.nan)
+
+    def difference(self, metric: str, method: str, other: str) -> Estimate | None:
+        """The mean over the data sets of one method's metric less another's, on the same images; None without a seed
+        that both have."""
+        return self._sum(metric, self.parts, {method: 1.0, other: -1.0})
+
+    def _sum(self, metric: str, parts: Sequence[str], weights: dict[str, float]) -> Estimate | None:
+        share = 1 / len(parts)
+        return estimate(metric, *((self._measured[part][m], w * share) for m, w in weights.items() for part in parts))
+
+    def tied(self, among: Sequence[str]) -> list[str]:
+        """Those of some methods, by ECE, whose ECE does not differ significantly from that of the first of them."""
+        first, *others = among
+        differences = {method: self.difference("ece", method, first) for method in others}
+        return [method for method, of in differences.items() if not (of and of.excludes_zero)]
+
+    def accuracy(self, method: str) -> str:
+        """Whether the baseline's accuracy is KEPT, LOST or neither shown (OPEN), by the rule of claim C5: on every
+        data set, the whole interval of the difference lies above minus half a point."""
+        verdicts = {_verdict(self.accuracy_change(method, part)) for part in self.parts}
+        return next(verdict for verdict in (LOST, OPEN, KEPT) if verdict in verdicts)
+
+    def losses(self, method: str) -> dict[str, Estimate]:
+        """The data sets on which the baseline's accuracy is lost, with the difference to it."""
+        changes = {part: self.accuracy_change(method, part) for part in self.parts}
+        return {part: change for part, change in changes.items() if change and _verdict(change) == LOST}
+
+    def accuracy_change(self, method: str, part: str) -> Estimate | None:
+        """The difference of a method's accuracy to the baseline's on one data set."""
+        return self._sum("accuracy", [part], {method: 1.0, self.facts.baseline: -1.0})
+
+    @property
+    def candidates(self) -> list[str]:
+        """The baseline and the methods that keep its accuracy, by mean ECE."""
+        return [m for m in self.methods if m == self.baseline or self.accuracy(m) == KEPT] if self.baseline else []
+
+    @property
+    def recommended(self) -> str | None:
+        """The candidate of the lowest mean ECE, if that is significantly below the baseline's."""
+        first = next(iter(self.candidates), self.baseline)
+        gain = self.difference("ece", first, self.baseline) if first != self.baseline else None
+        return first if gain and gain.excludes_zero else None
+
+
+def _verdict(change: Estimate | None) -> str:
+    if change and change.low > -MARGIN:
+        return KEPT
+    return LOST if change and change.high < -MARGIN else OPEN
