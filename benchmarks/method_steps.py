@@ -17,8 +17,8 @@ import torch
 from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.params.load import read, resolve
-from pipeline_src.training import device as machine
 from pipeline_src.training.classifier import DenseClassifier
+from pipeline_src.training.device import prepare_device
 from pipeline_src.training.method import Method, Validation
 from pipeline_src.training.models.build import build_segmentor, normalisation
 from pipeline_src.training.registry import FOLDER, choose
@@ -33,8 +33,8 @@ def step(model: DenseClassifier, method: Method, optimizer: torch.optim.Optimize
     optimizer.zero_grad()
     model(**batch, mode="loss")["loss"].backward()
     optimizer.step()
-    if model.mean_margin is not None:
-        method.after_step(*model.mean_margin, 6)
+    if model.image_statistic is not None:
+        method.after_step(*model.image_statistic, 6)
     if model.mean.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
@@ -53,7 +53,7 @@ def main() -> None:
     chosen = {m: choose(m, params.methods.get(m)).method for m in dict.fromkeys([BASE, *names])}
     methods = {m: method for m, method in chosen.items() if isinstance(method, Method)}
 
-    device = machine.prepare(settings)
+    device = prepare_device(settings)
     torch.manual_seed(0)
     segmentor = build_segmentor(experiment.model.network, experiment.model.pretrained, size)
     n = settings.batch_size

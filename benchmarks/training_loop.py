@@ -1,7 +1,7 @@
 """Speed of our training loop and of a bare one: python benchmarks/training_loop.py [EXPERIMENT] [--method METHOD]
 
 Both train the network of an experiment of params.yaml with its batch size, threads and image size, in turns within one
-process. Ours does all that a run does (keyed draws, augmentation, targets, alphas, journal); the clock leaves
+process. Ours does all that a run does (keyed draws, augmentation, targets, alphas, history); the clock leaves
 out start-up, validation and checkpoints. The bare loop repeats one batch: forward, logits upsampled to the masks, loss,
 backward, Adam step. The images are noise: their content does not change the work. Run it on a quiet machine.
 """
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from pipeline_src.params.load import read, resolve
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import device as machine
+from pipeline_src.training.device import autocast, prepare_device
 from pipeline_src.training.loop import train
 from pipeline_src.training.models.build import build_segmentor, logits
 from pipeline_src.training.registry import choose
@@ -49,7 +49,7 @@ class Noise:
 def bare(experiment: Experiment, steps: int) -> Iterator[float]:
     """Images per second over each round of `steps` steps."""
     settings, size = experiment.training, experiment.image_size
-    device = machine.prepare(settings)
+    device = prepare_device(settings)
     segmentor = build_segmentor(experiment.model.network, experiment.model.pretrained, size)
     segmentor = segmentor.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(segmentor.parameters(), settings.lr, weight_decay=settings.weight_decay)
@@ -59,7 +59,7 @@ def bare(experiment: Experiment, steps: int) -> Iterator[float]:
         start = time.perf_counter()
         for _ in range(steps):
             optimizer.zero_grad()
-            with machine.autocast(device, settings.amp):
+            with autocast(device, settings.amp):
                 z = logits(segmentor, images)
             z = F.interpolate(z.float(), size=size, mode="bilinear", align_corners=False)
             F.binary_cross_entropy_with_logits(z, masks).backward()
@@ -75,7 +75,7 @@ def ours(experiment: Experiment, method: str, blocks: dict, images: int) -> Iter
     with tempfile.TemporaryDirectory() as work:
         chosen = choose(method, blocks[method]).method
         run = train(Noise(images, size), Noise(2, size), experiment, chosen, 0, Path(work), method)
-        yield from (row["images_per_second"] for row in run.journal.timing)
+        yield from (row["images_per_second"] for row in run.history.timing)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""C9: how far learned alphas differ between images, beyond the phase of their saw (docs/method.md section 5).
+"""C9: how far learned alphas differ between images, beyond the phase of their saw (docs/theory.md section 5).
 
 Where alpha saws, an image's alpha after one epoch says mostly where in its saw it happens to be. Two stretches of
 epochs, each several periods long, are at unrelated phases: what the mean alphas of an image over the one and over the

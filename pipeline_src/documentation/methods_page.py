@@ -27,7 +27,7 @@ HEAD = """# Methods
 Made by `python -m pipeline_src docs` from the files in `pipeline_src/training/methods/`; a test keeps the two in step.
 
 Each method is one file and one block of `params.yaml`; naming the block in an experiment's `methods:` is all it takes.
-Symbols are those of [method.md](method.md): labels $y$, logits $z$, probabilities $f$, cross entropy $L$ with a target,
+Symbols are those of [theory.md](theory.md): labels $y$, logits $z$, probabilities $f$, cross entropy $L$ with a target,
 $U$ the uniform label, $p(y, \\beta)$ the perturbed one, $m$ the mean margin, $A$ and $C$ accuracy and confidence on the
 validation images. All methods work for one logit a pixel and for K classes. *Cost* is that of a training step beside
 the baseline's, as measured by `python benchmarks/method_steps.py` on one CPU thread in the setting of `mini`; texts and

@@ -46,7 +46,7 @@ def page() -> str:
         parts += [f"## `{name}:`", block.__doc__.strip().splitlines()[0], _table(block.model_fields)]
     parts += ["## A part of a data set", PART, _table(Part.model_fields)]
     parts += ["## A sweep", SWEEP, _table(Sweep.model_fields)]
-    parts += ["## Methods", "A block of `methods:` has the parameters of its method (docs/method.md)."]
+    parts += ["## Methods", "A block of `methods:` has the parameters of its method (docs/theory.md)."]
     for file in sorted(FOLDER.glob("[!_]*.py")):
         method = choose(file.stem, {}).method
         fields = type(method).model_fields

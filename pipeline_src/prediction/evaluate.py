@@ -22,15 +22,15 @@ def evaluate(
     predictor: Predictor, store: Store, experiment: Experiment, name: str
 ) -> tuple[Either, dict[str, np.ndarray]]:
     """The statistic of a predictor on a store, and its probabilities on `examples.chosen`."""
-    classes = predictor.networks[0].classes  # a store of textures does not know them
-    statistic, shown = empty(classes), dict.fromkeys(examples.chosen(store.ids))
-    started = told = time.perf_counter()
+    classes = predictor.networks[0].classes  # a store without masks does not know its number
+    statistic, maps = empty(classes), dict.fromkeys(examples.chosen(store.ids))
+    started = logged = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
-        own = {"whole": whole_map_measures(probability, truth, KEPT)} if classes == 2 else {"no_class": NO_CLASS}
-        statistic.add(probability, truth, sample, **own)
-        if sample in shown:
-            shown[sample] = probability
-        if (now := time.perf_counter()) - told > 10 or count == len(store):
-            told = now
+        extra = {"whole": whole_map_measures(probability, truth, KEPT)} if classes == 2 else {"no_class": NO_CLASS}
+        statistic.add(probability, truth, sample, **extra)
+        if sample in maps:
+            maps[sample] = probability
+        if (now := time.perf_counter()) - logged > 10 or count == len(store):
+            logged = now
             log.info("%s  image %d/%d  %.0f images/s", name, count, len(store), count / (now - started))
-    return statistic, shown
+    return statistic, maps

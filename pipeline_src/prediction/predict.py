@@ -5,32 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch.utils.data import DataLoader
 
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import device as machine
-from pipeline_src.training import method_calls as moments
+from pipeline_src.training import callbacks
 from pipeline_src.training.classifier import DenseClassifier
+from pipeline_src.training.device import prepare_device
 from pipeline_src.training.models.build import build_segmentor, normalisation
 from pipeline_src.training.posthoc import PostHoc
-from pipeline_src.training.samples import EvaluationSamples, collate
+from pipeline_src.training.samples import evaluation_batches
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """What predicts: the one network of a method that trains, or networks and the post-hoc method that uses them.
+    """The one network of a method that trains, or networks and the post-hoc method that uses them.
 
     Args:
         method: how logits become probabilities; the default takes one network as it is.
         seed: key of the method's draws.
-        fitted: what its `fit` gave.
+        fitted: the result of its `fit`.
     """
 
     networks: list[DenseClassifier]
@@ -50,26 +48,18 @@ def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassi
             f"{weights} does not fit the model {network}", found=str(error)[:500], do="train it again"
         ) from None
     model = DenseClassifier(segmentor, normalisation(network), amp=experiment.training.amp, classes=classes)
-    return model.to(machine.prepare(experiment.training)).eval()
-
-
-def batches(store: Store, experiment: Experiment, device: torch.device) -> Iterator[dict[str, Any]]:
-    """A store in its order: `inputs` (B, 3, S, S) uint8 on `device`; `truth`, a list of (H, W)
-    uint8 of original sizes, 255 where ignored; `id`, a list."""
-    size, workers = experiment.evaluation.batch_size, experiment.training.workers
-    for batch in DataLoader(EvaluationSamples(store), size, num_workers=workers, collate_fn=collate):
-        yield batch | {"inputs": batch["inputs"].to(device)}
+    return model.to(prepare_device(experiment.training)).eval()
 
 
 def predict(predictor: Predictor, store: Store, experiment: Experiment) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
     """(probability float32 in [0, 1], (H, W) or (K, H, W); truth (H, W) uint8; sample id) of each image, at original
     size."""
     method, networks = predictor.method, predictor.networks
-    for batch in batches(store, experiment, networks[0].mean.device):
+    for batch in evaluation_batches(store, experiment, networks[0].mean.device):
         with torch.inference_mode():
-            members = moments.logits(method, networks, batch["inputs"], batch["id"], predictor.seed)
+            members = callbacks.logits(method, networks, batch["inputs"], batch["id"], predictor.seed)
             maps = [
-                moments.probability(method, [z[i] for z in members], truth.shape, predictor.fitted)
+                callbacks.probability(method, [z[i] for z in members], truth.shape, predictor.fitted)
                 for i, truth in enumerate(batch["truth"])
             ]
         yield from zip(maps, batch["truth"], batch["id"], strict=True)

@@ -42,10 +42,10 @@ def parameters(experiment: ExperimentGraph, method: str, seed: int) -> dict:
 def work(job: Job, folder: Path) -> None:
     """Fit; run.json in `folder` says what was fitted."""
     from pipeline_src.data.store import Store
-    from pipeline_src.training import method_calls
+    from pipeline_src.training import callbacks
 
     store = Store.open(job.inputs["val"].folder) if "val" in job.inputs else None
-    fitted = method_calls.fit(job.parameters["method"], networks.load(job), store, networks.settings(job))
+    fitted = callbacks.fit(job.parameters["method"], networks.load(job), store, networks.settings(job))
     shown = ", ".join(f"{name} {value:.6g}" for name, value in fitted.items()) or "nothing to fit"
     log.info("%s: %s", job.options["title"], shown)
     write_text(folder / "run.json", json.dumps({"fitted": fitted}, indent=2) + "\n")

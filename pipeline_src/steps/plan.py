@@ -107,12 +107,12 @@ def speeds(experiment: ExperimentGraph) -> tuple[float, float]:
     """Images per second of a training step and of inference, measured now on the experiment's device."""
     import torch
 
-    from pipeline_src.training import device as machine
     from pipeline_src.training.classifier import DenseClassifier
+    from pipeline_src.training.device import prepare_device
     from pipeline_src.training.models.build import build_segmentor, normalisation
 
     e, classes = experiment.settings, experiment.facts.classes
-    device = machine.prepare(e.training)
+    device = prepare_device(e.training)
     segmentor = build_segmentor(e.model.network, False, e.image_size, classes)
     model = DenseClassifier(segmentor, normalisation(e.model.network), amp=e.training.amp, classes=classes)
     model.to(device)

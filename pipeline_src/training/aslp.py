@@ -1,4 +1,4 @@
-"""ASLP, adaptive stochastic label perturbation: what its forms share (docs/method.md section 3)."""
+"""ASLP, adaptive stochastic label perturbation: what its variants share (docs/theory.md section 3)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ASLP(Perturbing):
 
     alpha_i <- clip(alpha_i + eta (m_i / beta + lam Reg_i)),   m_i = mean((2y - 1) z)
 
-    The image is perturbed more where the network agrees with its label confidently; Reg holds it back. A subclass
-    gives Reg.
+    The image is perturbed more where the network agrees with its label confidently; Reg limits that. A subclass defines
+    Reg.
     """
 
     learns: ClassVar[bool] = True
@@ -43,15 +43,15 @@ class ASLP(Perturbing):
         raise NotImplementedError
 
     def shortfall(self, alpha: np.ndarray) -> np.ndarray:
-        """By how much the expected label's confidence falls short of 1: 2 alpha beta (K - 1) / K, beta alpha for K =
+        """1 minus the confidence of the expected label: 2 alpha beta (K - 1) / K, beta alpha for K =
         2."""
         return 2 * (self._classes - 1) / self._classes * self.beta * alpha
 
-    def agreement(self, z: Tensor, y: Tensor) -> Tensor:
-        """m_i, shape (B,)."""
-        from pipeline_src.training.pixels import margin
+    def image_statistic(self, z: Tensor, y: Tensor) -> Tensor:
+        """The mean margins m_i, (B,)."""
+        from pipeline_src.training.pixels import mean_margin
 
-        return margin(z, y)
+        return mean_margin(z, y)
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
         if epoch <= self.start_epoch:
@@ -60,7 +60,7 @@ class ASLP(Perturbing):
         self._alphas[index] = self.clipped(alpha + self.eta * (m / self.beta + self.lam * self.reg(alpha)))
 
     def clipped(self, alpha: np.ndarray) -> np.ndarray:
-        """Below 0 -> 0; at or above 1 / (2 beta), where the expected label would change sides -> 0.01 less than
+        """Below 0 -> 0; at or above 1 / (2 beta), where the expected label's class would change -> 0.01 less than
         that."""
         highest = 1 / (2 * self.beta)
         return np.maximum(np.where(alpha >= highest, highest - 0.01, alpha), 0.0)

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: whole or not there, and the one before is kept."""
+"""Checkpoints of a run, written atomically; the previous one is kept."""
 
 from __future__ import annotations
 
@@ -13,40 +13,39 @@ import torch
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
-LAST, BEFORE = "last.pt", "before.pt"
+LAST, PREVIOUS = "last.pt", "previous.pt"
 ARRAY = "__array__"
 log = logging.getLogger(__name__)
 
 
 def save(folder: Path, content: dict[str, Any]) -> None:
-    """Put `content` (tensors and `packed` values) in place as the last checkpoint; the last so far becomes the one
-    before."""
+    """Write `content` (tensors and `packed` values) as the last checkpoint, and keep the one before as the previous."""
     last = folder / LAST
     with atomic(last) as temporary:
         torch.save(content, temporary)
         if last.exists():
-            os.replace(last, folder / BEFORE)
+            os.replace(last, folder / PREVIOUS)
 
 
 def load(folder: Path) -> dict[str, Any] | None:
-    """The newest checkpoint that can be read, or None where a run starts anew. What can't be read is said.
+    """The newest checkpoint that can be read, None where there is none yet; files that can't be read are logged.
 
     Raises:
         UserError: there are checkpoints, and none can be read; weeks of training are not thrown away unasked.
     """
-    there = [file for file in (folder / LAST, folder / BEFORE) if file.exists()]
+    files = [file for file in (folder / LAST, folder / PREVIOUS) if file.exists()]
     faults = []
-    for file in there:
+    for file in files:
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:
             faults.append(" ".join(str(error).split())[:200])
-            if file != there[-1]:
-                log.warning("%s can't be read (%s): going back to the checkpoint before it", file, faults[-1])
-    if there:
+            if file != files[-1]:
+                log.warning("%s can't be read (%s): going back to the previous checkpoint", file, faults[-1])
+    if files:
         raise UserError(
             f"{folder}: no checkpoint of this run can be read",
-            found=f"{', '.join(file.name for file in there)}: {faults[0]}",
+            found=f"{', '.join(file.name for file in files)}: {faults[0]}",
             do=f"remove {folder} to start anew",
         )
     return None
@@ -54,7 +53,7 @@ def load(folder: Path) -> dict[str, Any] | None:
 
 def packed(value: Any, what: str) -> Any:
     """`value` in types that a checkpoint can hold: numbers, texts, None, tensors and arrays, and dicts, lists and
-    tuples of them. UserError about `what` where there is something else."""
+    tuples of them. UserError about `what` for any other type."""
     if isinstance(value, dict):
         return {packed(key, what): packed(each, f"{what}[{key!r}]") for key, each in value.items()}
     if type(value) in (list, tuple):

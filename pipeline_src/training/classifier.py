@@ -1,5 +1,4 @@
-"""The network as mmengine trains it: a segmentor with one logit a pixel, and the method that makes its targets and
-loss."""
+"""The network as mmengine trains it: a segmentor, and the method that makes its targets and loss."""
 
 from __future__ import annotations
 
@@ -9,12 +8,12 @@ import numpy as np
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from pipeline_src.training import method_calls as moments
+from pipeline_src.training import callbacks
 from pipeline_src.training.device import autocast
 from pipeline_src.training.method import Batch, Method
 from pipeline_src.training.models.build import all_logits, auxiliary_weights, logits
+from pipeline_src.training.pixels import upsampled
 
 
 class DenseClassifier(BaseModel):
@@ -27,7 +26,7 @@ class DenseClassifier(BaseModel):
         ids: sample ids of the training images, by index.
         seed: key of the method's draws.
         amp: mixed precision of the network (off, bf16, fp16); loss and probabilities are float32 always.
-        classes: 2 for one logit a pixel, else the K of K logits.
+        classes: K; one logit a pixel for 2, else K.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class DenseClassifier(BaseModel):
         self.method, self.ids, self.seed, self.amp, self.classes = method, ids, seed, amp, classes
         for name, values in zip(("mean", "std"), normalisation, strict=True):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
-        self.agreement: tuple[np.ndarray, np.ndarray] | None = None  # (m, index) of the last step
+        self.image_statistic: tuple[np.ndarray, np.ndarray] | None = None  # of the last step, and its indices
 
     def init_weights(self) -> None:
         """Nothing: mmengine calls this, but the segmentor comes with its weights."""
@@ -67,28 +66,28 @@ class DenseClassifier(BaseModel):
     def _loss(self, x: Tensor, masks: Tensor, index: Tensor, epoch: Tensor) -> dict[str, Tensor]:
         index = index.cpu().numpy()
         batch = Batch(index, [self.ids[i] for i in index], self.seed, int(epoch[0]))
-        y = masks.float() / 255 if self.classes == 2 else planes_of(masks, self.classes)
-        x, y = moments.inputs(self.method, x, y, batch)
-        t = moments.targets(self.method, y, batch)
+        y = masks.float() / 255 if self.classes == 2 else class_planes(masks, self.classes)
+        x, y = callbacks.inputs(self.method, x, y, batch)
+        t = callbacks.targets(self.method, y, batch)
         total, main = 0.0, None
         with autocast(x.device, self.amp):
             outputs = all_logits(self.segmentor, x)
         for z, weight in zip(outputs, auxiliary_weights(self.segmentor), strict=True):
-            z = F.interpolate(z.float(), size=y.shape[2:], mode="bilinear", align_corners=False)
+            z = upsampled(z, y.shape[2:])
             main = z if main is None else main
-            total = total + weight * moments.loss(self.method, z, t)
-        m = moments.agreement(self.method, main, y)
-        self.agreement = None if m is None else (m, index)
+            total = total + weight * callbacks.loss(self.method, z, t)
+        m = callbacks.image_statistic(self.method, main, y)
+        self.image_statistic = None if m is None else (m, index)
         return {"loss": total}
 
 
 def probability(z: Tensor, size: tuple[int, int]) -> np.ndarray:
     """Logits of one image at its original `size`, upsampled bilinearly, as float32 probabilities: z (1, h, w) -> (H,
     W), z (K, h, w) -> (K, H, W)."""
-    z = F.interpolate(z[None].float(), size=size, mode="bilinear", align_corners=False)
+    z = upsampled(z[None], size)
     return (torch.sigmoid(z)[0, 0] if len(z[0]) == 1 else z.softmax(1)[0]).cpu().numpy()
 
 
-def planes_of(masks: Tensor, classes: int) -> Tensor:
+def class_planes(masks: Tensor, classes: int) -> Tensor:
     """Class ids (B, 1, H, W) uint8 -> one float plane per class, (B, K, H, W); ids from K on are ignored: all 0."""
     return (masks == torch.arange(classes, device=masks.device).view(1, -1, 1, 1)).float()

@@ -1,4 +1,4 @@
-"""Where and how exactly torch computes: device, threads, determinism, mixed precision."""
+"""Device, threads, determinism and mixed precision of torch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pipeline_src.params.schema import Training
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def prepare(training: Training) -> torch.device:
+def prepare_device(training: Training) -> torch.device:
     """Set threads and determinism for this process and return the device that `training.device` names.
 
     Raises:
-        UserError: the device is not there, or can't do the mixed precision asked for.
+        UserError: there is no such device, or it can't do the mixed precision.
     """
     torch.set_num_threads(training.threads)
     cv2.setNumThreads(training.threads)

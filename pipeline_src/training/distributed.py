@@ -1,4 +1,4 @@
-"""Training on several devices: one process (rank) each, started by torch, and what a rank has to tell the user."""
+"""Training on several devices: one process (rank) each, started by torch; errors in a rank reach the user."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 
-TOLD = ".error.txt"
+ERROR_FILE = ".error.txt"
 
 
-def launch(verb: list[str], ranks: int, folder: Path) -> None:
-    """Run the command line's `verb` as `ranks` processes that write into `folder`; what is a UserError in one of them
-    is one here."""
+def launch(command: list[str], ranks: int, folder: Path) -> None:
+    """Run `command` of the command line as `ranks` processes that write into `folder`; a UserError in one of them is
+    raised here."""
     start = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}", "-m", "pipeline_src"]
-    done = subprocess.run([sys.executable, *start, *verb, "--into", str(folder)], check=False)
-    if (told := folder / TOLD).is_file():
-        raise UserError(told.read_text(encoding="utf-8"))
+    done = subprocess.run([sys.executable, *start, *command, "--into", str(folder)], check=False)
+    if (file := folder / ERROR_FILE).is_file():
+        raise UserError(file.read_text(encoding="utf-8"))
     done.check_returncode()
 
 
@@ -28,5 +28,5 @@ def run_rank(work: Callable[[], None], folder: Path) -> None:
     try:
         work()
     except UserError as error:
-        write_text(folder / TOLD, str(error))
+        write_text(folder / ERROR_FILE, str(error))
         raise

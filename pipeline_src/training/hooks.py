@@ -1,4 +1,4 @@
-"""What happens around mmengine's training loop: draws and rate, the method's moments, the journal, checkpoints."""
+"""Hooks of mmengine's training loop: seeds and learning rate, the method's callbacks, history, checkpoints."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from mmengine.runner import Runner
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
 from pipeline_src.rng import torch_seed
-from pipeline_src.training import checkpoint
-from pipeline_src.training import method_calls as moments
+from pipeline_src.training import callbacks, checkpoint
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.method import Method
 
@@ -38,9 +37,9 @@ def classifier(runner: Runner) -> DenseClassifier:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
-class DrawsHook(Hook):
-    """Order, learning rate and torch's own draws (dropout) as functions of seed, epoch and step: nothing to save or
-    resume."""
+class ScheduleHook(Hook):
+    """The order of images, the learning rate and torch's seed (dropout) as functions of seed, epoch and step, so that
+    there is nothing to save or resume."""
 
     def __init__(self, training: Training, seed: int):
         self.training, self.seed = training, seed
@@ -54,9 +53,9 @@ class DrawsHook(Hook):
         torch.manual_seed(torch_seed(self.seed, runner.epoch + 1, batch_idx, runner.rank, "torch"))
 
 
-class BuffersHook(Hook):
-    """One network on all ranks before each validation, so that what is validated is what is saved, exported and gone on
-    with. Weights are in step anyway; buffers (running statistics) follow each rank's own images in between."""
+class BroadcastBuffersHook(Hook):
+    """The buffers of rank 0 on all ranks before each validation, so that the network that is validated is the one that
+    is saved, exported and trained further. Weights agree anyway; running statistics follow each rank's own images."""
 
     def before_val_epoch(self, runner: Runner) -> None:
         for buffer in classifier(runner).buffers():
@@ -64,29 +63,29 @@ class BuffersHook(Hook):
 
 
 class MethodHook(Hook):
-    """The method's moments after a step and after an epoch's validation."""
+    """The method's callbacks after a step and after an epoch's validation."""
 
     def __init__(self, method: Method):
         self.method = method
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        agreement = classifier(runner).agreement
-        if agreement is not None:
-            # Under DDP each rank sees its own images; all ranks make all updates, so alpha stays in step.
-            for m, index in all_gather_object(agreement) if runner.world_size > 1 else [agreement]:
-                moments.call(self.method, "after_step", m, index, runner.epoch + 1)
+        statistic = classifier(runner).image_statistic
+        if statistic is not None:
+            # Under DDP each rank sees its own images; all ranks make all updates, so alphas agree.
+            for m, index in all_gather_object(statistic) if runner.world_size > 1 else [statistic]:
+                callbacks.call(self.method, "after_step", m, index, runner.epoch + 1)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        moments.call(self.method, "after_validation", metrics["val/validation"], runner.epoch)
+        callbacks.call(self.method, "after_validation", metrics["val/validation"], runner.epoch)
 
 
-class JournalHook(Hook):
-    """A row per epoch: `history` (the same for the same seed) and `timing` (of the machine); one line on the
-    terminal."""
+class HistoryHook(Hook):
+    """An entry per epoch in `rows` (of history.csv, the same for the same seed), `timing` (of the machine) and `alphas`
+    (of methods that have them), and a line in the log."""
 
     def __init__(self, method: Method, name: str):
         self.method, self.name = method, name
-        self.history: list[dict[str, float]] = []
+        self.rows: list[dict[str, float]] = []
         self.timing: list[dict[str, float]] = []
         self.alphas: list[np.ndarray] = []
 
@@ -117,9 +116,9 @@ class JournalHook(Hook):
             "val_ece": metrics["val/ece"],
             "mean_alpha": float("nan") if alphas is None else float(alphas.mean()),
         }
-        row |= moments.course(self.method, row)
+        row |= callbacks.history_values(self.method, row)
         speed = self.images / (self.trained - self.started)
-        self.history.append(row)
+        self.rows.append(row)
         self.timing.append({"epoch": runner.epoch, "images_per_second": speed, "seconds": now - self.started})
         if alphas is not None:
             self.alphas.append(alphas.copy())
@@ -136,28 +135,27 @@ class JournalHook(Hook):
         )
 
 
-class ResumeHook(Hook):
-    """Checkpoints at epoch ends, and a start from the last one."""
+class CheckpointHook(Hook):
+    """A checkpoint at the end of each epoch, and a start from the last one."""
 
-    priority = "VERY_LOW"  # after the method and the journal have seen the epoch
+    priority = "VERY_LOW"  # after the callbacks and the history of the epoch
 
-    def __init__(self, folder: Path, method: Method, journal: JournalHook, ids: list[str]):
-        self.folder, self.method, self.journal, self.ids = folder, method, journal, ids
+    def __init__(self, folder: Path, method: Method, history: HistoryHook, ids: list[str]):
+        self.folder, self.method, self.history, self.ids = folder, method, history, ids
 
     @master_only
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        journal = self.journal
         content = {
             "epoch": runner.epoch,
-            "ids": self.ids,  # alphas belong to these, whatever order a later run finds its images in
+            "ids": self.ids,  # the order of the alphas
             "model": classifier(runner).state_dict(),
             "optimizer": runner.optim_wrapper.state_dict(),
             "method": checkpoint.packed(
-                moments.call(self.method, "state"), moments.where(self.method, "state").removesuffix("()")
+                callbacks.call(self.method, "state"), callbacks.full_name(self.method, "state").removesuffix("()")
             ),
-            "history": journal.history,
-            "timing": journal.timing,
-            "alphas": torch.from_numpy(np.array(journal.alphas)),
+            "history": self.history.rows,
+            "timing": self.history.timing,
+            "alphas": torch.from_numpy(np.array(self.history.alphas)),
         }
         checkpoint.save(self.folder, content)
 
@@ -171,9 +169,9 @@ class ResumeHook(Hook):
             )
         classifier(runner).load_state_dict(saved["model"])
         runner.optim_wrapper.load_state_dict(saved["optimizer"])
-        moments.call(self.method, "restore", checkpoint.unpacked(saved["method"]))
-        self.journal.history, self.journal.timing = saved["history"], saved["timing"]
-        self.journal.alphas = list(saved["alphas"].numpy())
+        callbacks.call(self.method, "restore", checkpoint.unpacked(saved["method"]))
+        self.history.rows, self.history.timing = saved["history"], saved["timing"]
+        self.history.alphas = list(saved["alphas"].numpy())
         loop = runner.train_loop
         loop._epoch, loop._iter = saved["epoch"], saved["epoch"] * len(loop.dataloader)
-        log.info("%s  goes on after epoch %d", self.journal.name, saved["epoch"])
+        log.info("%s  goes on after epoch %d", self.history.name, saved["epoch"])

@@ -22,13 +22,13 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.params.schema import Experiment
 from pipeline_src.rng import torch_seed
-from pipeline_src.training import device as machine
-from pipeline_src.training import method_calls as moments
+from pipeline_src.training import callbacks
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.hooks import BuffersHook, DrawsHook, JournalHook, MethodHook, ResumeHook
+from pipeline_src.training.device import prepare_device
+from pipeline_src.training.hooks import BroadcastBuffersHook, CheckpointHook, HistoryHook, MethodHook, ScheduleHook
 from pipeline_src.training.method import Method
 from pipeline_src.training.models.build import build_segmentor, normalisation
-from pipeline_src.training.samples import EvaluationSamples, KeyedOrder, TrainingSamples, collate
+from pipeline_src.training.samples import EvaluationSamples, KeyedSampler, TrainingSamples, collate
 from pipeline_src.training.validation_metric import CalibrationMetric
 
 
@@ -41,10 +41,10 @@ class _Runner(Runner):
 
 @dataclass(frozen=True)
 class Run:
-    """What a training run leaves behind."""
+    """The result of a training run."""
 
     model: DenseClassifier
-    journal: JournalHook
+    history: HistoryHook
     ids: list[str]
 
     def write(self, folder: Path) -> None:
@@ -54,11 +54,11 @@ class Run:
         tensors = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in state.items()}
         with atomic(folder / "model.safetensors") as temporary:
             save_file(tensors, temporary)
-        tables = {"history.csv": pd.DataFrame(self.journal.history), "timing.csv": pd.DataFrame(self.journal.timing)}
-        if self.journal.alphas:
-            columns = [str(row["epoch"]) for row in self.journal.history]
+        tables = {"history.csv": pd.DataFrame(self.history.rows), "timing.csv": pd.DataFrame(self.history.timing)}
+        if self.history.alphas:
+            columns = [str(row["epoch"]) for row in self.history.rows]
             tables["alpha.csv"] = pd.DataFrame(
-                np.transpose(self.journal.alphas), index=self.ids, columns=columns
+                np.transpose(self.history.alphas), index=self.ids, columns=columns
             ).rename_axis("id")
         for name, table in tables.items():
             with atomic(folder / name) as temporary:
@@ -77,20 +77,20 @@ def train(
     name: str,
     references: dict[str, list[float]] | None = None,
 ) -> Run:
-    """Train a network with `method`, or go on where an earlier call with the same `work` folder was stopped.
+    """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
 
-    The result depends on the arguments but `work` and `name`, on the device, and on nothing else: it is the same bits
-    however often the run was killed, and for any number of workers.
+    The result depends on the arguments but `work` and `name`, and on the device: it is the same bits however often the
+    run was killed, and for any number of workers.
 
     Args:
         references: validation accuracies by epoch of the methods that `method.references()` names.
-        work: folder of the run's checkpoints, its own.
-        name: what the progress lines call the run.
+        work: folder of this run's checkpoints alone.
+        name: of the run, in progress lines.
     """
     training = experiment.training
-    device = machine.prepare(training)
+    device = prepare_device(training)
     classes = train_store.classes
-    moments.start(method, len(train_store), references or {}, classes)
+    callbacks.start(method, len(train_store), references or {}, classes)
     torch.manual_seed(torch_seed(seed, "weights"))
     segmentor = build_segmentor(experiment.model.network, experiment.model.pretrained, experiment.image_size, classes)
     model = DenseClassifier(
@@ -98,7 +98,7 @@ def train(
     )
     launched = int(os.environ.get("WORLD_SIZE", 1))
     rank = int(os.environ.get("RANK", 0))
-    order = KeyedOrder(len(train_store), seed, rank, launched)
+    order = KeyedSampler(len(train_store), seed, rank, launched)
     batch_size = max(1, training.batch_size // launched)
     # A last batch of one image would stop batch norm after global pooling; another image is left out in each epoch.
     lone = batch_size > 1 and len(order) % batch_size == 1
@@ -108,7 +108,7 @@ def train(
             found=f"{len(train_store)} images on {launched} process(es)",
             expected="two images or more on each",
         )
-    journal = JournalHook(method, name)
+    history = HistoryHook(method, name)
     loading = {
         "num_workers": training.workers,
         "persistent_workers": training.workers > 0,
@@ -142,13 +142,13 @@ def train(
         },
         default_hooks=dict.fromkeys(
             ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
-        ),  # none: ours do what is needed
+        ),  # none: those below replace them
         custom_hooks=[
-            DrawsHook(training, seed),
-            BuffersHook(),
+            ScheduleHook(training, seed),
+            BroadcastBuffersHook(),
             MethodHook(method),
-            journal,
-            ResumeHook(work, method, journal, train_store.ids),
+            history,
+            CheckpointHook(work, method, history, train_store.ids),
         ],
         launcher="pytorch" if launched > 1 else "none",
         randomness={"seed": seed},
@@ -157,4 +157,4 @@ def train(
         experiment_name=uuid4().hex,  # mmengine keeps global state by this name
     )
     runner.train()
-    return Run(model, journal, train_store.ids)
+    return Run(model, history, train_store.ids)

@@ -1,4 +1,4 @@
-"""What a method of training is: parameters, and what it does at five moments (docs/method.md)."""
+"""A method of training: its parameters, its callbacks and its state (docs/your-method.md, docs/theory.md)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline_src.validation import Strict
 if TYPE_CHECKING:  # importing torch takes 1.5 s, and params.yaml is checked far more often than networks are trained
     from torch import Tensor
 
-    from pipeline_src.counting.views import View
+    from pipeline_src.counting.score_histogram import ScoreHistogram
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Which images a step sees: `index` (B,) int64 into the training set, their `ids`, and the keys of their draws."""
+    """The images of a step: `index` (B,) int64 into the training set, their `ids`, and the keys of their draws."""
 
     index: np.ndarray
     ids: list[str]
@@ -52,7 +52,7 @@ class Validation:
 
     accuracy: float
     confidence: float
-    view: View | None = None
+    view: ScoreHistogram | None = None
 
     @property
     def gap(self) -> float:
@@ -71,7 +71,7 @@ class Block(Strict):
 
 
 class Method(Block):
-    """Plain training, and the base of every method that trains: a subclass overrides the moments at which it differs.
+    """Plain training, and the base of every method that trains: a subclass overrides the callbacks in which it differs.
 
     The learned state is `alphas` (one perturbation level per training image, keyed by sample id in what is saved) and
     all other attributes whose names begin with `_`. Tensors are as `pixels` says, for one logit or K classes.
@@ -90,14 +90,14 @@ class Method(Block):
         """Perturbation level per training image, shape (N,) float64; None for a method without."""
         return self._alphas
 
-    # The moments
+    # Callbacks
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Images and labels as the network is to see them: x (B, 3, H, W) normalised, y as in `pixels`."""
+        """The network's images and labels, from x (B, 3, H, W) normalised and y as in `pixels`."""
         return x, y
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """What the network is trained towards: labels y -> targets of that shape, or one that broadcasts."""
+        """The targets of the loss: labels y -> a tensor of that shape, or one that broadcasts."""
         return y
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
@@ -106,38 +106,38 @@ class Method(Block):
 
         return cross_entropy(z, t)
 
-    def agreement(self, z: Tensor, y: Tensor) -> Tensor | None:
-        """What `after_step` wants to know of the step's own logits, one number per image (B,); None if nothing."""
+    def image_statistic(self, z: Tensor, y: Tensor) -> Tensor | None:
+        """A number per image (B,) from the step's logits and labels, for `after_step`; None where none is needed."""
         return None
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
-        """After the optimiser's step: `m` (B,) float64 from `agreement` for the images `index` (B,). Epochs count
-        from 1."""
+        """After the optimiser's step: `m` (B,) float64 is the `image_statistic` of the images `index` (B,). Epochs
+        count from 1."""
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
         """After an epoch's validation."""
 
-    def course(self) -> dict[str, float]:
-        """Numbers of the method's own for its history: a column each, a row per epoch."""
+    def history_values(self) -> dict[str, float]:
+        """The method's own columns of history.csv, by name: their values after this epoch."""
         return {}
 
     # State, for checkpoints
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed run must know, in types that `checkpoint.packed` takes: every attribute `_name`, declared
-        as a PrivateAttr or not."""
+        """All that a resumed run needs, in types that `checkpoint.packed` takes: every attribute `_name`, declared as a
+        PrivateAttr or not."""
         undeclared = {name: value for name, value in vars(self).items() if name.startswith("_")}
         return (self.__pydantic_private__ or {}) | undeclared
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `state` gave."""
+        """Set what `state` gave."""
         for name, value in state.items():
-            if name.startswith("_"):  # what a subclass adds under other names is its own affair
+            if name.startswith("_"):  # what a subclass adds under other names, it restores itself
                 setattr(self, name, value)
 
 
 class Perturbing(Method):
-    """SC-BCE, and SC-CE for K classes (docs/method.md section 2): images are perturbed as a whole, by their alpha."""
+    """SC-BCE, and SC-CE for K classes (docs/theory.md section 2): images are perturbed as a whole, by their alpha."""
 
     beta: float
     form: Literal["drawn", "expected"] = "drawn"

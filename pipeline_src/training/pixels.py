@@ -1,4 +1,4 @@
-"""Pixels as distributions over K classes (docs/method.md section 1.2): what losses of any K are written in.
+"""Pixels as distributions over K classes (docs/theory.md section 1.2): the building blocks of losses for any K.
 
 Logits z are (B, 1, H, W), one logit for K = 2, or (B, K, H, W). Labels are of the same form: y in [0, 1] for one logit,
 else one plane per class that sum to 1, or to 0 on a pixel that is ignored.
@@ -25,6 +25,11 @@ def class_logits(z: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(z), z], 1) if z.shape[1] == 1 else z
 
 
+def upsampled(z: Tensor, size: tuple[int, int]) -> Tensor:
+    """Logits (B, C, h, w) at `size`, (B, C, H, W) float32, bilinear; at their own size they stay the same bits."""
+    return F.interpolate(z.float(), size=size, mode="bilinear", align_corners=False)
+
+
 def planes(y: Tensor) -> Tensor:
     """Labels as one plane per class, (B, K, H, W)."""
     return torch.cat([1 - y, y], 1) if y.shape[1] == 1 else y
@@ -48,7 +53,7 @@ def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
     return mean(-(t * F.log_softmax(z, 1)).sum(1), t)
 
 
-def margin(z: Tensor, y: Tensor) -> Tensor:
+def mean_margin(z: Tensor, y: Tensor) -> Tensor:
     """m = 2 (L(U) - L(y)) per image, (B,), with probabilities clamped: how confidently logits agree with labels.
 
     For one logit this is the mean of (2y - 1) z. An image without a pixel that counts has 0.

@@ -1,4 +1,4 @@
-"""What the network is fed: training samples in a keyed order, evaluation samples in the store's order."""
+"""Samples of a store: augmented for training in a keyed order, as they are for evaluation in the store's order."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline_src.data.store import Store
-from pipeline_src.params.schema import Augmentation
+from pipeline_src.params.schema import Augmentation, Experiment
 from pipeline_src.rng import generator
 from pipeline_src.training.augment import augment
 
 
 class TrainingSamples(Dataset):
-    """Augmented samples of a store. A ticket `epoch * N + i` asks for image i as it looks in that epoch, in any
+    """Augmented samples of a store. The key `epoch * N + i` gives image i as it is augmented in that epoch, in any
     process."""
 
     metainfo: ClassVar[dict] = {}  # mmengine warns of a data set without
@@ -28,9 +28,9 @@ class TrainingSamples(Dataset):
     def __len__(self) -> int:
         return len(self.store)
 
-    def __getitem__(self, ticket: int) -> dict[str, Any]:
+    def __getitem__(self, key: int) -> dict[str, Any]:
         cv2.setNumThreads(0)
-        epoch, i = divmod(ticket, len(self.store))
+        epoch, i = divmod(key, len(self.store))
         rng = generator(self.seed, epoch, self.store.ids[i], "augmentation")
         image, mask = augment(self.store.images[i], self.store.masks[i], rng, self.augmentation, self.store.classes > 2)
         return {
@@ -41,8 +41,8 @@ class TrainingSamples(Dataset):
         }
 
 
-class KeyedOrder(Sampler[int]):
-    """Tickets of one epoch in an order keyed by (seed, epoch); under DDP each rank takes every `world`-th.
+class KeyedSampler(Sampler[int]):
+    """Keys of one epoch's samples, in an order drawn from (seed, epoch); under DDP each rank takes every `world`-th.
 
     The last ranks repeat first images of the order if N is not a multiple of `world`, so that all make the same
     number of steps.
@@ -52,7 +52,7 @@ class KeyedOrder(Sampler[int]):
         self.n, self.seed, self.rank, self.world, self.epoch = n, seed, rank, world, 1
 
     def set_epoch(self, epoch: int) -> None:
-        """mmengine calls this before each epoch with the number of finished ones; epochs count from 1 here."""
+        """Called before each epoch with the number of finished ones; epochs count from 1 here."""
         self.epoch = epoch + 1
 
     def __iter__(self) -> Iterator[int]:
@@ -85,3 +85,11 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
     batch = {key: [sample[key] for sample in samples] for key in samples[0]}
     batch["inputs"] = torch.stack(batch["inputs"])
     return batch
+
+
+def evaluation_batches(store: Store, experiment: Experiment, device: torch.device) -> Iterator[dict[str, Any]]:
+    """A store in its order: `inputs` (B, 3, S, S) uint8 on `device`; `truth`, a list of (H, W) uint8 of original sizes,
+    255 where ignored; `id`, a list."""
+    size, workers = experiment.evaluation.batch_size, experiment.training.workers
+    for batch in DataLoader(EvaluationSamples(store), size, num_workers=workers, collate_fn=collate):
+        yield batch | {"inputs": batch["inputs"].to(device)}

@@ -1,4 +1,4 @@
-"""Python files of the user's that params.yaml names."""
+"""Python files of the user, named in params.yaml."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PREFIX = "_user_"
 
 
 def load(file: Path, key: str) -> ModuleType:
-    """The module in `file`, run anew at each call; it can import what lies beside it, as a script can.
+    """The module in `file`, run anew at each call; as a script, it can import the files of its folder.
 
     Raises:
         UserError: begins with `key`; the file is absent, not Python, or fails.
@@ -37,6 +37,6 @@ def load(file: Path, key: str) -> ModuleType:
     return module
 
 
-def is_of_user(kind: type) -> bool:
-    """Whether a class is written in a file that `load` has read."""
+def is_user_code(kind: type) -> bool:
+    """Whether a class is defined in a file that `load` has read."""
     return kind.__module__.startswith(PREFIX)

@@ -1,4 +1,4 @@
-"""Validation inside training, measured by the same statistic as every evaluation."""
+"""Validation during training, counted as every evaluation counts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import numpy as np
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 
+from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.counting.statistic import Statistic
-from pipeline_src.counting.views import positive, top_label
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics import estimators
 from pipeline_src.training.method import Validation
 
 
@@ -34,7 +33,7 @@ class CalibrationMetric(BaseMetric):
             self.statistic.add(probability, truth, name)
 
     def evaluate(self, size: int) -> dict[str, Any]:
-        """Ranks' statistics add up to the one that a single process would have."""
+        """Accuracy, ECE and `Validation` of all ranks' images together."""
         parts = all_gather_object(self.statistic)
         self.statistic = Statistic.empty(quick=True)
         whole = Statistic.empty(quick=True)
@@ -43,7 +42,8 @@ class CalibrationMetric(BaseMetric):
         view = (positive if self.classwise else top_label)(whole.raw)
         pixels = int(view.count.sum())
         validation = Validation(int(view.hits.sum()) / pixels, float(view.score.sum()) / pixels, view)
-        ece = float(estimators.ece(view.binned(10).bins))
+        bins = view.binned(10)
+        ece = float(np.abs(bins.excess).sum() / bins.count.sum())
         return {"val/accuracy": validation.accuracy, "val/ece": ece, "val/validation": validation}
 
     def compute_metrics(self, results: list) -> dict:

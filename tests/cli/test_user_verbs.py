@@ -19,8 +19,8 @@ from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
+from pipeline_src.training import callbacks
 from pipeline_src.training import distributed as ranks
-from pipeline_src.training import method_calls as moments
 from pipeline_src.training.registry import choose
 
 
@@ -63,7 +63,7 @@ def test_what_a_rank_tells_reaches_the_user(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(UserError, match=r"the loss is nan\n  do: +lower"):
         ranks.launch(["train"], 2, tmp_path)
-    (tmp_path / ranks.TOLD).unlink()
+    (tmp_path / ranks.ERROR_FILE).unlink()
     monkeypatch.setattr(subprocess, "run", lambda command, check: subprocess.CompletedProcess(command, 1))
     with pytest.raises(subprocess.CalledProcessError):
         ranks.launch(["train"], 2, tmp_path)
@@ -92,13 +92,13 @@ def test_the_installed_command_imports_from_the_working_folder(tmp_path, monkeyp
 def test_what_is_wrong_with_a_post_hoc_method_is_said(tmp_path, body, message):
     method = _mine(tmp_path, body)
     with pytest.raises(UserError, match=message):
-        moments.fit(method, [], None, None)
-        z = moments.logits(method, [lambda x: x[:, :1].float()], torch.zeros(2, 3, 4, 4), ["a", "b"], 0)
-        moments.probability(method, [each[0] for each in z], (6, 5), {})
+        callbacks.fit(method, [], None, None)
+        z = callbacks.logits(method, [lambda x: x[:, :1].float()], torch.zeros(2, 3, 4, 4), ["a", "b"], 0)
+        callbacks.probability(method, [each[0] for each in z], (6, 5), {})
 
 
 def test_numpy_numbers_of_a_fit_are_numbers(tmp_path):
-    fitted = moments.fit(_mine(tmp_path, "    def fit(self, *given): return {'t': np.float32(0.5)}"), [], None, None)
+    fitted = callbacks.fit(_mine(tmp_path, "    def fit(self, *given): return {'t': np.float32(0.5)}"), [], None, None)
     assert fitted == {"t": 0.5} and type(fitted["t"]) is float
 
 

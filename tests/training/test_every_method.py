@@ -46,7 +46,7 @@ def test_it_learns_to_separate_colours(tmp_path, case, classes):
     store = coloured(classes)
     settings = experiment("linear", {"flip": 0, "crop": 0, "rotate_probability": 0}, epochs=20, lr=0.1)
     result = train(store, store, settings, choose(case, block(case)).method, 0, tmp_path, "run")
-    history = pd.DataFrame(result.journal.history)
+    history = pd.DataFrame(result.history.rows)
     counts = np.bincount(store.truths.ravel())[:classes]
     assert counts.max() / counts.sum() < 0.75
     assert history["val_accuracy"].iloc[-5:].mean() > 0.9

@@ -1,7 +1,7 @@
-"""What docs/method.md and docs/protocol.md derive, checked by simulation in plain numpy.
+"""What docs/theory.md and docs/protocol.md derive, checked by simulation in plain numpy.
 
 Nothing of the package is imported: this is a check of the documents, and the code is held to the documents elsewhere.
-Section numbers are those of docs/method.md unless said otherwise.
+Section numbers are those of docs/theory.md unless said otherwise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The methods at their moments, against independent float64 computations (docs/method.md sections 2 and 3)."""
+"""The callbacks of the methods, against independent float64 computations (docs/theory.md sections 2 and 3)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_baseline_trains_towards_the_labels():
     ("beta", "expected"), [(1.0, (0.0, 1.0)), (0.75, (0.25, 0.75)), (0.5, (0.5, 0.5)), (2.0, (-1.0, 2.0))]
 )
 def test_perturbed_label_of_foreground_and_background(beta, expected):
-    """The table of docs/method.md section 1: HI, SI, M, and the released default, whose targets leave [0, 1]."""
+    """The table of docs/theory.md section 1: HI, SI, M, and the released default, whose targets leave [0, 1]."""
     y = torch.tensor([1.0, 0.0]).view(1, 1, 1, 2)
     assert perturbed(y, beta).flatten().tolist() == list(expected)
 
@@ -77,7 +77,7 @@ def test_alpha_zero_gives_the_baselines_targets(name):
     assert torch.equal(method.targets(y, BATCH), y)
 
 
-def test_agreement_is_the_gradient_of_the_loss_along_alpha():
+def test_the_mean_margin_is_the_gradient_of_the_loss_along_alpha():
     """-2 BCE(f, y) + 2 L(U) with clamped probabilities, for soft labels too."""
     rng = np.random.default_rng(5)
     y = rng.random((N, 1, 5, 7))
@@ -86,7 +86,7 @@ def test_agreement_is_the_gradient_of_the_loss_along_alpha():
     bce = -(y * np.log(f) + (1 - y) * np.log(1 - f))
     uniform = -0.5 * (np.log(f) + np.log(1 - f))
     expected = (-2 * bce + 2 * uniform).mean((1, 2, 3))
-    m = started("aslp_mc").agreement(torch.from_numpy(z), torch.from_numpy(y))
+    m = started("aslp_mc").image_statistic(torch.from_numpy(z), torch.from_numpy(y))
     assert np.allclose(m.numpy(), expected, rtol=1e-5)
 
 

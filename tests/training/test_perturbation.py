@@ -68,7 +68,7 @@ def test_the_expected_loss_is_a_mix_of_label_and_uniform_label(name, classes):
 
 @pytest.mark.parametrize("classes", [2, 5])
 def test_gradient_noise_grows_with_beta(classes):
-    """LS (none) < M < SI < HI < the released default, and the values of docs/method.md section 2.2 for one logit."""
+    """LS (none) < M < SI < HI < the released default, and the values of docs/theory.md section 2.2 for one logit."""
     variances = {}
     for name, block in SAME_S.items():
         method, y = started(name, classes=classes, **block), labels(classes)
@@ -94,7 +94,7 @@ def test_two_logits_are_one_logit():
         assert torch.allclose(
             pixels.cross_entropy(z, perturbed(y, beta)), pixels.cross_entropy(two_z, perturbed(two_y, beta))
         )
-    assert torch.allclose(pixels.margin(z, y), pixels.margin(two_z, two_y), atol=1e-5)
+    assert torch.allclose(pixels.mean_margin(z, y), pixels.mean_margin(two_z, two_y), atol=1e-5)
     assert started("aslp_mc", beta=1.5).shortfall(np.array([0.1])) == pytest.approx(0.15)
 
 
@@ -117,17 +117,17 @@ def test_ignored_pixels_change_nothing():
     t = method.targets(y, batch(1))
     assert torch.equal(t.sum(1) > 0.5, y.sum(1) > 0.5)
     assert float(method.loss(z, t)) == float(method.loss(other, t))
-    assert torch.equal(pixels.margin(z, y), pixels.margin(other, y))
+    assert torch.equal(pixels.mean_margin(z, y), pixels.mean_margin(other, y))
     nothing = torch.zeros_like(y)
     assert float(method.loss(z, nothing)) == 0
-    assert (pixels.margin(z, nothing) == 0).all()
+    assert (pixels.mean_margin(z, nothing) == 0).all()
 
 
 def test_the_margin_is_twice_the_distance_to_the_uniform_loss():
     y, z = labels(5, void=True).numpy(), logits(5).numpy() * 6  # so that probabilities reach the clamp
     f = np.exp(z - z.max(1, keepdims=True))
     log_f = np.log(np.clip(f / f.sum(1, keepdims=True), 1e-7, 1 - 1e-7))
-    for i, m in enumerate(pixels.margin(torch.from_numpy(z), torch.from_numpy(y)).numpy()):
+    for i, m in enumerate(pixels.mean_margin(torch.from_numpy(z), torch.from_numpy(y)).numpy()):
         there = y[i].sum(0) > 0
         right = -(y[i] * log_f[i]).sum(0)[there].mean()
         uniform = -log_f[i].mean(0)[there].mean()
@@ -205,7 +205,7 @@ def test_mc_for_k_classes_holds_the_expected_labels_confidence():
     assert method.reg(np.array([mark + 0.01])) == pytest.approx(-0.01 * 2 * 0.8 * 3 / 4)
 
 
-# --- the closed loop (docs/method.md section 7)
+# --- the closed loop (docs/theory.md section 7)
 
 
 def loop(gap_of, epochs: int, n: int = 40, m=None, **parameters):
@@ -214,14 +214,14 @@ def loop(gap_of, epochs: int, n: int = 40, m=None, **parameters):
     method.start(n, {})
     rng = np.random.default_rng(0)
     m = np.full(n, 4.0) if m is None else m
-    course = []
+    path = []
     for epoch in range(1, epochs + 1):
         for index in rng.permutation(n).reshape(-1, 8):
             method.after_step(m[index], index, epoch)
         gap = gap_of(float(method.shortfall(method.alphas).mean()))
         method.after_validation(Validation(0.9, 0.9 + gap), epoch)
-        course.append((method.course()["mark"], float(method.shortfall(method.alphas).mean()), gap))
-    return method, np.array(course)
+        path.append((method.history_values()["mark"], float(method.shortfall(method.alphas).mean()), gap))
+    return method, np.array(path)
 
 
 class Network:
@@ -239,40 +239,40 @@ class Network:
 @pytest.mark.parametrize("c0", [0.92, 0.95, 0.99])
 @pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
 def test_the_loop_rests_where_confidence_equals_accuracy(c0, tau, beta):
-    _, course = loop(Network(c0, tau), 120, beta=beta)
+    _, path = loop(Network(c0, tau), 120, beta=beta)
     start = c0 - 0.9
-    assert np.abs(course[25:, 2]).max() < start / 10, "a tenth of the gap is left after 25 epochs"
-    assert np.abs(course[-10:, 2]).max() < 1e-4 * start + 1e-6
-    assert course[-1, 0] == pytest.approx((c0 - 0.9) / (2 * c0 - 1), rel=1e-3), "the s that section 6 asks for, / 2"
-    assert course[-1, 1] == pytest.approx(course[-1, 0], rel=1e-6)
+    assert np.abs(path[25:, 2]).max() < start / 10, "a tenth of the gap is left after 25 epochs"
+    assert np.abs(path[-10:, 2]).max() < 1e-4 * start + 1e-6
+    assert path[-1, 0] == pytest.approx((c0 - 0.9) / (2 * c0 - 1), rel=1e-3), "the s that section 6 asks for, / 2"
+    assert path[-1, 1] == pytest.approx(path[-1, 0], rel=1e-6)
 
 
 @pytest.mark.parametrize("tau", [1, 2, 4, 16])
 @pytest.mark.parametrize("gain", [0.05, 0.3, 0.99])
 def test_the_loop_is_stable_for_any_lag(tau, gain):
-    _, course = loop(Network(0.97, tau), 3000, n=8, gain=gain)
-    assert np.abs(course[-1, 2]) < 1e-6
+    _, path = loop(Network(0.97, tau), 3000, n=8, gain=gain)
+    assert np.abs(path[-1, 2]) < 1e-6
 
 
 def test_an_underconfident_network_is_left_alone_and_nothing_winds_up():
     gaps = iter([-0.03] * 50 + [0.02] * 2)
-    method, course = loop(lambda b: next(gaps), 52)
-    assert (course[:50, 1] == 0).all()
-    assert course[50, 0] == pytest.approx(0.3 * 0.02)
-    assert method.course()["mark"] == pytest.approx(2 * 0.3 * 0.02)
+    method, path = loop(lambda b: next(gaps), 52)
+    assert (path[:50, 1] == 0).all()
+    assert path[50, 0] == pytest.approx(0.3 * 0.02)
+    assert method.history_values()["mark"] == pytest.approx(2 * 0.3 * 0.02)
 
 
 def test_the_mark_stays_below_one_half():
-    method, course = loop(lambda b: 0.1, 60)
-    assert course[-1, 0] == pytest.approx(0.49)
+    method, path = loop(lambda b: 0.1, 60)
+    assert path[-1, 0] == pytest.approx(0.49)
     assert (method.alphas < 0.5).all()
 
 
 def test_images_differ_by_their_margin_around_the_mark():
     m = np.random.default_rng(2).normal(4, 1, 40)
-    method, course = loop(Network(0.97, 2), 200, m=m, lam=100)
-    assert method.alphas.mean() == pytest.approx(course[-1, 0], rel=1e-3)
-    assert np.allclose(method.alphas, course[-1, 0] + (m - m.mean()) / 100, atol=1e-4)
+    method, path = loop(Network(0.97, 2), 200, m=m, lam=100)
+    assert method.alphas.mean() == pytest.approx(path[-1, 0], rel=1e-3)
+    assert np.allclose(method.alphas, path[-1, 0] + (m - m.mean()) / 100, atol=1e-4)
 
 
 def test_the_loop_survives_a_restore():
@@ -283,7 +283,7 @@ def test_the_loop_survives_a_restore():
         method.after_step(np.arange(8.0), np.arange(8), 11)
         method.after_validation(Validation(0.9, 0.93), 11)
     assert np.array_equal(one.alphas, other.alphas)
-    assert one.course() == other.course()
+    assert one.history_values() == other.history_values()
 
 
 def test_a_pull_that_overshoots_on_several_classes_alone_is_refused_at_the_start():
@@ -303,7 +303,7 @@ def test_a_pull_that_overshoots_is_refused():
 
 @pytest.mark.parametrize("beta", [0.4, 0.75, 1.0, 2.0])
 def test_the_rule_saws_above_one_half_and_settles_below(beta):
-    """docs/method.md section 5, in the method itself: one image with m = 4 and A = 0.94 held still."""
+    """docs/theory.md section 5, in the method itself: one image with m = 4 and A = 0.94 held still."""
     method = choose("aslp_mc", {"beta": beta}).method
     method.start(1, {})
     method.after_validation(Validation(0.94, 0.97), 5)

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from pipeline_src.counting.views import View
 from torch.nn import functional as F
 
 from pipeline_src.counting.levels import LEVELS
+from pipeline_src.counting.score_histogram import ScoreHistogram
 from pipeline_src.errors import UserError
 from pipeline_src.training.method import Batch, Validation
 from pipeline_src.training.methods.adafocal import equal_mass
@@ -279,7 +279,7 @@ def test_a_calibrated_network_minimises_plain_mmce_and_not_weighted_mmce():
 def view_of(cells: np.ndarray, right: np.ndarray) -> View:
     """A view of pixels in the middle of cells."""
     count, hits = (np.bincount(cells, weights, minlength=LEVELS).astype(np.int64) for weights in (None, right))
-    return View(count, hits, count * np.arange(LEVELS), count * (1 << 23))
+    return ScoreHistogram(count, hits, count * np.arange(LEVELS), count * (1 << 23))
 
 
 def bins_by_hand(cells: np.ndarray, right: np.ndarray, bins: int) -> tuple[list[float], list[float]]:
@@ -335,7 +335,7 @@ def test_adafocal_follows_its_algorithm():
         method.after_validation(Validation(0.9, 0.9, view_of(cells, right)), epoch)
         assert method._gammas.tolist() == pytest.approx(gammas, rel=1e-9)
         assert method._edges.tolist() == edges
-        assert method.course() == {"mean_gamma": pytest.approx(np.mean(gammas))}
+        assert method.history_values() == {"mean_gamma": pytest.approx(np.mean(gammas))}
     assert seen == {"to inverse", "to focal", "highest", "lowest"}
 
 

@@ -20,7 +20,7 @@ from pipeline_src.training.augment import augment
 from pipeline_src.training.hooks import learning_rate
 from pipeline_src.training.method import Batch
 from pipeline_src.training.registry import choose
-from pipeline_src.training.samples import KeyedOrder, TrainingSamples
+from pipeline_src.training.samples import KeyedSampler, TrainingSamples
 
 
 def test_workers_change_no_bit(stores, tmp_path):
@@ -122,11 +122,11 @@ def test_one_image_is_too_few(stores, tmp_path):
 
 
 def test_the_order_is_a_permutation_that_ranks_share():
-    order = KeyedOrder(11, seed=0)
+    order = KeyedSampler(11, seed=0)
     order.set_epoch(4)
     tickets = list(order)
     assert sorted(t - 5 * 11 for t in tickets) == list(range(11))
-    shares = [KeyedOrder(11, 0, rank, 2) for rank in range(2)]
+    shares = [KeyedSampler(11, 0, rank, 2) for rank in range(2)]
     for share in shares:
         share.set_epoch(4)
     halves = [list(share) for share in shares]

@@ -31,7 +31,7 @@ KEEPS = """
     def loss(self, z, t):
         return super().loss(z, t) * (1 + len(self._seen) * getattr(self, "_last", 0))
 
-    def course(self):
+    def history_values(self):
         return {"seen": np.float32(len(self._seen)), "last": getattr(self, "_last", 0)}
 """
 
@@ -93,10 +93,13 @@ def test_checkpoints_that_can_not_be_read_are_not_passed_over(mine, tmp_path):
             r"Mine.targets\(\)[\s\S]*\(4, 1, 31, 32\)[\s\S]*labels'",
         ),
         ("    def targets(self, y, batch): return y.numpy()", r"Mine.targets\(\)[\s\S]*an array"),
-        ("    def agreement(self, z, y): return z.mean()", r"Mine.agreement\(\)[\s\S]*\(4,\)"),
+        ("    def image_statistic(self, z, y): return z.mean()", r"Mine.image_statistic\(\)[\s\S]*\(4,\)"),
         ("    def after_validation(self, v, epoch): v.nothing", r"Mine.after_validation\(\) fails"),
-        ("    def course(self): return {'loss': 1.0}", r"Mine.course\(\) takes columns[\s\S]*found:    loss"),
-        ("    def course(self): return {'mine': [1]}", r"Mine.course\(\)[\s\S]*dict of numbers"),
+        (
+            "    def history_values(self): return {'loss': 1.0}",
+            r"Mine.history_values\(\) takes columns[\s\S]*found:    loss",
+        ),
+        ("    def history_values(self): return {'mine': [1]}", r"Mine.history_values\(\)[\s\S]*dict of numbers"),
         ("    learns = True", r"Mine.start\(\)[\s\S]*\(10,\)"),
         (
             "    def start(self, n, references, classes=2):\n        self._alphas = np.zeros(n + 1)",

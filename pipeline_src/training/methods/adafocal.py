@@ -13,7 +13,7 @@ from pipeline_src.training.methods.focal import doubt
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline_src.counting.views import View
+    from pipeline_src.counting.score_histogram import ScoreHistogram
 
 
 class AdaFocal(Method):
@@ -73,11 +73,11 @@ class AdaFocal(Method):
         gammas = np.where(np.abs(gammas) < self.switch, -np.sign(gammas) * self.switch, gammas)
         self._gammas = gammas.clip(self.lowest, self.highest)
 
-    def course(self) -> dict[str, float]:
+    def history_values(self) -> dict[str, float]:
         return {"mean_gamma": float(self._gammas.mean())}
 
 
-def equal_mass(view: View, bins: int) -> tuple[np.ndarray, np.ndarray]:
+def equal_mass(view: ScoreHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
     """Upper edges of the lower bins - 1 equal-mass bins of `view`, (bins - 1,), and confidence minus accuracy of each
     bin, (bins,); 0 where one is empty."""
     pixels = view.count.cumsum()

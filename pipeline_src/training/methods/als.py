@@ -1,4 +1,4 @@
-"""ALS, adaptive label smoothing: ASLP_MC with the draw replaced by its mean (docs/method.md section 3.4).
+"""ALS, adaptive label smoothing: ASLP_MC with the draw replaced by its mean (docs/theory.md section 3.4).
 
 Its rule is our definition.
 """

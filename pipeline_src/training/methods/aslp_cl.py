@@ -1,4 +1,4 @@
-"""ASLP_CL, closed-loop label perturbation: perturb until confidence and accuracy agree (docs/method.md section 7).
+"""ASLP_CL, closed-loop label perturbation: perturb until confidence and accuracy agree (docs/theory.md section 7).
 
 Ours, not the paper's.
 """
@@ -74,5 +74,5 @@ class ASLPCL(ASLP):
         self._mark = float(np.clip(before + self.gain * validation.gap, 0.0, highest))  # clipped: no wind-up
         self._alphas = self.clipped(self._alphas + (self._mark - before) / unit)
 
-    def course(self) -> dict[str, float]:
+    def history_values(self) -> dict[str, float]:
         return {"mark": self._mark}

@@ -1,4 +1,4 @@
-"""ASLP_MC, model calibration: the expected label's confidence is held at the validation accuracy (docs/method.md
+"""ASLP_MC, model calibration: the expected label's confidence is held at the validation accuracy (docs/theory.md
 section 3)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ASLP_MEI, maximum entropy inference: raise entropy while validation accuracy is kept (docs/method.md section 3)."""
+"""ASLP_MEI, maximum entropy inference: raise entropy while validation accuracy is kept (docs/theory.md section 3)."""
 
 from __future__ import annotations
 

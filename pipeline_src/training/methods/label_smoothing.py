@@ -1,4 +1,4 @@
-"""LS, label smoothing: every label is mixed with the uniform one (docs/method.md section 3).
+"""LS, label smoothing: every label is mixed with the uniform one (docs/theory.md section 3).
 
 Reference: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016.
 """
@@ -26,7 +26,7 @@ class LabelSmoothing(Method):
     Source: Szegedy et al., CVPR 2016
     """
 
-    eps: float = Field(0.1, ge=0, lt=1, description="Share of the uniform label, the s of docs/method.md.")
+    eps: float = Field(0.1, ge=0, lt=1, description="Share of the uniform label, the s of docs/theory.md.")
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
         return perturbed(y, self.eps / 2)

@@ -38,7 +38,7 @@ class MCDropout(PostHoc):
     passes: int = Field(10, ge=2, description="Forward passes an image.")
 
     def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, float]:
-        """Nothing, but a network without dropout is refused here, before it is evaluated."""
+        """Fits nothing; refuses a network without dropout before it is evaluated."""
         return {"dropout_layers": len(dropouts(networks[0]))}
 
     def logits(self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int) -> list[Tensor]:
@@ -54,11 +54,11 @@ class MCDropout(PostHoc):
         """Logits (passes, C, h, w) of one image (3, S, S)."""
         import torch
 
-        done = []
+        passes = []
         for first in range(0, self.passes, AT_ONCE):
             torch.manual_seed(torch_seed(seed, name, "mc_dropout", first))
-            done.append(network(image.expand(min(AT_ONCE, self.passes - first), *image.shape)))
-        return torch.cat(done)
+            passes.append(network(image.expand(min(AT_ONCE, self.passes - first), *image.shape)))
+        return torch.cat(passes)
 
 
 def dropouts(network: nn.Module) -> list[nn.Module]:
@@ -70,14 +70,14 @@ def dropouts(network: nn.Module) -> list[nn.Module]:
     from torch import nn
 
     kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-    found = [module for module in network.modules() if isinstance(module, kinds) and module.p > 0]
-    if not found:
+    modules = [module for module in network.modules() if isinstance(module, kinds) and module.p > 0]
+    if not modules:
         raise UserError(
             "mc_dropout: the network has no dropout",
             expected="a dropout layer, as the config's decode_head gets from dropout_ratio=0.1",
             do="take mc_dropout out of the experiment's `methods:`, or train with a `model.config` that has dropout",
         )
-    return found
+    return modules
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""SLP, static stochastic label perturbation: one fixed alpha for all images (docs/method.md section 3)."""
+"""SLP, static stochastic label perturbation: one fixed alpha for all images (docs/theory.md section 3)."""
 
 from __future__ import annotations
 

@@ -53,32 +53,29 @@ class Temperature(PostHoc):
         }
 
     def probability(self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, float]) -> np.ndarray:
+        from pipeline_src.training.pixels import upsampled
+
         # Divided at the original size: before, the upsampling would round differently for each T.
-        return super().probability([upsampled(z, size) / fitted["temperature"] for z in logits], size, fitted)
-
-
-def upsampled(z: Tensor, size: tuple[int, int]) -> Tensor:
-    """Logits of one image (C, h, w) at `size`, (C, H, W) float32; resizing them to it once more changes no bit."""
-    from torch.nn import functional as F
-
-    return F.interpolate(z[None].float(), size=size, mode="bilinear", align_corners=False)[0]
+        scaled = [upsampled(z[None], size)[0] / fitted["temperature"] for z in logits]
+        return super().probability(scaled, size, fitted)
 
 
 def sampled(network: DenseClassifier, store: Store, experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
     """Validation pixels: logits (N, C) float64, C = 1 or K, and classes (N,) int64."""
     import torch
 
-    from pipeline_src.prediction.predict import batches
+    from pipeline_src.training.pixels import upsampled
+    from pipeline_src.training.samples import evaluation_batches
 
     kept_z, kept_labels = [], []
-    for batch in batches(store, experiment, network.mean.device):
+    for batch in evaluation_batches(store, experiment, network.mean.device):
         with torch.inference_mode():
             logits = network(batch["inputs"])
         for z, truth, name in zip(logits, batch["truth"], batch["id"], strict=True):
             valid = np.flatnonzero(truth.ravel() < network.classes)  # 255 is ignored
             if len(valid) > PIXELS:
                 valid = generator(name, "temperature").choice(valid, PIXELS, replace=False)
-            kept_z.append(upsampled(z, truth.shape).flatten(1)[:, valid].T.double().cpu().numpy())
+            kept_z.append(upsampled(z[None], truth.shape)[0].flatten(1)[:, valid].T.double().cpu().numpy())
             kept_labels.append(truth.ravel()[valid].astype(np.int64))
     return np.concatenate(kept_z), np.concatenate(kept_labels)
 
@@ -98,7 +95,7 @@ def minimised(z: np.ndarray, labels: np.ndarray) -> float:
     """The temperature in `BOUNDS` of least NLL. NLL is convex in 1/T, so there is one minimum."""
     from scipy.optimize import minimize_scalar
 
-    found = minimize_scalar(
+    result = minimize_scalar(
         lambda log_t: nll(z, labels, np.exp(log_t)), bounds=np.log(BOUNDS), method="bounded", options={"xatol": 1e-6}
     )
-    return float(np.exp(found.x))
+    return float(np.exp(result.x))

@@ -12,19 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
-from pipeline_src.training.models.config import config_path, is_factory, model_names, read_config
+from pipeline_src.training.models.config import is_factory, read_config
 from pipeline_src.training.models.factory import Network, from_factory
-from pipeline_src.training.models.weights import absent, check_arrival, take_weights
+from pipeline_src.training.models.weights import check_loaded, remove_weights, weights_unavailable
 
-__all__ = [
-    "all_logits",
-    "auxiliary_weights",
-    "build_segmentor",
-    "config_path",
-    "logits",
-    "model_names",
-    "normalisation",
-]
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +32,7 @@ def build_segmentor(network: str, pretrained: bool, image_size: int, classes: in
         image_size: side in pixels of the square images it will see; it is tried out on one.
 
     Raises:
-        UserError: no such network, not an EncoderDecoder, weights absent, or it can't take or give what we need.
+        UserError: no such network, not an EncoderDecoder, weights unavailable, or unsuitable inputs or outputs.
     """
     channels = 1 if classes == 2 else classes
     if is_factory(network):
@@ -75,13 +66,13 @@ def normalisation(network: str) -> tuple[list[float], list[float]]:
     if is_factory(network):
         return [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
     content = read_config(network)
-    found = content.model.get("data_preprocessor") or content.get("data_preprocessor") or {}
-    mean, std = found.get("mean"), found.get("std")
+    values = content.model.get("data_preprocessor") or content.get("data_preprocessor") or {}
+    mean, std = values.get("mean"), values.get("std")
     # mmsegmentation reads images as BGR: without bgr_to_rgb mean, std and the network itself would be in BGR order.
-    if not (mean and std and len(mean) == len(std) == 3 and found.get("bgr_to_rgb")):
+    if not (mean and std and len(mean) == len(std) == 3 and values.get("bgr_to_rgb")):
         raise UserError(
             f"model.config: {network} does not say how RGB images are normalised",
-            found=f"data_preprocessor = {dict(found)}",
+            found=f"data_preprocessor = {dict(values)}",
             expected="data_preprocessor=dict(type='SegDataPreProcessor', mean=[...], std=[...], bgr_to_rgb=True)",
             do="for ImageNet weights of torchvision: mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]",
         )
@@ -93,7 +84,7 @@ def _from_config(config: str, pretrained: bool, classes: int) -> nn.Module:
     if isinstance(model.decode_head, list):
         raise UserError(f"model.config: {config} is a cascade of decode heads", expected="one decode_head=dict(...)")
     bare = copy.deepcopy(model)
-    weights = take_weights(bare)
+    weights = remove_weights(bare)
     if pretrained and not weights:
         raise UserError(
             f"model.pretrained is true, but {config} names no weights",
@@ -135,12 +126,12 @@ def _built(model: Any, config: str, weights: list[str]) -> nn.Module:
             segmentor = MODELS.build(model)
             segmentor.init_weights()
             if weights:
-                check_arrival(segmentor, config)
+                check_loaded(segmentor, config)
     except UserError:
         raise
     except (Exception, SystemExit) as error:
         if weights and isinstance(error, OSError):  # no such file, no network
-            raise absent(weights, error) from error
+            raise weights_unavailable(weights, error) from error
         raise UserError(f"model.config: {config} can't be built", found=f"{type(error).__name__}: {error}") from error
     if not isinstance(segmentor, EncoderDecoder):
         raise UserError(f"model.config: {config} is not an EncoderDecoder", found=type(segmentor).__name__)
@@ -148,7 +139,7 @@ def _built(model: Any, config: str, weights: list[str]) -> nn.Module:
 
 
 def _try_out(segmentor: nn.Module, what: str, image_size: int) -> None:
-    """Fail now, and in plain words, where the model can't digest images of this size or gives more than one map."""
+    """UserError where the model can't process images of this size or gives more than one map."""
     segmentor.eval()
     try:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The code behind a network: the files it is written in, the modules it brings and its own weights, for contracts."""
+"""The files and modules that a network is made of, and its own weights, for contracts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pipeline_src.training.models.config import config_path, is_factory
 
 def network_sources(network: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """(files, modules of the package) that a network consists of: a factory's file, or a config with its `_base_` and
-    `custom_imports` of either kind. What is imported from beside these files is found by the contract.
+    `custom_imports` of either kind. Contracts follow the imports of these files themselves.
 
     Installed packages (`_base_ = ["mmseg::..."]` too) and modules that cannot be found are left out.
 
     Raises:
-        UserError: a file is absent or can't be read, or a package fails when it is imported.
+        UserError: there is no such file, it can't be read, or a package fails when it is imported.
     """
     if is_factory(network):
         return _of_factory(network), ()
@@ -39,7 +39,7 @@ def network_sources(network: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
 
 
 def own_weights(network: str) -> tuple[Path, ...]:
-    """Files that the texts of a config name, as `checkpoint="my_weights.pth"` does; of a factory none are known."""
+    """Files that the texts of a config name, as `checkpoint="my_weights.pth"` does; those of a factory are unknown."""
     configs = {} if is_factory(network) else _configs(network)
     named = {text for values in configs.values() for text in _texts(list(values.values()))}
     return tuple(Path(text) for text in sorted(named) if os.path.isfile(text) and not text.endswith(".py"))
@@ -64,12 +64,12 @@ def _of_factory(factory: str) -> tuple[Path, ...]:
 def _configs(config: str) -> dict[Path, dict[str, Any]]:
     """The files of a config, its own first and then those of `_base_`, with their top-level values by name: syntax
     trees in a Python file, plain values in one of YAML or JSON."""
-    queue, found = [config_path(config)], {}
+    queue, configs = [config_path(config)], {}
     while queue:
-        if (file := queue.pop()) not in found:
-            found[file] = _values(file)
-            queue += [file.parent / base for base in _texts(found[file].get("_base_")) if "::" not in base]
-    return found
+        if (file := queue.pop()) not in configs:
+            configs[file] = _values(file)
+            queue += [file.parent / base for base in _texts(configs[file].get("_base_")) if "::" not in base]
+    return configs
 
 
 def _values(file: Path) -> dict[str, Any]:

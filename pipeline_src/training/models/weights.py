@@ -1,4 +1,4 @@
-"""Pretrained weights that an mmsegmentation config names: taken out of it, missed, or not those of its backbone."""
+"""Pretrained weights that an mmsegmentation config names: removed from it, unavailable, or made for another module."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from pipeline_src.errors import UserError
 
 
-def take_weights(node: Any) -> list[str]:
-    """Take everything out of a model's config that would load weights; what was taken is returned."""
+def remove_weights(node: Any) -> list[str]:
+    """Remove all that loads weights from a model's config, in place; returns the names of the weights."""
     if isinstance(node, list):
-        return [name for child in node for name in take_weights(child)]
+        return [name for child in node for name in remove_weights(child)]
     if not isinstance(node, dict):
         return []
-    taken = []
+    removed = []
     if node.get("type") == "TIMMBackbone":
         node.setdefault("pretrained", True)  # mmsegmentation's default
     for key in ("pretrained", "checkpoint_path"):
@@ -25,19 +25,19 @@ def take_weights(node: Any) -> list[str]:
             value = node[key]
             node[key] = False if isinstance(value, bool) else None
             if value:
-                taken.append(str(value) if isinstance(value, str) else f"timm's {node.get('model_name')}")
+                removed.append(str(value) if isinstance(value, str) else f"timm's {node.get('model_name')}")
     init = node.get("init_cfg") or []
     for entry in init if isinstance(init, list) else [init]:
         if _loads(entry):
-            taken.append(str(entry.get("checkpoint")))
+            removed.append(str(entry.get("checkpoint")))
             node["init_cfg"] = [other for other in init if other is not entry] if isinstance(init, list) else None
-    return taken + [name for child in node.values() for name in take_weights(child)]
+    return removed + [name for child in node.values() for name in remove_weights(child)]
 
 
-def absent(weights: list[str], error: OSError) -> UserError:
-    """What to say where none of `weights` can be had."""
+def weights_unavailable(weights: list[str], error: OSError) -> UserError:
+    """The error where `weights` can't be loaded."""
     return UserError(
-        "model.pretrained is true, but the weights can't be had",
+        "model.pretrained is true, but the weights are unavailable",
         found=" ".join(str(error).split()),
         expected=", ".join(weights),
         do=f"fetch them where there is a network, and put the file into {torch.hub.get_dir()}/checkpoints under the "
@@ -45,16 +45,16 @@ def absent(weights: list[str], error: OSError) -> UserError:
     )
 
 
-def check_arrival(segmentor: nn.Module, config: str) -> None:
-    """Refuse a file of weights whose values less than half of the weights that it is for have taken over: what doesn't
-    fit by name and shape is skipped on loading, and the rest, left at random, would be called pretrained."""
-    taken: set[nn.Module] = set()
+def check_loaded(segmentor: nn.Module, config: str) -> None:
+    """Refuse a file of weights that set less than half of the weights of its module: those that don't fit by name and
+    shape are skipped on loading, and the rest, left at random, would be called pretrained."""
+    checked: set[nn.Module] = set()
     for part in segmentor.modules():  # from the outside in: what a whole model loads replaces what its parts had loaded
-        if part not in taken and _arrived(part, config):
-            taken.update(part.modules())
+        if part not in checked and _loads_file(part, config):
+            checked.update(part.modules())
 
 
-def _arrived(part: nn.Module, config: str) -> bool:
+def _loads_file(part: nn.Module, config: str) -> bool:
     """Whether a module has loaded a file; UserError where the file is not made for it."""
     from mmengine.runner.checkpoint import CheckpointLoader
 
@@ -66,13 +66,13 @@ def _arrived(part: nn.Module, config: str) -> bool:
         loaded = True
         content = CheckpointLoader.load_checkpoint(file, map_location="cpu")
         content = content.get("state_dict", content.get("model", content))
-        there = {_mark(t) for t in content.values() if isinstance(t, Tensor)}
+        values = {_fingerprint(t) for t in content.values() if isinstance(t, Tensor)}
         weights = [p.detach() for p in part.parameters() if p.ndim > 1]  # others are all 0 or 1 at the start
-        arrived = sum(_mark(weight) in there for weight in weights)
-        if arrived < len(weights) / 2:
+        number = sum(_fingerprint(weight) in values for weight in weights)
+        if number < len(weights) / 2:
             raise UserError(
                 f"model.pretrained is true, but {file} is not made for the {type(part).__name__} of {config}",
-                found=f"{arrived} of {len(weights)} weights have a value of the file, which holds "
+                found=f"{number} of {len(weights)} weights have a value of the file, which holds "
                 f"{', '.join(list(content)[:3])}...",
                 expected=f"{', '.join(list(dict(part.named_parameters()))[:3])}...",
                 do="take a file made for this module (`prefix='backbone.'` in its init_cfg takes a part of a larger "
@@ -81,8 +81,8 @@ def _arrived(part: nn.Module, config: str) -> bool:
     return loaded
 
 
-def _mark(tensor: Tensor) -> tuple[tuple[int, ...], float]:
-    """What tells tensors apart, whatever their names: backbones rename on loading."""
+def _fingerprint(tensor: Tensor) -> tuple[tuple[int, ...], float]:
+    """Distinguishes tensors without their names: backbones rename on loading."""
     return tuple(tensor.shape), tensor.double().sum().item()
 
 

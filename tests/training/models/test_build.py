@@ -12,10 +12,10 @@ from pipeline_src.training.models.build import (
     all_logits,
     auxiliary_weights,
     build_segmentor,
-    config_path,
     logits,
     normalisation,
 )
+from pipeline_src.training.models.config import config_path
 
 # What users of mmsegmentation have: 19 classes, a class-weighted loss, synchronised statistics, sampling, windows.
 CONFIG = """

@@ -8,8 +8,8 @@ from networks import trains_and_comes_back
 from torchvision.models import vgg
 
 from pipeline_src.errors import UserError
-from pipeline_src.training.models.build import build_segmentor, model_names
-from pipeline_src.training.models.config import read_config
+from pipeline_src.training.models.build import build_segmentor
+from pipeline_src.training.models.config import model_names, read_config
 
 SIZE = 32
 PYRAMIDS = [name for name in model_names() if name.endswith("_fpn")]

@@ -1,0 +1,170 @@
+"""The callbacks of a method, called and checked: errors in a user's code become a UserError with file and line."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline_src.errors import UserError
+from pipeline_src.training.method import Batch, Block, Method
+from pipeline_src.training.user_code import is_user_code
+
+
+def call(method: Block, callback: str, *arguments: Any) -> Any:
+    """The result of `method.callback(*arguments)`; a failure in a user's method is a UserError with file and line."""
+    try:
+        return getattr(method, callback)(*arguments)
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        if not is_user_code(type(method)):
+            raise
+        file = inspect.getfile(type(method))
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        shapes = [f"{tuple(value.shape)}" for value in arguments if isinstance(value, Tensor | np.ndarray)]
+        raise UserError(
+            f"{full_name(method, callback)} fails" + (f" in line {lines[-1]}" if lines else ""),
+            found=f"{type(error).__name__}: {error}" + (f" (argument shapes {', '.join(shapes)})" if shapes else ""),
+        ) from error
+
+
+def full_name(method: Block, callback: str) -> str:
+    """`methods: my_margin.py: Margin.loss()`"""
+    return f"methods: {Path(inspect.getfile(type(method))).name}: {type(method).__name__}.{callback}()"
+
+
+def start(method: Method, n: int, references: dict[str, list[float]], classes: int) -> None:
+    call(method, "start", n, references, classes)
+    alphas = method.alphas
+    valid = isinstance(alphas, np.ndarray) and alphas.shape == (n,)
+    if not valid and (method.learns or alphas is not None):
+        raise _wrong(method, "start", alphas, f"self._alphas as an array of one number per training image, ({n},)")
+
+
+def inputs(method: Method, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    result = call(method, "inputs", x, y, batch)
+    shapes = [_shape(each) for each in result] if isinstance(result, tuple | list) else []
+    if len(shapes) == 2 and all(
+        s and len(s) == 4 and s[:2] == old[:2] for s, old in zip(shapes, (x.shape, y.shape), strict=True)
+    ):
+        return result
+    raise _wrong(method, "inputs", result, f"images and labels as they came, {tuple(x.shape)} and {tuple(y.shape)}")
+
+
+def targets(method: Method, y: Tensor, batch: Batch) -> Tensor:
+    result = call(method, "targets", y, batch)
+    if _broadcasts(_shape(result), y.shape):
+        return result
+    raise _wrong(method, "targets", result, f"a tensor of the labels' shape {tuple(y.shape)}, or one that broadcasts")
+
+
+def loss(method: Method, z: Tensor, t: Tensor) -> Tensor:
+    result = call(method, "loss", z, t)
+    if _shape(result) == () and (result.requires_grad or not z.requires_grad):
+        return result
+    raise _wrong(method, "loss", result, "a tensor of one number, computed from the logits by torch's functions")
+
+
+def image_statistic(method: Method, z: Tensor, y: Tensor) -> np.ndarray | None:
+    """(B,) float64, or None."""
+    result = call(method, "image_statistic", z, y)
+    if result is None:
+        return None
+    if _shape(result) == z.shape[:1]:
+        return result.detach().cpu().double().numpy()  # to the CPU first: not every accelerator has doubles
+    raise _wrong(method, "image_statistic", result, f"one number per image, a tensor ({len(z)},), or None")
+
+
+def history_values(method: Method, columns: dict[str, Any]) -> dict[str, float]:
+    """The method's own columns of a history that has `columns` already."""
+    values = _numbers(method, "history_values", "a dict of numbers by the names of their columns")
+    if duplicates := sorted(values.keys() & columns.keys()):
+        raise UserError(
+            f"{full_name(method, 'history_values')} takes columns that every history has",
+            found=", ".join(duplicates),
+            expected=f"names other than {', '.join(columns)}",
+        )
+    return values
+
+
+def fit(method: Block, *arguments: Any) -> dict[str, float]:
+    """What a post-hoc method has learned, as plain numbers."""
+    values = _numbers(method, "fit", "a dict of numbers by name, {} where there is nothing to fit", *arguments)
+    if not all(math.isfinite(value) for value in values.values()):
+        raise _wrong(method, "fit", values, "finite numbers")
+    return values
+
+
+def logits(method: Block, *arguments: Any) -> list[Tensor]:
+    """The predictions of a batch that a post-hoc method averages."""
+    result = call(method, "logits", *arguments)
+    images = len(arguments[1])
+    if (
+        isinstance(result, list | tuple)
+        and result
+        and all(len(_shape(z) or ()) == 4 and len(z) == images for z in result)
+    ):
+        return list(result)
+    raise _wrong(method, "logits", result, f"a list of tensors ({images}, C, h, w), one of each prediction")
+
+
+def probability(method: Block, z: list[Tensor], size: tuple[int, int], fitted: dict[str, float]) -> np.ndarray:
+    """One image's probabilities at its original `size`, float32: (H, W) for one logit, (K, H, W) for K classes."""
+    result = call(method, "probability", z, size, fitted)
+    channels = len(z[0])
+    shape = tuple(size) if channels == 1 else (channels, *size)
+    if isinstance(result, Tensor):
+        result = result.cpu().numpy()
+    if not isinstance(result, np.ndarray) or result.shape != shape:
+        raise _wrong(method, "probability", result, f"an array of probabilities of shape {shape}")
+    low, high = float(result.min()), float(result.max())
+    if not (low >= 0 and high <= 1):  # false for NaN too
+        raise UserError(
+            f"{full_name(method, 'probability')} gives no probabilities",
+            found=f"values from {low:g} to {high:g}",
+            expected="numbers in [0, 1]",
+        )
+    return result.astype(np.float32, copy=False)
+
+
+def _numbers(method: Block, callback: str, expected: str, *arguments: Any) -> dict[str, float]:
+    values = call(method, callback, *arguments)
+    if not isinstance(values, dict) or not all(isinstance(value, int | float | np.number) for value in values.values()):
+        raise _wrong(method, callback, values, expected)
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
+
+
+def _wrong(method: Block, callback: str, result: Any, expected: str) -> UserError:
+    return UserError(
+        f"{full_name(method, callback)} does not give what it should", found=_described(result), expected=expected
+    )
+
+
+def _described(value: Any) -> str:
+    """Tensors and arrays by shape, other values by type and content."""
+    if isinstance(value, Tensor):
+        detached = "" if value.requires_grad else ", without a gradient"
+        return f"a tensor of shape {tuple(value.shape)}{detached}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {', '.join(map(_described, value))}" if value else "nothing in it"
+    return f"{type(value).__name__} {value!r}"[:200]
+
+
+def _shape(value: Any) -> torch.Size | None:
+    return value.shape if isinstance(value, Tensor) else None
+
+
+def _broadcasts(shape: torch.Size | None, to: torch.Size) -> bool:
+    try:
+        return shape is not None and torch.broadcast_shapes(shape, to) == to
+    except RuntimeError:
+        return False
