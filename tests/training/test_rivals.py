@@ -276,7 +276,7 @@ def test_a_calibrated_network_minimises_plain_mmce_and_not_weighted_mmce():
 # AdaFocal
 
 
-def view_of(cells: np.ndarray, right: np.ndarray) -> View:
+def view_of(cells: np.ndarray, right: np.ndarray) -> ScoreHistogram:
     """A view of pixels in the middle of cells."""
     count, hits = (np.bincount(cells, weights, minlength=LEVELS).astype(np.int64) for weights in (None, right))
     return ScoreHistogram(count, hits, count * np.arange(LEVELS), count * (1 << 23))
