@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_statistics import counted, of_scenes, scene, varied
+from made_statistics import counted, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.estimate import estimate
@@ -20,7 +20,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.row_inputs import PixelMeans
-from pipeline_src.metrics.summary import summaries, value
+from pipeline_src.metrics.summary import value
 
 SHARPNESS = {"baseline": 2.0, "slp": 1.4, "ensemble": 1.7}
 FACTS = Facts(

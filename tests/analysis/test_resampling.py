@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from made_statistics import counted, of_scenes, scene, varied
+from made_statistics import counted, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis import resampling
 from pipeline_src.analysis.resampling import image_means, key_of, percentiles, resample
@@ -14,7 +14,6 @@ from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.metrics.inputs import FEW
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import summaries
 
 
 def drawn(images: int, resamples: int, key: int) -> list[np.ndarray]:
