@@ -17,7 +17,6 @@ from pipeline_src.files import write_text
 from pipeline_src.judging import output_folder, several_classes, two_classes
 from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pairs, pair_files
-from pipeline_src.judging.image_table import Parts, write_images
 from pipeline_src.judging.whole_images import MISSING, WholeImages, whole_images
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.per_image import per_image
@@ -94,7 +93,7 @@ def judge_folder(
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
     counted.statistic.save(out / "statistic.npz", provenance)
     tables = {p: _per_image(of, bins, images.get(p)) for p, of in counts.items()} if first.pixels else {}
-    write_images(out / "images.csv", first.rows, tables)
+    output_folder.write_images(out / "images.csv", first.rows, tables)
     if draw and first.pixels and not classes:
         for protocol, of in counts.items():
             draw(of, protocol, result[protocol])
@@ -145,6 +144,6 @@ def _regions(counted: Counted, protocols: tuple[str, ...], bins: int) -> dict[st
     }
 
 
-def _per_image(counts: Counts, bins: int, images: WholeImages | None) -> Parts:
+def _per_image(counts: Counts, bins: int, images: WholeImages | None) -> output_folder.Parts:
     for part, values in per_image(counts, bins):
         yield part, values if images is None else values | images.part(part)
