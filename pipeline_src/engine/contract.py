@@ -18,10 +18,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipeline_src.engine.code import LENGTH, ROOT, Code, Digest, digest
+from pipeline_src.engine.code import LENGTH, Code, Digest, digest
 from pipeline_src.files import write_text
+from pipeline_src.python_source import PACKAGE, ROOT
 
-PACKAGE = ROOT.name
 KEPT = Path(".snakemake/code.json")  # among Snakemake's own records, which may be removed at any time
 
 

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from pipeline_src.counting.either import Either, empty
+from pipeline_src.counting.loading import AnyStatistic, empty
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 from pipeline_src.data.store import Store
 from pipeline_src.labels import NO_CLASS
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def evaluate(
     predictor: Predictor, store: Store, experiment: Experiment, name: str
-) -> tuple[Either, dict[str, np.ndarray]]:
+) -> tuple[AnyStatistic, dict[str, np.ndarray]]:
     """The statistic of a predictor on a store, and its probabilities on `examples.chosen`."""
     classes = predictor.networks[0].classes  # a store without masks does not know its number
     statistic, maps = empty(classes), dict.fromkeys(examples.chosen(store.ids))

@@ -35,9 +35,7 @@ def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str
         *("analyse", f"analyse/{part}", experiment.results / "analysis", part, (f"{part}.npz",), work),
         parameters={
             "part": part,
-            "role": facts.parts[part],
             "bins": facts.bins,
-            "classes": facts.classes,
             "runs": facts.runs,
             "images": experiment.parts[part][0],
             "names": digest,
@@ -54,11 +52,11 @@ def work(job: Job, folder: Path) -> None:
     of = job.parameters
     runs = {(method, seed): job.inputs[f"{method}/seed{seed}"] for method, seed in of["runs"]}
     analyse(
-        part=of["part"],
-        bins=of["bins"],
-        statistics={run: evaluated.paths[0] for run, evaluated in runs.items()},
+        of["part"],
+        of["bins"],
+        {run: evaluated.paths[0] for run, evaluated in runs.items()},
+        folder / job.files[0],
         note=coverage(of["images"], job.inputs["prepare"].folder, job.options["names"], job.options["list"]),
-        out=folder / job.files[0],
     )
 
 

@@ -67,7 +67,6 @@ class ExperimentGraph(Graph):
     def facts(self) -> Facts:
         """What tables, figures, claims and the report know of the experiment."""
         tested = {name: role for name, (_, role) in self.parts.items() if role != "train"}
-        sources = [source for part in self.parts for source in self.entry(part).sources.values()]
         return Facts(
             experiment=self.name,
             methods={name: _facts(chosen) for name, chosen in self.methods.items()},
@@ -75,7 +74,7 @@ class ExperimentGraph(Graph):
             seeds=tuple(self.settings.seeds),
             bins=self.settings.evaluation.bins,
             epochs=self.settings.training.epochs,
-            synthetic=all(source.generator for source in sources),
+            synthetic=all(self.entry(part).generated for part in self.parts),
             class_names=self.entry("train").classes,
             captions={part: caption for part in tested if (caption := self.entry(part).caption)},
         )

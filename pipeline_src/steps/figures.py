@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_src.engine.code import ROOT
 from pipeline_src.engine.job import Job
 from pipeline_src.figures.catalogue import figure_files
+from pipeline_src.python_source import ROOT
 from pipeline_src.steps.tables import analyses, results
 
 if TYPE_CHECKING:

@@ -51,7 +51,6 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
         except UserError:  # whoever runs that experiment will read what is wrong with it
             continue
         captions = {part: caption for part, caption in captions.items() if caption}
-        data, folder = settings.data.model_dump(mode="json"), Path("results") / name
-        yield ExperimentSummary(
-            name, task, settings.model.network, data, folder / "tables", folder / "claims.json", captions
-        )
+        data, results = settings.data.model_dump(mode="json"), Path("results") / name
+        network, claims = settings.model.network, results / "claims.json"
+        yield ExperimentSummary(name, task, network, data, results / "tables", claims, captions)

@@ -83,7 +83,7 @@ def notes(experiment: ExperimentGraph) -> dict[str, str]:
     for part in experiment.facts.tests:
         chosen, entry = experiment.parts[part][0], experiment.entry(part)
         prepared, names = experiment.job(f"prepare/{chosen.set}").folder, names_file(entry, experiment.data_root)
-        found[part] = " ".join(filter(None, (entry.caption, coverage(chosen, prepared, names, entry.names))))
+        found[part] = " ".join(filter(None, (entry.caption, coverage(chosen, prepared, names, entry.benchmark_list))))
     return {part: text for part, text in found.items() if text}
 
 

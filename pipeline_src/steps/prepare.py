@@ -20,14 +20,14 @@ FAILED = "problems.failed.csv"  # beside the last good result
 
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
-    """A job per data set; UserError names all that are not available."""
-    missing = []
+    """A job per data set; UserError names all that are not here."""
+    absent = []
     for name in dict.fromkeys(part.set for part, _ in experiment.parts.values()):
         entry, folder = catalog.find(experiment.entries, name), experiment.data / "manifests" / name
         try:
             content = sources.fingerprint(entry, experiment.data_root, UNPACKED, folder)
         except sources.MissingSourceError as error:
-            missing.append(str(error))
+            absent.append(str(error))
             continue
         yield Job(
             *("prepare", f"prepare/{name}", folder, "prepare", FILES, work),
@@ -41,12 +41,12 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
             options={"entry": entry, "data_root": experiment.data_root},
             modules=(sources.GENERATOR,) if entry.generated else (),
         )
-    if missing:
-        raise UserError("\n".join(missing))
+    if absent:
+        raise UserError("\n".join(absent))
 
 
 def work(job: Job, folder: Path) -> None:
-    """Unpack, pair and verify a data set."""
+    """Prepare a set; where that fails, the list of problems outlives it."""
     from pipeline_src.data.prepare import prepare
 
     failed = job.folder / FAILED

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.engine.adopt import adoptions
-from pipeline_src.engine.code import ROOT
 from pipeline_src.engine.job import Job
+from pipeline_src.python_source import ROOT
 from pipeline_src.steps import provenance
 from pipeline_src.steps.tables import analyses, costs, results
 

@@ -18,7 +18,6 @@ FILES = ("images.npy", "masks.npy", "truth.npy", "index.csv", "store.json")
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """A job per part."""
     for name, (part, _) in experiment.parts.items():
-        entry = experiment.entry(name)
         yield Job(
             *("store", f"store/{name}", experiment.data / "stores" / name, "store", FILES),
             work,
@@ -28,12 +27,12 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
                 "unmasked_label": experiment.unmasked_label(name),
             },
             inputs={"prepare": experiment.job(f"prepare/{part.set}")},
-            options={"entry": entry, "data_root": experiment.data_root},
+            options={"entry": experiment.entry(name), "data_root": experiment.data_root},
         )
 
 
 def work(job: Job, folder: Path) -> None:
-    """Decode and resize the images and masks of a part."""
+    """Write the store."""
     from pipeline_src.data.build import build
 
     of, manifest = job.parameters, job.inputs["prepare"].folder

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from made_sets import encoded, write_files
 from pipeline_src.counting.either import load
+from pipeline_src.figures.numbers import measure
 
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting import multiclass
@@ -20,7 +21,6 @@ from pipeline_src.data.store import Store
 from pipeline_src.engine.execute import execute
 from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
-from pipeline_src.figures.numbers import measure
 from pipeline_src.params.load import read
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.evaluate import evaluate
@@ -175,7 +175,7 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     assert built.nothing("textures") == 0 and other.nothing("unseen") == 0 and other.nothing("textures") == 254
     chosen, _ = built.parts["textures"]
     places = built.data_root, UNPACKED, built.job("prepare/plain").folder, 32, tmp_path / "store"
-    build(chosen, built.entries["plain"], *places, lambda line: None, nothing=other.nothing("textures"))
+    build(chosen, built.entries["plain"], *places, unmasked_label=other.nothing("textures"))
     store = Store.open(tmp_path / "store")
     assert {int(v) for i in range(len(store)) for v in np.unique(store.truth(i))} == {254}
     statistic, shown = evaluate(

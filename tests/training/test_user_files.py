@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from pipeline_src.steps.graph import graph
 
 from pipeline_src.engine import contract
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.python_source import ROOT
+from pipeline_src.steps.build import build
 from pipeline_src.training.models.source import own_weights
 
 CONFIG = "model = dict(type='EncoderDecoder', decode_head=dict(type='FCNHead'))\n"
@@ -24,10 +24,10 @@ def of(tmp_path, monkeypatch):
     params = (ROOT.parent / "params.yaml").read_text()
 
     def found(model: str = "{config: tiny_fpn, pretrained: false}", block: str = "{}") -> str:
-        contract._tree.cache_clear()
+        contract.package_code.cache_clear()
         text = re.sub(r"model: {config: tiny_fpn.*}", f"model: {model}", params)
         (tmp_path / "params.yaml").write_text(text.replace("  baseline: {}", f"  baseline: {block}"))
-        return graph(read(), "tiny").job("train/baseline/seed0").contract
+        return build(read(), "tiny").job("train/baseline/seed0").contract
 
     return found
 
