@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from pipeline_src.cli.options import Name, experiment_graph, start_log
 from pipeline_src.engine import dvc
@@ -34,16 +33,12 @@ def contracts(
     if explain is None:
         dvc.write_contracts(stages(graph), graph.results / "contracts")
         return
-    job, console = graph.job(explain), Console(soft_wrap=True)
-    there = stamp_there(job)
-    table = Table(title=f"{job.name}: contract {job.contract}")
-    for heading in ("made of", "now", "in the result that lies there"):
-        table.add_column(heading, overflow="fold")
+    job, there = graph.job(explain), stamp_there(graph.job(explain))
+    typer.echo(f"{job.name}: contract {job.contract}, made of")
     for each in ingredients(job):
-        before = (each.before or "absent") if there and each.differs else ""
-        table.add_row(each.name, each.now or "absent", before, style="bold" if before else "")
-    console.print(table)
-    console.print("No result lies there." if there is None else f"The result that lies there: {there}")
+        before = f"  (was {each.before or 'absent'})" if there and each.differs else ""
+        typer.echo(f"{'*' if before else ' '} {each.name}: {each.now or 'absent'}{before}")
+    typer.echo(f"The result that lies there (* differs): {there}" if there else "No result lies there.")
 
 
 def adopt(

@@ -109,7 +109,7 @@ def unwanted_results(folder: Path, jobs: Iterable[Job]) -> list[Leftover]:
     for path in sorted(path for path in folder.rglob("*") if is_stamp(path)):
         if (path.parent, path.stem) not in places and (stamp := Stamp.read(path)):
             files = [f".{path.stem}.lock", *stamp.files]
-            found.append(Leftover(str(path), [path, *(path.parent / name for name in files)]))
+            found.append(Leftover("of a job that is gone", [path, *(path.parent / name for name in files)]))
     return found
 
 

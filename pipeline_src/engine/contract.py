@@ -12,6 +12,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from enum import Enum
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline_src.engine.code import LENGTH, Code, Digest, digest
+from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.python_source import PACKAGE, ROOT
 
@@ -27,9 +29,10 @@ KEPT = Path(".snakemake/code.json")  # among Snakemake's own records, which may 
 
 def plain(value: Any) -> Any:
     """A parameter in JSON's types. Fields of models and dataclasses are sorted; the order of mappings and lists counts.
+    A path counts by its text.
 
     Raises:
-        TypeError: the value's text may differ between machines or runs, as an absolute path's does.
+        UserError: the value is of a type whose text may differ between machines or runs.
     """
     if isinstance(value, BaseModel):
         value = dict(sorted(dict(value).items()))
@@ -43,9 +46,15 @@ def plain(value: Any) -> Any:
         return sorted(map(plain, value))
     if value is None or type(value) in (bool, int, float, str):
         return value
-    if isinstance(value, PurePath) and not value.is_absolute():  # in the project, wherever that lies
+    if isinstance(value, PurePath):
         return value.as_posix()
-    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be part of a contract")
+    if isinstance(value, Enum):
+        return plain(value.value)
+    raise UserError(
+        "a parameter of a job cannot be part of its contract",
+        found=f"{value!r} of type {type(value).__name__}",
+        expected="numbers, texts, None; models, mappings, lists, tuples and sets of them",
+    )
 
 
 def code_of(work: Callable, values: Mapping[str, Any], modules: tuple[str, ...], files: tuple[Path, ...]) -> Digest:

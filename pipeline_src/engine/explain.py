@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ class Ingredient:
     """One thing that a contract holds.
 
     Attributes:
-        name: e.g. "parameters.training.lr", "inputs.train (store/train)", "code pipeline_src/rng.py".
+        name: e.g. "parameters.training.lr", "input train (store/train)", "code pipeline_src/rng.py"; the keys of a
+            mapping have the name of the mapping.
         now, before: its value or digest, today and in the stamp of the result that lies there; None if it is absent.
     """
 
@@ -27,6 +28,10 @@ class Ingredient:
     @property
     def differs(self) -> bool:
         return self.now != self.before
+
+    def is_named_by(self, others: Collection[str]) -> bool:
+        """Whether it is a key that came or went, which its mapping among `others` names."""
+        return None in (self.now, self.before) and self.name.rpartition(".")[0] in others
 
     @property
     def difference(self) -> str:
@@ -52,10 +57,11 @@ def differences(job: Job) -> list[str]:
     before = _read(job)
     if before is None:
         return ["not made yet"]
-    found = [each for each in ingredients(job) if each.differs]
-    files = [each for each in found if each.name.startswith("code ")]
+    found = {each.name: each for each in ingredients(job) if each.differs}
     if found:
-        return [each.difference for each in found if each.name != "code" or not files]
+        if any(name.startswith("code ") for name in found):
+            found.pop("code", None)  # the files say it
+        return [each.difference for each in found.values() if not each.is_named_by(found)]
     missing = [path.name for path in job.paths if not path.is_file()]
     if missing:
         return [f"{', '.join(missing)} is missing"]
@@ -77,7 +83,8 @@ def _flat(ingredients: Mapping[str, Any], details: Mapping[str, Mapping[str, str
     yield "kind", ingredients["kind"]
     yield from _values(ingredients["parameters"], "parameters")
     for role, contract in ingredients["inputs"].items():
-        yield f"input {role} ({details['inputs'].get(role)})", contract
+        name = details["inputs"].get(role, role)
+        yield f"input {role}" + (f" ({name})" if name != role else ""), contract
     yield "code", ingredients["code"]
     yield from ((f"code {file}", digest) for file, digest in details["code"].items())
     yield from ((f"file {role}", digest) for role, digest in ingredients["files"].items())
@@ -85,7 +92,7 @@ def _flat(ingredients: Mapping[str, Any], details: Mapping[str, Mapping[str, str
 
 def _values(value: Any, name: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping) and value:
-        yield f"{name}: order", ", ".join(value)
+        yield name, ", ".join(value)
         for key, each in value.items():
             yield from _values(each, f"{name}.{key}")
     else:

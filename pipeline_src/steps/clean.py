@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,23 +37,30 @@ class Leftovers:
 def leftovers(params: Params) -> Leftovers:
     """All that no experiment wants. What an experiment has that can't be read today is left alone."""
     jobs: dict[str, list[Job]] = {"overview": [overview.job(params)]}
-    wanted, unread = set(), []
+    unread = {}
     for name in params.experiments:
         try:
             jobs[name] = list(build(params, name).jobs.values())
         except UserError as error:
-            log.warning("%s: its results are left alone, since it can't be read: %s", name, str(error).split("\n")[0])
-            unread.append(name)
-    wanted |= {job.contract for of in jobs.values() for job in of}
+            unread[name] = str(error).split("\n")[0]
+    wanted = {job.contract for of in jobs.values() for job in of}
     results = []
-    others = {prepare.UNPACKED.resolve(), downloads(params).resolve()}
-    folders = [folder for top in TOPS for folder in top.glob("[!.]*") if folder.is_dir()]
-    for folder in sorted(folder for folder in folders if folder.resolve() not in others):
-        stamps = [path for path in folder.rglob("*") if is_stamp(path) and Stamp.read(path)]
+    for folder, stamps in _stamped(params):
         if folder.name in unread:
+            log.warning("%s is left alone: %s", folder, unread[folder.name])
             wanted |= {path.suffix[1:] for path in stamps}
         elif folder.name in jobs:
             results += cache.unwanted_results(folder, jobs[folder.name])
-        elif stamps:
-            results.append(Leftover(str(folder), [folder]))
+        else:
+            results.append(Leftover("of an experiment that is gone", [folder]))
     return Leftovers(results, [entry for top in TOPS for entry in cache.unwanted_entries(top, wanted)])
+
+
+def _stamped(params: Params) -> Iterator[tuple[Path, list[Path]]]:
+    """Folders with results, and the stamps in them."""
+    others = {prepare.UNPACKED.resolve(), downloads(params).resolve()}
+    for folder in (folder for top in TOPS for folder in sorted(top.glob("[!.]*")) if folder.is_dir()):
+        if folder.resolve() not in others:
+            stamps = [path for path in folder.rglob("*") if is_stamp(path) and Stamp.read(path)]
+            if stamps:
+                yield folder, stamps

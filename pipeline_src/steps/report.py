@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline_src.engine.adopt import adoptions
+from pipeline_src.engine.code import digest
 from pipeline_src.engine.job import Job
 from pipeline_src.python_source import ROOT
-from pipeline_src.steps import provenance
 from pipeline_src.steps.tables import analyses, costs, results
 
 if TYPE_CHECKING:
@@ -34,21 +34,41 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 def work(job: Job, folder: Path) -> None:
     """Write the page."""
     from pipeline_src.report import write_report
+    from pipeline_src.report.provenance import made_by
 
-    facts, claims = job.parameters["facts"], job.inputs["claims"]
-    adopted = adoptions(job.inputs.values())
+    facts, claims = job.parameters["facts"], job.inputs["claims"].paths[0]
+    seconds = [cost.training for cost in costs(job).values()]
     write_report(
         results(job),
         tables=job.inputs["tables"].folder,
         figures=job.inputs["figures"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
-        made=provenance.made_by([cost.training for cost in costs(job).values()]) | provenance.adopted(adopted),
-        data=[
-            provenance.store_facts(name, facts.parts.get(name, name), part, job.inputs[f"store/{name}"].folder)
-            for name, part in job.parameters["parts"].items()
-        ],
+        made=made_by(sum(of for of in seconds if of == of)) | _adopted(job),
+        data=[_store_facts(job, name) for name in job.parameters["parts"]],
         command="snakemake --cores all"
         + ("" if facts.experiment == "demo" else f" --config experiment={facts.experiment}"),
-        claims=json.loads(claims.paths[0].read_text(encoding="utf-8")),
+        claims=json.loads(claims.read_text(encoding="utf-8")),
     )
+
+
+def _store_facts(job: Job, name: str) -> dict[str, Any]:
+    """What the report says of a part: where it is from, how many images, and a hash of all of them."""
+    from pipeline_src.data.store import Store
+
+    store, role = Store.open(job.inputs[f"store/{name}"].folder), job.parameters["facts"].parts.get(name, name)
+    hashed = digest([[row.id, row.sha256_image, row.sha256_mask] for row in store.index])
+    return {
+        "part": name,
+        "role": role,
+        "from": str(job.parameters["parts"][name]),
+        "images": len(store),
+        "hash": hashed,
+    }
+
+
+def _adopted(job: Job) -> dict[str, str]:
+    """Results that were made under another contract and adopted by hand, in words."""
+    found = adoptions(job.inputs.values())
+    why = sorted({f"{entry['why']} ({entry['time']})" for of in found.values() for entry in of})
+    return {"adopted results": f"{', '.join(found)}: {'; '.join(why)}"} if found else {}

@@ -61,4 +61,4 @@ def _cost(job: Job, method: str, seed: int) -> Run:
     evaluated = [job.inputs[f"analyse/{part}"].inputs[run] for part in facts.tests]
     seconds = sum(Stamp.read(each.stamp).made["seconds"] for each in evaluated)
     memory = Stamp.read(trained.stamp).made["memory"]
-    return replace(Run.read(trained.folder), memory=memory, evaluation=seconds)
+    return replace(Run.read(trained.folder, Path(), ()), memory=memory, evaluation=seconds)

@@ -241,6 +241,8 @@ def test_scopes(tmp_path, code, reaches, imported):
         ("from pkg.sub import a\ndef run(): return a.__dict__", "fg"),
         ("from pkg.sub import a\ndef run(): return a.f.g", "f"),
         ("from pkg import sub\ndef run(): return sub.start", "s"),
+        ("from pkg.sub import a  # noqa\ndef run(): return [m for m in globals().values()]", "fg"),
+        ("from pkg.sub import a  # noqa\ndef run(): return 1", ""),
     ],
 )
 def test_ways_to_import(tmp_path, main, reaches):

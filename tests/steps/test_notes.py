@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from made_sets import pairs, write_files
 
-from pipeline_src.data import known
-from pipeline_src.data.catalog import Part
+from pipeline_src.data import catalog
 from pipeline_src.data.prepare import prepare
+from pipeline_src.params.schema import Part
 from pipeline_src.steps.analyse import coverage, names_file
 
 NAMES = "usual.txt"
@@ -21,8 +21,8 @@ def prepared(tmp_path) -> Path:
     write_files(tmp_path / "set", pairs(6))
     (tmp_path / "splits").mkdir()
     (tmp_path / "splits" / NAMES).write_text("s00\ns01\ns02\nelsewhere\n")
-    raw = {"folder": "set", "images": "Image", "masks": "GT", "names": NAMES}
-    prepare(known.load({"mine": raw})["mine"], tmp_path, tmp_path / "u", tmp_path / "m", say=lambda line: None)
+    raw = {"folder": "set", "images": "Image", "masks": "GT", "benchmark_list": NAMES}
+    prepare(catalog.load({"mine": raw})["mine"], tmp_path, tmp_path / "u", tmp_path / "m")
     return tmp_path / "m"
 
 
@@ -36,7 +36,7 @@ def test_how_many_of_the_usual_images_are_there(prepared, tmp_path):
 
 
 def test_the_list_is_found_where_splits_lie(prepared, tmp_path):
-    entry = known.load({"mine": {"folder": "set", "images": "I", "masks": "G", "names": NAMES}})["mine"]
+    entry = catalog.load({"mine": {"folder": "set", "images": "I", "masks": "G", "benchmark_list": NAMES}})["mine"]
     assert names_file(entry, tmp_path) == tmp_path / "splits" / NAMES
     assert names_file(entry, tmp_path / "set") is None
-    assert names_file(entry.model_copy(update={"names": ""}), tmp_path) is None
+    assert names_file(entry.model_copy(update={"benchmark_list": ""}), tmp_path) is None

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from project import ENVIRONMENT, call, copy, edit, planned, snakemake, stamps
 
-from pipeline_src.tables import TABLE_FILES
+SHOWN = {"analyse": 3, "tables": 1, "figures": 1, "claims": 1, "report": 1}  # what stands behind the statistics
+NAMES = {"val", "scenes", "textures", "tables", "figures", "claims", "report"}  # of their stamps
 
 
 @pytest.fixture
@@ -39,8 +40,7 @@ def idle(folder: Path) -> bool:
 
 def test_a_run_makes_everything_and_leaves_both_engines_idle(finished):
     results = finished / "results/tiny"
-    tables = [f"tables/{name}" for name in (*TABLE_FILES, "metrics.json")]
-    for name in (*tables, "claims.json", "claims.md", "report.html"):
+    for name in ("tables/main.csv", "tables/metrics.json", "claims.json", "claims.md", "report.html"):
         assert (results / name).stat().st_size > 0, name
     assert list((results / "figures").glob("reliability-raw-*.svg"))
     assert planned(finished) == {}
@@ -48,7 +48,7 @@ def test_a_run_makes_everything_and_leaves_both_engines_idle(finished):
     assert "didn't change" in call(finished, "dvc", "repro")
     assert call(finished, "git", "status", "--short") == ""
     assert "accuracy" in call(finished, "dvc", "metrics", "show")
-    assert not (results / "work").exists() or not list((results / "work").rglob("*.pt"))
+    assert not list((finished / "results").rglob("*.pt"))  # no checkpoint is left
 
 
 def test_a_clone_with_pulled_results_has_nothing_to_do(clone):
@@ -60,11 +60,11 @@ def test_a_clone_with_pulled_results_has_nothing_to_do(clone):
 def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, clone):
     before = stamps(clone)
     edit(clone / "params.yaml", "    bins: 10\n", "    bins: 15\n")
-    assert planned(clone) == {"tables": 1, "figures": 1, "claims": 1, "report": 1}
-    assert planned(clone, "--", "results/tiny/tables/main.csv") == {"tables": 1, "tables_files": 1}
+    assert planned(clone) == SHOWN
+    assert planned(clone, "--", "results/tiny/tables/main.csv") == {"analyse": 3, "tables": 1, "tables_files": 1}
     call(clone, "dvc", "repro")
     after = stamps(clone)
-    assert {Path(name).stem for name in before ^ after} == {"tables", "figures", "claims", "report"}
+    assert {Path(name).stem for name in before ^ after} == NAMES
     assert len(before) == len(after)
     for name in ("main.csv", "main.md", "main.tex"):
         assert (clone / "results/tiny/tables" / name).read_bytes() != (
@@ -93,7 +93,7 @@ def test_an_experiment_of_dvcs_own(clone):
     before = stamps(clone)
     call(clone, "dvc", "exp", "run", "-S", "defaults.evaluation.bins=20")
     assert "bins: 20" in (clone / "params.yaml").read_text()
-    assert {Path(name).stem for name in before ^ stamps(clone)} == {"tables", "figures", "claims", "report"}
+    assert {Path(name).stem for name in before ^ stamps(clone)} == NAMES
     assert planned(clone) == {}
     assert idle(clone)
 
@@ -103,12 +103,13 @@ def test_a_changed_method_retrains_that_method_alone(clone):
     head, block = text.split("  aslp_mc:", 1)
     (clone / "params.yaml").write_text(head + "  aslp_mc:" + block.replace("beta: 1.0", "beta: 0.5", 1))
     before = stamps(clone)
-    assert planned(clone) == {"train": 1, "evaluate": 3, "tables": 1, "figures": 1, "claims": 1, "report": 1}
-    snakemake(clone)
-    changed = {name for name in before - stamps(clone) if "baseline" in name or name.startswith("data/")}
-    assert changed == set()
-    assert planned(clone) == {}
-    assert idle(clone)
+    assert planned(clone) == {"train": 1, "evaluate": 3} | SHOWN
+    snakemake(clone, "--", "statistics")
+    assert all("/aslp_mc/" in name for name in before ^ stamps(clone))
+    assert planned(clone, "--", "statistics") == {} and planned(clone) == SHOWN
+    (clone / "params.yaml").write_text(text)  # the former results were kept, though pulled
+    said = snakemake(clone, "--", "statistics")
+    assert said.count("taken over") == 4 and stamps(clone) == before
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_a_changed_method_retrains_that_method_alone(clone):
             "params.yaml",
             "  seeds: [0]\n",
             "  seeds: [0, 1]\n",
-            {"train": 2, "evaluate": 6, "tables": 1, "figures": 1, "claims": 1, "report": 1},
+            {"train": 2, "evaluate": 6} | SHOWN,
         ),
         ("params.yaml", "    workers: 0\n", "    workers: 2\n", {}),
         ("params.yaml", "    device: auto\n", "    device: cpu\n", {}),
@@ -129,10 +130,16 @@ def test_a_changed_method_retrains_that_method_alone(clone):
             "pipeline_src/training/augment.py",
             "cv2.INTER_LINEAR",
             "cv2.INTER_NEAREST",
-            {"train": 2, "evaluate": 6, "tables": 1, "figures": 1, "claims": 1, "report": 1},
+            {"train": 2, "evaluate": 6} | SHOWN,
+        ),
+        (
+            "pipeline_src/steps/store.py",
+            'of["size"]',
+            '2 * of["size"]',
+            {"store": 4, "train": 2, "evaluate": 6} | SHOWN,
         ),
     ],
-    ids=["seed", "workers", "device", "unused method", "docstring", "style", "augmentation code"],
+    ids=["seed", "workers", "device", "unused method", "docstring", "style", "augmentation code", "code of a step"],
 )
 def test_what_a_change_makes_again(clone, file, old, new, jobs):
     if old:
@@ -143,12 +150,16 @@ def test_what_a_change_makes_again(clone, file, old, new, jobs):
 
 
 def test_lost_files_are_made_again(clone):
+    shutil.rmtree(clone / ".git")
     (clone / "results/tiny/tables/main.csv").unlink()
+    (clone / "results/tiny/statistics/baseline/seed0/val.npz").unlink()
+    assert planned(clone) == {"evaluate": 1, "tables": 1}  # what was made of the statistic is as it was
     table = (clone / "results/tiny/tables/main.md").read_bytes()
-    snakemake(clone)
+    said = snakemake(clone)
     assert (clone / "results/tiny/tables/main.csv").exists()
     assert (clone / "results/tiny/tables/main.md").read_bytes() == table
     assert planned(clone) == {}
+    assert "git init" in said  # without git it runs, and says what DVC needs
 
 
 def test_a_killed_run_goes_on_and_ends_in_the_same_bits(finished, clone):
@@ -170,20 +181,12 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bits(finished, clone):
         os.killpg(process.pid, 9)
         process.wait()
     assert not list((clone / "results/tiny/runs").rglob("model.safetensors"))
-    snakemake(clone)
+    snakemake(clone, "--", "results/tiny/tables/main.csv")
     for method in ("baseline", "aslp_mc"):
         model = f"results/tiny/runs/{method}/seed0/model.safetensors"
         assert (clone / model).read_bytes() == (finished / model).read_bytes()
     for file in (finished / "results/tiny/tables").glob("main.*"):
         assert (clone / "results/tiny/tables" / file.name).read_bytes() == file.read_bytes()
-
-
-def test_a_tree_without_git_runs_and_says_what_dvc_needs(clone):
-    shutil.rmtree(clone / ".git")
-    edit(clone / "params.yaml", "    bins: 10\n", "    bins: 20\n")
-    said = snakemake(clone)
-    assert "git init" in said
-    assert planned(clone) == {}
 
 
 def test_another_experiment_by_one_flag(clone):
@@ -232,8 +235,54 @@ def test_snakemake_tells_wrong_parameters_and_missing_data_in_words(tmp_path):
 
 def test_a_dry_look_says_what_how_long_and_how_much(finished):
     said = call(finished, sys.executable, "-m", "pipeline_src", "plan")
-    assert "0 of 18 jobs" in said
+    assert "0 of 21 jobs" in said
     said = call(finished, sys.executable, "-m", "pipeline_src", "plan", "--experiment", "demo")
     assert re.search(r"Time: about (\d+ h )?\d+ min", said)
     assert re.search(r"Disk: about [\d,]+ MiB", said)
     assert "not made yet" in said
+
+
+def test_results_are_adopted_after_a_change_that_does_not_concern_them(clone):
+    """The report is made again, and names what was adopted."""
+    edit(clone / "pipeline_src/training/augment.py", "cv2.INTER_LINEAR", "cv2.INTER_AREA")
+    train = "train/baseline/seed0"
+    said = call(clone, sys.executable, "-m", "pipeline_src", "contracts", "--explain", train)
+    assert re.search(r"\* code pipeline_src/training/augment.py: \w{16}  \(was \w{16}\)", said)
+    assert planned(clone) == {"train": 2, "evaluate": 6} | SHOWN
+    said = call(clone, sys.executable, "-m", "pipeline_src", "adopt", "train/*", "--why", "images are not resized here")
+    assert f"adopted: {train}\n" in said and "adopted: tables\n" in said and "report" not in said
+    assert planned(clone) == {"report": 1}
+    said = call(clone, sys.executable, "-m", "pipeline_src", "plan")
+    assert f"adopted: {train}: images are not resized here" in said
+    snakemake(clone)
+    assert "images are not resized here" in (clone / "results/tiny/report.html").read_text()
+
+
+def test_what_spans_experiments_is_a_target_of_its_own(clone):
+    assert planned(clone, "overview") == {"overview": 1}
+    snakemake(clone, "overview")
+    assert "tiny" not in (clone / "results/overview/T5.md").read_text()  # its task is the main one
+    assert planned(clone, "overview") == {} == planned(clone, "--", "results/overview/T8.csv")
+    (clone / "results/overview/claims.md").unlink()
+    assert planned(clone, "--", "results/overview/claims.md") == {"overview": 1}
+    table = clone / "results/tiny/tables/T1.csv"
+    table.write_text(table.read_text() + "\n")
+    assert planned(clone, "overview") == {"overview": 1}
+
+
+def test_snakemakes_own_report_lists_tables_figures_and_verdicts(clone):
+    snakemake(clone, "--report", "own.html", "--", "files")
+    page = (clone / "own.html").read_text()
+    for words in ("main.csv", "claims.md", "reliability-raw-baseline-scenes.svg", "report.html", "Reliability"):
+        assert words in page, words
+    assert "reliability-raw-baseline-scenes.png" not in page
+
+
+def test_what_no_experiment_wants_is_listed_and_removed(clone):
+    edit(clone / "params.yaml", "  tiny:", "  small:")
+    edit(clone / "params.yaml", "experiment: tiny", "experiment: small")
+    for options in ((), ("--remove",)):
+        said = call(clone, sys.executable, "-m", "pipeline_src", "clean", *options)
+        assert re.search(r"\d+\.\d MiB  results/tiny", said) and re.search(r"\d+\.\d MiB  data/tiny", said)
+    assert not (clone / "results/tiny").exists() and not (clone / "data/tiny").exists()
+    assert (clone / "data/README.md").exists() and (clone / "results/README.md").exists()

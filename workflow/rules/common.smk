@@ -90,20 +90,20 @@ def outdated(job):
     return [str(marker)]
 
 
-def shown(name):
+def shown(job):
     """The files of a result, as `snakemake --report` lists them. Of figures those in SVG, as the other formats show the
     same and would make the report many times as large."""
     files = []
-    for path in RESULTS[name].paths:
+    for path in job.paths:
         labels, more = {"file": path.name.split(".")[0], "format": path.suffix[1:]}, {}
-        if name == "figures":
+        if job.kind == "figures":
             if path.suffix != ".svg":
                 files.append(str(path))
                 continue
             drawn = FIGURES[path.stem]
             labels = {"figure": drawn.title, "data set": drawn.part, "protocol": drawn.protocol, "method": drawn.method}
             more = {"subcategory": drawn.type.heading}
-        files.append(report(str(path), caption=f"../report/{name}.rst", category=name.capitalize(), labels=labels, **more))
+        files.append(report(str(path), caption=f"../report/{job.kind}.rst", category=job.kind.capitalize(), labels=labels, **more))
     return files
 
 

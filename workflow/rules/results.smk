@@ -1,25 +1,46 @@
-# What people open: a rule for each, whose outputs are the stamp and all files. Files stay where they are until a whole new
-# result takes their place (`update`).
+# What people open. Of each kind one rule makes the result; the other makes its files targets by themselves, as in
+# `snakemake --cores all results/demo/tables/main.csv`, and calls the same verb, which has nothing to do then.
 
-for result, job in RESULTS.items():
+for kind, job in RESULTS.items():  # what stands behind `shell:` is read when the loop is over, so it takes all from `params:`
 
     rule:
         name:
-            result
+            kind
         input:
             ancient([str(needed.stamp) for needed in job.inputs.values()]),
             outdated(job),
         output:
             str(job.stamp),
-            update(shown(result)),
+        params:
+            contract=job.contract,
         log:
-            f"results/{EXPERIMENT}/logs/{result}.log",
+            f"results/{EXPERIMENT}/logs/{kind}.log",
         conda:
             "../envs/pipeline.yaml"
         message:
-            f"Make the {result} of {EXPERIMENT}"
+            f"Make the {kind} of {EXPERIMENT}"
         shell:
-            call(result, f"--contract {job.contract}")
+            call("{rule}", "--contract {params.contract}")
+
+    rule:
+        name:
+            f"{kind}_files"
+        input:
+            ancient(str(job.stamp)),
+            outdated(job),
+        output:
+            update(shown(job)),
+        localrule: True
+        params:
+            verb=kind,
+        log:
+            f"results/{EXPERIMENT}/logs/{kind}_files.log",
+        conda:
+            "../envs/pipeline.yaml"
+        message:
+            f"The {kind} of {EXPERIMENT} are in results/"
+        shell:
+            call("{params.verb}", "")
 
 
 # Of all experiments, from what lies in results/; by itself: `snakemake --cores all overview`.

@@ -1,0 +1,63 @@
+"""Where a report's numbers come from: versions, commit, machine, time."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy")
+
+
+def made_by(training_seconds: float = 0) -> dict[str, str]:
+    """Commit, versions, machine and time, by name; what cannot be found out is left out. Versions and machine are those
+    of the report's own job: a cluster may have trained elsewhere.
+
+    Args:
+        training_seconds: of all runs.
+    """
+    facts = {
+        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": commit(),
+        **versions(),
+        "machine": machine(),
+        "training, all runs": f"{training_seconds / 60:.1f} min" if training_seconds else "",
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def commit() -> str:
+    """The commit of the working folder, marked where it has changes; empty outside of a repository."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that decide numbers."""
+    installed = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            installed[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return installed
+
+
+def machine() -> str:
+    """System, processor and number of cores."""
+    parts = [f"{platform.system()} {platform.machine()}", _processor(), f"{os.cpu_count()} CPU cores"]
+    return ", ".join(filter(None, parts))
+
+
+def _processor() -> str:
+    """The processor's name, where Linux knows it."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

@@ -1,0 +1,80 @@
+"""What no experiment wants any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from project import ROOT
+
+from pipeline_src.engine.cache import FOLDER
+from pipeline_src.engine.execute import execute
+from pipeline_src.params.load import read
+from pipeline_src.steps.build import build
+from pipeline_src.steps.clean import leftovers
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch) -> Path:
+    """Two experiments on the same data, whose sets are prepared."""
+    monkeypatch.chdir(tmp_path)
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["experiments"] = {name: content["experiments"]["tiny"] for name in ("one", "two")}
+    content["experiment"] = "one"
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(content))
+    for name in ("one", "two"):
+        for job in build(read(), name).of_kinds("prepare"):
+            execute(job)
+    return file
+
+
+def change(file: Path, **experiments) -> None:
+    content = yaml.safe_load(file.read_text())
+    content["experiments"] |= experiments
+    content["experiments"] = {name: of for name, of in content["experiments"].items() if of}
+    file.write_text(yaml.safe_dump(content))
+
+
+def test_nothing_goes_that_is_wanted(params):
+    found = leftovers(read())
+    assert found.results == found.entries == []
+
+
+def test_folders_of_experiments_that_are_gone(params):
+    (Path("data/mine")).mkdir()
+    (Path("data/mine/images.0123456789abcdef")).write_text("no stamp of ours")
+    change(params, two=None)
+    found = leftovers(read())
+    assert [leftover.paths for leftover in found.results] == [[Path("data/two")]]
+    assert found.entries == []  # `one` wants the same
+    change(params, three=yaml.safe_load(params.read_text())["experiments"].pop("one"), one=None)
+    assert len(leftovers(read()).results) == 2
+    assert leftovers(read()).entries == []  # `three` has not been run, and will take them over
+
+
+def test_jobs_and_parameters_that_are_gone(params):
+    one = yaml.safe_load(params.read_text())["experiments"]["one"]
+    data = one["data"] | {"on_problem": "skip", "ood": {}}
+    change(params, one=one | {"data": data}, two=None)
+    found = leftovers(read())
+    assert Path("data/one/manifests/tiny-textures") in {leftover.paths[0].parent for leftover in found.results}
+    assert len(found.results) == 2  # and the folder of `two`
+    assert len(found.entries) == 2
+    for leftover in [*found.results, *found.entries]:
+        leftover.remove()
+    assert not Path("data/one/manifests/tiny-textures").exists() and not Path("data/two").exists()
+    assert Path("data/one/manifests/tiny-scenes/manifest.csv").is_file()
+    assert [path.name for path in (Path("data") / FOLDER).iterdir() if len(path.name) == 16] == []
+    again = leftovers(read())
+    assert again.results == again.entries == []
+
+
+def test_what_can_not_be_read_is_left_alone(params, caplog):
+    two = yaml.safe_load(params.read_text())["experiments"]["two"]
+    change(params, one=None, two=two | {"methods": ["baselin"]})
+    found = leftovers(read())
+    assert [leftover.paths for leftover in found.results] == [[Path("data/one")]]
+    assert found.entries == []
+    assert "data/two is left alone" in caplog.text and "baselin" in caplog.text

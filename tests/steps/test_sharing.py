@@ -1,0 +1,82 @@
+"""Experiments that share results: what one has made, another takes over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from project import ROOT
+
+from pipeline_src.engine.execute import execute
+from pipeline_src.params.load import read
+from pipeline_src.steps.build import build
+from pipeline_src.steps.experiment import ExperimentGraph
+from pipeline_src.steps.plan import plan
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A project in which an experiment with two seeds was trained and evaluated."""
+    folder = tmp_path_factory.mktemp("sharing")
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["methods"]["ce"] = {"method": "baseline"}
+    tiny = content["experiments"]["tiny"] | {"training": {"epochs": 1, "batch_size": 4}, "methods": ["baseline", "slp"]}
+    renamed = tiny["data"] | {"id": {"unseen": tiny["data"]["id"]["scenes"]}}
+    content["experiments"] = {
+        "seeds": tiny | {"seeds": [0, 1]},
+        "one": tiny,
+        "names": tiny | {"methods": ["ce", "baseline"], "data": renamed},
+        "longer": tiny | {"training": {"epochs": 2, "batch_size": 4}},
+    }
+    content["experiment"] = "seeds"
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for job in build(read()).of_kinds("prepare", "store", "train", "evaluate"):
+            execute(job)
+    return folder
+
+
+@pytest.fixture
+def experiment(made, monkeypatch):
+    monkeypatch.chdir(made)
+
+    def of(name: str) -> ExperimentGraph:
+        return build(read(), name)
+
+    return of
+
+
+def kinds(jobs) -> set[str]:
+    return {job.kind for job in jobs}
+
+
+def test_after_three_seeds_one_seed_trains_nothing(experiment):
+    found = plan(experiment("one"))
+    assert kinds(found.taken) == {"prepare", "store", "train", "evaluate"}
+    assert kinds(found.made) == {"analyse", "tables", "figures", "claims", "report"}
+
+
+def test_names_of_blocks_and_parts_matter_to_no_network(experiment, caplog):
+    caplog.set_level("INFO")
+    graph = experiment("names")
+    assert not kinds(plan(graph).made) & {"train", "evaluate", "store"}
+    for job in graph.of_kinds("prepare", "store", "train", "evaluate"):
+        execute(job)
+        assert job.current and "taken over" in caplog.records[-1].getMessage()
+    model = graph.job("train/ce/seed0").paths[0]
+    assert model.samefile("results/seeds/runs/baseline/seed0/model.safetensors")
+    assert graph.job("evaluate/ce/seed0/unseen").paths[0].name == "unseen.npz"
+
+
+def test_two_blocks_that_mean_the_same_are_made_once(experiment):
+    graph = experiment("longer")
+    names = [f"train/{method}/seed0" for method in graph.methods]
+    assert [job.name for job in plan(graph).made if job.kind == "train"] == names
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["experiments"]["longer"]["methods"] = ["ce", "baseline"]
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    found = plan(experiment("longer"))
+    assert [job.name for job in found.made if job.kind == "train"] == ["train/ce/seed0"]
+    assert "train/baseline/seed0" in [job.name for job in found.taken]
