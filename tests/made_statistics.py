@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.summary import summary
 
 Image = tuple[np.ndarray, np.ndarray, str]  # map, mask, id
 
@@ -80,3 +83,8 @@ def ious(maps, classes: int) -> np.ndarray:
         for p, truth in maps
     ]
     return IoUMetric.total_area_to_metrics(*map(sum, zip(*areas, strict=True)))["IoU"]
+
+
+def summaries(statistic: AnyStatistic, bins: int = 10) -> dict[str, tuple[dict[str, float | None], dict[str, str]]]:
+    """Exact values and the reasons of those that are undefined, by protocol."""
+    return {protocol: summary(run, bins) for protocol, run in Run.by_protocol(statistic).items()}

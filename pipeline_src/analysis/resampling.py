@@ -20,7 +20,7 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.metrics.inputs import FEW, Input, Run
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import defined_for, summary
+from pipeline_src.metrics.summary import summary
 
 RESAMPLES = 1000
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
@@ -69,22 +69,21 @@ def key_of(part: str) -> int:
 
 
 def resample(statistic: AnyStatistic, bins: int, key: int, resamples: int = RESAMPLES) -> dict[str, Resampled]:
-    """All metrics of a statistic, exactly and on resamples of its images, by protocol.
+    """`resample_run` of a statistic, by protocol."""
+    return {p: resample_run(run, bins, key, resamples) for p, run in Run.by_protocol(statistic).items()}
+
+
+def resample_run(run: Run, bins: int, key: int, resamples: int = RESAMPLES) -> Resampled:
+    """All metrics, exactly and on resamples of the images.
 
     The draws depend on (number of images, resamples, key) only: two statistics of the same images, in the order of
     their ids, see the same resamples, so that their differences are paired.
     """
-    runs = Run.by_protocol(statistic)
-    exact = {protocol: summary(run, bins) for protocol, run in runs.items()}
-    names = [name for name in defined_for(statistic) if any(values[name] is not None for values, _ in exact.values())]
-    inputs = {METRICS[name].of.family: METRICS[name].of for name in names}
-    sums = resampled_sums(runs, inputs, bins, key, resamples)
-    made = {}
-    for protocol in runs:
-        points = {name: value for name, value in exact[protocol][0].items() if value is not None}
-        values = {name: _values(name, sums[protocol], bins, point) for name, point in points.items()}
-        made[protocol] = Resampled(points, exact[protocol][1], values, sums[protocol])
-    return made
+    exact, reasons = summary(run, bins)
+    points = {name: value for name, value in exact.items() if value is not None}
+    inputs = {METRICS[name].of.family: METRICS[name].of for name in points}
+    sums = _sums(run, inputs, bins, key, resamples) if points else {}
+    return Resampled(points, reasons, {name: _values(name, sums, bins, point) for name, point in points.items()}, sums)
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may hold no pixel that counts
@@ -96,27 +95,26 @@ def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> 
     return values + shift if abs(shift) > ROUNDING else values
 
 
-def resampled_sums(
-    runs: Mapping[str, Run], inputs: Mapping[object, Input], bins: int, key: int, resamples: int
-) -> dict[str, dict[object, Sums]]:
-    """Sums over all images and over resamples of them, by protocol and family of inputs."""
-    images = len(next(iter(runs.values())).counts.rows)
-    columns = {p: {family: of.columns(run, bins) for family, of in inputs.items()} for p, run in runs.items()}
-    sums: dict[str, dict[object, Sums]] = {protocol: {} for protocol in runs}
-    for block, times in draws(images, resamples, key):
-        for protocol, by_family in columns.items():
-            for family, of_images in by_family.items():
-                values = of_images(block)
-                added = Sums(values.sum(axis=0), (times[:FEW] if inputs[family].few else times) @ values)
-                before = sums[protocol].setdefault(family, added)
-                if before is not added:
-                    before.whole, before.resampled = before.whole + added.whole, before.resampled + added.resampled
+def _sums(run: Run, inputs: Mapping[object, Input], bins: int, key: int, resamples: int) -> dict[object, Sums]:
+    """Sums over all images and over resamples of them, by family of inputs."""
+    columns = {family: of.columns(run, bins) for family, of in inputs.items()}
+    sums: dict[object, Sums] = {}
+    for block, times in draws(len(run.rows), resamples, key):
+        for family, of_images in columns.items():
+            values = of_images(block)
+            added = Sums(values.sum(axis=0), (times[:FEW] if inputs[family].few else times) @ values)
+            if family in sums:
+                sums[family].whole += added.whole
+                sums[family].resampled += added.resampled
+            else:
+                sums[family] = added
     return sums
 
 
 def draws(images: int, resamples: int, key: int) -> Iterator[tuple[slice, np.ndarray]]:
     """How often each of N images is in each of R resamples of N images: blocks of images, (R, n) float64 of each."""
-    return ((block, _times(images, resamples, key).columns(block).astype(np.float64)) for block in parts(images))
+    times = _times(images, resamples, key)
+    return ((block, times.columns(block).astype(np.float64)) for block in parts(images))
 
 
 @lru_cache(maxsize=1)  # methods and seeds on a data set see the same

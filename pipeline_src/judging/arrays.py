@@ -12,6 +12,7 @@ from pipeline_src.data.image_io import UnreadableImageError, check_whole, decode
 from pipeline_src.judging.files import ARRAYS, UnusableFileError
 
 SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, and are clipped
+Palette = Literal["colours", "either", "indices"]  # of a picture: its colours, indices, or its colours if they are grey
 ASPECT = 1.1  # a map's height / width may differ from its mask's by this factor
 
 
@@ -27,7 +28,7 @@ def read_map(path: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
     Raises:
         UnusableFileError: not readable, several channels, no probabilities.
     """
-    array = _squeezed(_array(path) if path.suffix.lower() in ARRAYS else _picture(path), shape)
+    array = _load(path, "colours", shape)
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise UnusableFileError(
             f"an array of shape {array.shape}; expected (height, width), or (classes, height, width)"
@@ -76,7 +77,7 @@ def mask_values(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.n
     Raises:
         UnusableFileError: not readable, several different channels, an unknown type.
     """
-    array = _squeezed(_array(path) if path.suffix.lower() in ARRAYS else _picture(path, "either"), None)
+    array = _load(path, "either")
     if array.ndim != 2 or 0 in array.shape:
         raise UnusableFileError(f"an array of shape {array.shape}; expected (height, width)")
     if array.dtype.kind not in "buif":
@@ -104,7 +105,7 @@ def read_labels(path: Path) -> np.ndarray:
     Raises:
         UnusableFileError: not readable, several different channels, no integers.
     """
-    array = _squeezed(_array(path) if path.suffix.lower() in ARRAYS else _picture(path, "indices"), None)
+    array = _load(path, "indices")
     if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.integer):
         raise UnusableFileError(
             f"an array of shape {array.shape} and type {array.dtype}; expected (height, width) class ids"
@@ -112,8 +113,10 @@ def read_labels(path: Path) -> np.ndarray:
     return array
 
 
-def _squeezed(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
-    """Without an axis of length 1 for the channel, first or last, unless it is the width of images of `shape`."""
+def _load(path: Path, palette: Palette, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """The array in a file, without an axis of length 1 for the channel, first or last, unless it is the width of images
+    of `shape`."""
+    array = _array(path) if path.suffix.lower() in ARRAYS else _picture(path, palette)
     if array.ndim != 3:
         return array
     if array.shape[0] == 1:
@@ -122,12 +125,8 @@ def _squeezed(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
     return array[..., 0] if array.shape[-1] == 1 and not narrow else array
 
 
-def _picture(path: Path, palette: Literal["colours", "either", "indices"] = "colours") -> np.ndarray:
-    """A picture of one channel.
-
-    Args:
-        palette: what a picture with a palette means: its colours, its indices, or its colours if they are grey.
-    """
+def _picture(path: Path, palette: Palette) -> np.ndarray:
+    """A picture of one channel."""
     data = path.read_bytes()  # by Python, since OpenCV cannot open every name
     try:
         check_whole(data)

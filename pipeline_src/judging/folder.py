@@ -7,16 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline_src import __version__
-from pipeline_src.analysis.resampling import resample
+from pipeline_src.analysis.resampling import resample_run
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.judging import output_folder, several_classes, two_classes
 from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pairs, pair_files
-from pipeline_src.judging.image_table import Parts, write_images
 from pipeline_src.judging.whole_images import MISSING, WholeImages, whole_images
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.per_image import per_image
@@ -74,17 +74,17 @@ def judge_folder(
     else:
         counted = two_classes.count(pairs, ignore, border)
         images = whole_images(pairs, counted.meaning, workers) if whole else {}
-    runs = {p: run for p, run in Run.by_protocol(counted.statistic).items() if p in protocols}
-    pixels = next(iter(runs.values())).counts.pixels
+    counts = {p: of for p, of in by_protocol(counted.statistic).items() if p in protocols}
+    first = next(iter(counts.values()))
     result = {
         "name": name,
         "n_images": len(pairs),
-        "n_pixels": pixels,
+        "n_pixels": first.pixels,
         **({"n_classes": classes} if classes else {}),
         "bins": bins,
         "note": (several_classes if classes else two_classes).NOTE,
         "warnings": counted.warnings(),
-        **_numbers(counted, runs, images, bins, resamples),
+        **_numbers(counted, counts, images, bins, resamples),
     }
     if counted.regions is not None:
         result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins)}
@@ -92,11 +92,11 @@ def judge_folder(
     output_folder.clear(out)
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
     counted.statistic.save(out / "statistic.npz", provenance)
-    tables = {p: _per_image(run.counts, bins, images.get(p)) for p, run in runs.items()} if pixels else {}
-    write_images(out / "images.csv", next(iter(runs.values())).counts.rows, tables)
-    if draw and pixels and not classes:
-        for protocol, run in runs.items():
-            draw(run.counts, protocol, result[protocol])
+    tables = {p: _per_image(of, bins, images.get(p)) for p, of in counts.items()} if first.pixels else {}
+    output_folder.write_images(out / "images.csv", first.rows, tables)
+    if draw and first.pixels and not classes:
+        for protocol, of in counts.items():
+            draw(of, protocol, result[protocol])
     write_text(out / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 
@@ -112,15 +112,17 @@ def _check_options(pairs: Pairs, classes: int, protocols: tuple[str, ...], borde
         raise UserError("maps of several classes cannot be stretched", found=protocols, do="--protocol raw")
 
 
-def _numbers(counted: Counted, runs: dict[str, Run], images: dict[str, WholeImages], bins: int, resamples: int) -> dict:
+def _numbers(
+    counted: Counted, counts: dict[str, Counts], images: dict[str, WholeImages], bins: int, resamples: int
+) -> dict:
     """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol."""
     numbers = {"intervals": {}, "undefined": {}, "bounds": {}}
-    resampled = resample(counted.statistic, bins, SEED, resamples) if resamples else {}
-    for protocol, run in runs.items():
+    for protocol, of in counts.items():
+        run = Run(counted.statistic, of)
         values, reasons = summary(run, bins)
         defined = [name for name, value in values.items() if value is not None]
         numbers["bounds"][protocol] = bounds(run, bins, defined) if "float" in counted.highest else {}
-        intervals = resampled[protocol].intervals() if resamples else {}
+        intervals = resample_run(run, bins, SEED, resamples).intervals() if resamples else {}
         if images:
             means = images[protocol].means
             intervals |= images[protocol].intervals(SEED, resamples) if resamples else {}
@@ -142,6 +144,6 @@ def _regions(counted: Counted, protocols: tuple[str, ...], bins: int) -> dict[st
     }
 
 
-def _per_image(counts: Counts, bins: int, images: WholeImages | None) -> Parts:
+def _per_image(counts: Counts, bins: int, images: WholeImages | None) -> output_folder.Parts:
     for part, values in per_image(counts, bins):
         yield part, values if images is None else values | images.part(part)

@@ -46,7 +46,7 @@ def read_mask(path: Path, meaning: Meaning = USUAL) -> tuple[np.ndarray, int]:
     return truth, int(between)
 
 
-def never_met(ignore: int) -> str:
+def unused_ignore(ignore: int) -> str:
     """The warning that no pixel is ignored."""
     return f"no mask pixel has the value {ignore}, which --ignore names"
 
@@ -57,20 +57,20 @@ def survey(pairs: Pairs, ignore: int | None = None) -> Meaning:
     Raises:
         UnusableFileError: class ids, or ignored pixels that `ignore` does not name, which would be judged wrongly.
     """
-    seen, met, example = np.zeros(256, bool), False, {}
+    seen, any_ignored, example = np.zeros(256, bool), False, {}
     for pair in pairs:
         try:
             values, ignored, between = mask_values(pair.mask, ignore)
         except UnusableFileError:
             continue
-        met |= bool(ignored.any())
+        any_ignored |= bool(ignored.any())
         if between is None and not ignored.all():
             here = np.bincount(values[~ignored], minlength=256) > 0
             example |= dict.fromkeys(np.flatnonzero(here & ~seen).tolist(), pair.mask.name)
             seen |= here
     values = np.flatnonzero(seen).tolist()
-    _refuse(values, ignore if met else None, example)
-    notes = [] if ignore is None or met else [never_met(ignore)]
+    _refuse(values, ignore if any_ignored else None, example)
+    notes = [] if ignore is None or any_ignored else [unused_ignore(ignore)]
     grey = [value for value in values[:-1] if value > 0]
     if len(grey) == 1:
         notes.append(f"all grey mask pixels have the value {grey[0]}: if they should not count, --ignore {grey[0]}")

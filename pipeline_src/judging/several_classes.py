@@ -11,7 +11,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.judging.arrays import matched, read_labels, read_map
 from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pair, Pairs, UnusableFileError, check_problems, naming, readable
-from pipeline_src.judging.masks import never_met
+from pipeline_src.judging.masks import unused_ignore
 from pipeline_src.labels import IGNORED
 
 SUM = 1e-3  # probabilities of all classes may sum to 1 +- this
@@ -85,19 +85,19 @@ def count(pairs: Pairs, classes: int, ignore: int | None = None) -> Counted:
     Raises:
         UserError: names all files that have no partner or cannot be used.
     """
-    statistic, problems, met = MultiClassStatistic.empty(classes), [], False
+    statistic, problems, any_ignored = MultiClassStatistic.empty(classes), [], False
     counted, void = Counted(statistic), IGNORED if ignore is None else ignore
     for pair, (probability, truth, resized) in readable(pairs, lambda p: read(p, classes, void), problems):
         statistic.add(probability, truth, pair.stem, void)
         counted.note_map(pair, probability, resized)
-        met = met or bool((truth == void).any())
+        any_ignored = any_ignored or bool((truth == void).any())
     check_problems(pairs, problems)
-    if void == IGNORED and met and not statistic.confusion[1:].any() and statistic.top.pixels:
+    if void == IGNORED and any_ignored and not statistic.confusion[1:].any() and statistic.top.pixels:
         raise UserError(
             f"the masks in {pairs.masks} hold class 0 and 255 only, and 255 is ignored",
             expected=f"class ids 0 to {classes - 1}",
             do="save objects by their class id, or mark ignored pixels with another value and name it by --ignore",
         )
-    if ignore is not None and not met:
-        counted.notes.append(never_met(ignore))
+    if ignore is not None and not any_ignored:
+        counted.notes.append(unused_ignore(ignore))
     return counted

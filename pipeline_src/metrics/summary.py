@@ -36,11 +36,6 @@ def summary(run: Run, bins: int = 10) -> tuple[dict[str, float | None], dict[str
     return values, reasons
 
 
-def summaries(statistic: AnyStatistic, bins: int = 10) -> dict[str, tuple[dict[str, float | None], dict[str, str]]]:
-    """`summary` by protocol."""
-    return {protocol: summary(run, bins) for protocol, run in Run.by_protocol(statistic).items()}
-
-
 def defined_for(statistic: AnyStatistic) -> list[str]:
     """Names of the metrics of a statistic. Saved maps can have two classes of which none is the positive one."""
     return defined(max(3, len(statistic.classes)) if isinstance(statistic, MultiClassStatistic) else 2)

@@ -7,14 +7,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from made_statistics import ious, of_scenes, one, scene
+from made_statistics import ious, of_scenes, one, scene, summaries
 
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import positive
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import summaries, value
+from pipeline_src.metrics.summary import value
 
 
 @pytest.fixture(scope="module")

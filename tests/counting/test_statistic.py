@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_statistics import images, one
+from made_statistics import images, one, summaries
 
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED
 from pipeline_src.counting.levels import HALF, LEVELS, POSITION, UNIT
@@ -15,7 +15,7 @@ from pipeline_src.counting.statistic import Statistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.inputs import Run
-from pipeline_src.metrics.summary import summaries, summary, value
+from pipeline_src.metrics.summary import summary, value
 
 
 def test_a_float_is_counted_in_its_exact_level():

@@ -256,7 +256,7 @@ def test_old_results_are_removed_before_new_ones_are_written(folders, tmp_path, 
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(judging, "write_images", full)
+    monkeypatch.setattr(judging.output_folder, "write_images", full)
     with pytest.raises(OSError, match="no space"):
         judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0, whole=False)
     assert not (tmp_path / "out" / "metrics.json").exists()

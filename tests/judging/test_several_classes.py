@@ -8,7 +8,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from made_statistics import of_scenes, scene
+from made_statistics import of_scenes, scene, summaries
 
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
@@ -16,7 +16,6 @@ from pipeline_src.judging.folder import judge_folder
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.row_inputs import PixelMeans
-from pipeline_src.metrics.summary import summaries
 
 
 def test_maps_of_several_classes(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_statistics import counted, of_scenes, one, scene, varied
+from made_statistics import counted, of_scenes, one, scene, summaries, varied
 
 from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.estimate import estimate
@@ -18,7 +18,7 @@ from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.documentation import metrics_page
 from pipeline_src.judging.folder import judge_folder
-from pipeline_src.metrics.summary import summaries, value
+from pipeline_src.metrics.summary import value
 from pipeline_src.tables.main import write_tables
 
 # Confidence 0.75 with half of the pixels right, then 1 with all right.

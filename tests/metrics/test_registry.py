@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from made_statistics import counted, of_scenes, scene, varied
+from made_statistics import counted, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.multiclass import MultiClassStatistic
@@ -14,7 +14,7 @@ from pipeline_src.counting.statistic import Statistic
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, UNDEFINED, Quantity
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import bounds, summaries
+from pipeline_src.metrics.summary import bounds
 
 
 def nothing_is_right() -> MultiClassStatistic:

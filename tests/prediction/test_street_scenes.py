@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made_statistics import ious
+from made_statistics import ious, summaries
 
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import positive
@@ -14,7 +14,6 @@ from pipeline_src.data import catalog
 from pipeline_src.data.build import build
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
-from pipeline_src.metrics.summary import summaries
 from pipeline_src.params.schema import Evaluation, Part
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor, predict
