@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 
-from pipeline_src.engine.contract import PACKAGE
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import parsed
 from pipeline_src.training.models.config import config_path, is_factory
@@ -32,7 +31,7 @@ def network_sources(network: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     for file, values in _configs(network).items():
         files.append(file)
         for name in _texts(values.get("custom_imports")):
-            if name.startswith(PACKAGE + "."):
+            if name.startswith(__name__.partition(".")[0] + "."):
                 modules.append(name)
             elif own := _own(name, "model.config"):
                 files.append(own)
