@@ -103,7 +103,7 @@ def test_a_checkpoint_of_other_images_is_refused(stores, tmp_path):
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "cpu"])
-def test_a_device_that_can_not_do_it_is_told(stores, tmp_path, device):
+def test_a_device_that_is_unavailable_is_refused(stores, tmp_path, device):
     with pytest.raises(UserError, match="training"):
         run(stores, tmp_path, device=device, amp="fp16")
 

@@ -87,7 +87,7 @@ def _values(file: Path) -> dict[str, Any]:
 
 
 def _texts(value: Any) -> list[str]:
-    """All strings that stand in a value or a syntax tree (keys of `{...}` are among them, and harmless)."""
+    """All strings in a value or a syntax tree, harmless keys of dicts among them."""
     if isinstance(value, ast.AST):
         return _texts([node.value for node in ast.walk(value) if isinstance(node, ast.Constant)])
     if isinstance(value, dict):
@@ -98,7 +98,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _own(name: str, key: str) -> Path | None:
-    """The file of a module, None if it is installed or not found; packages above it are run."""
+    """The file of a module, None if it is installed or there is none; the packages that contain it are imported."""
     try:
         spec = importlib.util.find_spec(name)
     except (ModuleNotFoundError, ValueError):
