@@ -118,13 +118,13 @@ class MadeStore:
         return self.truths[i]
 
 
-# Other processes. They are forked from a server that has imported torch and mmengine once.
+# Other processes. They are forked from a server that has imported what a run needs, once.
 
 
 def process(target: Callable[..., Any], *arguments: Any) -> multiprocessing.Process:
     """A started process that calls `target`, a function of a module in tests/."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pipeline_src.training.loop"])
+    context.set_forkserver_preload(["pipeline_src.training.loop", "mmseg.models", "matplotlib.pyplot"])
     started = context.Process(target=target, args=arguments)
     started.start()
     return started

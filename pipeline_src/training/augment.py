@@ -21,12 +21,12 @@ def augment(
     flip = rng.random() < settings.flip
     cut = rng.uniform(0, settings.crop, size=2) * side
     turned = rng.random() < settings.rotate_probability
-    angle = rng.uniform(-settings.rotate_degrees, settings.rotate_degrees) if turned else (rng.random(), 0.0)[1]
+    angle = rng.uniform(-settings.rotate_degrees, settings.rotate_degrees)
 
     # Where a pixel of the result comes from: (result) -> crop's scale and offset -> rotation about the centre -> flip.
     centre = (side - 1) / 2
     scale = np.diag([*(1 - cut / side), 1.0])
-    radians = np.deg2rad(angle)
+    radians = np.deg2rad(angle) if turned else 0.0
     rotation = np.array([[np.cos(radians), -np.sin(radians), 0], [np.sin(radians), np.cos(radians), 0], [0, 0, 1]])
     mirror = np.diag([-1.0 if flip else 1.0, 1.0, 1.0])
     to_centre, back = np.eye(3), np.eye(3)

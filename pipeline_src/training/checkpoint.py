@@ -46,7 +46,7 @@ def load(folder: Path) -> dict[str, Any] | None:
         raise UserError(
             f"{folder}: no checkpoint of this run can be read",
             found=f"{', '.join(file.name for file in files)}: {faults[0]}",
-            do=f"remove {folder} to start anew",
+            do=f"remove {folder} to start from the beginning",
         )
     return None
 
@@ -65,7 +65,7 @@ def packed(value: Any, what: str) -> Any:
     if value is None or type(value) in (bool, int, float, str) or isinstance(value, torch.Tensor):
         return value
     raise UserError(
-        f"{what} can't be saved, so a stopped run could not go on",
+        f"{what} can't be saved, so a stopped run could not be resumed",
         found=f"{type(value).__module__}.{type(value).__name__}",
         expected="numbers, texts, numpy arrays, tensors, None; dicts, lists and tuples of them",
         do="keep it in such types, or let state() and restore() of the method turn it into them",

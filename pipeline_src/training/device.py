@@ -32,14 +32,14 @@ def prepare_device(training: Training) -> torch.device:
         index = int(name.partition(":")[2] or 0)
         if index >= torch.cuda.device_count():
             raise UserError(
-                f"training.device: there is no {name!r} here",
+                f"training.device: this machine has no {name!r}",
                 found=f"{torch.cuda.device_count()} CUDA devices",
                 do="set `device: auto`, or install a CUDA build of torch (README)",
             )
     if name == "mps" and not torch.backends.mps.is_available():
-        raise UserError("training.device: there is no 'mps' here", do="set `device: auto`")
+        raise UserError("training.device: this machine has no 'mps'", do="set `device: auto`")
     if "LOCAL_RANK" in os.environ and not torch.distributed.is_initialized():
-        # Ours, since mmengine's own set-up wants a GPU on every rank.
+        # Before mmengine does: it needs a GPU on every rank.
         torch.distributed.init_process_group("nccl" if name.startswith("cuda") else "gloo")
         if name.startswith("cuda"):
             name = f"cuda:{os.environ['LOCAL_RANK']}"

@@ -174,4 +174,4 @@ class CheckpointHook(Hook):
         self.history.alphas = list(saved["alphas"].numpy())
         loop = runner.train_loop
         loop._epoch, loop._iter = saved["epoch"], saved["epoch"] * len(loop.dataloader)
-        log.info("%s  goes on after epoch %d", self.history.name, saved["epoch"])
+        log.info("%s  resumes after epoch %d", self.history.name, saved["epoch"])

@@ -114,24 +114,18 @@ def train(
         "persistent_workers": training.workers > 0,
         "pin_memory": device.type == "cuda",
     }
+    samples = TrainingSamples(train_store, experiment.augmentation, seed)
+    train_loader = DataLoader(samples, batch_size, sampler=order, drop_last=lone, **loading)
+    share = range(rank, len(val_store), launched)
+    val_loader = DataLoader(
+        EvaluationSamples(val_store), training.batch_size, sampler=share, collate_fn=collate, **loading
+    )
     runner = _Runner(
         model=model.to(device),
         work_dir=str(work),
-        train_dataloader=DataLoader(
-            TrainingSamples(train_store, experiment.augmentation, seed),
-            batch_size,
-            sampler=order,
-            drop_last=lone,
-            **loading,
-        ),
+        train_dataloader=train_loader,
         train_cfg={"by_epoch": True, "max_epochs": training.epochs},
-        val_dataloader=DataLoader(
-            EvaluationSamples(val_store),
-            training.batch_size,
-            sampler=range(rank, len(val_store), launched),
-            collate_fn=collate,
-            **loading,
-        ),
+        val_dataloader=val_loader,
         val_cfg={},
         val_evaluator=Evaluator(CalibrationMetric()),
         optim_wrapper={
@@ -156,5 +150,9 @@ def train(
         default_scope="mmseg",
         experiment_name=uuid4().hex,  # mmengine keeps global state by this name
     )
-    runner.train()
+    try:
+        runner.train()
+    finally:
+        # Ends the workers. Left to the garbage collector, which closes their queues first, each would take 5 s.
+        train_loader._iterator = val_loader._iterator = None
     return Run(model, history, train_store.ids)

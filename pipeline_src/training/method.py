@@ -74,7 +74,7 @@ class Method(Block):
     """Plain training, and the base of every method that trains: a subclass overrides the callbacks in which it differs.
 
     The learned state is `alphas` (one perturbation level per training image, keyed by sample id in what is saved) and
-    all other attributes whose names begin with `_`. Tensors are as `pixels` says, for one logit or K classes.
+    all other attributes whose names begin with `_`. Tensors have the shapes of `pixels`, for one logit or K classes.
     """
 
     _alphas: np.ndarray | None = PrivateAttr(default=None)

@@ -19,7 +19,7 @@ FOLDER = Path(methods.__file__).parent
 
 @dataclass(frozen=True)
 class Chosen:
-    """A method, training or post-hoc, with its parameters; its code is a module of ours or a user's `file`."""
+    """A method, training or post-hoc, with its parameters; its code is a `module` of the package or a user's `file`."""
 
     method: Block
     module: str | None

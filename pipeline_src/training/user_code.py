@@ -13,7 +13,7 @@ PREFIX = "_user_"
 
 
 def load(file: Path, key: str) -> ModuleType:
-    """The module in `file`, run anew at each call; as a script, it can import the files of its folder.
+    """The module in `file`, executed at each call; as a script, it can import the files of its folder.
 
     Raises:
         UserError: begins with `key`; the file is absent, not Python, or fails.

@@ -24,16 +24,16 @@ def test_maps_come_back_to_8_bits(tmp_path):
     for name in ("one.npz", "two.npz"):
         examples.write(tmp_path / name, maps)
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
-    found = examples.read(tmp_path / "one.npz")
-    assert list(found) == ["b/2", "a/1"]
+    maps_read = examples.read(tmp_path / "one.npz")
+    assert list(maps_read) == ["b/2", "a/1"]
     for name, of in maps.items():
-        assert found[name].dtype == np.float32
-        assert np.abs(found[name] - of).max() <= 1 / 510 + 1e-6
+        assert maps_read[name].dtype == np.float32
+        assert np.abs(maps_read[name] - of).max() <= 1 / 510 + 1e-6
     exact = {"c/3": np.float32([[0, 1, 51 / 255]])}
     examples.write(tmp_path / "exact.npz", exact)
     assert examples.read(tmp_path / "exact.npz")["c/3"].tolist() == exact["c/3"].tolist()
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_is_missing_is_named(tmp_path):
     with pytest.raises(UserError, match=r"x\.npz"):
         examples.read(tmp_path / "x.npz")

@@ -180,7 +180,7 @@ def test_state_survives_a_restore():
         ("mine", {"file": "nowhere.py"}, ["nowhere.py", "no such file"]),
     ],
 )
-def test_wrong_blocks_are_told_in_words(name, block, words):
+def test_wrong_blocks_are_refused(name, block, words):
     with pytest.raises(UserError) as error:
         choose(name, block)
     assert all(word in str(error.value) for word in words)

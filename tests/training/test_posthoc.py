@@ -45,13 +45,13 @@ STEP = GRID[1] / GRID[0]
 @pytest.fixture(scope="module")
 def networks(stores, tmp_path_factory) -> list[DenseClassifier]:
     """The baseline's networks of two seeds, as they are exported and loaded again."""
-    found = []
+    loaded = []
     for seed in (0, 1):
         folder = tmp_path_factory.mktemp(f"seed{seed}")
         opened = (Store.open(stores[part]) for part in ("train", "val"))
         train(*opened, EXPERIMENT, choose("baseline", {}).method, seed, folder / "work", "run").write(folder)
-        found.append(load(folder / "model.safetensors", EXPERIMENT))
-    return found
+        loaded.append(load(folder / "model.safetensors", EXPERIMENT))
+    return loaded
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_the_temperature_is_that_of_a_line_search(networks, val):
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-def test_a_known_factor_on_calibrated_logits_is_found(classes):
+def test_a_known_factor_on_calibrated_logits_is_recovered(classes):
     rng = np.random.default_rng(0)
     z = rng.normal(0, 2, (200_000, classes))
     if classes == 1:
@@ -120,7 +120,7 @@ def test_a_known_factor_on_calibrated_logits_is_found(classes):
     assert 1 / STEP <= minimised(z[:2000], labels[:2000]) / least <= STEP
 
 
-def test_a_temperature_at_a_bound_is_told(networks, val, monkeypatch, caplog):
+def test_a_temperature_at_a_bound_is_logged(networks, val, monkeypatch, caplog):
     certain = np.array([[5.0], [-5.0]]), np.array([1, 0])
     monkeypatch.setattr(temperature, "sampled", lambda *_: certain)
     assert Temperature().fit(networks[:1], val, EXPERIMENT)["temperature"] == pytest.approx(0.01, rel=1e-3)

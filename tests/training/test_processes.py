@@ -18,9 +18,9 @@ from pipeline_src.training.registry import choose
 
 def test_a_killed_process_goes_on_with_the_same_bits(stores, tmp_path):
     """kill -9 at moments that fall anywhere: in steps, in validation, in the writing of a checkpoint."""
-    whole = outputs(run(stores, tmp_path / "whole", epochs=60))
+    whole = outputs(run(stores, tmp_path / "whole", epochs=30))
     folder = tmp_path / "killed"
-    train = partial(run, stores, folder, epochs=60)
+    train = partial(run, stores, folder, epochs=30)
     last = folder / "work" / checkpoint.LAST
     for wait in (0, 0.01, 0.02):
         before = last.stat().st_mtime_ns if last.exists() else None

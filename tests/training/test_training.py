@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from functools import partial
 
@@ -26,6 +27,7 @@ from pipeline_src.training.samples import KeyedSampler, TrainingSamples
 def test_workers_change_no_bit(stores, tmp_path):
     alone = outputs(run(stores, tmp_path / "0", workers=0))
     assert alone == outputs(run(stores, tmp_path / "2", workers=2))
+    assert not multiprocessing.active_children(), "the workers end with the run"
     assert len(alone) == 3
 
 
@@ -101,7 +103,7 @@ def test_a_checkpoint_of_other_images_is_refused(stores, tmp_path):
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "cpu"])
-def test_a_device_that_can_not_do_it_is_told(stores, tmp_path, device):
+def test_a_device_that_is_unavailable_is_refused(stores, tmp_path, device):
     with pytest.raises(UserError, match="training"):
         run(stores, tmp_path, device=device, amp="fp16")
 

@@ -1,4 +1,4 @@
-"""Contracts of a user's files: what counts, and how a file that can't be read is told."""
+"""Contracts of a user's files: what counts, and the errors of files that can't be read."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def of(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     params = (ROOT.parent / "params.yaml").read_text()
 
-    def found(model: str = "{config: tiny_fpn, pretrained: false}", block: str = "{}") -> str:
+    def contract_of(model: str = "{config: tiny_fpn, pretrained: false}", block: str = "{}") -> str:
         contract.package_code.cache_clear()
         text = re.sub(r"model: {config: tiny_fpn.*}", f"model: {model}", params)
         (tmp_path / "params.yaml").write_text(text.replace("  baseline: {}", f"  baseline: {block}"))
         return build(read(), "tiny").job("train/baseline/seed0").contract
 
-    return found
+    return contract_of
 
 
 def test_own_weights_count_where_they_are_loaded(of, tmp_path):
@@ -75,7 +75,7 @@ def test_files_that_change_places_count(of, tmp_path):
         ({"packs/__init__.py": "exit()", "packs/net.py": ""}, "{factory: 'packs.net:build'}", r"package of packs.net"),
     ],
 )
-def test_a_file_that_can_not_be_read_is_told_by_key_and_line(of, tmp_path, files, model, message):
+def test_a_file_that_can_not_be_read_is_named_with_key_and_line(of, tmp_path, files, model, message):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -1,4 +1,4 @@
-"""A user's method, told what is wrong with it in its own words, and resumed to the same bits."""
+"""A user's method: its mistakes are refused with file and callback, and it is resumed to the same bits."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def test_what_is_packed_comes_back_from_a_file(tmp_path):
     assert type(back[2][0]) is float
 
 
-def test_checkpoints_that_can_not_be_read_are_not_passed_over(mine, tmp_path):
+def test_checkpoints_that_can_not_be_read_are_not_ignored(mine, tmp_path):
     mine("    pass\n")
     for file in (tmp_path / "work").glob("*.pt"):
         file.write_bytes(b"torn")
-    with pytest.raises(UserError, match=r"remove .*work to start anew"):
+    with pytest.raises(UserError, match=r"remove .*work to start from the beginning"):
         mine("    pass\n")
 
 
@@ -107,7 +107,7 @@ def test_checkpoints_that_can_not_be_read_are_not_passed_over(mine, tmp_path):
         ),
     ],
 )
-def test_what_is_wrong_is_said(mine, body, message):
+def test_a_wrong_callback_is_refused(mine, body, message):
     with pytest.raises(UserError, match=message):
         mine(body + "\n", epochs=1)
 

@@ -32,8 +32,8 @@ class AdaFocal(Method):
     1e-6. A network that predicts one class alone can stay so.
 
     The update and all defaults are those of the authors' program. Ours: soft labels mix the losses of their classes;
-    confidences are told apart to 1 / 66,300, so that bins that would share an edge merge into the lowest of them and
-    the empty ones keep their gamma; the mean over pixels where the program sums.
+    confidences are resolved to 1 / 66,300, so that bins that would share an edge merge into the lowest of them and the
+    empty ones keep their gamma; the mean over pixels where the program sums.
 
     Kind: rivals
     Idea: Focal loss with a gamma per bin of confidence that follows the bin's calibration on the validation images.

@@ -21,7 +21,7 @@ class ASLPCL(ASLP):
     B <- B + gain (C - A) after every epoch,   alpha_i <- clip(alpha_i + eta ((m_i - mean m) / beta + lam Reg_i)),
 
     Reg_i = B - beta alpha_i on both sides of the mark. B rests only where confidence C equals accuracy A; the gradient
-    of the loss then tells the images apart around it. A step of B moves all alphas at once.
+    of the loss then orders the images around it. A step of B moves all alphas at once.
 
     Kind: ours
     Idea: One alpha per image, driven until the network's own confidence equals its accuracy.

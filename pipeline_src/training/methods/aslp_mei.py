@@ -14,7 +14,7 @@ from pipeline_src.training.method import Validation
 class ASLPMEI(ASLP):
     """Reg = min(0, A(theta) - A(theta_lm)), the same for all images.
 
-    The released program does not say what theta_lm is; both readings are offered.
+    The released program does not define theta_lm; both interpretations are available.
 
     Kind: paper
     Idea: One alpha per image, raised as long as validation accuracy is kept.

@@ -82,7 +82,7 @@ def dropouts(network: nn.Module) -> list[nn.Module]:
 
 @contextmanager
 def dropping(network: nn.Module) -> Iterator[None]:
-    """Dropout in train mode, all else as it is: batch norm goes on using its running statistics."""
+    """Dropout in train mode, all other modules as they are: batch norm uses its running statistics."""
     modules = dropouts(network)
     try:
         for module in modules:

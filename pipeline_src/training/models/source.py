@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from pipeline_src.errors import UserError
-from pipeline_src.python_source import PACKAGE, syntax_tree
+from pipeline_src.python_source import syntax_tree
 from pipeline_src.training.models.config import config_path, is_factory
 
 
@@ -31,7 +31,7 @@ def network_sources(network: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     for file, values in _configs(network).items():
         files.append(file)
         for name in _texts(values.get("custom_imports")):
-            if name.startswith(PACKAGE + "."):
+            if name.startswith(__name__.partition(".")[0] + "."):
                 modules.append(name)
             elif own := _own(name, "model.config"):
                 files.append(own)
@@ -87,7 +87,7 @@ def _values(file: Path) -> dict[str, Any]:
 
 
 def _texts(value: Any) -> list[str]:
-    """All strings that stand in a value or a syntax tree (keys of `{...}` are among them, and harmless)."""
+    """All strings in a value or a syntax tree, harmless keys of dicts among them."""
     if isinstance(value, ast.AST):
         return _texts([node.value for node in ast.walk(value) if isinstance(node, ast.Constant)])
     if isinstance(value, dict):
@@ -98,7 +98,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _own(name: str, key: str) -> Path | None:
-    """The file of a module, None if it is installed or not found; packages above it are run."""
+    """The file of a module, None if it is installed or there is none; the packages that contain it are imported."""
     try:
         spec = importlib.util.find_spec(name)
     except (ModuleNotFoundError, ValueError):

@@ -1,4 +1,4 @@
-"""Any mmsegmentation config becomes a segmentor with one logit a pixel, or its fault is said in plain words."""
+"""Any mmsegmentation config becomes a segmentor with one logit a pixel, or is refused with its fault."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_an_unknown_name_gets_the_nearest_and_the_way_to_give_a_path():
         ),
     ],
 )
-def test_what_is_wrong_with_a_config_is_said(written, change, message):
+def test_a_wrong_config_is_refused(written, change, message):
     with pytest.raises(UserError, match=message):
         build_segmentor(written(CONFIG.format(head="FCNHead", options="num_convs=1,") + change + "\n"), False, 64)
 

@@ -1,4 +1,4 @@
-"""Any network that a function builds; what is wrong with one is said before it trains."""
+"""Any network that a function builds; a wrong one is refused before it trains."""
 
 from __future__ import annotations
 
@@ -83,17 +83,17 @@ def test_a_function_of_a_file_or_of_a_package(folder, classes):
         ("build = lambda outputs: nn.Conv2d(4, 1, 1)", r"model.factory: net.py:build fails on an image of 64 x 64"),
     ],
 )
-def test_what_is_wrong_is_said(folder, code, message):
+def test_a_wrong_network_is_refused(folder, code, message):
     (folder / "net.py").write_text("from torch import nn\n" + code)
     with pytest.raises(UserError, match=message):
         build_segmentor("net.py:build", False, 64)
 
 
-@pytest.mark.parametrize(("end", "told"), [("nn.Sigmoid()", True), ("nn.Identity()", False)])
-def test_probabilities_in_the_place_of_logits_are_warned_of(folder, caplog, end, told):
+@pytest.mark.parametrize(("end", "warned"), [("nn.Sigmoid()", True), ("nn.Identity()", False)])
+def test_probabilities_in_the_place_of_logits_give_a_warning(folder, caplog, end, warned):
     (folder / "net.py").write_text(f"from torch import nn\nbuild = lambda n: nn.Sequential(nn.Conv2d(3, n, 1), {end})")
     build_segmentor("net.py:build", False, 64)
-    assert ("sigmoid or softmax" in caplog.text) == told
+    assert ("sigmoid or softmax" in caplog.text) == warned
 
 
 def test_trying_it_out_leaves_no_trace(folder):
@@ -119,7 +119,7 @@ def test_a_file_imports_what_lies_beside_it(folder):
     assert build_segmentor("deep/net.py:build", False, 64).network[0].out_channels == 5
 
 
-def test_what_is_not_there_is_said(folder):
+def test_a_missing_file_or_module_is_refused(folder):
     with pytest.raises(UserError, match="no such file"):
         build_segmentor("absent.py:build", False, 64)
     with pytest.raises(UserError, match=r"module absent_net can't be imported[\s\S]*or name a file"):
@@ -165,7 +165,7 @@ def test_the_contract_holds_the_function_its_file_and_what_that_imports(folder, 
         ("{factory: 'absent.py:build'}", r"no file absent.py[\s\S]*a function build"),
     ],
 )
-def test_a_misspelt_model_is_said_before_anything_runs(contracts, model, message):
+def test_a_misspelt_model_is_refused_before_anything_runs(contracts, model, message):
     with pytest.raises(UserError, match=message):
         contracts(model)
 

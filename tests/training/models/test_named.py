@@ -30,14 +30,14 @@ def test_only_the_backbone_differs(name):
     assert {**head, **(channels if name != "tiny_fpn" else {})} == dict(tiny)
 
 
-def test_absent_weights_are_said_with_where_to_put_them(offline):
+def test_unavailable_weights_are_named_with_their_place(offline):
     for name in model_names():
         init = read_config(name).model.backbone.get("init_cfg")
         if init and "://" in init.checkpoint:
             with pytest.raises(UserError) as error:
                 build_segmentor(name, True, SIZE)
-            for told in (str(offline), init.checkpoint, "`pretrained: false`"):
-                assert told in str(error.value)
+            for text in (str(offline), init.checkpoint, "`pretrained: false`"):
+                assert text in str(error.value)
 
 
 def test_torchvisions_vgg16_fills_the_whole_backbone(offline):
