@@ -6,20 +6,9 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import cv2
 import numpy as np
 from PIL import Image
-
-from pipeline_src.errors import UserError
-
-try:
-    import cv2
-except ImportError as error:  # opencv's wheel does not bring these libraries, and bare containers lack them
-    raise UserError(
-        "OpenCV cannot be imported",
-        found=error,
-        expected="its system libraries libGL and glib",
-        do="on Debian or Ubuntu:  apt-get install libgl1 libglib2.0-0",
-    ) from error
 
 # Each job uses one thread; jobs beside each other fill the cores.
 cv2.setNumThreads(1)

@@ -385,13 +385,6 @@ def test_generated_sets_are_made_once_and_anew_when_their_code_changes(tmp_path,
     assert len(calls) == 4
 
 
-def test_a_missing_system_library_is_told_with_the_packages_that_bring_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    monkeypatch.delitem(sys.modules, "pipeline_src.data.images")
-    with pytest.raises(UserError, match=r"apt-get install libgl1 libglib2\.0-0"):
-        __import__("pipeline_src.data.images")
-
-
 def test_the_stored_pixels_count_not_an_orientation_tag(tmp_path):
     data = encoded(image(0, 20, 30), ".jpg")
     # an EXIF segment that asks for a quarter turn
