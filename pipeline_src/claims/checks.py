@@ -115,7 +115,7 @@ def alphas_differ(view: View, block: str, rivals: Sequence[str] = ()) -> Found:
         yield alphas.differ(view.label(block), files)
 
 
-def _parts(view: View, role: str) -> list[str | Missing]:
+def _parts(view: View, role: str) -> Sequence[str | Missing]:
     return view.parts(role) or [view.no_sets(role)]
 
 

@@ -55,7 +55,8 @@ def verdicts(found: Mapping[str, Any]) -> Table:
 
 def evidence(claim: Mapping[str, Any], protocol: str) -> Table:
     """The comparisons that decide a claim, grouped by data set."""
-    items, groups = claim["protocols"][protocol]["evidence"], {}
+    items = claim["protocols"][protocol]["evidence"]
+    groups: dict[str, list] = {}
     for item in items:
         sets = " and ".join(f"{name} ({images:,} images)" for name, images in item["sets"].items())
         cells = [item["what"], item["printed"], item["wanted"], item["says"]]

@@ -33,10 +33,8 @@ def judge(
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
 ):
     """Judge saved prediction maps of any model against masks."""
-    from pipeline_src.judging.folder import (  # with scipy and OpenCV, which other verbs do without
-        PROTOCOLS,
-        judge_folder,
-    )
+    from pipeline_src.counting.statistic import PROTOCOLS
+    from pipeline_src.judging.folder import judge_folder  # with scipy and OpenCV, which other verbs do without
 
     if ood == (mask is not None):
         raise UserError(

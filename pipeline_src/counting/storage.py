@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
@@ -21,7 +21,7 @@ SCHEMA = 3
 
 def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:
     """The arrays of `counts` by name; only cells with pixels, since most levels of a small set are empty."""
-    arrays = {}
+    arrays: dict[str, np.ndarray | Rows] = {}
     for name in ("count", "position", "on_edge"):
         dense = getattr(counts, name).reshape(-1)
         at = np.flatnonzero(dense)
@@ -94,7 +94,7 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dic
         UserError: no such file, nothing of ours, or one of another kind or schema.
     """
     try:
-        arrays = {}
+        arrays: dict[str, Any] = {}
         with ZipFile(path) as file:
             for entry in file.namelist():
                 name = entry.removesuffix(".npy")

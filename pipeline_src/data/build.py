@@ -113,7 +113,8 @@ def write(
                 write_image(images.resize(image, size))
                 write_mask(mask)
                 write_truth(truth)
-                index.append(IndexRow(row.id, *truth.shape, offset, row.grey, row.sha256_image, row.sha256_mask))
+                height, width = truth.shape
+                index.append(IndexRow(row.id, height, width, offset, row.grey, row.sha256_image, row.sha256_mask))
                 offset += truth.size
         manifest.write_csv(folder / "index.csv", IndexRow._fields, index)
         info = {

@@ -14,6 +14,7 @@ from pipeline_src.data.catalog import Layout, Part
 from pipeline_src.data.images import Unreadable, opened
 from pipeline_src.data.known import Known
 from pipeline_src.data.manifest import Row
+from pipeline_src.data.verify import Problem
 
 IGNORED = 255
 
@@ -57,7 +58,7 @@ def prepare_classes(
         row.foreground = float(1 - counted[row.id][IGNORED] / labels.size)
         return labels.shape
 
-    def passed_over(problem: prepare.Problem) -> bool:
+    def passed_over(problem: Problem) -> bool:
         return entry.partly and problem.problem == "image without a mask"
 
     samples = prepare.gather(entry, data_root, unpacked, out, on_problem, read_mask, say, passed_over)

@@ -14,7 +14,7 @@ from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experimen
 from pipeline_src.training.registry import FOLDER, choose
 
 FILE = Path("docs/params.md")
-BLOCKS = {
+BLOCKS: dict[str, type[BaseModel]] = {
     "data": Data,
     "model": Model,
     "augmentation": Augmentation,
@@ -43,7 +43,7 @@ def page() -> str:
     """The whole page as Markdown."""
     parts = [HEAD, "## Top level", _table(Params.model_fields), "## An experiment", _table(Experiment.model_fields)]
     for name, block in BLOCKS.items():
-        parts += [f"## `{name}:`", block.__doc__.strip().splitlines()[0], _table(block.model_fields)]
+        parts += [f"## `{name}:`", (block.__doc__ or "").strip().splitlines()[0], _table(block.model_fields)]
     parts += ["## A part of a data set", PART, _table(Part.model_fields)]
     parts += ["## A sweep", SWEEP, _table(Sweep.model_fields)]
     parts += ["## Methods", "A block of `methods:` has the parameters of its method (docs/method.md)."]

@@ -72,7 +72,7 @@ def _tree(file: Path) -> tuple[str, list[str]]:
     tree = parsed(file)
     parts = file.relative_to(ROOT.parent).with_suffix("").parts if file.is_relative_to(ROOT) else ()
     package = parts[:-1]  # for both package/__init__.py and package/module.py, relative imports start here
-    named = set()
+    named: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             named.update(alias.name for alias in node.names)
@@ -80,10 +80,10 @@ def _tree(file: Path) -> tuple[str, list[str]]:
             base = (
                 ".".join([*package[: len(package) - node.level + 1], node.module or ""]).strip(".")
                 if node.level
-                else node.module
+                else node.module or ""
             )
             named.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
-    modules = set()
+    modules: set[str] = set()
     for name in named:
         steps = name.split(".")
         if steps[0] == PACKAGE:  # importing a.b.c runs a/__init__ and a.b/__init__ too

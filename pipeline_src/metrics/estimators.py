@@ -7,6 +7,7 @@ measure, with references, is told where they are used: `calibration`, `ranking`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,7 +126,8 @@ def sweep_groups(row: Bins) -> tuple[float, int]:
 def _cumulative(row: Bins) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(n+1,) pixels, hits and excess up to each cell of one row that has pixels, from 0."""
     met = row.count > 0
-    return tuple(np.concatenate([[0.0], np.cumsum(a[met])]) for a in (row.count, row.hits, row.excess))
+    count, hits, excess = (np.concatenate([[0.0], np.cumsum(a[met])]) for a in (row.count, row.hits, row.excess))
+    return count, hits, excess
 
 
 def _grouped_error(rank: np.ndarray, excess: np.ndarray, groups: int) -> float:
@@ -133,7 +135,7 @@ def _grouped_error(rank: np.ndarray, excess: np.ndarray, groups: int) -> float:
     return float(np.abs(np.diff(np.interp(cuts, rank, excess))).sum() / rank[-1])
 
 
-def _by_row(bins: Bins, function) -> np.ndarray:
+def _by_row(bins: Bins, function: Callable[[Bins], float]) -> np.ndarray:
     """`function` of each row of `bins`, as an array (...)."""
     flat = [a.reshape(-1, a.shape[-1]) for a in (bins.count, bins.hits, bins.score, bins.excess)]
     return np.array([function(Bins(*row)) for row in zip(*flat, strict=True)]).reshape(bins.count.shape[:-1])

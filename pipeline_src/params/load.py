@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from pipeline_src.errors import UserError, did_you_mean, listed
 from pipeline_src.params.schema import Experiment, Params
@@ -80,7 +81,7 @@ def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
         )
     merged = merge(params.defaults, params.experiments[name] or {})
     experiment = validate(Experiment, merged, f"experiments.{name} (with defaults)")
-    methods = []
+    methods: list[str] = []
     for method in experiment.methods:
         if method in params.sweeps:
             methods += params.sweeps[method].blocks(method)
@@ -104,7 +105,7 @@ def downloads(params: Params) -> Path:
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """`above` laid over `below`: mappings key by key, everything else as a whole. Of keys that exclude each other the
     one above stays."""
-    result = {key: value for key, value in below.items() if above.get(RIVALS.get(key)) is None}
+    result = {key: value for key, value in below.items() if above.get(RIVALS.get(key, "")) is None}
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(below.get(key), dict)
         result[key] = merge(below[key], value) if both else value
@@ -121,7 +122,7 @@ def validate(schema: type[Schema], content: Any, where: str) -> Schema:
         ) from None
 
 
-def _told(error: dict[str, Any], schema: type[BaseModel]) -> str:
+def _told(error: ErrorDetails, schema: type[BaseModel]) -> str:
     key = ".".join(str(step) for step in error["loc"])
     if error["type"] == "extra_forbidden":
         valid = _keys_at(schema, error["loc"][:-1])

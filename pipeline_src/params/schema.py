@@ -200,7 +200,7 @@ class Sweep(BaseModel):
 
     @property
     def _swept(self) -> dict[str, list]:
-        return {key: values for key, values in self.model_extra.items() if isinstance(values, list)}
+        return {key: values for key, values in (self.model_extra or {}).items() if isinstance(values, list)}
 
     def blocks(self, name: str) -> dict[str, dict[str, Any]]:
         """The blocks of `methods:` that a sweep `name` stands for, such as `name-alpha0_05-beta0_75`."""
@@ -209,7 +209,7 @@ class Sweep(BaseModel):
         for values in product(*self._swept.values()):
             chosen = dict(zip(self._swept, values, strict=True))
             title = "-".join([name, *(key + re.sub(r"[^A-Za-z0-9+-]", "_", str(v)) for key, v in chosen.items())])
-            blocks[title] = code | self.model_extra | chosen
+            blocks[title] = code | (self.model_extra or {}) | chosen
         return blocks
 
 
@@ -252,5 +252,7 @@ class Params(Strict):
 
     def blocks(self) -> dict[str, dict[str, Any] | None]:
         """The blocks of all methods, combinations of sweeps among them."""
-        swept = (sweep.blocks(name) for name, sweep in self.sweeps.items())
-        return {title: block for blocks in (self.methods, *swept) for title, block in blocks.items()}
+        blocks = dict(self.methods)
+        for name, sweep in self.sweeps.items():
+            blocks |= sweep.blocks(name)
+        return blocks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,8 @@ def evaluate(
 ) -> tuple[Either, dict[str, np.ndarray]]:
     """The statistic of a predictor on a store, and its probabilities on `examples.chosen`."""
     classes = predictor.networks[0].classes  # a store of textures does not know them
-    statistic, shown = empty(classes), dict.fromkeys(examples.chosen(store.ids))
+    statistic: Either = empty(classes)
+    shown: dict[str, Any] = dict.fromkeys(examples.chosen(store.ids))
     started = told = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
         own = {"whole": whole_map_measures(probability, truth, KEPT)} if classes == 2 else {"no_class": NO_CLASS}

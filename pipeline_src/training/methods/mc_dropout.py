@@ -70,7 +70,7 @@ def dropouts(network: nn.Module) -> list[nn.Module]:
     from torch import nn
 
     kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-    found = [module for module in network.modules() if isinstance(module, kinds) and module.p > 0]
+    found: list[nn.Module] = [module for module in network.modules() if isinstance(module, kinds) and module.p > 0]
     if not found:
         raise UserError(
             "mc_dropout: the network has no dropout",
