@@ -155,7 +155,7 @@ class Counts:
             raise ValueError("a quick statistic (without rows) and a full one cannot be added")
         rows = None if self.rows is None else self.rows + other.rows
         arrays = (getattr(self, name) + getattr(other, name) for name in ("count", "position", "on_edge"))
-        return Counts(*arrays, rows, self.top)
+        return Counts(*arrays, rows=rows, top=self.top)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Counts):

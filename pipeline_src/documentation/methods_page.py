@@ -37,7 +37,7 @@ bounds of the parameters: [params.md](params.md#methods).
 
 def page() -> str:
     """The whole page as Markdown."""
-    rows = {kind: [] for kind in KINDS}
+    rows: dict[str, list[list[str]]] = {kind: [] for kind in KINDS}
     for file in sorted(FOLDER.glob("[!_]*.py")):
         method = type(choose(file.stem, {}).method)
         facts = described(method)

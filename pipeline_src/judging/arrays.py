@@ -91,7 +91,7 @@ def mask_values(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.n
         raise UnusableFileError(f"values from {low:g} to {high:g}; expected 0 and 255, or 0 and 1")
     if array.dtype.kind != "f":
         return values.astype(np.uint8), ignored, None
-    between = np.count_nonzero(values != np.rint(values))
+    between = int(np.count_nonzero(values != np.rint(values)))
     if between and high > 1:
         raise UnusableFileError(f"fractions up to {high:g}; expected 0 and 255, or 0 and 1")
     if between:

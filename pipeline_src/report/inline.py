@@ -37,5 +37,5 @@ def inline_svg(path: Path, number: int, title: str) -> Markup:
     for colour, variable in THEMED.items():
         text = text.replace(colour, f"var({variable})")
     head, rest = text.split(">", 1)
-    view = re.search(r'viewBox="[^"]+"', head).group()
+    view = re.findall(r'viewBox="[^"]+"', head)[0]
     return Markup(f'<svg {view} role="img" aria-label="{escape(title)}">{rest}')

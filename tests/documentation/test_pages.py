@@ -33,6 +33,16 @@ def test_links_between_our_pages_lead_somewhere():
             assert (page.parent / target).exists(), f"{page}: {target}"
 
 
+def test_the_two_commands_start_from_the_systems_python():
+    start = Path("README.md").read_text(encoding="utf-8").split("\n## Start\n")[1].split("\n## ")[0]
+    run, check = (text.strip().split(" && ") for text in re.findall(r"```sh\n(.*?)```", start, re.DOTALL))
+    assert run[:3] == ["python3 -m venv .venv", ". .venv/bin/activate", "python -m pip install -e ."]
+    assert check[0] == run[1] and check[-1] == "pytest"
+    libraries = re.search(r"apt-get install (?:\S+ )*?(libgl1 [^`]*)`", start)[1]
+    for file in ("pipeline_src/__main__.py", ".ci/run", ".github/workflows/ci.yml"):
+        assert libraries in Path(file).read_text(encoding="utf-8"), file
+
+
 def test_the_rules_software_is_the_packages():
     listed = yaml.safe_load(Path("workflow/envs/pipeline.yaml").read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
     with open("pyproject.toml", "rb") as file:

@@ -190,7 +190,9 @@ def blob(rng: Rng) -> Shape:
 def bouquet(rng: Rng) -> Shape:
     """Many round things close together: bushes, fruit in a bowl, balloons."""
     count = int(rng.integers(5, 14))
-    balls = [ellipse(*rng.normal(0, 0.36, 2), *rng.uniform(0.18, 0.4, 2), rng.uniform(0, 3)) for _ in range(count)]
+    balls = [
+        ellipse(*rng.normal(0, 0.36, 2), *rng.uniform(0.18, 0.4, 2), angle=rng.uniform(0, 3)) for _ in range(count)
+    ]
     return balls, balls[:: int(rng.integers(2, 4))]
 
 

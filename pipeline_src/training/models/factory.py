@@ -29,8 +29,8 @@ class Network(nn.Module):
 
     def extract_feat(self, inputs: Tensor) -> Tensor:
         """Logits (B, C, h, w); UserError where the network gives anything else."""
-        z, expected = self.network(inputs), (len(inputs), self.decode_head.out_channels)
-        if isinstance(z, Tensor) and z.is_floating_point() and z.ndim == 4 and tuple(z.shape[:2]) == expected:
+        z, expected = self.network(inputs), [len(inputs), self.decode_head.out_channels]
+        if isinstance(z, Tensor) and z.is_floating_point() and z.ndim == 4 and list(z.shape[:2]) == expected:
             return z
         raise UserError(
             f"model.factory: the network of {self.factory} does not give one map of logits per class",
