@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 def evaluate(
     predictor: Predictor, store: Store, experiment: Experiment, name: str
 ) -> tuple[AnyStatistic, dict[str, np.ndarray]]:
-    """The statistic of a predictor on a store, and its probabilities on `examples.chosen`."""
+    """The statistic of a predictor on a store, and its probabilities on `examples.example_ids`."""
     classes = predictor.networks[0].classes  # a store without masks does not know its number
-    statistic, maps = empty(classes), dict.fromkeys(examples.chosen(store.ids))
+    statistic, maps = empty(classes), dict.fromkeys(examples.example_ids(store.ids))
     started = logged = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
         extra = {"whole": whole_map_measures(probability, truth, KEPT)} if classes == 2 else {"no_class": NO_CLASS}

@@ -1,7 +1,7 @@
 """A few images whose probability maps are kept, for figures that show pictures.
 
-Which ones is a property of the data set alone: the `NUMBER` images whose ids have the smallest SHA-256 under a fixed
-key. So all methods and seeds of an experiment show the same images, and none of them is picked by its result.
+They depend on the data set alone: the `NUMBER` images whose ids have the smallest SHA-256 under a fixed key. So all
+methods and seeds of an experiment show the same images, and none is selected by its result.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ KEY = "examples"
 TOP = 255
 
 
-def chosen(ids: Iterable[str], number: int = NUMBER) -> list[str]:
-    """The ids of the images to show, at most `number`, in the order of their hashes."""
-    return sorted(ids, key=lambda name: hashlib.sha256(f"{KEY} {name}".encode()).digest())[:number]
+def example_ids(ids: Iterable[str]) -> list[str]:
+    """The ids of the images to show, at most `NUMBER`, in the order of their hashes."""
+    return sorted(ids, key=lambda name: hashlib.sha256(f"{KEY} {name}".encode()).digest())[:NUMBER]
 
 
 def write(path: Path | str, maps: Mapping[str, np.ndarray]) -> None:
@@ -36,7 +36,7 @@ def read(path: Path | str) -> dict[str, np.ndarray]:
     """What `write` wrote: float32 probabilities in [0, 1], off by at most 1/510.
 
     Returns:
-        by image id, in the order of `chosen`: the positive class (H, W), or K classes (K, H, W), at original size.
+        by image id, in the order of `example_ids`: the positive class (H, W), or K classes (K, H, W), at original size.
 
     Raises:
         UserError: there is no such file.

@@ -11,11 +11,11 @@ from pipeline_src.prediction import examples
 
 def test_the_choice_is_that_of_the_ids_alone():
     ids = [f"set/{i:03}" for i in range(100)]
-    chosen = examples.chosen(ids)
+    chosen = examples.example_ids(ids)
     assert len(set(chosen)) == examples.NUMBER
-    assert chosen == examples.chosen(reversed(ids))
+    assert chosen == examples.example_ids(reversed(ids))
     assert chosen != sorted(chosen), "the first of the alphabet are no sample"
-    assert sorted(examples.chosen(ids[:2])) == ids[:2], "a set of two shows both"
+    assert sorted(examples.example_ids(ids[:2])) == ids[:2], "a set of two shows both"
 
 
 def test_maps_come_back_to_8_bits(tmp_path):
