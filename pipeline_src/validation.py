@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -39,7 +40,7 @@ def validate(schema: type[Schema], content: Any, where: str) -> Schema:
         raise UserError(f"{where} has invalid values:{listed(messages)}") from None
 
 
-def _message(details: dict[str, Any], schema: type[BaseModel]) -> str:
+def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
     path = details["loc"]
     prefix = f"{'.'.join(map(str, path))}: " if path else ""
     found = "" if isinstance(details["input"], dict) else f" (found {details['input']!r})"

@@ -47,7 +47,7 @@ class Pairs(Sequence):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> Pair:  # type: ignore[override]  # nothing slices them
+    def __getitem__(self, index: int) -> Pair:
         stem, of_map, of_mask = self.names[index]
         mask = None if self.masks is None else self.masks / _name(stem, of_mask)
         return Pair(stem, self.maps / _name(stem, of_map), mask)
