@@ -54,7 +54,9 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 def stamps(folder: Path) -> set[str]:
-    return {str(p.relative_to(folder)) for p in folder.rglob("*") if re.fullmatch(r"\.[0-9a-f]{16}", p.suffix)}
+    """All stamps below `data` and `results`."""
+    files = (path for top in ("data", "results") for path in (folder / top).rglob("*"))
+    return {str(path.relative_to(folder)) for path in files if re.fullmatch(r"\.[0-9a-f]{16}", path.suffix)}
 
 
 def copy(folder: Path) -> None:

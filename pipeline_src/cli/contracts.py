@@ -63,12 +63,12 @@ def clean(remove: Annotated[bool, typer.Option("--remove", help="Remove what is 
     from pipeline_src.steps.clean import leftovers
 
     start_log()
-    found, console = leftovers(read()), Console(markup=False, highlight=False, soft_wrap=True)
-    for title, of in (("In folders of results", found.results), ("In the cache", found.entries)):
+    unwanted, console = leftovers(read()), Console(markup=False, highlight=False, soft_wrap=True)
+    for title, of in (("In folders of results", unwanted.results), ("In the cache", unwanted.entries)):
         console.print(f"{title}: {len(of)} that nothing in params.yaml asks for")
         for leftover in of:
             console.print(f"  {_megabytes([leftover]):>12}  {leftover.paths[0]}  {leftover.what}")
-    everything = [*found.results, *found.entries]
+    everything = [*unwanted.results, *unwanted.entries]
     console.print(
         f"Together {_megabytes(everything)}; a file that is linked to another place is counted with the last."
     )

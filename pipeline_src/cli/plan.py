@@ -25,21 +25,21 @@ def plan(
 
     graph, console = experiment_graph(experiment), Console()
     cores = cores or os.cpu_count() or 1
-    found = planned.plan(graph, cores)
-    table = Table(title=f"{graph.name}: {len(found.made)} of {len(found.jobs)} jobs to run")
+    whole = planned.plan(graph, cores)
+    table = Table(title=f"{graph.name}: {len(whole.made)} of {len(whole.jobs)} jobs to run")
     for heading in ("jobs", "to run", "taken over", "why (the first)"):
         table.add_column(heading)
-    for kind in dict.fromkeys(job.kind for job in found.jobs):
-        made, taken, of = (len(found.of_kind(jobs, kind)) for jobs in (found.made, found.taken, found.jobs))
-        table.add_row(kind, f"{made} of {of}", str(taken or ""), found.why(kind))
+    for kind in dict.fromkeys(job.kind for job in whole.jobs):
+        made, taken, of = (len(whole.of_kind(jobs, kind)) for jobs in (whole.made, whole.taken, whole.jobs))
+        table.add_row(kind, f"{made} of {of}", str(taken or ""), whole.why(kind))
     console.print(table)
-    if found.unknown:
+    if whole.unknown:
         console.print(
-            f"Counts of {', '.join(found.unknown)} are not known before they are prepared; they count as 1,000."
+            f"Counts of {', '.join(whole.unknown)} are not known before they are prepared; they count as 1,000."
         )
-    if found.made:
-        console.print(f"Time: about {_duration(found.seconds)} on {cores} cores.")
-        console.print(f"Disk: about {found.bytes / 2**20:,.0f} MiB, unpacked archives not counted.")
+    if whole.made:
+        console.print(f"Time: about {_duration(whole.seconds)} on {cores} cores.")
+        console.print(f"Disk: about {whole.bytes / 2**20:,.0f} MiB, unpacked archives not counted.")
     for name, why in planned.adopted(graph).items():
         console.print(f"adopted: {name}: {why}")
     for part, text in planned.notes(graph).items():

@@ -28,15 +28,15 @@ def show(graph: ExperimentGraph) -> None:
         console.print(f"Report: [bold]{report.resolve().as_uri()}[/bold]", soft_wrap=True)
 
 
-def _claims(found: dict[str, Any]) -> Table:
+def _claims(claims: dict[str, Any]) -> Table:
     """A claim with a verdict per protocol."""
-    table = Table(title=f"Claims: {found['experiment']}{', on generated images' if found['synthetic'] else ''}")
+    table = Table(title=f"Claims: {claims['experiment']}{', on generated images' if claims['synthetic'] else ''}")
     table.add_column("claim")
-    for protocol in protocols(found):
+    for protocol in protocols(claims):
         table.add_column(protocol, no_wrap=True)
-    for claim in found["claims"]:
+    for claim in claims["claims"]:
         facts = claim["protocols"]
-        cells = ((facts.get(protocol) or facts["any"])["verdict"] for protocol in protocols(found))
+        cells = ((facts.get(protocol) or facts["any"])["verdict"] for protocol in protocols(claims))
         table.add_row(f"{claim['claim']} {claim['text']}", *cells)
     return table
 

@@ -29,14 +29,15 @@ def kept(job: Job) -> Stamp | None:
 def take(job: Job, folder: Path) -> Stamp | None:
     """Link the files of the job's contract from the cache into `folder`, under the job's own names; their stamp.
 
-    None, and nothing taken, if there is no such result or its content is not what it was.
+    None, and nothing taken, if there is no such result; one whose content was changed is removed.
     """
-    stamp, there = kept(job), job.top / FOLDER / job.contract
-    if stamp is None or not stamp.is_unchanged(there):
+    stamp, entry = kept(job), job.top / FOLDER / job.contract
+    if stamp is None or not stamp.is_unchanged(entry):
+        shutil.rmtree(entry, ignore_errors=True)
         return None
     names = dict(zip(stamp.files, job.files, strict=True))
     for old, new in names.items():
-        link(there / old, folder / new)
+        link(entry / old, folder / new)
     files = {new: stamp.files[old] for old, new in names.items()}
     return Stamp(job.ingredients, job.details, files, stamp.made, stamp.adopted)
 
@@ -45,7 +46,7 @@ def keep(top: Path, contract: str, folder: Path, stamp: Stamp) -> None:
     """Put the files in `folder` that a stamp vouches for into the cache, unless a whole result is there."""
     entry = top / FOLDER / contract
     known = Stamp.read(entry / STAMP)
-    if known == stamp and known.is_whole(entry):
+    if known and known.is_whole(entry) and (known.made, known.adopted) == (stamp.made, stamp.adopted):
         return
     new = entry.with_name(f".{contract}.new")
     shutil.rmtree(new, ignore_errors=True)
@@ -93,24 +94,24 @@ class Leftover:
 
 def unwanted_entries(top: Path, wanted: set[str]) -> list[Leftover]:
     """Results in the cache of a top folder, and unfinished work, of contracts that are not `wanted`."""
-    found = []
+    leftovers = []
     for path in sorted((top / FOLDER).glob("*")):
         if (stamp := Stamp.read(path / STAMP)) and path.name not in wanted:
             lock = top / FOLDER / "locks" / path.name
-            found.append(Leftover("{job}, made {time} in {folder}".format(**stamp.made), [path, lock]))
+            leftovers.append(Leftover("{job}, made {time} in {folder}".format(**stamp.made), [path, lock]))
     unfinished = sorted((top / FOLDER / "unfinished").glob("*"))
-    return found + [Leftover("work that was stopped", [path]) for path in unfinished if path.name not in wanted]
+    return leftovers + [Leftover("work that was stopped", [path]) for path in unfinished if path.name not in wanted]
 
 
 def unwanted_results(folder: Path, jobs: Iterable[Job]) -> list[Leftover]:
     """Results below `folder` whose stamps belong to none of `jobs`."""
     places = {(job.stamp_folder, job.stem) for job in jobs}
-    found = []
+    leftovers = []
     for path in sorted(path for path in folder.rglob("*") if is_stamp(path)):
         if (path.parent, path.stem) not in places and (stamp := Stamp.read(path)):
             files = [f".{path.stem}.lock", *stamp.files]
-            found.append(Leftover("of a job that is gone", [path, *(path.parent / name for name in files)]))
-    return found
+            leftovers.append(Leftover("of a job that is gone", [path, *(path.parent / name for name in files)]))
+    return leftovers
 
 
 def size(leftovers: Iterable[Leftover]) -> int:

@@ -6,7 +6,7 @@ errors and descriptions of parameters, and with each name replaced by what it re
 another module and a module to another folder; what can't be reached may change at will.
 
 What importing a module does besides binding names counts wherever the module is imported. A user's file counts whole,
-and so does what it imports from beside itself.
+and so does what it imports from its own folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Vertex = tuple  # what code consists of: (kind, file or text, ...), see `Code._e
 
 @dataclass(frozen=True)
 class Digest:
-    """What `Code.digest` found: the `digest`, and what each file contributes to it, for explanations."""
+    """What `Code.digest` returns: the `digest`, and what each file contributes to it, for explanations."""
 
     digest: str
     files: dict[str, str]
@@ -152,14 +152,14 @@ class Code:
             return []
         self._open.add((file, name))
         bound = self._module(file).bound
-        found = [
+        vertices = [
             ("statement", file, by) if isinstance(by, int) else self.target(file, by) for by in bound.get(name, ())
         ]
         if name not in bound:
             stars = [other for star in bound.get("*", ()) if (other := self._file(file, star.module))]
-            found = [vertex for other in stars if (vertex := self._look_up(other, name))]
+            vertices = [vertex for other in stars if (vertex := self._look_up(other, name))]
         self._open.remove((file, name))
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(vertices))
 
     def target(self, file: Path, target: Target) -> Vertex:
         """What an import in `file` leads to."""
@@ -173,8 +173,8 @@ class Code:
 
     def _member(self, module: Path, name: str) -> Vertex | None:
         """A name in a module, or a module in a package."""
-        if found := self._look_up(module, name):
-            return found
+        if vertex := self._look_up(module, name):
+            return vertex
         folder = module.parent if module.name == "__init__.py" else module
         inner = _file_at(folder / name)
         if inner and self._is_neutral(inner):

@@ -86,8 +86,8 @@ def package_digest(
         return package_code().digest(definitions, modules, files)  # files of the user's change by themselves
     known, key = _kept(), digest([definitions, modules, [file.relative_to(ROOT).as_posix() for file in files]])
     if key not in known["digests"]:
-        found = package_code().digest(definitions, modules, files)
-        known["digests"][key] = [found.digest, found.files]
+        new = package_code().digest(definitions, modules, files)
+        known["digests"][key] = [new.digest, new.files]
         with suppress(OSError):
             write_text(KEPT, json.dumps(known))
     return Digest(*known["digests"][key])

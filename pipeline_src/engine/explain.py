@@ -57,11 +57,11 @@ def differences(job: Job) -> list[str]:
     before = _read(job)
     if before is None:
         return ["not made yet"]
-    found = {each.name: each for each in ingredients(job) if each.differs}
-    if found:
-        if any(name.startswith("code ") for name in found):
-            found.pop("code", None)  # the files say it
-        return [each.difference for each in found.values() if not each.is_named_by(found)]
+    changes = {each.name: each for each in ingredients(job) if each.differs}
+    if changes:
+        if any(name.startswith("code ") for name in changes):
+            changes.pop("code", None)  # the files say it
+        return [each.difference for each in changes.values() if not each.is_named_by(changes)]
     missing = [path.name for path in job.paths if not path.is_file()]
     if missing:
         return [f"{', '.join(missing)} is missing"]

@@ -46,11 +46,11 @@ class Graph:
 
     def matching(self, patterns: Iterable[str]) -> list[Job]:
         """Jobs by names with wildcards, as in `train/*`; UserError for a pattern that none matches."""
-        found: dict[str, Job] = {}
+        matches: dict[str, Job] = {}
         for pattern in patterns:
             names = [name for name in self.jobs if fnmatchcase(name, pattern)]
-            found |= {name: self.job(name) for name in names or [pattern]}
-        return [job for name, job in self.jobs.items() if name in found]
+            matches |= {name: self.job(name) for name in names or [pattern]}
+        return [job for name, job in self.jobs.items() if name in matches]
 
     def dependants(self, names: Collection[str]) -> list[Job]:
         """Jobs that need one of `names`, directly or not."""

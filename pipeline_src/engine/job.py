@@ -35,7 +35,7 @@ class Job:
         inputs: role -> the job whose result it reads, e.g. "train", "networks/0". Roles count, names don't.
         options: what `work` may use and the result cannot depend on: device, number of processes, where data lies.
         modules: dotted names of further modules whose code counts, chosen when the graph is built.
-        code_files: files of code that count whole, with what they import from beside themselves.
+        code_files: files of code that count whole, with what they import from their own folders.
         other_files: role -> a file whose content counts: weights, a style sheet, a template.
         stamps_in: where its stamps lie, if not in `folder`.
     """
@@ -85,7 +85,7 @@ class Job:
 
     @property
     def stamp(self) -> Path:
-        """The file that says that the result is current."""
+        """The file whose existence declares the result current."""
         return self.stamp_folder / f"{self.stem}.{self.contract}"
 
     @property

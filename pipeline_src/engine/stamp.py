@@ -54,12 +54,12 @@ class Stamp:
 
 def described(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of files in `folder`, by name."""
-    found = {}
+    descriptions = {}
     for name in names:
         with open(folder / name, "rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
-        found[name] = {"size": _size(folder / name), "sha256": digest}
-    return found
+        descriptions[name] = {"size": _size(folder / name), "sha256": digest}
+    return descriptions
 
 
 def _size(file: Path) -> int | None:

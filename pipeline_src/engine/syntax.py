@@ -80,8 +80,8 @@ class _Reader:
 
     def _import(self, node: ast.Import | ast.ImportFrom, scopes: Scopes) -> str:
         self.imports += (targets := list(imports([node])))
-        found = [vertex for target in targets if (vertex := self.names.imported(target))]
-        return f"Import({','.join(map(self._mark, found))})" if found else ""
+        vertices = [vertex for target in targets if (vertex := self.names.imported(target))]
+        return f"Import({','.join(map(self._mark, vertices))})" if vertices else ""
 
     def _local(self, node: ast.AST, kind: type) -> dict[str, Target | None]:
         """The names of a scope."""
@@ -110,9 +110,9 @@ class _Reader:
             if node.id in scope:
                 name = scope[node.id]
                 break
-        if name is None or (found := self.names.reference(name, attributes)) is None:
+        if name is None or (reference := self.names.reference(name, attributes)) is None:
             return None
-        vertex, used = found
+        vertex, used = reference
         text = self._mark(vertex)
         for attribute in attributes[used:]:
             text = f"Attribute({text},{attribute})"

@@ -1,4 +1,4 @@
-"""What all runs found on a part, resampled once: what tables, figures, claims and the report read."""
+"""The metrics of all runs on a part, resampled once: what tables, figures, claims and the report read."""
 
 from __future__ import annotations
 

@@ -91,8 +91,8 @@ class ExperimentGraph(Graph):
 
     def posthoc(self, method: str) -> PostHoc | None:
         """The method if it is post-hoc, None if it trains."""
-        found = self.methods[method].method
-        return found if isinstance(found, PostHoc) else None
+        block = self.methods[method].method
+        return block if isinstance(block, PostHoc) else None
 
     def networks(self, method: str, seed: int) -> list[tuple[str, int]]:
         """The training runs whose networks predict for a run: itself, or those that a post-hoc method refers to."""

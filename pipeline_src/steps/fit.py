@@ -34,13 +34,13 @@ def job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
 
 
 def parameters(experiment: ExperimentGraph, method: str, seed: int) -> dict:
-    """What predictions depend on besides weights; of a method that trains, these say all."""
+    """What predictions depend on besides weights; of a method that trains there is nothing else."""
     own = {"method": experiment.posthoc(method), "seed": seed} if experiment.posthoc(method) else {}
     return networks.parameters(experiment) | {"batch_size": experiment.settings.evaluation.batch_size} | own
 
 
 def work(job: Job, folder: Path) -> None:
-    """Fit; run.json in `folder` says what was fitted."""
+    """Fit; run.json in `folder` holds what was fitted."""
     from pipeline_src.data.store import Store
     from pipeline_src.training import callbacks
 

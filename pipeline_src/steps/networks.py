@@ -25,7 +25,7 @@ def place(experiment: ExperimentGraph, method: str, seed: int) -> tuple[str, str
 
 
 def parameters(experiment: ExperimentGraph) -> dict[str, Any]:
-    """What the networks of an experiment depend on. Of a model's config the code says everything."""
+    """What the networks of an experiment depend on. A model's config counts as code."""
     settings = experiment.settings
     return {
         "image_size": settings.image_size,

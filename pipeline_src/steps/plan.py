@@ -73,18 +73,18 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
 
 def adopted(experiment: ExperimentGraph) -> dict[str, str]:
     """Jobs whose results were adopted, with the reasons."""
-    found = adoptions(list(experiment.jobs.values()))
-    return {name: "; ".join(f"{entry['why']} ({entry['time']})" for entry in of) for name, of in found.items()}
+    entries = adoptions(list(experiment.jobs.values()))
+    return {name: "; ".join(f"{entry['why']} ({entry['time']})" for entry in of) for name, of in entries.items()}
 
 
 def notes(experiment: ExperimentGraph) -> dict[str, str]:
     """Test set -> what the reader of its numbers has to know; those of which there is nothing to say are left out."""
-    found = {}
+    texts = {}
     for part in experiment.facts.tests:
         chosen, entry = experiment.parts[part][0], experiment.entry(part)
         prepared, names = experiment.job(f"prepare/{chosen.set}").folder, names_file(entry, experiment.data_root)
-        found[part] = " ".join(filter(None, (entry.caption, coverage(chosen, prepared, names, entry.benchmark_list))))
-    return {part: text for part, text in found.items() if text}
+        texts[part] = " ".join(filter(None, (entry.caption, coverage(chosen, prepared, names, entry.benchmark_list))))
+    return {part: text for part, text in texts.items() if text}
 
 
 def size(experiment: ExperimentGraph, part: str) -> int | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 UNPACKED = Path("data/unpacked")  # archives, once for all experiments
 FILES = ("manifest.csv", "problems.csv", "summary.json")
-FAILED = "problems.failed.csv"  # beside the last good result
+FAILED = "problems.failed.csv"  # next to the last good result
 
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:

@@ -53,7 +53,7 @@ def work(job: Job, folder: Path) -> None:
 
 
 def _store_facts(job: Job, name: str) -> dict[str, Any]:
-    """What the report says of a part: where it is from, how many images, and a hash of all of them."""
+    """What the report shows of a part: where it is from, how many images, and a hash of all of them."""
     from pipeline_src.data.store import Store
 
     store, role = Store.open(job.inputs[f"store/{name}"].folder), job.parameters["facts"].parts.get(name, name)
@@ -69,6 +69,6 @@ def _store_facts(job: Job, name: str) -> dict[str, Any]:
 
 def _adopted(job: Job) -> dict[str, str]:
     """Results that were made under another contract and adopted by hand, in words."""
-    found = adoptions(job.inputs.values())
-    why = sorted({f"{entry['why']} ({entry['time']})" for of in found.values() for entry in of})
-    return {"adopted results": f"{', '.join(found)}: {'; '.join(why)}"} if found else {}
+    entries = adoptions(job.inputs.values())
+    why = sorted({f"{entry['why']} ({entry['time']})" for of in entries.values() for entry in of})
+    return {"adopted results": f"{', '.join(entries)}: {'; '.join(why)}"} if entries else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,4 +60,4 @@ def _cost(job: Job, method: str, seed: int) -> Run:
     evaluated = [job.inputs[f"analyse/{part}"].inputs[run] for part in facts.tests]
     seconds = sum(Stamp.read(each.stamp).made["seconds"] for each in evaluated)
     memory = Stamp.read(trained.stamp).made["memory"]
-    return replace(Run.read(trained.folder, Path(), ()), memory=memory, evaluation=seconds)
+    return Run.read(trained.folder, memory, seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,13 +24,10 @@ QUANTITIES = {  # the fields of a `Run`
 }
 ABOUT = (
     "Training time is that of all epochs with their validation; images/s those of training alone; memory the largest "
-    "resident set of the training process; evaluation the time of all data sets, start of the program included. They "
+    "resident set of the training process; evaluation the time of all data sets, loading of libraries included. They "
     "depend on the machine and on what else it did."
 )
-BLANK = (
-    "A dash: the method trains nothing, or the step was not run by Snakemake, which measures memory and the time of "
-    "evaluation."
-)
+BLANK = "A dash: the method trains nothing."
 
 
 @dataclass(frozen=True)
@@ -52,8 +49,8 @@ class Run:
     parameters: float = math.nan
 
     @classmethod
-    def read(cls, folder: Path, training: Path, evaluations: Sequence[Path]) -> Run:
-        """From a run's folder, and Snakemake's benchmark files of its training and evaluations, where they are."""
+    def read(cls, folder: Path, memory: float, evaluation: float) -> Run:
+        """From a run's folder, and what its jobs have measured."""
         import pandas as pd
 
         timing, facts = folder / "timing.csv", folder / "run.json"
@@ -63,9 +60,7 @@ class Run:
             table = pd.read_csv(timing)
             seconds = float(table["seconds"].sum())
             speed = len(table) / float((1 / table["images_per_second"]).sum())  # epochs have the same images
-        times = [_benchmark(path, "s") for path in evaluations]
-        evaluation = float(np.sum(times)) if times else math.nan
-        return cls(seconds, speed, _benchmark(training, "max_rss"), evaluation, known.get("parameters", math.nan))
+        return cls(seconds, speed, memory, evaluation, known.get("parameters", math.nan))
 
 
 Costs = Mapping[tuple[str, int], Run]  # by (method, seed)
@@ -93,11 +88,3 @@ def cost(results: Results, costs: Costs) -> PaperTable:
     notes = [BLANK] if rows else [not_run(facts.experiment, "all runs")]
     about = f"Experiment {facts.experiment}, {facts.epochs} epochs. {ABOUT}"
     return PaperTable("Cost", rows, about, notes, quantities=QUANTITIES)
-
-
-def _benchmark(file: Path, column: str) -> float:
-    import pandas as pd
-
-    if not file.is_file():
-        return math.nan
-    return float(pd.to_numeric(pd.read_csv(file, sep="\t")[column], errors="coerce").iloc[-1])

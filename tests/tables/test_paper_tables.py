@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
@@ -197,11 +198,9 @@ def test_notes_of_data_sets_are_below(results):
 def test_cost(results, tmp_path):
     (tmp_path / "timing.csv").write_text("epoch,images_per_second,seconds\n1,10,60\n2,30,30\n")
     (tmp_path / "run.json").write_text('{"parameters": 2000000}')
-    (tmp_path / "train.tsv").write_text("s\tmax_rss\n95\t512.5\n")
-    (tmp_path / "one.tsv").write_text("s\tmax_rss\n4\t-\n")
-    run = Run.read(tmp_path, tmp_path / "train.tsv", [tmp_path / "one.tsv", tmp_path / "one.tsv"])
+    run = Run.read(tmp_path, 512.5, 8.0)
     assert run == Run(90.0, 15.0, 512.5, 8.0, 2e6)
-    nothing = Run.read(tmp_path / "none", tmp_path / "none.tsv", [tmp_path / "none.tsv"])
+    nothing = Run.read(tmp_path / "none", math.nan, math.nan)
     costs = {("baseline", 0): run, ("baseline", 1): replace(run, training=150.0), ("slp", 0): nothing}
     (table,) = TABLES["T9"](results, costs).printed("T9").values()
     assert table.groups[0].rows == [

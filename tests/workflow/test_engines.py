@@ -149,16 +149,19 @@ def test_what_a_change_makes_again(clone, file, old, new, jobs):
     assert planned(clone) == jobs
 
 
-def test_lost_files_are_made_again(clone):
+def test_lost_files_are_made_again_and_nothing_that_was_made_of_them(clone):
     shutil.rmtree(clone / ".git")
-    (clone / "results/tiny/tables/main.csv").unlink()
-    (clone / "results/tiny/statistics/baseline/seed0/val.npz").unlink()
-    assert planned(clone) == {"evaluate": 1, "tables": 1}  # what was made of the statistic is as it was
-    table = (clone / "results/tiny/tables/main.md").read_bytes()
+    before = stamps(clone)
+    lost = ["tables/main.csv", "statistics/baseline/seed0/val.npz", "runs/aslp_mc/seed0/model.safetensors"]
+    contents = [(clone / "results/tiny" / name).read_bytes() for name in lost]
+    for name in lost:
+        (clone / "results/tiny" / name).unlink()
+    assert planned(clone) == {"train": 1, "evaluate": 1, "tables": 1}
+    assert planned(clone, "--", "results/tiny/tables/main.csv") == {"train": 1, "tables": 1, "tables_files": 1}
+    assert planned(clone, "--", "results/tiny/figures/training-loss.svg") == {}
     said = snakemake(clone)
-    assert (clone / "results/tiny/tables/main.csv").exists()
-    assert (clone / "results/tiny/tables/main.md").read_bytes() == table
-    assert planned(clone) == {}
+    assert [(clone / "results/tiny" / name).read_bytes() for name in lost] == contents
+    assert planned(clone) == {} and stamps(clone) == before
     assert "git init" in said  # without git it runs, and says what DVC needs
 
 
@@ -285,4 +288,3 @@ def test_what_no_experiment_wants_is_listed_and_removed(clone):
         said = call(clone, sys.executable, "-m", "pipeline_src", "clean", *options)
         assert re.search(r"\d+\.\d MiB  results/tiny", said) and re.search(r"\d+\.\d MiB  data/tiny", said)
     assert not (clone / "results/tiny").exists() and not (clone / "data/tiny").exists()
-    assert (clone / "data/README.md").exists() and (clone / "results/README.md").exists()

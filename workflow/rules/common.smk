@@ -1,5 +1,6 @@
-# All logic of the rules. Outputs are stamps named by the contract of the job that makes them, and inputs are `ancient`:
-# whether a result is current is decided by contracts alone, never by file times or Snakemake's own records (docs/workflow.md).
+# All logic of the rules. Whether a result is current is decided by its contract, stamp and files, never by file times or
+# Snakemake's own records (docs/workflow.md). Snakemake learns it from flags: empty files, one per job and contract, that are
+# there if the result is current. They are the outputs of the rules, and `ancient` as inputs.
 
 import os
 import subprocess
@@ -31,18 +32,19 @@ try:
     PARAMS = read()
     GRAPH = build(PARAMS, config.get("experiment"))
     OVERVIEW = overview.job(PARAMS)
-    CONTRACTS = {name: job.contract for name, job in GRAPH.jobs.items()}
+    JOBS = [*GRAPH.jobs.values(), OVERVIEW]
+    CONTRACTS = [job.contract for job in JOBS]
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
 EXPERIMENT = GRAPH.name
+FLAGS = f".snakemake/current/{EXPERIMENT}"
 TRAINING = GRAPH.settings.training
 
 # The Python that runs Snakemake also runs the verbs, unless a software environment is activated for them.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 
-# Results that people open; each file is also a target of its own, e.g. `snakemake --cores all results/demo/tables/main.csv`.
-RESULTS = {name: GRAPH.job(name) for name in ("tables", "figures", "claims", "report")}
+RESULTS = [GRAPH.job(name) for name in ("tables", "figures", "claims", "report")]
 FIGURES = {picture.name: picture for picture in pictures(GRAPH.facts)}
 
 
@@ -54,33 +56,45 @@ wildcard_constraints:
     seed="[0-9]+",
 
 
-def stamps(*kinds):
-    """The stamps of all jobs of some kinds."""
-    return [str(job.stamp) for job in GRAPH.of_kinds(*kinds)]
+def flag(job):
+    """The file whose existence tells Snakemake that the result of a job is current."""
+    return f"{FLAGS}/{job.name}.{job.contract}"
+
+
+def flags(*kinds):
+    """The flags of all jobs of some kinds."""
+    return [flag(job) for job in GRAPH.of_kinds(*kinds)]
+
+
+for job in JOBS:
+    if job.current:
+        Path(flag(job)).parent.mkdir(parents=True, exist_ok=True)
+        Path(flag(job)).touch()
+    else:
+        Path(flag(job)).unlink(missing_ok=True)
+
+
+def needed(job):
+    """The flags of a job's inputs. What is current does not ask for inputs that were lost since."""
+    return [flag(of) for of in job.inputs.values() if of.current or not job.current]
 
 
 def inputs_of(pattern):
-    """An input function: the stamps that the job named by `pattern` (filled with the wildcards) reads."""
+    """An input function: what the job named by `pattern` (filled with the wildcards) needs."""
 
     def inputs(wildcards):
         job = GRAPH.job(pattern.format(**wildcards))
         if wildcards.contract != job.contract:
             raise WorkflowError(f"{job.name} has the contract {job.contract} with these parameters, data and code")
-        return [str(needed.stamp) for needed in job.inputs.values()]
+        return needed(job)
 
     return inputs
-
-
-def lost(pattern):
-    """An input function: as `outdated`, for the job named by `pattern`."""
-    return lambda wildcards: outdated(GRAPH.job(pattern.format(**wildcards)))
 
 
 def outdated(job):
     """An input newer than all results, where the result of `job` is not current; else none.
 
-    Snakemake looks at the time of files alone: it would take an outdated table for the one it is asked for, and a stamp for
-    the files that it vouches for, which somebody may have removed.
+    Of a file that it is asked for by name, Snakemake looks at the time alone, and would take it though it is outdated.
     """
     if job.current:
         return []

@@ -1,8 +1,6 @@
 rule prepare:
-    input:
-        lost("prepare/{set}"),
     output:
-        f"data/{EXPERIMENT}/manifests/{{set}}/prepare.{{contract}}",
+        touch(f"{FLAGS}/prepare/{{set}}.{{contract}}"),
     log:
         f"results/{EXPERIMENT}/logs/prepare/{{set}}.{{contract}}.log",
     resources:
@@ -18,9 +16,8 @@ rule prepare:
 rule store:
     input:
         ancient(inputs_of("store/{part}")),
-        lost("store/{part}"),
     output:
-        f"data/{EXPERIMENT}/stores/{{part}}/store.{{contract}}",
+        touch(f"{FLAGS}/store/{{part}}.{{contract}}"),
     log:
         f"results/{EXPERIMENT}/logs/store/{{part}}.{{contract}}.log",
     resources:

@@ -1,9 +1,8 @@
 rule evaluate:
     input:
         ancient(inputs_of("evaluate/{method}/seed{seed}/{part}")),
-        lost("evaluate/{method}/seed{seed}/{part}"),
     output:
-        f"results/{EXPERIMENT}/statistics/{{method}}/seed{{seed}}/{{part}}.{{contract}}",
+        touch(f"{FLAGS}/evaluate/{{method}}/seed{{seed}}/{{part}}.{{contract}}"),
     log:
         f"results/{EXPERIMENT}/logs/evaluate/{{method}}-seed{{seed}}-{{part}}.{{contract}}.log",
     threads: TRAINING.threads
@@ -24,9 +23,8 @@ rule evaluate:
 rule analyse:
     input:
         ancient(inputs_of("analyse/{part}")),
-        lost("analyse/{part}"),
     output:
-        f"results/{EXPERIMENT}/analysis/{{part}}.{{contract}}",
+        touch(f"{FLAGS}/analyse/{{part}}.{{contract}}"),
     log:
         f"results/{EXPERIMENT}/logs/analyse/{{part}}.{{contract}}.log",
     resources:

@@ -1,59 +1,41 @@
 # What people open. Of each kind one rule makes the result; the other makes its files targets by themselves, as in
-# `snakemake --cores all results/demo/tables/main.csv`, and calls the same verb, which has nothing to do then.
+# `snakemake --cores all results/demo/tables/main.csv`, and has nothing else to do. `overview` spans experiments and is a
+# target by itself: `snakemake --cores all overview`.
 
-for kind, job in RESULTS.items():  # what stands behind `shell:` is read when the loop is over, so it takes all from `params:`
+for job in [*RESULTS, OVERVIEW]:  # what stands behind `shell:` is read when the loop is over, so it takes all from `params:`
 
     rule:
         name:
-            kind
+            job.kind
         input:
-            ancient([str(needed.stamp) for needed in job.inputs.values()]),
-            outdated(job),
+            ancient(needed(job)),
         output:
-            str(job.stamp),
+            touch(flag(job)),
         params:
-            contract=job.contract,
+            verb=f"{job.kind} --contract {job.contract}" + ("" if job is OVERVIEW else f" --experiment {EXPERIMENT}"),
         log:
-            f"results/{EXPERIMENT}/logs/{kind}.log",
+            f"results/{EXPERIMENT}/logs/{job.kind}.log",
         conda:
             "../envs/pipeline.yaml"
         message:
-            f"Make the {kind} of {EXPERIMENT}"
+            f"Make the {job.kind} of {'all experiments' if job is OVERVIEW else EXPERIMENT}"
         shell:
-            call("{rule}", "--contract {params.contract}")
+            "python -m pipeline_src {params.verb} --log {log}"
 
     rule:
         name:
-            f"{kind}_files"
+            f"{job.kind}_files"
         input:
-            ancient(str(job.stamp)),
+            ancient(flag(job)),
             outdated(job),
         output:
             update(shown(job)),
-        localrule: True
-        params:
-            verb=kind,
         log:
-            f"results/{EXPERIMENT}/logs/{kind}_files.log",
+            f"results/{EXPERIMENT}/logs/{job.kind}_files.log",
+        localrule: True
         conda:
             "../envs/pipeline.yaml"
         message:
-            f"The {kind} of {EXPERIMENT} are in results/"
+            f"The files of {job.kind} are in {job.folder}/"
         shell:
-            call("{params.verb}", "")
-
-
-# Of all experiments, from what lies in results/; by itself: `snakemake --cores all overview`.
-rule overview:
-    input:
-        lambda wildcards: outdated(OVERVIEW),
-    output:
-        update([str(path) for path in OVERVIEW.paths]),
-    log:
-        "results/overview/logs/overview.log",
-    conda:
-        "../envs/pipeline.yaml"
-    message:
-        "Make the overview of all experiments"
-    shell:
-        "python -m pipeline_src overview --log {log}"
+            "touch {log}"

@@ -1,9 +1,8 @@
 rule train:
     input:
         ancient(inputs_of("train/{method}/seed{seed}")),
-        lost("train/{method}/seed{seed}"),
     output:
-        f"results/{EXPERIMENT}/runs/{{method}}/seed{{seed}}/train.{{contract}}",
+        touch(f"{FLAGS}/train/{{method}}/seed{{seed}}.{{contract}}"),
     log:
         f"results/{EXPERIMENT}/logs/train/{{method}}-seed{{seed}}.{{contract}}.log",
     threads: TRAINING.threads
