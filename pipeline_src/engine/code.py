@@ -28,6 +28,18 @@ from pipeline_src.python_source import ROOT
 NEUTRAL = ("errors.py", "files.py", "validation.py", "params", "data/entry.py", "data/catalog.py")
 LENGTH = 16
 
+CACHED = (
+    "digest",
+    "is_own",
+    "_module",
+    "_expand",
+    "_look_up",
+    "_file",
+    "_is_neutral",
+    "_packages",
+    "_content",
+    "_loaded_by",
+)
 Vertex = tuple  # what code consists of: (kind, file or text, ...), see `Code._expand`
 
 
@@ -57,17 +69,7 @@ class Code:
         self.root = root
         self._prefix = f"{root.name}."
         self._neutral = [root / name for name in neutral]
-        for method in (
-            "digest",
-            "is_own",
-            "_module",
-            "_expand",
-            "_look_up",
-            "_file",
-            "_is_neutral",
-            "_content",
-            "_loaded_by",
-        ):
+        for method in CACHED:
             setattr(self, method, cache(getattr(self, method)))
         self._open: set[tuple[Path, str]] = set()
 
@@ -240,10 +242,12 @@ class Code:
             if module := self._file(file, target.module):
                 inner = self._member(module, target.name) if target.name else None
                 files = [module, *([inner[1]] if inner and inner[0] == "module" else [])]
-                packages = [
-                    parent / "__init__.py" for parent in module.parents if self.root in (parent, *parent.parents)
-                ]
-                yield from (each for each in (*files, *filter(Path.is_file, packages)) if not self._is_neutral(each))
+                yield from (each for each in (*files, *self._packages(module)) if not self._is_neutral(each))
+
+    def _packages(self, module: Path) -> list[Path]:
+        """The files of the packages that a module of ours is in."""
+        files = [parent / "__init__.py" for parent in module.parents if self.is_own(parent)]
+        return [file for file in files if file.is_file()]
 
     def _effects(self, file: Path) -> list[Vertex]:
         """What importing a file does; a user's file counts whole."""

@@ -7,6 +7,7 @@ times play no part, since a clone, a checkout or `dvc pull` changes them at will
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import inspect
 import json
@@ -86,7 +87,12 @@ def package_digest(
         return package_code().digest(definitions, modules, files)  # files of the user's change by themselves
     known, key = _kept(), digest([definitions, modules, [file.relative_to(ROOT).as_posix() for file in files]])
     if key not in known["digests"]:
-        new = package_code().digest(definitions, modules, files)
+        collects = gc.isenabled()
+        gc.disable()  # a third of the time goes into looking through syntax trees, which are many and stay
+        try:
+            new = package_code().digest(definitions, modules, files)
+        finally:
+            gc.enable() if collects else None
         known["digests"][key] = [new.digest, new.files]
         with suppress(OSError):
             write_text(KEPT, json.dumps(known))

@@ -38,6 +38,7 @@ class Module:
     """
 
     def __init__(self, file: Path):
+        self.file = file
         self._body = syntax_tree(file).body if file.suffix == ".py" else []
         self.statements = list(_executed(self._body))
         self.bound: dict[str, list[int | Target]] = {}
@@ -53,13 +54,19 @@ class Module:
     @cached_property
     def effects(self) -> list[int]:
         """Statements that do something besides binding names, such as entries in a registry."""
-        names = (node.id for line in self._body for node in walk(line) if type(node) is ast.Name)
-        used = set(names)
-        return [number for number, line in enumerate(self.statements) if self._does_something(line, used)]
+        return [number for number, line in enumerate(self.statements) if self._does_something(line)]
 
-    def _does_something(self, line: ast.stmt, used: set[str]) -> bool:
+    @cached_property
+    def _used(self) -> set[str] | None:
+        """All names that are used; None where no import is marked as one that nothing uses (linters ask for `noqa`)."""
+        if b"noqa" not in self.file.read_bytes():
+            return None
+        return {node.id for line in self._body for node in walk(line) if type(node) is ast.Name}
+
+    def _does_something(self, line: ast.stmt) -> bool:
         if isinstance(line, ast.Import | ast.ImportFrom):  # one that nothing uses is there for what it does
-            return getattr(line, "module", "") != "__future__" and not {name for name, _ in bindings([line])} & used
+            names = {name for name, _ in bindings([line])}
+            return getattr(line, "module", "") != "__future__" and self._used is not None and not names & self._used
         if isinstance(line, (*FUNCTIONS, ast.ClassDef)):
             return any(self._may_register(decorator) for decorator in line.decorator_list)
         if isinstance(line, ast.Assign | ast.AnnAssign):
