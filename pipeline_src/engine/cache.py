@@ -61,7 +61,7 @@ def keep(top: Path, contract: str, folder: Path, stamp: Stamp) -> None:
 def link(source: Path, to: Path) -> None:
     """A hard link, or a copy where the file system has none."""
     try:
-        os.link(source, to)
+        os.link(source.resolve(), to)  # DVC may have put a symbolic link in the place of a file
     except OSError:
         shutil.copy2(source, to)
 
