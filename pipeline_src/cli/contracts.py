@@ -38,7 +38,7 @@ def contracts(
     for each in ingredients(job):
         before = f"  (was {each.before or 'absent'})" if there and each.differs else ""
         typer.echo(f"{'*' if before else ' '} {each.name}: {each.now or 'absent'}{before}")
-    typer.echo(f"The result that lies there (* differs): {there}" if there else "No result lies there.")
+    typer.echo(f"The result that lies there (* differs): {there[0]}" if there else "No result lies there.")
 
 
 def adopt(

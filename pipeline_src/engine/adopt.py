@@ -52,10 +52,11 @@ def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str
     former = {job.name: _restamp(job, why) for job in named}
     done.adopted += former
     for job in graph.dependants(former):
-        path = stamp_there(job)
-        if path is None or job.current or job.kind in remade:
+        there = stamp_there(job)
+        if there is None or job.current or job.kind in remade:
             continue
-        if path.suffix[1:] == _former_contract(job, former) and Stamp.read(path).is_whole(job.folder):
+        path, stamp = there
+        if path.suffix[1:] == _former_contract(job, former) and stamp.is_whole(job.folder):
             former[job.name] = _restamp(job, f"an input was adopted: {why}")
             done.adopted.append(job.name)
         else:
@@ -63,7 +64,7 @@ def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str
     return done
 
 
-def adoptions(jobs: Collection[Job]) -> dict[str, list[dict[str, str]]]:
+def adoptions(jobs: Collection[Job]) -> dict[str, list[Mapping[str, str]]]:
     """Of the jobs and all their inputs, direct or not, those whose results were adopted, with their stamps' entries."""
     seen: dict[str, Job] = {}
     queue = list(jobs)
@@ -78,8 +79,7 @@ def adoptions(jobs: Collection[Job]) -> dict[str, list[dict[str, str]]]:
 
 def _faults(job: Job, named: Sequence[Job]) -> Iterator[str]:
     """Why a job's result cannot be adopted."""
-    path = stamp_there(job)
-    stamp = Stamp.read(path) if path else None
+    _, stamp = stamp_there(job) or (None, None)
     if stamp is None:
         yield "not made yet"
     elif list(stamp.files) != list(job.files):
@@ -99,8 +99,10 @@ def _former_contract(job: Job, former: Mapping[str, str]) -> str:
 
 def _restamp(job: Job, why: str) -> str:
     """Replace the stamp; the former contract."""
-    path = stamp_there(job)
-    stamp, contract = Stamp.read(path), path.suffix[1:]
+    there = stamp_there(job)
+    assert there is not None, job.name
+    path, stamp = there
+    contract = path.suffix[1:]
     adopted = [*stamp.adopted, {"contract": contract, "why": why, "time": now()}]
     new = replace(stamp, ingredients=job.ingredients, details=job.details, adopted=adopted)
     for old in job.stamps():

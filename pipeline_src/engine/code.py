@@ -103,7 +103,7 @@ class Code:
     def _encoded(self, roots: list[Vertex]) -> str:
         """The same for the same texts and references, in whatever files they stand."""
         numbers = self._numbered(roots)
-        content = [[numbers[vertex] for vertex in roots]]
+        content: list[list[Any]] = [[numbers[vertex] for vertex in roots]]
         for text, references, _ in map(self._expand, numbers):
             content.append([text, *(numbers[vertex] for vertex in references)])
         return digest(content)
@@ -156,7 +156,8 @@ class Code:
             ("statement", file, by) if isinstance(by, int) else self.target(file, by) for by in bound.get(name, ())
         ]
         if name not in bound:
-            stars = [other for star in bound.get("*", ()) if (other := self._file(file, star.module))]
+            modules = [star.module for star in bound.get("*", ()) if isinstance(star, Target)]
+            stars = [other for module in modules if (other := self._file(file, module))]
             vertices = [vertex for other in stars if (vertex := self._look_up(other, name))]
         self._open.remove((file, name))
         return list(dict.fromkeys(vertices))
@@ -190,10 +191,9 @@ class Code:
         file = self._file(self.root, module)
         if file and self._is_neutral(file):
             return ("text", f"neutral: {name or ''}")
-        vertex = file and (self._member(file, name) if name else ("module", file))
-        if vertex is None:
-            raise ValueError(f"there is no {'.'.join(filter(None, (module, name)))} below {self.root}")
-        return vertex
+        if file and (vertex := self._member(file, name) if name else ("module", file)):
+            return vertex
+        raise ValueError(f"there is no {'.'.join(filter(None, (module, name)))} below {self.root}")
 
     def _file(self, importer: Path, module: str) -> Path | None:
         """The file of a module that `importer` names; None if it is installed."""

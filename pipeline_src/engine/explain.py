@@ -43,19 +43,18 @@ class Ingredient:
 
 def ingredients(job: Job) -> list[Ingredient]:
     """All that the job's contract is made of, and what the contract of the result that lies there has besides."""
-    before = _read(job)
-    new = dict(_flat(job.ingredients, job.details))
-    old = dict(_flat(before.ingredients, before.details)) if before else {}
-    if before and before.ingredients["code"] == job.ingredients["code"]:  # files that were renamed or moved
-        old = {name: text for name, text in old.items() if not name.startswith("code")}
-        old |= {name: text for name, text in new.items() if name.startswith("code")}
+    new, old = dict(_flat(job.ingredients, job.details)), {}
+    if there := stamp_there(job):
+        old = dict(_flat(there[1].ingredients, there[1].details))
+        if new["code"] == old["code"]:  # its files may have been renamed or moved
+            old = {name: text for name, text in old.items() if not name.startswith("code ")}
+            old |= {name: text for name, text in new.items() if name.startswith("code ")}
     return [Ingredient(name, new.get(name), old.get(name)) for name in dict.fromkeys([*new, *old])]
 
 
 def differences(job: Job) -> list[str]:
     """Why a job is not current: what differs from the result that lies there, or what is missing of it."""
-    before = _read(job)
-    if before is None:
+    if stamp_there(job) is None:
         return ["not made yet"]
     changes = {each.name: each for each in ingredients(job) if each.differs}
     if changes:
@@ -68,15 +67,10 @@ def differences(job: Job) -> list[str]:
     return [] if job.current else ["its files were changed"]
 
 
-def stamp_there(job: Job) -> Path | None:
-    """The stamp of the result that lies there; of the current contract, if there are several."""
+def stamp_there(job: Job) -> tuple[Path, Stamp] | None:
+    """The stamp of the result that lies there, and where it is; of the current contract, if there are several."""
     paths = sorted(job.stamps(), key=lambda path: path != job.stamp)
-    return next((path for path in paths if Stamp.read(path)), None)
-
-
-def _read(job: Job) -> Stamp | None:
-    path = stamp_there(job)
-    return Stamp.read(path) if path else None
+    return next(((path, stamp) for path in paths if (stamp := Stamp.read(path))), None)
 
 
 def _flat(ingredients: Mapping[str, Any], details: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:

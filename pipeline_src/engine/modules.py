@@ -103,7 +103,7 @@ def imports(nodes: Iterable[ast.AST]) -> Iterator[Target]:
         if type(node) is ast.Import:
             yield from (Target(alias.name) for alias in node.names)
         elif type(node) is ast.ImportFrom:
-            yield from (target for _, target in bindings([node]))
+            yield from (target for _, target in bindings([node]) if target)
 
 
 def walk(node: ast.AST, closed: tuple[type, ...] = ()) -> Iterator[ast.AST]:

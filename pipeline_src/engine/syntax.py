@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Protocol
 
@@ -52,7 +52,7 @@ class _Reader:
         text = special(self, node, scopes) if special else None
         return self._fields(node, kind, scopes, in_class) if text is None else text
 
-    def _fields(self, node: ast.AST, kind: type, scopes: Scopes, in_class: bool) -> str:
+    def _fields(self, node: Any, kind: Any, scopes: Scopes, in_class: bool) -> str:
         inner, texts = scopes, [kind.__name__]
         if kind in SCOPES or kind in COMPREHENSIONS:
             inner = (*scopes, self._local(node, kind))
@@ -83,7 +83,7 @@ class _Reader:
         vertices = [vertex for target in targets if (vertex := self.names.imported(target))]
         return f"Import({','.join(map(self._mark, vertices))})" if vertices else ""
 
-    def _local(self, node: ast.AST, kind: type) -> dict[str, Target | None]:
+    def _local(self, node: Any, kind: type) -> dict[str, Target | None]:
         """The names of a scope."""
         if kind is ast.comprehension:
             return {}
@@ -122,7 +122,7 @@ class _Reader:
         return f"@{self.references.setdefault(vertex, len(self.references))}"
 
 
-SPECIAL = {  # what is not described by its fields alone
+SPECIAL: dict[type, Callable[..., str | None]] = {  # what is not described by its fields alone
     ast.Name: _Reader._name,
     ast.Attribute: _Reader._name,
     ast.Constant: _Reader._constant,

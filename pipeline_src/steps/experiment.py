@@ -130,6 +130,6 @@ class ExperimentGraph(Graph):
 
 def _facts(chosen: Chosen) -> MethodFacts:
     method, code = chosen.method, (chosen.module or "").rpartition(".")[2]
-    trains = not isinstance(method, PostHoc)
-    of_all_seeds = not trains and method.every_seed
-    return MethodFacts(code, method.model_dump(), method.learns, trains, of_all_seeds)
+    posthoc = method if isinstance(method, PostHoc) else None
+    of_all_seeds = posthoc is not None and posthoc.every_seed
+    return MethodFacts(code, method.model_dump(), method.learns, posthoc is None, of_all_seeds)

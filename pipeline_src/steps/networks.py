@@ -56,14 +56,11 @@ def code(experiment: ExperimentGraph, method: str) -> dict[str, Any]:
 def settings(job: Job) -> Experiment:
     """The settings that a job knows. There are no `data`: a job sees its inputs and no others."""
     known, machine = job.parameters, {key: job.options[key] for key in MACHINE}
-    evaluation = {"evaluation": Evaluation(batch_size=known["batch_size"])} if "batch_size" in known else {}
-    return Experiment.model_construct(
-        image_size=known["image_size"],
-        model=job.options["model"],
-        augmentation=known["augmentation"],
-        training=known["training"].model_copy(update=machine),
-        **evaluation,
-    )
+    values: dict[str, Any] = {key: known[key] for key in ("image_size", "augmentation")}
+    values |= {"model": job.options["model"], "training": known["training"].model_copy(update=machine)}
+    if "batch_size" in known:
+        values["evaluation"] = Evaluation(batch_size=known["batch_size"])
+    return Experiment.model_construct(**values)
 
 
 def load(job: Job) -> list[DenseClassifier]:

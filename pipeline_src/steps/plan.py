@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline_src.data import manifest
@@ -118,7 +118,7 @@ def speeds(experiment: ExperimentGraph) -> tuple[float, float]:
     model.to(device)
     images = torch.zeros(e.training.batch_size, 3, e.image_size, e.image_size, dtype=torch.uint8, device=device)
 
-    def measured(step) -> float:
+    def measured(step: Callable[[], object]) -> float:
         step()  # the first one allocates
         started = time.perf_counter()
         for _ in range(STEPS):

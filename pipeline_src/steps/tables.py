@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +59,10 @@ def _cost(job: Job, method: str, seed: int) -> Run:
     run = f"{method}/seed{seed}"
     trained, facts = job.inputs[f"train/{run}"], job.parameters["facts"]
     evaluated = [job.inputs[f"analyse/{part}"].inputs[run] for part in facts.tests]
-    seconds = sum(Stamp.read(each.stamp).made["seconds"] for each in evaluated)
-    memory = Stamp.read(trained.stamp).made["memory"]
-    return Run.read(trained.folder, memory, seconds)
+    return Run.read(trained.folder, _made(trained, "memory"), sum(_made(each, "seconds") for each in evaluated))
+
+
+def _made(job: Job, what: str) -> float:
+    """What making a result took; NaN where that is not known."""
+    stamp = Stamp.read(job.stamp)
+    return stamp.made[what] if stamp else math.nan

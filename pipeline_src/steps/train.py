@@ -67,8 +67,7 @@ def train_into(job: Job, folder: Path) -> None:
         name: pd.read_csv(job.inputs[f"references/{name}"].folder / "history.csv")["val_accuracy"].tolist()
         for name in of["method"].references()
     }
-    opened = (Store.open(stores[part]) for part in ("train", "val"))
-    settings, title = networks.settings(job), job.options["title"]
-    run = train(*opened, settings, of["method"], of["seed"], job.scratch, title, accuracies)
+    opened, settings = [Store.open(folder) for folder in stores.values()], networks.settings(job)
+    run = train(opened[0], opened[1], settings, of["method"], of["seed"], job.scratch, job.options["title"], accuracies)
     if int(os.environ.get("RANK", 0)) == 0:
         run.write(folder)
