@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.hooks import HistoryHook
-from pipeline_src.training.loop import Run
+from pipeline_src.training.loop import TrainedRun
 from pipeline_src.training.models.build import build_segmentor, normalisation
 from pipeline_src.training.registry import choose
 
@@ -32,7 +32,7 @@ def trains_and_comes_back(network: str, classes: int, folder: Path, size: int = 
     assert loss.isfinite()
     for name, p in model.named_parameters():
         assert p.grad is not None and p.grad.sum().isfinite(), name
-    Run(model, HistoryHook(method, "run"), ["a", "b"]).write(folder)
+    TrainedRun(model, HistoryHook(method, "run"), ["a", "b"]).write(folder)
     other = made(1)
     other.segmentor.load_state_dict(load_file(folder / "model.safetensors"))
     with torch.no_grad():

@@ -14,7 +14,7 @@ from pipeline_src.tables import table_files
 if TYPE_CHECKING:
     from pipeline_src.analysis.results import Results
     from pipeline_src.steps.experiment import ExperimentGraph
-    from pipeline_src.tables.cost import Run
+    from pipeline_src.tables.cost import RunCost
 
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
@@ -48,18 +48,18 @@ def results(job: Job) -> Results:
     return Results(facts, {part: job.inputs[f"analyse/{part}"].paths[0] for part in facts.parts})
 
 
-def costs(job: Job) -> dict[tuple[str, int], Run]:
+def costs(job: Job) -> dict[tuple[str, int], RunCost]:
     """What the runs among a job's inputs cost, (method, seed) -> cost. It is of the machines that made them."""
     return {run: _cost(job, *run) for run in job.parameters["facts"].runs}
 
 
-def _cost(job: Job, method: str, seed: int) -> Run:
-    from pipeline_src.tables.cost import Run
+def _cost(job: Job, method: str, seed: int) -> RunCost:
+    from pipeline_src.tables.cost import RunCost
 
     run = f"{method}/seed{seed}"
     trained, facts = job.inputs[f"train/{run}"], job.parameters["facts"]
     evaluated = [job.inputs[f"analyse/{part}"].inputs[run] for part in facts.tests]
-    return Run.read(trained.folder, _made(trained, "memory"), sum(_made(each, "seconds") for each in evaluated))
+    return RunCost.read(trained.folder, _made(trained, "memory"), sum(_made(each, "seconds") for each in evaluated))
 
 
 def _made(job: Job, what: str) -> float:

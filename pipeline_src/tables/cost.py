@@ -15,7 +15,7 @@ from pipeline_src.metrics.metric import HIGH, Quantity
 from pipeline_src.tables.captions import not_run
 from pipeline_src.tables.paper_table import PaperTable
 
-QUANTITIES = {  # the fields of a `Run`
+QUANTITIES = {  # the fields of a `RunCost`
     "training": Quantity(title="training, min", factor=1 / 60, digits=1),
     "images_per_second": Quantity(title="images/s", digits=1, better=HIGH),
     "memory": Quantity(title="peak memory, MB", digits=0),
@@ -31,7 +31,7 @@ BLANK = "A dash: the method trains nothing."
 
 
 @dataclass(frozen=True)
-class Run:
+class RunCost:
     """What a run cost; NaN where it was not measured.
 
     Attributes:
@@ -49,7 +49,7 @@ class Run:
     parameters: float = math.nan
 
     @classmethod
-    def read(cls, folder: Path, memory: float, evaluation: float) -> Run:
+    def read(cls, folder: Path, memory: float, evaluation: float) -> RunCost:
         """From a run's folder, and what its jobs have measured."""
         import pandas as pd
 
@@ -63,7 +63,7 @@ class Run:
         return cls(seconds, speed, memory, evaluation, known.get("parameters", math.nan))
 
 
-Costs = Mapping[tuple[str, int], Run]  # by (method, seed)
+Costs = Mapping[tuple[str, int], RunCost]  # by (method, seed)
 
 
 def cost(results: Results, costs: Costs) -> PaperTable:

@@ -40,7 +40,7 @@ class _Runner(Runner):
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainedRun:
     """The result of a training run."""
 
     model: DenseClassifier
@@ -76,7 +76,7 @@ def train(
     work: Path,
     name: str,
     references: dict[str, list[float]] | None = None,
-) -> Run:
+) -> TrainedRun:
     """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
 
     The result depends on the arguments but `work` and `name`, and on the device: it is the same bits however often the
@@ -155,4 +155,4 @@ def train(
     finally:
         # Ends the workers. Left to the garbage collector, which closes their queues first, each would take 5 s.
         train_loader._iterator = val_loader._iterator = None
-    return Run(model, history, train_store.ids)
+    return TrainedRun(model, history, train_store.ids)

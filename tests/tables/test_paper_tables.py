@@ -23,7 +23,7 @@ from pipeline_src.metrics.summary import defined
 from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.captions import heading
 from pipeline_src.tables.cells import marks
-from pipeline_src.tables.cost import Run
+from pipeline_src.tables.cost import RunCost
 from pipeline_src.tables.paper_table import BEST, COLUMNS, TIED
 from pipeline_src.tables.registry import TABLES
 
@@ -198,9 +198,9 @@ def test_notes_of_data_sets_are_below(results):
 def test_cost(results, tmp_path):
     (tmp_path / "timing.csv").write_text("epoch,images_per_second,seconds\n1,10,60\n2,30,30\n")
     (tmp_path / "run.json").write_text('{"parameters": 2000000}')
-    run = Run.read(tmp_path, 512.5, 8.0)
-    assert run == Run(90.0, 15.0, 512.5, 8.0, 2e6)
-    nothing = Run.read(tmp_path / "none", math.nan, math.nan)
+    run = RunCost.read(tmp_path, 512.5, 8.0)
+    assert run == RunCost(90.0, 15.0, 512.5, 8.0, 2e6)
+    nothing = RunCost.read(tmp_path / "none", math.nan, math.nan)
     costs = {("baseline", 0): run, ("baseline", 1): replace(run, training=150.0), ("slp", 0): nothing}
     (table,) = TABLES["T9"](results, costs).printed("T9").values()
     assert table.groups[0].rows == [
