@@ -28,7 +28,7 @@ def test_the_data_entries_of_the_tutorial_are_valid():
 
 
 def test_links_between_our_pages_lead_somewhere():
-    for page in (Path("README.md"), *Path("docs").glob("*.md")):
+    for page in (Path("README.md"), Path("CONTRIBUTING.md"), *Path("docs").rglob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page}: {target}"
 

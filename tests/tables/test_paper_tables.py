@@ -124,7 +124,7 @@ def test_methods_in_the_same_row_and_column_have_a_row_each(results):
 
 def one_metric(points: list[float], ends=(0.0, 0.0), seeds=(0,), **more) -> Measurement:
     """Resampled values that go from `ends[0]` below to `ends[1]` above the points."""
-    return by_hand({"ece": points, "accuracy": points}, np.linspace(*ends, 101), seeds, **more)
+    return by_hand({"ece": points, "accuracy": points, "entropy": points}, np.linspace(*ends, 101), seeds, **more)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,11 @@ def test_marks(measured, expected):
 def test_the_best_score_is_the_highest():
     assert marks("accuracy", {"a": one_metric([0.1]), "b": one_metric([0.2])}) == {"b": BEST}
     assert marks("mae", {"a": one_metric([0.1]), "b": one_metric([0.2])}) == {}
+
+
+@pytest.mark.parametrize("points", [(0.1, 0.2), (0.1, 0.1)])
+def test_nothing_is_best_where_neither_direction_is_better(points):
+    assert marks("entropy", {name: one_metric([point]) for name, point in zip("ab", points, strict=True)}) == {}
 
 
 def test_marks_are_shown_and_explained(tables, written):

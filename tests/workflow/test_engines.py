@@ -193,11 +193,11 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bits(finished, clone):
 
 
 def test_another_experiment_by_one_flag(clone):
-    assert planned(clone, "--config", "experiment=demo")["train"] == 5
+    assert planned(clone, "--config", "experiment=demo")["train"] == 6
     (clone / "params.yaml").write_text(
         (clone / "params.yaml").read_text().replace("experiment: tiny", "experiment: demo")
     )
-    assert planned(clone)["train"] == 5
+    assert planned(clone)["train"] == 6
     assert "train@demo" in call(clone, "dvc", "status")
     assert "tiny" not in call(clone, "dvc", "status")
 
