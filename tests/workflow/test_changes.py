@@ -1,0 +1,156 @@
+"""What a change of parameters, code or data makes again, and what it leaves."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from project import NAMES, SHOWN, call, copy, edit, idle, planned, snakemake, stamps
+
+
+def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, clone):
+    before = stamps(clone)
+    edit(clone / "params.yaml", "    bins: 10\n", "    bins: 15\n")
+    assert planned(clone) == SHOWN
+    assert planned(clone, "--", "results/tiny/tables/main.csv") == {"analyse": 3, "tables": 1, "tables_files": 1}
+    call(clone, "dvc", "repro")
+    after = stamps(clone)
+    assert {Path(name).stem for name in before ^ after} == NAMES
+    assert len(before) == len(after)
+    for name in ("main.csv", "main.md", "main.tex"):
+        assert (clone / "results/tiny/tables" / name).read_bytes() != (
+            finished / "results/tiny/tables" / name
+        ).read_bytes()
+    assert planned(clone) == {}
+    assert idle(clone)
+
+
+def test_a_changed_method_retrains_that_method_alone(clone):
+    text = (clone / "params.yaml").read_text()
+    head, block = text.split("  aslp_mc:", 1)
+    (clone / "params.yaml").write_text(head + "  aslp_mc:" + block.replace("beta: 1.0", "beta: 0.5", 1))
+    before = stamps(clone)
+    assert planned(clone) == {"train": 1, "evaluate": 3} | SHOWN
+    snakemake(clone, "--", "statistics")
+    assert all("/aslp_mc/" in name for name in before ^ stamps(clone))
+    assert planned(clone, "--", "statistics") == {} and planned(clone) == SHOWN
+    (clone / "params.yaml").write_text(text)  # the former results were kept, though pulled
+    said = snakemake(clone, "--", "statistics")
+    assert said.count("taken over") == 4 and stamps(clone) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "jobs"),
+    [
+        (
+            "params.yaml",
+            "  seeds: [0]\n",
+            "  seeds: [0, 1]\n",
+            {"train": 2, "evaluate": 6} | SHOWN,
+        ),
+        ("params.yaml", "    workers: 0\n", "    workers: 2\n", {}),
+        ("params.yaml", "    device: auto\n", "    device: cpu\n", {}),
+        ("params.yaml", "    alpha: 0.05\n", "    alpha: 0.06\n", {}),  # of a method that `tiny` does not run
+        ("pipeline_src/training/loop.py", '"""One training run', '"""A training run', {}),
+        ("pipeline_src/figures/house.mplstyle", "", "\n# restyled\n", {"figures": 1, "report": 1}),
+        (
+            "pipeline_src/training/augment.py",
+            "cv2.INTER_LINEAR",
+            "cv2.INTER_NEAREST",
+            {"train": 2, "evaluate": 6} | SHOWN,
+        ),
+        (
+            "pipeline_src/steps/store.py",
+            'of["size"]',
+            '2 * of["size"]',
+            {"store": 4, "train": 2, "evaluate": 6} | SHOWN,
+        ),
+    ],
+    ids=["seed", "workers", "device", "unused method", "docstring", "style", "augmentation code", "code of a step"],
+)
+def test_what_a_change_makes_again(clone, file, old, new, jobs):
+    if old:
+        edit(clone / file, old, new)
+    else:
+        (clone / file).write_text((clone / file).read_text() + new)
+    assert planned(clone) == jobs
+
+
+def test_another_experiment_by_one_flag(clone):
+    assert planned(clone, "--config", "experiment=demo")["train"] == 6
+    (clone / "params.yaml").write_text(
+        (clone / "params.yaml").read_text().replace("experiment: tiny", "experiment: demo")
+    )
+    assert planned(clone)["train"] == 6
+    assert "train@demo" in call(clone, "dvc", "status")
+    assert "tiny" not in call(clone, "dvc", "status")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("    bins: 10\n", "    bin: 10\n"), ["evaluation.bin", "did you mean 'bins'"]),
+        (("    bins: 10\n", "    bins: 7\n"), ["evaluation.bins", "10"]),
+        (("    batch_size: 4}", "    batch_size: many}"), ["batch_size", "many"]),
+        (("experiment: tiny", "experiment: tinny"), ["tinny", "did you mean 'tiny'"]),
+        (("{set: tiny-scenes, split: val}", "{set: tiny-scnes, split: val}"), ["tiny-scnes", "tiny-scenes"]),
+        (("{set: tiny-scenes, split: val}", "{set: tiny-scenes, split: vall}"), ["vall", "val"]),
+        (("    methods: [baseline, aslp_mc]", "    methods: [baseline, aslp_mcc]"), ["aslp_mcc", "aslp_mc"]),
+        (("config: tiny_fpn", "config: tiny_fpm"), ["tiny_fpm", "tiny_fpn"]),
+    ],
+)
+def test_wrong_parameters_are_told_before_anything_runs(tmp_path, change, words):
+    copy(tmp_path)
+    text = (tmp_path / "params.yaml").read_text()
+    old, new = (part.strip() for part in change)
+    assert old in text
+    (tmp_path / "params.yaml").write_text(text.replace(old, new))
+    said = call(tmp_path, sys.executable, "-m", "pipeline_src", "contracts", check=False)
+    assert "Traceback" not in said
+    assert all(word in said for word in words), said
+
+
+def test_snakemake_tells_wrong_parameters_and_missing_data_in_words(tmp_path):
+    copy(tmp_path)
+    said = snakemake(tmp_path, "--dry-run", "--config", "experimnt=demo", check=False)
+    assert "did you mean 'experiment'" in said
+    said = snakemake(tmp_path, "--dry-run", "--config", "experiment=mini", check=False, ASLP_DOWNLOADS=str(tmp_path))
+    assert "DUTS-TR" in said
+    assert "data_root" in said
+    assert "Traceback" not in said
+
+
+def test_a_dry_look_says_what_how_long_and_how_much(finished):
+    said = call(finished, sys.executable, "-m", "pipeline_src", "plan")
+    assert "0 of 21 jobs" in said
+    said = call(finished, sys.executable, "-m", "pipeline_src", "plan", "--experiment", "demo")
+    assert re.search(r"Time: about (\d+ h )?\d+ min", said)
+    assert re.search(r"Disk: about [\d,]+ MiB", said)
+    assert "not made yet" in said
+
+
+def test_results_are_adopted_after_a_change_that_does_not_concern_them(clone):
+    """The report is made again, and names what was adopted."""
+    edit(clone / "pipeline_src/training/augment.py", "cv2.INTER_LINEAR", "cv2.INTER_AREA")
+    train = "train/baseline/seed0"
+    said = call(clone, sys.executable, "-m", "pipeline_src", "contracts", "--explain", train)
+    assert re.search(r"\* code pipeline_src/training/augment.py: \w{16}  \(was \w{16}\)", said)
+    assert planned(clone) == {"train": 2, "evaluate": 6} | SHOWN
+    said = call(clone, sys.executable, "-m", "pipeline_src", "adopt", "train/*", "--why", "images are not resized here")
+    assert f"adopted: {train}\n" in said and "adopted: tables\n" in said and "report" not in said
+    assert planned(clone) == {"report": 1}
+    said = call(clone, sys.executable, "-m", "pipeline_src", "plan")
+    assert f"adopted: {train}: images are not resized here" in said
+    snakemake(clone)
+    assert "images are not resized here" in (clone / "results/tiny/report.html").read_text()
+
+
+def test_what_no_experiment_wants_is_listed_and_removed(clone):
+    edit(clone / "params.yaml", "  tiny:", "  small:")
+    edit(clone / "params.yaml", "experiment: tiny", "experiment: small")
+    for options in ((), ("--remove",)):
+        said = call(clone, sys.executable, "-m", "pipeline_src", "clean", *options)
+        assert re.search(r"\d+\.\d MiB  results/tiny", said) and re.search(r"\d+\.\d MiB  data/tiny", said)
+    assert not (clone / "results/tiny").exists() and not (clone / "data/tiny").exists()
