@@ -15,6 +15,7 @@ PROJECT = ("pipeline_src", "workflow", "params.yaml", "dvc.yaml", ".dvc", ".dvci
 ENVIRONMENT = os.environ | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "PYTHONPATH": "",
+    "OMP_NUM_THREADS": "1",  # two processes of tests and their jobs share the cores
     **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
 SHOWN = {"analyse": 3, "tables": 1, "figures": 1, "claims": 1, "report": 1}  # jobs of `tiny` behind the statistics
