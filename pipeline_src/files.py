@@ -1,7 +1,8 @@
-"""Files that are either whole or not there."""
+"""Files: written so that they are either whole or not there, and the hashes of their bytes."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -37,3 +38,9 @@ def write_text(path: Path | str, text: str) -> None:
     """Write `text` (UTF-8, newlines as they are) atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def sha256(path: Path | str) -> str:
+    """64 hex digits of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline_src.data import pairing
 from pipeline_src.data.entry import Layout
-from pipeline_src.files import write_text
+from pipeline_src.files import sha256, write_text
 
 CACHE = ".fingerprints.json"
 
@@ -17,12 +17,6 @@ CACHE = ".fingerprints.json"
 def digest(**parts: object) -> str:
     """64 hex digits for JSON-like values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """64 hex digits of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def joined(hashes: Iterable[str]) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline_src.data.content_hash import digest, file_hash, folder_hash, joined, sha256
+from pipeline_src.data.content_hash import digest, file_hash, folder_hash, joined
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_name_list, find_path, read_name_list
 from pipeline_src.data.unpack import unpack, whole_folder
 from pipeline_src.errors import UserError, listed
+from pipeline_src.files import sha256
 from pipeline_src.python_source import ROOT
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"

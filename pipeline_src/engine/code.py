@@ -21,10 +21,11 @@ from typing import Any
 
 from pipeline_src.engine.modules import Module, Target
 from pipeline_src.engine.syntax import described
+from pipeline_src.files import sha256
 from pipeline_src.python_source import ROOT
 
-# Modules that cannot change a result: wording of errors, whole files, and the reading of values that are hashed
-# themselves.
+# Modules that cannot change a result: wording of errors, whole files and their hashes, and the reading of values that
+# are hashed themselves.
 NEUTRAL = ("errors.py", "files.py", "validation.py", "params", "data/entry.py", "data/catalog.py")
 LENGTH = 16
 
@@ -132,7 +133,7 @@ class Code:
                 text, references, imports = described(self._module(file).statements[number], _Names(self, file))
                 return digest(text), references, imports
             case "bytes", file:
-                return hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH], [], []
+                return sha256(file)[:LENGTH], [], []
             case "bound", file, name:  # by several statements or imports
                 return "bound", self._bound(file, name), []
             case "globals", file:  # the module as it finds itself, with all that it imports

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +21,7 @@ from pydantic import BaseModel
 
 from pipeline_src.engine.code import LENGTH, Code, Digest, digest
 from pipeline_src.errors import UserError
-from pipeline_src.files import write_text
+from pipeline_src.files import sha256, write_text
 from pipeline_src.python_source import PACKAGE, ROOT
 
 KEPT = Path(".snakemake/code.json")  # among Snakemake's own records, which may be removed at any time
@@ -123,5 +122,4 @@ def file_digest(file: Path) -> str:
 @cache
 def _file_digest(file: Path, changed: int) -> str:
     """The hash of a file as it was when it `changed`: weights are large, and all runs share them."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()[:LENGTH]
+    return sha256(file)[:LENGTH]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.files import write_text
+from pipeline_src.files import sha256, write_text
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,7 @@ class Stamp:
 
 def described(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of files in `folder`, by name."""
-    descriptions = {}
-    for name in names:
-        with open(folder / name, "rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        descriptions[name] = {"size": _size(folder / name), "sha256": digest}
-    return descriptions
+    return {name: {"size": _size(folder / name), "sha256": sha256(folder / name)} for name in names}
 
 
 def _size(file: Path) -> int | None:
