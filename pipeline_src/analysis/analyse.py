@@ -11,7 +11,6 @@ import numpy as np
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, percentiles, resample
 from pipeline_src.counting.counts import COLUMNS, Counts
-from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.loading import AnyStatistic, by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.errors import UserError, listed
@@ -68,7 +67,6 @@ def _measurement(
     first, *rest = (replace(one, rows=None) for one in counts)
     at = [COLUMNS.index(name) for name in IMAGE_SUMS]
     arrays = counts_arrays(sum(rest, first)) | {
-        "unit": np.array(UNIT),
         "image_sums": np.stack([one.rows.table[:][:, at] for one in counts]),
         "errors_by_bins": _errors_by_bins(counts, bins),
     }

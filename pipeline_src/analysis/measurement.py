@@ -17,8 +17,9 @@ import numpy as np
 from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
+from pipeline_src.metrics.row_inputs import PixelMeans
 
-IMAGE_SUMS = ("pixels", "correct", "confidence", "absolute", "brier", "nll", "entropy")  # as `PixelMeans.names`
+IMAGE_SUMS = PixelMeans.names
 BIN_CHOICES = (5, 10, 15, 20, 30, 50, 100)  # numbers of bins of the interactive diagrams, besides the experiment's own
 COUNTS = ("count", "position", "on_edge")
 
@@ -69,8 +70,8 @@ class Measurement:
         """(S N,) the mean of a column of `IMAGE_SUMS` over the pixels of each image; without images that have no pixel
         that counts."""
         sums = self.arrays["image_sums"].reshape(-1, len(IMAGE_SUMS))
-        sums = sums[sums[:, 0] > 0]
-        return sums[:, IMAGE_SUMS.index(column)] / sums[:, 0] / (1 if column == "correct" else self.arrays["unit"])
+        (means,) = PixelMeans(column).from_sums(sums[sums[:, 0] > 0], bins=0)
+        return means
 
 
 def bin_choices(bins: int) -> list[int]:
@@ -128,9 +129,9 @@ class Reader:
                 f"{path} is no analysis of a data set", found=error, do="run `snakemake --cores all`, which makes it"
             ) from None
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        """The (protocol, method) pairs that there are, in the order of writing."""
-        return iter(self._entries)
+    def __contains__(self, pair: object) -> bool:
+        """Whether there is a (protocol, method)."""
+        return pair in self._entries
 
     def measurement(self, protocol: str, method: str, of_all_seeds: bool = False) -> Measurement:
         """A method in one protocol; its arrays are read lazily."""

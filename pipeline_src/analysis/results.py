@@ -39,11 +39,10 @@ class Results:
     def measured(self, protocol: str, part: str) -> dict[str, Measurement]:
         """The methods that were run on a data set, in the order of the experiment."""
         reader, methods = self._readers[part], self.facts.methods
-        present = set(reader)
         return {
             name: reader.measurement(protocol, name, methods[name].of_all_seeds)
             for name in methods
-            if (protocol, name) in present
+            if (protocol, name) in reader
         }
 
     def measurement(self, protocol: str, method: str, part: str) -> Measurement | None:
