@@ -33,7 +33,7 @@ try:
     GRAPH = build(PARAMS, config.get("experiment"))
     OVERVIEW = overview.job(PARAMS)
     JOBS = [*GRAPH.jobs.values(), OVERVIEW]
-    CONTRACTS = [job.contract for job in JOBS]
+    CURRENT = {job.name for job in JOBS if job.current}  # asked once: it reads a stamp and looks at all files
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -67,7 +67,7 @@ def flags(*kinds):
 
 
 for job in JOBS:
-    if job.current:
+    if job.name in CURRENT:
         Path(flag(job)).parent.mkdir(parents=True, exist_ok=True)
         Path(flag(job)).touch()
     else:
@@ -76,7 +76,7 @@ for job in JOBS:
 
 def needed(job):
     """The flags of a job's inputs. What is current does not ask for inputs that were lost since."""
-    return [flag(of) for of in job.inputs.values() if of.current or not job.current]
+    return [flag(of) for of in job.inputs.values() if of.name in CURRENT or job.name not in CURRENT]
 
 
 def inputs_of(pattern):
@@ -96,7 +96,7 @@ def outdated(job):
 
     Of a file that it is asked for by name, Snakemake looks at the time alone, and would take it though it is outdated.
     """
-    if job.current:
+    if job.name in CURRENT:
         return []
     marker = Path(".snakemake/outdated", EXPERIMENT, job.name)
     marker.parent.mkdir(parents=True, exist_ok=True)
