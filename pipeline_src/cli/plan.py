@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -24,21 +24,20 @@ def plan(
     from pipeline_src.steps import plan as planned
 
     graph, console = experiment_graph(experiment), Console()
-    cores = cores or os.cpu_count() or 1
     whole = planned.plan(graph, cores)
     table = Table(title=f"{graph.name}: {len(whole.made)} of {len(whole.jobs)} jobs to run")
     for heading in ("jobs", "to run", "taken over", "why (the first)"):
         table.add_column(heading)
-    for kind in dict.fromkeys(job.kind for job in whole.jobs):
-        made, taken, of = (len(whole.of_kind(jobs, kind)) for jobs in (whole.made, whole.taken, whole.jobs))
-        table.add_row(kind, f"{made} of {of}", str(taken or ""), whole.why(kind))
+    made, taken, of = (Counter(job.kind for job in jobs) for jobs in (whole.made, whole.taken, whole.jobs))
+    for kind in of:
+        table.add_row(kind, f"{made[kind]} of {of[kind]}", str(taken[kind] or ""), whole.why(kind))
     console.print(table)
     if whole.unknown:
         console.print(
             f"Counts of {', '.join(whole.unknown)} are not known before they are prepared; they count as 1,000."
         )
     if whole.made:
-        console.print(f"Time: about {_duration(whole.seconds)} on {cores} cores.")
+        console.print(f"Time: about {_duration(whole.seconds)} on {whole.cores} cores.")
         console.print(f"Disk: about {whole.bytes / 2**20:,.0f} MiB, unpacked archives not counted.")
     for name, why in planned.adopted(graph).items():
         console.print(f"adopted: {name}: {why}")

@@ -35,6 +35,7 @@ class Plan:
         unknown: parts whose number of images is not known before they are prepared.
         seconds: of the run, if anything is made.
         bytes: of disk, unpacked archives not counted.
+        cores: that the run has.
     """
 
     jobs: list[Job]
@@ -43,10 +44,7 @@ class Plan:
     unknown: list[str]
     seconds: float
     bytes: float
-
-    def of_kind(self, jobs: list[Job], kind: str) -> list[Job]:
-        """Those among some jobs that are of a kind."""
-        return [job for job in jobs if job.kind == kind]
+    cores: int
 
     def why(self, kind: str) -> str:
         """Why the first job of a kind is to be run; empty if none is."""
@@ -63,12 +61,13 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
             taken.append(job)
         else:
             made[job.contract] = job
+    cores = cores or os.cpu_count() or 1
     todo, known = list(made.values()), {part: size(experiment, part) for part in experiment.parts}
     images = {part: number or UNKNOWN for part, number in known.items()}
-    lanes = max(1, min((cores or os.cpu_count() or 1) // experiment.settings.training.threads, len(experiment.runs)))
+    lanes = max(1, min(cores // experiment.settings.training.threads, len(experiment.runs)))
     unknown = [part for part, number in known.items() if number is None]
     seconds = _seconds(experiment, todo, images) / lanes if todo else 0.0
-    return Plan(jobs, todo, taken, unknown, seconds, _bytes(experiment, images) if todo else 0.0)
+    return Plan(jobs, todo, taken, unknown, seconds, _bytes(experiment, images) if todo else 0.0, cores)
 
 
 def adopted(experiment: ExperimentGraph) -> dict[str, str]:
