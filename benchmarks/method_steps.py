@@ -21,7 +21,7 @@ from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.method import Method, Validation
 from pipeline_src.training.models.build import build_segmentor, normalisation
-from pipeline_src.training.registry import FOLDER, choose
+from pipeline_src.training.registry import choose, method_names
 
 BASE = "baseline"
 
@@ -49,7 +49,7 @@ def main() -> None:
     params = read()
     name, experiment = resolve(params, arguments.experiment)
     settings, size = experiment.training, experiment.image_size
-    names = arguments.methods or sorted({*params.methods, *(file.stem for file in FOLDER.glob("[!_]*.py"))})
+    names = arguments.methods or sorted({*params.methods, *method_names()})
     chosen = {m: choose(m, params.methods.get(m)).method for m in dict.fromkeys([BASE, *names])}
     methods = {m: method for m, method in chosen.items() if isinstance(method, Method)}
 

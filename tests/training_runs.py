@@ -19,7 +19,7 @@ from pipeline_src.params.schema import Experiment
 from pipeline_src.training import checkpoint
 from pipeline_src.training.loop import train
 from pipeline_src.training.method import Method
-from pipeline_src.training.registry import FOLDER, choose
+from pipeline_src.training.registry import choose, method_names
 
 NETWORKS = TESTS / "small_networks.py"
 EARLY = {"start_epoch": 1}
@@ -33,7 +33,7 @@ VARIANTS = {
     "mmce": {"weight": 0.1},
     "mmce-weighted": {"estimator": "weighted", "weight": 0.1},
 }
-NAMES = sorted(file.stem for file in FOLDER.glob("[!_]*.py"))
+NAMES = method_names()
 CASES = sorted({name for name in NAMES if isinstance(choose(name, {}).method, Method)} | VARIANTS.keys())
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline_src.errors import UserError
 from pipeline_src.training.method import Block
-from pipeline_src.training.registry import FOLDER, choose
+from pipeline_src.training.registry import choose, method_names
 
 FILE = Path("docs/methods.md")
 COLUMNS = ("Idea", "Formula", "Changes", "Cost", "Source")
@@ -38,10 +38,10 @@ bounds of the parameters: [params.md](params.md#methods).
 def page() -> str:
     """The whole page as Markdown."""
     rows: dict[str, list[list[str]]] = {kind: [] for kind in KINDS}
-    for file in sorted(FOLDER.glob("[!_]*.py")):
-        method = type(choose(file.stem, {}).method)
+    for name in method_names():
+        method = type(choose(name, {}).method)
         facts = described(method)
-        cells = [f"`{file.stem}`", *(facts[column] for column in COLUMNS[:2]), _parameters(method)]
+        cells = [f"`{name}`", *(facts[column] for column in COLUMNS[:2]), _parameters(method)]
         rows[facts["Kind"]].append([*cells, *(facts[column] for column in COLUMNS[2:])])
     head = ["Method", *COLUMNS[:2], "Parameters", *COLUMNS[2:]]
     parts = [HEAD.strip()]

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Model, Params, Part, Sweep, Training
-from pipeline_src.training.registry import FOLDER, choose
+from pipeline_src.training.registry import choose, method_names
 
 FILE = Path("docs/params.md")
 SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
@@ -47,10 +47,9 @@ def page() -> str:
     parts += ["## A part of a data set", PART, _table(Part.model_fields)]
     parts += ["## A sweep", SWEEP, _table(Sweep.model_fields)]
     parts += ["## Methods", "A block of `methods:` has the parameters of its method (docs/theory.md)."]
-    for file in sorted(FOLDER.glob("[!_]*.py")):
-        method = choose(file.stem, {}).method
-        fields = type(method).model_fields
-        parts += [f"### `{file.stem}`", _table(fields) if fields else "No parameters."]
+    for name in method_names():
+        fields = type(choose(name, {}).method).model_fields
+        parts += [f"### `{name}`", _table(fields) if fields else "No parameters."]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

@@ -17,6 +17,11 @@ from pipeline_src.validation import validate
 FOLDER = Path(methods.__file__).parent
 
 
+def method_names() -> list[str]:
+    """The methods of the project."""
+    return sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+
+
 @dataclass(frozen=True)
 class Chosen:
     """A method, training or post-hoc, with its parameters; its code is a `module` of the package or a user's `file`."""
@@ -41,7 +46,7 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
         )
     code, file = parameters.pop("method", name), parameters.pop("file", None)
     if file is None:
-        known = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+        known = method_names()
         if code not in known:
             raise UserError(
                 f"methods.{name}: there is no method {code!r}",
