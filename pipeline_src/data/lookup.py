@@ -41,7 +41,6 @@ def read_name_list(path: Path) -> list[str]:
     return stems
 
 
-def benchmark_names(entry: Entry, data_root: Path | str | None) -> set[str] | None:
-    """Names of the images on which others report their numbers; None if the set has no such list, or it is missing."""
-    path = find_path(entry.benchmark_list, data_root, "splits") if entry.benchmark_list else None
-    return None if path is None else set(read_name_list(path))
+def benchmark_file(entry: Entry, data_root: Path | str | None) -> Path | None:
+    """Name list of the images on which others report their numbers; None if the set has none, or it is missing."""
+    return find_path(entry.benchmark_list, data_root, "splits") if entry.benchmark_list else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline_src.data import manifest, sources
 from pipeline_src.data.entry import Entry
-from pipeline_src.data.lookup import benchmark_names
+from pipeline_src.data.lookup import benchmark_file, read_name_list
 from pipeline_src.errors import UserError
 
 
@@ -44,7 +44,8 @@ def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Set
 
 def _coverage(entry: Entry, stems: set[str], data_root: Path | str | None) -> list[str]:
     """How many of the images on which others report their numbers are in the set, if not all."""
-    names = benchmark_names(entry, data_root)
-    if names is None or names == names & stems:
+    file = benchmark_file(entry, data_root)
+    names = set(read_name_list(file)) if file else set()
+    if names <= stems:
         return []
     return [f"{len(names & stems):,} of the {len(names):,} names of {entry.benchmark_list} are available"]

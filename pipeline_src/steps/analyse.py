@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.data import lookup, manifest
-from pipeline_src.data.entry import Entry
 from pipeline_src.engine.contract import file_digest
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """A job per evaluated part."""
     for part in experiment.facts.parts:
-        names = names_file(experiment.entry(part), experiment.data_root)
+        names = lookup.benchmark_file(experiment.entry(part), experiment.data_root)
         job = _job(experiment, part, names, file_digest(names) if names else None)
         # Where results were pulled without data, what was made with the list of names stays current without it.
         stamps = [] if names else [stamp for path in job.stamps() if (stamp := Stamp.read(path))]
@@ -58,11 +57,6 @@ def work(job: Job, folder: Path) -> None:
         folder / job.files[0],
         note=coverage(of["images"], job.inputs["prepare"].folder, job.options["names"], job.options["list"]),
     )
-
-
-def names_file(entry: Entry, data_root: Path) -> Path | None:
-    """The list of the images on which others report their numbers; None if there is none here."""
-    return lookup.find_path(entry.benchmark_list, data_root, "splits") if entry.benchmark_list else None
 
 
 def coverage(part: Part, prepared: Path, names: Path | None, title: str) -> str:

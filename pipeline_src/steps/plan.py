@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline_src.data import manifest
+from pipeline_src.data.lookup import benchmark_file
 from pipeline_src.engine import cache
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
 from pipeline_src.params.schema import ALL
-from pipeline_src.steps.analyse import coverage, names_file
+from pipeline_src.steps.analyse import coverage
 from pipeline_src.steps.experiment import ExperimentGraph
 
 # Seconds that importing torch, mmseg, matplotlib take; else 1.
@@ -81,7 +82,7 @@ def notes(experiment: ExperimentGraph) -> dict[str, str]:
     texts = {}
     for part in experiment.facts.tests:
         chosen, entry = experiment.parts[part][0], experiment.entry(part)
-        prepared, names = experiment.job(f"prepare/{chosen.set}").folder, names_file(entry, experiment.data_root)
+        prepared, names = experiment.job(f"prepare/{chosen.set}").folder, benchmark_file(entry, experiment.data_root)
         texts[part] = " ".join(filter(None, (entry.caption, coverage(chosen, prepared, names, entry.benchmark_list))))
     return {part: text for part, text in texts.items() if text}
 

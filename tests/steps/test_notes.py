@@ -8,9 +8,10 @@ import pytest
 from made_sets import pairs, write_files
 
 from pipeline_src.data import catalog
+from pipeline_src.data.lookup import benchmark_file
 from pipeline_src.data.prepare import prepare
 from pipeline_src.params.schema import Part
-from pipeline_src.steps.analyse import coverage, names_file
+from pipeline_src.steps.analyse import coverage
 
 NAMES = "usual.txt"
 
@@ -37,6 +38,6 @@ def test_how_many_of_the_usual_images_are_there(prepared, tmp_path):
 
 def test_the_list_is_found_where_splits_lie(prepared, tmp_path):
     entry = catalog.load({"mine": {"folder": "set", "images": "I", "masks": "G", "benchmark_list": NAMES}})["mine"]
-    assert names_file(entry, tmp_path) == tmp_path / "splits" / NAMES
-    assert names_file(entry, tmp_path / "set") is None
-    assert names_file(entry.model_copy(update={"benchmark_list": ""}), tmp_path) is None
+    assert benchmark_file(entry, tmp_path) == tmp_path / "splits" / NAMES
+    assert benchmark_file(entry, tmp_path / "set") is None
+    assert benchmark_file(entry.model_copy(update={"benchmark_list": ""}), tmp_path) is None
