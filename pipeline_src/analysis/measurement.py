@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.storage import pack, unpack
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 from pipeline_src.metrics.row_inputs import PixelMeans
 
 IMAGE_SUMS = PixelMeans.names
 BIN_CHOICES = (5, 10, 15, 20, 30, 50, 100)  # numbers of bins of the interactive diagrams, besides the experiment's own
-COUNTS = ("count", "position", "on_edge")
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,7 @@ class Measurement:
     @property
     def counts(self) -> Counts:
         """The pixels of all seeds in one, without rows per image."""
-        counts = Counts.empty(rows=False, top=bool(self.arrays["top"]))
-        for name in COUNTS:
-            getattr(counts, name).reshape(-1)[self.arrays[f"{name}_at"]] = self.arrays[name]
-        return counts
+        return replace(unpack(self.arrays, "all"), top=bool(self.arrays["top"]))
 
     def image_means(self, column: str) -> np.ndarray:
         """(S N,) the mean of a column of `IMAGE_SUMS` over the pixels of each image; without images that have no pixel
@@ -80,13 +77,8 @@ def bin_choices(bins: int) -> list[int]:
 
 
 def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:
-    """The arrays from which `Measurement.counts` are made again: cells with pixels only."""
-    arrays: dict[str, np.ndarray] = {"top": np.array(counts.top)}
-    for name in COUNTS:
-        dense = getattr(counts, name).reshape(-1)
-        arrays[f"{name}_at"] = np.flatnonzero(dense).astype(np.uint32)
-        arrays[name] = dense[arrays[f"{name}_at"]]
-    return arrays
+    """The arrays from which `Measurement.counts` are made again."""
+    return pack(counts, "all") | {"top": np.array(counts.top)}
 
 
 def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -34,7 +35,7 @@ def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:
     return arrays
 
 
-def unpack(arrays: dict[str, np.ndarray | Rows], prefix: str) -> Counts:
+def unpack(arrays: Mapping[str, np.ndarray | Rows], prefix: str) -> Counts:
     """The counts that `pack` packed."""
     rows = f"{prefix}_table" in arrays
     counts = Counts.empty(rows=rows)
