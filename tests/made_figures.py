@@ -55,6 +55,7 @@ def make_store(folder: Path, truths: list[np.ndarray]) -> Path:
     rng = np.random.default_rng(0)
     np.save(folder / "images.npy", rng.integers(0, 256, (len(truths), 16, 16, 3), np.uint8))
     np.save(folder / "masks.npy", np.stack([255 * truth[:16, :16] for truth in truths]))
+    np.save(folder / "grey.npy", np.empty(0, np.int32))
     np.save(folder / "truth.npy", np.concatenate([truth.ravel() for truth in truths]))
     shape = truths[0].shape
     rows = [IndexRow(str(k), *shape, k * truths[0].size, 0, "a", "b") for k in range(len(truths))]

@@ -39,7 +39,7 @@ class Perturbation:
 
     @property
     def s(self) -> float:
-        """Share of the uniform label in the expected label."""
+        """Twice what the expected label's confidence falls short of 1; for two classes, the uniform label's share."""
         return 2 * self.alpha * self.beta
 
 
@@ -66,11 +66,11 @@ class MethodFacts:
         """The block whose networks a post-hoc method uses."""
         return None if self.trains else self.parameters.get("of")
 
-    @property
-    def static(self) -> Perturbation | None:
-        """The perturbation of a static method, None for all others. Label smoothing perturbs every label by eps / 2."""
+    def static_on(self, classes: int) -> Perturbation | None:
+        """The perturbation of a static method, None for all others. Label smoothing perturbs every label by
+        eps (K - 1) / K."""
         if self.code == "label_smoothing":
-            return Perturbation(1.0, self.parameters["eps"] / 2, "label smoothing")
+            return Perturbation(1.0, self.parameters["eps"] * (classes - 1) / classes, "label smoothing")
         if self.code != "slp":
             return None
         noise, form = self.parameters.get("noise", 0), self.parameters.get("form", "drawn")
@@ -151,7 +151,8 @@ class Facts:
     @property
     def static(self) -> dict[str, Perturbation]:
         """Methods of static perturbation."""
-        return {name: method.static for name, method in self.methods.items() if method.static}
+        of = {name: method.static_on(self.classes) for name, method in self.methods.items()}
+        return {name: perturbation for name, perturbation in of.items() if perturbation}
 
     def blocks(self, code: str) -> list[str]:
         """Blocks of a code, the principal first: the one of the code's name, or else the first in the experiment.
@@ -181,7 +182,7 @@ class Facts:
         facts = self.methods[method]
         if method == self.baseline:
             return "baseline"
-        if facts.static:
+        if method in self.static:
             return "static perturbation"
         if facts.learns:
             return "adaptive perturbation"

@@ -60,7 +60,7 @@ def build(
     located = sources.locate(entry, data_root, unpacked)
     root, masks = sources.open_root(located, unpacked), masks_of(entry, located.layout)
     pixels = sum(row.height * row.width for row in rows)
-    _check_disk(len(rows) * size * size * 4 + pixels, Path(out))
+    _check_disk(len(rows) * size * size * 4 + pixels + 4 * sum(row.grey for row in rows), Path(out))
     log.info("%s: storing %s samples at %d px", part, f"{len(rows):,}", size)
     info = {
         "schema": SCHEMA,
@@ -71,12 +71,13 @@ def build(
         **masks.store_info(rows),
     }
 
-    def load(row: Row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The image (H, W, 3), the mask (size, size) and the labels (H, W) of a sample."""
+    def load(row: Row) -> tuple[np.ndarray, ...]:
+        """The image (H, W, 3), the mask (size, size), the labels (H, W) and the grey pixels of a sample."""
         image = image_io.decode_image(_read(root / row.image, row.sha256_image))
         if row.mask:
             return image, *masks.load(_read(root / row.mask, row.sha256_mask), size)
-        return image, np.zeros((size, size), np.uint8), np.full(image.shape[:2], unmasked_label, np.uint8)
+        unmasked = np.full(image.shape[:2], unmasked_label, np.uint8)
+        return image, np.zeros((size, size), np.uint8), unmasked, np.empty(0, np.int64)
 
     with whole_folder(Path(out)) as folder:
         _write_samples(folder, map(load, rows), rows, size)
@@ -96,22 +97,22 @@ def _check_disk(needed: int, out: Path) -> None:
         )
 
 
-def _write_samples(
-    folder: Path, samples: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]], rows: Sequence[Row], size: int
-) -> None:
+def _write_samples(folder: Path, samples: Iterator[tuple[np.ndarray, ...]], rows: Sequence[Row], size: int) -> None:
     """Write the arrays and index.csv of a store."""
-    index, offset = [], 0
+    index, greys, offset = [], [], 0
     with (
         _array(folder / "images.npy", len(rows), size, size, 3) as write_image,
         _array(folder / "masks.npy", len(rows), size, size) as write_mask,
         _array(folder / "truth.npy", sum(row.height * row.width for row in rows)) as write_truth,
     ):
-        for row, (image, mask, truth) in zip(rows, samples, strict=True):
+        for row, (image, mask, truth, grey) in zip(rows, samples, strict=True):
             write_image(image_io.resize(image, size))
             write_mask(mask)
             write_truth(truth)
+            greys.append(grey.astype(np.int32))
             index.append(IndexRow(row.id, *truth.shape, offset, row.grey, row.sha256_image, row.sha256_mask))
             offset += truth.size
+    np.save(folder / "grey.npy", np.concatenate(greys))
     manifest.write_csv(folder / "index.csv", IndexRow._fields, index)
 
 

@@ -82,10 +82,11 @@ class ObjectMasks:
             "mean_foreground": round(float(np.mean([row.foreground for row in rows])), 6),
         }
 
-    def load(self, data: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The mask at the network's size, uint8 (size, size), and the labels at the original size, uint8 (H, W)."""
+    def load(self, data: bytes, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The mask at the network's size, uint8 (size, size), the labels at the original size, uint8 (H, W), and the
+        places of grey pixels in them, flattened."""
         mask = image_io.decode_mask(data, self.layout.foreground)
-        return image_io.resize(mask, size), (mask > 127).astype(np.uint8)
+        return image_io.resize(mask, size), (mask > 127).astype(np.uint8), np.flatnonzero((mask > 0) & (mask < 255))
 
     def store_info(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Facts for store.json."""
@@ -117,9 +118,10 @@ class ClassMasks:
         by_class = dict(zip(self.entry.classes, pixels.tolist(), strict=False))
         return {"pixels": int(pixels.sum()), "void_pixels": int(pixels[IGNORED]), "class_pixels": by_class}
 
-    def load(self, data: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
+    def load(self, data: bytes, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         labels = self._decode(data)
-        return cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT), labels
+        resized = cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+        return resized, labels, np.empty(0, np.int64)
 
     def store_info(self, rows: Sequence[Row]) -> dict[str, Any]:
         return {"classes": len(self.entry.classes), "ood": False}

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline_src.errors import UserError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class IndexRow(NamedTuple):
@@ -44,6 +44,7 @@ class Store:
             self.images = np.load(self.folder / "images.npy", mmap_mode="r")
             self.masks = np.load(self.folder / "masks.npy", mmap_mode="r")
             self._truth = np.load(self.folder / "truth.npy", mmap_mode="r")
+            self._grey = np.load(self.folder / "grey.npy", mmap_mode="r")
             with open(self.folder / "index.csv", encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file))
         except FileNotFoundError as error:
@@ -60,6 +61,7 @@ class Store:
             IndexRow(**{key: int(value) if key in integers else value for key, value in row.items()}) for row in rows
         ]
         self.ids = [row.id for row in self.index]
+        self._grey_ends = np.cumsum([row.grey for row in self.index])
 
     @classmethod
     def open(cls, folder: Path | str) -> Store:
@@ -87,3 +89,7 @@ class Store:
         ids; also `labels.NO_CLASS` and `labels.IGNORED`."""
         row = self.index[i]
         return self._truth[row.offset : row.offset + row.height * row.width].reshape(row.height, row.width)
+
+    def grey(self, i: int) -> np.ndarray:
+        """The pixels of sample `i` whose mask is neither 0 nor 255, as places in its flattened `truth`, int32."""
+        return self._grey[self._grey_ends[i] - self.index[i].grey : self._grey_ends[i]]

@@ -124,6 +124,11 @@ class Training(Strict):
         "constant",
         description="`compounding` multiplies the current rate by 0.95^(epoch // 10) after each epoch (the paper's).",
     )
+    accuracy_on: Literal["thresholded", "released"] = Field(
+        "thresholded",
+        description="The validation accuracy that methods see: against masks > 127, or as in the released program, "
+        "where a grey mask pixel is always an error.",
+    )
     amp: Literal["off", "bf16", "fp16"] = Field(
         "off", description="Mixed precision. Changes numerics: keep one value within a comparison."
     )

@@ -12,7 +12,7 @@ from pipeline_src.steps.prepare import UNPACKED
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
 
-FILES = ("images.npy", "masks.npy", "truth.npy", "index.csv", "store.json")
+FILES = ("images.npy", "masks.npy", "truth.npy", "grey.npy", "index.csv", "store.json")
 
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
-from pipeline_src.training.method import Perturbing
+from pipeline_src.training.method import Perturbing, Validation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,10 +42,9 @@ class ASLP(Perturbing):
         """Reg for images at `alpha` (B,): 0, or below 0 where the perturbation goes too far."""
         raise NotImplementedError
 
-    def shortfall(self, alpha: np.ndarray) -> np.ndarray:
-        """1 minus the confidence of the expected label: 2 alpha beta (K - 1) / K, beta alpha for K =
-        2."""
-        return 2 * (self._classes - 1) / self._classes * self.beta * alpha
+    def shortfall(self, alpha: Any) -> Any:
+        """1 minus the confidence of the expected label of one or more images: beta alpha, for any K."""
+        return self.beta * alpha
 
     def image_statistic(self, z: Tensor, y: Tensor) -> Tensor:
         """The mean margins m_i, (B,)."""
@@ -56,11 +55,52 @@ class ASLP(Perturbing):
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
         if epoch <= self.start_epoch:
             return
-        alpha = self._alphas[index]
-        self._alphas[index] = self.clipped(alpha + self.eta * (m / self.beta + self.lam * self.reg(alpha)))
+        self._alphas[index] = self.clipped(self.stepped(self._alphas[index], m))
+
+    def stepped(self, alpha: np.ndarray, m: np.ndarray) -> np.ndarray:
+        """Alphas (B,) of images with the margins m (B,) after a step of the rule, before the clip."""
+        return alpha + self.eta * (m / self.beta + self.lam * self.reg(alpha))
+
+    @property
+    def _bound(self) -> float:
+        """The alpha at which the expected label's class would change: (K - 1) / (K beta), 1 / (2 beta) for K = 2."""
+        return (self._classes - 1) / (self._classes * self.beta)
+
+    @property
+    def highest(self) -> float:
+        """The largest alpha that a step leaves."""
+        return self._bound - 0.01
 
     def clipped(self, alpha: np.ndarray) -> np.ndarray:
-        """Below 0 -> 0; at or above 1 / (2 beta), where the expected label's class would change -> 0.01 less than
-        that."""
-        highest = 1 / (2 * self.beta)
-        return np.maximum(np.where(alpha >= highest, highest - 0.01, alpha), 0.0)
+        """Below 0 -> 0; at or above the bound -> 0.01 less than that."""
+        return np.maximum(np.where(alpha >= self._bound, self.highest, alpha), 0.0)
+
+
+class OnAccuracy(ASLP):
+    """ASLP whose Reg follows validation accuracies: `_accuracy`, A of the network after the last epoch, and `_kept`,
+    A(theta_lm) of the likelihood-maximising network, which a subclass reads in one of several ways:
+
+    current: the network after the last epoch; last_epoch: one epoch before that; best_so_far: the epoch of the highest
+    accuracy; baseline: the baseline's run of the same seed after the same epoch.
+    """
+
+    theta_lm: str
+    _accuracy: float = PrivateAttr(default=0.0)
+    _kept: float = PrivateAttr(default=0.0)
+    _best: float = PrivateAttr(default=0.0)
+    _baseline: list[float] = PrivateAttr(default_factory=list)
+
+    def references(self) -> list[str]:
+        return ["baseline"] if self.theta_lm == "baseline" else []
+
+    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        super().start(n, references, classes)
+        self._baseline = references.get("baseline", [])
+
+    def after_validation(self, validation: Validation, epoch: int) -> None:
+        before, self._accuracy = self._accuracy, validation.accuracy
+        self._best = max(self._best, self._accuracy)
+        if self.theta_lm == "baseline":
+            self._kept = self._baseline[epoch - 1]
+        else:
+            self._kept = {"current": self._accuracy, "last_epoch": before, "best_so_far": self._best}[self.theta_lm]

@@ -127,7 +127,7 @@ def train(
         train_cfg={"by_epoch": True, "max_epochs": training.epochs},
         val_dataloader=val_loader,
         val_cfg={},
-        val_evaluator=Evaluator(CalibrationMetric()),
+        val_evaluator=Evaluator(CalibrationMetric(training.accuracy_on == "released")),
         optim_wrapper={
             "type": "AmpOptimWrapper"
             if training.amp == "fp16"

@@ -48,16 +48,19 @@ class Validation:
         accuracy, confidence: means over pixels of being right (threshold 0.5, or the top class) and of the predicted
             class's probability, in [0, 1].
         view: all pixels by confidence, exactly: what calibration metrics are functions of.
+        grey: share of pixels that are right, but that `accuracy` takes for errors because their masks are grey
+            (`training.accuracy_on`).
     """
 
     accuracy: float
     confidence: float
     view: ScoreHistogram | None = None
+    grey: float = 0.0
 
     @property
     def gap(self) -> float:
-        """Confidence minus accuracy: above 0 where the network is over-confident."""
-        return self.confidence - self.accuracy
+        """Confidence minus accuracy on thresholded masks: above 0 where the network is over-confident."""
+        return self.confidence - (self.accuracy + self.grey)
 
 
 class Block(Strict):
@@ -162,13 +165,14 @@ class Perturbing(Method):
 
 
 def perturbed(y: Tensor, beta: float | Tensor) -> Tensor:
-    """The perturbed label p(y, beta) = (1 - 2 beta) y + 2 beta / K; outside [0, 1] for beta > 1, and never clamped.
+    """The perturbed label p(y, beta) = (1 - beta) y + beta (1 - y) / (K - 1); outside [0, 1] for beta > 1, never
+    clamped.
 
     For one logit (K = 2) that is (1 - 2 beta) y + beta. Ignored pixels stay so.
     """
     if y.shape[1] == 1:
         return (1 - 2 * beta) * y + beta
-    return (1 - 2 * beta) * y + 2 * beta / y.shape[1] * y.sum(1, keepdim=True)
+    return (1 - beta) * y + beta * (y.sum(1, keepdim=True) - y) / (y.shape[1] - 1)
 
 
 def expected(y: Tensor, beta: float, alpha: np.ndarray) -> Tensor:

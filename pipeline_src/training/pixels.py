@@ -54,14 +54,17 @@ def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
 
 
 def mean_margin(z: Tensor, y: Tensor) -> Tensor:
-    """m = 2 (L(U) - L(y)) per image, (B,), with probabilities clamped: how confidently logits agree with labels.
+    """m = K / (K - 1) (L(U) - L(y)) per image, (B,), with probabilities clamped: how confidently logits agree with
+    labels.
 
-    For one logit this is the mean of (2y - 1) z. An image without a pixel that counts has 0.
+    For K classes this is the mean of the label's logit minus the others' mean, for one logit that of (2y - 1) z. An
+    image without a pixel that counts has 0.
     """
     z = z.detach().float()
     if z.shape[1] == 1:
         limit = log((1 - CLAMP) / CLAMP)
         return ((2 * y - 1) * z.clamp(-limit, limit)).flatten(1).mean(1)
     log_f = F.log_softmax(z, 1).clamp(log(CLAMP), log(1 - CLAMP))
-    of_pixel = 2 * ((y * log_f).sum(1) - log_f.mean(1)) * valid(y)
+    classes = z.shape[1]
+    of_pixel = classes / (classes - 1) * ((y * log_f).sum(1) - log_f.mean(1)) * valid(y)
     return of_pixel.flatten(1).sum(1) / valid(y).flatten(1).sum(1).clamp(min=1)

@@ -65,7 +65,8 @@ class KeyedSampler(Sampler[int]):
 
 
 class EvaluationSamples(Dataset):
-    """Samples of a store as they are, with their truth at original size (H, W) uint8: 0, 1, 255 ignored."""
+    """Samples of a store as they are, with their truth at original size (H, W) uint8: 0, 1, 255 ignored;
+    and the places of grey mask pixels in it, flattened."""
 
     metainfo: ClassVar[dict] = {}
 
@@ -77,7 +78,8 @@ class EvaluationSamples(Dataset):
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         image = torch.from_numpy(np.array(self.store.images[i])).permute(2, 0, 1)
-        return {"inputs": image, "truth": np.array(self.store.truth(i)), "id": self.store.ids[i]}
+        truth, grey = np.array(self.store.truth(i)), np.array(self.store.grey(i))
+        return {"inputs": image, "truth": truth, "grey": grey, "id": self.store.ids[i]}
 
 
 def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:

@@ -17,31 +17,41 @@ from pipeline_src.training.method import Validation
 
 class CalibrationMetric(BaseMetric):
     """Pixel accuracy and ECE (10 bins, raw, original mask size, threshold 0.5) of the predictions that
-    `DenseClassifier` makes; for K classes those of the top class."""
+    `DenseClassifier` makes; for K classes those of the top class.
+
+    Args:
+        released: whether a grey mask pixel is an error of `Validation.accuracy`, whatever is predicted there.
+    """
 
     default_prefix = "val"
 
-    def __init__(self):
+    def __init__(self, released: bool = False):
         super().__init__()
-        self.statistic, self.classwise = Statistic.empty(quick=True), False
+        self.released = released
+        self.statistic, self.classwise, self.right_on_grey = Statistic.empty(quick=True), False, 0
 
     def process(self, data_batch: Any, data_samples: Sequence[tuple]) -> None:
-        for probability, truth, name in data_samples:
+        for (probability, truth, name), grey in zip(data_samples, data_batch["grey"], strict=True):
             self.classwise = probability.ndim == 3
             if self.classwise:
                 probability, truth = top_class(probability, truth)
+            elif self.released:
+                right = (probability.ravel()[grey] >= 0.5) == truth.ravel()[grey]
+                self.right_on_grey += int(np.count_nonzero(right))
             self.statistic.add(probability, truth, name)
 
     def evaluate(self, size: int) -> dict[str, Any]:
         """Accuracy, ECE and `Validation` of all ranks' images together."""
-        parts = all_gather_object(self.statistic)
-        self.statistic = Statistic.empty(quick=True)
-        whole = Statistic.empty(quick=True)
-        for part in parts:
-            whole.merge(part)
+        parts = all_gather_object((self.statistic, self.right_on_grey))
+        self.statistic, self.right_on_grey = Statistic.empty(quick=True), 0
+        whole, right_on_grey = Statistic.empty(quick=True), 0
+        for statistic, right in parts:
+            whole.merge(statistic)
+            right_on_grey += right
         view = (positive if self.classwise else top_label)(whole.raw)
         pixels = int(view.count.sum())
-        validation = Validation(int(view.hits.sum()) / pixels, float(view.score.sum()) / pixels, view)
+        accuracy, confidence = (int(view.hits.sum()) - right_on_grey) / pixels, float(view.score.sum()) / pixels
+        validation = Validation(accuracy, confidence, view, right_on_grey / pixels)
         bins = view.binned(10)
         ece = float(np.abs(bins.excess).sum() / bins.count.sum())
         return {"val/accuracy": validation.accuracy, "val/ece": ece, "val/validation": validation}

@@ -44,6 +44,8 @@ def test_the_strength_of_static_perturbation():
         "ls": (pytest.approx(0.05), "label smoothing"),
     }
     assert of.family("ls") == of.family("mild") == "static perturbation"
+    ls, one_less = MethodFacts("label_smoothing", {"eps": 0.3}), slp(0.2, 1)
+    assert ls.static_on(3).s == pytest.approx(one_less.static_on(3).s), "the same expected labels: 0.8, 0.1, 0.1"
 
 
 def test_the_papers_comparison():

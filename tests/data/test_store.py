@@ -58,6 +58,7 @@ def test_images_and_masks_are_resized_and_truth_is_not(stored):
         assert np.array_equal(store.masks[i], cv2.resize(original, (24, 24), interpolation=how))
         assert np.array_equal(store.truth(i), original > 127) and store.truth(i).shape == (height, width)
         assert store.index[i].grey == 10
+        assert np.array_equal(store.grey(i), np.flatnonzero((original > 0) & (original < 255)))
     assert np.array_equal(store.images[3], image(3, 24, 24))  # same size: not touched
     assert len(np.unique(store.masks)) > 3  # soft edges are kept
 
@@ -74,7 +75,7 @@ def test_order_and_ids_are_those_of_the_split(stored):
 def test_bytes_are_the_same_again_and_in_another_place(stored):
     one, two = stored(out="one").folder, stored(out="deep/two").folder
     names = sorted(path.name for path in one.iterdir())
-    assert names == ["images.npy", "index.csv", "masks.npy", "store.json", "truth.npy"]
+    assert names == ["grey.npy", "images.npy", "index.csv", "masks.npy", "store.json", "truth.npy"]
     for name in names:
         assert (one / name).read_bytes() == (two / name).read_bytes()
         assert str(stored.folder).encode() not in (one / name).read_bytes()
@@ -123,7 +124,7 @@ def test_what_is_no_store_is_told(tmp_path, stored):
         Store.open(tmp_path / "nothing")
     folder = stored().folder
     text = (folder / "store.json").read_text()
-    Path(folder / "store.json").write_text(text.replace('"schema": 1', '"schema": 0'))
+    Path(folder / "store.json").write_text(text.replace('"schema": 2', '"schema": 0'))
     with pytest.raises(UserError, match="another format"):
         Store.open(folder)
 

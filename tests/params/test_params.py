@@ -42,7 +42,8 @@ def test_the_papers_protocol():
     _, paper = resolve(read(), "paper")
     training = paper.training
     assert (paper.image_size, training.epochs, training.batch_size, training.lr) == (384, 30, 10, 2.5e-5)
-    assert (training.schedule, training.weight_decay) == ("compounding", 0)
+    assert (training.schedule, training.weight_decay, training.accuracy_on) == ("compounding", 0, "released")
+    assert "aslp_mc_released" in paper.methods
     assert paper.model.config == "resnet50_aslp"
     assert set(paper.data.id) == {"DUTS-TE", "DUT-OMRON", "PASCAL-S", "SOD", "ECSSD", "HKU-IS"}
 

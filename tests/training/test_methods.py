@@ -159,6 +159,30 @@ def test_mei_against_the_baseline_of_the_same_epoch():
     assert method.reg(np.zeros(3)) == pytest.approx(-0.01)
 
 
+def test_mei_against_the_epoch_before():
+    method = started("aslp_mei", theta_lm="last_epoch")
+    for epoch, accuracy, reg in [(1, 0.90, 0.0), (2, 0.92, 0.0), (3, 0.915, -0.005), (4, 0.914, -0.001)]:
+        method.after_validation(Validation(accuracy, accuracy), epoch)
+        assert method.reg(np.zeros(3)) == pytest.approx(reg)
+
+
+@pytest.mark.parametrize(
+    ("theta_lm", "marks"),
+    [("current", [0.1, 0.08, 0.085]), ("best_so_far", [0.1, 0.08, 0.08]), ("baseline", [0.06, 0.05, 0.04])],
+)
+def test_mc_reads_the_accuracy_of_theta_lm(theta_lm, marks):
+    method = choose("aslp_mc", {"theta_lm": theta_lm, "beta": 2.0}).method
+    assert method.references() == (["baseline"] if theta_lm == "baseline" else [])
+    method.start(N, {"baseline": [0.94, 0.95, 0.96]})
+    for epoch, (accuracy, mark) in enumerate(zip([0.90, 0.92, 0.915], marks, strict=True), 1):
+        method.after_validation(Validation(accuracy, accuracy), epoch)
+        assert method.reg(np.array([mark / 2, mark / 2 + 0.01])) == pytest.approx([0, -0.02])
+
+
+def test_grey_pixels_change_the_accuracy_and_not_the_gap():
+    assert Validation(0.9275, 0.95, grey=0.0092).gap == pytest.approx(0.95 - 0.9367)
+
+
 def test_state_survives_a_restore():
     for name in ("aslp_mc", "aslp_mei"):
         one, other = started(name), started(name)

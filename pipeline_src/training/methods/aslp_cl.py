@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, PrivateAttr, model_validator
 
-from pipeline_src.errors import UserError
 from pipeline_src.training.aslp import ASLP
 from pipeline_src.training.method import Validation
 
@@ -18,14 +17,16 @@ from pipeline_src.training.method import Validation
 class ASLPCL(ASLP):
     """ASLP whose mark is not 1 - A but B, driven by the network's own signed gap on the validation images:
 
-    B <- B + gain (C - A) after every epoch,   alpha_i <- clip(alpha_i + eta ((m_i - mean m) / beta + lam Reg_i)),
+    B <- B + gain (C - A) after every epoch,   alpha <- projection(alpha_i + eta ((m_i - mean m) / beta + lam Reg_i)),
 
-    Reg_i = B - beta alpha_i on both sides of the mark. B rests only where confidence C equals accuracy A; the gradient
-    of the loss then orders the images around it. A step of B moves all alphas at once.
+    Reg_i = B - beta alpha_i on both sides of the mark. The projection keeps the mean of beta alpha_i at B, step by
+    step, so that B = 0 is the baseline. B rests only where confidence C equals accuracy A; the gradient of the loss then
+    orders the images around it.
 
     Kind: ours
     Idea: One alpha per image, driven until the network's own confidence equals its accuracy.
-    Formula: `B <- B + gain (C - A)`, `alpha_i <- clip(alpha_i + eta ((m_i - mean m) / beta + lam (B - beta alpha_i)))`
+    Formula: `B <- B + gain (C - A)`, `alpha_i <- alpha_i + eta ((m_i - mean m) / beta + lam (B - beta alpha_i))`,
+        projected on mean `beta alpha_i = B`
     Changes: labels
     Cost: none measurable
     Source: ours, after ASLP_MC
@@ -39,23 +40,13 @@ class ASLPCL(ASLP):
 
     @model_validator(mode="after")
     def _settles(self) -> ASLPCL:
-        if self._pull() > 1:
-            raise ValueError(f"eta lam beta is {self._pull():g}; above 1 alpha overshoots its mark")
+        pull = self.eta * self.lam * self.beta  # share of its distance to the mark that an alpha goes in a step
+        if pull > 1:
+            raise ValueError(f"eta lam beta is {pull:g}; above 1 alpha overshoots its mark")
         return self
-
-    def _pull(self) -> float:
-        """Share of its distance to the mark that an alpha goes in a step."""
-        return float(self.eta * self.lam * self.shortfall(np.ones(1))[0])
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         super().start(n, references, classes)
-        if self._pull() > 1:  # more for several classes than for the two that were reckoned with
-            raise UserError(
-                f"methods: aslp_cl overshoots its mark on {classes} classes",
-                found=f"2 (K - 1) / K eta lam beta = {self._pull():g}",
-                expected="1 or less",
-                do=f"lower lam to {self.lam / self._pull():.4g} or less",
-            )
         self._mark, self._margins = 0.0, np.full(n, np.nan)
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
@@ -63,16 +54,34 @@ class ASLPCL(ASLP):
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
         self._margins[index] = m
-        super().after_step(m - np.nanmean(self._margins), index, epoch)
+        if epoch <= self.start_epoch:
+            return
+        self._alphas[index] = self.stepped(self._alphas[index], m - np.nanmean(self._margins))
+        self._project()
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
         if epoch < self.start_epoch:
             return
-        unit = float(self.shortfall(np.ones(1))[0])  # shortfall per alpha
-        highest = (1 / (2 * self.beta) - 0.01) * unit
-        before = self._mark
-        self._mark = float(np.clip(before + self.gain * validation.gap, 0.0, highest))  # clipped: no wind-up
-        self._alphas = self.clipped(self._alphas + (self._mark - before) / unit)
+        moved = self._mark + self.gain * validation.gap
+        self._mark = float(np.clip(moved, 0.0, self.shortfall(self.highest)))  # clipped: no wind-up
+        self._project()
+
+    def _project(self) -> None:
+        """Set the mean shortfall to the mark."""
+        self._alphas = projected(self._alphas, self._mark / self.beta, self.highest)
 
     def history_values(self) -> dict[str, float]:
         return {"mark": self._mark}
+
+
+def projected(alpha: np.ndarray, mean: float, highest: float) -> np.ndarray:
+    """The nearest alphas (N,) in [0, highest] of a given mean in that range: all shifted by one number, then clipped.
+    Half a millisecond for 10,000 images."""
+    from scipy.optimize import brentq
+
+    def shifted(by: float) -> np.ndarray:
+        return np.clip(alpha + by, 0.0, highest)
+
+    least, most = -alpha.max(), highest - alpha.min()
+    mean = min(mean, shifted(most).mean())  # but for rounding it is no larger
+    return shifted(brentq(lambda by: shifted(by).mean() - mean, least, most))

@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from pipeline_src.training.aslp import ASLP
-from pipeline_src.training.method import Validation
+from pipeline_src.training.aslp import OnAccuracy
 
 
-class ASLPMC(ASLP):
-    """Reg_i = min(0, (1 - A) - beta alpha_i), A the pixel accuracy on the validation images after the last epoch.
+class ASLPMC(OnAccuracy):
+    """Reg_i = min(0, (1 - A) - beta alpha_i), A the pixel accuracy on the validation images, by default after the
+    last epoch.
 
     Kind: paper
     Idea: One alpha per image, raised until the expected label is as confident as validation is accurate.
@@ -26,11 +26,12 @@ class ASLPMC(ASLP):
     variant: Literal["released", "divided"] = Field(
         "released", description="`divided` is an earlier form of the rule: min(0, (1 - A) / beta - alpha_i)."
     )
-    _accuracy: float = PrivateAttr(default=float("nan"))
+    theta_lm: Literal["current", "best_so_far", "baseline"] = Field(
+        "current",
+        description="Whose accuracy A is: the network's after the last epoch, the run's highest so far, or the same "
+        "seed's baseline's at that epoch.",
+    )
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
-        room = (1 - self._accuracy) - self.shortfall(alpha)
+        room = (1 - self._kept) - self.shortfall(alpha)
         return np.minimum(0.0, room if self.variant == "released" else room / self.beta)
-
-    def after_validation(self, validation: Validation, epoch: int) -> None:
-        self._accuracy = validation.accuracy

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LabelSmoothing(Method):
-    """Targets (1 - eps) y + eps / K: SC-BCE at alpha = 1, beta = eps / 2, with nothing drawn.
+    """Targets (1 - eps) y + eps / K: SC-BCE at alpha = 1, beta = eps (K - 1) / K, with nothing drawn.
 
     Kind: paper
     Idea: Every label is mixed with the uniform one.
@@ -29,4 +29,4 @@ class LabelSmoothing(Method):
     eps: float = Field(0.1, ge=0, lt=1, description="Share of the uniform label, the s of docs/theory.md.")
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        return perturbed(y, self.eps / 2)
+        return perturbed(y, self.eps * (self._classes - 1) / self._classes)

@@ -37,6 +37,7 @@ class SLP(Perturbing):
 
     @model_validator(mode="after")
     def _right_side(self) -> SLP:
+        # The bound of two classes: (K - 1) / (K beta), that of more, is larger.
         if 2 * self.alpha * self.beta >= 1:
             raise ValueError(
                 f"alpha must be below 1 / (2 beta) = {1 / (2 * self.beta):g}, else the expected label changes side"
