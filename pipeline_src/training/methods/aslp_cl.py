@@ -20,8 +20,8 @@ class ASLPCL(ASLP):
     B <- B + gain (C - A) after every epoch,   alpha <- projection(alpha_i + eta ((m_i - mean m) / beta + lam Reg_i)),
 
     Reg_i = B - beta alpha_i on both sides of the mark. The projection keeps the mean of beta alpha_i at B, step by
-    step, so that B = 0 is the baseline. B rests only where confidence C equals accuracy A; the gradient of the loss then
-    orders the images around it.
+    step, so that B = 0 is the baseline. B rests only where confidence C equals accuracy A; the gradient of the loss
+    then orders the images around it.
 
     Kind: ours
     Idea: One alpha per image, driven until the network's own confidence equals its accuracy.
