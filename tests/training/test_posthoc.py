@@ -76,6 +76,9 @@ class Classes:
     def truth(self, i: int) -> np.ndarray:
         return self._truth[i]
 
+    def grey(self, i: int) -> np.ndarray:
+        return np.empty(0, np.int32)
+
 
 @pytest.fixture(scope="module")
 def three() -> DenseClassifier:
