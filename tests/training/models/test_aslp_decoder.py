@@ -1,76 +1,158 @@
-"""The paper's decoder computes what paper section 4 says of it."""
+"""The decoder is that of the released program, as docs/protocol.md describes it."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn import functional as F
+from torch import Tensor, nn
 
-from pipeline_src.training.models.aslp_decoder import ASLPHead, DilatedSum, Fusion
+from pipeline_src.training.models.aslp_decoder import ASLPHead, Fusion, ResidualUnit, aligned
 from pipeline_src.training.models.build import build_segmentor
 
+CHANNELS = (4, 6, 8, 10)
+SIZES = [((16, 8, 4, 2), 64), ((25, 13, 7, 4), 100)]  # of the levels and the image; 32 does not divide 100
 
-def small_head(**options) -> ASLPHead:
+
+def small_head(in_channels=CHANNELS, channels=3, width=8, hidden=5) -> ASLPHead:
     return ASLPHead(
-        [4, 6, 8, 10],
-        channels=3,
-        width=8,
-        hidden=5,
+        in_channels,
+        channels=channels,
+        width=width,
+        hidden=hidden,
         in_index=[0, 1, 2, 3],
         num_classes=2,
         out_channels=1,
         threshold=0.5,
-        **options,
+        dropout_ratio=0,
     )
 
 
-def features(sizes=(16, 8, 4, 2)) -> list[torch.Tensor]:
-    return [torch.randn(2, channels, size, size) for channels, size in zip([4, 6, 8, 10], sizes, strict=True)]
+def copying(module: nn.Module) -> nn.Module:
+    """`module`, of one channel throughout, with convolutions that copy their input: their kernels are identities."""
+    for conv in module.modules():
+        if isinstance(conv, nn.Conv2d):
+            nn.init.dirac_(conv.weight)
+            nn.init.zeros_(conv.bias)
+    return module
 
 
-def test_widths_of_the_paper():
+def column(*values: float) -> Tensor:
+    return torch.tensor(values)[None, None, :, None]
+
+
+def test_widths_of_the_released_program():
     head = build_segmentor("resnet50_aslp", pretrained=False, image_size=32).decode_head
     assert [level.convs[0].in_channels for level in head.levels] == [256, 512, 1024, 2048]
     assert all([conv.dilation[0] for conv in level.convs] == [3, 6, 12, 18] for level in head.levels)
     assert {conv.out_channels for level in head.levels for conv in level.convs} == {256}
-    assert len(head.fusions) == 4
     assert (head.enter.out_channels, head.leave[0].out_channels, head.conv_seg.out_channels) == (128, 32, 1)
 
 
-def test_a_level_is_the_sum_of_its_dilated_convolutions():
+def test_the_skip_of_a_residual_unit_carries_only_what_is_positive():
+    unit, x = copying(ResidualUnit(1)), column(-2.0, 0.5, 3.0)
+    assert torch.equal(unit(x), column(0.0, 1.0, 6.0))  # relu(x) + relu(relu(x))
+    nn.init.constant_(unit[0].bias, -1)
+    assert torch.equal(unit(x), column(0.0, 0.5, 5.0))  # relu(x) + relu(relu(x) - 1)
+    assert torch.equal(x, column(-2.0, 0.5, 3.0))  # the input stays as it was
+
+
+def test_a_fusion_refines_the_level_and_the_sum_but_not_the_path():
+    path, level = column(-3.0, -3.0, 1.0, 1.0), column(1.0, 2.0, -5.0, 4.0)
+    # The sum is path + 2 relu(level) = -1, 1, 1, 9; twice what is positive of it.
+    assert torch.equal(copying(Fusion(1))(path, level), column(0.0, 2.0, 2.0, 18.0))
+
+
+def test_upsampling_with_aligned_corners_divides_the_way_between_them_evenly():
+    corners = torch.tensor([[0.0, 3.0], [6.0, 9.0]])[None, None]
+    expected = torch.tensor([[0.0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7], [6, 7, 8, 9]])
+    assert torch.allclose(aligned(corners, scale_factor=2)[0, 0], expected, atol=1e-5)
+    assert torch.allclose(aligned(column(0.0, 2.0), size=(3, 1)), column(0.0, 1.0, 2.0))
+
+
+@pytest.mark.parametrize(("sizes", "side"), SIZES)
+def test_a_ramp_comes_through_the_whole_decoder(sizes, side):
+    head = copying(small_head([1] * 4, channels=1, width=1, hidden=1))
+    inputs = [torch.zeros(1, 1, size, size) for size in sizes]
+    inputs[3] = torch.linspace(0, 1, sizes[3]).expand(1, 1, sizes[3], sizes[3])
+    # Aligned corners keep a ramp from 0 to 1, at every size. Of the levels' four dilations each copies once; the
+    # coarsest level passes through four residual units that double it (a unit before its first would make it five).
+    ramp = 4 * 2**4 * torch.linspace(0, 1, side // 2)
+    # The last upsampling has no aligned corners: quarters between neighbours, and the ends repeated.
+    quarters = torch.stack([ramp[:-1] * 0.75 + ramp[1:] * 0.25, ramp[:-1] * 0.25 + ramp[1:] * 0.75], dim=1).flatten()
+    expected = torch.cat([ramp[:1], quarters, ramp[-1:]])
+    assert torch.allclose(head(inputs), expected.expand(1, 1, side, side), atol=1e-3)
+
+
+@pytest.mark.parametrize(("sizes", "side"), SIZES)
+def test_a_second_implementation_gives_the_same_logits(sizes, side):
     torch.manual_seed(0)
-    level, x = DilatedSum(3, 5), torch.randn(2, 3, 20, 20)
-    expected = torch.zeros(2, 5, 20, 20)
-    for d, conv in zip((3, 6, 12, 18), level.convs, strict=True):
-        padded = F.pad(x, [d] * 4)
-        for i in range(3):
-            for j in range(3):  # nine shifted copies: the definition of a dilated convolution
-                shifted = padded[:, :, i * d : i * d + 20, j * d : j * d + 20]
-                expected += torch.einsum("oc,bchw->bohw", conv.weight[:, :, i, j], shifted)
-        expected += conv.bias.view(1, -1, 1, 1)
-    assert torch.allclose(level(x), expected, atol=1e-5)
+    head = small_head().double()
+    inputs = [torch.randn(2, c, size, size, dtype=torch.float64) for c, size in zip(CHANNELS, sizes, strict=True)]
+    z = head([x.clone() for x in inputs])
+    assert z.shape == (2, 1, side, side)
+    assert (z - decoded(dict(head.named_parameters()), inputs)).abs().max() < 1e-6 * z.std()
 
 
-def test_a_fusion_adds_the_refined_level_to_the_path():
-    torch.manual_seed(0)
-    fusion, level, path = Fusion(4), torch.randn(1, 4, 6, 6), torch.randn(1, 4, 6, 6)
+def decoded(weights: dict[str, Tensor], inputs: list[Tensor]) -> Tensor:
+    """The decoder from its description, without torch's layers: logits (B, 1, H, W) for weights by their names."""
 
-    def refined(unit, x):
-        return x + unit[3](F.relu(unit[1](F.relu(x))))
+    def convolved(x: Tensor, name: str, dilation: int = 1) -> Tensor:
+        weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+        height, width = x.shape[2:]
+        reach = dilation * (weight.shape[2] // 2)
+        framed = torch.zeros(*x.shape[:2], height + 2 * reach, width + 2 * reach, dtype=x.dtype)
+        framed[:, :, reach : reach + height, reach : reach + width] = x
+        taps = [
+            torch.einsum("oc,bchw->bohw", tap, framed[:, :, i * dilation :, j * dilation :][:, :, :height, :width])
+            for i, row in enumerate(weight.permute(2, 3, 0, 1))
+            for j, tap in enumerate(row)
+        ]
+        return torch.stack(taps).sum(0) + bias[:, None, None]
 
-    assert torch.allclose(fusion(level, path), refined(fusion.after, path + refined(fusion.before, level)), atol=1e-6)
-    assert torch.allclose(fusion(level, None), refined(fusion.after, refined(fusion.before, level)), atol=1e-6)
+    def refined(x: Tensor, name: str) -> Tensor:
+        positive = x.clamp(min=0)
+        return positive + convolved(convolved(positive, f"{name}.0").clamp(min=0), f"{name}.2")
 
+    def enlarged(x: Tensor, size: int, corners: bool) -> Tensor:
+        here, there = torch.arange(x.shape[2], dtype=x.dtype), torch.arange(size, dtype=x.dtype)
+        last = x.shape[2] - 1
+        source = there * last / (size - 1) if corners else ((there + 0.5) * x.shape[2] / size - 0.5).clamp(0, last)
+        tents = (1 - (source[:, None] - here).abs()).clamp(min=0)  # each pixel's share in each place
+        return torch.einsum("ih,jw,bchw->bcij", tents, tents, x)
 
-@pytest.mark.parametrize(("sizes", "side"), [((16, 8, 4, 2), 64), ((25, 13, 7, 4), 100)])
-def test_logits_have_the_images_size_also_where_32_does_not_divide_it(sizes, side):
-    assert small_head()(features(sizes)).shape == (2, 1, side, side)
+    levels = [
+        sum(convolved(x, f"levels.{k}.convs.{n}", dilation) for n, dilation in enumerate((3, 6, 12, 18)))
+        for k, x in enumerate(inputs)
+    ]
+    path = refined(levels[3], "coarsest")
+    for k in (2, 1, 0):
+        wider = enlarged(path, levels[k].shape[2], corners=True)
+        path = refined(wider + refined(levels[k], f"fusions.{k}.before"), f"fusions.{k}.after")
+    path = convolved(enlarged(path, 2 * path.shape[2], corners=True), "enter")
+    path = convolved(enlarged(path, 2 * path.shape[2], corners=False), "leave.0").clamp(min=0)
+    return convolved(path, "conv_seg")
 
 
 def test_every_level_reaches_the_map():
     torch.manual_seed(0)
-    head, maps = small_head(dropout_ratio=0), features()
-    z = head(maps)
+    head = small_head()
+    inputs = [torch.randn(2, c, size, size) for c, size in zip(CHANNELS, SIZES[0][0], strict=True)]
+    z = head(inputs)
     for number in range(4):
-        changed = [x + 1 if k == number else x for k, x in enumerate(maps)]
-        assert not torch.allclose(head(changed), z)
+        assert not torch.allclose(head([x + (k == number) for k, x in enumerate(inputs)]), z)
+
+
+def test_dilated_convolutions_start_narrow_and_all_else_as_torch_draws_it():
+    torch.manual_seed(0)
+    head = build_segmentor("resnet50_aslp", pretrained=False, image_size=32).decode_head
+    dilated = [conv for level in head.levels for conv in level.convs]
+    for conv in (module for module in head.modules() if isinstance(module, nn.Conv2d)):
+        bound = conv.weight[0].numel() ** -0.5  # torch draws weights and biases uniformly in +- 1/sqrt(fan in)
+        drawn = [conv.bias] if conv.bias.numel() > 1 else []
+        if any(conv is other for other in dilated):
+            assert conv.weight.std().item() == pytest.approx(0.01, rel=0.02)
+            assert conv.weight.max() > 0.04  # four standard deviations, 590,000 normal draws or more; none uniform
+        else:
+            drawn.append(conv.weight)
+        for values in drawn:
+            assert 0.5 * bound < values.abs().max() < 1.001 * bound

@@ -1,4 +1,4 @@
-"""The paper's network (paper section 4): ImageNet ResNet-50 and its own decoder; logits at the image's size."""
+"""The released program's network: ImageNet ResNet-50 and its own decoder; logits at the image's size."""
 
 custom_imports = dict(imports=["pipeline_src.training.models.aslp_decoder"])
 model = dict(
@@ -25,6 +25,5 @@ model = dict(
         num_classes=2,
         out_channels=1,
         threshold=0.5,
-        align_corners=False,
     ),
 )
