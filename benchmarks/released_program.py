@@ -1,0 +1,169 @@
+"""How large the differences to the released program are that docs/protocol.md names: tables in Markdown.
+
+    python benchmarks/released_program.py --photos DUTS-TR/Image --maps U2Net/ECSSD --masks ECSSD/GT
+
+The released program is written anew here from its description, in float64. Photographs: all that --photos holds, taken
+for ones of 400 px on the longer side, as those of DUTS-TR are; the square has 384 px then, or as much of the given
+size. Maps: 8 bit, stretched one by one and rounded, as the released test program saves them. Data sets with soft masks
+are rare outside of the original archives; masks and maps averaged over 2 x 2 pixels stand in for them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from math import log
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+from pipeline_src.data.image_io import decode_image, decode_mask, resize
+from pipeline_src.judging.files import pair_files
+from pipeline_src.metrics.summary import value
+from pipeline_src.params.schema import Augmentation
+from pipeline_src.training.augment import augment
+from pipeline_src.training.pixels import CLAMP
+
+SHOWN = {"max F": "max_f", "mean F": "mean_f", "image MAE": "image_mae", "E": "e_measure", "AP": "ap", "AUC": "auc"}
+LONGER, SIDE, BORDER = 400, 384, 30
+# Of the levels 0..255, the lowest that reaches each threshold k/254: all but level 1.
+THRESHOLDS = -(-255 * np.arange(255) // 254)
+
+
+def clamp() -> None:
+    top = np.float32(1) - np.float32(CLAMP)
+    print(f"clamp of |z|: float32 {log(top / (1 - float(top))):.2f}, here {log((1 - CLAMP) / CLAMP):.2f}")
+
+
+class Draw:
+    """Stands for the generator of `augment`: no flip, no rotation, and these shares cut off width and height."""
+
+    def __init__(self, cut: np.ndarray):
+        self.cut = cut
+
+    def random(self) -> float:
+        return 1.0
+
+    def uniform(self, low: float, high: float, size: int | None = None) -> np.ndarray | float:
+        return self.cut if size else 0.0
+
+
+def filtered(image: np.ndarray, side: int) -> np.ndarray:
+    return np.array(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
+
+
+def contrast(image: np.ndarray) -> float:
+    """Mean difference of neighbours."""
+    return float(np.mean([np.abs(np.diff(image.astype(int), axis=axis)).mean() for axis in (0, 1)]))
+
+
+def photographs(folder: Path) -> None:
+    """Resizing of photographs, and what a crop takes off their sides."""
+    rng = np.random.default_rng(0)
+    settings = Augmentation(flip=0, rotate_probability=0)
+    resized, trained, sharp, cut = [], [], [], []
+    for path in sorted(folder.glob("*.jpg")):
+        image = decode_image(path.read_bytes())
+        height, width = image.shape[:2]
+        longer = max(height, width)
+        side, border = round(SIDE / LONGER * longer), round(BORDER / LONGER * longer)
+        square = resize(image, side)
+        resized.append(np.abs(filtered(image, side).astype(int) - square).mean())
+        left, top = rng.integers(1, border // 2 + 1, 2)  # whole pixels at both ends, so that both crops are the same
+        theirs = filtered(image[top : height - top, left : width - left], side)
+        ours, _ = augment(square, square[..., 0], Draw(np.array([2 * left / width, 2 * top / height])), settings)
+        trained.append(np.abs(theirs.astype(int) - ours).mean())
+        sharp.append(contrast(ours) / contrast(theirs))
+        cut.append([(1 + BORDER) / 2 / (LONGER * length / longer) for length in (width, height)])
+    width, height = np.mean(cut, axis=0)
+    print(f"{len(resized)} photographs, mean differences of 255")
+    print(f"resized: {np.mean(resized):.2f}")
+    print(f"cropped and resized: {np.mean(trained):.2f}; neighbours differ {np.mean(sharp):.2f} times as much here")
+    print(f"crop: on average {width:.1%} of the width and {height:.1%} of the height")
+
+
+def released(level: np.ndarray, soft: np.ndarray) -> tuple[np.ndarray, ...]:
+    """At each threshold: precision, recall, F, E and false positive rate of a map (H, W) of levels and a mask (H, W) in
+    [0, 1]; and the mean absolute error."""
+    n, foreground = soft.size, soft.sum()
+
+    def above(weights: np.ndarray | None) -> np.ndarray:
+        weights = None if weights is None else weights.ravel()
+        return np.bincount(level.ravel(), weights, 256)[::-1].cumsum()[::-1][THRESHOLDS]
+
+    taken, hits = above(None), above(soft)
+    with np.errstate(invalid="ignore"):
+        precision, recall = hits / np.maximum(taken, 1), hits / foreground
+        f = np.nan_to_num(1.3 * precision * recall / (0.3 * precision + recall))
+    enhanced = np.zeros(len(THRESHOLDS))
+    for here, number in zip(*np.unique(soft, return_counts=True), strict=True):
+        inside = above(soft == here)
+        for predicted, pixels in ((1, inside), (0, number - inside)):
+            a, b = predicted - taken / n, here - foreground / n
+            enhanced += pixels * (1 + 2 * a * b / (a * a + b * b + 1e-20)) ** 2 / 4
+    error = np.abs(level / 255 - soft).mean()
+    return precision, recall, f, enhanced / (n - 1), (taken - hits) / (n - foreground), np.full(1, error)
+
+
+def scores(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """Of the released program, on pairs of `released`."""
+    means = (np.mean(rows, axis=0) for rows in zip(*[released(*pair) for pair in pairs], strict=True))
+    precision, recall, f, e, false, error = means
+    order = np.argsort(recall, kind="stable")
+    # The precision of a recall is the best of any higher one.
+    steps, best = np.diff(recall[order], prepend=0), np.maximum.accumulate(precision[order][::-1])[::-1]
+    auc = np.trapezoid(recall[::-1], false[::-1])
+    return dict(zip(SHOWN, (f.max(), f.mean(), error[0], e.mean(), (steps * best).sum(), auc), strict=True))
+
+
+def ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    statistic = Statistic.empty()
+    for number, (level, mask) in enumerate(pairs):
+        truth = (mask > 127 / 255).astype(np.uint8)
+        statistic.add(level, truth, str(number), whole=whole_map_measures(level, truth, KEPT))
+    return {heading: value(name, statistic.stretched) for heading, name in SHOWN.items()}
+
+
+def stretched(level: np.ndarray) -> np.ndarray:
+    low, high = int(level.min()), int(level.max())
+    return np.rint(255 * (level - float(low)) / max(high - low, 1)).astype(np.uint8)
+
+
+def maps(folder: Path, masks: Path) -> None:
+    """Accuracy metrics of both programs on the same maps."""
+    whole, halved = [], []
+    for pair in pair_files(folder, masks):
+        level = decode_mask(pair.map.read_bytes())
+        mask = decode_mask(pair.mask.read_bytes())
+        half = (level.shape[1] // 2, level.shape[0] // 2)
+        whole.append((stretched(level), mask / 255))
+        small = cv2.resize(mask, half, interpolation=cv2.INTER_AREA)
+        halved.append((stretched(cv2.resize(level, half, interpolation=cv2.INTER_AREA)), small / 255))
+    grey = np.mean([((mask > 0) & (mask < 1)).mean() for _, mask in halved])
+    binary = [(level, (mask > 127 / 255).astype(float)) for level, mask in halved]
+    columns = [ours(whole), scores(whole), scores(binary), scores(halved)]
+    print(f"{len(whole)} maps; halved, {grey:.1%} of the mask pixels are grey\n")
+    print("| | here | released | released, halved, masks > 127 | released, halved, soft masks |")
+    print("|---|---:|---:|---:|---:|")
+    for heading in SHOWN:
+        print("|", heading, "|", " | ".join(f"{column[heading]:.4f}" for column in columns), "|")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--maps", type=Path)
+    parser.add_argument("--masks", type=Path)
+    arguments = parser.parse_args()
+    clamp()
+    if arguments.photos:
+        photographs(arguments.photos)
+    if arguments.maps:
+        maps(arguments.maps, arguments.masks)
+
+
+if __name__ == "__main__":
+    main()
