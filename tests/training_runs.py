@@ -28,10 +28,10 @@ VARIANTS = {
     "slp-dm": {"alpha": 0.2, "beta": 0.5, "noise": 0.25},
     "aslp_mc-expected": {"form": "expected"} | EARLY,
     "aslp_mc-default": {"beta": 2.0} | EARLY,
-    "focal-flsd53": {"schedule": "flsd53"},
+    "focal-fixed": {"schedule": "fixed"},
     # MMCE's penalty is not convex: at its default weight a small network can rest where it does not classify.
     "mmce": {"weight": 0.1},
-    "mmce-weighted": {"estimator": "weighted", "weight": 0.1},
+    "mmce-plain": {"estimator": "plain", "weight": 0.1},
 }
 NAMES = method_names()
 CASES = sorted({name for name in NAMES if isinstance(choose(name, {}).method, Method)} | VARIANTS.keys())

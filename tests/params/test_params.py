@@ -256,5 +256,5 @@ def test_a_method_that_does_not_describe_itself_is_told():
             goes on.
         """
 
-    with pytest.raises(UserError, match="without Formula, Changes, Cost, Source"):
+    with pytest.raises(UserError, match="without Formula, Changes, Cost, Source, Setting"):
         methods_page.described(Silent)

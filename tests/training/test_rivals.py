@@ -21,10 +21,11 @@ from pipeline_src.training.registry import choose
 LOSSES = [
     ("brier", {}),
     ("focal", {}),
-    ("focal", {"gamma": 0.5}),
-    ("focal", {"schedule": "flsd53"}),
+    ("focal", {"schedule": "fixed"}),
+    ("focal", {"schedule": "fixed", "gamma": 0.5}),
     ("mmce", {}),
     ("mmce", {"estimator": "weighted"}),
+    ("mmce", {"estimator": "plain"}),
     ("adafocal", {}),
     ("entropy_penalty", {"weight": 0.3}),
     ("mbls", {"margin": 0.7}),
@@ -60,7 +61,7 @@ def of_pixel(name: str, block: dict, logits: list[float], y: list[float]) -> flo
     if name == "brier":
         return 0.5 * sum((a - b) ** 2 for a, b in zip(f, y, strict=True))
     if name == "focal":
-        gammas = [5 if block.get("schedule") and a < 0.2 else block.get("gamma", 3) for a in f]
+        gammas = [5 if a < 0.2 and block.get("schedule") != "fixed" else block.get("gamma", 3) for a in f]
         return -sum(b * (1 - a) ** g * math.log(a) for a, b, g in zip(f, y, gammas, strict=True))
     if name == "adafocal":
         gammas = [GAMMAS[min(14, math.ceil(a * 15) - 1)] for a in f]
@@ -77,13 +78,16 @@ def of_pixel(name: str, block: dict, logits: list[float], y: list[float]) -> flo
     return likelihood
 
 
-def mmce(z: torch.Tensor, y: torch.Tensor, estimator: str, width: float = 0.4) -> torch.Tensor:
+def mmce(z: torch.Tensor, y: torch.Tensor, estimator: str, width: float = 0.4, samples: int = 128) -> torch.Tensor:
     """The squared penalty by a plain double sum over the N pixels of z (B, K, H, W) and y."""
     f, t = (a.movedim(1, -1).reshape(-1, z.shape[1]) for a in (z.softmax(1), y))
     keep = t.sum(1) > 0.5
     f, t = f[keep], t[keep]
     r = f.max(1).values
     c = t[range(len(t)), f.argmax(1)]
+    n, m = c.sum(), (1 - c).sum()
+    if estimator == "released":  # means over pairs, divided once more by how many of `samples` are of that kind
+        n, m = n * (samples * n / len(r)).clamp(min=1), m * (samples * m / len(r)).clamp(min=1)
     total = r.new_zeros(())
     for i in range(len(r)):
         for j in range(len(r)):
@@ -91,7 +95,6 @@ def mmce(z: torch.Tensor, y: torch.Tensor, estimator: str, width: float = 0.4) -
             if estimator == "plain":
                 total = total + (c[i] - r[i]) * (c[j] - r[j]) * k / len(r) ** 2
             else:
-                n, m = c.sum(), (1 - c).sum()
                 total = total + c[i] * c[j] * (1 - r[i]) * (1 - r[j]) * k / n**2
                 total = total + (1 - c[i]) * (1 - c[j]) * r[i] * r[j] * k / m**2
                 total = total - 2 * c[i] * (1 - c[j]) * (1 - r[i]) * r[j] * k / (n * m)
@@ -104,16 +107,19 @@ def mmce(z: torch.Tensor, y: torch.Tensor, estimator: str, width: float = 0.4) -
         ("brier", {}, 0.75, 1.0, 0.0625),
         ("brier", {}, 0.75, 0.0, 0.5625),
         ("focal", {}, 0.75, 1.0, 0.25**3 * 0.2876820724517809),
-        ("focal", {"gamma": 2}, 0.75, 0.0, 0.75**2 * 1.3862943611198906),
-        ("focal", {"schedule": "flsd53"}, 0.1, 1.0, 0.9**5 * 2.302585092994046),
-        ("focal", {"schedule": "flsd53"}, 0.25, 1.0, 0.75**3 * 1.3862943611198906),
+        ("focal", {}, 0.1, 1.0, 0.9**5 * 2.302585092994046),
+        ("focal", {}, 0.9, 0.0, 0.9**5 * 2.302585092994046),
+        ("focal", {}, 0.25, 1.0, 0.75**3 * 1.3862943611198906),
+        ("focal", {"schedule": "fixed"}, 0.1, 1.0, 0.9**3 * 2.302585092994046),
+        ("focal", {"schedule": "fixed", "gamma": 2}, 0.75, 0.0, 0.75**2 * 1.3862943611198906),
         ("entropy_penalty", {}, 0.75, 1.0, 0.2876820724517809 - 0.1 * 0.5623351446188083),
         ("mbls", {"margin": 0.5, "weight": 2}, 0.75, 1.0, 0.2876820724517809 + 2 * 0.5986122886681098),
         ("mbls", {}, 0.75, 1.0, 0.2876820724517809),
         ("acls", {"margin": 0.5, "weight": 2}, 0.75, 1.0, 0.2876820724517809 + 2 * 1.1 * 0.5986122886681098**2),
         ("acls", {}, 0.75, 1.0, 0.2876820724517809),
-        ("mmce", {"weight": 3}, 0.75, 1.0, 0.2876820724517809 + 3 * 0.25),
-        ("mmce", {"weight": 3}, 0.75, 0.0, 1.3862943611198906 + 3 * 0.75),
+        ("mmce", {"estimator": "plain", "weight": 3}, 0.75, 1.0, 0.2876820724517809 + 3 * 0.25),
+        ("mmce", {"estimator": "plain", "weight": 3}, 0.75, 0.0, 1.3862943611198906 + 3 * 0.75),
+        ("mmce", {}, 0.75, 0.0, 1.3862943611198906),
     ],
 )
 def test_one_pixel_by_hand(name, block, f, y, expected):
@@ -130,7 +136,7 @@ def test_losses_are_those_of_the_papers(name, block, classes):
     flat = (a.movedim(1, -1).reshape(-1, logits.shape[1]).tolist() for a in (logits, t))
     expected = np.mean([of_pixel(name, block, *pixel) for pixel in zip(*flat, strict=True)])
     if name == "mmce":
-        expected += 2 * math.sqrt(mmce(logits, t, block.get("estimator", "plain")))
+        expected += 4 * math.sqrt(mmce(logits, t, block.get("estimator", "released")))
     assert float(started(name, block, logits.shape[1]).loss(z, y)) == pytest.approx(expected, rel=1e-9)
 
 
@@ -190,7 +196,9 @@ def test_ignored_pixels_change_nothing(name, block):
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
-@pytest.mark.parametrize(("name", "block"), [*LOSSES, ("focal", {"gamma": 0}), ("adafocal", {"bins": 1})])
+@pytest.mark.parametrize(
+    ("name", "block"), [*LOSSES, ("focal", {"schedule": "fixed", "gamma": 0}), ("adafocal", {"bins": 1})]
+)
 def test_extreme_logits_have_finite_losses_and_gradients(name, block, classes):
     values = torch.tensor([-200.0, -30.0, -1e-8, 0.0, 1e-8, 17.0, 30.0, 200.0])
     labels = torch.tensor([0.0, 0.5, 1.0])
@@ -214,7 +222,7 @@ def test_at_zero_strength_they_are_cross_entropy():
     z, y = pixels(3)
     expected = float(choose("baseline", {}).method.loss(z, y))
     for name, block in [
-        ("focal", {"gamma": 0}),
+        ("focal", {"schedule": "fixed", "gamma": 0}),
         ("mmce", {"weight": 0}),
         ("entropy_penalty", {"weight": 0}),
         ("mbls", {"margin": 50}),
@@ -226,7 +234,7 @@ def test_at_zero_strength_they_are_cross_entropy():
 # MMCE
 
 
-@pytest.mark.parametrize("estimator", ["plain", "weighted"])
+@pytest.mark.parametrize("estimator", ["plain", "weighted", "released"])
 @pytest.mark.parametrize("classes", [2, 4])
 @pytest.mark.parametrize("width", [0.4, 0.05])
 def test_mmce_is_the_double_sum(estimator, classes, width):
@@ -241,6 +249,46 @@ def test_mmce_is_the_double_sum(estimator, classes, width):
     assert torch.allclose(*slopes, rtol=1e-7, atol=1e-12)
 
 
+def penalty(block: dict, z: torch.Tensor, y: torch.Tensor) -> float:
+    return float(choose("mmce", {"weight": 1} | block).method.loss(z, y) - choose("baseline", {}).method.loss(z, y))
+
+
+@pytest.mark.parametrize(
+    ("block", "right", "wrong", "expected"),
+    [  # sums of coefficient times coefficient times exp(-distance / 0.4), by hand
+        ({"samples": 2}, [0.8], [0.6], (0.2**2 + 0.6**2 - 2 * 0.2 * 0.6 * 0.6065306597126334) ** 0.5),
+        ({"samples": 3}, [0.9, 0.9], [0.7], (0.05**2 + 0.7**2 - 2 * 0.05 * 0.7 * 0.6065306597126334) ** 0.5),
+        ({"samples": 6}, [0.9, 0.9], [0.7], (0.025**2 + 0.35**2 - 2 * 0.025 * 0.35 * 0.6065306597126334) ** 0.5),
+        # fewer than one wrong sample of a batch of two count as one
+        ({"samples": 2}, [0.9] * 3, [0.7], (0.0666666667**2 + 0.7**2 - 2 * 0.0666666667 * 0.7 * 0.60653066) ** 0.5),
+        ({"estimator": "weighted"}, [0.9] * 3, [0.7], (0.1**2 + 0.7**2 - 2 * 0.1 * 0.7 * 0.6065306597126334) ** 0.5),
+    ],
+)
+def test_mmce_of_few_pixels_by_hand(block, right, wrong, expected):
+    r = torch.tensor(right + wrong, dtype=torch.float64)
+    y = torch.tensor([1.0] * len(right) + [0.0] * len(wrong), dtype=torch.float64)
+    assert penalty(block, (r / (1 - r)).log().view(1, 1, 1, -1), y.view(1, 1, 1, -1)) == pytest.approx(expected)
+
+
+def test_released_mmce_is_the_programs_on_a_batch_of_as_many_samples():
+    """As the program computes it: means over the pairs of right, of wrong and of mixed samples, each divided by the
+    numbers of samples once more, in matrices."""
+    z, _ = pixels(5, seed=1)
+    labels = torch.from_numpy(np.random.default_rng(2).integers(0, 5, (2, 3, 4)))
+    f = z.softmax(1).movedim(1, -1).reshape(24, 5)
+    r, predicted = f.max(1)
+    hit = predicted == labels.flatten()
+    a, b = 1 - r[hit], r[~hit]
+    kernel = torch.exp(-torch.cdist(r[:, None], r[:, None], p=1) / 0.4)
+    pairs = torch.outer(a, a) * kernel[hit][:, hit], torch.outer(b, b) * kernel[~hit][:, ~hit]
+    mixed = torch.outer(a, b) * kernel[hit][:, ~hit]
+    m, n = len(a), len(b)
+    assert 1 < m < n
+    expected = pairs[0].mean() / m**2 + pairs[1].mean() / n**2 - 2 * mixed.mean() / (m * n)
+    y = F.one_hot(labels, 5).movedim(-1, 1).double()
+    assert penalty({"samples": 24}, z, y) == pytest.approx(float(expected.sqrt()), rel=1e-9)
+
+
 def test_kernel_sum_is_exact_where_confidences_tie_and_for_many_pixels():
     rng = np.random.default_rng(0)
     r = torch.from_numpy(rng.integers(50, 101, 2000) / 100)
@@ -253,9 +301,10 @@ def test_mmce_of_one_kind_of_pixels_or_of_none_too_sure():
     y = torch.ones(1, 1, 2, 2)
     z = torch.full_like(y, 3.0).requires_grad_()
     plain = choose("baseline", {}).method
-    assert float(choose("mmce", {"estimator": "weighted"}).method.loss(z, y)) == float(plain.loss(z, y))
-    sure = torch.full_like(y, 200.0).requires_grad_()
-    loss = choose("mmce", {}).method.loss(sure, y)  # c = r = 1 everywhere: the norm is 0, and has no slope
+    for estimator in ("weighted", "released"):
+        assert float(choose("mmce", {"estimator": estimator}).method.loss(z, y)) == float(plain.loss(z, y))
+    sure = torch.full_like(y, 200.0).requires_grad_()  # c = r = 1 everywhere: the norm is 0, and has no slope
+    loss = choose("mmce", {"estimator": "plain"}).method.loss(sure, y)
     loss.backward()
     assert float(loss.detach()) == pytest.approx(0, abs=1e-5)
     assert (sure.grad == 0).all()
@@ -268,9 +317,7 @@ def test_a_calibrated_network_minimises_plain_mmce_and_not_weighted_mmce():
     for r in (0.8, 0.9, 0.97):
         z = torch.full_like(y, math.log(r / (1 - r)))
         for estimator, expected in (("plain", abs(0.9 - r)), ("weighted", 2 * r - 1)):
-            method = choose("mmce", {"estimator": estimator, "weight": 1}).method
-            penalty = float(method.loss(z, y) - choose("baseline", {}).method.loss(z, y))
-            assert penalty == pytest.approx(expected, abs=1e-5)
+            assert penalty({"estimator": estimator}, z, y) == pytest.approx(expected, abs=1e-5)
 
 
 # AdaFocal

@@ -30,6 +30,9 @@ class ACLS(Method):
         `d_j = max l - l_j`
     Changes: loss
     Cost: none measurable
+    Setting: Margin and weights are the defaults of the authors' program (Tiny-ImageNet). Ours: the predicted class's
+        distance is that to the smallest logit, where the program takes the largest logit itself; one logit as
+        (-z/2, z/2).
     Source: Park et al., ICCV 2023
     """
 

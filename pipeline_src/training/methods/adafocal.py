@@ -40,6 +40,8 @@ class AdaFocal(Method):
     Formula: `gamma_b <- gamma_b exp(rate (C_b - A_b))`, inverse focal below `switch`
     Changes: loss
     Cost: 8 %
+    Setting: All parameters are the defaults of the authors' program, which trains on CIFAR-10 and updates after each
+        epoch, as here. Ours: a pixel stands for a sample, and the mean for their sum, whose gradient they clip.
     Source: Ghosh et al., NeurIPS 2022
     """
 

@@ -21,6 +21,7 @@ class ALS(ASLPMC):
     Formula: `L(p(y, beta_i))`, `beta_i <- clip(beta_i + eta (m_i + lam min(0, (1 - A) - beta_i)))`
     Changes: labels
     Cost: none measurable
+    Setting: No author's: the rule is ours, with the `eta`, `lam` and `start_epoch` that the paper takes for ASLP.
     Source: Liu et al., ICCV 2023, by name; the rule is our definition
     """
 

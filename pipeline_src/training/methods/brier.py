@@ -22,6 +22,7 @@ class Brier(Method):
     Formula: `mean 1/2 sum_k (f_k - y_k)^2`, for one logit `(f - y)^2`
     Changes: loss
     Cost: none measurable
+    Setting: There is no parameter. Ours: the half, which Mukhoti et al. leave out.
     Source: Brier, Monthly Weather Review 1950; as a loss in Mukhoti et al., NeurIPS 2020
     """
 

@@ -16,6 +16,8 @@ class DeepEnsemble(PostHoc):
     Formula: mean of `f` over the seeds
     Changes: probabilities
     Cost: none, given the seeds; a prediction costs as many passes as there are seeds
+    Setting: The mean of probabilities is the authors'. Ours: as many networks as the experiment has seeds, trained
+        without their adversarial examples.
     Source: Lakshminarayanan et al., NeurIPS 2017
     """
 

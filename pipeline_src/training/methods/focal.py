@@ -17,22 +17,25 @@ UNLIKELY, STRONG = 0.2, 5.0  # FLSD-53: gamma is 5 where the label's probability
 
 
 class Focal(Method):
-    """Mean over pixels of sum_k y_k (1 - f_k)^gamma (-log f_k).
+    """Mean over pixels of sum_k y_k (1 - f_k)^gamma_k (-log f_k).
 
-    For hard labels that is the authors' loss; for soft ones (anti-aliased edges), the mix of its values by label, it is
-    our reading. At gamma = 0 it is cross entropy.
+    FLSD-53, what Mukhoti et al. propose, has a gamma per pixel: 5 where the probability f_k of the label is below 0.2,
+    and 3 elsewhere; no gradient passes through that choice. For hard labels this is the authors' loss; for soft ones
+    (anti-aliased edges), the mix of its values by label, it is our reading. At gamma = 0, fixed, it is cross entropy.
 
     Kind: rivals
     Idea: Pixels that are right with confidence count less, which keeps entropy up.
-    Formula: `mean sum_k y_k (1 - f_k)^gamma (-log f_k)`
+    Formula: `mean sum_k y_k (1 - f_k)^gamma_k (-log f_k)`, `gamma_k = 5` where `f_k < 0.2`, else `gamma`
     Changes: loss
     Cost: none measurable
+    Setting: FLSD-53 with the gammas of Mukhoti et al., who propose it; `focal_3` is their FL-3, gamma 3 everywhere.
+        Ours: a pixel stands for a sample, and the mean for their sum, whose gradient they clip.
     Source: Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020
     """
 
     gamma: float = Field(3.0, ge=0, description="How strongly pixels that are right with confidence are discounted.")
     schedule: Literal["fixed", "flsd53"] = Field(
-        "fixed", description="`flsd53`: gamma is 5 where the label's probability is below 0.2, and `gamma` elsewhere."
+        "flsd53", description="`flsd53`: gamma is 5 where the label's probability is below 0.2, and `gamma` elsewhere."
     )
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ class MCDropout(PostHoc):
     Formula: mean of `f` over the passes
     Changes: probabilities
     Cost: none; a prediction costs `passes` passes
+    Setting: The mean over passes is the authors'. Ours: the number of passes, and dropout where the network has it.
     Source: Gal and Ghahramani, ICML 2016
     """
 

@@ -27,6 +27,9 @@ class Mixup(Method):
     Formula: `L(share y_i + (1 - share) y_j)` on `share x_i + (1 - share) x_j`, `share ~ Beta(a, a)`
     Changes: images and labels
     Cost: none measurable
+    Setting: One share per batch, as in the program of Zhang et al.; `a` is what they take for ImageNet, while that
+        program, for CIFAR-10, takes 1. What Thulasidasan et al. take was not confirmed. Ours: masks are mixed pixel by
+        pixel.
     Source: Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019
     """
 

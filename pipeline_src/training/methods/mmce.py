@@ -16,26 +16,36 @@ if TYPE_CHECKING:
 class MMCE(Method):
     """Cross entropy plus `weight` times the norm of sum_i d_i k(r_i, .), k(r, r') = exp(-|r - r'| / width),
 
-    over all pixels i of the batch with confidence r_i and correctness c_i, the label's share of the predicted class (0
-    or 1 but at soft edges, for which this is our reading). `plain` has d_i = (c_i - r_i) / N. `weighted` averages
-    right and wrong pixels separately, d_i = c_i (1 - r_i) / sum c - (1 - c_i) r_i / sum (1 - c), and is 0 in a batch
-    without pixels of both kinds; a calibrated network does not minimise it, unless half of its pixels are wrong.
+    over all N pixels i of the batch with confidence r_i and correctness c_i, the label's share of the predicted class
+    (0 or 1 but at soft edges, for which this is our reading). With a share a = sum c / N of right pixels, d_i is
 
-    The authors train with `weighted`, on batches of 128 samples; their program divides each average by the squared
-    number of samples once more, which with the pixels of a batch would leave nothing. Here the formula is the paper's,
-    and the default estimator the one that a calibrated network minimises. All pairs of pixels count, exactly.
+    released: c_i (1 - r_i) / (a N max(1, a n)) - (1 - c_i) r_i / ((1 - a) N max(1, (1 - a) n)),   n = `samples`;
+    weighted: c_i (1 - r_i) / (a N) - (1 - c_i) r_i / ((1 - a) N);
+    plain: (c_i - r_i) / N.
+
+    `weighted` is the paper's MMCE_w. The authors train with `released`, their program's form: it divides the means over
+    right and over wrong samples once more by the numbers of these in its batch, for which we take those of `samples`
+    samples with the same share a. Both are 0 in a batch without pixels of both kinds, and a calibrated network does not
+    minimise them; it does minimise `plain`.
 
     Kind: rivals
     Idea: A kernel measure of miscalibration of the batch is added to the loss; here over all pairs of pixels, exactly.
-    Formula: `L(y) + weight sqrt(sum_ij d_i d_j exp(-|r_i - r_j| / width))`, `d = (c - r) / N`
+    Formula: `L(y) + weight sqrt(sum_ij d_i d_j exp(-|r_i - r_j| / width))`, `d = (1 - r) / (a N a n)` where right,
+        `-r / ((1 - a) N (1 - a) n)` where wrong
     Changes: loss
     Cost: 5 %
+    Setting: Estimator, width, weight and `samples` are the defaults of the authors' program, whose script also runs
+        weights from 1 to 13. `mmce_mukhoti` is the setting of Mukhoti et al. (NeurIPS 2020): the same estimator with
+        weight 2. `mmce_plain` is nobody's. Ours: pixels stand for samples, all of a batch instead of 128.
     Source: Kumar et al., ICML 2018
     """
 
-    weight: float = Field(2.0, ge=0, description="Weight of the penalty; 2 is what Mukhoti et al. (NeurIPS 2020) take.")
-    estimator: Literal["plain", "weighted"] = Field("plain", description="`weighted` is what the authors train with.")
-    width: float = Field(0.4, ge=0.01, description="Width of the Laplacian kernel.")
+    weight: float = Field(4.0, ge=0, description="Weight of the penalty; Mukhoti et al. take 2.")
+    estimator: Literal["released", "weighted", "plain"] = Field(
+        "released", description="`released`: the authors' program; `weighted`: their paper; `plain`: unweighted."
+    )
+    samples: int = Field(128, ge=1, description="Batch size of the authors' program, for `released`.")
+    width: float = Field(0.4, ge=0.01, description="Width of the Laplacian kernel, the authors'.")
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         from pipeline_src.training.pixels import log_distribution, planes, valid
@@ -45,16 +55,22 @@ class MMCE(Method):
         counts = valid(y).flatten().double()
         r, c = log_r.double().exp().flatten(), y.gather(1, predicted).flatten().double()
         right, wrong = c * counts, (1 - c) * counts
-        if self.estimator == "plain":
-            of_right = of_wrong = counts.sum().clamp(min=1)
-        else:
-            of_right, of_wrong = right.sum(), wrong.sum()
-            if not of_right or not of_wrong:
-                return super().loss(z, t)
-        d = right * (1 - r) / of_right - wrong * r / of_wrong
+        if self.estimator != "plain" and not (right.any() and wrong.any()):
+            return super().loss(z, t)
+        d = right * (1 - r) / self._divisor(right, counts) - wrong * r / self._divisor(wrong, counts)
         # The norm has no slope at 0; there the penalty is at rest.
         norm = kernel_sum(r, d, self.width).clamp(min=1e-12).sqrt()
         return super().loss(z, t) + self.weight * norm.to(z.dtype)
+
+    def _divisor(self, kind: Tensor, counts: Tensor) -> Tensor:
+        """What the excesses of right or of wrong pixels are divided by; `kind` and `counts` (N,) are 0 to 1."""
+        pixels = counts.sum().clamp(min=1)
+        if self.estimator == "plain":
+            return pixels
+        of_kind = kind.sum()
+        if self.estimator == "weighted":
+            return of_kind
+        return of_kind * (self.samples * of_kind / pixels).clamp(min=1)
 
 
 def kernel_sum(r: Tensor, d: Tensor, width: float) -> Tensor:
