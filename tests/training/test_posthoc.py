@@ -204,15 +204,15 @@ class Coloured:
 
 
 class Mix(Classes):
-    """32 small images on which `Coloured` is much too sure (the truth is drawn at z / 6) and two large ones on which it
-    hardly is (z / 1.1): 96 % of the pixels, and 6 % of the images. A tenth of the pixels is ignored."""
+    """32 small images on which `Coloured` is much too sure (the truth is drawn at z / 1.95) and two large ones on which
+    it is less so (z / 1.19): 96 % of the pixels, and 6 % of the images. A tenth of the pixels is ignored."""
 
     def __init__(self, channels: int):
         rng = np.random.default_rng(channels)
         self.images = rng.integers(0, 256, (34, 32, 32, 3), np.uint8)
         self.ids = [f"m/{i}" for i in range(34)]
         logits = Coloured(channels)(torch.from_numpy(self.images).permute(0, 3, 1, 2))
-        sizes, factors = [(40, 50)] * 32 + [(800, 1000)] * 2, [6.0] * 32 + [1.1] * 2
+        sizes, factors = [(40, 50)] * 32 + [(800, 1000)] * 2, [1.95] * 32 + [1.19] * 2
         self.logits = [upsampled(z[None], size)[0].numpy() for z, size in zip(logits, sizes, strict=True)]
         self._truth = [self.drawn(z / factor, rng) for z, factor in zip(self.logits, factors, strict=True)]
 
@@ -240,7 +240,8 @@ def ece(z: np.ndarray, labels: np.ndarray, t: float) -> float:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_image_weighs_its_valid_pixels(channels, monkeypatch):
-    """Up to 4,096 pixels of each image, all alike, gave T 4.1 and ECE 15 % for one logit, 4.4 and 22 % for three."""
+    """Up to 4,096 pixels of each image, all alike, gave T 1.79 and ECE 5.8 % for one logit where the pixels ask for T 1.21,
+    with ECE 0.1 %; 1.83 and 8.5 % for three classes."""
     store, network = Mix(channels), Coloured(channels)
     z, labels = store.pooled()
     right = np.arange(len(z)), labels
