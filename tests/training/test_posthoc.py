@@ -240,8 +240,8 @@ def ece(z: np.ndarray, labels: np.ndarray, t: float) -> float:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_image_weighs_its_valid_pixels(channels, monkeypatch):
-    """Up to 4,096 pixels of each image, all alike, gave T 1.79 and ECE 5.8 % for one logit where the pixels ask for T 1.21,
-    with ECE 0.1 %; 1.83 and 8.5 % for three classes."""
+    """Up to 4,096 pixels of each image, all alike, gave T 1.79 and ECE 5.8 % for one logit, where all pixels ask for
+    T 1.21 and get 0.1 %; for three classes T 1.83 and ECE 8.5 %."""
     store, network = Mix(channels), Coloured(channels)
     z, labels = store.pooled()
     right = np.arange(len(z)), labels
