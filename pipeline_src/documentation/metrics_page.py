@@ -31,8 +31,7 @@ percent where the heading says %.
 - *From*: what a metric is computed from.
 
 Undefined metrics are null with a reason, never 0: F without foreground, for example. `judge` also reports
-`weighted_f`, the mean weighted F of the images (Margolin et al., CVPR 2014); S, E and weighted F are computed by
-pysodmetrics.
+`weighted_f`, the mean weighted F of the images (Margolin et al., CVPR 2014).
 """
 
 

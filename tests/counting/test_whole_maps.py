@@ -20,7 +20,7 @@ from pipeline_src.counting.statistic import Statistic
 from pipeline_src.counting.whole_maps import KEPT, e_measure, s_measure, weighted_f, whole_map_measures
 from pipeline_src.errors import UserError
 
-PARITY = 'pysodmetrics is not installed: pip install -e ".[test,parity]" in an environment of its own'
+PARITY = "needs the extra `parity` (CONTRIBUTING.md)"
 REFERENCE = json.loads(FILE.read_text(encoding="utf-8"))
 
 

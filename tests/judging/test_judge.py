@@ -121,24 +121,17 @@ def test_the_ece_of_each_image_is_exact_for_8_bit_maps():
             assert table[key][k] == pytest.approx(value(key, alone[name].raw), abs=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_whole_map_metrics_are_those_of_pysodmetrics(folders, tmp_path):
-    import py_sod_metrics
-
+def test_whole_map_metrics_are_those_of_the_maps(folders, tmp_path):
     maps, masks = folders
     for path in [*maps.iterdir(), *masks.iterdir()]:
         if not path.name.startswith("a0"):
             path.unlink()
     result = judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0, workers=1)
     v, mask = cv2.imread(str(maps / "a0.png"), 0), cv2.imread(str(masks / "a0.png"), 0)
-    peers = py_sod_metrics.Smeasure(), py_sod_metrics.Emeasure(), py_sod_metrics.WeightedFmeasure()
-    for peer in peers:
-        peer.step(v, mask)  # stretches by itself
-    found = result["stretched"]
+    expected = whole_map_measures(v, (mask > 127).astype(np.uint8))
     assert result["bounds"] == {"raw": {}, "stretched": {}}  # the one map has 8 bits: exact
-    assert found["s_measure"] == pytest.approx(peers[0].get_results()["sm"], abs=1e-12)
-    assert found["e_measure"] == pytest.approx(peers[1].get_results()["em"]["curve"].mean(), abs=1e-12)
-    assert found["weighted_f"] == pytest.approx(peers[2].get_results()["wfm"], abs=1e-12)
+    for protocol, values in expected.items():
+        assert {name: result[protocol][name] for name in NAMES} == pytest.approx(values, abs=1e-12)
 
 
 def test_all_problems_are_named_at_once_and_nothing_is_written(folders, tmp_path):

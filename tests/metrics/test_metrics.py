@@ -178,8 +178,7 @@ def saved_maps():
 
 @pytest.mark.filterwarnings("ignore:This class will be removed")
 def test_parity_with_pysodmetrics(saved_maps):
-    import py_sod_metrics
-
+    py_sod_metrics = pytest.importorskip("py_sod_metrics", reason="needs the extra `parity` (CONTRIBUTING.md)")
     statistic = Statistic.empty()
     fm, mae = py_sod_metrics.Fmeasure(), py_sod_metrics.MAE()
     for k, (v, mask) in enumerate(saved_maps):
