@@ -48,9 +48,14 @@ class PixelGroups:
         self.weight = 1 / np.where(total > 0, total, 1)
 
     def per_pixel(self, score: str, cells: int) -> np.ndarray:
-        """(512, 3 cells) pixels, hits and scores in each cell, of one pixel of each group."""
-        cell, *entries = self.entries[score]
-        at = self.group * cells + cell * cells // LEVELS
+        """(512, 3 cells) pixels, hits and scores in each of equally wide cells, of one pixel of each group."""
+        return self.in_cells(score, np.arange(LEVELS) * cells // LEVELS)
+
+    def in_cells(self, score: str, cell_of_level: np.ndarray) -> np.ndarray:
+        """`per_pixel` for the cells that levels of a score, (LEVELS,), are joined to, numbered from 0."""
+        level, *entries = self.entries[score]
+        cells = int(cell_of_level.max()) + 1
+        at = self.group * cells + cell_of_level[level]
         summed = [np.bincount(at, values, minlength=512 * cells).reshape(512, cells) for values in entries]
         return np.concatenate(summed, axis=1) * self.weight[:, None]
 

@@ -20,6 +20,11 @@ def ece(bins: Bins) -> np.ndarray:
     return np.abs(bins.excess).sum(axis=-1) / bins.n
 
 
+def ace(bins: Bins) -> np.ndarray:
+    """Mean of |score_k - hits_k| over the cells with pixels, each weighing as much as another."""
+    return (np.abs(bins.excess) / bins.one).sum(axis=-1) / (bins.count > 0).sum(axis=-1)
+
+
 def mce(bins: Bins) -> np.ndarray:
     """Largest |score_k - hits_k| of a cell with pixels."""
     return (np.abs(bins.excess) / bins.one).max(axis=-1)

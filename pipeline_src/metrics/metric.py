@@ -82,3 +82,14 @@ class Metric(Quantity):
     def classes(self) -> str:
         """For which numbers of classes it is defined: "two", "several" or "any"."""
         return self.of.classes
+
+
+def percent(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
+    """A fraction; differences are in percentage points."""
+    about = {"factor": 100, "digits": 2, "unit": "percentage points"} | more
+    return Metric(title=title, of=of, function=function, definition=definition, **about)
+
+
+def plain(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
+    """Any other number."""
+    return Metric(title=title, of=of, function=function, definition=definition, **more)

@@ -1,11 +1,10 @@
 """The registry of metrics: the one source of tables, intervals, the report, `judge` and docs/metrics.md.
 
-A new metric is a function (in `estimators`, or a file of its own) and an entry here (docs/guides/metric.md).
+A new metric is a function (in `estimators`, or a file of its own) and an entry here (docs/guides/metric.md). Entries of
+rankings and of single images are in `further`.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
@@ -13,19 +12,12 @@ from pipeline_src.counting.levels import LEVELS
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP
 from pipeline_src.metrics.f_measure import f_curve
-from pipeline_src.metrics.inputs import Binned, Input, OfClasses, Ordered
+from pipeline_src.metrics.further import FURTHER
+from pipeline_src.metrics.inputs import Binned, OfClasses, Ordered
 from pipeline_src.metrics.metric import HIGH, NEITHER, Metric
+from pipeline_src.metrics.metric import percent as _percent
+from pipeline_src.metrics.metric import plain as _plain
 from pipeline_src.metrics.row_inputs import ImageMeans, MeanFCurve, PixelMeans, PooledLevels
-
-
-def _percent(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
-    """A fraction; differences are in percentage points."""
-    about = {"factor": 100, "digits": 2, "unit": "percentage points"} | more
-    return Metric(title=title, of=of, function=function, definition=definition, **about)
-
-
-def _plain(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
-    return Metric(title=title, of=of, function=function, definition=definition, **more)
 
 
 def _same(mean: np.ndarray) -> np.ndarray:
@@ -292,4 +284,5 @@ METRICS: dict[str, Metric] = {
         "Mean confidence minus accuracy: above 0 where over-confident.",
         better=NEITHER,
     ),
+    **FURTHER,
 }

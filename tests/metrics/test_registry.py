@@ -34,8 +34,8 @@ STATISTICS = {
     "nothing counts": (lambda: counted((f, 0 * y + 255, name) for f, y, name in varied(3)), "all"),
     "no image": (Statistic.empty, "all"),
     "several classes": (lambda: of_scenes([scene(0), scene(1)]), set()),
-    "two classes of several": (lambda: of_scenes([scene(0, classes=2)], 2), set()),
-    "no class is right": (nothing_is_right, {"nll", "mean_iou"}),
+    "two classes of several": (lambda: of_scenes([scene(0, classes=2)], 2), {"image_ece_sd"}),
+    "no class is right": (nothing_is_right, {"nll", "mean_iou", "image_ece_sd"}),
 }
 
 
@@ -82,7 +82,13 @@ def test_headings_and_names_are_unique():
 
 def test_bounds_are_those_of_metrics_that_sort_pixels():
     statistic = counted(varied(3), whole=False)
-    assert bounds(Run(statistic, statistic.raw), 10, METRICS).keys() == {"ece_equal_mass", "ece_sweep", "ap", "auc"}
+    assert bounds(Run(statistic, statistic.raw), 10, METRICS).keys() == {
+        "ece_equal_mass",
+        "ece_sweep",
+        "augrc",
+        "ap",
+        "auc",
+    }
     assert bounds(Run(statistic, statistic.raw), 10, ["ece", "auc"]).keys() == {"auc"}
 
 

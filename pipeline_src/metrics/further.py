@@ -1,0 +1,87 @@
+"""Entries of the registry beyond the mean over pixels: bins of equal weight, rankings, single images."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pipeline_src.metrics import estimators, selective
+from pipeline_src.metrics.cells import TOP
+from pipeline_src.metrics.image_inputs import ImageAreas, ImageErrors
+from pipeline_src.metrics.inputs import Binned
+from pipeline_src.metrics.metric import HIGH, NEITHER, Metric, percent, plain
+from pipeline_src.metrics.ranked import Ranked
+
+GEIFMAN = "Geifman and El-Yaniv, NeurIPS 2017"
+POPORDANOSKA = "Popordanoska et al., MICCAI 2021"
+
+FURTHER: dict[str, Metric] = {
+    "ace": percent(
+        "average calibration error",
+        Binned(TOP),
+        estimators.ace,
+        "Mean of abs(conf_k − acc_k) over the bins with pixels: the many sure pixels of background weigh no more than "
+        "the few doubtful ones.",
+        heading="ACE %",
+        reference="Neumann, Zisserman, Vedaldi, NeurIPS 2018 workshop MLITS",
+    ),
+    "image_ece": percent(
+        "mean ECE of the images",
+        ImageErrors(),
+        lambda mean, spread: mean,
+        "Mean over images of the image's own ECE. What differs between images does not cancel, and few pixels in a bin "
+        "add noise: it is above the ECE of all pixels. Of float maps by 8-bit levels.",
+        heading="image ECE %",
+    ),
+    "image_ece_sd": percent(
+        "spread of the ECE over images",
+        ImageErrors(),
+        lambda mean, spread: spread,
+        "Sample standard deviation over images of the same.",
+        heading="± over images %",
+        better=NEITHER,
+        undefined="it needs two images",
+    ),
+    "augrc": plain(
+        "AUGRC",
+        Ranked(),
+        selective.augrc,
+        "Area under the generalised risk-coverage curve: mean over coverages of the errors among the pixels kept, as a "
+        "share of all pixels. 0.5 if all are wrong.",
+        digits=5,
+        reference="Traub et al., NeurIPS 2024",
+        bound=selective.augrc_bound,
+    ),
+    "coverage_at_1": percent(
+        "coverage at 1 % risk",
+        Ranked(),
+        partial(selective.coverage_at_risk, one_in=100),
+        "Largest share of pixels, the most confident, of which at most 1 % are wrong; 0 if there is none.",
+        heading="coverage at risk 1 %",
+        better=HIGH,
+        reference=GEIFMAN,
+    ),
+    "coverage_at_5": percent(
+        "coverage at 5 % risk",
+        Ranked(),
+        partial(selective.coverage_at_risk, one_in=20),
+        "The same for 5 %.",
+        heading="coverage at risk 5 %",
+        better=HIGH,
+        reference=GEIFMAN,
+    ),
+    "area_bias": percent(
+        "area bias",
+        ImageAreas(),
+        lambda signed, absolute: signed,
+        "Mean over images of mean f minus the share of foreground: above 0 where areas are overestimated.",
+        better=NEITHER,
+        reference=POPORDANOSKA,
+    ),
+    "area_error": percent(
+        "area error",
+        ImageAreas(),
+        lambda signed, absolute: absolute,
+        "Mean over images of the absolute value of the same. Of float maps by 8-bit levels.",
+        reference=POPORDANOSKA,
+    ),
+}
