@@ -17,6 +17,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import TOP
 from pipeline_src.metrics.inputs import Binned, OfClasses
+from pipeline_src.metrics.ranked import CELLS, Ranked
 
 NAN = (np.nan, np.nan)
 
@@ -72,6 +73,10 @@ def _measurement(
     }
     if (family := Binned(TOP).family) in resampled[0].sums:
         arrays["accuracy_band"] = _accuracy_band(sum(one.sums[family].resampled for one in resampled), bins)
+    if Ranked.family in resampled[0].sums:
+        drawn = [one.sums[Ranked.family].resampled[:, :CELLS] for one in resampled]
+        arrays["confidence"] = np.stack([top_label(one).count for one in counts])
+        arrays["confidence_cells"] = np.stack(drawn).astype(np.float32)
     if OfClasses.family in resampled[0].sums:
         arrays["class_metrics"] = _class_metrics([one.sums[OfClasses.family] for one in resampled], bins)
     values = {name: of for one in resampled for name, of in one.values.items()}

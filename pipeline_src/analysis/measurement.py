@@ -40,7 +40,9 @@ class Measurement:
         arrays: further arrays: `image_sums` (S, N, len(IMAGE_SUMS)) over the pixels of each image, in units of the
             rows; `accuracy_band` (bins + 1, 2), ends of the interval of the accuracy in each bin and of all pixels, of
             all seeds together; `errors_by_bins` (B, 2), ECE and OE as means over seeds for the B `bin_choices`;
-            `class_metrics` (2, K, 3), ECE and IoU of each class with the ends of their intervals.
+            `class_metrics` (2, K, 3), ECE and IoU of each class with the ends of their intervals; `confidence` (S,
+            LEVELS), pixels by level of confidence; `confidence_cells` (S, FEW, CELLS), the same of resamples in the
+            cells of `metrics.ranked`.
     """
 
     seeds: Sequence[int]

@@ -1,7 +1,7 @@
 """Pixels in the order of their confidence, in the same cells on every data set, fine where confidences lie.
 
 Confidences of networks crowd near 1. The cells are levels joined so that each spans about a twelfth of its distance to
-1: the least doubtful pixels keep their order, and the cells of two data sets can be compared.
+1, at most 0.01: the surest pixels keep their order, and the cells of two data sets can be compared.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ def _starts() -> list[int]:
     """First levels of doubt of the cells, and `LEVELS`."""
     starts = [0]
     while starts[-1] < LEVELS:
-        starts.append(min(starts[-1] + max(1, starts[-1] // 12), LEVELS))
+        width = min(max(1, starts[-1] // 12), LEVELS // 100)
+        starts.append(min(starts[-1] + width, LEVELS))
     return starts
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
-from pipeline_src.metrics.metric import NEITHER
+from pipeline_src.metrics.metric import NEITHER, Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import defined
 from pipeline_src.tables.paper_table import BEST, TIED, Row
@@ -43,15 +43,17 @@ def cells(results: Results, protocol: str, part: str, metric: str, methods: Coll
         }
 
 
-def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
-    """method -> BEST or TIED, for one metric on one data set.
+def marks(
+    metric: str, measured: Mapping[str, Measurement], quantities: Mapping[str, Quantity] = METRICS
+) -> dict[str, str]:
+    """method -> BEST or TIED, for one metric, or another of `quantities`, on one data set.
 
     The best is the one of the best mean. Methods whose paired difference to it is not significant, or not available
     since they share no seed, are tied with it. One alone is no best, and where neither direction is better none is.
     """
     means = {method: one.points[metric].mean() for method, one in measured.items() if metric in one.points}
     means = {method: mean for method, mean in means.items() if not math.isnan(mean)}
-    better = METRICS[metric].better
+    better = quantities[metric].better
     if len(means) < 2 or better == NEITHER:
         return {}
     best = max(means, key=lambda method: better * means[method])

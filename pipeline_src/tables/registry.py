@@ -13,6 +13,7 @@ from pipeline_src.analysis.resampling import FEW
 from pipeline_src.analysis.results import Results
 from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.cost import Costs, cost
+from pipeline_src.tables.detection import ood_detection
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.static_grid import static_grid
 
@@ -38,6 +39,19 @@ TABLES: dict[str, Callable[[Results, Costs], PaperTable]] = {
         ("ece", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece", "classwise_ece"),
         "ECE is that of equal-width bins. The debiased one is a root of squares: compare it within its column. "
         f"Intervals of equal mass, sweep and smooth rest on {FEW} of the resamples.",
+    ),
+    "T10": ood_detection,
+    "T11": ByMethod(
+        "Selective prediction in distribution",
+        LIKE_ID,
+        ("aurc", "augrc", "coverage_at_1", "coverage_at_5"),
+        f"What is gained where the least confident pixels are left out; intervals rest on {FEW} of the resamples.",
+    ),
+    "T12": ByMethod(
+        "Calibration where it is looked at: bins of equal weight, single images, areas",
+        LIKE_ID,
+        ("ace", "image_ece", "image_ece_sd", "area_bias", "area_error"),
+        "ACE weighs bins alike, so that background does not swamp the doubtful pixels.",
     ),
     "T9": cost,
 }

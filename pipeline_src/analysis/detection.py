@@ -1,0 +1,136 @@
+"""How well confidence and entropy tell data in distribution from data out of it.
+
+What is in distribution is the positive class and scores higher: by its confidence, or by minus its entropy. Pixels are
+ranked by confidence alone: the entropy of two classes is a falling function of it, and of several classes the counts do
+not hold the entropy of a pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+
+import numpy as np
+
+from pipeline_src.analysis.estimate import common_seeds
+from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement
+from pipeline_src.analysis.resampling import draws, key_of
+from pipeline_src.counting.rows import parts
+from pipeline_src.counting.score_histogram import Bins
+from pipeline_src.metrics import estimators
+from pipeline_src.metrics.inputs import FEW
+from pipeline_src.metrics.metric import HIGH, Quantity
+from pipeline_src.metrics.ranked import joined
+
+SCORES = {  # name -> what is ranked, and by what
+    "confidence": "images by mean confidence",
+    "entropy": "images by mean entropy",
+    "pixels": "pixels by confidence",
+}
+KEPT = 0.95  # share of what is in distribution that the threshold of the false positive rate keeps
+QUANTITIES = {
+    "ood_auroc": Quantity(title="AUROC", heading="AUROC %", factor=100, digits=1, better=HIGH),
+    "ood_aupr": Quantity(title="AUPR", heading="AUPR %", factor=100, digits=1, better=HIGH),
+    "ood_fpr": Quantity(title="FPR at 95 % TPR", heading="FPR %", factor=100, digits=1),
+}
+
+
+def fpr(bins: Bins) -> np.ndarray:
+    """Share of misses kept by the threshold that keeps `KEPT` of the hits, ties spread evenly."""
+    hits, miss = (np.flip(of, axis=-1) for of in (bins.hits, bins.count - bins.hits))
+    true, false = np.cumsum(hits, axis=-1), np.cumsum(miss, axis=-1)
+    kept = KEPT * (1 - 1e-12) * true[..., -1:]  # 0.95 n can be a whole number, and its product a bit more
+    at = np.argmax(true >= kept, axis=-1)[..., None]
+    within, others, before, below = (np.take_along_axis(of, at, axis=-1) for of in (hits, miss, true - hits, false))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (kept - before) / within
+        return ((below - others * (1 - share)) / false[..., -1:])[..., 0]
+
+
+MEASURES: dict[str, Callable[[Bins], np.ndarray]] = {
+    "ood_auroc": estimators.auc,
+    "ood_aupr": estimators.ap,
+    "ood_fpr": fpr,
+}
+
+
+def detection(score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement]) -> Measurement | None:
+    """`QUANTITIES` of a method on data sets in distribution, taken together, against others.
+
+    Args:
+        score: of `SCORES`.
+        inside, outside: data set -> the method's measurement on it.
+
+    Returns:
+        Points and values on `FEW` resamples, for which each data set is drawn by itself. None without a common seed, or
+        without pixels that count.
+    """
+    both = [*inside.values(), *outside.values()]
+    seeds = common_seeds(both)
+    if not seeds or not all("confidence_cells" in one.arrays for one in both):
+        return None
+    of_score = _of_pixels if score == "pixels" else _of_images
+    found = [of_score(score, inside, outside, seed) for seed in seeds]
+    return Measurement(
+        seeds,
+        sum(one.images for one in outside.values()),
+        {name: np.array([points[name] for points, _ in found]) for name in MEASURES},
+        {name: np.stack([values[name] for _, values in found]) for name in MEASURES},
+        of_all_seeds=all(one.of_all_seeds for one in both),
+    )
+
+
+Found = tuple[dict[str, float], dict[str, np.ndarray]]  # points, values on resamples
+
+
+def _of_pixels(score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int) -> Found:
+    levels = [sum(_of_seed(one, "confidence", seed) for one in of.values()) for of in (inside, outside)]
+    cells = [sum(_of_seed(one, "confidence_cells", seed) for one in of.values()) for of in (inside, outside)]
+    points = _measured(*levels)
+    whole, values = _measured(*(joined(of) for of in levels)), _measured(*cells)
+    return points, {name: values[name] + (points[name] - whole[name]) for name in MEASURES}
+
+
+def _of_images(score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int) -> Found:
+    sets = [*inside.items(), *outside.items()]
+    scores = [_image_scores(score, _of_seed(one, "image_sums", seed)) for _, one in sets]
+    known = [~np.isnan(of) for of in scores]
+    every, place = np.unique(np.concatenate([of[k] for of, k in zip(scores, known, strict=True)]), return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(len(every)))
+    ours = np.repeat([name in inside for name, _ in sets], [k.sum() for k in known])[order]
+
+    def blocks() -> Iterator[dict[str, np.ndarray]]:
+        times = [_times(name, one.images)[:, k] for (name, one), k in zip(sets, known, strict=True)]
+        for block in parts(1 + FEW, 50):  # memory does not grow with the number of resamples
+            drawn = np.concatenate([of[block] for of in times], axis=1)[:, order].astype(np.float64)
+            yield _measured(*(np.add.reduceat(drawn * which, starts, axis=1) for which in (ours, ~ours)))
+
+    made = list(blocks())
+    joint = {name: np.concatenate([of[name] for of in made]) for name in MEASURES}
+    return {name: of[0] for name, of in joint.items()}, {name: of[1:] for name, of in joint.items()}
+
+
+def _of_seed(one: Measurement, array: str, seed: int) -> np.ndarray:
+    return one.of_seeds(one.arrays[array], [seed])[0]
+
+
+def _image_scores(score: str, sums: np.ndarray) -> np.ndarray:
+    """(N,) mean confidence or minus mean entropy of images, up to a factor; NaN without pixels that count."""
+    pixels, of_score = (sums[:, IMAGE_SUMS.index(name)] for name in ("pixels", score))
+    means = of_score / np.where(pixels > 0, pixels, np.nan)
+    return -means if score == "entropy" else means
+
+
+@lru_cache(maxsize=16)  # methods, seeds and scores on a data set see the same
+def _times(part: str, images: int) -> np.ndarray:
+    """(1 + FEW, N) how often each image is there: once, and in each resample."""
+    drawn = [times for _, times in draws(images, FEW, key_of(part))]
+    return np.concatenate([np.ones((1, images)), np.concatenate(drawn, axis=1)]).astype(np.uint16)
+
+
+def _measured(inside: np.ndarray, outside: np.ndarray) -> dict[str, np.ndarray]:
+    """The measures (...) of how many are in each cell of a score, ascending: (..., K) in distribution and out of it."""
+    nothing = np.zeros(1)  # scores themselves play no part
+    bins = Bins(inside + outside, inside, nothing, nothing)
+    return {name: measure(bins) for name, measure in MEASURES.items()}

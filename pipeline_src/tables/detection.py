@@ -1,0 +1,83 @@
+"""T10: how well confidence and entropy detect what is out of distribution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from pipeline_src.analysis.detection import QUANTITIES, SCORES, detection
+from pipeline_src.analysis.estimate import estimate
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.resampling import FEW
+from pipeline_src.analysis.results import Results
+from pipeline_src.tables.captions import about, not_run, notes
+from pipeline_src.tables.cells import marks
+from pipeline_src.tables.cost import Costs
+from pipeline_src.tables.paper_table import PaperTable, Row
+
+ABOUT = (
+    "{sets} taken together against each set out of distribution; what is in distribution is the positive class. AUROC: "
+    "how often it scores above the other. AUPR depends on how many there are of both. FPR: share of the other that a "
+    f"threshold lets pass that keeps 95 % of it. Intervals rest on {FEW} of the resamples, each set drawn by itself. "
+)
+PIXELS = {
+    False: "Of two classes the entropy of pixels ranks as their confidence does.",
+    True: "The entropy of pixels is undefined: the counts of several classes do not hold it.",
+}
+
+
+def ood_detection(results: Results, costs: Costs) -> PaperTable:
+    """Methods by sets out of distribution; groups by score."""
+    facts, inside, outside = results.facts, results.facts.parts_of(["id"]), results.facts.parts_of(["ood"])
+    title = "Detection of what is out of distribution"
+    if not inside or not outside:
+        lacking = "id" if not inside else "ood"
+        change = f"add one to “data: {lacking}:” of the experiment"
+        return PaperTable(title, [], about(facts), [not_run(facts.experiment, f"a test set “{lacking}”", change)])
+    rows = [
+        {**cell, "group": SCORES[score], "row": facts.label(cell["method"]), "column": _column(cell)}
+        for protocol in facts.protocols
+        for score in SCORES
+        for part in outside
+        for cell in _cells(results, protocol, score, inside, part)
+    ]
+    text = f"{about(facts)} {ABOUT.format(sets=' and '.join(inside))}{PIXELS[facts.classes > 2]}"
+    return PaperTable(title, rows, text, notes(results, (), [*inside, *outside]), quantities=QUANTITIES)
+
+
+def _column(cell: Row) -> str:
+    return f"{cell['part']}: {QUANTITIES[cell['metric']].column}"
+
+
+def _cells(results: Results, protocol: str, score: str, inside: list[str], part: str) -> Iterator[Row]:
+    found = _detections(results, protocol, score, inside, part)
+    for metric in QUANTITIES:
+        marked = marks(metric, found, QUANTITIES)
+        for method, one in found.items():
+            points, interval = one.points[metric], estimate(metric, (one, 1.0))
+            yield {
+                "protocol": protocol,
+                "part": part,
+                "role": results.facts.parts[part],
+                "method": method,
+                "metric": metric,
+                "mean": points.mean(),
+                "sd": points.std(ddof=1) if len(points) > 1 else math.nan,
+                "low": interval.low if interval else math.nan,
+                "high": interval.high if interval else math.nan,
+                "seeds": " ".join(map(str, one.seeds)),
+                "images": one.images,
+                "mark": marked.get(method, ""),
+                "score": score,
+            }
+
+
+def _detections(results: Results, protocol: str, score: str, inside: list[str], part: str) -> Mapping[str, Measurement]:
+    """Method -> its detection of a data set, for those that were run on all that it needs."""
+    measured = {name: results.measured(protocol, name) for name in [*inside, part]}
+    common = [method for method in results.facts.methods if all(method in of for of in measured.values())]
+    found = {
+        method: detection(score, {name: measured[name][method] for name in inside}, {part: measured[part][method]})
+        for method in common
+    }
+    return {method: one for method, one in found.items() if one}
