@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.regions import EVALUATED, RegionStatistics
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 from pipeline_src.metrics.inputs import Run
@@ -47,10 +48,13 @@ def varied(count: int, seed: int = 0, kind: str = "float32", sharp: float = 1.5,
 
 
 def counted(of: Iterable[Image], whole: bool = True) -> Statistic:
-    """Statistic of images, by default with their S and E."""
-    statistic = Statistic.empty()
+    """Statistic of images, by default with their S, E and regions, of which borders are a pixel wide."""
+    statistic, regions = Statistic.empty(), RegionStatistics(1, EVALUATED)
     for f, y, name in of:
         statistic.add(f, y, name, whole=whole_map_measures(f, y, KEPT) if whole else None)
+        if whole:
+            regions.add(f, y, name)
+    statistic.regions = regions.by_name if whole else {}
     return statistic
 
 

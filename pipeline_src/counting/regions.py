@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -9,6 +11,7 @@ from pipeline_src.counting.statistic import Statistic
 from pipeline_src.labels import IGNORED
 
 REGIONS = ("border", "interior", "background")
+EVALUATED = REGIONS[:2]  # in evaluation; what is left is background
 
 
 def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:
@@ -35,14 +38,15 @@ def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:
 
 
 class RegionStatistics:
-    """One `Statistic` per region, in `by_name`."""
+    """One `Statistic` per region of `names`, in `by_name`."""
 
-    def __init__(self, width: float = 5):
+    def __init__(self, width: float = 5, names: Sequence[str] = REGIONS):
         self.width = width
-        self.by_name = {name: Statistic.empty() for name in REGIONS}
+        self.by_name = {name: Statistic.empty() for name in names}
 
     def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str) -> None:
         """Count one image, as `Statistic.add`; the stretch is that of the whole map."""
         truth = np.where(truth == IGNORED, IGNORED, truth.astype(np.uint8))
-        for name, within in regions(truth, self.width).items():
-            self.by_name[name].add(probability, truth, image_id, within)
+        within = regions(truth, self.width)
+        for name, statistic in self.by_name.items():
+            statistic.add(probability, truth, image_id, within[name])

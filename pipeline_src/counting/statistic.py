@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline_src.counting.accumulate import FloatPass, add_fractions, extremes, histogram, surely_in_unit_interval
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import UNIT
+from pipeline_src.counting.levels import PROTOCOLS, UNIT
 from pipeline_src.counting.storage import pack, read, unpack, write
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -31,9 +31,13 @@ class Statistic:
 
     A quick statistic (`Statistic.empty(quick=True)`) keeps the counts of the raw protocol only, which suffice for ECE,
     OE and accuracy, in a third of the time; its `stretched` is None.
+
+    Attributes:
+        regions: statistics of parts of the same images by name (`regions.RegionStatistics`); none by default.
     """
 
-    def __init__(self, raw: Counts, stretched: Counts | None):
+    def __init__(self, raw: Counts, stretched: Counts | None, regions: Mapping[str, Statistic] | None = None):
+        self.regions = dict(regions or {})
         self._counts = {"raw": raw, "stretched": stretched}
         self._passes: dict[str, FloatPass] = {}
         self._ids = set() if raw.rows is None else set(raw.rows.ids)
@@ -157,16 +161,20 @@ class Statistic:
         if (self.stretched is None) != (other.stretched is None):
             raise ValueError("a quick statistic and a full one cannot be merged")
         merged = self + other
-        self.__init__(merged.raw, merged.stretched)
+        self.__init__(merged.raw, merged.stretched, merged.regions)
 
     def __add__(self, other: Statistic) -> Statistic:
+        if self.regions.keys() != other.regions.keys():
+            raise ValueError("a statistic with regions and one without cannot be added")
         stretched = None if self.stretched is None else self.stretched + other.stretched
-        return Statistic(self.raw + other.raw, stretched)
+        regions = {name: of + other.regions[name] for name, of in self.regions.items()}
+        return Statistic(self.raw + other.raw, stretched, regions)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Statistic):
             return NotImplemented
-        return self.raw == other.raw and self.stretched == other.stretched
+        same = self.raw == other.raw and self.stretched == other.stretched
+        return same and self.regions == other.regions
 
     __hash__ = None
 
@@ -179,6 +187,8 @@ class Statistic:
         arrays = pack(self.raw, "raw")
         if self.stretched is not None:
             arrays |= pack(self.stretched, "stretched")
+        for name, region in self.regions.items():
+            arrays |= pack(region.raw, f"{name}_raw") | pack(region.stretched, f"{name}_stretched")
         write(path, "binary", arrays, provenance)
 
     @classmethod
@@ -190,7 +200,9 @@ class Statistic:
         """
         arrays, provenance = read(path, "binary")
         stretched = unpack(arrays, "stretched") if "stretched_count" in arrays else None
-        return cls(unpack(arrays, "raw"), stretched), provenance
+        names = [name.removesuffix("_raw_count") for name in arrays if name.endswith("_raw_count")]
+        regions = {name: cls(*(unpack(arrays, f"{name}_{of}") for of in PROTOCOLS)) for name in names}
+        return cls(unpack(arrays, "raw"), stretched, regions), provenance
 
 
 def _labels(truth: np.ndarray, image_id: str) -> tuple[np.ndarray, bool]:

@@ -117,8 +117,8 @@ def _numbers(
 ) -> dict:
     """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol."""
     numbers = {"intervals": {}, "undefined": {}, "bounds": {}}
-    for protocol, of in counts.items():
-        run = Run(counted.statistic, of)
+    for protocol in counts:
+        run = Run.by_protocol(counted.statistic)[protocol]
         values, reasons = summary(run, bins)
         defined = [name for name, value in values.items() if value is not None]
         numbers["bounds"][protocol] = bounds(run, bins, defined) if "float" in counted.highest else {}

@@ -66,6 +66,8 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
             counted.regions.add(probability, truth, pair.stem)
         counted.note_map(pair, probability, resized)
         counted.grey_pixels += grey
+    if counted.regions is not None:
+        counted.statistic.regions = counted.regions.by_name
     # If no map can be used, maps and masks may be of several classes.
     check_problems(pairs, problems + (unclear if len(problems) < len(pairs) else []))
     _check_range(pairs.maps, counted.highest)

@@ -1,4 +1,4 @@
-"""Entries of the registry beyond the mean over pixels: bins of equal weight, rankings, single images."""
+"""Entries of the registry beyond means over all pixels: bins of equal weight, rankings, single images, regions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pipeline_src.metrics.image_inputs import ImageAreas, ImageErrors
 from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.metric import HIGH, NEITHER, Metric, percent, plain
 from pipeline_src.metrics.ranked import Ranked
+from pipeline_src.metrics.region_inputs import InRegion
 
 GEIFMAN = "Geifman and El-Yaniv, NeurIPS 2017"
 POPORDANOSKA = "Popordanoska et al., MICCAI 2021"
@@ -83,5 +84,33 @@ FURTHER: dict[str, Metric] = {
         lambda signed, absolute: absolute,
         "Mean over images of the absolute value of the same. Of float maps by 8-bit levels.",
         reference=POPORDANOSKA,
+    ),
+    "border_ece": percent(
+        "ECE at borders",
+        InRegion("border", Binned(TOP)),
+        estimators.ece,
+        "ECE of the pixels near the border of an object, on either side: within 5, or what `judge --border` says.",
+        heading="border ECE %",
+    ),
+    "border_oe": percent(
+        "OE at borders",
+        InRegion("border", Binned(TOP)),
+        estimators.oe,
+        "OE of the same pixels.",
+        heading="border OE %",
+    ),
+    "interior_ece": percent(
+        "ECE inside of objects",
+        InRegion("interior", Binned(TOP)),
+        estimators.ece,
+        "ECE of the pixels of objects that are not near a border.",
+        heading="inside ECE %",
+    ),
+    "interior_oe": percent(
+        "OE inside of objects",
+        InRegion("interior", Binned(TOP)),
+        estimators.oe,
+        "OE of the same pixels.",
+        heading="inside OE %",
     ),
 }

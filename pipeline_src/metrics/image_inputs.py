@@ -29,7 +29,7 @@ class ImageErrors(_OfImages):
     family = "image errors"
 
     def columns(self, run: Run, bins: int) -> Columns:
-        per_pixel, levels = run.groups.per_pixel(TOP, bins), run.rows.levels
+        levels, per_pixel = run.rows.levels, run.groups.per_pixel(TOP, bins)
 
         @np.errstate(invalid="ignore")
         def summed(images: slice) -> np.ndarray:
@@ -53,7 +53,7 @@ class ImageAreas(_OfImages):
     family, classes = "areas", "two"
 
     def columns(self, run: Run, bins: int) -> Columns:
-        per_pixel, levels = run.groups.per_pixel(POSITIVE, 1), run.rows.levels
+        levels, per_pixel = run.rows.levels, run.groups.per_pixel(POSITIVE, 1)
 
         def summed(images: slice) -> np.ndarray:
             of_images = as_bins(levels[images].reshape(-1, 512) @ per_pixel)

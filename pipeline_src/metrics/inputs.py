@@ -7,8 +7,8 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,7 @@ from pipeline_src.counting.counts import COLUMNS, Counts, ImageRows
 from pipeline_src.counting.loading import AnyStatistic, by_protocol
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import Bins, ScoreHistogram, UndefinedMetricError, positive, top_label
+from pipeline_src.counting.statistic import Statistic
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP, PixelGroups, as_bins
 
@@ -27,10 +28,15 @@ Columns = Callable[[slice], np.ndarray]  # images -> (n, C), numbers of each ima
 
 @dataclass(frozen=True)
 class Run:
-    """A statistic in one protocol, or one of its classes."""
+    """A statistic in one protocol, or one of its classes.
+
+    Attributes:
+        regions: the regions of the images by name, where they were counted.
+    """
 
     statistic: AnyStatistic
     counts: Counts
+    regions: Mapping[str, Run] = field(default_factory=dict)
 
     @cached_property
     def groups(self) -> PixelGroups:
@@ -54,7 +60,14 @@ class Run:
     @classmethod
     def by_protocol(cls, statistic: AnyStatistic) -> dict[str, Run]:
         """A run for each protocol of a statistic."""
-        return {protocol: cls(statistic, counts) for protocol, counts in by_protocol(statistic).items()}
+        regions: dict[str, dict[str, Run]] = {}
+        for name, of in (statistic.regions if isinstance(statistic, Statistic) else {}).items():
+            for protocol, run in cls.by_protocol(of).items():
+                regions.setdefault(protocol, {})[name] = run
+        return {
+            protocol: cls(statistic, counts, regions.get(protocol, {}))
+            for protocol, counts in by_protocol(statistic).items()
+        }
 
 
 class Input:

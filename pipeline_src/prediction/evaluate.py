@@ -8,6 +8,8 @@ import time
 import numpy as np
 
 from pipeline_src.counting.loading import AnyStatistic, empty
+from pipeline_src.counting.regions import EVALUATED, RegionStatistics
+from pipeline_src.counting.statistic import Statistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 from pipeline_src.data.store import Store
 from pipeline_src.labels import NO_CLASS
@@ -21,16 +23,22 @@ log = logging.getLogger(__name__)
 def evaluate(
     predictor: Predictor, store: Store, experiment: Experiment, name: str
 ) -> tuple[AnyStatistic, dict[str, np.ndarray]]:
-    """The statistic of a predictor on a store, and its probabilities on `examples.example_ids`."""
+    """The statistic of a predictor on a store, of one object with its regions, and its probabilities on
+    `examples.example_ids`."""
     classes = predictor.networks[0].classes  # a store without masks does not know its number
     statistic, maps = empty(classes), dict.fromkeys(examples.example_ids(store.ids))
+    regions = RegionStatistics(names=EVALUATED if classes == 2 else ())
     started = logged = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
         extra = {"whole": whole_map_measures(probability, truth, KEPT)} if classes == 2 else {"no_class": NO_CLASS}
         statistic.add(probability, truth, sample, **extra)
+        if isinstance(statistic, Statistic):
+            regions.add(probability, truth, sample)
         if sample in maps:
             maps[sample] = probability
         if (now := time.perf_counter()) - logged > 10 or count == len(store):
             logged = now
             log.info("%s  image %d/%d  %.0f images/s", name, count, len(store), count / (now - started))
+    if isinstance(statistic, Statistic):
+        statistic.regions = regions.by_name
     return statistic, maps

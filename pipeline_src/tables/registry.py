@@ -48,10 +48,11 @@ TABLES: dict[str, Callable[[Results, Costs], PaperTable]] = {
         f"What is gained where the least confident pixels are left out; intervals rest on {FEW} of the resamples.",
     ),
     "T12": ByMethod(
-        "Calibration where it is looked at: bins of equal weight, single images, areas",
+        "Calibration beyond the mean over pixels: borders, inside of objects, single images, areas",
         LIKE_ID,
-        ("ace", "image_ece", "image_ece_sd", "area_bias", "area_error"),
-        "ACE weighs bins alike, so that background does not swamp the doubtful pixels.",
+        ("ace", "border_ece", "interior_ece", "image_ece", "image_ece_sd", "area_bias", "area_error"),
+        "ACE weighs bins alike, so that background does not swamp the doubtful pixels. Borders are what lies within 5 "
+        "pixels of the other class.",
     ),
     "T9": cost,
 }

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from made_statistics import counted, varied
 
-from pipeline_src.counting.regions import RegionStatistics, regions
+from pipeline_src.analysis.resampling import resample
+from pipeline_src.counting.loading import load
+from pipeline_src.counting.regions import EVALUATED, RegionStatistics, regions
 from pipeline_src.counting.statistic import Statistic
+from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.summary import summary
 
 
 def test_regions_by_distance():
@@ -27,3 +33,82 @@ def test_regions_by_distance():
     for protocol in ("raw", "stretched"):  # each region is stretched as the map is, not by itself
         total = sum(getattr(s, protocol).count for s in statistic.by_name.values())
         assert np.array_equal(total, getattr(whole, protocol).count)
+
+
+def shapes(count: int, kind: str = "uint8"):
+    """Maps of a disc of another size in each, over-confident near its border."""
+    yy, xx = np.mgrid[:40, :50]
+    for k, (f, _, name) in enumerate(varied(count, kind=kind, shape=(40, 50))):
+        yield f, (np.hypot(yy - 20, xx - 25) < 9 + k).astype(np.uint8), name
+
+
+def evaluated(images, width: float = 5) -> Statistic:
+    """A statistic as evaluation makes it."""
+    statistic, parts = Statistic.empty(), RegionStatistics(width, EVALUATED)
+    for f, y, name in images:
+        statistic.add(f, y, name)
+        parts.add(f, y, name)
+    statistic.regions = parts.by_name
+    return statistic
+
+
+def plain(images) -> dict[str, float]:
+    """ECE and OE by region from all pixels, by distances to every pixel of the other class."""
+    found = {region: ([], []) for region in EVALUATED}
+    for v, y, _ in images:
+        points = [np.argwhere(y == label) for label in (0, 1)]
+        away = np.empty(y.shape)
+        for own, other in (points, points[::-1]):
+            away[tuple(own.T)] = np.sqrt(((own[:, None] - other) ** 2).sum(axis=2)).min(axis=1)
+        p = v / 255
+        for region, within in (("border", away <= 5), ("interior", (y == 1) & (away > 5))):
+            found[region][0].append(np.maximum(p, 1 - p)[within])
+            found[region][1].append(((p >= 0.5) == y)[within])
+    values = {}
+    for region, (confidence, right) in found.items():
+        c, r = np.concatenate(confidence), np.concatenate(right)
+        index = np.ceil(c * 10 - 1e-9)
+        gaps = [((index == k).mean(), c[index == k].mean(), r[index == k].mean()) for k in np.unique(index)]
+        values[f"{region}_ece"] = sum(share * abs(score - hits) for share, score, hits in gaps)
+        values[f"{region}_oe"] = sum(share * score * max(score - hits, 0) for share, score, hits in gaps)
+    return values
+
+
+def test_metrics_of_regions_are_those_of_their_pixels():
+    images = list(shapes(5))
+    values, _ = summary(Run.by_protocol(evaluated(images))["raw"])
+    expected = plain(images)
+    assert {name: values[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+    assert len({round(value, 4) for value in (*expected.values(), values["ece"], values["oe"])}) == 6
+
+
+def test_regions_are_resampled_with_their_images():
+    images = list(shapes(6))
+    resampled = resample(evaluated(images), 10, key=3, resamples=4)["raw"].values
+    generator = np.random.Generator(np.random.PCG64(3))
+    for k in range(4):
+        chosen = [images[i] for i in generator.integers(0, 6, 6)]
+        for name, value in plain(chosen).items():
+            assert resampled[name][k] == pytest.approx(value, abs=1e-9), name
+
+
+def test_regions_are_saved_and_merged_with_the_statistic(tmp_path):
+    images = list(shapes(5, "float32"))
+    whole, first, second = (evaluated(part) for part in (images, images[:2], images[2:]))
+    assert first + second == whole and first != evaluated(images[:2], width=2)
+    first.merge(second)
+    assert first == whole
+    whole.save(tmp_path / "whole.npz", {})
+    assert load(tmp_path / "whole.npz") == whole and list(whole.regions) == list(EVALUATED)
+    first.save(tmp_path / "merged.npz", {})
+    assert (tmp_path / "merged.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    with pytest.raises(ValueError, match="regions"):
+        whole + counted(varied(2, seed=9), whole=False)
+
+
+def test_what_was_not_counted_or_is_empty_is_said():
+    _, reasons = summary(Run.by_protocol(counted(varied(2), whole=False))["raw"])
+    assert "not counted" in reasons["border_ece"]
+    background = evaluated((f, 0 * y, name) for f, y, name in shapes(2))
+    _, reasons = summary(Run.by_protocol(background)["raw"])
+    assert "no pixel lies in the border" in reasons["border_ece"] and "interior" in reasons["interior_oe"]

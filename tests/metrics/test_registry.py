@@ -13,6 +13,7 @@ from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, UNDEFINED, Quantity
+from pipeline_src.metrics.region_inputs import InRegion
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import bounds
 
@@ -24,13 +25,14 @@ def nothing_is_right() -> MultiClassStatistic:
     return statistic
 
 
+REGIONAL = {name for name, metric in METRICS.items() if isinstance(metric.of, InRegion)}
 STATISTICS = {
     "one object": (lambda: counted(varied(4)), set()),
     "background": (
         lambda: counted((f, 0 * y, name) for f, y, name in varied(3)),
-        {"max_f", "mean_f", "pooled_max_f", "ap", "auc"},
+        {"max_f", "mean_f", "pooled_max_f", "ap", "auc"} | REGIONAL,
     ),
-    "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure"}),
+    "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure"} | REGIONAL),
     "nothing counts": (lambda: counted((f, 0 * y + 255, name) for f, y, name in varied(3)), "all"),
     "no image": (Statistic.empty, "all"),
     "several classes": (lambda: of_scenes([scene(0), scene(1)]), set()),

@@ -1,0 +1,49 @@
+"""Inputs of metrics from the pixels of a region of the images, such as the border of objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline_src.counting.score_histogram import UndefinedMetricError
+from pipeline_src.metrics.inputs import Columns, Input, Run
+
+
+@dataclass(frozen=True)
+class InRegion(Input):
+    """What another input is of all pixels, of those in a region (`counting.regions`).
+
+    Attributes:
+        region: its name.
+        of: the other input.
+    """
+
+    region: str
+    of: Input
+    classes = "two"
+
+    @property
+    def description(self) -> str:
+        return f"{self.of.description}, {self.region}"
+
+    @property
+    def family(self) -> object:
+        return self.region, self.of.family
+
+    @property
+    def few(self) -> bool:
+        return self.of.few
+
+    def exact(self, run: Run, bins: int) -> tuple:
+        if self.region not in run.regions:
+            raise UndefinedMetricError("the regions of the masks were not counted")
+        if run.regions[self.region].counts.pixels == 0:
+            raise UndefinedMetricError(f"no pixel lies in the {self.region} of an object")
+        return self.of.exact(run.regions[self.region], bins)
+
+    def columns(self, run: Run, bins: int) -> Columns:
+        return self.of.columns(run.regions[self.region], bins)
+
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+        return self.of.from_sums(sums, bins)
