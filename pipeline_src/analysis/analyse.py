@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, percentiles, resample
 from pipeline_src.counting.counts import COLUMNS, Counts
-from pipeline_src.counting.loading import AnyStatistic, by_protocol, load
+from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
@@ -22,26 +22,36 @@ from pipeline_src.metrics.ranked import CELLS, Ranked
 NAN = (np.nan, np.nan)
 
 
-def analyse(part: str, bins: int, statistics: Mapping[tuple[str, int], Path], out: Path, note: str = "") -> None:
+def analyse(
+    part: str,
+    bins: int,
+    statistics: Mapping[tuple[str, int], Path],
+    out: Path,
+    note: str = "",
+    groups_of: Callable[[Sequence[str]], np.ndarray] | None = None,
+) -> None:
     """Measure all methods on a data set and write it to `out`.
 
     Args:
         part: name of the data set, the key of its draws.
         statistics: (method, seed) -> statistic file; the order of methods is that of the result.
         note: what readers of its numbers have to know of the data set.
+        groups_of: the group of each image by its id, where images are not independent.
 
     Raises:
         UserError: a file is missing or no statistic, or methods were evaluated on different images.
     """
     measured: dict[tuple[str, str], Measurement] = {}
     expected: list[str] | None = None
+    groups: np.ndarray | None = None
     for method in dict.fromkeys(method for method, _ in statistics):
         seeds = sorted(seed for name, seed in statistics if name == method)
         of_seeds, resampled = [], []
         for seed in seeds:
             statistic = load(statistics[method, seed])
             ids = by_protocol(statistic)["raw"].rows.ids
-            expected = ids if expected is None else expected
+            if expected is None:
+                expected, groups = ids, groups_of(ids) if groups_of else None
             if ids != expected:
                 raise UserError(
                     f"{method} seed {seed} was not evaluated on the images of the other runs on {part}",
@@ -49,11 +59,11 @@ def analyse(part: str, bins: int, statistics: Mapping[tuple[str, int], Path], ou
                     expected="the same images for all methods and seeds",
                 )
             of_seeds.append(statistic)
-            resampled.append(resample(statistic, bins, key_of(part)))
+            resampled.append(resample(statistic, bins, key_of(part), groups=groups))
         for protocol in resampled[0]:
             of_protocol = [one[protocol] for one in resampled]
             counts = [by_protocol(statistic)[protocol] for statistic in of_seeds]
-            measured[protocol, method] = _measurement(seeds, counts, of_protocol, of_seeds, bins)
+            measured[protocol, method] = _measurement(seeds, counts, of_protocol, groups, bins)
     order = sorted(measured, key=lambda key: key[0] != "raw")  # stable: methods stay in order
     write(out, {"part": part, "bins": bins, "note": note}, {key: measured[key] for key in order})
 
@@ -62,7 +72,7 @@ def _measurement(
     seeds: Sequence[int],
     counts: Sequence[Counts],
     resampled: Sequence[Resampled],
-    statistics: Sequence[AnyStatistic],
+    groups: np.ndarray | None,
     bins: int,
 ) -> Measurement:
     first, *rest = (replace(one, rows=None) for one in counts)
@@ -71,6 +81,8 @@ def _measurement(
         "image_sums": np.stack([one.rows.table[:][:, at] for one in counts]),
         "errors_by_bins": _errors_by_bins(counts, bins),
     }
+    if groups is not None:
+        arrays["groups"] = groups
     if (family := Binned(TOP).family) in resampled[0].sums:
         arrays["accuracy_band"] = _accuracy_band(sum(one.sums[family].resampled for one in resampled), bins)
     if Ranked.family in resampled[0].sums:

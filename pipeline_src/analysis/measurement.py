@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline_src.analysis.resampling import FEW_GROUPS
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.storage import pack, unpack
 from pipeline_src.errors import UserError
@@ -42,7 +43,7 @@ class Measurement:
             all seeds together; `errors_by_bins` (B, 2), ECE and OE as means over seeds for the B `bin_choices`;
             `class_metrics` (2, K, 3), ECE and IoU of each class with the ends of their intervals; `confidence` (S,
             LEVELS), pixels by level of confidence; `confidence_cells` (S, FEW, CELLS), the same of resamples in the
-            cells of `metrics.ranked`.
+            cells of `metrics.ranked`; `groups` (N,).
     """
 
     seeds: Sequence[int]
@@ -64,6 +65,20 @@ class Measurement:
     def counts(self) -> Counts:
         """The pixels of all seeds in one, without rows per image."""
         return replace(unpack(self.arrays, "all"), top=bool(self.arrays["top"]))
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """(N,) the group of each image, from 0, where images are not independent; they are resampled by it."""
+        return self.arrays.get("groups")
+
+    @property
+    def size(self) -> str:
+        """Its images in words, with the number of their groups."""
+        if self.groups is None:
+            return f"{self.images:,} images"
+        number = len(np.unique(self.groups))
+        few = ", too few for intervals" if number < FEW_GROUPS else ""
+        return f"{self.images:,} images in {number:,} groups{few}"
 
     def image_means(self, column: str) -> np.ndarray:
         """(S N,) the mean of a column of `IMAGE_SUMS` over the pixels of each image; without images that have no pixel

@@ -1,7 +1,8 @@
 """The bootstrap over images: all metrics of a statistic on the same resamples.
 
-Images are drawn with replacement; pixels of an image stay together, since they are not independent. The intervals speak
-of the sampling of images only: the variance of training (seeds) is not in them, and every caption says so.
+Images are drawn with replacement; pixels of an image stay together, since they are not independent, and so do images of
+a group, such as frames of a video. The intervals speak of the sampling of images only: the variance of training (seeds)
+is not in them, and every caption says so.
 
 Metrics are functions of sums over images (`metrics.inputs`). What the sums leave out of the exact value, the finer
 order of pixels for instance, shifts all resampled values alike, so that they vary around the exact value.
@@ -22,7 +23,9 @@ from pipeline_src.metrics.inputs import FEW, Input, Run
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 
+Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
 RESAMPLES = 1000
+FEW_GROUPS = 10  # below it percentiles of resampled groups are much too close together
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 
 
@@ -68,21 +71,28 @@ def key_of(part: str) -> int:
     return crc32(part.encode())
 
 
-def resample(statistic: AnyStatistic, bins: int, key: int, resamples: int = RESAMPLES) -> dict[str, Resampled]:
+def resample(
+    statistic: AnyStatistic, bins: int, key: int, resamples: int = RESAMPLES, groups: np.ndarray | None = None
+) -> dict[str, Resampled]:
     """`resample_run` of a statistic, by protocol."""
-    return {p: resample_run(run, bins, key, resamples) for p, run in Run.by_protocol(statistic).items()}
+    return {p: resample_run(run, bins, key, resamples, groups) for p, run in Run.by_protocol(statistic).items()}
 
 
-def resample_run(run: Run, bins: int, key: int, resamples: int = RESAMPLES) -> Resampled:
+def resample_run(
+    run: Run, bins: int, key: int, resamples: int = RESAMPLES, groups: np.ndarray | None = None
+) -> Resampled:
     """All metrics, exactly and on resamples of the images.
 
-    The draws depend on (number of images, resamples, key) only: two statistics of the same images, in the order of
-    their ids, see the same resamples, so that their differences are paired.
+    The draws depend on (number of images, their groups, resamples, key) only: two statistics of the same images, in the
+    order of their ids, see the same resamples, so that their differences are paired.
+
+    Args:
+        groups: (N,) the group of each image, as `draws` takes it.
     """
     exact, reasons = summary(run, bins)
     points = {name: value for name, value in exact.items() if value is not None}
     inputs = {METRICS[name].of.family: METRICS[name].of for name in points}
-    sums = _sums(run, inputs, bins, key, resamples) if points else {}
+    sums = _sums(run, inputs, bins, draws(len(run.rows), resamples, key, groups)) if points else {}
     return Resampled(points, reasons, {name: _values(name, sums, bins, point) for name, point in points.items()}, sums)
 
 
@@ -90,16 +100,18 @@ def resample_run(run: Run, bins: int, key: int, resamples: int = RESAMPLES) -> R
 def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> np.ndarray:
     metric = METRICS[name]
     of = sums[metric.of.family]
+    if np.isnan(of.resampled).all():  # a single group
+        return np.full(len(of.resampled), np.nan)
     whole, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (of.whole, of.resampled))
     shift = point - whole
     return values + shift if abs(shift) > ROUNDING else values
 
 
-def _sums(run: Run, inputs: Mapping[object, Input], bins: int, key: int, resamples: int) -> dict[object, Sums]:
+def _sums(run: Run, inputs: Mapping[object, Input], bins: int, drawn: Draws) -> dict[object, Sums]:
     """Sums over all images and over resamples of them, by family of inputs."""
     columns = {family: of.columns(run, bins) for family, of in inputs.items()}
     sums: dict[object, Sums] = {}
-    for block, times in draws(len(run.rows), resamples, key):
+    for block, times in drawn:
         for family, of_images in columns.items():
             values = of_images(block)
             added = Sums(values.sum(axis=0), (times[:FEW] if inputs[family].few else times) @ values)
@@ -111,25 +123,49 @@ def _sums(run: Run, inputs: Mapping[object, Input], bins: int, key: int, resampl
     return sums
 
 
-def draws(images: int, resamples: int, key: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """How often each of N images is in each of R resamples of N images: blocks of images, (R, n) float64 of each."""
-    times = _times(images, resamples, key)
-    return ((block, times.columns(block).astype(np.float64)) for block in parts(images))
+def draws(images: int, resamples: int, key: int, groups: np.ndarray | None = None) -> Draws:
+    """How often each of N images is in each of R resamples of them: blocks of images, (R, n) float64 of each.
+
+    Args:
+        groups: (N,) int64, the group of each image, from 0 without gaps. As many groups as there are, are drawn,
+            each with all its images, so that the number of images varies. None: each image is a group of its own.
+
+    Returns:
+        NaN if there is one group: nothing is known then of how groups differ.
+    """
+    alone = (images if groups is None else groups.max(initial=-1) + 1) == 1
+    times = _times(images, resamples, key, None if groups is None else np.asarray(groups, np.int64).tobytes())
+    return ((block, np.where(alone, np.nan, times.columns(block))) for block in parts(images))
 
 
 @lru_cache(maxsize=1)  # methods and seeds on a data set see the same
-def _times(images: int, resamples: int, key: int) -> Rows:
+def _times(images: int, resamples: int, key: int, groups: bytes | None) -> Rows:
     generator = np.random.Generator(np.random.PCG64(key))
+    of_images = np.arange(images) if groups is None else np.frombuffer(groups, np.int64)
+    units = of_images.max(initial=-1) + 1
     times = Rows((images,), np.uint16)
     for _ in range(resamples):
-        times.append(np.bincount(generator.integers(0, images, images), minlength=images))
+        times.append(np.bincount(generator.integers(0, units, units), minlength=units)[of_images])
     return times
 
 
-def image_means(values: np.ndarray, key: int, resamples: int = RESAMPLES) -> np.ndarray:
+def groups_in_words(groups: np.ndarray | None) -> str:
+    """What readers of intervals have to know of the groups of images (N,); empty if each image is its own."""
+    if groups is None:
+        return ""
+    number = len(np.unique(groups))
+    if number == 1:
+        return "All images belong to one group, so that there are no intervals."
+    warning = f", and with fewer than {FEW_GROUPS} they are not to be trusted" if number < FEW_GROUPS else ""
+    return f"Intervals: bootstrap over {number:,} groups of images that are not independent{warning}."
+
+
+def image_means(
+    values: np.ndarray, key: int, resamples: int = RESAMPLES, groups: np.ndarray | None = None
+) -> np.ndarray:
     """(R, M) means over resampled images of M values per image, (N, M); NaN in `values` is left out."""
     known = ~np.isnan(values)
     columns = np.concatenate([np.where(known, values, 0), known], axis=1)
-    sums = sum(times @ columns[block] for block, times in draws(len(values), resamples, key))
+    sums = sum(times @ columns[block] for block, times in draws(len(values), resamples, key, groups))
     with np.errstate(invalid="ignore"):
         return sums[:, : values.shape[1]] / sums[:, values.shape[1] :]

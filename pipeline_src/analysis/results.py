@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement, Reader
+from pipeline_src.analysis.resampling import groups_in_words
 from pipeline_src.metrics.summary import defined
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class Results:
 
     def note(self, part: str) -> str:
         """What readers of its numbers have to know of a data set."""
-        return " ".join(filter(None, (self.facts.captions.get(part, ""), self._readers[part].header["note"])))
+        first = next(iter(self.measured("raw", part).values()), None)
+        groups = groups_in_words(first.groups) if first else ""
+        return " ".join(filter(None, (self.facts.captions.get(part, ""), self._readers[part].header["note"], groups)))
 
     @cached_property
     def numbers(self) -> Numbers:

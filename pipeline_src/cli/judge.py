@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.data.entry import check_groups
 from pipeline_src.errors import UserError
 
 SHOWN = ("ece", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
@@ -37,6 +38,13 @@ def judge(
     ] = None,
     whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
+    groups: Annotated[
+        str,
+        typer.Option(
+            metavar="PATTERN|FILE",
+            help="Images that are not independent: a regular expression with one group, or a csv file id,group",
+        ),
+    ] = "",
 ):
     """Judge saved prediction maps of any model against masks."""
     from pipeline_src.steps import judge as step  # imports scipy and OpenCV, which other commands do without
@@ -46,6 +54,10 @@ def judge(
             "judge needs either masks or --ood",
             do="give --mask DIR, or --ood where every pixel is background",
         )
+    try:
+        check_groups(groups)
+    except ValueError as error:
+        raise UserError("--groups cannot be used", found=groups, do=str(error)) from None
     if protocol not in (*PROTOCOLS, "both"):
         raise UserError("unknown --protocol", found=protocol, expected="raw, stretched or both")
     result = step.judge(
@@ -59,6 +71,7 @@ def judge(
         border=border,
         whole=whole,
         resamples=resamples,
+        groups=groups,
     )
     typer.echo(report(result, out))
 
@@ -78,6 +91,7 @@ def report(result: dict, out: Path) -> str:
             )
     if result["intervals"]:
         lines.append("  in brackets: 95 % bootstrap intervals over images, without the variance of training")
+    lines += [f"  {text}" for text in [result.get("groups")] if text]
     lines += [f"  warning: {text}" for text in result["warnings"]]
     lines.append(f"  all numbers, images and diagrams: {out}")
     return "\n".join(lines)

@@ -5,11 +5,12 @@ One form serves the built-in sets (catalog.yaml) and a user's own (`datasets:` i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from pipeline_src.errors import did_you_mean
 from pipeline_src.labels import NO_CLASS
@@ -22,11 +23,25 @@ SetName = Annotated[str, StringConstraints(pattern=SET_NAME)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Role = Literal["train", "val", "test", "ood"]
+GROUPS_FILE = ".csv"
 BACKGROUND = "background"  # the class, of id 0, of pixels that show no object
 
 
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
+
+
+def check_groups(groups: str) -> str:
+    """`groups`, as they are; ValueError where they are neither a csv file nor a regular expression with one group."""
+    if not groups or groups.endswith(GROUPS_FILE):
+        return groups
+    try:
+        number = re.compile(groups).groups
+    except re.error as error:
+        raise ValueError(f"neither a {GROUPS_FILE} file nor a regular expression: {error}") from None
+    if number != 1:
+        raise ValueError(f"a regular expression needs one group in brackets, as '^([^_]+)_'; this has {number}")
+    return groups
 
 
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
@@ -135,6 +150,7 @@ class Entry(Source):
         classes: with classes, masks hold ids 0, 1, 2...; without, they are grey, from background to object.
         void: the id of pixels that never count.
         skip_unmasked: leave out images without a mask, instead of reporting them as problems.
+        groups: which images are not independent (`data.groups`); intervals are then over groups.
         caption: what readers of numbers on the set need to know; tables print it.
         benchmark_list: name list of the images on which others report their numbers.
         faults: known issues of the set, which `data check` repeats.
@@ -149,6 +165,7 @@ class Entry(Source):
     classes: tuple[str, ...] = ()
     void: Byte = 255
     skip_unmasked: bool = False
+    groups: Annotated[str, AfterValidator(check_groups)] = ""
     caption: str = ""
     benchmark_list: str = ""
     terms: str = ""

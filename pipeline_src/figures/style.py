@@ -123,7 +123,7 @@ def count(number: int) -> str:
 def size(picture: Picture, results: Results) -> str:
     """Protocol, images and pixels of a picture of one data set, in words."""
     measurement = next(iter(results.measured(picture.protocol, picture.part).values()))
-    return f"{picture.protocol} protocol · {measurement.images:,} images · {count(measurement.pixels)} pixels"
+    return f"{picture.protocol} protocol · {measurement.size} · {count(measurement.pixels)} pixels"
 
 
 def sets_by_role(facts: Facts) -> list[str]:

@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from pipeline_src import __version__
-from pipeline_src.analysis.resampling import resample_run
+from pipeline_src.analysis.resampling import groups_in_words, resample_run
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.score_histogram import check_bins
+from pipeline_src.data.groups import find, number
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.judging import output_folder, several_classes, two_classes
@@ -37,6 +40,7 @@ def judge_folder(
     border: float | None = None,
     whole: bool = True,
     resamples: int = 1000,
+    groups: str = "",
     workers: int | None = None,
     draw: Callable[[Counts, str, dict], None] | None = None,
 ) -> dict:
@@ -54,6 +58,7 @@ def judge_folder(
         border: width in pixels of the band around object borders, to report border, interior and background apart.
         whole: also compute S, E and weighted F.
         resamples: bootstrap resamples; 0 for no intervals.
+        groups: which images are not independent (`data.groups`); they are resampled together.
         workers: processes for the whole-map metrics; default all cores.
         draw: called with counts, protocol and values by metric once per protocol of one object, to draw the
             reliability diagram.
@@ -66,6 +71,7 @@ def judge_folder(
     if mask is None and ignore is not None:
         raise UserError("--ignore applies to masks, and there are none", do="leave out --ignore")
     pairs = pair_files(pred, mask)
+    of_images = number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
     images: dict[str, WholeImages] = {}
     classes = several_classes.classes_of(pairs)
     if classes:
@@ -83,8 +89,9 @@ def judge_folder(
         **({"n_classes": classes} if classes else {}),
         "bins": bins,
         "note": (several_classes if classes else two_classes).NOTE,
+        **({"groups": groups_in_words(of_images)} if groups else {}),
         "warnings": counted.warnings(),
-        **_numbers(counted, counts, images, bins, resamples),
+        **_numbers(counted, counts, images, bins, resamples, of_images),
     }
     if counted.regions is not None:
         result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins)}
@@ -113,7 +120,12 @@ def _check_options(pairs: Pairs, classes: int, protocols: tuple[str, ...], borde
 
 
 def _numbers(
-    counted: Counted, counts: dict[str, Counts], images: dict[str, WholeImages], bins: int, resamples: int
+    counted: Counted,
+    counts: dict[str, Counts],
+    images: dict[str, WholeImages],
+    bins: int,
+    resamples: int,
+    groups: np.ndarray | None,
 ) -> dict:
     """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol."""
     numbers = {"intervals": {}, "undefined": {}, "bounds": {}}
@@ -122,10 +134,10 @@ def _numbers(
         values, reasons = summary(run, bins)
         defined = [name for name, value in values.items() if value is not None]
         numbers["bounds"][protocol] = bounds(run, bins, defined) if "float" in counted.highest else {}
-        intervals = resample_run(run, bins, SEED, resamples).intervals() if resamples else {}
+        intervals = resample_run(run, bins, SEED, resamples, groups).intervals() if resamples else {}
         if images:
             means = images[protocol].means
-            intervals |= images[protocol].intervals(SEED, resamples) if resamples else {}
+            intervals |= images[protocol].intervals(SEED, resamples, groups) if resamples else {}
             reasons = {name: reason for name, reason in reasons.items() if name not in means}
             reasons |= {name: MISSING for name, value in means.items() if value is None}
             values |= means

@@ -37,9 +37,11 @@ class WholeImages:
         columns = zip(NAMES, self.table.T, strict=True)
         return {name: None if np.isnan(of).all() else float(of[~np.isnan(of)].mean()) for name, of in columns}
 
-    def intervals(self, key: int, resamples: int) -> dict[str, tuple[float, float] | None]:
+    def intervals(
+        self, key: int, resamples: int, groups: np.ndarray | None = None
+    ) -> dict[str, tuple[float, float] | None]:
         """Bootstrap intervals of the means, on the same draws as all others."""
-        resampled = image_means(self.table, key, resamples)
+        resampled = image_means(self.table, key, resamples, groups)
         return {name: percentiles(of) for name, of in zip(NAMES, resampled.T, strict=True)}
 
     def part(self, images: slice) -> dict[str, np.ndarray]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_src.data import lookup, manifest
+from pipeline_src.data import groups, lookup, manifest
 from pipeline_src.engine.contract import file_digest
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
@@ -29,6 +30,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str | None) -> Job:
     facts, entry = experiment.facts, experiment.entry(part)
+    grouped = groups.find(entry.groups, experiment.data_root)
     evaluated = {f"{m}/seed{seed}": experiment.job(f"evaluate/{m}/seed{seed}/{part}") for m, seed in facts.runs}
     return Job(
         *("analyse", f"analyse/{part}", experiment.results / "analysis", part, (f"{part}.npz",), work),
@@ -38,9 +40,11 @@ def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str
             "runs": facts.runs,
             "images": experiment.parts[part][0],
             "names": digest,
+            # None of the sets without groups is analysed anew.
+            **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}),
         },
         inputs={**evaluated, "prepare": experiment.job(f"prepare/{entry.name}")},
-        options={"names": names, "list": entry.benchmark_list},
+        options={"names": names, "list": entry.benchmark_list, "groups": entry.groups, "grouped": grouped},
     )
 
 
@@ -48,13 +52,14 @@ def work(job: Job, folder: Path) -> None:
     """Analyse the statistics of all runs."""
     from pipeline_src.analysis.analyse import analyse
 
-    of = job.parameters
+    of, grouped = job.parameters, job.options["groups"]
     runs = {(method, seed): job.inputs[f"{method}/seed{seed}"] for method, seed in of["runs"]}
     analyse(
         of["part"],
         of["bins"],
         {run: evaluated.paths[0] for run, evaluated in runs.items()},
         folder / job.files[0],
+        groups_of=partial(groups.number, groups=grouped, file=job.options["grouped"]) if grouped else None,
         note=coverage(of["images"], job.inputs["prepare"].folder, job.options["names"], job.options["list"]),
     )
 

@@ -23,7 +23,7 @@ def heading(results: Results, part: str) -> str:
 def size_in_words(results: Results, part: str) -> str:
     """Images and pixels of a data set."""
     one = next(iter(results.measured("raw", part).values()))
-    return f"{one.images:,} images, {one.pixels:,} pixels"
+    return f"{one.size}, {one.pixels:,} pixels"
 
 
 def seeds_in_words(facts: Facts) -> str:

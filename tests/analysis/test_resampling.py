@@ -52,7 +52,7 @@ def test_coverage_at_a_risk_varies_over_resamples_as_that_of_the_images_drawn(ki
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
 def test_what_sums_over_images_leave_out_is_small(kind, monkeypatch):
     """All images once: values are exact by the shift, which is small, and 0 but for metrics that sort pixels."""
-    monkeypatch.setattr(resampling, "draws", lambda n, resamples, key: [(slice(0, n), np.ones((resamples, n)))])
+    monkeypatch.setattr(resampling, "draws", lambda n, resamples, *_: [(slice(0, n), np.ones((resamples, n)))])
     for of in resample(counted(varied(6, kind=kind)), 10, key=0, resamples=2).values():
         for name, point in of.points.items():
             metric = METRICS[name]
@@ -156,3 +156,49 @@ def test_a_thousand_resamples_take_seconds():
     start = time.process_time()
     resample(statistic, 10, key=0)
     assert time.process_time() - start < 16
+
+
+def test_images_of_a_group_are_drawn_together():
+    """As drawing whole groups by hand: the number of images varies, and metrics are those of the images drawn."""
+    images, groups = list(varied(7, kind="uint8")), np.array([0, 0, 0, 1, 1, 2, 2])
+    resampled = resample(counted(images), 10, key=4, resamples=6, groups=groups)["raw"]
+    sizes = set()
+    for k, chosen in enumerate(drawn(3, 6, 4)):
+        together = [i for group in chosen for i in np.flatnonzero(groups == group)]
+        sizes.add(len(together))
+        again, _ = summaries(counted((*images[i][:2], f"{n}") for n, i in enumerate(together)))["raw"]
+        for name in ("ece", "accuracy", "brier", "max_f"):
+            assert resampled.values[name][k] == pytest.approx(again[name], abs=1e-9), name
+    assert len(sizes) > 1
+    values = np.arange(7.0)[:, None]
+    means = image_means(values, key=4, resamples=6, groups=groups)[:, 0]
+    assert means == pytest.approx(
+        [np.mean([i for group in chosen for i in np.flatnonzero(groups == group)]) for chosen in drawn(3, 6, 4)]
+    )
+
+
+def test_groups_of_one_image_each_change_nothing():
+    images = counted(varied(9))
+    alone, grouped = (resample(images, 10, 0, 20, groups)["raw"].values for groups in (None, np.arange(9)))
+    assert all(np.array_equal(alone[name], grouped[name]) for name in alone)
+
+
+def test_a_single_group_has_no_intervals():
+    """Nothing is known of how groups differ; an interval of no width would say that all is known."""
+    for images, groups in ((5, np.zeros(5, np.int64)), (1, None)):
+        one = resample(counted(varied(images)), 10, 0, 20, groups)["raw"]
+        assert one.points["ece"] > 0 and set(one.intervals().values()) == {None}
+    several = resample(of_scenes((scene(k) for k in range(3)), 5), 10, 0, 20, np.zeros(3, np.int64))["raw"]
+    assert set(several.intervals().values()) == {None}
+
+
+def test_intervals_over_groups_cover_where_images_are_copies():
+    """30 videos of 8 equal frames: resampled frames look like eight times as much data as there is."""
+    groups, covered = np.repeat(np.arange(30), 8), {"images": 0, "groups": 0}
+    for k in range(100):
+        values = np.random.default_rng(k).normal(size=30)[groups, None]
+        for name, of in (("images", None), ("groups", groups)):
+            low, high = percentiles(image_means(values, key=k, resamples=200, groups=of)[:, 0])
+            covered[name] += low <= 0 <= high
+    # The interval over images is 1 / sqrt(8) as wide as it must be: 51 % coverage. Six standard deviations apart.
+    assert covered["images"] <= 70 and covered["groups"] >= 80

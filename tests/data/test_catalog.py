@@ -65,6 +65,8 @@ def test_a_users_entry_is_as_short_as_it_can_be():
         ),
         ({"images": "a", "masks": "b", "splits": {"v": {"foldr": "a"}}}, r"foldr: no such key; did you mean 'folder'"),
         ({"images": "a"}, "`masks` is missing"),
+        ({"images": "a", "masks": "b", "groups": "^clip_"}, r"datasets.mine.groups: .*one group in brackets.*has 0"),
+        ({"images": "a", "masks": "b", "groups": "(a"}, r"datasets.mine.groups: .*nor a regular expression"),
         ({"masks": "a"}, "`images` is missing"),
         ({"images": "a", "masks": "b", "archive": "a.zip", "folder": "b"}, "cannot be given together"),
         ({"images": "a", "masks": "b", "archive": "a.zip", "sha256": "123"}, "sha256"),
@@ -218,8 +220,8 @@ def test_our_own_lists_are_found_from_any_folder_and_are_used(tmp_path, monkeypa
     splits = [
         split for one in catalog.load().values() for s in one.sources.values() for split in one.splits_of(s).values()
     ]
-    named = {name for split in splits for name in split.names}
-    assert len(list(LISTS.iterdir())) == 5
+    named = {name for split in splits for name in split.names} | {one.groups for one in catalog.load().values()}
+    assert len(list(LISTS.iterdir())) == 7
     for path in LISTS.iterdir():
         assert path.name in named and find_name_list(path.name, tmp_path, None) == path
 

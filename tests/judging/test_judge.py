@@ -287,3 +287,15 @@ def test_pairs_are_in_the_order_of_their_stems_and_whole_maps_too(folders):
     last = whole_map_measures(*read(found[4])[:2])
     for protocol in ("raw", "stretched"):
         assert dict(zip(NAMES, of_all[protocol].table[4], strict=True)) == last[protocol]
+
+
+def test_images_of_a_group_are_resampled_together(folders, tmp_path):
+    maps, masks = folders
+    names = sorted(path.stem for path in maps.iterdir())
+    (tmp_path / "clips.csv").write_text("id,group\n" + "".join(f"{name},{k // 2}\n" for k, name in enumerate(names)))
+    alone = judge_folder(maps, masks, "a", tmp_path / "a", resamples=50)
+    both = judge_folder(maps, masks, "b", tmp_path / "b", resamples=50, groups=str(tmp_path / "clips.csv"))
+    assert "groups" not in alone and f"over {-(-len(names) // 2)} groups" in both["groups"]
+    assert both["raw"] == alone["raw"] and both["intervals"]["raw"]["ece"] != alone["intervals"]["raw"]["ece"]
+    one = judge_folder(maps, masks, "c", tmp_path / "c", resamples=50, groups="^(a)")
+    assert set(one["intervals"]["raw"].values()) == {None}

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from project import ROOT
 
+from pipeline_src.data import catalog
 from pipeline_src.engine.execute import execute
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
@@ -80,3 +81,17 @@ def test_two_blocks_that_mean_the_same_are_made_once(experiment):
     found = plan(experiment("longer"))
     assert [job.name for job in found.made if job.kind == "train"] == ["train/ce/seed0"]
     assert "train/baseline/seed0" in [job.name for job in found.taken]
+
+
+def test_groups_of_a_set_are_in_the_contract_of_its_analysis_alone(experiment, made):
+    before = {job.name: job.contract for job in experiment("one").jobs.values()}
+    content = yaml.safe_load((made / "params.yaml").read_text())
+    plain = yaml.safe_load(catalog.FILE.read_text())["datasets"]["tiny-scenes"]
+    content["datasets"] = {"tiny-scenes": plain | {"groups": "^(.).*$"}}
+    (made / "grouped.yaml").write_text(yaml.safe_dump(content))
+    after = {job.name: job for job in build(read(made / "grouped.yaml"), "one").jobs.values()}
+    assert "groups" not in after["analyse/textures"].parameters
+    assert after["analyse/scenes"].parameters["groups"] == "^(.).*$"
+    assert kinds(job for name, job in after.items() if job.contract != before[name]) == {
+        *("analyse", "tables", "figures", "claims", "report")
+    }

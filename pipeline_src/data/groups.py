@@ -1,0 +1,94 @@
+"""Images that are not independent, such as frames of one video: which of them belong together.
+
+`groups` is a regular expression with one group in brackets, searched in an image's stem (images with the same text
+there belong together), or the name of a csv file with the columns `id` (the stem) and `group`. An image that the file
+does not name belongs to no other.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_src.data.entry import GROUPS_FILE
+from pipeline_src.data.lookup import LISTS, find_path
+from pipeline_src.errors import UserError, listed
+
+COLUMNS = ["id", "group"]
+
+
+def find(groups: str, data_root: Path | str | None) -> Path | None:
+    """The file that `groups` names, in `data_root`, its splits/, the working folder, or LISTS; None for a pattern.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    if not groups.endswith(GROUPS_FILE):
+        return None
+    built_in = LISTS / groups
+    path = find_path(groups, data_root, "splits") or (built_in if built_in.is_file() else None)
+    if path is None:
+        raise UserError(
+            f"the file of groups {groups} is missing",
+            expected=f"a csv file with the columns {','.join(COLUMNS)}, in the working folder or in {data_root}",
+            do="put it there, or take `groups` out",
+        )
+    return path
+
+
+def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
+    """(N,) int64: the group of each image, from 0 in the order in which they occur.
+
+    Args:
+        ids: stems, or ids "<set>/<stem>".
+        file: what `find` returned.
+
+    Raises:
+        UserError: images that the pattern does not fit; a file of another form, or one that names none of the images.
+    """
+    stems = [name.rpartition("/")[2] for name in ids]
+    names = _of_pattern(stems, groups) if file is None else _of_file(stems, file)
+    numbers: dict[object, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
+
+
+def _of_pattern(stems: Sequence[str], pattern: str) -> list[object]:
+    found = {stem: re.search(pattern, stem) for stem in stems}
+    if without := [stem for stem, match in found.items() if not (match and match[1])]:
+        raise UserError(
+            f"`groups` {pattern!r} fits not all image names", found=listed(without), do="change it, or use a csv file"
+        )
+    return [found[stem][1] for stem in stems]
+
+
+def _of_file(stems: Sequence[str], file: Path) -> list[object]:
+    groups = _read(file)
+    if stems and not any(stem in groups for stem in stems):
+        raise UserError(
+            f"the file of groups {file} names none of the images",
+            found=f"{next(iter(groups))} in the file, {stems[0]} among the images",
+            expected="names of images without folder and suffix",
+        )
+    return [groups.get(stem, (stem,)) for stem in stems]  # a tuple is no name of a group
+
+
+def _read(file: Path) -> dict[str, str]:
+    """Group by stem."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the file of groups {file} cannot be read", found=error) from None
+    header, *rows = list(csv.reader(line for line in lines if not line.startswith("#"))) or [[]]
+    bad = [",".join(row) for row in rows if len(row) != len(COLUMNS) or not all(row)]
+    if header != COLUMNS or bad or not rows:
+        found = ",".join(header) if header != COLUMNS else listed(bad) or "no row"
+        expected = f"the line {','.join(COLUMNS)}, then a row per image"
+        raise UserError(f"the file of groups {file} has another form", found=found, expected=expected)
+    groups = dict(rows)
+    if twice := sorted({name for name, group in rows if groups[name] != group}):
+        raise UserError(f"the file of groups {file} puts images into two groups", found=listed(twice))
+    return groups
