@@ -92,6 +92,7 @@ class Facts:
         labels: block -> printed name, where it differs from the block's own.
         synthetic: whether all images are generated, so that the numbers say nothing about photographs.
         class_names: of several classes; none for one object class.
+        in_paper: data sets on which the paper reports numbers.
         captions: data set -> what the catalog says of it to readers of numbers.
     """
 
@@ -104,6 +105,7 @@ class Facts:
     labels: Mapping[str, str] = field(default_factory=dict)
     synthetic: bool = False
     class_names: Sequence[str] = ()
+    in_paper: Sequence[str] = ()
     captions: Mapping[str, str] = field(default_factory=dict)
 
     # Data sets
@@ -126,6 +128,12 @@ class Facts:
     def parts_of(self, roles: Collection[str]) -> list[str]:
         """The data sets of some roles."""
         return [part for part, role in self.parts.items() if role in roles]
+
+    @property
+    def textures(self) -> list[str]:
+        """The data sets out of distribution that decide claims: those of the paper, or all if there is none of them."""
+        ood = self.parts_of(["ood"])
+        return [part for part in ood if part in self.in_paper] or ood
 
     # Methods
 

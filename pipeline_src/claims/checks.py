@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
-from pipeline_src.claims.evidence import ABOVE_ZERO, BELOW_ZERO, Wanted
+from pipeline_src.claims.evidence import ABOVE_ZERO, AGREES, BELOW_ZERO, OPPOSES, UNDECIDED, Evidence, Wanted
 from pipeline_src.claims.view import Items, View
 
 MARGIN = 0.005  # what counts as kept (accuracy) or similar (ECE): half a percentage point
@@ -50,6 +51,25 @@ def like_smoothing(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
 def lowest_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
     """ECE below that of every rival in distribution."""
     return view.differences("ece", BELOW_ZERO, block, rivals, "id")
+
+
+@dataclass(frozen=True)
+class NotWorse(Evidence):
+    """A comparison of which the mean alone, not its interval, has to lie in the wanted range."""
+
+    @property
+    def says(self) -> str:
+        """OPPOSES where the whole interval lies outside the range, else AGREES where the mean lies in it."""
+        if super().says == OPPOSES:
+            return OPPOSES
+        return AGREES if self.wanted.low < self.effect.value < self.wanted.high else UNDECIDED
+
+
+def lowest_mean_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
+    """Mean ECE below that of every rival in distribution, and significantly above that of none."""
+    for item in lowest_ece(view, block, rivals):
+        own = {of.name: getattr(item, of.name) for of in fields(item)}
+        yield NotWorse(**own) if isinstance(item, Evidence) else item
 
 
 def keeps(metric: str) -> Check:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.facts import COMPARED
+from pipeline_src.analysis.resampling import groups_in_words
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.claims.across import AGAINST_BASELINE, against_baseline
 from pipeline_src.claims.checks import keeps
-from pipeline_src.claims.evidence import Finding
+from pipeline_src.claims.evidence import Evidence, Finding
 from pipeline_src.claims.registry import CLAIMS, Claim
 from pipeline_src.claims.view import Items, View
 from pipeline_src.metrics.registry import METRICS
@@ -37,10 +38,19 @@ def judged(view: View) -> dict[str, Any]:
         "synthetic": facts.synthetic,
         "interval": text.INTERVAL,
         "compared": facts.compared,
+        "groups": list(_groups(view)),
         "not_compared": [code for code in COMPARED if code not in codes],
         "claims": [{"claim": name, **_judged(claim, view)} for name, claim in CLAIMS.items()],
         AGAINST_BASELINE: {p: against_baseline(replace(view, protocol=p)) for p in facts.protocols},
     }
+
+
+def _groups(view: View) -> Iterator[str]:
+    """Over how many groups of images intervals are, by data set, where images are not independent."""
+    for part in view.facts.tests:
+        first = next(iter(view.results.measured("raw", part).values()), None)
+        if first and first.groups is not None:
+            yield f"{part}: {groups_in_words(first.groups)}"
 
 
 def _judged(claim: Claim, view: View) -> dict[str, Any]:
@@ -61,23 +71,34 @@ def evidence(claim: Claim, view: View) -> Items:
 
 
 def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
-    """The same check, in words, for other blocks of the subjects and their substitutes, in further metrics, and against
-    methods outside of the paper's comparison."""
+    """The same check, in words, for other blocks of the subjects and their substitutes, in weaker readings and further
+    metrics, against methods that the claim does not speak of, and on textures that are not the paper's."""
     facts = view.facts
     for code in (*claim.subjects, *claim.substitutes):
         for block in facts.blocks(code)[code in claim.subjects :]:
             yield f"{facts.label(block)} instead", Finding.of(claim.check(view, block, rivals(claim, view, code)))
-    subjects = list(filter(None, map(facts.principal, claim.subjects)))
+    principal = {code: block for code in claim.subjects if (block := facts.principal(code))}
+    subjects = list(principal.values())
+    for what, check in claim.readings.items():
+        for code, block in principal.items():
+            yield f"{facts.label(block)}, {what}", Finding.of(check(view, block, rivals(claim, view, code)))
     for metric in filter(view.measured, claim.metrics):
         for block in subjects:
             yield f"{METRICS[metric].title} of {facts.label(block)}", Finding.of(keeps(metric)(view, block, ()))
-    outside = [name for name in facts.methods if name not in facts.compared] if claim.rivals else []
+    own = {name for code in claim.subjects for name in (*facts.blocks(code), *rivals(claim, view, code))}
+    outside = [name for name in facts.methods if name not in own] if claim.rivals else []
     for block in subjects:
         for other in outside:
             yield f"{facts.label(block)} against {facts.label(other)}", Finding.of(claim.check(view, block, [other]))
+    if aside := [part for part in facts.parts_of(["ood"]) if part not in facts.textures]:
+        seen = replace(view, textures=aside)
+        for code, block in principal.items():
+            items = claim.check(seen, block, rivals(claim, seen, code))
+            on = [item for item in items if isinstance(item, Evidence) and set(item.sets) & set(aside)]
+            yield f"{facts.label(block)} on {', '.join(aside)}", Finding.of(on)
 
 
 def rivals(claim: Claim, view: View, code: str) -> list[str]:
-    """The methods of the paper's comparison that are of another code."""
-    facts = view.facts
-    return [name for name in facts.compared if facts.methods[name].code != code] if claim.rivals else []
+    """The methods of the paper's comparison with which a claim compares the subject of a code."""
+    wanted = {*claim.rivals} - {code}
+    return [name for name in view.facts.compared if view.facts.methods[name].code in wanted]

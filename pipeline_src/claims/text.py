@@ -35,6 +35,7 @@ def write(claims: Mapping[str, Any], folder: Path) -> None:
 def reading(claims: Mapping[str, Any]) -> list[str]:
     """What must be known before a verdict is read."""
     sentences = [*([SYNTHETIC] if claims["synthetic"] else []), READING.format(interval=claims["interval"])]
+    sentences += claims.get("groups", [])
     if "compared" in claims:
         blocks, missing = (", ".join(claims[key]) for key in ("compared", "not_compared"))
         compared = f"The paper's comparison in this experiment: {blocks or 'none of its methods'}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +24,13 @@ class View:
         results: the measurements of the experiment.
         protocol: raw or stretched.
         alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
+        textures: the sets out of distribution; None for those that decide claims.
     """
 
     results: Results
     protocol: str = "raw"
     alphas: Mapping[tuple[str, int], Path] = field(default_factory=dict)
+    textures: Sequence[str] | None = None
 
     @property
     def facts(self) -> Facts:
@@ -37,6 +39,8 @@ class View:
 
     def sets(self, role: str) -> list[str]:
         """Test sets of a role: id, those under shift included, or ood."""
+        if role == "ood":
+            return list(self.facts.textures if self.textures is None else self.textures)
         return self.facts.parts_of(LIKE_ID if role == "id" else (role,))
 
     def on_sets(self, role: str, compare: Callable[[str], Iterable[Evidence | Missing]]) -> Items:

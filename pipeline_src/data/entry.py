@@ -149,6 +149,7 @@ class Entry(Source):
         built_in: the entry is in catalog.yaml. Not everyone has all name lists of these sets.
         classes: with classes, masks hold ids 0, 1, 2...; without, they are grey, from background to object.
         void: the id of pixels that never count.
+        in_paper: the paper reports numbers on the set. Such textures decide the claims on textures, if there are any.
         skip_unmasked: leave out images without a mask, instead of reporting them as problems.
         groups: which images are not independent (`data.groups`); intervals are then over groups.
         caption: what readers of numbers on the set need to know; tables print it.
@@ -164,6 +165,7 @@ class Entry(Source):
     sources: dict[SetName, Source] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
     void: Byte = 255
+    in_paper: bool = False
     skip_unmasked: bool = False
     groups: Annotated[str, AfterValidator(check_groups)] = ""
     caption: str = ""

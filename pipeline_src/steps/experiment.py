@@ -76,6 +76,7 @@ class ExperimentGraph(Graph):
             epochs=self.settings.training.epochs,
             synthetic=all(self.entry(part).generated for part in self.parts),
             class_names=self.entry("train").classes,
+            in_paper=tuple(part for part in tested if self.entry(part).in_paper),
             captions={part: caption for part in tested if (caption := self.entry(part).caption)},
         )
 

@@ -41,11 +41,13 @@ def saw(margins: np.ndarray, beta: float = 1.0, epochs: int = 60, accuracy: floa
 
 @pytest.mark.parametrize("beta", [0.75, 1.0, 2.0])
 def test_a_saw_alone_is_no_difference(beta):
-    """Images alike in all but their phase: after the last epoch their alphas differ, and their own parts don't."""
+    """Images alike in all but their phase: after the last epoch their alphas differ, and their own parts are not above
+    0. They are not shown to be alike either: the saw takes from what two stretches have in common."""
     values = saw(np.full(500, 4.0), beta)
     assert values[:, -1].std() > 0.05 * values[:, -1].mean()
     result = judged(s0=values)
-    assert result.says == "against it", result.text
+    assert result.says == "open" and result.effect.value < 0.01, result.text
+    assert f"the last alphas: {100 * values[:, -1].std() / values[:, -1].mean():.1f} %" in result.what
 
 
 def test_images_that_differ_are_distinguished_from_the_saw():
@@ -54,9 +56,12 @@ def test_images_that_differ_are_distinguished_from_the_saw():
     assert result.effect.value == pytest.approx(np.sqrt(1 / 12), rel=0.1)
 
 
-def test_a_tenth_of_the_mean_is_not_decided():
-    values = 0.05 * (1 + 0.1 * np.random.default_rng(2).standard_normal((300, 1))) * np.ones(30)
-    assert judged(s0=values).says == "open"
+@pytest.mark.parametrize("beta", [0.6, 1.0, 1.5])
+def test_margins_that_differ_are_found_beyond_the_saw(beta):
+    """A few percent of the mean alpha, where the last alphas spread by 8 to 24 %: a tenth is too much to ask."""
+    values = saw(np.random.default_rng(1).uniform(2, 7, 1000), beta)
+    result = judged(s0=values)
+    assert result.says == "for it" and result.effect.value < 0.1, result.text
 
 
 def test_seeds_are_averaged():
@@ -69,7 +74,7 @@ def test_seeds_are_averaged():
 
 def test_alphas_of_0_do_not_differ():
     result = judged(s0=np.zeros((20, 30)))
-    assert (result.effect.value, result.says) == (0, "against it")
+    assert (result.effect.value, result.says) == (0, "open")
 
 
 def test_both_methods_and_enough_epochs_are_needed(tmp_path):

@@ -210,7 +210,39 @@ def test_only_equal_s_is_compared():
 def test_methods_outside_the_comparison_do_not_count():
     seen = view({("aslp_cl", "ece", "one"): 0.001}, METHODS | {"aslp_cl": MethodFacts("aslp_cl")})
     assert finding("C4", seen).verdict == HOLDS
-    assert secondary_verdicts("C4", seen) == {"aslp_cl instead": FAILS, "aslp_mc against aslp_cl": FAILS}
+    others = {what: of for what, of in secondary_verdicts("C4", seen).items() if "lowest mean" not in what}
+    assert others == {"aslp_cl instead": FAILS, "aslp_mc against aslp_cl": FAILS}
+
+
+def test_the_lowest_mean_that_no_method_is_significantly_below_is_a_weaker_reading():
+    reading = "aslp_mc, lowest mean ECE, significantly above that of none"
+    for ece, wide, strict, weak in (
+        (0.0, (), HOLDS, HOLDS),
+        (0.0195, ("aslp_mc",), OPEN, HOLDS),  # below aslp_mei's 0.02, and not significantly
+        (0.0205, ("aslp_mc",), OPEN, OPEN),
+        (0.03, (), FAILS, FAILS),
+    ):
+        seen = view({("aslp_mc", "ece", "two"): ece}, wide=wide)
+        assert (finding("C4", seen).verdict, secondary_verdicts("C4", seen)[reading]) == (strict, weak)
+
+
+def test_textures_that_are_not_the_papers_have_no_say():
+    """Where there are some of the paper; `lines` are not, and say the opposite."""
+    worse = {("aslp_mc", "ece", "lines"): 0.3, ("baseline", "oe", "lines"): 0.01, ("baseline", "entropy", "lines"): 0.9}
+    papers = changed(view(worse), in_paper=("one", "dots"))
+    for name, block in (("C1", "baseline"), ("C6", "aslp_mc"), ("C7", "aslp_mei")):
+        assert finding(name, papers).verdict == HOLDS
+        assert secondary_verdicts(name, papers)[f"{block} on lines"] == FAILS
+        assert finding(name, view(worse)).verdict == FAILS  # none is the paper's, so that all count
+    assert not judged(papers)["claims"][1]["protocols"]["raw"]["secondary"]  # C2 speaks of no textures
+
+
+def test_entropy_is_compared_with_what_the_paper_compares_it_with():
+    """Focal loss has a high entropy by construction."""
+    methods = METHODS | {"focal": MethodFacts("focal")}
+    seen = view({("focal", "entropy", part): 0.9 for part in PARTS}, methods)
+    assert finding("C7", seen).verdict == HOLDS
+    assert secondary_verdicts("C7", seen) == {"aslp_mei against focal": FAILS}
 
 
 def test_temperature_counts_where_it_corrects_the_baseline():
