@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline_src.counting.levels import LEVELS
-from pipeline_src.metrics import estimators
+from pipeline_src.metrics import corp, estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP
 from pipeline_src.metrics.f_measure import f_curve
 from pipeline_src.metrics.further import FURTHER
@@ -33,6 +33,7 @@ CONFIDENCE, PROBABILITY = Binned(TOP), Binned(POSITIVE)
 FOREGROUND = "no image has foreground"
 WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks without ignored pixels"
 NAEINI = "Naeini, Cooper, Hauskrecht, AAAI 2015"
+CORP = "Dimitriadis, Gneiting, Jordan, PNAS 2021"
 MURPHY = "Murphy, Journal of Applied Meteorology 1973"
 ROELOFS = "Roelofs et al., AISTATS 2022"
 
@@ -138,6 +139,25 @@ METRICS: dict[str, Metric] = {
         digits=4,
         better=NEITHER,
         reference=MURPHY,
+    ),
+    "mcb": _plain(
+        "miscalibration",
+        Ordered(POSITIVE),
+        corp.miscalibration,
+        "What isotonic recalibration of f would save of the Brier score, which is MCB − DSC + uncertainty. No bins.",
+        heading="MCB",
+        digits=4,
+        reference=CORP,
+    ),
+    "dsc": _plain(
+        "discrimination",
+        Ordered(POSITIVE),
+        corp.discrimination,
+        "What f, so recalibrated, saves over a constant f, the share of foreground. 0 for a constant map.",
+        heading="DSC",
+        digits=4,
+        better=HIGH,
+        reference=CORP,
     ),
     "accuracy": _percent(
         "accuracy",

@@ -17,6 +17,10 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
 
 KEPT, LOST, OPEN = "kept", "lost", "not decided"
+RANKING = "aurc"
+# What a better calibration error must not be bought with. One confidence for all pixels, equal to the accuracy, has an
+# ECE of 0 at unchanged accuracy and even a lower NLL, and says of no pixel how far to trust it.
+REFINEMENT = ("brier", RANKING)
 
 
 @dataclass(frozen=True)
@@ -95,10 +99,16 @@ class Comparison:
         """The difference of a method's accuracy to the baseline's on one data set."""
         return self._sum("accuracy", [part], {method: 1.0, self.facts.baseline: -1.0})
 
+    def worse(self, method: str) -> dict[str, Estimate]:
+        """The metrics of `REFINEMENT` whose mean is significantly above the baseline's, with the difference."""
+        changes = {metric: self.difference(metric, method, self.facts.baseline) for metric in REFINEMENT}
+        return {metric: change for metric, change in changes.items() if change and change.low > 0}
+
     @property
     def candidates(self) -> list[str]:
-        """The baseline and the methods that keep its accuracy, by mean ECE."""
-        return [m for m in self.methods if m == self.baseline or self.accuracy(m) == KEPT] if self.baseline else []
+        """The baseline and the methods that keep its accuracy and are not `worse`, by mean ECE."""
+        keep = [m for m in self.others if self.accuracy(m) == KEPT and not self.worse(m)] if self.baseline else []
+        return [m for m in self.methods if m == self.baseline or m in keep] if self.baseline else []
 
     @property
     def recommended(self) -> str | None:

@@ -1,9 +1,10 @@
 """What to use, in words: a few sentences that follow from the numbers and their intervals by fixed rules.
 
 The rules: a method is better calibrated than another if the interval of the paired difference of their mean ECE over
-the in-distribution sets excludes 0. Among the methods that keep the baseline's accuracy (by the rule of claim C5), the
-one of the lowest mean ECE is recommended, if it is better calibrated than the baseline; methods that do not differ from
-it significantly are named with it.
+the in-distribution sets excludes 0. Among the methods that keep the baseline's accuracy (by the rule of claim C5), and
+whose Brier score and ranking of pixels are not significantly worse than its, the one of the lowest mean ECE is
+recommended, if it is better calibrated than the baseline; methods that do not differ from it significantly are named
+with it. An ECE alone could be had by one confidence for all pixels.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Facts
+from pipeline_src.claims.evidence import signed
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report.comparison import KEPT, LOST, OPEN, Comparison
+from pipeline_src.report.comparison import KEPT, LOST, OPEN, REFINEMENT, Comparison
 from pipeline_src.report.summary import listing
 
 ECE = METRICS["ece"]
@@ -31,6 +33,7 @@ def recommendation(inside: Comparison, outside: Comparison) -> dict[str, str]:
     texts = {"Best calibrated": _best(inside)}
     if inside.baseline and inside.others:
         texts["Accuracy kept"] = _kept(inside)
+        texts["Refinement kept"] = _refined(inside)
     texts["What to use"] = " ".join([*_use(inside, outside), *_seeds(inside.facts)])
     return texts
 
@@ -45,6 +48,8 @@ def glance(inside: Comparison, outside: Comparison) -> list[dict[str, Any]]:
             "oe": inside.mean("oe", method),
             "accuracy": inside.mean("accuracy", method),
             "kept": inside.accuracy(method) if inside.baseline and method != inside.baseline else "",
+            "mcb": inside.mean("mcb", method),
+            "dsc": inside.mean("dsc", method),
             "ood": outside.mean("ece", method) if method in outside.methods else None,
         }
         for method in inside.methods
@@ -79,6 +84,20 @@ def _kept(inside: Comparison) -> str:
     return " ".join(sentences)
 
 
+def _refined(inside: Comparison) -> str:
+    """Whose Brier score or ranking is worse than the baseline's."""
+    name, titles = inside.facts.label, listing([METRICS[metric].title for metric in REFINEMENT])
+    worse = {m: of for m in inside.facts.methods if m in inside.others and (of := inside.worse(m))}
+    sentences = []
+    for method, changes in worse.items():
+        higher = [f"{METRICS[m].title} by {signed(change.value, METRICS[m])}" for m, change in changes.items()]
+        sentences.append(f"{name(method)} is worse in {listing(higher)}.")
+    if len(worse) < len(inside.others):
+        who = "the others'" if worse else "all others'"
+        sentences.append(f"{who.capitalize()} {titles} are not significantly above {name(inside.baseline)}'s.")
+    return " ".join(sentences)
+
+
 def _use(inside: Comparison, outside: Comparison) -> list[str]:
     """The recommended method, what is as good, and how it fares out of distribution; or why there is none."""
     name, baseline, first = inside.facts.label, inside.baseline, inside.recommended
@@ -88,12 +107,12 @@ def _use(inside: Comparison, outside: Comparison) -> list[str]:
         return ["There is nothing to compare with."]
     if not first:
         return [
-            f"No method that keeps the accuracy is better calibrated than {name(baseline)} beyond what the images "
-            "leave open: these numbers give no reason to change."
+            f"No method that keeps accuracy and refinement is better calibrated than {name(baseline)} beyond what the "
+            "images leave open: these numbers give no reason to change."
         ]
     gain = inside.difference("ece", first, baseline)
     lower = f"{_points(-gain.value)} {_interval(gain)} below {name(baseline)}'s"
-    sentences = [f"{name(first)}: its mean ECE is {lower}, at kept accuracy."]
+    sentences = [f"{name(first)}: its mean ECE is {lower}, at kept accuracy and refinement."]
     if tied := [m for m in inside.tied(inside.candidates) if m != baseline]:
         sentences.append(f"As good, as far as these images can tell: {listing([name(m) for m in tied])}.")
     if {first, baseline} <= set(outside.methods):

@@ -69,6 +69,10 @@ def reading(facts: Facts) -> list[str]:
         "Accuracy is kept where, on every in-distribution set, the whole interval of the difference to the baseline's "
         f"lies above −{100 * MARGIN:.1f} percentage points."
     )
+    sentences.append(
+        "MCB and DSC (CORP) are parts of the Brier score: MCB is what recalibration would save of it, lower is better "
+        "calibrated; DSC is how well a map tells pixels apart, higher is better. A constant map has a DSC of 0."
+    )
     roles = set(facts.parts.values())
     if "val" in roles:
         sentences.append(

@@ -19,9 +19,10 @@ from pipeline_src.metrics.summary import bounds
 
 
 def nothing_is_right() -> MultiClassStatistic:
-    p, truth = scene(0, classes=4)
     statistic = MultiClassStatistic.empty(4)
-    statistic.add(p, np.where(truth == 255, 255, 254), "a", no_class=254)
+    for name in "ab":
+        p, truth = scene(ord(name), classes=4)
+        statistic.add(p, np.where(truth == 255, 255, 254), name, no_class=254)
     return statistic
 
 
@@ -36,7 +37,7 @@ STATISTICS = {
     "nothing counts": (lambda: counted((f, 0 * y + 255, name) for f, y, name in varied(3)), "all"),
     "no image": (Statistic.empty, "all"),
     "several classes": (lambda: of_scenes([scene(0), scene(1)]), set()),
-    "two classes of several": (lambda: of_scenes([scene(0, classes=2)], 2), {"image_ece_sd"}),
+    "two classes of several": (lambda: of_scenes([scene(0, classes=2), scene(1, classes=2)], 2), set()),
     "no class is right": (nothing_is_right, {"nll", "mean_iou", "image_ece_sd"}),
 }
 

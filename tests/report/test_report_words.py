@@ -10,7 +10,7 @@ import pytest
 from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.report.comparison import KEPT, LOST, OPEN, Comparison
+from pipeline_src.report.comparison import KEPT, LOST, OPEN, RANKING, Comparison
 from pipeline_src.report.recommendation import glance, recommendation
 
 STEADY = np.array([-0.002, 0.0, 0.002])  # resamples around a point, alike for all: differences are certain
@@ -23,6 +23,8 @@ def compared(
     accuracy: dict | None = None,
     ood: dict | None = None,
     uncertain: dict | None = None,
+    brier: dict | None = None,
+    ranking: dict | None = None,
     seeds=(0,),
     codes: dict | None = None,
 ) -> list[Comparison]:
@@ -37,7 +39,10 @@ def compared(
     measurements = {}
     for method, part in product(methods, PARTS):
         points = {"ece": (ece if PARTS[part] == "id" else ood or ece)[method], "oe": 0.0}
-        points["accuracy"] = (accuracy or {}).get(method, 0.9)
+        points |= {
+            name: (of or {}).get(method, least)
+            for name, of, least in (("accuracy", accuracy, 0.9), ("brier", brier, 0.03), (RANKING, ranking, 0.01))
+        }
         one = by_hand({name: [point] * len(seeds) for name, point in points.items()}, STEADY, seeds)
         spread = {name: (uncertain or {}).get((method, name), 0) * ASIDE for name in points}
         values = {name: values + spread[name] for name, values in one.values.items()}
@@ -56,8 +61,9 @@ def test_the_lowest_error_is_named_and_recommended():
         "Best calibrated": "slp has the lowest mean ECE on one and two, 2.00 % [1.81, 2.19], significantly below every "
         "other; next is mc (3.00 % [2.81, 3.19]).",
         "Accuracy kept": "Within half a point of Baseline's on one and two: all others keep it.",
-        "What to use": "slp: its mean ECE is 2.00 percentage points [2.00, 2.00] below Baseline's, at kept accuracy. "
-        "Out of distribution (textures) its mean ECE, 1.00 % [0.81, 1.19], is lower than Baseline's, "
+        "Refinement kept": "All others' Brier and AURC are not significantly above Baseline's.",
+        "What to use": "slp: its mean ECE is 2.00 percentage points [2.00, 2.00] below Baseline's, at kept accuracy "
+        "and refinement. Out of distribution (textures) its mean ECE, 1.00 % [0.81, 1.19], is lower than Baseline's, "
         "5.00 % [4.81, 5.19]. Each method was trained once: another training may change the order of methods that lie "
         "close.",
     }
@@ -76,6 +82,22 @@ def test_who_loses_accuracy_is_not_recommended():
     assert words["What to use"].startswith("mc: its mean ECE is 1.00 percentage points")
 
 
+def test_who_loses_refinement_is_not_recommended():
+    """Its ECE is the lowest, at kept accuracy: a constant confidence would have that, too."""
+    errors = {"baseline": 0.04, "slp": 0.02, "mc": 0.03}
+    words = words_of(errors, brier={"slp": 0.0337}, ranking={"slp": 0.0153})
+    assert words["Refinement kept"] == (
+        "slp is worse in Brier by +0.00370 and AURC by +0.00530. The others' Brier and AURC are not significantly "
+        "above Baseline's."
+    )
+    assert words["What to use"].startswith("mc: its mean ECE is 1.00 percentage points")
+    for metric in ("brier", "ranking"):
+        inside, _ = compared({"baseline": 0.04, "slp": 0.02}, **{metric: {"slp": 0.05}})
+        assert inside.recommended is None and inside.candidates == ["baseline"]
+    words = words_of(errors, brier={"slp": 0.0301}, uncertain={("slp", "brier"): 0.01})
+    assert words["What to use"].startswith("slp")  # which the images do not show to be worse
+
+
 def test_undecided_accuracy_is_not_kept():
     inside, _ = compared(
         {"baseline": 0.04, "slp": 0.02}, accuracy={"slp": 0.896}, uncertain={("slp", "accuracy"): 0.01}
@@ -83,7 +105,7 @@ def test_undecided_accuracy_is_not_kept():
     assert inside.accuracy("slp") == OPEN
     words = words_of({"baseline": 0.04, "slp": 0.02}, accuracy={"slp": 0.896}, uncertain={("slp", "accuracy"): 0.01})
     assert words["Accuracy kept"] == "The images do not decide it for slp."
-    assert words["What to use"].startswith("No method that keeps the accuracy is better")
+    assert words["What to use"].startswith("No method that keeps accuracy and refinement is better")
 
 
 @pytest.mark.parametrize("ece", [{"baseline": 0.02, "slp": 0.03}, {"baseline": 0.02, "slp": 0.019}])
