@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline_src.data import manifest, sources
+from pipeline_src.data import groups, manifest, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.lookup import benchmark_file, read_name_list
 from pipeline_src.errors import UserError
@@ -34,12 +34,22 @@ def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Set
             key = located.key
             sources.check_archives(located)
             summary = prepare(entry, data_root, unpacked, Path(folder), "skip")
+            stems = [row.stem for row in manifest.read(Path(folder))]
+            summary["notes"] += _groups(entry, stems, data_root)
         except UserError as error:  # reported, so that the next set can be checked all the same
             return SetReport(key, problems=[str(error)])
         problems = [str(problem) for problem in manifest.read_problems(Path(folder))]
-        stems = {row.stem for row in manifest.read(Path(folder))}
-    notes = [*summary["notes"], *_coverage(entry, stems, data_root), *(f"known: {fault}" for fault in entry.faults)]
+    known = [f"known: {fault}" for fault in entry.faults]
+    notes = [*summary["notes"], *_coverage(entry, set(stems), data_root), *known]
     return SetReport(key, summary["samples"], summary["splits"], problems, list(dict.fromkeys(notes)))
+
+
+def _groups(entry: Entry, stems: list[str], data_root: Path | str | None) -> list[str]:
+    """How many groups the images are of, if they are not independent; UserError where `groups` does not fit them."""
+    if not entry.groups:
+        return []
+    number = groups.number(stems, entry.groups, groups.find(entry.groups, data_root)).max(initial=-1) + 1
+    return [f"{len(stems):,} images in {number:,} groups of images that are not independent"]
 
 
 def _coverage(entry: Entry, stems: set[str], data_root: Path | str | None) -> list[str]:

@@ -58,6 +58,15 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
     return table.assign(low=low, high=high)
 
 
+def isotonic_table(counts: Counts) -> pd.DataFrame:
+    """Isotonic regression of the accuracy on the `confidence` of the top label: ends of blocks of equal `accuracy`."""
+    import pandas as pd
+
+    from pipeline_src.metrics.reliability import isotonic_curve
+
+    return pd.DataFrame(dict(zip(("confidence", "accuracy"), isotonic_curve(counts), strict=True)))
+
+
 def least_of(tables: Sequence[pd.DataFrame]) -> float:
     """Lower end of the confidence axis that suits all `tables`: 0.5, or a bin's edge below where there are more than
     two classes."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = "Confidence of the top label"
 ACCURACY = "Accuracy (top label)"
+ISOTONIC = "isotonic"  # ending of a csv file
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -32,7 +33,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     for part, protocol, method in product(facts.parts, facts.protocols, facts.methods):
         title = f"{facts.label(method)} on {part}"
         caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words(method)}."
-        yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method)
+        yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method, tables=(ISOTONIC,))
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
@@ -45,28 +46,33 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         f"ECE {ece} · OE {oe} · {facts.bins} bins · {facts.networks_in_words(method)}",
     ]
     table, every = tables[picture.protocol, method], list(tables.values())
-    return Painted(draw(table, picture.title, lines, every), {"": table})
+    curve = bin_tables.isotonic_table(results.measured(picture.protocol, picture.part)[method].counts)
+    return Painted(draw(table, picture.title, lines, curve, every), {"": table, ISOTONIC: curve})
 
 
 def draw_counts(counts: Counts, bins: int, title: str, lines: Sequence[str], stem: Path) -> None:
     """Draw the diagram of one protocol's counts and save it as <stem>.svg, .pdf and .png."""
     table = bin_tables.reliability_table(counts, bins)
     with style.house():
-        style.save(draw(table, title, lines), stem)
+        style.save(draw(table, title, lines, bin_tables.isotonic_table(counts)), stem)
 
 
-def draw(table: pd.DataFrame, heading: str, lines: Sequence[str], every: Sequence[pd.DataFrame] = ()) -> Figure:
+def draw(
+    table: pd.DataFrame, heading: str, lines: Sequence[str], curve: pd.DataFrame, every: Sequence[pd.DataFrame] = ()
+) -> Figure:
     """Draw the diagram from its numbers.
 
     Args:
         table: as `bin_tables.reliability_table`.
         heading, lines: what is shown, and its protocol and numbers.
+        curve: as `bin_tables.isotonic_table`.
         every: tables of the diagrams that have the same axes; `table` alone if empty.
     """
     floor, least = bin_tables.floor_of(every or [table]), bin_tables.least_of(every or [table])
     figure, used = style.new_figure(3.75, heading, lines)
     main, shares = (style.place(figure, 0.51, used + y, 2.41, high) for y, high in ((0.26, 2.31), (2.66, 0.66)))
     _accuracy(main, bin_tables.drawn_bins(table), floor, least)
+    main.plot(curve["confidence"], curve["accuracy"], color=style.INK, linewidth=0.7, zorder=4)
     _means(main, bin_tables.all_pixels(table), floor)
     shares.set_xlim(main.get_xlim())
     shares.set_xticks(main.get_xticks())
@@ -192,9 +198,9 @@ FIGURE = FigureType(
     "reliability",
     "Reliability",
     "Accuracy of the top label against its confidence, in bins of confidence. A bar ends at the bin's accuracy, its "
-    "whisker is the 95 % interval over images; the hatched part is the gap to the bin's mean confidence. The circle "
-    "marks the means over all pixels. The panel below has the share of pixels per bin: where it is small, the gap "
-    "above weighs little in the ECE.",
+    "whisker is the 95 % interval over images; the hatched part is the gap to the bin's mean confidence. The thin line "
+    "is the isotonic regression of all pixels, which needs no bins. The circle marks the means over all pixels. The "
+    "panel below has the share of pixels per bin: where it is small, the gap above weighs little in the ECE.",
     pictures,
     paint,
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.score_histogram import top_label
+from pipeline_src.metrics.corp import recalibrated
 
 
 @dataclass
@@ -34,3 +35,15 @@ def reliability_bins(counts: Counts, bins: int = 10) -> ReliabilityBins:
     edges = np.arange(bins + 1) / bins
     n = np.where(pixels.count > 0, pixels.count, np.nan)
     return ReliabilityBins(edges[:-1], edges[1:], pixels.count, pixels.score / n, pixels.hits / n)
+
+
+def isotonic_curve(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
+    """Top-label confidences, ascending, and the accuracy that isotonic regression gives each, without bins: the ends of
+    blocks of equal accuracy; none without pixels."""
+    cells = top_label(counts).bins
+    if not cells.count.any():
+        return np.empty(0), np.empty(0)
+    met, rate = recalibrated(cells)
+    change = np.flatnonzero(np.diff(rate) > 0)
+    ends = np.unique([0, *change, *(change + 1), len(rate) - 1])
+    return (cells.score[met] / cells.count[met])[ends], rate[ends]

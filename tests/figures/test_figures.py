@@ -221,7 +221,8 @@ def labelled(names) -> dict[str, str]:
 
 
 def figure_of(bins: pd.DataFrame) -> Figure:
-    return reliability.draw(bins, HEADING, LINES)
+    curve = pd.DataFrame({"confidence": [0.5, 0.9, 1.0], "accuracy": [0.4, 0.7, 0.95]})
+    return reliability.draw(bins, HEADING, LINES, curve)
 
 
 def compared(names, bins: pd.DataFrame) -> Figure:

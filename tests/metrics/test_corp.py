@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_statistics import one
 
+from pipeline_src.metrics.reliability import isotonic_curve
 from pipeline_src.metrics.summary import value
 
 
@@ -50,6 +51,16 @@ def test_the_brier_score_is_their_sum(pixels):
     counts = one(saved, y).raw
     total = value("mcb", counts) - value("dsc", counts) + value("brier_uncertainty", counts)
     assert total == pytest.approx(value("brier", counts), abs=3e-5 if saved.dtype == np.float32 else 1e-7)
+
+
+def test_the_curve_of_a_diagram_is_that_of_the_top_label(pixels):
+    saved, f, y = pixels
+    confidence, right = np.maximum(f, 1 - f), (f >= 0.5) == y
+    at, accuracy = isotonic_curve(one(saved, y).raw)
+    assert (np.diff(accuracy) >= 0).all() and (np.diff(at) > 0).all()
+    off = np.abs(np.interp(confidence, at, accuracy) - plain_isotonic(confidence, right))
+    assert off.max() < 1e-9 if saved.dtype == np.uint8 else off.mean() < 1e-3  # float maps: ties within 1.5e-5
+    assert all(len(of) == 0 for of in isotonic_curve(one(saved[:3], np.full(3, 255)).raw))
 
 
 def test_a_constant_map_discriminates_nothing():
