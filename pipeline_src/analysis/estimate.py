@@ -1,26 +1,48 @@
-"""Effects with intervals: a metric of one method, or a weighted sum over several, paired by seed and image."""
+"""Effects with intervals: a metric of one method, or a weighted sum over several, paired by seed and image.
+
+An interval has two parts: the images could have been others, and so could the networks. They are combined by MOVER (Zou
+and Donner, Statistics in Medicine 2008): distances of an end from the value add in squares. The first part is a
+bootstrap interval over images of the mean over seeds. The second is t s / sqrt(S) with s the standard deviation of the
+effect over S seeds and t of S - 1 degrees of freedom. With one seed there is no second part, and the interval speaks of
+these networks only. `benchmarks/coverage.py` measures how often intervals hold the true value.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import percentiles
+from pipeline_src.analysis.resampling import error_interval, percentiles
+from pipeline_src.metrics.registry import METRICS
+
+LEVEL = 0.95
+NAN = (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval over images (NaN where undefined).
+    """A number with its interval.
 
     Attributes:
         by_seed: seed -> value.
+        image_low, image_high: ends of the 95 % interval over images of the mean over seeds; NaN where undefined.
+        resampled: (R,) the mean over seeds on resamples of the images; empty where it is not known.
+        decided: for differences of metrics that are `decided_by` another: the difference of that one. This one has no
+            interval then.
+        reference: of a `decided` difference, the value of what is subtracted.
     """
 
     by_seed: Mapping[int, float]
-    low: float
-    high: float
+    image_low: float
+    image_high: float
+    resampled: np.ndarray = field(default_factory=lambda: np.empty(0), compare=False)
+    decided: Estimate | None = None
+    reference: float = math.nan
 
     @property
     def value(self) -> float:
@@ -28,9 +50,39 @@ class Estimate:
         return sum(self.by_seed.values()) / len(self.by_seed)
 
     @property
+    def training_error(self) -> float:
+        """Standard error of the mean over seeds, from their standard deviation; 0 with one seed."""
+        seeds = len(self.by_seed)
+        return float(np.std(list(self.by_seed.values()), ddof=1)) / math.sqrt(seeds) if seeds > 1 else 0.0
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """Ends of the interval that holds the true value in a share `level` of cases."""
+        tail = (1 + level) / 2
+        scale = ndtri(tail) / ndtri((1 + LEVEL) / 2)  # an interval over images at another level, as if it were normal
+        error = self.training_error
+        training = stdtrit(len(self.by_seed) - 1, tail) * error if error else 0.0
+        below, above = (math.hypot(scale * (self.value - end), training) for end in (self.image_low, self.image_high))
+        return float(self.value - below), float(self.value + above)
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % interval."""
+        return self.interval()[0]
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 95 % interval."""
+        return self.interval()[1]
+
+    @property
     def excludes_zero(self) -> bool:
-        """Whether 0 lies outside of the interval."""
+        """Whether the 95 % interval excludes 0; where another metric decides, whether its does, on the same side."""
+        if self.decided:
+            return self.decided.excludes_zero and self.decided.value * self.value > 0
         return self.low > 0 or self.high < 0
+
+
+UNDEFINED_ESTIMATE = Estimate({0: math.nan}, *NAN)
 
 
 def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
@@ -41,12 +93,28 @@ def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
     """
     measured = [one for one, _ in terms]
     seeds = common_seeds(measured)
-    if not seeds or not all(metric in one.points for one in measured):
+    decided_by = METRICS[metric].decided_by
+    if not seeds or not all(name in one.points for one in measured for name in (metric, decided_by) if name):
         return None
-    points = sum(weight * one.of_seeds(one.points[metric], seeds) for one, weight in terms)
-    values = sum(weight * one.of_seeds(one.values[metric], seeds) for one, weight in terms)
-    low, high = percentiles(values.mean(axis=0)) or (math.nan, math.nan)
-    return Estimate(dict(zip(seeds, points.tolist(), strict=True)), low, high)
+    plain = _estimate(metric, terms, seeds)
+    if not decided_by:
+        return plain
+    decided = _estimate(decided_by, terms, seeds)
+    if all(weight >= 0 for _, weight in terms):
+        ends, of_square = ((one.image_low, one.image_high) for one in (plain, decided))
+        return Estimate(plain.by_seed, *error_interval(plain.value, ends, of_square), plain.resampled)
+    return Estimate(plain.by_seed, *NAN, decided=decided)
+
+
+def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Sequence[int]) -> Estimate:
+    points, values = (
+        [weight * one.of_seeds(of[metric], seeds) for (one, weight), of in zip(terms, of_terms, strict=True)]
+        for of_terms in ([one.points for one, _ in terms], [one.values for one, _ in terms])
+    )
+    resampled = sum(values).mean(axis=0)
+    reference = -sum(of.mean() for of, (_, weight) in zip(points, terms, strict=True) if weight < 0)
+    by_seed = dict(zip(seeds, sum(points).tolist(), strict=True))
+    return Estimate(by_seed, *(percentiles(resampled) or NAN), resampled, reference=float(reference))
 
 
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:

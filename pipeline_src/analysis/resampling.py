@@ -5,7 +5,8 @@ a group, such as frames of a video. The intervals speak of the sampling of image
 is not in them, and every caption says so.
 
 Metrics are functions of sums over images (`metrics.inputs`). What the sums leave out of the exact value, the finer
-order of pixels for instance, shifts all resampled values alike, so that they vary around the exact value.
+order of pixels for instance, shifts all resampled values alike, so that they vary around the exact value. So does the
+bias that resampling adds to an unbiased estimate of a squared error (`Input.centred`).
 """
 
 from __future__ import annotations
@@ -54,8 +55,13 @@ class Resampled:
     sums: Mapping[object, Sums]
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
-        """The 95 % percentile interval of every metric; None where a resample leaves it undefined."""
-        return {name: percentiles(values) for name, values in self.values.items()}
+        """The 95 % interval of every metric; None where a resample leaves it undefined."""
+        ends = {name: percentiles(values) for name, values in self.values.items()}
+        deciding = {name: ends.get(METRICS[name].decided_by) for name in ends}
+        return {
+            name: error_interval(self.points[name], of, deciding[name]) if of and deciding[name] else of
+            for name, of in ends.items()
+        }
 
 
 def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
@@ -64,6 +70,17 @@ def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float] 
         return None
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def error_interval(value: float, ends: tuple[float, float], of_square: tuple[float, float]) -> tuple[float, float]:
+    """The interval of an error that resampling can only raise where it is near 0: up to its upper percentile, down to
+    the mirrored one, and to 0 where the interval of its debiased square holds 0.
+
+    Args:
+        ends: percentiles of the resampled error.
+        of_square: the interval of the debiased square.
+    """
+    return (0.0 if of_square[0] <= 0 else max(0.0, 2 * value - ends[1])), ends[1]
 
 
 def key_of(part: str) -> int:
@@ -103,7 +120,7 @@ def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> 
     if np.isnan(of.resampled).all():  # a single group
         return np.full(len(of.resampled), np.nan)
     whole, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (of.whole, of.resampled))
-    shift = point - whole
+    shift = point - (values.mean() if metric.of.centred else whole)
     return values + shift if abs(shift) > ROUNDING else values
 
 
@@ -113,7 +130,7 @@ def _sums(run: Run, inputs: Mapping[object, Input], bins: int, drawn: Draws) -> 
     sums: dict[object, Sums] = {}
     for block, times in drawn:
         for family, of_images in columns.items():
-            values = of_images(block)
+            values = inputs[family].of_units(of_images(block))
             added = Sums(values.sum(axis=0), (times[:FEW] if inputs[family].few else times) @ values)
             if family in sums:
                 sums[family].whole += added.whole

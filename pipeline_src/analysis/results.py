@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement, Reader
 from pipeline_src.analysis.resampling import groups_in_words
@@ -52,9 +51,7 @@ class Results:
 
     def estimate(self, metric: str, protocol: str, method: str, part: str) -> Estimate:
         """A metric of a method that was run on a data set; NaN where it is undefined."""
-        return estimate(metric, (self.measured(protocol, part)[method], 1.0)) or Estimate(
-            {0: math.nan}, math.nan, math.nan
-        )
+        return estimate(metric, (self.measured(protocol, part)[method], 1.0)) or UNDEFINED_ESTIMATE
 
     def note(self, part: str) -> str:
         """What readers of its numbers have to know of a data set."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.metrics.metric import Quantity
+from scipy.special import ndtri
+
+from pipeline_src.analysis.estimate import LEVEL, Estimate
+from pipeline_src.analysis.simultaneous import level_of_each
+from pipeline_src.metrics.metric import Metric, Quantity
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED
 
 HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "not decided", "not run"
@@ -33,6 +38,15 @@ class Wanted:
     low: float
     high: float
 
+    def squared(self, reference: float) -> Wanted:
+        """The range of a difference of squared errors that this range of the errors' difference means, where what is
+        subtracted is the square of `reference`."""
+        low, high = (
+            bound if math.isinf(bound) or bound == 0 else (reference + bound) ** 2 - reference**2
+            for bound in (self.low, self.high)
+        )
+        return Wanted(-math.inf if self.low < -reference else low, high)
+
     def text(self, quantity: Quantity) -> str:
         """The range in words."""
         if self.low == -self.high:
@@ -55,6 +69,7 @@ class Evidence:
         effect: averaged over seeds, with its interval.
         wanted: where the claim wants it.
         quantity: how it is printed.
+        deciding: how what decides instead of it is printed.
     """
 
     what: str
@@ -62,56 +77,103 @@ class Evidence:
     effect: Estimate
     wanted: Wanted
     quantity: Quantity
+    deciding: Quantity | None = None
+
+    def says(self, level: float = LEVEL) -> str:
+        """AGREES where the whole 95 % interval lies in the wanted range, OPPOSES where that of `level` lies outside,
+        else UNDECIDED. Where another metric decides, the effect itself has to lie on the same side."""
+        wanted, effect = self.decisive
+        inside = self.wanted.low < self.effect.value < self.wanted.high
+        if inside and wanted.low < effect.low and effect.high < wanted.high:
+            return AGREES
+        low, high = effect.interval(level)
+        outside = high < wanted.low or low > wanted.high
+        return OPPOSES if outside and not inside else UNDECIDED
 
     @property
-    def says(self) -> str:
-        """AGREES where the whole interval lies in the wanted range, OPPOSES where it lies outside, else UNDECIDED."""
-        if self.wanted.low < self.effect.low and self.effect.high < self.wanted.high:
-            return AGREES
-        outside = self.effect.high < self.wanted.low or self.effect.low > self.wanted.high
-        return OPPOSES if outside else UNDECIDED
+    def decisive(self) -> tuple[Wanted, Estimate]:
+        """What decides, and where it is wanted."""
+        decided = self.effect.decided
+        if decided is None:
+            return self.wanted, self.effect
+        return self.wanted.squared(math.sqrt(max(decided.reference, 0))), decided
 
     @property
     def slack(self) -> float:
-        """How far the interval lies inside the wanted range; negative where it reaches out of it."""
-        return min(self.effect.low - self.wanted.low, self.wanted.high - self.effect.high)
+        """How far the interval lies inside the wanted range, in half widths; negative where it reaches out of it."""
+        wanted, effect = self.decisive
+        half = (effect.high - effect.low) / 2
+        return min(effect.low - wanted.low, wanted.high - effect.high) / (half or 1)
 
     @property
     def interval(self) -> str:
         """Effect and interval as they are printed."""
-        numbers = (self.effect.value, self.effect.low, self.effect.high)
-        effect, low, high = (signed(number, self.quantity) for number in numbers)
-        return f"{effect} [{low}, {high}]"
+        if self.effect.decided and self.deciding:  # one interval: that of what decides
+            return f"{signed(self.effect.value, self.quantity)}; squared {_printed(self.effect.decided, self.deciding)}"
+        return _printed(self.effect, self.quantity)
 
     @property
     def text(self) -> str:
         """The comparison in a line."""
         on = f" on {next(iter(self.sets))}" if len(self.sets) == 1 else ""
-        return f"{self.what}{on}: {self.interval} {self.quantity.unit}".rstrip()
+        return f"{self.what}{on}: {self.interval} {self._printed_in.unit}".rstrip()
 
-    def as_json(self) -> dict[str, Any]:
-        """Numbers in full precision, as fractions, nats or shares; null where undefined."""
-        seeds = self.effect.by_seed
+    @property
+    def detectable(self) -> str:
+        """The effect that an interval of this width would show in 80 % of cases, printed."""
+        _, effect = self.decisive
+        half = (effect.high - effect.low) / 2 * (1 + ndtri(0.8) / ndtri((1 + LEVEL) / 2))
+        return f"{signed(half, self._printed_in).lstrip('+')} {self._printed_in.unit}".rstrip()
+
+    @property
+    def _printed_in(self) -> Quantity:
+        return self.deciding or self.quantity
+
+    def as_json(self, level: float = LEVEL) -> dict[str, Any]:
+        """Numbers in full precision, as fractions, nats or shares; null where undefined. `level` as in `says`."""
+        seeds, decided = self.effect.by_seed, self.effect.decided
         by_seed = [f"{seed}: {signed(effect, self.quantity)}" for seed, effect in seeds.items()]
-        numbers = {"effect": self.effect.value, "low": self.effect.low, "high": self.effect.high}
         return {
             "what": self.what,
             "sets": dict(self.sets),
-            "seeds": dict(seeds),
-            **{name: None if math.isnan(number) else number for name, number in numbers.items()},
-            "unit": self.quantity.unit,
+            **_estimate_json(self.effect),
+            **({"squared": _estimate_json(decided) | {"reference": decided.reference}} if decided else {}),
+            "unit": self._printed_in.unit,
             "printed": self.interval,
             "printed_seeds": ", ".join(by_seed) if len(seeds) > 1 else str(next(iter(seeds))),
             "wanted": self.wanted.text(self.quantity),
-            "says": self.says,
+            "says": self.says(level),
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any], wanted: Wanted, quantity: Quantity) -> Evidence:
-        """The inverse of `as_json`."""
-        low, high = (math.nan if content[end] is None else content[end] for end in ("low", "high"))
-        effect = Estimate({int(seed): value for seed, value in content["seeds"].items()}, low, high)
-        return cls(content["what"], content["sets"], effect, wanted, quantity)
+    def from_json(cls, content: Mapping[str, Any], wanted: Wanted, metric: Metric) -> Evidence:
+        """The inverse of `as_json`, without what is known of resamples."""
+        effect = _estimate_of(content)
+        if squared := content.get("squared"):
+            effect = replace(effect, decided=replace(_estimate_of(squared), reference=squared["reference"]))
+        return cls(content["what"], content["sets"], effect, wanted, metric, decides(metric))
+
+
+def decides(metric: Metric) -> Quantity | None:
+    """What decides about differences of a metric, if it is another."""
+    return METRICS[metric.decided_by] if metric.decided_by else None
+
+
+def _printed(effect: Estimate, quantity: Quantity) -> str:
+    value, low, high = (signed(number, quantity) for number in (effect.value, effect.low, effect.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _estimate_json(effect: Estimate) -> dict[str, Any]:
+    numbers = {"effect": effect.value, "low": effect.low, "high": effect.high}
+    numbers |= {"image_low": effect.image_low, "image_high": effect.image_high}
+    known = {name: None if math.isnan(number) else number for name, number in numbers.items()}
+    return {"seeds": dict(effect.by_seed), **known}
+
+
+def _estimate_of(content: Mapping[str, Any]) -> Estimate:
+    low, high = (math.nan if content[end] is None else content[end] for end in ("image_low", "image_high"))
+    return Estimate({int(seed): value for seed, value in content["seeds"].items()}, low, high)
 
 
 @dataclass(frozen=True)
@@ -136,10 +198,20 @@ class Finding:
         missing = dict.fromkeys(item for item in items if isinstance(item, Missing))
         return cls([item for item in items if isinstance(item, Evidence)], list(missing))
 
+    @cached_property
+    def level(self) -> float:
+        """Of each interval that may oppose, so that all of them together hold in 95 % of cases."""
+        return level_of_each([item.decisive[1] for item in self.evidence])
+
+    @property
+    def seeds(self) -> int:
+        """The fewest seeds of a comparison. With one, a verdict is on these networks and not on the methods."""
+        return min((len(item.effect.by_seed) for item in self.evidence), default=0)
+
     @property
     def verdict(self) -> str:
         """One opposing comparison is enough against a claim; all are needed for it, none of them missing."""
-        says = {item.says for item in self.evidence}
+        says = {item.says(self.level) for item in self.evidence}
         if OPPOSES in says:
             return FAILS
         if self.missing or not says:
@@ -148,26 +220,32 @@ class Finding:
 
     @property
     def why(self) -> str:
-        """The verdict's reason in a sentence or two: the comparison that decides, and what is missing."""
+        """The verdict's reason in a few sentences: the comparison that decides, how large an effect it would have
+        shown, and what is missing."""
         by_do: dict[str, list[str]] = {}
         for item in self.missing:
             by_do.setdefault(item.do, []).append(item.what)
         sentences = [f"Missing: {', '.join(whats)} (to get it, {do})." for do, whats in by_do.items()]
         if self.verdict == NOT_RUN:
             return " ".join(sentences)
-        counts = Counter(item.says for item in self.evidence)
+        says = [item.says(self.level) for item in self.evidence]
+        counts = Counter(says)
         counted = ", ".join(f"{counts[word]} {word}" for word in (AGREES, UNDECIDED, OPPOSES) if counts[word])
         deciding, which = _DECIDES[self.verdict]
-        strictest = min((item for item in self.evidence if item.says == deciding), key=lambda item: item.slack)
+        deciders = [item for item, word in zip(self.evidence, says, strict=True) if word == deciding]
+        strictest = min(deciders, key=lambda item: item.slack)
         number = f"{len(self.evidence)} comparison{'s' * (len(self.evidence) > 1)}"
-        return " ".join([f"Of {number} {counted}. {which}: {strictest.text}.", *sentences])
+        power = f"It would have shown an effect of {strictest.detectable} in 80 % of cases."
+        return " ".join([f"Of {number} {counted}. {which}: {strictest.text}. {power}", *sentences])
 
     def as_json(self) -> dict[str, Any]:
         """As claims.json has it."""
         return {
             "verdict": self.verdict,
+            "seeds": self.seeds,
+            "level": self.level,
             "why": self.why,
-            "evidence": [item.as_json() for item in self.evidence],
+            "evidence": [item.as_json(self.level) for item in self.evidence],
             "missing": [asdict(item) for item in self.missing],
         }
 

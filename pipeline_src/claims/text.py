@@ -14,14 +14,15 @@ from pipeline_src.files import write_text
 from pipeline_src.text_tables import Group, Table, markdown_text
 from pipeline_src.text_tables import markdown as markdown_table
 
-INTERVAL = f"95 %, {RESAMPLES} paired resamples of the images"
+INTERVAL = f"95 %, of {RESAMPLES} paired resamples of the images and the spread over seeds"
 READING = (
     "A claim holds where every comparison agrees with it: the whole interval lies where the claim wants the effect. "
-    "It does not hold where the interval of one comparison lies outside of that. Otherwise it is not decided. "
-    "Intervals: {interval}; effects are averaged over seeds, and the variance of training is not in the intervals. "
-    "They are not corrected for the number of comparisons, which makes “holds” harder to reach, and a “does not hold” "
-    "that rests on one comparison of many easier. A claim is decided by the block named as the method, or else by the "
-    "first of its kind; comparisons of other blocks are secondary and do not count."
+    "It does not hold where the interval of one comparison lies outside of that, with intervals so wide that those of "
+    "all comparisons together hold in 95 % of cases. Otherwise it is not decided. Intervals: {interval}. With one seed "
+    "they leave out the variance of training, and a verdict is on these networks only. Differences of calibration "
+    "errors are decided by that of the squared calibration error, debiased over images. A claim is decided by the "
+    "block named as the method, or else by the first of its kind; comparisons of other blocks are secondary and do not "
+    "count."
 )
 SYNTHETIC = "All images are generated: these verdicts show that the pipeline works and settle no claim."
 
@@ -44,9 +45,12 @@ def reading(claims: Mapping[str, Any]) -> list[str]:
 
 
 def verdict(claims: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
-    """A verdict in words; it says so where it comes from generated images."""
-    generated = claims["synthetic"] and finding["verdict"] != NOT_RUN
-    return f"{finding['verdict']}, on generated images" if generated else finding["verdict"]
+    """A verdict in words; it says so where it comes from generated images, and where one training run of each method
+    cannot speak for the methods."""
+    if finding["verdict"] == NOT_RUN:
+        return NOT_RUN
+    about = [" for these networks"] * (finding["seeds"] == 1) + [", on generated images"] * claims["synthetic"]
+    return "".join([finding["verdict"], *about])
 
 
 def protocols(claims: Mapping[str, Any]) -> list[str]:

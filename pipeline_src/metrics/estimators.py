@@ -40,7 +40,24 @@ def ue(bins: Bins) -> np.ndarray:
     return (bins.score / bins.one * np.maximum(-bins.excess, 0)).sum(axis=-1) / bins.n
 
 
-def debiased(bins: Bins) -> np.ndarray:
+def squared_error(bins: Bins, variance: np.ndarray) -> np.ndarray:
+    """Sum of n_k/N (score_k - hits_k)^2, less what sampling adds to it: (E_k^2 - V_k) / n_k / N with E_k the excess of
+    a bin and V_k (..., K) its sampling variance. Unbiased; often below 0 where the true error is 0."""
+    return ((bins.excess**2 - variance) / bins.one).sum(axis=-1) / bins.n
+
+
+def debiased(bins: Bins, variance: np.ndarray) -> np.ndarray:
+    """Root of `squared_error`, 0 where that is negative."""
+    return np.sqrt(np.maximum(squared_error(bins, variance), 0))
+
+
+def noise_floor(bins: Bins, variance: np.ndarray) -> np.ndarray:
+    """The mean ECE of a network without calibration error whose excesses have these sampling variances (..., K): the
+    mean of abs(x), sqrt(2 V_k / pi) for x normal with mean 0, summed over bins."""
+    return np.sqrt(2 / np.pi * variance).sum(axis=-1) / bins.n
+
+
+def debiased_over_pixels(bins: Bins) -> np.ndarray:
     """Root of the debiased squared error, sum of n_k/N ((score_k - hits_k)^2 - hits_k (1 - hits_k) / (n_k - 1))."""
     rate = bins.hits / bins.one
     squared = bins.excess**2 / bins.one - _noise(bins, rate)

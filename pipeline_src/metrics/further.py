@@ -1,4 +1,5 @@
-"""Entries of the registry beyond means over all pixels: bins of equal weight, rankings, single images, regions."""
+"""Entries of the registry beyond means over all pixels: errors debiased over images, bins of equal weight, rankings,
+single images, regions."""
 
 from __future__ import annotations
 
@@ -7,15 +8,50 @@ from functools import partial
 from pipeline_src.metrics import estimators, selective
 from pipeline_src.metrics.cells import TOP
 from pipeline_src.metrics.image_inputs import ImageAreas, ImageErrors
-from pipeline_src.metrics.inputs import Binned
+from pipeline_src.metrics.inputs import Binned, BinNoise
 from pipeline_src.metrics.metric import HIGH, NEITHER, Metric, percent, plain
 from pipeline_src.metrics.ranked import Ranked
 from pipeline_src.metrics.region_inputs import InRegion
 
 GEIFMAN = "Geifman and El-Yaniv, NeurIPS 2017"
+SQUARED = "squared_error"
+FEW_IMAGES = "its variance needs two images"
 POPORDANOSKA = "Popordanoska et al., MICCAI 2021"
 
 FURTHER: dict[str, Metric] = {
+    SQUARED: plain(
+        "squared calibration error",
+        BinNoise(),
+        estimators.squared_error,
+        "Σ (E_k² − V_k)/n_k/N: E_k is the summed confidence of a bin less its hits, V_k the sampling variance of E_k "
+        "over images. An unbiased estimate of Σ n_k/N (conf_k − acc_k)², around 0 where there is no error. By its "
+        "difference two methods are called different in calibration error.",
+        heading="squared, debiased",
+        factor=1e4,
+        digits=2,
+        unit="points²",
+        undefined=FEW_IMAGES,
+    ),
+    "ece_debiased": percent(
+        "debiased calibration error",
+        BinNoise(),
+        estimators.debiased,
+        "Root of the squared calibration error, 0 where that is negative. An L2 error, in which images count as the "
+        "independent units, and not pixels.",
+        heading="debiased %",
+        undefined=FEW_IMAGES,
+        decided_by=SQUARED,
+    ),
+    "ece_floor": percent(
+        "noise floor of the ECE",
+        BinNoise(),
+        estimators.noise_floor,
+        "Mean ECE that a perfectly calibrated network of this variance over images would measure on so many of them: "
+        "Σ √(2 V_k/π)/N. An ECE below it is as good as 0.",
+        heading="floor %",
+        better=NEITHER,
+        undefined=FEW_IMAGES,
+    ),
     "ace": percent(
         "average calibration error",
         Binned(TOP),

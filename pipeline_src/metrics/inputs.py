@@ -16,6 +16,7 @@ import numpy as np
 from pipeline_src.counting.counts import COLUMNS, Counts, ImageRows
 from pipeline_src.counting.loading import AnyStatistic, by_protocol
 from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.rows import parts
 from pipeline_src.counting.score_histogram import Bins, ScoreHistogram, UndefinedMetricError, positive, top_label
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.metrics import estimators
@@ -76,6 +77,9 @@ class Input:
     description: str  # in a word or two, for docs/metrics.md
     family: object  # hashable: inputs of one family need the same sums
     few: bool = False  # whether `FEW` resamples suffice
+    centred: bool = (
+        False  # whether resampling biases metrics of it, so that resampled values are shifted to the exact one
+    )
     classes: str = "any"  # "two", "several" or "any" number of classes
 
     def exact(self, run: Run, bins: int) -> tuple:
@@ -85,6 +89,11 @@ class Input:
     def columns(self, run: Run, bins: int) -> Columns:
         """The numbers of each image that are summed."""
         raise NotImplementedError
+
+    def of_units(self, columns: np.ndarray) -> np.ndarray:
+        """What is summed over independent units, (n, C), of the `columns` (n, c) of each: of an image, or summed over a
+        group of images that are not independent."""
+        return columns
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         """The metric's arguments for sums (..., C)."""
@@ -123,6 +132,37 @@ class Binned(Input):
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple[Bins]:
         return (as_bins(sums),)
+
+
+class BinNoise(Input):
+    """Pixels in equal-width bins of confidence, `Bins` (..., bins), and the sampling variance of each bin's excess,
+    (..., bins): V_k = n / (n - 1) sum_i (e_ik - g_k c_ik)^2 over n independent units (images, or groups of them), with
+    c_ik pixels of excess e_ik of unit i in bin k, and g_k their ratio over all units."""
+
+    description = "confidence in bins, image by image"
+    family, centred = "bins of units", True
+
+    def exact(self, run: Run, bins: int) -> tuple[Bins, np.ndarray]:
+        columns = self.columns(run, bins)
+        sums = sum(self.of_units(columns(block)).sum(axis=0) for block in parts(len(run.rows)))
+        (whole,) = Binned(TOP).exact(run, bins)
+        return whole, self.from_sums(sums, bins)[1]
+
+    def columns(self, run: Run, bins: int) -> Columns:
+        return _by_cell(run, TOP, bins)
+
+    def of_units(self, columns: np.ndarray) -> np.ndarray:
+        count, _, _, excess = (getattr(as_bins(columns), name) for name in ("count", "hits", "score", "excess"))
+        present = count.any(axis=1, keepdims=True)
+        return np.concatenate([columns, count**2, count * excess, excess**2, present], axis=1)
+
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple[Bins, np.ndarray]:
+        pixels = as_bins(sums[..., : 3 * bins])
+        square, product, squared_excess = np.split(sums[..., 3 * bins : -1], 3, axis=-1)
+        gap = pixels.excess / pixels.one
+        units = sums[..., -1:]
+        spread = np.maximum(squared_excess - 2 * gap * product + gap**2 * square, 0)  # at least 0 but for rounding
+        return pixels, np.where(units > 1, units / np.maximum(units - 1, 1), np.nan) * spread
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,8 @@ class Metric(Quantity):
         reference: its source.
         undefined: the reason where its value is NaN.
         needs_true_class: whether it is undefined if some pixels have no true class.
+        decided_by: the metric by whose difference two values are called different, where the resampled values of this
+            one mislead: an error near 0 can only be resampled to larger ones.
         bound: arguments -> how far it can be off for float maps, whose pixels within a level count as tied.
     """
 
@@ -76,6 +78,7 @@ class Metric(Quantity):
     reference: str = ""
     undefined: str = "no pixel counts"
     needs_true_class: bool = False
+    decided_by: str = ""
     bound: Callable[..., float] | None = None
 
     @property

@@ -35,6 +35,13 @@ class InRegion(Input):
     def few(self) -> bool:
         return self.of.few
 
+    @property
+    def centred(self) -> bool:
+        return self.of.centred
+
+    def of_units(self, columns: np.ndarray) -> np.ndarray:
+        return self.of.of_units(columns)
+
     def exact(self, run: Run, bins: int) -> tuple:
         if self.region not in run.regions:
             raise UndefinedMetricError("the regions of the masks were not counted")

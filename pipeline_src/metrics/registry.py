@@ -12,7 +12,7 @@ from pipeline_src.counting.levels import LEVELS
 from pipeline_src.metrics import corp, estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP
 from pipeline_src.metrics.f_measure import f_curve
-from pipeline_src.metrics.further import FURTHER
+from pipeline_src.metrics.further import FURTHER, SQUARED
 from pipeline_src.metrics.inputs import Binned, OfClasses, Ordered
 from pipeline_src.metrics.metric import HIGH, NEITHER, Metric
 from pipeline_src.metrics.metric import percent as _percent
@@ -44,6 +44,7 @@ METRICS: dict[str, Metric] = {
         estimators.ece,
         "Expected calibration error, Σ n_k/N abs(conf_k − acc_k) over equal-width bins, right-closed on confidence.",
         reference=f"{NAEINI}; Guo et al., ICML 2017",
+        decided_by=SQUARED,
     ),
     "mce": _percent(
         "MCE",
@@ -79,14 +80,16 @@ METRICS: dict[str, Metric] = {
         "ECE over groups of exactly N/bins pixels in the order of confidence; ties are spread evenly over the groups.",
         heading="equal mass %",
         reference="Nguyen and O'Connor, EMNLP 2015",
+        decided_by=SQUARED,
         bound=lambda cells, groups: estimators.equal_mass_bound(cells, groups) + 1 / LEVELS,
     ),
-    "ece_debiased": _percent(
-        "debiased calibration error",
+    "ece_debiased_pixels": _percent(
+        "calibration error debiased over pixels",
         CONFIDENCE,
-        estimators.debiased,
-        "Root of Σ n_k/N ((conf_k − acc_k)² − acc_k (1 − acc_k)/(n_k − 1)), 0 where that sum is negative. An L2 error.",
-        heading="debiased %",
+        estimators.debiased_over_pixels,
+        "Root of Σ n_k/N ((conf_k − acc_k)² − acc_k (1 − acc_k)/(n_k − 1)), 0 where that sum is negative. Pixels of an "
+        "image are not independent, so that it subtracts next to nothing on maps.",
+        heading="debiased over pixels %",
         reference=f"Bröcker, Climate Dynamics 2012; Ferro and Fricker, QJRMS 2012; {ROELOFS}",
     ),
     "brier_reliability": _plain(
@@ -113,13 +116,14 @@ METRICS: dict[str, Metric] = {
         "Equal-mass ECE with as many groups as keep the accuracy monotone in confidence, counting up from one group.",
         heading="sweep %",
         reference=ROELOFS,
+        decided_by=SQUARED,
         bound=lambda cells: estimators.equal_mass_bound(cells, estimators.sweep_groups(cells)[1]) + 1 / LEVELS,
     ),
     "ece_debiased_authors": _percent(
         "debiased error of the released program",
         Binned(TOP, 100),
         estimators.debiased_authors,
-        "ece_debiased over 100 bins, with conf_k (1 − conf_k) for the variance and without the root. Can be negative.",
+        "ece_debiased_pixels over 100 bins, with conf_k (1 − conf_k) for the variance and no root. Can be negative.",
         heading="debiased (released) %",
         digits=4,
     ),
@@ -130,6 +134,7 @@ METRICS: dict[str, Metric] = {
         "The error after smoothing by a reflected Gaussian whose width equals that error.",
         heading="smooth %",
         reference="Błasiok and Nakkiran, ICLR 2024",
+        decided_by=SQUARED,
     ),
     "brier_uncertainty": _plain(
         "uncertainty",

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
@@ -67,7 +67,7 @@ class Comparison:
 
     def mean(self, metric: str, method: str) -> Estimate:
         """A metric's mean over the data sets; NaN where it is undefined."""
-        return self._sum(metric, self.parts, {method: 1.0}) or Estimate({0: math.nan}, math.nan, math.nan)
+        return self._sum(metric, self.parts, {method: 1.0}) or UNDEFINED_ESTIMATE
 
     def difference(self, metric: str, method: str, other: str) -> Estimate | None:
         """The mean over the data sets of one method's metric less another's, on the same images; None without a seed

@@ -1,0 +1,174 @@
+"""How often intervals hold the true value, and how often differences are found: simulated data sets of known error.
+
+    python benchmarks/coverage.py [REPETITIONS]
+
+An image has pixels in five bins of confidence and an accuracy of its own in each, more or less below the confidence,
+that two methods share in part. The sums per image go through the functions that all results go through
+(`metrics.inputs`, `analysis.estimate`). Writes benchmarks/coverage.md, which docs/metrics.md shows.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from scipy.special import ndtr
+from scipy.stats import beta
+
+from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.resampling import draws, percentiles
+from pipeline_src.counting.levels import UNIT
+from pipeline_src.metrics.registry import METRICS, SQUARED
+from pipeline_src.metrics.row_inputs import PixelMeans
+
+CONFIDENCE = np.array([0.55, 0.65, 0.75, 0.85, 0.96])
+SHARE = np.array([0.03, 0.04, 0.06, 0.12, 0.75])  # of the pixels in each bin
+GAP = np.array([1, 1, 1, 1, 0.7])  # of confidence and accuracy in each bin, times the error of a method
+COMMON = 0.8  # of the variance of an image's accuracy, shared by all networks
+CONCENTRATION, PIXELS, RESAMPLES, BINS = 6.0, 10_000, 400, 10
+IMAGES = (50, 200, 1000)
+ERRORS = ((0.0, 0.0), (0.0, 0.005), (0.0, 0.01), (0.0, 0.02), (0.005, 0.01), (0.02, 0.02), (0.02, 0.025), (0.05, 0.05))
+NAMES = ("ece", SQUARED, "oe", "accuracy", "brier")
+TRAINING = 0.005  # standard deviation of a network's error over seeds
+
+
+class World:
+    """Images, drawn anew in each repetition, as networks of known errors see them."""
+
+    def __init__(self, images: int, rng: np.random.Generator):
+        self.rng, self.images = rng, images
+        self.pixels = np.round(
+            rng.dirichlet(4 * SHARE, images) * np.exp(rng.normal(np.log(PIXELS), 0.4, (images, 1)))
+        ).astype(int)
+        self.common = rng.normal(size=(images, 1))
+        self.draws = list(draws(images, RESAMPLES, int(rng.integers(2**32))))
+
+    def method(self, errors: list[float]) -> Measurement:
+        """A method with a network of each of some errors."""
+        of = [self._network(error) for error in errors]
+        points, values = ({name: np.stack([network[k][name] for network in of]) for name in NAMES} for k in (0, 1))
+        return Measurement(range(len(errors)), self.images, points, values)
+
+    def _network(self, error: float) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        hits = self._hits(error)
+        right, wrong = hits @ (1 - CONFIDENCE) ** 2, (self.pixels - hits) @ CONFIDENCE**2
+        score = self.pixels * CONFIDENCE
+        empty = np.zeros((self.images, BINS // 2))  # no confidence lies below 0.5
+        binned = np.concatenate([a for of in (self.pixels, hits, score) for a in (empty, of)], axis=1)
+        sums = {"pixels": self.pixels.sum(1), "correct": hits.sum(1), "brier": (right + wrong) * UNIT}
+        means = np.stack([sums.get(name, np.zeros(self.images)) for name in PixelMeans.names], axis=1)
+        points, values = {}, {}
+        for name in NAMES:
+            of = METRICS[name].of
+            columns = of.of_units(means if isinstance(of, PixelMeans) else binned)
+            summed = sum(times @ columns[block] for block, times in self.draws)
+            points[name] = METRICS[name].function(*of.from_sums(columns.sum(axis=0), BINS))
+            values[name] = METRICS[name].function(*of.from_sums(summed, BINS))
+            values[name] += (points[name] - values[name].mean()) * of.centred
+        return points, values
+
+    def _hits(self, error: float) -> np.ndarray:
+        own = self.rng.normal(size=(self.images, 1))
+        place = ndtr(np.sqrt(COMMON) * self.common + np.sqrt(1 - COMMON) * own)
+        mean = CONFIDENCE - error * GAP
+        accuracy = beta.ppf(place, CONCENTRATION * mean, CONCENTRATION * (1 - mean))
+        return self.rng.binomial(self.pixels, np.clip(accuracy, 0, 1))
+
+
+def truth(error: float) -> dict[str, float]:
+    """The metrics of a network of this error on all images that could be drawn."""
+    mean = CONFIDENCE - error * GAP
+    return {
+        "ece": float(SHARE @ np.abs(error * GAP)),
+        SQUARED: float(SHARE @ (error * GAP) ** 2),
+        "oe": float(SHARE @ (CONFIDENCE * np.maximum(error * GAP, 0))),
+        "accuracy": float(SHARE @ mean),
+        "brier": float(SHARE @ (mean * (1 - CONFIDENCE) ** 2 + (1 - mean) * CONFIDENCE**2)),
+    }
+
+
+def before(metric: str, *terms: tuple[Measurement, float]) -> tuple[float, float]:
+    """Percentiles over images of the mean over seeds."""
+    ends = percentiles(sum(weight * one.values[metric].mean(axis=0) for one, weight in terms))
+    assert ends
+    return ends
+
+
+def holds(value: float, ends: tuple[float, float]) -> bool:
+    """Whether a value lies in an interval."""
+    return ends[0] - 1e-12 <= value <= ends[1] + 1e-12
+
+
+def one_seed(images: int, errors: tuple[float, float], repetitions: int, rng: np.random.Generator) -> dict[str, float]:
+    """Shares of repetitions: intervals that hold the true value, and differences that are found."""
+    (first, second), counts = map(truth, errors), {}
+    for _ in range(repetitions):
+        world = World(images, rng)
+        one, other = (world.method([error]) for error in errors)
+        level = estimate("ece", (one, 1.0))
+        difference = estimate("ece", (one, 1.0), (other, -1.0))
+        assert level and difference and difference.decided
+        found = {
+            "ECE, percentiles": holds(first["ece"], before("ece", (one, 1.0))),
+            "ECE": holds(first["ece"], level.interval()),
+            "ΔECE, percentiles": holds(first["ece"] - second["ece"], before("ece", (one, 1.0), (other, -1.0))),
+            "Δ squared": holds(first[SQUARED] - second[SQUARED], difference.decided.interval()),
+        }
+        for name, title in (("oe", "ΔOE"), ("accuracy", "Δ accuracy"), ("brier", "ΔBrier")):
+            of = estimate(name, (one, 1.0), (other, -1.0))
+            assert of
+            found[title] = holds(first[name] - second[name], of.interval())
+        ends = before("ece", (one, 1.0), (other, -1.0))
+        found["found, percentiles"] = ends[0] > 0 or ends[1] < 0
+        found["found"] = difference.excludes_zero
+        for name, value in found.items():
+            counts[name] = counts.get(name, 0) + value
+    return {name: count / repetitions for name, count in counts.items()}
+
+
+def equal_methods(images: int, error: float, spread: float, seeds: int, repetitions: int, rng) -> dict[str, float]:
+    """Shares of repetitions in which two names for one method, of several seeds each, are called different."""
+    counts = {"percentiles": 0, "ECE": 0, "Brier": 0}
+    for _ in range(repetitions):
+        world = World(images, rng)
+        one, other = (world.method(list(rng.normal(error, spread, seeds))) for _ in range(2))
+        ends = before("ece", (one, 1.0), (other, -1.0))
+        counts["percentiles"] += ends[0] > 0 or ends[1] < 0
+        for title, name in (("ECE", "ece"), ("Brier", "brier")):
+            of = estimate(name, (one, 1.0), (other, -1.0))
+            assert isinstance(of, Estimate)
+            counts[title] += of.excludes_zero
+    return {name: count / repetitions for name, count in counts.items()}
+
+
+def tables(repetitions: int) -> Iterator[str]:
+    """Markdown, in shares of repetitions in percent."""
+    rng = np.random.default_rng(0)
+    head: list[str] = []
+    for images, errors in product(IMAGES, ERRORS):
+        shares = one_seed(images, errors, repetitions, rng)
+        if not head:
+            head = ["images", "ECE of one, other", *shares]
+            yield f"Share in % of {repetitions} simulated data sets in which 95 % intervals hold the true value, one seed:\n"
+            yield from (f"| {' | '.join(head)} |", f"|{'---|' * len(head)}")
+        true = ", ".join(f"{100 * truth(error)['ece']:.2f}" for error in errors)
+        yield f"| {images} | {true} | {' | '.join(f'{100 * share:.0f}' for share in shares.values())} |"
+    yield "\nTwo equal methods called different, by the interval of their difference:\n"
+    yield "| images | ECE ± sd over seeds | seeds | percentiles over images | ECE | Brier |\n|---|---|---|---|---|---|"
+    for images, (error, spread), seeds in product((200, 1000), ((0.03, 0.003), (0.03, 0.01), (0.005, 0.003)), (2, 3)):
+        shares = equal_methods(images, error, spread, seeds, repetitions, rng)
+        scale = 100 * float(SHARE @ GAP)
+        cells = [images, f"{scale * error:.2f} ± {scale * spread:.2f}", seeds]
+        yield f"| {' | '.join(map(str, cells))} | {' | '.join(f'{100 * share:.1f}' for share in shares.values())} |"
+
+
+if __name__ == "__main__":
+    lines = []
+    for line in tables(int(sys.argv[1]) if len(sys.argv) > 1 else 500):
+        print(line, flush=True)
+        lines.append(line)
+    Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
