@@ -153,7 +153,7 @@ def tables(repetitions: int) -> Iterator[str]:
         shares = one_seed(images, errors, repetitions, rng)
         if not head:
             head = ["images", "ECE of one, other", *shares]
-            yield f"Share in % of {repetitions} simulated data sets in which 95 % intervals hold the true value, one seed:\n"
+            yield f"Share in % of {repetitions} simulated data sets in which 95 % intervals hold the true value:\n"
             yield from (f"| {' | '.join(head)} |", f"|{'---|' * len(head)}")
         true = ", ".join(f"{100 * truth(error)['ece']:.2f}" for error in errors)
         yield f"| {images} | {true} | {' | '.join(f'{100 * share:.0f}' for share in shares.values())} |"

@@ -93,7 +93,7 @@ def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
     """
     measured = [one for one, _ in terms]
     seeds = common_seeds(measured)
-    decided_by = METRICS[metric].decided_by
+    decided_by = METRICS[metric].decided_by if metric in METRICS else ""  # or a quantity of two data sets
     if not seeds or not all(name in one.points for one in measured for name in (metric, decided_by) if name):
         return None
     plain = _estimate(metric, terms, seeds)

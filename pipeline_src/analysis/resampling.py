@@ -1,8 +1,8 @@
 """The bootstrap over images: all metrics of a statistic on the same resamples.
 
 Images are drawn with replacement; pixels of an image stay together, since they are not independent, and so do images of
-a group, such as frames of a video. The intervals speak of the sampling of images only: the variance of training (seeds)
-is not in them, and every caption says so.
+a group, such as frames of a video. Resampled values speak of the sampling of images only; `estimate` adds the variance
+of training.
 
 Metrics are functions of sums over images (`metrics.inputs`). What the sums leave out of the exact value, the finer
 order of pixels for instance, shifts all resampled values alike, so that they vary around the exact value. So does the
@@ -12,7 +12,7 @@ bias that resampling adds to an unbiased estimate of a squared error (`Input.cen
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from zlib import crc32
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.rows import Rows, parts
-from pipeline_src.metrics.inputs import FEW, Input, Run
+from pipeline_src.metrics.inputs import FEW, Columns, Input, Run
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 
@@ -106,6 +106,7 @@ def resample_run(
     Args:
         groups: (N,) the group of each image, as `draws` takes it.
     """
+    run = replace(run, units=groups)
     exact, reasons = summary(run, bins)
     points = {name: value for name, value in exact.items() if value is not None}
     inputs = {METRICS[name].of.family: METRICS[name].of for name in points}
@@ -128,9 +129,9 @@ def _sums(run: Run, inputs: Mapping[object, Input], bins: int, drawn: Draws) -> 
     """Sums over all images and over resamples of them, by family of inputs."""
     columns = {family: of.columns(run, bins) for family, of in inputs.items()}
     sums: dict[object, Sums] = {}
-    for block, times in drawn:
-        for family, of_images in columns.items():
-            values = inputs[family].of_units(of_images(block))
+    for of_units, times in _units(run, columns, drawn):
+        for family, of in of_units.items():
+            values = inputs[family].of_units(of)
             added = Sums(values.sum(axis=0), (times[:FEW] if inputs[family].few else times) @ values)
             if family in sums:
                 sums[family].whole += added.whole
@@ -138,6 +139,24 @@ def _sums(run: Run, inputs: Mapping[object, Input], bins: int, drawn: Draws) -> 
             else:
                 sums[family] = added
     return sums
+
+
+def _units(
+    run: Run, columns: Mapping[object, Columns], drawn: Draws
+) -> Iterator[tuple[dict[object, np.ndarray], np.ndarray]]:
+    """Blocks of independent units, images or groups of them: their columns by family, and how often each is drawn."""
+    if run.units is None:
+        yield from (({family: of(block) for family, of in columns.items()}, times) for block, times in drawn)
+        return
+    groups, times_of = run.units.max(initial=-1) + 1, np.empty(0)
+    sums: dict[object, np.ndarray] = {}
+    for block, times in drawn:
+        times_of = times_of if times_of.size else np.empty((len(times), groups))
+        times_of[:, run.units[block]] = times
+        for family, of in columns.items():
+            values = of(block)
+            np.add.at(sums.setdefault(family, np.zeros((groups, values.shape[1]))), run.units[block], values)
+    yield sums, times_of
 
 
 def draws(images: int, resamples: int, key: int, groups: np.ndarray | None = None) -> Draws:

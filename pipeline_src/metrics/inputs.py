@@ -33,11 +33,13 @@ class Run:
 
     Attributes:
         regions: the regions of the images by name, where they were counted.
+        units: (N,) int64, the group of each image, where images are not independent.
     """
 
     statistic: AnyStatistic
     counts: Counts
     regions: Mapping[str, Run] = field(default_factory=dict)
+    units: np.ndarray | None = None
 
     @cached_property
     def groups(self) -> PixelGroups:
@@ -144,7 +146,9 @@ class BinNoise(Input):
 
     def exact(self, run: Run, bins: int) -> tuple[Bins, np.ndarray]:
         columns = self.columns(run, bins)
-        sums = sum(self.of_units(columns(block)).sum(axis=0) for block in parts(len(run.rows)))
+        blocks = (columns(block) for block in parts(len(run.rows)))
+        units = blocks if run.units is None else [_of_groups(np.concatenate(list(blocks)), run.units)]
+        sums = sum(self.of_units(unit).sum(axis=0) for unit in units)
         (whole,) = Binned(TOP).exact(run, bins)
         return whole, self.from_sums(sums, bins)[1]
 
@@ -252,3 +256,10 @@ def _classes(run: Run) -> list[Counts]:
 def _by_cell(run: Run, score: str, cells: int) -> Columns:
     per_pixel, levels = run.groups.per_pixel(score, cells), run.counts.rows.levels
     return lambda images: levels[images].reshape(-1, 512) @ per_pixel
+
+
+def _of_groups(columns: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Sums (G, C) over the images of each group, of columns (N, C)."""
+    sums = np.zeros((groups.max(initial=-1) + 1, columns.shape[1]))
+    np.add.at(sums, groups, columns)
+    return sums

@@ -69,6 +69,7 @@ class Metric(Quantity):
         needs_true_class: whether it is undefined if some pixels have no true class.
         decided_by: the metric by whose difference two values are called different, where the resampled values of this
             one mislead: an error near 0 can only be resampled to larger ones.
+        floor: the metric that says what this one measures where there is no error; values below it are not ranked.
         bound: arguments -> how far it can be off for float maps, whose pixels within a level count as tied.
     """
 
@@ -79,6 +80,7 @@ class Metric(Quantity):
     undefined: str = "no pixel counts"
     needs_true_class: bool = False
     decided_by: str = ""
+    floor: str = ""
     bound: Callable[..., float] | None = None
 
     @property

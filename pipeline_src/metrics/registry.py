@@ -45,6 +45,7 @@ METRICS: dict[str, Metric] = {
         "Expected calibration error, Σ n_k/N abs(conf_k − acc_k) over equal-width bins, right-closed on confidence.",
         reference=f"{NAEINI}; Guo et al., ICML 2017",
         decided_by=SQUARED,
+        floor="ece_floor",
     ),
     "mce": _percent(
         "MCE",

@@ -37,9 +37,15 @@ def about(facts: Facts) -> str:
     """What the captions of all tables of methods say."""
     return (
         f"Experiment {facts.experiment}, {facts.epochs} epochs, {seeds_in_words(facts)}, {facts.bins} bins. In "
-        f"brackets: 95 % bootstrap intervals over images ({RESAMPLES:,} resamples, the same for all methods, so that "
-        "differences are paired); they leave out the variance of training."
+        f"brackets: 95 % intervals, from {RESAMPLES:,} bootstrap resamples of the images (the same for all methods, so "
+        f"that differences are paired) {_training(facts)}."
     )
+
+
+def _training(facts: Facts) -> str:
+    if len(facts.seeds) == 1:
+        return "alone: with one seed they leave out the variance of training"
+    return f"and the spread over {len(facts.seeds)} seeds (t with {len(facts.seeds) - 1} degrees of freedom)"
 
 
 def notes(results: Results, metrics: Collection[str], parts: Collection[str]) -> list[str]:

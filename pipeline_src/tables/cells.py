@@ -13,7 +13,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import NEITHER, Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import defined
-from pipeline_src.tables.paper_table import BEST, TIED, Row
+from pipeline_src.tables.paper_table import BEST, FLOOR, TIED, Row
 
 
 def cells(results: Results, protocol: str, part: str, metric: str, methods: Collection[str] = ()) -> Iterator[Row]:
@@ -46,10 +46,11 @@ def cells(results: Results, protocol: str, part: str, metric: str, methods: Coll
 def marks(
     metric: str, measured: Mapping[str, Measurement], quantities: Mapping[str, Quantity] = METRICS
 ) -> dict[str, str]:
-    """method -> BEST or TIED, for one metric, or another of `quantities`, on one data set.
+    """method -> BEST, TIED or FLOOR, for one metric, or another of `quantities`, on one data set.
 
     The best is the one of the best mean. Methods whose paired difference to it is not significant, or not available
     since they share no seed, are tied with it. One alone is no best, and where neither direction is better none is.
+    What lies below the noise floor is marked as that alone.
     """
     means = {method: one.points[metric].mean() for method, one in measured.items() if metric in one.points}
     means = {method: mean for method, mean in means.items() if not math.isnan(mean)}
@@ -58,7 +59,9 @@ def marks(
         return {}
     best = max(means, key=lambda method: better * means[method])
     tied = [m for m in means if m != best and not _differ(metric, measured[best], measured[m])]
-    return dict.fromkeys([best, *tied], TIED) if tied else {best: BEST}
+    marked = dict.fromkeys([best, *tied], TIED) if tied else {best: BEST}
+    floor = METRICS[metric].floor if metric in METRICS else ""
+    return marked | {m: FLOOR for m in means if floor and means[m] < measured[m].points[floor].mean()}
 
 
 def _differ(metric: str, one: Measurement, other: Measurement) -> bool:

@@ -20,7 +20,7 @@ from pipeline_src.tables.registry import TABLES
 from pipeline_src.text_tables import Group, Table
 
 # Several classes lack the last but one; the mean IoU stands in its place.
-SHOWN = ("ece", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou")
+SHOWN = ("ece", "ece_floor", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou")
 LAST = (  # sentence of the caption: for one object class, and for several
     "All but max F are means over all pixels of a data set; NLL and entropy in nats; max F is the largest value of the "
     "mean of the images' F curves.",

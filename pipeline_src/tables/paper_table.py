@@ -17,13 +17,13 @@ from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, Group, Table, latex, markdown
 
-BEST, TIED = "best", "tied"
-SIGNS = {BEST: "★", TIED: "†"}
+BEST, TIED, FLOOR = "best", "tied", "floor"
+SIGNS = {BEST: "★", TIED: "†", FLOOR: "°"}
 MEANING_OF_MARKS = {
     BEST: "the best of its column, significantly: the interval of its paired difference to every other excludes 0.",
     TIED: "tied for the best: the paired difference to the lowest error or highest score is not significant.",
+    FLOOR: "below the noise floor: a network without calibration error measures as much on these images; not ranked.",
 }
-UNCORRECTED = "Differences are tested one by one, without a correction for their number."
 # Where a number is printed (protocol, group, row, column), what it is of, and what it is: the mean over seeds, their
 # sample standard deviation, the ends of its 95 % interval, and its numbers of seeds and images.
 COLUMNS = (
@@ -113,7 +113,7 @@ def _marks(rows: Sequence[Row]) -> str:
     """What the marks that occur mean."""
     marks = {row.get("mark") for row in rows}
     texts = [f"{SIGNS[mark]} {text}" for mark, text in MEANING_OF_MARKS.items() if mark in marks]
-    return " ".join([*texts, UNCORRECTED]) if texts else ""
+    return " ".join(texts)
 
 
 def _images(rows: Sequence[Row]) -> str:
