@@ -18,6 +18,7 @@ from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+from pipeline_src.metrics.registry import SQUARED
 
 RESAMPLES = 40  # a run takes a second with all of them
 
@@ -64,7 +65,10 @@ class HandMade(Results):
 def by_hand(
     points: Mapping[str, Iterable[float]], spread: np.ndarray, seeds: Iterable[int] = (0,), **more
 ) -> Measurement:
-    """A measurement whose resampled values are its points (S,) plus `spread` (R,) for all metrics."""
+    """A measurement whose resampled values are its points (S,) plus `spread` (R,) for all metrics. The square that
+    decides about ECE comes with it, and a noise floor of 0."""
     arrays = {name: np.array(values, float) for name, values in points.items()}
-    values = {name: array[:, None] + spread for name, array in arrays.items()}
+    if "ece" in arrays:
+        arrays = {SQUARED: arrays["ece"] ** 2, "ece_floor": 0 * arrays["ece"]} | arrays
+    values = {name: array[:, None] + spread * (0.1 if name == SQUARED else 1) for name, array in arrays.items()}
     return Measurement(list(seeds), more.pop("images", 100), arrays, values, **more)

@@ -12,15 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import error_interval, percentiles
 from pipeline_src.metrics.registry import METRICS
 
 LEVEL = 0.95
+NORMAL = NormalDist()
 NAN = (math.nan, math.nan)
 
 
@@ -35,6 +36,7 @@ class Estimate:
         decided: for differences of metrics that are `decided_by` another: the difference of that one. This one has no
             interval then.
         reference: of a `decided` difference, the value of what is subtracted.
+        least: what it cannot be below.
     """
 
     by_seed: Mapping[int, float]
@@ -43,6 +45,7 @@ class Estimate:
     resampled: np.ndarray = field(default_factory=lambda: np.empty(0), compare=False)
     decided: Estimate | None = None
     reference: float = math.nan
+    least: float = -math.inf
 
     @property
     def value(self) -> float:
@@ -58,11 +61,17 @@ class Estimate:
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """Ends of the interval that holds the true value in a share `level` of cases."""
         tail = (1 + level) / 2
-        scale = ndtri(tail) / ndtri((1 + LEVEL) / 2)  # an interval over images at another level, as if it were normal
-        error = self.training_error
-        training = stdtrit(len(self.by_seed) - 1, tail) * error if error else 0.0
+        # An interval over images at another level, as if it were normal.
+        scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
+        training = self._student(tail) * self.training_error if len(self.by_seed) > 1 else 0.0
         below, above = (math.hypot(scale * (self.value - end), training) for end in (self.image_low, self.image_high))
-        return float(self.value - below), float(self.value + above)
+        return max(self.least, float(self.value - below)), float(self.value + above)
+
+    def _student(self, tail: float) -> float:
+        """Quantile of Student's t for the number of seeds."""
+        from scipy.special import stdtrit  # slow to import, and Snakemake asks for names of files whenever it starts
+
+        return float(stdtrit(len(self.by_seed) - 1, tail))
 
     @property
     def low(self) -> float:
@@ -102,7 +111,7 @@ def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
     decided = _estimate(decided_by, terms, seeds)
     if all(weight >= 0 for _, weight in terms):
         ends, of_square = ((one.image_low, one.image_high) for one in (plain, decided))
-        return Estimate(plain.by_seed, *error_interval(plain.value, ends, of_square), plain.resampled)
+        return Estimate(plain.by_seed, *error_interval(plain.value, ends, of_square), plain.resampled, least=0.0)
     return Estimate(plain.by_seed, *NAN, decided=decided)
 
 

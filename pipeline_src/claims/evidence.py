@@ -9,9 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from scipy.special import ndtri
-
-from pipeline_src.analysis.estimate import LEVEL, Estimate
+from pipeline_src.analysis.estimate import LEVEL, NORMAL, Estimate
 from pipeline_src.analysis.simultaneous import level_of_each
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
@@ -122,7 +120,7 @@ class Evidence:
     def detectable(self) -> str:
         """The effect that an interval of this width would show in 80 % of cases, printed."""
         _, effect = self.decisive
-        half = (effect.high - effect.low) / 2 * (1 + ndtri(0.8) / ndtri((1 + LEVEL) / 2))
+        half = (effect.high - effect.low) / 2 * (1 + NORMAL.inv_cdf(0.8) / NORMAL.inv_cdf((1 + LEVEL) / 2))
         return f"{signed(half, self._printed_in).lstrip('+')} {self._printed_in.unit}".rstrip()
 
     @property

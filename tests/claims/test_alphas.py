@@ -46,13 +46,13 @@ def test_a_saw_alone_is_no_difference(beta):
     values = saw(np.full(500, 4.0), beta)
     assert values[:, -1].std() > 0.05 * values[:, -1].mean()
     result = judged(s0=values)
-    assert result.says == "open" and result.effect.value < 0.01, result.text
+    assert result.says() == "open" and result.effect.value < 0.01, result.text
     assert f"the last alphas: {100 * values[:, -1].std() / values[:, -1].mean():.1f} %" in result.what
 
 
 def test_images_that_differ_are_distinguished_from_the_saw():
     result = judged(s0=saw(np.full(500, 4.0)) * np.random.default_rng(1).uniform(0.5, 1.5, (500, 1)))
-    assert result.says == "for it"
+    assert result.says() == "for it"
     assert result.effect.value == pytest.approx(np.sqrt(1 / 12), rel=0.1)
 
 
@@ -61,7 +61,7 @@ def test_margins_that_differ_are_found_beyond_the_saw(beta):
     """A few percent of the mean alpha, where the last alphas spread by 8 to 24 %: a tenth is too much to ask."""
     values = saw(np.random.default_rng(1).uniform(2, 7, 1000), beta)
     result = judged(s0=values)
-    assert result.says == "for it" and result.effect.value < 0.1, result.text
+    assert result.says() == "for it" and result.effect.value < 0.1, result.text
 
 
 def test_seeds_are_averaged():
@@ -74,7 +74,7 @@ def test_seeds_are_averaged():
 
 def test_alphas_of_0_do_not_differ():
     result = judged(s0=np.zeros((20, 30)))
-    assert (result.effect.value, result.says) == (0, "open")
+    assert (result.effect.value, result.says()) == (0, "open")
 
 
 def test_both_methods_and_enough_epochs_are_needed(tmp_path):

@@ -45,7 +45,7 @@ def test_holds_where_every_set_agrees(name):
         result = finding(name, view(protocol=protocol))
         assert result.verdict == HOLDS, result.why
         assert result.evidence
-        for effect in (item.effect for item in result.evidence):
+        for effect in (item.decisive[1] for item in result.evidence):
             assert effect.low <= effect.value <= effect.high and effect.by_seed == {0: effect.value}
 
 
@@ -54,7 +54,7 @@ def test_one_opposite_set_is_enough_against(name, change):
     *where, value = change
     result = finding(name, view({tuple(where): value}))
     assert result.verdict == FAILS
-    against = [item for item in result.evidence if item.says == "against it"]
+    against = [item for item in result.evidence if item.says(result.level) == "against it"]
     assert all(change[0] in item.what and change[2] in item.sets for item in against)
     assert "The clearest against it" in result.why
 
@@ -149,7 +149,7 @@ def test_alike_is_within_half_a_point(ece, verdict):
 def test_equal_methods_are_not_decided():
     """Two methods of the very same maps: no effect, and no interval to speak of."""
     for ends in ((0.0, 0.0), (np.nan, np.nan)):
-        assert Evidence("same", {"one": 1}, Estimate({0: 0.0}, *ends), BELOW_ZERO, METRICS["ece"]).says == "open"
+        assert Evidence("same", {"one": 1}, Estimate({0: 0.0}, *ends), BELOW_ZERO, METRICS["oe"]).says() == "open"
 
 
 def test_sets_under_shift_are_judged_as_those_in_distribution():
@@ -287,7 +287,14 @@ def of_seeds(slp: dict[int, float], baseline: dict[int, float], **more) -> View:
 def test_seeds_are_paired_and_averaged():
     first = finding("C2", of_seeds({0: 0.01, 1: 0.04, 2: 0.5}, {0: 0.03, 1: 0.05, 3: 0.9})).evidence[0]
     assert first.effect.by_seed == pytest.approx({0: -0.02, 1: -0.01})
-    assert (first.effect.value, first.effect.low, first.effect.high) == pytest.approx((-0.015, -0.015, -0.015))
+    assert first.effect.value == pytest.approx(-0.015)
+    # The square decides: -8e-4 and -9e-4, standard error 0.5e-4, t = 12.7 with one degree of freedom; all images agree.
+    squared = first.effect.decided
+    assert squared.by_seed == pytest.approx({0: -8e-4, 1: -9e-4})
+    assert (squared.low, squared.high) == pytest.approx(
+        (-8.5e-4 - 12.70620474 * 0.5e-4, -8.5e-4 + 12.70620474 * 0.5e-4)
+    )
+    assert first.says() == "for it"
     assert first.as_json()["printed_seeds"] == "0: −2.00, 1: −1.00"
 
 
@@ -310,7 +317,7 @@ def test_generated_images_are_never_concealed():
     tree = judged(changed(view(), synthetic=True))
     assert tree["synthetic"]
     cells = [cell for row in verdicts(tree).groups[0].rows for cell in row[1:]]
-    assert set(cells) == {"holds, on generated images", "not run"}
+    assert set(cells) == {"holds for these networks, on generated images", "not run"}
     assert "settle no claim" in markdown(tree)
     assert "settle no claim" not in markdown(judged(view()))
 

@@ -104,11 +104,11 @@ def test_files_of_the_overview(tmp_path):
     assert sorted(path.name for path in (tmp_path / "overview").iterdir()) == sorted(OVERVIEW_CLAIMS)
     text = (tmp_path / "overview/claims.md").read_text()
     assert text.startswith("# Claims across experiments")
-    assert "camouflaged objects (cod): ECE of aslp\\_mc" in text and "**holds** (stretched)" in text
+    assert "camouflaged objects (cod): ECE of aslp\\_mc" in text and "**holds for these networks** (stretched)" in text
     assert json.loads((tmp_path / "overview/claims.json").read_text())["claims"][0]["claim"] == "C8"
 
 
 def test_generated_images_are_never_concealed(tmp_path):
     made = [finished(tmp_path, name, changed(view(), synthetic=name == "cod")) for name in ("cod", "smoke", "semantic")]
     write_overview_claims(made, TASKS, tmp_path)
-    assert "**holds, on generated images**" in (tmp_path / "claims.md").read_text()
+    assert "**holds for these networks, on generated images**" in (tmp_path / "claims.md").read_text()

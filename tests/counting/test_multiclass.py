@@ -110,7 +110,7 @@ def test_two_classes_give_the_binary_numbers():
     statistic.add(np.stack([1 - f, f]), y, "a")
     values, _ = summaries(statistic)["raw"]
     binary = one(f, y).raw
-    names = "ece mce oe ue ece_equal_mass ece_sweep ece_debiased smooth_ece aurc accuracy nll entropy"
+    names = "ece mce oe ue ece_equal_mass ece_sweep ece_debiased_pixels smooth_ece aurc accuracy nll entropy"
     for name in names.split():
         assert values[name] == pytest.approx(value(name, binary), abs=1e-6), name
     assert values["brier"] == pytest.approx(2 * value("brier", binary), abs=1e-6)

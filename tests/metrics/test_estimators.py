@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_statistics import one
+from made_statistics import counted, one
 
 from pipeline_src.counting.score_histogram import Bins, UndefinedMetricError, top_label
 from pipeline_src.metrics import estimators
@@ -118,16 +118,45 @@ def test_debiased_by_its_formula(pixels):
                 root += n / len(right) * (gap**2 - noise[0])
             else:
                 authors += n / len(right) * (gap**2 - noise[1])
-    assert value("ece_debiased", counts) == pytest.approx(np.sqrt(root), abs=1e-9)
+    assert value("ece_debiased_pixels", counts) == pytest.approx(np.sqrt(root), abs=1e-9)
     assert value("ece_debiased_authors", counts) == pytest.approx(authors, abs=1e-9)
 
 
 def test_debiased_is_nought_on_calibrated_noise():
     counts = one(np.full(8, 0.75, np.float32), [1, 1, 1, 0, 1, 1, 1, 0]).raw
-    assert value("ece_debiased", counts) == 0
+    assert value("ece_debiased_pixels", counts) == 0
     assert value("ece_debiased_authors", counts) == pytest.approx(-0.75 * 0.25 / 7, abs=1e-12)
     single = one(np.float32([0.75]), [1]).raw
-    assert value("ece_debiased", single) == pytest.approx(0.25)
+    assert value("ece_debiased_pixels", single) == pytest.approx(0.25)
+    with pytest.raises(UndefinedMetricError, match="two images"):
+        value("ece_debiased", single)
+
+
+def test_debiased_over_images_by_hand():
+    """Two images of two pixels of confidence 0.75 each: excesses 0.5 and -0.5, so that V = 2/1 (0.25 + 0.25)."""
+    counts = counted([(np.float32([[0.75, 0.75]]), np.array([[1, right]]), f"{right}") for right in (0, 1)]).raw
+    assert value("squared_error", counts) == pytest.approx((0 - 1) / 4 / 4)
+    assert value("ece_debiased", counts) == 0
+    assert value("ece_floor", counts) == pytest.approx(np.sqrt(2 / np.pi) / 4)
+    # Both wrong to the same degree: no variance over images, and the squared error is the squared gap.
+    alike = counted([(np.float32([[0.75, 0.75]]), np.array([[1, 0]]), name) for name in "ab"]).raw
+    assert value("squared_error", alike) == pytest.approx(0.25**2)
+    assert (value("ece_debiased", alike), value("ece_floor", alike)) == (pytest.approx(0.25), 0)
+
+
+def test_the_squared_error_is_unbiased_and_the_floor_is_the_mean_ece_of_a_calibrated_network():
+    """Calibrated images whose pixels are right or wrong together: the ECE of few of them is far above 0."""
+    rng, squares, floors, errors = np.random.default_rng(0), [], [], []
+    f = np.float32([[0.625, 0.75, 0.875]] * 10)
+    for _ in range(100):
+        right = rng.random((24, 3)) < f[0]
+        images = [(f, np.repeat(y[None], 10, axis=0), str(k)) for k, y in enumerate(right)]
+        counts = counted(images, whole=False).raw
+        for of, name in ((squares, "squared_error"), (floors, "ece_floor"), (errors, "ece")):
+            of.append(value(name, counts))
+    assert abs(np.mean(squares)) < 4 * np.std(squares) / 10
+    assert np.mean(floors) == pytest.approx(np.mean(errors), rel=0.2)
+    assert np.mean(errors) > 0.03
 
 
 def smoothed_plain(confidence, right, sigma, points=4000):

@@ -24,7 +24,7 @@ from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.captions import heading
 from pipeline_src.tables.cells import marks
 from pipeline_src.tables.cost import RunCost
-from pipeline_src.tables.paper_table import BEST, COLUMNS, TIED
+from pipeline_src.tables.paper_table import BEST, COLUMNS, FLOOR, TIED
 from pipeline_src.tables.registry import TABLES
 
 PARTS = {"val": "val", "one": "id", "dots": "ood"}
@@ -82,7 +82,13 @@ def test_every_number_is_that_of_the_results(results, tables):
             one = results.measurement(row.protocol, row.method, row.part)
             points, values = one.points[row.metric], one.values[row.metric]
             assert (row.mean, row.sd) == pytest.approx((points.mean(), points.std(ddof=1)), abs=1e-15)
-            assert (row.low, row.high) == pytest.approx(percentiles(values.mean(axis=0)), abs=1e-15)
+            if METRICS[row.metric].decided_by:  # a lower end of its own
+                assert 0 <= row.low <= row.mean <= row.high
+            else:
+                ends = np.array(percentiles(values.mean(axis=0)))
+                half = np.hypot(ends - points.mean(), 12.70620474 * points.std(ddof=1) / math.sqrt(2))
+                low, high = points.mean() + np.array([-1, 1]) * half
+                assert (row.low, row.high) == pytest.approx((low, high), rel=1e-8)
             assert (row.images, row.seeds, row.role) == (8, "0 1", PARTS[row.part])
 
 
@@ -140,14 +146,28 @@ def one_metric(points: list[float], ends=(0.0, 0.0), seeds=(0,), **more) -> Meas
         ),
         ({"a": one_metric([0.1])}, {}),
         ({"a": one_metric([0.1]), "b": one_metric([0.2], seeds=(7,))}, {"a": TIED, "b": TIED}),
+        # Two seeds that differ so much decide nothing.
         (
             {"a": one_metric([0.1, 0.3], seeds=(0, 1)), "b": one_metric([0.25], of_all_seeds=True)},
+            {"a": TIED, "b": TIED},
+        ),
+        (
+            {"a": one_metric([0.1, 0.1001], seeds=(0, 1)), "b": one_metric([0.25], of_all_seeds=True)},
             {"a": BEST},
         ),
     ],
 )
 def test_marks(measured, expected):
     assert marks("ece", measured) == expected
+
+
+def test_below_the_noise_floor_nothing_is_ranked():
+    def of(ece: float, floor: float) -> Measurement:
+        return by_hand({"ece": [ece], "ece_floor": [floor]}, np.zeros(11))
+
+    marked = marks("ece", {"a": of(0.001, 0.002), "b": of(0.0015, 0.002), "c": of(0.1, 0.002)})
+    assert marked == {"a": FLOOR, "b": FLOOR}
+    assert marks("ece", {"a": of(0.003, 0.002), "b": of(0.1, 0.002)}) == {"a": BEST}
 
 
 def test_the_best_score_is_the_highest():

@@ -1,0 +1,123 @@
+"""Intervals: their two parts, what decides about calibration errors, and several that hold together."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_results import by_hand
+from scipy import stats
+
+from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.simultaneous import level_of_each
+from pipeline_src.metrics.registry import SQUARED
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import coverage
+
+SEEDS = {0: 0.03, 1: 0.05, 2: 0.04}  # mean 0.04, standard error 0.01 / sqrt(3)
+
+
+def test_one_seed_leaves_the_interval_of_the_images():
+    assert Estimate({0: 0.04}, 0.03, 0.06).interval() == pytest.approx((0.03, 0.06))
+
+
+def test_both_parts_add_in_squares():
+    low, high = Estimate(SEEDS, 0.03, 0.06).interval()
+    training = 4.302652729911275 * 0.01 / np.sqrt(3)  # t of 2 degrees of freedom
+    assert (low, high) == pytest.approx((0.04 - np.hypot(0.01, training), 0.04 + np.hypot(0.02, training)))
+
+
+@pytest.mark.parametrize("level", [0.95, 0.99, 0.999])
+def test_without_images_it_is_the_interval_of_t(level):
+    values = list(SEEDS.values())
+    expected = stats.t.interval(level, 2, np.mean(values), stats.sem(values))
+    assert Estimate(SEEDS, 0.04, 0.04).interval(level) == pytest.approx(expected)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=5), st.floats(0, 1), st.floats(0, 1), st.floats(0.95, 0.999))
+def test_a_wider_part_or_a_higher_level_never_makes_it_narrower(values, below, above, level):
+    seeds = dict(enumerate(values))
+    mean = sum(values) / len(values)
+    low, high = Estimate(seeds, mean - below, mean + above).interval(level)
+    assert low <= mean - below + 1e-12 and high >= mean + above - 1e-12
+    one_low, one_high = Estimate({0: mean}, mean - below, mean + above).interval(level)
+    assert low <= one_low + 1e-12 and high >= one_high - 1e-12
+
+
+def test_differences_of_calibration_errors_are_decided_by_the_square():
+    near, far = by_hand({"ece": [0.01]}, np.zeros(11)), by_hand({"ece": [0.03]}, np.zeros(11))
+    gap = estimate("ece", (far, 1.0), (near, -1.0))
+    assert gap.value == pytest.approx(0.02) and np.isnan([gap.low, gap.high]).all()
+    assert gap.decided.value == pytest.approx(0.0008) and gap.decided.reference == pytest.approx(0.0001)
+    assert gap.excludes_zero
+    # Error and square disagree: nothing is decided.
+    near.points[SQUARED][:] = near.values[SQUARED][:] = 0.01
+    assert not estimate("ece", (far, 1.0), (near, -1.0)).excludes_zero
+
+
+@pytest.mark.parametrize(("square", "low"), [([-1e-5, 3e-5], 0.0), ([1e-5, 3e-5], 0.008)])
+def test_an_error_reaches_down_to_0_where_its_square_does(square, low):
+    one = by_hand({"ece": [0.01]}, np.linspace(-0.004, 0.002, 1001))
+    one.values[SQUARED][:] = np.linspace(*square, 1001)
+    of = estimate("ece", (one, 1.0))
+    assert (of.low, of.high) == pytest.approx((low, 0.012), abs=2e-4)
+
+
+# Several at once
+
+
+def effects(values: np.ndarray) -> list[Estimate]:
+    return [Estimate({0: float(of.mean())}, -1, 1, of) for of in values]
+
+
+def test_the_same_effect_twice_costs_nothing():
+    one = np.random.default_rng(0).normal(size=1000)
+    assert level_of_each(effects(np.stack([one] * 20))) == pytest.approx(level_of_each(effects(one[None])), abs=1e-12)
+    assert level_of_each(effects(one[None])) == 0.95  # never below
+
+
+def test_independent_effects_cost_what_sidak_says():
+    apart = level_of_each(effects(np.random.default_rng(0).normal(size=(20, 4000))))
+    assert 0.995 < apart <= 0.95 ** (1 / 20)
+    without = [Estimate({0: 0.0}, -1, 1)] * 20
+    assert level_of_each(without) == pytest.approx(0.95 ** (1 / 20))
+    assert level_of_each([]) == 0.95
+
+
+def test_of_twenty_true_nulls_one_opposes_in_one_of_twenty_cases():
+    """Intervals of correlated effects without an effect: all of them together hold 0 in 95 % of cases."""
+    rng, alone, together = np.random.default_rng(1), 0, 0
+    repetitions = 400
+    for _ in range(repetitions):
+        common = rng.normal(size=(1, 501))
+        draws = np.sqrt(0.5) * common + np.sqrt(0.5) * rng.normal(size=(20, 501))
+        seen, resampled = draws[:, :1], draws[:, 1:]  # as far from 0 as resamples are from what is seen
+        made = [
+            Estimate({0: float(value)}, float(value - 1.96), float(value + 1.96), value + of)
+            for (value,), of in zip(seen, resampled, strict=True)
+        ]
+        level = level_of_each(made)
+        alone += any(low > 0 or high < 0 for low, high in (of.interval() for of in made))
+        together += any(low > 0 or high < 0 for low, high in (of.interval(level) for of in made))
+    assert alone / repetitions > 0.25
+    assert together / repetitions < 0.1
+
+
+# Coverage, as benchmarks/coverage.py measures it
+
+
+def test_the_square_covers_where_percentiles_of_the_error_do_not():
+    shares = coverage.one_seed(200, (0.0, 0.02), 60, np.random.default_rng(0))
+    assert shares["ECE, percentiles"] < 0.2  # a true 0 is never held
+    assert shares["ECE"] > 0.85 and shares["Δ squared"] > 0.85
+
+
+def test_equal_methods_of_three_seeds_are_rarely_called_different():
+    shares = coverage.equal_methods(200, 0.03, 0.01, 3, 60, np.random.default_rng(0))
+    assert shares["percentiles"] > 0.2
+    assert shares["ECE"] < 0.15 and shares["Brier"] < 0.15
