@@ -17,7 +17,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
 
 KEPT, LOST, OPEN = "kept", "lost", "not decided"
-RANKING = "aurc"
+RANKING = "augrc"
 # What a better calibration error must not be bought with. One confidence for all pixels, equal to the accuracy, has an
 # ECE of 0 at unchanged accuracy and even a lower NLL, and says of no pixel how far to trust it.
 REFINEMENT = ("brier", RANKING)
