@@ -321,12 +321,12 @@ def test_a_calibrated_network_minimises_plain_mmce_and_not_weighted_mmce():
 
 
 def test_the_released_weight_belongs_to_the_released_form():
-    """A feature that tells 91 % of the pixels, and one logit linear in it: the program's weight of 4 leaves a classifier
-    with the program's form, and none with the paper's, which is least at a confidence of 1/2."""
+    """A feature that tells 9 of 10 pixels, and a logit linear in it: the program's weight of 4 leaves a classifier with
+    the program's form, and none with the paper's, which is least at a confidence of 1/2."""
     rng = np.random.default_rng(0)
     feature = torch.from_numpy(rng.normal(size=(1, 1, 40, 50)))
     y = torch.from_numpy(rng.random((1, 1, 40, 50))) < torch.sigmoid(6 * feature)
-    right = {}
+    accuracy, confidence = {}, {}
     for estimator in ("released", "weighted"):
         method = choose("mmce", {"estimator": estimator}).method
         line = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
@@ -336,9 +336,11 @@ def test_the_released_weight_belongs_to_the_released_form():
             method.loss(line[0] * feature + line[1], y.double()).backward()
             optimiser.step()
         f = torch.sigmoid(line[0] * feature + line[1]).detach()
-        right[estimator] = float(((f > 0.5) == y).double().mean()), float(torch.maximum(f, 1 - f).mean())
-    assert right["released"] > (0.88, 0.8)
-    assert right["weighted"][1] < 0.6
+        accuracy[estimator] = float(((f > 0.5) == y).double().mean())
+        confidence[estimator] = float(torch.maximum(f, 1 - f).mean())
+    assert accuracy["released"] > 0.85
+    assert confidence["released"] > 0.8
+    assert confidence["weighted"] < 0.6
 
 
 # AdaFocal

@@ -23,6 +23,7 @@ class LabelSmoothing(Method):
     Formula: `L((1 - eps) y + eps U)`
     Changes: labels
     Cost: none measurable
+    Setting: `eps` is the authors', for ImageNet. Ours: a pixel stands for a sample.
     Source: Szegedy et al., CVPR 2016
     """
 

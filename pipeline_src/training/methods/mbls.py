@@ -25,8 +25,8 @@ class MbLS(Method):
     Formula: `L(y) + weight mean sum_j max(0, max_k l_k - l_j - margin)`
     Changes: loss
     Cost: none measurable
-    Setting: Margin and weight are those of the authors' program and of their paper, whose sum over classes this is; the
-        program takes the mean, a weight K times smaller. Ours: one logit as (0, z).
+    Setting: Margin and weight are those of the authors' program. The sum over classes is their paper's; the program
+        takes the mean, a weight K times smaller. Ours: one logit as (0, z).
     Source: Liu et al., CVPR 2022
     """
 
