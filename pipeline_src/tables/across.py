@@ -23,7 +23,7 @@ from pipeline_src.tables.paper_table import NUMBERS, PaperTable, Row
 OVERVIEW_TABLES = tuple(f"{name}.{suffix}" for name in ("T5", "T7", "T8") for suffix in ("csv", "md", "tex"))
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of an experiment, and the metrics taken from them
 JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
-ABOUT = "In brackets: 95 % bootstrap intervals over images; they leave out the variance of training."
+ABOUT = "In brackets: 95 % bootstrap intervals over images; of several seeds, with the spread over them."
 NEW = "add an experiment NAME"
 
 
