@@ -40,9 +40,9 @@ def reliability_bins(counts: Counts, bins: int = 10) -> ReliabilityBins:
 def isotonic_curve(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
     """Top-label confidences, ascending, and the accuracy that isotonic regression gives each, without bins: the ends of
     blocks of equal accuracy; none without pixels."""
-    cells = top_label(counts).bins
-    if not cells.count.any():
+    if not counts.pixels:
         return np.empty(0), np.empty(0)
+    cells = top_label(counts).bins
     met, rate = recalibrated(cells)
     change = np.flatnonzero(np.diff(rate) > 0)
     ends = np.unique([0, *change, *(change + 1), len(rate) - 1])

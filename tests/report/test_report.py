@@ -18,7 +18,7 @@ from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError
 from pipeline_src.figures import alpha, reliability, style
-from pipeline_src.figures.bin_tables import reliability_tables
+from pipeline_src.figures.bin_tables import isotonic_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.figure_types import Picture
 from pipeline_src.report import SCRIPTS, summary, write_report
@@ -119,7 +119,8 @@ def figures(results, tmp_path_factory) -> Path:
     """The files of all figures; one drawing stands for all."""
     folder = tmp_path_factory.mktemp("figures")
     with style.house():
-        drawing = reliability.draw(reliability_tables(results, "val")["raw", "ce"], "Drawn", ["once"])
+        curve = isotonic_table(results.measurement("raw", "ce", "val").counts)
+        drawing = reliability.draw(reliability_tables(results, "val")["raw", "ce"], "Drawn", ["once"], curve)
         style.save(drawing, folder / "drawn")
     for picture in pictures(FACTS):
         for suffix in ("svg", "png"):
@@ -247,7 +248,7 @@ def test_a_missing_figure_is_named(results, tables, tmp_path):
 
 def test_the_baseline_is_known_by_its_code(results, page):
     words = page.text.replace("\u00a0", " ")
-    assert "ASLP_<MC>: its mean ECE is" in words and "below ce's, at kept accuracy." in words
+    assert "ASLP_<MC>: its mean ECE is" in words and "below ce's, at kept accuracy and refinement." in words
     assert "ASLP_<MC> has the lowest ECE" in summary.lowest(results, "raw", ODD)
     assert "; ce has " in summary.lowest(results, "raw", ODD)
 
