@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
+from pipeline_src.analysis.estimate import LEVEL
 from pipeline_src.claims.evidence import ABOVE_ZERO, AGREES, BELOW_ZERO, OPPOSES, UNDECIDED, Evidence, Wanted
 from pipeline_src.claims.view import Items, View
 
@@ -57,10 +58,9 @@ def lowest_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
 class NotWorse(Evidence):
     """A comparison of which the mean alone, not its interval, has to lie in the wanted range."""
 
-    @property
-    def says(self) -> str:
+    def says(self, level: float = LEVEL) -> str:
         """OPPOSES where the whole interval lies outside the range, else AGREES where the mean lies in it."""
-        if super().says == OPPOSES:
+        if super().says(level) == OPPOSES:
             return OPPOSES
         return AGREES if self.wanted.low < self.effect.value < self.wanted.high else UNDECIDED
 

@@ -54,7 +54,8 @@ def page() -> str:
         rows = [_row(name, metric) for name, metric in METRICS.items() if metric.classes == classes]
         head = ["| name | heading | from | definition | better | reference |", "|---|---|---|---|---|---|"]
         parts += [f"## {title}", "\n".join(head + rows)]
-    parts += [TAIL.strip(), COVERAGE.read_text(encoding="utf-8").strip()]
+    if COVERAGE.is_file():
+        parts += [TAIL.strip(), COVERAGE.read_text(encoding="utf-8").strip()]
     return "\n\n".join(parts) + "\n"
 
 

@@ -117,7 +117,7 @@ def test_what_is_undefined_is_none_with_a_reason():
         "interior_ece",
         "interior_oe",
     }  # nobody gave them
-    unmeasured.add("image_ece_sd")  # there is one image
+    unmeasured |= {"image_ece_sd", "squared_error", "ece_debiased", "ece_floor"}  # there is one image
     assert set(reasons) == {"max_f", "mean_f", "pooled_max_f", "ap", "auc"} | unmeasured
     assert "foreground" in reasons["max_f"] and "whole maps" in reasons["s_measure"]
     assert values["ece"] == pytest.approx(0.25) and values["accuracy"] == 0.5
