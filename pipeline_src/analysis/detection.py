@@ -101,7 +101,9 @@ def _of_images(score: str, inside: Mapping[str, Measurement], outside: Mapping[s
     ours = np.repeat([name in inside for name, _ in sets], [k.sum() for k in known])[order]
 
     def blocks() -> Iterator[dict[str, np.ndarray]]:
-        times = [_times(name, one.images)[:, k] for (name, one), k in zip(sets, known, strict=True)]
+        groups = [None if one.groups is None else one.groups.tobytes() for _, one in sets]
+        of_sets = [_times(name, one.images, of) for (name, one), of in zip(sets, groups, strict=True)]
+        times = [of[:, k] for of, k in zip(of_sets, known, strict=True)]
         for block in parts(1 + FEW, 50):  # memory does not grow with the number of resamples
             drawn = np.concatenate([of[block] for of in times], axis=1)[:, order].astype(np.float64)
             yield _measured(*(np.add.reduceat(drawn * which, starts, axis=1) for which in (ours, ~ours)))
@@ -123,10 +125,11 @@ def _image_scores(score: str, sums: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)  # methods, seeds and scores on a data set see the same
-def _times(part: str, images: int) -> np.ndarray:
-    """(1 + FEW, N) how often each image is there: once, and in each resample."""
-    drawn = [times for _, times in draws(images, FEW, key_of(part))]
-    return np.concatenate([np.ones((1, images)), np.concatenate(drawn, axis=1)]).astype(np.uint16)
+def _times(part: str, images: int, groups: bytes | None) -> np.ndarray:
+    """(1 + FEW, N) how often each image is there: once, and in each resample; NaN if all are of one group."""
+    of_images = None if groups is None else np.frombuffer(groups, np.int64)
+    drawn = [times for _, times in draws(images, FEW, key_of(part), of_images)]
+    return np.concatenate([np.ones((1, images)), np.concatenate(drawn, axis=1)]).astype(np.float32)
 
 
 def _measured(inside: np.ndarray, outside: np.ndarray) -> dict[str, np.ndarray]:

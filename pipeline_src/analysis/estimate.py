@@ -65,7 +65,7 @@ class Estimate:
         scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
         training = self._student(tail) * self.training_error if len(self.by_seed) > 1 else 0.0
         below, above = (math.hypot(scale * (self.value - end), training) for end in (self.image_low, self.image_high))
-        return max(self.least, float(self.value - below)), float(self.value + above)
+        return max(float(self.value - below), self.least), float(self.value + above)  # NaN stays NaN in this order
 
     def _student(self, tail: float) -> float:
         """Quantile of Student's t for the number of seeds."""

@@ -86,7 +86,7 @@ def test_every_number_is_that_of_the_results(results, tables):
                 assert 0 <= row.low <= row.mean <= row.high
             else:
                 ends = np.array(percentiles(values.mean(axis=0)))
-                half = np.hypot(ends - points.mean(), 12.70620474 * points.std(ddof=1) / math.sqrt(2))
+                half = np.hypot(ends - points.mean(), 12.706204736 * points.std(ddof=1) / math.sqrt(2))
                 low, high = points.mean() + np.array([-1, 1]) * half
                 assert (row.low, row.high) == pytest.approx((low, high), rel=1e-8)
             assert (row.images, row.seeds, row.role) == (8, "0 1", PARTS[row.part])
