@@ -94,6 +94,7 @@ class Facts:
         class_names: of several classes; none for one object class.
         in_paper: data sets on which the paper reports numbers.
         captions: data set -> what the catalog says of it to readers of numbers.
+        shows_images: whether figures may show images of the data sets; published results must not.
     """
 
     experiment: str
@@ -107,6 +108,7 @@ class Facts:
     class_names: Sequence[str] = ()
     in_paper: Sequence[str] = ()
     captions: Mapping[str, str] = field(default_factory=dict)
+    shows_images: bool = True
 
     # Data sets
 

@@ -57,7 +57,11 @@ class Results:
         """What readers of its numbers have to know of a data set."""
         first = next(iter(self.measured("raw", part).values()), None)
         groups = groups_in_words(first.groups) if first else ""
-        return " ".join(filter(None, (self.facts.captions.get(part, ""), self._readers[part].header["note"], groups)))
+        return " ".join(filter(None, (self.facts.captions.get(part, ""), self.own_note(part), groups)))
+
+    def own_note(self, part: str) -> str:
+        """The part of `note` that was found out when the data set was analysed."""
+        return self._readers[part].header["note"]
 
     @cached_property
     def numbers(self) -> Numbers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pipeline_src.cli import contracts, documentation, judge, plan, steps
+from pipeline_src.cli import contracts, documentation, judge, plan, published, steps
 from pipeline_src.cli.data import app as data
 
 app = typer.Typer(
@@ -13,6 +13,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (steps, plan, contracts, judge, documentation):
+for group in (steps, plan, contracts, judge, published, documentation):
     group.add_to(app)
 app.add_typer(data, name="data", no_args_is_help=True)

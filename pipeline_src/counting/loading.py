@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline_src.counting.compact import KIND, read_compact, write_compact
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.multiclass import MultiClassStatistic
@@ -19,12 +20,26 @@ def empty(classes: int) -> AnyStatistic:
 
 
 def load(path: Path | str) -> AnyStatistic:
-    """The statistic in a file, without its provenance.
+    """The statistic in a file, full or compact, without its provenance.
 
     Raises:
         UserError: as `Statistic.load`.
     """
-    return (MultiClassStatistic if kind(path) == "multi-class" else Statistic).load(path)[0]
+    if (found := kind(path)) == KIND:
+        counts, confusion = read_compact(Path(path))
+        if confusion is None:
+            return Statistic(counts["raw"], counts["stretched"])
+        return MultiClassStatistic(counts.pop("top"), list(counts.values()), confusion)
+    return (MultiClassStatistic if found == "multi-class" else Statistic).load(path)[0]
+
+
+def save_compact(statistic: AnyStatistic, path: Path, bins: int) -> None:
+    """Write a statistic in the form that is published (`compact`); `load` reads it."""
+    if isinstance(statistic, MultiClassStatistic):
+        classes = {f"class{k}": counts for k, counts in enumerate(statistic.classes)}
+        write_compact(path, {"top": statistic.top} | classes, statistic.confusion, bins)
+    else:
+        write_compact(path, by_protocol(statistic), None, bins)
 
 
 def by_protocol(statistic: AnyStatistic) -> dict[str, Counts]:

@@ -31,7 +31,7 @@ Maps = Mapping[str, Mapping[str, np.ndarray]]  # method -> image id -> (H, W) or
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every test set."""
     labels = " and ".join(facts.label(method) for method in shown_methods(facts))
-    for part in facts.tests:
+    for part in facts.tests if facts.shows_images else ():
         caption = f"Images of {part}, their masks, and the confidence and the wrong pixels of {labels}, raw protocol."
         yield Picture(FIGURE, (part,), f"Images of {part}", caption, "raw", part, wide=True)
 

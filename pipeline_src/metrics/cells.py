@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.edges import EIGHT, upper_edge
 from pipeline_src.counting.levels import HALF, LEVELS, POSITION
 from pipeline_src.counting.score_histogram import Bins
 
 TOP, POSITIVE = "confidence", "probability"  # of the predicted class, of the positive class
-EIGHT = LEVELS // 255  # levels of the grid to an 8-bit level
 
 
 class PixelGroups:
@@ -24,7 +24,7 @@ class PixelGroups:
         level, predicted, label = np.nonzero(counts.count)
         count = counts.count[level, predicted, label]
         doubt = (level * count + counts.position[level, predicted, label] / POSITION) / LEVELS
-        edge = np.where(predicted == 1, _upper_edge(counts)[level, label], counts.on_edge[level, label])
+        edge = np.where(predicted == 1, upper_edge(counts)[level, label], counts.on_edge[level, label])
         # Each level in two entries: the pixels exactly at doubt = level / LEVELS, and the others.
         level, predicted, label = (np.concatenate([a, a]) for a in (level, predicted, label))
         on_edge = np.arange(len(level)) < len(count)
@@ -64,17 +64,3 @@ def as_bins(sums: np.ndarray) -> Bins:
     """Sums (..., 3 K) of pixels, hits and scores by cell."""
     count, hits, score = np.split(sums, 3, axis=-1)
     return Bins(count, hits, score, score - hits)
-
-
-def _upper_edge(counts: Counts) -> np.ndarray:
-    """(HALF + 1, 2) pixels at f = 1 - j / LEVELS >= 0.5 exactly, by level j and label, where that is a threshold t/255.
-
-    Not counted in the pass but known: they are what the 8-bit level above a threshold holds beyond the grid's levels.
-    """
-    total = counts.rows.pooled()
-    edge = np.zeros((HALF + 1, 2), np.int64)
-    edge[0] = total[255]
-    for j in range(EIGHT, HALF, EIGHT):
-        inside = counts.count[j - EIGHT : j, 1].sum(axis=0) - edge[j - EIGHT]
-        edge[j] = total[255 - j // EIGHT] - inside
-    return edge

@@ -44,15 +44,15 @@ def work(job: Job, folder: Path) -> None:
         figures=job.inputs["figures"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
-        made=made_by(sum(of for of in seconds if of == of)) | _adopted(job),
-        data=[_store_facts(job, name) for name in job.parameters["parts"]],
+        made=made_by(sum(of for of in seconds if of == of)) | adopted(job),
+        data=[store_facts(job, name) for name in job.parameters["parts"]],
         command="snakemake --cores all"
         + ("" if facts.experiment == "demo" else f" --config experiment={facts.experiment}"),
         claims=json.loads(claims.read_text(encoding="utf-8")),
     )
 
 
-def _store_facts(job: Job, name: str) -> dict[str, Any]:
+def store_facts(job: Job, name: str) -> dict[str, Any]:
     """What the report shows of a part: where it is from, how many images, and a hash of all of them."""
     from pipeline_src.data.store import Store
 
@@ -67,7 +67,7 @@ def _store_facts(job: Job, name: str) -> dict[str, Any]:
     }
 
 
-def _adopted(job: Job) -> dict[str, str]:
+def adopted(job: Job) -> dict[str, str]:
     """Results that were made under another contract and adopted by hand, in words."""
     entries = adoptions(job.inputs.values())
     why = sorted({f"{entry['why']} ({entry['time']})" for of in entries.values() for entry in of})

@@ -39,3 +39,16 @@ for job in [*RESULTS, OVERVIEW]:  # what stands behind `shell:` is read when the
             f"The files of {job.kind} are in {job.folder}/"
         shell:
             "touch {log}"
+
+
+# Results in the repository, made again from their statistics and compared; it has no output, so it always does.
+rule published:
+    log:
+        "results/published-rebuilt/rebuild.log",
+    threads: workflow.cores
+    conda:
+        "../envs/pipeline.yaml"
+    message:
+        "Make published results again"
+    shell:
+        "python -m pipeline_src rebuild --cores {threads} --log {log}"

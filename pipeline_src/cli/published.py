@@ -1,0 +1,58 @@
+"""The verbs about published results: `publish` and `rebuild`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Annotated
+
+import typer
+
+from pipeline_src.cli.options import Log, Name, experiment_graph, start_log
+
+log = logging.getLogger(__name__)
+Cores = Annotated[int | None, typer.Option(help="Data sets that are analysed at once [default: all cores]")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command()(publish)
+    app.command()(rebuild)
+
+
+def publish(
+    experiment: Name = None,
+    cores: Cores = None,
+    again: Annotated[
+        bool, typer.Option("--from-published", help="Take the statistics that are published, after a change of code")
+    ] = False,
+):
+    """Write the results of a finished experiment to results/published/, for the repository."""
+    from pipeline_src.params.load import read
+    from pipeline_src.steps import publish as step
+
+    number = cores or os.cpu_count() or 1
+    if again:
+        start_log()
+        folder = step.publish_again(experiment or read().experiment, number)
+    else:
+        folder = step.publish(experiment_graph(experiment), number)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    typer.echo(f"{folder}: {size / 1e6:.1f} MB. Commit it, and write it into the pages: python -m pipeline_src docs")
+
+
+def rebuild(
+    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="A published one [default: all]")] = None,
+    cores: Cores = None,
+    log_file: Log = None,
+):
+    """Make tables, claims, figures and reports of published experiments again, and compare them with the published."""
+    from pipeline_src.steps import rebuild as step
+
+    start_log(log_file)
+    for name in [experiment] if experiment else step.published():
+        source, out = step.PUBLISHED / name, step.REBUILT / name
+        step.rebuild(source, out, cores or os.cpu_count() or 1)
+        same, close = step.check_equal(source, out)
+        rounded = f", {close} more but for rounding" if close else ""
+        log.info("%s: %d files are equal to what is published%s. Report: %s", name, same, rounded, out / "report.html")

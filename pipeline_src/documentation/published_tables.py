@@ -1,0 +1,68 @@
+"""Tables of published results in README.md and docs/, between two comments that say which:
+
+    <!-- published: mini_seeds raw ece oe accuracy -->
+    <!-- end of published -->
+
+A row per method and a column per test set; a cell has the mean of each metric over seeds, the first with its standard
+deviation. A table of an experiment that is not published stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.errors import UserError
+from pipeline_src.metrics.registry import METRICS
+
+FOLDER = Path("results/published")
+BLOCK = re.compile(r"(<!-- published: (.+?) -->\n).*?(\n<!-- end of published -->)", re.DOTALL)
+
+
+def files() -> list[Path]:
+    """The pages that may have such tables."""
+    return [Path("README.md"), *sorted(Path("docs").rglob("*.md"))]
+
+
+def rewritten(page: str, folder: Path = FOLDER) -> str:
+    """The text of a page with the numbers that are published in `folder`."""
+    return BLOCK.sub(lambda found: found[1] + _block(found, folder) + found[3], page)
+
+
+def _block(found: re.Match[str], folder: Path) -> str:
+    experiment, *words = found[2].split()
+    file = folder / experiment / "metrics.json"
+    if not file.is_file():
+        return found[0].removeprefix(found[1]).removesuffix(found[3])
+    published = json.loads(file.read_text(encoding="utf-8"))
+    protocol, metrics = (words[0], words[1:]) if words else ("", [])
+    if protocol not in published["metrics"] or not metrics or set(metrics) - set(METRICS):
+        raise UserError(
+            f"a table of published results: {found[2]}",
+            expected=f"<!-- published: {experiment} PROTOCOL METRIC ... -->, the protocol one of "
+            f"{', '.join(published['metrics'])}, metrics by their names in docs/metrics.md",
+        )
+    return table(published, protocol, metrics)
+
+
+def table(published: Mapping[str, Any], protocol: str, metrics: Sequence[str]) -> str:
+    """Methods by test sets as Markdown, of what a published metrics.json holds."""
+    sets = {name: of["role"] for name, of in published["sets"].items() if of["role"] != "val"}
+    heads = [name + " (OOD)" * (role == "ood") for name, role in sets.items()]
+    rows = [[protocol, *heads], ["---"] * (1 + len(sets))]
+    for method, of in published["metrics"][protocol].items():
+        rows.append([published["labels"][method], *(_cell(of.get(part, {}), metrics) for part in sets)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(values: Mapping[str, Mapping[str, float | None]], metrics: Sequence[str]) -> str:
+    texts = []
+    for number, name in enumerate(metrics):
+        of = values.get(name, {})
+        mean, sd = (math.nan if of.get(key) is None else of[key] for key in ("mean", "sd"))
+        texts.append(METRICS[name].text(mean, math.nan if number else sd))
+    return " / ".join(texts)

@@ -1,0 +1,146 @@
+"""A finished experiment made small enough for the repository, and all that is made from it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_src.engine.explain import differences
+from pipeline_src.errors import UserError, listed
+from pipeline_src.steps import rebuild as published
+from pipeline_src.steps.rebuild import Publication
+from pipeline_src.steps.report import adopted, store_facts
+from pipeline_src.steps.tables import costs, results
+
+if TYPE_CHECKING:
+    from pipeline_src.analysis.facts import Facts
+    from pipeline_src.steps.experiment import ExperimentGraph
+
+NEEDED = ("store", "train", "evaluate", "analyse")
+SUFFIXES = (".csv", ".json", ".md", ".tex", ".npz", ".svg", ".xz")
+IMAGE = re.compile(r"<image\b|data:image/")
+ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
+STAGING = Path("results/.published")
+
+
+def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
+    """Write `results/published/<experiment>/` from an experiment that is finished; returns the folder.
+
+    Raises:
+        UserError: names what is not finished or not current.
+    """
+    jobs = graph.of_kinds(*NEEDED)
+    if stale := [f"{job.name}: {'; '.join(differences(job))}" for job in jobs if not job.current]:
+        raise UserError(
+            f"{graph.name} cannot be published: {len(stale)} of its {len(jobs)} results are not current{listed(stale)}",
+            do=f"run it first: snakemake --cores all --config experiment={graph.name}",
+        )
+    staging = STAGING / graph.name
+    shutil.rmtree(staging, ignore_errors=True)
+    _write_sources(graph, staging)
+    return _complete(staging, cores)
+
+
+def publish_again(name: str, cores: int = 1) -> Path:
+    """Make what is published of an experiment anew from its statistics, after a change of code; returns the folder."""
+    staging = STAGING / name
+    shutil.rmtree(staging, ignore_errors=True)
+    Publication.read(published.PUBLISHED / name)
+    for source in published.SOURCES:
+        old = published.PUBLISHED / name / source
+        (shutil.copytree if old.is_dir() else _copy)(old, staging / source)
+    return _complete(staging, cores)
+
+
+def _write_sources(graph: ExperimentGraph, folder: Path) -> None:
+    """Write what all else is made from."""
+    import pandas as pd
+
+    from pipeline_src.counting.loading import load, save_compact
+    from pipeline_src.files import write_text
+
+    facts = graph.facts
+    for method, seed in facts.runs:
+        for part in facts.parts:
+            statistic = load(graph.job(f"evaluate/{method}/seed{seed}/{part}").paths[0])
+            save_compact(statistic, published.statistic_file(folder, method, seed, part), facts.bins)
+        run, to = graph.job(f"train/{method}/seed{seed}").folder, published.run_folder(folder, method, seed)
+        if method in facts.trained:
+            _copy(run / "history.csv", to / "history.csv")
+        if method in facts.learned:
+            alphas = pd.read_csv(run / "alpha.csv", dtype={"id": str}).round(ALPHA_DIGITS)
+            alphas.to_csv(to / "alpha.csv.xz", index=False, lineterminator="\n")
+    write_text(folder / published.EXPERIMENT, _publication(graph).text())
+
+
+def _publication(graph: ExperimentGraph) -> Publication:
+    from pipeline_src.report.provenance import made_by
+
+    report, of_tables = graph.job("report"), graph.job("tables")
+    measured, of_runs = results(of_tables), costs(of_tables)
+    facts = replace(graph.facts, shows_images=False)
+    seconds = [cost.training for cost in of_runs.values()]
+    known = [
+        {"method": method, "seed": seed} | {name: value for name, value in asdict(cost).items() if value == value}
+        for (method, seed), cost in of_runs.items()
+    ]
+    return Publication(
+        facts=facts,
+        notes={part: note for part in facts.parts if (note := measured.own_note(part))},
+        costs=known,
+        params=graph.settings.model_dump(mode="json"),
+        made=made_by(sum(of for of in seconds if of == of)) | adopted(report),
+        data=[store_facts(report, name) for name in report.parameters["parts"]],
+    )
+
+
+def _complete(staging: Path, cores: int) -> Path:
+    """Add to the sources what is made of them, and put the folder in place."""
+    made = STAGING / f"{staging.name}-made"
+    published.rebuild(staging, made, cores)
+    facts = Publication.read(staging).facts
+    for file in (
+        *(made / "tables").iterdir(),
+        *_drawn(facts, made / "figures"),
+        *made.glob("*.json"),
+        *made.glob("*.md"),
+    ):
+        _copy(file, staging / file.relative_to(made))
+    refuse_images(staging)
+    target = published.PUBLISHED / staging.name
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(staging, target)
+    shutil.rmtree(made)
+    return target
+
+
+def _drawn(facts: Facts, folder: Path) -> Iterable[Path]:
+    """The numbers of all figures, and the drawings of those that speak of all methods on all data sets."""
+    from pipeline_src.figures.catalogue import pictures
+
+    whole = [p.name for p in pictures(facts) if not (p.part or p.method) and p.protocol in ("", facts.protocols[0])]
+    return [*folder.glob("*.csv"), *(folder / f"{name}.svg" for name in whole)]
+
+
+def refuse_images(folder: Path) -> None:
+    """UserError where a file below a folder could hold an image: data sets are not ours to publish."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    unknown = [file for file in files if file.suffix not in SUFFIXES]
+    drawn = [file for file in files if file.suffix == ".svg" and IMAGE.search(file.read_text(encoding="utf-8"))]
+    if unknown or drawn:
+        raise UserError(
+            f"{folder}: nothing made of a data set's pixels but numbers is published{listed([*unknown, *drawn])}",
+            expected=f"files in {', '.join(SUFFIXES)}, and drawings without an image in them",
+            do="a figure that shows images has none where `facts.shows_images` is false (docs/guides/figure.md)",
+        )
+
+
+def _copy(file: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, to)

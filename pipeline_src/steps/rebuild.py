@@ -1,0 +1,178 @@
+"""Tables, claims, figures and the report of a published experiment, made again without its data and networks."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.results import Results
+from pipeline_src.errors import UserError, listed
+
+PUBLISHED, REBUILT = Path("results/published"), Path("results/published-rebuilt")
+EXPERIMENT = "experiment.json"
+SOURCES = (EXPERIMENT, "statistics", "runs")  # what all else in the folder is made from
+COMPARED = (".csv", ".json", ".md", ".tex")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+ROUNDING = 1e-9  # what another processor's order of additions may change
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is published of an experiment besides statistics, histories and alphas.
+
+    Attributes:
+        facts: what the experiment consists of.
+        notes: data set -> what readers of its numbers have to know of it.
+        costs: what each run cost: `method`, `seed`, and the fields of a `RunCost` that were measured.
+        params: its settings.
+        made: versions, commit, machine and the like, by name.
+        data: a row per data set: where its images are from, how many, and a hash of them.
+    """
+
+    facts: Facts
+    notes: Mapping[str, str]
+    costs: Sequence[Mapping[str, Any]]
+    params: Mapping[str, Any]
+    made: Mapping[str, str]
+    data: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, folder: Path) -> Publication:
+        """From the folder of a published experiment; UserError where there is none."""
+        try:
+            return TypeAdapter(cls).validate_json((folder / EXPERIMENT).read_bytes())
+        except (OSError, ValidationError) as error:
+            known = ", ".join(published()) or "none"
+            raise UserError(
+                f"{folder} is no published experiment",
+                found=str(error).split("\n")[0],
+                expected=f"one of: {known}",
+                do=f"python -m pipeline_src publish --experiment {folder.name}",
+            ) from None
+
+    def text(self) -> str:
+        """As `read` reads it."""
+        return json.dumps(TypeAdapter(type(self)).dump_python(self, mode="json"), indent=1, ensure_ascii=False) + "\n"
+
+
+def published() -> list[str]:
+    """The names of all published experiments."""
+    return sorted(file.parent.name for file in PUBLISHED.glob(f"*/{EXPERIMENT}"))
+
+
+def statistic_file(folder: Path, method: str, seed: int, part: str) -> Path:
+    """The compact statistic of a run on a data set."""
+    return folder / "statistics" / method / f"seed{seed}" / f"{part}.npz"
+
+
+def run_folder(folder: Path, method: str, seed: int) -> Path:
+    """What is published of a training run."""
+    return folder / "runs" / method / f"seed{seed}"
+
+
+def rebuild(source: Path, out: Path, cores: int = 1) -> None:
+    """Make all results of a published experiment.
+
+    Args:
+        source: its folder.
+        out: a folder that is made anew: tables/, figures/, claims.json, claims.md, metrics.json, report.html.
+        cores: data sets that are analysed at once.
+    """
+    from pipeline_src.claims.main import write_claims
+    from pipeline_src.figures.main import write_figures
+    from pipeline_src.figures.sources import Sources
+    from pipeline_src.files import write_text
+    from pipeline_src.report import write_report
+    from pipeline_src.tables.cost import RunCost
+    from pipeline_src.tables.intervals import metrics_with_intervals
+    from pipeline_src.tables.main import write_tables
+
+    of = Publication.read(source)
+    facts = of.facts
+    shutil.rmtree(out, ignore_errors=True)
+    results = Results(facts, {part: out / "analysis" / f"{part}.npz" for part in facts.parts})
+    with ProcessPoolExecutor(max(1, min(cores, len(facts.parts))), get_context("spawn")) as pool:
+        list(pool.map(_analyse, [source] * len(facts.parts), facts.parts, results.files.values()))
+    runs = {run: run_folder(source, *run) for run in facts.runs}
+    alphas = {run: folder / "alpha.csv.xz" for run, folder in runs.items() if run[0] in facts.learned}
+    histories = {run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained}
+    costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, of.costs)}
+    write_tables(results, out / "tables", costs)
+    write_claims(results, alphas, out)
+    write_text(out / "metrics.json", json.dumps(metrics_with_intervals(results), indent=1, ensure_ascii=False) + "\n")
+    write_figures(results, Sources(alphas, histories), out / "figures")
+    write_report(
+        results,
+        tables=out / "tables",
+        figures=out / "figures",
+        out=out / "report.html",
+        params=of.params,
+        made=of.made,
+        data=of.data,
+        command="snakemake --cores all published",
+        claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),
+    )
+
+
+def _analyse(source: Path, part: str, out: Path) -> None:
+    """Analyse the compact statistics of all runs on a data set."""
+    from pipeline_src.analysis.analyse import analyse
+
+    of = Publication.read(source)
+    statistics = {run: statistic_file(source, *run, part) for run in of.facts.runs}
+    analyse(part, of.facts.bins, statistics, out, note=of.notes.get(part, ""))
+
+
+def check_equal(source: Path, out: Path) -> tuple[int, int]:
+    """Compare what is published with what was made of it: all but drawings, whose bytes depend on fonts.
+
+    Returns:
+        The number of files that are equal byte by byte, and of those that differ by rounding.
+
+    Raises:
+        UserError: names the files that differ.
+    """
+    old, new = _compared(source), _compared(out)
+    other = [f"{file} is not made any more" for file in sorted(old - new)]
+    other += [f"{file} is not published" for file in sorted(new - old)]
+    close = 0
+    for file in sorted(old & new):
+        before, after = ((folder / file).read_bytes() for folder in (source, out))
+        if before == after:
+            continue
+        if _close(before.decode(), after.decode()):
+            close += 1
+        else:
+            other.append(f"{file} differs")
+    if other:
+        raise UserError(
+            f"{source}: what is published is not what its statistics give today{listed(other)}",
+            do=f"compare it with {out}; if the change is wanted: "
+            f"python -m pipeline_src publish --from-published --experiment {source.name}",
+        )
+    return len(old) - close, close
+
+
+def _compared(folder: Path) -> set[Path]:
+    """The files below a folder that are compared."""
+    files = (file.relative_to(folder) for file in folder.rglob("*") if file.suffix in COMPARED)
+    return {file for file in files if file.parts[0] not in SOURCES}
+
+
+def _close(one: str, two: str) -> bool:
+    """Whether two texts differ in numbers only, and in these by rounding."""
+    if NUMBER.split(one) != NUMBER.split(two):
+        return False
+    pairs = zip(NUMBER.findall(one), NUMBER.findall(two), strict=True)
+    return all(math.isclose(float(a), float(b), rel_tol=ROUNDING, abs_tol=ROUNDING) for a, b in pairs)

@@ -1,0 +1,109 @@
+"""Compact statistics: what they keep exactly, how near the rest is, and how small they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_statistics import counted, images, of_scenes, scene, summaries, varied
+
+from pipeline_src.analysis.resampling import resample
+from pipeline_src.counting.compact import STARTS, STEPS
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts
+from pipeline_src.counting.levels import UNIT
+from pipeline_src.counting.loading import AnyStatistic, by_protocol, load, save_compact
+from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.score_histogram import positive, top_label
+
+WHOLE = COLUMNS[:5]  # columns of whole pixels
+SHIFT = 2e-3  # of metrics that sort pixels, and of F curves
+EXACT = 1e-6  # of all others
+SORTING = {"ece_equal_mass", "ece_sweep", "smooth_ece", "aurc", "ap", "auc", "max_f", "mean_f"}
+LIMITS = {"image_mae": 1e-4}  # every image counts the same, be it of 9 or of 1,600 pixels
+STATISTICS = {
+    "float32": lambda: counted(varied(60)),
+    "uint8": lambda: counted(varied(60, kind="uint8")),
+    "ignored pixels": lambda: counted(images(40)),
+    "several classes": lambda: of_scenes(scene(seed) for seed in range(12)),
+}
+
+
+@pytest.fixture(params=STATISTICS, scope="module")
+def both(request, tmp_path_factory) -> tuple[AnyStatistic, AnyStatistic]:
+    """A statistic, and what is read of it in its compact form."""
+    whole, file = STATISTICS[request.param](), tmp_path_factory.mktemp("compact") / "a.npz"
+    save_compact(whole, file, bins=12)
+    return whole, load(file)
+
+
+def counts_of(statistic: AnyStatistic) -> list[Counts]:
+    classes = statistic.classes if isinstance(statistic, MultiClassStatistic) else []
+    return [*by_protocol(statistic).values(), *classes]
+
+
+def pairs(both) -> list[tuple[Counts, Counts]]:
+    return list(zip(*map(counts_of, both), strict=True))
+
+
+def test_pixels_of_all_images_in_bins_are_exact(both):
+    for whole, compact in pairs(both):
+        for pixels in (top_label, positive):
+            for bins in (5, 10, 12, 15, 20, 30, 50, 100):
+                one, other = pixels(whole).binned(bins), pixels(compact).binned(bins)
+                np.testing.assert_array_equal(one.count, other.count)
+                np.testing.assert_array_equal(one.hits, other.hits)
+                np.testing.assert_allclose(one.score, other.score, rtol=0, atol=1e-3)  # of a pixel
+
+
+def test_rows_keep_ids_totals_and_whole_pixels(both):
+    for whole, compact in pairs(both):
+        assert whole.rows.ids == compact.rows.ids and whole.top == compact.top
+        np.testing.assert_array_equal(whole.rows.pooled(), compact.rows.pooled())
+        one, other = whole.rows.table[:], compact.rows.table[:]
+        np.testing.assert_array_equal(one == UNMEASURED, other == UNMEASURED)
+        np.testing.assert_array_equal(one.sum(axis=0), other.sum(axis=0))
+        at = [COLUMNS.index(name) for name in WHOLE]
+        np.testing.assert_array_equal(one[:, at], other[:, at])
+        levels = (np.add.reduceat(of.rows.levels[:], STARTS, axis=1) for of in (whole, compact))
+        np.testing.assert_array_equal(*levels)
+
+
+def test_sums_of_an_image_are_near(both):
+    for whole, compact in pairs(both):
+        pixels = max(1, whole.rows.table[:][:, COLUMNS.index("pixels")].mean())
+        difference = np.abs(whole.rows.table[:] - compact.rows.table[:]).max(axis=0)
+        assert (difference / UNIT <= pixels / 2**STEPS).all()
+
+
+def test_metrics_are_near(both):
+    whole, compact = map(summaries, both)
+    for protocol, (values, reasons) in whole.items():
+        assert compact[protocol][1] == reasons
+        for name, value in values.items():
+            limit = SHIFT if name in SORTING else LIMITS.get(name, EXACT)
+            assert value is None or abs(compact[protocol][0][name] - value) < limit, name
+
+
+def test_intervals_are_near(tmp_path):
+    whole = counted(varied(80))
+    save_compact(whole, tmp_path / "a.npz", 10)
+    one, other = (resample(statistic, 10, key=7) for statistic in (whole, load(tmp_path / "a.npz")))
+    for protocol in one:
+        shown = other[protocol].intervals()
+        for name, ends in one[protocol].intervals().items():
+            if ends:
+                np.testing.assert_allclose(
+                    shown[name], ends, rtol=0, atol=SHIFT + 0.08 * (ends[1] - ends[0]), err_msg=name
+                )
+
+
+def test_the_same_counts_give_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        save_compact(counted(varied(10)), tmp_path / f"{name}.npz", 10)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_it_is_small(tmp_path):
+    statistic = counted(varied(400, shape=(60, 80)))
+    statistic.save(tmp_path / "full.npz", {})
+    save_compact(statistic, tmp_path / "compact.npz", 10)
+    assert (tmp_path / "compact.npz").stat().st_size < (tmp_path / "full.npz").stat().st_size / 5
