@@ -11,7 +11,7 @@ import typer
 from pipeline_src.cli.options import Log, Name, experiment_graph, start_log
 
 log = logging.getLogger(__name__)
-Cores = Annotated[int | None, typer.Option(help="Data sets that are analysed at once [default: all cores]")]
+Cores = Annotated[int | None, typer.Option(help="Processes [default: one per core]")]
 
 
 def add_to(app: typer.Typer) -> None:

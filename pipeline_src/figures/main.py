@@ -15,14 +15,17 @@ from pipeline_src.figures.sources import Sources
 from pipeline_src.files import write_text
 
 
-def write_figures(results: Results, sources: Sources, out: Path) -> list[Path]:
+def write_figures(results: Results, sources: Sources, out: Path, share: slice = slice(None)) -> list[Path]:
     """Write the figures of an experiment into `out`; returns the files, those of `catalogue.figure_files`.
+
+    Args:
+        share: of the figures, where several processes draw them.
 
     Raises:
         UserError: a method was not evaluated on a data set.
     """
     _check_complete(results)
-    drawn = pictures(results.facts)
+    drawn = pictures(results.facts)[share]
     with style.house():
         for picture in drawn:
             painted = picture.type.paint(picture, results, sources)

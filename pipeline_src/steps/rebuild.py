@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError, listed
+from pipeline_src.figures.sources import Sources
 
 PUBLISHED, REBUILT = Path("results/published"), Path("results/published-rebuilt")
 EXPERIMENT = "experiment.json"
@@ -87,11 +88,9 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     Args:
         source: its folder.
         out: a folder that is made anew: tables/, figures/, claims.json, claims.md, metrics.json, report.html.
-        cores: data sets that are analysed at once.
+        cores: processes that analyse data sets and draw figures.
     """
     from pipeline_src.claims.main import write_claims
-    from pipeline_src.figures.main import write_figures
-    from pipeline_src.figures.sources import Sources
     from pipeline_src.files import write_text
     from pipeline_src.report import write_report
     from pipeline_src.tables.cost import RunCost
@@ -99,19 +98,19 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     from pipeline_src.tables.main import write_tables
 
     of = Publication.read(source)
-    facts = of.facts
+    results, sources = _results(of.facts, out), _sources(of.facts, source)
     shutil.rmtree(out, ignore_errors=True)
-    results = Results(facts, {part: out / "analysis" / f"{part}.npz" for part in facts.parts})
-    with ProcessPoolExecutor(max(1, min(cores, len(facts.parts))), get_context("spawn")) as pool:
-        list(pool.map(_analyse, [source] * len(facts.parts), facts.parts, results.files.values()))
-    runs = {run: run_folder(source, *run) for run in facts.runs}
-    alphas = {run: folder / "alpha.csv.xz" for run, folder in runs.items() if run[0] in facts.learned}
-    histories = {run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained}
-    costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, of.costs)}
-    write_tables(results, out / "tables", costs)
-    write_claims(results, alphas, out)
-    write_text(out / "metrics.json", json.dumps(metrics_with_intervals(results), indent=1, ensure_ascii=False) + "\n")
-    write_figures(results, Sources(alphas, histories), out / "figures")
+    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
+        for done in [pool.submit(_analyse, source, out, part) for part in of.facts.parts]:
+            done.result()
+        drawn = [pool.submit(_draw, source, out, slice(first, None, cores)) for first in range(cores)]
+        costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, of.costs)}
+        write_tables(results, out / "tables", costs)
+        write_claims(results, sources.alphas, out)
+        metrics = json.dumps(metrics_with_intervals(results), indent=1, ensure_ascii=False)
+        write_text(out / "metrics.json", metrics + "\n")
+        for done in drawn:
+            done.result()
     write_report(
         results,
         tables=out / "tables",
@@ -125,13 +124,34 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     )
 
 
-def _analyse(source: Path, part: str, out: Path) -> None:
+def _results(facts: Facts, out: Path) -> Results:
+    return Results(facts, {part: out / "analysis" / f"{part}.npz" for part in facts.parts})
+
+
+def _sources(facts: Facts, source: Path) -> Sources:
+    """Histories and alphas; there are no images."""
+    runs = {run: run_folder(source, *run) for run in facts.runs}
+    return Sources(
+        alphas={run: folder / "alpha.csv.xz" for run, folder in runs.items() if run[0] in facts.learned},
+        histories={run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained},
+    )
+
+
+def _analyse(source: Path, out: Path, part: str) -> None:
     """Analyse the compact statistics of all runs on a data set."""
     from pipeline_src.analysis.analyse import analyse
 
     of = Publication.read(source)
     statistics = {run: statistic_file(source, *run, part) for run in of.facts.runs}
-    analyse(part, of.facts.bins, statistics, out, note=of.notes.get(part, ""))
+    analyse(part, of.facts.bins, statistics, _results(of.facts, out).files[part], note=of.notes.get(part, ""))
+
+
+def _draw(source: Path, out: Path, share: slice) -> None:
+    """Draw some of the figures."""
+    from pipeline_src.figures.main import write_figures
+
+    facts = Publication.read(source).facts
+    write_figures(_results(facts, out), _sources(facts, source), out / "figures", share)
 
 
 def check_equal(source: Path, out: Path) -> tuple[int, int]:

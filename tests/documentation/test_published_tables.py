@@ -1,0 +1,65 @@
+"""Tables of published results in README.md and docs/."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline_src.documentation.published_tables import files, rewritten
+from pipeline_src.errors import UserError
+
+PAGE = "Before.\n\n<!-- published: small raw ece accuracy -->\n| old |\n<!-- end of published -->\n\nAfter.\n"
+WRITTEN = """Before.
+
+<!-- published: small raw ece accuracy -->
+| raw | photos | textures (OOD) |
+| --- | --- | --- |
+| baseline | 4.00 ± 0.50 / 91.00 | 3.00 / – |
+| ASLP | 1.00 / 92.00 | – / – |
+<!-- end of published -->
+
+After.
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Published numbers of two methods on a validation set and two test sets."""
+
+    def of(mean: float | None, sd: float | None = None) -> dict[str, float | None]:
+        return {"mean": mean, "sd": sd, "low": None, "high": None}
+
+    photos = {"ece": of(0.04, 0.005), "accuracy": of(0.91, 0.01)}
+    metrics = {
+        "baseline": {"val": photos, "photos": photos, "textures": {"ece": of(0.03), "accuracy": of(None)}},
+        "aslp": {"val": photos, "photos": {"ece": of(0.01), "accuracy": of(0.92)}},
+    }
+    sets = {"val": {"role": "val"}, "photos": {"role": "id"}, "textures": {"role": "ood"}}
+    content = {"labels": {"baseline": "baseline", "aslp": "ASLP"}, "sets": sets, "metrics": {"raw": metrics}}
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "metrics.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_a_table_is_written_from_published_numbers(folder):
+    assert rewritten(PAGE, folder) == WRITTEN
+    assert rewritten(WRITTEN, folder) == WRITTEN
+
+
+def test_a_table_of_an_experiment_that_is_not_published_stays(tmp_path):
+    assert rewritten(PAGE, tmp_path) == PAGE
+
+
+@pytest.mark.parametrize("words", ["", "raw", "rotated ece", "raw ece nothing"])
+def test_a_table_of_unknown_numbers_is_refused(folder, words):
+    with pytest.raises(UserError, match="PROTOCOL METRIC"):
+        rewritten(PAGE.replace("raw ece accuracy", words), folder)
+
+
+def test_the_pages_are_in_step():
+    pages = {file: file.read_text(encoding="utf-8") for file in files()}
+    assert any("<!-- published: " in page for page in pages.values())
+    for file, page in pages.items():
+        assert rewritten(page) == page, f"{file}: run `python -m pipeline_src docs`"

@@ -1,0 +1,93 @@
+"""What may be published, and how published results are compared with those made of them again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.errors import UserError
+from pipeline_src.figures.catalogue import pictures
+from pipeline_src.steps.publish import refuse_images
+from pipeline_src.steps.rebuild import Publication, check_equal
+
+FACTS = Facts(
+    "small",
+    {"baseline": MethodFacts("baseline"), "aslp": MethodFacts("aslp_mc", {"beta": 1.0}, learns=True)},
+    {"val": "val", "photos": "id"},
+    seeds=(0, 1),
+    captions={"photos": "Frames of three films."},
+    shows_images=False,
+)
+
+
+@pytest.fixture
+def twice(tmp_path: Path) -> tuple[Path, Path]:
+    """A published folder, and the same made again."""
+    for name in ("published", "made"):
+        folder = tmp_path / name
+        (folder / "tables").mkdir(parents=True)
+        (folder / "tables" / "T1.csv").write_text("method,ece\nbaseline,0.0412345678901234\n")
+        (folder / "claims.md").write_text("C1 holds: +0.2 [−0.1, 0.5].\n")
+    (tmp_path / "published" / "experiment.json").write_text("{}")
+    (tmp_path / "made" / "analysis.npz").write_bytes(b"")
+    return tmp_path / "published", tmp_path / "made"
+
+
+def test_what_is_published_of_an_experiment_is_read_as_it_was(tmp_path):
+    costs = [{"method": "baseline", "seed": 0, "training": 12.5}]
+    of = Publication(FACTS, {"photos": "Half of them."}, costs, {"seeds": [0, 1]}, {"commit": "a"}, [{"images": 3}])
+    (tmp_path / "experiment.json").write_text(of.text())
+    read = Publication.read(tmp_path)
+    assert read.text() == of.text()
+    assert read.facts.methods == FACTS.methods and read.facts.runs == FACTS.runs
+
+
+def test_what_is_not_published_is_named(tmp_path):
+    with pytest.raises(UserError, match="no published experiment"):
+        Publication.read(tmp_path / "small")
+
+
+def test_equal_files_are_counted(twice):
+    assert check_equal(*twice) == (2, 0)
+
+
+def test_the_last_bits_of_another_processor_are_no_difference(twice):
+    (twice[1] / "tables" / "T1.csv").write_text("method,ece\nbaseline,0.0412345678901299\n")
+    assert check_equal(*twice) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("tables/T1.csv", "method,ece\nbaseline,0.0412349\n"),
+        ("tables/T1.csv", "method,ece\nslp,0.0412345678901234\n"),
+        ("claims.md", "C1 holds: −0.2 [−0.1, 0.5].\n"),
+        ("tables/T10.csv", "new\n"),
+    ],
+)
+def test_a_difference_is_refused_by_name(twice, file, text):
+    (twice[1] / file).write_text(text)
+    with pytest.raises(UserError, match=file):
+        check_equal(*twice)
+
+
+def test_a_lost_file_is_refused_by_name(twice):
+    (twice[1] / "claims.md").unlink()
+    with pytest.raises(UserError, match=r"claims.md is not made any more"):
+        check_equal(*twice)
+
+
+def test_images_of_data_sets_are_not_published(tmp_path):
+    (tmp_path / "a.svg").write_text("<svg><path d='M 0 0'/></svg>")
+    refuse_images(tmp_path)
+    (tmp_path / "b.svg").write_text("<svg><image href='data:image/png;base64,AA'/></svg>")
+    (tmp_path / "c.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"(?s)c\.png.*b\.svg"):
+        refuse_images(tmp_path)
+
+
+def test_published_figures_show_no_images():
+    kinds = {picture.type.name for picture in pictures(FACTS)}
+    assert kinds and not kinds & {"examples", "extremes"}

@@ -1,0 +1,35 @@
+"""Results in the repository: published from a finished run, made again in a clone that has nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from project import call, edit, snakemake
+
+PUBLISHED, REBUILT = Path("results/published/tiny"), Path("results/published-rebuilt/tiny")
+MADE = ("tables/T1.csv", "tables/main.md", "claims.json", "metrics.json", "figures/reliability-raw-baseline-scenes.csv")
+
+
+def test_published_results_are_made_again_without_data(clone: Path, tmp_path: Path):
+    call(clone, "python", "-m", "pipeline_src", "publish")
+    call(clone, "git", "add", "results")
+    call(clone, "git", "commit", "--quiet", "--message", "tiny is published")
+    bare = tmp_path / "bare"
+    call(tmp_path, "git", "clone", "--quiet", str(clone), str(bare))
+    assert not (bare / "data" / "tiny").exists() and not (bare / "results" / "tiny").exists()
+
+    assert "files are equal to what is published" in snakemake(bare, "published")
+    for name in MADE:
+        assert (bare / REBUILT / name).read_bytes() == (clone / PUBLISHED / name).read_bytes(), name
+    assert (bare / REBUILT / "report.html").is_file()
+    assert not call(bare, "git", "status", "--porcelain")
+
+    edit(bare / PUBLISHED / "tables" / "T1.csv", "baseline", "somebody")
+    assert "tables/T1.csv differs" in snakemake(bare, "published", check=False)
+
+
+def test_what_is_not_finished_is_not_published(clone: Path):
+    edit(clone / "params.yaml", "training: {epochs: 7, batch_size: 4}", "training: {epochs: 8, batch_size: 4}")
+    said = call(clone, "python", "-m", "pipeline_src", "publish", check=False)
+    assert "tiny cannot be published" in said and "train/aslp_mc/seed0: parameters" in said
+    assert not (clone / "results" / "published").exists()
