@@ -10,7 +10,7 @@ import typer
 
 from pipeline_src.cli.options import Log, Name, experiment_graph, start_log
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 Cores = Annotated[int | None, typer.Option(help="Processes [default: one per core]")]
 
 
@@ -44,15 +44,17 @@ def publish(
 def rebuild(
     experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="A published one [default: all]")] = None,
     cores: Cores = None,
-    log_file: Log = None,
+    log: Log = None,
 ):
     """Make tables, claims, figures and reports of published experiments again, and compare them with the published."""
     from pipeline_src.steps import rebuild as step
 
-    start_log(log_file)
+    start_log(log)
     for name in [experiment] if experiment else step.published():
         source, out = step.PUBLISHED / name, step.REBUILT / name
         step.rebuild(source, out, cores or os.cpu_count() or 1)
         same, close = step.check_equal(source, out)
         rounded = f", {close} more but for rounding" if close else ""
-        log.info("%s: %d files are equal to what is published%s. Report: %s", name, same, rounded, out / "report.html")
+        logger.info(
+            "%s: %d files are equal to what is published%s. Report: %s", name, same, rounded, out / "report.html"
+        )

@@ -24,12 +24,13 @@ def test_published_results_are_made_again_without_data(clone: Path, tmp_path: Pa
     assert (bare / REBUILT / "report.html").is_file()
     assert not call(bare, "git", "status", "--porcelain")
 
-    edit(bare / PUBLISHED / "tables" / "T1.csv", "baseline", "somebody")
+    table = bare / PUBLISHED / "tables" / "T1.csv"
+    table.write_text(table.read_text().replace("baseline", "somebody"))
     assert "tables/T1.csv differs" in snakemake(bare, "published", check=False)
 
 
 def test_what_is_not_finished_is_not_published(clone: Path):
     edit(clone / "params.yaml", "training: {epochs: 7, batch_size: 4}", "training: {epochs: 8, batch_size: 4}")
     said = call(clone, "python", "-m", "pipeline_src", "publish", check=False)
-    assert "tiny cannot be published" in said and "train/aslp_mc/seed0: parameters" in said
+    assert "tiny cannot be published" in said and "train/aslp_mc/seed0" in said
     assert not (clone / "results" / "published").exists()
