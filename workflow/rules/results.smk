@@ -45,7 +45,7 @@ for job in [*RESULTS, OVERVIEW]:  # what stands behind `shell:` is read when the
 rule published:
     log:
         "results/published-rebuilt/rebuild.log",
-    threads: workflow.cores
+    threads: lambda wildcards: workflow.cores
     conda:
         "../envs/pipeline.yaml"
     message:
