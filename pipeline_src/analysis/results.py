@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement, Reader
@@ -55,9 +57,13 @@ class Results:
 
     def note(self, part: str) -> str:
         """What readers of its numbers have to know of a data set."""
-        first = next(iter(self.measured("raw", part).values()), None)
-        groups = groups_in_words(first.groups) if first else ""
+        groups = groups_in_words(self.groups(part))
         return " ".join(filter(None, (self.facts.captions.get(part, ""), self.own_note(part), groups)))
+
+    def groups(self, part: str) -> np.ndarray | None:
+        """(N,) the group of each image, where images are not independent."""
+        first = next(iter(self.measured("raw", part).values()), None)
+        return first.groups if first else None
 
     def own_note(self, part: str) -> str:
         """The part of `note` that was found out when the data set was analysed."""

@@ -28,7 +28,12 @@ def load(path: Path | str) -> AnyStatistic:
     if (found := kind(path)) == KIND:
         counts, confusion = read_compact(Path(path))
         if confusion is None:
-            return Statistic(counts["raw"], counts["stretched"])
+            regions = dict.fromkeys(name.partition("/")[0] for name in counts if "/" in name)
+            return Statistic(
+                counts["raw"],
+                counts["stretched"],
+                {region: Statistic(*(counts[f"{region}/{protocol}"] for protocol in PROTOCOLS)) for region in regions},
+            )
         return MultiClassStatistic(counts.pop("top"), list(counts.values()), confusion)
     return (MultiClassStatistic if found == "multi-class" else Statistic).load(path)[0]
 
@@ -39,7 +44,12 @@ def save_compact(statistic: AnyStatistic, path: Path, bins: int) -> None:
         classes = {f"class{k}": counts for k, counts in enumerate(statistic.classes)}
         write_compact(path, {"top": statistic.top} | classes, statistic.confusion, bins)
     else:
-        write_compact(path, by_protocol(statistic), None, bins)
+        regions = {
+            f"{region}/{protocol}": counts
+            for region, of in statistic.regions.items()
+            for protocol, counts in by_protocol(of).items()
+        }
+        write_compact(path, by_protocol(statistic) | regions, None, bins)
 
 
 def by_protocol(statistic: AnyStatistic) -> dict[str, Counts]:

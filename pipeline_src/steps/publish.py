@@ -92,6 +92,7 @@ def _publication(graph: ExperimentGraph) -> Publication:
     return Publication(
         facts=facts,
         notes={part: note for part in facts.parts if (note := measured.own_note(part))},
+        groups={part: of.tolist() for part in facts.parts if (of := measured.groups(part)) is not None},
         costs=known,
         params=graph.settings.model_dump(mode="json"),
         made=made_by(sum(of for of in seconds if of == of)) | adopted(report),

@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline_src.analysis.facts import Facts
@@ -35,6 +36,7 @@ class Publication:
     Attributes:
         facts: what the experiment consists of.
         notes: data set -> what readers of its numbers have to know of it.
+        groups: data set -> the group of each of its images, where they are not independent.
         costs: what each run cost: `method`, `seed`, and the fields of a `RunCost` that were measured.
         params: its settings.
         made: versions, commit, machine and the like, by name.
@@ -43,6 +45,7 @@ class Publication:
 
     facts: Facts
     notes: Mapping[str, str]
+    groups: Mapping[str, Sequence[int]]
     costs: Sequence[Mapping[str, Any]]
     params: Mapping[str, Any]
     made: Mapping[str, str]
@@ -143,7 +146,15 @@ def _analyse(source: Path, out: Path, part: str) -> None:
 
     of = Publication.read(source)
     statistics = {run: statistic_file(source, *run, part) for run in of.facts.runs}
-    analyse(part, of.facts.bins, statistics, _results(of.facts, out).files[part], note=of.notes.get(part, ""))
+    groups = of.groups.get(part)
+    analyse(
+        part,
+        of.facts.bins,
+        statistics,
+        _results(of.facts, out).files[part],
+        note=of.notes.get(part, ""),
+        groups_of=None if groups is None else lambda ids: np.array(groups, np.int64),
+    )
 
 
 def _draw(source: Path, out: Path, share: slice) -> None:

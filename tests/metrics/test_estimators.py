@@ -134,7 +134,9 @@ def test_debiased_is_nought_on_calibrated_noise():
 
 def test_debiased_over_images_by_hand():
     """Two images of two pixels of confidence 0.75 each: excesses 0.5 and -0.5, so that V = 2/1 (0.25 + 0.25)."""
-    counts = counted([(np.float32([[0.75, 0.75]]), np.array([[1, right]], np.uint8), f"{right}") for right in (0, 1)]).raw
+    counts = counted(
+        [(np.float32([[0.75, 0.75]]), np.array([[1, right]], np.uint8), f"{right}") for right in (0, 1)]
+    ).raw
     assert value("squared_error", counts) == pytest.approx((0 - 1) / 4 / 4)
     assert value("ece_debiased", counts) == 0
     assert value("ece_floor", counts) == pytest.approx(np.sqrt(2 / np.pi) / 4)
