@@ -9,7 +9,6 @@ with it. An ECE alone could be had by one confidence for all pixels.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from pipeline_src.analysis.estimate import Estimate
@@ -111,7 +110,7 @@ def _use(inside: Comparison, outside: Comparison) -> list[str]:
             "images leave open: these numbers give no reason to change."
         ]
     gain = inside.difference("ece", first, baseline)
-    lower = f"{_points(-gain.value)} {_interval(gain)} below {name(baseline)}'s"
+    lower = f"{_points(-gain.value)} below {name(baseline)}'s"
     sentences = [f"{name(first)}: its mean ECE is {lower}, at kept accuracy and refinement."]
     if tied := [m for m in inside.tied(inside.candidates) if m != baseline]:
         sentences.append(f"As good, as far as these images can tell: {listing([name(m) for m in tied])}.")
@@ -150,8 +149,3 @@ def _with_ece(inside: Comparison, method: str) -> str:
 
 def _points(value: float) -> str:
     return f"{ECE.number(value)}\u00a0percentage points"
-
-
-def _interval(change: Estimate) -> str:
-    """Of a decrease."""
-    return "" if math.isnan(change.low) else f"[{ECE.number(-change.high)}, {ECE.number(-change.low)}]"

@@ -20,7 +20,16 @@ SHIFT = 2e-3  # of metrics that sort pixels, and of F curves
 EXACT = 1e-6  # of all others
 SORTING = {"max_f", "mean_f", *(name for name, metric in METRICS.items() if metric.of.few)}
 # Every image counts the same, be it of 9 or of 1,600 pixels, or the squares of its bins.
-OF_IMAGES = {"image_mae", "image_ece", "image_ece_sd", "area_bias", "area_error", "squared_error", "ece_debiased", "ece_floor"}
+OF_IMAGES = {
+    "image_mae",
+    "image_ece",
+    "image_ece_sd",
+    "area_bias",
+    "area_error",
+    "squared_error",
+    "ece_debiased",
+    "ece_floor",
+}
 NEAR = 1e-3
 STEEP = {"coverage_at_1": 0.05, "coverage_at_5": 0.05}  # a small change of the risk moves it far
 STATISTICS = {
