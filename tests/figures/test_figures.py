@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,9 +101,17 @@ def test_counts_alone_make_a_diagram(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {f"reliability-raw.{end}" for end in ("svg", "pdf", "png")}
 
 
-def test_style_leaves_the_users_settings_alone():
-    import matplotlib
+def test_fonts_in_a_pdf_are_truetype_without_what_composes_text(tmp_path):
+    """The glyphs are placed already, and cutting the tables for it down takes long."""
+    with style.house(), matplotlib.rc_context({"pdf.compression": 0}):
+        figure, _ = style.new_figure(1, "A heading", ["quieter words"])
+        style.save(figure, tmp_path / "made")
+    content = (tmp_path / "made.pdf").read_bytes()
+    assert b"/FontFile2" in content and b"glyf" in content and b"/Type3" not in content
+    assert not any(table in content for table in (b"GDEF", b"GPOS", b"GSUB", b"MATH"))
 
+
+def test_style_leaves_the_users_settings_alone():
     before = dict(matplotlib.rcParams)
     with style.house():
         assert matplotlib.rcParams["svg.hashsalt"] == "dense-calibration"
