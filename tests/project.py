@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -43,11 +44,34 @@ def snakemake(folder: Path, *options: str, **kwargs) -> str:
 
 def planned(folder: Path, *options: str) -> dict[str, int]:
     """How many jobs of each rule Snakemake would run; {} if nothing is to be done."""
-    said = snakemake(folder, "--dry-run", *options)
+    return counted(snakemake(folder, "--dry-run", *options))
+
+
+def counted(said: str) -> dict[str, int]:
+    """The jobs that Snakemake says it runs, by rule."""
     if "Nothing to be done" in said:
         return {}
     table = said.split("Job stats:")[1].split("total")[0]
     return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE) if rule != "all"}
+
+
+GRAPH = """
+import collections, json, sys
+from pipeline_src.cli.options import experiment_graph
+from pipeline_src.engine.execute import execute
+graph = experiment_graph(None)
+"""  # of the package and the parameters in the working folder
+
+
+def outdated(folder: Path) -> dict[str, int]:
+    """How many jobs of each kind are to be made again. Snakemake asks the same, and takes several times as long."""
+    code = "print(json.dumps(collections.Counter(job.kind for job in graph.jobs.values() if not job.current)))"
+    return json.loads(call(folder, "python", "-c", GRAPH + code).splitlines()[-1])
+
+
+def make(folder: Path, *kinds: str) -> str:
+    """Make the jobs of some kinds as their verbs do, but importing torch and mmseg once."""
+    return call(folder, "python", "-c", GRAPH + "for job in graph.of_kinds(*sys.argv[1:]): execute(job)", *kinds)
 
 
 def edit(file: Path, old: str, new: str) -> None:

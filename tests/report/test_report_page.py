@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from project import call
 
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.statistic import Statistic
@@ -274,10 +273,3 @@ def test_the_citation_can_be_copied(browser, results):
     playwright.expect(page.locator("[data-copy]")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == page.inner_text("#bibtex")
     page.context.close()
-
-
-def test_snakemakes_own_report_lists_the_results(finished, tmp_path):
-    call(finished, "snakemake", "--report", str(tmp_path / "overview.html"), "--", "files", COLUMNS="200")
-    overview = (tmp_path / "overview.html").read_text(encoding="utf-8")
-    for words in ("Tables", "Figures", "Claims", "Report", "comparison-raw-scenes.svg", "T1.csv", "claims.md"):
-        assert words in overview

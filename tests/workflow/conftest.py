@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 from project import call
 
 
-@pytest.fixture
-def clone(finished: Path, tmp_path: Path) -> Path:
-    """A fresh clone with pulled results, no records of Snakemake's, and file times in no order."""
-    folder = tmp_path / "clone"
-    call(tmp_path, "git", "clone", "--quiet", str(finished), str(folder))
+@pytest.fixture(scope="session")
+def pulled(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with pulled results. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("pulled") / "clone"
+    call(folder.parent, "git", "clone", "--quiet", str(finished), str(folder))
     call(folder, "dvc", "pull", "--quiet")
+    return folder
+
+
+@pytest.fixture
+def clone(pulled: Path, tmp_path: Path) -> Path:
+    """A fresh clone with pulled results, no records of Snakemake's, and file times in no order."""
+    folder = shutil.copytree(pulled, tmp_path / "clone")
     files = [path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts]
     random.Random(0).shuffle(files)
     for i, path in enumerate(files):

@@ -7,15 +7,22 @@ import sys
 from pathlib import Path
 
 import pytest
-from project import NAMES, SHOWN, call, copy, edit, idle, planned, snakemake, stamps
+from project import NAMES, SHOWN, call, copy, edit, idle, make, outdated, planned, snakemake, stamps
+from typer.testing import CliRunner
+
+from pipeline_src.cli.main import app
+from pipeline_src.errors import UserError
+from pipeline_src.params.load import read
+from pipeline_src.steps.build import build
 
 
 def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, clone):
+    """Changed by hand, then by `dvc exp run -S`, which rewrites params.yaml in its own style."""
     before = stamps(clone)
     edit(clone / "params.yaml", "    bins: 10\n", "    bins: 15\n")
-    assert planned(clone) == SHOWN
     assert planned(clone, "--", "results/tiny/tables/main.csv") == {"analyse": 3, "tables": 1, "tables_files": 1}
-    call(clone, "dvc", "repro")
+    call(clone, "dvc", "exp", "run", "-S", "defaults.evaluation.bins=20")
+    assert "bins: 20" in (clone / "params.yaml").read_text()
     after = stamps(clone)
     assert {Path(name).stem for name in before ^ after} == NAMES
     assert len(before) == len(after)
@@ -32,12 +39,13 @@ def test_a_changed_method_retrains_that_method_alone(clone):
     head, block = text.split("  aslp_mc:", 1)
     (clone / "params.yaml").write_text(head + "  aslp_mc:" + block.replace("beta: 1.0", "beta: 0.5", 1))
     before = stamps(clone)
-    assert planned(clone) == {"train": 1, "evaluate": 3} | SHOWN
-    snakemake(clone, "--", "statistics")
+    assert outdated(clone) == {"train": 1, "evaluate": 3} | SHOWN
+    assert planned(clone, "--", "statistics") == {"train": 1, "evaluate": 3, "statistics": 1}
+    make(clone, "train", "evaluate")
     assert all("/aslp_mc/" in name for name in before ^ stamps(clone))
-    assert planned(clone, "--", "statistics") == {} and planned(clone) == SHOWN
+    assert outdated(clone) == SHOWN
     (clone / "params.yaml").write_text(text)  # the former results were kept, though pulled
-    said = snakemake(clone, "--", "statistics")
+    said = make(clone, "train", "evaluate")
     assert said.count("taken over") == 4 and stamps(clone) == before
 
 
@@ -75,17 +83,15 @@ def test_what_a_change_makes_again(clone, file, old, new, jobs):
         edit(clone / file, old, new)
     else:
         (clone / file).write_text((clone / file).read_text() + new)
-    assert planned(clone) == jobs
+    assert outdated(clone) == jobs
 
 
 def test_another_experiment_by_one_flag(clone):
     assert planned(clone, "--config", "experiment=demo")["train"] == 6
-    (clone / "params.yaml").write_text(
-        (clone / "params.yaml").read_text().replace("experiment: tiny", "experiment: demo")
-    )
-    assert planned(clone)["train"] == 6
-    assert "train@demo" in call(clone, "dvc", "status")
-    assert "tiny" not in call(clone, "dvc", "status")
+    edit(clone / "params.yaml", "experiment: tiny", "experiment: demo")
+    assert outdated(clone)["train"] == 6
+    said = call(clone, "dvc", "status")
+    assert "train@demo" in said and "tiny" not in said
 
 
 @pytest.mark.parametrize(
@@ -101,15 +107,23 @@ def test_another_experiment_by_one_flag(clone):
         (("config: tiny_fpn", "config: tiny_fpm"), ["tiny_fpm", "tiny_fpn"]),
     ],
 )
-def test_wrong_parameters_are_told_before_anything_runs(tmp_path, change, words):
+def test_wrong_parameters_are_told_before_anything_runs(tmp_path, monkeypatch, change, words):
     copy(tmp_path)
+    monkeypatch.chdir(tmp_path)
     text = (tmp_path / "params.yaml").read_text()
     old, new = (part.strip() for part in change)
     assert old in text
     (tmp_path / "params.yaml").write_text(text.replace(old, new))
+    with pytest.raises(UserError) as told:
+        build(read())
+    assert all(word in str(told.value) for word in words), told.value
+
+
+def test_a_verb_tells_wrong_parameters_in_words(tmp_path):
+    copy(tmp_path)
+    edit(tmp_path / "params.yaml", "experiment: tiny", "experiment: tinny")
     said = call(tmp_path, sys.executable, "-m", "pipeline_src", "contracts", check=False)
-    assert "Traceback" not in said
-    assert all(word in said for word in words), said
+    assert "did you mean 'tiny'" in said and "Traceback" not in said
 
 
 def test_snakemake_tells_wrong_parameters_and_missing_data_in_words(tmp_path):
@@ -122,10 +136,11 @@ def test_snakemake_tells_wrong_parameters_and_missing_data_in_words(tmp_path):
     assert "Traceback" not in said
 
 
-def test_a_dry_look_says_what_how_long_and_how_much(finished):
-    said = call(finished, sys.executable, "-m", "pipeline_src", "plan")
+def test_a_dry_look_says_what_how_long_and_how_much(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    said = CliRunner().invoke(app, ["plan"]).output
     assert "0 of 21 jobs" in said
-    said = call(finished, sys.executable, "-m", "pipeline_src", "plan", "--experiment", "demo")
+    said = CliRunner().invoke(app, ["plan", "--experiment", "demo"]).output
     assert re.search(r"Time: about (\d+ h )?\d+ min", said)
     assert re.search(r"Disk: about [\d,]+ MiB", said)
     assert "not made yet" in said
@@ -137,13 +152,13 @@ def test_results_are_adopted_after_a_change_that_does_not_concern_them(clone):
     train = "train/baseline/seed0"
     said = call(clone, sys.executable, "-m", "pipeline_src", "contracts", "--explain", train)
     assert re.search(r"\* code pipeline_src/training/augment.py: \w{16}  \(was \w{16}\)", said)
-    assert planned(clone) == {"train": 2, "evaluate": 6} | SHOWN
+    assert outdated(clone) == {"train": 2, "evaluate": 6} | SHOWN
     said = call(clone, sys.executable, "-m", "pipeline_src", "adopt", "train/*", "--why", "images are not resized here")
     assert f"adopted: {train}\n" in said and "adopted: tables\n" in said and "report" not in said
-    assert planned(clone) == {"report": 1}
+    assert outdated(clone) == {"report": 1}
     said = call(clone, sys.executable, "-m", "pipeline_src", "plan")
     assert f"adopted: {train}: images are not resized here" in said
-    snakemake(clone)
+    make(clone, "report")
     assert "images are not resized here" in (clone / "results/tiny/report.html").read_text()
 
 
