@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project import ROOT, call, copy, planned
+from project import ROOT, call, copy
 
 from pipeline_src.cli.main import app
 from pipeline_src.engine.contract import package_code
 from pipeline_src.engine.execute import execute
+from pipeline_src.engine.job import Job
 from pipeline_src.params.load import merge, read
 from pipeline_src.steps.build import build
 
@@ -53,14 +54,22 @@ def blocks(text: str) -> Iterator[tuple[str, str]]:
 
 def command(folder: Path, words: list[str]) -> None:
     """A line of a shell. Ours run in this process, since importing torch and mmseg anew takes seconds; so do the jobs
-    that Snakemake plans (that it runs them is tested elsewhere)."""
+    that Snakemake would run (that it does is tested in tests/workflow)."""
     if words[:3] == ["python", "-m", "pipeline_src"]:
         app(words[3:], standalone_mode=False)
     elif words[:1] == ["snakemake"]:
-        kinds = planned(folder, *words[1:])
         name = re.search(r"experiment=(\S+)", " ".join(words))
         package_code.cache_clear()  # files were written since
-        for job in build(read(), name and name[1]).of_kinds(*kinds):
+        jobs = build(read(), name and name[1]).jobs.values()
+        for target in [Path(word) for word in words if word.startswith("results/")]:
+            (wanted,) = (job for job in jobs if target in job.paths)
+            jobs = [job for job in jobs if job.name in behind(wanted)]
+        for job in jobs:
             execute(job)
     elif words:
         call(folder, *words)
+
+
+def behind(job: Job) -> set[str]:
+    """The names of a job and of all that it needs."""
+    return {job.name}.union(*(behind(of) for of in job.inputs.values()))
