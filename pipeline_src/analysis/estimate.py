@@ -103,10 +103,10 @@ def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
     measured = [one for one, _ in terms]
     seeds = common_seeds(measured)
     decided_by = METRICS[metric].decided_by if metric in METRICS else ""  # or a quantity of two data sets
-    if not seeds or not all(name in one.points for one in measured for name in (metric, decided_by) if name):
+    if not seeds or not all(metric in one.points for one in measured):
         return None
     plain = _estimate(metric, terms, seeds)
-    if not decided_by:
+    if not decided_by or not all(decided_by in one.points for one in measured):  # of one image: nothing decides
         return plain
     decided = _estimate(decided_by, terms, seeds)
     if all(weight >= 0 for _, weight in terms):

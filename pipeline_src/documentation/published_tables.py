@@ -4,7 +4,7 @@
     <!-- end of published -->
 
 A row per method and a column per test set; a cell has the mean of each metric over seeds, the first with its standard
-deviation. A table of an experiment that is not published stays as it is.
+deviation and its interval. A table of an experiment that is not published stays as it is.
 """
 
 from __future__ import annotations
@@ -63,6 +63,6 @@ def _cell(values: Mapping[str, Mapping[str, float | None]], metrics: Sequence[st
     texts = []
     for number, name in enumerate(metrics):
         of = values.get(name, {})
-        mean, sd = (math.nan if of.get(key) is None else of[key] for key in ("mean", "sd"))
-        texts.append(METRICS[name].text(mean, math.nan if number else sd))
+        mean, *rest = (math.nan if of.get(key) is None else of[key] for key in ("mean", "sd", "low", "high"))
+        texts.append(METRICS[name].text(mean, *([] if number else rest)))
     return " / ".join(texts)

@@ -145,8 +145,9 @@ class BinNoise(Input):
     family, centred = "bins of units", True
 
     def exact(self, run: Run, bins: int) -> tuple[Bins, np.ndarray]:
+        images = parts(len(run.rows))
         columns = self.columns(run, bins)
-        blocks = (columns(block) for block in parts(len(run.rows)))
+        blocks = (columns(block) for block in images)
         units = blocks if run.units is None else [_of_groups(np.concatenate(list(blocks)), run.units)]
         sums = sum(self.of_units(unit).sum(axis=0) for unit in units)
         (whole,) = Binned(TOP).exact(run, bins)

@@ -58,7 +58,7 @@ def test_it_is_not_recommended(tmp_path):
     results = analysed(tmp_path, facts, lambda method, seed, part: maps()[method])
     inside, outside = (Comparison.of(results, "raw", (role,)) for role in ("id", "ood"))
     assert inside.methods[0] == "constant" and inside.accuracy("constant") == KEPT
-    assert set(inside.worse("constant")) == {"brier", "aurc"}
+    assert set(inside.worse("constant")) == {"brier", "augrc"}
     assert inside.recommended is None
     words = recommendation(inside, outside)
     assert words["Refinement kept"].startswith("constant is worse in Brier")

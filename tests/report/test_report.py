@@ -55,7 +55,7 @@ EVIDENCE = {
     "wanted": "below 0",
     "says": "for it",
 }
-HOLDS = {"verdict": "holds", "why": "Of 1 comparison 1 for it.", "evidence": [EVIDENCE], "missing": []}
+HOLDS = {"verdict": "holds", "seeds": 2, "why": "Of 1 comparison 1 for it.", "evidence": [EVIDENCE], "missing": []}
 CLAIMS = {
     "experiment": FACTS.experiment,
     "synthetic": False,
