@@ -1,6 +1,7 @@
 """Tables of published results in README.md and docs/, between two comments that say which:
 
-    <!-- published: mini_seeds raw ece oe accuracy -->
+    <!-- published: mini raw ece oe accuracy -->
+
     <!-- end of published -->
 
 A row per method and a column per test set; a cell has the mean of each metric over seeds, the first with its standard
@@ -20,7 +21,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
 
 FOLDER = Path("results/published")
-BLOCK = re.compile(r"(<!-- published: (.+?) -->\n).*?(\n<!-- end of published -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- published: (.+?) -->\n)(?:(?!<!-- published).)*?(\n<!-- end of published -->)", re.DOTALL)
 
 
 def files() -> list[Path]:
