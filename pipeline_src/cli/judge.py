@@ -14,7 +14,7 @@ from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.data.entry import check_groups
 from pipeline_src.errors import UserError
 
-SHOWN = ("ece", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
+SHOWN = ("ece", "ece_floor", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -78,6 +78,10 @@ class Comparison:
         share = 1 / len(parts)
         return estimate(metric, *((self._measured[part][m], w * share) for m, w in weights.items() for part in parts))
 
+    def below_floor(self, method: str) -> bool:
+        """Whether a method's mean ECE is below what a network without calibration error would measure."""
+        return self.mean("ece", method).value < self.mean("ece_floor", method).value
+
     def tied(self, among: Sequence[str]) -> list[str]:
         """Those of some methods, by ECE, whose ECE does not differ significantly from that of the first of them."""
         first, *others = among

@@ -60,6 +60,13 @@ def _best(inside: Comparison) -> str:
     name, first = inside.facts.label, inside.methods[0]
     if len(inside.methods) == 1:
         return f"{name(first)}, the only method here: mean ECE {_percent(inside.mean('ece', first))}."
+    if below := [m for m in inside.methods if inside.below_floor(m)]:
+        floor = ECE.number(inside.mean("ece_floor", below[0]).value)
+        named = listing([_with_ece(inside, m) for m in below])
+        return (
+            f"{named}: below the noise floor ({floor}\u00a0%), where a network without calibration error would be on "
+            f"{listing(inside.parts)}; methods there are not ranked."
+        )
     text = f"{name(first)} has the lowest mean ECE on {listing(inside.parts)}, {_percent(inside.mean('ece', first))}"
     tied = inside.tied(inside.methods)
     if tied:

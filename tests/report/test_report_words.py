@@ -26,6 +26,7 @@ def compared(
     uncertain: dict | None = None,
     brier: dict | None = None,
     ranking: dict | None = None,
+    floor: dict | None = None,
     seeds=(0,),
     codes: dict | None = None,
 ) -> list[Comparison]:
@@ -42,7 +43,12 @@ def compared(
         points = {"ece": (ece if PARTS[part] == "id" else ood or ece)[method], "oe": 0.0}
         points |= {
             name: (of or {}).get(method, least)
-            for name, of, least in (("accuracy", accuracy, 0.9), ("brier", brier, 0.03), (RANKING, ranking, 0.01))
+            for name, of, least in (
+                ("accuracy", accuracy, 0.9),
+                ("brier", brier, 0.03),
+                (RANKING, ranking, 0.01),
+                ("ece_floor", floor, 0.0),
+            )
         }
         one = by_hand({name: [point] * len(seeds) for name, point in points.items()}, STEADY, seeds)
         spread = {name: (uncertain or {}).get((method, name), 0) * ASIDE for name in points}
@@ -69,6 +75,14 @@ def test_the_lowest_error_is_named_and_recommended():
         "5.00 % [4.81, 5.19]. Each method was trained once: another training may change the order of methods that lie "
         "close.",
     }
+
+
+def test_below_the_noise_floor_nothing_is_ranked():
+    words = words_of({"baseline": 0.04, "slp": 0.002, "mc": 0.001}, floor={"slp": 0.003, "mc": 0.003})
+    assert words["Best calibrated"] == (
+        "mc (0.10 % [0.00, 0.29]) and slp (0.20 % [0.00, 0.39]): below the noise floor (0.30 %), where a network "
+        "without calibration error would be on one and two; methods there are not ranked."
+    )
 
 
 def test_what_does_not_differ_is_named_as_good():
