@@ -16,6 +16,7 @@ from pipeline_src.metrics.region_inputs import InRegion
 GEIFMAN = "Geifman and El-Yaniv, NeurIPS 2017"
 SQUARED = "squared_error"
 FEW_IMAGES = "its variance needs two images"
+ROELOFS = "Roelofs et al., AISTATS 2022"
 POPORDANOSKA = "Popordanoska et al., MICCAI 2021"
 
 FURTHER: dict[str, Metric] = {
@@ -51,6 +52,23 @@ FURTHER: dict[str, Metric] = {
         heading="floor %",
         better=NEITHER,
         undefined=FEW_IMAGES,
+    ),
+    "ece_debiased_pixels": percent(
+        "calibration error debiased over pixels",
+        Binned(TOP),
+        estimators.debiased_over_pixels,
+        "Root of Σ n_k/N ((conf_k − acc_k)² − acc_k (1 − acc_k)/(n_k − 1)), 0 where that sum is negative. Pixels of an "
+        "image are not independent, so that it subtracts next to nothing on maps.",
+        heading="debiased over pixels %",
+        reference=f"Bröcker, Climate Dynamics 2012; Ferro and Fricker, QJRMS 2012; {ROELOFS}",
+    ),
+    "ece_debiased_authors": percent(
+        "debiased error of the released program",
+        Binned(TOP, 100),
+        estimators.debiased_authors,
+        "ece_debiased_pixels over 100 bins, with conf_k (1 − conf_k) for the variance and no root. Can be negative.",
+        heading="debiased (released) %",
+        digits=4,
     ),
     "ace": percent(
         "average calibration error",

@@ -12,7 +12,7 @@ from pipeline_src.counting.levels import LEVELS
 from pipeline_src.metrics import corp, estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP
 from pipeline_src.metrics.f_measure import f_curve
-from pipeline_src.metrics.further import FURTHER, SQUARED
+from pipeline_src.metrics.further import FURTHER, ROELOFS, SQUARED
 from pipeline_src.metrics.inputs import Binned, OfClasses, Ordered
 from pipeline_src.metrics.metric import HIGH, NEITHER, Metric
 from pipeline_src.metrics.metric import percent as _percent
@@ -35,7 +35,6 @@ WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks wit
 NAEINI = "Naeini, Cooper, Hauskrecht, AAAI 2015"
 CORP = "Dimitriadis, Gneiting, Jordan, PNAS 2021"
 MURPHY = "Murphy, Journal of Applied Meteorology 1973"
-ROELOFS = "Roelofs et al., AISTATS 2022"
 
 METRICS: dict[str, Metric] = {
     "ece": _percent(
@@ -84,15 +83,6 @@ METRICS: dict[str, Metric] = {
         decided_by=SQUARED,
         bound=lambda cells, groups: estimators.equal_mass_bound(cells, groups) + 1 / LEVELS,
     ),
-    "ece_debiased_pixels": _percent(
-        "calibration error debiased over pixels",
-        CONFIDENCE,
-        estimators.debiased_over_pixels,
-        "Root of Σ n_k/N ((conf_k − acc_k)² − acc_k (1 − acc_k)/(n_k − 1)), 0 where that sum is negative. Pixels of an "
-        "image are not independent, so that it subtracts next to nothing on maps.",
-        heading="debiased over pixels %",
-        reference=f"Bröcker, Climate Dynamics 2012; Ferro and Fricker, QJRMS 2012; {ROELOFS}",
-    ),
     "brier_reliability": _plain(
         "reliability",
         PROBABILITY,
@@ -119,14 +109,6 @@ METRICS: dict[str, Metric] = {
         reference=ROELOFS,
         decided_by=SQUARED,
         bound=lambda cells: estimators.equal_mass_bound(cells, estimators.sweep_groups(cells)[1]) + 1 / LEVELS,
-    ),
-    "ece_debiased_authors": _percent(
-        "debiased error of the released program",
-        Binned(TOP, 100),
-        estimators.debiased_authors,
-        "ece_debiased_pixels over 100 bins, with conf_k (1 − conf_k) for the variance and no root. Can be negative.",
-        heading="debiased (released) %",
-        digits=4,
     ),
     "smooth_ece": _percent(
         "smooth ECE",
