@@ -80,6 +80,8 @@ def error_interval(value: float, ends: tuple[float, float], of_square: tuple[flo
         ends: percentiles of the resampled error.
         of_square: the interval of the debiased square.
     """
+    if np.isnan([*ends, *of_square]).any():
+        return np.nan, np.nan
     return (0.0 if of_square[0] <= 0 else max(0.0, 2 * value - ends[1])), ends[1]
 
 

@@ -11,10 +11,11 @@ from pipeline_src.analysis.estimate import LEVEL, NORMAL, Estimate
 
 def level_of_each(effects: Sequence[Estimate]) -> float:
     """By the largest abs(t) over the effects on the resamples of the images, which knows how effects on the same images
-    depend on each other (Romano and Wolf, Econometrica 2005); by Sidak's bound where resamples are not known."""
+    depend on each other (Romano and Wolf, Econometrica 2005); by Sidak's bound where resamples are not known, or do not
+    tell it all: networks of different methods err independently."""
     apart = max(LEVEL, LEVEL ** (1 / max(1, len(effects))))
     number = min((len(effect.resampled) for effect in effects), default=0)
-    if not number:
+    if not number or any(effect.training_error for effect in effects):
         return apart
     resampled = np.array([effect.resampled[:number] for effect in effects])
     spread = resampled.std(axis=1, keepdims=True)

@@ -59,9 +59,12 @@ class NotWorse(Evidence):
     """A comparison of which the mean alone, not its interval, has to lie in the wanted range."""
 
     def says(self, level: float = LEVEL) -> str:
-        """OPPOSES where the whole interval lies outside the range, else AGREES where the mean lies in it."""
+        """OPPOSES where the whole interval lies outside the range, else AGREES where the mean lies in it;
+        UNDECIDED without an interval."""
         if super().says(level) == OPPOSES:
             return OPPOSES
+        if math.isnan(self.decisive[1].low):
+            return UNDECIDED
         return AGREES if self.wanted.low < self.effect.value < self.wanted.high else UNDECIDED
 
 

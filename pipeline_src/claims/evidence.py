@@ -135,7 +135,7 @@ class Evidence:
             "what": self.what,
             "sets": dict(self.sets),
             **_estimate_json(self.effect),
-            **({"squared": _estimate_json(decided) | {"reference": decided.reference}} if decided else {}),
+            **({"squared": _estimate_json(decided) | {"reference": _known(decided.reference)}} if decided else {}),
             "unit": self._printed_in.unit,
             "printed": self.interval,
             "printed_seeds": ", ".join(by_seed) if len(seeds) > 1 else str(next(iter(seeds))),
@@ -148,8 +148,8 @@ class Evidence:
         """The inverse of `as_json`, without what is known of resamples."""
         effect = _estimate_of(content)
         if squared := content.get("squared"):
-            effect = replace(effect, decided=replace(_estimate_of(squared), reference=squared["reference"]))
-        return cls(content["what"], content["sets"], effect, wanted, metric, decides(metric))
+            effect = replace(effect, decided=replace(_estimate_of(squared), reference=_number(squared["reference"])))
+        return cls(content["what"], content["sets"], effect, wanted, metric, decides(metric) if squared else None)
 
 
 def decides(metric: Metric) -> Quantity | None:
@@ -165,13 +165,21 @@ def _printed(effect: Estimate, quantity: Quantity) -> str:
 def _estimate_json(effect: Estimate) -> dict[str, Any]:
     numbers = {"effect": effect.value, "low": effect.low, "high": effect.high}
     numbers |= {"image_low": effect.image_low, "image_high": effect.image_high}
-    known = {name: None if math.isnan(number) else number for name, number in numbers.items()}
-    return {"seeds": dict(effect.by_seed), **known}
+    seeds = {seed: _known(value) for seed, value in effect.by_seed.items()}
+    return {"seeds": seeds, **{name: _known(number) for name, number in numbers.items()}}
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _estimate_of(content: Mapping[str, Any]) -> Estimate:
-    low, high = (math.nan if content[end] is None else content[end] for end in ("image_low", "image_high"))
-    return Estimate({int(seed): value for seed, value in content["seeds"].items()}, low, high)
+    low, high = (_number(content[end]) for end in ("image_low", "image_high"))
+    return Estimate({int(seed): _number(value) for seed, value in content["seeds"].items()}, low, high)
 
 
 @dataclass(frozen=True)
@@ -233,8 +241,10 @@ class Finding:
         deciders = [item for item, word in zip(self.evidence, says, strict=True) if word == deciding]
         strictest = min(deciders, key=lambda item: item.slack)
         number = f"{len(self.evidence)} comparison{'s' * (len(self.evidence) > 1)}"
-        power = f"It would have shown an effect of {strictest.detectable} in 80 % of cases."
-        return " ".join([f"Of {number} {counted}. {which}: {strictest.text}. {power}", *sentences])
+        of = f"Of {number} {counted}. {which}: {strictest.text}."
+        if not math.isnan(strictest.decisive[1].low):
+            sentences = [f"It would have shown an effect of {strictest.detectable} in 80 % of cases.", *sentences]
+        return " ".join([of, *sentences])
 
     def as_json(self) -> dict[str, Any]:
         """As claims.json has it."""

@@ -24,7 +24,7 @@ from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, ImageRows
 from pipeline_src.counting.edges import EIGHT, upper_edge
 from pipeline_src.counting.levels import HALF, LEVELS, POSITION, UNIT
 from pipeline_src.counting.rows import rows_of
-from pipeline_src.counting.storage import read, write
+from pipeline_src.counting.storage import read, unreadable, write
 
 KIND = "compact"
 BINS = (100, 30)  # every number of bins in use divides one of them
@@ -51,12 +51,19 @@ def write_compact(path: Path, counts: Mapping[str, Counts], confusion: np.ndarra
 def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
     """What `write_compact` wrote: counts by name, and the confusion matrix of several classes."""
     arrays, _ = read(path, KIND)
+    try:
+        return _counts(arrays), arrays.get("confusion")
+    except Exception as error:  # whatever missing or damaged members make of it
+        raise unreadable(path, error) from error
+
+
+def _counts(arrays: Mapping[str, np.ndarray]) -> dict[str, Counts]:
     ids = json.loads(lzma.decompress(arrays["ids"].tobytes()))
     counts = {}
     for name in (member.removesuffix("_cells") for member in arrays if member.endswith("_cells")):
         of = counts[name] = _of_cells(*(_opened(arrays[f"{name}_{kind}"]) for kind in ("cells", "edges")))
         of.rows, of.top = _rows(ids, _opened(arrays[f"{name}_rows"])), name == "top"
-    return counts, arrays.get("confusion")
+    return counts
 
 
 def edges(counts: Counts, bins: int) -> np.ndarray:

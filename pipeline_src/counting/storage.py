@@ -106,7 +106,7 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dic
                         arrays[name] = npy.read_array(member, allow_pickle=False)
         header = json.loads(arrays.pop("header").tobytes())
     except Exception as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     expected = {"schema": SCHEMA, "kind": kind, "levels": LEVELS, "clamp": CLAMP, "columns": list(COLUMNS)}
     found = {key: header.get(key) for key in expected}
     if found != expected:
@@ -125,12 +125,17 @@ def kind(path: Path | str) -> str:
         with ZipFile(path) as file, file.open("header.npy") as member:
             return json.loads(npy.read_array(member, allow_pickle=False).tobytes())["kind"]
     except Exception as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _unreadable(path: Path | str, error: Exception) -> UserError:
+def unreadable(path: Path | str, error: Exception) -> UserError:
     """The error for whatever a foreign or broken file makes numpy, zip or json raise."""
-    return UserError(f"{path} is not a statistic that can be read", found=f"{error}")
+    return UserError(
+        f"{path} is not a statistic that can be read",
+        found=f"{type(error).__name__}: {error}",
+        expected="a file that `evaluate`, `judge` or `publish` wrote",
+        do="let it be made again: remove it and run the same command, or `git checkout -- FILE` if it is published",
+    )
 
 
 def _text(value: object) -> np.ndarray:

@@ -5,7 +5,8 @@
     <!-- end of published -->
 
 A row per method and a column per test set; a cell has the mean of each metric over seeds, the first with its standard
-deviation and its interval. A table of an experiment that is not published stays as it is.
+deviation and its interval, and ° where it is below its noise floor. A table of an experiment that is not published
+stays as it is.
 """
 
 from __future__ import annotations
@@ -65,5 +66,7 @@ def _cell(values: Mapping[str, Mapping[str, float | None]], metrics: Sequence[st
     for number, name in enumerate(metrics):
         of = values.get(name, {})
         mean, *rest = (math.nan if of.get(key) is None else of[key] for key in ("mean", "sd", "low", "high"))
-        texts.append(METRICS[name].text(mean, *([] if number else rest)))
+        floor = values.get(METRICS[name].floor, {}).get("mean")
+        mark = "°" if floor is not None and mean < floor else ""
+        texts.append(METRICS[name].text(mean, *([math.nan] * 3 if number else rest), mark))
     return " / ".join(texts)

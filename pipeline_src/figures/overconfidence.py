@@ -85,7 +85,7 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
 FIGURE = FigureType(
     "overconfidence",
     "Over-confidence in and out of distribution",
-    "OE of every method, a point per data set with its 95 % interval over images; the upright stroke is the mean over "
+    "OE of every method, a point per data set with its 95 % interval; the upright stroke is the mean over "
     "the data sets.",
     pictures,
     paint,

@@ -27,7 +27,7 @@ LINE = 0.155  # inches between names
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every test set in every protocol."""
     for part, protocol in product(facts.tests, facts.protocols):
-        how = f"{protocol} protocol, {facts.bins} bins; intervals over images"
+        how = f"{protocol} protocol, {facts.bins} bins; 95 % intervals"
         caption = f"ECE against accuracy of all methods on {part}, {how}."
         yield Picture(FIGURE, (protocol, part), f"ECE and accuracy on {part}", caption, protocol, part)
 
@@ -125,8 +125,7 @@ def spread(heights: Sequence[float], low: float, high: float) -> np.ndarray:
 FIGURE = FigureType(
     "tradeoff",
     "Calibration and accuracy",
-    "ECE against accuracy, a point per method; the strokes are 95 % intervals over images. The best place is the upper "
-    "left.",
+    "ECE against accuracy, a point per method; the strokes are 95 % intervals. The best place is the upper left.",
     pictures,
     paint,
 )

@@ -78,6 +78,7 @@ FURTHER: dict[str, Metric] = {
         "the few doubtful ones.",
         heading="ACE %",
         reference="Neumann, Zisserman, Vedaldi, NeurIPS 2018 workshop MLITS",
+        decided_by=SQUARED,
     ),
     "image_ece": percent(
         "mean ECE of the images",

@@ -85,8 +85,9 @@ class Comparison:
     def tied(self, among: Sequence[str]) -> list[str]:
         """Those of some methods, by ECE, whose ECE does not differ significantly from that of the first of them."""
         first, *others = among
+        alike = [m for m in others if self.below_floor(first) and self.below_floor(m)]
         differences = {method: self.difference("ece", method, first) for method in others}
-        return [method for method, of in differences.items() if not (of and of.excludes_zero)]
+        return [method for method, of in differences.items() if method in alike or not (of and of.excludes_zero)]
 
     def accuracy(self, method: str) -> str:
         """Whether the baseline's accuracy is KEPT, LOST or neither shown (OPEN), by the rule of claim C5: on every

@@ -118,7 +118,7 @@ def _use(inside: Comparison, outside: Comparison) -> list[str]:
         ]
     gain = inside.difference("ece", first, baseline)
     lower = f"{_points(-gain.value)} below {name(baseline)}'s"
-    sentences = [f"{name(first)}: its mean ECE is {lower}, at kept accuracy and refinement."]
+    sentences = [f"{name(first)}: its mean ECE is {lower}, at kept accuracy, Brier and AUGRC not shown to be worse."]
     if tied := [m for m in inside.tied(inside.candidates) if m != baseline]:
         sentences.append(f"As good, as far as these images can tell: {listing([name(m) for m in tied])}.")
     if {first, baseline} <= set(outside.methods):

@@ -63,7 +63,7 @@ def reading(facts: Facts) -> list[str]:
     else:
         sentences.append(
             f"Values are means over {len(facts.seeds)} seeds, ± is the sample standard deviation between them. "
-            "Intervals are of the images alone, not of training."
+            "Intervals hold the sampling of images and the spread over seeds."
         )
     sentences.append(
         "Accuracy is kept where, on every in-distribution set, the whole interval of the difference to the baseline's "

@@ -50,7 +50,7 @@ def publish_again(name: str, cores: int = 1) -> Path:
     """Make what is published of an experiment anew from its statistics, after a change of code; returns the folder."""
     staging = STAGING / name
     shutil.rmtree(staging, ignore_errors=True)
-    Publication.read(published.PUBLISHED / name)
+    published.check_sources(published.PUBLISHED / name)
     for source in published.SOURCES:
         old = published.PUBLISHED / name / source
         (shutil.copytree if old.is_dir() else _copy)(old, staging / source)
@@ -112,6 +112,7 @@ def _complete(staging: Path, cores: int) -> Path:
         *made.glob("*.md"),
     ):
         _copy(file, staging / file.relative_to(made))
+    published.check_sources(staging)
     refuse_images(staging)
     target = published.PUBLISHED / staging.name
     shutil.rmtree(target, ignore_errors=True)

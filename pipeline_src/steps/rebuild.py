@@ -54,15 +54,21 @@ class Publication:
     @classmethod
     def read(cls, folder: Path) -> Publication:
         """From the folder of a published experiment; UserError where there is none."""
+        file = folder / EXPERIMENT
         try:
-            return TypeAdapter(cls).validate_json((folder / EXPERIMENT).read_bytes())
-        except (OSError, ValidationError) as error:
-            known = ", ".join(published()) or "none"
+            return TypeAdapter(cls).validate_json(file.read_bytes())
+        except OSError as error:
             raise UserError(
                 f"{folder} is no published experiment",
-                found=str(error).split("\n")[0],
-                expected=f"one of: {known}",
-                do=f"python -m pipeline_src publish --experiment {folder.name}",
+                found=error,
+                expected=f"one of: {', '.join(published()) or 'none'}",
+                do=f"git checkout -- {folder}, or: python -m pipeline_src publish --experiment {folder.name}",
+            ) from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UserError(
+                f"{file} cannot be read", found=f"{where}: {first['msg']}".lstrip(": "), do=f"git checkout -- {file}"
             ) from None
 
     def text(self) -> str:
@@ -72,12 +78,36 @@ class Publication:
 
 def published() -> list[str]:
     """The names of all published experiments."""
-    return sorted(file.parent.name for file in PUBLISHED.glob(f"*/{EXPERIMENT}"))
+    return sorted(folder.name for folder in PUBLISHED.glob("*") if folder.is_dir())
 
 
 def statistic_file(folder: Path, method: str, seed: int, part: str) -> Path:
     """The compact statistic of a run on a data set."""
     return folder / "statistics" / method / f"seed{seed}" / f"{part}.npz"
+
+
+def source_files(facts: Facts, folder: Path) -> set[Path]:
+    """All files that what else is published is made from."""
+    statistics = {statistic_file(folder, *run, part) for run in facts.runs for part in facts.parts}
+    runs = {of: run_folder(folder, *of) for of in facts.runs}
+    histories = {runs[method, seed] / "history.csv" for method, seed in runs if method in facts.trained}
+    alphas = {runs[method, seed] / "alpha.csv.xz" for method, seed in runs if method in facts.learned}
+    return {folder / EXPERIMENT} | statistics | histories | alphas
+
+
+def check_sources(folder: Path) -> None:
+    """UserError where files lack, or are there, among those that what else is published is made from."""
+    facts = Publication.read(folder).facts
+    wanted = source_files(facts, folder)
+    found = {file for name in SOURCES for file in [folder / name, *(folder / name).rglob("*")] if file.is_file()}
+    wrong = [f"{file} is missing" for file in sorted(wanted - found)]
+    wrong += [f"{file} does not belong there" for file in sorted(found - wanted)]
+    if wrong:
+        raise UserError(
+            f"{folder} is not what was published{listed(wrong)}",
+            expected="experiment.json, a statistic for each run and data set, histories and alphas",
+            do=f"git checkout -- {folder}, and remove what git does not know there",
+        )
 
 
 def run_folder(folder: Path, method: str, seed: int) -> Path:
@@ -100,6 +130,7 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     from pipeline_src.tables.intervals import metrics_with_intervals
     from pipeline_src.tables.main import write_tables
 
+    check_sources(source)
     of = Publication.read(source)
     results, sources = _results(of.facts, out), _sources(of.facts, source)
     shutil.rmtree(out, ignore_errors=True)
@@ -182,7 +213,7 @@ def check_equal(source: Path, out: Path) -> tuple[int, int]:
         before, after = ((folder / file).read_bytes() for folder in (source, out))
         if before == after:
             continue
-        if _close(before.decode(), after.decode()):
+        if _close(*(content.decode(errors="replace") for content in (before, after))):
             close += 1
         else:
             other.append(f"{file} differs")

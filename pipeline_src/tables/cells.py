@@ -55,15 +55,20 @@ def marks(
     means = {method: one.points[metric].mean() for method, one in measured.items() if metric in one.points}
     means = {method: mean for method, mean in means.items() if not math.isnan(mean)}
     better = quantities[metric].better
+    below = {m: FLOOR for m in means if below_floor(metric, measured[m])}
     if len(means) < 2 or better == NEITHER:
-        return {}
+        return below
     best = max(means, key=lambda method: better * means[method])
     tied = [m for m in means if m != best and not _differ(metric, measured[best], measured[m])]
-    marked = dict.fromkeys([best, *tied], TIED) if tied else {best: BEST}
-    floor = METRICS[metric].floor if metric in METRICS else ""
-    return marked | {m: FLOOR for m in means if floor and means[m] < measured[m].points[floor].mean()}
+    return (dict.fromkeys([best, *tied], TIED) if tied else {best: BEST}) | below
 
 
 def _differ(metric: str, one: Measurement, other: Measurement) -> bool:
     difference = estimate(metric, (one, 1.0), (other, -1.0))
     return difference is not None and difference.excludes_zero
+
+
+def below_floor(metric: str, one: Measurement) -> bool:
+    """Whether a metric is below what it would be without an error, where that is known."""
+    floor = METRICS[metric].floor if metric in METRICS else ""
+    return floor in one.points and bool(one.points[metric].mean() < one.points[floor].mean())

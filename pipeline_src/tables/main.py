@@ -14,8 +14,9 @@ from pipeline_src.files import write_text
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import heading, notes, seeds_in_words
+from pipeline_src.tables.cells import below_floor
 from pipeline_src.tables.cost import Costs
-from pipeline_src.tables.paper_table import write_printed
+from pipeline_src.tables.paper_table import FLOOR, SIGNS, write_printed
 from pipeline_src.tables.registry import TABLES
 from pipeline_src.text_tables import Group, Table
 
@@ -58,15 +59,19 @@ def main_table(results: Results, protocol: str) -> Table:
     groups = []
     for part in facts.parts:
         rows = []
-        for method in results.measured(protocol, part):
+        for method, one in results.measured(protocol, part).items():
             key = (protocol, part, method)
-            cells = [metric.text(mean.loc[key, name], spread.loc[key, name]) for name, metric in metrics.items()]
+            marks = {name: SIGNS[FLOOR] * (name in one.points and below_floor(name, one)) for name in metrics}
+            cells = [
+                metric.text(mean.loc[key, name], spread.loc[key, name], mark=marks[name])
+                for name, metric in metrics.items()
+            ]
             rows.append([facts.label(method), *cells])
         groups += [Group(heading(results, part), rows)] if rows else []
     caption = (
         f"Calibration and accuracy, {protocol} protocol ({MEANING[protocol]}). Experiment {facts.experiment}, "
         f"{facts.epochs} epochs, {seeds_in_words(facts)}. ECE and OE of the top label over {facts.bins} "
-        f"equal-width bins on [0, 1]. {LAST[facts.classes > 2]}"
+        f"equal-width bins on [0, 1], ° where an ECE is below its noise floor. {LAST[facts.classes > 2]}"
     )
     columns = ["", *(metric.column for metric in metrics.values())]
     return Table(f"tab:main-{protocol}", caption, columns, groups, notes(results, metrics, facts.parts))

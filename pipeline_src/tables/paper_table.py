@@ -20,7 +20,8 @@ from pipeline_src.text_tables import UNDEFINED, Group, Table, latex, markdown
 BEST, TIED, FLOOR = "best", "tied", "floor"
 SIGNS = {BEST: "★", TIED: "†", FLOOR: "°"}
 MEANING_OF_MARKS = {
-    BEST: "the best of its column, significantly: the interval of its paired difference to every other excludes 0.",
+    BEST: "the best of its column, significantly: the interval of its paired difference to every other excludes 0 (for "
+    "calibration errors that of their squares).",
     TIED: "tied for the best: the paired difference to the lowest error or highest score is not significant.",
     FLOOR: "below the noise floor: a network without calibration error measures as much on these images; not ranked.",
 }

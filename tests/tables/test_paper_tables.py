@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,20 @@ def test_below_the_noise_floor_nothing_is_ranked():
     marked = marks("ece", {"a": of(0.001, 0.002), "b": of(0.0015, 0.002), "c": of(0.1, 0.002)})
     assert marked == {"a": FLOOR, "b": FLOOR}
     assert marks("ece", {"a": of(0.003, 0.002), "b": of(0.1, 0.002)}) == {"a": BEST}
+    assert marks("ece", {"a": of(0.001, 0.002)}) == {"a": FLOOR}
+
+
+def test_one_image_has_numbers_without_intervals_and_marks():
+    """Its squared error and its noise floor do not exist."""
+    made = {}
+    for protocol, part, method in product(PROTOCOLS, PARTS, METHODS):
+        one = by_hand({"ece": [0.1, 0.2], "oe": [0.1, 0.2]}, np.full(9, np.nan), FACTS.seeds, images=1)
+        kept = {
+            name: {k: of[k] for k in ("ece", "oe")} for name, of in (("points", one.points), ("values", one.values))
+        }
+        made[protocol, part, method] = replace(one, **kept)
+    rows = TABLES["T1"](HandMade(FACTS, {}, made), {}).rows
+    assert rows and all(math.isnan(row["low"]) and math.isnan(row["high"]) for row in rows)
 
 
 def test_the_best_score_is_the_highest():
