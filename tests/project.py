@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from pipeline_src.engine.execute import execute
+from pipeline_src.params.load import read
+from pipeline_src.steps.build import build
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -55,23 +60,26 @@ def counted(said: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE) if rule != "all"}
 
 
-GRAPH = """
-import collections, json, sys
-from pipeline_src.cli.options import experiment_graph
-from pipeline_src.engine.execute import execute
-graph = experiment_graph(None)
-"""  # of the package and the parameters in the working folder
+OUTDATED = """
+import collections, json
+from pipeline_src.params.load import read
+from pipeline_src.steps.build import build
+print(json.dumps(collections.Counter(job.kind for job in build(read()).jobs.values() if not job.current)))
+"""
 
 
 def outdated(folder: Path) -> dict[str, int]:
-    """How many jobs of each kind are to be made again. Snakemake asks the same, and takes several times as long."""
-    code = "print(json.dumps(collections.Counter(job.kind for job in graph.jobs.values() if not job.current)))"
-    return json.loads(call(folder, "python", "-c", GRAPH + code).splitlines()[-1])
+    """How many jobs of each kind are to be made again, by the package and the parameters in `folder`. Snakemake asks
+    the same, and takes several times as long."""
+    return json.loads(call(folder, "python", "-c", OUTDATED))
 
 
-def make(folder: Path, *kinds: str) -> str:
-    """Make the jobs of some kinds as their verbs do, but importing torch and mmseg once."""
-    return call(folder, "python", "-c", GRAPH + "for job in graph.of_kinds(*sys.argv[1:]): execute(job)", *kinds)
+def make(folder: Path, *kinds: str) -> None:
+    """Make the jobs of some kinds in this process, where torch and mmseg are imported once. The package in `folder`
+    must be as it is here."""
+    with contextlib.chdir(folder):
+        for job in build(read()).of_kinds(*kinds):
+            execute(job)
 
 
 def edit(file: Path, old: str, new: str) -> None:
