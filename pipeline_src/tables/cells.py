@@ -24,13 +24,18 @@ def cells(results: Results, protocol: str, part: str, metric: str, methods: Coll
         return
     measured = results.measured(protocol, part)
     measured = {method: measured[method] for method in methods or measured if method in measured}
-    marked = marks(metric, measured)
+    yield from rows({"protocol": protocol, "part": part, "role": facts.parts[part]}, metric, measured)
+
+
+def rows(
+    place: Row, metric: str, measured: Mapping[str, Measurement], quantities: Mapping[str, Quantity] = METRICS
+) -> Iterator[Row]:
+    """A row for a metric, or another of `quantities`, of each measured method, after what `place` says."""
+    marked = marks(metric, measured, quantities)
     for method, one in measured.items():
         points, interval = one.points.get(metric, np.array([math.nan])), estimate(metric, (one, 1.0))
         yield {
-            "protocol": protocol,
-            "part": part,
-            "role": facts.parts[part],
+            **place,
             "method": method,
             "metric": metric,
             "mean": points.mean(),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 from pipeline_src.analysis.detection import QUANTITIES, SCORES, detection
-from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import FEW
 from pipeline_src.analysis.results import Results
 from pipeline_src.tables.captions import about, not_run, notes
-from pipeline_src.tables.cells import marks
+from pipeline_src.tables.cells import rows
 from pipeline_src.tables.cost import Costs
 from pipeline_src.tables.paper_table import PaperTable, Row
 
@@ -34,7 +32,7 @@ def ood_detection(results: Results, costs: Costs) -> PaperTable:
         lacking = "id" if not inside else "ood"
         change = f"add one to “data: {lacking}:” of the experiment"
         return PaperTable(title, [], about(facts), [not_run(facts.experiment, f"a test set “{lacking}”", change)])
-    rows = [
+    made = [
         {**cell, "group": SCORES[score], "row": facts.label(cell["method"]), "column": _column(cell)}
         for protocol in facts.protocols
         for score in SCORES
@@ -42,7 +40,7 @@ def ood_detection(results: Results, costs: Costs) -> PaperTable:
         for cell in _cells(results, protocol, score, inside, part)
     ]
     text = f"{about(facts)} {ABOUT.format(sets=' and '.join(inside))}{PIXELS[facts.classes > 2]}"
-    return PaperTable(title, rows, text, notes(results, (), [*inside, *outside]), quantities=QUANTITIES)
+    return PaperTable(title, made, text, notes(results, (), [*inside, *outside]), quantities=QUANTITIES)
 
 
 def _column(cell: Row) -> str:
@@ -51,25 +49,9 @@ def _column(cell: Row) -> str:
 
 def _cells(results: Results, protocol: str, score: str, inside: list[str], part: str) -> Iterator[Row]:
     found = _detections(results, protocol, score, inside, part)
+    place = {"protocol": protocol, "part": part, "role": results.facts.parts[part], "score": score}
     for metric in QUANTITIES:
-        marked = marks(metric, found, QUANTITIES)
-        for method, one in found.items():
-            points, interval = one.points[metric], estimate(metric, (one, 1.0))
-            yield {
-                "protocol": protocol,
-                "part": part,
-                "role": results.facts.parts[part],
-                "method": method,
-                "metric": metric,
-                "mean": points.mean(),
-                "sd": points.std(ddof=1) if len(points) > 1 else math.nan,
-                "low": interval.low if interval else math.nan,
-                "high": interval.high if interval else math.nan,
-                "seeds": " ".join(map(str, one.seeds)),
-                "images": one.images,
-                "mark": marked.get(method, ""),
-                "score": score,
-            }
+        yield from rows(place, metric, found, QUANTITIES)
 
 
 def _detections(results: Results, protocol: str, score: str, inside: list[str], part: str) -> Mapping[str, Measurement]:
