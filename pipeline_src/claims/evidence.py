@@ -67,7 +67,6 @@ class Evidence:
         effect: averaged over seeds, with its interval.
         wanted: where the claim wants it.
         quantity: how it is printed.
-        deciding: how what decides instead of it is printed.
     """
 
     what: str
@@ -75,7 +74,6 @@ class Evidence:
     effect: Estimate
     wanted: Wanted
     quantity: Quantity
-    deciding: Quantity | None = None
 
     def says(self, level: float = LEVEL) -> str:
         """AGREES where the whole 95 % interval lies in the wanted range, OPPOSES where that of `level` lies outside,
@@ -106,8 +104,8 @@ class Evidence:
     @property
     def interval(self) -> str:
         """Effect and interval as they are printed."""
-        if self.effect.decided and self.deciding:  # one interval: that of what decides
-            return f"{signed(self.effect.value, self.quantity)}; squared {_printed(self.effect.decided, self.deciding)}"
+        if decided := self.effect.decided:  # one interval: that of what decides
+            return f"{signed(self.effect.value, self.quantity)}; squared {_printed(decided, self._printed_in)}"
         return _printed(self.effect, self.quantity)
 
     @property
@@ -125,7 +123,10 @@ class Evidence:
 
     @property
     def _printed_in(self) -> Quantity:
-        return self.deciding or self.quantity
+        """What the interval is of: the metric that decides, where it is another."""
+        if self.effect.decided and isinstance(self.quantity, Metric):
+            return METRICS[self.quantity.decided_by]
+        return self.quantity
 
     def as_json(self, level: float = LEVEL) -> dict[str, Any]:
         """Numbers in full precision, as fractions, nats or shares; null where undefined. `level` as in `says`."""
@@ -149,12 +150,7 @@ class Evidence:
         effect = _estimate_of(content)
         if squared := content.get("squared"):
             effect = replace(effect, decided=replace(_estimate_of(squared), reference=_number(squared["reference"])))
-        return cls(content["what"], content["sets"], effect, wanted, metric, decides(metric) if squared else None)
-
-
-def decides(metric: Metric) -> Quantity | None:
-    """What decides about differences of a metric, if it is another."""
-    return METRICS[metric.decided_by] if metric.decided_by else None
+        return cls(content["what"], content["sets"], effect, wanted, metric)
 
 
 def _printed(effect: Estimate, quantity: Quantity) -> str:

@@ -10,7 +10,7 @@ from pipeline_src.analysis.estimate import common_seeds, estimate
 from pipeline_src.analysis.experiments import run_command
 from pipeline_src.analysis.facts import LIKE_ID, ROLES, Facts
 from pipeline_src.analysis.results import Results
-from pipeline_src.claims.evidence import Evidence, Missing, Wanted, decides
+from pipeline_src.claims.evidence import Evidence, Missing, Wanted
 from pipeline_src.metrics.registry import METRICS
 
 Items = Iterator[Evidence | Missing]
@@ -107,6 +107,4 @@ class View:
         what = f"{METRICS[metric].title} of {of}"
         if (effect := estimate(metric, *measured)) is None:
             return self.missing(f"{what}, which is undefined on {' or '.join(sets)}")
-        return Evidence(
-            what, sets, effect, wanted, METRICS[metric], decides(METRICS[metric]) if effect.decided else None
-        )
+        return Evidence(what, sets, effect, wanted, METRICS[metric])
