@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.rows import Rows, parts
-from pipeline_src.metrics.inputs import FEW, Columns, Input, Run
+from pipeline_src.metrics.inputs import FEW, Columns, Input, Run, of_groups
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 
@@ -151,14 +151,10 @@ def _units(
         yield from (({family: of(block) for family, of in columns.items()}, times) for block, times in drawn)
         return
     groups, times_of = run.units.max(initial=-1) + 1, np.empty(0)
-    sums: dict[object, np.ndarray] = {}
     for block, times in drawn:
         times_of = times_of if times_of.size else np.empty((len(times), groups))
         times_of[:, run.units[block]] = times
-        for family, of in columns.items():
-            values = of(block)
-            np.add.at(sums.setdefault(family, np.zeros((groups, values.shape[1]))), run.units[block], values)
-    yield sums, times_of
+    yield {family: of_groups(run, of) for family, of in columns.items()}, times_of
 
 
 def draws(images: int, resamples: int, key: int, groups: np.ndarray | None = None) -> Draws:

@@ -79,9 +79,7 @@ class Input:
     description: str  # in a word or two, for docs/metrics.md
     family: object  # hashable: inputs of one family need the same sums
     few: bool = False  # whether `FEW` resamples suffice
-    centred: bool = (
-        False  # whether resampling biases metrics of it, so that resampled values are shifted to the exact one
-    )
+    centred: bool = False  # whether resampling biases its metrics: resampled values are shifted to the exact one
     classes: str = "any"  # "two", "several" or "any" number of classes
 
     def exact(self, run: Run, bins: int) -> tuple:
@@ -147,8 +145,7 @@ class BinNoise(Input):
     def exact(self, run: Run, bins: int) -> tuple[Bins, np.ndarray]:
         images = parts(len(run.rows))
         columns = self.columns(run, bins)
-        blocks = (columns(block) for block in images)
-        units = blocks if run.units is None else [_of_groups(np.concatenate(list(blocks)), run.units)]
+        units = (columns(block) for block in images) if run.units is None else [of_groups(run, columns)]
         sums = sum(self.of_units(unit).sum(axis=0) for unit in units)
         (whole,) = Binned(TOP).exact(run, bins)
         return whole, self.from_sums(sums, bins)[1]
@@ -259,8 +256,11 @@ def _by_cell(run: Run, score: str, cells: int) -> Columns:
     return lambda images: levels[images].reshape(-1, 512) @ per_pixel
 
 
-def _of_groups(columns: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Sums (G, C) over the images of each group, of columns (N, C)."""
-    sums = np.zeros((groups.max(initial=-1) + 1, columns.shape[1]))
-    np.add.at(sums, groups, columns)
+def of_groups(run: Run, columns: Columns) -> np.ndarray:
+    """Sums (G, C) of `columns` over the images of each group of `run.units`."""
+    assert run.units is not None
+    width = columns(slice(0, 1)).shape[1]
+    sums = np.zeros((run.units.max(initial=-1) + 1, width))
+    for block in parts(len(run.rows)):
+        np.add.at(sums, run.units[block], columns(block))
     return sums
