@@ -33,7 +33,6 @@ CONCENTRATION, PIXELS, RESAMPLES, BINS = 6.0, 10_000, 400, 10
 IMAGES = (50, 200, 1000)
 ERRORS = ((0.0, 0.0), (0.0, 0.005), (0.0, 0.01), (0.0, 0.02), (0.005, 0.01), (0.02, 0.02), (0.02, 0.025), (0.05, 0.05))
 NAMES = ("ece", SQUARED, "oe", "accuracy", "brier")
-TRAINING = 0.005  # standard deviation of a network's error over seeds
 
 
 class World:

@@ -112,7 +112,6 @@ def _complete(staging: Path, cores: int) -> Path:
         *made.glob("*.md"),
     ):
         _copy(file, staging / file.relative_to(made))
-    published.check_sources(staging)
     refuse_images(staging)
     target = published.PUBLISHED / staging.name
     shutil.rmtree(target, ignore_errors=True)

@@ -95,10 +95,10 @@ def source_files(facts: Facts, folder: Path) -> set[Path]:
     return {folder / EXPERIMENT} | statistics | histories | alphas
 
 
-def check_sources(folder: Path) -> None:
-    """UserError where files lack, or are there, among those that what else is published is made from."""
-    facts = Publication.read(folder).facts
-    wanted = source_files(facts, folder)
+def check_sources(folder: Path) -> Publication:
+    """What is published; UserError where files lack, or do not belong, among those that all else is made from."""
+    of = Publication.read(folder)
+    wanted = source_files(of.facts, folder)
     found = {file for name in SOURCES for file in [folder / name, *(folder / name).rglob("*")] if file.is_file()}
     wrong = [f"{file} is missing" for file in sorted(wanted - found)]
     wrong += [f"{file} does not belong there" for file in sorted(found - wanted)]
@@ -108,6 +108,7 @@ def check_sources(folder: Path) -> None:
             expected="experiment.json, a statistic for each run and data set, histories and alphas",
             do=f"git checkout -- {folder}, and remove what git does not know there",
         )
+    return of
 
 
 def run_folder(folder: Path, method: str, seed: int) -> Path:
@@ -130,8 +131,7 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     from pipeline_src.tables.intervals import metrics_with_intervals
     from pipeline_src.tables.main import write_tables
 
-    check_sources(source)
-    of = Publication.read(source)
+    of = check_sources(source)
     results, sources = _results(of.facts, out), _sources(of.facts, source)
     shutil.rmtree(out, ignore_errors=True)
     with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
