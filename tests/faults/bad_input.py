@@ -1,0 +1,75 @@
+"""Faults as rows: what is broken, what happens, and the error. `page.py` lists them in docs/reliability.md.
+
+A module `test_*.py` of this folder holds a list `ROWS` and one test, `test_it_is_refused`, over them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline_src.cli.main import app
+from pipeline_src.errors import UserError
+from pipeline_src.files import sha256
+
+
+@dataclass(frozen=True)
+class BadInput:
+    """One fault of a user's input.
+
+    Attributes:
+        name: identifier of the row, unique in its module.
+        fault: what is broken, in the words of docs/reliability.md.
+        happens: what the program does, in the same place.
+        make: makes the input in an empty folder, which is the working folder then, and what was computed before.
+        call: what a user calls there; it ends in a UserError.
+        what, found, expected, do: patterns (regular expressions) that the parts of the error hold. The first names the
+            file or key.
+    """
+
+    name: str
+    fault: str
+    happens: str
+    make: Callable[[Path], None]
+    call: Callable[[Path], None]
+    what: str
+    found: str
+    expected: str
+    do: str
+
+
+def check(row: BadInput, folder: Path) -> None:
+    """The call is refused in the words of the row, and no file that was there before has changed."""
+    row.make(folder)
+    before = contents(folder)
+    with pytest.raises(UserError) as refusal:
+        row.call(folder)
+    parts = parts_of(str(refusal.value))
+    for part in ("what", "found", "expected", "do"):
+        assert re.search(getattr(row, part), parts.get(part, "")), (part, getattr(row, part), str(refusal.value))
+    after = contents(folder)
+    assert {path: after.get(path) for path in before} == before
+
+
+def run(*words: str) -> None:
+    """`python -m pipeline_src WORDS` in this process; a UserError reaches the caller."""
+    result = CliRunner().invoke(app, list(words), catch_exceptions=True)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+
+
+def parts_of(message: str) -> dict[str, str]:
+    """The parts of a UserError's text."""
+    parts = re.split(r"^  (found|expected|do): +", message, flags=re.MULTILINE)
+    return {"what": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+
+
+def contents(folder: Path) -> dict[Path, str]:
+    """SHA-256 of all files below a folder, but for locks and logs."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {path: sha256(path) for path in files if path.suffix not in (".lock", ".log") and "locks" not in path.parts}
