@@ -19,6 +19,39 @@ FEW_IMAGES = "its variance needs two images"
 ROELOFS = "Roelofs et al., AISTATS 2022"
 POPORDANOSKA = "Popordanoska et al., MICCAI 2021"
 
+
+def _in_region(region: str, title: str, heading: str, pixels: str) -> dict[str, Metric]:
+    """The calibration of the pixels of a region, and what decides differences of it."""
+    return {
+        f"{region}_ece": percent(
+            f"ECE {title}",
+            InRegion(region, Binned(TOP)),
+            estimators.ece,
+            f"ECE of {pixels}.",
+            heading=f"{heading} ECE %",
+            decided_by=f"{region}_{SQUARED}",
+        ),
+        f"{region}_oe": percent(
+            f"OE {title}",
+            InRegion(region, Binned(TOP)),
+            estimators.oe,
+            "OE of the same pixels.",
+            heading=f"{heading} OE %",
+        ),
+        f"{region}_{SQUARED}": plain(
+            f"squared calibration error {title}",
+            InRegion(region, BinNoise()),
+            estimators.squared_error,
+            f"{SQUARED} of the same pixels.",
+            heading=f"{heading} squared",
+            factor=1e4,
+            digits=2,
+            unit="points²",
+            undefined=FEW_IMAGES,
+        ),
+    }
+
+
 FURTHER: dict[str, Metric] = {
     SQUARED: plain(
         "squared calibration error",
@@ -140,32 +173,11 @@ FURTHER: dict[str, Metric] = {
         "Mean over images of the absolute value of the same. Of float maps by 8-bit levels.",
         reference=POPORDANOSKA,
     ),
-    "border_ece": percent(
-        "ECE at borders",
-        InRegion("border", Binned(TOP)),
-        estimators.ece,
-        "ECE of the pixels near the border of an object, on either side: within 5, or what `judge --border` says.",
-        heading="border ECE %",
+    **_in_region(
+        "border",
+        "at borders",
+        "border",
+        "the pixels near the border of an object, on either side: within 5, or what `judge --border` says",
     ),
-    "border_oe": percent(
-        "OE at borders",
-        InRegion("border", Binned(TOP)),
-        estimators.oe,
-        "OE of the same pixels.",
-        heading="border OE %",
-    ),
-    "interior_ece": percent(
-        "ECE inside of objects",
-        InRegion("interior", Binned(TOP)),
-        estimators.ece,
-        "ECE of the pixels of objects that are not near a border.",
-        heading="inside ECE %",
-    ),
-    "interior_oe": percent(
-        "OE inside of objects",
-        InRegion("interior", Binned(TOP)),
-        estimators.oe,
-        "OE of the same pixels.",
-        heading="inside OE %",
-    ),
+    **_in_region("interior", "inside of objects", "inside", "the pixels of objects that are not near a border"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,10 +47,13 @@ class InRegion(Input):
             raise UndefinedMetricError("the regions of the masks were not counted")
         if run.regions[self.region].counts.pixels == 0:
             raise UndefinedMetricError(f"no pixel lies in the {self.region} of an object")
-        return self.of.exact(run.regions[self.region], bins)
+        return self.of.exact(self._run(run), bins)
 
     def columns(self, run: Run, bins: int) -> Columns:
-        return self.of.columns(run.regions[self.region], bins)
+        return self.of.columns(self._run(run), bins)
+
+    def _run(self, run: Run) -> Run:
+        return replace(run.regions[self.region], units=run.units)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return self.of.from_sums(sums, bins)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.engine.explain import differences
 from pipeline_src.errors import UserError, listed
+from pipeline_src.files import write_text
 from pipeline_src.steps import rebuild as published
 from pipeline_src.steps.rebuild import Publication
 from pipeline_src.steps.report import adopted, store_facts
@@ -62,7 +63,6 @@ def _write_sources(graph: ExperimentGraph, folder: Path) -> None:
     import pandas as pd
 
     from pipeline_src.counting.loading import load, save_compact
-    from pipeline_src.files import write_text
 
     facts = graph.facts
     for method, seed in facts.runs:
@@ -75,10 +75,11 @@ def _write_sources(graph: ExperimentGraph, folder: Path) -> None:
         if method in facts.learned:
             alphas = pd.read_csv(run / "alpha.csv", dtype={"id": str}).round(ALPHA_DIGITS)
             alphas.to_csv(to / "alpha.csv.xz", index=False, lineterminator="\n")
-    write_text(folder / published.EXPERIMENT, _publication(graph).text())
+    files = published.source_digests(facts, folder)
+    write_text(folder / published.EXPERIMENT, _publication(graph, files).text())
 
 
-def _publication(graph: ExperimentGraph) -> Publication:
+def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publication:
     from pipeline_src.report.provenance import made_by
 
     report, of_tables = graph.job("report"), graph.job("tables")
@@ -97,6 +98,7 @@ def _publication(graph: ExperimentGraph) -> Publication:
         params=graph.settings.model_dump(mode="json"),
         made=made_by(sum(of for of in seconds if of == of)) | adopted(report),
         data=[store_facts(report, name) for name in report.parameters["parts"]],
+        files=files,
     )
 
 

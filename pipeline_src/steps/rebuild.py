@@ -20,6 +20,7 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.sources import Sources
+from pipeline_src.files import sha256, write_text
 
 PUBLISHED, REBUILT = Path("results/published"), Path("results/published-rebuilt")
 EXPERIMENT = "experiment.json"
@@ -41,6 +42,7 @@ class Publication:
         params: its settings.
         made: versions, commit, machine and the like, by name.
         data: a row per data set: where its images are from, how many, and a hash of them.
+        files: name -> SHA-256 of each file of statistics, histories and alphas.
     """
 
     facts: Facts
@@ -50,6 +52,7 @@ class Publication:
     params: Mapping[str, Any]
     made: Mapping[str, str]
     data: Sequence[Mapping[str, Any]]
+    files: Mapping[str, str]
 
     @classmethod
     def read(cls, folder: Path) -> Publication:
@@ -95,13 +98,22 @@ def source_files(facts: Facts, folder: Path) -> set[Path]:
     return {folder / EXPERIMENT} | statistics | histories | alphas
 
 
+def source_digests(facts: Facts, folder: Path) -> dict[str, str]:
+    """`Publication.files` as they are in a folder."""
+    files = sorted(source_files(facts, folder) - {folder / EXPERIMENT})
+    return {file.relative_to(folder).as_posix(): sha256(file) for file in files}
+
+
 def check_sources(folder: Path) -> Publication:
-    """What is published; UserError where files lack, or do not belong, among those that all else is made from."""
+    """What is published; UserError where files lack, were altered or do not belong, among those that all else is made
+    from."""
     of = Publication.read(folder)
     wanted = source_files(of.facts, folder)
     found = {file for name in SOURCES for file in [folder / name, *(folder / name).rglob("*")] if file.is_file()}
     wrong = [f"{file} is missing" for file in sorted(wanted - found)]
     wrong += [f"{file} does not belong there" for file in sorted(found - wanted)]
+    digests = source_digests(of.facts, folder) if not wrong else of.files
+    wrong += [f"{folder / name} was altered" for name in sorted(digests) if digests[name] != of.files.get(name)]
     if wrong:
         raise UserError(
             f"{folder} is not what was published{listed(wrong)}",
@@ -125,7 +137,6 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         cores: processes that analyse data sets and draw figures.
     """
     from pipeline_src.claims.main import write_claims
-    from pipeline_src.files import write_text
     from pipeline_src.report import write_report
     from pipeline_src.tables.cost import RunCost
     from pipeline_src.tables.intervals import metrics_with_intervals

@@ -92,6 +92,15 @@ def test_regions_are_resampled_with_their_images():
             assert resampled[name][k] == pytest.approx(value, abs=1e-9), name
 
 
+def test_the_squared_error_of_a_region_is_that_of_its_pixels_by_groups_of_images():
+    statistic, groups = evaluated(shapes(6)), np.array([0, 1, 0, 2, 1, 2])
+    whole = resample(statistic, 10, key=3, resamples=20, groups=groups)["raw"]
+    border = resample(statistic.regions["border"], 10, key=3, resamples=20, groups=groups)["raw"]
+    assert whole.points["border_squared_error"] == border.points["squared_error"]
+    assert np.array_equal(whole.values["border_squared_error"], border.values["squared_error"])
+    assert whole.intervals()["border_ece"] == border.intervals()["ece"]
+
+
 def test_regions_are_saved_and_merged_with_the_statistic(tmp_path):
     images = list(shapes(5, "float32"))
     whole, first, second = (evaluated(part) for part in (images, images[:2], images[2:]))

@@ -37,7 +37,8 @@ def twice(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_what_is_published_of_an_experiment_is_read_as_it_was(tmp_path):
     costs = [{"method": "baseline", "seed": 0, "training": 12.5}]
-    of = Publication(FACTS, {"photos": "Half of them."}, {}, costs, {"seeds": [0, 1]}, {"commit": "a"}, [{"images": 3}])
+    made, data, files = {"commit": "a"}, [{"images": 3}], {"runs/baseline/seed0/history.csv": "0" * 64}
+    of = Publication(FACTS, {"photos": "Half of them."}, {}, costs, {"seeds": [0, 1]}, made, data, files)
     (tmp_path / "experiment.json").write_text(of.text())
     read = Publication.read(tmp_path)
     assert read.text() == of.text()

@@ -1,0 +1,103 @@
+"""Published results that are not as they were published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bad_input import BadInput, check, run
+
+from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.steps.rebuild import Publication, source_digests, source_files
+
+FACTS = Facts("small", {"aslp": MethodFacts("aslp_mc", {}, learns=True)}, {"val": "val"}, seeds=(0,))
+FOLDER = Path("results/published/small")
+
+
+def published(fault: Callable[[Path], object]) -> Callable[[Path], None]:
+    """Makes a published experiment with a fault; contents play no part, since they are not reached."""
+
+    def make(folder: Path) -> None:
+        here = folder / FOLDER
+        for file in source_files(FACTS, here):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(file.name.encode())
+        of = Publication(FACTS, {}, {}, [], {}, {}, [], source_digests(FACTS, here))
+        (here / "experiment.json").write_text(of.text())
+        fault(here)
+
+    return make
+
+
+def edit(name: str, old: str, new: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text((folder / name).read_text().replace(old, new))
+
+
+def row(name: str, fault: str, broken: Callable[[Path], object], what: str, **parts: str) -> BadInput:
+    words = {"found": "", "expected": "", "do": r"git checkout -- results/published/small"} | parts
+    happens = "the rebuild stops before it makes anything, and names the file"
+    return BadInput(name, fault, happens, published(broken), lambda _: run("rebuild", "-e", "small"), what, **words)
+
+
+ROWS = [
+    row(
+        "flipped-statistic",
+        "a flipped byte in a published statistic",
+        edit("statistics/aslp/seed0/val.npz", "v", "w"),
+        r"statistics/aslp/seed0/val\.npz was altered",
+        expected="a statistic for each run",
+    ),
+    row(
+        "flipped-alphas",
+        "a flipped byte in published alphas",
+        edit("runs/aslp/seed0/alpha.csv.xz", "a", "b"),
+        r"alpha\.csv\.xz was altered",
+    ),
+    row(
+        "edited-history",
+        "an edited published history",
+        edit("runs/aslp/seed0/history.csv", "h", "H"),
+        r"runs/aslp/seed0/history\.csv was altered",
+    ),
+    row(
+        "lost-statistic",
+        "a published statistic that is missing",
+        lambda folder: (folder / "statistics/aslp/seed0/val.npz").unlink(),
+        r"val\.npz is missing",
+    ),
+    row(
+        "unknown-file",
+        "a file among published statistics that does not belong there",
+        lambda folder: (folder / "statistics" / "mine.npz").write_bytes(b"x"),
+        r"mine\.npz does not belong there",
+        do="remove what git does not know",
+    ),
+    row(
+        "truncated-experiment",
+        "a truncated experiment.json",
+        lambda folder: (folder / "experiment.json").write_text('{"facts": {'),
+        r"experiment\.json cannot be read",
+        found="Invalid JSON",
+    ),
+    row(
+        "experiment-without-a-key",
+        "an experiment.json without one of its keys",
+        edit("experiment.json", '"costs"', '"coasts"'),
+        r"experiment\.json cannot be read",
+        found="costs",
+    ),
+    row(
+        "not-published",
+        "an experiment that is not published",
+        lambda folder: (folder / "experiment.json").unlink(),
+        "results/published/small is no published experiment",
+        expected="one of",
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_it_is_refused(row: BadInput, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check(row, tmp_path)
