@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from filelock import FileLock
-from project import call, copy, snakemake
+from project import call, copy, make, snakemake
 
 # Tests run in parallel: threads of their own (torch is imported later) would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,6 +39,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             folder.mkdir()
             copy(folder)
             call(folder, "git", "init", "--quiet")
+            make(folder, "prepare", "store", "train", "evaluate")  # Snakemake trains where a killed run goes on
             snakemake(folder)
             call(folder, "dvc", "remote", "add", "--default", "storage", f"{folder}-storage")
             call(folder, "dvc", "push", "--quiet")
