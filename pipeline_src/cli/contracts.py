@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 import typer
@@ -12,8 +13,11 @@ from pipeline_src.engine import dvc
 from pipeline_src.engine.adopt import adopt as adopt_results
 from pipeline_src.engine.cache import Leftover, size
 from pipeline_src.engine.explain import ingredients, stamp_there
+from pipeline_src.params import changes
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import stages
+
+logger = logging.getLogger(__name__)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -89,5 +93,10 @@ def finish(experiment: Name = None):
     from pipeline_src.cli.summary import show
 
     graph = experiment_graph(experiment)
-    dvc.record(stages(graph), graph.results / "contracts", graph.name, read().experiment)
+    if changes.options():
+        logger.info(
+            "DVC has not recorded this run: it follows params.yaml as it is, without %s.", " ".join(changes.options())
+        )
+    else:
+        dvc.record(stages(graph), graph.results / "contracts", graph.name, read().experiment)
     show(graph)

@@ -2,17 +2,64 @@
 
 from __future__ import annotations
 
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from pipeline_src.cli import contracts, documentation, judge, plan, published, steps
+from pipeline_src.cli import contracts, documentation, init, judge, plan, published, steps
 from pipeline_src.cli.data import app as data
+from pipeline_src.errors import UserError
+from pipeline_src.params import changes
 
 app = typer.Typer(
-    help="Calibration of dense classifiers by label perturbation. `snakemake --cores all` runs every step in order.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (steps, plan, contracts, judge, published, documentation):
+for group in (steps, plan, contracts, judge, published, documentation, init):
     group.add_to(app)
 app.add_typer(data, name="data", no_args_is_help=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dense-calibration {version('dense-calibration')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    params: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of parameters, of a project elsewhere say: the command runs in its folder", show_default=False
+        ),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment, as in training.epochs=5"),
+    ] = None,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Calibration of dense classifiers by label perturbation. `snakemake --cores all` runs every step in order."""
+    if params:
+        _go_to(params)
+    changes.add(*(change or []))
+
+
+def _go_to(params: Path) -> None:
+    """Make the folder of a file of parameters the working folder, to which all that the project names is relative."""
+    if not params.is_file():
+        raise UserError(
+            f"--params {params} {'is a folder' if params.is_dir() else 'does not exist'}",
+            found=f"the working folder {Path.cwd()}",
+            expected="the params.yaml of a project",
+            do="make a project: dense-calibration init DIR",
+        )
+    os.chdir(params.parent)
+    os.environ[changes.VARIABLES["params"]] = params.name

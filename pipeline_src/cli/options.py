@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline_src.analysis.experiments import run_command
+from pipeline_src.errors import UserError
+from pipeline_src.params import changes
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
+from pipeline_src.params.schema import Params
+from pipeline_src.steps.build import chosen
 from pipeline_src.steps.experiment import ExperimentGraph
 
+
+def completed_by(names: Callable[[Params], Iterable[str]]) -> Callable[[str], list[str]]:
+    """What a shell completes an option by: names in params.yaml; none where that cannot be read."""
+
+    def complete(incomplete: str) -> list[str]:
+        try:
+            return [name for name in names(read()) if name.startswith(incomplete)]
+        except UserError:
+            return []
+
+    return complete
+
+
 Name = Annotated[
-    str | None, typer.Option("--experiment", "-e", help="Experiment of params.yaml [default: the one it picks]")
+    str | None,
+    typer.Option(
+        "--experiment",
+        "-e",
+        help="Experiment of params.yaml [default: the one it picks]",
+        autocompletion=completed_by(lambda params: params.experiments),
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method", "-m", help="A block of `methods:`", autocompletion=completed_by(lambda params: params.blocks())
+    ),
 ]
 Contract = Annotated[
     str | None, typer.Option(help="The contract the caller planned with; the verb stops if it is another", hidden=True)
@@ -24,14 +54,30 @@ Log = Annotated[Path | None, typer.Option(help="Also write all messages to this 
 def experiment_graph(experiment: str | None, log: Path | None = None) -> ExperimentGraph:
     """The jobs of an experiment; messages go to the terminal, and to a file."""
     start_log(log)
-    return build(read(), experiment)
+    return chosen(experiment)
+
+
+def run_line(graph: ExperimentGraph) -> str:
+    """The command that makes all of an experiment, as it is now."""
+    return " ".join([run_command(graph.name), *changes.options()])
 
 
 def start_log(log: Path | None = None) -> None:
-    """Show messages on the terminal, and write them to a file."""
+    """Show messages on the terminal, and write them to a file.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log, mode="w", encoding="utf-8"))
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(logging.FileHandler(log, mode="w", encoding="utf-8"))
+        except OSError as error:
+            raise UserError(
+                f"--log {log} cannot be written",
+                found=error.strerror,
+                expected="a file in a folder that can be written to",
+            ) from None
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
     logging.getLogger("pipeline_src").setLevel(logging.INFO)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline_src.cli.options import Contract, Log, Name, experiment_graph, start_log
+from pipeline_src.cli.options import Contract, Log, Method, Name, experiment_graph, run_line, start_log
 from pipeline_src.engine.execute import execute
+from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
+from pipeline_src.steps.experiment import ExperimentGraph
 from pipeline_src.steps.train import train_into
 from pipeline_src.training import distributed
 
-Method = Annotated[str, typer.Option("--method", "-m", help="A block of `methods:`")]
+logger = logging.getLogger(__name__)
 Seed = Annotated[int, typer.Option("--seed", "-s", help="One of the experiment's seeds")]
 Part = Annotated[str, typer.Option(help="val or a test set's name")]
 
@@ -93,10 +96,19 @@ def report(
     experiment: Name = None,
     contract: Contract = None,
     log: Log = None,
-    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser")] = False,
+    show: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser; the one that is there, if it cannot be made")
+    ] = False,
 ):
     """Write the report page."""
-    page = _make("report", experiment, contract, log)
+    graph = experiment_graph(experiment, log)
+    page = graph.job("report").paths[0]
+    try:
+        _make_of(graph, "report", contract)
+    except UserError as error:
+        if not (show and page.is_file()):
+            raise
+        logger.warning("%s is shown as it was made before. It is not current:\n%s", page, error)
     if show:
         webbrowser.open(page.resolve().as_uri())
 
@@ -109,8 +121,10 @@ def overview(contract: Contract = None, log: Log = None):
     execute(job(read()), contract)
 
 
-def _make(name: str, experiment: str | None, contract: str | None, log: Path | None) -> Path:
-    """Make the result of a job, and return its first file."""
-    job = experiment_graph(experiment, log).job(name)
-    execute(job, contract)
-    return job.paths[0]
+def _make(name: str, experiment: str | None, contract: str | None, log: Path | None) -> None:
+    """Make the result of a job."""
+    _make_of(experiment_graph(experiment, log), name, contract)
+
+
+def _make_of(graph: ExperimentGraph, name: str, contract: str | None) -> None:
+    execute(graph.job(name), contract, run_line(graph))

@@ -24,7 +24,7 @@ from pipeline_src.errors import UserError, listed
 log = logging.getLogger(__name__)
 
 
-def execute(job: Job, expected: str | None = None) -> bool:
+def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cores all") -> bool:
     """Let the job's `work` write its files into a new folder, then put them in place and stamp them. A result of the
     same contract that was made before is taken over instead.
 
@@ -33,6 +33,7 @@ def execute(job: Job, expected: str | None = None) -> bool:
 
     Args:
         expected: the contract that the caller was planned with.
+        maker: the command that makes all inputs, for the error that asks for it.
 
     Returns:
         False if the result was current already and nothing was done.
@@ -51,7 +52,7 @@ def execute(job: Job, expected: str | None = None) -> bool:
     if stale:
         raise UserError(
             f"{job.name}: inputs are not current:{listed(stale)}",
-            do="run `snakemake --cores all`, which makes them first",
+            do=f"run `{maker}`, which makes them first",
         )
     job.folder.mkdir(parents=True, exist_ok=True)
     with _alone(job, job.folder / f".{job.stem}.lock"), _alone(job, job.top / cache.FOLDER / "locks" / job.contract):

@@ -17,15 +17,25 @@ FILE = Path("params.yaml")
 EXCLUSIVE = {"config": "factory", "factory": "config"}  # a model is named by one of them
 
 
-def read(file: Path = FILE) -> Params:
-    """The values of params.yaml.
+def params_file() -> Path:
+    """The file of parameters: ASLP_PARAMS if it is set, else params.yaml."""
+    return Path(os.environ.get("ASLP_PARAMS") or FILE)
+
+
+def read(file: Path | None = None) -> Params:
+    """The values of a file of parameters (default: `params_file()`).
 
     Raises:
         UserError: names the key, the value found and the values allowed.
     """
+    file = file or params_file()
     if not file.is_file():
         raise UserError(
-            f"{file} does not exist", found=f"the folder {Path.cwd()}", do="run the command in the project's top folder"
+            f"{file} {'is a folder' if file.is_dir() else 'does not exist'}",
+            found=f"the folder {Path.cwd()}",
+            expected="a project's file of parameters",
+            do="run the command in the project's top folder, name the file by --params, "
+            "or make a project: dense-calibration init DIR",
         )
     content = read_yaml(file)
     if not isinstance(content, dict):

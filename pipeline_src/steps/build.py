@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pipeline_src.data import catalog, part_checks
 from pipeline_src.engine.dvc import Stages
-from pipeline_src.params.load import downloads, resolve
+from pipeline_src.params.changes import changed
+from pipeline_src.params.load import downloads, read, resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.steps import analyse, claims, evaluate, figures, prepare, report, store, tables, train
 from pipeline_src.steps.experiment import ExperimentGraph
@@ -18,6 +19,12 @@ STAGES = {  # DVC's stages, and the kinds of jobs in each
     "evaluate": ("evaluate",),
     "report": ("analyse", "tables", "figures", "claims", "report"),
 }
+
+
+def chosen(name: str | None = None) -> ExperimentGraph:
+    """The jobs of the experiment that a command speaks of (default: the one that params.yaml picks), with what the
+    command line changes of it."""
+    return build(changed(read(), name), name)
 
 
 def build(params: Params, name: str | None = None) -> ExperimentGraph:

@@ -44,6 +44,8 @@ def test_the_two_commands_start_from_the_systems_python():
 
 
 def test_the_rules_software_is_the_packages():
-    listed = yaml.safe_load(Path("workflow/envs/pipeline.yaml").read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
-    with open("pyproject.toml", "rb") as file:
-        assert listed == tomllib.load(file)["project"]["dependencies"]
+    listed = yaml.safe_load(Path("pipeline_src/workflow/envs/pipeline.yaml").read_text(encoding="utf-8"))[
+        "dependencies"
+    ][-1]["pip"]
+    with open("pyproject.toml", "rb") as project:
+        assert listed == tomllib.load(project)["project"]["dependencies"]

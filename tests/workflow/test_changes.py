@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from project import NAMES, SHOWN, call, copy, edit, idle, make, outdated, planned, snakemake, stamps
+from project import NAMES, SHOWN, call, copy, counted, edit, idle, make, outdated, planned, snakemake, stamps
 from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
@@ -118,6 +118,14 @@ def test_wrong_parameters_are_told_before_anything_runs(tmp_path, monkeypatch, c
     with pytest.raises(UserError) as told:
         build(read())
     assert all(word in str(told.value) for word in words), told.value
+
+
+def test_a_command_line_changes_one_key_for_the_verbs_too(clone):
+    """The stores are made at another size, and DVC, which follows params.yaml, is left out."""
+    said = snakemake(clone, "--config", "set=image_size=40", "--", "data")
+    assert counted(said) == {"store": 4, "data": 1}
+    assert "storing 6 samples at 40 px" in said and "without set=image_size=40" in said
+    assert "store/val taken over" in snakemake(clone, "--", "data")
 
 
 def test_a_verb_tells_wrong_parameters_in_words(tmp_path):

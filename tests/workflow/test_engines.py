@@ -55,6 +55,10 @@ def test_lost_files_are_made_again_and_nothing_that_was_made_of_them(clone):
     assert planned(clone) == {"train": 1, "evaluate": 1, "tables": 1}
     assert planned(clone, "--", "results/tiny/tables/main.csv") == {"train": 1, "tables": 1, "tables_files": 1}
     assert planned(clone, "--", "results/tiny/figures/training-loss.svg") == {}
+    lost_run = "results/tiny/runs/aslp_mc/seed0/model.safetensors"
+    assert planned(clone, "--", lost_run) == {"train": 1, "train_files": 1}
+    assert planned(clone, "--", lost_run.replace("model.safetensors", "history.csv")) == {"train": 1, "train_files": 1}
+    assert planned(clone, "--", "results/tiny/runs/baseline/seed0/model.safetensors") == {}
     make(clone, "train", "evaluate")
     said = snakemake(clone)
     assert counted(said) == {"tables": 1}
@@ -92,7 +96,9 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bits(finished, clone):
 
 
 def test_what_spans_experiments_is_a_target_of_its_own(clone):
-    assert counted(snakemake(clone, "overview")) == {"overview": 1}
+    said = snakemake(clone, "overview")
+    assert counted(said) == {"overview": 1}
+    assert "1 of 1 steps (100%) done" in said and len(said.splitlines()) < 30 and "wildcards" not in said
     assert "tiny" not in (clone / "results/overview/T5.md").read_text()  # its task is the main one
     assert planned(clone, "--", "overview", "results/overview/T8.csv") == {}
     table = clone / "results/tiny/tables/T1.csv"

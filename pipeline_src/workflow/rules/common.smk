@@ -10,28 +10,17 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# The code beside this workflow, wherever the installed package points to: contracts and verbs must speak of the same code.
-sys.path.insert(0, str(Path(workflow.basedir).parent))
-
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import pictures
+from pipeline_src.params import changes
 from pipeline_src.params.load import read
 from pipeline_src.steps import overview
-from pipeline_src.steps.build import build
-
-KEYS = ("experiment", "data_root")
-
-for key in config:
-    if key not in KEYS:
-        hint = did_you_mean(key, KEYS) or "everything else is set in params.yaml"
-        raise WorkflowError(f"--config {key}: no such key ({', '.join(KEYS)}); {hint}")
-if config.get("data_root"):
-    os.environ.update(ASLP_DOWNLOADS=str(config["data_root"]))
+from pipeline_src.steps.build import chosen
 
 try:
-    PARAMS = read()
-    GRAPH = build(PARAMS, config.get("experiment"))
-    OVERVIEW = overview.job(PARAMS)
+    changes.take(config)
+    GRAPH = chosen(str(config["experiment"]) if config.get("experiment") else None)
+    OVERVIEW = overview.job(read())
     JOBS = [*GRAPH.jobs.values(), OVERVIEW]
     CURRENT = {job.name for job in JOBS if job.current}  # asked once: it reads a stamp and looks at all files
 except UserError as error:
@@ -54,6 +43,7 @@ wildcard_constraints:
     part="[^/]+",
     method="[^/]+",
     seed="[0-9]+",
+    file="[^/]+",
 
 
 def flag(job):
@@ -72,6 +62,10 @@ for job in JOBS:
         Path(flag(job)).touch()
     else:
         Path(flag(job)).unlink(missing_ok=True)
+
+
+ALL = flags("tables", "figures", "claims", "report")
+ALL += [flag(job) for job in GRAPH.jobs.values() if job.name not in CURRENT]  # what was lost among the rest
 
 
 def needed(job):
@@ -102,6 +96,17 @@ def outdated(job):
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.write_text(str(time.time_ns()))
     return [str(marker)]
+
+
+def run_of(wildcards):
+    """The job of the run that a file is asked of."""
+    try:
+        job = GRAPH.job(f"train/{wildcards.method}/seed{wildcards.seed}")
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    if wildcards.file not in job.files:
+        raise WorkflowError(f"{job.name} makes no file {wildcards.file}, but {', '.join(job.files)}")
+    return job
 
 
 def shown(job):

@@ -1,0 +1,36 @@
+rule train:
+    input:
+        ancient(inputs_of("train/{method}/seed{seed}")),
+    output:
+        touch(f"{FLAGS}/train/{{method}}/seed{{seed}}.{{contract}}"),
+    log:
+        f"results/{EXPERIMENT}/logs/train/{{method}}-seed{{seed}}.{{contract}}.log",
+    threads: TRAINING.threads
+    resources:
+        gpu=TRAINING.gpus,
+        mem_mb=4000,
+    conda:
+        "../envs/pipeline.yaml"
+    message:
+        "Train {wildcards.method}, seed {wildcards.seed}"
+    shell:
+        call("train", "--method {wildcards.method} --seed {wildcards.seed} --contract {wildcards.contract}")
+
+
+# Files of a run are targets by themselves, as those of tables are (rules/results.smk):
+# `snakemake --cores all results/demo/runs/slp/seed0/model.safetensors`.
+rule train_files:
+    input:
+        ancient(lambda wildcards: flag(run_of(wildcards))),
+        lambda wildcards: outdated(run_of(wildcards)),
+    output:
+        update(f"results/{EXPERIMENT}/runs/{{method}}/seed{{seed}}/{{file}}"),
+    log:
+        f"results/{EXPERIMENT}/logs/train/{{method}}-seed{{seed}}-{{file}}.log",
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    message:
+        f"{{wildcards.file}} is in results/{EXPERIMENT}/runs/{{wildcards.method}}/seed{{wildcards.seed}}/"
+    shell:
+        "touch {log}"

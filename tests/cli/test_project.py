@@ -1,0 +1,96 @@
+"""A project of one's own: made by `init`, used from elsewhere by `--params`, changed by `--set`; completion."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from project import ROOT, call, counted, snakemake
+from typer.testing import CliRunner
+
+from pipeline_src.cli import init
+from pipeline_src.cli.main import app
+from pipeline_src.params import changes
+
+PACKAGE = {"PYTHONPATH": str(ROOT)}  # as if it were installed: nothing of it lies in the project
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path, monkeypatch):
+    """What a command line changes of the environment and the working folder ends with the test."""
+    for name in changes.VARIABLES.values():
+        monkeypatch.setenv(name, "")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline_src.steps.plan.speeds", lambda experiment: (100.0, 100.0))
+
+
+def run(*words: str) -> str:
+    done = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_project_is_planned_and_run_in_an_empty_folder(tmp_path, monkeypatch):
+    said = run("init", "mine")
+    assert "cd mine" in said
+    assert "of 29 jobs to run" in run("--params", "mine/params.yaml", "plan")
+    assert Path.cwd() == tmp_path / "mine"
+    assert counted(snakemake(Path.cwd(), "--dry-run", **PACKAGE))["train"] == 4
+    said = snakemake(Path.cwd(), "--dry-run", "--config", "method=slp", "set=seeds=[0,1]", **PACKAGE)
+    assert counted(said) == {
+        **{"prepare": 2, "store": 4, "train": 2, "evaluate": 6, "analyse": 3},
+        **{"tables": 1, "figures": 1, "claims": 1, "report": 1},
+    }
+
+
+def test_the_repository_is_a_project_like_any_other():
+    own = {file.relative_to(init.TEMPLATE): file for file in (init.TEMPLATE / "workflow").rglob("*") if file.is_file()}
+    assert len(own) == 2
+    for name, file in own.items():
+        assert (ROOT / name).read_text() == file.read_text(), name
+
+
+def test_the_workflow_is_a_part_of_the_package():
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = content["tool"]["setuptools"]["package-data"]["pipeline_src"]
+    packed = {file for pattern in patterns for file in (ROOT / "pipeline_src").glob(pattern)}
+    assert {file for file in (ROOT / "pipeline_src/workflow").rglob("*") if file.is_file()} <= packed
+
+
+def test_one_key_and_one_method_of_a_plan(tmp_path):
+    run("init", ".")
+    said = run("--set", "methods=[baseline,slp]", "--set", "training.epochs=3", "plan").replace("\n", " ")
+    assert "of 21 jobs to run" in said
+    assert (
+        "Run it: snakemake --cores all --config experiment=first set='methods=[baseline,slp] training.epochs=3'" in said
+    )
+
+
+def test_version():
+    assert run("--version").startswith("dense-calibration ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("plan -e ", {"first"}),
+        ("train --method as", {"aslp_mc"}),
+        ("evaluate -m ", {"baseline", "slp", "aslp_mc", "temperature"}),
+    ],
+)
+def test_a_shell_completes_experiments_and_methods(tmp_path, typed, offered):
+    run("init", ".")
+    words = f"dense-calibration {typed}"
+    environment = {
+        "_DENSE_CALIBRATION_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    done = CliRunner().invoke(app, [], prog_name="dense-calibration", env=environment)
+    assert set(done.output.split()) == offered
+
+
+def test_the_installed_command_is_the_module(tmp_path):
+    call(tmp_path, "python", "-m", "pipeline_src", "init", ".", **PACKAGE)
+    assert (tmp_path / "params.yaml").is_file()
