@@ -9,9 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.analysis.experiments import run_command
 from pipeline_src.errors import UserError
-from pipeline_src.params import changes
 from pipeline_src.params.load import read
 from pipeline_src.params.schema import Params
 from pipeline_src.steps.build import chosen
@@ -55,11 +53,6 @@ def experiment_graph(experiment: str | None, log: Path | None = None) -> Experim
     """The jobs of an experiment; messages go to the terminal, and to a file."""
     start_log(log)
     return chosen(experiment)
-
-
-def run_line(graph: ExperimentGraph) -> str:
-    """The command that makes all of an experiment, as it is now."""
-    return " ".join([run_command(graph.name), *changes.options()])
 
 
 def start_log(log: Path | None = None) -> None:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline_src.cli.options import Name, experiment_graph, run_line
+from pipeline_src.cli.options import Name, experiment_graph
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,7 +43,7 @@ def plan(
         console.print(f"adopted: {name}: {why}")
     for part, text in planned.notes(graph).items():
         console.print(f"{part}: {text}")
-    console.print(f"Run it: {run_line(graph)}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"Run it: {graph.command}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _duration(seconds: float) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli.options import Contract, Log, Method, Name, experiment_graph, run_line, start_log
+from pipeline_src.cli.options import Contract, Log, Method, Name, experiment_graph, start_log
 from pipeline_src.engine.execute import execute
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
@@ -127,4 +127,4 @@ def _make(name: str, experiment: str | None, contract: str | None, log: Path | N
 
 
 def _make_of(graph: ExperimentGraph, name: str, contract: str | None) -> None:
-    execute(graph.job(name), contract, run_line(graph))
+    execute(graph.job(name), contract, graph.command)

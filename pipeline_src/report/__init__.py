@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.facts import LIKE_ID, ROLES, Facts
+from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.files import write_text
@@ -23,7 +24,7 @@ from pipeline_src.report.comparison import Comparison
 from pipeline_src.report.diagrams import diagrams
 from pipeline_src.report.gallery import Gallery
 from pipeline_src.report.recommendation import glance, recommendation
-from pipeline_src.text_tables import UNDEFINED
+from pipeline_src.text_tables import UNDEFINED, Table
 
 HERE = Path(__file__).parent
 SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "page.js", "diagram.js")
@@ -39,6 +40,8 @@ def write_report(
     params: Mapping[str, Any] | None = None,
     made: Mapping[str, str] | None = None,
     data: Sequence[Mapping[str, Any]] = (),
+    fitted: Mapping[tuple[str, int], Mapping[str, float]] | None = None,
+    judged: Mapping[str, Table] | None = None,
     command: str | None = None,
 ) -> None:
     """Write the page.
@@ -51,6 +54,8 @@ def write_report(
         params: the resolved experiment; printed as YAML.
         made: versions, commit, hardware and the like, name -> text; what is not known is left out.
         data: a row per data set (manifest and store summaries), name of the column -> value.
+        fitted: (method, seed) -> what was fitted in the place of training, name -> value.
+        judged: models judged from saved maps, protocol -> their table.
         command: what makes all of it again.
 
     Raises:
@@ -58,9 +63,14 @@ def write_report(
     """
     facts, pictures = results.facts, Gallery(results.facts, figures)
     printed = json.loads((tables / "printed.json").read_text(encoding="utf-8"))
-    inside = {protocol: Comparison.of(results, protocol, LIKE_ID) for protocol in facts.protocols}
-    outside = {protocol: Comparison.of(results, protocol, ("ood",)) for protocol in facts.protocols}
-    first_methods, first_set = _first_choice(inside["raw"])
+    if judged:
+        printed["T8"] = {protocol: asdict(table) for protocol, table in judged.items()}
+    compared = {
+        protocol: [Comparison.of(results, protocol, (role,)) for role in ("id", "ood", "shifted")]
+        for protocol in facts.protocols
+    }
+    inside, outside, shifted = compared["raw"]
+    first_methods, first_set = _first_choice(inside)
     html = (
         _environment()
         .get_template("report.html.j2")
@@ -71,14 +81,15 @@ def write_report(
             about=_about(facts),
             protocols=facts.protocols,
             caution=summary.caution(facts),
-            recommended={p: recommendation(inside[p], outside[p]) for p in facts.protocols},
+            recommended={protocol: recommendation(*of) for protocol, of in compared.items()},
             diagrams=diagrams(results) | {"parts": [_part(results, part) for part in facts.parts]},
             first_methods=first_methods,
             first_set=first_set,
             first_diagrams=pictures.diagrams(first_methods, first_set, "raw"),
-            inside=inside["raw"],
-            outside=outside["raw"],
-            glance={p: glance(inside[p], outside[p]) for p in facts.protocols},
+            inside=inside,
+            outside=outside,
+            shifted=shifted,
+            glance={protocol: glance(*of) for protocol, of in compared.items()},
             cards=[_card(results, part) for part in facts.parts],
             reading=summary.reading(facts),
             claims=[_claim(claims, claim) for claim in claims["claims"]] if claims else [],
@@ -88,7 +99,8 @@ def write_report(
             gallery=pictures.sections(),
             command=command,
             made=made or {},
-            data=_data(data),
+            data=_columns(data),
+            methods=_columns(list(_methods(facts, fitted or {}))),
             params=yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True) if params else "",
         )
     )
@@ -173,6 +185,25 @@ def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any
     return {"name": claim["claim"], "text": claim["text"], "rule": claim["rule"], "protocols": by_protocol}
 
 
-def _data(rows: Sequence[Mapping[str, Any]]) -> dict[str, list]:
+def _methods(facts: Facts, fitted: Mapping[tuple[str, int], Mapping[str, float]]) -> Iterator[dict[str, str]]:
+    """A row per method: its code, its parameters, and what was fitted, by seed where there are several."""
+    for name, of in facts.methods.items():
+        row = {
+            "method": facts.label(name),
+            "code": of.code or "a file of the user's",
+            "parameters": _named(of.parameters),
+        }
+        fits = {seed: _named(fitted[name, seed]) for seed in facts.seeds_of(name) if fitted.get((name, seed))}
+        if fits:
+            row["fitted"] = "; ".join(f"seed {seed}: {text}" if len(fits) > 1 else text for seed, text in fits.items())
+        yield row
+
+
+def _named(values: Mapping[str, Any]) -> str:
+    shown = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in values.items()}
+    return ", ".join(f"{name} {text}" for name, text in shown.items())
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list]:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     return {"columns": columns, "rows": [[row.get(column, "") for column in columns] for row in rows]}

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy")
+CODE = ("*.py", "*.smk", "*Snakefile", "pipeline_src")  # patterns of git's, at any depth
 
 
 def made_by(training_seconds: float = 0) -> dict[str, str]:
@@ -30,10 +31,16 @@ def made_by(training_seconds: float = 0) -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of the working folder, marked where it has changes; empty outside of a repository."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    """The commit of the working folder, marked as dirty where code differs from it; empty outside of a repository.
+    Parameters are no code: the report shows them."""
+    if not (revision := _git("describe", "--always", "--abbrev=12")):
+        return ""
+    return revision + "-dirty" * bool(_git("status", "--porcelain", "--untracked-files=no", "--", *CODE))
+
+
+def _git(*words: str) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=False, timeout=10)
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

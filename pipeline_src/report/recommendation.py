@@ -4,7 +4,8 @@ The rules: a method is better calibrated than another if the interval of the pai
 the in-distribution sets excludes 0. Among the methods that keep the baseline's accuracy (by the rule of claim C5), and
 whose Brier score and ranking of pixels are not significantly worse than its, the one of the lowest mean ECE is
 recommended, if it is better calibrated than the baseline; methods that do not differ from it significantly are named
-with it. An ECE alone could be had by one confidence for all pixels.
+with it. An ECE alone could be had by one confidence for all pixels. Sets under shift are spoken of apart and decide
+nothing.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from pipeline_src.report.summary import listing
 ECE = METRICS["ece"]
 
 
-def recommendation(inside: Comparison, outside: Comparison) -> dict[str, str]:
+def recommendation(inside: Comparison, outside: Comparison, shifted: Comparison | None = None) -> dict[str, str]:
     """Heading -> sentences; empty where no test set is in distribution.
 
     Args:
-        inside, outside: the methods on the sets in and out of distribution.
+        inside, outside, shifted: the methods on the sets in and out of distribution, and under shift.
     """
     if not inside.methods:
         return {}
@@ -34,10 +35,12 @@ def recommendation(inside: Comparison, outside: Comparison) -> dict[str, str]:
         texts["Accuracy kept"] = _kept(inside)
         texts["Refinement kept"] = _refined(inside)
     texts["What to use"] = " ".join([*_use(inside, outside), *_seeds(inside.facts)])
+    if shifted and shifted.methods:
+        texts["Under shift"] = _under_shift(shifted, inside.recommended)
     return texts
 
 
-def glance(inside: Comparison, outside: Comparison) -> list[dict[str, Any]]:
+def glance(inside: Comparison, outside: Comparison, shifted: Comparison | None = None) -> list[dict[str, Any]]:
     """The methods at a glance, the best calibrated first: estimates for the page's table and its intervals."""
     return [
         {
@@ -49,6 +52,7 @@ def glance(inside: Comparison, outside: Comparison) -> list[dict[str, Any]]:
             "kept": inside.accuracy(method) if inside.baseline and method != inside.baseline else "",
             "mcb": inside.mean("mcb", method),
             "dsc": inside.mean("dsc", method),
+            "shifted": shifted.mean("ece", method) if shifted and method in shifted.methods else None,
             "ood": outside.mean("ece", method) if method in outside.methods else None,
         }
         for method in inside.methods
@@ -122,19 +126,28 @@ def _use(inside: Comparison, outside: Comparison) -> list[str]:
     if tied := [m for m in inside.tied(inside.candidates) if m != baseline]:
         sentences.append(f"As good, as far as these images can tell: {listing([name(m) for m in tied])}.")
     if {first, baseline} <= set(outside.methods):
-        sentences.append(_outside(outside, first, baseline))
+        sentences.append(f"Out of distribution ({listing(outside.parts)}) {_elsewhere(outside, first, baseline)}")
     return sentences
 
 
-def _outside(outside: Comparison, method: str, baseline: str) -> str:
-    """How a method fares out of distribution, compared with the baseline."""
-    name, change = outside.facts.label, outside.difference("ece", method, baseline)
+def _under_shift(shifted: Comparison, recommended: str | None) -> str:
+    """Who is best calibrated on sets from another source, and how the recommended method fares there."""
+    name, first, baseline = shifted.facts.label, shifted.methods[0], shifted.baseline
+    text = f"{name(first)} has the lowest mean ECE on {listing(shifted.parts)}, {_percent(shifted.mean('ece', first))}."
+    if recommended and baseline and recommended in shifted.methods:
+        text += f" Of {name(recommended)}, the recommended one, {_elsewhere(shifted, recommended, baseline)}"
+    return f"{text} Sets from another source have no say in what to use."
+
+
+def _elsewhere(there: Comparison, method: str, baseline: str) -> str:
+    """How a method fares on other sets, compared with the baseline."""
+    name, change = there.facts.label, there.difference("ece", method, baseline)
     relation = "not significantly different from"
     if change and change.excludes_zero:
         relation = "lower than" if change.value < 0 else "higher than"
     return (
-        f"Out of distribution ({listing(outside.parts)}) its mean ECE, {_percent(outside.mean('ece', method))}, is "
-        f"{relation} {name(baseline)}'s, {_percent(outside.mean('ece', baseline))}."
+        f"its mean ECE, {_percent(there.mean('ece', method))}, is {relation} {name(baseline)}'s, "
+        f"{_percent(there.mean('ece', baseline))}."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipeline_src.data import catalog, part_checks
 from pipeline_src.engine.dvc import Stages
 from pipeline_src.params.changes import changed
@@ -36,7 +38,7 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     name, settings = resolve(params, name)
     entries, blocks = catalog.load(params.datasets), params.blocks()
     methods = {method: choose(method, blocks[method]) for method in settings.methods}
-    graph = ExperimentGraph(name, settings, entries, downloads(params), methods)
+    graph = ExperimentGraph(name, settings, entries, downloads(params), methods, Path(params.judged))
     part_checks.check_parts(entries, graph.parts)
     graph.check()
     graph.add(prepare.jobs(graph))

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pipeline_src.analysis.experiments import run_command
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
 from pipeline_src.engine.graph import Graph
 from pipeline_src.errors import UserError
 from pipeline_src.labels import NO_CLASS
+from pipeline_src.params import changes
 from pipeline_src.params.schema import Experiment, Part
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
@@ -27,12 +29,14 @@ class ExperimentGraph(Graph):
         entries: all data sets that are known, by name.
         data_root: folder of downloads.
         methods: the methods of the experiment by block, in the order in which they are shown.
+        judged: folder of what was judged from saved maps.
     """
 
     settings: Experiment
     entries: Mapping[str, Entry]
     data_root: Path
     methods: Mapping[str, Chosen]
+    judged: Path
 
     # Where things lie
 
@@ -43,6 +47,11 @@ class ExperimentGraph(Graph):
     @property
     def data(self) -> Path:
         return Path("data") / self.name
+
+    @property
+    def command(self) -> str:
+        """What makes all of it, with what the command line changes."""
+        return " ".join([run_command(self.name), *changes.options()])
 
     @property
     def stamps(self) -> Path:

@@ -12,7 +12,7 @@ from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
-from pipeline_src.tables.across import OVERVIEW_TABLES
+from pipeline_src.tables.across import OVERVIEW_TABLES, judged_files
 
 READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
 
@@ -21,7 +21,7 @@ def job(params: Params) -> Job:
     """The one job. Results of other experiments count by their content, as they lie there."""
     experiments, judged = list(_experiments(params)), Path(params.judged)
     files = {f"{of.name}/{name}": of.tables.parent / name for of in experiments for name in READ}
-    files |= {file.relative_to(judged).as_posix(): file for file in sorted(judged.rglob("metrics.json"))}
+    files |= {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
     return Job(
         *("overview", "overview", Path("results/overview"), "overview", (*OVERVIEW_TABLES, *OVERVIEW_CLAIMS), work),
         parameters={"experiments": experiments, "tasks": catalog.tasks()},

@@ -12,6 +12,7 @@ from pipeline_src.engine.code import digest
 from pipeline_src.engine.job import Job
 from pipeline_src.python_source import ROOT
 from pipeline_src.steps.tables import analyses, costs, results
+from pipeline_src.tables.across import judged_files, judged_table
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
@@ -21,12 +22,13 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """The one job."""
     made = [*experiment.of_kinds("train", "store"), *map(experiment.job, ("tables", "figures", "claims"))]
     files = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
+    judged = {f"judged/{file.relative_to(experiment.judged)}": file for file in judged_files(experiment.judged)}
     yield Job(
         *("report", "report", experiment.results, "report", ("report.html",), work),
         parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.parts.items()}},
         inputs=analyses(experiment) | {job.name: job for job in made},
-        options={"settings": experiment.settings},
-        other_files={f"page/{number}": file for number, file in enumerate(files)},
+        options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command},
+        other_files={f"page/{number}": file for number, file in enumerate(files)} | judged,
         stamps_in=experiment.stamps,
     )
 
@@ -36,7 +38,7 @@ def work(job: Job, folder: Path) -> None:
     from pipeline_src.report import write_report
     from pipeline_src.report.provenance import made_by
 
-    facts, claims = job.parameters["facts"], job.inputs["claims"].paths[0]
+    claims, judged = job.inputs["claims"].paths[0], job.options["judged"]
     seconds = [cost.training for cost in costs(job).values()]
     write_report(
         results(job),
@@ -46,10 +48,18 @@ def work(job: Job, folder: Path) -> None:
         params=job.options["settings"].model_dump(mode="json"),
         made=made_by(sum(of for of in seconds if of == of)) | adopted(job),
         data=[store_facts(job, name) for name in job.parameters["parts"]],
-        command="snakemake --cores all"
-        + ("" if facts.experiment == "demo" else f" --config experiment={facts.experiment}"),
+        fitted=fitted(job),
+        judged=judged_table(judged).printed("T8") if judged_files(judged) else None,
+        command=job.options["command"],
         claims=json.loads(claims.read_text(encoding="utf-8")),
     )
+
+
+def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
+    """What the post-hoc methods among a job's inputs were fitted to: (method, seed) -> name -> value."""
+    facts = job.parameters["facts"]
+    files = {run: job.inputs[f"train/{run[0]}/seed{run[1]}"] for run in facts.runs if run[0] not in facts.trained}
+    return {run: json.loads(of.paths[0].read_text(encoding="utf-8"))["fitted"] for run, of in files.items()}
 
 
 def store_facts(job: Job, name: str) -> dict[str, Any]:

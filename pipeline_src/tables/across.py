@@ -17,7 +17,7 @@ from pipeline_src.analysis.experiments import MAIN_TASK, ExperimentSummary
 from pipeline_src.analysis.facts import ROLES
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.tables.captions import not_run
+from pipeline_src.tables.captions import not_run, titled
 from pipeline_src.tables.paper_table import NUMBERS, PaperTable, Row
 
 OVERVIEW_TABLES = tuple(f"{name}.{suffix}" for name in ("T5", "T7", "T8") for suffix in ("csv", "md", "tex"))
@@ -58,7 +58,9 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
             rows += of_experiment
         if not of_task:
             missing.append(not_run("NAME", text, f"{NEW} that trains on such a set (docs/data.md)"))
-    return PaperTable("Other tasks, in distribution", by_part(rows), ABOUT, [*captions.values(), *missing])
+    return PaperTable(
+        titled("Other tasks, in distribution", _roles(rows)), by_part(rows), ABOUT, [*captions.values(), *missing]
+    )
 
 
 def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
@@ -82,7 +84,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
         change = f"{NEW} with the data of another and another “model: config:”"
         missing.append(not_run("NAME", "a second network on the same data", change))
     rows.sort(key=_protocol)
-    return PaperTable("Networks on the same data, in distribution", rows, ABOUT, missing)
+    return PaperTable(titled("Networks on the same data, in distribution", _roles(rows)), rows, ABOUT, missing)
 
 
 def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
@@ -106,14 +108,23 @@ def by_part(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (_protocol(row), parts.index(row["part"])))
 
 
+def _roles(rows: Sequence[Row]) -> set[str]:
+    return {row["role"] for row in rows}
+
+
 def _protocol(row: Row) -> int:
     return PROTOCOLS.index(row["protocol"])
+
+
+def judged_files(folder: Path) -> list[Path]:
+    """What `judge` wrote below a folder."""
+    return sorted(folder.rglob("metrics.json"))
 
 
 def judged_table(folder: Path) -> PaperTable:
     """T8: what `judge` wrote into `folder`/<data set>/<model>/metrics.json."""
     judged, notes = {}, []
-    for file in sorted(folder.rglob("metrics.json")):
+    for file in judged_files(folder):
         content = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(content, dict) and {"name", "n_images", "intervals"} <= content.keys():
             judged[file] = content

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline_src.analysis.facts import ROLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.tables.captions import about, heading, not_run, notes
+from pipeline_src.tables.captions import about, heading, not_run, notes, titled
 from pipeline_src.tables.cells import cells
 from pipeline_src.tables.cost import Costs
 from pipeline_src.tables.paper_table import PaperTable
@@ -49,4 +49,5 @@ class ByMethod:
         change = f"add one to “data: {role}:” of the experiment"
         missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
         below = notes(results, self.metrics, parts) if parts else missing
-        return PaperTable(self.title, rows, f"{about(facts)} {self.more}".strip(), below)
+        title = titled(self.title, [facts.parts[part] for part in parts])
+        return PaperTable(title, rows, f"{about(facts)} {self.more}".strip(), below)

@@ -20,6 +20,11 @@ def heading(results: Results, part: str) -> str:
     return f"{part}: {ROLES[results.facts.parts[part]]}, {size_in_words(results, part)}"
 
 
+def titled(title: str, roles: Collection[str]) -> str:
+    """A table's title, for data sets of some roles: sets under shift are not called in distribution."""
+    return title.replace("in distribution", "in distribution and under shift") if "shifted" in roles else title
+
+
 def size_in_words(results: Results, part: str) -> str:
     """Images and pixels of a data set."""
     one = next(iter(results.measured("raw", part).values()))

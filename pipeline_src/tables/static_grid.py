@@ -8,7 +8,7 @@ from pipeline_src.analysis.facts import LIKE_ID, Perturbation
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.tables.captions import SYNTHETIC, about, not_run
+from pipeline_src.tables.captions import SYNTHETIC, about, not_run, titled
 from pipeline_src.tables.cells import cells
 from pipeline_src.tables.cost import Costs
 from pipeline_src.tables.paper_table import PaperTable, Row
@@ -31,7 +31,7 @@ def static_grid(results: Results, costs: Costs) -> PaperTable:
     change = "add the sweep “static” to “methods:” of the experiment"
     missing = [not_run(facts.experiment, "a grid over α and β", change)] if len(static) < FEWEST else []
     return PaperTable(
-        "Static label perturbation over α and β, in distribution",
+        titled("Static label perturbation over α and β, in distribution", facts.parts.values()),
         rows,
         f"{about(facts)} s is the share of the uniform label in the expected label.",
         missing + [SYNTHETIC] * bool(facts.synthetic and static),

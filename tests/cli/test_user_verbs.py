@@ -9,13 +9,9 @@ import sys
 import pytest
 import torch
 from project import copy
-from typer.testing import CliRunner
 
 from pipeline_src import __main__
-from pipeline_src.cli import main, steps
 from pipeline_src.engine.execute import execute
-from pipeline_src.engine.graph import Graph
-from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
@@ -37,18 +33,6 @@ def test_a_lost_model_is_trained_again(tmp_path, monkeypatch):
         job.paths[0].unlink()
         shutil.rmtree("results/.cache")
     assert seen[0] == seen[1]
-
-
-def test_the_page_opens_in_the_browser_on_request(monkeypatch, tmp_path):
-    page = Job("report", "report", tmp_path / "a b", "report", ("report.html",), lambda job, folder: None)
-    seen, graph = [], Graph("tiny")
-    graph.add([page])
-    monkeypatch.setattr(steps, "experiment_graph", lambda experiment, log: graph)
-    monkeypatch.setattr(steps, "execute", lambda job, contract: True)
-    monkeypatch.setattr(steps.webbrowser, "open", seen.append)
-    for options, wanted in (([], []), (["--open"], [page.paths[0].as_uri()])):
-        assert CliRunner().invoke(main.app, ["report", *options]).exit_code == 0
-        assert seen == wanted
 
 
 def test_what_a_rank_tells_reaches_the_user(tmp_path, monkeypatch):

@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_results import HandMade, analysed, by_hand
+from project import call
+from typer.testing import CliRunner
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
+from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
 from pipeline_src.figures import alpha, reliability, style
 from pipeline_src.figures.bin_tables import isotonic_table, reliability_tables
@@ -23,7 +26,9 @@ from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.figure_types import Picture
 from pipeline_src.report import SCRIPTS, summary, write_report
 from pipeline_src.report.gallery import LARGEST_SVG, Gallery
-from pipeline_src.report.provenance import made_by
+from pipeline_src.report.provenance import commit, made_by
+from pipeline_src.steps.build import chosen
+from pipeline_src.steps.report import fitted
 from pipeline_src.text_tables import Group, Table
 
 ODD = "<b>o_d&d</b></script>"
@@ -236,8 +241,39 @@ def test_same_input_same_bytes(results, tables, figures, html, tmp_path):
 def test_what_is_not_known_is_left_out(results, tables, figures, tmp_path):
     write_report(results, tables=tables, figures=figures, out=tmp_path / "report.html")
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
-    assert "Parameters" not in text
+    assert "Parameters of the experiment" not in text
     assert "The paper's claims" not in text
+
+
+def test_shows_what_methods_were_given_and_what_was_fitted(results, tables, figures, tmp_path):
+    """And the models that were judged from saved maps, where there are any."""
+    methods = {"ce": MethodFacts("baseline"), "aslp_mc": MethodFacts("", {"beta": 1.0, "rule": "<b>"}, learns=True)}
+    told = replace(results, facts=replace(FACTS, methods=methods))
+    groups = [Group("X", [["U<2>Net", "3.21"]])]
+    judged = {"raw": Table("tab:T8", "Other people's models, raw protocol", ["", "ECE %"], groups)}
+    fits = {("aslp_mc", 0): {"temperature": 1.23456789, "sampled": 100}}
+    for more, shown in (({"fitted": fits, "judged": judged}, True), ({}, False)):
+        write_report(told, tables=tables, figures=figures, out=tmp_path / "report.html", **more)
+        text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+        assert "a file of the user'sbeta 1, rule <b>" in text
+        for words in ("temperature 1.23457, sampled 100", "T8 Other people's models", "U<2>Net3.21"):
+            assert (words in text) == shown, words
+
+
+def test_the_job_knows_fits_and_judged_models(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(app, ["init", "."])
+    plain = chosen().job("report")
+    assert not any(role.startswith("judged/") for role in plain.other_files)
+    file = Path("results/judged/SET/MODEL/metrics.json")
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
+    job = chosen().job("report")
+    assert job.other_files["judged/SET/MODEL/metrics.json"] == file and job.contract != plain.contract
+    run = job.inputs["train/temperature/seed0"].paths[0]
+    run.parent.mkdir(parents=True)
+    run.write_text(json.dumps({"fitted": {"temperature": 1.5}}))
+    assert fitted(job) == {("temperature", 0): {"temperature": 1.5}}
 
 
 def test_a_missing_figure_is_named(results, tables, tmp_path):
@@ -262,6 +298,24 @@ def test_versions_and_machine_are_known(monkeypatch, tmp_path):
     assert known["training, all runs"] == "1.5 min"
     assert {"written", "python", "numpy", "machine"} <= set(known)
     assert "commit" not in known
+
+
+def test_a_commit_is_dirty_where_code_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = ("params.yaml", "my_method.py", "pipeline_src/report/report.css", "workflow/Snakefile", "docs/page.md")
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("one")
+    for words in (["init"], ["add", "."], ["commit", "--message", "one"]):
+        call(tmp_path, "git", *words)
+    dirty = []
+    for name in files:
+        (tmp_path / name).write_text("two")
+        if commit().endswith("-dirty"):
+            dirty.append(name)
+        (tmp_path / name).write_text("one")
+    assert dirty == ["my_method.py", "pipeline_src/report/report.css", "workflow/Snakefile"]
+    assert re.fullmatch("[0-9a-f]{12}", commit())
 
 
 def made_up(ece: dict[str, float], accuracy: dict[str, float]) -> Results:

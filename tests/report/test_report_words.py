@@ -17,6 +17,7 @@ from pipeline_src.report.recommendation import glance, recommendation
 STEADY = np.array([-0.002, 0.0, 0.002])  # resamples around a point, alike for all: differences are certain
 ASIDE = np.array([1, 0, -1])
 PARTS = {"one": "id", "two": "id", "textures": "ood"}
+SHIFTED = PARTS | {"elsewhere": "shifted"}
 
 
 def compared(
@@ -29,18 +30,21 @@ def compared(
     floor: dict | None = None,
     seeds=(0,),
     codes: dict | None = None,
+    shifted: dict | None = None,
 ) -> list[Comparison]:
-    """The comparisons in and out of distribution, of made-up errors and accuracies (0.9 if not given).
+    """The comparisons in and out of distribution, and under shift if there are such errors, of made-up errors and
+    accuracies (0.9 if not given).
 
     `uncertain`: (method, metric) -> how far the resamples of one spread besides, against all others'. `codes`: of the
     methods, their names if not given.
     """
     methods = {name: MethodFacts((codes or {}).get(name, name)) for name in ece}
-    facts = Facts("x", methods, PARTS, seeds, labels={"baseline": "Baseline"})
+    parts, errors = SHIFTED if shifted else PARTS, {"id": ece, "ood": ood or ece, "shifted": shifted}
+    facts = Facts("x", methods, parts, seeds, labels={"baseline": "Baseline"})
 
     measurements = {}
-    for method, part in product(methods, PARTS):
-        points = {"ece": (ece if PARTS[part] == "id" else ood or ece)[method], "oe": 0.0}
+    for method, part in product(methods, parts):
+        points = {"ece": errors[parts[part]][method], "oe": 0.0}
         points |= {
             name: (of or {}).get(method, least)
             for name, of, least in (
@@ -56,7 +60,7 @@ def compared(
         values = {name: values + spread.get(name, 0) for name, values in one.values.items()}
         measurements["raw", part, method] = replace(one, values=values)
     results = HandMade(facts, {}, measurements)
-    return [Comparison.of(results, "raw", (role,)) for role in ("id", "ood")]
+    return [Comparison.of(results, "raw", (role,)) for role in ("id", "ood", *(["shifted"] if shifted else []))]
 
 
 def words_of(*of, **more) -> dict[str, str]:
@@ -183,3 +187,17 @@ def test_what_was_not_run_everywhere_is_not_compared():
     inside, _ = compared({"baseline": 0.04, "slp": 0.02, "mc": 0.01})
     del inside.results.measurements["raw", "two", "mc"]
     assert inside.methods == ["slp", "baseline"]
+
+
+def test_sets_under_shift_are_spoken_of_apart_and_decide_nothing():
+    """mc is best under shift, by far: without a word in what to use."""
+    errors, there = {"baseline": 0.04, "slp": 0.02, "mc": 0.03}, {"baseline": 0.2, "slp": 0.1, "mc": 0.001}
+    words, without = words_of(errors, shifted=there), words_of(errors)
+    assert words == without | {
+        "Under shift": "mc has the lowest mean ECE on elsewhere, 0.10 % [0.00, 0.29]. Of slp, the recommended one, its "
+        "mean ECE, 10.00 % [9.81, 10.19], is lower than Baseline's, 20.00 % [19.81, 20.19]. Sets from another source "
+        "have no say in what to use."
+    }
+    rows = glance(*compared(errors, shifted=there))
+    assert [row["method"] for row in rows] == ["slp", "mc", "baseline"]
+    assert [round(row["shifted"].value, 6) for row in rows] == [0.1, 0.001, 0.2]

@@ -84,6 +84,7 @@ def test_the_table_of_tasks_says_what_a_shown_set_needs(tmp_path):
     folders = (tables(tmp_path, 0.5, "shifted"), ABSENT)
     made = task_table([summary("fog", "smoke", "small", 0, folder, captions=captions) for folder in folders], {})
     assert {row["group"] for row in made.rows} == {"smoke: fog, one, under shift"}
+    assert made.title == "Other tasks, in distribution and under shift"
     assert made.notes[0] == "one: Near-duplicates." and not any("Nothing" in note for note in made.notes)
 
 

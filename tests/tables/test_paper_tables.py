@@ -289,6 +289,8 @@ def test_sets_under_shift_are_shown_as_those_in_distribution(results):
         here, there = ([row["mean"] for row in TABLES[name](each, {}).rows] for each in (near, far))
         assert here == there and here
     assert "one: under shift, " in heading(far, "one")
+    titles = [TABLES["T1"](each, {}).title for each in (near, far)]
+    assert titles == ["Calibration in distribution", "Calibration in distribution and under shift"]
 
 
 def test_metrics_of_tables_exist():
