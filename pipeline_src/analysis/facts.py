@@ -95,6 +95,8 @@ class Facts:
         in_paper: data sets on which the paper reports numbers.
         captions: data set -> what the catalog says of it to readers of numbers.
         shows_images: whether figures may show images of the data sets; published results must not.
+        claims: names of the claims to judge; None for all.
+        own_data: whether there are data sets of the user's, on which claims that cannot be judged are not shown.
     """
 
     experiment: str
@@ -109,6 +111,8 @@ class Facts:
     in_paper: Sequence[str] = ()
     captions: Mapping[str, str] = field(default_factory=dict)
     shows_images: bool = True
+    claims: Sequence[str] | None = None
+    own_data: bool = False
 
     # Data sets
 

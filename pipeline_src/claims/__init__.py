@@ -1,3 +1,21 @@
 """The paper's claims and whether experiments support them (docs/protocol.md section 6, docs/guides/claim.md)."""
 
+from collections.abc import Collection
+
+from pipeline_src.errors import UserError, did_you_mean
+
 CLAIM_FILES = ("claims.json", "claims.md")  # what `main.write_claims` writes
+
+
+def check_names(names: Collection[str], key: str) -> None:
+    """UserError where the key of params.yaml names a claim that an experiment cannot decide by itself."""
+    from pipeline_src.claims.registry import CLAIMS
+
+    for name in names:
+        if name not in CLAIMS:
+            raise UserError(
+                f"{key}: there is no claim {name!r}",
+                found=f"[{', '.join(names)}]",
+                expected=f"true, false, or some of {', '.join(CLAIMS)}",
+                do=did_you_mean(name, CLAIMS) or "docs/protocol.md, section 6, lists them",
+            )

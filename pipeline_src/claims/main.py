@@ -13,7 +13,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.claims.across import AGAINST_BASELINE, against_baseline
 from pipeline_src.claims.checks import keeps
-from pipeline_src.claims.evidence import Evidence, Finding
+from pipeline_src.claims.evidence import NOT_RUN, Evidence, Finding
 from pipeline_src.claims.registry import CLAIMS, Claim
 from pipeline_src.claims.view import Items, View
 from pipeline_src.metrics.registry import METRICS
@@ -29,9 +29,13 @@ def write_claims(results: Results, alphas: Mapping[tuple[str, int], Path], folde
 
 
 def judged(view: View) -> dict[str, Any]:
-    """All claims as claims.json has them: per claim and protocol the verdict, its reason and evidence, and secondary
-    verdicts, which do not count. What does not depend on the protocol stands under `any`."""
+    """The experiment's claims as claims.json has them: per claim and protocol the verdict, its reason and evidence, and
+    secondary verdicts, which do not count. What does not depend on the protocol stands under `any`. Where all are asked
+    for on data of the user's, `left_out` names those that cannot be judged."""
     facts = view.facts
+    wanted = [name for name in CLAIMS if facts.claims is None or name in facts.claims]
+    claims = {name: _judged(CLAIMS[name], view) for name in wanted}
+    left_out = [name for name in claims if facts.own_data and facts.claims is None and _is_not_run(claims[name])]
     codes = {method.code for method in facts.methods.values()}
     return {
         "experiment": facts.experiment,
@@ -40,9 +44,14 @@ def judged(view: View) -> dict[str, Any]:
         "compared": facts.compared,
         "groups": list(_groups(view)),
         "not_compared": [code for code in COMPARED if code not in codes],
-        "claims": [{"claim": name, **_judged(claim, view)} for name, claim in CLAIMS.items()],
+        "claims": [{"claim": name, **claim} for name, claim in claims.items() if name not in left_out],
+        **({"left_out": left_out} if left_out else {}),
         AGAINST_BASELINE: {p: against_baseline(replace(view, protocol=p)) for p in facts.protocols},
     }
+
+
+def _is_not_run(claim: Mapping[str, Any]) -> bool:
+    return all(finding["verdict"] == NOT_RUN for finding in claim["protocols"].values())
 
 
 def _groups(view: View) -> Iterator[str]:

@@ -41,7 +41,12 @@ def reading(claims: Mapping[str, Any]) -> list[str]:
         blocks, missing = (", ".join(claims[key]) for key in ("compared", "not_compared"))
         compared = f"The paper's comparison in this experiment: {blocks or 'none of its methods'}."
         sentences.append(f"{compared} Not in this experiment: {missing}." if missing else compared)
-    return sentences
+    return [*sentences, *_left_out(claims)]
+
+
+def _left_out(claims: Mapping[str, Any]) -> list[str]:
+    names = ", ".join(claims.get("left_out", []))
+    return [f"Not shown, since this experiment cannot judge them: {names}."] if names else []
 
 
 def verdict(claims: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
@@ -86,6 +91,9 @@ def evidence(claim: Mapping[str, Any], protocol: str) -> Table:
 
 def markdown(claims: Mapping[str, Any]) -> str:
     """claims.md."""
+    if not claims["claims"]:
+        why = _left_out(claims) or ["None is judged: the key `claims` of the experiment asks for none."]
+        return f"# Claims {_where(claims)}\n\n{why[0]}\n"
     lines = [f"# Claims {_where(claims)}", *reading(claims), markdown_table(verdicts(claims)).strip()]
     for claim in claims["claims"]:
         lines += [f"## {claim['claim']}", claim["text"], f"*Rule:* {claim['rule']}"]

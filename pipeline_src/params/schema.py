@@ -188,6 +188,11 @@ class Experiment(Strict):
     augmentation: Augmentation = Augmentation()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    claims: bool | list[Name] = Field(
+        True,
+        description="The paper's claims to judge: all (`true`), none (`false`) or those of a list, as in `[C1, C5]`. "
+        "On data sets of yours, `true` is those that can be judged.",
+    )
 
     @field_validator("seeds", "methods")
     @classmethod

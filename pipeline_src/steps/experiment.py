@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline_src.analysis.experiments import run_command
 from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.claims import check_names
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
 from pipeline_src.engine.graph import Graph
@@ -87,6 +88,8 @@ class ExperimentGraph(Graph):
             class_names=self.entry("train").classes,
             in_paper=tuple(part for part in tested if self.entry(part).in_paper),
             captions={part: caption for part in tested if (caption := self.entry(part).caption)},
+            claims=None if self.settings.claims is True else tuple(self.settings.claims or ()),
+            own_data=not all(self.entry(part).built_in for part in self.parts),
         )
 
     @property
@@ -117,7 +120,9 @@ class ExperimentGraph(Graph):
         return NO_CLASS if self.entry("train").without_background and self.parts[part][1] == "ood" else 0
 
     def check(self) -> None:
-        """UserError where methods lack what they refer to."""
+        """UserError where methods lack what they refer to, and where a claim does not exist."""
+        if self.facts.claims:
+            check_names(self.facts.claims, f"experiments.{self.name}.claims")
         for name in self.methods:
             for needed in self.references(name):
                 if needed not in self.methods:

@@ -339,3 +339,24 @@ def test_effects_as_they_are_printed():
         "effect on one: −0.0123 [−0.0200, −0.0100] nats",
         "effect on one: −0.0123 [−0.0200, −0.0100]",
     ]
+
+
+def shown(seen: View) -> list[str]:
+    return [claim["claim"] for claim in judged(seen)["claims"]]
+
+
+def test_claims_are_chosen_by_the_experiment():
+    assert shown(view()) == list(CLAIMS)
+    assert shown(changed(view(), claims=("C5", "C1"))) == ["C1", "C5"]
+    none = judged(changed(view(), claims=()))
+    assert none["claims"] == [] and "asks for none" in markdown(none)
+
+
+def test_on_own_data_those_that_cannot_be_judged_are_not_shown():
+    seen = without(without_parts(view(), "ood"), "label_smoothing")
+    own = judged(changed(seen, own_data=True))
+    assert shown(seen) == list(CLAIMS)
+    assert own["left_out"] == ["C1", "C3", "C6", "C9"]
+    assert [claim["claim"] for claim in own["claims"]] == ["C2", "C4", "C5", "C7"]
+    assert "Not shown, since this experiment cannot judge them: C1, C3, C6, C9." in markdown(own)
+    assert shown(changed(seen, own_data=True, claims=("C1",))) == ["C1"]  # asked for by name
