@@ -5,6 +5,7 @@ python -m pipeline_src judge --pred maps/ --mask masks/ --name U2Net --out judge
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ import typer
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.data.entry import check_groups
 from pipeline_src.errors import UserError
+from pipeline_src.metrics.registry import METRICS
 
 SHOWN = ("ece", "ece_floor", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
 
@@ -83,12 +85,12 @@ def report(result: dict, out: Path) -> str:
         lines.append(f"  {protocol}")
         for key in (k for k in SHOWN if k in result[protocol]):
             value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
-            shown = "undefined" if value is None else f"{value:.4f}"
-            lines.append(f"    {key:<14}{shown}" + (f"  [{ends[0]:.4f}, {ends[1]:.4f}]" if ends else ""))
+            low, high = ends or (math.nan, math.nan)
+            shown = "undefined" if value is None else METRICS[key].text(value, low=low, high=high)
+            lines.append(f"    {METRICS[key].column:<16}{shown}")
         if off := result["bounds"].get(protocol):
-            lines.append(
-                "    float maps, sorted on a grid: off by at most " + ", ".join(f"{k} {off[k]:.1e}" for k in off)
-            )
+            bounds = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * of:.1e}" for key, of in off.items())
+            lines.append(f"    float maps, sorted on a grid: off by at most {bounds}")
     if result["intervals"]:
         lines.append("  in brackets: 95 % bootstrap intervals over images, without the variance of training")
     lines += [f"  {text}" for text in [result.get("groups")] if text]

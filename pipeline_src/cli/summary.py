@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline_src.claims.text import protocols
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.steps.experiment import ExperimentGraph
 
 
@@ -22,7 +23,9 @@ def show(graph: ExperimentGraph) -> None:
         console.print(_table(graph, pd.read_csv(file)))
     file = graph.results / "claims.json"
     if file.is_file() and graph.job("claims").current:
-        console.print(_claims(json.loads(file.read_text(encoding="utf-8"))))
+        claims = json.loads(file.read_text(encoding="utf-8"))
+        if claims["claims"]:
+            console.print(_claims(claims))
     report = graph.results / "report.html"
     if report.is_file() and graph.job("report").current:
         console.print(f"Report: [bold]{report.resolve().as_uri()}[/bold]", soft_wrap=True)
@@ -52,7 +55,7 @@ def _table(graph: ExperimentGraph, rows: pd.DataFrame) -> Table:
         cells = []
         for part in graph.facts.parts:
             ece, accuracy = raw.loc[(method, part)]
-            printed, best = (f"{100 * value:.2f}" for value in (ece, least[part]))
-            cells.append(Text(f"{printed} / {100 * accuracy:.1f}", "bold" if printed == best else ""))
+            printed, best = (METRICS["ece"].number(value) for value in (ece, least[part]))
+            cells.append(Text(f"{printed} / {METRICS['accuracy'].number(accuracy)}", "bold" * (printed == best)))
         table.add_row(method, *cells)
     return table

@@ -21,8 +21,9 @@ Made by `python -m pipeline_src docs` from `pipeline_src/metrics/registry.py`; a
 [How exact they are](exactness.md); [how to add one](guides/metric.md).
 
 All metrics are functions of one statistic per run and data set, gathered in a single pass over all pixels. Ignored and
-void pixels never count. Values are fractions in [0, 1] unless the definition says otherwise; tables print them in
-percent where the heading says %.
+void pixels never count. Values are fractions in [0, 1] unless the definition says otherwise, and so csv and json files
+have them. What is printed to be read (tables, captions, claims, the report, the terminal) is in percent where the
+heading here says %, with the same digits everywhere.
 
 - $f$ is the probability of the object and $y$ its label, 0 or 1; $p_k$ is the probability of class $k$ of $K$.
 - *Confidence* is the probability of the predicted class: $\\max(f, 1-f)$, where the object is predicted if

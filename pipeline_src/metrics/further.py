@@ -67,12 +67,12 @@ FURTHER: dict[str, Metric] = {
         undefined=FEW_IMAGES,
     ),
     "ece_debiased": percent(
-        "debiased calibration error",
+        "debiased root-mean-square calibration error",
         BinNoise(),
         estimators.debiased,
         "Root of the squared calibration error, 0 where that is negative. An L2 error, in which images count as the "
         "independent units, and not pixels.",
-        heading="debiased %",
+        heading="debiased RMS %",
         undefined=FEW_IMAGES,
         decided_by=SQUARED,
     ),
@@ -87,12 +87,12 @@ FURTHER: dict[str, Metric] = {
         undefined=FEW_IMAGES,
     ),
     "ece_debiased_pixels": percent(
-        "calibration error debiased over pixels",
+        "root-mean-square calibration error debiased over pixels",
         Binned(TOP),
         estimators.debiased_over_pixels,
         "Root of Σ n_k/N ((conf_k − acc_k)² − acc_k (1 − acc_k)/(n_k − 1)), 0 where that sum is negative. Pixels of an "
         "image are not independent, so that it subtracts next to nothing on maps.",
-        heading="debiased over pixels %",
+        heading="debiased RMS over pixels %",
         reference=f"Bröcker, Climate Dynamics 2012; Ferro and Fricker, QJRMS 2012; {ROELOFS}",
     ),
     "ece_debiased_authors": percent(

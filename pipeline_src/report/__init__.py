@@ -122,9 +122,9 @@ def _small(cell: str) -> Markup:
     return escape(number) + (Markup("<small>{}</small>").format(rest[0]) if rest else "")
 
 
-def _estimate(of: Estimate | None) -> Markup:
-    """A fraction in percent, with its interval."""
-    return _small(METRICS["ece"].text(of.value, low=of.low, high=of.high) if of else UNDEFINED)
+def _estimate(of: Estimate | None, metric: str) -> Markup:
+    """A metric as it is printed everywhere, with its interval."""
+    return _small(METRICS[metric].text(of.value, low=of.low, high=of.high) if of else UNDEFINED)
 
 
 def _ends(of: Estimate) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import pandas as pd
 from pipeline_src.analysis.facts import MEANING, ROLES, Facts
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
+from pipeline_src.metrics.registry import METRICS
 
 
 def listing(words: Sequence[str]) -> str:
@@ -30,7 +31,7 @@ def lowest(results: Results, protocol: str, part: str) -> str:
     text = f"{names} {'has' if len(winners) == 1 else 'share'} the lowest ECE, {_errors(first)}"
     if facts.baseline in rows.index and facts.baseline not in winners:
         name, base = facts.label(facts.baseline), rows.loc[facts.baseline]
-        accuracy = f"Accuracy {_percent(first['accuracy'])}, with {name} {_percent(base['accuracy'])}"
+        accuracy = f"Accuracy {_printed('accuracy', first)}, with {name} {_printed('accuracy', base)}"
         return f"{text}; {name} has {_errors(base)}. {accuracy}."
     if len(rows) > len(winners):
         following = rows["ece"].drop(winners).idxmin()
@@ -88,8 +89,8 @@ def reading(facts: Facts) -> list[str]:
 
 
 def _errors(row: pd.Series) -> str:
-    return f"{_percent(row['ece'])} (OE {_percent(row['oe'])})"
+    return f"{_printed('ece', row)} (OE {_printed('oe', row)})"
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f}\u00a0%"
+def _printed(metric: str, row: pd.Series) -> str:
+    return f"{METRICS[metric].number(row[metric])}\u00a0%"

@@ -38,7 +38,7 @@ TABLES: dict[str, Callable[[Results, Costs], PaperTable]] = {
         LIKE_ID,
         ("ece", "ece_floor", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece", "classwise_ece"),
         "ECE is that of equal-width bins; without a calibration error it would be at the floor. The debiased one is a "
-        "root of squares: compare it within its column. "
+        "root of mean squares (RMS): compare it within its column. "
         f"Intervals of equal mass, sweep and smooth rest on {FEW} of the resamples.",
     ),
     "T10": ood_detection,

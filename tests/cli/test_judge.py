@@ -37,7 +37,7 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
         [*("--pred", str(maps), "--mask", str(masks), "--out", str(out), "--protocol", "stretched"), "--no-whole-maps"],
     )
     assert shown.exit_code == 0, shown.output
-    for words in ("maps: 3 images, 6,000 pixels", "ece", "off by at most ece_equal_mass", "variance of training"):
+    for words in ("maps: 3 images, 6,000 pixels", "ECE %", "off by at most equal mass %", "variance of training"):
         assert words in shown.output
     result = json.loads((out / "metrics.json").read_text())
     assert "raw" not in result and set(result["intervals"]) == {"stretched"}
