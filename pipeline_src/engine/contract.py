@@ -109,9 +109,17 @@ def _kept() -> dict[str, Any]:
     """Digests that a process has left, if the package has not changed since."""
     code = digest([[file.relative_to(ROOT).as_posix(), file.read_text("utf-8")] for file in sorted(ROOT.rglob("*.py"))])
     with suppress(OSError, ValueError):
-        if (known := json.loads(KEPT.read_text("utf-8")))["code"] == code:
+        if _is_of(code, known := json.loads(KEPT.read_text("utf-8"))):
             return known
     return {"code": code, "digests": {}}
+
+
+def _is_of(code: str, known: Any) -> bool:
+    """Whether it holds digests of this code. The file may be damaged: it can be made again at any time."""
+    match known:
+        case {"code": str(of), "digests": dict(digests)} if of == code:
+            return all(isinstance(each, list) and [*map(type, each)] == [str, dict] for each in digests.values())
+    return False
 
 
 def file_digest(file: Path) -> str:

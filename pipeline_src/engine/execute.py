@@ -54,7 +54,7 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
             f"{job.name}: inputs are not current:{listed(stale)}",
             do=f"run `{maker}`, which makes them first",
         )
-    job.folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(job)
     with _alone(job, job.folder / f".{job.stem}.lock"), _alone(job, job.top / cache.FOLDER / "locks" / job.contract):
         if job.current:
             log.info("%s is current", job.name)
@@ -72,6 +72,19 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
         publish(job, staging, stamp)
         shutil.rmtree(job.scratch, ignore_errors=True)
     return True
+
+
+def _make_folder(job: Job) -> None:
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        wrong = next((path for path in (*reversed(job.folder.parents), job.folder) if not path.is_dir()), job.folder)
+        raise UserError(
+            f"{wrong} cannot be a folder, and {job.name} belongs into {job.folder}/",
+            found="a file" if wrong.exists() else error.strerror,
+            expected="a folder that can be written to, or none",
+            do=f"move {wrong} away, or let it be written to, and start the command again",
+        ) from None
 
 
 def _make(job: Job, staging: Path) -> Stamp:

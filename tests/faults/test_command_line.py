@@ -1,0 +1,444 @@
+"""What is typed wrong, and what lies wrong in a project."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from bad_input import BadInput, check, run
+
+from pipeline_src.engine import contract
+from pipeline_src.engine.execute import execute
+from pipeline_src.params import changes
+from pipeline_src.params.load import read
+from pipeline_src.steps.build import build, chosen
+
+PARAMS = {
+    "experiment": "small",
+    "defaults": {"image_size": 32, "training": {"epochs": 2}},
+    "methods": {"baseline": {}, "slp": {"alpha": 0.05, "beta": 1.0}, "temperature": {"of": "baseline"}},
+    "experiments": {
+        "small": {
+            "methods": ["baseline", "slp"],
+            "model": {"config": "tiny_fpn", "pretrained": False},
+            "data": {
+                "train": {"set": "tiny-scenes", "split": "train"},
+                "val": {"set": "tiny-scenes", "split": "val"},
+                "id": {"scenes": {"set": "tiny-scenes", "split": "test"}},
+            },
+        }
+    },
+}
+
+
+def project(folder: Path) -> None:
+    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
+    (folder / "results").mkdir()
+    (folder / "results/before.csv").write_text("1\n")
+
+
+def prepared(folder: Path) -> None:
+    """With one result that is there."""
+    project(folder)
+    execute(chosen().job("prepare/tiny-scenes"))
+
+
+def empty(folder: Path) -> None:
+    (folder / "notes.txt").write_text("no project\n")
+
+
+def with_file(name: str, text: str = "in the way\n") -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        project(folder)
+        file = folder / name
+        if file.is_dir():
+            file = file.with_suffix(".csv")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    return make
+
+
+def results_are_a_file(folder: Path) -> None:
+    prepared(folder)
+    (folder / "data/small/stores").write_text("in the way\n")
+
+
+def changed(**keys) -> Callable[[Path], None]:
+    """A project with other keys of its experiment."""
+
+    def make(folder: Path) -> None:
+        project(folder)
+        experiment = PARAMS["experiments"]["small"] | keys
+        (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS | {"experiments": {"small": experiment}}))
+
+    return make
+
+
+def typed(*words: str) -> Callable[[Path], None]:
+    return lambda folder: run(*words)
+
+
+def configured(**config) -> Callable[[Path], None]:
+    """`snakemake --config KEY=VALUE`, as workflow/ takes it."""
+
+    def call(folder: Path) -> None:
+        changes.take(config)
+        chosen(config.get("experiment"))
+
+    return call
+
+
+ASKS = r"snakemake --cores all --config experiment=small"
+
+
+def row(
+    name: str,
+    fault: str,
+    happens: str,
+    call: Callable[[Path], None],
+    what: str,
+    make: Callable[[Path], None] = project,
+    found: str = "",
+    expected: str = "",
+    do: str = "",
+) -> BadInput:
+    """A row; in a project with one file of results, if not said otherwise."""
+    return BadInput(name, fault, happens, make, call, what, found, expected, do)
+
+
+ROWS = [
+    row(
+        "no-project",
+        "a command in a folder without a project",
+        "it says where it looked, and how to make one",
+        typed("plan"),
+        r"params\.yaml does not exist",
+        make=empty,
+        found="the folder /",
+        expected="file of parameters",
+        do="init DIR",
+    ),
+    row(
+        "params-missing",
+        "`--params` names no file",
+        "the file and the working folder are named",
+        typed("--params", "other.yaml", "plan"),
+        r"--params other\.yaml does not exist",
+        found="folder /",
+        expected="params",
+        do="init DIR",
+    ),
+    row(
+        "params-folder",
+        "`--params` names a folder",
+        "it says so",
+        typed("--params", "results", "plan"),
+        "--params results is a folder",
+        expected=r"params\.yaml",
+        do="init",
+    ),
+    row(
+        "experiment-unknown",
+        "`-e` names no experiment",
+        "the nearest one and all are named",
+        typed("plan", "-e", "smal"),
+        "no experiment 'smal'",
+        expected="small",
+        do="did you mean 'small'",
+    ),
+    row(
+        "config-unknown",
+        "a key of `--config` that does not exist",
+        "the nearest one and all are named",
+        configured(experimnt="small"),
+        "--config experimnt",
+        found="experimnt=small",
+        expected="experiment, method, data_root",
+        do="did you mean 'experiment'",
+    ),
+    row(
+        "config-key-of-experiment",
+        "a key of an experiment as one of `--config`",
+        "`set=` is shown",
+        configured(learning_rate=3),
+        "--config learning_rate: no such key",
+        found="learning_rate=3",
+        expected="set",
+        do=r"--config set='learning_rate=3'",
+    ),
+    row(
+        "method-unknown",
+        "`--config method=` names no method",
+        "the nearest one and all are named",
+        configured(method="sl"),
+        r"with methods=\[sl\]: .*no block 'sl'",
+        expected="baseline, slp",
+        do="did you mean 'slp'",
+    ),
+    row(
+        "method-without-its-base",
+        "one method, without the one that it refers to",
+        "what to add is said",
+        configured(method="temperature"),
+        "methods.temperature needs the run of 'baseline'",
+        do="add baseline",
+    ),
+    row(
+        "set-no-value",
+        "`--set` without a value",
+        "the form is shown",
+        typed("--set", "training.epochs", "plan"),
+        "'training.epochs' cannot be read",
+        found="training.epochs",
+        expected="KEY=VALUE",
+        do="set='training.epochs=5",
+    ),
+    row(
+        "set-no-yaml",
+        "`--set` with a value that is no YAML",
+        "the form is shown",
+        typed("--set", "seeds=[0,1", "plan"),
+        "cannot be read",
+        found=r"seeds=\[0,1",
+        expected="KEY=VALUE",
+        do="blanks",
+    ),
+    row(
+        "set-unknown-key",
+        "`--set` of a key that does not exist",
+        "the nearest one is named",
+        typed("--set", "training.epoch=3", "plan"),
+        "with training.epoch=3.*\n.*did you mean 'epochs'",
+    ),
+    row(
+        "set-wrong-value",
+        "`--set` of a value that the key cannot have",
+        "key and value are named",
+        typed("--set", "training.epochs=few", "plan"),
+        r"training\.epochs: .*integer.*found 'few'",
+    ),
+    row(
+        "set-unknown-method",
+        "`--set` of a method's key, of no such method",
+        "the nearest one is named",
+        typed("--set", "methods.slq.alpha=0.1", "plan"),
+        "no block 'slq'",
+        found="methods.slq.alpha",
+        expected="slp",
+        do="did you mean 'slp'",
+    ),
+    row(
+        "set-unknown-parameter",
+        "`--set` of a parameter that the method does not have",
+        "method and key are named",
+        typed("--set", "methods.slp.alpa=0.1", "plan"),
+        "methods.slp(.|\n)*alpa(.|\n)*'alpha'",
+    ),
+    row(
+        "claims-unknown",
+        "`claims:` names no claim",
+        "the nearest one and all are named",
+        typed("plan"),
+        r"experiments\.small\.claims: there is no claim 'C10'",
+        make=changed(claims=["C5", "C10"]),
+        found=r"\[C5, C10\]",
+        expected="true, false, or some of C1, C2",
+        do="did you mean 'C1'",
+    ),
+    row(
+        "claims-wrong-type",
+        "`claims:` is a number",
+        "key and value are named",
+        typed("plan"),
+        r"experiments\.small(.|\n)*claims(.|\n)*found 5",
+        make=changed(claims=5),
+    ),
+    row(
+        "train-other-method",
+        "`train` of a method that the experiment does not run",
+        "those that it runs are named",
+        typed("train", "-m", "temperature"),
+        "experiment small has no job train/temperature/seed0",
+        expected="train/baseline/seed0, train/slp/seed0",
+    ),
+    row(
+        "train-other-seed",
+        "`train` of a seed that the experiment does not have",
+        "the nearest run is named",
+        typed("train", "-m", "slp", "-s", "7"),
+        "has no job train/slp/seed7",
+        expected="train/slp/seed0",
+        do="did you mean 'train/slp/seed0'",
+    ),
+    row(
+        "evaluate-other-part",
+        "`evaluate` on a set that the experiment does not have",
+        "those that it has are named",
+        typed("evaluate", "-m", "slp", "--part", "scene"),
+        "no job evaluate/slp/seed0/scene",
+        expected="evaluate/slp/seed0/scenes",
+        do="did you mean",
+    ),
+    row(
+        "prepare-other-set",
+        "`prepare` of a set that the experiment does not use",
+        "those that it uses are named",
+        typed("prepare", "--set", "ECSSD"),
+        "no job prepare/ECSSD",
+        expected="prepare/tiny-scenes",
+    ),
+    row(
+        "inputs-not-current",
+        "a step before those that it needs",
+        "they are named, and the experiment's command",
+        typed("train", "-m", "slp", "-e", "small"),
+        "inputs are not current(.|\n)*store/train: not made yet",
+        do=ASKS,
+    ),
+    row(
+        "inputs-not-current-set",
+        "the same with a key changed by `--set`",
+        "the command has the change",
+        typed("--set", "image_size=40", "store", "--part", "val"),
+        "prepare/tiny-scenes: not made yet",
+        do=f"{ASKS} set=image_size=40",
+    ),
+    row(
+        "open-no-report",
+        "`report --open` before there is a page",
+        "the command that makes it is named",
+        typed("report", "--open"),
+        "report: inputs are not current",
+        do=ASKS,
+    ),
+    row(
+        "contract-changed",
+        "code or data changed while Snakemake ran",
+        "the job stops before it works",
+        typed("store", "--part", "val", "--contract", "0" * 16),
+        "store/val: parameters, data or code changed",
+        make=prepared,
+        found="[0-9a-f]{16}",
+        expected="0{16}",
+        do="start the command again",
+    ),
+    row(
+        "folder-is-a-file",
+        "a file where a folder of results belongs",
+        "it is named",
+        typed("store", "--part", "val"),
+        "data/small/stores cannot be a folder, and store/val",
+        make=results_are_a_file,
+        found="a file",
+        expected="a folder",
+        do="move data/small/stores away",
+    ),
+    row(
+        "log-folder-is-a-file",
+        "`--log` below a file",
+        "it is named",
+        typed("overview", "--log", "logs/a.log"),
+        "--log logs/a.log cannot be written",
+        make=with_file("logs"),
+        expected="folder",
+    ),
+    row(
+        "init-again",
+        "`init` where a project is",
+        "nothing is overwritten",
+        typed("init", "."),
+        r"params\.yaml is there already",
+        found=r"params\.yaml",
+        expected="new",
+        do="--params params.yaml plan",
+    ),
+    row(
+        "init-on-a-file",
+        "`init` of a folder that is a file",
+        "it is named",
+        typed("init", "mine"),
+        "mine is there already",
+        make=with_file("mine"),
+        found="mine",
+        expected="a folder",
+        do="another folder",
+    ),
+    row(
+        "explain-unknown",
+        "`contracts --explain` of no job",
+        "the nearest one is named",
+        typed("contracts", "--explain", "tabels"),
+        "has no job tabels",
+        expected="tables",
+        do="did you mean 'tables'",
+    ),
+    row(
+        "adopt-nothing",
+        "`adopt` of what was not made",
+        "what is missing is said",
+        typed("adopt", "train/*", "--why", "x"),
+        "train/baseline/seed0: not made yet",
+        do="Snakemake",
+    ),
+    row(
+        "adopt-no-match",
+        "`adopt` of a pattern that no job has",
+        "the jobs are named",
+        typed("adopt", "tran/*", "--why", "x"),
+        r"has no job tran/\*",
+        expected="train/slp/seed0",
+    ),
+    row(
+        "publish-unfinished",
+        "`publish` of an unfinished experiment",
+        "what is not current is named",
+        typed("publish"),
+        "small cannot be published",
+        do=ASKS,
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_it_is_refused(row, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in changes.VARIABLES.values():
+        monkeypatch.setenv(name, "")
+    check(row, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"code": "%s"}', '{"code": "%s", "digests": {"a": [1]}}'])
+def test_a_damaged_cache_of_digests_is_made_anew(tmp_path, monkeypatch, text):
+    """.snakemake/code.json: it only saves time."""
+    monkeypatch.chdir(tmp_path)
+    project(tmp_path)
+    contract._kept.cache_clear()
+    wanted = build(read()).job("tables").contract
+    code = json.loads(contract.KEPT.read_text())["code"]
+    contract.KEPT.write_text(text % code if "%" in text else text)
+    contract._kept.cache_clear()
+    assert build(read()).job("tables").contract == wanted
+    assert json.loads(contract.KEPT.read_text())["digests"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])
+def test_a_damaged_stamp_of_an_older_contract_is_no_result(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    prepared(tmp_path)
+    job = chosen().job("prepare/tiny-scenes")
+    old = job.stamp.with_suffix(f".{'0' * 16}")
+    os.replace(job.stamp, old)
+    old.write_text(text)
+    said = []
+    monkeypatch.setattr("typer.echo", said.append)
+    run("contracts", "--explain", job.name)
+    assert "No result lies there." in said[-1]
+    execute(job)
+    assert job.current and not old.exists()
+    assert re.fullmatch(r"\.[0-9a-f]{16}", job.stamp.suffix)
