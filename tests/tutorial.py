@@ -55,8 +55,8 @@ def blocks(text: str) -> Iterator[tuple[str, str]]:
 def command(folder: Path, words: list[str]) -> None:
     """A line of a shell. Ours run in this process, since importing torch and mmseg anew takes seconds; so do the jobs
     that Snakemake would run (that it does is tested in tests/workflow)."""
-    if words[:3] == ["python", "-m", "pipeline_src"]:
-        app(words[3:], standalone_mode=False)
+    if words[:1] == ["dense-calibration"]:
+        app(words[1:], standalone_mode=False)
     elif words[:1] == ["snakemake"]:
         name = re.search(r"experiment=(\S+)", " ".join(words))
         package_code.cache_clear()  # files were written since

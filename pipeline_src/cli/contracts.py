@@ -81,7 +81,7 @@ def clean(remove: Annotated[bool, typer.Option("--remove", help="Remove what is 
             leftover.remove()
         console.print("Removed.")
     elif everything:
-        console.print("Remove it: python -m pipeline_src clean --remove")
+        console.print("Remove it: dense-calibration clean --remove")
 
 
 def _megabytes(leftovers: list[Leftover]) -> str:

@@ -1,4 +1,4 @@
-"""`python -m pipeline_src data`: which sets there are, whether they are in order, and the entry of a new one."""
+"""`dense-calibration data`: which sets there are, whether they are in order, and the entry of a new one."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def add(
     typer.echo(yaml_block(name, entry))
     if write:
         insert(FILE, name, entry)
-        console.print(f"Written to {FILE}. Next: python -m pipeline_src data check {name}")
+        console.print(f"Written to {FILE}. Next: dense-calibration data check {name}")
 
 
 def _checked(name: str) -> str:
@@ -139,7 +139,7 @@ def _checked(name: str) -> str:
         raise UserError(
             f"{name} is the name of a data set that is known already",
             expected="its folder or archive where `data_root` points to, and no entry",
-            do=f"python -m pipeline_src data check {name}  (or choose another --name)",
+            do=f"dense-calibration data check {name}  (or choose another --name)",
         )
     return name
 

@@ -1,6 +1,6 @@
 """The command `judge`.
 
-python -m pipeline_src judge --pred maps/ --mask masks/ --name U2Net --out judged/
+dense-calibration judge --pred maps/ --mask masks/ --name U2Net --out judged/
 """
 
 from __future__ import annotations

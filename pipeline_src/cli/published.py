@@ -38,7 +38,7 @@ def publish(
     else:
         folder = step.publish(experiment_graph(experiment), number)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    typer.echo(f"{folder}: {size / 1e6:.1f} MB. Commit it, and write it into the pages: python -m pipeline_src docs")
+    typer.echo(f"{folder}: {size / 1e6:.1f} MB. Commit it, and write it into the pages: dense-calibration docs")
 
 
 def rebuild(

@@ -17,7 +17,7 @@ GROUPS = {
 BETTER = {LOW: "lower", HIGH: "higher", NEITHER: "–"}
 HEAD = """# Metrics
 
-Made by `python -m pipeline_src docs` from `pipeline_src/metrics/registry.py`; a test keeps the two in step.
+Made by `dense-calibration docs` from `pipeline_src/metrics/registry.py`; a test keeps the two in step.
 [How exact they are](exactness.md); [how to add one](guides/metric.md).
 
 All metrics are functions of one statistic per run and data set, gathered in a single pass over all pixels. Ignored and

@@ -23,7 +23,7 @@ BLOCKS = {
 }
 HEAD = """# params.yaml
 
-Made by `python -m pipeline_src docs` from `pipeline_src/params/schema.py`; a test keeps the two in step.
+Made by `dense-calibration docs` from `pipeline_src/params/schema.py`; a test keeps the two in step.
 
 Snakemake, DVC and Python read `params.yaml` and nothing else. An experiment is `defaults:` with the values of
 `experiments.<name>` laid over it: mappings key by key, lists and values as a whole. Everything is checked before a job

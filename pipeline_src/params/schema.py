@@ -40,7 +40,8 @@ class Data(Strict):
     id: dict[Name, Part] = Field(description="In-distribution test sets, by the name the tables give them.")
     shifted: dict[Name, Part] = Field(
         {},
-        description="Test sets of the same task, from another source: judged as those of `id`, with their own heading.",
+        description="Test sets of the same task, from another source: judged as those of `id`, with their own heading, "
+        "and without a say in what the report recommends.",
     )
     ood: dict[Name, Part] = Field({}, description="Out-of-distribution test sets: no object, all background.")
     on_problem: Literal["fail", "skip"] = Field(

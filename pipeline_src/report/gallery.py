@@ -69,5 +69,5 @@ class Gallery:
         files = [f"{picture.name}.{suffix}" for picture in pictures for suffix in ("svg", "png")]
         missing = [file for file in files if not (self.folder / file).is_file()]
         if missing:
-            do = "run `python -m pipeline_src figures`"
+            do = "run `dense-calibration figures`"
             raise UserError(f"figures are missing in {self.folder}{listed(missing)}", do=do)

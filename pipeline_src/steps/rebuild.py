@@ -65,7 +65,7 @@ class Publication:
                 f"{folder} is no published experiment",
                 found=error,
                 expected=f"one of: {', '.join(published()) or 'none'}",
-                do=f"git checkout -- {folder}, or: python -m pipeline_src publish --experiment {folder.name}",
+                do=f"git checkout -- {folder}, or: dense-calibration publish --experiment {folder.name}",
             ) from None
         except ValidationError as error:
             first = error.errors()[0]
@@ -232,7 +232,7 @@ def check_equal(source: Path, out: Path) -> tuple[int, int]:
         raise UserError(
             f"{source}: what is published is not what its statistics give today{listed(other)}",
             do=f"compare it with {out}; if the change is wanted: "
-            f"python -m pipeline_src publish --from-published --experiment {source.name}",
+            f"dense-calibration publish --from-published --experiment {source.name}",
         )
     return len(old) - close, close
 

@@ -143,7 +143,7 @@ def judged_table(folder: Path) -> PaperTable:
                     | {"column": METRICS[metric].column, "method": content["name"], "metric": metric}
                     | {"mean": values[metric], "low": low, "high": high, "images": content["n_images"]}
                 )
-    command = f"python -m pipeline_src judge --pred DIR --mask DIR --name MODEL --out {folder}/DATA_SET/MODEL"
+    command = f"dense-calibration judge --pred DIR --mask DIR --name MODEL --out {folder}/DATA_SET/MODEL"
     notes += [] if judged else [f"Not run: no saved maps were judged. To get it, run: {command}"]
     about = f"Equal-width bins as `judge` was given. {ABOUT} No best is marked: the intervals are of each model alone."
     return PaperTable("Other people's models, judged from their saved maps", rows, about, notes)

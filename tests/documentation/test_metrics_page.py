@@ -7,7 +7,7 @@ from pipeline_src.metrics.registry import METRICS
 
 
 def test_the_page_of_metrics_is_in_step():
-    assert metrics_page.FILE.read_text(encoding="utf-8") == metrics_page.page(), "run `python -m pipeline_src docs`"
+    assert metrics_page.FILE.read_text(encoding="utf-8") == metrics_page.page(), "run `dense-calibration docs`"
 
 
 def test_every_metric_has_a_row_of_six_cells():

@@ -49,7 +49,7 @@ def test_the_papers_protocol():
 
 
 def test_the_documentation_is_in_step():
-    assert docs.FILE.read_text(encoding="utf-8") == docs.page(), "run `python -m pipeline_src docs`"
+    assert docs.FILE.read_text(encoding="utf-8") == docs.page(), "run `dense-calibration docs`"
 
 
 def test_a_bare_off_is_off():
@@ -244,7 +244,7 @@ def test_wrong_sweeps(tmp_path, content, sweeps, words):
 
 
 def test_the_page_of_methods_is_in_step():
-    assert methods_page.FILE.read_text(encoding="utf-8") == methods_page.page(), "run `python -m pipeline_src docs`"
+    assert methods_page.FILE.read_text(encoding="utf-8") == methods_page.page(), "run `dense-calibration docs`"
 
 
 def test_a_method_that_does_not_describe_itself_is_told():
