@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -62,4 +63,5 @@ def _go_to(params: Path) -> None:
             do="make a project: dense-calibration init DIR",
         )
     os.chdir(params.parent)
+    sys.path.insert(0, str(Path.cwd()))  # where a user's modules lie
     os.environ[changes.VARIABLES["params"]] = params.name

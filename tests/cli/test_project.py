@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def environment(tmp_path, monkeypatch):
     for name in changes.VARIABLES.values():
         monkeypatch.setenv(name, "")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.setattr("pipeline_src.steps.plan.speeds", lambda experiment: (100.0, 100.0))
 
 
@@ -35,7 +37,7 @@ def test_a_project_is_planned_and_run_in_an_empty_folder(tmp_path, monkeypatch):
     said = run("init", "mine")
     assert "cd mine" in said
     assert "of 29 jobs to run" in run("--params", "mine/params.yaml", "plan")
-    assert Path.cwd() == tmp_path / "mine"
+    assert Path.cwd() == tmp_path / "mine" and sys.path[0] == str(tmp_path / "mine")
     assert counted(snakemake(Path.cwd(), "--dry-run", **PACKAGE))["train"] == 4
     said = snakemake(Path.cwd(), "--dry-run", "--config", "method=slp", "set=seeds=[0,1]", **PACKAGE)
     assert counted(said) == {

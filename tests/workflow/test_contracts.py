@@ -49,7 +49,7 @@ def rename(project: Path, old: str, new: str) -> None:
         names = [f"{new.rpartition('.')[2]} as {name}" if each == name else each for each in match[2].split(", ")]
         return match[1] + ", ".join(names)
 
-    for file in [*(project / "pipeline_src").rglob("*.py"), *(project / "workflow").rglob("*.smk")]:
+    for file in [*(project / "pipeline_src").rglob("*.py"), *(project / "pipeline_src").rglob("*.smk")]:
         text = re.sub(rf"\bpipeline_src\.{re.escape(old)}\b", f"pipeline_src.{new}", file.read_text())
         text = re.sub(rf"(from {re.escape(parent)} import )([\w, ]+)$", imported, text, flags=re.MULTILINE)
         file.write_text(text)
