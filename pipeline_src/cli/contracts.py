@@ -1,4 +1,4 @@
-"""The verbs about contracts: `contracts`, `adopt`, `clean`, and what Snakemake calls at the end."""
+"""The verbs about contracts: `contracts`, `verify`, `adopt`, `clean`, and what Snakemake calls at the end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pipeline_src.engine import dvc
 from pipeline_src.engine.adopt import adopt as adopt_results
 from pipeline_src.engine.cache import Leftover, size
 from pipeline_src.engine.explain import ingredients, stamp_there
+from pipeline_src.engine.verified import now
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import stages
 
@@ -19,6 +20,7 @@ from pipeline_src.steps.build import stages
 def add_to(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command()(contracts)
+    app.command()(verify)
     app.command()(adopt)
     app.command()(clean)
     app.command(hidden=True)(finish)
@@ -39,6 +41,35 @@ def contracts(
         before = f"  (was {each.before or 'absent'})" if there and each.differs else ""
         typer.echo(f"{'*' if before else ' '} {each.name}: {each.now or 'absent'}{before}")
     typer.echo(f"The result that lies there (* differs): {there[0]}" if there else "No result lies there.")
+
+
+def verify(
+    jobs: Annotated[
+        list[str] | None, typer.Argument(help="Names of jobs, or patterns as in 'train/*' [default: all]")
+    ] = None,
+    experiment: Name = None,
+):
+    """Read every file again, from raw data to the last table, and say what is stale, missing or altered."""
+    from pipeline_src.steps import verify as step
+
+    graph = experiment_graph(experiment)
+    chosen = graph.matching(jobs or ["*"])
+    found = step.verify(chosen)
+    for name, fault in found.faults:
+        compared = "" if fault.missing else f": sha256 {fault.found}, it was {fault.expected}"
+        typer.echo(f"{'missing' if fault.missing else 'altered'}: {fault.file} ({name}){compared}")
+    for name, why in found.stale.items():
+        typer.echo(f"stale: {name}: {why}")
+    for name, why in found.absent.items():
+        typer.echo(f"can't be checked here: {name}: {why}")
+    read = f"{graph.name}: {found.files:,} files of {len(chosen)} jobs read"
+    if found.is_sound:
+        typer.echo(f"{read}, all are as they were made; verified on {now()}")
+        return
+    for do in (*found.advice, f"snakemake --cores all --config experiment={graph.name} makes results again"):
+        typer.echo(f"  do:       {do}")
+    typer.echo(f"{read}: {len(found.faults)} missing or altered, {len(found.stale)} results stale")
+    raise typer.Exit(1)
 
 
 def adopt(

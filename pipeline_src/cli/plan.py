@@ -39,6 +39,8 @@ def plan(
     if whole.made:
         console.print(f"Time: about {_duration(whole.seconds)} on {whole.cores} cores.")
         console.print(f"Disk: about {whole.bytes / 2**20:,.0f} MiB, unpacked archives not counted.")
+    if text := planned.verified(graph):
+        console.print(text)
     for name, why in planned.adopted(graph).items():
         console.print(f"adopted: {name}: {why}")
     for part, text in planned.notes(graph).items():

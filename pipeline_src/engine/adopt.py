@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from pipeline_src.engine import cache
 from pipeline_src.engine.code import digest
-from pipeline_src.engine.execute import now
 from pipeline_src.engine.explain import differences, stamp_there
 from pipeline_src.engine.graph import Graph
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
+from pipeline_src.engine.verified import now
 from pipeline_src.errors import UserError, listed
 
 
@@ -56,7 +56,7 @@ def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str
         if there is None or job.current or job.kind in remade:
             continue
         path, stamp = there
-        if path.suffix[1:] == _former_contract(job, former) and stamp.is_whole(job.folder):
+        if path.suffix[1:] == _former_contract(job, former) and not stamp.faults(job.folder, job.record):
             former[job.name] = _restamp(job, f"an input was adopted: {why}")
             done.adopted.append(job.name)
         else:

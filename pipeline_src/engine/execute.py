@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,6 +18,7 @@ from pipeline_src.engine import cache
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp, described
+from pipeline_src.engine.verified import now
 from pipeline_src.errors import UserError, listed
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,8 @@ def execute(job: Job, expected: str | None = None) -> bool:
         False if the result was current already and nothing was done.
 
     Raises:
-        UserError: the contract is another than `expected`, an input is not current, or `work` left out a file.
+        UserError: the contract is another than `expected`, an input is not current or not as it was made, or `work`
+            left out a file.
     """
     if expected is not None and expected != job.contract:
         raise UserError(
@@ -47,12 +48,7 @@ def execute(job: Job, expected: str | None = None) -> bool:
             expected=expected,
             do="start the command again",
         )
-    stale = [f"{of.name}: {'; '.join(differences(of))}" for of in job.inputs.values() if not of.current]
-    if stale:
-        raise UserError(
-            f"{job.name}: inputs are not current:{listed(stale)}",
-            do="run `snakemake --cores all`, which makes them first",
-        )
+    _check_inputs(job)
     job.folder.mkdir(parents=True, exist_ok=True)
     with _alone(job, job.folder / f".{job.stem}.lock"), _alone(job, job.top / cache.FOLDER / "locks" / job.contract):
         if job.current:
@@ -73,8 +69,28 @@ def execute(job: Job, expected: str | None = None) -> bool:
     return True
 
 
+def _check_inputs(job: Job) -> None:
+    """UserError where an input is not current; it names the file where one is not as it was made."""
+    stale = [of for of in job.inputs.values() if not of.current]
+    changed = [(of, fault) for of in stale for fault in of.faults() if not fault.missing]
+    do = f"run `snakemake --cores all --config experiment={job.experiment}`, which makes it first"
+    if changed:
+        of, fault = changed[0]
+        more = f" ({len(changed) - 1} more of its inputs' files were changed too)" if changed[1:] else ""
+        raise UserError(
+            f"{fault.file} is not what {of.name} made, and {job.name} needs it{more}",
+            found=f"sha256 {fault.found}",
+            expected=f"sha256 {fault.expected}",
+            do=do,
+        )
+    if stale:
+        reasons = [f"{of.name}: {'; '.join(differences(of))}" for of in stale]
+        raise UserError(f"{job.name}: inputs are not current:{listed(reasons)}", do=do)
+
+
 def _make(job: Job, staging: Path) -> Stamp:
     """Let the job work; its stamp."""
+    read = {role: of.content for role, of in job.inputs.items()}
     started = time.perf_counter()
     job.work(job, staging)
     seconds = time.perf_counter() - started
@@ -87,6 +103,7 @@ def _make(job: Job, staging: Path) -> Stamp:
         "time": now(),
         "seconds": round(seconds, 3),
         "memory": _memory(),
+        "read": read,
     }
     return Stamp(job.ingredients, job.details, described(staging, job.files), made)
 
@@ -96,7 +113,7 @@ def publish(job: Job, staging: Path, stamp: Stamp) -> None:
     vouches for a mixture; what an old one vouched for stays in the cache."""
     for path in job.stamps():
         old = Stamp.read(path)
-        if old and old.is_whole(job.folder):
+        if old and not old.faults(job.folder, job.record):
             cache.keep(job.top, path.suffix[1:], job.folder, old)
         path.unlink()
         for name in set(old.files) - set(job.files) if old else ():
@@ -106,11 +123,13 @@ def publish(job: Job, staging: Path, stamp: Stamp) -> None:
     shutil.rmtree(staging)
     stamp.write(job.stamp)
     cache.keep(job.top, job.contract, job.folder, stamp)
-
-
-def now() -> str:
-    """The time, as stamps have it."""
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if faults := job.faults():
+        raise UserError(
+            f"{faults[0].file} changed while {job.name} put it in place",
+            found=f"sha256 {faults[0].found}",
+            expected=f"sha256 {faults[0].expected}",
+            do="end what writes there, or check the disk, and start the command again",
+        )
 
 
 @contextmanager

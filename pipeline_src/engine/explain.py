@@ -61,10 +61,10 @@ def differences(job: Job) -> list[str]:
         if any(name.startswith("code ") for name in changes):
             changes.pop("code", None)  # the files say it
         return [each.difference for each in changes.values() if not each.is_named_by(changes)]
-    missing = [path.name for path in job.paths if not path.is_file()]
-    if missing:
-        return [f"{', '.join(missing)} is missing"]
-    return [] if job.current else ["its files were changed"]
+    if (stamp := job.stamped) is None:
+        return ["it makes other files"]
+    others = [f"{job.inputs[role].name} was made anew and has another content" for role in job.made_of_others(stamp)]
+    return [str(fault) for fault in job.faults()] + others
 
 
 def stamp_there(job: Job) -> tuple[Path, Stamp] | None:

@@ -28,6 +28,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         options={"settings": experiment.settings},
         other_files={f"page/{number}": file for number, file in enumerate(files)},
         stamps_in=experiment.stamps,
+        varying=("report.html",),
     )
 
 
@@ -44,7 +45,7 @@ def work(job: Job, folder: Path) -> None:
         figures=job.inputs["figures"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
-        made=made_by(sum(of for of in seconds if of == of)) | adopted(job),
+        made=made_by(sum(of for of in seconds if of == of)) | verified(job) | adopted(job),
         data=[store_facts(job, name) for name in job.parameters["parts"]],
         command="snakemake --cores all"
         + ("" if facts.experiment == "demo" else f" --config experiment={facts.experiment}"),
@@ -65,6 +66,12 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
         "images": len(store),
         "hash": hashed,
     }
+
+
+def verified(job: Job) -> dict[str, str]:
+    """Since when the results that the page shows are known to be as they were made."""
+    oldest = min(of.verified for of in job.inputs.values())
+    return {"results verified": f"on {oldest} or later: the files of {len(job.inputs)} results, by SHA-256"}
 
 
 def adopted(job: Job) -> dict[str, str]:

@@ -41,6 +41,7 @@ def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         },
         **networks.code(experiment, method),
         other_files={f"weights/{number}": file for number, file in enumerate(weights)},
+        varying=("timing.csv",),
     )
 
 
