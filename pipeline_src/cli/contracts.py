@@ -1,7 +1,9 @@
-"""The verbs about contracts: `contracts`, `verify`, `adopt`, `clean`, and what Snakemake calls at the end."""
+"""The verbs about contracts: `contracts`, `verify`, `redo`, `adopt`, `clean`, and what Snakemake calls at the end."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Annotated
 
 import typer
@@ -11,6 +13,7 @@ from pipeline_src.cli.options import Name, experiment_graph, start_log
 from pipeline_src.engine import dvc
 from pipeline_src.engine.adopt import adopt as adopt_results
 from pipeline_src.engine.cache import Leftover, size
+from pipeline_src.engine.execute import forget
 from pipeline_src.engine.explain import ingredients, stamp_there
 from pipeline_src.engine.verified import now
 from pipeline_src.params.load import read
@@ -21,6 +24,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command()(contracts)
     app.command()(verify)
+    app.command()(redo)
     app.command()(adopt)
     app.command()(clean)
     app.command(hidden=True)(finish)
@@ -70,6 +74,22 @@ def verify(
         typer.echo(f"  do:       {do}")
     typer.echo(f"{read}: {len(found.faults)} missing or altered, {len(found.stale)} results stale")
     raise typer.Exit(1)
+
+
+def redo(
+    jobs: Annotated[list[str], typer.Argument(help="Names of jobs, or patterns as in 'train/*'")],
+    experiment: Name = None,
+    cores: Annotated[str, typer.Option(help="Cores for Snakemake")] = "all",
+):
+    """Make results again though they are current, with all that depends on them; what differs then is named."""
+    graph = experiment_graph(experiment)
+    named = [job.name for job in graph.matching(jobs)]
+    again = [graph.job(name) for name in named] + graph.dependants(named)
+    for job in again:
+        typer.echo(f"to be made again: {job.name}")
+        forget(job)
+    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--config", f"experiment={graph.name}"]
+    raise typer.Exit(subprocess.run([*command, "--", *map(graph.flag, again)], check=False).returncode)
 
 
 def adopt(

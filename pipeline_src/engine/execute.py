@@ -64,7 +64,10 @@ def execute(job: Job, expected: str | None = None) -> bool:
         else:
             stamp = _make(job, staging)
             log.info("%s done in %.1f s", job.name, stamp.made["seconds"])
+            if former := Stamp.read(job.former) or job.stamped:
+                _compare(job, former, stamp)
         publish(job, staging, stamp)
+        job.former.unlink(missing_ok=True)
         shutil.rmtree(job.scratch, ignore_errors=True)
     return True
 
@@ -106,6 +109,31 @@ def _make(job: Job, staging: Path) -> Stamp:
         "read": read,
     }
     return Stamp(job.ingredients, job.details, described(staging, job.files), made)
+
+
+def _compare(job: Job, former: Stamp, new: Stamp) -> None:
+    """Name what differs from the result before, though it was made under the same contract."""
+    before = [of["sha256"] for of in former.files.values()]
+    made = {name: of["sha256"] for name, of in new.files.items()}
+    differing = [name for name, old in zip(made, before, strict=True) if made[name] != old and name not in job.varying]
+    if differing:
+        log.warning(
+            "%s differs from the result before, of the same contract: %s. What was made of that is outdated now.",
+            job.name,
+            ", ".join(differing),
+        )
+    else:
+        log.info("%s is as before, bit for bit", job.name)
+
+
+def forget(job: Job) -> None:
+    """Let a result be made again though it is current: neither its stamp nor the cache vouches for it any more. What it
+    was is kept until then, to be compared with."""
+    if stamp := job.stamped:
+        stamp.write(job.former)
+    for folder in (job.top / cache.FOLDER / job.contract, job.scratch):
+        shutil.rmtree(folder, ignore_errors=True)
+    job.stamp.unlink(missing_ok=True)
 
 
 def publish(job: Job, staging: Path, stamp: Stamp) -> None:

@@ -52,6 +52,10 @@ class Graph:
             matches |= {name: self.job(name) for name in names or [pattern]}
         return [job for name, job in self.jobs.items() if name in matches]
 
+    def flag(self, job: Job) -> str:
+        """The file whose existence tells Snakemake that the result of a job is current: an output of its rule."""
+        return f".snakemake/current/{self.name}/{job.name}.{job.contract}"
+
     def dependants(self, names: Collection[str]) -> list[Job]:
         """Jobs that need one of `names`, directly or not."""
         reached = set(names)

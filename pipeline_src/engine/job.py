@@ -115,6 +115,11 @@ class Job:
         """A folder for what `work` can go on from after it was stopped; removed when the result is whole."""
         return self.top / ".cache" / "unfinished" / self.contract
 
+    @property
+    def former(self) -> Path:
+        """The stamp of a result that is to be made again."""
+        return self.top / ".cache" / "former" / f"{self.contract}.json"
+
     # What is there
 
     def stamps(self) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.engine import cache, verified
-from pipeline_src.engine.execute import execute
+from pipeline_src.engine.execute import execute, forget
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
@@ -203,3 +204,42 @@ def test_a_stamp_of_a_version_before_is_read():
     made = {name: stamp.made[name] for name in ("job", "folder", "time", "seconds", "memory")}
     Stamp(stamp.ingredients, stamp.details, stamp.files, made).write(job().stamp)
     assert job().current
+
+
+# Made again
+
+
+def test_what_is_forgotten_is_made_again_and_compared(caplog):
+    """Neither the stamp nor the cache nor work that was stopped stands for it."""
+    caplog.set_level("INFO")
+    trained, evaluated = chain()
+    execute(trained)
+    execute(evaluated)
+    write_text(trained.scratch / "last.pt", "a checkpoint")
+    for texts, told in (({}, "train is as before, bit for bit"), ({"timing_csv": "9"}, "train is as before")):
+        forget(trained)
+        assert not trained.current and cache.kept(trained) is None and not trained.scratch.exists()
+        assert execute(chain(**texts)[0]) and "taken over" not in caplog.text
+        assert told in caplog.text and not trained.former.exists() and evaluated.current
+        caplog.clear()
+    forget(trained)
+    execute(chain(model_bin="WEIGHTS")[0])
+    assert "train differs from the result before, of the same contract: model.bin." in caplog.text
+    assert not evaluated.current
+
+
+def test_a_comparison_outlives_a_failure(caplog):
+    execute(job())
+    forget(job())
+    forget(job())
+    with pytest.raises(KeyError):
+        execute(dataclasses.replace(job(), options={"texts": {}}))
+    execute(job(model_bin="WEIGHTS"))
+    assert "differs from the result before" in caplog.text
+
+
+def test_what_is_damaged_and_comes_out_otherwise_is_named(caplog):
+    execute(job())
+    write_into(job().paths[0])  # in the cache too
+    execute(job(model_bin="WEIGHTS"))
+    assert "train differs from the result before" in caplog.text
