@@ -14,7 +14,7 @@ from pipeline_src.engine import dvc
 from pipeline_src.engine.adopt import adopt as adopt_results
 from pipeline_src.engine.cache import Leftover, size
 from pipeline_src.engine.execute import forget
-from pipeline_src.engine.explain import ingredients, stamp_there
+from pipeline_src.engine.explain import ingredients, made_with, stamp_there
 from pipeline_src.engine.verified import now
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import stages
@@ -52,12 +52,17 @@ def verify(
         list[str] | None, typer.Argument(help="Names of jobs, or patterns as in 'train/*' [default: all]")
     ] = None,
     experiment: Name = None,
+    versions: Annotated[bool, typer.Option("--versions", help="List the libraries of results instead")] = False,
 ):
     """Read every file again, from raw data to the last table, and say what is stale, missing or altered."""
     from pipeline_src.steps import verify as step
 
     graph = experiment_graph(experiment)
     chosen = graph.matching(jobs or ["*"])
+    if versions:
+        for version, names in made_with(chosen).items():
+            typer.echo(f"{version}: {', '.join(names)}")
+        return
     found = step.verify(chosen)
     for name, fault in found.faults:
         compared = "" if fault.missing else f": sha256 {fault.found}, it was {fault.expected}"

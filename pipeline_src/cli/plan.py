@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline_src.cli.options import Name, experiment_graph
+from pipeline_src.engine.explain import other_versions, shortened
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,6 +42,8 @@ def plan(
         console.print(f"Disk: about {whole.bytes / 2**20:,.0f} MiB, unpacked archives not counted.")
     if text := planned.verified(graph):
         console.print(text)
+    for version, names in other_versions(graph.jobs.values()).items():
+        console.print(f"made with {version}: {shortened(names)}")
     for name, why in planned.adopted(graph).items():
         console.print(f"adopted: {name}: {why}")
     for part, text in planned.notes(graph).items():

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline_src.cli.options import Contract, Log, Name, experiment_graph, start_log
-from pipeline_src.engine.execute import execute
+from pipeline_src.engine.execute import check_planned, execute
 from pipeline_src.params.load import read
 from pipeline_src.steps.train import train_into
 from pipeline_src.training import distributed
@@ -57,6 +57,7 @@ def train(
     name = f"train/{method}/seed{seed}"
     if into:
         job = experiment_graph(experiment, log).job(name)
+        check_planned(job, contract)
         distributed.run_rank(lambda: train_into(job, into), into)
     else:
         _make(name, experiment, contract, log)

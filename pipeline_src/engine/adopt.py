@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pipeline_src.engine import cache
 from pipeline_src.engine.code import digest
 from pipeline_src.engine.explain import differences, stamp_there
-from pipeline_src.engine.graph import Graph
+from pipeline_src.engine.graph import Graph, behind
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.engine.verified import now
@@ -66,15 +66,8 @@ def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str
 
 def adoptions(jobs: Collection[Job]) -> dict[str, list[Mapping[str, str]]]:
     """Of the jobs and all their inputs, direct or not, those whose results were adopted, with their stamps' entries."""
-    seen: dict[str, Job] = {}
-    queue = list(jobs)
-    while queue:
-        job = queue.pop()
-        if job.name not in seen:
-            seen[job.name] = job
-            queue += job.inputs.values()
-    stamps = {name: Stamp.read(job.stamp) for name, job in seen.items()}
-    return {name: list(stamp.adopted) for name, stamp in sorted(stamps.items()) if stamp and stamp.adopted}
+    stamps = {name: Stamp.read(job.stamp) for name, job in behind(jobs).items()}
+    return {name: list(stamp.adopted) for name, stamp in stamps.items() if stamp and stamp.adopted}
 
 
 def _faults(job: Job, named: Sequence[Job]) -> Iterator[str]:

@@ -24,8 +24,9 @@ def kept(job: Job) -> Stamp | None:
     lie there."""
     folder = job.top / FOLDER / job.contract
     stamp = Stamp.read(folder / STAMP)
-    whole = stamp and len(stamp.files) == len(job.files) and stamp.is_whole(folder)
-    return stamp if stamp and whole and not job.made_of_others(stamp) else None
+    if stamp is None or stamp.ingredients != job.ingredients or len(stamp.files) != len(job.files):
+        return None
+    return stamp if stamp.is_whole(folder) and not job.made_of_others(stamp) else None
 
 
 def take(job: Job, folder: Path) -> Stamp | None:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline_src import versions
 from pipeline_src.engine import cache
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
-from pipeline_src.engine.stamp import Stamp, described
+from pipeline_src.engine.perform import perform
+from pipeline_src.engine.stamp import Stamp
 from pipeline_src.engine.verified import now
 from pipeline_src.errors import UserError, listed
 
@@ -41,19 +43,15 @@ def execute(job: Job, expected: str | None = None) -> bool:
         UserError: the contract is another than `expected`, an input is not current or not as it was made, or `work`
             left out a file.
     """
-    if expected is not None and expected != job.contract:
-        raise UserError(
-            f"{job.name}: parameters, data or code changed since this run was planned",
-            found=job.contract,
-            expected=expected,
-            do="start the command again",
-        )
+    check_planned(job, expected)
     _check_inputs(job)
     job.folder.mkdir(parents=True, exist_ok=True)
     with _alone(job, job.folder / f".{job.stem}.lock"), _alone(job, job.top / cache.FOLDER / "locks" / job.contract):
         if job.current:
             log.info("%s is current", job.name)
             return False
+        for fault in job.faults():
+            log.warning("%s; it is made again", fault.told)
         staging = job.folder / f".{job.stem}.new"
         shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
         staging.mkdir()
@@ -70,6 +68,17 @@ def execute(job: Job, expected: str | None = None) -> bool:
         job.former.unlink(missing_ok=True)
         shutil.rmtree(job.scratch, ignore_errors=True)
     return True
+
+
+def check_planned(job: Job, expected: str | None) -> None:
+    """UserError where a job has another contract than the caller was planned with."""
+    if expected is not None and expected != job.contract:
+        raise UserError(
+            f"{job.name}: parameters, data or code changed since this run was planned",
+            found=job.contract,
+            expected=expected,
+            do="start the command again",
+        )
 
 
 def _check_inputs(job: Job) -> None:
@@ -95,11 +104,10 @@ def _make(job: Job, staging: Path) -> Stamp:
     """Let the job work; its stamp."""
     read = {role: of.content for role, of in job.inputs.items()}
     started = time.perf_counter()
-    job.work(job, staging)
+    ingredients, files = perform(job, staging)
     seconds = time.perf_counter() - started
-    missing = [name for name in job.files if not (staging / name).is_file()]
-    if missing:
-        raise UserError(f"{job.name} did not write {', '.join(missing)}", found=sorted(os.listdir(staging)))
+    if ingredients != job.ingredients:
+        raise ValueError(f"{job.name}: what worked was another job")
     made = {
         "job": job.name,
         "folder": job.folder.as_posix(),
@@ -107,8 +115,9 @@ def _make(job: Job, staging: Path) -> Stamp:
         "seconds": round(seconds, 3),
         "memory": _memory(),
         "read": read,
+        "versions": versions.loaded(),
     }
-    return Stamp(job.ingredients, job.details, described(staging, job.files), made)
+    return Stamp(ingredients, job.details, files, made)
 
 
 def _compare(job: Job, former: Stamp, new: Stamp) -> None:

@@ -139,9 +139,11 @@ class Job:
 
     @property
     def stamped(self) -> Stamp | None:
-        """The stamp of today's contract, if it is there and vouches for the files that the job makes."""
+        """The stamp of today's contract, if it is there, says what that is made of, and vouches for the files that the
+        job makes."""
         stamp = Stamp.read(self.stamp)
-        return stamp if stamp and list(stamp.files) == list(self.files) else None
+        is_ours = stamp and stamp.ingredients == self.ingredients and list(stamp.files) == list(self.files)
+        return stamp if is_ours else None
 
     @property
     def content(self) -> str | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline_src.engine import verified
-from pipeline_src.files import sha256, write_text
+from pipeline_src.engine.perform import described
+from pipeline_src.files import write_text
 
 PARTS = {"kind", "parameters", "inputs", "code", "files", "job", "folder", "time"}  # of `ingredients` and `made`
 
@@ -26,6 +27,11 @@ class Fault(NamedTuple):
         return f"{self.file.name} is missing" if self.missing else f"{self.file.name} was changed"
 
     @property
+    def told(self) -> str:
+        """All that is known of it."""
+        return f"{self.file} is not as it was made: sha256 {self.found or 'of no file'}, expected {self.expected}"
+
+    @property
     def missing(self) -> bool:
         return not self.found
 
@@ -39,7 +45,8 @@ class Stamp:
         details: what explains the ingredients: `code`, a digest per file, and `inputs`, the name of the job per role.
         files: name -> `size` in bytes and `sha256`.
         made: by which `job`, in which `folder`, at what `time` (UTC), in how many `seconds`, with what `memory` (MB);
-            `read` is the content of each input then, by role (`Job.content`).
+            `read` is the content of each input then, by role (`Job.content`); `versions` those of the libraries that
+            it had loaded. Stamps of former versions of this program lack the last two.
         adopted: contracts under which it was made, each with the reason (`why`) and `time` for which another took its
             place; the oldest first.
     """
@@ -94,11 +101,6 @@ def _parsed(path: Path, *state: int) -> Stamp | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return stamp if known >= PARTS and len(files) == len(stamp.files) else None
-
-
-def described(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of files in `folder`, by name."""
-    return {name: {"size": _size(folder / name), "sha256": sha256(folder / name)} for name in names}
 
 
 def _size(file: Path) -> int | None:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline_src.engine import cache, verified
 from pipeline_src.engine.execute import execute, forget
-from pipeline_src.engine.explain import differences
+from pipeline_src.engine.explain import differences, made_with, other_versions
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.errors import UserError
@@ -204,6 +204,7 @@ def test_a_stamp_of_a_version_before_is_read():
     made = {name: stamp.made[name] for name in ("job", "folder", "time", "seconds", "memory")}
     Stamp(stamp.ingredients, stamp.details, stamp.files, made).write(job().stamp)
     assert job().current
+    assert list(made_with([job()])) == ["not known"] and other_versions([job()]) == {}
 
 
 # Made again
