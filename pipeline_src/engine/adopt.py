@@ -45,7 +45,9 @@ def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str
     faults = [f"{job.name}: {fault}" for job in named for fault in _faults(job, named)]
     if faults:
         raise UserError(
-            f"results cannot be adopted:{listed(faults)}",
+            "results cannot be adopted",
+            found=listed(faults),
+            expected="whole results, as they were made, whose inputs are current or adopted as well",
             do="adopt those that they depend on in the same command, or let Snakemake make them",
         )
     done = Adoption()

@@ -97,7 +97,12 @@ def _check_inputs(job: Job) -> None:
         )
     if stale:
         reasons = [f"{of.name}: {'; '.join(differences(of))}" for of in stale]
-        raise UserError(f"{job.name}: inputs are not current:{listed(reasons)}", do=do)
+        raise UserError(
+            f"{job.name}: inputs are not current",
+            found=listed(reasons),
+            expected="results of today's parameters, data and code, as they were made",
+            do=do,
+        )
 
 
 def _make(job: Job, staging: Path) -> Stamp:
