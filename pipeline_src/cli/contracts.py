@@ -1,8 +1,10 @@
-"""The verbs about contracts: `contracts`, `adopt`, `clean`, and what Snakemake calls at the end."""
+"""The verbs about contracts: `contracts`, `verify`, `redo`, `adopt`, `clean`, and what Snakemake calls at the end."""
 
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import Annotated
 
 import typer
@@ -12,7 +14,9 @@ from pipeline_src.cli.options import Name, experiment_graph, start_log
 from pipeline_src.engine import dvc
 from pipeline_src.engine.adopt import adopt as adopt_results
 from pipeline_src.engine.cache import Leftover, size
-from pipeline_src.engine.explain import ingredients, stamp_there
+from pipeline_src.engine.execute import forget
+from pipeline_src.engine.explain import ingredients, made_with, stamp_there
+from pipeline_src.engine.verified import now
 from pipeline_src.params import changes
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import stages
@@ -23,6 +27,8 @@ logger = logging.getLogger(__name__)
 def add_to(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command()(contracts)
+    app.command()(verify)
+    app.command()(redo)
     app.command()(adopt)
     app.command()(clean)
     app.command(hidden=True)(finish)
@@ -43,6 +49,56 @@ def contracts(
         before = f"  (was {each.before or 'absent'})" if there and each.differs else ""
         typer.echo(f"{'*' if before else ' '} {each.name}: {each.now or 'absent'}{before}")
     typer.echo(f"The result that lies there (* differs): {there[0]}" if there else "No result lies there.")
+
+
+def verify(
+    jobs: Annotated[
+        list[str] | None, typer.Argument(help="Names of jobs, or patterns as in 'train/*' [default: all]")
+    ] = None,
+    experiment: Name = None,
+    versions: Annotated[bool, typer.Option("--versions", help="List the libraries of results instead")] = False,
+):
+    """Read every file again, from raw data to the last table, and say what is stale, missing or altered."""
+    from pipeline_src.steps import verify as step
+
+    graph = experiment_graph(experiment)
+    chosen = graph.matching(jobs or ["*"])
+    if versions:
+        for version, names in made_with(chosen).items():
+            typer.echo(f"{version}: {', '.join(names)}")
+        return
+    found = step.verify(chosen)
+    for name, fault in found.faults:
+        compared = "" if fault.missing else f": sha256 {fault.found}, it was {fault.expected}"
+        typer.echo(f"{'missing' if fault.missing else 'altered'}: {fault.file} ({name}){compared}")
+    for name, why in found.stale.items():
+        typer.echo(f"stale: {name}: {why}")
+    for name, why in found.absent.items():
+        typer.echo(f"can't be checked here: {name}: {why}")
+    read = f"{graph.name}: {found.files:,} files of {len(chosen)} jobs read"
+    if found.is_sound:
+        typer.echo(f"{read}, all are as they were made; verified on {now()}")
+        return
+    for do in (*found.advice, f"snakemake --cores all --config experiment={graph.name} makes results again"):
+        typer.echo(f"  do:       {do}")
+    typer.echo(f"{read}: {len(found.faults)} missing or altered, {len(found.stale)} results stale")
+    raise typer.Exit(1)
+
+
+def redo(
+    jobs: Annotated[list[str], typer.Argument(help="Names of jobs, or patterns as in 'train/*'")],
+    experiment: Name = None,
+    cores: Annotated[str, typer.Option(help="Cores for Snakemake")] = "all",
+):
+    """Make results again though they are current, with all that depends on them; what differs then is named."""
+    graph = experiment_graph(experiment)
+    named = [job.name for job in graph.matching(jobs)]
+    again = [graph.job(name) for name in named] + graph.dependants(named)
+    for job in again:
+        typer.echo(f"to be made again: {job.name}")
+        forget(job)
+    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--config", f"experiment={graph.name}"]
+    raise typer.Exit(subprocess.run([*command, "--", *map(graph.flag, again)], check=False).returncode)
 
 
 def adopt(

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline_src.cli.options import Name, experiment_graph
+from pipeline_src.engine.explain import other_versions, shortened
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,6 +40,10 @@ def plan(
     if whole.made:
         console.print(f"Time: about {_duration(whole.seconds)} on {whole.cores} cores.")
         console.print(f"Disk: about {whole.bytes / 2**20:,.0f} MiB, unpacked archives not counted.")
+    if text := planned.verified(graph):
+        console.print(text)
+    for version, names in other_versions(graph.jobs.values()).items():
+        console.print(f"made with {version}: {shortened(names)}")
     for name, why in planned.adopted(graph).items():
         console.print(f"adopted: {name}: {why}")
     for part, text in planned.notes(graph).items():

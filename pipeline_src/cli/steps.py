@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline_src.cli.options import Contract, Log, Method, Name, experiment_graph, start_log
-from pipeline_src.engine.execute import execute
+from pipeline_src.engine.execute import check_planned, execute
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.steps.experiment import ExperimentGraph
@@ -60,6 +60,7 @@ def train(
     name = f"train/{method}/seed{seed}"
     if into:
         job = experiment_graph(experiment, log).job(name)
+        check_planned(job, contract)
         distributed.run_rank(lambda: train_into(job, into), into)
     else:
         _make(name, experiment, contract, log)

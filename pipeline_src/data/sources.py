@@ -130,17 +130,24 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
 
 def open_root(located: Located, unpacked: Path) -> Path:
     """Folder of the set's files: the user's own, or one below `unpacked`, which is filled if it does not exist yet."""
+    folder = root_folder(located, unpacked)
     if located.root is not None:
-        return located.root
-    content = located.content
-    if located.source.kind == "generator":  # another version of the generator draws other files
-        content = digest(content=content, code=[sha256(file) for file in GENERATOR_FILES])
-    folder = unpacked_folder(located.name, content, unpacked)
+        return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same set
         if not folder.is_dir():
             _fill(located, folder)
     return folder
+
+
+def root_folder(located: Located, unpacked: Path) -> Path:
+    """Folder of the set's files: the user's own, or one below `unpacked`, which may not exist yet."""
+    if located.root is not None:
+        return located.root
+    content = located.content
+    if located.source.kind == "generator":  # another version of the generator draws other files
+        content = digest(content=content, code=[sha256(file) for file in GENERATOR_FILES])
+    return unpacked_folder(located.name, content, unpacked)
 
 
 def check_archives(located: Located) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from pipeline_src.engine import cache
 from pipeline_src.engine.code import digest
-from pipeline_src.engine.execute import now
 from pipeline_src.engine.explain import differences, stamp_there
-from pipeline_src.engine.graph import Graph
+from pipeline_src.engine.graph import Graph, behind
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
+from pipeline_src.engine.verified import now
 from pipeline_src.errors import UserError, listed
 
 
@@ -45,7 +45,9 @@ def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str
     faults = [f"{job.name}: {fault}" for job in named for fault in _faults(job, named)]
     if faults:
         raise UserError(
-            f"results cannot be adopted:{listed(faults)}",
+            "results cannot be adopted",
+            found=listed(faults),
+            expected="whole results, as they were made, whose inputs are current or adopted as well",
             do="adopt those that they depend on in the same command, or let Snakemake make them",
         )
     done = Adoption()
@@ -56,7 +58,7 @@ def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str
         if there is None or job.current or job.kind in remade:
             continue
         path, stamp = there
-        if path.suffix[1:] == _former_contract(job, former) and stamp.is_whole(job.folder):
+        if path.suffix[1:] == _former_contract(job, former) and not stamp.faults(job.folder, job.record):
             former[job.name] = _restamp(job, f"an input was adopted: {why}")
             done.adopted.append(job.name)
         else:
@@ -66,15 +68,8 @@ def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str
 
 def adoptions(jobs: Collection[Job]) -> dict[str, list[Mapping[str, str]]]:
     """Of the jobs and all their inputs, direct or not, those whose results were adopted, with their stamps' entries."""
-    seen: dict[str, Job] = {}
-    queue = list(jobs)
-    while queue:
-        job = queue.pop()
-        if job.name not in seen:
-            seen[job.name] = job
-            queue += job.inputs.values()
-    stamps = {name: Stamp.read(job.stamp) for name, job in seen.items()}
-    return {name: list(stamp.adopted) for name, stamp in sorted(stamps.items()) if stamp and stamp.adopted}
+    stamps = {name: Stamp.read(job.stamp) for name, job in behind(jobs).items()}
+    return {name: list(stamp.adopted) for name, stamp in stamps.items() if stamp and stamp.adopted}
 
 
 def _faults(job: Job, named: Sequence[Job]) -> Iterator[str]:

@@ -20,10 +20,13 @@ STAMP = "stamp.json"
 
 
 def kept(job: Job) -> Stamp | None:
-    """The stamp of a whole result of the job's contract in the cache, if there is one."""
+    """The stamp of a whole result of the job's contract in the cache, if there is one that was made of the inputs that
+    lie there."""
     folder = job.top / FOLDER / job.contract
     stamp = Stamp.read(folder / STAMP)
-    return stamp if stamp and len(stamp.files) == len(job.files) and stamp.is_whole(folder) else None
+    if stamp is None or stamp.ingredients != job.ingredients or len(stamp.files) != len(job.files):
+        return None
+    return stamp if stamp.is_whole(folder) and not job.made_of_others(stamp) else None
 
 
 def take(job: Job, folder: Path) -> Stamp | None:

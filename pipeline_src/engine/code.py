@@ -20,27 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.engine.modules import Module, Target
-from pipeline_src.engine.syntax import described
+from pipeline_src.engine.syntax import behaviour, described
 from pipeline_src.files import sha256
 from pipeline_src.python_source import ROOT
 
-# Modules that cannot change a result: wording of errors, whole files and their hashes, and the reading of values that
-# are hashed themselves.
-NEUTRAL = ("errors.py", "files.py", "validation.py", "params", "data/entry.py", "data/catalog.py")
+# What cannot change a result: errors, of which a job ends without one, and waiting for the disk.
+NEUTRAL = ("errors.py", "files.py:flush")
+# Modules with the classes of values that are hashed themselves: how values are read counts for nothing, methods count.
+VALUES = ("validation.py", "params", "data/entry.py", "data/catalog.py")
 LENGTH = 16
 
-CACHED = (
-    "digest",
-    "is_own",
-    "_module",
-    "_expand",
-    "_look_up",
-    "_file",
-    "_is_neutral",
-    "_packages",
-    "_content",
-    "_loaded_by",
-)
+CACHED = ["digest", "is_own", "_module", "_expand", "_look_up", "_file", "_packages", "_content", "_loaded_by"]
+CACHED += ["_is_neutral", "_holds_values"]
 Vertex = tuple  # what code consists of: (kind, file or text, ...), see `Code._expand`
 
 
@@ -63,13 +54,15 @@ class Code:
 
     Args:
         root: folder of the package.
-        neutral: modules and sub-packages below it that count for nothing.
+        neutral: modules and sub-packages below it that count for nothing, and definitions, as in "module.py:name".
+        values: those whose classes count by their methods alone.
     """
 
-    def __init__(self, root: Path = ROOT, neutral: Iterable[str] = NEUTRAL):
+    def __init__(self, root: Path = ROOT, neutral: Iterable[str] = NEUTRAL, values: Iterable[str] = VALUES):
         self.root = root
         self._prefix = f"{root.name}."
         self._neutral = [root / name for name in neutral]
+        self._values = [root / name for name in values]
         for method in CACHED:
             setattr(self, method, cache(getattr(self, method)))
         self._open: set[tuple[Path, str]] = set()
@@ -130,7 +123,12 @@ class Code:
                 numbers = range(len(self._module(file).statements))
                 return "module", [("statement", file, number) for number in numbers], []
             case "statement", file, number:
-                text, references, imports = described(self._module(file).statements[number], _Names(self, file))
+                statement = self._module(file).statements[number]
+                if file.with_name(f"{file.name}:{getattr(statement, 'name', '')}") in self._neutral:
+                    return "neutral", [], []
+                if self._holds_values(file):
+                    statement = behaviour(statement)
+                text, references, imports = described(statement, _Names(self, file))
                 return digest(text), references, imports
             case "bytes", file:
                 return sha256(file)[:LENGTH], [], []
@@ -220,7 +218,10 @@ class Code:
         return all(step.isidentifier() for step in steps) and _file_at(self.root.joinpath(*steps[1:])) is not None
 
     def _is_neutral(self, file: Path) -> bool:
-        return any(neutral in (file, *file.parents) for neutral in self._neutral)
+        return _is_below(self._neutral, file)
+
+    def _holds_values(self, file: Path) -> bool:
+        return _is_below(self._values, file)
 
     def _label(self, file: Path) -> str:
         """A file's name that is the same wherever the project lies."""
@@ -243,7 +244,8 @@ class Code:
             if module := self._file(file, target.module):
                 inner = self._member(module, target.name) if target.name else None
                 files = [module, *([inner[1]] if inner and inner[0] == "module" else [])]
-                yield from (each for each in (*files, *self._packages(module)) if not self._is_neutral(each))
+                files += self._packages(module)
+                yield from (each for each in files if not (self._is_neutral(each) or self._holds_values(each)))
 
     def _packages(self, module: Path) -> list[Path]:
         """The files of the packages that a module of ours is in."""
@@ -282,6 +284,10 @@ class _Names:
 
     def is_module(self, text: str) -> bool:
         return self.code.is_module(text)
+
+
+def _is_below(places: list[Path], file: Path) -> bool:
+    return any(place in (file, *file.parents) for place in places)
 
 
 def _file_at(place: Path) -> Path | None:

@@ -20,10 +20,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline_src.engine.code import LENGTH, Code, Digest, digest
+from pipeline_src.engine.perform import perform
 from pipeline_src.errors import UserError
 from pipeline_src.files import sha256, write_text
 from pipeline_src.python_source import PACKAGE, ROOT
 
+PERFORM = (perform.__module__, perform.__name__)
 KEPT = Path(".snakemake/code.json")  # among Snakemake's own records, which may be removed at any time
 
 
@@ -58,10 +60,11 @@ def plain(value: Any) -> Any:
 
 
 def code_of(work: Callable, values: Mapping[str, Any], modules: tuple[str, ...], files: tuple[Path, ...]) -> Digest:
-    """The code that makes a result: `work`, the classes of the `values` that it gets, further modules and files."""
+    """The code that makes a result: `work` and what calls it, the classes of the `values` that it gets, further modules
+    and files."""
     definitions = [(work.__module__, work.__qualname__), *dict.fromkeys(_classes(values))]
-    own = tuple(of for of in definitions if of[0].split(".")[0] == PACKAGE)
-    outside = () if own[:1] == tuple(definitions[:1]) else (Path(inspect.getfile(work)),)
+    own = tuple(of for of in (*definitions, PERFORM) if of[0].split(".")[0] == PACKAGE)
+    outside = () if own[0] == definitions[0] else (Path(inspect.getfile(work)),)
     return package_digest(own, modules, (*outside, *files))
 
 

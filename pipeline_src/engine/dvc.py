@@ -26,7 +26,8 @@ def write_contracts(stages: Stages, folder: Path) -> None:
 
 
 def record(stages: Stages, folder: Path, experiment: str, followed: str) -> None:
-    """`dvc commit` the stages whose results are all current; nothing inside `dvc repro`, which does it itself.
+    """`dvc commit` the stages whose results are all current; nothing inside `dvc repro`, which does it itself. Files
+    that are not as they were made are named, and their stages left out.
 
     A tree without git or DVC is fine: what DVC would need is logged in a line.
 
@@ -47,8 +48,16 @@ def record(stages: Stages, folder: Path, experiment: str, followed: str) -> None
         )
         return
     write_contracts(stages, folder)
-    done = [f"{stage}@{experiment}" for stage, jobs in stages.items() if all(job.current for job in jobs)]
+    done = [f"{stage}@{experiment}" for stage, jobs in stages.items() if _is_sound(stage, jobs)]
     command = [sys.executable, "-m", "dvc", "commit", "--force", f"contracts@{experiment}", *done]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         log.warning("DVC could not record this run: %s", (result.stderr or result.stdout).strip())
+
+
+def _is_sound(stage: str, jobs: Sequence[Job]) -> bool:
+    """Whether all results of a stage are current; files that were changed are named."""
+    stale = [job for job in jobs if not job.current]
+    for fault in (fault for job in stale for fault in job.faults() if not fault.missing):
+        log.warning("DVC has not recorded the stage %s: %s", stage, fault.told)
+    return not stale

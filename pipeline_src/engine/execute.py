@@ -10,15 +10,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline_src import versions
 from pipeline_src.engine import cache
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
-from pipeline_src.engine.stamp import Stamp, described
+from pipeline_src.engine.perform import perform
+from pipeline_src.engine.stamp import Stamp
+from pipeline_src.engine.verified import now
 from pipeline_src.errors import UserError, listed
 
 log = logging.getLogger(__name__)
@@ -39,26 +41,18 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
         False if the result was current already and nothing was done.
 
     Raises:
-        UserError: the contract is another than `expected`, an input is not current, or `work` left out a file.
+        UserError: the contract is another than `expected`, an input is not current or not as it was made, or `work`
+            left out a file.
     """
-    if expected is not None and expected != job.contract:
-        raise UserError(
-            f"{job.name}: parameters, data or code changed since this run was planned",
-            found=job.contract,
-            expected=expected,
-            do="start the command again",
-        )
-    stale = [f"{of.name}: {'; '.join(differences(of))}" for of in job.inputs.values() if not of.current]
-    if stale:
-        raise UserError(
-            f"{job.name}: inputs are not current:{listed(stale)}",
-            do=f"run `{maker}`, which makes them first",
-        )
+    check_planned(job, expected)
+    _check_inputs(job, maker)
     _make_folder(job)
     with _alone(job, job.folder / f".{job.stem}.lock"), _alone(job, job.top / cache.FOLDER / "locks" / job.contract):
         if job.current:
             log.info("%s is current", job.name)
             return False
+        for fault in job.faults():
+            log.warning("%s; it is made again", fault.told)
         staging = job.folder / f".{job.stem}.new"
         shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
         staging.mkdir()
@@ -69,7 +63,10 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
         else:
             stamp = _make(job, staging)
             log.info("%s done in %.1f s", job.name, stamp.made["seconds"])
+            if former := Stamp.read(job.former) or job.stamped:
+                _compare(job, former, stamp)
         publish(job, staging, stamp)
+        job.former.unlink(missing_ok=True)
         shutil.rmtree(job.scratch, ignore_errors=True)
     return True
 
@@ -87,22 +84,84 @@ def _make_folder(job: Job) -> None:
         ) from None
 
 
+def check_planned(job: Job, expected: str | None) -> None:
+    """UserError where a job has another contract than the caller was planned with."""
+    if expected is not None and expected != job.contract:
+        raise UserError(
+            f"{job.name}: parameters, data or code changed since this run was planned",
+            found=job.contract,
+            expected=expected,
+            do="start the command again",
+        )
+
+
+def _check_inputs(job: Job, maker: str) -> None:
+    """UserError where an input is not current; it names the file where one is not as it was made."""
+    stale = [of for of in job.inputs.values() if not of.current]
+    changed = [(of, fault) for of in stale for fault in of.faults() if not fault.missing]
+    do = f"run `{maker}`, which makes it first"
+    if changed:
+        of, fault = changed[0]
+        more = f" ({len(changed) - 1} more of its inputs' files were changed too)" if changed[1:] else ""
+        raise UserError(
+            f"{fault.file} is not what {of.name} made, and {job.name} needs it{more}",
+            found=f"sha256 {fault.found}",
+            expected=f"sha256 {fault.expected}",
+            do=do,
+        )
+    if stale:
+        reasons = [f"{of.name}: {'; '.join(differences(of))}" for of in stale]
+        raise UserError(
+            f"{job.name}: inputs are not current",
+            found=listed(reasons),
+            expected="results of today's parameters, data and code, as they were made",
+            do=do,
+        )
+
+
 def _make(job: Job, staging: Path) -> Stamp:
     """Let the job work; its stamp."""
+    read = {role: of.content for role, of in job.inputs.items()}
     started = time.perf_counter()
-    job.work(job, staging)
+    ingredients, files = perform(job, staging)
     seconds = time.perf_counter() - started
-    missing = [name for name in job.files if not (staging / name).is_file()]
-    if missing:
-        raise UserError(f"{job.name} did not write {', '.join(missing)}", found=sorted(os.listdir(staging)))
+    if ingredients != job.ingredients:
+        raise ValueError(f"{job.name}: what worked was another job")
     made = {
         "job": job.name,
         "folder": job.folder.as_posix(),
         "time": now(),
         "seconds": round(seconds, 3),
         "memory": _memory(),
+        "read": read,
+        "versions": versions.loaded(),
     }
-    return Stamp(job.ingredients, job.details, described(staging, job.files), made)
+    return Stamp(ingredients, job.details, files, made)
+
+
+def _compare(job: Job, former: Stamp, new: Stamp) -> None:
+    """Name what differs from the result before, though it was made under the same contract."""
+    before = [of["sha256"] for of in former.files.values()]
+    made = {name: of["sha256"] for name, of in new.files.items()}
+    differing = [name for name, old in zip(made, before, strict=True) if made[name] != old and name not in job.varying]
+    if differing:
+        log.warning(
+            "%s differs from the result before, of the same contract: %s. What was made of that is outdated now.",
+            job.name,
+            ", ".join(differing),
+        )
+    else:
+        log.info("%s is as before, bit for bit", job.name)
+
+
+def forget(job: Job) -> None:
+    """Let a result be made again though it is current: neither its stamp nor the cache vouches for it any more. What it
+    was is kept until then, to be compared with."""
+    if stamp := job.stamped:
+        stamp.write(job.former)
+    for folder in (job.top / cache.FOLDER / job.contract, job.scratch):
+        shutil.rmtree(folder, ignore_errors=True)
+    job.stamp.unlink(missing_ok=True)
 
 
 def publish(job: Job, staging: Path, stamp: Stamp) -> None:
@@ -110,7 +169,7 @@ def publish(job: Job, staging: Path, stamp: Stamp) -> None:
     vouches for a mixture; what an old one vouched for stays in the cache."""
     for path in job.stamps():
         old = Stamp.read(path)
-        if old and old.is_whole(job.folder):
+        if old and not old.faults(job.folder, job.record):
             cache.keep(job.top, path.suffix[1:], job.folder, old)
         path.unlink()
         for name in set(old.files) - set(job.files) if old else ():
@@ -120,11 +179,13 @@ def publish(job: Job, staging: Path, stamp: Stamp) -> None:
     shutil.rmtree(staging)
     stamp.write(job.stamp)
     cache.keep(job.top, job.contract, job.folder, stamp)
-
-
-def now() -> str:
-    """The time, as stamps have it."""
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if faults := job.faults():
+        raise UserError(
+            f"{faults[0].file} changed while {job.name} put it in place",
+            found=f"sha256 {faults[0].found}",
+            expected=f"sha256 {faults[0].expected}",
+            do="end what writes there, or check the disk, and start the command again",
+        )
 
 
 @contextmanager

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
+from pipeline_src.versions import installed
+
+HERE = "(here "
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,42 @@ def differences(job: Job) -> list[str]:
         if any(name.startswith("code ") for name in changes):
             changes.pop("code", None)  # the files say it
         return [each.difference for each in changes.values() if not each.is_named_by(changes)]
-    missing = [path.name for path in job.paths if not path.is_file()]
-    if missing:
-        return [f"{', '.join(missing)} is missing"]
-    return [] if job.current else ["its files were changed"]
+    if (stamp := job.stamped) is None:
+        return ["it makes other files"]
+    others = [f"{job.inputs[role].name} was made anew and has another content" for role in job.made_of_others(stamp)]
+    return [str(fault) for fault in job.faults()] + others
+
+
+def made_with(jobs: Iterable[Job]) -> dict[str, list[str]]:
+    """Versions with which current results were made, those that are others here marked -> names of the jobs. Stamps of
+    former versions of this program do not say."""
+    found: dict[str, list[str]] = {}
+    for job in jobs:
+        if stamp := job.stamped:
+            texts = [_version(*each) for each in stamp.made.get("versions", {}).items()]
+            found.setdefault(", ".join(texts) or "not known", []).append(job.name)
+    return found
+
+
+def other_versions(jobs: Iterable[Job]) -> dict[str, list[str]]:
+    """A library's version that is not the one here -> names of the jobs that used it."""
+    found: dict[str, list[str]] = {}
+    for text, names in made_with(jobs).items():
+        for each in text.split(", "):
+            if HERE in each:
+                found.setdefault(each, []).extend(names)
+    return found
+
+
+def shortened(names: list[str], most: int = 5) -> str:
+    """Some names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _version(name: str, number: str) -> str:
+    here = installed(name)
+    return f"{name} {number}" + ("" if number == here else f" {HERE}{here or 'none'})")
 
 
 def stamp_there(job: Job) -> tuple[Path, Stamp] | None:

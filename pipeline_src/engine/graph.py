@@ -52,6 +52,10 @@ class Graph:
             matches |= {name: self.job(name) for name in names or [pattern]}
         return [job for name, job in self.jobs.items() if name in matches]
 
+    def flag(self, job: Job) -> str:
+        """The file whose existence tells Snakemake that the result of a job is current: an output of its rule."""
+        return f".snakemake/current/{self.name}/{job.name}.{job.contract}"
+
     def dependants(self, names: Collection[str]) -> list[Job]:
         """Jobs that need one of `names`, directly or not."""
         reached = set(names)
@@ -59,3 +63,15 @@ class Graph:
             if any(of.name in reached for of in job.inputs.values()):
                 reached.add(name)
         return [job for name, job in self.jobs.items() if name in reached and name not in names]
+
+
+def behind(jobs: Iterable[Job]) -> dict[str, Job]:
+    """Jobs and all their inputs, direct or not, by name."""
+    seen: dict[str, Job] = {}
+    queue = list(jobs)
+    while queue:
+        job = queue.pop()
+        if job.name not in seen:
+            seen[job.name] = job
+            queue += job.inputs.values()
+    return dict(sorted(seen.items()))

@@ -11,7 +11,8 @@ from typing import Any
 
 from pipeline_src.engine.code import LENGTH, Digest, digest
 from pipeline_src.engine.contract import code_of, file_digest, plain
-from pipeline_src.engine.stamp import Stamp
+from pipeline_src.engine.stamp import Fault, Stamp
+from pipeline_src.engine.verified import FOLDER, known
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +25,8 @@ class Job:
     Attributes:
         kind: what it does, e.g. "train"; counts in the contract.
         name: unique in a graph, e.g. "train/baseline/seed0"; counts for nothing.
-        folder: where its result lies, below the working folder; its first part is the top folder, which holds the
-            cache.
+        folder: where its result lies, below the working folder: `<top folder>/<experiment>/...`. The top folder holds
+            the cache.
         stem: name of its stamps without the contract; unique in the folder of stamps.
         files: names of the files that it makes in `folder`, all of them. Of two jobs with the same contract they may
             differ, but not in number and order.
@@ -38,6 +39,7 @@ class Job:
         code_files: files of code that count whole, with what they import from their own folders.
         other_files: role -> a file whose content counts: weights, a style sheet, a template.
         stamps_in: where its stamps lie, if not in `folder`.
+        varying: those of its files that hold times or dates. Another content of them makes nothing else outdated.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class Job:
     code_files: tuple[Path, ...] = ()
     other_files: Mapping[str, Path] = field(default_factory=dict)
     stamps_in: Path | None = None
+    varying: tuple[str, ...] = ()
 
     @cached_property
     def ingredients(self) -> dict[str, Any]:
@@ -103,9 +106,19 @@ class Job:
         return Path(self.folder.parts[0])
 
     @property
+    def experiment(self) -> str:
+        """The second part of its folder."""
+        return self.folder.parts[1]
+
+    @property
     def scratch(self) -> Path:
         """A folder for what `work` can go on from after it was stopped; removed when the result is whole."""
         return self.top / ".cache" / "unfinished" / self.contract
+
+    @property
+    def former(self) -> Path:
+        """The stamp of a result that is to be made again."""
+        return self.top / ".cache" / "former" / f"{self.contract}.json"
 
     # What is there
 
@@ -114,10 +127,48 @@ class Job:
         return [path for path in self.stamp_folder.glob(f"{self.stem}.*") if is_stamp(path)]
 
     @property
+    def record(self) -> Path:
+        """Where it is kept what was read of the result that lies there."""
+        return FOLDER / self.stamp_folder / f"{self.stem}.json"
+
+    @property
     def current(self) -> bool:
-        """Whether the stamp and all files are there, these in the sizes that it names."""
+        """Whether the stamp and all files are there, these as they were made, and of the inputs that lie there."""
+        stamp = self.stamped
+        return stamp is not None and not stamp.faults(self.folder, self.record) and not self.made_of_others(stamp)
+
+    @property
+    def stamped(self) -> Stamp | None:
+        """The stamp of today's contract, if it is there, says what that is made of, and vouches for the files that the
+        job makes."""
         stamp = Stamp.read(self.stamp)
-        return stamp is not None and list(stamp.files) == list(self.files) and stamp.is_whole(self.folder)
+        is_ours = stamp and stamp.ingredients == self.ingredients and list(stamp.files) == list(self.files)
+        return stamp if is_ours else None
+
+    @property
+    def content(self) -> str | None:
+        """16 hex digits for the files of its current result, but for those that vary; None if there is no such
+        result."""
+        if (stamp := self.stamped) is None:
+            return None
+        return digest([of["sha256"] for name, of in stamp.files.items() if name not in self.varying])
+
+    def made_of_others(self, stamp: Stamp) -> list[str]:
+        """Roles of inputs that had another content when a result was made: the same contract on another machine may
+        end in other bits."""
+        read = stamp.made.get("read", {})
+        contents = {role: of.content for role, of in self.inputs.items() if role in read}
+        return [role for role, content in contents.items() if content not in (None, read[role])]
+
+    @property
+    def verified(self) -> str:
+        """When the files of the result that lies there were read and compared with its stamp, the first of them."""
+        return min(each.time for each in known(self.folder, self.files, self.record).values())
+
+    def faults(self, again: bool = False) -> list[Fault]:
+        """Files that are not as the stamp of today's contract says; `again`: all are read, whatever is known."""
+        stamp = self.stamped
+        return stamp.faults(self.folder, self.record, again) if stamp else []
 
 
 def is_stamp(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import cache
 from typing import Any, Protocol
 
@@ -34,6 +35,23 @@ def described(statement: ast.stmt, names: Names) -> tuple[str, list[tuple], list
     imported in it."""
     reader = _Reader(names)
     return reader.text(statement, ()), list(reader.references), reader.imports
+
+
+def behaviour(statement: ast.stmt) -> ast.stmt:
+    """A class of values without what makes and checks these: its methods. Anything else stays as it is."""
+    if not isinstance(statement, ast.ClassDef):
+        return statement
+    reduced = copy(statement)
+    reduced.bases, reduced.keywords, reduced.decorator_list = [], [], []
+    methods = [line for line in statement.body if isinstance(line, FUNCTIONS)]
+    reduced.body = [line for line in methods if not any(map(_checks, line.decorator_list))]
+    return reduced
+
+
+def _checks(decorator: ast.expr) -> bool:
+    """Whether it makes a method one of pydantic's validators."""
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return getattr(function, "id", "").endswith(("_validator", "_serializer"))
 
 
 class _Reader:

@@ -6,10 +6,11 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy")
+from pipeline_src.versions import installed
+
+PACKAGES = ("python", "dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy")
 CODE = ("*.py", "*.smk", "*Snakefile", "pipeline_src")  # patterns of git's, at any depth
 
 
@@ -48,13 +49,7 @@ def _git(*words: str) -> str:
 
 def versions() -> dict[str, str]:
     """Of Python and the packages that decide numbers."""
-    installed = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            installed[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return installed
+    return {package: number for package in PACKAGES if (number := installed(package))}
 
 
 def machine() -> str:

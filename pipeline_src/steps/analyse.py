@@ -40,11 +40,12 @@ def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str
             "runs": facts.runs,
             "images": experiment.parts[part][0],
             "names": digest,
+            **({"list": entry.benchmark_list} if digest else {}),
             # None of the sets without groups is analysed anew.
             **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}),
         },
         inputs={**evaluated, "prepare": experiment.job(f"prepare/{entry.name}")},
-        options={"names": names, "list": entry.benchmark_list, "groups": entry.groups, "grouped": grouped},
+        options={"names": names, "groups": entry.groups, "grouped": grouped},
     )
 
 
@@ -60,7 +61,7 @@ def work(job: Job, folder: Path) -> None:
         {run: evaluated.paths[0] for run, evaluated in runs.items()},
         folder / job.files[0],
         groups_of=partial(groups.number, groups=grouped, file=job.options["grouped"]) if grouped else None,
-        note=coverage(of["images"], job.inputs["prepare"].folder, job.options["names"], job.options["list"]),
+        note=coverage(of["images"], job.inputs["prepare"].folder, job.options["names"], of.get("list", "")),
     )
 
 

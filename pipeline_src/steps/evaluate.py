@@ -34,7 +34,7 @@ def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
         parameters=fit.parameters(experiment, method, seed),
         inputs={f"networks/{number}": run for number, run in enumerate(runs)}
         | fitted
-        | {"part": experiment.job(f"store/{part}")},
+        | {role: experiment.job(f"store/{of}") for role, of in (("part", part), ("train", "train"), ("val", "val"))},
         options=networks.options(experiment) | {"part": part, "title": f"{method} seed {seed} on {part}"},
         **networks.code(experiment, method),
     )
@@ -47,11 +47,9 @@ def work(job: Job, folder: Path) -> None:
     from pipeline_src.prediction.evaluate import evaluate
     from pipeline_src.prediction.predict import Predictor
 
-    stores, part = job.inputs["networks/0"].inputs, job.inputs["part"]
-    if part is not stores["val"]:
-        networks.report_overlap(
-            train=stores["train"].folder, val=stores["val"].folder, **{job.options["part"]: part.folder}
-        )
+    part, val = job.inputs["part"], job.inputs["val"]
+    if part is not val:
+        networks.report_overlap(train=job.inputs["train"].folder, val=val.folder, **{job.options["part"]: part.folder})
     predictor = Predictor(networks.load(job))
     if "fit" in job.inputs:
         fitted = json.loads((job.inputs["fit"].folder / "run.json").read_text(encoding="utf-8"))["fitted"]

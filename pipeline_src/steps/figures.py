@@ -12,20 +12,31 @@ from pipeline_src.python_source import ROOT
 from pipeline_src.steps.tables import analyses, results
 
 if TYPE_CHECKING:
+    from pipeline_src.analysis.facts import Facts
     from pipeline_src.steps.experiment import ExperimentGraph
 
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """The one job."""
     runs = [experiment.job(f"train/{method}/seed{seed}") for method, seed in experiment.facts.runs]
+    examples = [experiment.job(name) for name in shown(experiment.facts).values()]
     styles = sorted((ROOT / "figures").glob("*.mplstyle"))
     yield Job(
         *("figures", "figures", experiment.results / "figures", "figures", tuple(figure_files(experiment.facts)), work),
         parameters={"facts": experiment.facts},
-        inputs=analyses(experiment) | {job.name: job for job in (*runs, *experiment.of_kinds("store"))},
+        inputs=analyses(experiment) | {job.name: job for job in (*runs, *examples, *experiment.of_kinds("store"))},
         other_files={f"style/{number}": file for number, file in enumerate(styles)},
         stamps_in=experiment.stamps,
     )
+
+
+def shown(facts: Facts) -> dict[tuple[str, str], str]:
+    """(method, part) -> the evaluation whose example maps are drawn: of the first seed."""
+    return {
+        (method, part): f"evaluate/{method}/seed{facts.seeds[0]}/{part}"
+        for method in facts.methods
+        for part in facts.tests
+    }
 
 
 def work(job: Job, folder: Path) -> None:
@@ -35,16 +46,10 @@ def work(job: Job, folder: Path) -> None:
 
     facts = job.parameters["facts"]
     runs = {(method, seed): job.inputs[f"train/{method}/seed{seed}"].folder for method, seed in facts.runs}
-    first = f"seed{facts.seeds[0]}"
-    evaluated = {
-        (method, part): job.inputs[f"analyse/{part}"].inputs[f"{method}/{first}"]
-        for method in facts.methods
-        for part in facts.tests
-    }
     sources = Sources(
         alphas={run: folder / "alpha.csv" for run, folder in runs.items() if run[0] in facts.learned},
         histories={run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained},
-        examples={key: of.paths[1] for key, of in evaluated.items()},
+        examples={key: job.inputs[name].paths[1] for key, name in shown(facts).items()},
         stores={name.removeprefix("store/"): of.folder for name, of in job.inputs.items() if of.kind == "store"},
     )
     write_figures(results(job), sources, folder)

@@ -58,8 +58,7 @@ def settings(job: Job) -> Experiment:
     known, machine = job.parameters, {key: job.options[key] for key in MACHINE}
     values: dict[str, Any] = {key: known[key] for key in ("image_size", "augmentation")}
     values |= {"model": job.options["model"], "training": known["training"].model_copy(update=machine)}
-    if "batch_size" in known:
-        values["evaluation"] = Evaluation(batch_size=known["batch_size"])
+    values["evaluation"] = Evaluation(batch_size=known["batch_size"])
     return Experiment.model_construct(**values)
 
 

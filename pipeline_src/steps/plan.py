@@ -71,6 +71,15 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
     return Plan(jobs, todo, taken, unknown, seconds, _bytes(experiment, images) if todo else 0.0, cores)
 
 
+def verified(experiment: ExperimentGraph) -> str:
+    """Since when all current results are known to be as they were made."""
+    current = [job for job in experiment.jobs.values() if job.current]
+    if not current:
+        return ""
+    oldest = min(job.verified for job in current)
+    return f"Verified on {oldest} or later: files of {len(current)} results, by SHA-256 (`verify` reads all again)."
+
+
 def adopted(experiment: ExperimentGraph) -> dict[str, str]:
     """Jobs whose results were adopted, with the reasons."""
     entries = adoptions(list(experiment.jobs.values()))

@@ -15,7 +15,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
 from pipeline_src.steps import rebuild as published
 from pipeline_src.steps.rebuild import Publication
-from pipeline_src.steps.report import adopted, store_facts
+from pipeline_src.steps.report import known, store_facts
 from pipeline_src.steps.tables import costs, results
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publicatio
     measured, of_runs = results(of_tables), costs(of_tables)
     facts = replace(graph.facts, shows_images=False)
     seconds = [cost.training for cost in of_runs.values()]
-    known = [
+    of_each = [
         {"method": method, "seed": seed} | {name: value for name, value in asdict(cost).items() if value == value}
         for (method, seed), cost in of_runs.items()
     ]
@@ -94,9 +94,9 @@ def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publicatio
         facts=facts,
         notes={part: note for part in facts.parts if (note := measured.own_note(part))},
         groups={part: of.tolist() for part in facts.parts if (of := measured.groups(part)) is not None},
-        costs=known,
+        costs=of_each,
         params=graph.settings.model_dump(mode="json"),
-        made=made_by(sum(of for of in seconds if of == of)) | adopted(report),
+        made=made_by(sum(of for of in seconds if of == of)) | known(report),
         data=[store_facts(report, name) for name in report.parameters["parts"]],
         files=files,
     )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.code import digest
+from pipeline_src.engine.explain import other_versions, shortened
+from pipeline_src.engine.graph import behind
 from pipeline_src.engine.job import Job
 from pipeline_src.python_source import ROOT
 from pipeline_src.steps.tables import analyses, costs, results
@@ -30,6 +32,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command},
         other_files={f"page/{number}": file for number, file in enumerate(files)} | judged,
         stamps_in=experiment.stamps,
+        varying=("report.html",),
     )
 
 
@@ -46,7 +49,7 @@ def work(job: Job, folder: Path) -> None:
         figures=job.inputs["figures"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
-        made=made_by(sum(of for of in seconds if of == of)) | adopted(job),
+        made=made_by(sum(of for of in seconds if of == of)) | known(job),
         data=[store_facts(job, name) for name in job.parameters["parts"]],
         fitted=fitted(job),
         judged=judged_table(judged).printed("T8") if judged_files(judged) else None,
@@ -77,8 +80,19 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
     }
 
 
-def adopted(job: Job) -> dict[str, str]:
-    """Results that were made under another contract and adopted by hand, in words."""
+def known(job: Job) -> dict[str, str]:
+    """What is known of the results that the page shows: since when they are verified; libraries of other versions than
+    here; results that were made under another contract and adopted by hand."""
+    results = behind(job.inputs.values())
+    verified = [of.verified for of in results.values() if of.current]
+    others = [f"{version}: {shortened(names)}" for version, names in other_versions(results.values()).items()]
     entries = adoptions(job.inputs.values())
     why = sorted({f"{entry['why']} ({entry['time']})" for of in entries.values() for entry in of})
-    return {"adopted results": f"{', '.join(entries)}: {'; '.join(why)}"} if entries else {}
+    facts = {
+        "results verified": f"on {min(verified)} or later: the files of {len(verified)} results, by SHA-256"
+        if verified
+        else "",
+        "made with other versions": "; ".join(others),
+        "adopted results": f"{', '.join(entries)}: {'; '.join(why)}" if entries else "",
+    }
+    return {name: text for name, text in facts.items() if text}

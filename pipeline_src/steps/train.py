@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.engine.job import Job
+from pipeline_src.params.schema import Evaluation
 from pipeline_src.steps import fit, networks
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         *networks.place(experiment, method, seed),
         (*FILES, "alpha.csv") if chosen.learns else FILES,
         work,
-        parameters=networks.parameters(experiment) | {"method": chosen, "seed": seed},
+        # Validation has a batch size of its own: that of `evaluation` may change without a new training.
+        parameters=networks.parameters(experiment)
+        | {"method": chosen, "seed": seed, "batch_size": Evaluation().batch_size},
         inputs={part: experiment.job(f"store/{part}") for part in ("train", "val")} | references,
         options=networks.options(experiment)
         | {
@@ -41,6 +44,7 @@ def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         },
         **networks.code(experiment, method),
         other_files={f"weights/{number}": file for number, file in enumerate(weights)},
+        varying=("timing.csv",),
     )
 
 
@@ -49,7 +53,7 @@ def work(job: Job, folder: Path) -> None:
     from pipeline_src.training.distributed import launch
 
     if job.parameters["ranks"] > 1:
-        launch(job.options["verb"], job.parameters["ranks"], folder)
+        launch([*job.options["verb"], "--contract", job.contract], job.parameters["ranks"], folder)
     else:
         train_into(job, folder)
 

@@ -454,3 +454,69 @@ def test_training_reaches_neither_figures_nor_other_methods():
     assert "pipeline_src/training/aslp.py" in files
     assert not {file.split("/")[1] for file in files} & {"figures", "tables", "report", "claims", "analysis"}
     assert {file for file in files if "/methods/" in file} == {"pipeline_src/training/methods/aslp_mc.py"}
+
+
+# Values and what is neutral
+
+VALUES = {
+    "__init__.py": "",
+    "main.py": """
+        from pkg.files import write
+        from pkg.schema import ALL, Part
+
+        def run(part: Part) -> None:
+            write(part.name + ALL)
+        """,
+    "schema.py": """
+        from pydantic import BaseModel, Field, field_validator
+
+        ALL = "all"
+
+        class Part(BaseModel):
+            size: int = Field(32, ge=32)
+
+            @field_validator("size")
+            @classmethod
+            def _even(cls, size):
+                return size
+
+            @property
+            def name(self):
+                return str(self.size)
+        """,
+    "files.py": """
+        import os
+
+        def flush(file):
+            os.fsync(file)
+
+        def write(text):
+            flush(3)
+            print(text)
+        """,
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "counts"),
+    [
+        ("schema.py", "Field(32, ge=32)", "Field(64, ge=64)", False),
+        ("schema.py", "return size", "return 2 * size", False),
+        ("schema.py", "str(self.size)", "str(2 * self.size)", True),
+        ("schema.py", '"all"', '"every"', True),
+        ("files.py", "os.fsync(file)", "pass", False),
+        ("files.py", "print(text)", "print(text[::-1])", True),
+    ],
+)
+def test_of_values_that_are_hashed_the_methods_count(tmp_path, file, old, new, counts):
+    package = Package(tmp_path, VALUES)
+
+    def code() -> str:
+        roots = (("pkg.main", "run"), ("pkg.schema", "Part"))
+        return Code(package.root, ("files.py:flush",), ("schema.py",)).digest(roots).digest
+
+    before = code()
+    text = (package.root / file).read_text()
+    assert text.count(old) == 1
+    package.write(file, text.replace(old, new))
+    assert (code() != before) is counts

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipeline_src.engine import cache
+from pipeline_src.engine import cache, explain
+from pipeline_src.engine import execute as engine
 from pipeline_src.engine.execute import execute
-from pipeline_src.engine.explain import differences
+from pipeline_src.engine.explain import differences, made_with, other_versions
 from pipeline_src.engine.job import Job
+from pipeline_src.engine.perform import perform
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
+from pipeline_src.versions import LIBRARIES
 
+KNOWN = {"python", *LIBRARIES.values()}
 RUNS: list[str] = []  # names of the jobs that worked
 
 
@@ -142,9 +149,28 @@ def test_a_result_with_a_lost_or_changed_file_is_not_current(damage):
     damage(file)
     made = job(files=("a.txt", "b.txt"))
     assert not made.current
-    assert differences(made) in (["a.txt is missing"], ["its files were changed"])
+    assert differences(made) in (["a.txt is missing"], ["a.txt was changed"])
     assert execute(made) and made.current
     assert len(RUNS) == 1  # from the cache
+
+
+def test_another_job_never_works_under_a_contract(monkeypatch):
+    """Whatever the code between plan and work does."""
+    monkeypatch.setattr(engine, "perform", lambda job, folder: perform(replace(job, parameters={"a": 2}), folder))
+    with pytest.raises(ValueError, match="what worked was another job"):
+        execute(job())
+    assert not job().current and not cache.kept(job()) and not cache.kept(job(2))
+
+
+def test_a_stamp_says_with_which_versions(monkeypatch):
+    execute(job())
+    used = job().stamped.made["versions"]
+    assert used["python"] == platform.python_version() and used["numpy"] == np.__version__ and used.keys() <= KNOWN
+    assert other_versions([job()]) == {}
+    monkeypatch.setattr(explain, "installed", lambda name: "0.1" if name == "numpy" else used[name])
+    assert job().current  # an upgrade makes nothing again
+    assert other_versions([job()]) == {f"numpy {np.__version__} (here 0.1)": [job().name]}
+    assert f"numpy {np.__version__} (here 0.1)" in next(iter(made_with([job()])))
 
 
 def test_two_that_want_the_same_job_wait_for_each_other():

@@ -70,6 +70,10 @@ def parts_of(message: str) -> dict[str, str]:
 
 
 def contents(folder: Path) -> dict[Path, str]:
-    """SHA-256 of all files below a folder, but for locks and logs."""
+    """SHA-256 of all files below a folder, but for locks, logs and what is known of times."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return {path: sha256(path) for path in files if path.suffix not in (".lock", ".log") and "locks" not in path.parts}
+    return {
+        path: sha256(path)
+        for path in files
+        if path.suffix not in (".lock", ".log") and not {"locks", ".snakemake"} & set(path.parts)
+    }

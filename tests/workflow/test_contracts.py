@@ -101,6 +101,23 @@ def test_what_concerns_no_result(project, before):
     assert changed(project, before) == set()
 
 
+GLUE = {  # file -> text between parameters and results, another, and a kind of job that has another contract then
+    "steps/store.py": ('"size": experiment', '"size": 2 * experiment', "store"),
+    "engine/perform.py": ("job.work(job, folder)", "job.work(job, folder / '.')", "prepare"),
+    "steps/networks.py": ('for key in ("image_size",', 'for key in ("image_size", ', "train"),
+    "data/entry.py": ("{**self.splits, **source.splits}", "{**source.splits, **self.splits}", "prepare"),
+    "params/schema.py": ("return self.factory or self.config", "return self.config", "train"),
+    "files.py": ("temporary.write_text(text,", "temporary.write_text(text + ' ',", "tables"),
+}
+
+
+@pytest.mark.parametrize("file", GLUE)
+def test_what_lies_between_parameters_and_results_counts(project, before, file):
+    old, new, kind = GLUE[file]
+    edit(project / "pipeline_src" / file, old, new)
+    assert kind in changed(project, before)
+
+
 def test_a_new_method_and_a_changed_one_leave_the_others(project, before):
     methods = project / "pipeline_src/training/methods"
     (methods / "new.py").write_text((methods / "baseline.py").read_text().replace("Baseline", "New"))

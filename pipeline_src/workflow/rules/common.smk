@@ -27,7 +27,7 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 EXPERIMENT = GRAPH.name
-FLAGS = f".snakemake/current/{EXPERIMENT}"
+FLAGS = f".snakemake/current/{EXPERIMENT}"  # as in `Graph.flag`
 TRAINING = GRAPH.settings.training
 
 # The Python that runs Snakemake also runs the verbs, unless a software environment is activated for them.
@@ -48,7 +48,7 @@ wildcard_constraints:
 
 def flag(job):
     """The file whose existence tells Snakemake that the result of a job is current."""
-    return f"{FLAGS}/{job.name}.{job.contract}"
+    return GRAPH.flag(job)
 
 
 def flags(*kinds):

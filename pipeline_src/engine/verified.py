@@ -1,0 +1,91 @@
+"""SHA-256 of files as they were last read, so that what nothing has touched since is not read again.
+
+Records lie among Snakemake's own and may be removed at any time. After a clone or a pull there are none, and all files
+are read once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline_src.files import sha256
+
+FOLDER = Path(".snakemake/verified")
+TICK_NS = 20_000_000  # clocks of file systems stand still for 1 to 10 ms
+
+
+class Known(NamedTuple):
+    """What was last read of a file.
+
+    Attributes:
+        state: size, mtime and ctime in ns, inode. A file that is written into or replaced has another, though its size
+            and mtime may be set to what they were.
+        sha256: 64 hex digits, or why it can't be read.
+        time: when it was read (UTC).
+    """
+
+    state: list[int]
+    sha256: str
+    time: str
+
+
+def known(folder: Path, names: Iterable[str], record: Path, again: bool = False) -> dict[str, Known]:
+    """What is known of the files in `folder` that are there, by name.
+
+    Args:
+        record: where it is kept.
+        again: whether to read all of them, whatever is kept.
+    """
+    kept, found = _read(record), {}
+    for name in names:
+        if state := _state(folder / name):
+            before = kept.get(name)
+            found[name] = before if before and before.state == state and not again else _look(folder / name, state)
+    if found != kept:
+        _write(record, found)
+    return found
+
+
+def now() -> str:
+    """The time, as stamps have it."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _state(file: Path) -> list[int] | None:
+    try:
+        info = os.stat(file)
+    except OSError:
+        return None
+    return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
+
+
+def _look(file: Path, state: list[int]) -> Known:
+    while 0 <= (age := time.time_ns() - max(state[1:3])) < TICK_NS:  # one more change would not show in its times
+        time.sleep((TICK_NS - age) / 1e9)
+    try:
+        return Known(state, sha256(file), now())
+    except OSError as error:
+        return Known([], f"unreadable: {error.strerror}", now())
+
+
+def _read(record: Path) -> dict[str, Known]:
+    try:
+        return {name: Known(*each) for name, each in json.loads(record.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _write(record: Path, found: dict[str, Known]) -> None:
+    """Put it in place at once, without waiting for the disk; where that can't be, files are read again next time."""
+    new = record.with_name(f"{record.name}.{os.getpid()}")
+    with suppress(OSError):
+        record.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(json.dumps(found), encoding="utf-8")
+        os.replace(new, record)

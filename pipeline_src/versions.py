@@ -1,0 +1,42 @@
+"""Versions of Python and of the libraries that numbers depend on."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+LIBRARIES = {  # import name -> distribution
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "mmengine": "onedl-mmengine",
+    "mmcv": "onedl-mmcv",
+    "mmseg": "onedl-mmsegmentation",
+    "timm": "timm",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "pandas": "pandas",
+    "cv2": "opencv-python",
+    "PIL": "pillow",
+    "matplotlib": "matplotlib",
+}
+
+
+def installed(distribution: str) -> str:
+    """The version of a distribution, or of "python"; empty if it is not here."""
+    return platform.python_version() if distribution == "python" else _version(distribution)
+
+
+def loaded() -> dict[str, str]:
+    """Versions of Python and of those libraries that this process has imported."""
+    names = ["python", *(name for module, name in LIBRARIES.items() if module in sys.modules)]
+    return {name: installed(name) for name in names}
+
+
+@cache
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""

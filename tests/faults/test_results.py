@@ -1,0 +1,273 @@
+"""Results that are altered, damaged or lost, and jobs that would read them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from bad_input import BadInput, check
+
+from pipeline_src.engine.adopt import adopt
+from pipeline_src.engine.execute import execute, forget
+from pipeline_src.engine.graph import Graph
+from pipeline_src.engine.job import Job
+from pipeline_src.files import write_text
+
+MODEL, STAMPS = Path("results/mine/runs/model.safetensors"), Path("results/mine/runs")
+SHA = r"^sha256 [0-9a-f]{64}$"
+AGAIN = r"snakemake --cores all --config experiment=mine"
+CURRENT = "results of today's parameters, data and code, as they were made"
+
+
+def work(job: Job, folder: Path) -> None:
+    for name in job.files[: job.options.get("files")]:
+        (folder / name).write_text(f"{name} {job.options.get('text', '')}")
+
+
+def graph(seed: int = 0, **options) -> Graph:
+    """A training, and an evaluation of it with `options`."""
+    of = Graph("mine")
+    of.add(
+        [Job("train", "train", MODEL.parent, "train", (MODEL.name, "history.csv"), work, {"seed": seed}, {}, options)]
+    )
+    place = Path("results/mine/statistics")
+    of.add(
+        [Job("evaluate", "evaluate", place, "val", ("val.npz",), work, {}, {"networks/0": of.job("train")}, options)]
+    )
+    return of
+
+
+def trained(_: Path) -> None:
+    execute(graph().job("train"))
+
+
+def evaluate(_: Path) -> None:
+    execute(graph().job("evaluate"))
+
+
+def after(fault) -> object:
+    """A training is made, and then spoilt."""
+
+    def make(folder: Path) -> None:
+        trained(folder)
+        fault()
+
+    return make
+
+
+def write_into() -> None:
+    """Other bytes, of the same number, in the same file, under the same time."""
+    before = MODEL.stat()
+    with open(MODEL, "r+b") as file:
+        file.write(b"M")
+    os.utime(MODEL, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def without_records() -> None:
+    write_into()
+    shutil.rmtree(".snakemake")
+
+
+def other_content() -> None:
+    """A training and its evaluation, and the training again, with other bits."""
+    execute(graph().job("evaluate"))
+    forget(graph().job("train"))
+    execute(graph(text="other").job("train"))
+    statistic = graph().job("evaluate")
+    of = Graph("mine")
+    of.add([statistic.inputs["networks/0"], statistic])
+
+
+def renamed_stamp() -> None:
+    """That of a result with another parameter, under the name of today's."""
+    os.replace(graph().job("train").stamp, graph(seed=1).job("train").stamp)
+
+
+def report(_: Path) -> None:
+    """A job whose input is the evaluation."""
+    of = graph()
+    execute(
+        Job(
+            "analyse",
+            "analyse",
+            Path("results/mine/analysis"),
+            "val",
+            ("val.npz",),
+            work,
+            {},
+            {"run": of.job("evaluate")},
+        )
+    )
+
+
+def refused(
+    name: str, fault: str, make, what: str, found: str, expected: str = CURRENT, do: str = AGAIN, call=evaluate
+):
+    return BadInput(
+        name,
+        fault,
+        "the job that needs it is refused, and Snakemake makes it again",
+        make,
+        call,
+        what,
+        found,
+        expected,
+        do,
+    )
+
+
+ALTERED = r"^results/mine/runs/model.safetensors is not what train made, and evaluate needs it$"
+ROWS = [
+    refused(
+        "written-into",
+        "bytes of a model are overwritten, its size and mtime kept",
+        after(write_into),
+        ALTERED,
+        SHA,
+        SHA,
+    ),
+    refused(
+        "replaced",
+        "a file of another run lies in the place of a model",
+        after(lambda: write_text(MODEL, "another")),
+        ALTERED,
+        SHA,
+        SHA,
+    ),
+    refused("truncated", "a model is cut off", after(lambda: os.truncate(MODEL, 3)), ALTERED, SHA, SHA),
+    refused("emptied", "a model is empty", after(lambda: write_text(MODEL, "")), ALTERED, SHA, SHA),
+    refused("clone", "a model is altered, and no records tell what it was", after(without_records), ALTERED, SHA, SHA),
+    refused(
+        "two-files",
+        "all files of a run are altered",
+        after(lambda: [write_text(path, "x") for path in graph().job("train").paths]),
+        r"model.safetensors is not what train made, and evaluate needs it \(1 more of its inputs' files",
+        SHA,
+        SHA,
+    ),
+    refused(
+        "lost",
+        "a model is gone",
+        after(lambda: MODEL.unlink()),
+        "^evaluate: inputs are not current$",
+        "train: model.safetensors is missing",
+    ),
+    refused(
+        "lost-folder",
+        "a run's folder is gone",
+        after(lambda: shutil.rmtree(STAMPS)),
+        "^evaluate: inputs are not current$",
+        "train: not made yet",
+    ),
+    refused(
+        "empty-stamp",
+        "a stamp is empty",
+        after(lambda: write_text(graph().job("train").stamp, "")),
+        "^evaluate: inputs are not current$",
+        "train: not made yet",
+    ),
+    refused(
+        "foreign-stamp",
+        "a stamp holds something else",
+        after(lambda: write_text(graph().job("train").stamp, "[1, null]")),
+        "^evaluate: inputs are not current$",
+        "train: not made yet",
+    ),
+    refused(
+        "renamed-stamp",
+        "the stamp of another result is given the name of today's",
+        after(renamed_stamp),
+        "^evaluate: inputs are not current$",
+        r"train: parameters.seed 0 -> 1",
+        call=lambda _: execute(graph(seed=1).job("evaluate")),
+    ),
+    refused(
+        "other-bits",
+        "an input was made again and came out otherwise",
+        after(other_content),
+        "^analyse: inputs are not current$",
+        "evaluate: train was made anew and has another content",
+        call=report,
+    ),
+    refused(
+        "never-made",
+        "an input was never made",
+        lambda folder: None,
+        "^evaluate: inputs are not current$",
+        "train: not made yet",
+    ),
+    BadInput(
+        "contract",
+        "parameters, data or code change while a run goes on",
+        "the verb stops",
+        trained,
+        lambda _: execute(graph().job("evaluate"), expected="0" * 16),
+        "^evaluate: parameters, data or code changed",
+        r"^[0-9a-f]{16}$",
+        "^0{16}$",
+        "start the command again",
+    ),
+    BadInput(
+        "left-out",
+        "a step does not write a file that it should",
+        "no result is put in place",
+        lambda folder: None,
+        lambda _: execute(graph(files=1).job("train")),
+        "^train did not write history.csv$",
+        "model.safetensors",
+        "",
+        "",
+    ),
+    BadInput(
+        "adopt-altered",
+        "an altered result is to be adopted",
+        "nothing is adopted",
+        after(write_into),
+        lambda _: adopt(graph(seed=1), ["train"], "why"),
+        "^results cannot be adopted$",
+        "train: its files are not as they were made",
+        "whole results",
+        "let Snakemake make them",
+    ),
+    BadInput(
+        "adopt-nothing",
+        "a result that is not there is to be adopted",
+        "nothing is adopted",
+        lambda folder: None,
+        lambda _: adopt(graph(), ["train"], "why"),
+        "^results cannot be adopted$",
+        "train: not made yet",
+        "whole results",
+        "let Snakemake make them",
+    ),
+    BadInput(
+        "no-job",
+        "a job's name is misspelt",
+        "the nearest is named",
+        lambda folder: None,
+        lambda _: graph().job("trian"),
+        "^experiment mine has no job trian$",
+        "",
+        "train, evaluate",
+        "did you mean 'train'",
+    ),
+    BadInput(
+        "no-match",
+        "a pattern fits no job",
+        "all names are listed",
+        lambda folder: None,
+        lambda _: graph().matching(["train", "x*"]),
+        r"^experiment mine has no job x\*$",
+        "",
+        "train, evaluate",
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_it_is_refused(row, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check(row, tmp_path)
