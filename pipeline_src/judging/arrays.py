@@ -190,6 +190,8 @@ def _check_header(file: IO[bytes], size: int, limit: int) -> None:
     """Compare the shape in the header of a .npy file with its size in bytes and with the limit, before it is read."""
     version = npy.read_magic(file)
     shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
+    if dtype.hasobject:
+        raise ValueError("it holds pickled objects")
     if (values := math.prod(shape)) > limit:
         raise UnusableFileError(
             f"an array of shape {shape} has {values:,} values, and the limit is {limit:,} (--max-pixels)"
