@@ -25,6 +25,7 @@ NOT_FILES = {
 FULL = (errno.ENOSPC, errno.EDQUOT)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 SPARE = 1 << 20  # bytes; with fewer a disk is full
+SPACE = 32 << 20  # bytes that are free before a result is made
 
 
 @contextmanager
@@ -86,7 +87,7 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def check_writable(folder: Path, needed: int = 32 * SPARE) -> None:
+def check_writable(folder: Path, needed: int = SPACE) -> None:
     """Make `folder`, and find out whether something can be written there, before hours go into it.
 
     Args:

@@ -60,8 +60,7 @@ def validate(schema: type[Schema], content: Any, where: str) -> Schema:
     except ValidationError as error:
         messages = [_message(details, schema) for details in error.errors()]
         raise UserError(
-            f"{where} has invalid values",
-            found=listed(messages),
+            f"{where} has invalid values:{listed(messages)}",
             expected="keys and values as in docs/params.md; of data sets, as in docs/data.md",
             do="correct the keys that are named",
         ) from None

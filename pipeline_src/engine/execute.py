@@ -20,6 +20,7 @@ from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp, described
 from pipeline_src.errors import UserError, listed
+from pipeline_src.files import SPACE, check_writable, writing
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ def execute(job: Job, expected: str | None = None) -> bool:
         False if the result was current already and nothing was done.
 
     Raises:
-        UserError: the contract is another than `expected`, an input is not current, or `work` left out a file.
+        UserError: the contract is another than `expected`, an input is not current, the folder cannot be written, the
+            disk is full or nearly so, or `work` left out a file.
     """
     if expected is not None and expected != job.contract:
         raise UserError(
@@ -54,6 +56,7 @@ def execute(job: Job, expected: str | None = None) -> bool:
             do="run `snakemake --cores all`, which makes them first",
         )
     job.folder.mkdir(parents=True, exist_ok=True)
+    check_writable(job.folder, 0 if job.current else SPACE)
     with _alone(job, job.folder / f".{job.stem}.lock"), _alone(job, job.top / cache.FOLDER / "locks" / job.contract):
         if job.current:
             log.info("%s is current", job.name)
@@ -76,7 +79,8 @@ def execute(job: Job, expected: str | None = None) -> bool:
 def _make(job: Job, staging: Path) -> Stamp:
     """Let the job work; its stamp."""
     started = time.perf_counter()
-    job.work(job, staging)
+    with writing(staging):
+        job.work(job, staging)
     seconds = time.perf_counter() - started
     missing = [name for name in job.files if not (staging / name).is_file()]
     if missing:

@@ -18,6 +18,7 @@ from pipeline_src.figures.catalogue import pictures
 from pipeline_src.params.load import read
 from pipeline_src.steps import overview
 from pipeline_src.steps.build import build
+from pipeline_src.steps.plan import unchecked
 
 KEYS = ("experiment", "data_root")
 
@@ -128,6 +129,8 @@ def call(verb, options):
 
 def started():
     print(f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results come to {GRAPH.results}/.", file=sys.stderr, flush=True)
+    for text in unchecked(GRAPH):
+        print(text, file=sys.stderr, flush=True)
 
 
 def finished():
