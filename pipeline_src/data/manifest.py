@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
@@ -82,6 +83,8 @@ def read(folder: Path) -> list[Row]:
 
 
 def _row(cells: dict[str, str]) -> Row:
+    if not all(re.fullmatch("[0-9a-f]{64}|", cells[key]) for key in ("sha256_image", "sha256_mask")):
+        raise ValueError(f"no sha256 of {cells['id']}")
     splits = dict(item.rsplit(":", 1) for item in cells.pop("splits").split())
     return Row(
         splits={name: int(rank) for name, rank in splits.items()},
