@@ -60,7 +60,7 @@ def unpack(archive: Path, into: Path, limits: Limits = LIMITS) -> None:
         UserError: the archive is unsafe, broken, encrypted or of another kind; `into` may then hold a part of it.
     """
     if reason := fault(archive):
-        raise UserError(f"archive {archive} {reason}", expected="a zip or tar archive")
+        raise UserError(f"archive {archive} {reason}", expected="a zip or tar archive", do="get the file again")
     try:
         _extract(archive, into, limits)
     except UserError:
@@ -69,8 +69,13 @@ def unpack(archive: Path, into: Path, limits: Limits = LIMITS) -> None:
         raise _refused(archive, f"the duplicate name {os.path.relpath(error.filename, into)}") from error
     except Exception as error:  # whatever a foreign or broken file makes tarfile, zipfile and their like raise
         if isinstance(error, OSError) and error.errno is not None:
-            with writing(into.parent):
-                raise
+            with writing(into):
+                raise UserError(
+                    f"archive {archive} could not be unpacked into {into}",
+                    found=error,
+                    expected="names and sizes that the disk can take",
+                    do="unpack it elsewhere, and give `folder:` instead of `archive:`",
+                ) from error
         raise UserError(
             f"archive {archive} is broken",
             found=f"{type(error).__name__}: {error}",
@@ -119,10 +124,14 @@ def _members(archive: Path, into: Path, limits: Limits) -> Iterator[tuple[str, I
                     raise _refused(archive, f"{member.name}, neither file nor folder")
                 yield member.name, None if member.isdir() else opened.extractfile(member)
     else:
+        with open(archive, "rb") as file:
+            begins = file.read(8)
         raise UserError(
             f"{archive} is neither a zip nor a tar archive",
+            found=f"{archive.stat().st_size:,} bytes, which begin with {begins!r}",
+            expected="a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz",
             do="unpack it yourself and give `folder:` instead of `archive:`"
-            if archive.suffix in (".rar", ".7z")
+            if begins.startswith((b"Rar!", b"7z\xbc\xaf"))
             else "download it again",
         )
 
@@ -169,4 +178,5 @@ def _refused(archive: Path, found: str) -> UserError:
         f"archive {archive} is not safe to unpack",
         found=found,
         expected="plain files and folders of bounded size, without duplicate names",
+        do="get it from another source, or unpack it yourself, look into it, and give `folder:` instead of `archive:`",
     )

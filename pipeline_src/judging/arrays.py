@@ -139,7 +139,8 @@ def _picture(path: Path, palette: Palette, limit: int) -> np.ndarray:
     except OSError as error:
         raise UnusableFileError(f"cannot be read: {error.strerror}") from error
     except UnreadableImageError as reason:
-        raise UnusableFileError(f"the file {reason.problem}") from reason
+        more = "; a larger value of --max-pixels reads it" if "limit" in reason.problem else ""
+        raise UnusableFileError(f"the file {reason.problem}{more}") from reason
     if palette == "indices" and (indices := _indices(data)) is not None:
         return indices
     try:

@@ -77,6 +77,8 @@ def judge_folder(
         raise UserError(
             "--resamples cannot be used", found=f"{resamples:,}", expected=f"0 to {MOST:,}", do="--resamples 1000"
         )
+    if border is not None and not 0 <= border < np.inf:
+        raise UserError("--border cannot be used", found=border, expected="0 or more pixels", do="--border 5")
     output_folder.check(out, name, (pred, mask))
     if mask is None and ignore is not None:
         raise UserError("--ignore applies to masks, and there are none", do="leave out --ignore")

@@ -24,8 +24,6 @@ UNKNOWN = 1000  # images, where their number is not known yet
 FIGURE = 0.15  # seconds a file
 STEPS = 6
 NO_MASKS = "Its masks do not count: under `ood:` all pixels are background. If they do, put the set under `shifted:`."
-    "Its masks do not count: all pixels of a set under `ood:` are background. Put it under `shifted:` if they do."
-)
 
 
 @dataclass(frozen=True)
