@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -139,7 +140,9 @@ def palette_indices(data: bytes) -> np.ndarray | None:
 def _pillow() -> Iterator[None]:
     """Turn Pillow's errors on foreign or broken files into `UnreadableImageError`."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd tags, without the name of the file
+            yield
     except Exception as error:  # whatever a foreign or broken file makes its plugins raise
         raise UnreadableImageError(f"cannot be read as an image ({error})", "get the file again") from error
 
