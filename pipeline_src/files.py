@@ -1,13 +1,31 @@
-"""Files: written so that they are either whole or not there, and the hashes of their bytes."""
+"""Files: written so that they are either whole or not there, what is no file, and the hashes of bytes."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
+import stat
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from pipeline_src.errors import UserError
+
+NOT_FILES = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+FULL = (errno.ENOSPC, errno.EDQUOT)
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+SPARE = 1 << 20  # bytes; with fewer a disk is full
+SPACE = 32 << 20  # bytes that are free before a result is made
 
 
 @contextmanager
@@ -15,22 +33,114 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and put it in place at once.
 
     Whoever reads `path` sees the old file or the new one, never a half of either, also after a power cut.
+
+    Raises:
+        UserError: the disk is full, or the folder not writable. The old file is as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix is kept, since numpy and matplotlib choose a format by it.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix is kept, since numpy and matplotlib choose a format by it.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:100]}-", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            with writing(path):  # here too, since a full disk has space again without the temporary file
+                yield temporary
+                flush(temporary)
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o666 & ~mask)  # mkstemp makes private files; results are meant to be shared
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the file or folder `path` where the disk is full, or it may not be written.
+
+    Raises:
+        UserError: whatever numpy or torch made of the error.
+    """
     try:
-        yield temporary
-        flush(temporary)
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp makes private files; results are meant to be shared
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        number, name = (error.errno, error.filename) if isinstance(error, OSError) else (None, None)
+        if number in FULL or _free(path) < SPARE:
+            raise UserError(
+                f"{path} could not be written: the disk is full",
+                found=f"{_free(path) / 2**20:.1f} MiB free; {error}",
+                expected="space for the file; what was there before is as it was",
+                do="free some space, and start the same command again",
+            ) from error
+        if number in READ_ONLY and str(path.parent) in str(name or path):
+            raise UserError(
+                f"{path} could not be written: its folder is not writable",
+                found=error,
+                expected=f"write permission in {path.parent}",
+                do="change the permissions, or work in another folder",
+            ) from error
+        raise
+
+
+def check_writable(folder: Path, needed: int = SPACE) -> None:
+    """Make `folder`, and find out whether something can be written there, before hours go into it.
+
+    Args:
+        needed: bytes that have to be free.
+
+    Raises:
+        UserError: the folder is not writable, or the disk full.
+    """
+    with writing(folder / "*"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
+            pass
+    if (free := _free(folder / "*")) < needed:
+        raise UserError(
+            f"the disk is nearly full: nothing can be made in {folder}",
+            found=f"{free / 2**20:.1f} MiB free",
+            expected=f"{needed / 2**20:.0f} MiB or more",
+            do="free some space, and start the same command again",
+        )
+
+
+def _free(path: Path) -> int:
+    """Bytes that are free where `path` is to be."""
+    return shutil.disk_usage(next(folder for folder in path.absolute().parents if folder.is_dir())).free
+
+
+def fault(path: Path) -> str | None:
+    """Why `path` cannot be read as a file, such as "is a named pipe"; None for a file and a link to one.
+
+    Nothing is opened: a pipe would wait for ever.
+    """
+    link = "a link to " if path.is_symlink() else ""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if link:
+            return "is a link in a loop" if error.errno == errno.ELOOP else "is a link to nothing"
+        return f"cannot be read: {error.strerror}"
+    return None if stat.S_ISREG(mode) else f"is {link}{NOT_FILES.get(stat.S_IFMT(mode), 'no file')}"
+
+
+def printable(name: str) -> str:
+    """A file name for people, though it may not be UTF-8 (Python has stand-ins for such bytes)."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def composed(name: str) -> str:
+    """A name in the composed form of Unicode (NFC): an é is one character or two, and macOS makes it two."""
+    return unicodedata.normalize("NFC", name)
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file name is UTF-8."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def flush(path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
+from reprlib import Repr
+from types import NoneType
 from typing import Annotated, Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,16 +14,35 @@ from pipeline_src.errors import UserError, did_you_mean, listed
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+LONGEST = 80  # letters of a name: a file's name holds two of them, and has 255
 # Names become folders, stamps and Snakemake wildcards.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$", max_length=LONGEST)]
+TYPES = {  # what pydantic asks for, in the words of who writes YAML
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "tuple_type": "a text or a list of texts",
+    "list_type": "a list, as in [a, b]",
+    "model_type": "keys and values",
+    "dict_type": "keys and values",
+}
+QUOTED = (bool, int, float, date, NoneType)  # what YAML makes of a bare yes, 2024, 1.0, 2024-01-01, null
 
 
 class Strict(BaseModel):
-    """A block of values: unknown keys are refused, and values do not change after reading."""
+    """A block of values: unknown keys are refused, as are inf and nan, and values do not change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+SHORT = Repr()  # of a value in a message: a file can hold one that is written out in gigabytes, or never
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
@@ -37,23 +59,37 @@ def validate(schema: type[Schema], content: Any, where: str) -> Schema:
         return schema.model_validate(content)
     except ValidationError as error:
         messages = [_message(details, schema) for details in error.errors()]
-        raise UserError(f"{where} has invalid values:{listed(messages)}") from None
+        raise UserError(
+            f"{where} has invalid values:{listed(messages)}",
+            expected="keys and values as in docs/params.md; of data sets, as in docs/data.md",
+            do="correct the keys that are named",
+        ) from None
 
 
 def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
-    path = details["loc"]
+    path, value, kind = list(details["loc"]), details["input"], details["type"]
+    if path[-1:] == ["[key]"]:
+        path[-2:] = [value]  # pydantic calls True 1
     prefix = f"{'.'.join(map(str, path))}: " if path else ""
-    found = "" if isinstance(details["input"], dict) else f" (found {details['input']!r})"
-    if details["type"] == "extra_forbidden":
-        valid = _keys_at(schema, path[:-1])
+    found = "" if isinstance(value, dict) else f" (found {SHORT.repr(value)})"
+    if kind == "extra_forbidden":
+        valid = _keys_at(schema, tuple(path[:-1]))
         hint = did_you_mean(str(path[-1]), valid) or f"known are {', '.join(valid)}"
         return f"{prefix}no such key; {hint}"
-    if details["type"] == "missing":
+    if kind == "missing":
         return f"{prefix}is missing"
-    if details["type"] in ("model_type", "dict_type"):
-        return f"{prefix}expected keys and values{found}"
+    if kind == "string_type" and isinstance(value, QUOTED):
+        return f"{prefix}expected a text{found}: put it in quotes, since YAML reads {_read_as(value)}"
+    if kind in TYPES:
+        return f"{prefix}expected {TYPES[kind]}{found}"
     message = details["msg"].removeprefix("Value error, ")
     return f"{prefix}{message[0].lower() + message[1:]}{found}"
+
+
+def _read_as(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes, no, on and off without them as true and false"
+    return "null and ~ without them as nothing" if value is None else "it without them as a number or date"
 
 
 def _keys_at(schema: type[BaseModel], path: tuple) -> list[str]:

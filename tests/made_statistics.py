@@ -11,6 +11,7 @@ from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.regions import EVALUATED, RegionStatistics
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.summary import summary
 
@@ -20,7 +21,7 @@ Image = tuple[np.ndarray, np.ndarray, str]  # map, mask, id
 def one(f, y, quick: bool = False, name: str = "a") -> Statistic:
     """Statistic of one image given as rows of numbers."""
     statistic = Statistic.empty(quick=quick)
-    statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), name)
+    statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), name, ignore=IGNORED)
     return statistic
 
 
@@ -51,9 +52,9 @@ def counted(of: Iterable[Image], whole: bool = True) -> Statistic:
     """Statistic of images, by default with their S, E and regions, of which borders are a pixel wide."""
     statistic, regions = Statistic.empty(), RegionStatistics(1, EVALUATED)
     for f, y, name in of:
-        statistic.add(f, y, name, whole=whole_map_measures(f, y, KEPT) if whole else None)
+        statistic.add(f, y, name, whole=whole_map_measures(f, y, KEPT) if whole else None, ignore=IGNORED)
         if whole:
-            regions.add(f, y, name)
+            regions.add(f, y, name, IGNORED)
     statistic.regions = regions.by_name if whole else {}
     return statistic
 

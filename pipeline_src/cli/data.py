@@ -12,12 +12,17 @@ import typer
 from rich.console import Console
 
 from pipeline_src.data import catalog
-from pipeline_src.data.entry import SET_NAME
+from pipeline_src.data.entry import SET_NAME, Entry
+from pipeline_src.data.manifest import Row
 from pipeline_src.data.set_check import check_set
 from pipeline_src.data.sources import available_source
+from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError
+from pipeline_src.files import fault
 from pipeline_src.params.load import FILE, downloads, read
 from pipeline_src.steps.prepare import UNPACKED
+
+FEW = 30  # validation images
 
 app = typer.Typer(help="Data sets: which are known and here, whether they are in order, and how to add one.")
 
@@ -48,18 +53,23 @@ def check(
 ):
     """Read every file: pairs, counts, sizes, values of masks, name lists, sha256. Exit code 1 on a fault."""
     params = read()
-    root, entries, console = downloads(params), catalog.load(params.datasets), _console()
+    root, console = downloads(params), _console()
+    entries, wrong = catalog.load_valid(params.datasets)
+    wrong = {name: text for name, text in wrong.items() if not names or name in names}
     default = [
         name
         for name, entry in entries.items()
         if not entry.generated and (name in params.datasets or available_source(entry, root))
     ]
-    chosen = [catalog.find(entries, name) for name in names or default]
-    if not chosen:
+    chosen = [catalog.find(entries, name) for name in names or default if name not in wrong]
+    if not chosen and not wrong:
         console.print(f"No data set is here: {root} holds none that is known.")
-    faults = 0
+    faults = len(wrong)
+    for name, text in wrong.items():
+        console.print(f"{name}: its entry is wrong")
+        console.print(f"  {name}: {text}", style="red")
     for entry in chosen:
-        report = check_set(entry, root, UNPACKED)
+        report = check_set(entry, root, UNPACKED, params.limits)
         faults += len(report.problems)
         splits = ", ".join(f"{split} {count:,}" for split, count in report.splits.items())
         verdict = f"{len(report.problems):,} problems" if report.problems else "in order"
@@ -92,6 +102,8 @@ def add(
     root, console = downloads(params), _console()
     if not path.exists():
         raise UserError(f"{path} does not exist", expected="a folder, or a zip or tar archive")
+    if not path.is_dir() and (reason := fault(path)):
+        raise UserError(f"{path} {reason}", expected="a folder, or a zip or tar archive", do="name another path")
     name = _checked(name or path.name.split(".")[0])
     with _opened(path) as folder:
         lists = [] if path.is_dir() else [*path.parent.glob("*.txt"), *_splits(path, root)]
@@ -99,7 +111,7 @@ def add(
         pairs = [(folder / image, folder / mask if mask else None) for _, image, mask in detected.pairs]
         picture = contact_sheet(pairs)
         entry = entry_of(path, folder, detected, root)
-    catalog.load({**params.datasets, name: entry})  # it would be refused now rather than later
+    known = catalog.load({**params.datasets, name: entry})[name]  # it would be refused now rather than later
     console.print(f"{path}: {len(detected.pairs):,} {'pairs' if detected.masks else 'images, no masks'}")
     if detected.values.classes:
         console.print(
@@ -114,6 +126,11 @@ def add(
         console.print(f"Other folders of masks: {names}. To take one: --masks {detected.alternatives[0]}")
     for text in detected.notes:
         console.print(text)
+    if 0 < (number := _validation(known, detected.pairs, root, path)) < FEW:
+        console.print(
+            f"The split val has {number} images. With fewer than {FEW}, what is fitted or chosen on them varies much: "
+            "give it a larger `fraction`."
+        )
     if sheet:
         save(picture, sheet)
         console.print(f"Pairs in {sheet}")
@@ -125,6 +142,15 @@ def add(
     if write:
         insert(FILE, name, entry)
         console.print(f"Written to {FILE}. Next: dense-calibration data check {name}")
+
+
+def _validation(entry: Entry, pairs: list[tuple[str, str, str]], data_root: Path, path: Path) -> int:
+    """The number of images in a set's drawn split `val`; 0 where it is not drawn."""
+    if "val" not in entry.splits or entry.splits["val"].fraction is None:
+        return 0
+    rows = [Row(id=stem, stem=stem, image=image, mask=mask) for stem, image, mask in pairs]
+    assign_splits(entry, entry.splits, data_root, path, rows)
+    return sum("val" in row.splits for row in rows)
 
 
 def _checked(name: str) -> str:
@@ -153,7 +179,7 @@ def _opened(path: Path):
     from pipeline_src.data.unpack import unpack
 
     with tempfile.TemporaryDirectory() as folder:
-        unpack(path, Path(folder))
+        unpack(path, Path(folder), read().limits)
         try:
             yield Path(folder)
         except UserError as error:  # nobody knows the temporary folder

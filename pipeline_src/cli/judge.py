@@ -40,6 +40,9 @@ def judge(
     ] = None,
     whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Pixels that a map (times its classes) or a mask may have")
+    ] = 100_000_000,
     groups: Annotated[
         str,
         typer.Option(
@@ -74,6 +77,7 @@ def judge(
         whole=whole,
         resamples=resamples,
         groups=groups,
+        max_pixels=max_pixels,
     )
     typer.echo(report(result, out))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from typing import Annotated
 
@@ -39,13 +40,17 @@ def plan(
         )
     if whole.made:
         console.print(f"Time: about {_duration(whole.seconds)} on {whole.cores} cores.")
-        console.print(f"Disk: about {whole.bytes / 2**20:,.0f} MiB, unpacked archives not counted.")
+        free = shutil.disk_usage(".").free
+        few = f"; only {free / 2**20:,.0f} MiB are free here" if free < whole.bytes else ""
+        console.print(f"Disk: about {whole.bytes / 2**20:,.0f} MiB, unpacked archives not counted{few}.")
     if text := planned.verified(graph):
         console.print(text)
     for version, names in other_versions(graph.jobs.values()).items():
         console.print(f"made with {version}: {shortened(names)}")
     for name, why in planned.adopted(graph).items():
         console.print(f"adopted: {name}: {why}")
+    for text in planned.unchecked(graph):
+        console.print(text)
     for part, text in planned.notes(graph).items():
         console.print(f"{part}: {text}")
     console.print(f"Run it: {graph.command}", soft_wrap=True, markup=False, highlight=False)

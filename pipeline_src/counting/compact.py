@@ -24,7 +24,7 @@ from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, ImageRows
 from pipeline_src.counting.edges import EIGHT, upper_edge
 from pipeline_src.counting.levels import HALF, LEVELS, POSITION, UNIT
 from pipeline_src.counting.rows import rows_of
-from pipeline_src.counting.storage import read, unreadable, write
+from pipeline_src.counting.storage import IN_MEMORY, read, unreadable, write
 
 KIND = "compact"
 BINS = (100, 30)  # every number of bins in use divides one of them
@@ -58,7 +58,7 @@ def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
 
 
 def _counts(arrays: Mapping[str, np.ndarray]) -> dict[str, Counts]:
-    ids = json.loads(lzma.decompress(arrays["ids"].tobytes()))
+    ids = json.loads(_decompressed(arrays["ids"], lzma.FORMAT_AUTO))
     counts = {}
     for name in (member.removesuffix("_cells") for member in arrays if member.endswith("_cells")):
         of = counts[name] = _of_cells(*(_opened(arrays[f"{name}_{kind}"]) for kind in ("cells", "edges")))
@@ -173,5 +173,14 @@ def _squeezed(*arrays: np.ndarray) -> np.ndarray:
 
 def _opened(data: np.ndarray) -> np.ndarray:
     """The integers of `_squeezed`."""
-    planes = np.frombuffer(lzma.decompress(data.tobytes(), lzma.FORMAT_RAW, filters=FILTERS), np.uint8)
+    planes = np.frombuffer(_decompressed(data, lzma.FORMAT_RAW, FILTERS), np.uint8)
     return np.ascontiguousarray(planes.reshape(8, -1).T).view("<i8").reshape(-1).astype(np.int64)
+
+
+def _decompressed(data: np.ndarray, form: int, filters: list | None = None) -> bytes:
+    """What `data` holds; ValueError for more than fits into memory."""
+    opened = lzma.LZMADecompressor(form, filters=filters)
+    content = opened.decompress(data.tobytes(), IN_MEMORY)
+    if not opened.eof:
+        raise ValueError(f"cut off, or more than {IN_MEMORY:,} bytes")
+    return content

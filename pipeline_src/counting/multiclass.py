@@ -14,7 +14,7 @@ import numpy as np
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import CLAMP, UNIT
-from pipeline_src.counting.storage import pack, read, unpack, write
+from pipeline_src.counting.storage import pack, read, unpack, unreadable, write
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 
@@ -140,6 +140,9 @@ class MultiClassStatistic:
     def load(cls, path: Path | str) -> tuple[MultiClassStatistic, dict]:
         """Read what `save` wrote, as `Statistic.load`."""
         arrays, provenance = read(path, "multi-class")
-        confusion = arrays["confusion"]
-        classes = [unpack(arrays, f"class{index}") for index in range(len(confusion))]
-        return cls(replace(unpack(arrays, "top"), top=True), classes, confusion), provenance
+        try:
+            confusion = arrays["confusion"]
+            classes = [unpack(arrays, f"class{index}") for index in range(len(confusion))]
+            return cls(replace(unpack(arrays, "top"), top=True), classes, confusion), provenance
+        except Exception as error:  # whatever missing or damaged members make of it
+            raise unreadable(path, error) from error

@@ -44,9 +44,9 @@ class RegionStatistics:
         self.width = width
         self.by_name = {name: Statistic.empty() for name in names}
 
-    def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str) -> None:
+    def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str, ignore: int | None = None) -> None:
         """Count one image, as `Statistic.add`; the stretch is that of the whole map."""
         truth = np.where(truth == IGNORED, IGNORED, truth.astype(np.uint8))
         within = regions(truth, self.width)
         for name, statistic in self.by_name.items():
-            statistic.add(probability, truth, image_id, within[name])
+            statistic.add(probability, truth, image_id, within[name], ignore=ignore)

@@ -21,7 +21,7 @@ import numpy as np
 from pipeline_src.counting.accumulate import FloatPass, add_fractions, extremes, histogram, surely_in_unit_interval
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS, UNIT
-from pipeline_src.counting.storage import pack, read, unpack, write
+from pipeline_src.counting.storage import pack, read, unpack, unreadable, write
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 
@@ -69,6 +69,7 @@ class Statistic:
         image_id: str,
         within: np.ndarray | None = None,
         whole: Mapping[str, Mapping[str, float]] | None = None,
+        ignore: int | None = None,
     ) -> None:
         """Count one image.
 
@@ -76,6 +77,8 @@ class Statistic:
             probability: (H, W), probability of the positive class: float32 or float64 in [0, 1] (float64 is rounded to
                 float32), or an integer map, uint8 meaning v / 255 and uint16 meaning v / 65535.
             truth: (H, W) uint8 with 0 background, 1 foreground, 255 ignored; or bool.
+            ignore: 255 says that these pixels are ignored where a mask has no foreground: one of 0 and 255 is refused
+                else, since 255 is more often the foreground.
             image_id: names the image; each image once.
             within: (H, W) bool, the pixels that count; None for all (see `regions`). The stretch is of the whole map.
             whole: measures of the whole map to keep, by protocol and name (`whole_maps`); NaN where undefined.
@@ -92,7 +95,7 @@ class Statistic:
                 found=f"a map of shape {probability.shape}, a mask of shape {truth.shape}",
                 expected="two arrays of the same shape (height, width)",
             )
-        y, all_count = _labels(truth.reshape(-1), image_id)
+        y, all_count = _labels(truth.reshape(-1), image_id, ignore)
         f, kept = probability.reshape(-1), None if within is None else within.reshape(-1)
         if not all_count:
             valid = y != IGNORED
@@ -199,13 +202,16 @@ class Statistic:
             UserError: no such file, not a statistic, or one of another schema.
         """
         arrays, provenance = read(path, "binary")
-        stretched = unpack(arrays, "stretched") if "stretched_count" in arrays else None
-        names = [name.removesuffix("_raw_count") for name in arrays if name.endswith("_raw_count")]
-        regions = {name: cls(*(unpack(arrays, f"{name}_{of}") for of in PROTOCOLS)) for name in names}
-        return cls(unpack(arrays, "raw"), stretched, regions), provenance
+        try:
+            stretched = unpack(arrays, "stretched") if "stretched_count" in arrays else None
+            names = [name.removesuffix("_raw_count") for name in arrays if name.endswith("_raw_count")]
+            regions = {name: cls(*(unpack(arrays, f"{name}_{of}") for of in PROTOCOLS)) for name in names}
+            return cls(unpack(arrays, "raw"), stretched, regions), provenance
+        except Exception as error:  # whatever missing or damaged members make of it
+            raise unreadable(path, error) from error
 
 
-def _labels(truth: np.ndarray, image_id: str) -> tuple[np.ndarray, bool]:
+def _labels(truth: np.ndarray, image_id: str, ignore: int | None) -> tuple[np.ndarray, bool]:
     """`truth` as uint8, checked to hold 0, 1 and 255 only, and whether it holds no 255."""
     if truth.dtype == bool:
         return truth.view(np.uint8), True
@@ -216,5 +222,12 @@ def _labels(truth: np.ndarray, image_id: str) -> tuple[np.ndarray, bool]:
             found=f"{truth.dtype} with the values {np.unique(truth)[:10].tolist()}",
             expected="uint8 with 0 background, 1 foreground, 255 ignored",
             do="threshold grey masks first: (mask > 127).astype('uint8')",
+        )
+    if not all_count and ignore != IGNORED and not np.any(truth == 1):
+        raise UserError(
+            f"the mask of {image_id} has no foreground, and 255 may be it",
+            found=f"uint8 with the values {np.unique(truth).tolist()}",
+            expected="1 for foreground, and 255 for pixels that are ignored",
+            do="(mask > 127).astype('uint8') if 255 is the foreground; add(..., ignore=255) if it is not",
         )
     return truth, all_count

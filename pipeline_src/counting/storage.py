@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
 SCHEMA = 3
+IN_MEMORY = 1 << 30  # bytes of an array; rows are not in memory
 
 
 def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:
@@ -43,8 +45,11 @@ def unpack(arrays: Mapping[str, np.ndarray | Rows], prefix: str) -> Counts:
         at = np.cumsum(arrays[f"{prefix}_{name}_at"], dtype=np.int64)
         getattr(counts, name).reshape(-1)[at] = arrays[f"{prefix}_{name}"]
     if rows:
-        ids = json.loads(arrays["ids"].tobytes())
-        counts.rows = ImageRows(ids, arrays[f"{prefix}_table"], arrays[f"{prefix}_image_levels"])
+        ids, table, levels = (arrays[name] for name in ("ids", f"{prefix}_table", f"{prefix}_image_levels"))
+        counts.rows = ImageRows(ids := json.loads(ids.tobytes()), table, levels)
+        expected = [(len(ids), (len(COLUMNS),), np.dtype(np.int64)), (len(ids), (256, 2), np.dtype(np.uint32))]
+        if [(len(rows), rows.shape, rows.dtype) for rows in (table, levels)] != expected:
+            raise ValueError(f"rows of {prefix} are not those of {len(ids)} images")
     return counts
 
 
@@ -79,12 +84,27 @@ def _write_rows(member: IO[bytes], rows: Rows) -> None:
         member.write(rows[part].tobytes())
 
 
-def _read_rows(member: IO[bytes]) -> Rows:
-    npy.read_magic(member)
-    (length, *shape), _, dtype = npy.read_array_header_1_0(member)
-    rows = Rows(tuple(shape), dtype)
+def _member(file: ZipFile, entry: str, of_rows: bool = False) -> np.ndarray | Rows:
+    """An array of the file. Its size is looked at first: a small file can claim, or hold, a huge one."""
+    with file.open(entry) as member:
+        npy.read_magic(member)
+        (*shape,), _, dtype = npy.read_array_header_1_0(member)
+        size, there = math.prod(shape) * dtype.itemsize, file.getinfo(entry).file_size - member.tell()
+        if size != there or dtype.hasobject:
+            raise ValueError(f"{entry} is for {size:,} bytes of {dtype}, and holds {there:,}")
+        if of_rows:
+            return _read_rows(member, shape[0], Rows(tuple(shape[1:]), dtype))
+    if size > IN_MEMORY:
+        raise ValueError(f"{entry} has {size:,} bytes, more than {IN_MEMORY:,}")
+    with file.open(entry) as member:
+        return npy.read_array(member, allow_pickle=False)
+
+
+def _read_rows(member: IO[bytes], length: int, rows: Rows) -> Rows:
+    if not rows.row_bytes:
+        raise ValueError("rows without a column")
     for part in parts(length):
-        rows.append(np.frombuffer(member.read((part.stop - part.start) * rows.row_bytes), dtype))
+        rows.append(np.frombuffer(member.read((part.stop - part.start) * rows.row_bytes), rows.dtype))
     return rows
 
 
@@ -99,12 +119,9 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dic
         with ZipFile(path) as file:
             for entry in file.namelist():
                 name = entry.removesuffix(".npy")
-                with file.open(entry) as member:
-                    if name.endswith(("_table", "_image_levels")):
-                        arrays[name] = _read_rows(member)
-                    else:
-                        arrays[name] = npy.read_array(member, allow_pickle=False)
-        header = json.loads(arrays.pop("header").tobytes())
+                arrays[name] = _member(file, entry, name.endswith(("_table", "_image_levels")))
+        header = dict(json.loads(arrays.pop("header").tobytes()))
+        provenance = header["provenance"]
     except Exception as error:
         raise unreadable(path, error) from error
     expected = {"schema": SCHEMA, "kind": kind, "levels": LEVELS, "clamp": CLAMP, "columns": list(COLUMNS)}
@@ -116,14 +133,14 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dic
             expected=expected,
             do="make it again from the prediction maps with this version",
         )
-    return arrays, header["provenance"]
+    return arrays, provenance
 
 
 def kind(path: Path | str) -> str:
     """The kind of statistic that a file holds, by its header; UserError where it has none."""
     try:
-        with ZipFile(path) as file, file.open("header.npy") as member:
-            return json.loads(npy.read_array(member, allow_pickle=False).tobytes())["kind"]
+        with ZipFile(path) as file:
+            return json.loads(_member(file, "header.npy").tobytes())["kind"]
     except Exception as error:
         raise unreadable(path, error) from error
 

@@ -9,6 +9,8 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,8 @@ from pipeline_src.data.masks import masks_of
 from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.data.unpack import whole_folder
 from pipeline_src.errors import UserError
-from pipeline_src.files import write_text
-from pipeline_src.params.schema import Part
+from pipeline_src.files import fault, write_text
+from pipeline_src.params.schema import LIMITS, Limits, Part
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,8 @@ def build(
     manifest_folder: Path,
     size: int,
     out: Path,
-    unmasked_label: int = 0,
+    label: int | None = None,
+    limits: Limits = LIMITS,
 ) -> dict[str, Any]:
     """Write the store of a part into the folder `out`, which is replaced as a whole at the end.
 
@@ -48,7 +51,9 @@ def build(
         manifest_folder: the folder that `prepare` wrote for the set.
         size: height and width in pixels to which images and masks are resized (ratio not kept).
         out: folder of the store.
-        unmasked_label: the label of images without a mask: 0 background, or `labels.NO_CLASS`.
+        label: the label of every pixel of a part out of distribution, 0 background or `labels.NO_CLASS`: masks that its
+            set may have do not count. None where masks count; images without one are background.
+        limits: of archives, if they are unpacked again.
 
     Returns:
         The content of store.json.
@@ -58,7 +63,9 @@ def build(
     """
     rows = manifest.select(part, manifest_folder)
     located = sources.locate(entry, data_root, unpacked)
-    root, masks = sources.open_root(located, unpacked), masks_of(entry, located.layout)
+    root, masks = sources.open_root(located, unpacked, limits), masks_of(entry, located.layout)
+    if label is not None:
+        rows = [replace(row, mask="", sha256_mask="", grey=0) for row in rows]
     pixels = sum(row.height * row.width for row in rows)
     _check_disk(len(rows) * size * size * 4 + pixels + 4 * sum(row.grey for row in rows), Path(out))
     log.info("%s: storing %s samples at %d px", part, f"{len(rows):,}", size)
@@ -68,15 +75,22 @@ def build(
         "size": size,
         "samples": len(rows),
         "pixels": pixels,
-        **masks.store_info(rows),
+        **(masks.store_info(rows) if label is None else {"ood": True, "grey_pixels": 0}),
     }
+
+    read = partial(
+        _read,
+        do=f"remove {root}, and the archive is unpacked again"
+        if located.root is None
+        else "start the run again, which prepares the set anew",
+    )
 
     def load(row: Row) -> tuple[np.ndarray, ...]:
         """The image (H, W, 3), the mask (size, size), the labels (H, W) and the grey pixels of a sample."""
-        image = image_io.decode_image(_read(root / row.image, row.sha256_image))
+        image = read(root / row.image, row.sha256_image, image_io.decode_image)
         if row.mask:
-            return image, *masks.load(_read(root / row.mask, row.sha256_mask), size)
-        unmasked = np.full(image.shape[:2], unmasked_label, np.uint8)
+            return image, *read(root / row.mask, row.sha256_mask, lambda data: masks.load(data, size))
+        unmasked = np.full(image.shape[:2], label or 0, np.uint8)
         return image, np.zeros((size, size), np.uint8), unmasked, np.empty(0, np.int64)
 
     with whole_folder(Path(out)) as folder:
@@ -127,13 +141,24 @@ def _array(path: Path, *shape: int) -> Iterator[Callable[[np.ndarray], None]]:
         os.fsync(file.fileno())
 
 
-def _read(path: Path, declared: str) -> bytes:
+def _read(path: Path, declared: str, decode: Callable[[bytes], Any], do: str) -> Any:
+    """What `decode` makes of a file that is as it was when the set was prepared."""
     try:
+        if reason := fault(path):
+            raise OSError(reason)
         data = path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{path} cannot be read any more since the data set was prepared", found=error, do="prepare the set again"
+            f"{path} cannot be read any more since the data set was prepared",
+            found=error,
+            expected=f"a file with the sha256 {declared}",
+            do=do,
         ) from error
-    if hashlib.sha256(data).hexdigest() != declared:
-        raise UserError(f"{path} has changed since the data set was prepared", do="prepare the set again")
-    return data
+    if (found := hashlib.sha256(data).hexdigest()) != declared:
+        raise UserError(
+            f"{path} has changed since the data set was prepared",
+            found=f"sha256 {found}",
+            expected=f"sha256 {declared}",
+            do=do,
+        )
+    return decode(data)

@@ -31,6 +31,17 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
     return _entries(_content()["datasets"], built_in=True) | _entries(datasets or {})
 
 
+def load_valid(datasets: Mapping[str, Any]) -> tuple[dict[str, Entry], dict[str, str]]:
+    """As `load`, but entries with wrong keys or values are left out; why, by name."""
+    entries, wrong = load(), {}
+    for name, raw in datasets.items():
+        try:
+            entries |= _entries({name: raw})
+        except UserError as error:
+            wrong[str(name)] = str(error)
+    return entries, wrong
+
+
 def tasks() -> dict[str, str]:
     """Headings of the tasks by their names in the catalog; salient objects first."""
     return _content()["tasks"]
@@ -52,8 +63,8 @@ def _content() -> dict[str, Any]:
 
 
 def _entries(datasets: Mapping[str, Any], built_in: bool = False) -> dict[str, Entry]:
-    named = {
-        str(name): {**raw, "name": str(name), "built_in": built_in} if isinstance(raw, Mapping) else raw
+    named = {  # a name that is no text stays what it is, and is refused as a key
+        name: {**raw, "name": str(name), "built_in": built_in} if isinstance(raw, Mapping) else raw
         for name, raw in datasets.items()
     }
     return validate(Catalog, {"datasets": named}, str(FILE) if built_in else "`datasets:` in params.yaml").datasets

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline_src.data import pairing
 from pipeline_src.data.entry import Layout
-from pipeline_src.files import sha256, write_text
+from pipeline_src.errors import UserError
+from pipeline_src.files import fault, sha256, write_text
 
 CACHE = ".fingerprints.json"
 
@@ -26,13 +29,12 @@ def joined(hashes: Iterable[str]) -> str:
 
 
 def file_hash(path: Path, unpacked: Path) -> str:
-    """The sha256 of a file; computed again only when its size or mtime has changed."""
-    info = path.stat()
-    return _cached(str(path.absolute()), [info.st_size, info.st_mtime_ns], unpacked, lambda: sha256(path))
+    """The sha256 of a file; computed again only when the file has changed (`_state`)."""
+    return _cached(str(path.absolute()), _state(path), unpacked, lambda: sha256(path))
 
 
 def folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
-    """Hash of names and bytes of all images and masks; computed again only when a name, size or mtime has changed."""
+    """Hash of names and bytes of all images and masks; computed again only when one of them has changed (`_state`)."""
     paths = [
         path
         for folders in (layout.images, layout.masks)
@@ -40,20 +42,44 @@ def folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
         for group in pairing.find_files(root, folders).values()
         for path in group
     ]
-    infos = [(path, (root / path).stat()) for path in paths]
-    state = digest(files=[(path, info.st_size, info.st_mtime_ns) for path, info in infos])
+    state = digest(files=[(path, *_state(root / path)) for path in paths])
     return _cached(
-        f"{root.absolute()}/", state, unpacked, lambda: digest(files=[(path, sha256(root / path)) for path in paths])
+        f"{root.absolute()}/", state, unpacked, lambda: digest(files=[(path, _hash(root / path)) for path in paths])
     )
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """The sha256 of all files below `folder` by their paths in it, sorted."""
+    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    return {path.relative_to(folder).as_posix(): _hash(path) for path in paths}
+
+
+def _state(path: Path) -> list[object]:
+    """What tells that a file has changed, without reading it. Whoever writes into a file can set its mtime back, but
+    not its ctime."""
+    if reason := fault(path):
+        return [reason]
+    info = path.stat()
+    return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
+
+
+def _hash(path: Path) -> str:
+    """The sha256 of a file, or why it cannot be read: `prepare` lists it, or leaves it out."""
+    try:
+        return fault(path) or sha256(path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _cached(key: str, state: object, unpacked: Path, compute: Callable[[], str]) -> str:
     cache = Path(unpacked) / CACHE
     try:
         hashes = json.loads(cache.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        hashes = {}
-    if hashes.get(key, [None])[0] != state:
-        hashes[key] = [state, compute()]
-        write_text(cache, json.dumps(hashes, indent=1, sort_keys=True) + "\n")
-    return hashes[key][1]
+        known, hashed = hashes.get(key, (None, None))
+    except (OSError, ValueError, AttributeError, TypeError):  # none, or not ours
+        hashes, known, hashed = {}, None, None
+    if known != state or not re.fullmatch("[0-9a-f]{64}", str(hashed)):
+        hashes[key] = [state, hashed := compute()]
+        with suppress(OSError, UserError):  # a folder that cannot be written costs time and nothing else
+            write_text(cache, json.dumps(hashes, indent=1, sort_keys=True) + "\n")
+    return hashed

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
@@ -15,11 +16,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pipeline_src.errors import did_you_mean
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import ALL
-from pipeline_src.validation import Count, Strict
+from pipeline_src.validation import LONGEST, Count, Strict
 
 # Names of sets and splits become folder names and parts of ids.
 SET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-SetName = Annotated[str, StringConstraints(pattern=SET_NAME)]
+SetName = Annotated[str, StringConstraints(pattern=SET_NAME, max_length=LONGEST)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Role = Literal["train", "val", "test", "ood"]
@@ -241,11 +242,7 @@ def _check_splits(splits: Mapping[str, Split]) -> None:
         for parent in split.parents:
             if parent not in (ALL, *splits):
                 raise ValueError(f"split {name}: split {parent!r} does not exist{hint(parent, [ALL, *splits])}")
-        _check_no_cycle(name, splits)
-
-
-def _check_no_cycle(name: str, splits: Mapping[str, Split], children: tuple[str, ...] = ()) -> None:
-    if name in children:
-        raise ValueError(f"split {name} is made from itself")
-    for parent in splits[name].parents if name in splits else ():
-        _check_no_cycle(parent, splits, (*children, name))
+    try:
+        TopologicalSorter({name: split.parents for name, split in splits.items()}).prepare()
+    except CycleError as error:
+        raise ValueError(f"split {error.args[1][0]} is made from itself") from None

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
+import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline_src.errors import UserError
+from pipeline_src.params.schema import LIMITS
 
 try:
     import cv2
@@ -20,6 +25,11 @@ except ImportError as error:  # OpenCV's wheel needs these libraries, and bare c
         expected="its system libraries libGL and glib",
         do="on Debian or Ubuntu:  apt-get install libgl1 libglib2.0-0",
     ) from error
+
+JPEG = b"\xff\xd8"
+PIXELS = LIMITS.pixels
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+Image.MAX_IMAGE_PIXELS = None  # `check_size` has a limit that the user can change
 
 # Each job uses one thread; parallel jobs fill the cores.
 cv2.setNumThreads(1)
@@ -128,10 +138,12 @@ def palette_indices(data: bytes) -> np.ndarray | None:
 
 @contextmanager
 def _pillow() -> Iterator[None]:
-    """Turn Pillow's errors on foreign, broken or huge files into `UnreadableImageError`."""
+    """Turn Pillow's errors on foreign or broken files into `UnreadableImageError`."""
     try:
-        yield
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd tags, without the name of the file
+            yield
+    except Exception as error:  # whatever a foreign or broken file makes its plugins raise
         raise UnreadableImageError(f"cannot be read as an image ({error})", "get the file again") from error
 
 
@@ -157,6 +169,53 @@ def decode(data: bytes, flags: int) -> np.ndarray:
     return image
 
 
+def check_size(
+    data: bytes, pixels: int = PIXELS, do: str = "write `limits: {pixels: N}` with a larger N into params.yaml"
+) -> None:
+    """Look at the size of an image in its header, before it is decoded: a small file can hold a huge one.
+
+    Args:
+        do: how a user changes the limit.
+
+    Raises:
+        UnreadableImageError: not an image, or of more `pixels`.
+    """
+    check_whole(data)
+    try:
+        with _pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+    except UnreadableImageError:
+        raise UnreadableImageError("cannot be decoded as an image", "get the file again") from None
+    if width * height > pixels:
+        found = f"has {width:,} x {height:,} pixels, and the limit is {pixels:,}"
+        raise UnreadableImageError(found, f"make it smaller, or {do}")
+
+
+@contextmanager
+def warnings_of_libjpeg(data: bytes) -> Iterator[list[str]]:
+    """What libjpeg writes to the standard error of the process while `data` is decoded, such as "Corrupt JPEG data:
+    premature end of data segment"; lines of others go on to it."""
+    lines: list[str] = []
+    if not data.startswith(JPEG):
+        yield lines
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            for line in file.read().decode("utf-8", "replace").splitlines():
+                if "JPEG" in line:
+                    lines.append(line)
+                else:
+                    print(line, file=sys.stderr)
+
+
 def check_whole(data: bytes) -> None:
     """Look for the end of the file: OpenCV silently fills what is cut off with grey.
 
@@ -165,7 +224,7 @@ def check_whole(data: bytes) -> None:
     """
     if not data:
         raise UnreadableImageError("is empty", "get the file again")
-    if data.startswith(b"\xff\xd8"):  # JPEG: an end marker after the last start of a scan
+    if data.startswith(JPEG):  # an end marker after the last start of a scan
         whole = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
     elif data.startswith(b"\x89PNG"):
         whole = b"IEND" in data[-4096:]

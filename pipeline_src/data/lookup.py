@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
 from pipeline_src.data.entry import Entry
 from pipeline_src.errors import UserError
+from pipeline_src.files import composed, fault
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 LISTS = Path(__file__).parent / "lists"
@@ -15,7 +17,7 @@ def find_path(name: str, data_root: Path | str | None, subfolder: str) -> Path |
     """A file or folder in `data_root`, in its `subfolder`, or (for a user's own) in the working folder."""
     path = Path(name).expanduser()
     roots = [Path(data_root).expanduser(), Path(data_root).expanduser() / subfolder] if data_root else []
-    return next((root / path for root in (*roots, Path()) if (root / path).exists()), None)
+    return next((root / path for root in (*roots, Path()) if os.path.exists(root / path)), None)
 
 
 def find_name_list(name: str, data_root: Path | str | None, root: Path | None) -> Path | None:
@@ -30,14 +32,21 @@ def find_name_list(name: str, data_root: Path | str | None, root: Path | None) -
 def read_name_list(path: Path) -> list[str]:
     """Stems of a name list: one a line, with or without folder and image suffix; empty and # lines are skipped."""
     try:
+        if reason := fault(path):
+            raise OSError(reason)
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError(f"name list {path} is not UTF-8 text", found=error) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"name list {path} cannot be read",
+            found=error,
+            expected="a text file in UTF-8, one name a line",
+            do="correct the file, or the split that names it",
+        ) from error
     stems = []
     for line in (line.strip() for line in lines):
         if line and not line.startswith("#"):
             name = PurePosixPath(line.replace("\\", "/"))
-            stems.append(name.stem if name.suffix.lower() in IMAGE_SUFFIXES else name.name)
+            stems.append(composed(name.stem if name.suffix.lower() in IMAGE_SUFFIXES else name.name))
     return stems
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
@@ -76,19 +78,18 @@ def write(folder: Path, rows: Iterable[Row]) -> None:
 
 
 def read(folder: Path) -> list[Row]:
-    """Rows of `folder`/manifest.csv, by stem."""
-    path = Path(folder) / "manifest.csv"
-    if not path.is_file():
-        raise UserError(f"there is no manifest {path}", do="prepare the data set first")
+    """Rows of `folder`/manifest.csv, by stem; UserError where it is missing, or was not written by `prepare`."""
+    return _read_csv(Path(folder) / "manifest.csv", _row)
 
-    def row(cells: dict[str, str]) -> Row:
-        splits = dict(item.rsplit(":", 1) for item in cells.pop("splits").split())
-        return Row(
-            splits={name: int(rank) for name, rank in splits.items()},
-            **{key: TYPES[key](value) for key, value in cells.items()},
-        )
 
-    return [row(cells) for cells in _read_csv(path)]
+def _row(cells: dict[str, str]) -> Row:
+    if not all(re.fullmatch("[0-9a-f]{64}|", cells[key]) for key in ("sha256_image", "sha256_mask")):
+        raise ValueError(f"no sha256 of {cells['id']}")
+    splits = dict(item.rsplit(":", 1) for item in cells.pop("splits").split())
+    return Row(
+        splits={name: int(rank) for name, rank in splits.items()},
+        **{key: TYPES[key](value) for key, value in cells.items()},
+    )
 
 
 def write_problems(folder: Path, problems: Iterable[Problem]) -> None:
@@ -98,7 +99,7 @@ def write_problems(folder: Path, problems: Iterable[Problem]) -> None:
 
 def read_problems(folder: Path) -> list[Problem]:
     """The problems in `folder`/problems.csv."""
-    return [Problem(**cells) for cells in _read_csv(Path(folder) / "problems.csv")]
+    return _read_csv(Path(folder) / "problems.csv", lambda cells: Problem(**cells))
 
 
 def select(part: Part, folder: Path) -> list[Row]:
@@ -121,6 +122,17 @@ def select(part: Part, folder: Path) -> list[Row]:
     return rows[-part.last :] if part.last else rows[: part.first]
 
 
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def _read_csv(path: Path, row: Callable[[dict[str, str]], Any]) -> list[Any]:
+    """The rows of a table that `prepare` wrote."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return [row(cells) for cells in csv.DictReader(file)]
+    except FileNotFoundError as error:
+        raise UserError(f"there is no list {path}", found=error, do="prepare the data set first") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        raise UserError(
+            f"{path} cannot be read",
+            found=f"{type(error).__name__}: {error}",
+            expected="the list that `prepare` wrote",
+            do="remove it, and prepare the data set again",
+        ) from None

@@ -10,6 +10,7 @@ from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.errors import UserError, listed
+from pipeline_src.files import composed, is_utf8, printable
 
 
 def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], list[Problem]]:
@@ -30,6 +31,9 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
     def report(paths: Iterable[str], problem: str, do: str) -> None:
         problems.extend(Problem(path, problem, do) for path in paths)
 
+    for files in (image_files, mask_files):
+        for stem in [stem for stem, paths in files.items() if not all(map(is_utf8, paths))]:
+            report(map(printable, files.pop(stem)), "its name is not UTF-8", "rename it")
     for stem in sorted({*image_files, *mask_files}):
         images, masks = image_files.get(stem, []), mask_files.get(stem, [])
         for kind, paths in (("image", images), ("mask", masks)):
@@ -45,7 +49,7 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
 
 
 def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
-    """Image files by stem, as paths relative to `root` with forward slashes, both sorted.
+    """Image files by stem (`files.composed`), as paths relative to `root` with forward slashes, both sorted.
 
     Args:
         root: folder of the source.
@@ -67,7 +71,7 @@ def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
             for path in sorted({path for top in tops for path in walk(top)}):
                 stem = _stem(path.name, pattern)
                 if stem:
-                    stems.setdefault(stem, []).append(path.relative_to(root).as_posix())
+                    stems.setdefault(composed(stem), []).append(path.relative_to(root).as_posix())
             return dict(sorted(stems.items()))
     raise UserError(
         f"no folder {' or '.join(layout)} in {root}",
@@ -98,18 +102,28 @@ def find_images_and_masks(
 
 
 def walk(top: Path) -> Iterator[Path]:
-    """Files below `top`, without hidden ones and those that macOS adds to zip archives."""
-    for folder, subfolders, names in os.walk(top):
+    """Files below `top` (and what is no file), without hidden ones and those that macOS adds to zip archives.
+
+    Raises:
+        UserError: a folder cannot be read.
+    """
+    for folder, subfolders, names in os.walk(top, onerror=_refuse):
         subfolders[:] = [name for name in subfolders if not _hidden(name)]
         yield from (Path(folder, name) for name in names if not _hidden(name))
 
 
 def _folders(root: Path) -> list[PurePosixPath]:
     paths = []
-    for folder, subfolders, _ in os.walk(root):
+    for folder, subfolders, _ in os.walk(root, onerror=_refuse):
         subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
         paths += [PurePosixPath(Path(folder, name).relative_to(root).as_posix()) for name in subfolders]
     return paths
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(
+        f"folder {error.filename} cannot be read", found=error.strerror, expected="read permission", do="change it"
+    )
 
 
 def _hidden(name: str) -> bool:
@@ -119,7 +133,7 @@ def _hidden(name: str) -> bool:
 def _ends_with(path: PurePosixPath, folder: PurePosixPath) -> bool:
     """Whether `path` ends with the parts of `folder`, in which a * stands for any text."""
     parts = path.parts[-len(folder.parts) :]
-    return len(parts) == len(folder.parts) and all(map(_matches, parts, folder.parts))
+    return len(parts) == len(folder.parts) and all(map(_matches, map(composed, parts), map(composed, folder.parts)))
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -87,9 +87,11 @@ def _missing_lists(entry: Entry, split: str, data_root: Path | str | None, unpac
 
 
 def _lists_of(name: str, splits: Mapping[str, Split]) -> list[str]:
-    if name not in splits:
-        return []
-    return [*splits[name].names, *(file for parent in splits[name].parents for file in _lists_of(parent, splits))]
+    """The name lists of a split and of those that it is made from."""
+    names = [name]
+    for each in names:  # which grows
+        names += [parent for parent in (splits[each].parents if each in splits else ()) if parent not in names]
+    return [file for each in names if each in splits for file in splits[each].names]
 
 
 def check_disjoint(parts: Mapping[str, Sequence[Any]]) -> dict[tuple[str, str], list[tuple[str, str]]]:

@@ -10,15 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline_src.data import image_io, manifest, sources
+from pipeline_src.data import identity, image_io, manifest, sources
 from pipeline_src.data.entry import Entry
+from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.data.masks import ClassMasks, ObjectMasks, masks_of
 from pipeline_src.data.pairing import pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import write_text
-from pipeline_src.params.schema import ALL
+from pipeline_src.files import fault, write_text
+from pipeline_src.params.schema import ALL, LIMITS, Limits
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ def prepare(
     unpacked: Path,
     out: Path,
     on_problem: Literal["fail", "skip"] = "fail",
+    limits: Limits = LIMITS,
 ) -> dict[str, Any]:
     """Unpack (or draw) the set, pair images and masks, verify every file, and write the list of its samples.
 
@@ -38,25 +40,27 @@ def prepare(
         unpacked: cache folder for unpacked archives.
         out: gets manifest.csv, problems.csv and summary.json (no paths of this machine, no time stamps).
         on_problem: "fail" raises if there is a problem, "skip" leaves the samples out and counts them.
+        limits: larger archives are refused, and larger images are problems.
 
     Returns:
         The content of summary.json.
 
     Raises:
-        UserError: no source, an unsafe or wrong archive, no usable sample, or (under "fail") problems, all at once.
-            problems.csv is written then, and manifest.csv and summary.json are not.
+        UserError: no source, an unsafe or wrong archive, unpacked files that were changed, no usable sample, or (under
+            "fail") problems, all at once. problems.csv is written then, and manifest.csv and summary.json are not.
     """
     located = sources.locate(entry, data_root, unpacked)
-    root, source = sources.open_root(located, unpacked), located.source
+    root, source = sources.open_root(located, unpacked, limits), located.source
+    sources.check_unpacked(located, root)
     masks = masks_of(entry, located.layout)
     pairs, problems = pair_files(entry, located.layout, root)
     log.info("%s: source %s (%s), verifying %s images", entry.name, located.key, source.label, f"{len(pairs):,}")
-    rows = []
+    rows, notes = [], []
     for row in pairs:
-        row_problems = _verify(row, root, masks)
+        row_problems, row_notes = _verify(row, root, masks, limits.pixels)
         problems += row_problems
+        notes += row_notes
         rows += [] if row_problems else [row]
-    notes = []
     if source.count is not None and source.count != len(rows):
         text = f"has {len(rows):,} usable samples, {source.count:,} expected"
         if entry.ood and len(rows) < source.count:  # a smaller set of textures is still one
@@ -68,6 +72,14 @@ def prepare(
     split_problems, split_notes = assign_splits(entry, splits, data_root, root, rows)
     problems = sorted(problems + split_problems)
     manifest.write_problems(out, problems)
+    if not pairs and not problems:
+        folders = " and ".join((*located.layout.images, *located.layout.masks))
+        raise UserError(
+            f"data set {entry.name} is empty",
+            found=f"no image in {folders} of {root}",
+            expected=f"files {', '.join(sorted(IMAGE_SUFFIXES))}",
+            do="put the images there, or correct `images:` and `masks:` of the data set",
+        )
     if (problems and on_problem == "fail") or not rows:
         raise UserError(
             f"data set {entry.name} has {len(problems):,} problems:{listed(problems)}",
@@ -78,8 +90,7 @@ def prepare(
     summary = {
         "set": entry.name,
         "source": located.key,
-        "fingerprint": sources.fingerprint_of(entry, located, data_root),
-        "content": located.content,
+        "identity": identity.summary(entry, located, data_root),
         "expected": source.count,
         "images": len(pairs),
         "samples": len(rows),
@@ -96,19 +107,26 @@ def prepare(
     return summary
 
 
-def _verify(row: Row, root: Path, masks: ObjectMasks | ClassMasks) -> list[Problem]:
-    """Read a sample's files and fill in its row; the problems with them."""
-    problems = []
+def _verify(row: Row, root: Path, masks: ObjectMasks | ClassMasks, pixels: int) -> tuple[list[Problem], list[str]]:
+    """Read a sample's files and fill in its row; the problems with them, and notes."""
+    problems, notes = [], []
 
     def read(name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...] | None]:
         """The sha256 and the shape of a file."""
         try:
+            if reason := fault(root / name):
+                problems.append(Problem(name, reason, "replace it by a file, or remove it"))
+                return "", None
             data = (root / name).read_bytes()
-            return hashlib.sha256(data).hexdigest(), decode(data)
+            image_io.check_size(data, pixels)
+            with image_io.warnings_of_libjpeg(data) as warnings:
+                shape = decode(data)
+            notes.extend(f"{name}: libjpeg warns: {text}" for text in warnings)
+            return hashlib.sha256(data).hexdigest(), shape
         except image_io.UnreadableImageError as error:
             problems.append(Problem(name, error.problem, error.do))
         except OSError as error:
-            problems.append(Problem(name, f"cannot be read: {error.strerror}", "check its permissions"))
+            problems.append(Problem(name, f"cannot be read: {error.strerror}", "check its permissions and the disk"))
         return "", None
 
     row.sha256_image, image = read(row.image, lambda data: image_io.decode_image(data).shape[:2])
@@ -121,7 +139,7 @@ def _verify(row: Row, root: Path, masks: ObjectMasks | ClassMasks) -> list[Probl
             do = "rotate the image's pixels (its EXIF orientation is not applied)" if turned else "make the sizes equal"
             text = f"mask is {mask[1]} x {mask[0]}, its image {row.width} x {row.height} pixels"
             problems.append(Problem(row.mask, text, do))
-    return problems
+    return problems, notes
 
 
 def _identical_images(rows: Sequence[Row]) -> list[list[str]]:

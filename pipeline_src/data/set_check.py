@@ -10,6 +10,7 @@ from pipeline_src.data import groups, manifest, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.lookup import benchmark_file, read_name_list
 from pipeline_src.errors import UserError
+from pipeline_src.params.schema import LIMITS, Limits
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class SetReport:
     notes: list[str] = field(default_factory=list)
 
 
-def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path) -> SetReport:
+def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path, limits: Limits = LIMITS) -> SetReport:
     """Read every file of a set: pairs, counts, sizes, values of masks, name lists, and the sha256 of its archives."""
     from pipeline_src.data.prepare import prepare
 
@@ -33,10 +34,10 @@ def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Set
             located = sources.locate(entry, data_root, unpacked)
             key = located.key
             sources.check_archives(located)
-            summary = prepare(entry, data_root, unpacked, Path(folder), "skip")
+            summary = prepare(entry, data_root, unpacked, Path(folder), "skip", limits)
             stems = [row.stem for row in manifest.read(Path(folder))]
             summary["notes"] += _groups(entry, stems, data_root)
-        except UserError as error:  # reported, so that the next set can be checked all the same
+        except (UserError, OSError) as error:  # reported, so that the next set can be checked all the same
             return SetReport(key, problems=[str(error)])
         problems = [str(problem) for problem in manifest.read_problems(Path(folder))]
     known = [f"known: {fault}" for fault in entry.faults]

@@ -1,4 +1,4 @@
-"""From a set's entry to its files: which source is available, what identifies its content, and the folder it is in."""
+"""From a set's entry to its files: which source is available, the hash of its content, and the folder it is in."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline_src.data.content_hash import digest, file_hash, folder_hash, joined
+from pipeline_src.data.content_hash import digest, file_hash, file_hashes, folder_hash, joined
 from pipeline_src.data.entry import Entry, Layout, Source
-from pipeline_src.data.lookup import find_name_list, find_path, read_name_list
+from pipeline_src.data.lookup import find_path
 from pipeline_src.data.unpack import unpack, whole_folder
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import sha256
+from pipeline_src.files import fault, sha256, write_text
+from pipeline_src.params.schema import LIMITS, Limits
 from pipeline_src.python_source import ROOT
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
+UNPACKED = ".files.json"  # in an unpacked folder: the sha256 of each file, as it was unpacked
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 
 
@@ -37,53 +39,6 @@ class Located:
     content: str
     archives: tuple[Path, ...] = ()
     root: Path | None = None
-
-
-def fingerprint(entry: Entry, data_root: Path | str | None, unpacked: Path, recorded: Path | None = None) -> str:
-    """64 hex digits for what `prepare` reads of the set: content, layout, splits, count; nothing of this machine.
-
-    The content is the declared sha256 of an archive, the parameters of a generator, or the hash of archive or folder.
-
-    Args:
-        entry: the set.
-        data_root: the user's folder of downloads.
-        unpacked: cache folder.
-        recorded: the set's manifest folder; its summary is used if no source is available (a clone with pulled
-            results).
-
-    Raises:
-        MissingSourceError: no source is available, and nothing is recorded.
-    """
-    try:
-        located = locate(entry, data_root, unpacked)
-    except MissingSourceError:
-        summary = Path(recorded) / "summary.json" if recorded else None
-        if summary and summary.is_file():
-            return json.loads(summary.read_text(encoding="utf-8"))["fingerprint"]
-        raise
-    return fingerprint_of(entry, located, data_root)
-
-
-def fingerprint_of(entry: Entry, located: Located, data_root: Path | str | None) -> str:
-    """The fingerprint of a located source."""
-
-    def list_digest(file: str) -> str | None:
-        """None for a missing list, and for one in an archive, which the archive's hash covers."""
-        path = find_name_list(file, data_root, located.root)
-        return None if path is None else digest(names=read_name_list(path))
-
-    splits = {
-        name: {**split.model_dump(exclude={"names"}), "names": [list_digest(file) for file in split.names]}
-        for name, split in entry.splits_of(located.source).items()
-    }
-    return digest(
-        set=entry.name,
-        ood=entry.ood,
-        content=located.content,
-        layout=located.layout.model_dump(),
-        count=located.source.count,
-        splits=splits,
-    )
 
 
 def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
@@ -121,22 +76,36 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
         declared = joined(source.sha256) if source.sha256 and all(source.sha256) else None
         archives = tuple(path for name in source.archive if (path := find_path(name, data_root, "archives")))
         if len(archives) == len(source.archive):
-            content = declared or joined(file_hash(path, unpacked) for path in archives)
+            content = declared or joined(_archive_hash(entry, path, unpacked) for path in archives)
             return Located(entry.name, key, source, layout, content, archives)
-        if declared and unpacked_folder(entry.name, declared, unpacked).is_dir():
+        if declared and is_unpacked(unpacked_folder(entry.name, declared, unpacked)):
             return Located(entry.name, key, source, layout, declared)
     raise _missing(entry, data_root)
 
 
-def open_root(located: Located, unpacked: Path) -> Path:
+def _archive_hash(entry: Entry, path: Path, unpacked: Path) -> str:
+    reason = fault(path)
+    try:
+        if reason is None:
+            return file_hash(path, unpacked)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    raise UserError(
+        f"data set {entry.name}: {path} {reason}",
+        expected="a zip or tar archive",
+        do="get the file again, or write `folder:` instead of `archive:` if it is a folder",
+    )
+
+
+def open_root(located: Located, unpacked: Path, limits: Limits = LIMITS) -> Path:
     """Folder of the set's files: the user's own, or one below `unpacked`, which is filled if it does not exist yet."""
     folder = root_folder(located, unpacked)
     if located.root is not None:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same set
-        if not folder.is_dir():
-            _fill(located, folder)
+        if not is_unpacked(folder):
+            _fill(located, folder, limits)
     return folder
 
 
@@ -148,6 +117,36 @@ def root_folder(located: Located, unpacked: Path) -> Path:
     if located.source.kind == "generator":  # another version of the generator draws other files
         content = digest(content=content, code=[sha256(file) for file in GENERATOR_FILES])
     return unpacked_folder(located.name, content, unpacked)
+
+
+def is_unpacked(folder: Path) -> bool:
+    """Whether a set was unpacked there, with a list of its files."""
+    return (folder / UNPACKED).is_file()
+
+
+def check_unpacked(located: Located, root: Path) -> None:
+    """Make sure that a set's files are those that were unpacked. All are read; of a user's own folder none.
+
+    Raises:
+        UserError: names the files that were changed, added or removed: they are not those of the archive.
+    """
+    if located.root is not None:
+        return
+    try:
+        expected = json.loads((root / UNPACKED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        expected = {}
+    found = file_hashes(root)
+    del found[UNPACKED]
+    if found != expected:
+        names = sorted({*found, *expected}) if isinstance(expected, dict) else list(found)
+        changed = [name for name in names if found.get(name) != dict(expected).get(name)]
+        raise UserError(
+            f"files in {root} have changed since they were unpacked",
+            found=listed(changed),
+            expected=f"the files of {located.source.label}, as they are in it",
+            do=f"remove {root}, and they are unpacked again; edited files go elsewhere, into a `folder:` of the entry",
+        )
 
 
 def check_archives(located: Located) -> None:
@@ -171,7 +170,7 @@ def unpacked_folder(name: str, content: str, unpacked: Path) -> Path:
     return Path(unpacked) / f"{name}-{content[:8]}"
 
 
-def _fill(located: Located, folder: Path) -> None:
+def _fill(located: Located, folder: Path, limits: Limits) -> None:
     check_archives(located)
     with whole_folder(folder) as temporary:
         if generator := located.source.generator:
@@ -181,20 +180,21 @@ def _fill(located: Located, folder: Path) -> None:
             for split, count in generator.counts.items():
                 write_set(generator.kind, split, count, generator.seed, temporary / split, **generator.options)
         for path in located.archives:
-            unpack(path, temporary / path.name if len(located.archives) > 1 else temporary)
+            unpack(path, temporary / path.name if len(located.archives) > 1 else temporary, limits)
+        write_text(temporary / UNPACKED, json.dumps(file_hashes(temporary)) + "\n")
 
 
 def _find_folder(source: Source, layout: Layout, data_root: Path | str | None) -> tuple[Path, Layout] | None:
     """Root and layout of a folder source; the root of images and masks given directly is the folder above both."""
     if source.kind == "folder":
         root = find_path(source.folder, data_root, ".")
-        return (root, layout) if root is not None and root.is_dir() else None
+        return (root, layout) if root is not None and os.path.isdir(root) else None
     groups: dict[str, list[tuple[Path, str]]] = {}
     for key in ("images", "masks"):
         for given in getattr(layout, key):
             name, pattern = (str(Path(given).parent), Path(given).name) if "*" in Path(given).name else (given, "")
             folder = find_path(name, data_root, ".")
-            if folder is None or not folder.is_dir():
+            if folder is None or not os.path.isdir(folder):
                 return None
             groups.setdefault(key, []).append((folder.absolute(), pattern))
     root = Path(os.path.commonpath([folder for group in groups.values() for folder, _ in group]))

@@ -67,10 +67,22 @@ class _Assignment:
             stems = [stem for stem in stems if stem not in excluded]
         if split.fraction is not None:
             # By hash, so that one more image does not change the choice among all others.
-            drawn = sorted(stems, key=lambda stem: hashlib.sha256(f"{split.seed}/{stem}".encode()).digest())
-            drawn = set(drawn[: round(split.fraction * len(stems))])
+            same = self._identical(stems)
+            drawn: set[str] = set()
+            for first in sorted(same, key=lambda stem: hashlib.sha256(f"{split.seed}/{stem}".encode()).digest()):
+                if len(drawn) < round(split.fraction * len(stems)):
+                    drawn.update(same[first])
             stems = [stem for stem in stems if stem in drawn]
         return stems
+
+    def _identical(self, stems: list[str]) -> dict[str, list[str]]:
+        """The stems of byte-identical images by the first of them. They are drawn together, so that no training image
+        is validated or tested on under another name."""
+        hashes = {row.stem: row.sha256_image or row.stem for row in self.rows}
+        same: dict[str, list[str]] = {}
+        for stem in sorted(stems):
+            same.setdefault(hashes[stem], []).append(stem)
+        return {group[0]: group for group in same.values()}
 
     def _listed(self, name: str, split: Split) -> list[str]:
         listed: dict[str, None] = {}

@@ -26,6 +26,11 @@ class IndexRow(NamedTuple):
     sha256_mask: str
 
 
+def _index_row(cells: dict[str, str]) -> IndexRow:
+    integers = {"height", "width", "offset", "grey"}
+    return IndexRow(**{key: int(value) if key in integers else value for key, value in cells.items()})
+
+
 class Store:
     """Images and masks of a part. Arrays are read-only and memory-mapped, so that processes share them.
 
@@ -40,28 +45,47 @@ class Store:
     def __init__(self, folder: Path):
         self.folder = Path(folder)
         try:
-            self.info = json.loads((self.folder / "store.json").read_text(encoding="utf-8"))
-            self.images = np.load(self.folder / "images.npy", mmap_mode="r")
-            self.masks = np.load(self.folder / "masks.npy", mmap_mode="r")
-            self._truth = np.load(self.folder / "truth.npy", mmap_mode="r")
-            self._grey = np.load(self.folder / "grey.npy", mmap_mode="r")
-            with open(self.folder / "index.csv", encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
+            self.info = json.loads(self._file("store.json").read_text(encoding="utf-8"))
+            if self.info["schema"] != SCHEMA:
+                raise UserError(
+                    f"data store {self.folder} has another format",
+                    found=self.info["schema"],
+                    expected=SCHEMA,
+                    do="remove the folder and build it again",
+                )
+            self.images, self.masks, self._truth, self._grey = (
+                np.load(self._file(f"{name}.npy"), mmap_mode="r") for name in ("images", "masks", "truth", "grey")
+            )
+            with open(self._file("index.csv"), encoding="utf-8", newline="") as file:
+                self.index = [_index_row(row) for row in csv.DictReader(file)]
+            self._check_sizes()
         except FileNotFoundError as error:
             raise UserError(f"there is no data store in {self.folder}", found=error, do="build it first") from error
-        if self.info["schema"] != SCHEMA:
+        except UserError:
+            raise
+        except Exception as error:  # whatever a damaged file makes numpy, json or csv raise
             raise UserError(
-                f"data store {self.folder} has another format",
-                found=self.info["schema"],
-                expected=SCHEMA,
-                do="remove the folder and build it again",
-            )
-        integers = {"height", "width", "offset", "grey"}
-        self.index = [
-            IndexRow(**{key: int(value) if key in integers else value for key, value in row.items()}) for row in rows
-        ]
+                f"{self.folder / self._reading} of a data store cannot be read",
+                found=f"{type(error).__name__}: {error}",
+                expected="the file that the step `store` wrote",
+                do=f"remove {self.folder}, and start the run again",
+            ) from error
         self.ids = [row.id for row in self.index]
         self._grey_ends = np.cumsum([row.grey for row in self.index])
+
+    def _file(self, name: str) -> Path:
+        self._reading = name
+        return self.folder / name
+
+    def _check_sizes(self) -> None:
+        """ValueError where a file is of another length than the index says."""
+        pixels, grey = sum(row.height * row.width for row in self.index), sum(row.grey for row in self.index)
+        square = (len(self.index), *self.images.shape[1:2] * 2)
+        expected = {"images": (*square, 3), "masks": square, "_truth": (pixels,), "_grey": (grey,)}
+        for name, shape in expected.items():
+            if (found := getattr(self, name).shape) != shape:
+                self._reading = f"{name.strip('_')}.npy"
+                raise ValueError(f"an array of shape {found}; index.csv is of {shape}")
 
     @classmethod
     def open(cls, folder: Path | str) -> Store:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import lzma
 import os
 import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from pipeline_src.errors import UserError
+from pipeline_src.files import fault, writing
+from pipeline_src.params.schema import LIMITS, Limits
 
-MAX_BYTES = 64 * 2**30
-MAX_MEMBERS = 1_000_000
-_BROKEN = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    RuntimeError,
-    NotImplementedError,
+# Blocks of a tar archive that hold no file, but a long name of one: tarfile reads them whole, whatever size they claim.
+EXTENSIONS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
 )
+MAX_EXTENSION = 1 << 20  # bytes
 
 
 @contextmanager
@@ -35,78 +32,137 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder; on success it replaces `path`, which is therefore complete whenever it exists.
 
     The next call removes what a killed process has left.
+
+    Raises:
+        UserError: the disk is full, or the folder above not writable.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.partial"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
     try:
-        yield temporary
+        with writing(path):
+            yield temporary
         shutil.rmtree(path, ignore_errors=True)
         os.rename(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def unpack(archive: Path, into: Path, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBERS) -> None:
-    """Unpack a zip or (compressed) tar archive into the empty folder `into`.
+def unpack(archive: Path, into: Path, limits: Limits = LIMITS) -> None:
+    """Unpack a zip or (compressed) tar archive into the empty (or new) folder `into`.
 
     Only plain files and folders are accepted: no links, devices, absolute names, names that lead out of `into`, or
-    duplicate names. The limit is on the bytes written, not on those that the archive declares.
+    duplicate names. The limits are on what the archive declares, if that is known before, and on what is written.
 
     Raises:
         UserError: the archive is unsafe, broken, encrypted or of another kind; `into` may then hold a part of it.
     """
-    size = count = 0
+    if reason := fault(archive):
+        raise UserError(f"archive {archive} {reason}", expected="a zip or tar archive", do="get the file again")
     try:
-        for name, file in _members(archive):
-            target = into / _safe(name, archive)
-            count += 1
-            if count > max_members:
-                raise _refused(archive, f"more than {max_members:,} members")
-            if file is None:
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with file, open(target, "xb") as out:
-                while block := file.read(1 << 20):
-                    size += len(block)
-                    if size > max_bytes:
-                        raise _refused(archive, f"more than {max_bytes / 2**30:.3g} GiB")
-                    out.write(block)
+        _extract(archive, into, limits)
+    except UserError:
+        raise
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise _refused(archive, f"the duplicate name {os.path.relpath(error.filename, into)}") from error
-    except _BROKEN as error:
+    except Exception as error:  # whatever a foreign or broken file makes tarfile, zipfile and their like raise
         if isinstance(error, OSError) and error.errno is not None:
-            raise UserError(f"{archive} could not be unpacked into {into.parent}", found=error) from error
+            with writing(into):
+                raise UserError(
+                    f"archive {archive} could not be unpacked into {into}",
+                    found=error,
+                    expected="names and sizes that the disk can take",
+                    do="unpack it elsewhere, and give `folder:` instead of `archive:`",
+                ) from error
         raise UserError(
             f"archive {archive} is broken",
             found=f"{type(error).__name__}: {error}",
+            expected="a whole zip or tar archive, not encrypted",
             do="download it again and compare its sha256",
         ) from error
 
 
-def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
+def _extract(archive: Path, into: Path, limits: Limits) -> None:
+    into.mkdir(parents=True, exist_ok=True)
+    size, folders = 0, {into}
+    for count, (name, file) in enumerate(_members(archive, into, limits), 1):
+        target = into / _safe(name, archive)
+        _check_limit(archive, "archive_members", count, limits)
+        folder = target if file is None else target.parent
+        if folder not in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            folders.add(folder)
+        if file is None:
+            continue
+        with file, open(target, "xb") as out:
+            while block := file.read(1 << 20):
+                size += len(block)
+                _check_limit(archive, "archive_bytes", size, limits)
+                out.write(block)
+
+
+def _members(archive: Path, into: Path, limits: Limits) -> Iterator[tuple[str, IO[bytes] | None]]:
     """Name and open file (None for a folder) of each member."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
+            _check_limit(archive, "archive_members", len(opened.infolist()), limits)
+            declared = sum(info.file_size for info in opened.infolist())
+            _check_limit(archive, "archive_bytes", declared, limits)
+            _check_space(archive, declared, into)
             for info in opened.infolist():
                 mode = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was made on Windows
                 if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
                     raise _refused(archive, f"{info.filename}, neither file nor folder")
                 yield info.filename, None if info.is_dir() else opened.open(info)
     elif tarfile.is_tarfile(archive):
-        with tarfile.open(archive, "r:*") as opened:
-            for member in opened:
+        with tarfile.open(archive, "r:*", tarinfo=_Member) as opened:
+            while member := opened.next():
+                opened.members.clear()  # else the memory grows with their number
                 if not (member.isreg() or member.isdir()):
                     raise _refused(archive, f"{member.name}, neither file nor folder")
                 yield member.name, None if member.isdir() else opened.extractfile(member)
     else:
+        with open(archive, "rb") as file:
+            begins = file.read(8)
         raise UserError(
             f"{archive} is neither a zip nor a tar archive",
+            found=f"{archive.stat().st_size:,} bytes, which begin with {begins!r}",
+            expected="a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz",
             do="unpack it yourself and give `folder:` instead of `archive:`"
-            if archive.suffix in (".rar", ".7z")
+            if begins.startswith((b"Rar!", b"7z\xbc\xaf"))
             else "download it again",
+        )
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose extension blocks are of bounded size."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in EXTENSIONS and self.size > MAX_EXTENSION:
+            raise tarfile.ReadError(f"a name or header of {self.size:,} bytes")
+        return super()._proc_member(tar)
+
+
+def _check_limit(archive: Path, key: str, found: int, limits: Limits) -> None:
+    if found > (limit := getattr(limits, key)):
+        of = {"archive_members": "members", "archive_bytes": "bytes unpacked"}[key]
+        raise UserError(
+            f"archive {archive} is larger than the limit",
+            found=f"{found:,} {of}, or more",
+            expected=f"at most {limit:,}",
+            do=f"if it is what you want to unpack, write `limits: {{{key}: N}}` with a larger N into params.yaml",
+        )
+
+
+def _check_space(archive: Path, needed: int, into: Path) -> None:
+    if needed > (free := shutil.disk_usage(into).free):
+        raise UserError(
+            f"the disk is too small to unpack {archive} into {into.parent}",
+            found=f"{free / 2**30:.1f} GiB free",
+            expected=f"{needed / 2**30:.1f} GiB",
+            do="free some space",
         )
 
 
@@ -122,4 +178,5 @@ def _refused(archive: Path, found: str) -> UserError:
         f"archive {archive} is not safe to unpack",
         found=found,
         expected="plain files and folders of bounded size, without duplicate names",
+        do="get it from another source, or unpack it yourself, look into it, and give `folder:` instead of `archive:`",
     )

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Model, Params, Part, Sweep, Training
+from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Limits, Model, Params, Part, Training
+from pipeline_src.params.sweep import Sweep
 from pipeline_src.training.registry import choose, method_names
 
 FILE = Path("docs/params.md")
@@ -44,6 +45,7 @@ def page() -> str:
     parts = [HEAD, "## Top level", _table(Params.model_fields), "## An experiment", _table(Experiment.model_fields)]
     for name, block in BLOCKS.items():
         parts += [f"## `{name}:`", block.__doc__.strip().splitlines()[0], _table(block.model_fields)]
+    parts += ["## `limits:`", Limits.__doc__.strip(), _table(Limits.model_fields)]
     parts += ["## A part of a data set", PART, _table(Part.model_fields)]
     parts += ["## A sweep", SWEEP, _table(Sweep.model_fields)]
     parts += ["## Methods", "A block of `methods:` has the parameters of its method (docs/theory.md)."]

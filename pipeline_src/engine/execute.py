@@ -22,6 +22,7 @@ from pipeline_src.engine.perform import perform
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.engine.verified import now
 from pipeline_src.errors import UserError, listed
+from pipeline_src.files import SPACE, check_writable, writing
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +42,13 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
         False if the result was current already and nothing was done.
 
     Raises:
-        UserError: the contract is another than `expected`, an input is not current or not as it was made, or `work`
-            left out a file.
+        UserError: the contract is another than `expected`, an input is not current or not as it was made, the folder
+            cannot be written, the disk is full or nearly so, or `work` left out a file.
     """
     check_planned(job, expected)
     _check_inputs(job, maker)
     _make_folder(job)
+    check_writable(job.folder, 0 if job.current else SPACE)
     with _alone(job, job.folder / f".{job.stem}.lock"), _alone(job, job.top / cache.FOLDER / "locks" / job.contract):
         if job.current:
             log.info("%s is current", job.name)
@@ -123,7 +125,8 @@ def _make(job: Job, staging: Path) -> Stamp:
     """Let the job work; its stamp."""
     read = {role: of.content for role, of in job.inputs.items()}
     started = time.perf_counter()
-    ingredients, files = perform(job, staging)
+    with writing(staging):
+        ingredients, files = perform(job, staging)
     seconds = time.perf_counter() - started
     if ingredients != job.ingredients:
         raise ValueError(f"{job.name}: what worked was another job")

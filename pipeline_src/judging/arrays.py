@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import zipfile
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import cv2
 import numpy as np
+from numpy.lib import format as npy
 
-from pipeline_src.data.image_io import UnreadableImageError, check_whole, decode, palette_indices
+from pipeline_src.data.image_io import PIXELS, UnreadableImageError, check_size, decode, palette_indices
 from pipeline_src.judging.files import ARRAYS, UnusableFileError
 
 SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, and are clipped
@@ -16,11 +19,12 @@ Palette = Literal["colours", "either", "indices"]  # of a picture: its colours, 
 ASPECT = 1.1  # a map's height / width may differ from its mask's by this factor
 
 
-def read_map(path: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
+def read_map(path: Path, shape: tuple[int, ...] | None = None, limit: int = PIXELS) -> np.ndarray:
     """A prediction map: (H, W) probabilities of the positive class, or (K, H, W) of K classes.
 
     Args:
         shape: that of the mask, to distinguish K classes of an image one pixel wide, (K, H, 1), from a map (H, W, 1).
+        limit: values that a file may hold; a larger one is not decoded.
 
     Returns:
         uint8 (v / 255), uint16 (v / 65535), or float32/float64 as stored in .npy and .npz (one array).
@@ -28,7 +32,7 @@ def read_map(path: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
     Raises:
         UnusableFileError: not readable, several channels, no probabilities.
     """
-    array = _load(path, "colours", shape)
+    array = _load(path, "colours", limit, shape)
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise UnusableFileError(
             f"an array of shape {array.shape}; expected (height, width), or (classes, height, width)"
@@ -66,7 +70,9 @@ def _probabilities(array: np.ndarray) -> np.ndarray:
     raise UnusableFileError(f"values from {low:.8g} to {high:.8g}; expected probabilities in [0, 1] ({hint})")
 
 
-def mask_values(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.ndarray, int | None]:
+def mask_values(
+    path: Path, ignore: int | None = None, limit: int = PIXELS
+) -> tuple[np.ndarray, np.ndarray, int | None]:
     """The values of a binary mask, and which pixels do not count.
 
     Returns:
@@ -77,7 +83,7 @@ def mask_values(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.n
     Raises:
         UnusableFileError: not readable, several different channels, an unknown type.
     """
-    array = _load(path, "either")
+    array = _load(path, "either", limit)
     if array.ndim != 2 or 0 in array.shape:
         raise UnusableFileError(f"an array of shape {array.shape}; expected (height, width)")
     if array.dtype.kind not in "buif":
@@ -99,13 +105,13 @@ def mask_values(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.n
     return values.astype(np.uint8), ignored, None
 
 
-def read_labels(path: Path) -> np.ndarray:
+def read_labels(path: Path, limit: int = PIXELS) -> np.ndarray:
     """A mask of class ids, (H, W) integers; the indices of a picture with a palette.
 
     Raises:
         UnusableFileError: not readable, several different channels, no integers.
     """
-    array = _load(path, "indices")
+    array = _load(path, "indices", limit)
     if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.integer):
         raise UnusableFileError(
             f"an array of shape {array.shape} and type {array.dtype}; expected (height, width) class ids"
@@ -113,10 +119,10 @@ def read_labels(path: Path) -> np.ndarray:
     return array
 
 
-def _load(path: Path, palette: Palette, shape: tuple[int, ...] | None = None) -> np.ndarray:
+def _load(path: Path, palette: Palette, limit: int, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """The array in a file, without an axis of length 1 for the channel, first or last, unless it is the width of images
     of `shape`."""
-    array = _array(path) if path.suffix.lower() in ARRAYS else _picture(path, palette)
+    array = _array(path, limit) if path.suffix.lower() in ARRAYS else _picture(path, palette, limit)
     if array.ndim != 3:
         return array
     if array.shape[0] == 1:
@@ -125,13 +131,16 @@ def _load(path: Path, palette: Palette, shape: tuple[int, ...] | None = None) ->
     return array[..., 0] if array.shape[-1] == 1 and not narrow else array
 
 
-def _picture(path: Path, palette: Palette) -> np.ndarray:
+def _picture(path: Path, palette: Palette, limit: int) -> np.ndarray:
     """A picture of one channel."""
-    data = path.read_bytes()  # by Python, since OpenCV cannot open every name
     try:
-        check_whole(data)
+        data = path.read_bytes()  # by Python, since OpenCV cannot open every name
+        check_size(data, limit)
+    except OSError as error:
+        raise UnusableFileError(f"cannot be read: {error.strerror}") from error
     except UnreadableImageError as reason:
-        raise UnusableFileError(f"the file {reason.problem}") from reason
+        more = "; a larger value of --max-pixels reads it" if "limit" in reason.problem else ""
+        raise UnusableFileError(f"the file {reason.problem}{more}") from reason
     if palette == "indices" and (indices := _indices(data)) is not None:
         return indices
     try:
@@ -158,20 +167,38 @@ def _indices(data: bytes) -> np.ndarray | None:
         return None
 
 
-def _array(path: Path) -> np.ndarray:
+def _array(path: Path, limit: int) -> np.ndarray:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            names = list(loaded)
-            if len(names) != 1:
-                raise UnusableFileError(f"{len(names)} arrays ({', '.join(names[:5])}); expected one")
-            return loaded[names[0]]
+        if path.suffix.lower() == ".npy":
+            with open(path, "rb") as file:
+                _check_header(file, path.stat().st_size, limit)
+            return np.load(path, allow_pickle=False)
+        with zipfile.ZipFile(path) as file:
+            if len(names := file.namelist()) != 1:
+                shown = ", ".join(name.removesuffix(".npy") for name in names[:5])
+                raise UnusableFileError(f"{len(names)} arrays ({shown}); expected one")
+            with file.open(names[0]) as member:
+                _check_header(member, file.getinfo(names[0]).file_size, limit)
+            with file.open(names[0]) as member:
+                return npy.read_array(member, allow_pickle=False)
     except UnusableFileError:
         raise
     except Exception as error:  # whatever a foreign or broken file makes numpy or zip raise
         raise UnusableFileError(f"not readable as an array ({error})") from error
+
+
+def _check_header(file: IO[bytes], size: int, limit: int) -> None:
+    """Compare the shape in the header of a .npy file with its size in bytes and with the limit, before it is read."""
+    version = npy.read_magic(file)
+    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
+    if dtype.hasobject:
+        raise ValueError("it holds pickled objects")
+    if (values := math.prod(shape)) > limit:
+        raise UnusableFileError(
+            f"an array of shape {shape} has {values:,} values, and the limit is {limit:,} (--max-pixels)"
+        )
+    if (expected := values * dtype.itemsize) != (there := size - file.tell()):
+        raise UnusableFileError(f"cut off: an array of {expected:,} bytes, of which {there:,} are there")
 
 
 def matched(array: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, bool]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError, listed
+from pipeline_src.files import composed, fault, is_utf8, printable
 
 IMAGES = (".png", ".tif", ".tiff", ".bmp")
 ARRAYS = (".npy", ".npz")
@@ -26,11 +28,17 @@ class UnusableFileError(ValueError):
 
 @dataclass(frozen=True)
 class Pair:
-    """A prediction map and its mask; `mask` is None if all pixels are background."""
+    """A prediction map and its mask.
+
+    Attributes:
+        mask: None if all pixels are background.
+        values: that a file may hold (pixels, times classes); a larger one is not decoded.
+    """
 
     stem: str
     map: Path
     mask: Path | None
+    values: int = PIXELS
 
 
 class Pairs(Sequence):
@@ -41,8 +49,10 @@ class Pairs(Sequence):
             files that cannot be read.
     """
 
-    def __init__(self, maps: Path, masks: Path | None, names: list[tuple[str, str, str]], problems: list[str]):
-        self.maps, self.masks, self.names, self.problems = maps, masks, names, problems
+    def __init__(
+        self, maps: Path, masks: Path | None, names: list[tuple[str, str, str]], problems: list[str], values: int
+    ):
+        self.maps, self.masks, self.names, self.problems, self.values = maps, masks, names, problems, values
 
     def __len__(self) -> int:
         return len(self.names)
@@ -50,11 +60,14 @@ class Pairs(Sequence):
     def __getitem__(self, index: int) -> Pair:
         stem, of_map, of_mask = self.names[index]
         mask = None if self.masks is None else self.masks / _name(stem, of_mask)
-        return Pair(stem, self.maps / _name(stem, of_map), mask)
+        return Pair(stem, self.maps / _name(stem, of_map), mask, self.values)
 
 
-def pair_files(maps: Path, masks: Path | None) -> Pairs:
+def pair_files(maps: Path, masks: Path | None, values: int = PIXELS) -> Pairs:
     """Pair the files of two folders by stem, in the order of the stems.
+
+    Args:
+        values: that a file may hold.
 
     Raises:
         UserError: a folder is missing or holds nothing usable, or no file has a partner.
@@ -76,7 +89,7 @@ def pair_files(maps: Path, masks: Path | None) -> Pairs:
         why = f" but {lossy} ({LOSSY})" if lossy else ""
         problems.append(f"{_name(stem, of_masks[stem])}: no prediction map{why}")
     stems = sorted(of_maps.keys() & of_masks.keys())
-    pairs = Pairs(maps, masks, [(stem, of_maps[stem], of_masks[stem]) for stem in stems], problems)
+    pairs = Pairs(maps, masks, [(stem, of_maps[stem], of_masks[stem]) for stem in stems], problems, values)
     if not stems:
         check_problems(pairs, [])
     return pairs
@@ -133,30 +146,33 @@ def _name(stem: str, ending: str) -> str:
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...], empty: list[str], problems: list[str]) -> dict[str, str]:
-    """The suffix of every file that can be used, by stem. Stems are in the composed form of Unicode (NFC), since macOS
-    writes an é in two characters; a file named in another form has its whole name instead of the suffix."""
-    if not folder.is_dir():
-        empty.append(f"{folder}: no such folder")
+    """The suffix of every file that can be used, by stem (`files.composed`); a file whose name is in another form has
+    its whole name instead of the suffix."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        reasons = {errno.ENOENT: "no such folder", errno.ENOTDIR: "not a folder"}
+        empty.append(f"{folder}: {reasons.get(error.errno, f'cannot be read ({error.strerror})')}")
         return {}
     suffix_of: dict[str, str] = {}
     duplicates: dict[str, list[str]] = defaultdict(list)
-    lossy, unnamed = 0, []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            raw, suffix = os.path.splitext(entry.name)
-            lossy += suffix.lower() in JPEG
-            if suffix.lower() not in suffixes or entry.name.startswith(".") or not entry.is_file():
-                continue
-            if any("\ud800" <= letter <= "\udfff" for letter in raw):  # Python's stand-in for bytes of another encoding
-                unnamed.append(f"{os.fsencode(entry.name)!r}: the name is not UTF-8; rename it")
-                continue
-            stem = unicodedata.normalize("NFC", raw)
-            if stem in suffix_of:
-                duplicates[stem].append(entry.name)
-            suffix_of.setdefault(stem, sys.intern(suffix) if stem == raw else entry.name)
-    if not suffix_of and not unnamed:
+    lossy, unusable = 0, []
+    for name in names:
+        raw, suffix = os.path.splitext(name)
+        lossy += suffix.lower() in JPEG
+        if suffix.lower() not in suffixes or name.startswith("."):
+            continue
+        reason = fault(folder / name) or (None if is_utf8(name) else "has a name that is not UTF-8; rename it")
+        if reason:
+            unusable.append(f"{printable(name)} {reason}")
+            continue
+        stem = composed(raw)
+        if stem in suffix_of:
+            duplicates[stem].append(name)
+        suffix_of.setdefault(stem, sys.intern(suffix) if stem == raw else name)
+    if not suffix_of and not unusable:
         why = f" but {lossy} JPEG files ({LOSSY})" if lossy else ""
         empty.append(f"{folder}: no file with one of the suffixes {' '.join(suffixes)}{why}")
     same = (sorted([_name(stem, suffix_of[stem]), *names]) for stem, names in sorted(duplicates.items()))
-    problems += unnamed + [f"{' and '.join(names)}: the same stem" for names in same]
+    problems += unusable + [f"{' and '.join(names)}: the same stem" for names in same]
     return suffix_of

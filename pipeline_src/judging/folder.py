@@ -15,17 +15,20 @@ from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.groups import find, number
+from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.judging import output_folder, several_classes, two_classes
 from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.whole_images import MISSING, WholeImages, whole_images
+from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.per_image import per_image
 from pipeline_src.metrics.summary import bounds, summary
 
 SEED = 0  # of the bootstrap
+MOST = 100_000  # resamples; each takes time and space on the disk
 
 
 def judge_folder(
@@ -42,6 +45,7 @@ def judge_folder(
     resamples: int = 1000,
     groups: str = "",
     workers: int | None = None,
+    max_pixels: int = PIXELS,
     draw: Callable[[Counts, str, dict], None] | None = None,
 ) -> dict:
     """Judge the maps in `pred` against the masks in `mask` (None: all background) and write everything into `out`.
@@ -60,17 +64,25 @@ def judge_folder(
         resamples: bootstrap resamples; 0 for no intervals.
         groups: which images are not independent (`data.groups`); they are resampled together.
         workers: processes for the whole-map metrics; default all cores.
+        max_pixels: that a map (times its classes) or a mask may have; larger ones are not decoded.
         draw: called with counts, protocol and values by metric once per protocol of one object, to draw the
             reliability diagram.
 
     Raises:
-        UserError: names all files that cannot be used, or the option that does not fit; nothing is written then.
+        UserError: names all files that cannot be used, or the option that does not fit, or no pixel counts; nothing is
+            written then.
     """
     check_bins(bins)
+    if not 0 <= resamples <= MOST:
+        raise UserError(
+            "--resamples cannot be used", found=f"{resamples:,}", expected=f"0 to {MOST:,}", do="--resamples 1000"
+        )
+    if border is not None and not 0 <= border < np.inf:
+        raise UserError("--border cannot be used", found=border, expected="0 or more pixels", do="--border 5")
     output_folder.check(out, name, (pred, mask))
     if mask is None and ignore is not None:
         raise UserError("--ignore applies to masks, and there are none", do="leave out --ignore")
-    pairs = pair_files(pred, mask)
+    pairs = pair_files(pred, mask, max_pixels)
     of_images = number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
     images: dict[str, WholeImages] = {}
     classes = several_classes.classes_of(pairs)
@@ -82,6 +94,13 @@ def judge_folder(
         images = whole_images(pairs, counted.meaning, workers) if whole else {}
     counts = {p: of for p, of in by_protocol(counted.statistic).items() if p in protocols}
     first = next(iter(counts.values()))
+    if not first.pixels:
+        raise UserError(
+            f"no pixel of the masks in {mask} counts; nothing was written",
+            found=f"the value {IGNORED if ignore is None else ignore}, which is ignored, at every pixel",
+            expected="pixels of other values",
+            do="name another value by --ignore",
+        )
     result = {
         "name": name,
         "n_images": len(pairs),
@@ -99,9 +118,9 @@ def judge_folder(
     output_folder.clear(out)
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
     counted.statistic.save(out / "statistic.npz", provenance)
-    tables = {p: _per_image(of, bins, images.get(p)) for p, of in counts.items()} if first.pixels else {}
+    tables = {p: _per_image(of, bins, images.get(p)) for p, of in counts.items()}
     output_folder.write_images(out / "images.csv", first.rows, tables)
-    if draw and first.pixels and not classes:
+    if draw and not classes:
         for protocol, of in counts.items():
             draw(of, protocol, result[protocol])
     write_text(out / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline_src.data.image_io import PIXELS
 from pipeline_src.judging.arrays import mask_values
 from pipeline_src.judging.files import Pairs, UnusableFileError
 from pipeline_src.labels import IGNORED
@@ -32,13 +33,13 @@ class Meaning:
 USUAL = Meaning()
 
 
-def read_mask(path: Path, meaning: Meaning = USUAL) -> tuple[np.ndarray, int]:
+def read_mask(path: Path, meaning: Meaning = USUAL, limit: int = PIXELS) -> tuple[np.ndarray, int]:
     """A binary mask as (H, W) uint8 with 0 background, 1 foreground, 255 ignored, and the number of grey pixels.
 
     Raises:
         UnusableFileError: as `mask_values`.
     """
-    values, ignored, between = mask_values(path, meaning.ignore)
+    values, ignored, between = mask_values(path, meaning.ignore, limit)
     if between is None:
         between = np.count_nonzero((values != 0) & (values != meaning.top))
     truth = (values > meaning.top // 2).astype(np.uint8)
@@ -60,7 +61,7 @@ def survey(pairs: Pairs, ignore: int | None = None) -> Meaning:
     seen, any_ignored, example = np.zeros(256, bool), False, {}
     for pair in pairs:
         try:
-            values, ignored, between = mask_values(pair.mask, ignore)
+            values, ignored, between = mask_values(pair.mask, ignore, pair.values)
         except UnusableFileError:
             continue
         any_ignored |= bool(ignored.any())

@@ -25,7 +25,12 @@ def check(out: Path, name: str, inputs: tuple[Path | None, ...]) -> None:
     Raises:
         UserError: `out` is a file, cannot be written, is one of `inputs`, or holds the results of another model.
     """
-    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    try:
+        there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    except OSError as error:  # such as a name that is too long
+        raise UserError(
+            f"--out {out} cannot be made", found=error.strerror, expected="a folder", do="give another --out"
+        ) from error
     if not there.is_dir():
         raise UserError(f"--out {out}: {there} is a file", expected="a folder to write into, made if it does not exist")
     if any(path is not None and path.exists() and out.resolve() == path.resolve() for path in inputs):
@@ -36,7 +41,9 @@ def check(out: Path, name: str, inputs: tuple[Path | None, ...]) -> None:
     try:
         tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
-        raise UserError(f"--out {out} cannot be written", found=error) from error
+        raise UserError(
+            f"--out {out} cannot be written", found=error, expected="a folder that can be", do="give another --out"
+        ) from error
     if (out / "metrics.json").exists():
         try:
             other = json.loads((out / "metrics.json").read_text(encoding="utf-8"))["name"]

@@ -28,11 +28,11 @@ def classes_of(pairs: Pairs) -> int | None:
     shapes = []
     for k in range(0, len(pairs), max(1, len(pairs) // 10)):
         try:
-            shape = None if pairs[k].mask is None else read_labels(pairs[k].mask).shape
+            shape = None if pairs[k].mask is None else read_labels(pairs[k].mask, pairs.values).shape
         except UnusableFileError:
             shape = None
         try:
-            shapes.append(read_map(pairs[k].map, shape).shape)
+            shapes.append(read_map(pairs[k].map, shape, pairs.values).shape)
         except UnusableFileError:
             continue
     counted = Counter(shape[0] if len(shape) == 3 else None for shape in shapes)
@@ -46,9 +46,9 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
         UnusableFileError: with the name of the file.
     """
     with naming(pair.mask):
-        truth = read_labels(pair.mask)
+        truth = read_labels(pair.mask, pair.values)
     with naming(pair.map):
-        probability = read_map(pair.map, truth.shape)
+        probability = read_map(pair.map, truth.shape, pair.values)
         if probability.ndim != 3:
             raise UnusableFileError(f"an array of shape {probability.shape}; expected {classes} classes, as most maps")
         if probability.shape[1:] != truth.shape and (

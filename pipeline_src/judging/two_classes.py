@@ -13,6 +13,7 @@ from pipeline_src.judging.arrays import matched, read_map
 from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pair, Pairs, UnusableFileError, check_problems, naming, readable
 from pipeline_src.judging.masks import USUAL, Meaning, read_mask, survey
+from pipeline_src.labels import IGNORED
 
 NOTE = (
     "Fractions, not percent. Pixels of all images are pooled; bins are right-closed on confidence max(f, 1 - f). "
@@ -31,9 +32,9 @@ def read(pair: Pair, meaning: Meaning = USUAL) -> tuple[np.ndarray, np.ndarray, 
     truth, grey = None, 0
     if pair.mask is not None:
         with naming(pair.mask):
-            truth, grey = read_mask(pair.mask, meaning)
+            truth, grey = read_mask(pair.mask, meaning, pair.values)
     with naming(pair.map):
-        probability = read_map(pair.map, None if truth is None else truth.shape)
+        probability = read_map(pair.map, None if truth is None else truth.shape, pair.values)
         if probability.ndim != 2:
             raise UnusableFileError(f"an array of shape {probability.shape}; expected (height, width), as most maps")
         if truth is None:
@@ -61,9 +62,9 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
         except UnusableFileError as reason:
             unclear = [f"masks in {pairs.masks}: {reason}"]
     for pair, (probability, truth, resized, grey) in readable(pairs, lambda p: read(p, counted.meaning), problems):
-        counted.statistic.add(probability, truth, pair.stem)
+        counted.statistic.add(probability, truth, pair.stem, ignore=IGNORED)
         if counted.regions is not None:
-            counted.regions.add(probability, truth, pair.stem)
+            counted.regions.add(probability, truth, pair.stem, IGNORED)
         counted.note_map(pair, probability, resized)
         counted.grey_pixels += grey
     if counted.regions is not None:

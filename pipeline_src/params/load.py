@@ -14,6 +14,7 @@ from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.validation import validate
 
 FILE = Path("params.yaml")
+MAX_NODES = 1_000_000
 EXCLUSIVE = {"config": "factory", "factory": "config"}  # a model is named by one of them
 
 
@@ -39,7 +40,11 @@ def read(file: Path | None = None) -> Params:
         )
     content = read_yaml(file)
     if not isinstance(content, dict):
-        raise UserError(f"{file} must be a mapping of keys to values", found=type(content).__name__)
+        raise UserError(
+            f"{file} must be a mapping of keys to values",
+            found=type(content).__name__,
+            expected="keys and values as in docs/params.md",
+        )
     return validate(Params, content, str(file))
 
 
@@ -53,10 +58,17 @@ def read_yaml(file: Path) -> Any:
         loader = Loader(file.read_text(encoding="utf-8"))
         if (root := loader.get_single_node()) is None:
             return None
+        if _written_out(root, {}) > MAX_NODES:
+            raise ValueError(f"its aliases (*name) stand for more than {MAX_NODES:,} values, or for themselves")
         content = loader.construct_document(root)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{file} cannot be read", found=error, expected="a text file", do="check it") from None
+    except Exception as error:  # yaml's own, and what it lets through: of days that do not exist, or too deep a nesting
         raise UserError(
-            f"{file} is not valid YAML", found=" ".join(str(error).split()), do="fix the line that the message names"
+            f"{file} is not valid YAML",
+            found=" ".join(str(error).split()) or type(error).__name__,
+            expected="keys and values as in docs/params.md",
+            do="fix the line that the message names",
         ) from None
     if duplicates := dict.fromkeys(_duplicate_keys(root, "", set())):
         raise UserError(f"{file} has duplicate keys:{listed(duplicates)}", do="merge the two blocks into one")
@@ -65,6 +77,16 @@ def read_yaml(file: Path) -> Any:
 
 # The C loader is ten times faster, and Snakemake reads params.yaml for every job.
 Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _written_out(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values a node holds with its aliases written out; infinite where it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = float("inf")
+        children = [each for pair in node.value for each in pair] if isinstance(node, yaml.MappingNode) else node.value
+        own = [] if isinstance(node, yaml.ScalarNode) else children
+        known[id(node)] = 1 + sum(_written_out(child, known) for child in own)
+    return known[id(node)]
 
 
 def _duplicate_keys(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
@@ -78,7 +100,7 @@ def _duplicate_keys(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]
     if isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, value in node.value:
-            name, line = f"{path}{key.value}", key.start_mark.line + 1
+            name, line = f"{path}{key.value if isinstance(key, yaml.ScalarNode) else key.tag}", key.start_mark.line + 1
             if name in lines:
                 yield f"{name}: lines {lines[name]} and {line}"
             lines[name] = line

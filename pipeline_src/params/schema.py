@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from itertools import product
+from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pipeline_src.validation import Count, Fraction, Name, Strict
+from pipeline_src.params.sweep import Sweep
+from pipeline_src.validation import LONGEST, Count, Fraction, Name, Strict
 
+# Folders in results/ and data/ that are of no experiment.
+TAKEN = {"judged", "overview", "published", "published-rebuilt", "unpacked", "downloads"}
 ALL = "all"  # the split that every data set has: all samples, sorted by name
 
 
@@ -175,7 +179,9 @@ class Evaluation(Strict):
 class Experiment(Strict):
     """Everything one experiment needs: `defaults:` with the experiment's own values laid over them."""
 
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="One run of each method per seed.")
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(
+        [0], min_length=1, description="One run of each method per seed."
+    )
     methods: list[Name] = Field(
         ["baseline", "slp", "aslp_mei", "aslp_mc"],
         min_length=1,
@@ -203,35 +209,16 @@ class Experiment(Strict):
         return values
 
 
-class Sweep(Strict):
-    """A grid over one method's parameters."""
+class Limits(Strict):
+    """Sizes above which input is refused before it takes memory, disk or time. No result depends on them."""
 
-    model_config = ConfigDict(extra="allow")
+    pixels: Count = Field(100_000_000, description="Pixels of an image or mask.")
+    archive_members: Count = Field(250_000, description="Files and folders of an archive.")
+    archive_bytes: Count = Field(64 * 2**30, description="Bytes of an archive's files, unpacked.")
+    combinations: Count = Field(1000, description="Methods that a sweep stands for.")
 
-    method: Name | None = Field(None, description="The method, one of those in docs/methods.md.")
-    file: str | None = Field(None, description="Instead of `method`, a Python file of yours (docs/your-method.md).")
 
-    @model_validator(mode="after")
-    def _spans_a_grid(self) -> Sweep:
-        if (self.method is None) == (self.file is None):
-            raise ValueError("give `method` or `file`")
-        if not self._swept or not all(self._swept.values()):
-            raise ValueError("give at least one parameter a list of values to try, as in `alpha: [0.02, 0.05]`")
-        return self
-
-    @property
-    def _swept(self) -> dict[str, list]:
-        return {key: values for key, values in self.model_extra.items() if isinstance(values, list)}
-
-    def blocks(self, name: str) -> dict[str, dict[str, Any]]:
-        """The blocks of `methods:` that a sweep `name` stands for, such as `name-alpha0_05-beta0_75`."""
-        code = {"method": self.method} if self.method else {"file": self.file}
-        blocks = {}
-        for values in product(*self._swept.values()):
-            chosen = dict(zip(self._swept, values, strict=True))
-            title = "-".join([name, *(key + re.sub(r"[^A-Za-z0-9+-]", "_", str(v)) for key, v in chosen.items())])
-            blocks[title] = code | self.model_extra | chosen
-        return blocks
+LIMITS = Limits()
 
 
 class Params(Strict):
@@ -258,16 +245,39 @@ class Params(Strict):
         {},
         description="Grids by name; in an experiment's `methods:` such a name stands for a method per combination.",
     )
+    limits: Limits = Field(LIMITS, description="Sizes above which input is refused.")
     defaults: dict[str, Any] = Field(description="Values shared by all experiments; keys as in an experiment.")
     experiments: dict[Name, dict[str, Any] | None] = Field(
         description="Experiments by name, each only what differs from `defaults:`."
     )
 
     @model_validator(mode="after")
+    def _sweeps_are_of_bounded_size(self) -> Params:
+        for name, sweep in self.sweeps.items():
+            if sweep.combinations > self.limits.combinations:
+                raise ValueError(
+                    f"sweeps.{name} has {sweep.combinations:,} combinations, more than {self.limits.combinations:,}: "
+                    "take values out, or write `limits: {combinations: N}` with a larger N"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _names_are_one_method_or_sweep(self) -> Params:
         names = [*self.methods, *self.sweeps, *(title for k, sweep in self.sweeps.items() for title in sweep.blocks(k))]
         if duplicates := _duplicates(names):
             raise ValueError(f"duplicate names of methods, sweeps or their combinations: {', '.join(duplicates)}")
+        if long := [name for name in names if len(name) > LONGEST]:
+            raise ValueError(f"a method's name, which is that of files, is longer than {LONGEST} letters: {long[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _experiments_have_folders_of_their_own(self) -> Params:
+        taken = {*TAKEN, Path(self.judged).name, Path(self.data_root).name}
+        if clash := [name for name in self.experiments if name.lower() in taken]:
+            raise ValueError(
+                f"experiments.{clash[0]}: results/{clash[0]} or data/{clash[0]} is a folder of something else: choose "
+                "another name"
+            )
         return self
 
     def blocks(self) -> dict[str, dict[str, Any] | None]:
@@ -277,4 +287,4 @@ class Params(Strict):
 
 
 def _duplicates(names: list[str]) -> list[str]:
-    return sorted({name for name in names if names.count(name) > 1})
+    return sorted(name for name, count in Counter(names).items() if count > 1)

@@ -40,7 +40,7 @@ def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str
             "runs": facts.runs,
             "images": experiment.parts[part][0],
             "names": digest,
-            **({"list": entry.benchmark_list} if digest else {}),
+            **({"list": entry.benchmark_list} if entry.benchmark_list else {}),
             # None of the sets without groups is analysed anew.
             **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}),
         },

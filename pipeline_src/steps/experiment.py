@@ -16,7 +16,7 @@ from pipeline_src.engine.graph import Graph
 from pipeline_src.errors import UserError
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params import changes
-from pipeline_src.params.schema import Experiment, Part
+from pipeline_src.params.schema import LIMITS, Experiment, Limits, Part
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
 
@@ -31,6 +31,7 @@ class ExperimentGraph(Graph):
         data_root: folder of downloads.
         methods: the methods of the experiment by block, in the order in which they are shown.
         judged: folder of what was judged from saved maps.
+        limits: sizes above which input is refused.
     """
 
     settings: Experiment
@@ -38,6 +39,7 @@ class ExperimentGraph(Graph):
     data_root: Path
     methods: Mapping[str, Chosen]
     judged: Path
+    limits: Limits = LIMITS
 
     # Where things lie
 
@@ -115,9 +117,12 @@ class ExperimentGraph(Graph):
         seeds = sorted(self.settings.seeds) if posthoc.every_seed else [seed]
         return [(needed, s) for needed in posthoc.references() for s in seeds]
 
-    def unmasked_label(self, part: str) -> int:
-        """The label of a part's images without a mask: background, or that no class is right."""
-        return NO_CLASS if self.entry("train").without_background and self.parts[part][1] == "ood" else 0
+    def label(self, part: str) -> int | None:
+        """The label of every pixel of a part out of distribution, whatever its set's masks show: background, or that no
+        class is right. None for all other parts, whose masks count."""
+        if self.parts[part][1] != "ood":
+            return None
+        return NO_CLASS if self.entry("train").without_background else 0
 
     def check(self) -> None:
         """UserError where methods lack what they refer to, and where a claim does not exist."""

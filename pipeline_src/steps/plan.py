@@ -23,6 +23,7 @@ PIXELS = 400 * 300  # a photograph of the usual data sets, where the real sizes 
 UNKNOWN = 1000  # images, where their number is not known yet
 FIGURE = 0.15  # seconds a file
 STEPS = 6
+NO_MASKS = "Its masks do not count: under `ood:` all pixels are background. If they do, put the set under `shifted:`."
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,20 @@ def adopted(experiment: ExperimentGraph) -> dict[str, str]:
     return {name: "; ".join(f"{entry['why']} ({entry['time']})" for entry in of) for name, of in entries.items()}
 
 
+def unchecked(experiment: ExperimentGraph) -> list[str]:
+    """Why the files of data sets can't be checked here, and whether their entries changed."""
+    return [text for job in experiment.of_kinds("prepare") if (text := job.options["unchecked"])]
+
+
 def notes(experiment: ExperimentGraph) -> dict[str, str]:
     """Test set -> what the reader of its numbers has to know; those of which there is nothing to say are left out."""
     texts = {}
     for part in experiment.facts.tests:
         chosen, entry = experiment.parts[part][0], experiment.entry(part)
         prepared, names = experiment.job(f"prepare/{chosen.set}").folder, benchmark_file(entry, experiment.data_root)
-        texts[part] = " ".join(filter(None, (entry.caption, coverage(chosen, prepared, names, entry.benchmark_list))))
+        unused = "" if experiment.label(part) is None or entry.ood else NO_MASKS
+        covered = coverage(chosen, prepared, names, entry.benchmark_list)
+        texts[part] = " ".join(filter(None, (entry.caption, covered, unused)))
     return {part: text for part, text in texts.items() if text}
 
 

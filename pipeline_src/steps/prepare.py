@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.data import catalog, sources
+from pipeline_src.data.identity import identify
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
@@ -25,20 +26,27 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     for name in dict.fromkeys(part.set for part, _ in experiment.parts.values()):
         entry, folder = catalog.find(experiment.entries, name), experiment.data / "manifests" / name
         try:
-            content = sources.fingerprint(entry, experiment.data_root, UNPACKED, folder)
+            identity = identify(entry, experiment.data_root, UNPACKED, folder)
         except sources.MissingSourceError as error:
             absent.append(str(error))
             continue
         yield Job(
             *("prepare", f"prepare/{name}", folder, "prepare", FILES, work),
             parameters={
-                "content": content,
-                "on_problem": experiment.settings.data.on_problem,
+                "data": identity.parameters,
+                "on_problem": (on_problem := experiment.settings.data.on_problem),
+                # What is too large is left out then, and an error else.
+                **({"pixels": experiment.limits.pixels} if on_problem == "skip" else {}),
                 "classes": entry.classes,
                 "void": entry.void if entry.classes else None,
                 "skip_unmasked": entry.skip_unmasked,
             },
-            options={"entry": entry, "data_root": experiment.data_root},
+            options={
+                "entry": entry,
+                "data_root": experiment.data_root,
+                "limits": experiment.limits,
+                "unchecked": identity.unchecked,
+            },
             modules=(sources.GENERATOR,) if entry.generated else (),
         )
     if absent:
@@ -51,7 +59,8 @@ def work(job: Job, folder: Path) -> None:
 
     failed = job.folder / FAILED
     try:
-        prepare(job.options["entry"], job.options["data_root"], UNPACKED, folder, job.parameters["on_problem"])
+        places = (job.options["data_root"], UNPACKED, folder)
+        prepare(job.options["entry"], *places, job.parameters["on_problem"], job.options["limits"])
     except UserError as error:
         problems = folder / "problems.csv"
         if not problems.is_file():

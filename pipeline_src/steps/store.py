@@ -24,10 +24,14 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
             parameters={
                 "part": part,
                 "size": experiment.settings.image_size,
-                "unmasked_label": experiment.unmasked_label(name),
+                "label": experiment.label(name),
             },
             inputs={"prepare": experiment.job(f"prepare/{part.set}")},
-            options={"entry": experiment.entry(name), "data_root": experiment.data_root},
+            options={
+                "entry": experiment.entry(name),
+                "data_root": experiment.data_root,
+                "limits": experiment.limits,
+            },
         )
 
 
@@ -37,4 +41,4 @@ def work(job: Job, folder: Path) -> None:
 
     of, manifest = job.parameters, job.inputs["prepare"].folder
     places = (job.options["data_root"], UNPACKED, manifest, of["size"], folder)
-    build(of["part"], job.options["entry"], *places, unmasked_label=of["unmasked_label"])
+    build(of["part"], job.options["entry"], *places, of["label"], job.options["limits"])

@@ -15,6 +15,7 @@ from made_sets import entry, pairs, write_files, write_tar, write_zip
 
 from pipeline_src.data import catalog, content_hash, pairing, sources
 from pipeline_src.data.entry import Entry
+from pipeline_src.data.identity import identify
 from pipeline_src.data.lookup import LISTS, find_name_list, read_name_list
 from pipeline_src.data.part_checks import check_name_lists, check_parts
 from pipeline_src.errors import UserError
@@ -134,36 +135,66 @@ def test_name_lists_may_have_folders_suffixes_comments_and_windows_ends(tmp_path
     assert read_name_list(path) == ["a", "b", "c.v2"]
 
 
-def test_the_fingerprint_is_of_the_content_not_of_the_place(tmp_path):
+def test_a_set_is_identified_by_its_content_and_its_entry_not_by_its_place(tmp_path):
     files = pairs(3)
     one, two = tmp_path / "one", tmp_path / "two"
     for root in (one, two):
         write_files(root / "data", files)
     mine = entry(folder="data", images="Image", masks="GT", splits={"val": "val.txt"})
-    first = sources.fingerprint(mine, one, tmp_path / "u1")
-    assert first == sources.fingerprint(mine, two, tmp_path / "u2")
+    first = identify(mine, one, tmp_path / "u1")
+    assert first == identify(mine, two, tmp_path / "u2")
     os.utime(two / "data/GT/s00.png", (1, 1))
-    assert first == sources.fingerprint(mine, two, tmp_path / "u2")
+    assert first == identify(mine, two, tmp_path / "u2")
     (two / "val.txt").write_text("s00\n")
-    listed = sources.fingerprint(mine, two, tmp_path / "u2")
+    listed = identify(mine, two, tmp_path / "u2")
     (two / "val.txt").write_text("s01\n")
-    assert len({first, listed, sources.fingerprint(mine, two, tmp_path / "u2")}) == 3
+    again = identify(mine, two, tmp_path / "u2")
+    assert first != listed != again != first
     (two / "val.txt").unlink()
     (two / "data/GT/s00.png").write_bytes(files["GT/s01.png"])
-    assert first != sources.fingerprint(mine, two, tmp_path / "u2")
-    assert first != sources.fingerprint(mine.model_copy(update={"ood": True}), one, tmp_path / "u1")
+    assert first != identify(mine, two, tmp_path / "u2")
+    assert first != identify(mine.model_copy(update={"ood": True}), one, tmp_path / "u1")
     text = mine.model_copy(update={"citation": "another", "terms": "others"})
-    assert first == sources.fingerprint(text, one, tmp_path / "u1")
+    assert first == identify(text, one, tmp_path / "u1")
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_an_edit_that_keeps_size_and_mtime_is_seen(tmp_path, kind):
+    name = "data/GT/s00.png"
+    if kind == "folder":
+        write_files(tmp_path / "data", pairs(2))
+    else:
+        name = "data"
+        write_tar(tmp_path / "data", pairs(2))
+    mine = entry(**{kind: "data"}, images="Image", masks="GT")
+    before, info = identify(mine, tmp_path, tmp_path / "u"), (tmp_path / name).stat()
+    data = bytearray((tmp_path / name).read_bytes())
+    data[-1] ^= 1
+    with open(tmp_path / name, "r+b") as file:  # the same inode
+        file.write(data)
+    os.utime(tmp_path / name, ns=(info.st_atime_ns, info.st_mtime_ns))
+    assert identify(mine, tmp_path, tmp_path / "u") != before
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", '{"%s": 3}', '{"%s": [1, 2, 3]}', '{"%s": ["a", "b"]}', "{", "\udcff"])
+def test_a_cache_of_other_content_is_made_again(tmp_path, text):
+    write_files(tmp_path / "data", pairs(2))
+    mine = entry(folder="data", images="Image", masks="GT")
+    before = identify(mine, tmp_path, tmp_path / "u")
+    cache = tmp_path / "u" / content_hash.CACHE
+    cache.write_bytes(text.replace("%s", f"{tmp_path}/data/").encode("utf-8", "surrogateescape"))
+    assert identify(mine, tmp_path, tmp_path / "u") == before
+    assert len(json.loads(cache.read_text())) == 1
 
 
 def test_an_archive_is_hashed_once_and_its_declared_hash_is_taken(tmp_path, monkeypatch):
     path = write_zip(tmp_path / "a.zip", pairs(2))
     mine = entry(archive="a.zip", images="Image", masks="GT")
-    undeclared = sources.fingerprint(mine, tmp_path, tmp_path / "u")
+    undeclared = identify(mine, tmp_path, tmp_path / "u")
     declared = entry(archive="a.zip", images="Image", masks="GT", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     monkeypatch.setattr(content_hash, "sha256", lambda path: pytest.fail("read again"))
-    assert undeclared == sources.fingerprint(mine, tmp_path, tmp_path / "u")
-    assert undeclared == sources.fingerprint(declared, tmp_path, tmp_path / "none")
+    assert undeclared == identify(mine, tmp_path, tmp_path / "u")
+    assert undeclared == identify(declared, tmp_path, tmp_path / "none")
 
 
 def test_the_first_source_that_is_here_is_used(tmp_path):
@@ -176,16 +207,18 @@ def test_the_first_source_that_is_here_is_used(tmp_path):
     assert sources.locate(mine, tmp_path, tmp_path / "u").key == "official"
 
 
-def test_what_is_absent_says_what_to_get_and_a_clone_reads_what_was_recorded(tmp_path):
+def test_what_is_absent_says_what_to_get(tmp_path):
     ecssd = catalog.load()["ECSSD"]
     with pytest.raises(
         UserError, match=r"images.zip \+ ground_truth_mask.zip \(1,000 images\), from https(.|\n)*data_root"
     ):
-        sources.fingerprint(ecssd, tmp_path, tmp_path / "u")
+        identify(ecssd, tmp_path, tmp_path / "u")
     with pytest.raises(UserError, match="it is not set"):
-        sources.fingerprint(ecssd, None, tmp_path / "u")
-    (tmp_path / "summary.json").write_text(json.dumps({"fingerprint": "f" * 64}))
-    assert sources.fingerprint(ecssd, tmp_path, tmp_path / "u", recorded=tmp_path) == "f" * 64
+        identify(ecssd, None, tmp_path / "u")
+    for text in ("{", "[]", "{}", '{"fingerprint": "f"}', '{"source": "official", "identity": {"place": 3}}'):
+        (tmp_path / "summary.json").write_text(text)  # damaged, or of an older version
+        with pytest.raises(UserError, match="is not available"):
+            identify(ecssd, tmp_path, tmp_path / "u", tmp_path)
 
 
 def test_archives_are_spoken_of_only_where_there_are_some(tmp_path):

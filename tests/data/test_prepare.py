@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 import sys
 import types
 from functools import partial
@@ -17,6 +18,7 @@ from made_sets import encoded, entry, image, mask, pairs, write_files, write_tar
 from PIL import Image
 
 from pipeline_src.data import image_io, manifest, sources
+from pipeline_src.data.identity import identify
 from pipeline_src.data.part_checks import check_disjoint
 from pipeline_src.data.prepare import prepare
 from pipeline_src.errors import UserError
@@ -386,7 +388,7 @@ def test_generated_sets_are_made_once_and_anew_when_their_code_changes(tmp_path,
     other_version = tmp_path / "other_version.py"
     other_version.write_text("")
     monkeypatch.setattr(sources, "GENERATOR_FILES", (other_version,))
-    assert prepare(mine, None, tmp_path / "u", tmp_path / "out")["fingerprint"] == summary["fingerprint"]
+    assert prepare(mine, None, tmp_path / "u", tmp_path / "out")["identity"] == summary["identity"]
     assert len(calls) == 4
 
 
@@ -408,9 +410,79 @@ def test_the_stored_pixels_count_not_an_orientation_tag(tmp_path):
     assert image_io.decode_image(data).shape == (20, 30, 3)
 
 
-def test_summary_is_the_fingerprint_a_clone_uses(run, tmp_path):
-    summary = run(pairs(2))
-    mine = entry(folder="set", images="Image", masks="GT")
-    assert sources.fingerprint(mine, None, tmp_path / "u", recorded=run.out) == summary["fingerprint"]
-    assert json.loads((run.out / "summary.json").read_text()) == summary
-    assert sources.fingerprint(mine, run.downloads, tmp_path / "u") == summary["fingerprint"]
+SPLITS = {"val": {"of": "all", "fraction": 0.5}, "listed": "names.txt"}
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """Identity of a set of an archive without its files, after its entry has changed, and what was prepared."""
+    downloads = tmp_path / "downloads"
+    write_zip(write_files(downloads, {"names.txt": b"s01\n"}) / "a.zip", pairs(3))
+    raw = {"archive": "a.zip", "images": "Image", "masks": "GT", "splits": SPLITS}
+    summary = prepare(entry(**raw), downloads, tmp_path / "u", tmp_path / "out")
+    assert json.loads((tmp_path / "out/summary.json").read_text()) == summary
+
+    def clone(data_root=None, **changes):
+        return identify(entry(**{**raw, **changes}), data_root, tmp_path / "none", tmp_path / "out")
+
+    clone.here = identify(entry(**raw), downloads, tmp_path / "u")
+    return clone
+
+
+def test_without_its_files_a_set_is_what_it_was_prepared_from_and_that_is_said(clone, tmp_path):
+    assert not clone.here.unchecked
+    absent = clone()
+    assert absent.parameters == clone.here.parameters
+    assert "mine is not available, so it can't be checked here" in absent.unchecked
+    assert f"there is no folder {tmp_path}/wrong" in clone(tmp_path / "wrong").unchecked
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"splits": SPLITS | {"val": {"of": "all", "fraction": 0.25}}},
+        {"splits": SPLITS | {"listed": "others.txt"}},
+        {"foreground": 1},
+        {"masks": "GT2"},
+        {"archive": "b.zip"},
+        {"archive": [], "folder": "a"},
+        {"sha256": "0" * 64},
+        {"count": 3},
+        {"ood": True},
+    ],
+    ids=str,
+)
+def test_without_its_files_a_changed_entry_counts(clone, change):
+    changed = clone(**change)
+    assert changed.parameters != clone.here.parameters and "can't be checked here" in changed.unchecked
+    if change.keys() & {"archive", "sha256"}:
+        assert "its entry names other files" in changed.unchecked
+
+
+def test_images_given_by_path_are_identified_without_them(tmp_path):
+    root = write_files(tmp_path / "downloads", pairs(2, "a/photos", "b/masks"))
+    raw = {"images": "a/photos", "masks": "b/masks"}
+    prepare(entry(**raw), root, tmp_path / "u", tmp_path / "out")
+    here = identify(entry(**raw), root, tmp_path / "u")
+    for changes, same in (({}, True), ({"foreground": 1}, False), ({"masks": "b/other"}, False)):
+        absent = identify(entry(**{**raw, **changes}), None, tmp_path / "none", tmp_path / "out")
+        assert (absent.parameters == here.parameters) == same
+
+
+def test_files_that_changed_since_they_were_unpacked_are_refused(tmp_path):
+    write_zip(tmp_path / "a.zip", pairs(2))
+    mine = entry(archive="a.zip", images="Image", masks="GT")
+    prepare(mine, tmp_path, tmp_path / "u", tmp_path / "out")
+    (path,) = (tmp_path / "u").glob("mine-*/GT/s00.png")
+    data = path.read_bytes()
+    for change in (
+        lambda: path.write_bytes(encoded(mask(3))),
+        lambda: path.unlink(),
+        lambda: (path.parent / "s09.png").write_bytes(data),
+        lambda: (path.parents[1] / sources.UNPACKED).write_text("[]"),
+    ):
+        change()
+        with pytest.raises(UserError, match=r"have changed since they were unpacked(.|\n)*remove .*/mine-"):
+            prepare(mine, tmp_path, tmp_path / "u", tmp_path / "out")
+        shutil.rmtree(path.parents[1])
+        prepare(mine, tmp_path, tmp_path / "u", tmp_path / "out")

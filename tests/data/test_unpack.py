@@ -12,6 +12,7 @@ from made_sets import pairs, write_tar, write_zip
 
 from pipeline_src.data.unpack import unpack, whole_folder
 from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Limits
 
 
 def tar_with(path, *members: tarfile.TarInfo):
@@ -97,11 +98,11 @@ def test_a_duplicate_name_is_refused(tmp_path, into):
 def test_size_and_number_are_bounded(tmp_path, into):
     bomb = write_tar(tmp_path / "a.tar", {"zeros": b"\0" * 3_000_000}, "w:gz")
     assert bomb.stat().st_size < 10_000
-    with pytest.raises(UserError, match="GiB"):
-        unpack(bomb, into, max_bytes=2_000_000)
+    with pytest.raises(UserError, match="bytes unpacked"):
+        unpack(bomb, into, Limits(archive_bytes=2_000_000))
     assert (into / "zeros").stat().st_size <= 2_000_000
-    with pytest.raises(UserError, match="more than 4 members"):
-        unpack(write_zip(tmp_path / "b.zip", pairs(3)), into, max_members=4)
+    with pytest.raises(UserError, match="6 members"):
+        unpack(write_zip(tmp_path / "b.zip", pairs(3)), into, Limits(archive_members=4))
 
 
 @pytest.mark.parametrize("mode", ["zip", "w:gz", "w"])

@@ -13,6 +13,7 @@ from pipeline_src.data.detection.mask_recognition import evenly_spaced, image_ki
 from pipeline_src.data.detection.split_recognition import split_of
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.pairing import walk
+from pipeline_src.files import composed
 
 MASK_WORDS = ("gt", "mask", "ground", "label", "annot", "seg")  # in names of mask folders, the likeliest first
 MASK_ENDING = re.compile(r"([_-](?:mask|gt|label|labels|seg|segmentation|annotation))$", re.IGNORECASE)
@@ -33,7 +34,7 @@ class ImageGroup:
 
     @cached_property
     def stems(self) -> list[str]:
-        return [file.stem for file in self.files]
+        return [composed(file.stem) for file in self.files]
 
     @cached_property
     def kind(self) -> str:

@@ -13,6 +13,7 @@ from PIL import Image
 from pipeline_src.data import image_io
 from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.errors import UserError
+from pipeline_src.files import fault
 
 SAMPLE_SIZE = 24  # files of a folder that are looked at
 MAX_VALUES = 64  # more greys or colours make a photograph, unless they are the soft edges of a mask
@@ -51,7 +52,11 @@ def _kind_of_file(path: Path) -> str | None:
 def open_or_none(path: Path) -> Image.Image | None:
     """The image, or None if it cannot be read."""
     try:
-        return image_io.open_image(path.read_bytes())
+        if fault(path):
+            return None
+        data = path.read_bytes()
+        image_io.check_size(data)
+        return image_io.open_image(data)
     except (UnreadableImageError, OSError):
         return None
 

@@ -16,6 +16,7 @@ from pipeline_src.params import changes
 from pipeline_src.params.load import read
 from pipeline_src.steps import overview
 from pipeline_src.steps.build import chosen
+from pipeline_src.steps.plan import unchecked
 
 try:
     changes.take(config)
@@ -133,6 +134,8 @@ def call(verb, options):
 
 def started():
     print(f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results come to {GRAPH.results}/.", file=sys.stderr, flush=True)
+    for text in unchecked(GRAPH):
+        print(text, file=sys.stderr, flush=True)
 
 
 def finished():

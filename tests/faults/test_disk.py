@@ -1,0 +1,232 @@
+"""Disks that are full, and folders that cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bad_input import BadInput, check, contents
+from made_sets import entry, pairs, write_files, write_zip
+
+from pipeline_src import files
+from pipeline_src.data.build import build
+from pipeline_src.data.prepare import prepare
+from pipeline_src.data.unpack import whole_folder
+from pipeline_src.engine.execute import execute
+from pipeline_src.engine.job import Job
+from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Part
+
+MINE = {"archive": "a.zip", "images": "Image", "masks": "GT"}
+
+
+def result(folder: Path) -> None:
+    """A result of before."""
+    files.write_text(folder / "results/table.csv", "1\n")
+
+
+def failing(name: str, number: int, call: Callable[[Path], None], module: object = os) -> Callable[[Path], None]:
+    """`call` where a function of the system fails."""
+
+    def fails(*args: object, **_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def called(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, name, fails)
+            call(folder)
+
+    return called
+
+
+def writing(folder: Path) -> None:
+    files.write_text(folder / "results/table.csv", "2\n")
+
+
+def unpacking(folder: Path) -> None:
+    with whole_folder(folder / "set") as into:
+        (into / "a").write_text("1")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def torch_saves(folder: Path) -> None:
+    """What torch makes of a full disk is no OSError."""
+    with pytest.MonkeyPatch.context() as patch, files.atomic(folder / "results/table.csv") as temporary:
+        temporary.write_text("2\n")
+        patch.setattr(files, "_free", lambda path: 0)
+        raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0")
+
+
+def trains(job: Job, folder: Path) -> None:
+    (folder / "model").write_text("an hour of work")
+
+
+def fills(job: Job, folder: Path) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def job(work: Callable = trains) -> Job:
+    return Job("train", "train/a/seed0", Path("results/runs/a"), "train", ("model",), work)
+
+
+def executing(work: Callable = trains) -> Callable[[Path], None]:
+    return lambda folder: execute(job(work)) and None
+
+
+def full(call: Callable[[Path], None], free: int = 1 << 20) -> Callable[[Path], None]:
+    def called(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(files, "_free", lambda path: free)
+            call(folder)
+
+    return called
+
+
+def row(name: str, fault: str, happens: str, call: Callable, what: str, found: str, expected: str, do: str) -> BadInput:
+    return BadInput(name, fault, happens, result, call, what, found, expected, do)
+
+
+OLD = "the file is named; what was there before is as it was"
+FULL = (r"MiB free; .*No space left", "space for the file", "free some space")
+PERMISSION = ("Permission denied|Read-only", "write permission in", "change the permissions")
+ROWS = [
+    row(
+        "full",
+        "the disk is full when a file is flushed",
+        OLD,
+        failing("fsync", errno.ENOSPC, writing),
+        r"results/table\.csv could not be written: the disk is full",
+        *FULL,
+    ),
+    row(
+        "quota",
+        "the quota is used up",
+        OLD,
+        failing("fsync", errno.EDQUOT, writing),
+        r"results/table\.csv could not be written: the disk is full",
+        "quota",
+        *FULL[1:],
+    ),
+    row(
+        "full-in-torch",
+        "the disk is full and torch raises an error of its own",
+        OLD,
+        torch_saves,
+        r"results/table\.csv could not be written: the disk is full",
+        "inline_container",
+        *FULL[1:],
+    ),
+    row(
+        "full-while-unpacking",
+        "the disk is full while a set is unpacked",
+        "the folder is named; no half of it stays",
+        unpacking,
+        "/set could not be written: the disk is full",
+        *FULL,
+    ),
+    row(
+        "read-only-folder",
+        "a folder without write permission",
+        OLD,
+        failing("mkstemp", errno.EACCES, writing, files.tempfile),
+        r"results/table\.csv could not be written: its folder is not writable",
+        *PERMISSION,
+    ),
+    row(
+        "read-only-disk",
+        "a disk that is mounted read-only",
+        OLD,
+        failing("mkstemp", errno.EROFS, writing, files.tempfile),
+        r"results/table\.csv could not be written: its folder is not writable",
+        *PERMISSION,
+    ),
+    row(
+        "results-read-only",
+        "a folder of results that is not writable, when a training is started",
+        "it is named before the training starts",
+        failing("NamedTemporaryFile", errno.EACCES, executing(), files.tempfile),
+        "results/runs/a/.* could not be written: its folder is not writable",
+        *PERMISSION,
+    ),
+    row(
+        "nearly-full",
+        "a disk with 20 MiB free, when a training is started",
+        "it is told before the training starts",
+        full(executing(), 20 << 20),
+        "the disk is nearly full: nothing can be made in results/runs/a",
+        "20.0 MiB free",
+        "32 MiB or more",
+        "free some space",
+    ),
+    row(
+        "full-while-training",
+        "the disk is full while a job works",
+        "the job's folder is named; earlier results stay",
+        executing(fills),
+        r"results/runs/a/\.train\.new could not be written: the disk is full",
+        *FULL,
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_it_is_refused(row, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check(row, tmp_path)
+    assert not [path for path in tmp_path.rglob(".table*")]
+
+
+def test_the_same_command_goes_on_after_a_full_disk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="the disk is full"):
+        executing(fills)(tmp_path)
+    assert execute(job()) and job().current
+
+
+def test_other_errors_are_left_as_they_are(tmp_path):
+    with pytest.raises(ZeroDivisionError), files.writing(tmp_path / "a"):
+        1 / 0  # noqa: B018
+    with pytest.raises(PermissionError), files.writing(tmp_path / "a"):
+        raise PermissionError(errno.EACCES, "denied", "/elsewhere/b")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 3 MiB, where the tests may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() or os.system(f"mount -t tmpfs -o size=3m none {folder} 2>/dev/null"):
+        pytest.skip("no permission to mount a small disk")
+    yield folder
+    os.system(f"umount {folder}")
+
+
+def test_a_small_disk(small_disk, tmp_path):
+    """The errors that a real full disk makes, in numpy too."""
+    write_zip(tmp_path / "a.zip", pairs(40))
+    prepare(entry(**MINE), tmp_path, tmp_path / "u", tmp_path / "out")
+    files.write_text(small_disk / "before", "1\n")
+    before = contents(small_disk)
+    for call in (
+        lambda: files.write_text(small_disk / "a", "x" * 4_000_000),
+        lambda: _saved(small_disk / "a.npy"),
+        lambda: prepare(entry(**MINE | {"archive": "b.zip"}), tmp_path, small_disk / "u", small_disk / "out"),
+        lambda: build(
+            Part(set="mine"), entry(**MINE), tmp_path, tmp_path / "u", tmp_path / "out", 256, small_disk / "s"
+        ),
+    ):
+        write_files(tmp_path, {"b.zip": b""})
+        write_zip(tmp_path / "b.zip", {f"{i}": b"x" * 100_000 for i in range(40)})
+        with pytest.raises(UserError, match=r"the disk is (full|too small)"):
+            call()
+        assert contents(small_disk).items() >= before.items()
+        assert {path.name for path in small_disk.iterdir()} <= {"before", "u", "out"}
+
+
+def _saved(path: Path) -> None:
+    with files.atomic(path) as temporary:
+        np.save(temporary, np.zeros(4_000_000, np.uint8))

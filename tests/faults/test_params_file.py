@@ -1,0 +1,291 @@
+"""What is written wrong in params.yaml, and in entries of data sets there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bad_input import BadInput, check
+
+from pipeline_src.data import catalog
+from pipeline_src.params.load import read, resolve
+
+TEXT = """experiment: small
+datasets:
+  mine: {images: photos, masks: masks}
+defaults: {image_size: 32}
+methods: {baseline: {}, slp: {alpha: 0.05}}
+experiments:
+  small:
+    methods: [baseline]
+    data:
+      train: {set: mine, first: 3}
+      val: {set: mine, last: 3}
+      id: {mine: {set: mine}}
+"""
+MINE = "  mine: {images: photos, masks: masks}\n"
+BOMB = "".join(f"a{i}: &a{i} [{', '.join(['x' if i == 0 else f'*a{i - 1}'] * 9)}]\n" for i in range(9))
+
+
+def written(text: str | bytes) -> Callable[[Path], None]:
+    data = text if isinstance(text, bytes) else text.encode()
+    return lambda folder: (folder / "params.yaml").write_bytes(data) and None
+
+
+def changed(old: str, new: str) -> Callable[[Path], None]:
+    assert old in TEXT
+    return written(TEXT.replace(old, new))
+
+
+def reading(folder: Path) -> None:
+    """What every command does first."""
+    params = read(Path("params.yaml"))
+    catalog.load(params.datasets)
+    resolve(params)
+
+
+def row(
+    name: str, fault: str, happens: str, make: Callable, what: str, found: str = "", expected: str = "", do: str = ""
+) -> BadInput:
+    return BadInput(name, fault, happens, make, reading, what, found, expected or "docs/params.md", do)
+
+
+ROWS = [
+    row(
+        "not-yaml", "a bracket that is not closed", "the line is named", written("a: [1\n"), "not valid YAML", "line 2"
+    ),
+    row(
+        "not-utf8",
+        "bytes that are no UTF-8",
+        "the place is named",
+        written(b"a: \xe9\n"),
+        r"params\.yaml is not valid",
+        "can't decode byte",
+    ),
+    row("a-list", "a list instead of keys", "it says so", written("- 1\n"), "mapping of keys to values", "list"),
+    row(
+        "no-such-day",
+        "a date that does not exist",
+        "it is told as YAML",
+        changed("image_size: 32", "image_size: 2026-13-45"),
+        "not valid YAML",
+        "month",
+        do="fix the line",
+    ),
+    row(
+        "long-number",
+        "a number of 5,000 digits",
+        "it is told as YAML",
+        changed("image_size: 32", f"image_size: {'9' * 5000}"),
+        "not valid YAML",
+        "4300 digits",
+    ),
+    row(
+        "deep",
+        "brackets in brackets, 100,000 deep",
+        "it is told as YAML",
+        written("a: " + "[" * 100_000 + "]" * 100_000),
+        "not valid YAML",
+        ".",
+    ),
+    row(
+        "aliases",
+        "aliases that stand for 9 to the power of 9 values",
+        "it is refused before they are written out",
+        written(TEXT + BOMB),
+        "not valid YAML",
+        "aliases .* more than 1,000,000 values",
+    ),
+    row(
+        "alias-of-itself",
+        "an alias that stands for itself",
+        "the same",
+        changed("image_size: 32", "image_size: &a [*a]"),
+        "not valid YAML",
+        "for themselves",
+    ),
+    row(
+        "key-is-a-list",
+        "a list as a key",
+        "it is told as YAML",
+        written(TEXT + "? [a, b]\n: 3\n"),
+        "not valid YAML",
+        "unhashable key",
+    ),
+    row(
+        "unknown-key",
+        "a key that does not exist",
+        "the nearest one is named",
+        changed("experiment:", "experimnt:"),
+        r"params\.yaml has invalid values(.|\n)*experimnt: no such key; did you mean 'experiment'",
+        do="correct the keys",
+    ),
+    row(
+        "yes",
+        "a name that YAML reads as true",
+        "quotes are asked for",
+        changed("experiment: small", "experiment: yes"),
+        r"experiment: expected a text \(found True\): put it in quotes, since YAML reads yes, no",
+    ),
+    row(
+        "year",
+        "a name that YAML reads as a number",
+        "the same",
+        changed("methods: [baseline]", "methods: [2024]"),
+        r"methods.0: expected a text \(found 2024\): put it in quotes",
+    ),
+    row(
+        "day",
+        "a name that YAML reads as a date",
+        "the same",
+        changed("experiment: small", "experiment: 2024-01-01"),
+        "experiment: expected a text .* quotes, since YAML reads it without them as a number or date",
+    ),
+    row(
+        "nothing",
+        "a name that YAML reads as nothing",
+        "the same",
+        changed("experiment: small", "experiment: ~"),
+        r"expected a text \(found None\): put it in quotes, since YAML reads null",
+    ),
+    row(
+        "set-named-yes",
+        "a data set called `yes` without quotes",
+        "the same",
+        changed("  mine: {images", "  yes: {images"),
+        r"datasets.True: expected a text \(found True\): put it in quotes",
+    ),
+    row(
+        "folder-named-by-year",
+        "a folder called `2024` without quotes",
+        "the same",
+        changed("masks: masks", "masks: 2024, folder: 2024"),
+        "datasets.mine.folder: expected a text .*quotes",
+    ),
+    row(
+        "exponent",
+        "`1e3` where a whole number belongs: YAML reads a text",
+        "the key and its value are named",
+        changed("image_size: 32", "image_size: 1e3"),
+        r"image_size: expected a whole number \(found '1e3'\)",
+    ),
+    row(
+        "infinite",
+        "an infinite learning rate",
+        "the key is named",
+        changed("image_size: 32", "training: {lr: .inf}"),
+        r"training.lr: expected a finite number \(found inf\)",
+    ),
+    row(
+        "huge-seed",
+        "a seed that random generators do not take",
+        "the largest is named",
+        changed("image_size: 32", "seeds: [99999999999999999999]"),
+        "seeds.0: input should be less than 4294967296",
+    ),
+    row(
+        "set-is-a-number",
+        "a number instead of a data set's entry",
+        "the key is named",
+        changed(MINE, "  mine: 3\n"),
+        r"datasets.mine: expected keys and values \(found 3\)",
+        expected="docs/data.md",
+    ),
+    row(
+        "sets-are-a-list",
+        "a list instead of data sets by name",
+        "the key is named",
+        changed(MINE, "  - mine\n"),
+        r"datasets: expected keys and values \(found \['mine'\]\)",
+    ),
+    row(
+        "images-are-keys",
+        "keys instead of a folder under `images`",
+        "the key and what belongs there are named",
+        changed("images: photos", "images: {a: b}"),
+        "datasets.mine.images: expected a text or a list of texts",
+    ),
+    row(
+        "images-are-a-number",
+        "a number instead of a folder under `images`",
+        "the same",
+        changed("images: photos", "images: 3"),
+        r"datasets.mine.images: expected a text or a list of texts \(found 3\)",
+    ),
+    row(
+        "splits-are-a-list",
+        "a list instead of splits by name",
+        "the key is named",
+        changed("masks: masks", "masks: masks, splits: [a]"),
+        r"datasets.mine.splits: expected keys and values",
+    ),
+    row(
+        "split-of-itself",
+        "a split that is made from itself",
+        "it is named",
+        changed("masks: masks", "masks: masks, splits: {a: {of: a, fraction: 0.5}}"),
+        "split a is made from itself",
+    ),
+    row(
+        "huge-message",
+        "a value of 200,000 letters",
+        "the message has its beginning and end",
+        changed("image_size: 32", f"image_size: {'x' * 200_000}"),
+        r"image_size: expected a whole number \(found 'x{10,40}\.\.\.x{10,40}'\)",
+    ),
+    row(
+        "part-of-300-letters",
+        "a test set's name that is too long for a file's",
+        "the longest is named",
+        changed("id: {mine:", f"id: {{{'m' * 300}:"),
+        "at most 80 characters",
+    ),
+    row(
+        "set-of-300-letters",
+        "the same of a data set's name",
+        "the same",
+        changed("  mine: {images", f"  {'m' * 300}: {{images"),
+        "at most 80 characters",
+    ),
+    row(
+        "method-of-combination",
+        "a sweep whose combinations have names that are too long",
+        "the longest is named",
+        written(TEXT + f"sweeps: {{grid: {{method: slp, alpha: [{'1' * 90}]}}}}\n"),
+        "a method's name, which is that of files, is longer than 80 letters: grid-alpha1",
+    ),
+    row(
+        "huge-sweep",
+        "a sweep of 5 million combinations",
+        "their number, the limit and its key are named, in no time",
+        written(TEXT + f"sweeps: {{grid: {{method: slp, alpha: {[*range(2500)]}, beta: {[*range(2000)]}}}}}\n"),
+        r"sweeps.grid has 5,000,000 combinations, more than 1,000: (.|\n)*limits: \{combinations: N\}",
+    ),
+    *(
+        row(
+            f"experiment-called-{name}",
+            f"an experiment called `{name}`, whose folder is of something else",
+            "another name is asked for",
+            changed("  small:", f"  {name}:"),
+            f"experiments.{name}: results/{name} or data/{name} is a folder of something else",
+        )
+        for name in ("judged", "Unpacked", "overview", "published", "downloads")
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_it_is_refused(row, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check(row, tmp_path)
+
+
+def test_the_limit_of_a_sweep_can_be_raised(tmp_path):
+    text = TEXT + "sweeps: {grid: {method: slp, alpha: [0.1, 0.2, 0.3]}}\nlimits: {combinations: %d}\n"
+    file = tmp_path / "params.yaml"
+    file.write_text(text % 3)
+    assert len(read(file).blocks()) == 5
+    file.write_text(text % 2)
+    with pytest.raises(Exception, match="3 combinations, more than 2"):
+        read(file)
