@@ -63,12 +63,35 @@ def settings(job: Job) -> Experiment:
     return Experiment.model_construct(**values)
 
 
+def facts(run: Job) -> dict[str, Any]:
+    """What the network of a training job is, for its checkpoints and its model.safetensors. No name of an experiment,
+    block or part is among it: those may share the run."""
+    from pipeline_src.training.models.build import description
+
+    of = run.parameters
+    return {
+        **description(run.options["model"].network, of["image_size"], of["classes"]),
+        "method": type(of["method"]).__name__,
+        "parameters": run.ingredients["parameters"]["method"],
+        "seed": of["seed"],
+        "contract": run.contract,
+    }
+
+
 def load(job: Job) -> list[DenseClassifier]:
-    """The networks of a job's inputs `networks/0`, `networks/1`..."""
+    """The networks of a job's inputs `networks/0`, `networks/1`...
+
+    Raises:
+        UserError: a file can't be read, or holds another network than its run's. Of adopted results the owner has said
+            that they fit.
+    """
     from pipeline_src.prediction.predict import load
 
-    folders = [of.folder for role, of in job.inputs.items() if role.startswith("networks/")]
-    return [load(folder / "model.safetensors", settings(job), job.parameters["classes"]) for folder in folders]
+    networks = []
+    for run in (of for role, of in job.inputs.items() if role.startswith("networks/")):
+        file, expected = run.folder / "model.safetensors", {} if run.adopted else facts(run)
+        networks.append(load(file, settings(job), job.parameters["classes"], expected))
+    return networks
 
 
 def report_overlap(**parts: Path) -> None:

@@ -67,7 +67,8 @@ def train_into(job: Job, folder: Path) -> None:
         name: pd.read_csv(job.inputs[f"references/{name}"].folder / "history.csv")["val_accuracy"].tolist()
         for name in of["method"].references()
     }
-    opened, settings = [Store.open(folder) for folder in stores.values()], networks.settings(job)
-    run = train(opened[0], opened[1], settings, of["method"], of["seed"], job.scratch, job.options["title"], accuracies)
+    one, two = (Store.open(folder) for folder in stores.values())
+    settings, name, facts = networks.settings(job), job.options["title"], networks.facts(job)
+    run = train(one, two, settings, of["method"], of["seed"], job.scratch, name, accuracies, facts)
     if int(os.environ.get("RANK", 0)) == 0:
         run.write(folder)

@@ -16,7 +16,6 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Augmentation, Training
 from pipeline_src.rng import generator
-from pipeline_src.training import checkpoint
 from pipeline_src.training.augment import augment
 from pipeline_src.training.hooks import learning_rate
 from pipeline_src.training.method import Batch
@@ -83,23 +82,6 @@ def test_a_run_stopped_after_any_epoch_ends_in_the_same_bits(stores, tmp_path, m
     whole = outputs(run(stores, tmp_path / "whole", epochs=4))
     start = partial(run, stores, tmp_path / "stopped", epochs=4)
     assert outputs(stopped(monkeypatch, (1, 2, 3, 4), start)) == whole
-
-
-def test_a_torn_checkpoint_falls_back_to_the_one_before(stores, tmp_path, monkeypatch, caplog):
-    whole = outputs(run(stores, tmp_path / "whole", epochs=4))
-    run(stores, tmp_path / "torn", epochs=4)
-    last = tmp_path / "torn/work" / checkpoint.LAST
-    last.write_bytes(last.read_bytes()[:1000])
-    assert outputs(run(stores, tmp_path / "torn", epochs=4)) == whole
-    assert "going back" in caplog.text
-
-
-def test_a_checkpoint_of_other_images_is_refused(stores, tmp_path):
-    run(stores, tmp_path)
-    content = checkpoint.load(tmp_path / "work")
-    checkpoint.save(tmp_path / "work", content | {"ids": content["ids"][::-1]})
-    with pytest.raises(UserError, match="other training images"):
-        run(stores, tmp_path)
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "cpu"])
