@@ -22,6 +22,7 @@ def plan(
 ):
     """A dry look: what is to be run and why, how long it takes here, how much disk it needs."""
     from pipeline_src.steps import plan as planned
+    from pipeline_src.steps import precheck
 
     graph, console = experiment_graph(experiment), Console()
     whole = planned.plan(graph, cores)
@@ -41,6 +42,8 @@ def plan(
         console.print(f"Disk: about {whole.bytes / 2**20:,.0f} MiB, unpacked archives not counted.")
     for name, why in planned.adopted(graph).items():
         console.print(f"adopted: {name}: {why}")
+    for line in precheck.notes(graph):
+        console.print(line, markup=False)
     for part, text in planned.notes(graph).items():
         console.print(f"{part}: {text}")
     console.print(f"Run it: snakemake --cores all --config experiment={graph.name}")

@@ -62,12 +62,13 @@ class Model(Strict):
 
     config: str = Field(
         "efficientnet_lite0_fpn",
-        description="A name in `pipeline_src/training/models/configs/`, or an mmsegmentation config file's path.",
+        description="A name in `pipeline_src/training/models/configs/`, or an mmsegmentation config file's path. "
+        "Such a file is code, and is run.",
     )
     factory: str | None = Field(
         None,
         description="Instead of `config`, a function of yours that builds any torch.nn.Module: `my_net.py:build` or "
-        "`my_package.my_module:build`.",
+        "`my_package.my_module:build`. The file is run.",
     )
     pretrained: bool = Field(
         True, description="Start from the config's pretrained (ImageNet) weights. A factory decides for itself."
@@ -174,7 +175,9 @@ class Evaluation(Strict):
 class Experiment(Strict):
     """Everything one experiment needs: `defaults:` with the experiment's own values laid over them."""
 
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="One run of each method per seed.")
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(
+        [0], min_length=1, description="One run of each method per seed."
+    )
     methods: list[Name] = Field(
         ["baseline", "slp", "aslp_mei", "aslp_mc"],
         min_length=1,
@@ -203,7 +206,10 @@ class Sweep(Strict):
     model_config = ConfigDict(extra="allow")
 
     method: Name | None = Field(None, description="The method, one of those in docs/methods.md.")
-    file: str | None = Field(None, description="Instead of `method`, a Python file of yours (docs/your-method.md).")
+    file: str | None = Field(
+        None, description="Instead of `method`, a Python file of yours, which is run (docs/your-method.md)."
+    )
+    files: list[str] | None = Field(None, description="With `file`: the files that it reads.")
 
     @model_validator(mode="after")
     def _spans_a_grid(self) -> Sweep:
@@ -219,7 +225,8 @@ class Sweep(Strict):
 
     def blocks(self, name: str) -> dict[str, dict[str, Any]]:
         """The blocks of `methods:` that a sweep `name` stands for, such as `name-alpha0_05-beta0_75`."""
-        code = {"method": self.method} if self.method else {"file": self.file}
+        code: dict[str, Any] = {"method": self.method} if self.method else {"file": self.file}
+        code |= {"files": self.files} if self.files else {}
         blocks = {}
         for values in product(*self._swept.values()):
             chosen = dict(zip(self._swept, values, strict=True))
@@ -246,7 +253,8 @@ class Params(Strict):
     datasets: dict[str, Any] = Field({}, description="Your own data sets, in the catalog's form (docs/data.md).")
     methods: dict[Name, dict[str, Any] | None] = Field(
         description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "
-        "another (a variant) or its key `file:` a Python file of yours (docs/your-method.md)."
+        "another (a variant) or its key `file:` a Python file of yours, which is run; `files:` lists what that reads "
+        "(docs/your-method.md)."
     )
     sweeps: dict[Name, Sweep] = Field(
         {},

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src.params.schema import Evaluation, Experiment
+from pipeline_src.params.schema import Evaluation, Experiment, Part
 
 if TYPE_CHECKING:
+    from pipeline_src.data.store import Store
     from pipeline_src.engine.job import Job
     from pipeline_src.steps.experiment import ExperimentGraph
     from pipeline_src.training.classifier import DenseClassifier
@@ -49,8 +51,21 @@ def code(experiment: ExperimentGraph, method: str) -> dict[str, Any]:
     from pipeline_src.training.models.source import network_sources
 
     files, modules = network_sources(experiment.settings.model.network)
-    file = experiment.methods[method].file
-    return {"code_files": (*([file] if file else []), *files), "modules": modules}
+    chosen = experiment.methods[method]
+    return {
+        "code_files": (*([chosen.file] if chosen.file else []), *files),
+        "modules": modules,
+        "other_files": {f"files/{number}": file for number, file in enumerate(chosen.files)},
+    }
+
+
+def notes(job: Job) -> list[str]:
+    """What to tell the user of the files behind a run (`user_checks.notes`)."""
+    from pipeline_src.training.models.source import own_weights
+    from pipeline_src.training.user_checks import notes
+
+    known = (*job.other_files.values(), *own_weights(job.options["model"].network))
+    return notes(type(job.parameters["method"]), job.code_files, known)
 
 
 def settings(job: Job) -> Experiment:
@@ -94,12 +109,36 @@ def load(job: Job) -> list[DenseClassifier]:
     return networks
 
 
-def report_overlap(**parts: Path) -> None:
-    """Stop where stores share a sample; log where they share a photograph under two names (some sets do)."""
-    from pipeline_src.data.part_checks import check_disjoint
-    from pipeline_src.data.store import Store
+def tests(experiment: ExperimentGraph) -> dict[str, tuple[dict[str, Any], Path, Path]]:
+    """Part, folder of the manifest and stamp of each test part, as options of a training job: what it is tested on
+    changes no network."""
+    prepared = {name: experiment.job(f"prepare/{part.set}") for name, (part, _) in experiment.parts.items()}
+    return {
+        name: (experiment.parts[name][0].model_dump(), job.folder, job.stamp)
+        for name, job in prepared.items()
+        if name not in ("train", "val")
+    }
 
-    twins = check_disjoint({part: Store.open(folder).index for part, folder in parts.items()})
+
+def report_overlap(stores: Mapping[str, Store], tests: Mapping[str, tuple[dict[str, Any], Path, Path]]) -> None:
+    """Stop where parts share a sample; log where they share a photograph under two names (some sets do), and of which
+    of the `tests` that is not known yet."""
+    from pipeline_src.data import manifest
+    from pipeline_src.data.part_checks import check_disjoint
+
+    known = {name: (Part(**part), folder) for name, (part, folder, stamp) in tests.items() if stamp.is_file()}
+    rows = {name: store.index for name, store in stores.items()}
+    twins = check_disjoint(rows | {name: manifest.select(*of) for name, of in known.items()})
+    for line in shared_images(twins):
+        log.warning(line)
+    if unknown := [name for name in tests if name not in known]:
+        log.info("%s: not prepared yet, so images that they share with training are told later", ", ".join(unknown))
+
+
+def shared_images(twins: Mapping[tuple[str, str], list[tuple[str, str]]]) -> list[str]:
+    """A line for each pair of parts with byte-identical images under different names (`part_checks.check_disjoint`)."""
+    lines = []
     for (one, two), pairs in twins.items():
         shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])
-        log.warning("%s and %s hold %d byte-identical images under different names: %s", one, two, len(pairs), shown)
+        lines.append(f"{one} and {two} hold {len(pairs)} byte-identical images under different names: {shown}")
+    return lines

@@ -23,7 +23,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.params.schema import Experiment
 from pipeline_src.rng import torch_seed
-from pipeline_src.training import callbacks, exported
+from pipeline_src.training import callbacks, exported, feasible
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.hooks import BroadcastBuffersHook, CheckpointHook, HistoryHook, MethodHook, ScheduleHook
@@ -109,7 +109,11 @@ def train(
             "data.train: a step can't be made of one image",
             found=f"{len(train_store)} images on {launched} process(es)",
             expected="two images or more on each",
+            do="take more training images, or fewer processes (`gpus`)",
         )
+    feasible.check_batch(training, len(train_store))
+    if batch_size == 1:
+        feasible.check_single_image(segmentor, experiment.image_size)
     history = HistoryHook(method, name)
     loading = {
         "num_workers": training.workers,

@@ -178,19 +178,28 @@ def _try_out(segmentor: nn.Module, what: str, image_size: int) -> None:
     segmentor.train()
 
 
+@contextmanager
+def unchanged(network: nn.Module) -> Iterator[None]:
+    """Afterwards running statistics and torch's generator are as they were before."""
+    buffers = [buffer.clone() for buffer in network.buffers()]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for buffer, before in zip(network.buffers(), buffers, strict=True):
+            buffer.copy_(before)
+
+
 def _take_a_step(network: Network, what: str, image_size: int) -> None:
     """A step of training without its update: train mode, two images, channels_last, backward. The network is left as it
     was, and no draw is taken from torch's generator."""
     network.to(memory_format=torch.channels_last).train()
-    buffers = [buffer.clone() for buffer in network.buffers()]
-    with torch.random.fork_rng(devices=[]):
+    with unchanged(network):
         images = torch.randn(2, 3, image_size, image_size).to(memory_format=torch.channels_last)
         z = logits(network, images)
         z.square().mean().backward()
     for parameter in network.parameters():
         parameter.grad = None
-    for buffer, before in zip(network.buffers(), buffers, strict=True):
-        buffer.copy_(before)
     if z.min() >= 0 and z.max() <= 1 and z.any():
         log.warning(
             "%s: all outputs lie in [0, 1]. They are taken as logits: if the network ends in a sigmoid or softmax, "

@@ -72,7 +72,7 @@ def tensors_alone() -> Iterator[None]:
             return (
                 load_file(path) if path.suffix == ".safetensors" else unguarded(file, map_location, weights_only=True)
             )
-        except OSError:
+        except FileNotFoundError:
             raise
         except Exception as error:
             raise _unreadable(path, error) from None
