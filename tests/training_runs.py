@@ -61,12 +61,14 @@ def run(
     name: str = "aslp_mc",
     block: dict | None = None,
     out: str = "out",
+    facts: dict[str, Any] | None = None,
     **training,
 ) -> Path:
     """A finished run in folder/out."""
     method = choose(name, EARLY if block is None else block).method
     opened = (Store.open(stores[part]) for part in ("train", "val"))
-    train(*opened, experiment(**training), method, 0, folder / "work", "run").write(folder / out)
+    of = experiment(**training)
+    train(*opened, of, method, 0, folder / "work", "run", facts=facts).write(folder / out)
     return folder / out
 
 
@@ -84,9 +86,9 @@ def stopped(monkeypatch, epochs: Iterable[int], start: Callable[[], Path]) -> Pa
     save = checkpoint.save
     for last in epochs:
 
-        def save_and_stop(folder, content, last=last):
-            save(folder, content)
-            if content["epoch"] == last:
+        def save_and_stop(folder, epoch, content, last=last):
+            save(folder, epoch, content)
+            if epoch == last:
                 raise Stopped
 
         with monkeypatch.context() as patch, pytest.raises(Stopped):

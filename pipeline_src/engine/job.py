@@ -170,6 +170,12 @@ class Job:
         stamp = self.stamped
         return stamp.faults(self.folder, self.record, again) if stamp else []
 
+    @property
+    def adopted(self) -> bool:
+        """Whether the result was made under another contract, and its owner has vouched for it."""
+        stamp = Stamp.read(self.stamp)
+        return stamp is not None and bool(stamp.adopted)
+
 
 def is_stamp(path: Path) -> bool:
     """Whether a file's name is that of a stamp."""

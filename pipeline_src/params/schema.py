@@ -67,12 +67,13 @@ class Model(Strict):
 
     config: str = Field(
         "efficientnet_lite0_fpn",
-        description="A name in `pipeline_src/training/models/configs/`, or an mmsegmentation config file's path.",
+        description="A name in `pipeline_src/training/models/configs/`, or an mmsegmentation config file's path. "
+        "Such a file is code, and is run.",
     )
     factory: str | None = Field(
         None,
         description="Instead of `config`, a function of yours that builds any torch.nn.Module: `my_net.py:build` or "
-        "`my_package.my_module:build`.",
+        "`my_package.my_module:build`. The file is run.",
     )
     pretrained: bool = Field(
         True, description="Start from the config's pretrained (ImageNet) weights. A factory decides for itself."
@@ -239,7 +240,8 @@ class Params(Strict):
     datasets: dict[str, Any] = Field({}, description="Your own data sets, in the catalog's form (docs/data.md).")
     methods: dict[Name, dict[str, Any] | None] = Field(
         description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "
-        "another (a variant) or its key `file:` a Python file of yours (docs/your-method.md)."
+        "another (a variant) or its key `file:` a Python file of yours, which is run; `files:` lists what that reads "
+        "(docs/your-method.md)."
     )
     sweeps: dict[Name, Sweep] = Field(
         {},

@@ -18,7 +18,10 @@ class Sweep(Strict):
     model_config = ConfigDict(extra="allow")
 
     method: Name | None = Field(None, description="The method, one of those in docs/methods.md.")
-    file: str | None = Field(None, description="Instead of `method`, a Python file of yours (docs/your-method.md).")
+    file: str | None = Field(
+        None, description="Instead of `method`, a Python file of yours, which is run (docs/your-method.md)."
+    )
+    files: list[str] | None = Field(None, description="With `file`: the files that it reads.")
 
     @model_validator(mode="after")
     def _spans_a_grid(self) -> Sweep:
@@ -39,7 +42,8 @@ class Sweep(Strict):
 
     def blocks(self, name: str) -> dict[str, dict[str, Any]]:
         """The blocks of `methods:` that a sweep `name` stands for, such as `name-alpha0_05-beta0_75`."""
-        code = {"method": self.method} if self.method else {"file": self.file}
+        code: dict[str, Any] = {"method": self.method} if self.method else {"file": self.file}
+        code |= {"files": self.files} if self.files else {}
         blocks = {}
         for values in product(*self._swept.values()):
             chosen = dict(zip(self._swept, values, strict=True))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import callbacks
+from pipeline_src.training import callbacks, exported
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.models.build import build_segmentor, normalisation
@@ -37,15 +37,28 @@ class Predictor:
     fitted: dict[str, float] = field(default_factory=dict)
 
 
-def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassifier:
-    """The experiment's network with exported `weights` (model.safetensors), in evaluation mode on its device."""
+def load(
+    weights: Path, experiment: Experiment, classes: int = 2, facts: Mapping[str, Any] | None = None
+) -> DenseClassifier:
+    """The experiment's network with exported `weights` (model.safetensors), in evaluation mode on its device.
+
+    Args:
+        facts: what the run is that the file has to be of; a file without facts of its own is taken as it is.
+
+    Raises:
+        UserError: the file can't be read, is of another run, or its weights don't fit the network.
+    """
     network = experiment.model.network
     segmentor = build_segmentor(network, False, experiment.image_size, classes)
+    tensors = exported.read(weights, facts or {})
     try:
-        segmentor.load_state_dict(load_file(weights))
-    except (OSError, RuntimeError) as error:
+        segmentor.load_state_dict(tensors)
+    except RuntimeError as error:
         raise UserError(
-            f"{weights} does not fit the model {network}", found=str(error)[:500], do="train it again"
+            f"{weights} does not fit the model {network}",
+            found=str(error)[:500],
+            expected="weights of the network's names and shapes",
+            do=exported.AGAIN,
         ) from None
     model = DenseClassifier(segmentor, normalisation(network), amp=experiment.training.amp, classes=classes)
     return model.to(prepare_device(experiment.training)).eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -49,10 +48,11 @@ def work(job: Job, folder: Path) -> None:
 
     part, val = job.inputs["part"], job.inputs["val"]
     if part is not val:
-        networks.report_overlap(train=job.inputs["train"].folder, val=val.folder, **{job.options["part"]: part.folder})
+        parts = {"train": job.inputs["train"], "val": val, job.options["part"]: part}
+        networks.report_overlap({name: Store.open(of.folder) for name, of in parts.items()}, {})
     predictor = Predictor(networks.load(job))
     if "fit" in job.inputs:
-        fitted = json.loads((job.inputs["fit"].folder / "run.json").read_text(encoding="utf-8"))["fitted"]
+        fitted = fit.read(job.inputs["fit"].folder / "run.json")
         predictor = replace(predictor, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted)
     store, settings = Store.open(part.folder), networks.settings(job)
     statistic, shown = evaluate(predictor, store, settings, job.options["title"])

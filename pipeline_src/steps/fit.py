@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.engine.job import Job
+from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.steps import networks
 
@@ -49,3 +50,16 @@ def work(job: Job, folder: Path) -> None:
     shown = ", ".join(f"{name} {value:.6g}" for name, value in fitted.items()) or "nothing to fit"
     log.info("%s: %s", job.options["title"], shown)
     write_text(folder / "run.json", json.dumps({"fitted": fitted}, indent=2) + "\n")
+
+
+def read(file: Path) -> dict[str, float]:
+    """What was fitted, from run.json."""
+    try:
+        return {name: float(value) for name, value in json.loads(file.read_bytes())["fitted"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{file} does not say what was fitted",
+            found=f"{type(error).__name__}: {error}",
+            expected='{"fitted": {name: number}}',
+            do=f"remove {file}, then start the command again",
+        ) from None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src.params.schema import Evaluation, Experiment
+from pipeline_src.params.schema import Evaluation, Experiment, Part
 
 if TYPE_CHECKING:
+    from pipeline_src.data.store import Store
     from pipeline_src.engine.job import Job
     from pipeline_src.steps.experiment import ExperimentGraph
     from pipeline_src.training.classifier import DenseClassifier
@@ -49,8 +51,21 @@ def code(experiment: ExperimentGraph, method: str) -> dict[str, Any]:
     from pipeline_src.training.models.source import network_sources
 
     files, modules = network_sources(experiment.settings.model.network)
-    file = experiment.methods[method].file
-    return {"code_files": (*([file] if file else []), *files), "modules": modules}
+    chosen = experiment.methods[method]
+    return {
+        "code_files": (*([chosen.file] if chosen.file else []), *files),
+        "modules": modules,
+        "other_files": {f"files/{number}": file for number, file in enumerate(chosen.files)},
+    }
+
+
+def notes(job: Job) -> list[str]:
+    """What to tell the user of the files behind a run (`user_checks.notes`)."""
+    from pipeline_src.training.models.source import own_weights
+    from pipeline_src.training.user_checks import notes
+
+    known = (*job.other_files.values(), *own_weights(job.options["model"].network))
+    return notes(type(job.parameters["method"]), job.code_files, known)
 
 
 def settings(job: Job) -> Experiment:
@@ -62,20 +77,67 @@ def settings(job: Job) -> Experiment:
     return Experiment.model_construct(**values)
 
 
+def facts(run: Job) -> dict[str, Any]:
+    """What the network of a training job is, for its checkpoints and its model.safetensors. No name of an experiment,
+    block or part is among it: those may share the run."""
+    from pipeline_src.training.models.build import description
+
+    of = run.parameters
+    return {
+        **description(run.options["model"].network, of["image_size"], of["classes"]),
+        "method": type(of["method"]).__name__,
+        "parameters": run.ingredients["parameters"]["method"],
+        "seed": of["seed"],
+        "contract": run.contract,
+    }
+
+
 def load(job: Job) -> list[DenseClassifier]:
-    """The networks of a job's inputs `networks/0`, `networks/1`..."""
+    """The networks of a job's inputs `networks/0`, `networks/1`...
+
+    Raises:
+        UserError: a file can't be read, or holds another network than its run's. Of adopted results the owner has said
+            that they fit.
+    """
     from pipeline_src.prediction.predict import load
 
-    folders = [of.folder for role, of in job.inputs.items() if role.startswith("networks/")]
-    return [load(folder / "model.safetensors", settings(job), job.parameters["classes"]) for folder in folders]
+    networks = []
+    for run in (of for role, of in job.inputs.items() if role.startswith("networks/")):
+        file, expected = run.folder / "model.safetensors", {} if run.adopted else facts(run)
+        networks.append(load(file, settings(job), job.parameters["classes"], expected))
+    return networks
 
 
-def report_overlap(**parts: Path) -> None:
-    """Stop where stores share a sample; log where they share a photograph under two names (some sets do)."""
+def tests(experiment: ExperimentGraph) -> dict[str, tuple[dict[str, Any], Path, Path]]:
+    """Part, folder of the manifest and stamp of each test part, as options of a training job: what it is tested on
+    changes no network."""
+    prepared = {name: experiment.job(f"prepare/{part.set}") for name, (part, _) in experiment.parts.items()}
+    return {
+        name: (experiment.parts[name][0].model_dump(), job.folder, job.stamp)
+        for name, job in prepared.items()
+        if name not in ("train", "val")
+    }
+
+
+def report_overlap(stores: Mapping[str, Store], tests: Mapping[str, tuple[dict[str, Any], Path, Path]]) -> None:
+    """Stop where parts share a sample; log where they share a photograph under two names (some sets do), and of which
+    of the `tests` that is not known yet."""
+    from pipeline_src.data import manifest
     from pipeline_src.data.part_checks import check_disjoint
-    from pipeline_src.data.store import Store
 
-    twins = check_disjoint({part: Store.open(folder).index for part, folder in parts.items()})
+    known = {name: (Part(**part), folder) for name, (part, folder, stamp) in tests.items() if stamp.is_file()}
+    rows = {name: store.index for name, store in stores.items()}
+    twins = check_disjoint(rows | {name: manifest.select(*of) for name, of in known.items()})
+    for line in shared_images(twins):
+        log.warning(line)
+    if unknown := [name for name in tests if name not in known]:
+        log.info("%s: not prepared yet, so images that they share with training are told later", ", ".join(unknown))
+
+
+def shared_images(twins: Mapping[tuple[str, str], list[tuple[str, str]]]) -> list[str]:
+    """A line for each pair of parts with byte-identical images under different names (`part_checks.check_disjoint`)."""
+    lines = []
     for (one, two), pairs in twins.items():
         shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])
-        log.warning("%s and %s hold %d byte-identical images under different names: %s", one, two, len(pairs), shown)
+        lines.append(f"{one} and {two} hold {len(pairs)} byte-identical images under different names: {shown}")
+    return lines

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pipeline_src.data import manifest
 from pipeline_src.data.lookup import benchmark_file
 from pipeline_src.engine import cache
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
-from pipeline_src.params.schema import ALL
+from pipeline_src.steps import precheck
 from pipeline_src.steps.analyse import coverage
 from pipeline_src.steps.experiment import ExperimentGraph
 
@@ -24,6 +23,7 @@ UNKNOWN = 1000  # images, where their number is not known yet
 FIGURE = 0.15  # seconds a file
 STEPS = 6
 NO_MASKS = "Its masks do not count: under `ood:` all pixels are background. If they do, put the set under `shifted:`."
+MEASURED = 64  # images a step at most, whatever batch_size is
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Plan:
 
 def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
     """What a run on so many cores (default: all) would do. Speeds are measured now, with a few steps of training."""
+    precheck.check(experiment)
     jobs = list(experiment.jobs.values())
     made: dict[str, Job] = {}
     taken = []
@@ -64,7 +65,7 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
         else:
             made[job.contract] = job
     cores = cores or os.cpu_count() or 1
-    todo, known = list(made.values()), {part: size(experiment, part) for part in experiment.parts}
+    todo, known = list(made.values()), {part: precheck.size(experiment, part) for part in experiment.parts}
     images = {part: number or UNKNOWN for part, number in known.items()}
     lanes = max(1, min(cores // experiment.settings.training.threads, len(experiment.runs)))
     unknown = [part for part, number in known.items() if number is None]
@@ -104,22 +105,6 @@ def notes(experiment: ExperimentGraph) -> dict[str, str]:
     return {part: text for part, text in texts.items() if text}
 
 
-def size(experiment: ExperimentGraph, part: str) -> int | None:
-    """Number of images of a part, from its manifest or else from the catalog; None if neither knows."""
-    chosen, _ = experiment.parts[part]
-    prepared = experiment.job(f"prepare/{chosen.set}").folder
-    if (prepared / "manifest.csv").is_file():
-        return len(manifest.select(chosen, prepared))
-    if chosen.first or chosen.last:
-        return chosen.first or chosen.last
-    for source in experiment.entry(part).sources.values():
-        if source.generator and chosen.split in source.generator.counts:
-            return source.generator.counts[chosen.split]
-        if source.count and chosen.split == ALL:
-            return source.count
-    return None
-
-
 def speeds(experiment: ExperimentGraph) -> tuple[float, float]:
     """Images per second of a training step and of inference, measured now on the experiment's device."""
     import torch
@@ -133,7 +118,9 @@ def speeds(experiment: ExperimentGraph) -> tuple[float, float]:
     segmentor = build_segmentor(e.model.network, False, e.image_size, classes)
     model = DenseClassifier(segmentor, normalisation(e.model.network), amp=e.training.amp, classes=classes)
     model.to(device)
-    images = torch.zeros(e.training.batch_size, 3, e.image_size, e.image_size, dtype=torch.uint8, device=device)
+    images = torch.zeros(
+        min(e.training.batch_size, MEASURED), 3, e.image_size, e.image_size, dtype=torch.uint8, device=device
+    )
 
     def measured(step: Callable[[], object]) -> float:
         step()  # the first one allocates

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.engine.job import Job
+from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Evaluation
 from pipeline_src.steps import fit, networks
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
 
+log = logging.getLogger(__name__)
 FILES = ("model.safetensors", "history.csv", "timing.csv", "run.json")
 
 
@@ -29,6 +32,8 @@ def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
     model, chosen = experiment.settings.model, experiment.methods[method].method
     references = {f"references/{name}": experiment.job(f"train/{name}/seed{seed}") for name in chosen.references()}
     weights = own_weights(model.network) if model.pretrained else ()
+    code = networks.code(experiment, method)
+    code["other_files"] |= {f"weights/{number}": file for number, file in enumerate(weights)}
     return Job(
         *networks.place(experiment, method, seed),
         (*FILES, "alpha.csv") if chosen.learns else FILES,
@@ -40,10 +45,10 @@ def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         options=networks.options(experiment)
         | {
             "title": f"{method} seed {seed}",
+            "tests": networks.tests(experiment),
             "verb": ["train", "--method", method, "--seed", str(seed), "--experiment", experiment.name],
         },
-        **networks.code(experiment, method),
-        other_files={f"weights/{number}": file for number, file in enumerate(weights)},
+        **code,
         varying=("timing.csv",),
     )
 
@@ -51,7 +56,9 @@ def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
 def work(job: Job, folder: Path) -> None:
     """Train, or go on where it was stopped; on several devices in a process each."""
     from pipeline_src.training.distributed import launch
+    from pipeline_src.training.feasible import check_gpus
 
+    check_gpus(networks.settings(job).training)
     if job.parameters["ranks"] > 1:
         launch([*job.options["verb"], "--contract", job.contract], job.parameters["ranks"], folder)
     else:
@@ -60,18 +67,32 @@ def work(job: Job, folder: Path) -> None:
 
 def train_into(job: Job, folder: Path) -> None:
     """The training itself, in this process (one rank of several); files go into `folder`."""
-    import pandas as pd
-
     from pipeline_src.data.store import Store
     from pipeline_src.training.loop import train
 
-    of, stores = job.parameters, {part: job.inputs[part].folder for part in ("train", "val")}
-    networks.report_overlap(**stores)
-    accuracies = {
-        name: pd.read_csv(job.inputs[f"references/{name}"].folder / "history.csv")["val_accuracy"].tolist()
-        for name in of["method"].references()
-    }
-    opened, settings = [Store.open(folder) for folder in stores.values()], networks.settings(job)
-    run = train(opened[0], opened[1], settings, of["method"], of["seed"], job.scratch, job.options["title"], accuracies)
-    if int(os.environ.get("RANK", 0)) == 0:
+    of, stores = job.parameters, [Store.open(job.inputs[part].folder) for part in ("train", "val")]
+    if main := int(os.environ.get("RANK", 0)) == 0:
+        networks.report_overlap(dict(zip(("train", "val"), stores, strict=True)), job.options["tests"])
+        for line in networks.notes(job):
+            log.warning(line)
+    references = {name: job.inputs[f"references/{name}"].folder / "history.csv" for name in of["method"].references()}
+    accuracies = {name: _accuracies(file) for name, file in references.items()}
+    settings, name, facts = networks.settings(job), job.options["title"], networks.facts(job)
+    run = train(stores[0], stores[1], settings, of["method"], of["seed"], job.scratch, name, accuracies, facts)
+    if main:
         run.write(folder)
+
+
+def _accuracies(history: Path) -> list[float]:
+    """Validation accuracies by epoch."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(history)["val_accuracy"].astype(float).tolist()
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{history} does not hold validation accuracies",
+            found=f"{type(error).__name__}: {error}",
+            expected="a column val_accuracy, of numbers",
+            do=f"remove {history}, then start the command again",
+        ) from None

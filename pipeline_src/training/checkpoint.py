@@ -1,54 +1,90 @@
-"""Checkpoints of a run, written atomically; the previous one is kept."""
+"""Checkpoints of a run: a file per epoch, written atomically with a digest of itself; the last two are kept."""
 
 from __future__ import annotations
 
+import io
 import logging
-import os
+import re
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from pipeline_src import files
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic
 
-LAST, PREVIOUS = "last.pt", "previous.pt"
 ARRAY = "__array__"
+NAME = re.compile(r"epoch(\d+)\.pt")
+MARK, DIGITS = b"sha256:", 64  # a file ends in this and the digest of all before
 log = logging.getLogger(__name__)
 
 
-def save(folder: Path, content: dict[str, Any]) -> None:
-    """Write `content` (tensors and `packed` values) as the last checkpoint, and keep the one before as the previous."""
-    last = folder / LAST
-    with atomic(last) as temporary:
+def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
+    """Write `content` (tensors and `packed` values) as the checkpoint after `epoch`; only the one of the epoch before
+    stays beside it."""
+    with files.atomic(folder / f"epoch{epoch}.pt") as temporary:
         torch.save(content, temporary)
-        if last.exists():
-            os.replace(last, folder / PREVIOUS)
+        digest = files.sha256(temporary)
+        with open(temporary, "ab") as file:
+            file.write(MARK + digest.encode())
+    for old, file in checkpoints(folder).items():
+        if old not in (epoch, epoch - 1):
+            file.unlink()
 
 
-def load(folder: Path) -> dict[str, Any] | None:
-    """The newest checkpoint that can be read, None where there is none yet; files that can't be read are logged.
+def load(folder: Path, fault: Callable[[dict[str, Any]], str | None] = lambda content: None) -> dict[str, Any] | None:
+    """The newest checkpoint that is whole and fits the run, None where there is none yet. Those that are passed over
+    are named in the log.
+
+    Args:
+        fault: what is wrong with a content for this run; None if it fits.
 
     Raises:
-        UserError: there are checkpoints, and none can be read; weeks of training are not thrown away unasked.
+        UserError: there are checkpoints, and none can be used; weeks of training are not thrown away unasked.
     """
-    files = [file for file in (folder / LAST, folder / PREVIOUS) if file.exists()]
     faults = []
-    for file in files:
-        try:
-            return torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:
-            faults.append(" ".join(str(error).split())[:200])
-            if file != files[-1]:
-                log.warning("%s can't be read (%s): going back to the previous checkpoint", file, faults[-1])
-    if files:
+    for file in checkpoints(folder).values():
+        content, wrong = _read(file)
+        wrong = wrong or fault(content)
+        if not wrong:
+            return content
+        log.warning("%s can't be used (%s): it is passed over", file, wrong)
+        faults.append(f"{file.name}: {wrong}")
+    if faults:
         raise UserError(
-            f"{folder}: no checkpoint of this run can be read",
-            found=f"{', '.join(file.name for file in files)}: {faults[0]}",
-            do=f"remove {folder} to start from the beginning",
+            f"{folder}: no checkpoint of this run can be used",
+            found="; ".join(faults),
+            expected="a checkpoint that this run has written, unchanged",
+            do=f"put back {folder} as it was, or remove it to start from the beginning",
         )
     return None
+
+
+def checkpoints(folder: Path) -> dict[int, Path]:
+    """The files of checkpoints by epoch, the newest first."""
+    named = {int(match[1]): file for file in folder.glob("*.pt") if (match := NAME.fullmatch(file.name))}
+    return {epoch: file for epoch, file in sorted(named.items(), reverse=True) if file.is_file()}
+
+
+def _read(file: Path) -> tuple[dict[str, Any], str | None]:
+    """The content of a checkpoint, and what is wrong with it."""
+    try:
+        whole = file.read_bytes()
+    except OSError as error:
+        return {}, str(error)
+    content, mark, digest = whole[: -DIGITS - len(MARK)], whole[-DIGITS - len(MARK) : -DIGITS], whole[-DIGITS:]
+    del whole  # a large network's takes gigabytes
+    if mark != MARK:
+        return {}, "it is cut off, or no checkpoint"
+    if sha256(content).hexdigest().encode() != digest:
+        return {}, "its content is not what was written"
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), None
+    except Exception as error:  # a digest over anything at all
+        return {}, " ".join(str(error).split())[:200]
 
 
 def packed(value: Any, what: str) -> Any:

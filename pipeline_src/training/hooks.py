@@ -14,6 +14,7 @@ from mmengine.dist import all_gather_object, broadcast, is_main_process, master_
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import Tensor
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
@@ -22,6 +23,8 @@ from pipeline_src.training import callbacks, checkpoint
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.method import Method
 
+# What a checkpoint holds.
+CONTENT = {"of", "epoch", "model", "optimizer", "method", "history", "timing", "alphas"}
 log = logging.getLogger(__name__)
 
 
@@ -136,18 +139,22 @@ class HistoryHook(Hook):
 
 
 class CheckpointHook(Hook):
-    """A checkpoint at the end of each epoch, and a start from the last one."""
+    """A checkpoint at the end of each epoch, and a start from the last one that is whole and of this run.
+
+    Args:
+        of: what the run is (`train`'s `facts`), and its training images in the order of the alphas.
+    """
 
     priority = "VERY_LOW"  # after the callbacks and the history of the epoch
 
-    def __init__(self, folder: Path, method: Method, history: HistoryHook, ids: list[str]):
-        self.folder, self.method, self.history, self.ids = folder, method, history, ids
+    def __init__(self, folder: Path, method: Method, history: HistoryHook, of: dict[str, Any]):
+        self.folder, self.method, self.history, self.of = folder, method, history, of
 
     @master_only
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         content = {
+            "of": self.of,
             "epoch": runner.epoch,
-            "ids": self.ids,  # the order of the alphas
             "model": classifier(runner).state_dict(),
             "optimizer": runner.optim_wrapper.state_dict(),
             "method": checkpoint.packed(
@@ -157,17 +164,14 @@ class CheckpointHook(Hook):
             "timing": self.history.timing,
             "alphas": torch.from_numpy(np.array(self.history.alphas)),
         }
-        checkpoint.save(self.folder, content)
+        checkpoint.save(self.folder, runner.epoch, content)
 
     def before_train(self, runner: Runner) -> None:
-        saved = checkpoint.load(self.folder)
+        network = classifier(runner)
+        saved = checkpoint.load(self.folder, lambda content: self._fault(content, network.state_dict()))
         if saved is None:
             return
-        if saved["ids"] != self.ids:
-            raise UserError(
-                f"{self.folder}: the checkpoint belongs to other training images", do=f"remove {self.folder}"
-            )
-        classifier(runner).load_state_dict(saved["model"])
+        network.load_state_dict(saved["model"])
         runner.optim_wrapper.load_state_dict(saved["optimizer"])
         callbacks.call(self.method, "restore", checkpoint.unpacked(saved["method"]))
         self.history.rows, self.history.timing = saved["history"], saved["timing"]
@@ -175,3 +179,18 @@ class CheckpointHook(Hook):
         loop = runner.train_loop
         loop._epoch, loop._iter = saved["epoch"], saved["epoch"] * len(loop.dataloader)
         log.info("%s  resumes after epoch %d", self.history.name, saved["epoch"])
+
+    def _fault(self, saved: Any, weights: dict[str, Tensor]) -> str | None:
+        """Why a checkpoint's content is not of this run."""
+        if not (isinstance(saved, dict) and saved.keys() >= CONTENT and isinstance(saved["of"], dict)):
+            return "it is not a checkpoint of a run"
+        if saved["of"] != self.of:
+            differing = [key for key in self.of if saved["of"].get(key) != self.of[key]]
+            return f"it belongs to another run: other {', '.join(differing)}"
+        if _shapes(saved["model"]) != _shapes(weights):
+            return "its weights have other names or shapes than the network's"
+        return None
+
+
+def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items()}

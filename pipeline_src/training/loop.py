@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -14,7 +16,6 @@ import torch
 from mmengine.evaluator import Evaluator
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
-from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
 from pipeline_src.data.store import Store
@@ -22,7 +23,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.params.schema import Experiment
 from pipeline_src.rng import torch_seed
-from pipeline_src.training import callbacks
+from pipeline_src.training import callbacks, exported, feasible
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.hooks import BroadcastBuffersHook, CheckpointHook, HistoryHook, MethodHook, ScheduleHook
@@ -46,14 +47,12 @@ class TrainedRun:
     model: DenseClassifier
     history: HistoryHook
     ids: list[str]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """model.safetensors, history.csv, timing.csv, alpha.csv (methods with alphas) and run.json into `folder`."""
-        # A copy of each: safetensors writes no two names of one tensor, as tied weights have.
-        state = self.model.segmentor.state_dict()
-        tensors = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in state.items()}
-        with atomic(folder / "model.safetensors") as temporary:
-            save_file(tensors, temporary)
+        """model.safetensors with the run's facts, history.csv, timing.csv, alpha.csv (methods with alphas) and run.json
+        into `folder`."""
+        exported.write(folder / "model.safetensors", self.model.segmentor, self.facts)
         tables = {"history.csv": pd.DataFrame(self.history.rows), "timing.csv": pd.DataFrame(self.history.timing)}
         if self.history.alphas:
             columns = [str(row["epoch"]) for row in self.history.rows]
@@ -76,6 +75,7 @@ def train(
     work: Path,
     name: str,
     references: dict[str, list[float]] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> TrainedRun:
     """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
 
@@ -86,6 +86,8 @@ def train(
         references: validation accuracies by epoch of the methods that `method.references()` names.
         work: folder of this run's checkpoints alone.
         name: of the run, in progress lines.
+        facts: what the run is, in JSON's types. Model and checkpoints keep them; a checkpoint is of this run if its
+            facts are the same.
     """
     training = experiment.training
     device = prepare_device(training)
@@ -107,7 +109,11 @@ def train(
             "data.train: a step can't be made of one image",
             found=f"{len(train_store)} images on {launched} process(es)",
             expected="two images or more on each",
+            do="take more training images, or fewer processes (`gpus`)",
         )
+    feasible.check_batch(training, len(train_store))
+    if batch_size == 1:
+        feasible.check_single_image(segmentor, experiment.image_size)
     history = HistoryHook(method, name)
     loading = {
         "num_workers": training.workers,
@@ -142,7 +148,7 @@ def train(
             BroadcastBuffersHook(),
             MethodHook(method),
             history,
-            CheckpointHook(work, method, history, train_store.ids),
+            CheckpointHook(work, method, history, {**(facts or {}), "training images": train_store.ids}),
         ],
         launcher="pytorch" if launched > 1 else "none",
         randomness={"seed": seed},
@@ -155,4 +161,4 @@ def train(
     finally:
         # Ends the workers. Left to the garbage collector, which closes their queues first, each would take 5 s.
         train_loader._iterator = val_loader._iterator = None
-    return TrainedRun(model, history, train_store.ids)
+    return TrainedRun(model, history, train_store.ids, facts or {})

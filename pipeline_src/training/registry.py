@@ -11,6 +11,7 @@ from typing import Any
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.training import methods
 from pipeline_src.training.method import Block
+from pipeline_src.training.user_checks import check_callbacks
 from pipeline_src.training.user_code import load
 from pipeline_src.validation import validate
 
@@ -24,17 +25,20 @@ def method_names() -> list[str]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A method, training or post-hoc, with its parameters; its code is a `module` of the package or a user's `file`."""
+    """A method, training or post-hoc, with its parameters; its code is a `module` of the package or a user's `file`,
+    which reads `files`."""
 
     method: Block
     module: str | None
     file: Path | None
+    files: tuple[Path, ...] = ()
 
 
 def choose(name: str, block: dict[str, Any] | None) -> Chosen:
-    """The method of block `name`. Keys: `method` (another's code under this name), `file` (a user's code), else
-    parameters."""
+    """The method of block `name`. Keys: `method` (another's code under this name), `file` (a user's code, which is
+    run), `files` (what this reads), else parameters."""
     parameters = dict(block or {})
+    files = _files(name, parameters.pop("files", None), "file" in parameters)
     for key in {"method", "file"} & parameters.keys():
         if not isinstance(parameters[key], str):
             raise UserError(f"methods.{name}.{key}: must be one name", found=repr(parameters[key]), expected="a text")
@@ -56,9 +60,34 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
         module = importlib.import_module(f"{methods.__name__}.{code}")
     else:
         module = load(Path(file), f"methods.{name}.file")
-    method = validate(_class(name, module), parameters, f"methods.{name}")
+    kind = _class(name, module)
+    if file is not None:
+        check_callbacks(kind)
+    method = validate(kind, parameters, f"methods.{name}")
     own = file is None
-    return Chosen(method, module.__name__ if own else None, None if own else Path(file).expanduser())
+    return Chosen(method, module.__name__ if own else None, None if own else Path(file).expanduser(), files)
+
+
+def _files(name: str, named: Any, beside_file: bool) -> tuple[Path, ...]:
+    """The files that a user's method reads."""
+    if named is None:
+        return ()
+    if not isinstance(named, list) or not all(isinstance(each, str) for each in named) or not beside_file:
+        raise UserError(
+            f"methods.{name}.files: " + ("must be a list of files" if beside_file else "goes with `file:` alone"),
+            found=repr(named),
+            expected="`file: my_method.py`, and beside it a list of what that reads, as in `files: [weights.csv]`",
+            do="write the list" if beside_file else "remove the key: methods of the project read nothing",
+        )
+    files = tuple(Path(each).expanduser() for each in named)
+    if absent := [file for file in files if not file.is_file()]:
+        raise UserError(
+            f"methods.{name}.files: there is no file {absent[0]}",
+            found=f"nothing at {absent[0].absolute()}" if not absent[0].exists() else "a folder",
+            expected="files, by their path from the working folder",
+            do="correct the path, or remove it from the list",
+        )
+    return files
 
 
 def _class(name: str, module: ModuleType) -> type[Block]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 from project import ROOT
+from safetensors import safe_open
 
 from pipeline_src.data import catalog
 from pipeline_src.engine.execute import execute
+from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
 from pipeline_src.steps.experiment import ExperimentGraph
+from pipeline_src.steps.networks import facts, load
 from pipeline_src.steps.plan import plan
 
 
@@ -69,6 +74,31 @@ def test_names_of_blocks_and_parts_matter_to_no_network(experiment, caplog):
     model = graph.job("train/ce/seed0").paths[0]
     assert model.samefile("results/seeds/runs/baseline/seed0/model.safetensors")
     assert graph.job("evaluate/ce/seed0/unseen").paths[0].name == "unseen.npz"
+
+
+def test_a_model_says_of_which_run_it_is_by_no_name_that_others_may_have(experiment):
+    for name, block in (("seeds", "baseline"), ("one", "baseline"), ("names", "ce")):
+        run = experiment(name).job(f"train/{block}/seed0")
+        with safe_open("results/seeds/runs/baseline/seed0/model.safetensors", "pt") as file:
+            said = json.loads(file.metadata()["run"])
+        assert said == facts(run)
+    assert said["contract"] == run.contract and said["method"] == "Baseline" and said["seed"] == 0
+    assert said["network"] == "tiny_fpn" and said["model"]["backbone"]["depth"] == 18
+    assert (said["classes"], said["image_size"], said["normalisation"]) == (2, 32, [[127.5] * 3] * 2)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [("train/slp/seed0", r"other method\b[\s\S]*method SLP[\s\S]*method Baseline"), ("train/baseline/seed1", "seed 1")],
+)
+def test_a_model_of_another_run_is_not_taken_for_a_runs_own(experiment, other, words):
+    graph = experiment("seeds")
+    job = graph.job("evaluate/baseline/seed0/scenes")
+    assert len(load(job)) == 1
+    run = graph.job("train/baseline/seed0")
+    stand_in = dataclasses.replace(job, inputs={"networks/0": dataclasses.replace(run, folder=graph.job(other).folder)})
+    with pytest.raises(UserError, match=words):
+        load(stand_in)
 
 
 def test_two_blocks_that_mean_the_same_are_made_once(experiment):

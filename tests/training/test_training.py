@@ -10,16 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_networks import build
+from torch import nn
 from training_runs import outputs, run, stopped
 
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Augmentation, Training
 from pipeline_src.rng import generator
-from pipeline_src.training import checkpoint
+from pipeline_src.training import feasible
 from pipeline_src.training.augment import augment
 from pipeline_src.training.hooks import learning_rate
 from pipeline_src.training.method import Batch
+from pipeline_src.training.models.factory import Network
 from pipeline_src.training.registry import choose
 from pipeline_src.training.samples import KeyedSampler, TrainingSamples
 
@@ -85,23 +88,6 @@ def test_a_run_stopped_after_any_epoch_ends_in_the_same_bits(stores, tmp_path, m
     assert outputs(stopped(monkeypatch, (1, 2, 3, 4), start)) == whole
 
 
-def test_a_torn_checkpoint_falls_back_to_the_one_before(stores, tmp_path, monkeypatch, caplog):
-    whole = outputs(run(stores, tmp_path / "whole", epochs=4))
-    run(stores, tmp_path / "torn", epochs=4)
-    last = tmp_path / "torn/work" / checkpoint.LAST
-    last.write_bytes(last.read_bytes()[:1000])
-    assert outputs(run(stores, tmp_path / "torn", epochs=4)) == whole
-    assert "going back" in caplog.text
-
-
-def test_a_checkpoint_of_other_images_is_refused(stores, tmp_path):
-    run(stores, tmp_path)
-    content = checkpoint.load(tmp_path / "work")
-    checkpoint.save(tmp_path / "work", content | {"ids": content["ids"][::-1]})
-    with pytest.raises(UserError, match="other training images"):
-        run(stores, tmp_path)
-
-
 @pytest.mark.parametrize("device", ["cuda:99", "cpu"])
 def test_a_device_that_is_unavailable_is_refused(stores, tmp_path, device):
     with pytest.raises(UserError, match="training"):
@@ -121,6 +107,25 @@ def test_one_image_is_too_few(stores, tmp_path):
         np.save(folder / f"{name}.npy", np.load(folder / f"{name}.npy")[:1])
     with pytest.raises(UserError, match="one image"):
         run({"train": folder, "val": stores["val"]}, tmp_path)
+
+
+def test_more_images_a_step_than_there_are_are_refused(stores, tmp_path):
+    with pytest.raises(UserError, match=r"training.batch_size[\s\S]*11 and 10 training images"):
+        run(stores, tmp_path, batch_size=11)
+
+
+def test_one_image_a_step_is_refused_where_batch_norm_follows_pooling():
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 1, 1), nn.BatchNorm2d(1))
+    for module, fits in ((build(1), True), (pooled, False)):
+        network = Network(module, 1, "made")
+        before = [buffer.clone() for buffer in network.buffers()], torch.random.get_rng_state()
+        if fits:
+            feasible.check_single_image(network, 32)
+        else:
+            with pytest.raises(UserError, match="can't be trained on one image a step"):
+                feasible.check_single_image(network, 32)
+        assert all(map(torch.equal, network.buffers(), before[0]))
+        assert torch.equal(torch.random.get_rng_state(), before[1])
 
 
 def test_the_order_is_a_permutation_that_ranks_share():

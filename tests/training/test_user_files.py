@@ -43,6 +43,17 @@ def test_own_weights_count_where_they_are_loaded(of, tmp_path):
     assert seen[0][0] != seen[1][0] and seen[0][1] == seen[1][1]
 
 
+def test_files_that_a_method_reads_count_by_their_content(of, tmp_path):
+    code = "from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    pass\n"
+    (tmp_path / "mine.py").write_text(code)
+    seen = []
+    for table, other in (("one", "a"), ("two", "a"), ("one", "b")):
+        (tmp_path / "table.csv").write_text(table)
+        (tmp_path / "other.csv").write_text(other)
+        seen.append((of(block="{file: mine.py, files: [table.csv]}"), of(block="{file: mine.py}")))
+    assert seen[0][0] != seen[1][0] and seen[0] == seen[2] and seen[0][1] == seen[1][1]
+
+
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
 def test_bases_of_configs_of_every_kind_are_followed(of, tmp_path, suffix):
     (tmp_path / f"net.{suffix}").write_text('{"_base_": ["base.py"]}\n')

@@ -5,11 +5,9 @@ One small experiment (`tiny`) is run from start to end; the tests clone it, chan
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 
-from project import ENVIRONMENT, call, counted, edit, idle, make, planned, snakemake, stamps
+from project import call, counted, edit, idle, make, planned, snakemake, stamps
 
 
 def test_a_run_makes_everything_and_leaves_both_engines_idle(finished):
@@ -65,34 +63,6 @@ def test_lost_files_are_made_again_and_nothing_that_was_made_of_them(clone):
     assert [(clone / "results/tiny" / name).read_bytes() for name in lost] == contents
     assert planned(clone) == {} and stamps(clone) == before
     assert "git init" in said  # without git it runs, and says what DVC needs
-
-
-def test_a_killed_run_goes_on_and_ends_in_the_same_bits(finished, clone):
-    """kill -9 of the engine and all its children in the middle of training."""
-    shutil.rmtree(clone / "results")
-    command = ["snakemake", "--cores", "2"]
-    process = subprocess.Popen(
-        command,
-        cwd=clone,
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        while not list((clone / "results").rglob("last.pt")):
-            assert process.poll() is None
-    finally:
-        os.killpg(process.pid, 9)
-        process.wait()
-    assert not list((clone / "results/tiny/runs").rglob("model.safetensors"))
-    snakemake(clone, "--", "models")
-    for method in ("baseline", "aslp_mc"):
-        model = f"results/tiny/runs/{method}/seed0/model.safetensors"
-        assert (clone / model).read_bytes() == (finished / model).read_bytes()
-    make(clone, "evaluate", "analyse", "tables")
-    for file in (finished / "results/tiny/tables").glob("main.*"):
-        assert (clone / "results/tiny/tables" / file.name).read_bytes() == file.read_bytes()
 
 
 def test_what_spans_experiments_is_a_target_of_its_own(clone):

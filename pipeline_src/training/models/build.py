@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
-from pipeline_src.training.models.config import is_factory, read_config
+from pipeline_src.training.models.config import is_factory, model_names, read_config
 from pipeline_src.training.models.factory import Network, from_factory
-from pipeline_src.training.models.weights import check_loaded, remove_weights, weights_unavailable
+from pipeline_src.training.models.weights import (
+    check_loaded,
+    remove_weights,
+    tensors_alone,
+    weights_unavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +85,20 @@ def normalisation(network: str) -> tuple[list[float], list[float]]:
     return [float(value) for value in mean], [float(value) for value in std]
 
 
+def description(network: str, image_size: int, classes: int = 2) -> dict[str, Any]:
+    """What a network is, in JSON's types, the same for the same config or factory: its `network`, a config's resolved
+    `model` without the weights that it starts from, `classes`, `normalisation` and `image_size` in pixels."""
+    facts = {"classes": classes, "normalisation": list(normalisation(network)), "image_size": image_size}
+    if is_factory(network):
+        return {"network": network} | facts
+    model = copy.deepcopy(read_config(network).model)
+    remove_weights(model)
+    _set_classes(model, classes)
+    resolved = json.loads(json.dumps(model, default=lambda value: getattr(value, "__qualname__", str(type(value)))))
+    # A config of the user's is what it holds: under another name it is the same network.
+    return {"network": network if network in model_names() else "a config", "model": resolved} | facts
+
+
 def _from_config(config: str, pretrained: bool, classes: int) -> nn.Module:
     model = copy.deepcopy(read_config(config).model)
     if isinstance(model.decode_head, list):
@@ -122,7 +142,8 @@ def _built(model: Any, config: str, weights: list[str]) -> nn.Module:
     from mmseg.registry import MODELS
 
     try:
-        with _quiet(), DefaultScope.overwrite_default_scope("mmseg"):  # where mmcv looks for layers (U-Net's have own)
+        # mmcv looks for layers in the scope of mmseg (U-Net's have own).
+        with _quiet(), tensors_alone(), DefaultScope.overwrite_default_scope("mmseg"):
             segmentor = MODELS.build(model)
             segmentor.init_weights()
             if weights:
@@ -157,19 +178,28 @@ def _try_out(segmentor: nn.Module, what: str, image_size: int) -> None:
     segmentor.train()
 
 
+@contextmanager
+def unchanged(network: nn.Module) -> Iterator[None]:
+    """Afterwards running statistics and torch's generator are as they were before."""
+    buffers = [buffer.clone() for buffer in network.buffers()]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for buffer, before in zip(network.buffers(), buffers, strict=True):
+            buffer.copy_(before)
+
+
 def _take_a_step(network: Network, what: str, image_size: int) -> None:
     """A step of training without its update: train mode, two images, channels_last, backward. The network is left as it
     was, and no draw is taken from torch's generator."""
     network.to(memory_format=torch.channels_last).train()
-    buffers = [buffer.clone() for buffer in network.buffers()]
-    with torch.random.fork_rng(devices=[]):
+    with unchanged(network):
         images = torch.randn(2, 3, image_size, image_size).to(memory_format=torch.channels_last)
         z = logits(network, images)
         z.square().mean().backward()
     for parameter in network.parameters():
         parameter.grad = None
-    for buffer, before in zip(network.buffers(), buffers, strict=True):
-        buffer.copy_(before)
     if z.min() >= 0 and z.max() <= 1 and z.any():
         log.warning(
             "%s: all outputs lie in [0, 1]. They are taken as logits: if the network ends in a sigmoid or softmax, "

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
+
+# Keeps the tensors of a file alone. One line, to be copied.
+CONVERT = (
+    "python -c \"import torch, safetensors.torch as s; of = torch.load({old!r}, 'cpu', weights_only=False); "
+    "of = of.get('state_dict', of.get('model', of)); "
+    's.save_file({{k: t.clone() for k, t in of.items() if isinstance(t, torch.Tensor)}}, {new!r})"'
+)
 
 
 def remove_weights(node: Any) -> list[str]:
@@ -42,6 +53,52 @@ def weights_unavailable(weights: list[str], error: OSError) -> UserError:
         expected=", ".join(weights),
         do=f"fetch them where there is a network, and put the file into {torch.hub.get_dir()}/checkpoints under the "
         "last part of its URL; or name its path as `checkpoint` in a config of yours; or write `pretrained: false`",
+    )
+
+
+@contextmanager
+def tensors_alone() -> Iterator[None]:
+    """Inside, `torch.load` reads safetensors and pickled tensors and nothing else, whoever calls it and however: a
+    pickle can run code, and mmengine falls back to that where a file holds more than tensors.
+
+    Raises:
+        UserError: names a file that holds more, with the command that converts it, or that is damaged.
+    """
+    unguarded = torch.load
+
+    def guarded(file: Any, map_location: Any = None, **_: Any) -> Any:
+        path = Path(str(file))
+        try:
+            return (
+                load_file(path) if path.suffix == ".safetensors" else unguarded(file, map_location, weights_only=True)
+            )
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise _unreadable(path, error) from None
+
+    torch.load = guarded  # what mmengine, mmcv, timm and torch.hub call
+    try:
+        yield
+    finally:
+        torch.load = unguarded
+
+
+def _unreadable(file: Path, error: Exception) -> UserError:
+    reason, new = str(error).split("\n")[0].split(". ")[0], file.with_suffix(".safetensors")
+    if not isinstance(error, UnpicklingError):
+        return UserError(
+            f"model.pretrained: {file} can't be read as weights",
+            found=f"{type(error).__name__}: {reason}",
+            expected="a whole file of safetensors or torch.save",
+            do="fetch the file again",
+        )
+    return UserError(
+        f"model.pretrained: {file} may hold more than weights, and run code when it is read",
+        found=reason,
+        expected="safetensors, or a file of torch.save with tensors and plain values alone",
+        do=f"if you trust its origin, convert it and name {new.name} in the config instead: "
+        + CONVERT.format(old=str(file), new=str(new)),
     )
 
 

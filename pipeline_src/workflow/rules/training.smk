@@ -1,6 +1,8 @@
 rule train:
     input:
         ancient(inputs_of("train/{method}/seed{seed}")),
+        # A training run says which of its images are test images too, so it begins when all sets are listed.
+        ancient(flags("prepare")),
     output:
         touch(f"{FLAGS}/train/{{method}}/seed{{seed}}.{{contract}}"),
     log:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
+import subprocess
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pipeline_src.errors import UserError
 from pipeline_src.training.models.build import (
@@ -53,6 +56,14 @@ def written(tmp_path):
         return str(tmp_path / name)
 
     return write
+
+
+def with_backbone_of(weights) -> str:
+    """A config whose backbone starts from a file."""
+    return CONFIG.format(head="FCNHead", options="num_convs=1,") + (
+        "model['pretrained'] = None\nmodel['backbone']['type'] = 'ResNet'\n"
+        f"model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint={str(weights)!r})\n"
+    )
 
 
 def gradients(segmentor: torch.nn.Module, size: int) -> list[torch.Tensor]:
@@ -191,11 +202,7 @@ def test_torchvisions_weights_fill_the_whole_backbone(offline, caplog):
 
 
 def test_weights_of_a_file_are_loaded_only_where_asked_for(written, tmp_path):
-    text = CONFIG.format(head="FCNHead", options="num_convs=1,") + (
-        "model['pretrained'] = None\nmodel['backbone']['type'] = 'ResNet'\n"
-        "model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint={!r})\n"
-    )
-    path = written(text.format(str(tmp_path / "mine.pth")))
+    path = written(with_backbone_of(tmp_path / "mine.pth"))
     torch.manual_seed(1)
     weights = build_segmentor(path, False, 64).backbone.state_dict()
     torch.save(weights, tmp_path / "mine.pth")
@@ -203,11 +210,59 @@ def test_weights_of_a_file_are_loaded_only_where_asked_for(written, tmp_path):
         backbone = build_segmentor(path, pretrained, 64).backbone.state_dict()
         assert torch.equal(backbone["conv1.weight"], weights["conv1.weight"]) == pretrained
     with pytest.raises(UserError, match=r"absent.pth can not be found"):
-        build_segmentor(written(text.format(str(tmp_path / "absent.pth")), "absent.py"), True, 64)
+        build_segmentor(written(with_backbone_of(tmp_path / "absent.pth"), "absent.py"), True, 64)
     # A whole segmentor's names begin with `backbone.`: mmengine would load nothing of it, and say so in passing.
     torch.save({"state_dict": {"backbone." + key: tensor for key, tensor in weights.items()}}, tmp_path / "mine.pth")
     with pytest.raises(UserError, match=r"0 of 20 weights have a value of the file[\s\S]*prefix='backbone.'"):
         build_segmentor(path, True, 64)
+
+
+def test_weights_are_read_from_safetensors(written, tmp_path):
+    path = written(with_backbone_of(tmp_path / "mine.safetensors"))
+    torch.manual_seed(1)
+    weights = build_segmentor(path, False, 64).backbone.state_dict()
+    save_file(weights, tmp_path / "mine.safetensors")
+    assert torch.equal(build_segmentor(path, True, 64).backbone.state_dict()["conv1.weight"], weights["conv1.weight"])
+
+
+class Trap:
+    """Pickled, it would run code when it is read."""
+
+    def __reduce__(self):
+        return open, ("trapped", "w")
+
+
+def test_weights_that_run_code_are_refused_with_the_command_that_converts_them(written, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = written(with_backbone_of("mine.pth"))
+    torch.manual_seed(1)
+    weights = build_segmentor(path, False, 64).backbone.state_dict()
+    torch.save({"state_dict": weights, "meta": Trap()}, "mine.pth")
+    with pytest.raises(UserError, match=r"mine.pth may hold more than weights") as refusal:
+        build_segmentor(path, True, 64)
+    assert not (tmp_path / "trapped").exists()
+    assert torch.load.__module__ == "torch.serialization", "outside, torch is as it was"
+    torch.save({"state_dict": weights, "meta": argparse.Namespace(epochs=3)}, "mine.pth")  # as many programs do
+    with pytest.raises(UserError, match=r"mine.pth may hold more than weights") as refusal:
+        build_segmentor(path, True, 64)
+    command = str(refusal.value).partition("in the config instead: ")[2]
+    subprocess.run(command, shell=True, check=True)
+    read = build_segmentor(written(with_backbone_of("mine.safetensors")), True, 64).backbone.state_dict()
+    assert all(torch.equal(read[key], weights[key]) for key in read)
+
+
+def test_timms_file_of_weights_is_read_in_the_same_way(written, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = CONFIG.format(head="FCNHead", options="num_convs=1,") + (
+        "model['pretrained'] = None\n"
+        "model['backbone'] = dict(type='TIMMBackbone', model_name='mobilenetv3_small_050', out_indices=(0, 1, 2, 3),\n"
+        "    pretrained=False, checkpoint_path='mine.pth')\n"
+        "model['auxiliary_head'] = None\nmodel['decode_head']['in_channels'] = 24\n"
+    )
+    torch.save({"state_dict": Trap()}, "mine.pth")
+    with pytest.raises(UserError, match=r"mine.pth may hold more than weights"):
+        build_segmentor(written(text), True, 64)
+    assert not (tmp_path / "trapped").exists()
 
 
 def test_weights_of_a_whole_model_are_checked_too(written, tmp_path):

@@ -1,0 +1,130 @@
+"""What a later step would refuse, or what a reader of its results has to know, told before the first one runs."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from pipeline_src.data import manifest, sources
+from pipeline_src.data.part_checks import check_disjoint
+from pipeline_src.errors import UserError
+from pipeline_src.params.schema import ALL, Part
+from pipeline_src.steps import networks
+from pipeline_src.steps.prepare import UNPACKED
+
+if TYPE_CHECKING:
+    from pipeline_src.steps.experiment import ExperimentGraph
+
+
+def check(experiment: ExperimentGraph) -> None:
+    """UserError for what a step that is to be run would refuse: too few images, parts that share images, a device, a
+    batch that the network can't be trained on. Data sets that are not prepared yet are judged by what is known."""
+    _check_ranges(experiment)
+    for name in experiment.parts:
+        _check_size(experiment, name)
+    _prepared(experiment)
+    if any(not job.current for job in experiment.of_kinds("train")):
+        _check_training(experiment)
+
+
+def notes(experiment: ExperimentGraph) -> list[str]:
+    """Photographs that parts share under different names, which parts that is not known of, and what users' files read
+    past the contract."""
+    rows, twins = _prepared(experiment)
+    unknown = [name for name in experiment.parts if name not in rows]
+    lines = networks.shared_images(twins)
+    if unknown:
+        lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")
+    runs = (networks.notes(job) for job in experiment.of_kinds("train"))
+    return list(dict.fromkeys([*lines, *(line for lines in runs for line in lines)]))
+
+
+def size(experiment: ExperimentGraph, part: str) -> int | None:
+    """Number of images of a part, from its manifest or else from the catalog; None if neither knows."""
+    chosen, _ = experiment.parts[part]
+    prepared = experiment.job(f"prepare/{chosen.set}").folder
+    if (prepared / "manifest.csv").is_file():
+        return len(manifest.select(chosen, prepared))
+    if chosen.first or chosen.last:
+        return chosen.first or chosen.last
+    for source in experiment.entry(part).sources.values():
+        if source.generator and chosen.split in source.generator.counts:
+            return source.generator.counts[chosen.split]
+        if source.count and chosen.split == ALL:
+            return source.count
+    return None
+
+
+def _check_ranges(experiment: ExperimentGraph) -> None:
+    """Refuse parts that share images by what params.yaml says of them."""
+    parts = {name: part for name, (part, _) in experiment.parts.items()}
+    for one, two in combinations(parts, 2):
+        if {one, two} & {"train", "val"} and _meet(parts[one], parts[two]):
+            raise UserError(
+                f"data.{one} and data.{two} are the same images",
+                found=f"{parts[one]} and {parts[two]}",
+                expected="training, validation and test parts without a common sample",
+                do="choose other splits, or `first` of the one and `last` of the other",
+            )
+
+
+def _meet(one: Part, two: Part) -> bool:
+    """Whether ranges of one split have images in common however many it has."""
+    apart = (one.first and two.last) or (one.last and two.first)
+    return (one.set, one.split) == (two.set, two.split) and not apart
+
+
+def _check_size(experiment: ExperimentGraph, name: str) -> None:
+    """Refuse a part that asks for more images than there can be."""
+    part, _ = experiment.parts[name]
+    wanted = part.first or part.last or 0
+    if wanted and (most := _most(experiment, part)) is not None and most < wanted:
+        raise UserError(
+            f"data.{name}: {part} has too few samples",
+            found=f"{most:,} or fewer in {part.set}/{part.split}",
+            expected=f"{wanted:,} or more",
+            do="lower `first` or `last`, or leave it out for the whole split",
+        )
+
+
+def _most(experiment: ExperimentGraph, part: Part) -> int | None:
+    """How many images a split can have at most, if anything is known of it."""
+    job = experiment.job(f"prepare/{part.set}")
+    if job.current:
+        return len(manifest.select(Part(set=part.set, split=part.split), job.folder))
+    try:
+        located = sources.locate(experiment.entries[part.set], experiment.data_root, UNPACKED)
+    except sources.MissingSourceError:
+        return None
+    if generator := located.source.generator:
+        return sum(generator.counts.values()) if part.split == ALL else generator.counts.get(part.split)
+    if located.source.count is not None:
+        return located.source.count
+    root = located.root or sources.unpacked_folder(located.name, located.content, UNPACKED)
+    return sum(1 for _ in root.rglob("*")) if root.is_dir() else None
+
+
+def _prepared(experiment: ExperimentGraph) -> tuple[dict[str, list], dict]:
+    """Rows of the parts whose sets are prepared, and the twins among them; UserError where they share a sample."""
+    rows = {}
+    for name, (part, _) in experiment.parts.items():
+        job = experiment.job(f"prepare/{part.set}")
+        if job.current:
+            rows[name] = manifest.select(part, job.folder)
+    return rows, check_disjoint(rows)
+
+
+def _check_training(experiment: ExperimentGraph) -> None:
+    from pipeline_src.training import feasible
+    from pipeline_src.training.device import prepare_device
+    from pipeline_src.training.models.build import build_segmentor
+
+    of = experiment.settings
+    feasible.check_gpus(of.training)
+    prepare_device(of.training)
+    images = size(experiment, "train")
+    if images is not None:
+        feasible.check_batch(of.training, images)
+    if of.training.batch_size == max(1, of.training.gpus):
+        network = build_segmentor(of.model.network, False, of.image_size, experiment.facts.classes)
+        feasible.check_single_image(network, of.image_size)

@@ -1,0 +1,463 @@
+"""What is wrong with a run's parameters, a user's method or network, weights, checkpoints and models."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bad_input import BadInput, check
+from project import ROOT
+from safetensors.torch import load_file, save_file
+
+from pipeline_src.engine.execute import execute
+from pipeline_src.params.load import read, resolve
+from pipeline_src.prediction.predict import load
+from pipeline_src.steps import fit, precheck, train
+from pipeline_src.steps.build import build
+from pipeline_src.training import checkpoint
+from pipeline_src.training.exported import write
+from pipeline_src.training.models.build import build_segmentor
+
+METHOD = "from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    {}\n"
+NET = """
+model = dict(
+    type="EncoderDecoder",
+    data_preprocessor=dict(mean=[1] * 3, std=[1] * 3, bgr_to_rgb=True),
+    backbone=dict(
+        type="ResNet", depth=18, base_channels=8, stem_channels=8, norm_cfg=dict(type="BN"),
+        init_cfg=dict(type="Pretrained", checkpoint="weights.pth"),
+    ),
+    decode_head=dict(type="FCNHead", in_channels=64, in_index=3, channels=8, num_convs=1, num_classes=2),
+)
+"""
+POOLED = """
+from torch import nn
+
+
+def build(outputs):
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    return nn.Sequential(pooled, nn.Conv2d(4, outputs, 1))
+"""
+
+
+def params(folder: Path, **changes: str) -> None:
+    """params.yaml with `tiny` and changes: `baseline` of the method's block, others of lines of `tiny`'s that begin
+    with such a key, or new ones."""
+    text = (ROOT / "params.yaml").read_text()
+    text = re.sub(r"^experiment: \w+", "experiment: tiny", text, flags=re.MULTILINE)
+    head, block = text.split("\n  tiny:", 1)
+    block, rest = block.split("\n\n", 1)
+    for key, value in changes.items():
+        if key == "baseline":
+            head = head.replace("  baseline: {}", f"  baseline: {value}")
+        elif re.search(rf"^ +{key}:.*$", block, re.MULTILINE):
+            block = re.sub(rf"^( +){key}:.*$", lambda m, of=f"{key}: {value}": m[1] + of, block, count=1, flags=re.M)
+        else:
+            block = block.replace("\n", f"\n    {key}: {value}\n", 1)
+    (folder / "params.yaml").write_text(f"{head}\n  tiny:{block}\n\n{rest}")
+
+
+def planned(folder: Path) -> None:
+    precheck.check(build(read()))
+
+
+def of_method(block: str, code: str = METHOD.format("pass"), **files: str) -> Callable[[Path], None]:
+    """A project whose baseline is a user's method."""
+
+    def make(folder: Path) -> None:
+        params(folder, baseline=block)
+        (folder / "mine.py").write_text(code)
+
+    return make
+
+
+def with_params(**changes: str) -> Callable[[Path], None]:
+    return lambda folder: params(folder, **changes)
+
+
+def prepared(**changes: str) -> Callable[[Path], None]:
+    """A project whose scenes are prepared."""
+
+    def make(folder: Path) -> None:
+        params(folder)
+        execute(build(read()).job("prepare/tiny-scenes"))
+        params(folder, **changes)
+
+    return make
+
+
+def pooled(folder: Path) -> None:
+    params(folder, model="{factory: 'net.py:build'}", training="{epochs: 1, batch_size: 1}")
+    (folder / "net.py").write_text(POOLED)
+
+
+# Models
+
+
+def model(change: Callable[[Path], Any]) -> Callable[[Path], None]:
+    """A model of `tiny`, then changed."""
+
+    def make(folder: Path) -> None:
+        params(folder)
+        torch.manual_seed(0)
+        network = build_segmentor("tiny_fpn", False, 32)
+        write(folder / "model.safetensors", network, {"seed": 0, "method": "Baseline"})
+        change(folder / "model.safetensors")
+
+    return make
+
+
+def loaded(folder: Path) -> None:
+    load(folder / "model.safetensors", resolve(read())[1], 2, {"seed": 1, "method": "Baseline"})
+
+
+def of_other_shapes(file: Path) -> None:
+    tensors = load_file(file)
+    name = next(name for name, tensor in tensors.items() if tensor.ndim)
+    save_file(tensors | {name: torch.cat([tensors[name]] * 2)}, file)
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1000])
+
+
+# Weights to start from
+
+
+def weights(content: Callable[[Path], Any]) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        (folder / "net.py").write_text(NET)
+        content(folder / "weights.pth")
+
+    return make
+
+
+def started(folder: Path) -> None:
+    build_segmentor("net.py", True, 64)
+
+
+class Trap:
+    """Pickled, it would run code when it is read."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('the code of a file was run')",)
+
+
+# Checkpoints
+
+
+def checkpoints(change: Callable[[Path], Any]) -> Callable[[Path], None]:
+    """The only checkpoint of a run, changed."""
+
+    def make(folder: Path) -> None:
+        checkpoint.save(folder, 7, {"of": 1, "weights": torch.ones(1000)})
+        change(folder / "epoch7.pt")
+
+    return make
+
+
+def resumed(folder: Path) -> None:
+    checkpoint.load(folder, lambda content: None if content["of"] == 1 else "it belongs to another run")
+
+
+def flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def row(name: str, fault: str, happens: str, make: Callable, call: Callable, what: str, *parts: str) -> BadInput:
+    return BadInput(name, fault, happens, make, call, what, *parts)
+
+
+AGAIN = "start the command again"
+FROM_START = "or remove it to start from the beginning"
+STOPS = "The run stops: neither checkpoint can be used."
+BEFORE = "Refused before anything runs."
+PLAN = "`plan` refuses it, as the step itself does."
+ROWS = [
+    row(
+        "huge-seed",
+        "`seeds: [10000000000]`",
+        BEFORE,
+        with_params(seeds="[10000000000]"),
+        planned,
+        r"experiments.tiny[\s\S]*seeds.0: .*less than 4294967296 \(found 10000000000\)",
+        *("", "", ""),
+    ),
+    row(
+        "misspelt-callback",
+        "A method of one's own has `def target`, which nothing calls",
+        BEFORE + " The baseline would be trained under its name.",
+        of_method("{file: mine.py}", METHOD.format("def target(self, y, batch): return y / 2")),
+        planned,
+        r"methods: mine.py: Mine.target\(\) is no callback",
+        *("target", "after_step, .*targets", "did you mean 'targets'"),
+    ),
+    row(
+        "misspelt-after-step",
+        "`def before_step`",
+        BEFORE,
+        of_method("{file: mine.py}", METHOD.format("def before_step(self, m, index, epoch): pass")),
+        planned,
+        r"Mine.before_step\(\) is no callback",
+        *("before_step", "after_step", "did you mean 'after_step'"),
+    ),
+    row(
+        "files-absent",
+        "`files:` names a file that is not there",
+        BEFORE,
+        of_method("{file: mine.py, files: [weights.csv]}"),
+        planned,
+        r"methods.baseline.files: there is no file weights.csv",
+        *("nothing at .*weights.csv", "working folder", "correct the path"),
+    ),
+    row(
+        "files-folder",
+        "`files:` names a folder",
+        BEFORE,
+        lambda folder: (of_method("{file: mine.py, files: [tables]}")(folder), (folder / "tables").mkdir()),
+        planned,
+        r"methods.baseline.files: there is no file tables",
+        *("a folder", "files, by their path", "correct the path"),
+    ),
+    row(
+        "files-text",
+        "`files: weights.csv` in the place of a list",
+        BEFORE,
+        of_method("{file: mine.py, files: weights.csv}"),
+        planned,
+        "methods.baseline.files: must be a list",
+        *("'weights.csv'", r"files: \[weights.csv\]", "write the list"),
+    ),
+    row(
+        "files-without-file",
+        "`files:` for a method of the project",
+        BEFORE,
+        with_params(baseline="{files: [weights.csv]}"),
+        planned,
+        "methods.baseline.files: goes with `file:` alone",
+        *(r"weights.csv", "file: my_method.py", "remove the key"),
+    ),
+    row(
+        "first-of-too-many",
+        "`first: 1000000000` of a set that is drawn or counted in the catalog",
+        PLAN,
+        with_params(train="{set: tiny-scenes, split: train, first: 1000000000}"),
+        planned,
+        r"data.train: first 1000000000 of tiny-scenes/train has too few samples",
+        *(r"\d+ or fewer in tiny-scenes/train", "1,000,000,000 or more", "lower `first`"),
+    ),
+    row(
+        "last-of-too-many",
+        "`last: 1000` of a set that has fewer",
+        PLAN,
+        with_params(val="{set: tiny-scenes, split: val, last: 1000}"),
+        planned,
+        r"data.val: last 1000 of tiny-scenes/val has too few samples",
+        *(r"\d+ or fewer in tiny-scenes/val", "1,000 or more", "lower `first` or `last`"),
+    ),
+    row(
+        "train-is-val",
+        "Training and validation are the same split",
+        PLAN,
+        with_params(val="{set: tiny-scenes, split: train}"),
+        planned,
+        "data.train and data.val are the same images",
+        *("tiny-scenes/train and tiny-scenes/train", "without a common sample", "other splits"),
+    ),
+    row(
+        "train-is-test",
+        "A test set is a part of the training split",
+        PLAN + " It was told after training.",
+        with_params(scenes="{set: tiny-scenes, split: train, first: 2}"),
+        planned,
+        "data.train and data.scenes are the same images",
+        *("tiny-scenes/train and first 2 of tiny-scenes/train", "without a common sample", "other splits"),
+    ),
+    row(
+        "parts-meet",
+        "`split: all` as a test set of a set that is prepared",
+        PLAN,
+        prepared(scenes="{set: tiny-scenes}"),
+        planned,
+        "parts of the data overlap",
+        *("", "without a common sample", "other splits"),
+    ),
+    row(
+        "no-gpus",
+        "`gpus: 4` without GPUs",
+        PLAN + " Four processes would share the CPU.",
+        with_params(training="{epochs: 1, batch_size: 4, gpus: 4}"),
+        planned,
+        "training.gpus: this machine has no 4 GPUs",
+        *(r"\d CUDA devices", "4 or more", "`gpus: 0`"),
+    ),
+    row(
+        "no-such-device",
+        "`device: cuda:99`",
+        PLAN,
+        with_params(training="{epochs: 1, batch_size: 4, device: 'cuda:99'}"),
+        planned,
+        "training.device: this machine has no 'cuda:99'",
+        *(r"\d CUDA devices", "", "`device: auto`"),
+    ),
+    row(
+        "fp16-on-cpu",
+        "`amp: fp16` on a CPU",
+        PLAN,
+        with_params(training="{epochs: 1, batch_size: 4, device: cpu, amp: fp16}"),
+        planned,
+        "training.amp: fp16 needs a GPU",
+        *("device cpu", "off or bf16", ""),
+    ),
+    row(
+        "huge-batch",
+        "`batch_size: 1000000000`",
+        PLAN + " It needed all memory.",
+        with_params(training="{epochs: 1, batch_size: 1000000000}"),
+        planned,
+        "training.batch_size: a step has more images than there are",
+        *(r"batch_size: 1,000,000,000 and \d+ training images", r"\d+ or fewer", r"set `batch_size: \d+`"),
+    ),
+    row(
+        "batch-of-one",
+        "`batch_size: 1` for a network with batch norm after global pooling",
+        PLAN,
+        pooled,
+        planned,
+        "training.batch_size: this network can't be trained on one image",
+        *("batch_size: 1 a process", "two images or more", "`batch_size: 2`"),
+    ),
+    *(
+        row(
+            f"model-{name}",
+            f"A model that {fault}",
+            "Refused by name when it is read.",
+            model(change),
+            loaded,
+            "model.safetensors can't be read as a network",
+            *(".", "a whole file of safetensors", AGAIN),
+        )
+        for name, fault, change in (
+            ("cut", "is cut off", cut),
+            ("empty", "is empty", lambda file: file.write_bytes(b"")),
+            ("text", "is a text", lambda file: file.write_text("notes\n" * 100)),
+            ("pickled", "was written by torch.save", lambda file: torch.save({}, file)),
+            ("gone", "is gone", lambda file: file.unlink()),
+        )
+    ),
+    row(
+        "model-of-other-shapes",
+        "A model of other shapes",
+        "Refused by name when it is read.",
+        model(of_other_shapes),
+        loaded,
+        "model.safetensors does not fit the model tiny_fpn",
+        *("size mismatch", "names and shapes", AGAIN),
+    ),
+    row(
+        "model-of-another-seed",
+        "The model of another run in a run's place",
+        "Refused: `model.safetensors` says of which run it is.",
+        model(lambda file: None),
+        loaded,
+        "model.safetensors is of another run: other seed",
+        *("seed 0", "seed 1", AGAIN),
+    ),
+    row(
+        "weights-with-code",
+        "Pretrained weights whose file runs code",
+        "Refused; no code of it is run.",
+        weights(lambda file: torch.save({"state_dict": {}, "hook": Trap()}, file)),
+        started,
+        "model.pretrained: weights.pth may hold more than weights",
+        *("eights", "safetensors, or", r"convert it and name weights.safetensors.*: python -c"),
+    ),
+    row(
+        "weights-with-objects",
+        "Pretrained weights beside other objects, as many programs write them",
+        "Refused, with the command that converts the file.",
+        weights(lambda file: torch.save({"state_dict": {}, "args": argparse.Namespace(lr=1)}, file)),
+        started,
+        "model.pretrained: weights.pth may hold more than weights",
+        *("eights", "safetensors, or", r"save_file\(.*'weights.safetensors'\)"),
+    ),
+    row(
+        "weights-cut",
+        "Pretrained weights that are cut off",
+        "Refused by name.",
+        weights(lambda file: (torch.save({"a": torch.ones(1000)}, file), cut(file))),
+        started,
+        "model.pretrained: weights.pth can't be read as weights",
+        *("Error", "a whole file", "fetch the file again"),
+    ),
+    row(
+        "weights-of-another-network",
+        "Pretrained weights of another network",
+        "Refused where less than half of a module's weights come from the file.",
+        weights(lambda file: torch.save({"a": torch.ones(3, 3)}, file)),
+        started,
+        "model.pretrained is true, but weights.pth is not made for the ResNet",
+        *("0 of 20 weights", "conv1.weight", "pretrained: false"),
+    ),
+    *(
+        row(
+            f"checkpoint-{name}",
+            f"The only checkpoint {fault}",
+            STOPS,
+            checkpoints(change),
+            resumed,
+            "no checkpoint of this run can be used",
+            *(rf"^epoch7.pt: {found}", "this run has written", FROM_START),
+        )
+        for name, fault, change, found in (
+            ("flipped", "has a flipped bit", flipped, "its content is not what was written"),
+            ("cut", "is cut off", cut, "it is cut off"),
+            ("empty", "is empty", lambda file: file.write_bytes(b""), "it is cut off, or no checkpoint"),
+            (
+                "foreign",
+                "is of another run",
+                lambda f: checkpoint.save(f.parent, 7, {"of": 2}),
+                "it belongs to another",
+            ),
+            ("code", "runs code", lambda f: checkpoint.save(f.parent, 7, {"of": Trap()}), "Weights only load failed"),
+        )
+    ),
+    row(
+        "reference-history",
+        "The history of a run that another needs is no table of it",
+        "Refused by name.",
+        lambda folder: (folder / "history.csv").write_text("epoch,loss\n1,0.5\n"),
+        lambda folder: train._accuracies(folder / "history.csv"),
+        "history.csv does not hold validation accuracies",
+        *("val_accuracy", "of numbers", AGAIN),
+    ),
+    *(
+        row(
+            f"fitted-{name}",
+            f"What a post-hoc method has fitted {fault}",
+            "Refused by name.",
+            lambda folder, text=text: (folder / "run.json").write_text(text),
+            lambda folder: fit.read(folder / "run.json"),
+            "run.json does not say what was fitted",
+            *(found, '"fitted"', AGAIN),
+        )
+        for name, fault, text, found in (
+            ("cut", "is cut off", '{"fitted": {"T"', "JSONDecodeError"),
+            ("text", "is no number", '{"fitted": {"T": "warm"}}', "ValueError"),
+            ("other", "is missing", '{"images": 3}', "KeyError"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", ROWS, ids=lambda row: row.name)
+def test_it_is_refused(fault: BadInput, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check(fault, tmp_path)
