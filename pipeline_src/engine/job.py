@@ -106,11 +106,6 @@ class Job:
         return Path(self.folder.parts[0])
 
     @property
-    def experiment(self) -> str:
-        """The second part of its folder."""
-        return self.folder.parts[1]
-
-    @property
     def scratch(self) -> Path:
         """A folder for what `work` can go on from after it was stopped; removed when the result is whole."""
         return self.top / ".cache" / "unfinished" / self.contract
