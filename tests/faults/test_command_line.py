@@ -221,7 +221,7 @@ ROWS = [
         "`--set` of a value that the key cannot have",
         "key and value are named",
         typed("--set", "training.epochs=few", "plan"),
-        r"training\.epochs: .*integer.*found 'few'",
+        r"training\.epochs: .*whole number.*found 'few'",
     ),
     row(
         "set-unknown-method",
@@ -298,7 +298,9 @@ ROWS = [
         "a step before those that it needs",
         "they are named, and the experiment's command",
         typed("train", "-m", "slp", "-e", "small"),
-        "inputs are not current(.|\n)*store/train: not made yet",
+        "train/slp/seed0: inputs are not current",
+        found="store/train: not made yet",
+        expected="results of today's parameters",
         do=ASKS,
     ),
     row(
@@ -306,7 +308,9 @@ ROWS = [
         "the same with a key changed by `--set`",
         "the command has the change",
         typed("--set", "image_size=40", "store", "--part", "val"),
-        "prepare/tiny-scenes: not made yet",
+        "store/val: inputs are not current",
+        found="prepare/tiny-scenes: not made yet",
+        expected="results of today's parameters",
         do=f"{ASKS} set=image_size=40",
     ),
     row(
@@ -383,7 +387,9 @@ ROWS = [
         "`adopt` of what was not made",
         "what is missing is said",
         typed("adopt", "train/*", "--why", "x"),
-        "train/baseline/seed0: not made yet",
+        "results cannot be adopted",
+        found="train/baseline/seed0: not made yet",
+        expected="whole results",
         do="Snakemake",
     ),
     row(
