@@ -79,7 +79,7 @@ def verify(
     if found.is_sound:
         typer.echo(f"{read}, all are as they were made; verified on {now()}")
         return
-    for do in (*found.advice, f"snakemake --cores all --config experiment={graph.name} makes results again"):
+    for do in (*found.advice, f"{graph.command} makes results again"):
         typer.echo(f"  do:       {do}")
     typer.echo(f"{read}: {len(found.faults)} missing or altered, {len(found.stale)} results stale")
     raise typer.Exit(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from project import make, outdated, planned
+from project import call, make, outdated, planned
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
@@ -26,7 +26,7 @@ USERS = {  # altered file -> a job that needs it
     MODEL: "evaluate/baseline/seed0/val",
     OTHER: "analyse/val",
     TRIPLED: "analyse/scenes",
-    STORE: "evaluate/baseline/seed0/textures",
+    STORE: "evaluate/aslp_mc/seed0/textures",
 }
 
 
@@ -94,3 +94,13 @@ def test_verify_reads_everything_and_names_what_is_wrong(clone: Path, monkeypatc
     params.write_text(params.read_text().replace("bins: 10", "bins: 15"))
     code, said = verify("figures")
     assert code == 1 and "stale: figures: parameters.facts.bins 10 -> 15" in said
+
+
+def test_dvc_commits_nothing_that_was_altered(clone: Path):
+    names = (MODEL, "results/tiny/tables/metrics.json")
+    before = {name: (clone / name).read_bytes() for name in names}
+    for name in names:
+        (clone / name).write_bytes(before[name].replace(b"0", b"1"))
+    said = call(clone, "dvc", "repro")
+    assert all(f"{name} is not as it was made: sha256" in said for name in names)
+    assert {name: (clone / name).read_bytes() for name in names} == before

@@ -1,0 +1,72 @@
+"""What DVC is told after a run: finished stages, and nothing that was altered."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline_src.cli import contracts
+from pipeline_src.cli.main import app
+from pipeline_src.engine import dvc
+from pipeline_src.engine.execute import execute
+from pipeline_src.engine.graph import Graph
+from pipeline_src.engine.job import Job
+
+
+def work(job: Job, folder: Path) -> None:
+    (folder / job.files[0]).write_text(job.name)
+
+
+@pytest.fixture
+def graph(tmp_path, monkeypatch) -> Graph:
+    """Two results, one made of the other."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    Path(".dvc").mkdir()
+    made = Graph("mine")
+    for name, inputs in (("train", ()), ("evaluate", ("train",))):
+        place = Path("results/mine") / name
+        made.add([Job(name, name, place, name, ("a.txt",), work, {}, {of: made.job(of) for of in inputs})])
+        execute(made.job(name))
+    return made
+
+
+@pytest.fixture
+def commands(monkeypatch) -> list[list[str]]:
+    """What is run, instead of running it."""
+    seen = []
+
+    def run(command, **_):
+        seen.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(dvc.shutil, "which", lambda name: name)
+    return seen
+
+
+def test_a_stage_with_an_altered_file_is_not_recorded(graph, commands, caplog):
+    stages = {name: [graph.job(name)] for name in graph.jobs}
+    dvc.record(stages, Path("contracts"), "mine", "mine")
+    assert commands[-1][-3:] == ["contracts@mine", "train@mine", "evaluate@mine"]
+    graph.job("train").paths[0].write_text("TRAIN")
+    dvc.record(stages, Path("contracts"), "mine", "mine")
+    assert commands[-1][-2:] == ["contracts@mine", "evaluate@mine"]
+    assert "DVC has not recorded the stage train: results/mine/train/a.txt is not as it was made: sha256" in caplog.text
+
+
+def test_redo_forgets_a_result_and_what_depends_on_it_and_lets_snakemake_work(graph, commands, monkeypatch):
+    monkeypatch.setattr(contracts, "experiment_graph", lambda experiment: graph)
+    result = CliRunner().invoke(app, ["redo", "tra*", "--cores", "2"])
+    assert result.exit_code == 0
+    assert result.output == "to be made again: train\nto be made again: evaluate\n"
+    assert not any(job.current for job in graph.jobs.values())
+    flags = [f".snakemake/current/mine/{name}.{job.contract}" for name, job in graph.jobs.items()]
+    assert commands == [[*commands[0][:3], "--cores", "2", "--config", "experiment=mine", "--", *flags]]
+    assert commands[0][1:3] == ["-m", "snakemake"]
+    execute(graph.job("train"))
+    CliRunner().invoke(app, ["redo", "evaluate"])
+    assert graph.job("train").current
