@@ -30,6 +30,7 @@ ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
     "steps": NUMBERS | NETWORKS | {"tables", "claims", "figures", "judging", "report", "engine"},
     "documentation": {"params", "training", "data", "metrics", "counting"},
 }
+ALLOWED["api"] = NUMBERS | {"figures", "training"}
 ALLOWED["cli"] = ALLOWED["steps"] | {"steps", "documentation"}
 
 

@@ -28,7 +28,8 @@ Made by `dense-calibration docs` from `pipeline_src/params/schema.py`; a test ke
 
 Snakemake, DVC and Python read `params.yaml` and nothing else. An experiment is `defaults:` with the values of
 `experiments.<name>` laid over it: mappings key by key, lists and values as a whole. Everything is checked before a job
-starts.
+starts. With [params.schema.json](../params.schema.json) an editor that has a YAML language server completes and checks
+the keys while you write.
 """
 
 PART = """A part is written `{set: DUTS-TR, split: val, first: 500}`: a data set of the catalog or of `datasets:`; one

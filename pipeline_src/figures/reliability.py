@@ -68,20 +68,26 @@ def draw(
         curve: as `bin_tables.isotonic_table`.
         every: tables of the diagrams that have the same axes; `table` alone if empty.
     """
-    floor, least = bin_tables.floor_of(every or [table]), bin_tables.least_of(every or [table])
     figure, used = style.new_figure(3.75, heading, lines)
     main, shares = (style.place(figure, 0.51, used + y, 2.41, high) for y, high in ((0.26, 2.31), (2.66, 0.66)))
-    _accuracy(main, bin_tables.drawn_bins(table), floor, least)
-    main.plot(curve["confidence"], curve["accuracy"], color=style.INK, linewidth=0.7, zorder=4)
-    _means(main, bin_tables.all_pixels(table), floor)
+    draw_accuracy(main, table, curve, every or [table])
+    main.tick_params(labelbottom=False, bottom=False)
     shares.set_xlim(main.get_xlim())
     shares.set_xticks(main.get_xticks())
-    _shares(shares, table, least)
+    _shares(shares, table, bin_tables.least_of(every or [table]))
     shares.set_xlabel(CONFIDENCE)
     return figure
 
 
-def _accuracy(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> None:
+def draw_accuracy(axes: Axes, table: pd.DataFrame, curve: pd.DataFrame, every: Sequence[pd.DataFrame]) -> None:
+    """Accuracy against confidence, as `draw` has it above the shares of pixels; the same arguments."""
+    floor, least = bin_tables.floor_of(every), bin_tables.least_of(every)
+    _bars(axes, bin_tables.drawn_bins(table), floor, least)
+    axes.plot(curve["confidence"], curve["accuracy"], color=style.INK, linewidth=0.7, zorder=4)
+    _means(axes, bin_tables.all_pixels(table), floor)
+
+
+def _bars(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> None:
     from matplotlib.patches import Rectangle
 
     axes.set_xlim(least, 1)
@@ -90,7 +96,6 @@ def _accuracy(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> Non
     axes.set_yticks([tick / 10 for tick in range(round(10 * floor), 11, 2 if floor == 0 else 1)])
     axes.set_ylabel(ACCURACY)
     axes.plot([least, 1], [least, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 2)), zorder=4)
-    axes.tick_params(labelbottom=False, bottom=False)
     for row in bins.itertuples():
         # The gap is drawn from the bin's own mean confidence, which is what ECE compares, not from its middle.
         left, width = max(row.lower, least), row.upper - max(row.lower, least)

@@ -1,0 +1,45 @@
+"""What other programs import (docs/api.md): a name is loaded when it is first used, torch with those that need it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline_src.api.diagram import reliability_diagram
+    from pipeline_src.api.losses import ASLP, SCBCE
+    from pipeline_src.api.report import CalibrationReport
+    from pipeline_src.api.statistic import Statistic, calibration_report
+    from pipeline_src.api.torch_metric import DenseCalibration
+    from pipeline_src.errors import UserError
+
+__all__ = [
+    "ASLP",
+    "SCBCE",
+    "CalibrationReport",
+    "DenseCalibration",
+    "Statistic",
+    "UserError",
+    "calibration_report",
+    "reliability_diagram",
+]
+_MODULES = {
+    "ASLP": "pipeline_src.api.losses",
+    "SCBCE": "pipeline_src.api.losses",
+    "CalibrationReport": "pipeline_src.api.report",
+    "DenseCalibration": "pipeline_src.api.torch_metric",
+    "Statistic": "pipeline_src.api.statistic",
+    "UserError": "pipeline_src.errors",
+    "calibration_report": "pipeline_src.api.statistic",
+    "reliability_diagram": "pipeline_src.api.diagram",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,101 @@
+"""Probabilities and masks as users have them, as the images that are counted. Arrays and tensors alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline_src.errors import UserError
+from pipeline_src.labels import IGNORED
+
+SUM = 1e-3  # probabilities of all classes may sum to 1 +- this
+PAIRS = "(H, W), (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes; masks (N, H, W) or (H, W)"
+
+
+def images(probabilities: Any, masks: Any) -> tuple[Any, Any]:
+    """Probabilities (N, H, W) of an object or (N, K, H, W) of K > 2 classes, and masks (N, H, W).
+
+    Of two classes the second is the object.
+
+    Args:
+        probabilities, masks: arrays or tensors, of one image or of a batch.
+
+    Raises:
+        UserError: the shapes do not fit.
+    """
+    p, y = probabilities, masks
+    if y.ndim == 2:
+        p, y = p[None], y[None]
+    elif y.ndim == 4 and y.shape[1] == 1:
+        y = y[:, 0]
+    fits = y.ndim == 3 and p.ndim in (3, 4) and (*p.shape[:1], *p.shape[-2:]) == tuple(y.shape)
+    if not fits or (p.ndim == 4 and not p.shape[1]):
+        raise UserError(
+            "probabilities and masks do not fit",
+            found=f"shapes {tuple(probabilities.shape)} and {tuple(masks.shape)}",
+            expected=PAIRS,
+        )
+    if p.ndim == 4 and p.shape[1] <= 2:
+        if p.shape[1] == 2:
+            check_sums(p)
+        p = p[:, -1]
+    return p, y
+
+
+def check_sums(p: Any) -> None:
+    """UserError where probabilities (N, K, H, W), an array or a tensor, are none or do not sum to 1 over the K."""
+    if not p.shape[0] * p.shape[2] * p.shape[3]:
+        return
+    low, high = float(p.min()), float(p.max())
+    off = float(abs(p.sum(1) - 1).max())
+    if not (low >= 0 and high <= 1 and off < SUM):  # false for NaN too
+        raise UserError(
+            "probabilities of several classes are none",
+            found=f"values from {low:g} to {high:g}, whose sums over classes are up to {off:g} off 1",
+            expected="probabilities in [0, 1] that sum to 1 over the classes",
+            do="apply the softmax to logits",
+        )
+
+
+def array(values: Any) -> np.ndarray:
+    """`values` as an array: also of a tensor on any device, with or without a gradient."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        # numpy has no bfloat16; all floats are counted as float32.
+        values = (values.float() if values.is_floating_point() else values).numpy()
+    return np.asarray(values)
+
+
+def binary(masks: np.ndarray, ignore: int) -> np.ndarray:
+    """Masks as uint8: 0 background, 1 object, 255 ignored.
+
+    Raises:
+        UserError: other labels.
+    """
+    if masks.dtype == bool:
+        return masks.view(np.uint8)
+    ignored, known = masks == ignore, (masks == 0) | (masks == 1)
+    if masks.dtype.kind not in "iu" or not (ignored | known).all():
+        raise UserError(
+            "masks have unknown labels",
+            found=f"{masks.dtype} with the values {np.unique(masks)[:10].tolist()}",
+            expected=f"whole numbers: 0 background, 1 object, {ignore} ignored; or bool",
+            do="cut grey masks first, as by `mask > 127`",
+        )
+    return np.where(ignored, IGNORED, masks).astype(np.uint8)
+
+
+def class_ids(masks: np.ndarray, classes: int, ignore: int) -> np.ndarray:
+    """Masks of K classes as uint16 or wider, checked: ids below `classes`, and `ignore`.
+
+    Raises:
+        UserError: other labels.
+    """
+    if masks.dtype.kind not in "iu" or not (((masks >= 0) & (masks < classes)) | (masks == ignore)).all():
+        raise UserError(
+            "masks have class ids that do not exist",
+            found=f"{masks.dtype} with the values {np.unique(masks)[:10].tolist()}",
+            expected=f"whole numbers from 0 to {classes - 1}, and {ignore} for pixels that never count",
+        )
+    return masks

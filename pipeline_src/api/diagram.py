@@ -1,0 +1,46 @@
+"""The reliability diagram in axes of one's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from pipeline_src.errors import UserError
+from pipeline_src.figures import bin_tables, style
+from pipeline_src.figures.reliability import CONFIDENCE, draw_accuracy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pipeline_src.counting.counts import Counts
+
+
+class Counted(Protocol):
+    """A `Statistic` or a `DenseCalibration`."""
+
+    @property
+    def counts(self) -> Counts: ...
+
+
+def reliability_diagram(of: Counted, bins: int = 10, ax: Axes | None = None) -> Axes:
+    """Accuracy of the top label against its confidence, with both means and the isotonic regression, which has no bins.
+
+    Args:
+        of: a `Statistic` or a `DenseCalibration`.
+        bins: equal-width bins of confidence, a divisor of 66,300.
+        ax: where to draw; a new figure of pyplot by default.
+
+    Raises:
+        UserError: no pixel was counted, or the number of bins cannot be formed exactly.
+    """
+    counts = of.counts
+    if not counts.pixels:
+        raise UserError("there is nothing to draw", found="no pixel that counts", do="`update` with images first")
+    table, curve = bin_tables.reliability_table(counts, bins), bin_tables.isotonic_table(counts)
+    with style.house():
+        if ax is None:
+            from matplotlib import pyplot
+
+            ax = pyplot.subplots(figsize=(style.WIDTH, style.WIDTH), layout="constrained")[1]
+        draw_accuracy(ax, table, curve, [table])
+        ax.set_xlabel(CONFIDENCE)
+    return ax

@@ -1,0 +1,188 @@
+"""Label perturbation as losses for any training loop (docs/theory.md): SC-BCE with a fixed level, and ASLP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+
+from pipeline_src.errors import UserError
+from pipeline_src.labels import IGNORED
+from pipeline_src.training.checkpoint import packed, unpacked
+from pipeline_src.training.classifier import class_planes
+from pipeline_src.training.method import Batch, Method, Validation
+from pipeline_src.training.pixels import class_logits
+from pipeline_src.training.registry import choose
+from pipeline_src.validation import validate
+
+RULES = ("mc", "mei", "cl")
+
+
+class SCBCE(nn.Module):
+    """Self-calibrating cross entropy with a fixed level (SLP): in a step an image's whole label is perturbed with
+    probability `alpha`, with strength `beta`. SC-BCE for one logit, SC-CE for K classes.
+
+    Draws come from torch's global generator: `torch.manual_seed` repeats them.
+
+    Args:
+        alpha: probability that an image is perturbed.
+        beta: 1 inverts its label, 0.5 makes it uniform.
+        classes: K; 2 for one logit a pixel.
+        ignore: the label of pixels that never count.
+        parameters: others of `slp` in docs/params.md, `noise` and `form`.
+    """
+
+    def __init__(
+        self, alpha: float = 0.05, beta: float = 1.0, classes: int = 2, ignore: int = IGNORED, **parameters: Any
+    ):
+        super().__init__()
+        self._start("slp", {"alpha": alpha, "beta": beta} | parameters, 1, classes, ignore)
+
+    def _start(self, name: str, parameters: dict[str, Any], images: int, classes: int, ignore: int) -> None:
+        method = validate(type(choose(name, {}).method), parameters, type(self).__name__)
+        assert isinstance(method, Method)
+        method.start(images, {}, classes)
+        self.method, self.classes, self.ignore = method, classes, ignore
+
+    def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """The loss, a scalar.
+
+        Args:
+            logits: (B, H, W) or (B, 1, H, W), or (B, K, H, W).
+            masks: (B, H, W) or (B, 1, H, W): 0 and 1, or class ids, and `ignore`; for one logit also floats in [0, 1].
+        """
+        z, y = self._planes(logits, masks)
+        return self._loss(z, y, np.zeros(len(z), np.int64))
+
+    def _loss(self, z: Tensor, y: Tensor, index: np.ndarray) -> Tensor:
+        """The loss against labels that are perturbed by the levels of the images `index` (B,)."""
+        seed = int(torch.randint(2**62, ()))
+        names = [f"{_rank()}/{k}" for k in range(len(z))]  # ranks may share a seed, and must not share draws
+        return self.method.loss(z, self.method.targets(y, Batch(index, names, seed, 0)))
+
+    def _planes(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and labels as methods take them (`training.pixels`)."""
+        z = (logits[:, None] if logits.ndim == 3 else logits).float()
+        y = masks[:, None] if masks.ndim == 3 else masks
+        if z.ndim != 4 or y.shape != (len(z), 1, *z.shape[2:]) or max(2, z.shape[1]) != self.classes:
+            raise UserError(
+                "logits and masks do not fit",
+                found=f"shapes {tuple(logits.shape)} and {tuple(masks.shape)}, classes={self.classes}",
+                expected="(B, 1, H, W) for two classes or (B, K, H, W), and (B, H, W)",
+            )
+        if y.is_floating_point() and z.shape[1] == 1:
+            return z, y
+        ignored = y == self.ignore
+        if not (((y >= 0) & (y < self.classes)) | ignored).all():
+            raise UserError(
+                "masks have unknown labels",
+                found=torch.unique(y)[:10].tolist(),
+                expected=f"0 to {self.classes - 1}, and {self.ignore} for pixels that never count",
+            )
+        if z.shape[1] == 1 and not ignored.any():
+            return z, y.to(z.dtype)
+        # One logit has no label for a pixel that never counts; two planes, both 0, are one.
+        return class_logits(z), class_planes(torch.where(ignored, self.classes, y.long()), self.classes)
+
+
+class ASLP(SCBCE):
+    """Adaptive stochastic label perturbation: one level `alpha` per training image, learned as training goes.
+
+    Call it with the images' indices, and `end_epoch` with the validation accuracy. Levels are part of `state_dict`.
+    Under torch.distributed all processes make all updates, so that their levels agree.
+
+    Args:
+        images: number of training images.
+        rule: `mc` (model calibration), `mei` (maximum entropy inference) or `cl` (closed loop; ours, not the paper's).
+        classes: K; 2 for one logit a pixel.
+        ignore: the label of pixels that never count.
+        parameters: of `aslp_mc`, `aslp_mei` or `aslp_cl` in docs/params.md: `beta`, `eta`, `lam`, `start_epoch`, ...
+    """
+
+    def __init__(
+        self,
+        images: int,
+        rule: Literal["mc", "mei", "cl"] = "mc",
+        classes: int = 2,
+        ignore: int = IGNORED,
+        **parameters: Any,
+    ):
+        nn.Module.__init__(self)
+        if rule not in RULES:
+            raise UserError("ASLP: there is no such rule", found=repr(rule), expected=", ".join(RULES))
+        self._start(f"aslp_{rule}", parameters, images, classes, ignore)
+        if needed := self.method.references():
+            raise UserError(
+                "ASLP: this rule needs another run",
+                found=f"theta_lm={parameters['theta_lm']!r}, the accuracies of {', '.join(needed)}",
+                do="leave out theta_lm, or train with this project's own loop",
+            )
+        self.rule, self.epoch = rule, 1
+
+    @property
+    def alphas(self) -> np.ndarray:
+        """The level of each training image, (N,) float64."""
+        alphas = self.method.alphas
+        assert alphas is not None
+        return alphas
+
+    def forward(self, logits: Tensor, masks: Tensor, index: Tensor | Sequence[int]) -> Tensor:  # type: ignore[override]
+        """The loss, a scalar; in training mode the levels of the images then follow these logits.
+
+        Args:
+            logits, masks: as in `SCBCE`.
+            index: (B,) which of the training images these are, from 0.
+        """
+        at = torch.as_tensor(index).cpu().numpy()
+        if at.shape != (len(logits),) or at.min() < 0 or at.max() >= len(self.alphas):
+            raise UserError(
+                "index does not name training images",
+                found=at.tolist(),
+                expected=f"{len(logits)} numbers from 0 to {len(self.alphas) - 1}",
+            )
+        z, y = self._planes(logits, masks)
+        loss = self._loss(z, y, at)
+        if self.training:
+            m = self.method.image_statistic(z, y)
+            assert m is not None
+            for margins, images in _of_all_ranks((m.cpu().double().numpy(), at)):
+                self.method.after_step(margins, images, self.epoch)
+        return loss
+
+    def end_epoch(self, accuracy: float, gap: float | None = None) -> None:
+        """After an epoch's validation.
+
+        Args:
+            accuracy: share of validation pixels whose predicted class is their label.
+            gap: their mean confidence less that, which `rule="cl"` needs.
+        """
+        if gap is None and self.rule == "cl":
+            raise UserError("end_epoch: rule='cl' follows the gap of confidence and accuracy", expected="both numbers")
+        confidence = float("nan") if gap is None else float(accuracy) + float(gap)
+        self.method.after_validation(Validation(float(accuracy), confidence), self.epoch)
+        self.epoch += 1
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Levels and the rule's state, in types that torch.load takes with weights_only."""
+        return {"epoch": self.epoch, "method": packed(self.method.state(), "ASLP")}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_extra_state` gave."""
+        self.epoch = state["epoch"]
+        self.method.restore(unpacked(state["method"]))
+
+
+def _rank() -> int:
+    return distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0
+
+
+def _of_all_ranks(of_this: Any) -> list[Any]:
+    """The objects of all processes, in their order."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [of_this]
+    gathered: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(gathered, of_this)
+    return gathered

@@ -1,0 +1,189 @@
+"""The metric, the losses and their hook for configs of mmsegmentation, registered by being imported:
+
+custom_imports = dict(imports=["pipeline_src.api.mmsegmentation"], allow_failed_imports=False)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import all_gather_object, get_rank, get_world_size
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS, METRICS, MODELS
+from mmengine.runner import Runner
+from torch import Tensor
+
+from pipeline_src.api import losses
+from pipeline_src.api.pixel_counts import DEFAULT, check, counted, values
+from pipeline_src.counting.counts import Counts
+from pipeline_src.errors import UserError
+from pipeline_src.labels import IGNORED
+
+
+@METRICS.register_module()
+class DenseCalibrationMetric(BaseMetric):
+    """Calibration by mmsegmentation's own evaluation, at the original size of the masks.
+
+    Its state is 2.7 MB of integers and one image. The images that mmengine's sampler repeats to make processes even are
+    left out, as `collect_results` leaves out theirs.
+
+    Args:
+        names: of docs/metrics.md; those that need images one by one are refused.
+        bins: equal-width and equal-mass bins, a divisor of 66,300.
+        ignore: the label of pixels that never count.
+        prefix: of the names in the log.
+    """
+
+    default_prefix = "calibration"
+
+    def __init__(
+        self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int = IGNORED, prefix: str | None = None
+    ):
+        super().__init__(prefix=prefix)
+        check(names, bins)
+        self.names, self.bins, self.ignore = tuple(names), bins, ignore
+        self._reset()
+
+    def _reset(self) -> None:
+        self.counts: Counts | None = None
+        self.last: tuple[Tensor, Tensor] | None = None
+        self.seen = 0
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Count a batch but for its last image, which may be a repeated one."""
+        for sample in data_samples:
+            self._count_last()
+            z = sample["seg_logits"]["data"]
+            # Of one output channel mmsegmentation has taken the sigmoid already.
+            p = z if len(z) == 1 else z.float().softmax(0)
+            self.last = p[None], sample["gt_sem_seg"]["data"]
+            self.seen += 1
+
+    def _count_last(self) -> None:
+        if self.last is not None:
+            counts = counted(*self.last, self.ignore)
+            self.counts = counts if self.counts is None else self.counts + counts
+            self.last = None
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Metrics of the `size` images of all processes."""
+        # Process r of R is given the images r, r + R, ...: those from `size` on are repeated ones.
+        if (self.seen - 1) * get_world_size() + get_rank() < size:
+            self._count_last()
+        whole = [counts for counts in all_gather_object(self.counts) if counts is not None]
+        self._reset()
+        if not whole:
+            raise UserError("DenseCalibrationMetric has seen no image", do="check the evaluation's dataloader")
+        numbers = values(sum(whole[1:], whole[0]), self.names, self.bins)
+        return {f"{self.prefix}/{name}": number for name, number in numbers.items()}
+
+    def compute_metrics(self, results: list) -> dict:
+        """Not used: `evaluate` does it all."""
+        raise NotImplementedError
+
+
+class _OfHead:
+    """What a decode head asks of a loss.
+
+    Attributes:
+        loss_weight: factor of the loss.
+        loss_name: under which it is logged; begins with `loss`.
+    """
+
+    loss_weight: float
+    loss_name: str
+    ignore: int
+
+    def _settings(self, weight: Tensor | None, ignore_index: int) -> None:
+        if weight is not None:
+            raise UserError("label perturbation has no weights of pixels", do="leave out `sampler` in the decode head")
+        self.ignore = ignore_index
+
+
+@MODELS.register_module()
+class SCBCE(_OfHead, losses.SCBCE):
+    """`losses.SCBCE` in a decode head: `loss_decode=dict(type="SCBCE", alpha=0.05)`; `classes` for K classes."""
+
+    def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_scbce", **parameters: Any):
+        super().__init__(**parameters)
+        self.loss_weight, self.loss_name = loss_weight, loss_name
+
+    def forward(
+        self, logits: Tensor, masks: Tensor, weight: Tensor | None = None, ignore_index: int = IGNORED
+    ) -> Tensor:
+        self._settings(weight, ignore_index)
+        return self.loss_weight * super().forward(logits, masks)
+
+
+@MODELS.register_module()
+class ASLP(_OfHead, losses.ASLP):
+    """`losses.ASLP` in a decode head: `loss_decode=dict(type="ASLP", rule="mc")`, with an `ASLPHook`."""
+
+    def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_aslp", images: int = 0, **parameters: Any):
+        super().__init__(images, **parameters)
+        self.loss_weight, self.loss_name = loss_weight, loss_name
+        self.index: Tensor | None = None  # of the images of this step, set by the hook
+
+    def start(self, images: int) -> None:
+        """Begin with a number of training images, or go on where a checkpoint has levels of as many."""
+        if not len(self.alphas):
+            self.method.start(images, {}, self.classes)
+        elif len(self.alphas) != images:
+            raise UserError(
+                "the checkpoint has levels of other training images", found=len(self.alphas), expected=images
+            )
+
+    def forward(  # type: ignore[override]
+        self, logits: Tensor, masks: Tensor, weight: Tensor | None = None, ignore_index: int = IGNORED
+    ) -> Tensor:
+        self._settings(weight, ignore_index)
+        if self.index is None:
+            raise UserError("loss_decode: ASLP is not told which images it sees", do='add dict(type="ASLPHook")')
+        return self.loss_weight * super().forward(logits, masks, self.index)
+
+
+@HOOKS.register_module()
+class ASLPHook(Hook):
+    """Tells the losses `ASLP` of a model which training images a step has, and the accuracy after each validation,
+    which takes the place of an epoch's end.
+
+    mmengine saves a checkpoint before it validates: a resumed run goes on with the accuracy of the validation before.
+
+    Args:
+        prefix: of the `DenseCalibrationMetric` of the validation.
+    """
+
+    def __init__(self, prefix: str = "calibration"):
+        self.prefix = prefix
+
+    def before_train(self, runner: Runner) -> None:
+        """Number the training images by their paths; levels of a checkpoint stay."""
+        dataset = runner.train_dataloader.dataset
+        paths = dict.fromkeys(dataset.get_data_info(k)["img_path"] for k in range(len(dataset)))
+        self.index = {path: k for k, path in enumerate(paths)}
+        for loss in self._losses(runner):
+            loss.start(len(paths))
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        index = torch.tensor([self.index[sample.img_path] for sample in data_batch["data_samples"]])
+        for loss in self._losses(runner):
+            loss.index = index
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        accuracy, gap = ((metrics or {}).get(f"{self.prefix}/{name}") for name in ("accuracy", "gap"))
+        if accuracy is None:
+            raise UserError(
+                f"ASLPHook: the validation has no metric {self.prefix}/accuracy",
+                found=", ".join(metrics or {}) or "none",
+                do='val_evaluator = dict(type="DenseCalibrationMetric")',
+            )
+        for loss in self._losses(runner):
+            loss.end_epoch(accuracy, gap)
+
+    def _losses(self, runner: Runner) -> list[ASLP]:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        return [module for module in model.modules() if isinstance(module, ASLP)]

@@ -1,0 +1,85 @@
+"""Counts of a batch of tensors, without rows per image: their size does not depend on the number of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline_src.api.arrays import array, binary, check_sums, class_ids, images
+from pipeline_src.counting.accumulate import FloatPass
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.score_histogram import UndefinedMetricError, check_bins, top_label
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.metrics.inputs import Binned, Ordered
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.summary import value
+
+ARRAYS = ("count", "position", "on_edge")  # of `Counts`
+ALSO = ("accuracy", "gap")  # means over pixels that counts have too
+NAMES = [name for name, metric in METRICS.items() if isinstance(metric.of, Binned | Ordered) or name in ALSO]
+DEFAULT = ("ece", "oe", "accuracy", "gap")
+
+
+def check(names: Sequence[str], bins: int) -> None:
+    """UserError where a metric is unknown or needs rows per image, or bins cannot be formed exactly."""
+    check_bins(bins)
+    if unknown := [name for name in names if name not in NAMES]:
+        raise UserError(
+            f"names: {unknown[0]!r} is no metric of counts alone",
+            found=", ".join(unknown),
+            expected=", ".join(NAMES),
+            do="Statistic has the metrics that need images"
+            if unknown[0] in METRICS
+            else did_you_mean(unknown[0], NAMES),
+        )
+
+
+@torch.no_grad()
+def counted(probabilities: Tensor, masks: Tensor, ignore: int) -> Counts:
+    """The pixels of a batch: of an object by its probability, of K classes by the top one and its probability.
+
+    Args:
+        probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two classes the second is
+            the object.
+        masks: (N, H, W) whole numbers or bool; `ignore` marks pixels that never count.
+
+    Raises:
+        UserError: shapes, labels or values do not fit.
+    """
+    p, y = images(probabilities, masks)
+    if p.ndim == 3:
+        statistic = Statistic(Counts.empty(rows=False), None)
+        statistic.add(array(p).reshape(len(p), -1), binary(array(y), ignore).reshape(len(y), -1), "the batch")
+        return statistic.raw
+    p = p.float()
+    check_sums(p)
+    labels = class_ids(array(y), p.shape[1], ignore).reshape(-1)
+    confidence, predicted = (array(of).reshape(-1) for of in p.max(1))  # where the tensor is: one number of K moves
+    valid = labels != ignore
+    counts = Counts.empty(rows=False, top=True)
+    of_scores = FloatPass(counts, scores=True)
+    right = (predicted == labels)[valid].astype(np.uint8)
+    of_scores.add(np.ascontiguousarray(confidence[valid]), right, summed=False)
+    of_scores.flush()
+    return counts
+
+
+def values(counts: Counts, names: Sequence[str], bins: int) -> dict[str, float]:
+    """Metrics by name; NaN where one is undefined, as without pixels."""
+    return {name: _value(name, counts, bins) for name in names}
+
+
+def _value(name: str, counts: Counts, bins: int) -> float:
+    if counts.top and METRICS[name].classes == "two":
+        return float("nan")
+    try:
+        if name == "gap":  # from the confidences of the counts; `value` takes them from rows
+            pixels = top_label(counts).bins
+            return float(pixels.excess.sum() / pixels.n)
+        return value(name, counts, bins)
+    except UndefinedMetricError:
+        return float("nan")

@@ -1,0 +1,79 @@
+"""The metric for torchmetrics, and so for Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline_src.api.pixel_counts import ARRAYS, DEFAULT, check, counted, values
+from pipeline_src.counting.counts import Counts
+from pipeline_src.errors import UserError
+from pipeline_src.labels import IGNORED
+
+try:
+    from torchmetrics import Metric
+except ImportError as error:
+    raise UserError(
+        "DenseCalibration is a metric of torchmetrics, which is not installed", do="python -m pip install torchmetrics"
+    ) from error
+
+
+class DenseCalibration(Metric):
+    """Calibration of dense classifiers: `compute` returns a dict of metrics by name, fractions and not percent.
+
+    Its state is 2.7 MB of integers, whatever the number of images, and is summed over processes: neither the order of
+    images nor their split changes a bit. A sampler that repeats images to make processes even (DistributedSampler) has
+    them counted twice.
+
+    Args:
+        names: of docs/metrics.md; those that need images one by one are refused.
+        bins: equal-width and equal-mass bins, a divisor of 66,300.
+        ignore: the label of pixels that never count.
+        kwargs: of torchmetrics.Metric.
+    """
+
+    is_differentiable = False
+    higher_is_better = None
+    full_state_update = False
+    count: Tensor
+    position: Tensor
+    on_edge: Tensor
+    top: Tensor
+
+    def __init__(self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int = IGNORED, **kwargs: Any):
+        super().__init__(**kwargs)
+        check(names, bins)
+        self.names, self.bins, self.ignore = tuple(names), bins, ignore
+        empty = Counts.empty(rows=False)
+        for name in ARRAYS:
+            self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
+        self.add_state("top", torch.zeros(2, dtype=torch.int64), dist_reduce_fx="sum")  # batches: object, K classes
+
+    def update(self, probabilities: Tensor, masks: Tensor) -> None:
+        """Count a batch.
+
+        Args:
+            probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two classes the second
+                is the object. On any device.
+            masks: (N, H, W) whole numbers: 0 and 1, or class ids, and `ignore`.
+        """
+        counts = counted(probabilities, masks, self.ignore)
+        for name in ARRAYS:
+            getattr(self, name).add_(torch.from_numpy(getattr(counts, name)).to(self.device))
+        self.top[int(counts.top)] += 1
+
+    @property
+    def counts(self) -> Counts:
+        """The pixels that were counted; also of all processes, within `compute`."""
+        if self.top.all():
+            raise UserError("one metric was given maps of an object and of several classes", do="a metric for each")
+        count, position, on_edge = (getattr(self, name).cpu().numpy() for name in ARRAYS)
+        return Counts(count, position, on_edge, rows=None, top=bool(self.top[1]))
+
+    def compute(self) -> dict[str, Tensor]:
+        """Metrics by name, float64 scalars; NaN where one is undefined, as without pixels."""
+        numbers = values(self.counts, self.names, self.bins)
+        return {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}

@@ -1,0 +1,111 @@
+"""SC-BCE and ASLP as losses of anybody's loop: the pipeline's formulas, and the rule step by step."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from pipeline_src.api import ASLP, SCBCE, UserError
+
+GENERATOR = torch.Generator().manual_seed(0)
+Z = torch.randn(4, 1, 6, 7, generator=GENERATOR)
+Y = torch.randint(0, 2, (4, 6, 7), generator=GENERATOR)
+ZK = torch.randn(4, 5, 6, 7, generator=GENERATOR)
+YK = torch.randint(0, 5, (4, 6, 7), generator=GENERATOR)
+
+
+def test_without_perturbation_it_is_cross_entropy():
+    assert torch.equal(SCBCE(0)(Z, Y), F.binary_cross_entropy_with_logits(Z, Y[:, None].float()))
+    assert SCBCE(0, classes=5)(ZK, YK) == pytest.approx(F.cross_entropy(ZK, YK).item(), rel=1e-6)
+
+
+def test_every_draw_is_a_mix_of_labels_and_inverted_labels():
+    """beta = 1: an image's label or its inversion; the mean over draws follows alpha."""
+    torch.manual_seed(0)
+    of = [F.binary_cross_entropy_with_logits(Z[:1], target[:1, None].float()).item() for target in (Y, 1 - Y)]
+    drawn = np.array([SCBCE(0.3)(Z[:1], Y[:1]).item() for _ in range(1000)])
+    perturbed = np.isclose(drawn, of[1], rtol=1e-5)
+    assert (perturbed | np.isclose(drawn, of[0], rtol=1e-5)).all()
+    assert abs(perturbed.mean() - 0.3) < 5 * np.sqrt(0.21 / 1000)
+
+
+def test_the_expected_form_is_its_formula():
+    """(1 - s) L(y) + s L(1/2), s = 2 alpha beta."""
+    y = Y[:, None].float()
+    mix = 0.8 * F.binary_cross_entropy_with_logits(Z, y) + 0.2 * F.binary_cross_entropy_with_logits(Z, 0 * y + 0.5)
+    assert SCBCE(0.1, 1.0, form="expected")(Z, Y).item() == pytest.approx(mix.item(), rel=1e-5)
+
+
+def test_seeds_repeat_draws():
+    loss = SCBCE(0.5, noise=0.25, beta=0.5)
+    torch.manual_seed(3)
+    first = [loss(Z, Y).item() for _ in range(5)]
+    torch.manual_seed(3)
+    assert [loss(Z, Y).item() for _ in range(5)] == first and len(set(first)) > 1
+
+
+@pytest.mark.parametrize(("z", "y", "classes"), [(Z, Y, 2), (ZK, YK, 5)])
+def test_ignored_pixels_have_no_part(z, y, classes):
+    some = y.clone()
+    some[:, :2] = 255
+    expected = SCBCE(0.1, form="expected", classes=classes)
+    assert expected(z, some).item() == pytest.approx(expected(z[:, :, 2:], y[:, 2:]).item(), rel=1e-5)
+    loud = z.clone()
+    loud[:, :, :2] += 100
+    loud.requires_grad_()
+    loss = expected(loud, some)
+    loss.backward()
+    assert loss.item() == pytest.approx(expected(z, some).item(), rel=1e-5) and not loud.grad[:, :, :2].any()
+
+
+def test_soft_labels_of_one_logit():
+    soft = torch.rand(4, 6, 7, generator=GENERATOR)
+    assert torch.equal(SCBCE(0)(Z[:, 0], soft), F.binary_cross_entropy_with_logits(Z, soft[:, None]))
+
+
+def test_levels_follow_the_rule():
+    """alpha + eta (m / beta + lam min(0, (1 - A) - beta alpha)), m = mean (2y - 1) z, from the second epoch on."""
+    criterion = ASLP(images=6, rule="mc", start_epoch=1, eta=0.01, lam=50)
+    z, index = 3 * (2 * Y[:, None].float() - 1), torch.tensor([5, 0, 2, 3])
+    criterion(z, Y, index)
+    assert not criterion.alphas.any()
+    criterion.end_epoch(accuracy=0.98)
+    criterion(z, Y, index)
+    first = 0.01 * 3
+    assert criterion.alphas[index.numpy()] == pytest.approx([first] * 4) and criterion.alphas[[1, 4]].sum() == 0
+    criterion(z, Y, index)
+    second = first + 0.01 * (3 + 50 * (0.02 - first))
+    assert criterion.alphas[index.numpy()] == pytest.approx([second] * 4)
+    criterion.eval()
+    criterion(z, Y, index)
+    assert criterion.alphas[0] == pytest.approx(second)
+
+
+def test_the_closed_loop_takes_the_gap():
+    criterion = ASLP(images=4, rule="cl", start_epoch=1)
+    criterion.end_epoch(accuracy=0.8, gap=0.1)
+    assert criterion.alphas.mean() == pytest.approx(0.03)  # gain 0.3 times the gap, beta 1
+    with pytest.raises(UserError, match="gap"):
+        criterion.end_epoch(accuracy=0.8)
+
+
+def test_a_checkpoint_goes_on_with_the_same_levels():
+    criterion = ASLP(images=4, rule="mei", start_epoch=1)
+    criterion.end_epoch(0.7)
+    z = Z.abs() * (2 * Y[:, None] - 1)  # agrees with the labels
+    criterion(z, Y, range(4))
+    file = io.BytesIO()
+    torch.save(criterion.state_dict(), file)
+    file.seek(0)
+    other = ASLP(images=4, rule="mei", start_epoch=1)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    for each in (criterion, other, copy.deepcopy(criterion)):
+        torch.manual_seed(1)
+        each.end_epoch(0.7)
+        each(z, Y, range(4))
+    assert np.array_equal(other.alphas, criterion.alphas) and criterion.alphas.all()

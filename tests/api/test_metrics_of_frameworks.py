@@ -1,0 +1,101 @@
+"""The metrics for torchmetrics and mmengine: the counts of `Statistic`, in memory that does not grow, over ranks."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from api_ranks import as_rank, learned, made, measured
+from training_runs import two_ranks
+
+from pipeline_src.api import Statistic, UserError, reliability_diagram
+from pipeline_src.api.pixel_counts import ARRAYS, NAMES
+
+pytest.importorskip("torchmetrics")
+from pipeline_src.api import DenseCalibration
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("batch", [1, 3, 7])
+def test_counts_are_those_of_the_statistic(classes, batch):
+    p, y = made(classes)
+    names = [name for name in NAMES if name in Statistic().update(p, y).compute()]
+    metric = DenseCalibration(names, bins=15)
+    for start in range(0, len(p), batch):
+        metric.update(p[start : start + batch], y[start : start + batch])
+    whole = Statistic().update(p, y)
+    for name in ARRAYS:
+        assert np.array_equal(getattr(metric.counts, name), getattr(whole.counts, name))
+    report = whole.compute(bins=15)
+    values = metric.compute()
+    assert values.pop("gap").item() == pytest.approx(report["gap"], abs=1e-9)  # of rows of 2^-30
+    assert {name: value.item() for name, value in values.items()} == {name: report[name] for name in values}
+
+
+def test_two_ranks_equal_one(tmp_path):
+    two_ranks(partial(as_rank, tmp_path))
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in "01")
+    assert first == second
+    assert first == {"object": measured(2, 0, 1), "classes": measured(3, 0, 1), "levels": learned(0, 1)}
+    assert len(set(first["levels"])) == 4 and min(first["levels"]) > 0
+
+
+def test_both_metrics_agree():
+    of = measured(3, 0, 1)
+    assert {f"calibration/{name}": value for name, value in of["torchmetrics"].items()} == pytest.approx(of["mmengine"])
+
+
+def test_the_state_does_not_grow():
+    metric, (p, y) = DenseCalibration(), made(2)
+
+    def size():
+        return sum(getattr(metric, name).nbytes for name in metric._defaults)
+
+    before = size()
+    metric.update(p, y)
+    metric.update(p, y)
+    assert size() == before < 3e6
+
+
+def test_a_step_has_a_value_of_its_own():
+    metric, (p, y) = DenseCalibration(("accuracy",)), made(2)
+    of_batch = metric(p[:2], y[:2]), metric(p[2:], y[2:])
+    assert [values["accuracy"].item() for values in of_batch] == [
+        Statistic().update(p[part], y[part]).compute()["accuracy"] for part in (slice(0, 2), slice(2, 7))
+    ]
+    assert metric.compute()["accuracy"].item() == Statistic().update(p, y).compute()["accuracy"]
+    metric.reset()
+    assert metric.compute()["accuracy"].isnan()
+
+
+def test_what_only_an_object_has_is_undefined_for_classes():
+    metric = DenseCalibration(("ece", "auc"))
+    metric.update(*made(3))
+    values = metric.compute()
+    assert values["auc"].isnan() and values["ece"] > 0
+
+
+def test_a_metric_is_of_an_object_or_of_classes():
+    metric = DenseCalibration()
+    metric.update(*made(2))
+    metric.update(*made(3))
+    with pytest.raises(UserError, match="of an object and of several classes"):
+        metric.compute()
+
+
+def test_it_can_be_drawn():
+    metric = DenseCalibration()
+    metric.update(*made(2))
+    from matplotlib.figure import Figure
+
+    assert reliability_diagram(metric, ax=Figure().subplots()).patches
+
+
+def test_logits_are_refused():
+    with pytest.raises(UserError, match="no probabilities"):
+        DenseCalibration().update(torch.randn(1, 4, 4) * 5, torch.zeros(1, 4, 4, dtype=torch.long))
+    with pytest.raises(UserError, match="apply the softmax"):
+        DenseCalibration().update(torch.randn(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long))

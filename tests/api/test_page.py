@@ -1,0 +1,42 @@
+"""docs/api.md does what it says: its examples with >>> by doctest, the loop in PyTorch as it stands."""
+
+from __future__ import annotations
+
+import doctest
+import re
+
+import pytest
+from project import ROOT, call
+from tutorial import blocks
+
+from pipeline_src import api
+
+PAGE = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_give_what_the_page_says():
+    pytest.importorskip("torchmetrics")
+    text = re.sub(r"^```.*$", "", PAGE, flags=re.MULTILINE)  # doctest would take a fence for output
+    examples = doctest.DocTestParser().get_doctest(text, {}, "docs/api.md", "docs/api.md", 0)
+    results = doctest.DocTestRunner().run(examples)
+    assert results.attempted > 25 and not results.failed
+
+
+def test_the_loop_in_plain_pytorch_learns_levels(tmp_path):
+    pytest.importorskip("torchmetrics")
+    (code,) = [text for _, text in blocks(PAGE) if text.startswith("import torch\n")]
+    (tmp_path / "loop.py").write_text(code)
+    said = call(tmp_path, "python", "loop.py", PYTHONPATH=str(ROOT))
+    levels = [float(line.rpartition(" ")[2]) for line in said.splitlines()]
+    assert levels[:2] == [0, 0] and levels[-1] > 0 and (tmp_path / "checkpoint.pt").exists()
+
+
+def test_the_page_lists_what_can_be_imported():
+    listed = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE))))
+    assert listed == set(api.__all__) - {"CalibrationReport", "UserError"} | {"DenseCalibrationMetric"}
+    assert all(getattr(api, name) for name in api.__all__)
+
+
+def test_importing_the_package_needs_no_torch(tmp_path):
+    code = "import sys; from pipeline_src.api import Statistic, reliability_diagram; assert 'torch' not in sys.modules"
+    call(tmp_path, "python", "-c", code, PYTHONPATH=str(ROOT))

@@ -1,0 +1,127 @@
+"""`Statistic`: the counts of the pipeline for anybody's arrays, whatever their form, order and split."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from pipeline_src.api import Statistic, UserError, calibration_report, reliability_diagram
+from pipeline_src.counting import statistic as counting
+from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.summary import summary
+
+RNG = np.random.default_rng(0)
+MAPS = RNG.random((6, 13, 11)).astype(np.float32)
+MASKS = (RNG.random(MAPS.shape) < MAPS**2).astype(np.uint8)
+MASKS[2, :3] = 255
+CLASSES = RNG.dirichlet(np.ones(4), (5, 8, 9)).transpose(0, 3, 1, 2)
+IDS = RNG.integers(0, 4, (5, 8, 9))
+WHOLE = Statistic().update(MAPS, MASKS)
+
+
+def test_counts_and_metrics_are_the_pipelines():
+    ours = counting.Statistic.empty()
+    for k, (f, y) in enumerate(zip(MAPS, MASKS, strict=True)):
+        ours.add(f, y, f"image {k:09d}")
+    assert WHOLE.counts == ours.raw
+    values, reasons = summary(Run(ours, ours.raw), 15)
+    report = WHOLE.compute(bins=15)
+    assert dict(report) == {name: value for name, value in values.items() if value is not None}
+    assert report.undefined == reasons and (report.images, report.pixels) == (6, ours.raw.pixels)
+
+
+@pytest.mark.parametrize(
+    ("maps", "masks"),
+    [
+        (MAPS[:, None], MASKS[:, None]),
+        (np.stack([1 - MAPS, MAPS], 1), MASKS),
+        (torch.from_numpy(MAPS).requires_grad_(), torch.from_numpy(MASKS).long()),
+        (MAPS.astype(np.float64), MASKS.astype(np.int64)),
+    ],
+    ids=["one channel", "two channels", "tensors", "other types"],
+)
+def test_forms_of_the_same_maps_are_one(maps, masks):
+    assert Statistic().update(maps, masks).counts == WHOLE.counts
+
+
+def test_half_precision_tensors_are_their_values():
+    half = torch.from_numpy(MAPS).to(torch.bfloat16)
+    assert Statistic().update(half, MASKS).counts == Statistic().update(half.float().numpy(), MASKS).counts
+
+
+def test_another_label_can_be_ignored():
+    masks = np.where(MASKS == 255, -100, MASKS.astype(int))
+    assert Statistic(ignore=-100).update(MAPS, masks).counts == WHOLE.counts
+
+
+def test_a_value_by_hand():
+    """8-bit maps: 51 / 255 = 0.2 and 255 / 255 = 1 are 0.8 and 1 sure; two of three pixels of the first are right."""
+    report = calibration_report(np.uint8([[51, 51, 51, 255]]), np.uint8([[0, 0, 1, 0]]), intervals=False)
+    assert report["ece"] == pytest.approx(float(Fraction(3, 4) * (Fraction(4, 5) - Fraction(2, 3)) + Fraction(1, 4)))
+    assert report["accuracy"] == 0.5
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda of: pickle.loads(pickle.dumps(of))])
+@pytest.mark.parametrize(("maps", "masks"), [(MAPS, MASKS), (CLASSES, IDS)], ids=["object", "classes"])
+def test_copies_count_on_and_parts_merge(copied, maps, masks):
+    whole = Statistic().update(maps, masks)
+    first = copied(Statistic().update(maps[:2], masks[:2])).update(maps[2:3], masks[2:3])
+    rest = copied(Statistic()).merge(Statistic().update(maps[3:], masks[3:]))
+    assert copied(first.merge(rest)).counts == whole.counts
+    assert dict(first.compute(intervals=True).intervals) == dict(whole.compute(intervals=True).intervals)
+
+
+def test_several_classes_are_the_pipelines():
+    ours = MultiClassStatistic.empty(4)
+    for k, (p, y) in enumerate(zip(CLASSES, IDS, strict=True)):
+        ours.add(p, y, f"image {k:09d}")
+    statistic = Statistic().update(CLASSES, IDS)
+    assert statistic.counts == ours.top and statistic.classes == 4
+    assert statistic.compute()["classwise_ece"] == summary(Run(ours, ours.top), 10)[0]["classwise_ece"]
+
+
+def test_names_are_kept_and_come_once():
+    named = Statistic().update(MAPS[:2], MASKS[:2], names=["b", "a"])
+    assert named.counts.rows.ids == ["a", "b"]
+    assert named.merge(Statistic().update(MAPS[2:], MASKS[2:])).compute()["ece"] == WHOLE.compute()["ece"]
+    with pytest.raises(UserError, match="the image a was already counted"):
+        Statistic().update(MAPS[:1], MASKS[:1], ["a"]).update(MAPS[:1], MASKS[:1], ["a"])
+
+
+def test_nothing_counted_is_nothing_known():
+    report = Statistic().compute(intervals=True)
+    assert not report and report.undefined["ece"] == "no pixel counts" and len(str(report).splitlines()) == 1
+
+
+def test_masks_of_0_and_255_are_pointed_out():
+    with pytest.warns(UserWarning, match="give `mask > 127`"):
+        Statistic().update(MAPS, 255 * (MASKS == 1).astype(np.uint8)).compute()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        WHOLE.compute()
+        Statistic().update(MAPS, 0 * MASKS).compute()  # textures have no object
+
+
+def test_a_printed_report_has_a_line_per_metric():
+    report = WHOLE.compute(intervals=True)
+    first, *lines = str(report).splitlines()
+    assert first == f"6 images, {WHOLE.counts.pixels} pixels, 10 bins" and len(lines) == len(report)
+    assert any(line.startswith("ECE %") and "[" in line for line in lines)
+
+
+def test_the_diagram_is_drawn_in_the_given_axes():
+    left, right = Figure().subplots(1, 2)
+    assert reliability_diagram(WHOLE, bins=20, ax=right) is right and not left.lines
+    accuracies = {float(line.get_ydata()[0]) for line in right.lines}
+    from pipeline_src.metrics.reliability import reliability_bins
+
+    filled = [a for a in reliability_bins(WHOLE.counts, 20).accuracy if a == a]
+    assert len(filled) == 10 and set(filled) <= accuracies

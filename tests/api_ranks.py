@@ -1,0 +1,66 @@
+"""What the processes of the tests of `pipeline_src.api` do: a share of the images each."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import distributed
+
+IMAGES, STEPS = 7, 3
+
+
+def made(classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Probabilities and labels of seven images, with ignored pixels."""
+    rng = np.random.default_rng(classes)
+    masks = rng.integers(0, classes, (IMAGES, 9, 10))
+    if classes == 2:
+        p = rng.random((IMAGES, 1, 9, 10))
+    else:
+        p = rng.dirichlet(np.ones(classes), (IMAGES, 9, 10)).transpose(0, 3, 1, 2)
+    masks[:, 0] = 255
+    return torch.from_numpy(p.astype(np.float32)), torch.from_numpy(masks)
+
+
+def measured(classes: int, rank: int, ranks: int) -> dict[str, dict[str, float]]:
+    """What both metrics say of the images of a rank and of all that take part."""
+    from pipeline_src.api import DenseCalibration
+    from pipeline_src.api.mmsegmentation import DenseCalibrationMetric
+
+    p, y = made(classes)
+    names = ("ece", "oe", "ece_sweep", "accuracy", "gap")
+    one = DenseCalibration(names, bins=15)
+    for k in range(rank, IMAGES, ranks):
+        one.update(p[k : k + 1], y[k : k + 1])
+    other = DenseCalibrationMetric(names, bins=15)
+    for k in range(rank, -(-IMAGES // ranks) * ranks, ranks):  # as mmengine's sampler, which starts again at 0
+        logits = p[k % IMAGES].log() if classes > 2 else p[k % IMAGES]
+        sample = {"seg_logits": {"data": logits}, "gt_sem_seg": {"data": y[k % IMAGES][None]}}
+        other.process(None, [sample])
+    values = {name: value.item() for name, value in one.compute().items()}
+    return {"torchmetrics": values, "mmengine": other.evaluate(IMAGES)}
+
+
+def learned(rank: int, ranks: int) -> list[float]:
+    """Levels after steps in which each rank sees other images."""
+    from pipeline_src.api import ASLP
+
+    criterion = ASLP(images=4, rule="mc", start_epoch=1)
+    criterion.end_epoch(accuracy=0.5)
+    p, y = made(2)
+    for _ in range(STEPS):
+        at = torch.arange(4)[rank::ranks]
+        criterion(4 * y[at].clamp(max=1).float() - 2 + p[at, 0], y[at], at)
+    return criterion.alphas.tolist()
+
+
+def as_rank(folder: Path) -> None:
+    """One of two processes: writes what it finds to folder/<rank>.json."""
+    distributed.init_process_group("gloo")
+    rank, ranks = distributed.get_rank(), distributed.get_world_size()
+    found = {"object": measured(2, rank, ranks), "classes": measured(3, rank, ranks), "levels": learned(rank, ranks)}
+    (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(found))
+    distributed.destroy_process_group()

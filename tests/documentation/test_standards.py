@@ -1,0 +1,63 @@
+"""Files that catalogues and builders of containers read."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from project import ROOT
+
+DOCKER = (ROOT / "containers/Dockerfile").read_text(encoding="utf-8")
+APPTAINER = (ROOT / "containers/apptainer.def").read_text(encoding="utf-8")
+CATALOGUE = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))
+
+
+def test_the_conditions_of_the_workflow_catalogue():
+    """A readme that names Snakemake and a workflow, workflow/Snakefile, config/README.md, and a file of its own."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
+    assert "snakemake" in readme and "workflow" in readme
+    assert (ROOT / "workflow/Snakefile").is_file() and "params.yaml" in (ROOT / "config/README.md").read_text()
+    usage = CATALOGUE["usage"]
+    assert usage.keys() == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert usage["mandatory-flags"].keys() == {"desc", "flags"}
+
+
+def test_the_catalogue_promises_what_the_rules_have():
+    rules = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "workflow").rglob("*.smk"))
+    snakefile = (ROOT / "workflow/Snakefile").read_text(encoding="utf-8")
+    deployment = CATALOGUE["usage"]["software-stack-deployment"]
+    assert deployment["conda"] == ("conda:" in rules)
+    assert deployment["apptainer"] == ("container:" in rules + snakefile)
+    assert CATALOGUE["usage"]["report"] == ("report:" in snakefile)
+
+
+def test_containers_have_the_software_of_the_readme():
+    libraries = re.search(r"libgl1 [a-z0-9. -]+", (ROOT / "README.md").read_text(encoding="utf-8"))
+    pip = "python -m pip install --no-cache-dir --editable . --constraint constraints.txt"
+    images = set()
+    for text in (DOCKER, APPTAINER):
+        assert libraries and f"--no-install-recommends git {libraries[0].strip()}" in text and pip in text
+        images.add(re.search(r"^(?:FROM|From:) (\S+)$", text, re.MULTILINE)[1])
+    assert len(images) == 1 and ":latest" not in images.pop()
+
+
+def test_what_is_copied_exists():
+    copied = [line.split()[1:-1] for line in DOCKER.splitlines() if line.startswith("COPY")]
+    files = APPTAINER.split("%files\n")[1].split("\n\n")[0].splitlines()
+    copied += [[line.split()[0]] for line in files]
+    assert len(copied) > 5 and all((ROOT / name).exists() for names in copied for name in names)
+    sections = re.findall(r"^%(\w+)$", APPTAINER, re.MULTILINE)
+    assert sections == ["help", "files", "post", "runscript"]
+
+
+def test_the_dockerfile_is_linted():
+    if not (linter := shutil.which("hadolint")):
+        pytest.skip("hadolint is not installed")
+    # DL3008: versions of Debian's packages go with its release.
+    done = subprocess.run(
+        [linter, "--ignore", "DL3008", ROOT / "containers/Dockerfile"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,175 @@
+"""Wrong arguments of what other programs import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bad_input import BadInput, check
+
+from pipeline_src.api import ASLP, SCBCE, DenseCalibration, Statistic, reliability_diagram
+
+F, Y = np.full((2, 4, 5), 0.25, np.float32), np.zeros((2, 4, 5), np.uint8)
+P, K = np.full((2, 4, 4, 5), 0.25, np.float32), np.zeros((2, 4, 5), np.uint8)
+Z, T = torch.zeros(2, 1, 4, 5), torch.zeros(2, 4, 5, dtype=torch.long)
+
+
+def row(
+    name: str, fault: str, call: Callable[[], object], what: str, found: str = "", expected: str = "", do: str = ""
+):
+    happens = "the call is refused before it counts or computes anything"
+    return BadInput(name, fault, happens, lambda _: None, lambda _: call(), what, found, expected, do)
+
+
+def counting(f: object, y: object) -> Callable[[], object]:
+    return lambda: Statistic().update(f, y)
+
+
+ROWS = [
+    row(
+        "shapes",
+        "probabilities and masks of different sizes",
+        counting(F, Y[:, 1:]),
+        "probabilities and masks do not fit",
+        r"\(2, 4, 5\) and \(2, 3, 5\)",
+        r"\(N, K, H, W\)",
+    ),
+    row("numbers", "more maps than masks", counting(F, Y[:1]), "do not fit", r"\(2, 4, 5\) and \(1, 4, 5\)", "masks"),
+    row("logits", "logits of an object", counting(4 * F - 9, Y), "holds values that are no", "-8", "0, 1", "sigmoid"),
+    row("nan", "a map with NaN", counting(F * np.nan, Y), "holds values that are no probabilities", "nan", "0, 1"),
+    row(
+        "class-logits",
+        "logits of classes",
+        counting(P * 9, K),
+        "of several classes are none",
+        "8",
+        "sum to 1",
+        "softmax",
+    ),
+    row("two-channels", "two channels that are no pair", counting(P[:, :2], K), "are none", "0.5 off 1", "sum to 1"),
+    row("whole-maps", "probabilities as int64", counting(F.astype(int), Y), "unknown type", "int64", "float32"),
+    row("grey-mask", "a grey mask", counting(F, Y + 7), "unknown labels", "7", "0 background", "mask > 127"),
+    row("float-mask", "a mask of floats", counting(F, F), "unknown labels", "float32", "whole numbers", "mask > 127"),
+    row("class-ids", "a class id that does not exist", counting(P, K + 4), "class ids", "4", "from 0 to 3"),
+    row(
+        "names",
+        "too few names",
+        lambda: Statistic().update(F, Y, ["a"]),
+        "names do not fit the images",
+        "1 for 2",
+        "one for each",
+    ),
+    row(
+        "same-name",
+        "a name that comes twice",
+        lambda: Statistic().update(F, Y, ["a", "a"]),
+        "the image a was already counted",
+        expected="every image once",
+    ),
+    row(
+        "mixed",
+        "maps of an object after maps of classes",
+        lambda: Statistic().update(P, K).update(F, Y),
+        "different numbers of classes",
+        "2 after 4",
+        do="a Statistic for each",
+    ),
+    row(
+        "merged",
+        "two parts of different classes",
+        lambda: Statistic().update(P, K).merge(Statistic().update(F, Y)),
+        "different numbers of classes",
+        "2 after 4",
+        do="a Statistic for each",
+    ),
+    row(
+        "bins",
+        "a number of bins that edges cannot meet exactly",
+        lambda: Statistic().update(F, Y).compute(bins=7),
+        "number of bins",
+        "7",
+        "divisor of 66300",
+    ),
+    row(
+        "nothing-to-draw",
+        "a diagram of nothing",
+        lambda: reliability_diagram(Statistic()),
+        "nothing to draw",
+        "no pixel",
+        do="update",
+    ),
+    row(
+        "metric-name",
+        "a misspelt metric",
+        lambda: DenseCalibration(("ecee",)),
+        "names: 'ecee' is no metric",
+        "ecee",
+        "ece, mce",
+        "did you mean 'ece'",
+    ),
+    row(
+        "metric-of-images",
+        "a metric that needs images one by one",
+        lambda: DenseCalibration(("ece", "brier")),
+        "names: 'brier' is no metric of counts alone",
+        "brier",
+        "ece, mce",
+        "Statistic has",
+    ),
+    row("metric-bins", "bins of a metric", lambda: DenseCalibration(bins=7), "number of bins", "7", "divisor of 66300"),
+    row("loss-shapes", "labels of another size", lambda: SCBCE()(Z, T[:, 1:]), "do not fit", "3, 5", r"\(B, K, H, W\)"),
+    row(
+        "loss-classes",
+        "logits of K classes",
+        lambda: SCBCE()(torch.zeros(2, 7, 4, 5), T),
+        "do not fit",
+        "classes=2",
+        "K",
+    ),
+    row("loss-labels", "labels that are no classes", lambda: SCBCE()(Z, T + 3), "unknown labels", r"\[3\]", "0 to 1"),
+    row(
+        "loss-alpha",
+        "a level that inverts labels",
+        lambda: SCBCE(0.6),
+        "SCBCE has invalid values(?s:.*)alpha must be below",
+    ),
+    row(
+        "loss-parameter",
+        "an unknown parameter",
+        lambda: SCBCE(betta=1),
+        "SCBCE has invalid values(?s:.*)betta: no such key.*'beta'",
+    ),
+    row(
+        "rule",
+        "a rule that does not exist",
+        lambda: ASLP(3, "mcc"),
+        "ASLP: there is no such rule",
+        "'mcc'",
+        "mc, mei, cl",
+    ),
+    row(
+        "other-run",
+        "a rule that needs the baseline's run",
+        lambda: ASLP(3, theta_lm="baseline"),
+        "needs another run",
+        "theta_lm='baseline'",
+        do="leave out theta_lm",
+    ),
+    row("index", "an image that does not exist", lambda: ASLP(2)(Z, T, [0, 2]), "index", r"\[0, 2\]", "from 0 to 1"),
+    row("index-length", "too few indices", lambda: ASLP(2)(Z, T, [0]), "index does not name", r"\[0\]", "2 numbers"),
+    row(
+        "no-gap",
+        "the closed loop without its gap",
+        lambda: ASLP(3, "cl").end_epoch(0.9),
+        "end_epoch: rule='cl'",
+        expected="both numbers",
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda of: of.name)
+def test_it_is_refused(row: BadInput, tmp_path: Path):
+    check(row, tmp_path)
