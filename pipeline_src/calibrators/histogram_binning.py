@@ -30,7 +30,8 @@ class Histogram(Strict):
 
 
 def _bins(z: np.ndarray, bins: int) -> np.ndarray:
-    return np.minimum((expit(z) * bins).astype(np.int64), bins - 1)
+    """Levels of 8-bit maps lie on edges, such as 51/255: 1e-9 keeps them right of it however f is rounded."""
+    return np.minimum((expit(z) * bins + 1e-9).astype(np.int64), bins - 1)
 
 
 class HistogramBinning(PerClass):

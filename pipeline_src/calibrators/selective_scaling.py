@@ -10,7 +10,7 @@ from scipy.special import expit, log_softmax, softmax
 
 from pipeline_src.calibrators.calibrator import Calibrator, least, log_likelihood
 from pipeline_src.calibrators.pixels import Pixels
-from pipeline_src.calibrators.temperature import Temperature, nll
+from pipeline_src.calibrators.temperature import minimised, nll
 
 CANDIDATES = 20
 
@@ -52,25 +52,34 @@ class SelectiveScaling(Calibrator):
 
         found = least(loss, [0.0] * columns.shape[1])
         score = columns @ found
-        order = np.argsort(score, kind="stable")
-        reached = np.cumsum(share[order])
-        best = (np.inf, float(score[order[-1]]), 1.0)
-        for quantile in np.arange(CANDIDATES) / CANDIDATES:
-            threshold = float(score[order[np.searchsorted(reached, quantile)]])
-            suspect = score > threshold
-            if not pixels.weights[suspect].sum():
-                continue
-            part = z[suspect], pixels.labels[suspect], pixels.weights[suspect]
-            rest = z[~suspect], pixels.labels[~suspect], pixels.weights[~suspect]
-            fitted = Temperature.fit(Pixels(*part, np.zeros(0, np.int64), pixels.features)).temperature
-            total = nll(*part, fitted) * part[2].sum() + (nll(*rest, 1.0) * rest[2].sum() if len(rest[0]) else 0)
-            best = min(best, (total, threshold, fitted))
+        best = (np.inf, float(score.max()) + 1, 1.0)  # no pixel is likely wrong
+        for threshold in _thresholds(score, share):
+            part, rest = (_rows(pixels, of) for of in (score > threshold, score <= threshold))
+            temperature = minimised(*part)
+            total = nll(*part, temperature) * part[2].sum() + (nll(*rest, 1.0) * rest[2].sum() if len(rest[0]) else 0)
+            best = min(best, (total, threshold, temperature))
         return cls(weights=(found[:-1] / scale).tolist(), bias=float(found[-1]), threshold=best[1], temperature=best[2])
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
         score = _terms(z) @ np.array(self.weights) + self.bias
         z = z / np.where(score > self.threshold, self.temperature, 1)[:, None]
         return expit(z) if z.shape[1] == 1 else softmax(z, axis=1)
+
+
+def _thresholds(score: np.ndarray, share: np.ndarray) -> list[float]:
+    """Below all scores, and at up to 20 quantiles of their weight halfway to the next score: on a score itself, which
+    many pixels of an 8-bit map have, rounding would decide."""
+    order = np.argsort(score, kind="stable")
+    ascending, reached = score[order], np.cumsum(share[order])
+    at = ascending[np.searchsorted(reached, np.arange(CANDIDATES) / CANDIDATES)]
+    above = np.searchsorted(ascending, at + 1e-6)
+    inside = above < len(score)
+    halfway = (at[inside] + ascending[above[inside]]) / 2
+    return [float(ascending[0]) - 1, *np.unique(halfway).tolist()]
+
+
+def _rows(pixels: Pixels, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return pixels.z[kept], pixels.labels[kept], pixels.weights[kept]
 
 
 def _terms(z: np.ndarray) -> np.ndarray:
