@@ -115,6 +115,31 @@ def test_null_images_are_background_and_weigh_their_share():
         validation_pixels(network, store, SETTINGS, 0.4)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_local_temperature_finds_where_the_network_is_too_sure(channels):
+    """Where the images are bright in their last colour (blue), logits are three times too large, elsewhere right."""
+    store, network, rng = Made(channels), Coloured(channels), np.random.default_rng(0)
+    store.images[..., 2] = 20
+    store.images[:, :, 12:, 2] = 235
+    x = torch.from_numpy(store.images).permute(0, 3, 1, 2)
+    z = torch.nn.functional.interpolate(network(x), (30, 40), mode="bilinear").numpy()
+    right = np.where(np.arange(40) < 20, z, z / 3)
+    both = np.concatenate([np.zeros_like(right), right], 1) if channels == 1 else right
+    store._truth = (both + rng.gumbel(size=both.shape)).argmax(1).astype(np.uint8)
+    method = choose("local_temperature", {}).method
+    fitted = callbacks.fit(method, [network], store, SETTINGS)
+    plain = choose("temperature", {}).method.fit([network], store, SETTINGS)["fitted_on"]["nll_after"]
+    assert fitted["nll_after"] < min(plain, fitted["nll_before"])
+    classes = [f >= 0.5 if channels == 1 else f.argmax(0) for f, *_ in predict(Predictor([network]), store, SETTINGS)]
+    for (f, *_), before in zip(predict(Predictor([network], method, 0, fitted), store, SETTINGS), classes, strict=True):
+        assert np.array_equal(f >= 0.5 if channels == 1 else f.argmax(0), before)
+    none = choose("local_temperature", {"epochs": 1, "rate": 1e-12}).method.fit([network], store, SETTINGS)
+    first, same = (
+        next(predict(p, store, SETTINGS))[0] for p in (Predictor([network]), Predictor([network], method, 0, none))
+    )
+    assert same == pytest.approx(first, abs=1e-6)  # T starts at 1
+
+
 def test_the_largest_square():
     free = np.ones((6, 8), bool)
     free[2, 3] = free[0, 6] = False
