@@ -14,6 +14,8 @@ def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
     Integer maps are rounded on both sides of 0.5 alike, halves away from it: rounding moves no pixel to the other
     class, and the identity gives the map itself.
     """
+    if probability.dtype == np.uint8 and probability.size > 256 and not calibrator.of_image:
+        return calibrated(calibrator, np.arange(256, dtype=np.uint8)[None])[0][probability]
     f = calibrator.apply(log_odds(probability))
     if probability.dtype.kind != "u":
         return f.astype(probability.dtype)

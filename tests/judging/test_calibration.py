@@ -209,6 +209,13 @@ def test_rounding_moves_no_pixel_to_the_other_class(temperature):
     assert np.abs(after[0, 1:-1] / 255 - exact).max() <= 0.5 / 255 + 1e-9
 
 
+def test_a_large_8_bit_map_is_calibrated_level_by_level():
+    calibrator, rng = Platt(scale=[0.4], bias=[0.3]), np.random.default_rng(0)
+    v = rng.integers(0, 256, (30, 30), dtype=np.uint8)
+    rows = [calibrated(calibrator, row[None]) for row in v]
+    assert np.array_equal(calibrated(calibrator, v), np.concatenate(rows))
+
+
 def test_a_calibrated_map_is_that_of_a_statistic():
     rng = np.random.default_rng(0)
     v, truth = rng.integers(0, 256, (20, 20), dtype=np.uint8), rng.integers(0, 2, (20, 20), dtype=np.uint8)
