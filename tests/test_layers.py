@@ -12,19 +12,20 @@ from project import ROOT
 PACKAGE = ROOT / "pipeline_src"
 GROUND = {"errors", "files", "validation", "rng", "python_source", "text_tables", "labels", "versions"}
 NUMBERS = {"counting", "metrics", "analysis"}
-NETWORKS = {"params", "data", "training", "prediction"}
+NETWORKS = {"params", "data", "calibrators", "training", "prediction"}
 ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
     "counting": set(),
     "metrics": {"counting"},
     "analysis": {"counting", "metrics"},
+    "calibrators": {"counting"},
     "params": set(),
     "data": {"params"},
-    "training": {"counting", "params", "data"},
+    "training": {"counting", "params", "data", "calibrators"},
     "prediction": {"counting", "params", "data", "training"},
     "tables": NUMBERS,
     "claims": NUMBERS,
     "figures": NUMBERS | {"data", "prediction"},  # figures that show images
-    "judging": NUMBERS | {"data"},
+    "judging": NUMBERS | {"data", "calibrators"},
     "report": NUMBERS | {"tables", "figures", "claims"},
     "engine": set(),
     "steps": NUMBERS | NETWORKS | {"tables", "claims", "figures", "judging", "report", "engine"},

@@ -38,6 +38,9 @@ def judge(
     border: Annotated[
         float | None, typer.Option(min=0, help="Report a band of this many pixels around borders apart")
     ] = None,
+    calibrator: Annotated[
+        Path | None, typer.Option(help="calibrator.json: judge the maps as if it had been applied to them")
+    ] = None,
     whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
     max_pixels: Annotated[
@@ -78,6 +81,7 @@ def judge(
         resamples=resamples,
         groups=groups,
         max_pixels=max_pixels,
+        calibrator=calibrator,
     )
     typer.echo(report(result, out))
 

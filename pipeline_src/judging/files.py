@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_src.calibrators.calibrator import Calibrator
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import composed, fault, is_utf8, printable
@@ -33,12 +34,14 @@ class Pair:
     Attributes:
         mask: None if all pixels are background.
         values: that a file may hold (pixels, times classes); a larger one is not decoded.
+        calibrator: applied to the map, if any.
     """
 
     stem: str
     map: Path
     mask: Path | None
     values: int = PIXELS
+    calibrator: Calibrator | None = None
 
 
 class Pairs(Sequence):
@@ -47,7 +50,10 @@ class Pairs(Sequence):
     Attributes:
         problems: files without a partner and duplicate stems, a line each; reported by `check_problems` together with
             files that cannot be read.
+        calibrator: the one that is applied to the map of a stem; None by default.
     """
+
+    calibrator: Callable[[str], Calibrator] | None = None
 
     def __init__(
         self, maps: Path, masks: Path | None, names: list[tuple[str, str, str]], problems: list[str], values: int
@@ -60,7 +66,8 @@ class Pairs(Sequence):
     def __getitem__(self, index: int) -> Pair:
         stem, of_map, of_mask = self.names[index]
         mask = None if self.masks is None else self.masks / _name(stem, of_mask)
-        return Pair(stem, self.maps / _name(stem, of_map), mask, self.values)
+        calibrator = self.calibrator(stem) if self.calibrator else None
+        return Pair(stem, self.maps / _name(stem, of_map), mask, self.values, calibrator)
 
 
 def pair_files(maps: Path, masks: Path | None, values: int = PIXELS) -> Pairs:

@@ -10,6 +10,8 @@ import numpy as np
 
 from pipeline_src import __version__
 from pipeline_src.analysis.resampling import groups_in_words, resample_run
+from pipeline_src.calibrators.calibrator import Calibrator
+from pipeline_src.calibrators.files import read
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.loading import by_protocol
@@ -46,6 +48,7 @@ def judge_folder(
     groups: str = "",
     workers: int | None = None,
     max_pixels: int = PIXELS,
+    calibrator: Path | None = None,
     draw: Callable[[Counts, str, dict], None] | None = None,
 ) -> dict:
     """Judge the maps in `pred` against the masks in `mask` (None: all background) and write everything into `out`.
@@ -65,6 +68,7 @@ def judge_folder(
         groups: which images are not independent (`data.groups`); they are resampled together.
         workers: processes for the whole-map metrics; default all cores.
         max_pixels: that a map (times its classes) or a mask may have; larger ones are not decoded.
+        calibrator: a calibrator.json; the maps are judged as if it had been applied to them.
         draw: called with counts, protocol and values by metric once per protocol of one object, to draw the
             reliability diagram.
 
@@ -86,6 +90,8 @@ def judge_folder(
     of_images = number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
     images: dict[str, WholeImages] = {}
     classes = several_classes.classes_of(pairs)
+    if calibrator:
+        pairs.calibrator = _for_all(calibrator, classes or 2, pred)
     if classes:
         _check_options(pairs, classes, protocols, border)
         counted = several_classes.count(pairs, classes, ignore)
@@ -106,6 +112,7 @@ def judge_folder(
         "n_images": len(pairs),
         "n_pixels": first.pixels,
         **({"n_classes": classes} if classes else {}),
+        **({"calibrator": str(calibrator)} if calibrator else {}),
         "bins": bins,
         "note": (several_classes if classes else two_classes).NOTE,
         **({"groups": groups_in_words(of_images)} if groups else {}),
@@ -125,6 +132,19 @@ def judge_folder(
             draw(of, protocol, result[protocol])
     write_text(out / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
+
+
+def _for_all(file: Path, classes: int, pred: Path) -> Callable[[str], Calibrator]:
+    """The calibrator in a file, for every map."""
+    calibrator, record = read(file)
+    if record.classes != classes:
+        raise UserError(
+            f"{file} was fitted to maps of {record.classes} classes",
+            found=f"{classes} classes in {pred}",
+            expected="as many classes as it was fitted to",
+            do="fit one to such maps: python -m pipeline_src calibrate",
+        )
+    return lambda stem: calibrator
 
 
 def _check_options(pairs: Pairs, classes: int, protocols: tuple[str, ...], border: float | None) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from pipeline_src.calibrators.maps import calibrated
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.judging.arrays import matched, read_labels, read_map
@@ -60,6 +61,8 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
             )
         if len(probability) != classes:
             raise UnusableFileError(f"{len(probability)} classes; expected {classes}, as most maps")
+        if pair.calibrator is not None:
+            probability = calibrated(pair.calibrator, probability)
         probability, resized = matched(probability, truth.shape)
         sums = probability.sum(axis=0)[truth != ignore]
         if not np.allclose(sums, 1, rtol=0, atol=SUM):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline_src.calibrators.maps import calibrated
 from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError
@@ -37,6 +38,8 @@ def read(pair: Pair, meaning: Meaning = USUAL) -> tuple[np.ndarray, np.ndarray, 
         probability = read_map(pair.map, None if truth is None else truth.shape, pair.values)
         if probability.ndim != 2:
             raise UnusableFileError(f"an array of shape {probability.shape}; expected (height, width), as most maps")
+        if pair.calibrator is not None:
+            probability = calibrated(pair.calibrator, probability)
         if truth is None:
             return probability, np.zeros(probability.shape, np.uint8), False, 0
         probability, resized = matched(probability, truth.shape)
@@ -71,7 +74,8 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
         counted.statistic.regions = counted.regions.by_name
     # If no map can be used, maps and masks may be of several classes.
     check_problems(pairs, problems + (unclear if len(problems) < len(pairs) else []))
-    _check_range(pairs.maps, counted.highest)
+    if pairs.calibrator is None:
+        _check_range(pairs.maps, counted.highest)
     counted.notes = list(counted.meaning.notes)
     if constant := counted.statistic.stretched.rows.total("constant"):
         counted.notes.append(f"{constant} map(s) hold one value only; stretched, they become 0")

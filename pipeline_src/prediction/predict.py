@@ -34,7 +34,7 @@ class Predictor:
     networks: list[DenseClassifier]
     method: PostHoc = field(default_factory=PostHoc)
     seed: int = 0
-    fitted: dict[str, float] = field(default_factory=dict)
+    fitted: dict[str, Any] = field(default_factory=dict)
 
 
 def load(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
@@ -49,19 +50,36 @@ def work(job: Job, folder: Path) -> None:
         log.warning(line)
     store = Store.open(job.inputs["val"].folder) if "val" in job.inputs else None
     fitted = callbacks.fit(job.parameters["method"], networks.load(job), store, networks.settings(job))
-    shown = ", ".join(f"{name} {value:.6g}" for name, value in fitted.items()) or "nothing to fit"
+    shown = ", ".join(f"{name} {value:.6g}" for name, value in numbers(fitted).items()) or "nothing to fit"
     log.info("%s: %s", job.options["title"], shown)
     write_text(folder / "run.json", json.dumps({"fitted": fitted}, indent=2) + "\n")
 
 
-def read(file: Path) -> dict[str, float]:
+def read(file: Path) -> dict[str, Any]:
     """What was fitted, from run.json."""
     try:
-        return {name: float(value) for name, value in json.loads(file.read_bytes())["fitted"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        fitted = json.loads(file.read_bytes())["fitted"]
+        if not isinstance(fitted, dict):
+            raise TypeError(f"{type(fitted).__name__} in the place of a dict")
+        return fitted
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(
             f"{file} does not say what was fitted",
             found=f"{type(error).__name__}: {error}",
-            expected='{"fitted": {name: number}}',
+            expected='{"fitted": {name: value}}',
             do=f"remove {file}, then start the command again",
         ) from None
+
+
+def numbers(fitted: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of what was fitted, by name, down through dicts and lists of one element; longer lists and the
+    version of a record are left out."""
+    found: dict[str, float] = {}
+    for name, value in fitted.items():
+        while isinstance(value, list) and len(value) == 1:
+            (value,) = value
+        if isinstance(value, Mapping):
+            found |= numbers(value)
+        elif isinstance(value, int | float) and name != "version":
+            found[name] = float(value)
+    return found

@@ -94,12 +94,13 @@ def history_values(method: Method, columns: dict[str, Any]) -> dict[str, float]:
     return values
 
 
-def fit(method: Block, *arguments: Any) -> dict[str, float]:
-    """What a post-hoc method has learned, as plain numbers."""
-    values = _numbers(method, "fit", "a dict of numbers by name, {} where there is nothing to fit", *arguments)
-    if not all(math.isfinite(value) for value in values.values()):
-        raise _wrong(method, "fit", values, "finite numbers")
-    return values
+def fit(method: Block, *arguments: Any) -> dict[str, Any]:
+    """What a post-hoc method has learned, as values that JSON can hold."""
+    values = call(method, "fit", *arguments)
+    expected = "a dict of finite numbers, texts, and lists and dicts of them; {} where there is nothing to fit"
+    if not isinstance(values, dict) or not _is_plain(values):
+        raise _wrong(method, "fit", values, expected)
+    return _plain(values)
 
 
 def logits(method: Block, *arguments: Any) -> list[Tensor]:
@@ -115,7 +116,7 @@ def logits(method: Block, *arguments: Any) -> list[Tensor]:
     raise _wrong(method, "logits", result, f"a list of tensors ({images}, C, h, w), one of each prediction")
 
 
-def probability(method: Block, z: list[Tensor], size: tuple[int, int], fitted: dict[str, float]) -> np.ndarray:
+def probability(method: Block, z: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:
     """One image's probabilities at its original `size`, float32: (H, W) for one logit, (K, H, W) for K classes."""
     result = call(method, "probability", z, size, fitted)
     channels = len(z[0])
@@ -132,6 +133,23 @@ def probability(method: Block, z: list[Tensor], size: tuple[int, int], fitted: d
             expected="numbers in [0, 1]",
         )
     return result.astype(np.float32, copy=False)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(each) for key, each in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return isinstance(value, str) or (isinstance(value, int | float | np.number) and math.isfinite(value))
+
+
+def _plain(value: Any) -> Any:
+    """With Python's numbers in place of numpy's."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _numbers(method: Block, callback: str, expected: str, *arguments: Any) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -29,8 +29,9 @@ class PostHoc(Block):
     def references(self) -> list[str]:
         return [self.of]
 
-    def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, float]:
-        """Once per run, before it is evaluated: what is learned from the validation images, by name.
+    def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, Any]:
+        """Once per run, before it is evaluated: what is learned from the validation images: a dict of
+        numbers and texts, and of lists and dicts of them, as JSON can hold.
 
         Args:
             networks: one of the run's seed, or of all seeds where `every_seed`.
@@ -42,7 +43,7 @@ class PostHoc(Block):
         """The predictions that are averaged: images x (B, 3, S, S) uint8 -> logits, each (B, C, h, w)."""
         return [network(x) for network in networks]
 
-    def probability(self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, float]) -> np.ndarray:
+    def probability(self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:
         """One image's predictions (C, h, w) -> the mean of their probabilities at its original `size`, float32: (H, W)
         for one logit, (K, H, W) for K classes. `fitted` is what `fit` gave."""
         from pipeline_src.training.classifier import probability

@@ -44,6 +44,15 @@ def test_your_model(tmp_path, monkeypatch):
     assert facts["parameters"] == 3 * 16 * 9 + 16 + 2 * 16 + 16 * 9 + 1  # of my_net.py
 
 
+def test_calibrate(tmp_path, monkeypatch, capsys):
+    follow("docs/calibrate.md", tmp_path, monkeypatch)
+    assert "chosen by the NLL of images that were held out" in capsys.readouterr().out
+    chosen = json.loads((tmp_path / "chosen/scores.json").read_text())
+    assert chosen["scored_on"] == "cross-validation"
+    names = [path.name for path in sorted((tmp_path / "calibrated/maps").iterdir())]
+    assert names == [path.name for path in sorted((tmp_path / "test/maps").iterdir())]
+
+
 def test_judge(tmp_path, monkeypatch):
     follow("docs/judge.md", tmp_path, monkeypatch)
     told = {p.parts[-3]: json.loads(p.read_text()) for p in (tmp_path / "results/judged").rglob("metrics.json")}

@@ -16,6 +16,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from tutorial import command
 
+from pipeline_src.calibrators.pixels import Pixels
+from pipeline_src.calibrators.temperature import minimised, nll
 from pipeline_src.data.store import Store
 from pipeline_src.engine import contract
 from pipeline_src.engine.graph import Graph
@@ -24,12 +26,13 @@ from pipeline_src.params.load import read
 from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.prediction.predict import Predictor, load, predict
 from pipeline_src.steps.build import build
+from pipeline_src.training import validation_pixels as sampling
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.loop import train
 from pipeline_src.training.methods import mc_dropout, temperature
 from pipeline_src.training.methods.deep_ensemble import DeepEnsemble
 from pipeline_src.training.methods.mc_dropout import MCDropout
-from pipeline_src.training.methods.temperature import Temperature, minimised, nll, sampled
+from pipeline_src.training.methods.temperature import Temperature
 from pipeline_src.training.models.build import build_segmentor, normalisation
 from pipeline_src.training.pixels import upsampled
 from pipeline_src.training.posthoc import PostHoc
@@ -107,6 +110,16 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 # Temperature
 
 
+def sampled(network, store, experiment) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    pixels = sampling.validation_pixels(network, store, experiment)
+    return pixels.z, pixels.labels, pixels.weights
+
+
+def at(t: float) -> dict:
+    """What is fitted where the temperature is t."""
+    return {"parameters": {"temperature": t}}
+
+
 def line_search(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
     """The temperature of GRID with the least NLL. It has one minimum, which lies next to that of every 50th."""
     coarse = 50 * np.argmin([nll(z, labels, weights, t) for t in GRID[::50]])
@@ -118,10 +131,12 @@ def test_the_temperature_is_that_of_a_line_search(networks, val):
     z, labels, weights = sampled(networks[0], val, EXPERIMENT)
     least = line_search(z, labels, weights)
     fitted = Temperature().fit(networks[:1], val, EXPERIMENT)
-    assert 1 / STEP <= fitted["temperature"] / least <= STEP
-    assert fitted["nll_after"] <= min(fitted["nll_before"], nll(z, labels, weights, least))
-    assert fitted["nll_before"] == pytest.approx(np.logaddexp(0, (1 - 2 * labels) * z[:, 0]).mean())
-    assert fitted["pixels"] == fitted["sampled"] == sum(row.height * row.width for row in val.index)
+    on = fitted["fitted_on"]
+    assert 1 / STEP <= fitted["parameters"]["temperature"] / least <= STEP
+    assert on["nll_after"] <= min(on["nll_before"], nll(z, labels, weights, least)) + 1e-9
+    assert on["nll_before"] == pytest.approx(np.logaddexp(0, (1 - 2 * labels) * z[:, 0]).mean(), rel=1e-6)
+    assert on["pixels"] == len(z) == sum(row.height * row.width for row in val.index)
+    assert on["images"] == len(val)
 
 
 @pytest.mark.parametrize("classes", [1, 3])
@@ -140,19 +155,18 @@ def test_a_known_factor_on_calibrated_logits_is_recovered(classes):
     assert 1 / STEP <= minimised(*few) / line_search(*few) <= STEP
 
 
-def test_a_temperature_at_a_bound_is_logged(networks, val, monkeypatch, caplog):
-    certain = np.array([[5.0], [-5.0]]), np.array([1, 0]), np.ones(2)
-    monkeypatch.setattr(temperature, "sampled", lambda *_: certain)
-    assert Temperature().fit(networks[:1], val, EXPERIMENT)["temperature"] == pytest.approx(0.01, rel=1e-3)
+def test_a_temperature_at_a_bound_is_logged(caplog):
+    certain = Pixels(np.array([[5.0], [-5.0]]), np.array([1, 0]), np.ones(2), np.zeros(2, int), np.zeros((1, 3)))
+    assert Temperature().fitted(certain).temperature == pytest.approx(0.01, rel=1e-3)
     assert "lies at a bound" in caplog.text
 
 
 def test_temperature_one_is_the_baseline_bit_for_bit_and_none_changes_a_class(networks, val):
     plain = maps(Predictor(networks[:1]), val)
     assert same(plain, {name: p for p, _, name in predicted_as_trained(networks[0], val)})
-    assert same(plain, maps(Predictor(networks[:1], Temperature(), 0, {"temperature": 1.0}), val))
+    assert same(plain, maps(Predictor(networks[:1], Temperature(), 0, at(1.0)), val))
     for t in (0.3, 7.0):
-        scaled = maps(Predictor(networks[:1], Temperature(), 0, {"temperature": t}), val)
+        scaled = maps(Predictor(networks[:1], Temperature(), 0, at(t)), val)
         assert not same(plain, scaled)
         assert all(np.array_equal(plain[name] >= 0.5, scaled[name] >= 0.5) for name in plain)
 
@@ -176,8 +190,8 @@ def test_softmax_temperature(three):
     assert len(labels) == sum((store.truth(i) < 3).sum() for i in range(5))
     assert set(labels) == {0, 1, 2}
     plain = maps(Predictor([three]), store)
-    assert same(plain, maps(Predictor([three], Temperature(), 0, {"temperature": 1.0}), store))
-    scaled = maps(Predictor([three], Temperature(), 0, {"temperature": 2.0}), store)
+    assert same(plain, maps(Predictor([three], Temperature(), 0, at(1.0)), store))
+    scaled = maps(Predictor([three], Temperature(), 0, at(2.0)), store)
     for name, probability in scaled.items():
         assert probability.shape == (3, 40, 50)
         expected = np.sqrt(plain[name]) / np.sqrt(plain[name]).sum(0)
@@ -186,7 +200,7 @@ def test_softmax_temperature(three):
 
 def test_the_sample_is_keyed_by_image(networks, val, monkeypatch):
     everything = sampled(networks[0], val, EXPERIMENT)[0]
-    monkeypatch.setattr(temperature, "LIMIT", 0.1 * 2 * len(everything))
+    monkeypatch.setattr(sampling, "LIMIT", 0.1 * 2 * len(everything))
     z, labels, weights = sampled(networks[0], val, EXPERIMENT)
     sizes = np.array([row.height * row.width for row in val.index])
     drawn = np.ceil(0.1 * sizes).astype(int)
@@ -256,15 +270,16 @@ def test_an_image_weighs_its_valid_pixels(channels, monkeypatch):
         lambda t: -log_softmax(z / t, axis=1)[right].mean(), bounds=(0.5, 10), method="bounded", options={"xatol": 1e-4}
     ).x
     exact = Temperature().fit([network], store, EXPERIMENT)
-    assert exact["pixels"] == exact["sampled"] == len(z)
-    assert exact["temperature"] == pytest.approx(everything, rel=1e-3)
+    assert exact["fitted_on"]["pixels"] == len(sampled(network, store, EXPERIMENT)[0]) == len(z)
+    assert exact["parameters"]["temperature"] == pytest.approx(everything, rel=1e-3)
 
-    monkeypatch.setattr(temperature, "LIMIT", 100_000 * network.classes)
+    monkeypatch.setattr(sampling, "LIMIT", 100_000 * network.classes)
     fitted = Temperature().fit([network], store, EXPERIMENT)
-    assert fitted["pixels"] == pytest.approx(len(z))
-    assert fitted["sampled"] < 100_000
-    assert fitted["temperature"] == pytest.approx(everything, rel=0.03)
-    assert ece(z, labels, fitted["temperature"]) < 0.01
+    t = fitted["parameters"]["temperature"]
+    assert fitted["fitted_on"]["pixels"] == pytest.approx(len(z))
+    assert len(sampled(network, store, EXPERIMENT)[0]) < 100_000
+    assert t == pytest.approx(everything, rel=0.03)
+    assert ece(z, labels, t) < 0.01
 
 
 # Deep ensembles
@@ -405,7 +420,7 @@ def test_the_code_of_a_post_hoc_method_concerns_it_alone(tmp_path):
     blocks = {"mine": {"file": str(file)}}
     one = built(["baseline", "mine"], blocks=blocks)
     before = contracts(one)
-    file.write_text(file.read_text().replace("LIMIT = 2**23", "LIMIT = 2**22"))
+    file.write_text(file.read_text().replace("return Temperature", "return type(Temperature)"))
     contract.package_code.cache_clear()
     after = contracts(built(["baseline", "mine"], blocks=blocks))
     assert {n for n in before if before[n] != after[n]} == {n for n in before if "/mine/" in n}
@@ -460,6 +475,7 @@ def test_an_experiment_with_post_hoc_methods(tmp_path, monkeypatch):
         assert raw.loc[(part, "temperature"), "nll"] != raw.loc[(part, "baseline"), "nll"]
     assert raw.loc[("val", "temperature"), "nll"] < raw.loc[("val", "baseline"), "nll"]
     fitted = yaml.safe_load((results / "runs/temperature/seed0/run.json").read_text())
-    assert fitted["fitted"]["nll_after"] < fitted["fitted"]["nll_before"]
+    on = fitted["fitted"]["fitted_on"]
+    assert on["nll_after"] < on["nll_before"]
     visible = {path.name for path in (results / "runs/temperature/seed0").iterdir() if path.name[0] != "."}
     assert len(visible) == 2  # run.json and the stamp

@@ -1,0 +1,59 @@
+"""Calibrators by name, and their files: calibrator.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pipeline_src.calibrators.beta import Beta
+from pipeline_src.calibrators.calibrator import Calibrator, Record
+from pipeline_src.calibrators.dirichlet import Dirichlet
+from pipeline_src.calibrators.histogram_binning import HistogramBinning
+from pipeline_src.calibrators.image_temperature import ImageTemperature
+from pipeline_src.calibrators.isotonic import Isotonic
+from pipeline_src.calibrators.platt import Platt
+from pipeline_src.calibrators.selective_scaling import SelectiveScaling
+from pipeline_src.calibrators.temperature import Temperature
+from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.files import write_text
+from pipeline_src.validation import validate
+
+ALL = (Temperature, Platt, Beta, Dirichlet, Isotonic, HistogramBinning, ImageTemperature, SelectiveScaling)
+CALIBRATORS: dict[str, type[Calibrator]] = {calibrator.name: calibrator for calibrator in ALL}
+
+
+def named(name: str, where: str) -> type[Calibrator]:
+    """The calibrator of a name; `where` is what to call the place that names it. UserError if there is none."""
+    if name not in CALIBRATORS:
+        known = ", ".join(CALIBRATORS)
+        raise UserError(
+            f"{where}: there is no calibrator of this name",
+            found=name,
+            expected=known,
+            do=did_you_mean(name, CALIBRATORS) or "give one of these",
+        )
+    return CALIBRATORS[name]
+
+
+def write(path: Path, record: Record) -> None:
+    """Write a calibrator.json."""
+    write_text(path, json.dumps(record.model_dump(mode="json"), indent=2) + "\n")
+
+
+def read(path: Path) -> tuple[Calibrator, Record]:
+    """The calibrator in a file, and its record.
+
+    Raises:
+        UserError: names the file; it is absent, not JSON, of another version, or has wrong parameters.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} is not a calibrator's file",
+            found=error,
+            expected="a calibrator.json that `calibrate` wrote",
+            do="python -m pipeline_src calibrate --pred MAPS --mask MASKS --apply MAPS --out DIR",
+        ) from None
+    record = validate(Record, content, str(path))
+    return validate(named(record.calibrator, str(path)), record.parameters, f"{path}: parameters"), record

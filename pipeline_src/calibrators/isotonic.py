@@ -1,0 +1,43 @@
+"""Isotonic regression (Zadrozny and Elkan, KDD 2002)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+from scipy.special import expit
+
+from pipeline_src.calibrators.per_class import PerClass
+from pipeline_src.validation import Fraction, Strict
+
+
+class Steps(Strict):
+    """The rising function of f of least squared error, linear between the knots `f` and constant beyond them."""
+
+    f: list[Fraction]
+    value: list[Fraction]
+
+    @classmethod
+    def fit(cls, z: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> Self:
+        f, inverse = np.unique(expit(z), return_inverse=True)
+        count, hit = np.bincount(inverse, weights), np.bincount(inverse, weights * hits)
+        value = isotonic_regression(hit / count, weights=count).x.clip(0, 1)
+        # Of a run of equal values the ends suffice.
+        before, after = np.diff(value, prepend=-1), np.diff(value, append=2)
+        knot = (before != 0) | (after != 0)
+        return cls(f=f[knot].tolist(), value=value[knot].tolist())
+
+    def __call__(self, z: np.ndarray) -> np.ndarray:
+        return np.interp(expit(z), self.f, self.value)
+
+
+class Isotonic(PerClass):
+    """The rising map of least Brier score on the fitted pixels, by pooling adjacent violators. It may give 0 and 1, and
+    move the threshold: the class of a pixel may change."""
+
+    name: ClassVar[str] = "isotonic"
+    keeps_class: ClassVar[bool] = False
+    curve: ClassVar[type[Steps]] = Steps
+
+    curves: list[Steps]

@@ -1,0 +1,157 @@
+"""The pixels of validation images that calibrators are fitted from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import get_args
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax
+
+from pipeline_src.calibrators import Feature
+from pipeline_src.counting.levels import CLAMP
+
+CELL = 1 / 64  # of a logit; neighbouring 8-bit probabilities are further apart (at 0.5: 2 log(128/127) = 1/63.75)
+FEATURES: tuple[Feature, ...] = get_args(Feature)
+LARGEST = float(np.log((1 - CLAMP) / CLAMP))  # margins count up to it
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Weighted pixels of I images.
+
+    Attributes:
+        z: (N, C) float64, one logit for two classes, or K of K classes.
+        labels: (N,) int64, classes 0 to K - 1.
+        weights: (N,) float64, how many pixels each stands for.
+        images: (N,) int64 in 0 to I - 1, the image of each.
+        features: (I, 3) float64, `FEATURES` of each image, from all of its pixels.
+    """
+
+    z: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    images: np.ndarray
+    features: np.ndarray
+
+    @property
+    def number(self) -> int:
+        """I."""
+        return len(self.features)
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return max(2, self.z.shape[1])
+
+    @cached_property
+    def of_images(self) -> np.ndarray:
+        """(N, 3) the features of each pixel's image."""
+        return self.features[self.images]
+
+    def take(self, images: np.ndarray) -> Pixels:
+        """Those of some images, (I,) bool."""
+        kept = images[self.images]
+        new = np.cumsum(images) - 1
+        rows = (self.z[kept], self.labels[kept], self.weights[kept], new[self.images[kept]])
+        return Pixels(*rows, self.features[images])
+
+    def weighted(self, total: float) -> Pixels:
+        """The same with weights that sum to `total`: a group of images that is to count more or less than it is large
+        (`joined`)."""
+        return replace(self, weights=self.weights * (total / self.weights.sum()))
+
+    def grouped(self) -> Pixels:
+        """Pixels of an image with one logit in the same cell of 1/64 as one row of each label, with their mean logit.
+
+        Of 8-bit maps no two values share a cell: it is the same exactly. Of finer ones it moves an NLL by less than
+        1e-5 of it. Pixels of K classes stay apart.
+        """
+        return self._grouped(self.images, self.features) if self.z.shape[1] == 1 else self
+
+    def pooled(self) -> Pixels:
+        """The same over all images, which become one without features: for calibrators of single pixels."""
+        one = np.zeros_like(self.images), np.full((1, len(FEATURES)), np.nan)
+        return self._grouped(*one) if self.z.shape[1] == 1 else replace(self, images=one[0], features=one[1])
+
+    def _grouped(self, images: np.ndarray, features: np.ndarray) -> Pixels:
+        z = self.z[:, 0]
+        cells = np.rint(z / CELL).astype(np.int64)
+        low, span = cells.min(initial=0), np.ptp(cells) + 1 if len(cells) else 1
+        _, first, inverse = np.unique(images * span + cells - low, return_index=True, return_inverse=True)
+        weights = np.bincount(inverse, self.weights)
+        # The mean of both labels, so that no calibrator can tell them apart, and exactly z where all are the same.
+        off = np.bincount(inverse, self.weights * (z - z[first][inverse])) / np.where(weights > 0, weights, 1)
+        k = max(2, self.labels.max(initial=0) + 1)
+        key, at = np.unique(inverse * k + self.labels, return_inverse=True)
+        cell = key // k
+        mean = (z[first] + off)[cell]
+        return Pixels(mean[:, None], key % k, np.bincount(at, self.weights), images[first][cell], features)
+
+
+def joined(parts: Sequence[Pixels]) -> Pixels:
+    """The images of several groups, or of several ones, one after the other."""
+    starts = np.cumsum([0, *(part.number for part in parts[:-1])])
+    images = [part.images + start for part, start in zip(parts, starts, strict=True)]
+    z, labels, weights, features = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("z", "labels", "weights", "features")
+    )
+    return Pixels(z, labels, weights, np.concatenate(images), features)
+
+
+def image_pixels(z: np.ndarray, truth: np.ndarray, chosen: np.ndarray | None = None) -> Pixels:
+    """The valid pixels of one image.
+
+    Args:
+        z: (C, H, W) logits.
+        truth: (H, W) integers: classes 0 to K - 1; pixels of other values do not count.
+        chosen: indices into the valid pixels, of which each then stands for an equal share; None for all.
+    """
+    flat, y = z.reshape(len(z), -1), truth.reshape(-1)
+    valid = np.flatnonzero(y < max(2, len(z)))
+    kept = valid if chosen is None else valid[chosen]
+    weights = np.full(len(kept), len(valid) / max(1, len(kept)))
+    labels = y[kept].astype(np.int64)
+    features = image_features(z)[None]
+    return Pixels(flat[:, kept].T.astype(np.float64), labels, weights, np.zeros(len(kept), np.int64), features)
+
+
+def image_features(z: np.ndarray) -> np.ndarray:
+    """`FEATURES` of an image's logits (C, H, W), (3,) float64.
+
+    Entropy: mean entropy of the predicted distribution, in nats. Foreground: share of pixels whose class is the object;
+    of K classes undefined, NaN. Margin: mean of m = K / (K - 1) (max_k log f_k - mean_k log f_k) with f clamped, for
+    one logit mean abs(z).
+    """
+    z = z.reshape(len(z), -1).astype(np.float64)
+    if len(z) == 1:
+        entropy = -(expit(z) * log_expit(z) + expit(-z) * log_expit(-z))
+        return np.array([entropy.mean(), (z >= 0).mean(), np.minimum(np.abs(z), LARGEST).mean()])
+    log_f = log_softmax(z, axis=0)
+    entropy = -(np.exp(log_f) * log_f).sum(axis=0)
+    clamped = log_f.clip(np.log(CLAMP), np.log1p(-CLAMP))
+    margin = len(z) / (len(z) - 1) * (clamped.max(axis=0) - clamped.mean(axis=0))
+    return np.array([entropy.mean(), np.nan, margin.mean()])
+
+
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """The logits of a saved map: (H, W) -> (1, H, W), (K, H, W) -> log f_k, float64.
+
+    A probability is known no better than it was stored: 0 and 1 of an 8-bit or 16-bit map stand half a level from the
+    end, at 1/510 or 1/131070, those of a float map at 1e-7. (An 8-bit 0 read as 1e-7 would claim a logit of -16, beside
+    which that of the next level is -5.5.)
+
+    Args:
+        probability: uint8 (v / 255), uint16 (v / 65535), or floats in [0, 1].
+    """
+    if probability.dtype.kind == "u":
+        top = np.iinfo(probability.dtype).max
+        f, least = probability / top, 0.5 / top
+    else:
+        f, least = probability.astype(np.float64), CLAMP
+    if f.ndim == 3:
+        return log_softmax(np.log(f.clip(least, 1)), axis=0)
+    f = f.clip(least, 1 - least)
+    return (np.log(f) - np.log1p(-f))[None]

@@ -1,0 +1,47 @@
+"""Platt scaling (Platt 1999), and vector scaling for K classes (Guo et al., ICML 2017)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+from scipy.special import expit, log_softmax, softmax
+
+from pipeline_src.calibrators.calibrator import Calibrator, least, log_likelihood
+from pipeline_src.calibrators.pixels import Pixels
+
+
+class Platt(Calibrator):
+    """sigmoid(a z + b): a scale and a bias, by maximum likelihood. Of K classes softmax(a_k log f_k + b_k), of log f
+    and not of the logits themselves, so that it is a function of the probabilities.
+
+    The bias moves the threshold: the class of a pixel may change. Platt's own targets, which are not quite 0 and 1, are
+    left out: they serve small samples.
+    """
+
+    name: ClassVar[str] = "platt"
+    keeps_class: ClassVar[bool] = False
+
+    scale: list[float]
+    bias: list[float]
+
+    @classmethod
+    def fit(cls, pixels: Pixels) -> Self:
+        z, weights = _logits(pixels.z), pixels.weights / pixels.weights.sum()
+        c = z.shape[1]
+
+        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = log_likelihood(z * parameters[:c] + parameters[c:], pixels.labels, weights)
+            return value, np.concatenate([(gradient * z).sum(axis=0), gradient.sum(axis=0)])
+
+        found = least(loss, [1.0] * c + [0.0] * c)
+        bias = found[c:] - (found[c:].mean() if c > 1 else 0)  # a constant added to all classes changes nothing
+        return cls(scale=found[:c].tolist(), bias=bias.tolist())
+
+    def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
+        z = _logits(z) * np.array(self.scale) + np.array(self.bias)
+        return expit(z) if z.shape[1] == 1 else softmax(z, axis=1)
+
+
+def _logits(z: np.ndarray) -> np.ndarray:
+    return z if z.shape[1] == 1 else log_softmax(z, axis=1)

@@ -1,0 +1,92 @@
+"""The command `calibrate`.
+
+python -m pipeline_src calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated/
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline_src.data.entry import check_groups
+from pipeline_src.errors import UserError
+
+NAMES = {"ece": "ECE %", "brier": "Brier %", "augrc": "AUGRC %", "nll": "NLL", "accuracy": "accuracy %"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(calibrate)
+
+
+def calibrate(
+    pred: Annotated[Path, typer.Option(help="Folder of prediction maps to fit to: PNG 8/16-bit, .npy, .npz")],
+    mask: Annotated[Path, typer.Option(help="Folder of their masks, paired by stem")],
+    apply: Annotated[Path, typer.Option(help="Folder of the maps to calibrate")],
+    out: Annotated[Path, typer.Option(help="Folder to write into: calibrator.json, scores.json, maps/")],
+    method: Annotated[
+        str, typer.Option(help="A calibrator of docs/calibrate.md, or auto: that of least cross-validated NLL")
+    ] = "auto",
+    test_mask: Annotated[Path | None, typer.Option(help="Masks of the maps to calibrate, to score them by")] = None,
+    ignore: Annotated[
+        int | None, typer.Option(help="Value of mask pixels that never count; of K classes 255 if not given")
+    ] = None,
+    bins: Annotated[int, typer.Option(help="Number of bins of the ECE; a divisor of 66300")] = 10,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
+    groups: Annotated[
+        str,
+        typer.Option(
+            metavar="PATTERN|FILE",
+            help="Fitted images that are not independent: a regular expression with one group, or a csv file id,group",
+        ),
+    ] = "",
+):
+    """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
+
+    python -m pipeline_src calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated
+    """
+    from pipeline_src.judging.calibration import calibrate_folder  # imports scipy and OpenCV, as judge does
+
+    try:
+        check_groups(groups)
+    except ValueError as error:
+        raise UserError("--groups cannot be used", found=groups, do=str(error)) from None
+    options = {"ignore": ignore, "bins": bins, "resamples": resamples, "groups": groups}
+    result = calibrate_folder(pred, mask, apply, out, method=method, test_mask=test_mask, **options)
+    typer.echo(report(result, out))
+
+
+def report(result: dict[str, Any], out: Path) -> str:
+    """What the terminal shows: the method and why, the scores before and after, and where the files are."""
+    lines = [f"{result['method']}, fitted to {result['images']} images, {result['pixels']:,} pixels"]
+    likelihoods = sorted(result["cross_validated_nll"].items(), key=lambda item: item[1])
+    if result["chosen"]:
+        lines.append("  chosen by the NLL of images that were held out (5 folds):")
+        lines += [f"    {name:<20}{value:.5f}" for name, value in likelihoods]
+    if not result["keeps_class"]:
+        lines.append("  the predicted class of pixels near the threshold may change")
+    where = (
+        f"{result['scored_images']} fitted images, each by a calibrator that has not seen it"
+        if result["scored_on"] == "cross-validation"
+        else f"{result['scored_images']} images in {result['scored_on']}"
+    )
+    lines.append(f"  on {where}; {result['bins']} bins")
+    lines.append(f"    {'':<12}{'before':<24}{'after':<24}difference")
+    for name, of in result["scores"].items():
+        unit = 1 if name == "nll" else 100
+        cells = [*(of[when] for when in ("before", "after")), of["after"] - of["before"]]
+        ends = of["intervals"].values()
+        shown = (_shown(value, pair, unit) for value, pair in zip(cells, ends, strict=True))
+        lines.append(f"    {NAMES[name]:<12}" + "".join(f"{text:<24}" for text in shown).rstrip())
+    if any(of["intervals"]["before"] for of in result["scores"].values()):
+        lines.append("  in brackets: 95 % bootstrap intervals over images; differences on the same resamples")
+    lines += [f"  {text}" for text in [result.get("groups")] if text]
+    lines += [f"  warning: {text}" for text in result["warnings"]]
+    lines.append(f"  {result['applied_images']} calibrated maps and calibrator.json: {out}")
+    return "\n".join(lines)
+
+
+def _shown(value: float, ends: tuple[float, float] | None, unit: int) -> str:
+    return f"{unit * value:.3f}" + (f" [{unit * ends[0]:.3f}, {unit * ends[1]:.3f}]" if ends else "")

@@ -1,0 +1,98 @@
+"""Calibrated maps as files: as the maps came, in format, type, shape and name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline_src.calibrators.calibrator import Calibrator
+from pipeline_src.calibrators.maps import calibrated
+from pipeline_src.errors import UserError
+from pipeline_src.files import atomic
+from pipeline_src.judging.arrays import read_map
+from pipeline_src.judging.files import ARRAYS, Pairs, UnusableFileError, check_problems, naming
+
+FOLDER = "maps"
+
+
+def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
+    """Check that calibrated maps can be written into maps/ of `out`.
+
+    Raises:
+        UserError: it is one of `inputs`, or holds files that `calibrate` did not write.
+    """
+    folder = out / FOLDER
+    if any(path is not None and path.resolve() == folder.resolve() for path in inputs):
+        raise UserError(
+            f"--out {out}: {folder} is a folder of maps or masks, and would be overwritten",
+            expected="a folder of its own",
+            do="give another --out",
+        )
+    if folder.exists() and not (out / "calibrator.json").exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(
+            f"--out {out}: {folder} is there, and calibrate did not write it",
+            found="no calibrator.json beside it",
+            expected="a new folder, or one with older results of calibrate",
+            do="give another --out, or delete the folder",
+        )
+
+
+def check_applied(pairs: Pairs, classes: int | None) -> None:
+    """Read all maps that are to be calibrated.
+
+    Raises:
+        UserError: names all that cannot be used, or are of another number of classes than the fitted ones (None: of one
+            object).
+    """
+    problems = []
+    for pair in pairs:
+        try:
+            with naming(pair.map):
+                probability = read_map(pair.map)
+                there = len(probability) if probability.ndim == 3 else None
+                if there != classes:
+                    raise UnusableFileError(f"{_kind(there)}; expected {_kind(classes)}, as the fitted maps")
+        except UnusableFileError as reason:
+            problems.append(str(reason))
+    check_problems(pairs, problems)
+
+
+def _kind(classes: int | None) -> str:
+    return f"a map of {classes} classes" if classes else "a map of one object, (height, width)"
+
+
+def write(pairs: Pairs, calibrator: Calibrator, folder: Path) -> None:
+    """Write the calibrated map of each pair under its own name, and remove what an earlier run left beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = set()
+    for pair in pairs:
+        _write(folder / pair.map.name, pair.map, calibrated(calibrator, read_map(pair.map)))
+        names.add(pair.map.name)
+    for path in folder.iterdir():
+        if path.name not in names:
+            path.unlink()
+
+
+def _write(path: Path, original: Path, probability: np.ndarray) -> None:
+    with atomic(path) as temporary:
+        if path.suffix.lower() not in ARRAYS:
+            encoded, data = cv2.imencode(path.suffix.lower(), probability)
+            if not encoded:
+                raise UserError(f"{path} cannot be written as {path.suffix}", do="save the maps as .png or .npy")
+            temporary.write_bytes(data.tobytes())
+            return
+        loaded = np.load(original, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            np.save(temporary, _like(loaded, probability))
+            return
+        with loaded:
+            (name,) = loaded
+            np.savez_compressed(temporary, **{name: _like(loaded[name], probability)})
+
+
+def _like(original: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """In the type and shape of the stored array, which may have an axis for the one channel; of decisions as floats."""
+    dtype = probability.dtype if original.dtype == bool else original.dtype
+    return probability.reshape(original.shape).astype(dtype)

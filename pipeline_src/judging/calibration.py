@@ -1,0 +1,180 @@
+"""Saved maps calibrated: fitted on a folder of maps with masks, applied to another, and scored before and after."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline_src.analysis.resampling import Resampled, groups_in_words, percentiles, resample_run
+from pipeline_src.calibrators import files, selection
+from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
+from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds
+from pipeline_src.counting.score_histogram import check_bins
+from pipeline_src.data.groups import find, number
+from pipeline_src.errors import UserError
+from pipeline_src.files import write_text
+from pipeline_src.judging import calibrated_files, output_folder, several_classes, two_classes
+from pipeline_src.judging.counted import Counted
+from pipeline_src.judging.files import Pairs, pair_files
+from pipeline_src.labels import IGNORED
+from pipeline_src.metrics.inputs import Run
+from pipeline_src.rng import generator
+
+SEED = 0  # of the bootstrap
+LIMIT = 2**23  # numbers of pixels of K classes that are held at once
+SCORES = ("ece", "brier", "augrc", "nll", "accuracy")
+AUTO = "auto"
+
+
+def calibrate_folder(
+    pred: Path,
+    mask: Path,
+    apply: Path,
+    out: Path,
+    *,
+    method: str = AUTO,
+    test_mask: Path | None = None,
+    ignore: int | None = None,
+    bins: int = 10,
+    resamples: int = 1000,
+    groups: str = "",
+) -> dict[str, Any]:
+    """Fit a calibrator to the maps in `pred` and their masks, and write it and the calibrated maps of `apply`.
+
+    Writes calibrator.json, scores.json and maps/ into `out`; returns the content of scores.json. Where the applied maps
+    have no masks, the fitted ones are scored, each image by a calibrator that has not seen it.
+
+    Args:
+        method: a calibrator's name, or `auto`: the one of least cross-validated NLL.
+        test_mask: masks of the applied maps.
+        ignore: value of mask pixels that never count.
+        bins: of the ECE.
+        resamples: bootstrap resamples; 0 for no intervals.
+        groups: which of the fitted images are not independent (`data.groups`); a fold has all of a group, and so has a
+            resample.
+
+    Raises:
+        UserError: names all files that cannot be used, or the option that does not fit; nothing is written then.
+    """
+    check_bins(bins)
+    output_folder.check(out, "", (pred, mask, apply, test_mask))
+    calibrated_files.check(out, (pred, mask, apply, test_mask))
+    names = list(files.CALIBRATORS) if method == AUTO else [files.named(method, "--method").name]
+    if test_mask is not None and apply.resolve() == pred.resolve():
+        raise UserError(
+            "--test-mask would score the calibrator on the images that it was fitted to",
+            found=f"--apply and --pred are both {pred}",
+            expected="scores of images that it has not seen",
+            do="leave out --test-mask: the scores are cross-validated then",
+        )
+    pairs, applied = pair_files(pred, mask), pair_files(apply, test_mask)
+    classes = several_classes.classes_of(pairs)
+    counted = _count(pairs, classes, ignore)
+    calibrated_files.check_applied(applied, classes)
+    of_images = number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
+    pixels = _pixels(pairs, classes, counted, ignore)
+    _check_labels(pixels, mask)
+    candidates = {n: files.CALIBRATORS[n] for n in names if method != AUTO or _is_for(n, pixels.classes)}
+
+    folds = selection.folds_of(np.arange(pixels.number) if of_images is None else of_images)
+    chosen, by_fold, likelihoods = _chosen(candidates, pixels, folds, test_mask is None or method == AUTO)
+    calibrator = fitted(candidates[chosen], pixels)
+    if test_mask is None:
+        by_stem = dict(zip((stem for stem, *_ in pairs.names), folds.tolist(), strict=True))
+        scored, before = pairs, counted
+        scored.calibrator = lambda stem: by_fold[by_stem[stem]]
+    else:
+        scored, before, of_images = applied, _count(applied, classes, ignore), None
+        scored.calibrator = lambda stem: calibrator
+    after = _count(scored, classes, ignore)
+    runs = [Run.by_protocol(of.statistic)["raw"] for of in (before, after)]
+    scores = [resample_run(run, bins, SEED, resamples, of_images) for run in runs]
+    record = Record.of(calibrator, pixels)
+    result = {
+        "method": chosen,
+        "keeps_class": calibrator.keeps_class,
+        "chosen": method == AUTO,
+        "cross_validated_nll": likelihoods,
+        **record.fitted_on.model_dump(),
+        "scored_on": "cross-validation" if test_mask is None else str(apply),
+        "scored_images": len(scored),
+        "applied_images": len(applied),
+        "bins": bins,
+        **({"groups": groups_in_words(of_images)} if of_images is not None else {}),
+        "warnings": after.warnings(),
+        "scores": {name: _compared(name, *scores, resamples) for name in SCORES if name in scores[0].points},
+    }
+    files.write(out / "calibrator.json", record)
+    calibrated_files.write(applied, calibrator, out / calibrated_files.FOLDER)
+    write_text(out / "scores.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    return result
+
+
+def _count(pairs: Pairs, classes: int | None, ignore: int | None) -> Counted:
+    return several_classes.count(pairs, classes, ignore) if classes else two_classes.count(pairs, ignore)
+
+
+def _is_for(name: str, classes: int) -> bool:
+    return files.CALIBRATORS[name].classes in ("any", "two" if classes == 2 else "several")
+
+
+def _pixels(pairs: Pairs, classes: int | None, counted: Counted, ignore: int | None) -> Pixels:
+    """The pixels of all pairs: of one object all, grouped; of K classes as many of each image as fit, each of which
+    stands for an equal share of it."""
+    parts, void = [], IGNORED if ignore is None else ignore
+    for pair in pairs:
+        if classes:
+            probability, truth, _ = several_classes.read(pair, classes, void)
+            truth = np.where(truth == void, classes, truth)
+            valid, most = int((truth < classes).sum()), LIMIT // (classes * len(pairs))
+            draws = generator(pair.stem, "calibrate")
+            chosen = draws.choice(valid, most, replace=False) if valid > most else None
+            parts.append(image_pixels(log_odds(probability), truth, chosen))
+        else:
+            probability, truth, *_ = two_classes.read(pair, counted.meaning)
+            parts.append(image_pixels(log_odds(probability), truth).grouped())
+    return joined(parts)
+
+
+def _check_labels(pixels: Pixels, mask: Path) -> None:
+    present = np.unique(pixels.labels[pixels.weights > 0])
+    if len(present) < 2:
+        one = {0: "background"}.get(int(present[0]), f"class {present[0]}") if len(present) else "no pixel that counts"
+        raise UserError(
+            f"the masks in {mask} determine no calibrator",
+            found=f"{one} alone",
+            expected="pixels of two classes or more",
+            do="give --mask the masks of validation images with and without objects",
+        )
+
+
+def _chosen(
+    candidates: dict[str, type[Calibrator]], pixels: Pixels, folds: np.ndarray, cross_validate: bool
+) -> tuple[str, list[Calibrator], dict[str, float]]:
+    """The name of the candidate of least cross-validated NLL, its calibrators by fold, and the NLL of all."""
+    if not cross_validate:
+        return next(iter(candidates)), [], {}
+    if folds.max(initial=0) < 1:
+        raise UserError(
+            "one image, or one group of images, cannot be cross-validated",
+            found=f"{pixels.number} image(s) in --pred",
+            expected="two or more, of two groups",
+            do="give more images, or --method and --test-mask",
+        )
+    found = {name: selection.cross_validated(kind, pixels, folds) for name, kind in candidates.items()}
+    best = min(found, key=lambda name: found[name][1])
+    return best, found[best][0], {name: likelihood for name, (_, likelihood) in found.items()}
+
+
+def _compared(name: str, before: Resampled, after: Resampled, resamples: int) -> dict[str, Any]:
+    """A score before and after and their difference on the same resamples, each with its interval."""
+    ends = [of.intervals().get(name) if resamples else None for of in (before, after)]
+    change = percentiles(after.values[name] - before.values[name]) if resamples else None
+    return {
+        "before": before.points[name],
+        "after": after.points[name],
+        "intervals": {"before": ends[0], "after": ends[1], "difference": change},
+    }

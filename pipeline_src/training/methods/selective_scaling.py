@@ -1,0 +1,28 @@
+"""Selective scaling (Wang, Gong, Wang, On Calibrating Semantic Segmentation Models, CVPR 2023)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline_src.training.calibrated import Calibrated
+
+if TYPE_CHECKING:
+    from pipeline_src.calibrators.calibrator import Calibrator
+
+
+class SelectiveScaling(Calibrated):
+    """Kind: posthoc
+    Idea: Only pixels that are likely wrong are made less sure.
+    Formula: `f = softmax(z / T)` where a classifier of `log f` calls the pixel likely wrong, else `softmax(z)`
+    Changes: probabilities
+    Cost: none; the fit is one pass over the validation images
+    Setting: Simplified. The authors' classifier is a network of three layers, and their T a constant of about 2; here
+        it is a logistic regression, whose threshold and T have the least NLL on the validation images.
+    Source: Wang, Gong, Wang, CVPR 2023
+    """
+
+    @classmethod
+    def calibrator(cls) -> type[Calibrator]:
+        from pipeline_src.calibrators.selective_scaling import SelectiveScaling
+
+        return SelectiveScaling

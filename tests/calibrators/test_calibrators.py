@@ -1,0 +1,345 @@
+"""The calibrators: against libraries, on arrays worked by hand, and what each promises on any input."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax, logit, softmax
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from pipeline_src.calibrators import files
+from pipeline_src.calibrators.beta import Beta, BetaCurve
+from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted, nll, uncalibrated
+from pipeline_src.calibrators.dirichlet import PENALTY, Dirichlet
+from pipeline_src.calibrators.files import CALIBRATORS
+from pipeline_src.calibrators.histogram_binning import HistogramBinning
+from pipeline_src.calibrators.image_temperature import ImageTemperature
+from pipeline_src.calibrators.isotonic import Isotonic
+from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_features, image_pixels, joined, log_odds
+from pipeline_src.calibrators.platt import Platt
+from pipeline_src.calibrators.selective_scaling import SelectiveScaling
+from pipeline_src.calibrators.temperature import Temperature
+from pipeline_src.errors import UserError
+
+DEFINED = [(name, k) for name in CALIBRATORS for k in (1, 3) if name != "dirichlet" or k == 3]
+NOWHERE = np.full((1, len(FEATURES)), np.nan)
+
+
+def pixels(z: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> Pixels:
+    """Of one image without features."""
+    n = len(z)
+    return Pixels(z, labels, np.ones(n) if weights is None else weights, np.zeros(n, np.int64), NOWHERE)
+
+
+def drawn(channels: int, temperatures: tuple[float, ...] = (1.0,), seed: int = 0, side: int = 40) -> list[np.ndarray]:
+    """Of each temperature an image of logits (C, H, W) and its truth, drawn from softmax(z / T)."""
+    rng = np.random.default_rng(seed)
+    images = []
+    for t in temperatures:
+        z = rng.normal(0, 2, (channels, side, side)) * t
+        both = np.concatenate([np.zeros_like(z), z]) if channels == 1 else z
+        images.append((z, (both / t + rng.gumbel(size=both.shape)).argmax(0)))
+    return images
+
+
+def sample(channels: int = 1, temperatures: tuple[float, ...] = (2.0,), **options: int) -> Pixels:
+    return joined([image_pixels(z, truth) for z, truth in drawn(channels, temperatures, **options)])
+
+
+# Against libraries and direct optimisation
+
+
+def weighted_sample(channels: int = 1) -> Pixels:
+    of = sample(channels, (2.5,))
+    return pixels(of.z, of.labels, np.random.default_rng(1).uniform(0.1, 5, len(of.z)))
+
+
+def test_temperature_is_logistic_regression_without_an_intercept():
+    of = weighted_sample()
+    model = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10)
+    model.fit(of.z, of.labels, sample_weight=of.weights)
+    assert 1 / Temperature.fit(of).temperature == pytest.approx(model.coef_[0, 0], rel=1e-4)
+
+
+def test_platt_is_logistic_regression():
+    of = weighted_sample()
+    model = LogisticRegression(C=np.inf, tol=1e-10).fit(of.z, of.labels, sample_weight=of.weights)
+    ours = Platt.fit(of)
+    assert ours.scale[0] == pytest.approx(model.coef_[0, 0], abs=1e-4)
+    assert ours.bias[0] == pytest.approx(model.intercept_[0], abs=1e-4)
+
+
+def test_beta_is_the_direct_optimum():
+    of = weighted_sample()
+    log_f, log_g = np.log(expit(of.z[:, 0])), np.log(expit(-of.z[:, 0]))
+
+    def loss(p: np.ndarray) -> float:
+        z = abs(p[0]) * log_f - abs(p[1]) * log_g + p[2]
+        return float(of.weights @ np.logaddexp(0, (1 - 2 * of.labels) * z)) / of.weights.sum()
+
+    direct = minimize(loss, [1, 1, 0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-13, "maxiter": 4000})
+    (curve,) = Beta.fit(of).curves
+    assert [curve.a, curve.b, curve.c] == pytest.approx([*abs(direct.x[:2]), direct.x[2]], abs=1e-3)
+    assert loss(np.array([curve.a, curve.b, curve.c])) <= direct.fun + 1e-10
+
+
+def test_beta_keeps_its_slopes_above_zero():
+    z = np.linspace(-3, 3, 61)[:, None]
+    falling = pixels(z, (z[:, 0] < 0).astype(int))
+    (curve,) = Beta.fit(falling).curves
+    assert curve.a == curve.b == 0
+
+
+def test_isotonic_is_that_of_scikit_learn():
+    of = weighted_sample()
+    f = expit(of.z[:, 0])
+    theirs = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(f, of.labels, sample_weight=of.weights)
+    ours = Isotonic.fit(of)
+    assert ours.of_pixels(of)[:, 0] == pytest.approx(theirs.predict(f), abs=1e-9)
+    between = np.linspace(0, 1, 1001)
+    inside = ours.probabilities(log_odds(between[None])[0].T, NOWHERE)[:, 0]
+    assert inside == pytest.approx(theirs.predict(between), abs=1e-6)
+    assert len(ours.curves[0].f) < len(f) / 10  # knots, not pixels
+
+
+def test_vector_scaling_and_dirichlet_against_direct_optimisation():
+    of = sample(3, (2.0,), side=20)
+    log_f = log_softmax(of.z, axis=1)
+    right = np.arange(len(log_f)), of.labels
+
+    def vector(p: np.ndarray) -> float:
+        return -log_softmax(log_f * p[:3] + p[3:], axis=1)[right].mean()
+
+    def matrix(p: np.ndarray) -> float:
+        w, b = p[:9].reshape(3, 3), p[9:]
+        penalty = PENALTY * ((w[~np.eye(3, dtype=bool)] ** 2).mean() + (b**2).mean())
+        return penalty - log_softmax(log_f @ w.T + b, axis=1)[right].mean()
+
+    ours = Platt.fit(of)
+    direct = minimize(vector, [1] * 3 + [0] * 3, method="BFGS")
+    assert vector(np.array(ours.scale + ours.bias)) == pytest.approx(direct.fun, abs=1e-8)
+    assert ours.scale == pytest.approx(direct.x[:3], abs=1e-2)
+    full = Dirichlet.fit(of)
+    direct = minimize(matrix, np.append(np.eye(3), np.zeros(3)), method="BFGS")
+    assert matrix(np.append(np.ravel(full.matrix), full.bias)) == pytest.approx(direct.fun, abs=1e-8)
+
+
+# By hand
+
+
+def test_histogram_binning_by_hand():
+    f = np.array([0.01, 0.02, 0.99, 0.95, 0.5])
+    of = pixels(logit(f)[:, None], np.array([0, 1, 1, 0, 1]), np.array([3.0, 1, 1, 3, 2]))
+    binned = HistogramBinning.fit(of)
+    assert binned.curves[0].shares == pytest.approx([0.25, 0.15, 0.25, 0.35, 0.45, 1, 0.65, 0.75, 0.85, 0.25])
+    assert binned.of_pixels(of)[:, 0] == pytest.approx([0.25, 0.25, 0.25, 0.25, 1])
+
+
+def test_isotonic_by_hand():
+    f = np.array([0.1, 0.2, 0.3, 0.4])
+    of = pixels(logit(f)[:, None], np.array([0, 1, 0, 1]), np.array([1.0, 1, 3, 1]))
+    assert Isotonic.fit(of).of_pixels(of)[:, 0] == pytest.approx([0, 0.25, 0.25, 1])  # 0.2 and 0.3 are pooled
+
+
+def test_temperature_by_hand():
+    """Of pixels at logit z a share sigmoid(z / 2) is foreground: T = 2."""
+    z = np.array([[-4.0], [-4], [1], [1]])
+    of = pixels(z, np.array([0, 1, 0, 1]), np.array([expit(2), expit(-2), expit(-0.5), expit(0.5)]))
+    assert Temperature.fit(of).temperature == pytest.approx(2, rel=1e-5)
+    assert Platt.fit(of).scale + Platt.fit(of).bias == pytest.approx([0.5, 0], abs=1e-5)
+
+
+def test_selective_scaling_makes_the_unsure_less_sure():
+    """Pixels of abs(z) 1 are right by chance, those of abs(z) 6 nearly always."""
+    z = np.repeat([[-6.0], [-1], [1], [6]], 2, axis=0)
+    of = pixels(z, np.array([0, 1] * 4), np.array([997.5, 2.5, 50, 50, 50, 50, 2.5, 997.5]))
+    ours = SelectiveScaling.fit(of)
+    f = ours.of_pixels(of)[:, 0]
+    assert f[[0, -1]] == pytest.approx(expit([-6, 6]))
+    assert f[2] == pytest.approx(0.5, abs=0.01) and ours.temperature > 10
+
+
+def test_features_by_hand():
+    z = logit(np.array([[[0.9, 0.1], [0.1, 0.5]]]))
+    entropy = -(3 * (0.9 * np.log(0.9) + 0.1 * np.log(0.1)) + np.log(0.5)) / 4
+    assert image_features(z) == pytest.approx([entropy, 0.5, 3 * np.log(9) / 4])
+    three = np.log(np.array([0.5, 0.25, 0.25]))[:, None, None]
+    mean = np.log([0.5, 0.25, 0.25]).mean()
+    expected = [1.5 * np.log(2), 1.5 * (np.log(0.5) - mean)]
+    assert image_features(three)[[0, 2]] == pytest.approx(expected) and np.isnan(image_features(three)[1])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_temperature_of_an_image_follows_its_entropy(channels):
+    """Two kinds of images, sure ones with T = 3 and unsure ones with T = 1: one temperature serves neither."""
+    images = []
+    for seed in range(10):
+        images += drawn(channels, (3.0, 1.0), seed)
+    of = joined([image_pixels(z, truth) for z, truth in images])
+    ours = ImageTemperature.fit(of)
+    temperatures = ours.temperatures(of.features).reshape(-1, 2).mean(axis=0)
+    assert temperatures == pytest.approx([3, 1], rel=0.1)
+    assert ours.b["entropy"] < 0
+    plain = Temperature.fit(of)
+    assert nll(ours.of_pixels(of), of) < nll(plain.of_pixels(of), of) - 0.01
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_image_temperature_contains_temperature_scaling(channels):
+    """On images that are all alike it is temperature scaling; a shape that is there is found."""
+    z, truth = drawn(channels, (2.0,), side=60)[0]
+    of = image_pixels(z, truth)
+    ours, plain = ImageTemperature.fit(of), Temperature.fit(of)
+    assert ours.of_pixels(of) == pytest.approx(plain.of_pixels(of), abs=1e-4)
+    shaped = ImageTemperature(a=0.3, b={"entropy": 0.5}, g=1.0)
+    scaled = plain.__class__(temperature=float(np.exp(0.3 + 0.5 * of.features[0, 0])))
+    assert shaped.of_pixels(of) == pytest.approx(scaled.of_pixels(of), abs=1e-12)
+    if channels == 1:
+        bent = np.sign(z) * np.abs(z) ** 2  # whose square root is right, up to T
+        found = ImageTemperature.fit(image_pixels(bent, truth), features=[], shape=True)
+        assert found.g == pytest.approx(0.5, abs=0.05)
+
+
+def test_groups_of_images_weigh_what_they_are_told():
+    photographs, null = sample(1, (1.5, 1.5)), sample(1, (4.0,))
+    both = joined([photographs, null.weighted(photographs.weights.sum() * 2 / 3)])
+    assert both.number == 3
+    assert both.weights[both.images == 2].sum() == pytest.approx(0.4 * both.weights.sum())
+    assert both.take(np.array([False, False, True])).features == pytest.approx(null.features)
+
+
+# Pixels
+
+
+def test_eight_bit_maps_are_grouped_exactly():
+    v = np.arange(256, dtype=np.uint8).reshape(1, 256).repeat(3, axis=0)
+    z = log_odds(v)
+    truth = np.array([[0], [1], [1]]).repeat(256, axis=1)
+    of = image_pixels(z, truth)
+    grouped = of.grouped()
+    assert len(grouped.z) == 512
+    assert set(np.round(grouped.z[:, 0], 9)) == set(np.round(np.unique(z), 9))
+    assert grouped.weights[grouped.labels == 1] == pytest.approx(2 * np.ones(256))
+    assert expit(z[0, 0, 1:-1]) == pytest.approx(np.arange(1, 255) / 255)
+    assert expit(z[0, 0, [0, -1]]) == pytest.approx([1 / 510, 1 - 1 / 510])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_grouping_hardly_moves_the_likelihood(temperature):
+    of = sample(1, (3.0, 1.0), side=100)
+    whole = nll(Temperature(temperature=temperature).of_pixels(of), of)
+    for grouped in (of.grouped(), of.pooled()):
+        assert len(grouped.z) < len(of.z)
+        assert grouped.weights.sum() == pytest.approx(of.weights.sum())
+        assert nll(Temperature(temperature=temperature).of_pixels(grouped), grouped) == pytest.approx(whole, rel=1e-5)
+
+
+def test_ignored_pixels_do_not_count():
+    (z, truth), *_ = drawn(3)
+    truth = truth.copy()
+    truth[:10] = 255
+    of = image_pixels(z, truth)
+    assert len(of.z) == (truth != 255).sum()
+    assert of.features[0] == pytest.approx(image_features(z), nan_ok=True)  # of all pixels, as in a test image
+    some = image_pixels(z, truth, np.arange(100))
+    assert some.weights.sum() == pytest.approx(len(of.z)) and some.z == pytest.approx(of.z[:100])
+
+
+def test_a_fit_to_a_billion_pixels_takes_as_long_as_one_to_the_levels():
+    """8-bit maps have 512 rows whatever their number."""
+    of = sample(1, (2.0,)).pooled()
+    many = pixels(of.z, of.labels, of.weights * 1e6)
+    for name in ("temperature", "platt", "beta", "isotonic", "histogram_binning"):
+        start = time.perf_counter()
+        one, other = (fitted(CALIBRATORS[name], each) for each in (of, many))
+        assert time.perf_counter() - start < 5
+        assert one.of_pixels(of) == pytest.approx(other.of_pixels(of), abs=1e-5)
+
+
+# What all promise
+
+
+@pytest.fixture(scope="module")
+def of_all() -> dict[tuple[str, int], Calibrator]:
+    return {(name, k): fitted(CALIBRATORS[name], sample(k, (2.0, 1.0, 3.0))) for name, k in DEFINED}
+
+
+@pytest.mark.parametrize("case", DEFINED)
+def test_probabilities(of_all, case):
+    name, k = case
+    z = np.random.default_rng(5).normal(0, 6, (k, 20, 30))
+    f = of_all[case].apply(z)
+    assert f.shape == ((20, 30) if k == 1 else (3, 20, 30))
+    assert f.min() >= 0 and f.max() <= 1
+    if k > 1:
+        assert f.sum(axis=0) == pytest.approx(np.ones((20, 30)))
+    if CALIBRATORS[name].keeps_class:
+        same = (f >= 0.5) == (z[0] >= 0) if k == 1 else f.argmax(axis=0) == z.argmax(axis=0)
+        assert same.all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(z=st.lists(st.floats(-30, 30).map(lambda x: round(x, 6)), min_size=2, max_size=30))
+@pytest.mark.parametrize("name", [name for name, k in DEFINED if k == 1])
+def test_a_function_of_one_probability_never_falls(of_all, name, z):
+    calibrator = of_all[name, 1]
+    f = calibrator.apply(np.sort(np.array(z))[None, None])
+    if name not in ("selective_scaling", "histogram_binning"):
+        assert (np.diff(f) >= -1e-12).all()
+    if calibrator.keeps_class:
+        assert ((f >= 0.5) == (np.sort(z) >= 0)).all()
+
+
+@pytest.mark.parametrize("case", DEFINED)
+def test_the_fit_lowers_the_likelihood_loss(of_all, case):
+    of = sample(case[1], (2.0, 1.0, 3.0))
+    assert nll(of_all[case].of_pixels(of), of) < nll(uncalibrated(of), of)
+
+
+@pytest.mark.parametrize("case", DEFINED)
+def test_what_is_calibrated_stays(case):
+    """Fitted to pixels whose labels are drawn from their own probabilities, all are near the identity."""
+    name, k = case
+    of = sample(k, (1.0, 1.0), side=150)
+    after = fitted(CALIBRATORS[name], of).of_pixels(of)
+    off = np.abs(after - uncalibrated(of)).mean()
+    assert off < (0.05 if name == "histogram_binning" else 0.015)
+
+
+@pytest.mark.parametrize("case", DEFINED)
+def test_a_file_gives_the_same_calibrator(of_all, case, tmp_path):
+    of = sample(case[1], (2.0, 1.0, 3.0))
+    files.write(tmp_path / "calibrator.json", Record.of(of_all[case], of))
+    again, record = files.read(tmp_path / "calibrator.json")
+    assert again == of_all[case] and type(again) is type(of_all[case])
+    assert record.classes == max(2, case[1]) and record.fitted_on.images == 3
+    assert record.fitted_on.pixels == len(of.z)
+    assert record.fitted_on.nll_after < record.fitted_on.nll_before
+    content = json.loads((tmp_path / "calibrator.json").read_text())
+    assert content["version"] == 1 and content["calibrator"] == case[0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(a=st.floats(0, 5), b=st.floats(0, 5), c=st.floats(-5, 5))
+def test_parameters_survive_json(a, b, c):
+    one = Beta(curves=[BetaCurve(a=a, b=b, c=c)])
+    assert Beta.model_validate(json.loads(json.dumps(one.model_dump(mode="json")))) == one
+
+
+def test_a_log_softmax_of_a_map_is_the_map():
+    f = softmax(np.random.default_rng(0).normal(0, 3, (4, 5, 6)), axis=0)
+    assert softmax(log_odds(f.astype(np.float32)), axis=0) == pytest.approx(f, abs=1e-6)
+
+
+def test_what_is_not_defined_is_refused():
+    with pytest.raises(UserError, match="dirichlet is for several classes"):
+        Dirichlet.fit(sample(1))
+    with pytest.raises(UserError, match="a feature of two classes"):
+        ImageTemperature.fit(sample(3), features=["foreground"])

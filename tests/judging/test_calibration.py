@@ -1,0 +1,290 @@
+"""Saved maps calibrated: what is fitted, what is chosen, what is written, and that `judge` says the same."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from scipy.special import expit, softmax
+from typer.testing import CliRunner
+
+from pipeline_src.calibrators import files
+from pipeline_src.calibrators.maps import calibrated
+from pipeline_src.calibrators.platt import Platt
+from pipeline_src.calibrators.temperature import Temperature
+from pipeline_src.cli.main import app
+from pipeline_src.counting.statistic import Statistic
+from pipeline_src.judging.arrays import read_map
+from pipeline_src.judging.calibration import calibrate_folder
+from pipeline_src.judging.folder import judge_folder
+from pipeline_src.metrics.summary import value
+
+KINDS = ("uint8", "uint16", "float32", "float16", "npz", "channel")
+T = 2.5
+
+
+def save(folder: Path, stem: str, f: np.ndarray, kind: str) -> None:
+    if kind == "uint8":
+        cv2.imwrite(str(folder / f"{stem}.png"), np.uint8(np.round(255 * f)))
+    elif kind == "uint16":
+        cv2.imwrite(str(folder / f"{stem}.tif"), np.uint16(np.round(65535 * f)))
+    elif kind == "npz":
+        np.savez(folder / f"{stem}.npz", p=f.astype(np.float64))
+    elif kind == "channel":
+        np.save(folder / f"{stem}.npy", f[..., None].astype(np.float32))
+    else:
+        np.save(folder / f"{stem}.npy", f.astype(kind))
+
+
+def made(root: Path, part: str, images: int, seed: int = 0) -> tuple[Path, Path]:
+    """Maps in all formats, too sure by `T`, and their masks."""
+    rng, (y, x) = np.random.default_rng([seed, images]), np.mgrid[:30, :40]
+    maps, masks = root / part / "maps", root / part / "masks"
+    maps.mkdir(parents=True), masks.mkdir()
+    for i in range(images):
+        z = rng.normal(2, 1) - np.hypot(y - 15, x - rng.integers(8, 32)) / 3
+        cv2.imwrite(str(masks / f"a{i:02d}.png"), np.uint8(255 * (rng.random(z.shape) < expit(z))))
+        save(maps, f"a{i:02d}", expit(T * z), KINDS[i % len(KINDS)])
+    return maps, masks
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("sets")
+    (pred, mask), (apply, test_mask) = made(root, "val", 18), made(root, "test", 12)
+    return {"pred": pred, "mask": mask, "apply": apply, "test_mask": test_mask}
+
+
+@pytest.fixture(scope="module")
+def done(folders, tmp_path_factory) -> tuple[Path, dict]:
+    out = tmp_path_factory.mktemp("done") / "out"
+    return out, calibrate_folder(**folders, out=out, method="temperature", resamples=50)
+
+
+def test_the_temperature_that_was_put_in_is_found(done):
+    out, result = done
+    calibrator, record = files.read(out / "calibrator.json")
+    assert calibrator.temperature == pytest.approx(T, rel=0.1)
+    assert record.fitted_on.pixels == 18 * 30 * 40 and record.fitted_on.images == 18
+    ece = result["scores"]["ece"]
+    assert ece["after"] < ece["before"] / 3
+    low, high = ece["intervals"]["difference"]
+    assert low < ece["after"] - ece["before"] and high < 0
+    accuracy = result["scores"]["accuracy"]
+    assert accuracy["before"] == accuracy["after"]
+    assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(result))
+
+
+def test_maps_are_written_as_they_came(done, folders):
+    out, _ = done
+    calibrator, _ = files.read(out / "calibrator.json")
+    originals = sorted(folders["apply"].iterdir())
+    assert [path.name for path in originals] == sorted(path.name for path in (out / "maps").iterdir())
+    for path in originals:
+        written = out / "maps" / path.name
+        if path.suffix in (".npy", ".npz"):
+            before, after = (np.load(each) for each in (path, written))
+            if path.suffix == ".npz":
+                assert list(before) == list(after)
+                before, after = before["p"], after["p"]
+        else:
+            before, after = (cv2.imread(str(each), cv2.IMREAD_UNCHANGED) for each in (path, written))
+        assert (before.dtype, before.shape) == (after.dtype, after.shape)
+        assert not np.array_equal(before, after)
+        exact = calibrated(calibrator, read_map(path)).reshape(before.shape)
+        assert np.array_equal(after, exact.astype(before.dtype))
+
+
+def test_scores_are_those_of_judge_on_the_written_maps(done, folders, tmp_path):
+    out, result = done
+    options = {"whole": False, "resamples": 0}
+    before = judge_folder(folders["apply"], folders["test_mask"], "m", tmp_path / "before", **options)
+    written = judge_folder(out / "maps", folders["test_mask"], "m", tmp_path / "written", **options)
+    as_if = judge_folder(
+        folders["apply"], folders["test_mask"], "m", tmp_path / "if", calibrator=out / "calibrator.json", **options
+    )
+    for name, of in result["scores"].items():
+        assert of["before"] == before["raw"][name]
+        assert of["after"] == pytest.approx(as_if["raw"][name], abs=1e-12)
+        assert of["after"] == pytest.approx(written["raw"][name], abs=1e-5)  # maps of float16 are rounded once more
+    assert as_if["calibrator"].endswith("calibrator.json")
+    assert "calibrator" not in written
+
+
+def test_whole_maps_are_calibrated_too(done, folders, tmp_path):
+    out, _ = done
+    options = {"whole": True, "resamples": 0, "workers": 1}
+    as_if = judge_folder(
+        folders["apply"], folders["test_mask"], "m", tmp_path / "if", calibrator=out / "calibrator.json", **options
+    )
+    written = judge_folder(out / "maps", folders["test_mask"], "m", tmp_path / "written", **options)
+    for name in ("weighted_f", "s_measure"):
+        if name in as_if["raw"]:
+            assert as_if["raw"][name] == pytest.approx(written["raw"][name], abs=1e-4)
+
+
+def test_auto_takes_the_least_cross_validated_likelihood_loss(folders, tmp_path):
+    result = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", resamples=0)
+    likelihoods = result["cross_validated_nll"]
+    assert set(likelihoods) == set(files.CALIBRATORS) - {"dirichlet"}
+    assert result["method"] == min(likelihoods, key=likelihoods.get) and result["chosen"]
+    assert likelihoods["histogram_binning"] > likelihoods["temperature"]
+    assert result["scored_on"] == "cross-validation" and result["scored_images"] == 18
+    assert result["scores"]["nll"]["after"] == pytest.approx(likelihoods[result["method"]], rel=0.05)
+    assert result["scores"]["ece"]["intervals"] == {"before": None, "after": None, "difference": None}
+    again = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", resamples=0)
+    assert again == result
+
+
+def test_cross_validated_scores_are_of_images_that_were_not_seen(tmp_path):
+    """Six images with a level each, and another share of foreground: what was fitted to an image would show."""
+    maps, masks = tmp_path / "maps", tmp_path / "masks"
+    maps.mkdir(), masks.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(6):
+        np.save(maps / f"{i}.npy", np.full((40, 40), 0.2 + 0.1 * i))
+        cv2.imwrite(str(masks / f"{i}.png"), np.uint8(255 * (rng.random((40, 40)) < 0.7 - 0.1 * i)))
+    result = calibrate_folder(maps, masks, maps, tmp_path / "out", method="isotonic", resamples=0)
+    assert result["scores"]["nll"]["after"] > result["nll_after"]
+    assert result["images"] == 6 and list(result["cross_validated_nll"]) == ["isotonic"]
+
+
+def test_groups_share_a_fold(folders, tmp_path):
+    paths = folders["pred"], folders["mask"], folders["apply"]
+    result = calibrate_folder(*paths, tmp_path / "out", method="platt", resamples=20, groups="^a(.)")
+    assert "2 groups" in result["groups"]
+    assert list(result["cross_validated_nll"]) == ["platt"]
+
+
+def test_maps_of_three_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    for part in ("val", "test"):
+        for folder in ("maps", "masks"):
+            (tmp_path / part / folder).mkdir(parents=True)
+        for i in range(6):
+            z = rng.normal(0, 2, (3, 20, 30))
+            truth = (z + rng.gumbel(size=z.shape)).argmax(0)
+            truth[:3] = 255
+            np.save(tmp_path / part / "maps" / f"{i}.npy", softmax(T * z, axis=0).astype(np.float32))
+            cv2.imwrite(str(tmp_path / part / "masks" / f"{i}.png"), truth.astype(np.uint8))
+    paths = [tmp_path / name for name in ("val/maps", "val/masks", "test/maps", "out")]
+    result = calibrate_folder(*paths, test_mask=tmp_path / "test/masks", resamples=0)
+    assert "dirichlet" in result["cross_validated_nll"]
+    assert result["scores"]["ece"]["after"] < result["scores"]["ece"]["before"] / 3
+    assert result["pixels"] == 6 * 17 * 30
+    written = np.load(tmp_path / "out/maps/0.npy")
+    assert written.dtype == np.float32 and written.sum(axis=0) == pytest.approx(np.ones((20, 30)), abs=1e-6)
+
+
+def test_an_older_result_is_replaced(folders, tmp_path):
+    paths = folders["pred"], folders["mask"], folders["apply"]
+    calibrate_folder(*paths, tmp_path / "out", method="platt", test_mask=folders["test_mask"], resamples=0)
+    (tmp_path / "out/maps/left.png").write_bytes(b"of an earlier run")
+    options = {"test_mask": folders["test_mask"], "resamples": 0}
+    calibrate_folder(*paths, tmp_path / "out", method="temperature", **options)
+    assert not (tmp_path / "out/maps/left.png").exists()
+    assert json.loads((tmp_path / "out/calibrator.json").read_text())["calibrator"] == "temperature"
+
+
+# One map
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_identity_gives_the_map_itself(dtype):
+    v = np.arange(np.iinfo(dtype).max + 1).astype(dtype).reshape(16, -1)
+    assert np.array_equal(calibrated(Temperature(temperature=1.0), v), v)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.7, 40.0])
+def test_rounding_moves_no_pixel_to_the_other_class(temperature):
+    v = np.arange(256, dtype=np.uint8)[None]
+    after = calibrated(Temperature(temperature=temperature), v)
+    assert np.array_equal(after >= 128, v >= 128)
+    assert np.array_equal(after, 255 - after[:, ::-1])
+    exact = expit(np.log(v[0, 1:-1] / (255.0 - v[0, 1:-1])) / temperature)
+    assert np.abs(after[0, 1:-1] / 255 - exact).max() <= 0.5 / 255 + 1e-9
+
+
+def test_a_large_8_bit_map_is_calibrated_level_by_level():
+    calibrator, rng = Platt(scale=[0.4], bias=[0.3]), np.random.default_rng(0)
+    v = rng.integers(0, 256, (30, 30), dtype=np.uint8)
+    rows = [calibrated(calibrator, row[None]) for row in v]
+    assert np.array_equal(calibrated(calibrator, v), np.concatenate(rows))
+
+
+def test_a_calibrated_map_is_that_of_a_statistic():
+    rng = np.random.default_rng(0)
+    v, truth = rng.integers(0, 256, (20, 20), dtype=np.uint8), rng.integers(0, 2, (20, 20), dtype=np.uint8)
+    after = calibrated(Platt(scale=[0.5], bias=[0.1]), v)
+    statistic = Statistic.empty()
+    statistic.add(after, truth, "a")
+    assert value("accuracy", statistic.raw) == ((after >= 128) == truth).mean()
+
+
+# The command
+
+
+def test_the_command_says_what_it_chose_and_how_all_did(folders, tmp_path):
+    words = [word for name, path in folders.items() for word in (f"--{name.replace('_', '-')}", str(path))]
+    shown = CliRunner().invoke(app, ["calibrate", *words, "--out", str(tmp_path / "out"), "--resamples", "20"])
+    assert shown.exit_code == 0, shown.output
+    for words in (
+        "chosen by the NLL",
+        "histogram_binning",
+        "18 images, 21,600 pixels",
+        "AUGRC %",
+        "[",
+        "12 calibrated",
+    ):
+        assert words in shown.output, shown.output
+    help_page = CliRunner().invoke(app, ["calibrate", "--help"]).output
+    assert "python -m pipeline_src calibrate --pred" in help_page
+
+
+# A published network
+
+
+@pytest.fixture(scope="module")
+def halves(downloads, tmp_path_factory) -> dict[str, Path]:
+    """U2-Net's maps of ECSSD, half to fit to and half to score, drawn as benchmarks/calibrators.py does."""
+    root = tmp_path_factory.mktemp("u2net")
+    if not (downloads / "predictions/U2Net/ECSSD.tar").is_file():
+        pytest.skip("no saved maps of ECSSD")
+    with tarfile.open(downloads / "predictions/U2Net/ECSSD.tar") as archive:
+        archive.extractall(root / "all", filter="data")
+    with tarfile.open(downloads / "archives/ECSSD.tar") as archive:
+        archive.extractall(root / "set", filter="data")
+    names = sorted(path.name for path in (root / "all").iterdir())
+    order = np.random.default_rng(0).permutation(len(names))
+    for k, i in enumerate(order):
+        half = "fitted" if k < len(names) // 2 else "scored"
+        for folder, source in (("maps", root / "all"), ("masks", root / "set/GT")):
+            (root / half / folder).mkdir(parents=True, exist_ok=True)
+            (source / names[i]).rename(root / half / folder / names[i])
+    return {
+        "pred": root / "fitted/maps",
+        "mask": root / "fitted/masks",
+        "apply": root / "scored/maps",
+        "test_mask": root / "scored/masks",
+    }
+
+
+def test_calibrators_on_a_published_network(halves, tmp_path):
+    def of(method: str) -> dict[str, float]:
+        result = calibrate_folder(**halves, out=tmp_path / method, method=method, resamples=0)
+        return {name: score["after"] for name, score in result["scores"].items()}
+
+    auto = calibrate_folder(**halves, out=tmp_path / "auto", resamples=0)
+    assert auto["method"] != "histogram_binning"
+    assert auto["scores"]["ece"]["before"] == pytest.approx(0.0202, abs=1e-4)
+    assert auto["scores"]["brier"]["before"] == pytest.approx(0.0276, abs=1e-4)
+    scores = {method: of(method) for method in ("temperature", "platt", "beta", "histogram_binning")}
+    for method in ("temperature", "platt", "beta"):
+        assert scores[method]["ece"] < 0.004
+        assert scores[method]["brier"] == pytest.approx(0.0268, abs=2e-4)
+        assert scores["histogram_binning"]["brier"] > scores[method]["brier"] + 5e-4
+        assert scores["histogram_binning"]["ece"] < scores[method]["ece"]

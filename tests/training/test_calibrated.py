@@ -1,0 +1,175 @@
+"""Calibrators as post-hoc methods: fitted to the validation images of a network, and applied to its predictions."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit
+
+from pipeline_src.calibrators.files import CALIBRATORS
+from pipeline_src.calibrators.pixels import Pixels
+from pipeline_src.errors import UserError
+from pipeline_src.prediction.predict import Predictor, predict
+from pipeline_src.training import callbacks
+from pipeline_src.training.calibrated import Calibrated
+from pipeline_src.training.posthoc import PostHoc
+from pipeline_src.training.registry import choose, method_names
+from pipeline_src.training.validation_pixels import largest_square, null_batches, validation_pixels
+
+METHODS = [name for name in method_names() if isinstance(choose(name, {}).method, Calibrated)]
+SETTINGS = SimpleNamespace(evaluation=SimpleNamespace(batch_size=4), training=SimpleNamespace(workers=0))
+
+
+class Coloured:
+    """A network whose logits are the colours of its images, a channel a class."""
+
+    def __init__(self, classes: int):
+        self.classes, self.mean, self.channels = max(classes, 2), torch.zeros(1), classes
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return (x[:, : self.channels].float() - 128) / 16
+
+
+class Made:
+    """Ten images of 24 px on which `Coloured` is too sure (T = 2.5), with masks of 30 x 40; a tenth is ignored."""
+
+    def __init__(self, channels: int):
+        rng = np.random.default_rng(channels)
+        self.classes, self.size = max(2, channels), 24
+        self.images = rng.integers(0, 256, (10, 24, 24, 3), np.uint8)
+        self.ids = [f"m/{i}" for i in range(10)]
+        logits = Coloured(channels)(torch.from_numpy(self.images).permute(0, 3, 1, 2))
+        z = torch.nn.functional.interpolate(logits, (30, 40), mode="bilinear").numpy() / 2.5
+        z = np.concatenate([np.zeros_like(z), z], 1) if channels == 1 else z
+        drawn = (z + rng.gumbel(size=z.shape)).argmax(1)
+        self._truth = np.where(rng.random(drawn.shape) < 0.1, 255, drawn).astype(np.uint8)
+        self.masks = np.zeros((10, 24, 24), np.uint8)
+        self.masks[:, :, 12:] = 255
+        self.masks[0] = 255
+        self.index = [SimpleNamespace(id=name, height=30, width=40) for name in self.ids]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def truth(self, i: int) -> np.ndarray:
+        return self._truth[i]
+
+    def grey(self, i: int) -> np.ndarray:
+        return np.empty(0, np.int32)
+
+
+def test_every_calibrator_is_a_method():
+    assert {choose(name, {}).method.calibrator().name: name for name in METHODS} == dict.fromkeys(CALIBRATORS) | {
+        name: name for name in METHODS
+    }
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_lowers_the_loss_and_is_its_calibrator(name, channels):
+    method, network, store = choose(name, {}).method, Coloured(channels), Made(channels)
+    if channels == 1 and method.calibrator().classes == "several":
+        with pytest.raises(UserError, match="for several classes"):
+            method.fit([network], store, SETTINGS)
+        return
+    fitted = callbacks.fit(method, [network], store, SETTINGS)
+    assert fitted["calibrator"] == name and fitted["classes"] == max(2, channels)
+    assert fitted["fitted_on"]["nll_after"] < fitted["fitted_on"]["nll_before"]
+    assert fitted["fitted_on"]["images"] == 10
+    calibrator = method.calibrator().model_validate(fitted["parameters"])
+    for k, (f, _, _) in enumerate(predict(Predictor([network], method, 0, fitted), store, SETTINGS)):
+        x = torch.from_numpy(store.images[k : k + 1]).permute(0, 3, 1, 2)
+        z = torch.nn.functional.interpolate(network(x), (30, 40), mode="bilinear")[0].numpy()
+        assert f.dtype == np.float32 and f.shape == ((30, 40) if channels == 1 else (3, 30, 40))
+        assert f == pytest.approx(calibrator.apply(z), abs=1e-6)
+
+
+def test_parameters_reach_the_fit():
+    store, network = Made(1), Coloured(1)
+    block = {"features": ["entropy", "foreground", "margin"], "shape": True}
+    fitted = choose("image_temperature", block).method.fit([network], store, SETTINGS)
+    assert set(fitted["parameters"]["b"]) == set(block["features"]) and fitted["parameters"]["g"] != 1
+
+
+def test_null_images_are_background_and_weigh_their_share():
+    store, network = Made(1), Coloured(1)
+    plain = validation_pixels(network, store, SETTINGS)
+    with_null = validation_pixels(network, store, SETTINGS, 0.4)
+    assert (plain.number, with_null.number) == (10, 19)  # the first image has no room for one
+    null = with_null.images >= 10
+    assert with_null.weights[null].sum() == pytest.approx(0.4 * with_null.weights.sum())
+    assert not with_null.labels[null].any()
+    batches = list(null_batches(store, SETTINGS, torch.device("cpu")))
+    assert [len(batch["id"]) for batch in batches] == [4, 4, 1]
+    assert batches[0]["inputs"].shape == (4, 3, 24, 24) and batches[0]["truth"][0].shape == (15, 20)
+    block = {"features": ["entropy"], "null_images": 0.4}
+    fitted = choose("image_temperature", block).method.fit([network], store, SETTINGS)
+    assert fitted["fitted_on"]["images"] == 19
+    with pytest.raises(UserError, match="background alone"):
+        validation_pixels(Coloured(3), Made(3), SETTINGS, 0.4)
+    store.masks[:] = 255
+    with pytest.raises(UserError, match="give no null images"):
+        validation_pixels(network, store, SETTINGS, 0.4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_local_temperature_finds_where_the_network_is_too_sure(channels):
+    """Where the images are bright in their last colour (blue), logits are three times too large, elsewhere right."""
+    store, network, rng = Made(channels), Coloured(channels), np.random.default_rng(0)
+    store.images[..., 2] = 20
+    store.images[:, :, 12:, 2] = 235
+    x = torch.from_numpy(store.images).permute(0, 3, 1, 2)
+    z = torch.nn.functional.interpolate(network(x), (30, 40), mode="bilinear").numpy()
+    right = np.where(np.arange(40) < 20, z, z / 3)
+    both = np.concatenate([np.zeros_like(right), right], 1) if channels == 1 else right
+    store._truth = (both + rng.gumbel(size=both.shape)).argmax(1).astype(np.uint8)
+    method = choose("local_temperature", {}).method
+    fitted = callbacks.fit(method, [network], store, SETTINGS)
+    plain = choose("temperature", {}).method.fit([network], store, SETTINGS)["fitted_on"]["nll_after"]
+    assert fitted["nll_after"] < min(plain, fitted["nll_before"])
+    classes = [f >= 0.5 if channels == 1 else f.argmax(0) for f, *_ in predict(Predictor([network]), store, SETTINGS)]
+    for (f, *_), before in zip(predict(Predictor([network], method, 0, fitted), store, SETTINGS), classes, strict=True):
+        assert np.array_equal(f >= 0.5 if channels == 1 else f.argmax(0), before)
+    none = choose("local_temperature", {"epochs": 1, "rate": 1e-12}).method.fit([network], store, SETTINGS)
+    first, same = (
+        next(predict(p, store, SETTINGS))[0] for p in (Predictor([network]), Predictor([network], method, 0, none))
+    )
+    assert same == pytest.approx(first, abs=1e-6)  # T starts at 1
+
+
+def test_the_largest_square():
+    free = np.ones((6, 8), bool)
+    free[2, 3] = free[0, 6] = False
+    assert largest_square(free)[2] == 4
+    assert largest_square(np.zeros((3, 3), bool))[2] == 0
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        free = rng.random((7, 9)) < 0.8
+        top, left, side = largest_square(free)
+        assert free[top : top + side, left : left + side].all()
+        larger = [free[y : y + side + 1, x : x + side + 1].all() for y in range(7 - side) for x in range(9 - side)]
+        assert not any(larger)
+
+
+def test_what_is_fitted_must_be_plain():
+    class Odd(PostHoc):
+        def fit(self, networks, store, experiment):
+            return {"a": {"b": [1, np.float64(2), "text"]}} if networks else {"a": float("nan")}
+
+    assert callbacks.fit(Odd(), [1], None, None) == {"a": {"b": [1, 2.0, "text"]}}
+    with pytest.raises(UserError, match="does not give what it should"):
+        callbacks.fit(Odd(), [], None, None)
+
+
+def test_features_are_those_of_the_image_not_of_its_sample(monkeypatch):
+    store, network = Made(1), Coloured(1)
+    whole = validation_pixels(network, store, SETTINGS)
+    monkeypatch.setattr("pipeline_src.training.validation_pixels.LIMIT", 2000)
+    some = validation_pixels(network, store, SETTINGS)
+    assert isinstance(some, Pixels) and len(some.z) < 1100 < len(whole.z)
+    assert some.features == pytest.approx(whole.features, nan_ok=True)
+    assert some.weights.sum() == pytest.approx(whole.weights.sum())
+    assert expit(some.z).mean() == pytest.approx(expit(whole.z).mean(), abs=0.05)
