@@ -30,10 +30,10 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     entries, blocks = catalog.load(params.datasets), params.blocks()
     methods = {method: choose(method, blocks[method]) for method in settings.methods}
     graph = ExperimentGraph(name, settings, entries, downloads(params), methods)
-    part_checks.check_parts(entries, graph.parts)
+    part_checks.check_parts(entries, graph.stored)
     graph.check()
     graph.add(prepare.jobs(graph))
-    part_checks.check_name_lists(entries, graph.parts, graph.data_root, UNPACKED)
+    part_checks.check_name_lists(entries, graph.stored, graph.data_root, UNPACKED)
     for step in STEPS[1:]:
         graph.add(step.jobs(graph))
     return graph

@@ -25,16 +25,18 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
     runs = [experiment.job(f"train/{name}/seed{s}") for name, s in experiment.networks(method, seed)]
     fitted = {"fit": experiment.job(f"train/{method}/seed{seed}")} if experiment.posthoc(method) else {}
+    corruption = experiment.corrupted.get(part)
     return Job(
         *("evaluate", f"evaluate/{method}/seed{seed}/{part}"),
         experiment.results / "statistics" / method / f"seed{seed}",
         part,
         (f"{part}.npz", f"{part}.examples.npz"),
-        work,
-        parameters=fit.parameters(experiment, method, seed),
+        work_corrupted if corruption else work,
+        parameters=fit.parameters(experiment, method, seed)
+        | ({"corruption": (corruption.name, corruption.severity)} if corruption else {}),
         inputs={f"networks/{number}": run for number, run in enumerate(runs)}
         | fitted
-        | {"part": experiment.job(f"store/{part}")},
+        | {"part": experiment.job(f"store/{experiment.store(part)}")},
         options=networks.options(experiment) | {"part": part, "title": f"{method} seed {seed} on {part}"},
         **networks.code(experiment, method),
     )
@@ -58,5 +60,27 @@ def work(job: Job, folder: Path) -> None:
         predictor = replace(predictor, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted)
     store, settings = Store.open(part.folder), networks.settings(job)
     statistic, shown = evaluate(predictor, store, settings, job.options["title"])
+    statistic.save(folder / job.files[0], {"contract": job.contract})
+    examples.write(folder / job.files[1], shown)
+
+
+def work_corrupted(job: Job, folder: Path) -> None:
+    """As `work`, of images that are corrupted when they are read. Apart from it, so that the code that evaluates images
+    as they are is what it was."""
+    from pipeline_src.prediction import examples
+    from pipeline_src.prediction.corruptions import CorruptedStore
+    from pipeline_src.prediction.evaluate import evaluate
+    from pipeline_src.prediction.predict import Predictor
+
+    stores, part = job.inputs["networks/0"].inputs, job.inputs["part"]
+    networks.report_overlap(
+        train=stores["train"].folder, val=stores["val"].folder, **{job.options["part"]: part.folder}
+    )
+    predictor = Predictor(networks.load(job))
+    if "fit" in job.inputs:
+        fitted = json.loads((job.inputs["fit"].folder / "run.json").read_text(encoding="utf-8"))["fitted"]
+        predictor = replace(predictor, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted)
+    store = CorruptedStore(part.folder, *job.parameters["corruption"])
+    statistic, shown = evaluate(predictor, store, networks.settings(job), job.options["title"])
     statistic.save(folder / job.files[0], {"contract": job.contract})
     examples.write(folder / job.files[1], shown)

@@ -63,7 +63,7 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
         else:
             made[job.contract] = job
     cores = cores or os.cpu_count() or 1
-    todo, known = list(made.values()), {part: size(experiment, part) for part in experiment.parts}
+    todo, known = list(made.values()), {part: size(experiment, part) for part in experiment.stored}
     images = {part: number or UNKNOWN for part, number in known.items()}
     lanes = max(1, min(cores // experiment.settings.training.threads, len(experiment.runs)))
     unknown = [part for part, number in known.items() if number is None]
@@ -88,8 +88,8 @@ def notes(experiment: ExperimentGraph) -> dict[str, str]:
 
 
 def size(experiment: ExperimentGraph, part: str) -> int | None:
-    """Number of images of a part, from its manifest or else from the catalog; None if neither knows."""
-    chosen, _ = experiment.parts[part]
+    """Number of images of a stored part, from its manifest or else from the catalog; None if neither knows."""
+    chosen, _ = experiment.stored[part]
     prepared = experiment.job(f"prepare/{chosen.set}").folder
     if (prepared / "manifest.csv").is_file():
         return len(manifest.select(chosen, prepared))
@@ -144,7 +144,7 @@ def _seconds(experiment: ExperimentGraph, todo: list[Job], images: Mapping[str, 
             total += _of_run(experiment, job.name.split("/")[1], images, training, inference)
         elif job.kind == "evaluate":
             _, method, _, part = job.name.split("/")
-            total += images[part] * _passes(experiment, method) / inference
+            total += images[experiment.store(part)] * _passes(experiment, method) / inference
         elif job.kind == "figures":
             total += FIGURE * len(job.files)
     return total

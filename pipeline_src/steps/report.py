@@ -23,7 +23,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     files = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
     yield Job(
         *("report", "report", experiment.results, "report", ("report.html",), work),
-        parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.parts.items()}},
+        parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.stored.items()}},
         inputs=analyses(experiment) | {job.name: job for job in made},
         options={"settings": experiment.settings},
         other_files={f"page/{number}": file for number, file in enumerate(files)},

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline_src.errors import UserError
 from pipeline_src.training.method import Batch
 from pipeline_src.training.pixels import around
 from pipeline_src.training.registry import choose
@@ -331,9 +330,3 @@ def test_the_mean_over_mirror_images_is_of_probabilities():
     maps = [z[0] for z in method.logits([Ramp()], x, ["set/0"], 0)]
     expected = sum(torch.sigmoid(z.double())[0] for z in maps) / 2
     assert method.probability(maps, (2, 4), {}) == pytest.approx(expected.numpy(), abs=1e-7)
-
-
-@pytest.mark.parametrize("block", [{"scales": []}, {"scales": [0]}, {"mirror": "vertical"}])
-def test_parameters_of_test_time_augmentation_are_checked(block):
-    with pytest.raises(UserError, match=next(iter(block))):
-        choose("tta", block)
