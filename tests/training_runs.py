@@ -31,6 +31,7 @@ VARIANTS = {
     "focal-fixed": {"schedule": "fixed"},
     # MMCE's penalty is not convex: at its default weight a small network can rest where it does not classify.
     "mmce": {"weight": 0.1},
+    "ml1_ace-soft": {"binning": "soft"},
     "mmce-plain": {"estimator": "plain", "weight": 0.1},
 }
 NAMES = method_names()

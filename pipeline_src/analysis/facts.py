@@ -79,6 +79,23 @@ class MethodFacts:
 
 
 @dataclass(frozen=True)
+class Corruption:
+    """What is done to the images of a data set when they are evaluated.
+
+    Attributes:
+        of: the line of params.yaml that stands for all its corruptions and severities.
+        name: of the corruption.
+        severity: from 1 to 5.
+        clean: the test set of the same images as they are; empty if there is none.
+    """
+
+    of: str
+    name: str
+    severity: int
+    clean: str = ""
+
+
+@dataclass(frozen=True)
 class Facts:
     """An experiment.
 
@@ -97,6 +114,8 @@ class Facts:
         shows_images: whether figures may show images of the data sets; published results must not.
         claims: names of the claims to judge; None for all.
         own_data: whether there are data sets of the user's, on which claims that cannot be judged are not shown.
+        corrupted: data set -> what was done to its images. Such sets have a figure of their own and stand in the table
+            of all numbers; they have no say in anything else.
     """
 
     experiment: str
@@ -113,6 +132,7 @@ class Facts:
     shows_images: bool = True
     claims: Sequence[str] | None = None
     own_data: bool = False
+    corrupted: Mapping[str, Corruption] = field(default_factory=dict)
 
     # Data sets
 
@@ -127,13 +147,18 @@ class Facts:
         return levels.protocols(self.classes)
 
     @property
+    def clean(self) -> dict[str, str]:
+        """Data sets of images as they are, with their roles."""
+        return {part: role for part, role in self.parts.items() if part not in self.corrupted}
+
+    @property
     def tests(self) -> dict[str, str]:
-        """Data sets that are reported as unseen, with their roles."""
-        return {part: role for part, role in self.parts.items() if role != "val"}
+        """Data sets of images as they are that are reported as unseen, with their roles."""
+        return {part: role for part, role in self.clean.items() if role != "val"}
 
     def parts_of(self, roles: Collection[str]) -> list[str]:
-        """The data sets of some roles."""
-        return [part for part, role in self.parts.items() if role in roles]
+        """The data sets of some roles, of images as they are."""
+        return [part for part, role in self.clean.items() if role in roles]
 
     @property
     def textures(self) -> list[str]:

@@ -9,7 +9,18 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Limits, Model, Params, Part, Training
+from pipeline_src.params.schema import (
+    Augmentation,
+    Corrupted,
+    Data,
+    Evaluation,
+    Experiment,
+    Limits,
+    Model,
+    Params,
+    Part,
+    Training,
+)
 from pipeline_src.params.sweep import Sweep
 from pipeline_src.training.registry import choose, method_names
 
@@ -35,6 +46,10 @@ the keys while you write.
 PART = """A part is written `{set: DUTS-TR, split: val, first: 500}`: a data set of the catalog or of `datasets:`; one
 of its splits (default `all`); and, if wanted, only the first or the last so many names of the split's list."""
 
+CORRUPTED = """A test set `ECSSD-c: {set: ECSSD, corrupt: [contrast, jpeg], severity: [1, 5]}` stands for four, such as
+`ECSSD-c-jpeg-5`: the images of a part, corrupted when they are evaluated ([data.md](data.md#corruptions)). Besides the
+keys of a part it has"""
+
 SWEEP = """A sweep `static: {method: slp, alpha: [0.02, 0.05], beta: [0.5, 1.0], form: expected}` under `sweeps:` tries
 every combination of the parameters that have a list of values; the others are the same in all, and those not named have
 the method's own defaults. In an experiment's `methods:`, `static` then stands for four methods with names such as
@@ -48,6 +63,8 @@ def page() -> str:
         parts += [f"## `{name}:`", block.__doc__.strip().splitlines()[0], _table(block.model_fields)]
     parts += ["## `limits:`", Limits.__doc__.strip(), _table(Limits.model_fields)]
     parts += ["## A part of a data set", PART, _table(Part.model_fields)]
+    own = {key: field for key, field in Corrupted.model_fields.items() if key not in Part.model_fields}
+    parts += ["## A corrupted test set", CORRUPTED, _table(own)]
     parts += ["## A sweep", SWEEP, _table(Sweep.model_fields)]
     parts += ["## Methods", "A block of `methods:` has the parameters of its method (docs/theory.md)."]
     for name in method_names():

@@ -17,6 +17,7 @@ from pipeline_src.figures import (  # noqa: F401  # isort: skip
     joint,
     risk,
     examples,
+    severity,
     sweep,
     alpha,
     extremes,

@@ -23,7 +23,7 @@ FOOT = 0.2  # of the height of the accuracy axis, for the shares of pixels
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every data set in every protocol."""
-    for part, protocol in product(facts.parts, facts.protocols):
+    for part, protocol in product(facts.clean, facts.protocols):
         title = f"All methods on {part}"
         caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}."
         wide = style.is_wide(len(facts.methods))

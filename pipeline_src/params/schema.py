@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from pipeline_src.params.sweep import Sweep
 from pipeline_src.validation import LONGEST, Count, Fraction, Name, Strict
@@ -36,18 +37,60 @@ class Part(Strict):
         return f"{''.join(ends)}{self.set}/{self.split}"
 
 
+# What prediction/corruptions.py can do to images.
+CorruptionName = Literal[
+    "gaussian_noise", "shot_noise", "gaussian_blur", "defocus_blur", "contrast", "brightness", "jpeg"
+]
+Severity = Annotated[int, Field(ge=1, le=5)]
+
+
+class Corrupted(Part):
+    """A test set in several corruptions and severities: `{set: ECSSD, corrupt: [contrast, jpeg], severity: [1, 5]}`."""
+
+    corrupt: list[CorruptionName] = Field(
+        min_length=1, description="What is done to the images when they are evaluated."
+    )
+    severity: list[Severity] = Field(
+        [1, 2, 3, 4, 5], min_length=1, description="How much of it, as in ImageNet-C: 1 is little, 5 most."
+    )
+
+    @field_validator("corrupt", "severity")
+    @classmethod
+    def _no_repeats(cls, values: list) -> list:
+        if len(set(values)) < len(values):
+            raise ValueError("duplicate entries")
+        return values
+
+    @property
+    def clean(self) -> Part:
+        """The images as they are."""
+        return Part(**{key: getattr(self, key) for key in Part.model_fields})
+
+    def parts(self, name: str) -> dict[str, tuple[CorruptionName, int]]:
+        """The parts that a line `name` stands for, such as `name-jpeg-5`: the corruption and the severity of each."""
+        return {f"{name}-{of}-{severity}": (of, severity) for of, severity in product(self.corrupt, self.severity)}
+
+
+def _perhaps_corrupted(value: Any) -> Any:
+    written = isinstance(value, dict) and {"corrupt", "severity"} & value.keys()
+    return Corrupted.model_validate(value) if written else value
+
+
+TestSet = Annotated[SerializeAsAny[Part], BeforeValidator(_perhaps_corrupted)]
+
+
 class Data(Strict):
     """Which images train, validate and test."""
 
     train: Part = Field(description="Training images.")
     val: Part = Field(description="Validation images: accuracy A of ASLP, post-hoc fits; never reported as unseen.")
-    id: dict[Name, Part] = Field(description="In-distribution test sets, by the name the tables give them.")
-    shifted: dict[Name, Part] = Field(
+    id: dict[Name, TestSet] = Field(description="In-distribution test sets, by the name the tables give them.")
+    shifted: dict[Name, TestSet] = Field(
         {},
         description="Test sets of the same task, from another source: judged as those of `id`, with their own heading, "
         "and without a say in what the report recommends.",
     )
-    ood: dict[Name, Part] = Field({}, description="Out-of-distribution test sets: no object, all background.")
+    ood: dict[Name, TestSet] = Field({}, description="Out-of-distribution test sets: no object, all background.")
     on_problem: Literal["fail", "skip"] = Field(
         "fail",
         description="What an unreadable or unpaired file does: stop with the list of all, or be left out and counted.",
@@ -55,7 +98,9 @@ class Data(Strict):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Data:
-        names = ["train", "val", *self.id, *self.shifted, *self.ood]
+        tests = [(name, part) for of in (self.id, self.shifted, self.ood) for name, part in of.items()]
+        corrupted = [each for name, part in tests if isinstance(part, Corrupted) for each in part.parts(name)]
+        names = ["train", "val", *(name for name, _ in tests), *corrupted]
         if duplicates := _duplicates(names):
             raise ValueError(f"each test set needs a name of its own, duplicates are {', '.join(duplicates)}")
         return self

@@ -40,10 +40,10 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     methods = {method: choose(method, blocks[method]) for method in settings.methods}
     judged = Path(params.judged)
     graph = ExperimentGraph(name, settings, entries, downloads(params), methods, judged, params.limits)
-    part_checks.check_parts(entries, graph.parts)
+    part_checks.check_parts(entries, graph.stored)
     graph.check()
     graph.add(prepare.jobs(graph))
-    part_checks.check_name_lists(entries, graph.parts, graph.data_root, UNPACKED)
+    part_checks.check_name_lists(entries, graph.stored, graph.data_root, UNPACKED)
     for step in STEPS[1:]:
         graph.add(step.jobs(graph))
     return graph

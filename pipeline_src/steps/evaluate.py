@@ -11,6 +11,7 @@ from pipeline_src.engine.job import Job
 from pipeline_src.steps import fit, networks
 
 if TYPE_CHECKING:
+    from pipeline_src.data.store import Store
     from pipeline_src.steps.experiment import ExperimentGraph
 
 
@@ -24,16 +25,19 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
     runs = [experiment.job(f"train/{name}/seed{s}") for name, s in experiment.networks(method, seed)]
     fitted = {"fit": experiment.job(f"train/{method}/seed{seed}")} if experiment.posthoc(method) else {}
+    corruption = experiment.corrupted.get(part)
     return Job(
         *("evaluate", f"evaluate/{method}/seed{seed}/{part}"),
         experiment.results / "statistics" / method / f"seed{seed}",
         part,
         (f"{part}.npz", f"{part}.examples.npz"),
-        work,
-        parameters=fit.parameters(experiment, method, seed),
+        work_corrupted if corruption else work,
+        parameters=fit.parameters(experiment, method, seed)
+        | ({"corruption": (corruption.name, corruption.severity)} if corruption else {}),
         inputs={f"networks/{number}": run for number, run in enumerate(runs)}
         | fitted
-        | {role: experiment.job(f"store/{of}") for role, of in (("part", part), ("train", "train"), ("val", "val"))},
+        | {"part": experiment.job(f"store/{experiment.store(part)}")}
+        | {of: experiment.job(f"store/{of}") for of in ("train", "val")},
         options=networks.options(experiment) | {"part": part, "title": f"{method} seed {seed} on {part}"},
         **networks.code(experiment, method),
     )
@@ -42,19 +46,31 @@ def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
 def work(job: Job, folder: Path) -> None:
     """Write the statistic and the example maps."""
     from pipeline_src.data.store import Store
+
+    _evaluate(job, folder, Store.open(job.inputs["part"].folder))
+
+
+def work_corrupted(job: Job, folder: Path) -> None:
+    """As `work`, of images that are corrupted when they are read; apart from it, so that the code of corruptions concerns
+    these evaluations alone."""
+    from pipeline_src.prediction.corruptions import CorruptedStore
+
+    _evaluate(job, folder, CorruptedStore(job.inputs["part"].folder, *job.parameters["corruption"]))
+
+
+def _evaluate(job: Job, folder: Path, store: Store) -> None:
+    from pipeline_src.data.store import Store
     from pipeline_src.prediction import examples
     from pipeline_src.prediction.evaluate import evaluate
     from pipeline_src.prediction.predict import Predictor
 
-    part, val = job.inputs["part"], job.inputs["val"]
-    if part is not val:
-        parts = {"train": job.inputs["train"], "val": val, job.options["part"]: part}
-        networks.report_overlap({name: Store.open(of.folder) for name, of in parts.items()}, {})
+    if job.inputs["part"] is not job.inputs["val"]:
+        stores = {name: Store.open(job.inputs[name].folder) for name in ("train", "val")}
+        networks.report_overlap(stores | {job.options["part"]: store}, {})
     predictor = Predictor(networks.load(job))
     if "fit" in job.inputs:
         fitted = fit.read(job.inputs["fit"].folder / "run.json")
         predictor = replace(predictor, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted)
-    store, settings = Store.open(part.folder), networks.settings(job)
-    statistic, shown = evaluate(predictor, store, settings, job.options["title"])
+    statistic, shown = evaluate(predictor, store, networks.settings(job), job.options["title"])
     statistic.save(folder / job.files[0], {"contract": job.contract})
     examples.write(folder / job.files[1], shown)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline_src.analysis.experiments import run_command
-from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
 from pipeline_src.claims import check_names
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
@@ -16,7 +16,7 @@ from pipeline_src.engine.graph import Graph
 from pipeline_src.errors import UserError
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params import changes
-from pipeline_src.params.schema import LIMITS, Experiment, Limits, Part
+from pipeline_src.params.schema import LIMITS, Corrupted, Experiment, Limits, Part
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
 
@@ -64,16 +64,54 @@ class ExperimentGraph(Graph):
     # What there is
 
     @property
-    def parts(self) -> dict[str, tuple[Part, str]]:
-        """Every part that is used, with its role: train, val, id, shifted or ood."""
+    def written(self) -> dict[str, tuple[Part, str]]:
+        """Every part as it stands in params.yaml, with its role: train, val, id, shifted or ood."""
         data = self.settings.data
         named = {"train": (data.train, "train"), "val": (data.val, "val")}
         tests = {"id": data.id, "shifted": data.shifted, "ood": data.ood}
         return named | {name: (part, role) for role, parts in tests.items() for name, part in parts.items()}
 
+    @cached_property
+    def parts(self) -> dict[str, tuple[Part, str]]:
+        """Every part that is used, with its role; a corrupted set is a part under shift for each of its corruptions and
+        severities."""
+        used: dict[str, tuple[Part, str]] = {}
+        for name, (part, role) in self.written.items():
+            corrupted = isinstance(part, Corrupted)
+            used |= dict.fromkeys(part.parts(name), (part.clean, "shifted")) if corrupted else {name: (part, role)}
+        return used
+
+    @cached_property
+    def corrupted(self) -> dict[str, Corruption]:
+        """Of the corrupted parts, what is done to their images."""
+        lines = {name: of for name, of in self.written.items() if isinstance(of[0], Corrupted)}
+        return {
+            each: Corruption(name, *what, self._clean_twin(part.clean, role == "ood"))
+            for name, (part, role) in lines.items()
+            for each, what in part.parts(name).items()
+        }
+
+    @cached_property
+    def stored(self) -> dict[str, tuple[Part, str]]:
+        """The parts of images as they are, with their roles: all but the corrupted ones, and what of these is no test
+        set itself."""
+        lines = {of.of: self.written[of.of] for of in self.corrupted.values() if not of.clean}
+        alone = {name: (part.clean, role) for name, (part, role) in lines.items()}
+        return {name: of for name, of in self.parts.items() if name not in self.corrupted} | alone
+
+    def store(self, part: str) -> str:
+        """The name of the stored part that has a part's images as they are."""
+        corruption = self.corrupted.get(part)
+        return (corruption.clean or corruption.of) if corruption else part
+
+    def _clean_twin(self, wanted: Part, ood: bool) -> str:
+        """A test set of these images, with the same labels."""
+        tests = {name: of for name, of in self.written.items() if name not in ("train", "val")}
+        return next((name for name, (part, role) in tests.items() if part == wanted and (role == "ood") == ood), "")
+
     def entry(self, part: str) -> Entry:
         """The data set of a part."""
-        return catalog.find(self.entries, self.parts[part][0].set)
+        return catalog.find(self.entries, (self.stored | self.parts)[part][0].set)
 
     @cached_property
     def facts(self) -> Facts:
@@ -88,10 +126,11 @@ class ExperimentGraph(Graph):
             epochs=self.settings.training.epochs,
             synthetic=all(self.entry(part).generated for part in self.parts),
             class_names=self.entry("train").classes,
-            in_paper=tuple(part for part in tested if self.entry(part).in_paper),
+            in_paper=tuple(part for part in tested if self.entry(part).in_paper and part not in self.corrupted),
             captions={part: caption for part in tested if (caption := self.entry(part).caption)},
             claims=None if self.settings.claims is True else tuple(self.settings.claims or ()),
             own_data=not all(self.entry(part).built_in for part in self.parts),
+            corrupted=self.corrupted,
         )
 
     @property
@@ -120,7 +159,7 @@ class ExperimentGraph(Graph):
     def label(self, part: str) -> int | None:
         """The label of every pixel of a part out of distribution, whatever its set's masks show: background, or that no
         class is right. None for all other parts, whose masks count."""
-        if self.parts[part][1] != "ood":
+        if self.stored[part][1] != "ood":
             return None
         return NO_CLASS if self.entry("train").without_background else 0
 

@@ -65,7 +65,7 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
         else:
             made[job.contract] = job
     cores = cores or os.cpu_count() or 1
-    todo, known = list(made.values()), {part: precheck.size(experiment, part) for part in experiment.parts}
+    todo, known = list(made.values()), {part: precheck.size(experiment, part) for part in experiment.stored}
     images = {part: number or UNKNOWN for part, number in known.items()}
     lanes = max(1, min(cores // experiment.settings.training.threads, len(experiment.runs)))
     unknown = [part for part, number in known.items() if number is None]
@@ -148,7 +148,7 @@ def _seconds(experiment: ExperimentGraph, todo: list[Job], images: Mapping[str, 
             total += _of_run(experiment, job.name.split("/")[1], images, training, inference)
         elif job.kind == "evaluate":
             _, method, _, part = job.name.split("/")
-            total += images[part] * _passes(experiment, method) / inference
+            total += images[experiment.store(part)] * _passes(experiment, method) / inference
         elif job.kind == "figures":
             total += FIGURE * len(job.files)
     return total

@@ -20,7 +20,7 @@ def check(experiment: ExperimentGraph) -> None:
     """UserError for what a step that is to be run would refuse: too few images, parts that share images, a device, a
     batch that the network can't be trained on. Data sets that are not prepared yet are judged by what is known."""
     _check_ranges(experiment)
-    for name in experiment.parts:
+    for name in experiment.stored:
         _check_size(experiment, name)
     _prepared(experiment)
     if any(not job.current for job in experiment.of_kinds("train")):
@@ -31,7 +31,7 @@ def notes(experiment: ExperimentGraph) -> list[str]:
     """Photographs that parts share under different names, which parts that is not known of, and what users' files read
     past the contract."""
     rows, twins = _prepared(experiment)
-    unknown = [name for name in experiment.parts if name not in rows]
+    unknown = [name for name in experiment.stored if name not in rows]
     lines = networks.shared_images(twins)
     if unknown:
         lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")
@@ -41,7 +41,7 @@ def notes(experiment: ExperimentGraph) -> list[str]:
 
 def size(experiment: ExperimentGraph, part: str) -> int | None:
     """Number of images of a part, from its manifest or else from the catalog; None if neither knows."""
-    chosen, _ = experiment.parts[part]
+    chosen, _ = experiment.stored[part]
     prepared = experiment.job(f"prepare/{chosen.set}").folder
     if (prepared / "manifest.csv").is_file():
         return len(manifest.select(chosen, prepared))
@@ -57,7 +57,7 @@ def size(experiment: ExperimentGraph, part: str) -> int | None:
 
 def _check_ranges(experiment: ExperimentGraph) -> None:
     """Refuse parts that share images by what params.yaml says of them."""
-    parts = {name: part for name, (part, _) in experiment.parts.items()}
+    parts = {name: part for name, (part, _) in experiment.stored.items()}
     for one, two in combinations(parts, 2):
         if {one, two} & {"train", "val"} and _meet(parts[one], parts[two]):
             raise UserError(
@@ -76,7 +76,7 @@ def _meet(one: Part, two: Part) -> bool:
 
 def _check_size(experiment: ExperimentGraph, name: str) -> None:
     """Refuse a part that asks for more images than there can be."""
-    part, _ = experiment.parts[name]
+    part, _ = experiment.stored[name]
     wanted = part.first or part.last or 0
     if wanted and (most := _most(experiment, part)) is not None and most < wanted:
         raise UserError(
@@ -107,7 +107,7 @@ def _most(experiment: ExperimentGraph, part: Part) -> int | None:
 def _prepared(experiment: ExperimentGraph) -> tuple[dict[str, list], dict]:
     """Rows of the parts whose sets are prepared, and the twins among them; UserError where they share a sample."""
     rows = {}
-    for name, (part, _) in experiment.parts.items():
+    for name, (part, _) in experiment.stored.items():
         job = experiment.job(f"prepare/{part.set}")
         if job.current:
             rows[name] = manifest.select(part, job.folder)

@@ -27,7 +27,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     judged = {f"judged/{file.relative_to(experiment.judged)}": file for file in judged_files(experiment.judged)}
     yield Job(
         *("report", "report", experiment.results, "report", ("report.html",), work),
-        parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.parts.items()}},
+        parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.stored.items()}},
         inputs=analyses(experiment) | {job.name: job for job in made},
         options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command},
         other_files={f"page/{number}": file for number, file in enumerate(files)} | judged,

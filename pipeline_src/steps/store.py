@@ -17,7 +17,7 @@ FILES = ("images.npy", "masks.npy", "truth.npy", "grey.npy", "index.csv", "store
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """A job per part."""
-    for name, (part, _) in experiment.parts.items():
+    for name, (part, _) in experiment.stored.items():
         yield Job(
             *("store", f"store/{name}", experiment.data / "stores" / name, "store", FILES),
             work,

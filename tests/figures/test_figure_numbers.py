@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_figures import IMAGES, ODD, SEEDS, make_results, make_store, maps
-from made_results import RESAMPLES, analysed
+from made_results import RESAMPLES, HandMade, analysed, by_hand
 
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.facts import Facts, MethodFacts, Perturbation
+from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, Perturbation
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.data.store import Store
-from pipeline_src.figures import alpha, entropy, examples, extremes, joint, overview, risk, sweep, training
+from pipeline_src.figures import alpha, entropy, examples, extremes, joint, overview, risk, severity, sweep, training
 from pipeline_src.figures.bin_tables import reliability_table, reliability_tables
+from pipeline_src.figures.catalogue import pictures
+from pipeline_src.figures.sources import Sources
 from pipeline_src.figures.tradeoff import LINE, spread
 from pipeline_src.labels import IGNORED
 
@@ -230,6 +232,41 @@ def test_examples_of_several_classes():
     confidence, predicted = examples.judged(probability)
     assert confidence.tolist() == [[0.7, 0.5]]
     assert predicted.tolist() == [[1, 0]]
+
+
+def corrupted(clean: str) -> Facts:
+    """Two corruptions of Set_A in one severity each, one of another set, and a test set beside."""
+    parts = {"Set_A": "id", "A-c-jpeg-3": "shifted", "A-c-contrast-1": "shifted", "B-c-jpeg-1": "shifted"}
+    of = {
+        "A-c-jpeg-3": Corruption("A-c", "jpeg", 3, clean),
+        "A-c-contrast-1": Corruption("A-c", "contrast", 1, clean),
+        "B-c-jpeg-1": Corruption("B-c", "jpeg", 1),
+    }
+    return Facts("made", {"baseline": MethodFacts("baseline")}, parts, corrupted=of)
+
+
+@pytest.mark.parametrize("clean", ["Set_A", ""])
+def test_severity_begins_with_the_images_as_they_are(clean):
+    facts = corrupted(clean)
+    measured = {
+        ("raw", part, "baseline"): by_hand({"ece": [k / 100], "accuracy": [1 - k / 10]}, np.zeros(RESAMPLES))
+        for k, part in enumerate(facts.parts)
+    }
+    [first, _, other, _] = severity.pictures(facts)
+    assert (first.key, other.key) == (("raw", "A-c"), ("raw", "B-c"))
+    table = severity.paint(first, HandMade(facts, {}, measured), Sources()).tables[""]
+    shown = {(row.corruption, row.severity): row.value for row in table[table["metric"] == "ece"].itertuples()}
+    as_they_are = {("jpeg", 0): 0.0, ("contrast", 0): 0.0} if clean else {}
+    assert shown == pytest.approx(as_they_are | {("jpeg", 3): 0.01, ("contrast", 1): 0.02})
+    assert set(table["part"]) == {"A-c-jpeg-3", "A-c-contrast-1"} | {clean} - {""}
+    assert table.loc[table["metric"] == "accuracy", "value"].min() == pytest.approx(0.8)
+
+
+def test_corrupted_sets_have_no_say_beside_their_figure():
+    facts = corrupted("Set_A")
+    assert list(facts.tests) == list(facts.clean) == facts.parts_of(["id", "shifted"]) == ["Set_A"]
+    drawn = [picture for picture in pictures(facts) if picture.type is not severity.FIGURE]
+    assert {picture.part for picture in drawn} <= {"", "Set_A"}
 
 
 def test_sweep_has_a_line_per_beta():

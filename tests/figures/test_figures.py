@@ -36,6 +36,7 @@ from pipeline_src.figures import (
     overconfidence,
     overview,
     reliability,
+    severity,
     style,
     sweep,
     tradeoff,
@@ -43,6 +44,7 @@ from pipeline_src.figures import (
 from pipeline_src.figures.catalogue import FIGURE_TYPES, figure_files, pictures
 from pipeline_src.figures.main import write_figures
 from pipeline_src.figures.sources import Sources
+from pipeline_src.prediction.corruptions import CORRUPTIONS
 
 
 @pytest.fixture(scope="module")
@@ -304,6 +306,18 @@ def extreme(tmp_path: Path) -> Figure:
     return extremes.draw(extremes.prepare([table]), store(tmp_path), HEADING, LINES)
 
 
+def corrupted(names: list[str], corruptions: list[str]) -> Figure:
+    places = [
+        (name, f"ECSSD-c-{of}-{k}", of, k, metric)
+        for name in names
+        for of in corruptions
+        for k in range(6)
+        for metric in severity.METRICS
+    ]
+    table = severity.prepare(dict.fromkeys(places, Estimate({0: 0.912}, 0.9, 0.92)))
+    return severity.draw(table, {name: name for name in names}, HEADING, LINES)
+
+
 SEVEN = [f"DUTS-held-out-{k}" for k in range(7)]
 DRAWN: dict[str, Callable[[], Figure]] = {
     **{f"diagram, {case}": lambda bins=bins: figure_of(bins) for case, bins in CASES.items()},
@@ -326,6 +340,8 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "21 curves": lambda: curved(MANY, None),
     "alphas": lambda: alphas_of(np.linspace(0, 0.49, 50)),
     "alphas at 0": lambda: alphas_of(np.zeros(50)),
+    "severities of one": lambda: corrupted(NAMES[:1], ["jpeg"]),
+    "severities of 21, all corruptions": lambda: corrupted(MANY, list(CORRUPTIONS)),
     "a sweep": lambda: swept(["ECSSD"]),
     "a sweep on 7": lambda: swept(SEVEN),
 }

@@ -33,6 +33,7 @@ from pipeline_src.training.methods import mc_dropout, temperature
 from pipeline_src.training.methods.deep_ensemble import DeepEnsemble
 from pipeline_src.training.methods.mc_dropout import MCDropout
 from pipeline_src.training.methods.temperature import Temperature
+from pipeline_src.training.methods.tta import TTA
 from pipeline_src.training.models.build import build_segmentor, normalisation
 from pipeline_src.training.pixels import upsampled
 from pipeline_src.training.posthoc import PostHoc
@@ -338,6 +339,15 @@ def test_dropout_of_three_classes(three):
     store = Classes()
     for probability in maps(Predictor([three], MCDropout()), store).values():
         assert probability.shape == (3, 40, 50)
+        assert probability.sum(0) == pytest.approx(np.ones((40, 50)), abs=1e-6)
+
+
+def test_test_time_augmentation_of_three_classes_does_not_depend_on_batches(three):
+    store, predictor = Classes(), Predictor([three], TTA(mirror="both", scales=[1, 2]))
+    size = EXPERIMENT.evaluation.model_copy(update={"batch_size": 1})
+    single = maps(predictor, store, EXPERIMENT.model_copy(update={"evaluation": size}))
+    for name, probability in maps(predictor, store).items():
+        assert probability == pytest.approx(single[name], abs=1e-5)
         assert probability.sum(0) == pytest.approx(np.ones((40, 50)), abs=1e-6)
 
 

@@ -1,0 +1,117 @@
+"""Calibration error and accuracy against the severity of corruptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.figures import style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.sources import Sources
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipeline_src.analysis.estimate import Estimate
+    from pipeline_src.analysis.results import Results
+
+METRICS = {"ece": "ECE, %", "accuracy": "Accuracy, %"}
+LEFT, GAP, RIGHT, HIGH, BELOW = 0.55, 0.36, 0.12, 1.15, 0.14  # inches
+# Tol's colour-blind safe "muted" scheme; markers distinguish methods in grey.
+COLOURS = (style.INK, "#cc6677", "#332288", "#117733", "#88ccee", "#882255", "#44aa99", "#999933", "#aa4499", "#ddaa33")
+MARKERS = ("s", "o", "^", "D", "v", "P", "X", "<", ">")
+ACROSS, APART = 4, 0.45  # names in a row of the key; how far apart the methods of a severity stand, in severities
+
+
+def pictures(facts: Facts) -> Iterator[Picture]:
+    """One of every corrupted set in every protocol."""
+    for line in dict.fromkeys(of.of for of in facts.corrupted.values()):
+        for protocol in facts.protocols:
+            title = f"{line}: calibration and accuracy by severity"
+            how = f"{protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}; 95 % intervals over images"
+            caption = f"ECE and accuracy on {line} by corruption and severity, {how}."
+            yield Picture(FIGURE, (protocol, line), title, caption, protocol, wide=True)
+
+
+def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+    """All methods; severity 0 is the test set of the same images as they are."""
+    facts, protocol, line = results.facts, picture.protocol, picture.key[1]
+    places = {part: (of.name, of.severity) for part, of in facts.corrupted.items() if of.of == line}
+    clean = next(of.clean for of in facts.corrupted.values() if of.of == line)
+    names = list(dict.fromkeys(name for name, _ in places.values()))
+    shown = [(clean, (name, 0)) for name in names if clean] + list(places.items())
+    estimates = {
+        (method, part, *place, metric): results.estimate(metric, protocol, method, part)
+        for method in facts.methods
+        for part, place in shown
+        for metric in METRICS
+    }
+    table, labels = prepare(estimates), {method: facts.label(method) for method in facts.methods}
+    lines = [f"{protocol} protocol · strokes: 95 % over images" + f" · 0: {clean}" * bool(clean)]
+    return Painted(draw(table, labels, picture.title, lines), {"": table})
+
+
+def prepare(estimates: Mapping[tuple[str, str, str, int, str], Estimate]) -> pd.DataFrame:
+    """A row per method, corruption, severity and metric: the data set, and `value`, `low`, `high`.
+
+    Args:
+        estimates: by (method, data set, corruption, severity, metric).
+    """
+    import pandas as pd
+
+    keys = ("method", "part", "corruption", "severity", "metric")
+    rows = [
+        dict(zip(keys, place, strict=True)) | {"value": of.value, "low": of.low, "high": of.high}
+        for place, of in estimates.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
+    """Draw from `prepare`: a row of panels per metric, a column per corruption, a line per method over severity."""
+    columns = list(dict.fromkeys(table["corruption"]))
+    keys = -(-len(labels) // ACROSS) * 0.17
+    figure, used = style.new_figure(keys + 2 * (HIGH + BELOW) + 0.75, heading, lines, style.WIDE)
+    wide = min((style.WIDE - LEFT - RIGHT - GAP * (len(columns) - 1)) / len(columns), 2.6)
+    looks = {method: {"color": COLOURS[k % 10], "marker": MARKERS[k % 9]} for k, method in enumerate(labels)}
+    for k, (method, label) in enumerate(labels.items()):
+        at = LEFT + k % ACROSS * 1.62, used + 0.08 + k // ACROSS * 0.17
+        style.key(figure, [(style.shortened(label, 24), looks[method])], *at, 1)
+    severities = sorted(set(table["severity"]))
+    for r, (metric, text) in enumerate(METRICS.items()):
+        of_metric = table[table["metric"] == metric]
+        for c, corruption in enumerate(columns):
+            y = used + keys + 0.36 + r * (HIGH + BELOW)
+            axes = style.place(figure, LEFT + c * (wide + GAP), y, wide, HIGH)
+            for k, (method, look) in enumerate(looks.items()):
+                here = of_metric[(of_metric["corruption"] == corruption) & (of_metric["method"] == method)]
+                here = here.sort_values("severity")
+                x = here["severity"] + APART * ((k + 0.5) / len(looks) - 0.5)
+                axes.vlines(x, 100 * here["low"], 100 * here["high"], color=look["color"], linewidth=0.7)
+                axes.plot(x, 100 * here["value"], **look, linewidth=0.9, markersize=2.8)
+            axes.set_xticks(severities)
+            axes.set_xlim(severities[0] - 0.5, severities[-1] + 0.5)
+            axes.margins(y=0.08)
+            axes.yaxis.get_major_locator().set_params(nbins=4)
+            axes.tick_params(labelbottom=r == len(METRICS) - 1, labelsize=6.5)
+            if c == 0:
+                axes.set_ylabel(text)
+            if r == len(METRICS) - 1:
+                axes.set_xlabel("Severity")
+            else:
+                title = style.shortened(corruption.replace("_", " "), int(wide / 0.065))
+                axes.set_title(title, fontsize=7, fontweight="bold", loc="left", parse_math=False)
+    return figure
+
+
+FIGURE = FigureType(
+    "severity",
+    "Corruptions by severity",
+    "ECE and accuracy of each method as the images of a test set are corrupted more and more; 0 is the set as it is, "
+    "and the strokes are 95 % intervals over images. A method whose ECE stays low while its accuracy falls knows what "
+    "it no longer sees.",
+    pictures,
+    paint,
+)
