@@ -53,7 +53,7 @@ def read(path: Path) -> tuple[Calibrator, Record]:
             f"{path} is not a calibrator's file",
             found=error,
             expected="a calibrator.json that `calibrate` wrote",
-            do="python -m pipeline_src calibrate --pred MAPS --mask MASKS --apply MAPS --out DIR",
+            do="dense-calibration calibrate --pred MAPS --mask MASKS --apply MAPS --out DIR",
         ) from None
     record = validate(Record, content, str(path))
     return validate(named(record.calibrator, str(path)), record.parameters, f"{path}: parameters"), record

@@ -1,6 +1,6 @@
 """The command `calibrate`.
 
-python -m pipeline_src calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated/
+dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated/
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ def calibrate(
     ] = None,
     bins: Annotated[int, typer.Option(help="Number of bins of the ECE; a divisor of 66300")] = 10,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Pixels that a map (times its classes) or a mask may have")
+    ] = 100_000_000,
     groups: Annotated[
         str,
         typer.Option(
@@ -45,7 +48,7 @@ def calibrate(
 ):
     """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
 
-    python -m pipeline_src calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated
+    dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated
     """
     from pipeline_src.judging.calibration import calibrate_folder  # imports scipy and OpenCV, as judge does
 
@@ -53,7 +56,7 @@ def calibrate(
         check_groups(groups)
     except ValueError as error:
         raise UserError("--groups cannot be used", found=groups, do=str(error)) from None
-    options = {"ignore": ignore, "bins": bins, "resamples": resamples, "groups": groups}
+    options = {"ignore": ignore, "bins": bins, "resamples": resamples, "groups": groups, "max_pixels": max_pixels}
     result = calibrate_folder(pred, mask, apply, out, method=method, test_mask=test_mask, **options)
     typer.echo(report(result, out))
 

@@ -50,7 +50,7 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
     for pair in pairs:
         try:
             with naming(pair.map):
-                probability = read_map(pair.map)
+                probability = read_map(pair.map, limit=pair.values)
                 there = len(probability) if probability.ndim == 3 else None
                 if there != classes:
                     raise UnusableFileError(f"{_kind(there)}; expected {_kind(classes)}, as the fitted maps")
@@ -68,7 +68,7 @@ def write(pairs: Pairs, calibrator: Calibrator, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     names = set()
     for pair in pairs:
-        _write(folder / pair.map.name, pair.map, calibrated(calibrator, read_map(pair.map)))
+        _write(folder / pair.map.name, pair.map, calibrated(calibrator, read_map(pair.map, limit=pair.values)))
         names.add(pair.map.name)
     for path in folder.iterdir():
         if path.name not in names:

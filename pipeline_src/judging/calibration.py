@@ -14,11 +14,13 @@ from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
 from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.groups import find, number
+from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.judging import calibrated_files, output_folder, several_classes, two_classes
 from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pairs, pair_files
+from pipeline_src.judging.folder import check_resamples
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.rng import generator
@@ -41,6 +43,7 @@ def calibrate_folder(
     bins: int = 10,
     resamples: int = 1000,
     groups: str = "",
+    max_pixels: int = PIXELS,
 ) -> dict[str, Any]:
     """Fit a calibrator to the maps in `pred` and their masks, and write it and the calibrated maps of `apply`.
 
@@ -55,11 +58,13 @@ def calibrate_folder(
         resamples: bootstrap resamples; 0 for no intervals.
         groups: which of the fitted images are not independent (`data.groups`); a fold has all of a group, and so has a
             resample.
+        max_pixels: that a map (times its classes) or a mask may have; larger ones are not decoded.
 
     Raises:
         UserError: names all files that cannot be used, or the option that does not fit; nothing is written then.
     """
     check_bins(bins)
+    check_resamples(resamples)
     output_folder.check(out, "", (pred, mask, apply, test_mask))
     calibrated_files.check(out, (pred, mask, apply, test_mask))
     names = list(files.CALIBRATORS) if method == AUTO else [files.named(method, "--method").name]
@@ -70,7 +75,7 @@ def calibrate_folder(
             expected="scores of images that it has not seen",
             do="leave out --test-mask: the scores are cross-validated then",
         )
-    pairs, applied = pair_files(pred, mask), pair_files(apply, test_mask)
+    pairs, applied = pair_files(pred, mask, max_pixels), pair_files(apply, test_mask, max_pixels)
     classes = several_classes.classes_of(pairs)
     counted = _count(pairs, classes, ignore)
     calibrated_files.check_applied(applied, classes)

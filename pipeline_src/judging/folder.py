@@ -77,10 +77,7 @@ def judge_folder(
             written then.
     """
     check_bins(bins)
-    if not 0 <= resamples <= MOST:
-        raise UserError(
-            "--resamples cannot be used", found=f"{resamples:,}", expected=f"0 to {MOST:,}", do="--resamples 1000"
-        )
+    check_resamples(resamples)
     if border is not None and not 0 <= border < np.inf:
         raise UserError("--border cannot be used", found=border, expected="0 or more pixels", do="--border 5")
     output_folder.check(out, name, (pred, mask))
@@ -134,6 +131,14 @@ def judge_folder(
     return result
 
 
+def check_resamples(resamples: int) -> None:
+    """UserError where there are too many."""
+    if not 0 <= resamples <= MOST:
+        raise UserError(
+            "--resamples cannot be used", found=f"{resamples:,}", expected=f"0 to {MOST:,}", do="--resamples 1000"
+        )
+
+
 def _for_all(file: Path, classes: int, pred: Path) -> Callable[[str], Calibrator]:
     """The calibrator in a file, for every map."""
     calibrator, record = read(file)
@@ -142,7 +147,7 @@ def _for_all(file: Path, classes: int, pred: Path) -> Callable[[str], Calibrator
             f"{file} was fitted to maps of {record.classes} classes",
             found=f"{classes} classes in {pred}",
             expected="as many classes as it was fitted to",
-            do="fit one to such maps: python -m pipeline_src calibrate",
+            do="fit one to such maps: dense-calibration calibrate",
         )
     return lambda stem: calibrator
 

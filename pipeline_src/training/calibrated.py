@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pipeline_src.training.posthoc import PostHoc
+from pipeline_src.validation import validate
 
 if TYPE_CHECKING:  # they import scipy, which a check of params.yaml does without
     from torch import Tensor
@@ -50,4 +51,8 @@ class Calibrated(PostHoc):
 
         # At the original size: before, the upsampling would round differently for each calibrator.
         z = upsampled(logits[0][None], size)[0].cpu().numpy()
-        return self.calibrator().model_validate(fitted["parameters"]).apply(z).astype(np.float32)
+        return self.restored(fitted).apply(z).astype(np.float32)
+
+    def restored(self, fitted: dict[str, Any]) -> Calibrator:
+        """The calibrator of what `fit` gave; UserError where that is damaged."""
+        return validate(self.calibrator(), fitted.get("parameters", {}), "run.json: fitted.parameters")

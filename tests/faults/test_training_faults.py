@@ -21,6 +21,7 @@ from pipeline_src.steps import fit, precheck, train
 from pipeline_src.steps.build import build
 from pipeline_src.training import checkpoint
 from pipeline_src.training.exported import write
+from pipeline_src.training.methods.temperature import Temperature
 from pipeline_src.training.models.build import build_segmentor
 
 METHOD = "from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    {}\n"
@@ -450,9 +451,18 @@ ROWS = [
         )
         for name, fault, text, found in (
             ("cut", "is cut off", '{"fitted": {"T"', "JSONDecodeError"),
-            ("text", "is no number", '{"fitted": {"T": "warm"}}', "ValueError"),
+            ("list", "is a list", '{"fitted": ["T"]}', "TypeError"),
             ("other", "is missing", '{"images": 3}', "KeyError"),
         )
+    ),
+    row(
+        "fitted-parameter",
+        "A parameter that a calibrator was fitted to is out of bounds",
+        "Refused by name.",
+        lambda folder: None,
+        lambda folder: Temperature().restored({"parameters": {"temperature": -1.0}}),
+        r"run\.json: fitted\.parameters(.|\n)*temperature: .*greater than 0",
+        *("", "", ""),
     ),
 ]
 

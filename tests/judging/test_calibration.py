@@ -242,7 +242,7 @@ def test_the_command_says_what_it_chose_and_how_all_did(folders, tmp_path):
     ):
         assert words in shown.output, shown.output
     help_page = CliRunner().invoke(app, ["calibrate", "--help"]).output
-    assert "python -m pipeline_src calibrate --pred" in help_page
+    assert "dense-calibration calibrate --pred" in help_page
 
 
 # A published network

@@ -45,5 +45,6 @@ class Temperature(Calibrated):
     def probability(self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:
         from pipeline_src.training.pixels import upsampled
 
-        scaled = [upsampled(z[None], size)[0] / fitted["parameters"]["temperature"] for z in logits]
+        temperature = self.restored(fitted).temperature
+        scaled = [upsampled(z[None], size)[0] / temperature for z in logits]
         return PostHoc.probability(self, scaled, size, fitted)
