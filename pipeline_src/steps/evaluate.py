@@ -51,7 +51,7 @@ def work(job: Job, folder: Path) -> None:
 
 
 def work_corrupted(job: Job, folder: Path) -> None:
-    """As `work`, of images that are corrupted when they are read; apart from it, so that the code of corruptions concerns
+    """As `work`, of images that are corrupted when they are read. It is apart, so that the code of corruptions concerns
     these evaluations alone."""
     from pipeline_src.prediction.corruptions import CorruptedStore
 

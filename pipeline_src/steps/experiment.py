@@ -77,26 +77,32 @@ class ExperimentGraph(Graph):
         severities."""
         used: dict[str, tuple[Part, str]] = {}
         for name, (part, role) in self.written.items():
-            corrupted = isinstance(part, Corrupted)
-            used |= dict.fromkeys(part.parts(name), (part.clean, "shifted")) if corrupted else {name: (part, role)}
+            if isinstance(part, Corrupted):
+                used |= dict.fromkeys(part.parts(name), (part.clean, "shifted"))
+            else:
+                used[name] = part, role
         return used
 
     @cached_property
     def corrupted(self) -> dict[str, Corruption]:
         """Of the corrupted parts, what is done to their images."""
-        lines = {name: of for name, of in self.written.items() if isinstance(of[0], Corrupted)}
         return {
-            each: Corruption(name, *what, self._clean_twin(part.clean, role == "ood"))
-            for name, (part, role) in lines.items()
-            for each, what in part.parts(name).items()
+            each: Corruption(name, corruption, severity, self._clean_twin(part.clean, role == "ood"))
+            for name, (part, role) in self.written.items()
+            if isinstance(part, Corrupted)
+            for each, (corruption, severity) in part.parts(name).items()
         }
 
     @cached_property
     def stored(self) -> dict[str, tuple[Part, str]]:
         """The parts of images as they are, with their roles: all but the corrupted ones, and what of these is no test
         set itself."""
-        lines = {of.of: self.written[of.of] for of in self.corrupted.values() if not of.clean}
-        alone = {name: (part.clean, role) for name, (part, role) in lines.items()}
+        lines = {of.of for of in self.corrupted.values() if not of.clean}
+        alone = {
+            name: (part.clean, role)
+            for name, (part, role) in self.written.items()
+            if isinstance(part, Corrupted) and name in lines
+        }
         return {name: of for name, of in self.parts.items() if name not in self.corrupted} | alone
 
     def store(self, part: str) -> str:
