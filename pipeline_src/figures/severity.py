@@ -22,17 +22,18 @@ LEFT, GAP, RIGHT, HIGH, BELOW = 0.55, 0.36, 0.12, 1.15, 0.14  # inches
 # Tol's colour-blind safe "muted" scheme; markers distinguish methods in grey.
 COLOURS = (style.INK, "#cc6677", "#332288", "#117733", "#88ccee", "#882255", "#44aa99", "#999933", "#aa4499", "#ddaa33")
 MARKERS = ("s", "o", "^", "D", "v", "P", "X", "<", ">")
-ACROSS, APART = 4, 0.45  # names in a row of the key; how far apart the methods of a severity stand, in severities
+APART = 0.45  # of the distance between two severities, which the methods take up side by side
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every corrupted set in every protocol."""
     for line in dict.fromkeys(of.of for of in facts.corrupted.values()):
+        wide = style.is_wide(len({of.name for of in facts.corrupted.values() if of.of == line}))
         for protocol in facts.protocols:
             title = f"{line}: calibration and accuracy by severity"
             how = f"{protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}; 95 % intervals over images"
             caption = f"ECE and accuracy on {line} by corruption and severity, {how}."
-            yield Picture(FIGURE, (protocol, line), title, caption, protocol, wide=True)
+            yield Picture(FIGURE, (protocol, line), title, caption, protocol, wide=wide)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
@@ -72,12 +73,13 @@ def prepare(estimates: Mapping[tuple[str, str, str, int, str], Estimate]) -> pd.
 def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`: a row of panels per metric, a column per corruption, a line per method over severity."""
     columns = list(dict.fromkeys(table["corruption"]))
-    keys = -(-len(labels) // ACROSS) * 0.17
-    figure, used = style.new_figure(keys + 2 * (HIGH + BELOW) + 0.75, heading, lines, style.WIDE)
-    wide = min((style.WIDE - LEFT - RIGHT - GAP * (len(columns) - 1)) / len(columns), 2.6)
+    width, across = (style.WIDE, 4) if style.is_wide(len(columns)) else (style.WIDTH, 2)
+    keys = -(-len(labels) // across) * 0.17
+    figure, used = style.new_figure(keys + 2 * (HIGH + BELOW) + 0.75, heading, lines, width)
+    wide = (width - LEFT - RIGHT - GAP * (len(columns) - 1)) / len(columns)
     looks = {method: {"color": COLOURS[k % 10], "marker": MARKERS[k % 9]} for k, method in enumerate(labels)}
     for k, (method, label) in enumerate(labels.items()):
-        at = LEFT + k % ACROSS * 1.62, used + 0.08 + k // ACROSS * 0.17
+        at = 0.2 + k % across * 1.7, used + 0.08 + k // across * 0.17
         style.key(figure, [(style.shortened(label, 24), looks[method])], *at, 1)
     severities = sorted(set(table["severity"]))
     for r, (metric, text) in enumerate(METRICS.items()):

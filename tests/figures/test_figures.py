@@ -341,6 +341,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "alphas": lambda: alphas_of(np.linspace(0, 0.49, 50)),
     "alphas at 0": lambda: alphas_of(np.zeros(50)),
     "severities of one": lambda: corrupted(NAMES[:1], ["jpeg"]),
+    "severities of 21 in two corruptions": lambda: corrupted(MANY, ["gaussian_noise", "defocus_blur"]),
     "severities of 21, all corruptions": lambda: corrupted(MANY, list(CORRUPTIONS)),
     "a sweep": lambda: swept(["ECSSD"]),
     "a sweep on 7": lambda: swept(SEVEN),

@@ -321,6 +321,7 @@ def test_mirror_images_are_turned_back():
 def test_scales_have_sides_of_multiples_of_32():
     x = torch.zeros(1, 3, 96, 96, dtype=torch.uint8)
     sides = [z.shape[2] * 2 for z in mirrored({"scales": [0.1, 0.75, 1, 1.7]}, x)]
+    assert choose("tta", {"scales": [0.1, 0.75, 1, 1.7]}).method.passes == len(sides)
     assert sides == [32, 32, 64, 64, 96, 96, 160, 160]
 
 

@@ -37,11 +37,20 @@ class TTA(PostHoc):
         [1.0], min_length=1, description="Sizes relative to `image_size`; others than 1 are rounded to multiples of 32."
     )
 
+    @property
+    def passes(self) -> int:
+        """Forward passes an image."""
+        return len(self.scales) * len(self._axes)
+
+    @property
+    def _axes(self) -> list[list[int]]:
+        """The axes of a batch along which each image is mirrored."""
+        return [[], [3]] if self.mirror == "horizontal" else [[], [3], [2], [2, 3]]
+
     def logits(self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int) -> list[Tensor]:
         [network] = networks
-        axes = [[], [3]] if self.mirror == "horizontal" else [[], [3], [2], [2, 3]]
         scaled = [self._scaled(x, scale) for scale in self.scales]
-        return [network(image.flip(which)).flip(which) for image in scaled for which in axes]
+        return [network(image.flip(which)).flip(which) for image in scaled for which in self._axes]
 
     def _scaled(self, x: Tensor, scale: float) -> Tensor:
         if scale == 1:
