@@ -67,14 +67,15 @@ def array(values: Any) -> np.ndarray:
     return np.asarray(values)
 
 
-def binary(masks: np.ndarray, ignore: int) -> np.ndarray:
-    """Masks as uint8: 0 background, 1 object, 255 ignored.
+def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
+    """Masks as uint8: 0 background, 1 object, 255 ignored; `ignore` is the label of the last, 255 by default.
 
     Raises:
         UserError: other labels.
     """
     if masks.dtype == bool:
         return masks.view(np.uint8)
+    ignore = IGNORED if ignore is None else ignore
     ignored, known = masks == ignore, (masks == 0) | (masks == 1)
     if masks.dtype.kind not in "iu" or not (ignored | known).all():
         raise UserError(
@@ -87,7 +88,7 @@ def binary(masks: np.ndarray, ignore: int) -> np.ndarray:
 
 
 def class_ids(masks: np.ndarray, classes: int, ignore: int) -> np.ndarray:
-    """Masks of K classes as uint16 or wider, checked: ids below `classes`, and `ignore`.
+    """Masks of K classes as they are, checked: whole numbers below `classes`, and `ignore`.
 
     Raises:
         UserError: other labels.

@@ -14,6 +14,7 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.score_histogram import UndefinedMetricError, check_bins, top_label
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import Binned, Ordered
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
@@ -39,13 +40,14 @@ def check(names: Sequence[str], bins: int) -> None:
 
 
 @torch.no_grad()
-def counted(probabilities: Tensor, masks: Tensor, ignore: int) -> Counts:
+def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
     """The pixels of a batch: of an object by its probability, of K classes by the top one and its probability.
 
     Args:
         probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two classes the second is
             the object.
-        masks: (N, H, W) whole numbers or bool; `ignore` marks pixels that never count.
+        masks: (N, H, W) whole numbers or bool.
+        ignore: as `Statistic` takes it; a batch is one mask.
 
     Raises:
         UserError: shapes, labels or values do not fit.
@@ -53,13 +55,15 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int) -> Counts:
     p, y = images(probabilities, masks)
     if p.ndim == 3:
         statistic = Statistic(Counts.empty(rows=False), None)
-        statistic.add(array(p).reshape(len(p), -1), binary(array(y), ignore).reshape(len(y), -1), "the batch")
+        f, truth = array(p).reshape(len(p), -1), binary(array(y), ignore).reshape(len(y), -1)
+        statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)
         return statistic.raw
     p = p.float()
     check_sums(p)
-    labels = class_ids(array(y), p.shape[1], ignore).reshape(-1)
+    ignored = IGNORED if ignore is None else ignore
+    labels = class_ids(array(y), p.shape[1], ignored).reshape(-1)
     confidence, predicted = (array(of).reshape(-1) for of in p.max(1))  # where the tensor is: one number of K moves
-    valid = labels != ignore
+    valid = labels != ignored
     counts = Counts.empty(rows=False, top=True)
     of_scores = FloatPass(counts, scores=True)
     right = (predicted == labels)[valid].astype(np.uint8)

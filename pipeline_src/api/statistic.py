@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,10 +31,11 @@ class Statistic:
     about 3 MB, with K classes 3 MB for each, and 0.2 KB per image; 2 KB per image and class lie in temporary files.
 
     Args:
-        ignore: the label of pixels that never count.
+        ignore: the label of pixels that never count. Without one it is 255, and a mask of 0 and 255 alone is refused:
+            its 255 is more often the object.
     """
 
-    def __init__(self, ignore: int = IGNORED):
+    def __init__(self, ignore: int | None = None):
         self.ignore = ignore
         self._of: AnyStatistic | None = None  # the number of classes is that of the first image
 
@@ -46,7 +46,7 @@ class Statistic:
             probabilities: of an object, (H, W), (N, H, W) or (N, 1, H, W): floats in [0, 1], uint8 of v / 255 or uint16
                 of v / 65535. Of K classes, (N, K, H, W), or (K, H, W) with one mask: floats that sum to 1. Of two
                 classes the second is the object. Arrays or tensors.
-            masks: (N, H, W) or (H, W): 0, 1 and `ignore`, or bool; class ids for K classes.
+            masks: (N, H, W) or (H, W): 0, 1 and the ignored label, or bool; class ids for K classes.
             names: N names of the images, each once; by default they are numbered.
 
         Raises:
@@ -61,12 +61,13 @@ class Statistic:
             raise UserError("names do not fit the images", found=f"{len(names)} for {len(y)}", expected="one for each")
         if isinstance(of, MultiClassStatistic):
             check_sums(p)
-            y = class_ids(y, classes, self.ignore)
-            for row in zip(p, y, names, strict=True):
-                of.add(*row, ignore=self.ignore)
+            ignored = IGNORED if self.ignore is None else self.ignore
+            for row in zip(p, class_ids(y, classes, ignored), names, strict=True):
+                of.add(*row, ignore=ignored)
         else:
+            said = None if self.ignore is None else IGNORED
             for row in zip(p, binary(y, self.ignore), names, strict=True):
-                of.add(*row)
+                of.add(*row, ignore=said)
         return self
 
     def _with_classes(self, classes: int) -> AnyStatistic:
@@ -119,7 +120,6 @@ class Statistic:
             intervals: also 95 % intervals, by 1,000 resamples of the images.
         """
         check_bins(bins)
-        self._warn_of_masks()
         statistic = self._of or two_classes.Statistic(Counts.empty(), None)
         run = Run(statistic, self.counts)
         values, reasons = summary(run, bins)
@@ -127,19 +127,6 @@ class Statistic:
         ends = resample_run(run, bins, SEED, RESAMPLES).intervals() if intervals and known else {}
         both = {name: of for name, of in ends.items() if of}
         return CalibrationReport(known, len(self), self.counts.pixels, bins, both, reasons)
-
-    def _warn_of_masks(self) -> None:
-        """A mask of 0 and 255 has an object for its author, and ignored pixels for everybody else."""
-        counts = self.counts
-        if self._of is None or counts.rows is None or self.classes > 2 or counts.count[:, :, 1].any():
-            return
-        size = sum(int(height) * int(width) for height, width in counts.rows.table[:][:, :2])
-        if size > counts.pixels:
-            warnings.warn(
-                f"no pixel is labelled 1, and {size - counts.pixels:,} are ignored; if {self.ignore} is the object in "
-                "these masks, give `mask > 127`",
-                stacklevel=3,
-            )
 
     # Copies must not share or lose the buffers of a pass over the pixels: they are made anew from the counts.
 
@@ -158,7 +145,7 @@ class Statistic:
 
 
 def calibration_report(
-    probabilities: Any, masks: Any, bins: int = 10, intervals: bool = True, ignore: int = IGNORED
+    probabilities: Any, masks: Any, bins: int = 10, intervals: bool = True, ignore: int | None = None
 ) -> CalibrationReport:
     """Every metric of some images with its interval; arguments as those of `Statistic`."""
     return Statistic(ignore).update(probabilities, masks).compute(bins, intervals)

@@ -11,7 +11,6 @@ from torch import Tensor
 from pipeline_src.api.pixel_counts import ARRAYS, DEFAULT, check, counted, values
 from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
-from pipeline_src.labels import IGNORED
 
 try:
     from torchmetrics import Metric
@@ -31,7 +30,7 @@ class DenseCalibration(Metric):
     Args:
         names: of docs/metrics.md; those that need images one by one are refused.
         bins: equal-width and equal-mass bins, a divisor of 66,300.
-        ignore: the label of pixels that never count.
+        ignore: the label of pixels that never count. Without one it is 255, and a batch of 0 and 255 alone is refused.
         kwargs: of torchmetrics.Metric.
     """
 
@@ -43,7 +42,7 @@ class DenseCalibration(Metric):
     on_edge: Tensor
     top: Tensor
 
-    def __init__(self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int = IGNORED, **kwargs: Any):
+    def __init__(self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         check(names, bins)
         self.names, self.bins, self.ignore = tuple(names), bins, ignore
@@ -58,7 +57,7 @@ class DenseCalibration(Metric):
         Args:
             probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two classes the second
                 is the object. On any device.
-            masks: (N, H, W) whole numbers: 0 and 1, or class ids, and `ignore`.
+            masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label.
         """
         counts = counted(probabilities, masks, self.ignore)
         for name in ARRAYS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -101,13 +100,12 @@ def test_nothing_counted_is_nothing_known():
     assert not report and report.undefined["ece"] == "no pixel counts" and len(str(report).splitlines()) == 1
 
 
-def test_masks_of_0_and_255_are_pointed_out():
-    with pytest.warns(UserWarning, match="give `mask > 127`"):
-        Statistic().update(MAPS, 255 * (MASKS == 1).astype(np.uint8)).compute()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        WHOLE.compute()
-        Statistic().update(MAPS, 0 * MASKS).compute()  # textures have no object
+def test_masks_of_0_and_255_are_taken_only_if_255_is_said_to_be_ignored():
+    masks = np.where(MASKS == 1, 255, 0)
+    with pytest.raises(UserError, match="255 may be it"):
+        Statistic().update(MAPS, masks)
+    assert Statistic(ignore=255).update(MAPS, masks).counts.pixels == (masks == 0).sum()
+    Statistic().update(MAPS, 0 * MASKS)  # textures have no object
 
 
 def test_a_printed_report_has_a_line_per_metric():

@@ -53,6 +53,15 @@ ROWS = [
     row("whole-maps", "probabilities as int64", counting(F.astype(int), Y), "unknown type", "int64", "float32"),
     row("grey-mask", "a grey mask", counting(F, Y + 7), "unknown labels", "7", "0 background", "mask > 127"),
     row("float-mask", "a mask of floats", counting(F, F), "unknown labels", "float32", "whole numbers", "mask > 127"),
+    row(
+        "object-255",
+        "a mask of 0 and 255",
+        counting(F, Y + np.uint8(np.eye(4, 5) * 255)),
+        "no foreground, and 255",
+        "255",
+        "1",
+        "127",
+    ),
     row("class-ids", "a class id that does not exist", counting(P, K + 4), "class ids", "4", "from 0 to 3"),
     row(
         "names",
