@@ -70,7 +70,7 @@ def _parameters(
 ) -> dict[str, Any]:
     splits = {
         name: {**split.model_dump(exclude={"names"}), "names": [lists[file] for file in split.names]}
-        for name, split in entry.splits_of(source).items()
+        for name, split in sorted(entry.splits_of(source).items())
     }
     return {
         "set": entry.name,

@@ -26,8 +26,8 @@ def test_the_conditions_of_the_workflow_catalogue():
 
 
 def test_the_catalogue_promises_what_the_rules_have():
-    rules = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "workflow").rglob("*.smk"))
-    snakefile = (ROOT / "workflow/Snakefile").read_text(encoding="utf-8")
+    rules = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "pipeline_src" / "workflow").rglob("*.smk"))
+    snakefile = (ROOT / "pipeline_src" / "workflow" / "Snakefile").read_text(encoding="utf-8")
     deployment = CATALOGUE["usage"]["software-stack-deployment"]
     assert deployment["conda"] == ("conda:" in rules)
     assert deployment["apptainer"] == ("container:" in rules + snakefile)

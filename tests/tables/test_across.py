@@ -94,7 +94,7 @@ def test_files_of_the_overview(experiments, tmp_path):
     with open(tmp_path / "overview/T7.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["model"] == "small" and float(rows[0]["mean"]) == 0.5 and rows[0]["sd"] == ""
-    assert "pipeline\\_src judge --pred" in (tmp_path / "overview/T8.md").read_text(encoding="utf-8")
+    assert "dense-calibration judge --pred" in (tmp_path / "overview/T8.md").read_text(encoding="utf-8")
 
 
 def test_judged_maps(tmp_path):
