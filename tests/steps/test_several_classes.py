@@ -142,7 +142,9 @@ def test_tables_have_what_several_classes_have(built):
 
 def test_claims_are_judged_on_the_top_class(built):
     found = json.loads((built.results / "claims.json").read_text())
-    assert {p for claim in found["claims"] for p in claim["protocols"]} == {"raw"}  # of the user's data what can be judged is shown
+    assert {p for claim in found["claims"] for p in claim["protocols"]} == {
+        "raw"
+    }  # of the user's data what can be judged is shown
     (claim,) = (claim for claim in found["claims"] if claim["claim"] == "C5")
     (item,) = (item for item in claim["protocols"]["raw"]["evidence"] if "aslp_mc" in item["what"])
     mc, baseline = (
