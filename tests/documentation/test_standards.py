@@ -26,12 +26,14 @@ def test_the_conditions_of_the_workflow_catalogue():
 
 
 def test_the_catalogue_promises_what_the_rules_have():
-    rules = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "pipeline_src" / "workflow").rglob("*.smk"))
-    snakefile = (ROOT / "pipeline_src" / "workflow" / "Snakefile").read_text(encoding="utf-8")
-    deployment = CATALOGUE["usage"]["software-stack-deployment"]
-    assert deployment["conda"] == ("conda:" in rules)
-    assert deployment["apptainer"] == ("container:" in rules + snakefile)
-    assert CATALOGUE["usage"]["report"] == ("report:" in snakefile)
+    files = [ROOT / "workflow/Snakefile", *(ROOT / "pipeline_src/workflow").rglob("*")]
+    rules = "".join(
+        file.read_text(encoding="utf-8") for file in files if file.suffix == ".smk" or file.stem == "Snakefile"
+    )
+    usage = CATALOGUE["usage"]
+    assert usage["software-stack-deployment"]["conda"] == ("conda:" in rules)
+    assert usage["software-stack-deployment"]["apptainer"] == ("container:" in rules)
+    assert usage["report"] == ("report:" in rules)
 
 
 def test_containers_have_the_software_of_the_readme():
