@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -162,3 +163,22 @@ def every_method_as_rank(stores: dict[str, Path], folder: Path) -> None:
 def one_as_rank(stores: dict[str, Path], folder: Path, epochs: int) -> None:
     """A run in `folder`, written to out0 and out1."""
     run(stores, folder, out="out" + os.environ["RANK"], epochs=epochs)
+
+
+def part_of(store: Path, rows: list[int], folder: Path) -> Path:
+    """A store of some of another's images, in `folder`."""
+    whole = Store.open(store)
+    shutil.copytree(store, folder)
+    lines, offset = (folder / "index.csv").read_text().splitlines()[:1], 0
+    for row in (whole.index[i] for i in rows):
+        lines.append(",".join(map(str, row._replace(offset=offset))))
+        offset += row.height * row.width
+    (folder / "index.csv").write_text("\n".join(lines) + "\n")
+    arrays = {name: np.array(getattr(whole, name))[rows] for name in ("images", "masks")}
+    arrays |= {
+        name: np.concatenate([np.ravel(of(i)) for i in rows])
+        for name, of in (("truth", whole.truth), ("grey", whole.grey))
+    }
+    for name, content in arrays.items():
+        np.save(folder / f"{name}.npy", content)
+    return folder

@@ -125,8 +125,8 @@ def draw(
             show(figure, shrunk(picture, *size), LABEL + c, used + tops[r], CELL, heights[r])
         for m, method in enumerate(maps):
             row = numbers.loc[(method, image)]
-            text = f"conf. {style.percent(row['confidence'])} · acc. {style.percent(row['accuracy'])}"
-            style.write(figure, LABEL + c + CELL / 2, used + tops[4 + 2 * m] - 0.13, text, ha="center", fontsize=5.8)
+            text = f"conf. {100 * row['confidence']:.1f} · acc. {style.percent(row['accuracy'])}"
+            style.write(figure, LABEL + c + CELL / 2, used + tops[4 + 2 * m] - 0.13, text, ha="center", fontsize=5.2)
     y = used + tops[-1] + 0.14
     for x, text, shades in ((LABEL, "confidence", sure), (LABEL + 3.0, "confidence of wrong pixels", wrong)):
         strip = _rgb(shades(np.linspace(0, 1, 64)[None]))

@@ -21,7 +21,7 @@ from matplotlib.text import Text
 from project import ROOT
 
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.facts import Facts, MethodFacts, Perturbation
+from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, Perturbation
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError
 from pipeline_src.figures import (
@@ -138,8 +138,9 @@ def test_what_an_experiment_lacks_is_not_in_its_catalogue():
     assert "sweep" in types(replace(least, parts={"a": "id"}, methods=static(0.1, 0.2, 0.3)))
     everything = replace(make_facts(), methods=make_facts().methods | static(0.1, 0.2, 0.3))
     every = {figure_type.name for figure_type in FIGURE_TYPES}
-    assert types(everything) == every - {"classes"}
-    assert types(replace(everything, class_names=["sky", "road", "car"])) == every
+    assert types(everything) == every - {"classes", "severity"}
+    more = {"b-jpeg-1": Corruption("b", "jpeg", 1, "b")}
+    assert types(replace(everything, class_names=["sky", "road", "car"], corrupted=more)) == every
 
 
 def test_pictures_have_titles_of_their_own():

@@ -389,14 +389,14 @@ def test_the_jobs_of_post_hoc_methods():
     assert inputs(of, "evaluate/temperature/seed1/scenes") == {
         "train/temperature/seed1",
         "train/baseline/seed1",
-        "store/scenes",
+        *("store/scenes", "store/train", "store/val"),
     }
     assert inputs(of, "evaluate/deep_ensemble/seed3/val") == {
         "train/deep_ensemble/seed3",
         *("train/baseline/seed1", "train/baseline/seed3"),
-        "store/val",
+        *("store/train", "store/val"),
     }
-    assert inputs(of, "evaluate/baseline/seed1/val") == {"train/baseline/seed1", "store/val"}
+    assert inputs(of, "evaluate/baseline/seed1/val") == {"train/baseline/seed1", "store/train", "store/val"}
     assert len(of.of_kinds("train")) == 7
     names = list(of.jobs)
     assert all(names.index(needed) < names.index(name) for name in names for needed in inputs(of, name))

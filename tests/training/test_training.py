@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import shutil
 from functools import partial
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 import torch
 from small_networks import build
 from torch import nn
-from training_runs import outputs, run, stopped
+from training_runs import outputs, part_of, run, stopped
 
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
@@ -61,13 +60,8 @@ def test_alphas_belong_to_their_images(stores, tmp_path):
 
 def test_what_happens_to_an_image_does_not_depend_on_the_others(stores, tmp_path):
     """An image left out (`on_problem: skip`) moves all indices, and neither draws nor augmentation of any other."""
-    whole, folder = Store.open(stores["train"]), tmp_path / "fewer"
-    shutil.copytree(stores["train"], folder)
-    lines = (folder / "index.csv").read_text().splitlines(keepends=True)
-    (folder / "index.csv").write_text("".join([lines[0], lines[1], *lines[3:]]))
-    for name in ("images", "masks"):
-        np.save(folder / f"{name}.npy", np.delete(np.array(getattr(whole, name)), 1, axis=0))
-    fewer = Store.open(folder)
+    whole = Store.open(stores["train"])
+    fewer = Store.open(part_of(stores["train"], [i for i in range(len(whole)) if i != 1], tmp_path / "fewer"))
     assert fewer.ids == [*whole.ids[:1], *whole.ids[2:]]
     one, other = (TrainingSamples(store, Augmentation(), seed=0) for store in (whole, fewer))
     method = choose("slp", {"alpha": 0.3}).method
@@ -100,11 +94,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(stores, tmp_path):
 
 
 def test_one_image_is_too_few(stores, tmp_path):
-    folder = tmp_path / "one"
-    shutil.copytree(stores["train"], folder)
-    (folder / "index.csv").write_text("".join((folder / "index.csv").read_text().splitlines(keepends=True)[:2]))
-    for name in ("images", "masks"):
-        np.save(folder / f"{name}.npy", np.load(folder / f"{name}.npy")[:1])
+    folder = part_of(stores["train"], [0], tmp_path / "one")
     with pytest.raises(UserError, match="one image"):
         run({"train": folder, "val": stores["val"]}, tmp_path)
 

@@ -104,7 +104,11 @@ def test_what_concerns_no_result(project, before):
 GLUE = {  # file -> text between parameters and results, another, and a kind of job that has another contract then
     "steps/store.py": ('"size": experiment', '"size": 2 * experiment', "store"),
     "engine/perform.py": ("job.work(job, folder)", "job.work(job, folder / '.')", "prepare"),
-    "steps/networks.py": ('for key in ("image_size",', 'for key in ("image_size", ', "train"),
+    "steps/networks.py": (
+        'known[key] for key in ("image_size", "augmentation")',
+        'known[key] for key in ("augmentation",)',
+        "train",
+    ),
     "data/entry.py": ("{**self.splits, **source.splits}", "{**source.splits, **self.splits}", "prepare"),
     "params/schema.py": ("return self.factory or self.config", "return self.config", "train"),
     "files.py": ("temporary.write_text(text,", "temporary.write_text(text + ' ',", "tables"),
