@@ -24,7 +24,7 @@ from scipy.sparse.csgraph import connected_components
 from pipeline_src.data import catalog, manifest, sources
 from pipeline_src.data.image_io import decode_image
 from pipeline_src.data.prepare import prepare
-from pipeline_src.params.schema import ALL, Part
+from pipeline_src.params.parts import ALL, Part
 
 BITS = 8
 UNPACKED = Path("data/unpacked")

@@ -24,7 +24,8 @@ from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.data.unpack import whole_folder
 from pipeline_src.errors import UserError
 from pipeline_src.files import fault, write_text
-from pipeline_src.params.schema import LIMITS, Limits, Part
+from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import LIMITS, Limits
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
-from pipeline_src.params.schema import ALL, Part
+from pipeline_src.params.parts import ALL, Part
 
 
 @dataclass(kw_only=True)

@@ -13,7 +13,7 @@ from pipeline_src.data.catalog import find
 from pipeline_src.data.entry import BACKGROUND, Entry, Split, hint
 from pipeline_src.data.lookup import find_name_list
 from pipeline_src.errors import UserError, listed
-from pipeline_src.params.schema import ALL, Part
+from pipeline_src.params.parts import ALL, Part
 
 Parts = Mapping[str, tuple[Part, str]]  # part and role (train, val, id, shifted or ood) by name
 

@@ -19,7 +19,8 @@ from pipeline_src.data.pairing import pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import fault, write_text
-from pipeline_src.params.schema import ALL, LIMITS, Limits
+from pipeline_src.params.parts import ALL
+from pipeline_src.params.schema import LIMITS, Limits
 
 log = logging.getLogger(__name__)
 

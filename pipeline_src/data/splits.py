@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline_src.data.entry import Entry, Split
 from pipeline_src.data.lookup import find_name_list, read_name_list
 from pipeline_src.data.manifest import Problem, Row
-from pipeline_src.params.schema import ALL
+from pipeline_src.params.parts import ALL
 
 
 def assign_splits(

@@ -9,18 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pipeline_src.params.schema import (
-    Augmentation,
-    Corrupted,
-    Data,
-    Evaluation,
-    Experiment,
-    Limits,
-    Model,
-    Params,
-    Part,
-    Training,
-)
+from pipeline_src.params.parts import Corrupted, Part
+from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Limits, Model, Params, Training
 from pipeline_src.params.sweep import Sweep
 from pipeline_src.training.registry import choose, method_names
 

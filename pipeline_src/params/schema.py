@@ -4,79 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from pipeline_src.params.parts import Corrupted, Part, TestSet
 from pipeline_src.params.sweep import Sweep
 from pipeline_src.validation import LONGEST, Count, Fraction, Name, Strict
 
 # Folders in results/ and data/ that are of no experiment.
 TAKEN = {"judged", "overview", "published", "published-rebuilt", "unpacked", "downloads"}
-ALL = "all"  # the split that every data set has: all samples, sorted by name
-
-
-class Part(Strict):
-    """A part of a set: `{set: DUTS-TR, split: val, last: 500}`; the order is that of the split's list."""
-
-    set: str
-    split: str = ALL
-    first: Count | None = None
-    last: Count | None = None
-
-    @model_validator(mode="after")
-    def _one_end(self) -> Part:
-        if self.first is not None and self.last is not None:
-            raise ValueError("`first` and `last` cannot be given together")
-        return self
-
-    def __str__(self) -> str:
-        ends = [f"{key} {getattr(self, key)} of " for key in ("first", "last") if getattr(self, key) is not None]
-        return f"{''.join(ends)}{self.set}/{self.split}"
-
-
-# What prediction/corruptions.py can do to images.
-CorruptionName = Literal[
-    "gaussian_noise", "shot_noise", "gaussian_blur", "defocus_blur", "contrast", "brightness", "jpeg"
-]
-Severity = Annotated[int, Field(ge=1, le=5)]
-
-
-class Corrupted(Part):
-    """A test set in several corruptions and severities: `{set: ECSSD, corrupt: [contrast, jpeg], severity: [1, 5]}`."""
-
-    corrupt: list[CorruptionName] = Field(
-        min_length=1, description="What is done to the images when they are evaluated."
-    )
-    severity: list[Severity] = Field(
-        [1, 2, 3, 4, 5], min_length=1, description="How much of it, as in ImageNet-C: 1 is little, 5 most."
-    )
-
-    @field_validator("corrupt", "severity")
-    @classmethod
-    def _no_repeats(cls, values: list) -> list:
-        if len(set(values)) < len(values):
-            raise ValueError("duplicate entries")
-        return values
-
-    @property
-    def clean(self) -> Part:
-        """The images as they are."""
-        return Part(**{key: getattr(self, key) for key in Part.model_fields})
-
-    def parts(self, name: str) -> dict[str, tuple[CorruptionName, int]]:
-        """The parts that a line `name` stands for, such as `name-jpeg-5`: the corruption and the severity of each."""
-        return {f"{name}-{of}-{severity}": (of, severity) for of, severity in product(self.corrupt, self.severity)}
-
-
-def _perhaps_corrupted(value: Any) -> Any:
-    written = isinstance(value, dict) and {"corrupt", "severity"} & value.keys()
-    return Corrupted.model_validate(value) if written else value
-
-
-TestSet = Annotated[SerializeAsAny[Part], BeforeValidator(_perhaps_corrupted)]
 
 
 class Data(Strict):

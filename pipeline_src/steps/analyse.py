@@ -11,7 +11,7 @@ from pipeline_src.data import groups, lookup, manifest
 from pipeline_src.engine.contract import file_digest
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
-from pipeline_src.params.schema import Part
+from pipeline_src.params.parts import Part
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph

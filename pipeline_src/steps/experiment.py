@@ -16,7 +16,8 @@ from pipeline_src.engine.graph import Graph
 from pipeline_src.errors import UserError
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params import changes
-from pipeline_src.params.schema import LIMITS, Corrupted, Experiment, Limits, Part
+from pipeline_src.params.parts import Corrupted, Part
+from pipeline_src.params.schema import LIMITS, Experiment, Limits
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src.params.schema import Evaluation, Experiment, Part
+from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import Evaluation, Experiment
 
 if TYPE_CHECKING:
     from pipeline_src.data.store import Store

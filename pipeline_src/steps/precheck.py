@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline_src.data import manifest, sources
 from pipeline_src.data.part_checks import check_disjoint
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import ALL, Part
+from pipeline_src.params.parts import ALL, Part
 from pipeline_src.steps import networks
 from pipeline_src.steps.prepare import UNPACKED
 

@@ -19,7 +19,7 @@ from pipeline_src.data.identity import identify
 from pipeline_src.data.lookup import LISTS, find_name_list, read_name_list
 from pipeline_src.data.part_checks import check_name_lists, check_parts
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Part
+from pipeline_src.params.parts import Part
 
 PAPER = {
     "DUTS-TR": 10553,

@@ -17,7 +17,7 @@ from pipeline_src.data.part_checks import check_parts
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Part
+from pipeline_src.params.parts import Part
 
 CLASSES = ["background", "car", "tree"]
 

@@ -22,7 +22,7 @@ from pipeline_src.data.identity import identify
 from pipeline_src.data.part_checks import check_disjoint
 from pipeline_src.data.prepare import prepare
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Part
+from pipeline_src.params.parts import Part
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from pipeline_src.data.lookup import read_name_list
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Limits, Part
+from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import Limits
 
 MINE = {"folder": "set", "images": "Image", "masks": "GT"}
 

@@ -19,7 +19,7 @@ from pipeline_src.data.unpack import whole_folder
 from pipeline_src.engine.execute import execute
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Part
+from pipeline_src.params.parts import Part
 
 MINE = {"archive": "a.zip", "images": "Image", "masks": "GT"}
 

@@ -16,7 +16,8 @@ from scipy import ndimage
 from pipeline_src.analysis.facts import Corruption
 from pipeline_src.data.store import Store
 from pipeline_src.engine.graph import Graph
-from pipeline_src.params.schema import CorruptionName, Params
+from pipeline_src.params.parts import CorruptionName
+from pipeline_src.params.schema import Params
 from pipeline_src.prediction.corruptions import CORRUPTIONS, CorruptedStore, corrupted
 from pipeline_src.steps.build import build
 from pipeline_src.training.samples import EvaluationSamples, collate

@@ -10,7 +10,7 @@ from made_sets import pairs, write_files
 from pipeline_src.data import catalog
 from pipeline_src.data.lookup import benchmark_file
 from pipeline_src.data.prepare import prepare
-from pipeline_src.params.schema import Part
+from pipeline_src.params.parts import Part
 from pipeline_src.steps.analyse import coverage
 
 NAMES = "usual.txt"

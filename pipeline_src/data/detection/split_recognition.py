@@ -11,7 +11,7 @@ from typing import Any
 from pipeline_src.data.entry import SET_NAME
 from pipeline_src.data.lookup import read_name_list
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import ALL
+from pipeline_src.params.parts import ALL
 
 SPLITS = {
     **dict.fromkeys(("train", "training", "trn", "tr"), "train"),
