@@ -18,6 +18,7 @@ from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.registry import SQUARED
 
 RESAMPLES = 40  # a run takes a second with all of them
@@ -41,7 +42,7 @@ def analysed(
         for (method, seed), file in files.items():
             statistic = Statistic.empty()
             for number, (f, truth) in enumerate(maps(method, seed, part)):
-                statistic.add(f, truth, f"{part}/{number}", whole=whole_map_measures(f, truth, KEPT))
+                statistic.add(f, truth, f"{part}/{number}", whole=whole_map_measures(f, truth, KEPT), ignore=IGNORED)
             statistic.save(file, {})
         with patch("pipeline_src.analysis.analyse.resample", partial(resample, resamples=RESAMPLES)):
             analyse(part, facts.bins, files, folder / f"{quote(part, safe='')}.npz")

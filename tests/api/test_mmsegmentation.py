@@ -96,6 +96,7 @@ def test_their_test_program_prints_our_numbers(trained, monkeypatch):
     folder, runner = trained
     arguments = [str(folder / "measured.py"), str(folder / "work/epoch_3.pth"), "--work-dir", str(folder / "tested")]
     monkeypatch.setattr("sys.argv", ["test.py", *arguments])
+    monkeypatch.setenv("LOCAL_RANK", "0")  # the program sets it, and other tests must not find it
     runpy.run_path(str(TOOLS / "test.py"), run_name="__main__")
     (file,) = (folder / "tested").glob("*/*.json")
     said = json.loads(file.read_text())

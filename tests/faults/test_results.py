@@ -17,7 +17,7 @@ from pipeline_src.files import write_text
 
 MODEL, STAMPS = Path("results/mine/runs/model.safetensors"), Path("results/mine/runs")
 SHA = r"^sha256 [0-9a-f]{64}$"
-AGAIN = r"snakemake --cores all --config experiment=mine"
+AGAIN = r"snakemake --cores all"
 CURRENT = "results of today's parameters, data and code, as they were made"
 
 
