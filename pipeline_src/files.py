@@ -128,6 +128,13 @@ def fault(path: Path) -> str | None:
     return None if stat.S_ISREG(mode) else f"is {link}{NOT_FILES.get(stat.S_IFMT(mode), 'no file')}"
 
 
+def state(path: Path) -> list[int]:
+    """What tells that a file has changed, without reading it: size, mtime and ctime in ns, inode. Whoever writes into a
+    file can set its mtime back, but not its ctime."""
+    info = path.stat()
+    return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
+
+
 def printable(name: str) -> str:
     """A file name for people, though it may not be UTF-8 (Python has stand-ins for such bytes)."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -41,6 +41,13 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def distinct(values: list) -> list:
+    """`values`, for a field; ValueError where one of them stands twice."""
+    if len(set(values)) < len(values):
+        raise ValueError("duplicate entries")
+    return values
+
+
 SHORT = Repr()  # of a value in a message: a file can hold one that is written out in gigabytes, or never
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 Schema = TypeVar("Schema", bound=BaseModel)

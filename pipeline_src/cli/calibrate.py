@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline_src.data.entry import check_groups
-from pipeline_src.errors import UserError
+from pipeline_src.cli.options import Ignore, MaxPixels, Resamples, check_groups
+from pipeline_src.params.schema import LIMITS
 
 NAMES = {"ece": "ECE %", "brier": "Brier %", "augrc": "AUGRC %", "nll": "NLL", "accuracy": "accuracy %"}
 
@@ -30,14 +30,10 @@ def calibrate(
         str, typer.Option(help="A calibrator of docs/calibrate.md, or auto: that of least cross-validated NLL")
     ] = "auto",
     test_mask: Annotated[Path | None, typer.Option(help="Masks of the maps to calibrate, to score them by")] = None,
-    ignore: Annotated[
-        int | None, typer.Option(help="Value of mask pixels that never count; of K classes 255 if not given")
-    ] = None,
+    ignore: Ignore = None,
     bins: Annotated[int, typer.Option(help="Number of bins of the ECE; a divisor of 66300")] = 10,
-    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
-    max_pixels: Annotated[
-        int, typer.Option(min=1, help="Pixels that a map (times its classes) or a mask may have")
-    ] = 100_000_000,
+    resamples: Resamples = 1000,
+    max_pixels: MaxPixels = LIMITS.pixels,
     groups: Annotated[
         str,
         typer.Option(
@@ -52,10 +48,7 @@ def calibrate(
     """
     from pipeline_src.judging.calibration import calibrate_folder  # imports scipy and OpenCV, as judge does
 
-    try:
-        check_groups(groups)
-    except ValueError as error:
-        raise UserError("--groups cannot be used", found=groups, do=str(error)) from None
+    check_groups(groups)
     options = {"ignore": ignore, "bins": bins, "resamples": resamples, "groups": groups, "max_pixels": max_pixels}
     result = calibrate_folder(pred, mask, apply, out, method=method, test_mask=test_mask, **options)
     typer.echo(report(result, out))

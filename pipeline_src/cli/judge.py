@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 
+from pipeline_src.cli.options import Ignore, MaxPixels, Resamples, check_groups
 from pipeline_src.counting.levels import PROTOCOLS
-from pipeline_src.data.entry import check_groups
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
+from pipeline_src.params.schema import LIMITS
 
 SHOWN = ("ece", "ece_floor", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
 
@@ -32,9 +33,7 @@ def judge(
     bins: Annotated[int, typer.Option(help="Number of bins; a divisor of 66300")] = 10,
     protocol: Annotated[str, typer.Option(help="raw, stretched or both")] = "both",
     ood: Annotated[bool, typer.Option("--ood", help="No masks: every pixel is background")] = False,
-    ignore: Annotated[
-        int | None, typer.Option(help="Value of mask pixels that never count; of K classes 255 if not given")
-    ] = None,
+    ignore: Ignore = None,
     border: Annotated[
         float | None, typer.Option(min=0, help="Report a band of this many pixels around borders apart")
     ] = None,
@@ -42,10 +41,8 @@ def judge(
         Path | None, typer.Option(help="calibrator.json: judge the maps as if it had been applied to them")
     ] = None,
     whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
-    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")] = 1000,
-    max_pixels: Annotated[
-        int, typer.Option(min=1, help="Pixels that a map (times its classes) or a mask may have")
-    ] = 100_000_000,
+    resamples: Resamples = 1000,
+    max_pixels: MaxPixels = LIMITS.pixels,
     groups: Annotated[
         str,
         typer.Option(
@@ -62,10 +59,7 @@ def judge(
             "judge needs either masks or --ood",
             do="give --mask DIR, or --ood where every pixel is background",
         )
-    try:
-        check_groups(groups)
-    except ValueError as error:
-        raise UserError("--groups cannot be used", found=groups, do=str(error)) from None
+    check_groups(groups)
     if protocol not in (*PROTOCOLS, "both"):
         raise UserError("unknown --protocol", found=protocol, expected="raw, stretched or both")
     result = step.judge(

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline_src.data import entry
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.params.schema import Params
@@ -47,6 +48,21 @@ Contract = Annotated[
     str | None, typer.Option(help="The contract the caller planned with; the verb stops if it is another", hidden=True)
 ]
 Log = Annotated[Path | None, typer.Option(help="Also write all messages to this file")]
+
+# Of the verbs on saved maps
+Ignore = Annotated[
+    int | None, typer.Option(help="Value of mask pixels that never count; of K classes 255 if not given")
+]
+Resamples = Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")]
+MaxPixels = Annotated[int, typer.Option(min=1, help="Pixels that a map (times its classes) or a mask may have")]
+
+
+def check_groups(groups: str) -> None:
+    """UserError where `--groups` is neither a pattern nor a file."""
+    try:
+        entry.check_groups(groups)
+    except ValueError as error:
+        raise UserError("--groups cannot be used", found=groups, do=str(error)) from None
 
 
 def experiment_graph(experiment: str | None, log: Path | None = None) -> ExperimentGraph:

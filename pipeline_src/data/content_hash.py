@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline_src.data import pairing
 from pipeline_src.data.entry import Layout
 from pipeline_src.errors import UserError
-from pipeline_src.files import fault, sha256, write_text
+from pipeline_src.files import fault, sha256, state, write_text
 
 CACHE = ".fingerprints.json"
 
@@ -55,12 +55,9 @@ def file_hashes(folder: Path) -> dict[str, str]:
 
 
 def _state(path: Path) -> list[object]:
-    """What tells that a file has changed, without reading it. Whoever writes into a file can set its mtime back, but
-    not its ctime."""
-    if reason := fault(path):
-        return [reason]
-    info = path.stat()
-    return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
+    """What tells that a file has changed, or why it cannot be read."""
+    reason = fault(path)
+    return [reason] if reason else [*state(path)]
 
 
 def _hash(path: Path) -> str:

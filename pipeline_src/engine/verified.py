@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline_src.files import sha256
+from pipeline_src.files import sha256, state
 
 FOLDER = Path(".snakemake/verified")
 TICK_NS = 20_000_000  # clocks of file systems stand still for 1 to 10 ms
@@ -25,8 +25,7 @@ class Known(NamedTuple):
     """What was last read of a file.
 
     Attributes:
-        state: size, mtime and ctime in ns, inode. A file that is written into or replaced has another, though its size
-            and mtime may be set to what they were.
+        state: `files.state`.
         sha256: 64 hex digits, or why it can't be read.
         time: when it was read (UTC).
     """
@@ -60,10 +59,9 @@ def now() -> str:
 
 def _state(file: Path) -> list[int] | None:
     try:
-        info = os.stat(file)
+        return state(file)
     except OSError:
         return None
-    return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
 
 
 def _look(file: Path, state: list[int]) -> Known:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
-from pipeline_src.validation import Count, Strict
+from pipeline_src.validation import Count, Strict, distinct
 
 ALL = "all"  # the split that every data set has: all samples, sorted by name
 
@@ -48,12 +48,7 @@ class Corrupted(Part):
         [1, 2, 3, 4, 5], min_length=1, description="How much of it, as in ImageNet-C: 1 is little, 5 most."
     )
 
-    @field_validator("corrupt", "severity")
-    @classmethod
-    def _no_repeats(cls, values: list) -> list:
-        if len(set(values)) < len(values):
-            raise ValueError("duplicate entries")
-        return values
+    _distinct = field_validator("corrupt", "severity")(distinct)
 
     @property
     def clean(self) -> Part:

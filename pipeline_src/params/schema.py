@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline_src.params.parts import Corrupted, Part, TestSet
 from pipeline_src.params.sweep import Sweep
-from pipeline_src.validation import LONGEST, Count, Fraction, Name, Strict
+from pipeline_src.validation import LONGEST, Count, Fraction, Name, Strict, distinct
 
 # Folders in results/ and data/ that are of no experiment.
 TAKEN = {"judged", "overview", "published", "published-rebuilt", "unpacked", "downloads"}
@@ -185,12 +185,7 @@ class Experiment(Strict):
         "On data sets of yours, `true` is those that can be judged.",
     )
 
-    @field_validator("seeds", "methods")
-    @classmethod
-    def _no_repeats(cls, values: list) -> list:
-        if len(set(values)) < len(values):
-            raise ValueError("duplicate entries")
-        return values
+    _distinct = field_validator("seeds", "methods")(distinct)
 
 
 class Limits(Strict):
