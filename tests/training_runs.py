@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from project import TESTS
 
-from pipeline_src.data.store import Store
+from pipeline_src.data.store import IndexRow, Store
 from pipeline_src.params.schema import Experiment
 from pipeline_src.training import checkpoint
 from pipeline_src.training.loop import train
@@ -110,6 +110,14 @@ class MadeStore:
     @property
     def masks(self) -> np.ndarray:
         return 255 * self.truths if self.classes == 2 else self.truths
+
+    @property
+    def size(self) -> int:
+        return self.images.shape[1]
+
+    @property
+    def index(self) -> list[IndexRow]:
+        return [IndexRow(name, *truth.shape, 0, 0, "", "") for name, truth in zip(self.ids, self.truths, strict=True)]
 
     @property
     def ids(self) -> list[str]:

@@ -6,4 +6,5 @@ the logits of an image, and kept as a small readable file (`files`).
 
 from typing import Literal
 
-Feature = Literal["entropy", "foreground", "margin"]  # of an image: what its predictions are like, without its truth
+# Of an image: what its predictions are like, without its truth.
+Feature = Literal["entropy", "foreground", "margin", "peak"]

@@ -40,7 +40,7 @@ class Calibrator(Strict):
 
     @abstractmethod
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
-        """Logits (N, C) and the `FEATURES` of their images (N, 3) or (1, 3) -> probabilities (N, C) float64: of the
+        """Logits (N, C) and the `FEATURES` of their images (N, 4) or (1, 4) -> probabilities (N, C) float64: of the
         positive class for one logit, else of the K classes."""
 
     def apply(self, z: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from scipy.special import expit, softmax
 
 from pipeline_src.calibrators import Feature
 from pipeline_src.calibrators.calibrator import Calibrator, least, log_likelihood
-from pipeline_src.calibrators.pixels import FEATURES, Pixels
+from pipeline_src.calibrators.pixels import FEATURES, OF_TWO_CLASSES, Pixels
 from pipeline_src.calibrators.temperature import BOUNDS
 from pipeline_src.errors import UserError
 
@@ -44,11 +44,11 @@ class ImageTemperature(Calibrator):
         features: which ones.
         shape: whether g is fitted, or 1.
         """
-        if "foreground" in features and pixels.classes > 2:
+        if pixels.classes > 2 and (undefined := sorted(OF_TWO_CLASSES & set(features))):
             raise UserError(
-                "the predicted foreground is a feature of two classes",
+                f"{' and '.join(undefined)}: features of two classes",
                 found=f"{pixels.classes} classes",
-                do="leave out the feature foreground",
+                do="leave them out",
             )
         columns = [FEATURES.index(name) for name in features]
         of_image = pixels.features[:, columns]
@@ -76,7 +76,7 @@ class ImageTemperature(Calibrator):
         return cls(a=float(found[0] - b @ centre), b=named, g=float(np.exp(found[-1])))
 
     def temperatures(self, features: np.ndarray) -> np.ndarray:
-        """(N, 3) features -> (N,) T."""
+        """(N, 4) features -> (N,) T."""
         log_t = self.a + sum(b * features[:, FEATURES.index(name)] for name, b in self.b.items())
         return np.exp(np.clip(log_t, *np.log(BOUNDS)) * np.ones(len(features)))
 

@@ -15,6 +15,7 @@ from pipeline_src.counting.levels import CLAMP
 
 CELL = 1 / 64  # of a logit; neighbouring 8-bit probabilities are further apart (at 0.5: 2 log(128/127) = 1/63.75)
 FEATURES: tuple[Feature, ...] = get_args(Feature)
+OF_TWO_CLASSES: frozenset[Feature] = frozenset({"foreground", "peak"})
 LARGEST = float(np.log((1 - CLAMP) / CLAMP))  # margins count up to it
 
 
@@ -27,7 +28,7 @@ class Pixels:
         labels: (N,) int64, classes 0 to K - 1.
         weights: (N,) float64, how many pixels each stands for.
         images: (N,) int64 in 0 to I - 1, the image of each.
-        features: (I, 3) float64, `FEATURES` of each image, from all of its pixels.
+        features: (I, 4) float64, `FEATURES` of each image, from all of its pixels.
     """
 
     z: np.ndarray
@@ -48,7 +49,7 @@ class Pixels:
 
     @cached_property
     def of_images(self) -> np.ndarray:
-        """(N, 3) the features of each pixel's image."""
+        """(N, 4) the features of each pixel's image."""
         return self.features[self.images]
 
     def take(self, images: np.ndarray) -> Pixels:
@@ -119,21 +120,25 @@ def image_pixels(z: np.ndarray, truth: np.ndarray, chosen: np.ndarray | None = N
 
 
 def image_features(z: np.ndarray) -> np.ndarray:
-    """`FEATURES` of an image's logits (C, H, W), (3,) float64.
+    """`FEATURES` of an image's logits (C, H, W), (4,) float64.
 
-    Entropy: mean entropy of the predicted distribution, in nats. Foreground: share of pixels whose class is the object;
-    of K classes undefined, NaN. Margin: mean of m = K / (K - 1) (max_k log f_k - mean_k log f_k) with f clamped, for
-    one logit mean abs(z).
+    Entropy: mean entropy of the predicted distribution, in nats. Foreground: share of pixels whose class is the object.
+    Margin: mean of m = K / (K - 1) (max_k log f_k - mean_k log f_k) with f clamped, for one logit mean abs(z). Peak:
+    the logit that a hundredth of the pixels reach, so how sure it is that there is an object at all. Of K classes
+    foreground and peak are undefined, NaN.
     """
     z = z.reshape(len(z), -1).astype(np.float64)
     if len(z) == 1:
         entropy = -(expit(z) * log_expit(z) + expit(-z) * log_expit(-z))
-        return np.array([entropy.mean(), (z >= 0).mean(), np.minimum(np.abs(z), LARGEST).mean()])
+        clamped = z[0].clip(-LARGEST, LARGEST)
+        hundredth = len(clamped) - 1 - len(clamped) // 100
+        peak = np.partition(clamped, hundredth)[hundredth]
+        return np.array([entropy.mean(), (z >= 0).mean(), np.abs(clamped).mean(), peak])
     log_f = log_softmax(z, axis=0)
     entropy = -(np.exp(log_f) * log_f).sum(axis=0)
     clamped = log_f.clip(np.log(CLAMP), np.log1p(-CLAMP))
     margin = len(z) / (len(z) - 1) * (clamped.max(axis=0) - clamped.mean(axis=0))
-    return np.array([entropy.mean(), np.nan, margin.mean()])
+    return np.array([entropy.mean(), np.nan, margin.mean(), np.nan])
 
 
 def log_odds(probability: np.ndarray) -> np.ndarray:

@@ -185,6 +185,13 @@ class ExperimentGraph(Graph):
                         f"methods.{name} needs a method that trains, and {needed!r} is post-hoc itself",
                         expected=", ".join(m for m in self.methods if not self.posthoc(m)) or "baseline",
                     )
+            if self.facts.classes > 2 and getattr(self.methods[name].method, "validates_null", False):
+                raise UserError(
+                    f"methods.{name} makes null images, which are background alone",
+                    found=f"{self.facts.classes} classes",
+                    expected="masks of one object class",
+                    do="take the method out of the experiment's `methods:`",
+                )
         of_all_seeds = [name for name, method in self.facts.methods.items() if method.of_all_seeds]
         if of_all_seeds and len(self.settings.seeds) < 2:
             raise UserError(

@@ -16,8 +16,9 @@ import torch
 from mmengine.evaluator import Evaluator
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
+from pipeline_src.data.null_images import NullImages
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
@@ -122,10 +123,12 @@ def train(
     }
     samples = TrainingSamples(train_store, experiment.augmentation, seed)
     train_loader = DataLoader(samples, batch_size, sampler=order, drop_last=lone, **loading)
-    share = range(rank, len(val_store), launched)
-    val_loader = DataLoader(
-        EvaluationSamples(val_store), training.batch_size, sampler=share, collate_fn=collate, **loading
-    )
+    validated: Dataset = EvaluationSamples(val_store)
+    if method.validates_null:
+        validated = ConcatDataset([validated, EvaluationSamples(NullImages(val_store))])
+        validated.metainfo = {}  # mmengine warns of a data set without
+    share = range(rank, len(validated), launched)
+    val_loader = DataLoader(validated, training.batch_size, sampler=share, collate_fn=collate, **loading)
     runner = _Runner(
         model=model.to(device),
         work_dir=str(work),

@@ -50,12 +50,14 @@ class Validation:
         view: all pixels by confidence, exactly: what calibration metrics are functions of.
         grey: share of pixels that are right, but that `accuracy` takes for errors because their masks are grey
             (`training.accuracy_on`).
+        null: the same of the null images among them (`data/null_images.py`), for a method that trains on such.
     """
 
     accuracy: float
     confidence: float
     view: ScoreHistogram | None = None
     grey: float = 0.0
+    null: Validation | None = None
 
     @property
     def gap(self) -> float:
@@ -79,6 +81,8 @@ class Method(Block):
     The learned state is `alphas` (one perturbation level per training image, keyed by sample id in what is saved) and
     all other attributes whose names begin with `_`. Tensors have the shapes of `pixels`, for one logit or K classes.
     """
+
+    validates_null: ClassVar[bool] = False  # whether `after_validation` is to know of null images
 
     _alphas: np.ndarray | None = PrivateAttr(default=None)
     _classes: int = PrivateAttr(default=2)
@@ -149,10 +153,14 @@ class Perturbing(Method):
         """The perturbed label p(y, beta) of the images `rows` of a batch."""
         return perturbed(y[rows], self.beta)
 
+    def levels(self, batch: Batch) -> np.ndarray:
+        """The alphas (B,) of a batch."""
+        return self._alphas[batch.index]
+
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
         """One draw Z ~ Bernoulli(alpha_i) per image and visit: y where Z = 0, p(y, beta) where Z = 1. In the expected
         form Z is replaced by its mean."""
-        alpha = self._alphas[batch.index]
+        alpha = self.levels(batch)
         if self.form == "expected":
             return expected(y, self.beta, alpha)
         drawn = batch.uniform("Z") < alpha

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from mmengine.evaluator import BaseMetric
 
 from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.counting.statistic import Statistic
+from pipeline_src.data.null_images import MARK
 from pipeline_src.labels import IGNORED
 from pipeline_src.training.method import Validation
 
@@ -28,7 +30,11 @@ class CalibrationMetric(BaseMetric):
     def __init__(self, released: bool = False):
         super().__init__()
         self.released = released
-        self.statistic, self.classwise, self.right_on_grey = Statistic.empty(quick=True), False, 0
+        self.classwise = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self.statistic, self.null, self.right_on_grey = Statistic.empty(quick=True), None, 0
 
     def process(self, data_batch: Any, data_samples: Sequence[tuple]) -> None:
         for (probability, truth, name), grey in zip(data_samples, data_batch["grey"], strict=True):
@@ -38,26 +44,39 @@ class CalibrationMetric(BaseMetric):
             elif self.released:
                 right = (probability.ravel()[grey] >= 0.5) == truth.ravel()[grey]
                 self.right_on_grey += int(np.count_nonzero(right))
-            self.statistic.add(probability, truth, name)
+            if name.endswith(MARK):
+                self.null = self.null or Statistic.empty(quick=True)
+                self.null.add(probability, truth, name)
+            else:
+                self.statistic.add(probability, truth, name)
 
     def evaluate(self, size: int) -> dict[str, Any]:
         """Accuracy, ECE and `Validation` of all ranks' images together."""
-        parts = all_gather_object((self.statistic, self.right_on_grey))
-        self.statistic, self.right_on_grey = Statistic.empty(quick=True), 0
-        whole, right_on_grey = Statistic.empty(quick=True), 0
-        for statistic, right in parts:
-            whole.merge(statistic)
-            right_on_grey += right
-        view = (positive if self.classwise else top_label)(whole.raw)
-        pixels = int(view.count.sum())
-        accuracy, confidence = (int(view.hits.sum()) - right_on_grey) / pixels, float(view.score.sum()) / pixels
-        validation = Validation(accuracy, confidence, view, right_on_grey / pixels)
-        bins = view.binned(10)
+        parts = all_gather_object((self.statistic, self.null, self.right_on_grey))
+        self._reset()
+        whole, right_on_grey = _sum(of for of, *_ in parts), sum(right for *_, right in parts)
+        validation = self._validation(whole, right_on_grey)
+        if null := [of for _, of, _ in parts if of is not None]:
+            validation = replace(validation, null=self._validation(_sum(null), 0))
+        bins = validation.view.binned(10)
         ece = float(np.abs(bins.excess).sum() / bins.count.sum())
         return {"val/accuracy": validation.accuracy, "val/ece": ece, "val/validation": validation}
 
+    def _validation(self, statistic: Statistic, right_on_grey: int) -> Validation:
+        view = (positive if self.classwise else top_label)(statistic.raw)
+        pixels = int(view.count.sum())
+        accuracy, confidence = (int(view.hits.sum()) - right_on_grey) / pixels, float(view.score.sum()) / pixels
+        return Validation(accuracy, confidence, view, right_on_grey / pixels)
+
     def compute_metrics(self, results: list) -> dict:
         raise NotImplementedError("evaluate() does it all")
+
+
+def _sum(statistics: Iterable[Statistic]) -> Statistic:
+    whole = Statistic.empty(quick=True)
+    for statistic in statistics:
+        whole.merge(statistic)
+    return whole
 
 
 def top_class(probability: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from pipeline_src.counting.loading import AnyStatistic, load
 from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
 from pipeline_src.engine.execute import execute
+from pipeline_src.errors import UserError
 from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
 from pipeline_src.metrics.inputs import OfClasses, Run
@@ -29,6 +30,7 @@ from pipeline_src.steps import networks, tables
 from pipeline_src.steps.build import build as build_experiment
 from pipeline_src.steps.experiment import ExperimentGraph
 from pipeline_src.steps.prepare import UNPACKED
+from pipeline_src.training.registry import choose
 
 CLASSES = ["background", "red", "blue"]
 VOID = 9
@@ -93,6 +95,12 @@ def statistic_of(built: ExperimentGraph, method: str, part: str) -> AnyStatistic
 
 def run_of(statistic: AnyStatistic) -> Run:
     return Run.by_protocol(statistic)["raw"]
+
+
+def test_methods_of_null_images_are_refused(built, monkeypatch):
+    monkeypatch.setitem(built.methods, "aslp_cl", choose("aslp_groups", {}))
+    with pytest.raises(UserError, match=r"methods\.aslp_cl makes null images"):
+        built.check()
 
 
 def test_void_counts_nowhere(built):

@@ -11,13 +11,16 @@ from scipy.special import expit
 
 from pipeline_src.calibrators.files import CALIBRATORS
 from pipeline_src.calibrators.pixels import Pixels
+from pipeline_src.data.null_images import NullImages, largest_square
+from pipeline_src.data.store import IndexRow
 from pipeline_src.errors import UserError
 from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.training import callbacks
 from pipeline_src.training.calibrated import Calibrated
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import choose, method_names
-from pipeline_src.training.validation_pixels import largest_square, null_batches, validation_pixels
+from pipeline_src.training.samples import evaluation_batches
+from pipeline_src.training.validation_pixels import validation_pixels
 
 METHODS = [name for name in method_names() if isinstance(choose(name, {}).method, Calibrated)]
 SETTINGS = SimpleNamespace(evaluation=SimpleNamespace(batch_size=4), training=SimpleNamespace(workers=0))
@@ -49,7 +52,7 @@ class Made:
         self.masks = np.zeros((10, 24, 24), np.uint8)
         self.masks[:, :, 12:] = 255
         self.masks[0] = 255
-        self.index = [SimpleNamespace(id=name, height=30, width=40) for name in self.ids]
+        self.index = [IndexRow(name, 30, 40, 0, 0, "", "") for name in self.ids]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -102,9 +105,9 @@ def test_null_images_are_background_and_weigh_their_share():
     null = with_null.images >= 10
     assert with_null.weights[null].sum() == pytest.approx(0.4 * with_null.weights.sum())
     assert not with_null.labels[null].any()
-    batches = list(null_batches(store, SETTINGS, torch.device("cpu")))
+    batches = list(evaluation_batches(NullImages(store), SETTINGS, torch.device("cpu")))
     assert [len(batch["id"]) for batch in batches] == [4, 4, 1]
-    assert batches[0]["inputs"].shape == (4, 3, 24, 24) and batches[0]["truth"][0].shape == (15, 20)
+    assert batches[0]["inputs"].shape == (4, 3, 24, 24) and batches[0]["truth"][0].shape == (14, 19)  # 11 of 24
     block = {"features": ["entropy"], "null_images": 0.4}
     fitted = choose("image_temperature", block).method.fit([network], store, SETTINGS)
     assert fitted["fitted_on"]["images"] == 19
@@ -143,14 +146,15 @@ def test_local_temperature_finds_where_the_network_is_too_sure(channels):
 def test_the_largest_square():
     free = np.ones((6, 8), bool)
     free[2, 3] = free[0, 6] = False
-    assert largest_square(free)[2] == 4
+    assert largest_square(free)[2] == 3
     assert largest_square(np.zeros((3, 3), bool))[2] == 0
     rng = np.random.default_rng(0)
     for _ in range(20):
         free = rng.random((7, 9)) < 0.8
         top, left, side = largest_square(free)
         assert free[top : top + side, left : left + side].all()
-        larger = [free[y : y + side + 1, x : x + side + 1].all() for y in range(7 - side) for x in range(9 - side)]
+        more = side + 2  # it has a centre, so that its side is odd
+        larger = [free[y : y + more, x : x + more].all() for y in range(8 - more) for x in range(10 - more)]
         assert not any(larger)
 
 

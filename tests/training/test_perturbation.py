@@ -433,3 +433,49 @@ def test_meis_update_in_float64(beta):
         best = max(best, accuracy)
         reg = min(0.0, accuracy - best)
     assert low and high
+
+
+# --- ASLP_CL by groups
+
+
+def test_drawn_images_become_their_largest_square_of_background():
+    from pipeline_src.training.methods.aslp_groups import with_null_images
+
+    x, y = torch.rand(3, 3, 16, 16), torch.zeros(3, 1, 16, 16)
+    x[0, :, :, :9], y[0, :, :, 9:] = 0.5, 1  # a square of 9 px on the left, of one colour
+    y[1] = 1  # no room
+    new_x, new_y, replaced = with_null_images(x, y, np.array([True, True, False]))
+    assert replaced.tolist() == [True, False, False]
+    assert (new_x[0] == 0.5).all() and not new_y[0].any()
+    assert torch.equal(new_x[1:], x[1:]) and torch.equal(new_y[1:], y[1:])
+    assert y[0].any(), "the images that came stay as they are"
+
+
+def test_groups_have_marks_of_their_own():
+    """Null images are perturbed at their mark's level, and leave the photographs' levels alone."""
+    method = started("aslp_groups", n=4, start_epoch=1, beta=2.0, null_images=0.5)
+    batch = Batch(np.arange(4), ["a", "b", "c", "d"], 0, 2)
+    method.after_validation(Validation(0.9, 0.93, null=Validation(0.95, 0.99)), 1)
+    assert method.history_values() == pytest.approx({"mark": 0.3 * 0.03, "null_mark": 0.3 * 0.04})
+    method._replaced = np.array([True, False, False, True])
+    levels = method.levels(batch)
+    assert levels[[0, 3]] == pytest.approx(0.3 * 0.04 / 2) and levels[[1, 2]] == pytest.approx(0.3 * 0.03 / 2)
+    m = method.image_statistic(torch.full((4, 1, 2, 2), 3.0), torch.ones(4, 1, 2, 2)).double().numpy()
+    assert np.isnan(m).tolist() == [True, False, False, True] and m[1] == 3
+    before = method.alphas.copy()
+    method.after_step(np.array([np.nan, 5.0, 1.0, np.nan]), np.arange(4), 2)
+    assert method.alphas[1] > before[1] > method.alphas[2]
+    assert method.beta * method.alphas.mean() == pytest.approx(0.3 * 0.03)
+
+
+def test_without_perturbation_null_images_keep_their_labels():
+    method = started("aslp_groups", n=2, start_epoch=1000)
+    method.after_validation(Validation(0.9, 0.93, null=Validation(0.95, 0.99)), 999)
+    method._replaced = np.array([True, False])
+    y = torch.zeros(2, 1, 2, 2)
+    assert torch.equal(method.targets(y, Batch(np.arange(2), ["a", "b"], 0, 1000)), y)
+
+
+def test_groups_are_of_two_classes():
+    with pytest.raises(UserError, match="take aslp_cl"):
+        started("aslp_groups", classes=3)

@@ -62,9 +62,12 @@ class ASLPCL(ASLP):
     def after_validation(self, validation: Validation, epoch: int) -> None:
         if epoch < self.start_epoch:
             return
-        moved = self._mark + self.gain * validation.gap
-        self._mark = float(np.clip(moved, 0.0, self.shortfall(self.highest)))  # clipped: no wind-up
+        self._mark = self.moved(self._mark, validation.gap)
         self._project()
+
+    def moved(self, mark: float, gap: float) -> float:
+        """A mark after an epoch that ended with a gap C - A."""
+        return float(np.clip(mark + self.gain * gap, 0.0, self.shortfall(self.highest)))  # clipped: no wind-up
 
     def _project(self) -> None:
         """Set the mean shortfall to the mark."""

@@ -24,7 +24,7 @@ class ImageTemperature(Calibrated):
     Kind: posthoc
     Idea: A temperature per image, which depends on how unsure the network is of it.
     Formula: `z' = sign(z) abs(z)^g / T`, `log T = a + sum_j b_j x_j`, of least NLL on the validation images; `x` the
-        image's mean predictive entropy, predicted share of foreground, mean margin; `g = 1` unless `shape`
+        image's mean predictive entropy, predicted share of foreground, mean margin, peak; `g = 1` unless `shape`
     Changes: probabilities
     Cost: none; the fit is one pass over the validation images
     Setting: No author's. A pixel stands for a sample; `null_images` adds object-free crops of the validation images,

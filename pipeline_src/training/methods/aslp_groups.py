@@ -1,0 +1,88 @@
+"""ASLP_CL by groups: a mark for photographs and one for crops without an object (docs/theory.md section 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from pydantic import Field, PrivateAttr
+
+from pipeline_src.data.null_images import SMALLEST, largest_square
+from pipeline_src.errors import UserError
+from pipeline_src.training.method import Batch, Validation
+from pipeline_src.training.methods.aslp_cl import ASLPCL
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class ASLPGroups(ASLPCL):
+    """ASLP_CL that trains on null images too, and closes their gap by a mark of its own.
+
+    An image is replaced by its largest square without an object, resized, with the chance `null_images`. The labels of
+    these are all perturbed at one level, B_0 / beta,
+
+    B_0 <- B_0 + gain (C_0 - A_0) after every epoch,
+
+    with confidence and accuracy on such squares of the validation images. The levels of the photographs follow ASLP_CL.
+
+    Kind: ours
+    Idea: ASLP_CL by groups: photographs and their object-free crops are each driven until confidence equals accuracy.
+    Formula: as `aslp_cl`; for null images `B_0 <- B_0 + gain (C_0 - A_0)`, `alpha = B_0 / beta`
+    Changes: images and labels
+    Cost: a second validation of each epoch, on null images
+    Source: ours
+    """
+
+    validates_null: ClassVar[bool] = True
+    null_images: float = Field(0.25, gt=0, lt=1, description="Chance that an image is replaced by a null image of it.")
+    _null_mark: float = PrivateAttr(default=0.0)
+    _replaced: np.ndarray = PrivateAttr(default=None)  # of the images of a step (B,) bool
+
+    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        if classes > 2:
+            raise UserError(
+                "aslp_groups: null images are background alone, and masks of several classes need not have any",
+                found=f"{classes} classes",
+                do="take aslp_cl",
+            )
+        super().start(n, references, classes)
+        self._null_mark, self._replaced = 0.0, np.zeros(0, bool)
+
+    def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        x, y, self._replaced = with_null_images(x, y, batch.uniform("null image") < self.null_images)
+        return x, y
+
+    def levels(self, batch: Batch) -> np.ndarray:
+        return np.where(self._replaced, self._null_mark / self.beta, super().levels(batch))
+
+    def image_statistic(self, z: Tensor, y: Tensor) -> Tensor:
+        """The mean margins m_i, (B,); NaN of null images, whose level follows their mark alone."""
+        replaced = z.new_tensor(self._replaced).bool()
+        return super().image_statistic(z, y).masked_fill(replaced, float("nan"))
+
+    def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
+        photographs = ~np.isnan(m)
+        super().after_step(m[photographs], index[photographs], epoch)
+
+    def after_validation(self, validation: Validation, epoch: int) -> None:
+        super().after_validation(validation, epoch)
+        if epoch >= self.start_epoch and validation.null:
+            self._null_mark = self.moved(self._null_mark, validation.null.gap)
+
+    def history_values(self) -> dict[str, float]:
+        return super().history_values() | {"null_mark": self._null_mark}
+
+
+def with_null_images(x: Tensor, y: Tensor, drawn: np.ndarray) -> tuple[Tensor, Tensor, np.ndarray]:
+    """Images x (B, 3, H, W) and labels y (B, 1, H, W), those `drawn` (B,) bool replaced where their background has room
+    for a null image; and which were."""
+    from torch.nn.functional import interpolate
+
+    x, y, replaced = x.clone(), y.clone(), np.zeros_like(drawn)
+    for i in np.flatnonzero(drawn).tolist():
+        top, left, side = largest_square((y[i, 0] == 0).cpu().numpy())
+        if side >= SMALLEST * y.shape[2]:
+            crop = x[i : i + 1, :, top : top + side, left : left + side]
+            x[i], y[i], replaced[i] = interpolate(crop, y.shape[2:], mode="bilinear")[0], 0, True
+    return x, y, replaced
