@@ -15,7 +15,7 @@ from pipeline_src.counting import levels
 
 # Role of a data set -> how it is called in text.
 ROLES = {"val": "validation", "id": "in distribution", "shifted": "under shift", "ood": "out of distribution"}
-LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics and claims for both
+LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics for both
 # Both protocols are measured on the same pixels and never mixed (docs/protocol.md).
 MEANING = {
     "raw": "probabilities as the model gives them",

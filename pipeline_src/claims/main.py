@@ -81,7 +81,7 @@ def evidence(claim: Claim, view: View) -> Items:
 
 def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
     """The same check, in words, for other blocks of the subjects and their substitutes, in weaker readings and further
-    metrics, against methods that the claim does not speak of, and on textures that are not the paper's."""
+    metrics, against methods that the claim does not speak of, on textures that are not the paper's, and under shift."""
     facts = view.facts
     for code in (*claim.subjects, *claim.substitutes):
         for block in facts.blocks(code)[code in claim.subjects :]:
@@ -99,9 +99,10 @@ def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
     for block in subjects:
         for other in outside:
             yield f"{facts.label(block)} against {facts.label(other)}", Finding.of(claim.check(view, block, [other]))
-    if aside := [part for part in facts.parts_of(["ood"]) if part not in facts.textures]:
-        seen = replace(view, textures=aside)
-        for code, block in principal.items():
+    textures = [part for part in facts.parts_of(["ood"]) if part not in facts.textures]
+    for role, aside in (("ood", textures), ("id", facts.parts_of(["shifted"]))):
+        seen = replace(view, instead={role: aside})
+        for code, block in principal.items() if aside else ():
             items = claim.check(seen, block, rivals(claim, seen, code))
             on = [item for item in items if isinstance(item, Evidence) and set(item.sets) & set(aside)]
             yield f"{facts.label(block)} on {', '.join(aside)}", Finding.of(on)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline_src.analysis.estimate import common_seeds, estimate
 from pipeline_src.analysis.experiments import run_command
-from pipeline_src.analysis.facts import LIKE_ID, ROLES, Facts
+from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.evidence import Evidence, Missing, Wanted
 from pipeline_src.metrics.registry import METRICS
@@ -24,13 +24,13 @@ class View:
         results: the measurements of the experiment.
         protocol: raw or stretched.
         alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
-        textures: the sets out of distribution; None for those that decide claims.
+        instead: the sets of a role in the place of those that decide claims.
     """
 
     results: Results
     protocol: str = "raw"
     alphas: Mapping[tuple[str, int], Path] = field(default_factory=dict)
-    textures: Sequence[str] | None = None
+    instead: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def facts(self) -> Facts:
@@ -38,10 +38,9 @@ class View:
         return self.results.facts
 
     def sets(self, role: str) -> list[str]:
-        """Test sets of a role: id, those under shift included, or ood."""
-        if role == "ood":
-            return list(self.facts.textures if self.textures is None else self.textures)
-        return self.facts.parts_of(LIKE_ID if role == "id" else (role,))
+        """The test sets of a role, id or ood, that decide claims."""
+        decisive = self.facts.textures if role == "ood" else self.facts.parts_of((role,))
+        return list(self.instead.get(role, decisive))
 
     def on_sets(self, role: str, compare: Callable[[str], Iterable[Evidence | Missing]]) -> Items:
         """What `compare` yields for each set of a role."""

@@ -152,9 +152,11 @@ def test_equal_methods_are_not_decided():
         assert Evidence("same", {"one": 1}, Estimate({0: 0.0}, *ends), BELOW_ZERO, METRICS["oe"]).says() == "open"
 
 
-def test_sets_under_shift_are_judged_as_those_in_distribution():
-    seen = changed(view(), parts={"one": "shifted", "dots": "ood"})
-    assert seen.sets("id") == ["one"] and seen.sets("ood") == ["dots"]
+def test_sets_under_shift_have_no_say():
+    seen = changed(view({("slp", "oe", "one"): 0.05}), parts=PARTS | {"one": "shifted"})
+    assert seen.sets("id") == ["two"]
+    assert finding("C2", seen).verdict == HOLDS
+    assert secondary_verdicts("C2", seen) == {"slp on one": FAILS}
 
 
 def test_validation_images_are_no_evidence():
