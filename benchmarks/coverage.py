@@ -20,7 +20,7 @@ from scipy.stats import beta
 
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import draws, percentiles
+from pipeline_src.analysis.resampling import around, draws, percentiles
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.metrics.registry import METRICS, SQUARED
 from pipeline_src.metrics.row_inputs import PixelMeans
@@ -66,8 +66,8 @@ class World:
             columns = of.of_units(means if isinstance(of, PixelMeans) else binned)
             summed = sum(times @ columns[block] for block, times in self.draws)
             points[name] = METRICS[name].function(*of.from_sums(columns.sum(axis=0), BINS))
-            values[name] = METRICS[name].function(*of.from_sums(summed, BINS))
-            values[name] += (points[name] - values[name].mean()) * of.centred
+            resampled = METRICS[name].function(*of.from_sums(summed, BINS))
+            values[name] = around(points[name], resampled, resampled.mean() if of.centred else points[name])
         return points, values
 
     def _hits(self, error: float) -> np.ndarray:

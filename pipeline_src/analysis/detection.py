@@ -19,7 +19,7 @@ from pipeline_src.counting.rows import parts
 from pipeline_src.counting.score_histogram import Bins
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.inputs import FEW
-from pipeline_src.metrics.metric import HIGH, Quantity
+from pipeline_src.metrics.metric import FRACTION, HIGH, Quantity
 from pipeline_src.metrics.ranked import joined
 
 SCORES = {  # name -> what is ranked, and by what
@@ -29,9 +29,9 @@ SCORES = {  # name -> what is ranked, and by what
 }
 KEPT = 0.95  # share of what is in distribution that the threshold of the false positive rate keeps
 QUANTITIES = {
-    "ood_auroc": Quantity(title="AUROC", heading="AUROC %", factor=100, digits=1, better=HIGH),
-    "ood_aupr": Quantity(title="AUPR", heading="AUPR %", factor=100, digits=1, better=HIGH),
-    "ood_fpr": Quantity(title="FPR at 95 % TPR", heading="FPR %", factor=100, digits=1),
+    "ood_auroc": Quantity(title="AUROC", heading="AUROC %", factor=100, digits=1, better=HIGH, range=FRACTION),
+    "ood_aupr": Quantity(title="AUPR", heading="AUPR %", factor=100, digits=1, better=HIGH, range=FRACTION),
+    "ood_fpr": Quantity(title="FPR at 95 % TPR", heading="FPR %", factor=100, digits=1, range=FRACTION),
 }
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
 import numpy as np
 
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import error_interval, percentiles
+from pipeline_src.analysis.resampling import error_interval, percentiles, within
+from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
 LEVEL = 0.95
@@ -36,7 +37,7 @@ class Estimate:
         decided: for differences of metrics that are `decided_by` another: the difference of that one. This one has no
             interval then.
         reference: of a `decided` difference, the value of what is subtracted.
-        least: what it cannot be below.
+        range: least and largest value that it can have, where its intervals end.
     """
 
     by_seed: Mapping[int, float]
@@ -45,7 +46,7 @@ class Estimate:
     resampled: np.ndarray = field(default_factory=lambda: np.empty(0), compare=False)
     decided: Estimate | None = None
     reference: float = math.nan
-    least: float = -math.inf
+    range: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def value(self) -> float:
@@ -65,7 +66,7 @@ class Estimate:
         scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
         training = self._student(tail) * self.training_error if len(self.by_seed) > 1 else 0.0
         below, above = (math.hypot(scale * (self.value - end), training) for end in (self.image_low, self.image_high))
-        return max(float(self.value - below), self.least), float(self.value + above)  # NaN stays NaN in this order
+        return within((float(self.value - below), float(self.value + above)), self.range)
 
     def _student(self, tail: float) -> float:
         """Quantile of Student's t for the number of seeds."""
@@ -94,25 +95,39 @@ class Estimate:
 UNDEFINED_ESTIMATE = Estimate({0: math.nan}, *NAN)
 
 
-def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
+def estimate(
+    metric: str, *terms: tuple[Measurement, float], quantities: Mapping[str, Quantity] = METRICS
+) -> Estimate | None:
     """The weighted sum of a metric over (measurement, weight) terms, averaged over the seeds that all have.
+
+    Args:
+        quantities: where `metric` is found, if it is none of the registry; one that is in neither has no range.
 
     Returns:
         None where the measurements have no seed in common or one lacks the metric.
     """
     measured = [one for one, _ in terms]
     seeds = common_seeds(measured)
-    decided_by = METRICS[metric].decided_by if metric in METRICS else ""  # or a quantity of two data sets
+    quantity = quantities.get(metric)
+    decided_by = quantity.decided_by if isinstance(quantity, Metric) else ""
     if not seeds or not all(metric in one.points for one in measured):
         return None
-    plain = _estimate(metric, terms, seeds)
+    plain = replace(_estimate(metric, terms, seeds), range=_range(quantity, [weight for _, weight in terms]))
     if not decided_by or not all(decided_by in one.points for one in measured):  # of one image: nothing decides
         return plain
     decided = _estimate(decided_by, terms, seeds)
     if all(weight >= 0 for _, weight in terms):
         ends, of_square = ((one.image_low, one.image_high) for one in (plain, decided))
-        return Estimate(plain.by_seed, *error_interval(plain.value, ends, of_square), plain.resampled, least=0.0)
+        low, high = error_interval(plain.value, ends, of_square)
+        return replace(plain, image_low=low, image_high=high)
     return Estimate(plain.by_seed, *NAN, decided=decided)
+
+
+def _range(quantity: Quantity | None, weights: Sequence[float]) -> tuple[float, float]:
+    """The range of a weighted sum."""
+    low, high = quantity.range if quantity else Estimate.range
+    ends = [sorted((weight * low, weight * high)) for weight in weights if weight]
+    return sum(end for end, _ in ends), sum(end for _, end in ends)
 
 
 def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Sequence[int]) -> Estimate:

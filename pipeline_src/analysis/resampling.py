@@ -59,7 +59,9 @@ class Resampled:
         ends = {name: percentiles(values) for name, values in self.values.items()}
         deciding = {name: ends.get(METRICS[name].decided_by) for name in ends}
         return {
-            name: error_interval(self.points[name], of, deciding[name]) if of and deciding[name] else of
+            name: error_interval(self.points[name], of, deciding[name])
+            if of and deciding[name]
+            else of and within(of, METRICS[name].range)
             for name, of in ends.items()
         }
 
@@ -70,6 +72,11 @@ def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float] 
         return None
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def within(ends: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:
+    """An interval cut at the range of what it is of; NaN stays NaN in this order."""
+    return max(ends[0], limits[0]), min(ends[1], limits[1])
 
 
 def error_interval(value: float, ends: tuple[float, float], of_square: tuple[float, float]) -> tuple[float, float]:
@@ -123,7 +130,13 @@ def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> 
     if np.isnan(of.resampled).all():  # a single group
         return np.full(len(of.resampled), np.nan)
     whole, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (of.whole, of.resampled))
-    shift = point - (values.mean() if metric.of.centred else whole)
+    return around(point, values, values.mean() if metric.of.centred else whole)
+
+
+def around(point: float, values: np.ndarray, whole: float) -> np.ndarray:
+    """Resampled values (R,) shifted so that they vary around the exact value `point` and not around `whole`, that of
+    the sums over all images or, of `Input.centred`, the mean of the values."""
+    shift = point - whole
     return values + shift if abs(shift) > ROUNDING else values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, Metric
@@ -21,8 +22,8 @@ Made by `dense-calibration docs` from `pipeline_src/metrics/registry.py`; a test
 [How exact they are](exactness.md); [how to add one](guides/metric.md).
 
 All metrics are functions of one statistic per run and data set, gathered in a single pass over all pixels. Ignored and
-void pixels never count. Values are fractions in [0, 1] unless the definition says otherwise, and so csv and json files
-have them. What is printed to be read (tables, captions, claims, the report, the terminal) is in percent where the
+void pixels never count. Values lie in the range of their row, where their intervals end, too, and csv and json files
+have them so. What is printed to be read (tables, captions, claims, the report, the terminal) is in percent where the
 heading here says %, with the same digits everywhere.
 
 - $f$ is the probability of the object and $y$ its label, 0 or 1; $p_k$ is the probability of class $k$ of $K$.
@@ -53,7 +54,7 @@ def page() -> str:
     parts = [HEAD.strip()]
     for classes, title in GROUPS.items():
         rows = [_row(name, metric) for name, metric in METRICS.items() if metric.classes == classes]
-        head = ["| name | heading | from | definition | better | reference |", "|---|---|---|---|---|---|"]
+        head = ["| name | heading | from | definition | range | better | reference |", "|---|---|---|---|---|---|---|"]
         parts += [f"## {title}", "\n".join(head + rows)]
     if COVERAGE.is_file():
         parts += [TAIL.strip(), COVERAGE.read_text(encoding="utf-8").strip()]
@@ -62,5 +63,12 @@ def page() -> str:
 
 def _row(name: str, metric: Metric) -> str:
     better = BETTER[metric.better]
-    cells = [f"`{name}`", metric.column, metric.of.description, metric.definition, better, metric.reference or "–"]
-    return f"| {' | '.join(cells)} |"
+    cells = [f"`{name}`", metric.column, metric.of.description, metric.definition, _range(metric)]
+    return f"| {' | '.join([*cells, better, metric.reference or '–'])} |"
+
+
+def _range(metric: Metric) -> str:
+    low, high = metric.range
+    if math.isinf(high):
+        return "–" if math.isinf(low) else f"≥ {low:g}"
+    return f"{low:g} to {high:g}"

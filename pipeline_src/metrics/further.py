@@ -9,7 +9,7 @@ from pipeline_src.metrics import estimators, selective
 from pipeline_src.metrics.cells import TOP
 from pipeline_src.metrics.image_inputs import ImageAreas, ImageErrors
 from pipeline_src.metrics.inputs import Binned, BinNoise
-from pipeline_src.metrics.metric import HIGH, NEITHER, Metric, percent, plain
+from pipeline_src.metrics.metric import HIGH, NEITHER, SIGNED, Metric, percent, plain
 from pipeline_src.metrics.ranked import Ranked
 from pipeline_src.metrics.region_inputs import InRegion
 
@@ -102,6 +102,7 @@ FURTHER: dict[str, Metric] = {
         "ece_debiased_pixels over 100 bins, with conf_k (1 − conf_k) for the variance and no root. Can be negative.",
         heading="debiased (released) %",
         digits=4,
+        range=(-1, 1),
     ),
     "ace": percent(
         "average calibration error",
@@ -139,6 +140,7 @@ FURTHER: dict[str, Metric] = {
         digits=5,
         reference="Traub et al., NeurIPS 2024",
         bound=selective.augrc_bound,
+        range=(0, 0.5),
     ),
     "coverage_at_1": percent(
         "coverage at 1 % risk",
@@ -165,6 +167,7 @@ FURTHER: dict[str, Metric] = {
         "Mean over images of mean f minus the share of foreground: above 0 where areas are overestimated.",
         better=NEITHER,
         reference=POPORDANOSKA,
+        range=SIGNED,
     ),
     "area_error": percent(
         "area error",

@@ -12,6 +12,7 @@ from pipeline_src.metrics.inputs import Input
 from pipeline_src.text_tables import UNDEFINED
 
 LOW, NEITHER, HIGH = -1, 0, 1
+FRACTION, SIGNED, NOT_NEGATIVE = (0, 1), (-1, 1), (0, math.inf)  # ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Quantity:
         factor: of the printed number; 100 for percent.
         digits: printed after the decimal point.
         better: LOW, HIGH or NEITHER, the direction of better values.
+        range: least and largest value that it can have; intervals end there.
     """
 
     title: str
@@ -33,6 +35,7 @@ class Quantity:
     factor: float = 1
     digits: int = 3
     better: int = LOW
+    range: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def column(self) -> str:
@@ -91,10 +94,10 @@ class Metric(Quantity):
 
 def percent(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
     """A fraction; differences are in percentage points."""
-    about = {"factor": 100, "digits": 2, "unit": "percentage points"} | more
+    about = {"factor": 100, "digits": 2, "unit": "percentage points", "range": FRACTION} | more
     return Metric(title=title, of=of, function=function, definition=definition, **about)
 
 
 def plain(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
-    """Any other number."""
+    """Any other number; where none is given, its range is all numbers."""
     return Metric(title=title, of=of, function=function, definition=definition, **more)

@@ -14,7 +14,7 @@ from pipeline_src.metrics.cells import POSITIVE, TOP
 from pipeline_src.metrics.f_measure import f_curve
 from pipeline_src.metrics.further import FURTHER, ROELOFS, SQUARED
 from pipeline_src.metrics.inputs import Binned, OfClasses, Ordered
-from pipeline_src.metrics.metric import HIGH, NEITHER, Metric
+from pipeline_src.metrics.metric import FRACTION, HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric
 from pipeline_src.metrics.metric import percent as _percent
 from pipeline_src.metrics.metric import plain as _plain
 from pipeline_src.metrics.row_inputs import ImageMeans, MeanFCurve, PixelMeans, PooledLevels
@@ -90,6 +90,7 @@ METRICS: dict[str, Metric] = {
         "Reliability term of the Brier score of the positive class, Σ n_k/N (mean f − foreground share)².",
         digits=4,
         reference=MURPHY,
+        range=FRACTION,
     ),
     "brier_resolution": _plain(
         "resolution",
@@ -99,6 +100,7 @@ METRICS: dict[str, Metric] = {
         digits=4,
         better=HIGH,
         reference=MURPHY,
+        range=FRACTION,
     ),
     "ece_sweep": _percent(
         "ECE_SWEEP",
@@ -127,6 +129,7 @@ METRICS: dict[str, Metric] = {
         digits=4,
         better=NEITHER,
         reference=MURPHY,
+        range=FRACTION,
     ),
     "mcb": _plain(
         "miscalibration",
@@ -136,6 +139,7 @@ METRICS: dict[str, Metric] = {
         heading="MCB",
         digits=4,
         reference=CORP,
+        range=FRACTION,
     ),
     "dsc": _plain(
         "discrimination",
@@ -146,6 +150,7 @@ METRICS: dict[str, Metric] = {
         digits=4,
         better=HIGH,
         reference=CORP,
+        range=FRACTION,
     ),
     "accuracy": _percent(
         "accuracy",
@@ -162,6 +167,7 @@ METRICS: dict[str, Metric] = {
         "Brier score, mean of (f − y)²; of K classes the sum over classes, in [0, 2].",
         digits=4,
         reference="Brier, Monthly Weather Review 1950",
+        range=(0, 2),
     ),
     "nll": _plain(
         "NLL",
@@ -170,6 +176,7 @@ METRICS: dict[str, Metric] = {
         "Mean of −log of the probability given to the label, in nats, clamped to [1e-7, 1 − 1e-7].",
         unit="nats",
         needs_true_class=True,
+        range=NOT_NEGATIVE,
     ),
     "entropy": _plain(
         "entropy",
@@ -179,12 +186,14 @@ METRICS: dict[str, Metric] = {
         heading="Entropy",
         unit="nats",
         better=NEITHER,
+        range=NOT_NEGATIVE,
     ),
     "mae": _plain(
         "MAE",
         PixelMeans("absolute", classes="two"),
         _same,
         "Mean absolute error, abs(f − y), over all pixels.",
+        range=FRACTION,
     ),
     "image_mae": _plain(
         "mean MAE of the images",
@@ -193,6 +202,7 @@ METRICS: dict[str, Metric] = {
         "Mean over images of the image's mean abs(f − y): MAE of saliency papers.",
         heading="image MAE",
         reference="Perazzi et al., CVPR 2012",
+        range=FRACTION,
     ),
     "aurc": _plain(
         "AURC",
@@ -201,6 +211,7 @@ METRICS: dict[str, Metric] = {
         "Area under the risk-coverage curve: mean over i of the error rate of the i most confident pixels.",
         digits=4,
         reference="Geifman, Uziel, El-Yaniv, ICLR 2019",
+        range=FRACTION,
     ),
     "max_f": _plain(
         "max F",
@@ -210,6 +221,7 @@ METRICS: dict[str, Metric] = {
         better=HIGH,
         undefined=FOREGROUND,
         reference="Achanta et al., CVPR 2009",
+        range=FRACTION,
     ),
     "mean_f": _plain(
         "mean F",
@@ -218,6 +230,7 @@ METRICS: dict[str, Metric] = {
         "Mean over 256 thresholds of the same curve.",
         better=HIGH,
         undefined=FOREGROUND,
+        range=FRACTION,
     ),
     "pooled_max_f": _plain(
         "max F of all pixels",
@@ -227,6 +240,7 @@ METRICS: dict[str, Metric] = {
         heading="pooled max F",
         better=HIGH,
         undefined=FOREGROUND,
+        range=FRACTION,
     ),
     "s_measure": _plain(
         "S-measure",
@@ -237,6 +251,7 @@ METRICS: dict[str, Metric] = {
         better=HIGH,
         undefined=WHOLE_MAPS,
         reference="Fan et al., ICCV 2017",
+        range=FRACTION,
     ),
     "e_measure": _plain(
         "E-measure",
@@ -247,6 +262,7 @@ METRICS: dict[str, Metric] = {
         better=HIGH,
         undefined=WHOLE_MAPS,
         reference="Fan et al., IJCAI 2018",
+        range=NOT_NEGATIVE,
     ),
     "ap": _plain(
         "average precision",
@@ -258,6 +274,7 @@ METRICS: dict[str, Metric] = {
         undefined=FOREGROUND,
         reference="Boyd, Eng, Page, ECML 2013",
         bound=estimators.ap_bound,
+        range=FRACTION,
     ),
     "auc": _plain(
         "AUC",
@@ -268,6 +285,7 @@ METRICS: dict[str, Metric] = {
         undefined="it needs both foreground and background",
         reference="Hanley, McNeil 1982",
         bound=estimators.auc_bound,
+        range=FRACTION,
     ),
     "classwise_ece": _percent(
         "class-wise ECE",
@@ -291,6 +309,7 @@ METRICS: dict[str, Metric] = {
         np.subtract,
         "Mean confidence minus accuracy: above 0 where over-confident.",
         better=NEITHER,
+        range=SIGNED,
     ),
     **FURTHER,
 }

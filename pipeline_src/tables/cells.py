@@ -33,7 +33,8 @@ def rows(
     """A row for a metric, or another of `quantities`, of each measured method, after what `place` says."""
     marked = marks(metric, measured, quantities)
     for method, one in measured.items():
-        points, interval = one.points.get(metric, np.array([math.nan])), estimate(metric, (one, 1.0))
+        points = one.points.get(metric, np.array([math.nan]))
+        interval = estimate(metric, (one, 1.0), quantities=quantities)
         yield {
             **place,
             "method": method,

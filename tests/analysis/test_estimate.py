@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from scipy import stats
 
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.simultaneous import level_of_each
-from pipeline_src.metrics.registry import SQUARED
+from pipeline_src.metrics.registry import METRICS, SQUARED
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import coverage
@@ -66,6 +68,35 @@ def test_an_error_reaches_down_to_0_where_its_square_does(square, low):
     one.values[SQUARED][:] = np.linspace(*square, 1001)
     of = estimate("ece", (one, 1.0))
     assert (of.low, of.high) == pytest.approx((low, 0.012), abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("metric", "points", "expected"),
+    [("accuracy", [0.97, 0.999], (None, 1)), ("oe", [0.001, 0.02], (0, None)), ("gap", [-0.01, 0.02], (None, None))],
+)
+def test_intervals_end_at_the_range_of_the_metric(metric, points, expected):
+    """Student's t of two seeds reaches far beyond what an accuracy or an error can be; a gap has either sign."""
+    one = by_hand({metric: points}, np.linspace(-0.001, 0.001, 101), (0, 1))
+    of = estimate(metric, (one, 1.0))
+    free = replace(of, range=(-math.inf, math.inf))
+    assert (of.low, of.high) == tuple(
+        end if end is not None else wide for end, wide in zip(expected, free.interval(), strict=True)
+    )
+    assert free.low < 0 if metric != "accuracy" else free.high > 1
+
+
+def test_a_difference_can_be_as_large_as_its_terms_allow():
+    one, other = (by_hand({"accuracy": points}, np.zeros(11), (0, 1)) for points in ([0.0, 1.0], [0.3, 0.1]))
+    of = estimate("accuracy", (one, 1.0), (other, -1.0))
+    assert (of.low, of.high) == (-1, 1)
+    half = estimate("accuracy", (one, 0.5), (other, 0.5))
+    assert (half.low, half.high) == (0, 1)
+
+
+def test_what_no_registry_knows_has_no_range():
+    one = by_hand({"something": [0.0, 1.0]}, np.zeros(11), (0, 1))
+    assert estimate("something", (one, 1.0)).high > 1
+    assert estimate("something", (one, 1.0), quantities={"something": METRICS["accuracy"]}).high == 1
 
 
 # Several at once

@@ -57,6 +57,9 @@ def test_a_metric_has_values_or_a_reason(kind):
         of = resampled[protocol]
         assert of.points == {name: value for name, value in values.items() if value is not None}
         assert of.values.keys() == of.points.keys() and of.reasons == reasons
+        for name, ends in of.intervals().items():
+            low, high = METRICS[name].range
+            assert low <= of.points[name] <= high and low <= min(ends) <= max(ends) <= high, name
         for name, on_resamples in of.values.items():
             assert on_resamples.shape == (3,) and on_resamples.dtype == np.float64, name
             assert not np.isnan(on_resamples).any() and math.isfinite(of.points[name]), name
@@ -75,6 +78,7 @@ def test_a_metric_is_described(name):
     assert metric.definition.endswith(".") and "\n" not in metric.definition and "|" not in metric.definition
     assert metric.title and metric.of.description and metric.undefined and metric.better in (LOW, NEITHER, HIGH)
     assert metric.classes in ("two", "several", "any")
+    assert metric.range[0] < metric.range[1]
     assert metric.column.endswith("%") == (metric.factor == 100) == (metric.unit == "percentage points")
 
 
