@@ -13,9 +13,11 @@ from pipeline_src.analysis.resampling import Resampled, key_of, percentiles, res
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
+from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import TOP
+from pipeline_src.metrics.image_risks import ImageRisks
 from pipeline_src.metrics.inputs import Binned, OfClasses
 from pipeline_src.metrics.ranked import CELLS, Ranked
 
@@ -59,7 +61,8 @@ def analyse(
                     expected="the same images for all methods and seeds",
                 )
             of_seeds.append(statistic)
-            resampled.append(resample(statistic, bins, key_of(part), groups=groups))
+            further = [ImageRisks()] if isinstance(statistic, Statistic) else []
+            resampled.append(resample(statistic, bins, key_of(part), groups=groups, further=further))
         for protocol in resampled[0]:
             of_protocol = [one[protocol] for one in resampled]
             counts = [by_protocol(statistic)[protocol] for statistic in of_seeds]
@@ -89,6 +92,10 @@ def _measurement(
         drawn = [one.sums[Ranked.family].resampled[:, :CELLS] for one in resampled]
         arrays["confidence"] = np.stack([top_label(one).count for one in counts])
         arrays["confidence_cells"] = np.stack(drawn).astype(np.float32)
+    if ImageRisks.family in resampled[0].sums:
+        risks = [one.sums[ImageRisks.family] for one in resampled]
+        arrays["risk_sums"] = np.stack([of.whole for of in risks])
+        arrays["risk_sums_resampled"] = np.stack([of.resampled for of in risks]).astype(np.float32)
     if OfClasses.family in resampled[0].sums:
         arrays["class_metrics"] = _class_metrics([one.sums[OfClasses.family] for one in resampled], bins)
     values = {name: of for one in resampled for name, of in one.values.items()}

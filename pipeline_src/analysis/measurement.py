@@ -43,7 +43,8 @@ class Measurement:
             all seeds together; `errors_by_bins` (B, 2), ECE and OE as means over seeds for the B `bin_choices`;
             `class_metrics` (2, K, 3), ECE and IoU of each class with the ends of their intervals; `confidence` (S,
             LEVELS), pixels by level of confidence; `confidence_cells` (S, FEW, CELLS), the same of resamples in the
-            cells of `metrics.ranked`; `groups` (N,).
+            cells of `metrics.ranked`; `risk_sums` (S, 516) and `risk_sums_resampled` (S, FEW, 516), sums of
+            `metrics.image_risks` over the images, and over resamples of them; `groups` (N,).
     """
 
     seeds: Sequence[int]

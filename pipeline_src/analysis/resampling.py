@@ -11,7 +11,7 @@ bias that resampling adds to an unbiased estimate of a squared error (`Input.cen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from zlib import crc32
@@ -98,14 +98,25 @@ def key_of(part: str) -> int:
 
 
 def resample(
-    statistic: AnyStatistic, bins: int, key: int, resamples: int = RESAMPLES, groups: np.ndarray | None = None
+    statistic: AnyStatistic,
+    bins: int,
+    key: int,
+    resamples: int = RESAMPLES,
+    groups: np.ndarray | None = None,
+    further: Sequence[Input] = (),
 ) -> dict[str, Resampled]:
     """`resample_run` of a statistic, by protocol."""
-    return {p: resample_run(run, bins, key, resamples, groups) for p, run in Run.by_protocol(statistic).items()}
+    runs = Run.by_protocol(statistic).items()
+    return {protocol: resample_run(run, bins, key, resamples, groups, further) for protocol, run in runs}
 
 
 def resample_run(
-    run: Run, bins: int, key: int, resamples: int = RESAMPLES, groups: np.ndarray | None = None
+    run: Run,
+    bins: int,
+    key: int,
+    resamples: int = RESAMPLES,
+    groups: np.ndarray | None = None,
+    further: Sequence[Input] = (),
 ) -> Resampled:
     """All metrics, exactly and on resamples of the images.
 
@@ -114,11 +125,12 @@ def resample_run(
 
     Args:
         groups: (N,) the group of each image, as `draws` takes it.
+        further: inputs whose sums are wanted besides those of metrics.
     """
     run = replace(run, units=groups)
     exact, reasons = summary(run, bins)
     points = {name: value for name, value in exact.items() if value is not None}
-    inputs = {METRICS[name].of.family: METRICS[name].of for name in points}
+    inputs = {of.family: of for of in (*(METRICS[name].of for name in points), *further)}
     sums = _sums(run, inputs, bins, draws(len(run.rows), resamples, key, groups)) if points else {}
     return Resampled(points, reasons, {name: _values(name, sums, bins, point) for name, point in points.items()}, sums)
 

@@ -15,6 +15,7 @@ from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.cost import Costs, cost
 from pipeline_src.tables.detection import ood_detection
 from pipeline_src.tables.paper_table import PaperTable
+from pipeline_src.tables.promised_risk import promised_risk
 from pipeline_src.tables.static_grid import static_grid
 
 TABLES: dict[str, Callable[[Results, Costs], PaperTable]] = {
@@ -55,5 +56,6 @@ TABLES: dict[str, Callable[[Results, Costs], PaperTable]] = {
         "ACE weighs bins alike, so that background does not swamp the doubtful pixels. Borders are what lies within 5 "
         "pixels of the other class.",
     ),
+    "T13": promised_risk,
     "T9": cost,
 }

@@ -1,0 +1,146 @@
+"""Conformal risk control (Angelopoulos et al., ICLR 2024): a threshold that bounds the expected risk of an image.
+
+Of n images the mean risk R(t) at a threshold is known. The threshold is the least cautious one with
+
+    n / (n + 1) R(t) + 1 / (n + 1) <= alpha,
+
+1 being the largest risk that an image can have. The expected risk of a further image is then at most alpha, over the
+drawing of all n + 1, if these are exchangeable: of the same distribution, in any order. That is a mean, and not
+the risk of every image, and it ends where the distribution changes.
+
+Both risks are shares of the pixels of one label (`metrics.image_risks`): of the foreground, and of the background. They
+are monotone in the threshold, as the method needs, and an image without an object has the second, too. The share of a
+mask that is background, the false discovery rate, has neither property.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline_src.analysis.estimate import common_seeds
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.metrics.image_risks import LEVELS, RISKS, ImageRisks, split
+from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.metric import Quantity
+
+QUANTITIES = {"threshold": Quantity(title="threshold", better=0), **RISKS}
+NAMES = list(RISKS)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What is promised of a risk.
+
+    Attributes:
+        risk: of `RISKS`.
+        alpha: what its expectation is at most, in (0, 1).
+    """
+
+    risk: str
+    alpha: float
+
+    @classmethod
+    def of(cls, text: str) -> Bound:
+        """From "fnr=0.1"; UserError where it is not of this form."""
+        name, _, number = text.partition("=")
+        try:
+            alpha = float(number)
+        except ValueError:
+            alpha = math.nan
+        if name not in RISKS or not 0 < alpha < 1:
+            raise UserError(
+                "--risk cannot be used",
+                found=text,
+                expected=f"{' or '.join(f'{risk}=ALPHA' for risk in RISKS)} with 0 < ALPHA < 1",
+                do=(did_you_mean(name, RISKS) if name not in RISKS else None) or "--risk fnr=0.1",
+            )
+        return cls(name, alpha)
+
+    @property
+    def needs(self) -> int:
+        """The least number of images by which it can be kept: those of 1 / (n + 1) <= alpha."""
+        return math.ceil(1 / self.alpha - 1 - 1e-9)
+
+    def __str__(self) -> str:
+        quantity = RISKS[self.risk]
+        return f"{quantity.title} ≤ {quantity.factor * self.alpha:g} %"
+
+
+def bounds(bound: Bound, sums: np.ndarray) -> np.ndarray:
+    """(..., 257) n / (n + 1) R(t) + 1 / (n + 1) at all thresholds t/255, of sums (..., 516) over n units."""
+    risks, units = split(sums)
+    k = NAMES.index(bound.risk)
+    return (risks[..., k, :] + 1) / (units[..., k, None] + 1)
+
+
+def level(bound: Bound, sums: np.ndarray) -> int | None:
+    """The least cautious t whose bound holds: the largest for FNR, the smallest for FPR. None if no t will do, as with
+    too few units.
+
+    Args:
+        sums: of `ImageRisks` over units, (516,).
+    """
+    kept = np.flatnonzero(bounds(bound, sums) <= bound.alpha)
+    if not len(kept):
+        return None
+    return int(kept[-1] if bound.risk == "fnr" else kept[0])
+
+
+def trivial(bound: Bound, t: int) -> bool:
+    """Whether the mask of a level holds every pixel, or none, so that nothing is learned from the maps."""
+    return t == (0 if bound.risk == "fnr" else LEVELS)
+
+
+def of_units(run: Run, levels: np.ndarray) -> np.ndarray:
+    """(U, 2) the risks of each unit at its level, (U,); NaN where it has none."""
+    found = []
+    for block in ImageRisks().units(run):
+        risks, known = split(block)
+        at, levels = levels[: len(block)], levels[len(block) :]
+        found.append(np.where(known > 0, risks[np.arange(len(block)), :, at], np.nan))
+    return np.concatenate(found)
+
+
+def of_folds(run: Run, folds: np.ndarray) -> np.ndarray:
+    """(K, 516) sums of `ImageRisks` over the units of each fold, (U,) numbers from 0."""
+    sums = np.zeros((folds.max() + 1, len(NAMES) * (LEVELS + 2)))
+    for block in ImageRisks().units(run):
+        at, folds = folds[: len(block)], folds[len(block) :]
+        np.add.at(sums, at, block)
+    return sums
+
+
+def controlled(bound: Bound, fitted: Measurement, unseen: Measurement) -> Measurement | None:
+    """`QUANTITIES` of a method on a data set at the thresholds that another one gives, a threshold per seed.
+
+    Returns:
+        Points, and values on resamples of the unseen images at these thresholds. None without a common seed, or where
+        no threshold keeps the bound.
+    """
+    seeds = common_seeds([fitted, unseen])
+    if not seeds or not all("risk_sums" in one.arrays for one in (fitted, unseen)):
+        return None
+    levels = [level(bound, of) for of in fitted.of_seeds(fitted.arrays["risk_sums"], seeds)]
+    if None in levels:
+        return None
+    chosen = np.arange(len(seeds))[:, None], np.array(levels)[:, None]
+    points, values = {"threshold": np.array(levels) / (LEVELS - 1)}, {}
+    for k, name in enumerate(NAMES):
+        exact, resampled = (
+            ImageRisks().from_sums(unseen.of_seeds(unseen.arrays[array], seeds).astype(np.float64), 0)[k]
+            for array in ("risk_sums", "risk_sums_resampled")
+        )
+        points[name] = exact[chosen][:, 0]
+        values[name] = np.moveaxis(resampled, 1, 2)[chosen][:, 0]
+    values["threshold"] = np.full_like(values["fnr"], np.nan)  # it is not of these images
+    return Measurement(
+        seeds,
+        unseen.images,
+        points,
+        values,
+        of_all_seeds=fitted.of_all_seeds and unseen.of_all_seeds,
+    )

@@ -1,0 +1,72 @@
+"""T13: thresholds of the validation images of each method and seed, and what they deliver on other sets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_results import analysed
+
+from pipeline_src.analysis.conformal import controlled
+from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.tables.promised_risk import BOUNDS, promised_risk
+
+PARTS = {"val": "val", "one": "id", "dots": "ood"}
+METHODS = {"baseline": MethodFacts("baseline"), "mean": MethodFacts("deep_ensemble", of_all_seeds=True, trains=False)}
+FACTS = Facts("made", METHODS, PARTS, (0, 1), labels={"mean": "MEAN"})
+
+
+def maps(method: str, seed: int, part: str):
+    """Images of a disc, and on `dots` of nothing."""
+    rng = np.random.default_rng([len(method), seed, *part.encode()])
+    for _ in range(20 if part == "val" else 6):
+        z = rng.normal(rng.normal(0, 1), 2, (9, 11))
+        y = (rng.random(z.shape) < 1 / (1 + np.exp(-z))).astype(np.uint8)
+        yield np.float32(1 / (1 + np.exp(-z))), y * (part != "dots")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return analysed(tmp_path_factory.mktemp("statistics"), FACTS, maps)
+
+
+def test_rows_are_thresholds_of_the_validation_images(results):
+    table = promised_risk(results, {})
+    assert len(table.rows) == 2 * 2 * 2 * 2 * 3  # protocols, bounds, sets, methods, quantities
+    by_name = {bound.risk: bound for bound in BOUNDS}
+    for row in table.rows:
+        of = [results.measurement(row["protocol"], row["method"], part) for part in ("val", row["part"])]
+        found = controlled(by_name[row["risk"]], *of)
+        assert row["mean"] == pytest.approx(found.points[row["metric"]].mean(), nan_ok=True)
+        assert row["alpha"] == by_name[row["risk"]].alpha and not row["mark"]
+        assert row["seeds"] == ("0 1" if row["method"] == "baseline" else "0")
+        if row["metric"] == "threshold":
+            assert 0 < row["mean"] < 1 and np.isnan(row["low"])
+        elif row["part"] == "dots" and row["metric"] == "fnr":
+            assert np.isnan(row["mean"])  # there is no object to miss
+        else:
+            assert 0 <= row["low"] <= row["mean"] <= row["high"] <= 1
+
+
+def test_the_printed_table(results):
+    raw = promised_risk(results, {}).printed("T13")["raw"]
+    headings = [group.heading for group in raw.groups]
+    assert headings[0] == "FNR ≤ 10 %, one: in distribution, 6 images, 594 pixels"
+    assert headings[3].startswith("FPR ≤ 5 %, dots: out of distribution")
+    assert raw.columns == ["", "threshold", "FNR %", "FPR %"]
+    assert "by the 20 images of val" in raw.caption
+    assert len(raw.notes) == 1  # MEAN is one run
+
+
+def test_too_few_images_are_told(results):
+    table = promised_risk(replace(results, facts=replace(FACTS, parts={"one": "val", "val": "id"})), {})
+    assert not table.rows
+    assert table.notes[:2] == [f"{bound} needs {bound.needs} validation images, and there are 6." for bound in BOUNDS]
+
+
+def test_several_classes_and_no_validation_images(results):
+    without = replace(results, facts=replace(FACTS, parts={"one": "id"}))
+    assert "Not run: the validation images" in promised_risk(without, {}).notes[0]
+    several = replace(results, facts=replace(FACTS, class_names=("a", "b", "c")))
+    assert promised_risk(several, {}).notes == ["The risks are those of masks of one object."]
