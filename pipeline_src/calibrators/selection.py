@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pipeline_src.calibrators.calibrator import Calibrator, fitted, nll
@@ -19,16 +21,19 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
     return (order % min(FOLDS, units))[groups]
 
 
-def cross_validated(calibrator: type[Calibrator], pixels: Pixels, folds: np.ndarray) -> tuple[list[Calibrator], float]:
+def cross_validated(
+    calibrator: type[Calibrator], pixels: Pixels, folds: np.ndarray, **options: Any
+) -> tuple[list[Calibrator], float]:
     """For each fold the calibrator fitted to the images of all others, and the NLL of all pixels under the one that has
     not seen their image.
 
     Args:
         folds: (I,) the fold of each image, two or more in all.
+        options: of the calibrator's fit.
     """
     calibrators, total = [], 0.0
     for fold in range(folds.max() + 1):
-        calibrators.append(fitted(calibrator, pixels.take(folds != fold)))
+        calibrators.append(fitted(calibrator, pixels.take(folds != fold), **options))
         held_out = pixels.take(folds == fold)
         if held_out.weights.sum():
             total += nll(calibrators[-1].of_pixels(held_out), held_out) * held_out.weights.sum()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline_src.cli.options import Ignore, MaxPixels, Resamples, check_groups
+from pipeline_src.cli.options import Ignore, MaxPixels, Resamples, Risk, check_groups
 from pipeline_src.params.schema import LIMITS
 
 NAMES = {"ece": "ECE %", "brier": "Brier %", "augrc": "AUGRC %", "nll": "NLL", "accuracy": "accuracy %"}
@@ -29,7 +29,15 @@ def calibrate(
     method: Annotated[
         str, typer.Option(help="A calibrator of docs/calibrate.md, or auto: that of least cross-validated NLL")
     ] = "auto",
+    features: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,...", help="Of image_temperature: entropy, foreground, margin of an image [default: entropy]"
+        ),
+    ] = "",
+    shape: Annotated[bool, typer.Option("--shape", help="Of image_temperature: fit a power of the logits too")] = False,
     test_mask: Annotated[Path | None, typer.Option(help="Masks of the maps to calibrate, to score them by")] = None,
+    risk: Risk = "",
     ignore: Ignore = None,
     bins: Annotated[int, typer.Option(help="Number of bins of the ECE; a divisor of 66300")] = 10,
     resamples: Resamples = 1000,
@@ -50,6 +58,7 @@ def calibrate(
 
     check_groups(groups)
     options = {"ignore": ignore, "bins": bins, "resamples": resamples, "groups": groups, "max_pixels": max_pixels}
+    options |= {"risk": risk, "features": features, "shape": shape}
     result = calibrate_folder(pred, mask, apply, out, method=method, test_mask=test_mask, **options)
     typer.echo(report(result, out))
 
@@ -76,6 +85,12 @@ def report(result: dict[str, Any], out: Path) -> str:
         ends = of["intervals"].values()
         shown = (_shown(value, pair, unit) for value, pair in zip(cells, ends, strict=True))
         lines.append(f"    {NAMES[name]:<12}" + "".join(f"{text:<24}" for text in shown).rstrip())
+    if "risk" in result:
+        from pipeline_src.judging.risk import in_words  # as above
+
+        held_out = result["scored_on"] == "cross-validation"
+        words = in_words(result["risk"]) if held_out else in_words(result["risk"], f"on {result['scored_on']}")
+        lines += [f"  {text}" for text in words]
     if any(of["intervals"]["before"] for of in result["scores"].values()):
         lines.append("  in brackets: 95 % bootstrap intervals over images; differences on the same resamples")
     lines += [f"  {text}" for text in [result.get("groups")] if text]

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli.options import Ignore, MaxPixels, Resamples, check_groups
+from pipeline_src.cli.options import Ignore, MaxPixels, Resamples, Risk, check_groups
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
@@ -40,6 +40,7 @@ def judge(
     calibrator: Annotated[
         Path | None, typer.Option(help="calibrator.json: judge the maps as if it had been applied to them")
     ] = None,
+    risk: Risk = "",
     whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
     resamples: Resamples = 1000,
     max_pixels: MaxPixels = LIMITS.pixels,
@@ -76,12 +77,15 @@ def judge(
         groups=groups,
         max_pixels=max_pixels,
         calibrator=calibrator,
+        risk=risk,
     )
     typer.echo(report(result, out))
 
 
 def report(result: dict, out: Path) -> str:
     """What the terminal shows: the main numbers with their intervals, warnings, and where the rest is."""
+    from pipeline_src.judging.risk import in_words  # as above
+
     lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
     for protocol in result["undefined"]:
         lines.append(f"  {protocol}")
@@ -93,6 +97,8 @@ def report(result: dict, out: Path) -> str:
         if off := result["bounds"].get(protocol):
             bounds = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * of:.1e}" for key, of in off.items())
             lines.append(f"    float maps, sorted on a grid: off by at most {bounds}")
+        if "risk" in result:
+            lines += [f"    {text}" for text in in_words(result["risk"][protocol])]
     if result["intervals"]:
         lines.append("  in brackets: 95 % bootstrap intervals over images, without the variance of training")
     lines += [f"  {text}" for text in [result.get("groups")] if text]

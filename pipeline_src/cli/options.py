@@ -54,6 +54,14 @@ Ignore = Annotated[
     int | None, typer.Option(help="Value of mask pixels that never count; of K classes 255 if not given")
 ]
 Resamples = Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")]
+Risk = Annotated[
+    str,
+    typer.Option(
+        metavar="fnr=ALPHA|fpr=ALPHA",
+        help="Also give the threshold that bounds the expected share of an image's object (background) that is missed "
+        "(taken for object)",
+    ),
+]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Pixels that a map (times its classes) or a mask may have")]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,15 @@ import numpy as np
 from pipeline_src.analysis.resampling import Resampled, groups_in_words, percentiles, resample_run
 from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
-from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds
+from pipeline_src.calibrators.image_temperature import ImageTemperature
+from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_pixels, joined, log_odds
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.groups import find, number
 from pipeline_src.data.image_io import PIXELS
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.files import write_text
 from pipeline_src.judging import calibrated_files, output_folder, several_classes, two_classes
+from pipeline_src.judging import risk as risks
 from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.folder import check_resamples
@@ -44,6 +48,9 @@ def calibrate_folder(
     resamples: int = 1000,
     groups: str = "",
     max_pixels: int = PIXELS,
+    risk: str = "",
+    features: str = "",
+    shape: bool = False,
 ) -> dict[str, Any]:
     """Fit a calibrator to the maps in `pred` and their masks, and write it and the calibrated maps of `apply`.
 
@@ -59,6 +66,9 @@ def calibrate_folder(
         groups: which of the fitted images are not independent (`data.groups`); a fold has all of a group, and so has a
             resample.
         max_pixels: that a map (times its classes) or a mask may have; larger ones are not decoded.
+        risk: a bound such as "fnr=0.1", for which a threshold of the calibrated maps is given (`judging.risk`).
+        features: of an image, by comma, on which its temperature depends, and `shape`, whether a power of the logits is
+            fitted; for `image_temperature`.
 
     Raises:
         UserError: names all files that cannot be used, or the option that does not fit; nothing is written then.
@@ -67,6 +77,7 @@ def calibrate_folder(
     check_resamples(resamples)
     output_folder.check(out, "", (pred, mask, apply, test_mask))
     calibrated_files.check(out, (pred, mask, apply, test_mask))
+    options = _options(method, features, shape)
     names = list(files.CALIBRATORS) if method == AUTO else [files.named(method, "--method").name]
     if test_mask is not None and apply.resolve() == pred.resolve():
         raise UserError(
@@ -77,6 +88,7 @@ def calibrate_folder(
         )
     pairs, applied = pair_files(pred, mask, max_pixels), pair_files(apply, test_mask, max_pixels)
     classes = several_classes.classes_of(pairs)
+    bound = risks.check(risk, pairs, classes)
     counted = _count(pairs, classes, ignore)
     calibrated_files.check_applied(applied, classes)
     of_images = number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
@@ -84,9 +96,10 @@ def calibrate_folder(
     _check_labels(pixels, mask)
     candidates = {n: files.CALIBRATORS[n] for n in names if method != AUTO or _is_for(n, pixels.classes)}
 
-    folds = selection.folds_of(np.arange(pixels.number) if of_images is None else of_images)
-    chosen, by_fold, likelihoods = _chosen(candidates, pixels, folds, test_mask is None or method == AUTO)
-    calibrator = fitted(candidates[chosen], pixels)
+    units = of_images
+    folds = selection.folds_of(np.arange(pixels.number) if units is None else units)
+    chosen, by_fold, likelihoods = _chosen(candidates, pixels, folds, test_mask is None or method == AUTO, options)
+    calibrator = fitted(candidates[chosen], pixels, **options)
     if test_mask is None:
         by_stem = dict(zip((stem for stem, *_ in pairs.names), folds.tolist(), strict=True))
         scored, before = pairs, counted
@@ -112,10 +125,36 @@ def calibrate_folder(
         "warnings": after.warnings(),
         "scores": {name: _compared(name, *scores, resamples) for name in SCORES if name in scores[0].points},
     }
+    if bound:
+        pairs.calibrator = lambda stem: calibrator
+        of_fitted = Run.by_protocol(_count(pairs, classes, ignore).statistic)["raw"]
+        test = {"held_out": replace(runs[1], units=of_images)} if test_mask is None else {"unseen": runs[1]}
+        result["risk"] = risks.controlled(replace(of_fitted, units=units), bound, SEED, resamples, **test)
     files.write(out / "calibrator.json", record)
     calibrated_files.write(applied, calibrator, out / calibrated_files.FOLDER)
     write_text(out / "scores.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
+
+
+def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
+    """Of the fit of `image_temperature`; UserError where another method is asked for, or for features that there are
+    not."""
+    options = {"features": tuple(features.split(","))} if features else {}
+    options |= {"shape": True} if shape else {}
+    if options and method != ImageTemperature.name:
+        raise UserError(
+            f"--{next(iter(options))} is an option of {ImageTemperature.name}",
+            found=f"--method {method}",
+            do=f"--method {ImageTemperature.name}",
+        )
+    if unknown := [name for name in options.get("features", ()) if name not in FEATURES]:
+        raise UserError(
+            "--features: there is no feature of this name",
+            found=unknown[0],
+            expected=", ".join(FEATURES),
+            do=did_you_mean(unknown[0], FEATURES) or f"--features {','.join(FEATURES)}",
+        )
+    return options
 
 
 def _count(pairs: Pairs, classes: int | None, ignore: int | None) -> Counted:
@@ -157,7 +196,11 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
 
 
 def _chosen(
-    candidates: dict[str, type[Calibrator]], pixels: Pixels, folds: np.ndarray, cross_validate: bool
+    candidates: dict[str, type[Calibrator]],
+    pixels: Pixels,
+    folds: np.ndarray,
+    cross_validate: bool,
+    options: Mapping[str, Any],
 ) -> tuple[str, list[Calibrator], dict[str, float]]:
     """The name of the candidate of least cross-validated NLL, its calibrators by fold, and the NLL of all."""
     if not cross_validate:
@@ -169,7 +212,7 @@ def _chosen(
             expected="two or more, of two groups",
             do="give more images, or --method and --test-mask",
         )
-    found = {name: selection.cross_validated(kind, pixels, folds) for name, kind in candidates.items()}
+    found = {name: selection.cross_validated(kind, pixels, folds, **options) for name, kind in candidates.items()}
     best = min(found, key=lambda name: found[name][1])
     return best, found[best][0], {name: likelihood for name, (_, likelihood) in found.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.judging import output_folder, several_classes, two_classes
+from pipeline_src.judging import risk as risks
 from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.whole_images import MISSING, WholeImages, whole_images
@@ -49,6 +51,7 @@ def judge_folder(
     workers: int | None = None,
     max_pixels: int = PIXELS,
     calibrator: Path | None = None,
+    risk: str = "",
     draw: Callable[[Counts, str, dict], None] | None = None,
 ) -> dict:
     """Judge the maps in `pred` against the masks in `mask` (None: all background) and write everything into `out`.
@@ -69,6 +72,7 @@ def judge_folder(
         workers: processes for the whole-map metrics; default all cores.
         max_pixels: that a map (times its classes) or a mask may have; larger ones are not decoded.
         calibrator: a calibrator.json; the maps are judged as if it had been applied to them.
+        risk: a bound such as "fnr=0.1", for which a threshold is given (`judging.risk`).
         draw: called with counts, protocol and values by metric once per protocol of one object, to draw the
             reliability diagram.
 
@@ -89,6 +93,7 @@ def judge_folder(
     classes = several_classes.classes_of(pairs)
     if calibrator:
         pairs.calibrator = _for_all(calibrator, classes or 2, pred)
+    bound = risks.check(risk, pairs, classes)
     if classes:
         _check_options(pairs, classes, protocols, border)
         counted = several_classes.count(pairs, classes, ignore)
@@ -116,6 +121,11 @@ def judge_folder(
         "warnings": counted.warnings(),
         **_numbers(counted, counts, images, bins, resamples, of_images),
     }
+    if bound:
+        runs = {
+            p: replace(run, units=of_images) for p, run in Run.by_protocol(counted.statistic).items() if p in counts
+        }
+        result["risk"] = {p: risks.controlled(run, bound, SEED, resamples) for p, run in runs.items()}
     if counted.regions is not None:
         result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins)}
 

@@ -60,6 +60,11 @@ class Run:
             raise UndefinedMetricError("a quick statistic does not measure it")
         return self.counts.rows
 
+    @property
+    def number(self) -> int:
+        """Of independent units: of groups of images, or of images."""
+        return len(self.rows) if self.units is None else int(self.units.max(initial=-1)) + 1
+
     @classmethod
     def by_protocol(cls, statistic: AnyStatistic) -> dict[str, Run]:
         """A run for each protocol of a statistic."""

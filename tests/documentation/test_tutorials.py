@@ -53,6 +53,12 @@ def test_calibrate(tmp_path, monkeypatch, capsys):
     assert names == [path.name for path in sorted((tmp_path / "test/maps").iterdir())]
 
 
+def test_conformal(tmp_path, monkeypatch, capsys):
+    follow("docs/conformal.md", tmp_path, monkeypatch)
+    said = capsys.readouterr().out
+    assert "FNR ≤ 10 %: the mask f >= " in said and "delivered, on test/maps: FNR % " in said
+
+
 def test_judge(tmp_path, monkeypatch):
     follow("docs/judge.md", tmp_path, monkeypatch)
     told = {p.parts[-3]: json.loads(p.read_text()) for p in (tmp_path / "results/judged").rglob("metrics.json")}
