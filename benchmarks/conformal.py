@@ -1,5 +1,5 @@
-"""Conformal risk control on U2-Net's maps of ECSSD: random splits into images that give the threshold and others that it
-is tried on. Prints the table of docs/conformal.md.
+"""Conformal risk control on U2-Net's maps of ECSSD: random splits into images that give the threshold and others that
+it is tried on. Prints the table of docs/conformal.md.
 
 ASLP_DOWNLOADS=... python benchmarks/conformal.py [SPLITS]
 """

@@ -469,6 +469,29 @@ ROWS = [
         "",
         loading,
     ),
+    row(
+        "risk-without-objects",
+        "`--risk fnr` of maps without masks",
+        "refused before anything is computed",
+        put(),
+        "",
+        "--risk fnr=0.5 needs masks",
+        do="--risk fpr",
+        call=judging(mask=None, risk="fnr=0.5"),
+    ),
+    row(
+        "risk-classes",
+        "`--risk` with maps of several classes",
+        "refused before anything is computed",
+        put(
+            maps__a_dot_npy=np.full((3, 24, 32), 1 / 3, np.float32),
+            maps__b_dot_npy=np.full((3, 24, 32), 1 / 3, np.float32),
+        ),
+        "maps of 3 classes in maps",
+        "--risk is for maps of one object",
+        do="leave out --risk",
+        call=judging(risk="fnr=0.5"),
+    ),
     row("statistic-missing", "no statistic", "it is named", put(), "No such file", UNREADABLE, "", "", loading),
 ]
 

@@ -1,0 +1,135 @@
+"""`--risk`: the threshold of saved maps, and what it delivers, by hand and against a second way of counting."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pipeline_src.calibrators.selection import folds_of
+from pipeline_src.cli.main import app
+from pipeline_src.judging.calibration import calibrate_folder
+from pipeline_src.judging.folder import judge_folder
+from pipeline_src.judging.risk import in_words
+
+IMAGES = 25
+
+
+def made(root: Path, part: str, seed: int, objects: int = IMAGES) -> tuple[Path, Path]:
+    """8-bit maps that see more or less of the object, and masks; images from `objects` on have none."""
+    rng, (maps, masks) = np.random.default_rng(seed), (root / part / name for name in ("maps", "masks"))
+    maps.mkdir(parents=True), masks.mkdir()
+    for i in range(IMAGES):
+        truth = np.zeros((12, 14), np.uint8)
+        truth[2:9, 3:9] = 255 * (i < objects)
+        f = np.clip(rng.normal(np.where(truth > 0, rng.normal(150, 40), rng.normal(60, 20)), 40), 0, 255)
+        cv2.imwrite(str(masks / f"{i:02d}.png"), truth)
+        cv2.imwrite(str(maps / f"{i:02d}.png"), f.astype(np.uint8))
+    return maps, masks
+
+
+def second_way(maps: Path, masks: Path) -> np.ndarray:
+    """(N, 257) FNR of the images at all thresholds, pixel by pixel."""
+    rows = []
+    for path in sorted(maps.iterdir()):
+        f = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[cv2.imread(str(masks / path.name), cv2.IMREAD_UNCHANGED) > 0]
+        rows.append([np.mean(f < t) for t in range(257)])
+    return np.array(rows)
+
+
+def judged(where, out: Path, **options) -> dict:
+    return judge_folder(*where, "net", out, whole=False, resamples=options.pop("resamples", 0), **options)
+
+
+@pytest.fixture(scope="module")
+def val(tmp_path_factory) -> tuple[Path, Path]:
+    return made(tmp_path_factory.mktemp("maps"), "val", 0)
+
+
+def test_threshold_and_folds_are_those_of_a_second_way(val, tmp_path):
+    fnr = second_way(*val)
+    result = judged(val, tmp_path / "out", risk="fnr=0.2", resamples=50)["risk"]
+
+    def least_cautious(rows: np.ndarray) -> int:
+        n = len(rows)
+        kept = n / (n + 1) * rows.mean(axis=0) + 1 / (n + 1) <= 0.2
+        return int(np.flatnonzero(kept)[-1])
+
+    t, folds = least_cautious(fnr), folds_of(np.arange(IMAGES))
+    raw = result["raw"]
+    assert (raw["level"], raw["threshold"], raw["images"]) == (t, t / 255, IMAGES)
+    assert raw["promised"] == pytest.approx((fnr[:, t].sum() + 1) / (IMAGES + 1))
+    held_out = [fnr[i, least_cautious(fnr[folds != folds[i]])] for i in range(IMAGES)]
+    assert raw["delivered"]["fnr"] == pytest.approx(np.mean(held_out))
+    low, high = raw["delivered"]["intervals"]["fnr"]
+    assert low < raw["delivered"]["fnr"] < high
+    assert result["stretched"]["level"] != t  # a threshold of other maps
+
+
+def test_images_without_an_object_do_not_count(tmp_path):
+    where = made(tmp_path, "few", 0, objects=15)
+    result = judged(where, tmp_path / "out", risk="fnr=0.2", protocols=("raw",))["risk"]["raw"]
+    assert result["images"] == 15 and result["delivered"]["images"] == IMAGES  # these have a background
+    none = judged(where, tmp_path / "none", risk="fnr=0.05", protocols=("raw",))["risk"]["raw"]
+    assert none["level"] is None and none["delivered"] is None
+    assert in_words(none) == [
+        "FNR ≤ 5 %: no threshold keeps it: 15 images or groups of them have foreground, and 19 are needed"
+    ]
+
+
+def test_textures_have_a_false_positive_rate(val, tmp_path):
+    result = judge_folder(val[0], None, "net", tmp_path / "out", whole=False, resamples=0, risk="fpr=0.2")["risk"][
+        "raw"
+    ]
+    assert result["delivered"]["fnr"] is None and result["delivered"]["fpr"] < 0.25
+
+
+def test_groups_count_once(val, tmp_path):
+    (tmp_path / "groups.csv").write_text("id,group\n" + "".join(f"{i:02d},{i % 12}\n" for i in range(IMAGES)))
+    options = {"groups": str(tmp_path / "groups.csv"), "protocols": ("raw",), "risk": "fnr=0.2"}
+    result = judged(val, tmp_path / "out", **options)["risk"]["raw"]
+    fnr = second_way(*val)
+    of_groups = np.stack([fnr[g::12].mean(axis=0) for g in range(12)])
+    assert result["images"] == 12
+    assert result["level"] == np.flatnonzero((of_groups.sum(axis=0) + 1) / 13 <= 0.2)[-1]
+
+
+def test_a_mask_of_every_pixel_is_said_to_be_that(tmp_path):
+    maps, masks = made(tmp_path, "poor", 0)
+    for path in maps.iterdir():
+        cv2.imwrite(str(path), np.zeros((12, 14), np.uint8))
+    result = judged((maps, masks), tmp_path / "out", risk="fnr=0.2", protocols=("raw",))["risk"]["raw"]
+    assert result["level"] == 0 and "every pixel" in result["reason"]
+    assert any("too poor" in line for line in in_words(result))
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_calibrated_maps_have_a_threshold_of_their_own(val, tmp_path, masks):
+    """That of `judge` on the calibrated maps; tried on the others at this threshold, or in folds."""
+    apply, test_mask = made(tmp_path, "test", 1)
+    options = {"method": "platt", "resamples": 0, "risk": "fnr=0.2", "test_mask": test_mask if masks else None}
+    done = calibrate_folder(*val, apply, tmp_path / "out", **options)["risk"]
+    of_fitted = judged(val, tmp_path / "j", calibrator=tmp_path / "out/calibrator.json", risk="fnr=0.2")["risk"]["raw"]
+    assert {key: done[key] for key in ("level", "promised", "images")} == {
+        key: of_fitted[key] for key in ("level", "promised", "images")
+    }
+    if masks:
+        assert done["delivered"]["fnr"] == pytest.approx(
+            second_way(tmp_path / "out/maps", test_mask)[:, done["level"]].mean()
+        )
+    else:
+        assert abs(done["delivered"]["fnr"] - 0.2) < 0.1
+
+
+def test_the_command_says_it_and_takes_features(val, tmp_path):
+    words = ["--pred", str(val[0]), "--mask", str(val[1]), "--apply", str(val[0]), "--out", str(tmp_path / "out")]
+    words += ["--method", "image_temperature", "--features", "entropy,margin", "--shape", "--resamples", "20"]
+    shown = CliRunner().invoke(app, ["calibrate", *words, "--risk", "fnr=0.2"])
+    assert shown.exit_code == 0, shown.output
+    assert "FNR ≤ 20 %: the mask f >= " in shown.output and "delivered, each fifth of them" in shown.output
+    parameters = json.loads((tmp_path / "out/calibrator.json").read_text())["parameters"]
+    assert list(parameters["b"]) == ["entropy", "margin"] and parameters["g"] != 1
