@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from pipeline_src.errors import UserError
+from pipeline_src.params.load import read
 from pipeline_src.training.method import Block
 from pipeline_src.training.registry import choose, method_names
 
@@ -34,6 +35,11 @@ $U$ the uniform label, $p(y, \\beta)$ the perturbed one, $m$ the mean margin, $A
 validation images. All methods work for two classes and for K, but for `dirichlet`, which is for K. *Cost* is the extra
 time of a training step over the baseline's, measured by `python benchmarks/method_steps.py` on one CPU thread in the
 setting of `mini`. Descriptions and bounds of the parameters: [params.md](params.md#methods).
+"""
+VARIANTS = """## Variants
+
+Blocks of `params.yaml` that are one of these methods under another name, and the parameters that differ from its
+defaults.
 """
 SETTINGS = """## What is the authors' setting
 
@@ -58,6 +64,7 @@ def page() -> str:
     parts = [HEAD.strip()]
     for kind, title in KINDS.items():
         parts += [f"## {title}", _table(head, rows[kind])]
+    parts += [VARIANTS.strip(), _table(["Block", "Method", "Parameters"], _variants())]
     parts += [SETTINGS.strip(), _table(["Method", "Setting"], settings)]
     return "\n\n".join(parts) + "\n"
 
@@ -76,6 +83,20 @@ def described(method: type[Block]) -> dict[str, str]:
             expected=f"lines {', '.join(needed[1:])} and Kind ({', '.join(KINDS)})",
         )
     return facts
+
+
+def _variants() -> list[list[str]]:
+    rows = []
+    for name, block in read().methods.items():
+        if block and "method" in block:
+            method = choose(name, block).method
+            own = (f"`{key}` {getattr(method, key)}" for key in method.model_fields_set if not _default(method, key))
+            rows.append([f"`{name}`", f"`{block['method']}`", ", ".join(sorted(own))])
+    return rows
+
+
+def _default(method: Block, key: str) -> bool:
+    return getattr(method, key) == type(method).model_fields[key].default
 
 
 def _parameters(method: type[Block]) -> str:

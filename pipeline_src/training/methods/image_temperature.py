@@ -23,10 +23,11 @@ class ImageTemperature(Calibrated):
 
     Kind: posthoc
     Idea: A temperature per image, which depends on how unsure the network is of it.
-    Formula: `z' = sign(z) abs(z)^g / T`, `log T = a + sum_j b_j x_j`, of least NLL on the validation images; `x` the
-        image's mean predictive entropy, predicted share of foreground, mean margin, peak; `g = 1` unless `shape`
+    Formula: `z' = sign(z) abs(z)^g / T`, `log T = a + sum_j b_j x_j`, of least NLL on the validation images; `x_j` the
+        image's `features`: mean predictive `entropy` in nats, predicted share of `foreground`, mean `margin`, `peak`;
+        `g` fitted if `shape`, else 1; with `null_images` object-free crops count among these images
     Changes: probabilities
-    Cost: none; the fit is one pass over the validation images
+    Cost: none; the fit is one pass over the validation images, and one over their crops with `null_images`
     Setting: No author's. A pixel stands for a sample; `null_images` adds object-free crops of the validation images,
         truth all background, with this share of the weight.
     Source: ours, after Guo et al., ICML 2017
