@@ -3,13 +3,15 @@
     python benchmarks/api_memory.py [1e6 1e7 1e8]
 
 Each line is a process of its own, which counts batches of a million pixels: memory is that of one batch and of the
-counts, time that of the processor. The exact ECE comes from whole numbers of 2^-24 in float64 per bin, as in
+counts, time that of the processor. Those of two ranks are two processes (gloo), which count every other batch: memory
+is that of one of them, time that of both. The exact ECE comes from whole numbers of 2^-24 in float64 per bin, as in
 calibration_pass.py.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import numpy as np
 
 BATCH, BINS = (4, 500, 500), 10
 METRICS = ("Statistic", "torchmetrics", "mmengine")
+RANKS = "torch.distributed.run", "--standalone", "--nproc-per-node=2"
 
 
 def batches(pixels: int):
@@ -41,7 +44,12 @@ def exact(pixels: int) -> float:
 
 
 def one(name: str, pixels: int) -> dict:
-    """Count, and report; called in a process of its own."""
+    """Count, and report; called in a process of its own, or in one of two."""
+    rank, ranks = (int(os.environ.get(of, default)) for of, default in (("RANK", 0), ("WORLD_SIZE", 1)))
+    if ranks > 1:
+        from torch import distributed
+
+        distributed.init_process_group("gloo")
     if name == "Statistic":
         from pipeline_src.api import Statistic
 
@@ -71,16 +79,18 @@ def one(name: str, pixels: int) -> dict:
             third.process(None, [{"seg_logits": {"data": p[None]}, "gt_sem_seg": {"data": t[None]}} for p, t in data])
 
         def compute():
-            return third.evaluate(third.seen)["calibration/ece"]
+            return third.evaluate(third.seen * ranks)["calibration/ece"]
 
     counting = 0.0
-    for f, y in batches(pixels):
+    for k, (f, y) in enumerate(batches(pixels)):
+        if k % ranks != rank:
+            continue
         began = time.process_time()
         update(f, y)
         counting += time.process_time() - began
     ece = compute()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return {"ece": ece, "mb": peak, "ns": counting / pixels * 1e9}
+    return {"ece": ece, "mb": peak, "ns": counting / pixels * 1e9 * ranks}
 
 
 def main(numbers: list[str]) -> None:
@@ -88,11 +98,13 @@ def main(numbers: list[str]) -> None:
     print("| pixels | metric | ECE - exact | peak MB | ns/pixel |\n|---:|---|---:|---:|---:|")
     for pixels in [int(float(number)) for number in numbers or ("1e6", "1e7", "1e8")]:
         truth = exact(pixels)
-        for name in METRICS:
-            command = [sys.executable, __file__, "--one", name, str(pixels)]
+        for title, name, launcher in [(name, name, ()) for name in METRICS] + [
+            (f"{name}, two ranks", name, ("-m", *RANKS)) for name in METRICS[1:]
+        ]:
+            command = [sys.executable, *launcher, __file__, "--one", name, str(pixels)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             of = json.loads(done.stdout.splitlines()[-1])
-            row = f"| {pixels:,} | {name} | {of['ece'] - truth:+.1e} | {of['mb']} | {of['ns']:.1f} |"
+            row = f"| {pixels:,} | {title} | {of['ece'] - truth:+.1e} | {of['mb']} | {of['ns']:.1f} |"
             print(row, flush=True)
 
 

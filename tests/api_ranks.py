@@ -44,6 +44,26 @@ def measured(classes: int, rank: int, ranks: int) -> dict[str, dict[str, float]]
     return {"torchmetrics": values, "mmengine": other.evaluate(IMAGES)}
 
 
+def million(rank: int, ranks: int) -> dict[str, float]:
+    """The ECE of a million pixels by both metrics, each rank with every other one of its images."""
+    from pipeline_src.api import DenseCalibration
+    from pipeline_src.api.mmsegmentation import DenseCalibrationMetric
+
+    one, other = DenseCalibration(("ece",)), DenseCalibrationMetric(("ece",))
+    for f, y in sure()[rank::ranks]:
+        one.update(f[None], y[None])
+        other.process(None, [{"seg_logits": {"data": f[None]}, "gt_sem_seg": {"data": y[None]}}])
+    return {"torchmetrics": one.compute()["ece"].item(), "mmengine": other.evaluate(4)["calibration/ece"]}
+
+
+def sure() -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Four images of 500 x 500 over-confident pixels."""
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((4, 500, 500), np.float32) * 4
+    y = (rng.random(z.shape) < 1 / (1 + np.exp(-z))).astype(np.uint8)
+    return list(zip(torch.from_numpy(1 / (1 + np.exp(-1.2 * z))), torch.from_numpy(y), strict=True))
+
+
 def learned(rank: int, ranks: int) -> list[float]:
     """Levels after steps in which each rank sees other images."""
     from pipeline_src.api import ASLP
@@ -62,5 +82,6 @@ def as_rank(folder: Path) -> None:
     distributed.init_process_group("gloo")
     rank, ranks = distributed.get_rank(), distributed.get_world_size()
     found = {"object": measured(2, rank, ranks), "classes": measured(3, rank, ranks), "levels": learned(rank, ranks)}
+    found["million"] = million(rank, ranks)
     (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(found))
     distributed.destroy_process_group()

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from api_ranks import as_rank, learned, made, measured
+from api_ranks import as_rank, learned, made, measured, million, sure
 from training_runs import two_ranks
 
 from pipeline_src.api import Statistic, UserError, reliability_diagram
@@ -39,8 +39,19 @@ def test_two_ranks_equal_one(tmp_path):
     two_ranks(partial(as_rank, tmp_path))
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in "01")
     assert first == second
-    assert first == {"object": measured(2, 0, 1), "classes": measured(3, 0, 1), "levels": learned(0, 1)}
+    alone = {"object": measured(2, 0, 1), "classes": measured(3, 0, 1), "levels": learned(0, 1)}
+    assert first == alone | {"million": million(0, 1)}
     assert len(set(first["levels"])) == 4 and min(first["levels"]) > 0
+
+
+def test_a_million_pixels_are_exact():
+    """Against whole numbers of 2^-24 in float64, whose sums are exact."""
+    f, y = (np.stack([of[k].numpy() for of in sure()]) for k in (0, 1))
+    confidence = np.maximum(f, np.float32(1) - f).astype(np.float64).ravel()
+    bins = np.ceil(confidence * 10).astype(int)
+    gap = np.bincount(bins, confidence) - np.bincount(bins, ((f >= 0.5) == y).ravel())
+    of = million(0, 1)
+    assert of["torchmetrics"] == of["mmengine"] == pytest.approx(np.abs(gap).sum() / 1e6, abs=1e-15)
 
 
 def test_both_metrics_agree():
