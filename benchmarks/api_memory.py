@@ -110,6 +110,8 @@ def main(numbers: list[str]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(one(sys.argv[2], int(sys.argv[3]))))
+        found = one(sys.argv[2], int(sys.argv[3]))
+        if os.environ.get("RANK", "0") == "0":
+            print(json.dumps(found))
     else:
         main(sys.argv[1:])
