@@ -6,10 +6,11 @@ dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps -
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
+from pipeline_src.calibrators import Feature
 from pipeline_src.cli.options import Ignore, MaxPixels, Resamples, Risk, check_groups
 from pipeline_src.params.schema import LIMITS
 
@@ -32,7 +33,8 @@ def calibrate(
     features: Annotated[
         str,
         typer.Option(
-            metavar="NAME,...", help="Of image_temperature: entropy, foreground, margin of an image [default: entropy]"
+            metavar="NAME,...",
+            help=f"Of image_temperature: {', '.join(get_args(Feature))} of an image [default: entropy]",
         ),
     ] = "",
     shape: Annotated[bool, typer.Option("--shape", help="Of image_temperature: fit a power of the logits too")] = False,
