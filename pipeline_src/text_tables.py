@@ -94,6 +94,7 @@ LATEX = {
     "α": "$\\alpha$",
     "β": "$\\beta$",
     "≤": "$\\leq$",
+    "≥": "$\\geq$",
     "“": "``",
     "”": "''",
     "[": "{[}",  # after a row's end it would open an option

@@ -341,5 +341,5 @@ def test_a_log_softmax_of_a_map_is_the_map():
 def test_what_is_not_defined_is_refused():
     with pytest.raises(UserError, match="dirichlet is for several classes"):
         Dirichlet.fit(sample(1))
-    with pytest.raises(UserError, match="a feature of two classes"):
+    with pytest.raises(UserError, match="foreground: features of two classes"):
         ImageTemperature.fit(sample(3), features=["foreground"])
