@@ -20,15 +20,17 @@ except ImportError as error:
         do="python -m pip install --upgrade numba",
     ) from error
 
-INT, FLOAT, BOOL = types.int64, types.float64, types.boolean
-BYTES, WORDS, FLOATS, WIDE, INTS = (
-    types.Array(of, 1, "C", readonly=True) for of in (types.uint8, types.uint16, types.float32, FLOAT, INT)
-)
+INT, FLOAT, BOOL, NOTHING, several = types.int64, types.float64, types.boolean, types.void, types.UniTuple
 
 
-def written(of: types.Type, axes: int = 1) -> types.Array:
-    """The type of an array in rows that a kernel writes to."""
-    return types.Array(of, axes, "C")
+def read(dtype: str) -> types.Array:
+    """The type of a contiguous array of one axis that a kernel reads."""
+    return types.Array(getattr(types, dtype), 1, "C", readonly=True)
+
+
+def written(dtype: str, axes: int = 1) -> types.Array:
+    """The type of a contiguous array that a kernel writes to."""
+    return types.Array(getattr(types, dtype), axes, "C")
 
 
 def compiled(*signatures: types.Type) -> Callable[[Callable], Callable]:

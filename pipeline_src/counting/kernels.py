@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
-from pipeline_src.counting.compiled import BOOL, BYTES, FLOAT, FLOATS, INT, INTS, WIDE, WORDS, compiled, written
+from pipeline_src.counting.compiled import BOOL, FLOAT, INT, NOTHING, compiled, read, several, written
 
 # A cell's pixels and summed positions, as one integer: one access to memory per pixel. Positions begin at -levels // 2,
 # since the rounding of scores may put a pixel that far below its level.
 PIXEL = 1 << 44
 PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
 
-ROWS, TABLE, CUBE = (written(INT, axes) for axes in (1, 2, 3))
-SMALL = written(types.int32)
-ERRORS, LOGS = written(FLOAT), written(FLOAT, 2)
-SUMS = types.UniTuple
+BYTES, WORDS, SINGLES, DOUBLES, INTS = (read(name) for name in ("uint8", "uint16", "float32", "float64", "int64"))
+ROWS, TABLE, CUBE = (written("int64", axes) for axes in (1, 2, 3))
+SMALL, ERRORS, LOGS = written("int32"), written("float64"), written("float64", 2)
 
 
-@compiled(SUMS(INT, 2)(FLOATS, BYTES, BOOL, INT, INT, SMALL, SMALL, ROWS))
+@compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, SMALL, SMALL, ROWS))
 def count_floats(f, y, scores, levels, position, cell, rest, pending):
     """Add pixels to `pending`, (4 * (HALF + 1),): by doubt level, predicted class and label.
 
@@ -49,7 +47,7 @@ def count_floats(f, y, scores, levels, position, cell, rest, pending):
     return edge - edge_foreground, edge_foreground
 
 
-@compiled(types.void(ROWS, INT, ROWS, ROWS))
+@compiled(NOTHING(ROWS, INT, ROWS, ROWS))
 def move(pending, levels, count, position):
     """Move what `count_floats` added to `pending` into `count` and `position`, (4 * (HALF + 1),)."""
     for cell in range(pending.size):
@@ -59,7 +57,7 @@ def move(pending, levels, count, position):
         pending[cell] = 0
 
 
-@compiled(SUMS(INT, 2)(FLOATS, BYTES, INT, TABLE, ERRORS))
+@compiled(several(INT, 2)(SINGLES, BYTES, INT, TABLE, ERRORS))
 def compare_floats(f, y, unit, levels, error):
     """Correct pixels of a block and their summed confidences in 1 / `unit`; its pixels by 8-bit level and label are
     added to `levels` (256, 2), and |f - y| is written to `error`."""
@@ -74,7 +72,7 @@ def compare_floats(f, y, unit, levels, error):
     return correct, confidence
 
 
-@compiled(types.void(WIDE, FLOAT, LOGS))
+@compiled(NOTHING(DOUBLES, FLOAT, LOGS))
 def chances(error, clamp, chance):
     """Write the clamped probabilities of the wrong and of the right label, from |f - y|."""
     for i in range(error.size):
@@ -83,7 +81,7 @@ def chances(error, clamp, chance):
         chance[1, i] = 1 - wrong
 
 
-@compiled(SUMS(INT, 4)(WIDE, LOGS, INTS, FLOAT, FLOAT))
+@compiled(several(INT, 4)(DOUBLES, LOGS, INTS, FLOAT, FLOAT))
 def score_sums(error, logs, number, clamp, unit):
     """Sums of `accumulate.SCORES`, of values that stand for `number` pixels each, rounded to 1 / `unit` one by one.
 
@@ -104,14 +102,14 @@ def score_sums(error, logs, number, clamp, unit):
     return absolute, brier, nll, entropy
 
 
-@compiled(types.void(BYTES, BYTES, TABLE), types.void(WORDS, BYTES, TABLE))
+@compiled(NOTHING(BYTES, BYTES, TABLE), NOTHING(WORDS, BYTES, TABLE))
 def histogram(v, y, pixels):
     """Add the pixels of an integer map to `pixels`, by value and label."""
     for i in range(v.size):
         pixels[v[i], y[i]] += 1
 
 
-@compiled(SUMS(INT, 2)(INTS, INTS, INTS, INT, INT, INT, CUBE, CUBE, TABLE, TABLE, ERRORS))
+@compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, CUBE, CUBE, TABLE, TABLE, ERRORS))
 def count_fractions(value, label, number, denominator, levels, position, count, positions, on_edge, image, error):
     """Count `number` pixels with f = value / denominator and the label, each (n,), in exact integers.
 

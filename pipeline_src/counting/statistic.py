@@ -98,8 +98,8 @@ class Statistic:
                 found=f"a map of shape {probability.shape}, a mask of shape {truth.shape}",
                 expected="two arrays of the same shape (height, width)",
             )
-        y, all_count = _labels(truth.reshape(-1), image_id, ignore)
-        f, kept = probability.reshape(-1), None if within is None else within.reshape(-1)
+        y, all_count = _labels(truth.ravel(), image_id, ignore)
+        f, kept = probability.ravel(), None if within is None else within.ravel()
         if not all_count:
             valid = y != IGNORED
             f, y, kept = f[valid], y[valid], None if kept is None else kept[valid]
