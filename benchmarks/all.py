@@ -32,22 +32,42 @@ import numpy as np  # noqa: E402 (after the threads are set)
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/performance.md"
-PIXELS, IMAGES, SIZE = 4_000_000, 16, (300, 400)
+PIXELS, IMAGES = 10_000_000, 16
 BATCH, SIDE = 8, 96  # of the forward pass, as validation and evaluation of `mini`
 
 
 # Parts: each prepares, and returns what one turn does and by how many pixels, images or runs its time is divided
 
 
-def peer(name: str) -> tuple[Callable[[], object], int]:
-    """One of `calibration_pass`."""
+def pixels() -> tuple[np.ndarray, np.ndarray]:
     import calibration_pass
 
-    run, _, passes = calibration_pass.RUNS[name]
-    f, y = calibration_pass.made(PIXELS)
-    if "8-bit" in name:
-        f = np.rint(f * 255).astype(np.uint8)
-    return lambda: run(f, y), PIXELS * passes
+    return calibration_pass.made(PIXELS)
+
+
+def peer(name: str) -> tuple[Callable[[], object], int]:
+    """The ECE by another program, one of `calibration_pass`."""
+    import calibration_pass
+
+    f, y = pixels()
+    return lambda: calibration_pass.RUNS[name][0](f, y), PIXELS
+
+
+def counts(kind: str) -> tuple[Callable[[], object], int]:
+    """Counts for ECE alone (quick), or the full statistic in both protocols of float32 or 8-bit maps."""
+    from pipeline_src.counting.statistic import Statistic
+
+    f, y = pixels()
+    if kind == "8-bit":
+        f = np.concatenate([np.rint(part * 255).astype(np.uint8) for part in f])[None]
+        y = y.reshape(1, -1)
+    statistic, numbers = Statistic.empty(quick=kind == "quick"), iter(range(10**9))
+
+    def run() -> None:
+        statistic.add(f, y, str(next(numbers)))
+        _ = statistic.raw, statistic.stretched
+
+    return run, PIXELS * (2 if kind == "full" else 1)
 
 
 def images() -> list[tuple[np.ndarray, np.ndarray]]:
@@ -147,6 +167,7 @@ def command(*words: str) -> tuple[Callable[[], object], int]:
 
 PARTS: dict[str, Callable[..., tuple[Callable[[], object], int]]] = {
     "peer": peer,
+    "counts": counts,
     "statistic": statistic,
     "whole_maps": lambda *names: whole_maps(names),
     "forward": forward,
@@ -169,8 +190,7 @@ class Row(NamedTuple):
     aim: str
 
 
-QUICK = ("peer", "ours, counts for ECE, OE, accuracy")
-FULL, BYTES = ("peer", "ours, full statistic, per protocol"), ("peer", "ours, 8-bit maps, full, both protocols")
+QUICK, FULL, BYTES = (("counts", kind) for kind in ("quick", "full", "8-bit"))
 TORCHMETRICS = ("peer", "torchmetrics")
 S_AND_E = ("whole_maps", "s_measure", "e_measure")
 ALL_THREE = (*S_AND_E, "weighted_f")
