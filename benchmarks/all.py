@@ -345,11 +345,7 @@ def main() -> None:
     parser.add_argument("--maps", type=lambda path: str(Path(path).resolve()))
     parser.add_argument("--masks", type=lambda path: str(Path(path).resolve()))
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
-    parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.part:
-        work(arguments.part[0], arguments.part[1:])
-        return
     table = [facts(), ""]
     print(facts(), "\n")
     with tempfile.TemporaryDirectory() as folder:
@@ -368,4 +364,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--part"]:
+        work(sys.argv[2], sys.argv[3:])
+    else:
+        main()
