@@ -4,7 +4,7 @@ An interval has two parts: the images could have been others, and so could the n
 and Donner, Statistics in Medicine 2008): distances of an end from the value add in squares. The first part is a
 bootstrap interval over images of the mean over seeds. The second is t s / sqrt(S) with s the standard deviation of the
 effect over S seeds and t of S - 1 degrees of freedom. With one seed there is no second part, and the interval speaks of
-these networks only. `benchmarks/coverage.py` measures how often intervals hold the true value.
+these networks only. `benchmarks/interval_coverage.py` measures how often intervals hold the true value.
 """
 
 from __future__ import annotations

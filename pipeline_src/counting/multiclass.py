@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import CLAMP, UNIT
 from pipeline_src.counting.storage import pack, read, unpack, unreadable, write
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
+
+if TYPE_CHECKING:
+    from pipeline_src.counting.accumulate import FloatPass
 
 
 class MultiClassStatistic:
@@ -32,7 +35,7 @@ class MultiClassStatistic:
 
     def __init__(self, top: Counts, classes: list[Counts], confusion: np.ndarray):
         self.top, self.classes, self.confusion = top, classes, confusion
-        self._pass = FloatPass(top, scores=True)  # its buffers serve all counts in turn
+        self._pass: FloatPass | None = None  # its buffers serve all counts in turn
 
     @classmethod
     def empty(cls, classes: int) -> MultiClassStatistic:
@@ -112,6 +115,9 @@ class MultiClassStatistic:
 
     def _count(self, counts: Counts, f: np.ndarray, y: np.ndarray) -> np.ndarray:
         """(256, 2) pixels of the image per 8-bit level and label."""
+        from pipeline_src.counting.accumulate import FloatPass  # slow to import, and reading counts does without
+
+        self._pass = self._pass or FloatPass(counts, scores=True)
         self._pass.counts = counts
         _, levels = self._pass.add(f, y, summed=False)
         self._pass.flush()

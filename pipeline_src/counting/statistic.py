@@ -15,15 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline_src.counting.accumulate import FloatPass, add_fractions, extremes, histogram, surely_in_unit_interval
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS, UNIT
 from pipeline_src.counting.storage import pack, read, unpack, unreadable, write
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
+
+if TYPE_CHECKING:
+    from pipeline_src.counting.accumulate import FloatPass
 
 
 class Statistic:
@@ -95,8 +98,8 @@ class Statistic:
                 found=f"a map of shape {probability.shape}, a mask of shape {truth.shape}",
                 expected="two arrays of the same shape (height, width)",
             )
-        y, all_count = _labels(truth.reshape(-1), image_id, ignore)
-        f, kept = probability.reshape(-1), None if within is None else within.reshape(-1)
+        y, all_count = _labels(truth.ravel(), image_id, ignore)
+        f, kept = probability.ravel(), None if within is None else within.ravel()
         if not all_count:
             valid = y != IGNORED
             f, y, kept = f[valid], y[valid], None if kept is None else kept[valid]
@@ -104,6 +107,9 @@ class Statistic:
         add(f, y, image_id, truth.shape, kept, whole or {})
 
     def _add_floats(self, f, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None, whole) -> None:
+        # Compiled code is slow to import, and reading counts does without.
+        from pipeline_src.counting.accumulate import FloatPass, extremes, surely_in_unit_interval
+
         if not np.issubdtype(f.dtype, np.floating):
             raise UserError(
                 f"the map of {image_id} has an unknown type",
@@ -133,6 +139,8 @@ class Statistic:
                 self._row(protocol, image_id, shape, f.size, high == low, whole, *row)
 
     def _add_integers(self, v, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None, whole) -> None:
+        from pipeline_src.counting.accumulate import add_fractions, extremes, histogram
+
         top = np.iinfo(v.dtype).max
         low, high = map(int, extremes(v))
         if kept is not None:

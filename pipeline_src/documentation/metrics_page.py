@@ -9,7 +9,7 @@ from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, Metric
 from pipeline_src.metrics.registry import METRICS
 
 FILE = Path("docs/metrics.md")
-COVERAGE = Path("benchmarks/coverage.md")  # what benchmarks/coverage.py wrote
+COVERAGE = Path("benchmarks/coverage.md")  # what benchmarks/interval_coverage.py wrote
 GROUPS = {
     "any": "For one object and for several classes",
     "two": "For one object",
@@ -41,11 +41,12 @@ Undefined metrics are null with a reason, never 0: F without foreground, for exa
 TAIL = """
 ## How far intervals can be trusted
 
-Measured by `python benchmarks/coverage.py` on simulated data sets whose true errors are known: images of 10,000 pixels
-in five bins of confidence, whose accuracy varies from image to image as that of networks does. *Percentiles* are those
-over resampled images of the mean over seeds, the usual interval. *ECE* is the interval that tables print, *Δ squared*
-that of the difference which decides about two methods, *found* how often a difference is called one. Columns of OE,
-accuracy and Brier are of the intervals in use; that of OE is too narrow where one of the methods is nearly calibrated.
+Measured by `python benchmarks/interval_coverage.py` on simulated data sets whose true errors are known: images of
+10,000 pixels in five bins of confidence, whose accuracy varies from image to image as that of networks does.
+*Percentiles* are those over resampled images of the mean over seeds, the usual interval. *ECE* is the interval that
+tables print, *Δ squared* that of the difference which decides about two methods, *found* how often a difference is
+called one. Columns of OE, accuracy and Brier are of the intervals in use; that of OE is too narrow where one of the
+methods is nearly calibrated.
 """
 
 

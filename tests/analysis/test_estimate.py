@@ -19,7 +19,7 @@ from pipeline_src.analysis.simultaneous import level_of_each
 from pipeline_src.metrics.registry import METRICS, SQUARED
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-import coverage
+import interval_coverage as coverage
 
 SEEDS = {0: 0.03, 1: 0.05, 2: 0.04}  # mean 0.04, standard error 0.01 / sqrt(3)
 
@@ -139,7 +139,7 @@ def test_of_twenty_true_nulls_one_opposes_in_one_of_twenty_cases():
     assert together / repetitions < 0.1
 
 
-# Coverage, as benchmarks/coverage.py measures it
+# Coverage, as benchmarks/interval_coverage.py measures it
 
 
 def test_the_square_covers_where_percentiles_of_the_error_do_not():

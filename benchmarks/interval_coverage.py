@@ -1,6 +1,6 @@
 """How often intervals hold the true value, and how often differences are found: simulated data sets of known error.
 
-    python benchmarks/coverage.py [REPETITIONS]
+    python benchmarks/interval_coverage.py [REPETITIONS]
 
 An image has pixels in five bins of confidence and an accuracy of its own in each, more or less below the confidence,
 that two methods share in part. The sums per image go through the functions that all results go through

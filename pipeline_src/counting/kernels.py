@@ -1,0 +1,133 @@
+"""The loops over pixels that `accumulate` counts with, on the grid that `levels` describes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline_src.counting.compiled import BOOL, FLOAT, INT, NOTHING, compiled, read, several, written
+
+# A cell's pixels and summed positions, as one integer: one access to memory per pixel. Positions begin at -levels // 2,
+# since the rounding of scores may put a pixel that far below its level.
+PIXEL = 1 << 44
+PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
+
+BYTES, WORDS, SINGLES, DOUBLES, INTS = (read(name) for name in ("uint8", "uint16", "float32", "float64", "int64"))
+ROWS, TABLE, CUBE = (written("int64", axes) for axes in (1, 2, 3))
+SMALL, ERRORS, LOGS = written("int32"), written("float64"), written("float64", 2)
+
+
+@compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, SMALL, SMALL, ROWS))
+def count_floats(f, y, scores, levels, position, cell, rest, pending):
+    """Add pixels to `pending`, (4 * (HALF + 1),): by doubt level, predicted class and label.
+
+    Args:
+        f, y: (n,), probabilities and labels.
+        scores: whether all bits of f below 0.5 count (`accumulate.FloatPass`).
+        levels, position: `LEVELS` and `POSITION`.
+        cell, rest: (m,) int32, buffers.
+
+    Returns:
+        background and foreground pixels on the edge 0.25, the one below 0.5 that a float32 can lie on.
+    """
+    one, half = np.float32(1), np.float32(0.5)
+    edge, edge_foreground = 0, 0
+    for start in range(0, f.size, cell.size):
+        fb, yb = f[start : start + cell.size], y[start : start + cell.size]
+        for i in range(fb.size):  # several pixels at once, as nothing is looked up
+            p = fb[i]
+            doubt = np.float64(min(p, one - p) if scores else one - max(p, one - p))
+            level = np.floor(doubt * levels)  # exact: 24 by 17 bits
+            rest[i] = np.int32(np.rint(doubt * position) * levels - level * position)
+            cell[i] = 4 * np.int32(level) + 2 * (p >= half) + yb[i]
+            on_edge = (doubt == 0.25) & (p < half)
+            edge += on_edge
+            edge_foreground += on_edge & (yb[i] == 1)
+        for i in range(fb.size):
+            pending[np.uint32(cell[i])] += PIXEL + levels // 2 + rest[i]
+    return edge - edge_foreground, edge_foreground
+
+
+@compiled(NOTHING(ROWS, INT, ROWS, ROWS))
+def move(pending, levels, count, position):
+    """Move what `count_floats` added to `pending` into `count` and `position`, (4 * (HALF + 1),)."""
+    for cell in range(pending.size):
+        pixels = np.int64(np.uint64(pending[cell]) // np.uint64(PIXEL))
+        count[cell] += pixels
+        position[cell] += pending[cell] - pixels * (PIXEL + levels // 2)
+        pending[cell] = 0
+
+
+@compiled(several(INT, 2)(SINGLES, BYTES, INT, TABLE, ERRORS))
+def compare_floats(f, y, unit, levels, error):
+    """Correct pixels of a block and their summed confidences in 1 / `unit`; its pixels by 8-bit level and label are
+    added to `levels` (256, 2), and |f - y| is written to `error`."""
+    one, half = np.float32(1), np.float32(0.5)
+    correct, confidence = 0, 0
+    for i in range(f.size):
+        correct += (f[i] >= half) == (y[i] == 1)
+        confidence += np.int32(max(f[i], one - f[i]) * np.float64(unit))
+        error[i] = abs(y[i] - np.float64(f[i]))
+    for i in range(f.size):
+        levels[np.uint64(255 * np.float64(f[i])), y[i]] += 1  # exact
+    return correct, confidence
+
+
+@compiled(NOTHING(DOUBLES, FLOAT, LOGS))
+def chances(error, clamp, chance):
+    """Write the clamped probabilities of the wrong and of the right label, from |f - y|."""
+    for i in range(error.size):
+        wrong = min(max(error[i], clamp), 1 - clamp)
+        chance[0, i] = wrong
+        chance[1, i] = 1 - wrong
+
+
+@compiled(several(INT, 4)(DOUBLES, LOGS, INTS, FLOAT, FLOAT))
+def score_sums(error, logs, number, clamp, unit):
+    """Sums of `accumulate.SCORES`, of values that stand for `number` pixels each, rounded to 1 / `unit` one by one.
+
+    Args:
+        error: (n,), |f - y|.
+        logs: (2, n), logarithms of `chances`.
+        number: (n or more,).
+    """
+    absolute, brier, nll, entropy = 0, 0, 0, 0
+    for i in range(error.size):
+        right = 1 - min(max(error[i], clamp), 1 - clamp)
+        log_wrong, log_right = logs[0, i], logs[1, i]
+        absolute += number[i] * np.int64(np.rint(error[i] * unit))
+        brier += number[i] * np.int64(np.rint(error[i] * error[i] * unit))
+        nll -= number[i] * np.int64(np.rint(log_right * unit))
+        # q log q + (1-q) log(1-q) = log(1-q) + q (log q - log(1-q))
+        entropy -= number[i] * np.int64(np.rint((log_wrong + right * (log_right - log_wrong)) * unit))
+    return absolute, brier, nll, entropy
+
+
+@compiled(NOTHING(BYTES, BYTES, TABLE), NOTHING(WORDS, BYTES, TABLE))
+def histogram(v, y, pixels):
+    """Add the pixels of an integer map to `pixels`, by value and label."""
+    for i in range(v.size):
+        pixels[v[i], y[i]] += 1
+
+
+@compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, CUBE, CUBE, TABLE, TABLE, ERRORS))
+def count_fractions(value, label, number, denominator, levels, position, count, positions, on_edge, image, error):
+    """Count `number` pixels with f = value / denominator and the label, each (n,), in exact integers.
+
+    Returns:
+        correct pixels, and their summed doubts times the denominator.
+    """
+    correct, doubts = 0, 0
+    for i in range(value.size):
+        v, y, n = value[i], label[i], number[i]
+        doubt = min(v, denominator - v)
+        level, rest = doubt * levels // denominator, doubt * levels % denominator
+        predicted = np.int64(2 * v >= denominator)
+        count[level, predicted, y] += n
+        positions[level, predicted, y] += n * np.int64(np.rint(rest * (position / denominator)))
+        if rest == 0 and level > 0 and not predicted:
+            on_edge[level, y] += n
+        image[v * 255 // denominator, y] += n
+        error[i] = abs(v - y * denominator) / denominator
+        correct += n * (predicted == y)
+        doubts += n * doubt
+    return correct, doubts

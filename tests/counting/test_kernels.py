@@ -1,0 +1,211 @@
+"""Compiled loops: the counts are those of the definition in fractions, and no state of the cache changes them."""
+
+from __future__ import annotations
+
+import math
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from made_statistics import one
+
+from pipeline_src.counting import accumulate, kernels
+from pipeline_src.counting.accumulate import FloatPass
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.levels import CLAMP, HALF, LEVELS, POSITION, UNIT
+from pipeline_src.engine.code import Code
+from pipeline_src.errors import UserError
+from pipeline_src.python_source import ROOT
+
+EDGES = [float(np.float32(j / LEVELS)) for j in (0, 1, 260, HALF // 2, 19_890, 26_520, HALF - 1, HALF, 46_410, LEVELS)]
+EDGES += [float(np.nextafter(np.float32(edge), np.float32(to))) for edge in EDGES for to in (0, 1)]
+FLOATS = st.lists(st.tuples(st.floats(0, 1, width=32) | st.sampled_from(EDGES), st.booleans()), max_size=40)
+half_to_even = round  # of Python and of IEEE 754
+
+
+def defined(pixels: list[tuple[Fraction, Fraction, int]]) -> tuple[np.ndarray, ...]:
+    """Pixels, positions and pixels on edges by their definition (`levels`), of (f, doubt, label)."""
+    count, position = np.zeros((2, HALF + 1, 2, 2), np.int64)
+    on_edge = np.zeros((HALF + 1, 2), np.int64)
+    for f, doubt, label in pixels:
+        level, predicted = math.floor(doubt * LEVELS), int(f >= Fraction(1, 2))
+        count[level, predicted, label] += 1
+        position[level, predicted, label] += half_to_even(doubt * POSITION) * LEVELS - level * POSITION
+        on_edge[level, label] += doubt * LEVELS == level and not predicted and 0 < level < HALF
+    return count, position, on_edge
+
+
+def assert_counts(counts: Counts, expected: tuple[np.ndarray, ...]) -> None:
+    for name, array in zip(("count", "position", "on_edge"), expected, strict=True):
+        assert np.array_equal(getattr(counts, name), array), name
+
+
+@settings(max_examples=60, deadline=None)
+@given(FLOATS, st.booleans())
+@example([(edge, True) for edge in EDGES], False)
+@example([(edge, False) for edge in EDGES], True)
+def test_floats_are_counted_by_the_definition(pixels, scores):
+    f, y = np.array([p for p, _ in pixels], np.float32), np.array([label for _, label in pixels], np.uint8)
+    counts = Counts.empty()
+    counting = FloatPass(counts, scores)
+    sums, levels = counting.add(f, y)
+    counting.flush()
+    confidence = np.maximum(f, np.float32(1) - f)
+    doubts = np.where(f < 0.5, f, np.float32(1) - f) if scores else np.float32(1) - confidence
+    exact = [tuple(map(Fraction, map(float, pair))) for pair in zip(f, doubts, strict=True)]
+    assert_counts(counts, defined([(*pair, int(label)) for pair, label in zip(exact, y, strict=True)]))
+    assert sums["correct"] == np.sum((f >= 0.5) == y)
+    assert sums["confidence"] == sum(Fraction(float(c)) for c in confidence) * UNIT
+    assert_scores(sums, [(Fraction(float(p)), int(label)) for p, label in zip(f, y, strict=True)])
+    expected = np.zeros((256, 2), np.int64)
+    for p, label in zip(f, y, strict=True):
+        expected[math.floor(255 * Fraction(float(p))), label] += 1
+    assert np.array_equal(levels, expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.sampled_from(["uint8", "uint16"]))
+def test_integers_are_counted_by_the_definition(data, kind):
+    top = np.iinfo(kind).max
+    values = st.integers(0, top) | st.sampled_from([0, 1, top // 2, top // 2 + 1, 153 * top // 255, top])
+    pixels = data.draw(st.lists(st.tuples(values, st.booleans()), min_size=1, max_size=40))
+    v, y = np.array([v for v, _ in pixels], kind), np.array([label for _, label in pixels], np.uint8)
+    low, high = int(v.min()), int(v.max())
+    statistic = one(v, y)
+    protocols = {"raw": (0, top), "stretched": (low, high - low) if high > low else (high, top)}
+    for protocol, (start, length) in protocols.items():
+        expected, of = np.zeros((3,), object), []
+        for value, label in zip(v, y, strict=True):
+            f = Fraction(int(value) - start, length)
+            of.append((f, min(f, 1 - f), int(label)))
+        # A position is rounded once, from its exact value.
+        count, _, on_edge = defined(of)
+        position = np.zeros_like(count)
+        for f, doubt, label in of:
+            level = math.floor(doubt * LEVELS)
+            position[level, int(2 * f >= 1), label] += half_to_even((doubt * LEVELS - level) * POSITION)
+        counts = getattr(statistic, protocol)
+        expected = count, position, on_edge
+        assert_counts(counts, expected)
+        sums = {name: counts.rows.total(name) for name in ("correct", *accumulate.SCORES)}
+        assert sums["correct"] == sum((f >= Fraction(1, 2)) == label for f, _, label in of)
+        assert_scores(sums, [(f, label) for f, _, label in of])
+
+
+def assert_scores(sums: dict[str, int], pixels: list[tuple[Fraction, int]]) -> None:
+    """Sums of scores are the definition's, but for a unit a pixel where the last bit of a logarithm decides."""
+    expected = dict.fromkeys(accumulate.SCORES, 0)
+    for f, label in pixels:
+        error = abs(label - float(f))
+        wrong = min(max(error, CLAMP), 1 - CLAMP)
+        right = 1 - wrong
+        values = error, error**2, -math.log(right), -right * math.log(right) - wrong * math.log(wrong)
+        for name, value in zip(expected, values, strict=True):
+            expected[name] += round(value * UNIT)
+    for name, value in expected.items():
+        assert abs(sums[name] - value) <= len(pixels), name
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, np.nextafter(np.float32(0.5), np.float32(0)), 0.5])
+def test_a_cell_holds_more_pixels_than_are_buffered(value):
+    """Scores whose positions are rounded up or down, a million times and more in one cell."""
+    f = np.full(2 * kernels.PENDING + 3, value, np.float32)
+    counts, single = Counts.empty(rows=False), Counts.empty(rows=False)
+    for into, values in ((counts, f), (single, f[:1])):
+        counting = FloatPass(into, scores=True)
+        counting.add(values, np.ones(len(values), np.uint8))
+        counting.flush()
+    for name in ("count", "position", "on_edge"):
+        assert np.array_equal(getattr(counts, name), len(f) * getattr(single, name)), name
+
+
+@pytest.mark.parametrize("kind", ["float32", "uint8"])
+def test_maps_may_be_read_only_and_lie_in_memory_as_they_like(kind):
+    rng = np.random.default_rng(0)
+    f = rng.integers(0, 256, (20, 30)).astype(kind) / (255 if kind == "float32" else 1)
+    f, y = f.astype(kind), rng.integers(0, 2, (20, 30)).astype(np.uint8)
+    expected = one(f, y)
+    turned = one(np.asfortranarray(f), y[::-1, ::-1].copy()[::-1, ::-1])
+    for array in (f, y):
+        array.flags.writeable = False
+    assert one(f, y) == turned == expected
+    flipped = one(f[::-1, ::-1], y[::-1, ::-1])
+    assert np.array_equal(flipped.raw.count, expected.raw.count)
+
+
+def test_the_digest_of_counting_code_knows_the_kernels(tmp_path):
+    root = tmp_path / ROOT.name
+    shutil.copytree(ROOT / "counting", root / "counting", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__init__.py", "errors.py", "labels.py", "files.py"):
+        shutil.copy(ROOT / name, root)
+    definitions = ((f"{ROOT.name}.counting.statistic", "Statistic"),)
+    before = Code(root).digest(definitions)
+    assert f"{ROOT.name}/counting/kernels.py" in before.files
+    text = (root / "counting/kernels.py").read_text()
+    for old, new in {"+ rest[i]": "- rest[i]", "correct += n *": "correct += 2 * n *", '"uint16"': '"uint32"'}.items():
+        assert old in text
+        (root / "counting/kernels.py").write_text(text.replace(old, new))
+        assert Code(root).digest(definitions).digest != before.digest, old
+
+
+# The cache, with a kernel that takes no time to compile
+
+KERNEL = """
+from pipeline_src.counting.compiled import INT, compiled
+
+@compiled(INT(INT))
+def doubled(x):
+    return 2 * x
+"""
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    """The file of a kernel."""
+    (tmp_path / "kernel.py").write_text(KERNEL)
+    return tmp_path / "kernel.py"
+
+
+def loaded(kernel: Path) -> int:
+    """How many compiled kernels of the file came from the cache; they are run."""
+    doubled = runpy.run_path(str(kernel))["doubled"]
+    assert doubled(21) == 42
+    return sum(doubled.stats.cache_hits.values())
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04no", None])
+def test_a_damaged_cache_is_passed_over(kernel, content):
+    assert [loaded(kernel), loaded(kernel)] == [0, 1]
+    for file in (kernel.parent / "__pycache__").glob("*.nb?"):
+        file.write_bytes(content if content is not None else file.read_bytes()[:-40])
+    assert loaded(kernel) == 0
+
+
+def test_kernels_do_without_a_folder_for_the_cache(kernel, monkeypatch):
+    (kernel.parent / "__pycache__").touch()
+    monkeypatch.setenv("HOME", str(kernel))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kernel))
+    assert [loaded(kernel), loaded(kernel)] == [0, 0]
+
+
+def test_processes_share_the_cache(kernel):
+    command = [sys.executable, "-c", f"import runpy; print(runpy.run_path({str(kernel)!r})['doubled'](21))"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT.parent)}
+    at_once = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(3)]
+    assert [process.communicate()[0] for process in at_once] == ["42\n"] * 3
+    assert loaded(kernel) == 1
+
+
+def test_numba_that_does_not_fit_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(UserError, match="numba") as told:
+        runpy.run_path(str(ROOT / "counting/compiled.py"))
+    assert "pip install --upgrade numba" in str(told.value)
