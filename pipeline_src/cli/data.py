@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from pipeline_src.cli.options import Name
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import SET_NAME, Entry
 from pipeline_src.data.manifest import Row
@@ -133,6 +134,28 @@ def check(
             console.print(f"  {text}")
     if faults:
         raise typer.Exit(1)
+
+
+@app.command()
+def croissant(
+    name: Annotated[str, typer.Argument(help="A data set of the experiment", show_default=False)],
+    experiment: Name = None,
+):
+    """Write Croissant metadata of a prepared data set beside its manifest."""
+    from pipeline_src.data import croissant as module
+    from pipeline_src.params.load import resolve
+
+    params = read()
+    entry = catalog.find(catalog.load(params.datasets), name)
+    prepared = Path("data") / resolve(params, experiment)[0] / "manifests" / name
+    if not (prepared / module.MANIFEST).is_file():
+        raise UserError(
+            f"data set {name} is not prepared",
+            found=f"no {prepared / module.MANIFEST}",
+            expected="the list of its files with their hashes, which `prepare` writes",
+            do=f"dense-calibration prepare --set {name}" + (f" --experiment {experiment}" if experiment else ""),
+        )
+    _console().print(str(module.write(entry, prepared)))
 
 
 @app.command()
