@@ -1,4 +1,4 @@
-"""The verbs about published results: `publish`, `rebuild` and `compare`."""
+"""The verbs about published results: `publish`, `rebuild`, `compare` and `crate`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(publish)
     app.command()(rebuild)
     app.command()(compare)
+    app.command()(crate)
 
 
 def publish(
@@ -87,3 +88,11 @@ def compare(
         typer.echo(f"All numbers: {json}")
     if within is not None and comparison.beyond(within):
         raise typer.Exit(1)
+
+
+def crate(experiment: Name = None):
+    """Describe a finished experiment as a Workflow Run RO-Crate: its folder of results is the crate."""
+    from pipeline_src.steps.crate import write
+
+    graph = experiment_graph(experiment)
+    typer.echo(f"{write(graph)}: the crate is the folder {graph.results}")

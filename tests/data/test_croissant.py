@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 from made_sets import entry, pairs, write_files
-from project import copy
-from typer.testing import CliRunner
 
-from pipeline_src.cli.main import app
 from pipeline_src.data import croissant, manifest
 from pipeline_src.data.prepare import prepare
 
@@ -43,10 +40,3 @@ def test_it_is_valid_and_its_records_are_those_of_the_manifest(prepared):
         values = {key.removeprefix("samples/"): value for key, value in record.items()}
         assert values["id"].decode() == row.id and values["sha256_image"].decode() == row.sha256_image
         assert values["height"] == row.height and values["foreground"] == pytest.approx(row.foreground, abs=1e-6)
-
-
-def test_the_command_needs_a_prepared_set(tmp_path, monkeypatch):
-    copy(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    said = CliRunner().invoke(app, ["data", "croissant", "tiny-scenes"])
-    assert said.exit_code and "tiny-scenes" in str(said.exception) and "prepare" in str(said.exception)
