@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from pipeline_src.cli.options import Name
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import SET_NAME, Entry
 from pipeline_src.data.manifest import Row
@@ -21,6 +23,9 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import fault
 from pipeline_src.params.load import FILE, downloads, read
 from pipeline_src.steps.prepare import UNPACKED
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 FEW = 30  # validation images
 
@@ -42,9 +47,57 @@ def list_sets():
         console.print(f"\n{name}: {entry.task}; {', '.join(entry.roles)}", style="bold")
         available = available_source(entry, root)
         for key, source in entry.sources.items():
-            console.print(f"  {'*' if key == available else ' '} {source.description}")
+            fetched = f" (data get {name})" if source.download else ""
+            console.print(f"  {'*' if key == available else ' '} {source.description}{fetched}")
         if entry.terms:
             console.print(f"    {entry.terms}")
+
+
+@app.command()
+def get(
+    names: Annotated[list[str], typer.Argument(help="Data sets of `data list`", show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="You know the terms and agree")] = False,
+):
+    """Download data sets, where their authors give an address; otherwise say what to put where.
+
+    What was stopped goes on when the command is started again. Example: dense-calibration data get DTD
+    """
+    from pipeline_src.data.download import archives, download
+
+    params = read()
+    root, console = downloads(params), _console()
+    entries = catalog.load(params.datasets)
+    for entry in [catalog.find(entries, name) for name in names]:
+        if entry.generated or available_source(entry, root):
+            console.print(f"{entry.name}: {'drawn by this program' if entry.generated else f'is in {root}'}")
+            continue
+        for archive in archives(entry):
+            console.print(f"{entry.name}: {archive.name} from {' or the mirror '.join(archive.addresses)}")
+        console.print(f"  terms: {entry.terms or 'not known'}")
+        if archives(entry) and not yes and not typer.confirm("Download it under these terms?"):
+            raise typer.Exit(1)
+        with _progress() as progress:
+            made = download(entry, root, progress)
+        console.print(f"{entry.name}: {', '.join(map(str, made))}. Next: dense-calibration data check {entry.name}")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Bars on the terminal; called with the name of a file, the bytes that are here, and all of them."""
+    from rich.progress import DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    name = TextColumn("{task.description}", markup=False)
+    with Progress(
+        name, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(file: str, here: int, total: int | None) -> None:
+            if file not in tasks:
+                tasks[file] = bars.add_task(file)
+            bars.update(tasks[file], completed=here, total=total)
+
+        yield show
 
 
 @app.command()
@@ -81,6 +134,28 @@ def check(
             console.print(f"  {text}")
     if faults:
         raise typer.Exit(1)
+
+
+@app.command()
+def croissant(
+    name: Annotated[str, typer.Argument(help="A data set of the experiment", show_default=False)],
+    experiment: Name = None,
+):
+    """Write Croissant metadata of a prepared data set beside its manifest."""
+    from pipeline_src.data import croissant as module
+    from pipeline_src.params.load import resolve
+
+    params = read()
+    entry = catalog.find(catalog.load(params.datasets), name)
+    prepared = Path("data") / resolve(params, experiment)[0] / "manifests" / name
+    if not (prepared / module.MANIFEST).is_file():
+        raise UserError(
+            f"data set {name} is not prepared",
+            found=f"no {prepared / module.MANIFEST}",
+            expected="the list of its files with their hashes, which `prepare` writes",
+            do=f"dense-calibration prepare --set {name}" + (f" --experiment {experiment}" if experiment else ""),
+        )
+    _console().print(str(module.write(entry, prepared)))
 
 
 @app.command()

@@ -1,13 +1,15 @@
-"""The verbs about published results: `publish` and `rebuild`."""
+"""The verbs about published results: `publish`, `rebuild`, `compare` and `crate`."""
 
 from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline_src.cli.compared import checked, in_words
 from pipeline_src.cli.options import Log, Name, experiment_graph, start_log
 
 logger = logging.getLogger(__name__)
@@ -18,6 +20,8 @@ def add_to(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command()(publish)
     app.command()(rebuild)
+    app.command()(compare)
+    app.command()(crate)
 
 
 def publish(
@@ -58,3 +62,37 @@ def rebuild(
         logger.info(
             "%s: %d files are equal to what is published%s. Report: %s", name, same, rounded, out / "report.html"
         )
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="results/published/NAME, or an experiment of params.yaml")],
+    b: Annotated[str, typer.Argument(help="The same; differences are B - A")],
+    within: Annotated[
+        float | None,
+        typer.Option(min=0, help="Check that runs of the same seed differ by this at most, 0 for not at all"),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all metrics, intervals and reasons to this file")] = None,
+    cores: Cores = None,
+):
+    """Compare two experiments: same, different or cannot be said, number by number, and what may explain it.
+
+    Example: dense-calibration compare results/published/mini mini
+    """
+    from pipeline_src.steps.compare import compare_experiments
+
+    start_log()
+    comparison = compare_experiments(a, b, cores or os.cpu_count() or 1, same_seeds=within is not None)
+    typer.echo(in_words(comparison) if within is None else checked(comparison, within))
+    if json:
+        comparison.write(json)
+        typer.echo(f"All numbers: {json}")
+    if within is not None and comparison.beyond(within):
+        raise typer.Exit(1)
+
+
+def crate(experiment: Name = None):
+    """Describe a finished experiment as a Workflow Run RO-Crate: its folder of results is the crate."""
+    from pipeline_src.steps.crate import write
+
+    graph = experiment_graph(experiment)
+    typer.echo(f"{write(graph)}: the crate is the folder {graph.results}")

@@ -104,7 +104,10 @@ class Layout(Strict):
 
 
 class Source(Layout):
-    """One place that a set can come from; sha256 and count are its own, layout and splits may override the set's."""
+    """One place that a set can come from; sha256 and count are its own, layout and splits may override the set's.
+
+    `get` is the page of its authors, `download` the address of each archive, `mirror` that of somebody else's copy.
+    """
 
     archive: Strings = ()
     folder: str | None = None
@@ -112,6 +115,8 @@ class Source(Layout):
     sha256: Annotated[tuple[Sha256 | None, ...], BeforeValidator(_as_tuple)] = ()
     count: Count | None = None
     get: str | None = None
+    download: Strings = ()
+    mirror: Strings = ()
     splits: dict[SetName, Split] = Field({})
 
     @model_validator(mode="after")

@@ -99,6 +99,7 @@ def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publicatio
         made=made_by(sum(of for of in seconds if of == of)) | known(report),
         data=[store_facts(report, name) for name in report.parameters["parts"]],
         files=files,
+        contracts={job.name: job.contract for job in graph.of_kinds("evaluate")},
     )
 
 

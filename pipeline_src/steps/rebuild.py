@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline_src.analysis.compare import ROUNDING
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError, listed
@@ -27,7 +28,6 @@ EXPERIMENT = "experiment.json"
 SOURCES = (EXPERIMENT, "statistics", "runs")  # what all else in the folder is made from
 COMPARED = (".csv", ".json", ".md", ".tex")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-ROUNDING = 1e-9  # what another processor's order of additions may change
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Publication:
         made: versions, commit, machine and the like, by name.
         data: a row per data set: where its images are from, how many, and a hash of them.
         files: name -> SHA-256 of each file of statistics, histories and alphas.
+        contracts: those of the evaluations, by job; what was published before they were kept has none.
     """
 
     facts: Facts
@@ -53,6 +54,7 @@ class Publication:
     made: Mapping[str, str]
     data: Sequence[Mapping[str, Any]]
     files: Mapping[str, str]
+    contracts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Publication:

@@ -408,6 +408,25 @@ ROWS = [
         "small cannot be published",
         do=ASKS,
     ),
+    row(
+        "crate-not-finished",
+        "a crate of an experiment that is not finished",
+        "nothing is written, and what is not current is named",
+        typed("crate"),
+        r"small has no crate: \d+ of its \d+ results are not current",
+        expected="a finished experiment",
+        do="snakemake --cores all --config experiment=small",
+    ),
+    row(
+        "croissant-not-prepared",
+        "Croissant metadata of a data set that is not prepared",
+        "nothing is written, and the missing list of files is named",
+        typed("data", "croissant", "tiny-scenes"),
+        "data set tiny-scenes is not prepared",
+        found="data/small/manifests/tiny-scenes/manifest.csv",
+        expected="which `prepare` writes",
+        do="prepare --set tiny-scenes",
+    ),
 ]
 
 

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from project import call, edit, snakemake
+from project import ROOT, call, edit, snakemake
 from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
 from pipeline_src.steps import rebuild
 
 PUBLISHED, REBUILT = Path("results/published/tiny"), Path("results/published-rebuilt/tiny")
+PAGE = (ROOT / "docs/workflow.md").read_text(encoding="utf-8")
 MADE = ("tables/T1.csv", "tables/main.md", "claims.json", "metrics.json", "figures/reliability-raw-baseline-scenes.csv")
 
 
 def test_published_results_are_made_again_without_data(clone: Path, tmp_path: Path, monkeypatch):
     call(clone, "python", "-m", "pipeline_src", "publish")
+    compared = [
+        line.split("#")[0].split() for line in PAGE.splitlines() if line.startswith("dense-calibration compare")
+    ]
+    assert len(compared) == 2
+    for _, *words in compared:
+        said = call(clone, "python", "-m", "pipeline_src", *(word.replace("mini_seeds", "tiny") for word in words))
+        assert ("None differs by more than 0." if "--within" in words else "0 different, 0 cannot be said") in said
+        assert "lacks" not in said
     call(clone, "git", "add", "results")
     call(clone, "git", "commit", "--quiet", "--message", "tiny is published")
     bare = tmp_path / "bare"

@@ -1,0 +1,163 @@
+"""Two experiments compared number by number: a metric of a method on a data set, in each of both, and their difference.
+
+Where both were evaluated on the same images, the resamples of the images are the same, so that differences are paired
+by image. Where images differ, each side has draws of its own, so that its images count as independent of the other's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.resampling import key_of, resample
+from pipeline_src.counting.loading import AnyStatistic, by_protocol
+from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.summary import summary
+
+SAME, DIFFERENT, OPEN = "same", "different", "cannot be said"
+ROUNDING = 1e-9  # what another processor's order of additions may change
+Groups = np.ndarray | None
+Points = Mapping[str, Mapping[str, np.ndarray]]  # protocol -> metric -> (S,), NaN where it is undefined
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric of a method on a data set in one protocol, of experiments A and B.
+
+    Attributes:
+        seeds: the pairs of seeds that are compared.
+        a, b: the metric, means over these seeds; NaN where it is undefined.
+        verdict: SAME if no pair differs by more than rounding, DIFFERENT if the 95 % interval of the difference
+            excludes 0, else OPEN.
+        largest: the largest absolute difference of a pair of seeds.
+        effect: the difference B - A with its interval; None where it was not resampled.
+    """
+
+    protocol: str
+    part: str
+    method: str
+    metric: str
+    seeds: Sequence[tuple[int, int]]
+    a: float
+    b: float
+    verdict: str
+    largest: float
+    effect: Estimate | None = None
+
+    @property
+    def no_verdict(self) -> str:
+        """Why it cannot be said whether A and B differ; empty if it can."""
+        if self.verdict != OPEN:
+            return ""
+        if math.isnan(self.largest):
+            return "undefined in one of both"
+        if self.effect is None:
+            return "no interval"
+        decides = self.effect.decided or self.effect
+        return "no interval: too few images or groups" if math.isnan(decides.low) else "the interval holds 0"
+
+
+def seed_pairs(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:
+    """Seeds of A with those of B: each with itself, or in their order where they have none in common."""
+    if common := sorted({*a} & {*b}):
+        return [(seed, seed) for seed in common]
+    return list(zip(sorted(a), sorted(b), strict=False))
+
+
+def compare(
+    part: str,
+    method: str,
+    bins: int,
+    a: Mapping[int, AnyStatistic],
+    b: Mapping[int, AnyStatistic],
+    groups: tuple[Groups, Groups] = (None, None),
+    intervals: bool = True,
+) -> list[Cell]:
+    """All metrics of a method on a data set.
+
+    Args:
+        part: name of the data set, the key of the draws.
+        bins: equal-width bins of ECE and OE on [0, 1].
+        a, b: seed -> statistic.
+        groups: of the images of A and of B, where images are not independent.
+        intervals: whether to resample where A and B are not equal.
+    """
+    pairs = seed_pairs([*a], [*b])
+    sides = [[of[pair[k]] for pair in pairs] for k, of in enumerate((a, b))]
+    points = [_points(of, bins) for of in sides]
+    protocols = [protocol for protocol in points[0] if protocol in points[1]]
+    resampled = None
+    if intervals and any(
+        _largest(*points, protocol, m) > ROUNDING for protocol in protocols for m in points[0][protocol]
+    ):
+        resampled = _resampled(part, bins, sides, groups)
+    cells = []
+    for protocol in protocols:
+        for metric, values in points[0][protocol].items():
+            of_b = points[1][protocol].get(metric, np.full(len(pairs), np.nan))
+            if np.isnan([values, of_b]).all():
+                continue
+            measured = [of[protocol] for of in resampled] if resampled else []
+            effect = estimate(metric, (measured[1], 1.0), (measured[0], -1.0)) if measured else None
+            largest = _largest(*points, protocol, metric)
+            cells.append(
+                Cell(
+                    *(protocol, part, method, metric, pairs, float(values.mean()), float(of_b.mean())),
+                    _verdict(largest, effect),
+                    largest,
+                    effect,
+                )
+            )
+    return cells
+
+
+def _verdict(largest: float, effect: Estimate | None) -> str:
+    if largest <= ROUNDING:
+        return SAME
+    return DIFFERENT if effect is not None and effect.excludes_zero else OPEN
+
+
+def _points(statistics: Sequence[AnyStatistic], bins: int) -> Points:
+    of_seeds = [{p: summary(run, bins)[0] for p, run in Run.by_protocol(of).items()} for of in statistics]
+    return {
+        protocol: {name: np.array([of[protocol][name] for of in of_seeds], float) for name in names}
+        for protocol, names in of_seeds[0].items()
+    }
+
+
+def _largest(a: Points, b: Points, protocol: str, metric: str) -> float:
+    """NaN where the metric is undefined for a seed of A or of B alone."""
+    of_a, of_b = a[protocol][metric], b[protocol].get(metric)
+    if of_b is None:
+        return math.nan
+    return float(np.where(np.isnan(of_a) & np.isnan(of_b), 0, np.abs(of_b - of_a)).max())
+
+
+def _resampled(
+    part: str, bins: int, sides: Sequence[Sequence[AnyStatistic]], groups: tuple[Groups, Groups]
+) -> list[dict[str, Measurement]]:
+    """Measurements of A and B by protocol, with the pairs of seeds numbered."""
+    ids = [by_protocol(of[0])["raw"].rows.ids for of in sides]
+    keys = key_of(part), key_of(part if ids[0] == ids[1] else f"{part} of the other")
+    if ids[0] == ids[1] and groups[0] is not None:
+        groups = groups[0], groups[0]  # the same draws
+    measured = []
+    for statistics, key, of_images in zip(sides, keys, groups, strict=True):
+        of_seeds = [resample(of, bins, key, groups=of_images) for of in statistics]
+        measured.append({protocol: _measurement([of[protocol] for of in of_seeds]) for protocol in of_seeds[0]})
+    return measured
+
+
+def _measurement(of_seeds: Sequence) -> Measurement:
+    names = [name for name in of_seeds[0].values if all(name in of.values for of in of_seeds)]
+    return Measurement(
+        range(len(of_seeds)),
+        0,
+        {name: np.array([of.points[name] for of in of_seeds]) for name in names},
+        {name: np.stack([of.values[name] for of in of_seeds]) for name in names},
+    )

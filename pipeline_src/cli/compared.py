@@ -1,0 +1,96 @@
+"""A comparison of two experiments as the terminal shows it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline_src.analysis.compare import DIFFERENT, OPEN, SAME, Cell
+from pipeline_src.errors import listed
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.text_tables import UNDEFINED
+
+if TYPE_CHECKING:
+    from pipeline_src.steps.compare import Comparison
+
+SHOWN = ("ece", "oe", "accuracy", "brier", "nll")
+MARKS = {SAME: "=", DIFFERENT: "≠", OPEN: "?"}
+FEW = 5  # examples
+
+
+def in_words(of: Comparison) -> str:
+    """The main metrics of all methods, how many metrics differ, and what may explain it."""
+    from pipeline_src.steps.compare import in_groups
+
+    lines = [*_head(of), "B - A with 95 % intervals:  = same  ≠ different  ? cannot be said"]
+    for heading, rows in in_groups(of.cells):
+        table = [["", *(METRICS[name].column for name in SHOWN)]]
+        table += [[method, *(_text(cells.get(name)) for name in SHOWN)] for method, cells in rows.items()]
+        lines += ["", heading, *_aligned(table)]
+    lines += ["", _counts(of.cells), *_explained(of)]
+    return "\n".join(lines)
+
+
+def checked(of: Comparison, tolerance: float) -> str:
+    """Whether all runs of the same seed have the same numbers, within a tolerance."""
+    runs = {(cell.method, seed, cell.part) for cell in of.cells for seed, _ in cell.seeds}
+    beyond = sorted(of.beyond(tolerance), key=lambda cell: -cell.largest)
+    known = [cell for cell in of.cells if not math.isnan(cell.largest)]
+    largest = max(known, key=lambda cell: cell.largest)
+    lines = [
+        *_head(of),
+        f"{len(runs)} runs on data sets have the same seed in both; {len(of.cells)} numbers, means over seeds",
+        f"largest difference of a run: {largest.largest:.3g} ({_place(largest)})",
+    ]
+    if not beyond:
+        return "\n".join([*lines, f"None differs by more than {tolerance:g}."])
+    shown = listed((f"{_place(cell)}: {cell.a:.6g} and {cell.b:.6g}" for cell in beyond), FEW)
+    return "\n".join([*lines, f"{len(beyond)} numbers differ by more than {tolerance:g}:{shown}", *_explained(of)])
+
+
+def _head(of: Comparison) -> list[str]:
+    lines = [f"A: {of.a.name}", f"B: {of.b.name}"]
+    for side, runs in of.lacking.items():
+        if runs:
+            lines.append(f"{side} lacks{listed(('/'.join(map(str, run)) for run in runs), FEW)}")
+    return lines
+
+
+def _place(cell: Cell) -> str:
+    return f"{cell.metric} of {cell.method} on {cell.part}, {cell.protocol}"
+
+
+def _text(cell: Cell | None) -> str:
+    """The difference with its interval; an error that is decided by its square has none of its own."""
+    if cell is None or math.isnan(cell.b - cell.a):
+        return UNDEFINED
+    metric, effect = METRICS[cell.metric], cell.effect
+    low, high = (effect.low, effect.high) if effect and cell.verdict != SAME else (math.nan, math.nan)
+    return f"{MARKS[cell.verdict]} {metric.text(cell.b - cell.a, low=low, high=high)}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _counts(cells: Sequence[Cell]) -> str:
+    number = Counter(cell.verdict for cell in cells)
+    tested = number[DIFFERENT] + number[OPEN]
+    text = ", ".join(f"{number[verdict]} {verdict}" for verdict in MARKS)
+    chance = " Of equal ones one in twenty would be called different by chance." if tested else ""
+    return f"All {len(cells)} numbers: {text}.{chance}"
+
+
+def _explained(of: Comparison) -> list[str]:
+    """What differs, by topic; seeds and contracts where they do."""
+    texts = [f"{topic}: {text}".removeprefix(": ") for topic, found in of.explanations().items() for text in found]
+    seeds = dict.fromkeys(f"other seeds: {one} / {two}" for cell in of.cells for one, two in cell.seeds if one != two)
+    differ = any(cell.verdict != SAME for cell in of.cells)
+    if not differ:
+        return []
+    if not (texts or seeds):
+        return ["Nothing that is recorded differs: neither seeds, parameters, images, versions nor the machine."]
+    return [f"What may explain differences (A / B):{listed([*seeds, *texts])}"]

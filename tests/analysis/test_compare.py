@@ -1,0 +1,101 @@
+"""Two experiments compared number by number."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+
+import numpy as np
+import pytest
+from made_statistics import counted, varied
+
+from pipeline_src.analysis import compare as module
+from pipeline_src.analysis import resampling
+from pipeline_src.analysis.compare import DIFFERENT, OPEN, SAME, Cell, compare, seed_pairs
+from pipeline_src.analysis.resampling import key_of, percentiles
+
+resample = partial(resampling.resample, resamples=200)  # a run takes a second with all of them
+
+
+@cache
+def maps(sharp: float = 2.0, seed: int = 0, count: int = 12):
+    return counted(varied(count, seed, sharp=sharp), whole=False)
+
+
+def cell(cells: list[Cell], metric: str, protocol: str = "raw") -> Cell:
+    (found,) = (of for of in cells if (of.metric, of.protocol) == (metric, protocol))
+    return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_resamples():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "resample", resample)
+        yield
+
+
+@pytest.fixture(scope="module")
+def sharper() -> list[Cell]:
+    return compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)})
+
+
+def test_equal_statistics_are_the_same_and_need_no_resamples():
+    cells = compare("photos", "baseline", 10, {0: maps()}, {0: maps()})
+    assert len(cells) > 30 and {of.protocol for of in cells} == {"raw", "stretched"}
+    assert all((of.verdict, of.largest, of.effect, of.no_verdict) == (SAME, 0.0, None, "") for of in cells)
+
+
+def test_what_is_surer_of_itself_is_different(sharper):
+    ece, accuracy, nll = (cell(sharper, metric) for metric in ("ece", "accuracy", "nll"))
+    assert ece.verdict == DIFFERENT and ece.b > ece.a  # decided by the debiased square
+    assert accuracy.verdict == SAME  # a sharper map has the same classes
+    assert nll.verdict == DIFFERENT and nll.effect.low > 0
+    assert nll.effect.value == pytest.approx(nll.b - nll.a) and nll.largest == pytest.approx(nll.b - nll.a)
+
+
+def test_differences_are_paired_by_image(sharper):
+    """The interval is that of the differences on the same resamples of the images."""
+    one, two = (resample(maps(sharp), 10, key_of("photos"))["raw"].values["nll"] for sharp in (1.2, 2.0))
+    found = cell(sharper, "nll").effect
+    assert (found.image_low, found.image_high) == pytest.approx(percentiles(two - one))
+
+
+def test_other_images_are_independent():
+    other = cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0, seed=1, count=13)}), "brier")
+    of_a, of_b = (resample(of, 10, 7)["raw"].values["brier"] for of in (maps(1.2), maps(2.0, seed=1, count=13)))
+    apart = np.hypot(of_a.std(), of_b.std())
+    assert other.effect.resampled.std() == pytest.approx(apart, rel=0.15)
+    assert other.verdict == OPEN and other.no_verdict == "the interval holds 0"
+
+
+def test_the_other_way_round_is_the_mirror_image(sharper):
+    mirrored = compare("photos", "baseline", 10, {0: maps(2.0)}, {0: maps(1.2)})
+    for one, two in zip(sharper, mirrored, strict=True):
+        assert (one.metric, one.a, one.b, one.verdict) == (two.metric, two.b, two.a, two.verdict)
+    one, two = cell(sharper, "brier").effect, cell(mirrored, "brier").effect
+    assert (one.low, one.high) == pytest.approx((-two.high, -two.low))
+
+
+def test_seeds_are_paired():
+    assert seed_pairs([0, 1, 2], [2, 0]) == [(0, 0), (2, 2)]
+    assert seed_pairs([1, 0], [5, 7, 6]) == [(0, 5), (1, 6)]
+
+
+def test_several_seeds_tell_of_training():
+    """Two networks whose differences scatter: what images decide, training leaves open."""
+    a, b = {0: maps(1.5), 1: maps(1.5)}, {0: maps(1.4), 1: maps(1.7)}
+    nll = cell(compare("photos", "baseline", 10, a, b), "nll")
+    assert nll.effect.by_seed.keys() == {0, 1} and nll.effect.image_low > 0
+    assert nll.verdict == OPEN
+    assert nll.largest == pytest.approx(max(abs(of) for of in nll.effect.by_seed.values()))
+
+
+def test_one_group_has_no_interval():
+    groups = np.zeros(12, np.int64)
+    brier = cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, (groups, groups)), "brier")
+    assert brier.verdict == OPEN and brier.no_verdict.startswith("no interval")
+
+
+def test_without_intervals_only_equality_is_told():
+    cells = compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, intervals=False)
+    assert cell(cells, "accuracy").verdict == SAME
+    assert cell(cells, "nll").verdict == OPEN and cell(cells, "nll").largest > 0.01

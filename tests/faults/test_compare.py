@@ -1,0 +1,121 @@
+"""Experiments that cannot be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bad_input import BadInput, check, run
+from made_published import FACTS, publish
+from made_statistics import counted, varied
+from project import copy
+
+ONE, TWO = "results/published/one", "results/published/two"
+
+
+def quick(method: str, seed: int, part: str):
+    return counted(varied(2), whole=False)
+
+
+def two(**other) -> Callable[[Path], None]:
+    """Makes two published experiments, the second of other facts."""
+
+    def make(folder: Path) -> None:
+        publish("one", statistic=quick)
+        publish("two", replace(FACTS, **other), quick)
+
+    return make
+
+
+def row(
+    name: str, fault: str, make: Callable[[Path], None], words: tuple[str, ...], what: str, **parts: str
+) -> BadInput:
+    texts = {"found": "", "expected": "", "do": ""} | parts
+    happens = "nothing is compared, and the message says what is there"
+    return BadInput(name, fault, happens, make, lambda _: run("compare", *words, "--cores", "1"), what, **texts)
+
+
+def altered(folder: Path) -> None:
+    two()(folder)
+    (folder / TWO / "runs/slp/seed0/history.csv").write_text("epoch\n2\n")
+
+
+ROWS = [
+    row(
+        "compare-unknown",
+        "an experiment to compare that there is not",
+        copy,
+        ("results/published/one", "tiny"),
+        "results/published/one is no published experiment",
+        expected="one of",
+    ),
+    row(
+        "compare-misspelt",
+        "a misspelt experiment to compare",
+        copy,
+        ("tinny", "tiny"),
+        "tinny is neither a published experiment nor one of params.yaml",
+        found="no such folder",
+        expected="tiny",
+    ),
+    row(
+        "compare-foreign-folder",
+        "a folder to compare that holds no published experiment",
+        copy,
+        ("workflow", "tiny"),
+        "workflow is neither a published experiment",
+        found="a folder without experiment.json",
+        do="publish",
+    ),
+    row(
+        "compare-not-run",
+        "an experiment to compare that was not run",
+        copy,
+        ("tiny", "tiny"),
+        "tiny: nothing of it is finished and current",
+        found=r"0 of \d+ evaluations",
+        do="snakemake --cores all --config experiment=tiny",
+    ),
+    row(
+        "compare-altered",
+        "a published experiment to compare of which a file was altered",
+        altered,
+        (ONE, TWO),
+        r"two is not what was published\s+- .*history.csv was altered",
+        do="git checkout",
+    ),
+    row(
+        "compare-other-bins",
+        "two experiments with different bins",
+        two(bins=15),
+        (ONE, TWO),
+        "one and results/published/two have different bins",
+        found="10 and 15",
+        do="evaluation.bins",
+    ),
+    row(
+        "compare-nothing-in-common",
+        "two experiments without a method or data set in common",
+        two(parts={"others": "id"}),
+        (ONE, TWO),
+        "have no result in common",
+        found="photos(.|\n)*others",
+    ),
+    row(
+        "compare-no-seed-in-common",
+        "a check of runs that have no seed in common",
+        two(seeds=(1,)),
+        (ONE, TWO, "--within", "0"),
+        "have no result in common",
+        found="seeds 0(.|\n)*seeds 1",
+        expected="with the same seed",
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_it_is_refused(row: BadInput, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check(row, tmp_path)
