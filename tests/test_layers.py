@@ -22,13 +22,14 @@ ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
     "data": {"params"},
     "training": {"counting", "params", "data", "calibrators"},
     "prediction": {"counting", "params", "data", "training"},
+    "export": NUMBERS | NETWORKS,
     "tables": NUMBERS,
     "claims": NUMBERS,
     "figures": NUMBERS | {"data", "prediction"},  # figures that show images
     "judging": NUMBERS | {"data", "calibrators"},
     "report": NUMBERS | {"tables", "figures", "claims"},
     "engine": set(),
-    "steps": NUMBERS | NETWORKS | {"tables", "claims", "figures", "judging", "report", "engine"},
+    "steps": NUMBERS | NETWORKS | {"export", "tables", "claims", "figures", "judging", "report", "engine"},
     "documentation": {"params", "training", "data", "metrics", "counting"},
 }
 ALLOWED["api"] = NUMBERS | {"figures", "training"}

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli import calibrate, contracts, documentation, init, judge, plan, published, steps
+from pipeline_src.cli import calibrate, contracts, documentation, export, init, judge, plan, predict, published, steps
 from pipeline_src.cli.data import app as data
 from pipeline_src.errors import UserError
 from pipeline_src.params import changes
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (steps, plan, contracts, judge, calibrate, published, documentation, init):
+for group in (steps, plan, contracts, judge, calibrate, predict, export, published, documentation, init):
     group.add_to(app)
 app.add_typer(data, name="data", no_args_is_help=True)
 

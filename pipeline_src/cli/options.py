@@ -49,6 +49,15 @@ Contract = Annotated[
 ]
 Log = Annotated[Path | None, typer.Option(help="Also write all messages to this file")]
 
+# Of the verbs on trained networks
+Run = Annotated[
+    str | None,
+    typer.Option(metavar="EXPERIMENT/METHOD/seedN", help="A finished run, as demo/aslp_cl/seed0", show_default=False),
+]
+CalibratorFile = Annotated[
+    Path | None, typer.Option(help="A calibrator.json that `calibrate` fitted to maps of the model, to be applied")
+]
+
 # Of the verbs on saved maps
 Ignore = Annotated[
     int | None, typer.Option(help="Value of mask pixels that never count; of K classes 255 if not given")

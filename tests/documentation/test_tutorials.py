@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 import pandas as pd
+import pytest
 import yaml
+from huggingface_hub import ModelCard
 from tutorial import ROOT, blocks, follow
 
+from pipeline_src.analysis.measurement import Reader
 from pipeline_src.data import catalog
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
@@ -57,6 +60,21 @@ def test_conformal(tmp_path, monkeypatch, capsys):
     follow("docs/conformal.md", tmp_path, monkeypatch)
     said = capsys.readouterr().out
     assert "FNR ≤ 10 %: the mask f >= " in said and "delivered, on test/maps: FNR % " in said
+
+
+def test_use_a_model(tmp_path, monkeypatch):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    follow("docs/use-a-model.md", tmp_path, monkeypatch)
+    card = ModelCard.load(tmp_path / "exported/README.md", ignore_metadata_errors=False)
+    told = {of.metric_type: of for of in card.data.eval_results}
+    measured = Reader(tmp_path / "results/trial/analysis/scenes.npz").measurement("raw", "temperature")
+    assert told["ece"].metric_value == pytest.approx(measured.points["ece"][0], rel=1e-5)
+    low, high = told["ece"].metric_args["interval_95"]
+    assert low <= told["ece"].metric_value <= high and told["ece"].dataset_name == "scenes"
+    assert "free of any rights" in card.text and "opset 18" in card.text
+    facts = yaml.safe_load((tmp_path / "exported/config.yaml").read_text())
+    assert facts["experiment"]["image_size"] == 32 and facts["method"]["parameters"] == {"of": "baseline"}
 
 
 def test_judge(tmp_path, monkeypatch):

@@ -1,0 +1,54 @@
+"""The command `predict`.
+
+dense-calibration predict --run demo/aslp_cl/seed0 --images photos/ --out maps/
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline_src.cli.options import CalibratorFile, Log, MaxPixels, Run, start_log
+from pipeline_src.errors import UserError
+from pipeline_src.params.schema import LIMITS
+
+FORMATS = ("png8", "png16", "npy")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(predict)
+
+
+def predict(
+    images: Annotated[str, typer.Option(metavar="DIR|GLOB", help="Folder of images, or a pattern in quotes")],
+    out: Annotated[Path, typer.Option(help="Folder to write the maps into")],
+    run: Run = None,
+    weights: Annotated[Path | None, typer.Option(help="Folder that `export` wrote, in the place of --run")] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help="png8, png16 or npy (float32) [default: png16; npy for several classes]", show_default=False),
+    ] = None,
+    calibrator: CalibratorFile = None,
+    max_pixels: MaxPixels = LIMITS.pixels,
+    log: Log = None,
+):
+    """Write probability maps of images, at their original size, by a trained run or an exported folder.
+
+    The calibrator of a run or folder is applied. Started again, the command goes on where it was.
+
+    dense-calibration predict --run demo/temperature/seed0 --images photos --out maps
+    """
+    if (run is None) == (weights is None):
+        raise UserError("predict needs either --run or --weights", do="--run EXPERIMENT/METHOD/seedN, or --weights DIR")
+    if format not in (None, *FORMATS):
+        raise UserError("unknown --format", found=format, expected=", ".join(FORMATS), do="--format png16")
+    from pipeline_src.steps import predict as step  # imports torch, which other commands do without
+
+    start_log(log)
+    source = step.of_run(run) if run is not None else step.of_folder(weights)
+    number, new = step.predict(source, images, out, format, calibrator, max_pixels)
+    by = f", calibrated by {source.calibrated or calibrator}" if source.calibrated or calibrator else ""
+    typer.echo(f"{number} maps of {source.name}{by}, {new} of them new: {out}")

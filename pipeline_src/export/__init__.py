@@ -1,0 +1,1 @@
+"""Networks as folders that stand alone: weights, graph, calibrator, preprocessing, ONNX and a model card."""

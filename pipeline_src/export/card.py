@@ -1,0 +1,151 @@
+"""The model card: README.md of an exported folder, with the metadata that model hubs read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.facts import ROLES
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.export.folder import CALIBRATOR, CONFIG, NETWORK, ONNX, PREPROCESSING, WEIGHTS, Preprocessing
+from pipeline_src.export.onnx_file import OPSET
+from pipeline_src.metrics.registry import METRICS
+
+SHOWN = ("ece", "oe", "accuracy", "brier", "nll")
+TAGS = ["image-segmentation", "calibration", "uncertainty", "safetensors"]
+CONTENT = {
+    WEIGHTS: "the weights by name, and facts of the run in its metadata",
+    NETWORK: "the network as torch's operators",
+    "model.py": "from images to probabilities: resizing, network, upsampling, calibrator",
+    "load.py": "loads all of it",
+    PREPROCESSING: "size, channels and normalisation of the input, classes",
+    CALIBRATOR: "the calibrator, and what it was fitted to",
+    ONNX: f"all of it in one graph, opset {OPSET}",
+    CONFIG: "the experiment, method and network in full",
+}
+
+
+@dataclass(frozen=True)
+class DataUse:
+    """A data set, what it was used for, and its terms."""
+
+    name: str
+    use: str
+    terms: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card tells.
+
+    Attributes:
+        run: the name of the run.
+        what: a sentence on network and method.
+        settings: of its input.
+        calibrator: the content of calibrator.json, if there is one.
+        fitted_to: the images that it was fitted to.
+        training: further facts by name.
+        measured: test set -> role and the measurement of this run alone.
+        limits: sentences.
+        data: all sets that were used.
+        members: number of networks.
+        bins: of the ECE.
+        onnx: whether there is a model.onnx.
+        pretrained: whether training started from weights of others.
+    """
+
+    run: str
+    what: str
+    settings: Preprocessing
+    calibrator: Mapping[str, Any] | None
+    fitted_to: str
+    training: Mapping[str, str]
+    measured: Mapping[str, tuple[str, Measurement]]
+    limits: Sequence[str]
+    data: Sequence[DataUse]
+    members: int
+    bins: int
+    onnx: bool
+    pretrained: bool
+
+    def text(self) -> str:
+        """The file's content."""
+        absent = {CALIBRATOR: not self.calibrator, ONNX: not self.onnx}
+        templates = Environment(
+            loader=FileSystemLoader(Path(__file__).parent),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        metrics = [name for name in SHOWN if any(name in one.points for _, one in self.measured.values())]
+        known = vars(self) | {
+            "front_matter": yaml.safe_dump(self.metadata(), sort_keys=False, allow_unicode=True),
+            "opset": OPSET,
+            "titles": [METRICS[name].column for name in metrics],
+            "results": [
+                {"part": part, "role": ROLES[role], "images": one.size, "texts": [_text(one, name) for name in metrics]}
+                for part, (role, one) in self.measured.items()
+            ],
+            "files": {name: text for name, text in CONTENT.items() if not absent.get(name)},
+        }
+        return templates.get_template("card.md.j2").render(known)
+
+    def metadata(self) -> dict[str, Any]:
+        """The front matter: licence, tags, and `model-index` with each number and its interval."""
+        results = [
+            {
+                "task": {"type": "image-segmentation"},
+                "dataset": {"name": part, "type": part, "args": {"role": ROLES[role]}},
+                "metrics": [metric for name in SHOWN if (metric := _metric(one, name))],
+            }
+            for part, (role, one) in self.measured.items()
+        ]
+        return {
+            "license": "other",
+            "license_name": "terms-of-the-training-data",
+            "license_link": "README.md",
+            "library_name": "pytorch",
+            "pipeline_tag": "image-segmentation",
+            "tags": [*TAGS, *(["onnx"] if self.onnx else [])],
+            **({"model-index": [{"name": self.run, "results": results}]} if results else {}),
+        }
+
+
+def of_seed(measured: Measurement, seed: int) -> Measurement:
+    """The numbers of one seed's network alone, of the metrics of a card."""
+    wanted = {*SHOWN, *(METRICS[name].decided_by for name in SHOWN)} & set(measured.points)
+    points, values = (
+        {name: measured.of_seeds(of[name], [seed]) for name in wanted} for of in (measured.points, measured.values)
+    )
+    return replace(measured, seeds=[seed], points=points, values=values, of_all_seeds=False)
+
+
+def _estimate(measured: Measurement, name: str) -> Estimate | None:
+    return estimate(name, (measured, 1.0))
+
+
+def _text(measured: Measurement, name: str) -> str:
+    found = _estimate(measured, name)
+    return METRICS[name].text(found.value, low=found.low, high=found.high) if found else "undefined"
+
+
+def _metric(measured: Measurement, name: str) -> dict[str, Any] | None:
+    """A number as `model-index` has it; None where it is undefined."""
+    found = _estimate(measured, name)
+    if found is None or found.value != found.value:
+        return None
+    ends = [found.low, found.high]
+    interval = {"interval_95": [float(f"{end:.6g}") for end in ends]} if ends[0] == ends[0] else {}
+    return {
+        "type": name,
+        "name": METRICS[name].title,
+        "value": float(f"{found.value:.6g}"),
+        **({"args": interval} if interval else {}),
+    }

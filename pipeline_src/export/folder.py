@@ -1,0 +1,195 @@
+"""Exported folders: what is in them, written and read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pipeline_src.calibrators import files as calibrators
+from pipeline_src.errors import UserError, listed
+from pipeline_src.export import graph, onnx_file, operators, standalone
+from pipeline_src.export.graph import Written
+from pipeline_src.export.standalone import Model
+from pipeline_src.files import atomic, check_writable, write_text
+from pipeline_src.training.exported import METADATA
+from pipeline_src.training.posthoc import PostHoc
+from pipeline_src.validation import Count, Strict, validate
+
+HERE = Path(__file__).parent
+WEIGHTS, NETWORK, PREPROCESSING, CALIBRATOR = "model.safetensors", "network.py", "preprocessing.json", "calibrator.json"
+ONNX, CONFIG, CARD = "model.onnx", "config.yaml", "README.md"
+PREDICTS = (WEIGHTS, NETWORK, PREPROCESSING, CALIBRATOR)  # what probabilities depend on
+COPIED = {"model.py": Path(standalone.__file__), "load.py": HERE / "load.py"}
+FILES = (*PREDICTS, *COPIED, ONNX, CONFIG, CARD)
+RESIZING = "to image_size x image_size; area average where both sides shrink or stay, else bilinear (OpenCV's)"
+STEEP = ("histogram_binning", "selective_scaling", "isotonic")  # a last bit of a logit can move a probability far
+MOVED = 1e-3  # share of their pixels that it may move
+
+
+class Preprocessing(Strict):
+    """The content of preprocessing.json.
+
+    Attributes:
+        image_size: side of the network's square input.
+        mean, std: by which the network itself normalises RGB in 0..255; as information.
+        single: whether the network takes one image at a time.
+    """
+
+    image_size: Count
+    channels: str = "RGB, 0 to 255"
+    resizing: str = RESIZING
+    mean: list[float]
+    std: list[float]
+    classes: int
+    class_names: list[str] = Field([])
+    single: bool = False
+
+
+def check(folder: Path) -> None:
+    """Check that a folder can be written.
+
+    Raises:
+        UserError: it is a file, cannot be written, or has files that `export` did not write.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file", expected="a folder, made if it does not exist", do="another --out")
+    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if foreign := there - {*FILES} or (there if there and not {WEIGHTS, NETWORK} <= there else ()):
+        raise UserError(
+            f"--out {folder} is there, and export did not write it",
+            found=listed(sorted(foreign)),
+            expected="a new folder, or one that export wrote before",
+            do="give another --out",
+        )
+    check_writable(folder)
+
+
+def write(
+    folder: Path,
+    written: Written,
+    settings: Preprocessing,
+    calibrator: Mapping[str, Any] | None,
+    texts: Mapping[str, str],
+    facts: Mapping[str, Any],
+    onnx: bool,
+) -> Model:
+    """Write all files of a folder but `texts`' into it, and these; returns the model as it is read from there.
+
+    Args:
+        texts: further files by name.
+        facts: of the run, in JSON's types, for the metadata of model.safetensors.
+        onnx: whether it has a model.onnx.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.cpu().contiguous().clone() for name, tensor in written.tensors.items()}
+    with atomic(folder / WEIGHTS) as temporary:
+        save_file(tensors, temporary, {METADATA: json.dumps(facts)})
+    write_text(folder / NETWORK, written.source)
+    write_text(folder / PREPROCESSING, json.dumps(settings.model_dump(), indent=2) + "\n")
+    if calibrator:
+        write_text(folder / CALIBRATOR, json.dumps(calibrator, indent=2) + "\n")
+    for name, source in COPIED.items():
+        shutil.copyfile(source, folder / name)
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    model = read(folder)
+    if onnx:
+        onnx_file.write(model, folder / ONNX, f"{facts['run']}: RGB images of any size -> probabilities of that size")
+        check_onnx(model, folder / ONNX)
+    return model
+
+
+def check_onnx(model: Model, file: Path) -> None:
+    """UserError where the file gives other probabilities than torch on drawn images."""
+    draws = np.random.default_rng(0)
+    size = model.settings["image_size"]
+    for number, height, width in ((1, size, size), (1 if model.settings["single"] else 2, 2 * size + 5, size + 30)):
+        images = torch.from_numpy(draws.integers(0, 256, (number, 3, height, width), dtype=np.uint8))
+        off = onnx_file.differences(model, file, images)
+        steep = model.calibrator is not None and model.calibrator["calibrator"] in STEEP
+        worst = float(np.quantile(off, 1 - MOVED) if steep else off.max())
+        if worst > onnx_file.TOLERANCE:
+            raise UserError(
+                f"{file} differs from torch",
+                found=f"probabilities that differ by {worst:.2g}",
+                expected=f"at most {onnx_file.TOLERANCE:g}",
+                do="leave it out: --no-onnx",
+            )
+
+
+def read(folder: Path) -> Model:
+    """The model of an exported folder. Its own Python files are not imported: of network.py torch's operators are run,
+    if it has nothing else.
+
+    Raises:
+        UserError: a file is missing, can't be read, or is not what `export` wrote.
+    """
+    missing = [name for name in (WEIGHTS, NETWORK, PREPROCESSING) if not (folder / name).is_file()]
+    if missing:
+        raise UserError(
+            f"{folder} is no exported folder",
+            found=f"no {', '.join(missing)}" if folder.is_dir() else "no such folder",
+            expected="a folder that `export` wrote",
+            do="dense-calibration export --run RUN --out DIR",
+        )
+    settings = validate(Preprocessing, _json(folder / PREPROCESSING), str(folder / PREPROCESSING))
+    record = None
+    if (folder / CALIBRATOR).exists():
+        _, read_record = calibrators.read(folder / CALIBRATOR)
+        if read_record.classes != settings.classes:
+            raise UserError(
+                f"{folder / CALIBRATOR} was fitted to maps of {read_record.classes} classes",
+                found=f"{settings.classes} classes in {folder / PREPROCESSING}",
+                expected="as many classes as it was fitted to",
+                do="export the run again",
+            )
+        record = read_record.model_dump(mode="json")
+    network = graph.run(operators.check(folder / NETWORK))
+    return Model(network, _tensors(folder / WEIGHTS), settings.model_dump(), record).eval()
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read", found=error, expected="JSON", do="export the run again") from None
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UserError(
+            f"{file} can't be read", found=error, expected="a whole file of safetensors", do="export the run again"
+        ) from None
+
+
+class Member(NamedTuple):
+    """A model in the place of a `Predictor`'s networks; `mean` is a tensor on its device."""
+
+    model: Model
+    mean: Tensor
+
+    @classmethod
+    def of(cls, model: Model) -> Member:
+        return cls(model, next(model.buffers()))
+
+
+class Exported(PostHoc):
+    """What predicts with it: `Predictor([Member.of(model)], Exported(), fitted={"model": model})`."""
+
+    def logits(self, networks: list[Any], x: Tensor, ids: list[str], seed: int) -> list[Tensor]:
+        return networks[0].model.logits(x.float())
+
+    def probability(self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:
+        return fitted["model"].probabilities([z[None] for z in logits], size)[0].cpu().numpy()

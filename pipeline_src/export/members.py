@@ -1,0 +1,74 @@
+"""The networks of a run as one module, and whether what a method makes of them can leave this program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline_src.calibrators.files import CALIBRATORS
+from pipeline_src.errors import UserError
+from pipeline_src.prediction.predict import Predictor
+from pipeline_src.training.calibrated import Calibrated
+from pipeline_src.training.classifier import DenseClassifier
+from pipeline_src.training.methods.mc_dropout import MCDropout
+from pipeline_src.training.models.build import logits
+from pipeline_src.training.posthoc import PostHoc
+
+
+class Members(nn.Module):
+    """x (B, 3, S, S) float32, RGB in 0..255 -> the predictions that a method averages, in full precision."""
+
+    def __init__(self, predictor: Predictor):
+        super().__init__()
+        self.method = predictor.method
+        self.members = nn.ModuleList(_Member(network) for network in predictor.networks)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.method.logits(list(self.members), x, [], 0))  # type: ignore[arg-type]
+
+
+class _Member(nn.Module):
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: DenseClassifier):
+        super().__init__()
+        self.segmentor = network.segmentor.to(memory_format=torch.contiguous_format)
+        self.register_buffer("mean", network.mean)
+        self.register_buffer("std", network.std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return logits(self.segmentor, (x.float() - self.mean) / self.std)
+
+
+def tensor_name(name: str, members: int) -> str:
+    """What a tensor of `Members` is called: of one network as in the model.safetensors of its run."""
+    name = name.replace(".segmentor.", ".")
+    return name.removeprefix("members.0.") if members == 1 else name
+
+
+def calibrator_of(predictor: Predictor, method: str) -> dict[str, Any] | None:
+    """What was fitted, as the content of calibrator.json; None where the method averages probabilities alone.
+
+    Raises:
+        UserError: the method is more than networks and a calibrator.
+    """
+    kind = type(predictor.method)
+    if isinstance(predictor.method, Calibrated):
+        if predictor.fitted.get("calibrator") in CALIBRATORS:
+            return predictor.fitted
+        reason = "its calibrator is not one of docs/calibrate.md"
+    elif isinstance(predictor.method, MCDropout):
+        reason = "its passes are drawn"
+    elif kind.probability is not PostHoc.probability:
+        reason = f"{kind.__name__}.probability() is code that the folder would not have"
+    else:
+        return None
+    raise UserError(
+        f"{method} cannot be exported",
+        found=reason,
+        expected="networks, the mean of their probabilities, and a calibrator of docs/calibrate.md",
+        do=f"export the run of {predictor.method.of}, or predict here: dense-calibration predict --run RUN",
+    )

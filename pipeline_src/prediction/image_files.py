@@ -1,0 +1,134 @@
+"""Image files to predict, in the form of a store: decoded and resized when they are read."""
+
+from __future__ import annotations
+
+import glob
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_src.data import image_io
+from pipeline_src.data.image_io import UnreadableImageError
+from pipeline_src.data.lookup import IMAGE_SUFFIXES
+from pipeline_src.errors import UserError, listed
+from pipeline_src.files import fault
+
+WILD = ("*", "?", "[")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image, and the name of its map: its place below the folder of images, without a suffix."""
+
+    path: Path
+    name: str
+
+
+def find(images: str) -> list[ImageFile]:
+    """The images of a folder, at any depth, or those that a pattern such as `photos/*.jpg` matches, by name.
+
+    Raises:
+        UserError: there are none, or two would have the same map.
+    """
+    folder = Path(images)
+    if folder.is_dir():
+        top, paths = folder, [path for path in folder.rglob("*") if not _hidden(path.relative_to(folder))]
+    else:
+        top, paths = _fixed(folder), [Path(path) for path in glob.glob(images, recursive=True)]
+    found = sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
+    if not found:
+        raise UserError(
+            f"--images {images}: there are no images",
+            found=f"{len(paths)} files of other kinds" if paths else f"nothing at {folder.absolute()}",
+            expected=f"a folder, or a pattern in quotes as 'photos/*.jpg': {', '.join(sorted(IMAGE_SUFFIXES))}",
+            do="correct the path",
+        )
+    files = [ImageFile(path, path.relative_to(top).with_suffix("").as_posix()) for path in found]
+    same = defaultdict(list)
+    for file in files:
+        same[file.name].append(file.path)
+    if shared := [", ".join(map(str, of)) for of in same.values() if len(of) > 1]:
+        raise UserError(
+            f"--images {images}: images would have the same map{listed(shared)}",
+            expected="one image of each name, whatever its suffix",
+            do="rename them, or choose by a pattern: --images 'DIR/*.png'",
+        )
+    return files
+
+
+def _fixed(pattern: Path) -> Path:
+    """The folder ahead of the first part of a pattern that stands for several names."""
+    parts = pattern.parts[:-1]
+    wild = next((i for i, part in enumerate(parts) if any(mark in part for mark in WILD)), len(parts))
+    return Path(*parts[:wild])
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
+def check(files: Sequence[ImageFile], pixels: int) -> None:
+    """Look at the headers of all images.
+
+    Raises:
+        UserError: names all that cannot be used.
+    """
+    problems = []
+    for file in files:
+        try:
+            image_io.check_size(content(file.path), pixels, "raise --max-pixels")
+        except (OSError, UnreadableImageError) as error:
+            problems.append(f"{file.path} {error}")
+    if problems:
+        raise UserError(
+            f"{len(problems)} of {len(files)} images cannot be used{listed(problems)}",
+            expected="whole image files",
+            do="get them again, or choose others by a pattern: --images 'DIR/*.png'",
+        )
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file; OSError for what is none."""
+    if reason := fault(path):
+        raise OSError(reason)
+    return path.read_bytes()
+
+
+class ImageStore:
+    """What `evaluation_batches` reads of a `Store`: RGB images resized to S x S, and labels of their original sizes,
+    which say the size and no more."""
+
+    def __init__(self, files: Sequence[ImageFile], size: int):
+        self.files, self.size = files, size
+        self.ids = [file.name for file in files]
+        self._shape: tuple[int, ...] = ()  # of the image that was read last
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def images(self) -> ImageStore:
+        return self
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        path = self.files[i].path
+        try:
+            image = image_io.decode_image(content(path))
+        except (OSError, UnreadableImageError) as error:
+            raise UserError(
+                f"{path} cannot be predicted",
+                found=error,
+                expected="a whole image file",
+                do="get it again, and start the same command again: finished maps stay",
+            ) from None
+        self._shape = image.shape[:2]
+        return image_io.resize(image, self.size)
+
+    def truth(self, i: int) -> np.ndarray:
+        return np.broadcast_to(np.uint8(0), self._shape)
+
+    def grey(self, i: int) -> np.ndarray:
+        return np.empty(0, np.int32)

@@ -1,0 +1,124 @@
+"""A folder of probability maps that says what each was made of, so that an interrupted prediction goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from pipeline_src.errors import UserError, listed
+from pipeline_src.files import atomic, sha256, write_text
+from pipeline_src.prediction.image_files import ImageFile
+
+RECORD = "maps.jsonl"
+Format = Literal["png8", "png16", "npy"]
+LEVELS = {"png8": np.uint8, "png16": np.uint16}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A line of the record: a map's file, of which model and which image it is, and the digests of all three."""
+
+    map: str
+    model: str
+    made_by: str
+    image: str
+    content: str
+
+
+class MapFolder:
+    """Maps of one model.
+
+    Args:
+        folder: of the maps and their record.
+        model: the name of what predicts.
+        made_by: digest of what predicts, and of the format.
+        format: PNG with 8 or 16 bits, or float32 in .npy.
+    """
+
+    def __init__(self, folder: Path, model: str, made_by: str, format: Format):
+        self.folder, self.model, self.made_by, self.format = folder, model, made_by, format
+        self.record = folder / RECORD
+        self.made = {line.map: line for line in self._read()}
+
+    def _read(self) -> list[Made]:
+        lines = []
+        if self.record.is_file():
+            for text in self.record.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    lines.append(Made(**json.loads(text)))
+                except (ValueError, TypeError):  # the last line of a process that was killed: its map is made again
+                    continue
+        return lines
+
+    def name(self, image: ImageFile) -> str:
+        """The file of an image's map, below the folder."""
+        return f"{image.name}.{'npy' if self.format == 'npy' else 'png'}"
+
+    def check(self, images: Sequence[ImageFile]) -> None:
+        """Check that the maps of some images can be written.
+
+        Raises:
+            UserError: the folder is a file, has maps of another model, or files of these names that `predict` did not
+                write.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"--out {self.folder} is a file", expected="a folder", do="give another --out")
+        if others := sorted({line.model for line in self.made.values()} - {self.model}):
+            raise UserError(
+                f"--out {self.folder} has maps of another model",
+                found=", ".join(others),
+                expected=f"a new folder, or one with maps of {self.model}",
+                do="give another --out, or delete the folder",
+            )
+        names = [name for image in images if (name := self.name(image)) not in self.made]
+        if foreign := [name for name in names if (self.folder / name).exists()]:
+            raise UserError(
+                f"--out {self.folder} has files that predict did not write, and would overwrite{listed(foreign)}",
+                found=f"no line for them in {self.record}",
+                expected="a new folder, or one with older results of predict",
+                do="give another --out",
+            )
+
+    def is_done(self, image: ImageFile) -> bool:
+        """Whether the map of an image is there as it was made, by this model, of today's file."""
+        line = self.made.get(self.name(image))
+        file = self.folder / self.name(image)
+        return (
+            line is not None
+            and line.made_by == self.made_by
+            and file.is_file()
+            and line.image == sha256(image.path)
+            and line.content == sha256(file)
+        )
+
+    def write(self, image: ImageFile, probability: np.ndarray) -> None:
+        """Write a map, (H, W) or (K, H, W) in [0, 1], and its line of the record.
+
+        Integer maps are rounded to the nearest level, halves up at 0.5: rounding moves no pixel to the other class.
+        """
+        file = self.folder / self.name(image)
+        with atomic(file) as temporary:
+            if self.format == "npy":
+                np.save(temporary, probability.astype(np.float32))
+            else:
+                kind = LEVELS[self.format]
+                levels = np.rint(probability.astype(np.float64) * np.iinfo(kind).max).astype(kind)
+                temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
+        line = Made(self.name(image), self.model, self.made_by, sha256(image.path), sha256(file))
+        self.made[line.map] = line
+        with open(self.record, "a", encoding="utf-8") as record:
+            record.write(_text(line))
+
+    def finish(self) -> None:
+        """Write the record in the order of names: the same maps give the same bytes, interrupted or not."""
+        write_text(self.record, "".join(_text(line) for _, line in sorted(self.made.items())))
+
+
+def _text(line: Made) -> str:
+    return json.dumps(asdict(line), ensure_ascii=False) + "\n"

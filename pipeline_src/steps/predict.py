@@ -1,0 +1,156 @@
+"""Probability maps of images, by a run of an experiment or by an exported folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_src.calibrators import files as calibrator_files
+from pipeline_src.engine.code import digest
+from pipeline_src.errors import UserError
+from pipeline_src.files import check_writable, sha256
+from pipeline_src.params.schema import LIMITS, Evaluation, Experiment, Training
+from pipeline_src.prediction import image_files
+from pipeline_src.prediction.map_folder import Format, MapFolder
+from pipeline_src.steps import networks, runs
+
+if TYPE_CHECKING:
+    from pipeline_src.calibrators.calibrator import Calibrator
+    from pipeline_src.prediction.predict import Predictor
+
+log = logging.getLogger(__name__)
+EVERY = 10  # seconds between lines of progress
+
+
+@dataclass(frozen=True)
+class Source:
+    """What predicts.
+
+    Attributes:
+        name: of the run, or of the exported folder.
+        digest: of all that its maps depend on.
+        settings: image size, batch size and machine.
+        calibrated: the method or file that calibrates it; empty where nothing does.
+    """
+
+    name: str
+    digest: str
+    classes: int
+    settings: Experiment
+    predictor: Predictor
+    calibrated: str = ""
+
+
+def predict(
+    source: Source,
+    images: str,
+    out: Path,
+    format: Format | None = None,
+    calibrator: Path | None = None,
+    max_pixels: int = LIMITS.pixels,
+) -> tuple[int, int]:
+    """Write the probability map of each image, at its original size; returns the numbers of images and of new maps.
+
+    Args:
+        images: a folder or a pattern.
+        out: folder of the maps. Those that are there, of the same image and the same model, are not made again.
+        format: by default png16 for maps of one object, npy for those of several classes.
+        calibrator: a calibrator.json, fitted to maps of this model, that is applied to them.
+        max_pixels: that an image may have.
+
+    Raises:
+        UserError: names all images that cannot be used, or the option that does not fit; nothing is written then.
+    """
+    from pipeline_src.calibrators.maps import calibrated
+    from pipeline_src.prediction.predict import predict as predictions
+
+    form: Format = format or ("png16" if source.classes == 2 else "npy")
+    if source.classes > 2 and form != "npy":
+        raise UserError(
+            "maps of several classes cannot be PNG files",
+            found=f"--format {form}, {source.classes} classes",
+            expected="npy, an array (classes, height, width)",
+            do="--format npy",
+        )
+    applied = _calibrator(source, calibrator) if calibrator else None
+    found = image_files.find(images)
+    sources = {file.path.resolve().parent for file in found}
+    if sources & {out.resolve(), *((out / file.name).parent.resolve() for file in found)}:
+        raise UserError(
+            f"--out {out} is a folder of images, and maps would be mixed with them",
+            expected="a folder of its own",
+            do="give another --out",
+        )
+    made_by = digest([source.digest, form, sha256(calibrator) if calibrator else None])
+    maps = MapFolder(out, source.name, made_by, form)
+    maps.check(found)
+    image_files.check(found, max_pixels)
+    check_writable(out)
+    missing = {file.name for file in found if not maps.is_done(file)}
+    if len(missing) < len(found):
+        log.info("%d of %d maps are there already", len(found) - len(missing), len(found))
+    # In whole batches of the list, since the last bits of a prediction depend on its batch.
+    size = source.settings.evaluation.batch_size
+    batches = [found[start : start + size] for start in range(0, len(found), size)]
+    wanted = [file for batch in batches if missing & {file.name for file in batch} for file in batch]
+    store = image_files.ImageStore(wanted, source.settings.image_size)
+    started = logged = time.perf_counter()
+    # The store has all that a prediction reads of one.
+    made = predictions(source.predictor, store, source.settings)  # type: ignore[arg-type]
+    for count, (file, (probability, _, _)) in enumerate(zip(wanted, made, strict=True), 1):
+        if file.name in missing:
+            maps.write(file, calibrated(applied, probability) if applied else probability)
+        if (now := time.perf_counter()) - logged > EVERY:
+            logged, left = now, (now - started) / count * (len(wanted) - count)
+            log.info("image %d/%d  %.1f images/s  %.0f s left", count, len(wanted), count / (now - started), left)
+    maps.finish()
+    return len(found), len(missing)
+
+
+def _calibrator(source: Source, file: Path) -> Calibrator:
+    if source.calibrated:
+        raise UserError(
+            f"--calibrator {file}: the predictions are calibrated already",
+            found=f"{source.name} by {source.calibrated}",
+            expected="a model without a calibrator",
+            do="leave out --calibrator, or predict by the network alone",
+        )
+    calibrator, record = calibrator_files.read(file)
+    if record.classes != source.classes:
+        raise UserError(
+            f"{file} was fitted to maps of {record.classes} classes",
+            found=f"{source.classes} classes of {source.name}",
+            expected="as many classes as it was fitted to",
+            do="fit one to maps of this model: dense-calibration calibrate",
+        )
+    return calibrator
+
+
+def of_run(name: str) -> Source:
+    """A run of an experiment, with its settings."""
+    from pipeline_src.training.calibrated import Calibrated
+
+    run = runs.find(name)
+    classes, settings = run.experiment.facts.classes, networks.settings(run.evaluation)
+    predictor = run.predictor()
+    by = run.method if isinstance(predictor.method, Calibrated) else ""
+    return Source(run.name, run.digest, classes, settings, predictor, by)
+
+
+def of_folder(folder: Path) -> Source:
+    """An exported folder, on a GPU if there is one."""
+    from pipeline_src.export import folder as exported
+    from pipeline_src.prediction.predict import Predictor
+    from pipeline_src.training.device import prepare_device
+
+    training = Training()
+    model = exported.read(folder).to(prepare_device(training))
+    values = {"image_size": model.settings["image_size"], "training": training, "evaluation": Evaluation()}
+    settings = Experiment.model_construct(**values)
+    predictor = Predictor([exported.Member.of(model)], method=exported.Exported(), fitted={"model": model})  # type: ignore[list-item]
+    by = model.calibrator["calibrator"] if model.calibrator else ""
+    hashed = digest([sha256(folder / name) for name in exported.PREDICTS if (folder / name).exists()])
+    return Source(folder.resolve().name, hashed, model.settings["classes"], settings, predictor, by)

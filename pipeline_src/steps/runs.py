@@ -1,0 +1,86 @@
+"""Finished runs by their names, for what uses their networks outside of the workflow."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from pipeline_src.engine.code import digest
+from pipeline_src.engine.explain import differences
+from pipeline_src.errors import UserError, listed
+from pipeline_src.steps import fit, networks
+from pipeline_src.steps.build import chosen
+
+if TYPE_CHECKING:
+    from pipeline_src.engine.job import Job
+    from pipeline_src.prediction.predict import Predictor
+    from pipeline_src.steps.experiment import ExperimentGraph
+
+FORM = "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, or METHOD/seedN of the experiment that params.yaml picks"
+SKIPPED = ("results", "runs", "train")  # so that the folder of a run names it too, and so does its job
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run whose networks, and what was fitted to them, are there and current."""
+
+    experiment: ExperimentGraph
+    method: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.experiment.name}/{self.method}/seed{self.seed}"
+
+    @property
+    def evaluation(self) -> Job:
+        """Its job on the validation images, which knows all that a prediction depends on."""
+        return self.experiment.job(f"evaluate/{self.method}/seed{self.seed}/val")
+
+    @property
+    def made_of(self) -> list[Job]:
+        """The jobs of its networks, and of what was fitted."""
+        inputs = self.evaluation.inputs
+        return [job for role, job in inputs.items() if role == "fit" or role.startswith("networks/")]
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of the content that predictions depend on."""
+        return digest([self.method, self.seed, [[job.contract, job.content] for job in self.made_of]])
+
+    def predictor(self) -> Predictor:
+        """What predicts as it does in evaluation."""
+        from pipeline_src.prediction.predict import Predictor
+
+        job = self.evaluation
+        predictor = Predictor(networks.load(job))
+        if "fit" not in job.inputs:
+            return predictor
+        fitted = fit.read(job.inputs["fit"].folder / "run.json")
+        return replace(predictor, method=job.parameters["method"], seed=self.seed, fitted=fitted)
+
+
+def find(run: str) -> FinishedRun:
+    """The run of a name, such as `demo/aslp_cl/seed0`.
+
+    Raises:
+        UserError: the name is of no run, or the run is not finished and current.
+    """
+    parts = [part for part in PurePosixPath(run).parts if part not in SKIPPED]
+    number = re.fullmatch(r"seed(\d+)", parts[-1]) if len(parts) in (2, 3) else None
+    if number is None:
+        raise UserError(f"--run {run} is not the name of a run", found=run, expected=FORM, do="dense-calibration plan")
+    method, seed = parts[-2], int(number[1])
+    experiment = chosen(parts[0] if len(parts) == 3 else None)
+    experiment.job(f"train/{method}/seed{seed}")  # UserError where there is none
+    found = FinishedRun(experiment, method, seed)
+    if stale := [f"{job.name}: {'; '.join(differences(job))}" for job in found.made_of if not job.current]:
+        raise UserError(
+            f"the run {found.name} is not finished, or not current",
+            found=listed(stale),
+            expected="results of today's parameters, data and code, as they were made",
+            do=f"snakemake --cores all --config experiment={experiment.name}",
+        )
+    return found

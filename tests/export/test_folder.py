@@ -1,0 +1,220 @@
+"""Exported folders: equal to the networks that they are made of, by torch, by ONNX Runtime and without this package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import exported_folders
+import numpy as np
+import pytest
+import torch
+from exported_folders import SIZE, predictor, record
+
+from pipeline_src.data.image_io import decode_image, resize
+from pipeline_src.errors import UserError
+from pipeline_src.export import folder, members, onnx_file, operators
+from pipeline_src.export.standalone import Model
+from pipeline_src.prediction.predict import Predictor
+from pipeline_src.training import callbacks
+from pipeline_src.training.methods.mc_dropout import MCDropout
+from pipeline_src.training.methods.temperature import Temperature
+from pipeline_src.training.methods.tta import TTA
+from pipeline_src.training.posthoc import PostHoc
+
+WORDS = ("import os", "import torch.hub", "from os import system")
+CODE = (
+    "open('x')",
+    "torch.load('x')",
+    "torch.ops.aten.from_file.default('x')",
+    "().__class__",
+    "x.__class__.__bases__",
+    "torch.hub.load",
+    "lambda: 0",
+    "[y for y in x]",
+    "f'{x}'",
+)
+
+
+@pytest.fixture(scope="module")
+def network() -> Predictor:
+    return predictor(network="tiny_fpn")
+
+
+@pytest.fixture(scope="module")
+def exported(network, tmp_path_factory) -> Path:
+    """With a calibrator and a model.onnx."""
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    out = tmp_path_factory.mktemp("exported") / "folder"
+    exported_folders.write(out, network, record(), onnx=True)
+    return out
+
+
+def photographs(number: int, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (number, 3, 50, 71), dtype=np.uint8))
+
+
+def by_run(of: Predictor, images: torch.Tensor) -> torch.Tensor:
+    """Probabilities as in evaluation: resized by OpenCV."""
+    small = np.stack([resize(image.permute(1, 2, 0).numpy(), SIZE) for image in images])
+    with torch.inference_mode():
+        z = callbacks.logits(
+            of.method, of.networks, torch.from_numpy(small).permute(0, 3, 1, 2), ["a"] * len(images), 0
+        )
+        maps = [
+            callbacks.probability(of.method, [each[i] for each in z], images.shape[2:], of.fitted)
+            for i in range(len(images))
+        ]
+    return torch.from_numpy(np.stack(maps))
+
+
+def by_folder(model: Model, images: torch.Tensor) -> torch.Tensor:
+    with torch.inference_mode():
+        return model(images)
+
+
+def test_it_predicts_what_the_run_does(exported, network):
+    calibrated = Predictor(network.networks, Temperature(), fitted=record())
+    assert (by_folder(folder.read(exported), photographs(3)) - by_run(calibrated, photographs(3))).abs().max() < 1e-5
+    assert not folder.read(exported).settings["single"]
+
+
+def test_its_weights_have_the_names_of_the_runs(exported, network):
+    names = {*network.networks[0].segmentor.state_dict(), "mean", "std"}
+    assert set(folder.read(exported).names) == names
+
+
+@pytest.mark.parametrize(("number", "height", "width"), [(1, 32, 32), (3, 64, 64), (2, 21, 95), (1, 301, 200)])
+def test_onnx_is_torch(exported, number, height, width):
+    images = torch.randint(0, 256, (number, 3, height, width), dtype=torch.uint8)
+    assert onnx_file.differences(folder.read(exported), exported / folder.ONNX, images).max() < onnx_file.TOLERANCE
+
+
+def test_onnx_is_torch_on_photographs(exported, downloads):
+    model, seen = folder.read(exported), 0
+    with tarfile.open(downloads / "archives/ECSSD.tar") as archive:
+        for member in archive:
+            if seen < 20 and member.name.endswith(".jpg"):
+                image = decode_image(archive.extractfile(member).read())
+                images = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
+                off = onnx_file.differences(model, exported / folder.ONNX, images)
+                assert off.max() < onnx_file.TOLERANCE, member.name
+                seen += 1
+    assert seen == 20
+
+
+def test_onnx_says_what_it_takes_and_nothing_of_this_machine(exported):
+    import onnx
+
+    proto = onnx.load(str(exported / folder.ONNX))
+    onnx.checker.check_model(proto)
+    assert [(each.domain, each.version) for each in proto.opset_import] == [("", onnx_file.OPSET)]
+    dims = [dim.dim_param or dim.dim_value for dim in proto.graph.input[0].type.tensor_type.shape.dim]
+    assert dims == ["batch", 3, "height", "width"]
+    assert str(Path(__file__).parents[2]).encode() not in (exported / folder.ONNX).read_bytes()
+
+
+BARE = """
+import sys
+FOREIGN = "pipeline_src mmseg mmengine mmcv cv2 PIL pandas scipy pydantic timm yaml onnx onnxruntime jinja2".split()
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in FOREIGN:
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocked())
+sys.path.insert(0, sys.argv[1])
+import torch
+from load import load
+images = torch.arange(2 * 3 * 40 * 50).remainder(256).to(torch.uint8).view(2, 3, 40, 50)
+with torch.inference_mode():
+    f = load()(images)
+assert not set(FOREIGN) & {name.partition(".")[0] for name in sys.modules}
+print(tuple(f.shape), float(f.double().sum()))
+"""
+
+
+def test_torch_and_safetensors_are_enough(exported, tmp_path):
+    images = torch.arange(2 * 3 * 40 * 50).remainder(256).to(torch.uint8).view(2, 3, 40, 50)
+    (tmp_path / "bare.py").write_text(BARE)
+    words = [sys.executable, "-I", str(tmp_path / "bare.py"), str(exported)]
+    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    shape, total = said.stdout.rsplit(maxsplit=1)
+    assert shape == "(2, 40, 50)"
+    assert float(total) == pytest.approx(float(by_folder(folder.read(exported), images).double().sum()), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("classes", "networks", "method"),
+    [(2, 1, TTA(scales=[1.0, 2.0])), (2, 3, PostHoc()), (4, 1, PostHoc()), (4, 2, None)],
+)
+def test_methods_that_average(classes, networks, method, tmp_path):
+    of = predictor(classes, networks, MCMean() if method is None else method)
+    model = exported_folders.write(tmp_path / "out", of)
+    assert (by_folder(model, photographs(2)) - by_run(of, photographs(2))).abs().max() < 1e-5
+
+
+class MCMean(PostHoc):
+    """A user's method with other predictions, and the mean of their probabilities."""
+
+    def logits(self, networks, x, ids, seed):
+        return [network(x) for network in networks] + [networks[0](255 - x)]
+
+
+def test_a_network_that_takes_one_image_at_a_time(tmp_path):
+    class OneByOne(PostHoc):
+        def logits(self, networks, x, ids, seed):
+            return [networks[0](x) * (len(x) if isinstance(len(x), int) else 1) / int(x.shape[0])]
+
+    of = predictor(method=OneByOne())
+    model = exported_folders.write(tmp_path / "out", of)
+    assert model.settings["single"]
+    assert (by_folder(model, photographs(3)) - by_run(of, photographs(3))).abs().max() < 1e-5
+
+
+class Halved(PostHoc):
+    """A user's method with other probabilities."""
+
+    def probability(self, logits, size, fitted):
+        return super().probability(logits, size, fitted) / 2
+
+
+@pytest.mark.parametrize("method", [MCDropout(), Temperature(), Halved()])
+def test_what_cannot_leave_the_program_is_refused(method):
+    with pytest.raises(UserError, match="cannot be exported"):
+        members.calibrator_of(predictor(method=method), "block")
+
+
+@pytest.mark.parametrize("line", [*WORDS, *(f"y = {code}" for code in CODE)])
+def test_a_network_file_with_code_is_not_run(line, tmp_path):
+    file = tmp_path / "network.py"
+    head, rest = ("", f"    {line}\n") if line.startswith("y") else (f"{line}\n", "")
+    file.write_text(f"{head}import torch\n\n\ndef logits(weights, x):\n{rest}    return (x,)\n")
+    with pytest.raises(UserError, match="is not run"):
+        operators.check(file)
+    file.write_text(
+        "import torch\n\n\ndef logits(weights, x):\n    y = torch.ops.aten.relu.default(x)\n    return (y,)\n"
+    )
+    assert operators.check(file).endswith("return (y,)\n")
+
+
+def test_the_same_run_gives_the_same_bytes(network, exported, tmp_path):
+    exported_folders.write(tmp_path / "again", network, record())
+    for name in folder.PREDICTS:
+        assert (tmp_path / "again" / name).read_bytes() == (exported / name).read_bytes(), name
+
+
+def test_a_wrong_onnx_file_is_found(exported, tmp_path):
+    model = folder.read(exported)
+    other = Model(model.network, {name: getattr(model, of) for name, of in model.names.items()}, model.settings)
+    with pytest.raises(UserError, match="differs from torch"):
+        folder.check_onnx(other, exported / folder.ONNX)
+
+
+def test_preprocessing_says_what_is_done(exported):
+    told = json.loads((exported / folder.PREPROCESSING).read_text())
+    assert told["image_size"] == SIZE and told["mean"] == [127.5] * 3 and told["channels"].startswith("RGB")

@@ -1,0 +1,132 @@
+"""Maps of image files: which images, how they are written, and what an interrupted prediction goes on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import exported_folders
+import numpy as np
+import pytest
+from exported_folders import SIZE, predictor, record
+
+from pipeline_src.calibrators.maps import calibrated
+from pipeline_src.calibrators.temperature import Temperature
+from pipeline_src.params.schema import Evaluation, Experiment, Training
+from pipeline_src.prediction import image_files
+from pipeline_src.prediction.map_folder import RECORD, MapFolder
+from pipeline_src.steps import predict as step
+from pipeline_src.steps.predict import Source
+
+SHAPES = {"a": (40, 50), "b": (33, 64), "deep/c": (20, 30), "deep/d": (64, 64)}
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    folder = tmp_path / "images"
+    (folder / "deep").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, shape in SHAPES.items():
+        cv2.imwrite(str(folder / f"{name}.png"), rng.integers(0, 256, (*shape, 3), dtype=np.uint8))
+    (folder / ".hidden.png").write_bytes(b"x")
+    (folder / "notes.txt").write_text("x")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    return made(2)
+
+
+def made(classes: int) -> Source:
+    values = {"image_size": SIZE, "training": Training(), "evaluation": Evaluation(batch_size=3)}
+    return Source("net", "0" * 16, classes, Experiment.model_construct(**values), predictor(classes))
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_maps_have_the_places_and_sizes_of_their_images(source, images, tmp_path):
+    assert step.predict(source, str(images), tmp_path / "out", "npy") == (4, 4)
+    maps = {name: np.load(tmp_path / "out" / f"{name}.npy") for name in SHAPES}
+    assert {name: of.shape for name, of in maps.items()} == SHAPES
+    assert {of.dtype for of in maps.values()} == {np.dtype("f4")}
+    assert np.ptp(maps["a"]) > 0.01
+
+
+def test_a_pattern_chooses_images(source, images, tmp_path):
+    assert step.predict(source, str(images / "*/c.*"), tmp_path / "out") == (1, 1)
+    assert [path.name for path in (tmp_path / "out").rglob("*.png")] == ["c.png"]
+    assert [file.name for file in image_files.find(str(images / "**/*.png"))] == sorted(SHAPES)
+    assert [file.name for file in image_files.find(str(images / "deep/d.png"))] == ["d"]
+
+
+@pytest.mark.parametrize(("form", "top", "kind"), [("png8", 255, np.uint8), ("png16", 65535, np.uint16)])
+def test_levels_are_the_nearest_and_keep_the_class(form, top, kind, tmp_path):
+    f = np.float32([0, 1e-6, 0.2, np.nextafter(np.float32(0.5), np.float32(0)) - 1e-6, 0.5, 0.50001, 1]).reshape(1, -1)
+    image = image_files.ImageFile(tmp_path / "i.png", "i")
+    image.path.write_bytes(b"")
+    MapFolder(tmp_path / "out", "net", "x", form).write(image, f)
+    read = cv2.imread(str(tmp_path / "out/i.png"), cv2.IMREAD_UNCHANGED)
+    assert read.dtype == kind and np.abs(read / top - f).max() <= 0.5001 / top
+    assert np.array_equal(read / top >= 0.5, f >= 0.5)
+
+
+def test_several_classes_are_arrays(images, tmp_path):
+    step.predict(made(3), str(images), tmp_path / "out")
+    f = np.load(tmp_path / "out/a.npy")
+    assert f.shape == (3, *SHAPES["a"]) and np.allclose(f.sum(0), 1, atol=1e-6)
+
+
+def test_an_interrupted_prediction_goes_on_and_ends_in_the_same_bytes(source, images, tmp_path, monkeypatch):
+    step.predict(source, str(images), tmp_path / "whole")
+    write, made_now = MapFolder.write, []
+
+    def interrupted(self, image, probability):
+        if len(made_now) == 2:
+            raise KeyboardInterrupt
+        made_now.append(image.name)
+        write(self, image, probability)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MapFolder, "write", interrupted)
+        step.predict(source, str(images), tmp_path / "out")
+    with open(tmp_path / "out" / RECORD, "a") as record_file:
+        record_file.write('{"map": "deep/c.png", "mod')  # killed while it wrote
+    assert step.predict(source, str(images), tmp_path / "out") == (4, 2)
+    assert written(tmp_path / "out") == written(tmp_path / "whole")
+    assert step.predict(source, str(images), tmp_path / "out") == (4, 0)
+
+
+def test_what_differs_is_made_again_and_nothing_else(source, images, tmp_path):
+    out = tmp_path / "out"
+    step.predict(source, str(images), out)
+    cv2.imwrite(str(images / "a.png"), np.zeros((40, 50, 3), np.uint8))
+    (out / "b.png").write_bytes(b"damaged")
+    (out / "deep/c.png").unlink()
+    assert step.predict(source, str(images), out) == (4, 3)
+    retrained = Source("net", "1" * 16, 2, source.settings, predictor(networks=2))
+    assert step.predict(retrained, str(images), out) == (4, 4)
+    lines = [json.loads(line) for line in (out / RECORD).read_text().splitlines()]
+    assert [line["map"] for line in lines] == [f"{name}.png" for name in sorted(SHAPES)]
+
+
+def test_a_calibrator_is_applied_as_calibrate_does(source, images, tmp_path):
+    (tmp_path / "calibrator.json").write_text(json.dumps(record()))
+    for name, file in (("plain", None), ("warm", tmp_path / "calibrator.json")):
+        step.predict(source, str(images), tmp_path / name, "npy", file)
+    plain, warm = (np.load(tmp_path / name / "a.npy") for name in ("plain", "warm"))
+    assert np.array_equal(warm, calibrated(Temperature(temperature=2.0), plain))
+    assert step.predict(source, str(images), tmp_path / "warm", "npy", tmp_path / "calibrator.json") == (4, 0)
+
+
+def test_a_folder_predicts_what_its_networks_do(source, images, tmp_path):
+    exported_folders.write(tmp_path / "folder", source.predictor)
+    of_folder = step.of_folder(tmp_path / "folder")
+    for each, out in ((source, "run"), (of_folder, "folder_maps")):
+        step.predict(each, str(images), tmp_path / out, "npy")
+    for name in SHAPES:
+        one, other = (np.load(tmp_path / out / f"{name}.npy") for out in ("run", "folder_maps"))
+        assert np.abs(one - other).max() < 1e-5
