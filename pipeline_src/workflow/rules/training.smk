@@ -10,6 +10,7 @@ rule train:
     threads: RANKS * (TRAINING.threads + TRAINING.workers)
     resources:
         gpu=GPUS,
+        nodes=1,
         mem_mb=memory(RANKS * (4000 + 1000 * TRAINING.workers)),
         runtime=DAY,
     conda:
