@@ -173,8 +173,8 @@ def rows(graph: ExperimentGraph, speeds: Speeds) -> list[str]:
 
 
 def merging(images: int = 250) -> list[str]:
-    """The lines of the table of merging statistics, full ones and quick ones, and what a billion images come to. Maps of
-    96 x 96 random values have the largest rows."""
+    """The lines of the table of merging statistics, full ones and quick ones, and what a billion images come to. Maps
+    of 96 x 96 random values have the largest rows."""
     lines = ["| statistic of a shard | bytes an image | merging, µs an image | 1e9 images |", "|---|---|---|---|"]
     maps = np.random.default_rng(0).integers(0, 256, (2 * images, 96, 96), np.uint8)
     for quick in (False, True):
@@ -197,7 +197,7 @@ def merging(images: int = 250) -> list[str]:
             ]
         else:
             each, took = size / (2 * images), seconds / (2 * images)
-            whole = f"{1e9 * each / 1e12:.1f} TB; {1e9 * took / 3600:.1f} h of one core"
+            whole = f"{1e9 * each / 1e12:.1f} TB; {1e9 * took / 3600:.0f} core hours a level"
             cells = ["with rows per image: all metrics, intervals", f"{each:.0f}", f"{1e6 * took:.0f}", whole]
         lines.append("| " + " | ".join(cells) + " |")
     return lines

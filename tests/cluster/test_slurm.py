@@ -3,8 +3,8 @@
     apt-get install slurm-wlm munge && python -m pip install -e ".[test,cluster]"
     ASLP_SLURM=1 pytest -n 0 tests/cluster
 
-Ten minutes on two quiet cores, most of them waiting. A training of `tiny` is made slow by sleeping, so that it can be stopped
-in the middle on any machine; where it was stopped it must go on, and end in the bits of a run without a cluster.
+Ten minutes on two quiet cores, most of them waiting. A training of `tiny` is made slow by sleeping, so that it can be
+stopped in the middle on any machine; where it was stopped it must go on, and end in the bits of a run without a cluster.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -169,7 +168,11 @@ def test_the_documented_command_goes_on_after_its_end_and_a_cancelled_job(projec
     assert f"epoch {kept + 1}/{EPOCHS}" in text and "epoch 1/" not in text
     assert contents(project) == contents(local)
     assert None not in dict(contents(project).values())
-    for pattern in ("results/tiny/runs/*/*/history.csv", "results/tiny/runs/slow/*/alpha.csv", "results/tiny/tables/T1.*"):
+    for pattern in (
+        "results/tiny/runs/*/*/history.csv",
+        "results/tiny/runs/slow/*/alpha.csv",
+        "results/tiny/tables/T1.*",
+    ):
         same(local, project, pattern)
 
 
@@ -194,12 +197,12 @@ def test_two_gpus_are_asked_for_on_one_node(project, local):
 
 
 def test_the_profile_for_other_clusters_ends_in_the_same_bits(project, local, tmp_path):
-    folder = shutil.copytree(local, tmp_path / "generic", ignore=shutil.ignore_patterns("results", "data", ".snakemake"))
+    folder = shutil.copytree(
+        local, tmp_path / "generic", ignore=shutil.ignore_patterns("results", "data", ".snakemake")
+    )
     (folder / "site/config.yaml").write_text("seconds-between-status-checks: 5\n")
     command = COMMAND.replace("profiles/slurm", "profiles/cluster-generic")
     ended(folder, start(folder, f"{command} --config method=baseline -- statistics", EPOCH_SECONDS="0"))
     assert jobs("evaluate")[-1]["JobState"] == "COMPLETED"
     same(local, folder, "results/tiny/runs/baseline/seed0/*.safetensors")
     same(local, folder, "results/tiny/statistics/baseline/seed0/*.npz")
-
-

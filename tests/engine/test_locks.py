@@ -13,13 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
-from filelock import FileLock, SoftFileLease
+from filelock import SoftFileLease
 
 from pipeline_src.engine import locks
 from pipeline_src.engine.execute import execute
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.locks import alone
-from pipeline_src.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -108,18 +107,6 @@ def write(job: Job, folder: Path) -> None:
     (folder / "x.txt").write_text(json.dumps(1))
 
 
-def unpack(job: Job, folder: Path) -> None:
-    with FileLock("archive.lock", fallback_to_soft=False):
-        write(job, folder)
-
-
 def test_a_job_is_made_without_locks(without_flock):
     job = Job("train", "train/a", Path("results/a"), "train", ("x.txt",), write)
     assert execute(job) and not execute(job)
-
-
-def test_what_needs_a_real_lock_says_so(without_flock):
-    job = Job("prepare", "prepare/a", Path("data/a"), "prepare", ("x.txt",), unpack)
-    with pytest.raises(UserError, match="in data/a: the file system has no locks"):
-        execute(job)
-    assert not job.current
