@@ -4,7 +4,7 @@
     ASLP_SLURM=1 pytest -n 0 tests/cluster
 
 Ten minutes on two quiet cores, most of them waiting. A training of `tiny` is made slow by sleeping, so that it can be
-stopped in the middle on any machine; where it was stopped it must go on, and end in the bits of a run without a cluster.
+stopped in the middle on any machine; it must go on there, and end in the bits of a run without a cluster.
 """
 
 from __future__ import annotations
