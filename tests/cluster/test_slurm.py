@@ -46,7 +46,7 @@ slurm-init-seconds-before-status-checks: 5
 seconds-between-status-checks: 5
 slurm-keep-successful-logs: true
 """
-EPOCHS, SECONDS = 12, "8"  # longer than the time limit of a minute
+EPOCHS, SECONDS = 12, 12  # longer than a time limit of two minutes, in which any machine gets some epochs done
 PATIENCE = 1200  # seconds
 COMMAND = re.search(r"```sh\n(snakemake --workflow-profile.*?)\n", (ROOT / "docs/cluster.md").read_text())[1]
 
@@ -97,7 +97,7 @@ def local(slurm, project) -> Path:
 
 def start(folder: Path, command: str, **environment: str) -> subprocess.Popen:
     """Start a command; what it prints is in `said.txt`."""
-    site = {"SNAKEMAKE_PROFILE": str(folder / "site"), "EPOCH_SECONDS": SECONDS, "USER": "root"}
+    site = {"SNAKEMAKE_PROFILE": str(folder / "site"), "EPOCH_SECONDS": str(SECONDS), "USER": "root"}
     with (folder / "said.txt").open("w") as said:
         return subprocess.Popen(
             command, shell=True, cwd=folder, env=ENVIRONMENT | site | environment, stdout=said, stderr=said
@@ -177,7 +177,7 @@ def test_the_documented_command_goes_on_after_its_end_and_a_cancelled_job(projec
 
 
 def test_a_time_limit_costs_no_epoch_that_was_trained(project, local):
-    command = f"{COMMAND} --retries 6 --set-resources train:runtime=1 --config set='seeds=[1]' -- models"
+    command = f"{COMMAND} --retries 6 --set-resources train:runtime=2 --config set='seeds=[1]' -- models"
     ended(project, start(project, command))
     states = [job["JobState"] for job in jobs("train")]
     assert "TIMEOUT" in states, states
