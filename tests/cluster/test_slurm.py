@@ -100,7 +100,7 @@ def start(folder: Path, command: str, **environment: str) -> subprocess.Popen:
     site = {"SNAKEMAKE_PROFILE": str(folder / "site"), "EPOCH_SECONDS": str(SECONDS), "USER": "root"}
     with (folder / "said.txt").open("w") as said:
         return subprocess.Popen(
-            command, shell=True, cwd=folder, env=ENVIRONMENT | site | environment, stdout=said, stderr=said
+            f"exec {command}", shell=True, cwd=folder, env=ENVIRONMENT | site | environment, stdout=said, stderr=said
         )
 
 
@@ -157,7 +157,6 @@ def test_the_documented_command_goes_on_after_its_end_and_a_cancelled_job(projec
     assert all(job["TimeLimit"] == "1-00:00:00" and job["NumCPUs"] == "1" for job in trainings), trainings
     kept = max(epochs(project))
     first.send_signal(signal.SIGKILL)
-    subprocess.run(["pkill", "-KILL", "-P", str(first.pid)], check=False)
     subprocess.run(["scancel", *running("train")], check=True)
     until(lambda: not running("train"))
     assert max(epochs(project)) >= kept
