@@ -166,9 +166,13 @@ def memory(mb):
 
 def verb_of(job):
     """A function of the parameter: the verb of a result, with its options."""
-    of = "" if job is OVERVIEW else f" --experiment {EXPERIMENT}"
-    more = " --processes {}" if job.kind == "figures" else ""
-    return lambda wildcards, threads: f"{job.kind} --contract {job.contract}{of}" + more.format(threads)
+    of = "" if job is OVERVIEW else f"--experiment {EXPERIMENT}"
+
+    def verb(wildcards, threads):
+        processes = f"--processes {threads}" if job.kind == "figures" else ""
+        return f"{job.kind} --contract {job.contract} {of} {processes}"
+
+    return verb
 
 
 def call(verb, options):
