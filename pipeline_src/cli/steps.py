@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,6 @@ from pipeline_src.training import distributed
 
 logger = logging.getLogger(__name__)
 Seed = Annotated[int, typer.Option("--seed", "-s", help="One of the experiment's seeds")]
-Part = Annotated[str, typer.Option(help="val or a test set's name")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -60,20 +60,35 @@ def train(
     name = f"train/{method}/seed{seed}"
     if into:
         job = experiment_graph(experiment, log).job(name)
-        check_planned(job, contract)
+        check_planned([job], contract)
         distributed.run_rank(lambda: train_into(job, into), into)
     else:
         _make(name, experiment, contract, log)
 
 
 def evaluate(
-    method: Method, part: Part, seed: Seed = 0, experiment: Name = None, contract: Contract = None, log: Log = None
+    method: Method,
+    part: Annotated[str | None, typer.Option(help="val or a test set's name [default: all of them]")] = None,
+    seed: Seed = 0,
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
 ):
-    """Run a trained model over a test set and count."""
-    _make(f"evaluate/{method}/seed{seed}/{part}", experiment, contract, log)
+    """Run a trained model over the test sets, or one of them, and count."""
+    graph = experiment_graph(experiment, log)
+    names = [part] if part else graph.facts.parts
+    jobs = [graph.job(f"evaluate/{method}/seed{seed}/{name}") for name in names]
+    check_planned(jobs, contract)
+    for job in jobs:
+        execute(job, maker=graph.command)
 
 
-def analyse(part: Part, experiment: Name = None, contract: Contract = None, log: Log = None):
+def analyse(
+    part: Annotated[str, typer.Option(help="val or a test set's name")],
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
+):
     """Compute metrics and intervals of all runs on a test set."""
     _make(f"analyse/{part}", experiment, contract, log)
 
@@ -83,9 +98,15 @@ def tables(experiment: Name = None, contract: Contract = None, log: Log = None):
     _make("tables", experiment, contract, log)
 
 
-def figures(experiment: Name = None, contract: Contract = None, log: Log = None):
+def figures(
+    experiment: Name = None,
+    contract: Contract = None,
+    log: Log = None,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that draw")] = 1,
+):
     """Draw the figures."""
-    _make("figures", experiment, contract, log)
+    graph = experiment_graph(experiment, log)
+    execute(replace(graph.job("figures"), options={"processes": processes}), contract, graph.command)
 
 
 def claims(experiment: Name = None, contract: Contract = None, log: Log = None):

@@ -85,9 +85,9 @@ def package_digest(
 ) -> Digest:
     """As `Code.digest` of this package. Files are read once in a process, and digests kept for the processes of other
     jobs."""
-    if not all(ROOT in file.parents and file.suffix == ".py" for file in files):
+    if (key := _key(definitions, modules, files)) is None:
         return package_code().digest(definitions, modules, files)  # files of the user's change by themselves
-    known, key = _kept(), digest([definitions, modules, [file.relative_to(ROOT).as_posix() for file in files]])
+    known = _kept()
     if key not in known["digests"]:
         collects = gc.isenabled()
         gc.disable()  # a third of the time goes into looking through syntax trees, which are many and stay
@@ -99,6 +99,15 @@ def package_digest(
         with suppress(OSError):
             write_text(KEPT, json.dumps(known))
     return Digest(*known["digests"][key])
+
+
+@cache
+def _key(definitions: tuple[tuple[str, str], ...], modules: tuple[str, ...], files: tuple[Path, ...]) -> str | None:
+    """Names what is asked of this package, wherever it lies; None where files of the user's are asked for, too.
+    Hundreds of jobs ask for the same."""
+    if not all(ROOT in file.parents and file.suffix == ".py" for file in files):
+        return None
+    return digest([definitions, modules, [file.relative_to(ROOT).as_posix() for file in files]])
 
 
 @cache

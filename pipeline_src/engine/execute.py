@@ -8,15 +8,12 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from pipeline_src import versions
-from pipeline_src.engine import cache
+from pipeline_src.engine import cache, locks
 from pipeline_src.engine.explain import differences
+from pipeline_src.engine.graph import contract
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.perform import perform
 from pipeline_src.engine.stamp import Stamp
@@ -45,11 +42,12 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
         UserError: the contract is another than `expected`, an input is not current or not as it was made, the folder
             cannot be written, the disk is full or nearly so, or `work` left out a file.
     """
-    check_planned(job, expected)
+    check_planned([job], expected)
     _check_inputs(job, maker)
     _make_folder(job)
     check_writable(job.folder, 0 if job.current else SPACE)
-    with _alone(job, job.folder / f".{job.stem}.lock"), _alone(job, job.top / cache.FOLDER / "locks" / job.contract):
+    lock, shared = job.folder / f".{job.stem}.lock", job.top / cache.FOLDER / "locks" / job.contract
+    with locks.alone(job.name, lock), locks.alone(job.name, shared):
         if job.current:
             log.info("%s is current", job.name)
             return False
@@ -86,12 +84,12 @@ def _make_folder(job: Job) -> None:
         ) from None
 
 
-def check_planned(job: Job, expected: str | None) -> None:
-    """UserError where a job has another contract than the caller was planned with."""
-    if expected is not None and expected != job.contract:
+def check_planned(jobs: list[Job], expected: str | None) -> None:
+    """UserError where jobs that are made together have another contract than the caller was planned with."""
+    if expected is not None and expected != contract(jobs):
         raise UserError(
-            f"{job.name}: parameters, data or code changed since this run was planned",
-            found=job.contract,
+            f"{jobs[0].name}: parameters, data or code changed since this run was planned",
+            found=contract(jobs),
             expected=expected,
             do="start the command again",
         )
@@ -125,8 +123,18 @@ def _make(job: Job, staging: Path) -> Stamp:
     """Let the job work; its stamp."""
     read = {role: of.content for role, of in job.inputs.items()}
     started = time.perf_counter()
-    with writing(staging):
-        ingredients, files = perform(job, staging)
+    try:
+        with writing(staging):
+            ingredients, files = perform(job, staging)
+    except OSError as error:  # an archive is unpacked under a lock of its own
+        if error.errno not in locks.MISSING:
+            raise
+        raise UserError(
+            f"{job.name} in {job.folder}: the file system has no locks, and a data set is unpacked under one",
+            found=error.strerror,
+            expected="a file system with `flock`",
+            do=f"lay {job.top}/ on one, and put a link here (docs/cluster.md)",
+        ) from None
     seconds = time.perf_counter() - started
     if ingredients != job.ingredients:
         raise ValueError(f"{job.name}: what worked was another job")
@@ -189,22 +197,6 @@ def publish(job: Job, staging: Path, stamp: Stamp) -> None:
             expected=f"sha256 {faults[0].expected}",
             do="end what writes there, or check the disk, and start the command again",
         )
-
-
-@contextmanager
-def _alone(job: Job, path: Path) -> Iterator[None]:
-    """Hold a lock; say so if another process has it (the child of a killed engine, or a job with the same contract)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.info("%s is being made by another process; waiting for it", job.name)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _memory() -> float:

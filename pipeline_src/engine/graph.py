@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from pipeline_src.engine.code import digest
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError, did_you_mean
 
@@ -52,9 +53,15 @@ class Graph:
             matches |= {name: self.job(name) for name in names or [pattern]}
         return [job for name, job in self.jobs.items() if name in matches]
 
+    def together(self, job: Job) -> tuple[str, list[Job]]:
+        """The jobs that one job of Snakemake makes, this one among them, and their common name. Here it is alone."""
+        return job.name, [job]
+
     def flag(self, job: Job) -> str:
-        """The file whose existence tells Snakemake that the result of a job is current: an output of its rule."""
-        return f".snakemake/current/{self.name}/{job.name}.{job.contract}"
+        """The file whose existence tells Snakemake that the result of a job is current, with those that are made
+        `together` with it: an output of their rule."""
+        name, jobs = self.together(job)
+        return f".snakemake/current/{self.name}/{name}.{contract(jobs)}"
 
     def dependants(self, names: Collection[str]) -> list[Job]:
         """Jobs that need one of `names`, directly or not."""
@@ -63,6 +70,11 @@ class Graph:
             if any(of.name in reached for of in job.inputs.values()):
                 reached.add(name)
         return [job for name, job in self.jobs.items() if name in reached and name not in names]
+
+
+def contract(jobs: list[Job]) -> str:
+    """The contract of jobs that are made together; of one job its own."""
+    return jobs[0].contract if len(jobs) == 1 else digest([job.contract for job in jobs])
 
 
 def behind(jobs: Iterable[Job]) -> dict[str, Job]:

@@ -5,6 +5,8 @@ Drawing reads analyses, alphas, histories, example maps and stores, and no model
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from pipeline_src.analysis.results import Results
@@ -13,6 +15,17 @@ from pipeline_src.figures import style
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.sources import Sources
 from pipeline_src.files import write_text
+
+
+def draw(results: Results, sources: Sources, out: Path, processes: int = 1) -> None:
+    """`write_figures` in several processes."""
+    if processes == 1:
+        write_figures(results, sources, out)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        shares = [slice(first, None, processes) for first in range(processes)]
+        for done in [pool.submit(write_figures, results, sources, out, share) for share in shares]:
+            done.result()
 
 
 def write_figures(results: Results, sources: Sources, out: Path, share: slice = slice(None)) -> list[Path]:

@@ -129,7 +129,9 @@ class Training(Strict):
     )
     device: str = Field("auto", description="`auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`...")
     gpus: Annotated[int, Field(ge=0)] = Field(
-        0, description="GPUs a training job reserves with Snakemake (`--resources gpu=N`); above 1, it trains with DDP."
+        0,
+        description="GPUs a training job reserves with Snakemake (`--resources gpu=N`); above 1, it trains with DDP in "
+        "as many processes. With `device: cpu` these run on CPUs.",
     )
 
     @field_validator("amp", mode="before")

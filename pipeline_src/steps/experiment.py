@@ -13,6 +13,7 @@ from pipeline_src.claims import check_names
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
 from pipeline_src.engine.graph import Graph
+from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params import changes
@@ -146,6 +147,22 @@ class ExperimentGraph(Graph):
         what is post-hoc."""
         return sorted(self.facts.runs, key=lambda run: (bool(self.posthoc(run[0])), bool(self.references(run[0]))))
 
+    def evaluations(self, method: str, seed: int) -> list[Job]:
+        """The evaluations of a run, on all parts."""
+        return [self.job(f"evaluate/{method}/seed{seed}/{part}") for part in self.facts.parts]
+
+    def together(self, job: Job) -> tuple[str, list[Job]]:
+        """A run is evaluated on all parts by one job of Snakemake: an evaluation takes seconds, and so does starting
+        torch."""
+        if job.kind != "evaluate":
+            return super().together(job)
+        name = job.name.rpartition("/")[0]
+        return name, self._evaluated[name]
+
+    @cached_property
+    def _evaluated(self) -> dict[str, list[Job]]:
+        return {f"evaluate/{method}/seed{seed}": self.evaluations(method, seed) for method, seed in self.runs}
+
     def references(self, method: str) -> list[str]:
         """The methods whose runs a method needs."""
         return self.methods[method].method.references()
@@ -162,6 +179,21 @@ class ExperimentGraph(Graph):
             return [(method, seed)]
         seeds = sorted(self.settings.seeds) if posthoc.every_seed else [seed]
         return [(needed, s) for needed in posthoc.references() for s in seeds]
+
+    @cached_property
+    def network_sources(self) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+        """Files and modules that the networks consist of, all jobs' alike."""
+        from pipeline_src.training.models.source import network_sources
+
+        return network_sources(self.settings.model.network)
+
+    @cached_property
+    def own_weights(self) -> tuple[Path, ...]:
+        """The user's files of weights that the networks start from."""
+        from pipeline_src.training.models.source import own_weights
+
+        model = self.settings.model
+        return own_weights(model.network) if model.pretrained else ()
 
     def label(self, part: str) -> int | None:
         """The label of every pixel of a part out of distribution, whatever its set's masks show: background, or that no

@@ -41,7 +41,7 @@ def shown(facts: Facts) -> dict[tuple[str, str], str]:
 
 def work(job: Job, folder: Path) -> None:
     """Draw the figures."""
-    from pipeline_src.figures.main import write_figures
+    from pipeline_src.figures.main import draw
     from pipeline_src.figures.sources import Sources
 
     facts = job.parameters["facts"]
@@ -52,4 +52,4 @@ def work(job: Job, folder: Path) -> None:
         examples={key: job.inputs[name].paths[1] for key, name in shown(facts).items()},
         stores={name.removeprefix("store/"): of.folder for name, of in job.inputs.items() if of.kind == "store"},
     )
-    write_figures(results(job), sources, folder)
+    draw(results(job), sources, folder, job.options.get("processes", 1))

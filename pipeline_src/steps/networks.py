@@ -49,9 +49,7 @@ def options(experiment: ExperimentGraph) -> dict[str, Any]:
 
 def code(experiment: ExperimentGraph, method: str) -> dict[str, Any]:
     """Files and modules that a method's networks consist of, as arguments of `Job`."""
-    from pipeline_src.training.models.source import network_sources
-
-    files, modules = network_sources(experiment.settings.model.network)
+    files, modules = experiment.network_sources
     chosen = experiment.methods[method]
     return {
         "code_files": (*([chosen.file] if chosen.file else []), *files),

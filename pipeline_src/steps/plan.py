@@ -141,9 +141,9 @@ def speeds(experiment: ExperimentGraph) -> tuple[float, float]:
 def _seconds(experiment: ExperimentGraph, todo: list[Job], images: Mapping[str, int]) -> float:
     """Seconds of work in one lane."""
     training, inference = speeds(experiment) if any(job.kind in ("train", "evaluate") for job in todo) else (1.0, 1.0)
-    total = 0.0
+    started = {experiment.together(job)[0]: job.kind for job in todo}
+    total = sum(STARTUP.get(kind, 1.0) for kind in started.values())
     for job in todo:
-        total += STARTUP.get(job.kind, 1.0)
         if job.kind == "train":
             total += _of_run(experiment, job.name.split("/")[1], images, training, inference)
         elif job.kind == "evaluate":

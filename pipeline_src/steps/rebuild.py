@@ -139,6 +139,7 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         cores: processes that analyse data sets and draw figures.
     """
     from pipeline_src.claims.main import write_claims
+    from pipeline_src.figures.main import write_figures
     from pipeline_src.report import write_report
     from pipeline_src.tables.cost import RunCost
     from pipeline_src.tables.intervals import metrics_with_intervals
@@ -150,7 +151,8 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
         for done in [pool.submit(_analyse, source, out, part) for part in of.facts.parts]:
             done.result()
-        drawn = [pool.submit(_draw, source, out, slice(first, None, cores)) for first in range(cores)]
+        shares = [slice(first, None, cores) for first in range(cores)]
+        drawn = [pool.submit(write_figures, results, sources, out / "figures", share) for share in shares]
         costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, of.costs)}
         write_tables(results, out / "tables", costs)
         write_claims(results, sources.alphas, out)
@@ -199,14 +201,6 @@ def _analyse(source: Path, out: Path, part: str) -> None:
         note=of.notes.get(part, ""),
         groups_of=None if groups is None else lambda ids: np.array(groups, np.int64),
     )
-
-
-def _draw(source: Path, out: Path, share: slice) -> None:
-    """Draw some of the figures."""
-    from pipeline_src.figures.main import write_figures
-
-    facts = Publication.read(source).facts
-    write_figures(_results(facts, out), _sources(facts, source), out / "figures", share)
 
 
 def check_equal(source: Path, out: Path) -> tuple[int, int]:

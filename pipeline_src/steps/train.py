@@ -27,13 +27,10 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
-    from pipeline_src.training.models.source import own_weights
-
-    model, chosen = experiment.settings.model, experiment.methods[method].method
+    chosen = experiment.methods[method].method
     references = {f"references/{name}": experiment.job(f"train/{name}/seed{seed}") for name in chosen.references()}
-    weights = own_weights(model.network) if model.pretrained else ()
     code = networks.code(experiment, method)
-    code["other_files"] |= {f"weights/{number}": file for number, file in enumerate(weights)}
+    code["other_files"] |= {f"weights/{number}": file for number, file in enumerate(experiment.own_weights)}
     return Job(
         *networks.place(experiment, method, seed),
         (*FILES, "alpha.csv") if chosen.learns else FILES,

@@ -41,14 +41,14 @@ def test_a_project_is_planned_and_run_in_an_empty_folder(tmp_path, monkeypatch):
     assert counted(snakemake(Path.cwd(), "--dry-run", **PACKAGE))["train"] == 4
     said = snakemake(Path.cwd(), "--dry-run", "--config", "method=slp", "set=seeds=[0,1]", **PACKAGE)
     assert counted(said) == {
-        **{"prepare": 2, "store": 4, "train": 2, "evaluate": 6, "analyse": 3},
+        **{"prepare": 2, "store": 4, "train": 2, "evaluate": 2, "analyse": 3},
         **{"tables": 1, "figures": 1, "claims": 1, "report": 1},
     }
 
 
 def test_the_repository_is_a_project_like_any_other():
     own = {file.relative_to(init.TEMPLATE): file for file in (init.TEMPLATE / "workflow").rglob("*") if file.is_file()}
-    assert len(own) == 2
+    assert len(own) == 5
     for name, file in own.items():
         assert (ROOT / name).read_text() == file.read_text(), name
 

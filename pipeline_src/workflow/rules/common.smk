@@ -1,6 +1,9 @@
 # All logic of the rules. Whether a result is current is decided by its contract, stamp and files, never by file times or
 # Snakemake's own records (docs/workflow.md). Snakemake learns it from flags: empty files, one per job and contract, that are
 # there if the result is current. They are the outputs of the rules, and `ancient` as inputs.
+#
+# On a cluster each job reads these files again, twice, where it runs (docs/cluster.md). There it asks for its own contract and
+# those of its inputs, and leaves all flags to the process that has planned the run.
 
 import os
 import subprocess
@@ -10,6 +13,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from pipeline_src.engine.graph import contract
 from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.params import changes
@@ -18,12 +22,14 @@ from pipeline_src.steps import overview
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.plan import unchecked
 
+PLANS = workflow.is_main_process  # else this is one job, whose command names its rule (--allowed-rules)
+
 try:
     changes.take(config)
     GRAPH = chosen(str(config["experiment"]) if config.get("experiment") else None)
     OVERVIEW = overview.job(read())
     JOBS = [*GRAPH.jobs.values(), OVERVIEW]
-    CURRENT = {job.name for job in JOBS if job.current}  # asked once: it reads a stamp and looks at all files
+    CURRENT = {job.name for job in JOBS if job.current} if PLANS else set()  # reads all stamps, and looks at all files
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -34,7 +40,14 @@ TRAINING = GRAPH.settings.training
 # The Python that runs Snakemake also runs the verbs, unless a software environment is activated for them.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 
+# What a cluster is asked for (docs/cluster.md). `runtime` is in minutes, and generous: a training that is stopped by it goes on
+# from its last epoch. Of memory, each retry asks for as much again.
+RANKS = max(1, TRAINING.gpus)
+GPUS = TRAINING.gpus if TRAINING.device != "cpu" else 0
+DAY = 24 * 60
+
 RESULTS = [GRAPH.job(name) for name in ("tables", "figures", "claims", "report")]
+SHOWN = [job for job in (*RESULTS, OVERVIEW) if PLANS or job.kind in sys.argv]
 FIGURES = {picture.name: picture for picture in pictures(GRAPH.facts)}
 
 
@@ -52,36 +65,55 @@ def flag(job):
     return GRAPH.flag(job)
 
 
+def distinct(jobs):
+    """The flags of jobs, each once: jobs that are made together share one."""
+    return list(dict.fromkeys(map(flag, jobs)))
+
+
 def flags(*kinds):
-    """The flags of all jobs of some kinds."""
-    return [flag(job) for job in GRAPH.of_kinds(*kinds)]
+    """An input function: the flags of all jobs of some kinds."""
+    return lambda wildcards: distinct(GRAPH.of_kinds(*kinds))
 
 
-for job in JOBS:
-    if job.name in CURRENT:
-        Path(flag(job)).parent.mkdir(parents=True, exist_ok=True)
-        Path(flag(job)).touch()
-    else:
-        Path(flag(job)).unlink(missing_ok=True)
+def set_flags():
+    """Make the flags of what is current, and remove the others. What is not current may have been made since it was asked,
+    by a run that goes on."""
+    together = {}
+    for job in JOBS:
+        together.setdefault(flag(job), []).append(job)
+    for file, jobs in together.items():
+        path = Path(file)
+        if all(job.name in CURRENT for job in jobs):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        elif path.exists() and not all(job.current for job in jobs):
+            path.unlink(missing_ok=True)
 
 
-ALL = flags("tables", "figures", "claims", "report")
-ALL += [flag(job) for job in GRAPH.jobs.values() if job.name not in CURRENT]  # what was lost among the rest
+if PLANS:
+    set_flags()
+    # What people open, and what was lost among the rest.
+    ALL = distinct([*RESULTS, *(job for job in GRAPH.jobs.values() if job.name not in CURRENT)])
+else:
+    ALL = []
 
 
-def needed(job):
-    """The flags of a job's inputs. What is current does not ask for inputs that were lost since."""
-    return [flag(of) for of in job.inputs.values() if of.name in CURRENT or job.name not in CURRENT]
+def needed(*jobs):
+    """The flags of the inputs of jobs that are made together. What is current does not ask for inputs that were lost
+    since."""
+    inputs = [of for job in jobs for of in job.inputs.values() if of.name in CURRENT or job.name not in CURRENT]
+    return distinct(inputs)
 
 
 def inputs_of(pattern):
-    """An input function: what the job named by `pattern` (filled with the wildcards) needs."""
+    """An input function: what the job named by `pattern` (filled with the wildcards) needs, with those that are made
+    together with it."""
 
     def inputs(wildcards):
-        job = GRAPH.job(pattern.format(**wildcards))
-        if wildcards.contract != job.contract:
-            raise WorkflowError(f"{job.name} has the contract {job.contract} with these parameters, data and code")
-        return needed(job)
+        name, jobs = GRAPH.together(GRAPH.job(pattern.format(**wildcards)))
+        if wildcards.contract != contract(jobs):
+            raise WorkflowError(f"{name} has the contract {contract(jobs)} with these parameters, data and code")
+        return needed(*jobs)
 
     return inputs
 
@@ -125,6 +157,22 @@ def shown(job):
             more = {"subcategory": drawn.type.heading}
         files.append(report(str(path), caption=f"../report/{job.kind}.rst", category=job.kind.capitalize(), labels=labels, **more))
     return files
+
+
+def memory(mb):
+    """A resource function: MB of memory, as many again with each retry."""
+    return lambda wildcards, attempt: attempt * mb
+
+
+def verb_of(job):
+    """A function of the parameter: the verb of a result, with its options."""
+    of = "" if job is OVERVIEW else f"--experiment {EXPERIMENT}"
+
+    def verb(wildcards, threads):
+        processes = f"--processes {threads}" if job.kind == "figures" else ""
+        return f"{job.kind} --contract {job.contract} {of} {processes}"
+
+    return verb
 
 
 def call(verb, options):

@@ -4,7 +4,8 @@ rule prepare:
     log:
         f"results/{EXPERIMENT}/logs/prepare/{{set}}.{{contract}}.log",
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
+        runtime=240,
     conda:
         "../envs/pipeline.yaml"
     message:
@@ -21,7 +22,8 @@ rule store:
     log:
         f"results/{EXPERIMENT}/logs/store/{{part}}.{{contract}}.log",
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
+        runtime=240,
     conda:
         "../envs/pipeline.yaml"
     message:

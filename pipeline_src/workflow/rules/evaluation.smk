@@ -1,23 +1,21 @@
 rule evaluate:
     input:
-        ancient(inputs_of("evaluate/{method}/seed{seed}/{part}")),
+        ancient(inputs_of(f"evaluate/{{method}}/seed{{seed}}/{next(iter(GRAPH.facts.parts))}")),
     output:
-        touch(f"{FLAGS}/evaluate/{{method}}/seed{{seed}}/{{part}}.{{contract}}"),
+        touch(f"{FLAGS}/evaluate/{{method}}/seed{{seed}}.{{contract}}"),
     log:
-        f"results/{EXPERIMENT}/logs/evaluate/{{method}}-seed{{seed}}-{{part}}.{{contract}}.log",
-    threads: TRAINING.threads
+        f"results/{EXPERIMENT}/logs/evaluate/{{method}}-seed{{seed}}.{{contract}}.log",
+    threads: TRAINING.threads + TRAINING.workers
     resources:
-        gpu=min(1, TRAINING.gpus),
-        mem_mb=4000,
+        gpu=min(1, GPUS),
+        mem_mb=memory(4000),
+        runtime=240,
     conda:
         "../envs/pipeline.yaml"
     message:
-        "Evaluate {wildcards.method}, seed {wildcards.seed}, on {wildcards.part}"
+        "Evaluate {wildcards.method}, seed {wildcards.seed}"
     shell:
-        call(
-            "evaluate",
-            "--method {wildcards.method} --seed {wildcards.seed} --part {wildcards.part} --contract {wildcards.contract}",
-        )
+        call("evaluate", "--method {wildcards.method} --seed {wildcards.seed} --contract {wildcards.contract}")
 
 
 rule analyse:
@@ -28,7 +26,8 @@ rule analyse:
     log:
         f"results/{EXPERIMENT}/logs/analyse/{{part}}.{{contract}}.log",
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
+        runtime=120,
     conda:
         "../envs/pipeline.yaml"
     message:

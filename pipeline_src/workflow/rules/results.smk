@@ -2,7 +2,7 @@
 # `snakemake --cores all results/demo/tables/main.csv`, and has nothing else to do. `overview` spans experiments and is a
 # target by itself: `snakemake --cores all overview`.
 
-for job in [*RESULTS, OVERVIEW]:  # what stands behind `shell:` is read when the loop is over, so it takes all from `params:`
+for job in SHOWN:  # what stands behind `shell:` is read when the loop is over, so it takes all from `params:`
 
     rule:
         name:
@@ -11,8 +11,12 @@ for job in [*RESULTS, OVERVIEW]:  # what stands behind `shell:` is read when the
             ancient(needed(job)),
         output:
             touch(flag(job)),
+        threads: 4 if job.kind == "figures" else 1
+        resources:
+            mem_mb=memory(4000),
+            runtime=240,
         params:
-            verb=f"{job.kind} --contract {job.contract}" + ("" if job is OVERVIEW else f" --experiment {EXPERIMENT}"),
+            verb=verb_of(job),
         log:
             f"results/{EXPERIMENT}/logs/{job.kind}.log",
         conda:

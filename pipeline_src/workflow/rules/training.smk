@@ -2,15 +2,17 @@ rule train:
     input:
         ancient(inputs_of("train/{method}/seed{seed}")),
         # A training run says which of its images are test images too, so it begins when all sets are listed.
-        ancient(flags("prepare")),
+        ancient(flags("prepare") if PLANS else []),
     output:
         touch(f"{FLAGS}/train/{{method}}/seed{{seed}}.{{contract}}"),
     log:
         f"results/{EXPERIMENT}/logs/train/{{method}}-seed{{seed}}.{{contract}}.log",
-    threads: TRAINING.threads
+    threads: RANKS * (TRAINING.threads + TRAINING.workers)
     resources:
-        gpu=TRAINING.gpus,
-        mem_mb=4000,
+        gpu=GPUS,
+        nodes=1,
+        mem_mb=memory(RANKS * (4000 + 1000 * TRAINING.workers)),
+        runtime=DAY,
     conda:
         "../envs/pipeline.yaml"
     message:
