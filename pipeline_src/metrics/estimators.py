@@ -242,3 +242,8 @@ def _digamma(values: np.ndarray) -> np.ndarray:
     from scipy.special import digamma  # 0.2 s, for which readers of the registry need not wait
 
     return digamma(values)
+
+
+def mean_iou(ece: np.ndarray, iou: np.ndarray) -> np.ndarray:
+    """Mean over the classes that occur, (..., K) -> (...)."""
+    return np.nansum(iou, axis=-1) / (~np.isnan(iou)).sum(axis=-1)

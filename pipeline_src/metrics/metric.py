@@ -98,6 +98,11 @@ def percent(title: str, of: Input, function: Callable, definition: str, **more) 
     return Metric(title=title, of=of, function=function, definition=definition, **about)
 
 
+def fraction(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
+    """A number between 0 and 1 that is printed as it is."""
+    return plain(title, of, function, definition, range=FRACTION, **more)
+
+
 def plain(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
     """Any other number; where none is given, its range is all numbers."""
     return Metric(title=title, of=of, function=function, definition=definition, **more)

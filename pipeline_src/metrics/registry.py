@@ -14,7 +14,8 @@ from pipeline_src.metrics.cells import POSITIVE, TOP
 from pipeline_src.metrics.f_measure import f_curve
 from pipeline_src.metrics.further import FURTHER, ROELOFS, SQUARED
 from pipeline_src.metrics.inputs import Binned, OfClasses, Ordered
-from pipeline_src.metrics.metric import FRACTION, HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric
+from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric
+from pipeline_src.metrics.metric import fraction as _fraction
 from pipeline_src.metrics.metric import percent as _percent
 from pipeline_src.metrics.metric import plain as _plain
 from pipeline_src.metrics.row_inputs import ImageMeans, MeanFCurve, PixelMeans, PooledLevels
@@ -22,11 +23,6 @@ from pipeline_src.metrics.row_inputs import ImageMeans, MeanFCurve, PixelMeans, 
 
 def _same(mean: np.ndarray) -> np.ndarray:
     return mean
-
-
-def _mean_iou(ece: np.ndarray, iou: np.ndarray) -> np.ndarray:
-    occur = ~np.isnan(iou)
-    return np.nansum(iou, axis=-1) / occur.sum(axis=-1)
 
 
 CONFIDENCE, PROBABILITY = Binned(TOP), Binned(POSITIVE)
@@ -83,16 +79,15 @@ METRICS: dict[str, Metric] = {
         decided_by=SQUARED,
         bound=lambda cells, groups: estimators.equal_mass_bound(cells, groups) + 1 / LEVELS,
     ),
-    "brier_reliability": _plain(
+    "brier_reliability": _fraction(
         "reliability",
         PROBABILITY,
         estimators.reliability,
         "Reliability term of the Brier score of the positive class, Σ n_k/N (mean f − foreground share)².",
         digits=4,
         reference=MURPHY,
-        range=FRACTION,
     ),
-    "brier_resolution": _plain(
+    "brier_resolution": _fraction(
         "resolution",
         PROBABILITY,
         estimators.resolution,
@@ -100,7 +95,6 @@ METRICS: dict[str, Metric] = {
         digits=4,
         better=HIGH,
         reference=MURPHY,
-        range=FRACTION,
     ),
     "ece_sweep": _percent(
         "ECE_SWEEP",
@@ -121,7 +115,7 @@ METRICS: dict[str, Metric] = {
         reference="Błasiok and Nakkiran, ICLR 2024",
         decided_by=SQUARED,
     ),
-    "brier_uncertainty": _plain(
+    "brier_uncertainty": _fraction(
         "uncertainty",
         PROBABILITY,
         estimators.uncertainty,
@@ -129,9 +123,8 @@ METRICS: dict[str, Metric] = {
         digits=4,
         better=NEITHER,
         reference=MURPHY,
-        range=FRACTION,
     ),
-    "mcb": _plain(
+    "mcb": _fraction(
         "miscalibration",
         Ordered(POSITIVE),
         corp.miscalibration,
@@ -139,9 +132,8 @@ METRICS: dict[str, Metric] = {
         heading="MCB",
         digits=4,
         reference=CORP,
-        range=FRACTION,
     ),
-    "dsc": _plain(
+    "dsc": _fraction(
         "discrimination",
         Ordered(POSITIVE),
         corp.discrimination,
@@ -150,7 +142,6 @@ METRICS: dict[str, Metric] = {
         digits=4,
         better=HIGH,
         reference=CORP,
-        range=FRACTION,
     ),
     "accuracy": _percent(
         "accuracy",
@@ -188,32 +179,29 @@ METRICS: dict[str, Metric] = {
         better=NEITHER,
         range=NOT_NEGATIVE,
     ),
-    "mae": _plain(
+    "mae": _fraction(
         "MAE",
         PixelMeans("absolute", classes="two"),
         _same,
         "Mean absolute error, abs(f − y), over all pixels.",
-        range=FRACTION,
     ),
-    "image_mae": _plain(
+    "image_mae": _fraction(
         "mean MAE of the images",
         ImageMeans("absolute"),
         _same,
         "Mean over images of the image's mean abs(f − y): MAE of saliency papers.",
         heading="image MAE",
         reference="Perazzi et al., CVPR 2012",
-        range=FRACTION,
     ),
-    "aurc": _plain(
+    "aurc": _fraction(
         "AURC",
         Ordered(TOP),
         estimators.aurc,
         "Area under the risk-coverage curve: mean over i of the error rate of the i most confident pixels.",
         digits=4,
         reference="Geifman, Uziel, El-Yaniv, ICLR 2019",
-        range=FRACTION,
     ),
-    "max_f": _plain(
+    "max_f": _fraction(
         "max F",
         MeanFCurve(),
         lambda curve: curve.max(axis=-1),
@@ -221,18 +209,16 @@ METRICS: dict[str, Metric] = {
         better=HIGH,
         undefined=FOREGROUND,
         reference="Achanta et al., CVPR 2009",
-        range=FRACTION,
     ),
-    "mean_f": _plain(
+    "mean_f": _fraction(
         "mean F",
         MeanFCurve(),
         lambda curve: curve.mean(axis=-1),
         "Mean over 256 thresholds of the same curve.",
         better=HIGH,
         undefined=FOREGROUND,
-        range=FRACTION,
     ),
-    "pooled_max_f": _plain(
+    "pooled_max_f": _fraction(
         "max F of all pixels",
         PooledLevels(),
         lambda levels: f_curve(levels).max(axis=-1),
@@ -240,9 +226,8 @@ METRICS: dict[str, Metric] = {
         heading="pooled max F",
         better=HIGH,
         undefined=FOREGROUND,
-        range=FRACTION,
     ),
-    "s_measure": _plain(
+    "s_measure": _fraction(
         "S-measure",
         ImageMeans("s_measure"),
         _same,
@@ -251,7 +236,6 @@ METRICS: dict[str, Metric] = {
         better=HIGH,
         undefined=WHOLE_MAPS,
         reference="Fan et al., ICCV 2017",
-        range=FRACTION,
     ),
     "e_measure": _plain(
         "E-measure",
@@ -264,7 +248,7 @@ METRICS: dict[str, Metric] = {
         reference="Fan et al., IJCAI 2018",
         range=NOT_NEGATIVE,
     ),
-    "ap": _plain(
+    "ap": _fraction(
         "average precision",
         Ordered(POSITIVE),
         estimators.ap,
@@ -274,9 +258,8 @@ METRICS: dict[str, Metric] = {
         undefined=FOREGROUND,
         reference="Boyd, Eng, Page, ECML 2013",
         bound=estimators.ap_bound,
-        range=FRACTION,
     ),
-    "auc": _plain(
+    "auc": _fraction(
         "AUC",
         Ordered(POSITIVE),
         estimators.auc,
@@ -285,7 +268,6 @@ METRICS: dict[str, Metric] = {
         undefined="it needs both foreground and background",
         reference="Hanley, McNeil 1982",
         bound=estimators.auc_bound,
-        range=FRACTION,
     ),
     "classwise_ece": _percent(
         "class-wise ECE",
@@ -298,7 +280,7 @@ METRICS: dict[str, Metric] = {
     "mean_iou": _percent(
         "mIoU",
         OfClasses(),
-        _mean_iou,
+        estimators.mean_iou,
         "Mean of intersection over union of the classes that occur, as label or prediction.",
         better=HIGH,
         needs_true_class=True,
