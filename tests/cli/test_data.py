@@ -53,7 +53,7 @@ def added(*words: str) -> dict:
 def test_list_shows_what_is_here(project):
     write_zip(project / "downloads/DUTS-TE.zip", {})
     said = dict(block.split(":", 1) for block in call("list", columns=80).split("\n\n")[1:])
-    official = "DUTS-TE.zip (5,019 images), from http://saliencydetection.net/duts/\n"
+    official = "DUTS-TE.zip (5,019 images), from http://saliencydetection.net/duts/ (data get DUTS-TE)\n"
     assert (
         f"\n  * {official}" in said["DUTS-TE"] and "\n    DUTS-TE/" in said["DUTS-TE"] and " smoke;" in said["SMOKE5K"]
     )

@@ -84,7 +84,8 @@ ARCHIVES = {
 def prepared(name: str, folder, count: int = 2) -> dict:
     """The set's summary, from whichever source lies in `folder`; a stand-in has `count` images."""
     entry = SETS[name]
-    few = {key: source.model_copy(update={"count": count}) for key, source in entry.sources.items()}
+    of_stand_in = {"count": count, "sha256": ()}
+    few = {key: source.model_copy(update=of_stand_in) for key, source in entry.sources.items()}
     entry = entry.model_copy(update={"sources": few})
     return prepare(entry, folder, folder / "u", folder / "out")
 

@@ -90,6 +90,8 @@ def set_flags():
             path.unlink(missing_ok=True)
 
 
+WHOLE = {flag(job) for job in JOBS} - {flag(job) for job in JOBS if job.name not in CURRENT}
+
 if PLANS:
     set_flags()
     # What people open, and what was lost among the rest.
@@ -100,8 +102,8 @@ else:
 
 def needed(*jobs):
     """The flags of the inputs of jobs that are made together. What is current does not ask for inputs that were lost
-    since."""
-    inputs = [of for job in jobs for of in job.inputs.values() if of.name in CURRENT or job.name not in CURRENT]
+    since, nor for those that are made again together with a lost one."""
+    inputs = [of for job in jobs for of in job.inputs.values() if flag(of) in WHOLE or job.name not in CURRENT]
     return distinct(inputs)
 
 
