@@ -2,6 +2,7 @@
 
 snakemake --cores all --config experiment=development data_root=PATH
 ASLP_DOWNLOADS=PATH python benchmarks/image_conditional.py >benchmarks/image_conditional.md
+python benchmarks/image_conditional.py --page    # an excerpt of the table into docs/findings.md
 
 Every candidate is fitted to the validation images, as a post-hoc method is, and scored on photographs that no other
 part uses, on the same with a corruption each, and on crops of them without an object. No test set is read.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from itertools import combinations, product
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -28,10 +30,12 @@ from pipeline_src.steps.build import chosen
 from pipeline_src.training.samples import evaluation_batches
 from pipeline_src.training.validation_pixels import pixels_of
 
-PIXELS = 2000  # of an image, about
+PIXELS = 1000  # of an image, about
 NULL = 0.4  # share of the weight that null images have where they are among the fitted ones
 MOST = 3  # parameters beside that of temperature scaling
 GROUPS = ("photographs", "corrupted", "null")
+ALONE = ("temperature", "entropy", "foreground", "margin", "peak")
+SHOWN = ("nothing", *ALONE, "peak + shape", *(f"{name}, null images" for name in ALONE))
 
 
 class Candidate(NamedTuple):
@@ -52,6 +56,18 @@ class Corrupted(Store):
         kinds = list(product(range(1, 6), CORRUPTIONS))
         clean = self.images
         self.images = [corrupted(clean[i], name, *kinds[i % len(kinds)][::-1]) for i, name in enumerate(self.ids)]
+
+
+def page() -> None:
+    """Write the rows `SHOWN` of the baseline, as image_conditional.md has them, into docs/findings.md."""
+    lines = Path(__file__).with_suffix(".md").read_text(encoding="utf-8").splitlines()
+    cells = {row[1].strip(" °"): row for row in (line.split("|") for line in lines if line.startswith("|"))}
+    table = [f"| {' | '.join(['fitted', *GROUPS])} |", "|---" * (1 + len(GROUPS)) + "|"]
+    table += [f"| {name} |{'|'.join(cells[name][3 : 3 + len(GROUPS)])}|" for name in SHOWN]
+    file, marks = Path("docs/findings.md"), ("<!-- image_conditional -->", "<!-- end of image_conditional -->")
+    before, rest = file.read_text(encoding="utf-8").split(marks[0])
+    after = rest.split(marks[1])[1]
+    file.write_text("\n".join([before + marks[0], *table, marks[1] + after]), encoding="utf-8")
 
 
 def candidates() -> list[Candidate]:
@@ -133,4 +149,4 @@ def show(table: dict[tuple[str, Candidate | None], list[np.ndarray]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    page() if sys.argv[1:] == ["--page"] else main()
