@@ -57,3 +57,24 @@ def read(path: Path) -> tuple[Calibrator, Record]:
         ) from None
     record = validate(Record, content, str(path))
     return validate(named(record.calibrator, str(path)), record.parameters, f"{path}: parameters"), record
+
+
+def read_for(path: Path, classes: int, where: str, do: str) -> tuple[Calibrator, Record]:
+    """`read`, of a calibrator that is to be applied to predictions of so many classes.
+
+    Args:
+        where: whose predictions they are, as in "in maps".
+        do: what to do if it was fitted to another number of classes.
+
+    Raises:
+        UserError: as `read`; it was fitted to another number of classes.
+    """
+    calibrator, record = read(path)
+    if record.classes != classes:
+        raise UserError(
+            f"{path} was fitted to maps of {record.classes} classes",
+            found=f"{classes} classes {where}",
+            expected="as many classes as it was fitted to",
+            do=do,
+        )
+    return calibrator, record

@@ -145,15 +145,9 @@ def read(folder: Path) -> Model:
     settings = validate(Preprocessing, _json(folder / PREPROCESSING), str(folder / PREPROCESSING))
     record = None
     if (folder / CALIBRATOR).exists():
-        _, read_record = calibrators.read(folder / CALIBRATOR)
-        if read_record.classes != settings.classes:
-            raise UserError(
-                f"{folder / CALIBRATOR} was fitted to maps of {read_record.classes} classes",
-                found=f"{settings.classes} classes in {folder / PREPROCESSING}",
-                expected="as many classes as it was fitted to",
-                do="export the run again",
-            )
-        record = read_record.model_dump(mode="json")
+        where = f"in {folder / PREPROCESSING}"
+        _, fitted = calibrators.read_for(folder / CALIBRATOR, settings.classes, where, "export the run again")
+        record = fitted.model_dump(mode="json")
     network = graph.run(operators.check(folder / NETWORK))
     return Model(network, _tensors(folder / WEIGHTS), settings.model_dump(), record).eval()
 

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline_src import __version__
 from pipeline_src.analysis.resampling import groups_in_words, resample_run
 from pipeline_src.calibrators.calibrator import Calibrator
-from pipeline_src.calibrators.files import read
+from pipeline_src.calibrators.files import read_for
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.loading import by_protocol
@@ -151,14 +151,7 @@ def check_resamples(resamples: int) -> None:
 
 def _for_all(file: Path, classes: int, pred: Path) -> Callable[[str], Calibrator]:
     """The calibrator in a file, for every map."""
-    calibrator, record = read(file)
-    if record.classes != classes:
-        raise UserError(
-            f"{file} was fitted to maps of {record.classes} classes",
-            found=f"{classes} classes in {pred}",
-            expected="as many classes as it was fitted to",
-            do="fit one to such maps: dense-calibration calibrate",
-        )
+    calibrator, _ = read_for(file, classes, f"in {pred}", "fit one to such maps: dense-calibration calibrate")
     return lambda stem: calibrator
 
 

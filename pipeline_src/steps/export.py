@@ -78,7 +78,7 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
 
 
 def _calibrator(own: dict[str, Any] | None, file: Path | None, run: FinishedRun) -> dict[str, Any] | None:
-    from pipeline_src.calibrators.files import read
+    from pipeline_src.calibrators.files import read_for
 
     if file is None:
         return own
@@ -89,14 +89,8 @@ def _calibrator(own: dict[str, Any] | None, file: Path | None, run: FinishedRun)
             expected="a run without a calibrator",
             do="leave out --calibrator, or export the run of the network alone",
         )
-    _, record = read(file)
-    if record.classes != run.experiment.facts.classes:
-        raise UserError(
-            f"{file} was fitted to maps of {record.classes} classes",
-            found=f"{run.experiment.facts.classes} classes of {run.name}",
-            expected="as many classes as it was fitted to",
-            do="fit one to maps of this run: dense-calibration predict, then dense-calibration calibrate",
-        )
+    do = "fit one to maps of this run: dense-calibration predict, then dense-calibration calibrate"
+    _, record = read_for(file, run.experiment.facts.classes, f"of {run.name}", do)
     return record.model_dump(mode="json")
 
 

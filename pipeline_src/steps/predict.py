@@ -118,15 +118,8 @@ def _calibrator(source: Source, file: Path) -> Calibrator:
             expected="a model without a calibrator",
             do="leave out --calibrator, or predict by the network alone",
         )
-    calibrator, record = calibrator_files.read(file)
-    if record.classes != source.classes:
-        raise UserError(
-            f"{file} was fitted to maps of {record.classes} classes",
-            found=f"{source.classes} classes of {source.name}",
-            expected="as many classes as it was fitted to",
-            do="fit one to maps of this model: dense-calibration calibrate",
-        )
-    return calibrator
+    do = "fit one to maps of this model: dense-calibration calibrate"
+    return calibrator_files.read_for(file, source.classes, f"of {source.name}", do)[0]
 
 
 def of_run(name: str) -> Source:
