@@ -38,8 +38,8 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     name, settings = resolve(params, name)
     entries, blocks = catalog.load(params.datasets), params.blocks()
     methods = {method: choose(method, blocks[method]) for method in settings.methods}
-    judged = Path(params.judged)
-    graph = ExperimentGraph(name, settings, entries, downloads(params), methods, judged, params.limits)
+    site = (downloads(params), methods, Path(params.judged), params.limits, params.trackers)
+    graph = ExperimentGraph(name, settings, entries, *site)
     part_checks.check_parts(entries, graph.stored)
     graph.check()
     graph.add(prepare.jobs(graph))

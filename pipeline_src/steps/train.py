@@ -43,6 +43,11 @@ def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         | {
             "title": f"{method} seed {seed}",
             "tests": networks.tests(experiment),
+            "trackers": experiment.trackers,
+            "tracked": {
+                "folder": experiment.results / "trackers" / method / f"seed{seed}",
+                "names": {"experiment": experiment.name, "method": method, "seed": seed},
+            },
             "verb": ["train", "--method", method, "--seed", str(seed), "--experiment", experiment.name],
         },
         **code,
@@ -66,6 +71,7 @@ def train_into(job: Job, folder: Path) -> None:
     """The training itself, in this process (one rank of several); files go into `folder`."""
     from pipeline_src.data.store import Store
     from pipeline_src.training.loop import train
+    from pipeline_src.training.trackers import trackers
 
     of, stores = job.parameters, [Store.open(job.inputs[part].folder) for part in ("train", "val")]
     if main := int(os.environ.get("RANK", 0)) == 0:
@@ -75,7 +81,10 @@ def train_into(job: Job, folder: Path) -> None:
     references = {name: job.inputs[f"references/{name}"].folder / "history.csv" for name in of["method"].references()}
     accuracies = {name: _accuracies(file) for name, file in references.items()}
     settings, name, facts = networks.settings(job), job.options["title"], networks.facts(job)
-    run = train(stores[0], stores[1], settings, of["method"], of["seed"], job.scratch, name, accuracies, facts)
+    with trackers(job.options["trackers"] if main else [], **job.options["tracked"]) as tracking:
+        run = train(
+            stores[0], stores[1], settings, of["method"], of["seed"], job.scratch, name, accuracies, facts, tracking.add
+        )
     if main:
         run.write(folder)
 

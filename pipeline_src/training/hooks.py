@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,10 @@ class MethodHook(Hook):
 
 class HistoryHook(Hook):
     """An entry per epoch in `rows` (of history.csv, the same for the same seed), `timing` (of the machine) and `alphas`
-    (of methods that have them), and a line in the log."""
+    (of methods that have them), and a line in the log. `follow` is called with each row."""
 
-    def __init__(self, method: Method, name: str):
-        self.method, self.name = method, name
+    def __init__(self, method: Method, name: str, follow: Callable[[dict[str, float]], None] | None = None):
+        self.method, self.name, self.follow = method, name, follow
         self.rows: list[dict[str, float]] = []
         self.timing: list[dict[str, float]] = []
         self.alphas: list[np.ndarray] = []
@@ -127,6 +128,8 @@ class HistoryHook(Hook):
             self.alphas.append(alphas.copy())
         if is_main_process():
             log.info(self._line(row, speed, runner.max_epochs))
+            if self.follow:
+                self.follow(row)
 
     def _line(self, row: dict[str, float], speed: float, epochs: int) -> str:
         left = np.mean([t["seconds"] for t in self.timing[-10:]]) * (epochs - row["epoch"])

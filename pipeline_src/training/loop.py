@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,12 @@ def train(
     name: str,
     references: dict[str, list[float]] | None = None,
     facts: Mapping[str, Any] | None = None,
+    follow: Callable[[dict[str, float]], None] | None = None,
 ) -> TrainedRun:
     """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
 
-    The result depends on the arguments but `work` and `name`, and on the device: it is the same bits however often the
-    run was killed, and for any number of workers.
+    The result depends on the arguments but `work`, `name` and `follow`, and on the device: it is the same bits however
+    often the run was killed, and for any number of workers.
 
     Args:
         references: validation accuracies by epoch of the methods that `method.references()` names.
@@ -89,6 +90,7 @@ def train(
         name: of the run, in progress lines.
         facts: what the run is, in JSON's types. Model and checkpoints keep them; a checkpoint is of this run if its
             facts are the same.
+        follow: called on rank 0 with each epoch's row of history.csv, as soon as it is known.
     """
     training = experiment.training
     device = prepare_device(training)
@@ -115,7 +117,7 @@ def train(
     feasible.check_batch(training, len(train_store))
     if batch_size == 1:
         feasible.check_single_image(segmentor, experiment.image_size)
-    history = HistoryHook(method, name)
+    history = HistoryHook(method, name, follow)
     loading = {
         "num_workers": training.workers,
         "persistent_workers": training.workers > 0,

@@ -256,6 +256,13 @@ ROWS = [
         "a method's name, which is that of files, is longer than 80 letters: grid-alpha1",
     ),
     row(
+        "tracker-without-type",
+        "a tracker without the name of its class",
+        "the key and an example are named",
+        written(TEXT + "trackers: [{save_dir: curves}]\n"),
+        r"trackers: each needs the name of its class, as in \{type: TensorboardVisBackend\}: \{'save_dir': 'curves'\}",
+    ),
+    row(
         "huge-sweep",
         "a sweep of 5 million combinations",
         "their number, the limit and its key are named, in no time",

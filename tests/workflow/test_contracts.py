@@ -91,6 +91,8 @@ EDITS = {  # file -> text, and another that changes no result
     "engine/execute.py": ("started = time.perf_counter()", "started = time.perf_counter() + 0"),
     "steps/build.py": ("STAGES = {", "MORE = 1\nSTAGES = {"),
     "files.py": ("os.fsync(file.fileno())", "pass"),
+    "training/trackers.py": ("math.isfinite(value)", "value == value"),
+    "../params.yaml": ("datasets: {}", "datasets: {}\ntrackers: [{type: TensorboardVisBackend}]"),
     "params/schema.py": ("ge=32", "ge=31"),
 }
 
