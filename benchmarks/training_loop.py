@@ -45,6 +45,9 @@ class Noise:
     def truth(self, i: int) -> np.ndarray:
         return self.masks[i] // 255
 
+    def grey(self, i: int) -> np.ndarray:
+        return np.empty(0, np.int32)
+
 
 def bare(experiment: Experiment, steps: int) -> Iterator[float]:
     """Images per second over each round of `steps` steps."""
