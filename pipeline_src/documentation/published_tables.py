@@ -5,8 +5,8 @@
     <!-- end of published -->
 
 A row per method and a column per test set; a cell has the mean of each metric over seeds, the first with its standard
-deviation and its interval, and ° where it is below its noise floor. A table of an experiment that is not published
-stays as it is.
+deviation and its interval, and ° where it is below its noise floor. `<!-- published: mini claims -->` has a row per
+claim instead: its verdicts, and what decides. A table of an experiment that is not published stays as it is.
 """
 
 from __future__ import annotations
@@ -37,16 +37,18 @@ def rewritten(page: str, folder: Path = FOLDER) -> str:
 
 def _block(found: re.Match[str], folder: Path) -> str:
     experiment, *words = found[2].split()
-    file = folder / experiment / "metrics.json"
-    if not file.is_file():
+    published, judged = (folder / experiment / name for name in ("metrics.json", "claims.json"))
+    if not published.is_file():
         return found[0].removeprefix(found[1]).removesuffix(found[3])
-    published = json.loads(file.read_text(encoding="utf-8"))
+    if words == ["claims"]:
+        return claims(json.loads(judged.read_text(encoding="utf-8"))["claims"])
+    published = json.loads(published.read_text(encoding="utf-8"))
     protocol, metrics = (words[0], words[1:]) if words else ("", [])
     if protocol not in published["metrics"] or not metrics or set(metrics) - set(METRICS):
         raise UserError(
             f"a table of published results: {found[2]}",
             expected=f"<!-- published: {experiment} PROTOCOL METRIC ... -->, the protocol one of "
-            f"{', '.join(published['metrics'])}, metrics by their names in docs/metrics.md",
+            f"{', '.join(published['metrics'])}, metrics by their names in docs/metrics.md; or `claims`",
         )
     return table(published, protocol, metrics)
 
@@ -58,6 +60,16 @@ def table(published: Mapping[str, Any], protocol: str, metrics: Sequence[str]) -
     rows = [[protocol, *heads], ["---"] * (1 + len(sets))]
     for method, of in published["metrics"][protocol].items():
         rows.append([published["labels"][method], *(_cell(of.get(part, {}), metrics) for part in sets)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def claims(judged: Sequence[Mapping[str, Any]]) -> str:
+    """Claims with their verdicts as Markdown, of what a published claims.json holds."""
+    rows = [["", "claim", "verdict", "what decides"], ["---"] * 4]
+    for claim in judged:
+        for protocol, of in claim["protocols"].items():
+            named = [claim["claim"], claim["text"]] if protocol == next(iter(claim["protocols"])) else ["", ""]
+            rows.append([*named, f"{protocol}: {of['verdict']}", of["why"]])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

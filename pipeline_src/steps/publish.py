@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
 
 NEEDED = ("store", "train", "evaluate", "analyse")
-SUFFIXES = (".csv", ".json", ".md", ".tex", ".npz", ".svg", ".xz")
+SUFFIXES = (".csv", ".json", ".md", ".tex", ".npz", ".svg", ".xz", ".html")
 IMAGE = re.compile(r"<image\b|data:image/")
 ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
 STAGING = Path("results/.published")
@@ -105,14 +105,13 @@ def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publicatio
 
 def _complete(staging: Path, cores: int) -> Path:
     """Add to the sources what is made of them, and put the folder in place."""
-    made = STAGING / f"{staging.name}-made"
+    made = STAGING / f"{staging.name}-made"  # by what has no images, so that the report can hold none
     published.rebuild(staging, made, cores)
     facts = Publication.read(staging).facts
     for file in (
         *(made / "tables").iterdir(),
         *_drawn(facts, made / "figures"),
-        *made.glob("*.json"),
-        *made.glob("*.md"),
+        *(file for suffix in ("json", "md", "html") for file in made.glob(f"*.{suffix}")),
     ):
         _copy(file, staging / file.relative_to(made))
     refuse_images(staging)

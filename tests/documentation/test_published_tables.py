@@ -58,6 +58,14 @@ def test_a_table_of_unknown_numbers_is_refused(folder, words):
         rewritten(PAGE.replace("raw ece accuracy", words), folder)
 
 
+def test_claims_are_a_table_too(folder):
+    protocols = {"raw": {"verdict": "holds", "why": "All for it."}, "stretched": {"verdict": "not run", "why": "–"}}
+    claims = [{"claim": "C1", "text": "Over-confident.", "protocols": protocols}]
+    (folder / "small" / "claims.json").write_text(json.dumps({"claims": claims}))
+    written = rewritten(PAGE.replace("raw ece accuracy", "claims"), folder)
+    assert "| C1 | Over-confident. | raw: holds | All for it. |\n|  |  | stretched: not run | – |" in written
+
+
 def test_the_pages_are_in_step():
     pages = {file: file.read_text(encoding="utf-8") for file in files()}
     assert any("<!-- published: " in page for page in pages.values())
