@@ -23,6 +23,7 @@ UNKNOWN = 1000  # images, where their number is not known yet
 FIGURE = 0.15  # seconds a file
 STEPS = 6
 NO_MASKS = "Its masks do not count: under `ood:` all pixels are background. If they do, put the set under `shifted:`."
+SHOWN = 6  # differences that a reason names
 MEASURED = 64  # images a step at most, whatever batch_size is
 
 
@@ -49,8 +50,12 @@ class Plan:
     cores: int
 
     def why(self, kind: str) -> str:
-        """Why the first job of a kind is to be run; empty if none is."""
-        return next((f"{job.name}: {'; '.join(differences(job))}" for job in self.made if job.kind == kind), "")
+        """Why the first job of a kind is to be run, by its first differences; empty if none is."""
+        if (job := next((job for job in self.made if job.kind == kind), None)) is None:
+            return ""
+        found = differences(job)
+        more = f"; and {len(found) - SHOWN} more (contracts --explain {job.name})" if len(found) > SHOWN else ""
+        return f"{job.name}: {'; '.join(found[:SHOWN])}{more}"
 
 
 def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
