@@ -71,9 +71,10 @@ def debiased_authors(bins: Bins) -> np.ndarray:
 
 
 def _noise(bins: Bins, rate: np.ndarray) -> np.ndarray:
-    """n_k rate_k (1 - rate_k) / (n_k - 1); 0 where a single pixel allows no estimate."""
-    several = bins.count > 1
-    return np.where(several, bins.count * rate * (1 - rate) / np.where(several, bins.count - 1, 1), 0)
+    """n_k rate_k (1 - rate_k) / (n_k - 1); 0 where a single pixel allows no estimate. Compact statistics round what an
+    image has in a bin, so that a resample's n_k can lie a little above 1 and its rate outside of [0, 1]."""
+    noise = bins.count * rate * np.maximum(1 - rate, 0) / np.maximum(bins.count - 1, 1)
+    return np.where(bins.count > 1, noise, 0)
 
 
 def equal_mass(bins: Bins, groups: int) -> np.ndarray:

@@ -127,6 +127,9 @@ def test_debiased_is_nought_on_calibrated_noise():
     assert value("ece_debiased_pixels", counts) == 0
     assert value("ece_debiased_authors", counts) == pytest.approx(-0.75 * 0.25 / 7, abs=1e-12)
     single = one(np.float32([0.75]), [1]).raw
+    # A resample of rounded counts: one a little above a pixel, and a mean score above 1.
+    rounded = Bins(*np.array([[1000, 1 + 1e-9, 1.25], [700, 0.5, 1], [690, 0.75, 1.5], [-10, 0.25, 0.5]]))
+    assert abs(estimators.debiased_authors(rounded)) < 1e-2
     assert value("ece_debiased_pixels", single) == pytest.approx(0.25)
     with pytest.raises(UndefinedMetricError, match="two images"):
         value("ece_debiased", single)
