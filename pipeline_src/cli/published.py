@@ -76,7 +76,7 @@ def compare(
 ):
     """Compare two experiments: same, different or cannot be said, number by number, and what may explain it.
 
-    Example: dense-calibration compare results/published/mini mini
+    Example: dense-calibration compare results/published/mini_seeds mini_seeds
     """
     from pipeline_src.steps.compare import compare_experiments
 

@@ -1,12 +1,12 @@
 """Tables of published results in README.md and docs/, between two comments that say which:
 
-    <!-- published: mini raw ece oe accuracy -->
+    <!-- published: mini_seeds raw ece oe accuracy -->
 
     <!-- end of published -->
 
 A row per method and a column per test set; a cell has the mean of each metric over seeds, the first with its standard
-deviation and its interval, and ° where it is below its noise floor. `<!-- published: mini claims -->` has a row per
-claim instead: its verdicts, and what decides. A table of an experiment that is not published stays as it is.
+deviation and its interval, and ° where it is below its noise floor. With `claims` after the experiment instead, a row
+per claim: its verdicts, and what decides. A table of an experiment that is not published stays as it is.
 """
 
 from __future__ import annotations
