@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from filelock import FileLock
-
 from pipeline_src.data.content_hash import digest, file_hash, file_hashes, folder_hash, joined
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_path
 from pipeline_src.data.unpack import unpack, whole_folder
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import fault, sha256, write_text
+from pipeline_src.locks import alone
 from pipeline_src.params.schema import LIMITS, Limits
 from pipeline_src.python_source import ROOT
 
@@ -102,8 +101,7 @@ def open_root(located: Located, unpacked: Path, limits: Limits = LIMITS) -> Path
     folder = root_folder(located, unpacked)
     if located.root is not None:
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same set
+    with alone(located.name, folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same set
         if not is_unpacked(folder):
             _fill(located, folder, limits)
     return folder

@@ -24,8 +24,8 @@ from pipeline_src.engine.syntax import behaviour, described
 from pipeline_src.files import sha256
 from pipeline_src.python_source import ROOT
 
-# What cannot change a result: errors, of which a job ends without one, waiting for the disk, sending curves elsewhere.
-NEUTRAL = ("errors.py", "files.py:flush", "training/trackers.py")
+# What cannot change a result: errors, of which a job ends without one, waiting, sending curves elsewhere.
+NEUTRAL = ("errors.py", "files.py:flush", "locks.py", "training/trackers.py")
 # Modules with the classes of values that are hashed themselves: how values are read counts for nothing, methods count.
 VALUES = ("validation.py", "params", "data/entry.py", "data/catalog.py")
 LENGTH = 16

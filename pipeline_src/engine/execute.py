@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from pipeline_src import versions
-from pipeline_src.engine import cache, locks
+from pipeline_src.engine import cache
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.graph import contract
 from pipeline_src.engine.job import Job
@@ -20,6 +20,7 @@ from pipeline_src.engine.stamp import Stamp
 from pipeline_src.engine.verified import now
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import SPACE, check_writable, writing
+from pipeline_src.locks import alone
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
     _make_folder(job)
     check_writable(job.folder, 0 if job.current else SPACE)
     lock, shared = job.folder / f".{job.stem}.lock", job.top / cache.FOLDER / "locks" / job.contract
-    with locks.alone(job.name, lock), locks.alone(job.name, shared):
+    with alone(job.name, lock), alone(job.name, shared):
         if job.current:
             log.info("%s is current", job.name)
             return False
@@ -123,18 +124,8 @@ def _make(job: Job, staging: Path) -> Stamp:
     """Let the job work; its stamp."""
     read = {role: of.content for role, of in job.inputs.items()}
     started = time.perf_counter()
-    try:
-        with writing(staging):
-            ingredients, files = perform(job, staging)
-    except OSError as error:  # an archive is unpacked under a lock of its own
-        if error.errno not in locks.MISSING:
-            raise
-        raise UserError(
-            f"{job.name} in {job.folder}: the file system has no locks, and a data set is unpacked under one",
-            found=error.strerror,
-            expected="a file system with `flock`",
-            do=f"lay {job.top}/ on one, and put a link here (docs/cluster.md)",
-        ) from None
+    with writing(staging):
+        ingredients, files = perform(job, staging)
     seconds = time.perf_counter() - started
     if ingredients != job.ingredients:
         raise ValueError(f"{job.name}: what worked was another job")

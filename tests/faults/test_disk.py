@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bad_input import BadInput, check, contents
-from filelock import FileLock
 from made_sets import entry, pairs, write_files, write_zip
 
 from pipeline_src import files
@@ -69,11 +67,6 @@ def trains(job: Job, folder: Path) -> None:
 
 def fills(job: Job, folder: Path) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def unpacks(job: Job, folder: Path) -> None:
-    with FileLock("archive.lock"):
-        trains(job, folder)
 
 
 def job(work: Callable = trains) -> Job:
@@ -176,16 +169,6 @@ ROWS = [
         executing(fills),
         r"results/runs/a/\.train\.new could not be written: the disk is full",
         *FULL,
-    ),
-    row(
-        "no-locks",
-        "a file system without locks (NFS without its lock daemon), when a set is unpacked",
-        "the folder is named; jobs themselves are held apart by files that are renewed",
-        failing("flock", errno.ENOLCK, executing(unpacks), fcntl),
-        "in results/runs/a: the file system has no locks, and a data set is unpacked under one",
-        "No locks available",
-        "a file system with `flock`",
-        r"lay results/ on one, and put a link here \(docs/cluster\.md\)",
     ),
 ]
 

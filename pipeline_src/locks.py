@@ -1,4 +1,4 @@
-"""Locks of jobs: a result is made by one process at a time, on one machine or on several that share a file system."""
+"""Locks: a result is made by one process at a time, on one machine or on several that share a file system."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def alone(name: str, path: Path) -> Iterator[None]:
-    """Hold the lock at `path`, for the job `name`; say so if another process has it (the child of a killed engine, or a
-    job with the same contract).
+    """Hold the lock at `path`, for the job or data set `name`; say so if another process has it (the child of a killed
+    engine, or a job with the same contract).
 
     Where the file system has no locks, a file beside `path` takes their place. Its owner renews it, and it counts for
     nothing when that has not been done for `LEASE` seconds: a machine that died holds up nobody for longer.

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 from filelock import SoftFileLease
+from made_sets import entry, pairs, write_zip
 
-from pipeline_src.engine import locks
+from pipeline_src import locks
+from pipeline_src.data import sources
 from pipeline_src.engine.execute import execute
 from pipeline_src.engine.job import Job
-from pipeline_src.engine.locks import alone
+from pipeline_src.locks import alone
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +112,11 @@ def write(job: Job, folder: Path) -> None:
 def test_a_job_is_made_without_locks(without_flock):
     job = Job("train", "train/a", Path("results/a"), "train", ("x.txt",), write)
     assert execute(job) and not execute(job)
+
+
+def test_an_archive_is_unpacked_without_locks(without_flock, tmp_path):
+    write_zip(tmp_path / "a.zip", pairs(2))
+    mine = entry(archive="a.zip", images="Image", masks="GT")
+    for _ in range(2):  # the second finds it there
+        root = sources.open_root(sources.locate(mine, tmp_path, tmp_path / "unpacked"), tmp_path / "unpacked")
+        assert len(list(root.rglob("*.png"))) >= 2
