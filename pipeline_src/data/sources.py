@@ -206,10 +206,11 @@ def _find_folder(source: Source, layout: Layout, data_root: Path | str | None) -
 def _missing(entry: Entry, data_root: Path | str | None) -> MissingSourceError:
     sources = entry.sources.values()
     as_archive = " as it is (archives need not be unpacked)" if any(source.archive for source in sources) else ""
+    fetched = f"run: dense-calibration data get {entry.name}; or " if any(source.download for source in sources) else ""
     where = f"the folder {data_root}" if data_root else "the folder named by `data_root` in params.yaml (it is not set)"
     return MissingSourceError(
         f"data set {entry.name} is not available",
         found=None if not data_root or Path(data_root).expanduser().is_dir() else f"no folder {data_root}",
         expected=f"one of these in {where}:{listed(source.description for source in sources)}",
-        do=f"put it there{as_archive}, or set `data_root` in params.yaml to the folder that has it",
+        do=f"{fetched}put it there{as_archive}, or set `data_root` in params.yaml to the folder that has it",
     )

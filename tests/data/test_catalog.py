@@ -221,6 +221,13 @@ def test_what_is_absent_says_what_to_get(tmp_path):
             identify(ecssd, tmp_path, tmp_path / "u", tmp_path)
 
 
+def test_a_missing_set_that_can_be_downloaded_says_how(tmp_path):
+    for name, said in (("DTD", True), ("ECSSD", False)):
+        with pytest.raises(UserError) as error:
+            sources.locate(catalog.load()[name], tmp_path, tmp_path / "u")
+        assert (f"dense-calibration data get {name}" in str(error.value)) == said
+
+
 def test_archives_are_spoken_of_only_where_there_are_some(tmp_path):
     for name, said in (("ECSSD", True), ("COD10K", False)):
         with pytest.raises(UserError) as error:
