@@ -222,7 +222,7 @@ def test_what_is_absent_says_what_to_get(tmp_path):
 
 
 def test_a_missing_set_that_can_be_downloaded_says_how(tmp_path):
-    for name, said in (("DTD", True), ("ECSSD", False)):
+    for name, said in (("DTD", True), ("CAMO", False)):
         with pytest.raises(UserError) as error:
             sources.locate(catalog.load()[name], tmp_path, tmp_path / "u")
         assert (f"dense-calibration data get {name}" in str(error.value)) == said
