@@ -65,7 +65,9 @@ def rebuild(
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="results/published/NAME, or an experiment of params.yaml")],
+    a: Annotated[
+        str, typer.Argument(help="results/published/NAME, an experiment of params.yaml, or NAME:METHOD")
+    ],
     b: Annotated[str, typer.Argument(help="The same; differences are B - A")],
     within: Annotated[
         float | None,
@@ -74,9 +76,10 @@ def compare(
     json: Annotated[Path | None, typer.Option(help="Write all metrics, intervals and reasons to this file")] = None,
     cores: Cores = None,
 ):
-    """Compare two experiments: same, different or cannot be said, number by number, and what may explain it.
+    """Compare two experiments, or two methods: same, different or cannot be said, number by number, and why.
 
     Example: dense-calibration compare results/published/mini_seeds mini_seeds
+    Example: dense-calibration compare mini_seeds:baseline mini_seeds:aslp_cl
     """
     from pipeline_src.steps.compare import compare_experiments
 

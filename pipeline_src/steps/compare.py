@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
-from pipeline_src.steps.side import Evaluation, Side, side
+from pipeline_src.steps.side import Evaluation, Side, sides
 
 if TYPE_CHECKING:
     from pipeline_src.counting.loading import AnyStatistic
@@ -84,14 +84,15 @@ def compare_experiments(a: str, b: str, cores: int = 1, same_seeds: bool = False
     """Compare all that two experiments have in common.
 
     Args:
-        a, b: a folder of a published experiment, or the name of an experiment of params.yaml or its folder of results.
+        a, b: a folder of a published experiment, or the name of an experiment of params.yaml or its folder of results;
+            with `:METHOD` behind each, these methods alone, one beside the other.
         cores: processes.
         same_seeds: compare runs of the same seed only, and without intervals.
 
     Raises:
         UserError: there is no such experiment, it has no results, or both have nothing in common.
     """
-    one, two = side(a), side(b)
+    one, two = sides(a, b)
     _check_alike(one, two)
     common = [pair for pair in one.pairs if pair in set(two.pairs)]
     if same_seeds:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.data import groups as image_groups
 from pipeline_src.engine.stamp import Stamp
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import read
 from pipeline_src.steps import rebuild
 from pipeline_src.steps.build import chosen
@@ -59,13 +59,53 @@ class Side:
         of = (", ".join(map(str, dict.fromkeys(each))) for each in zip(*self.statistics, strict=True))
         return "methods {}; seeds {}; data sets {}".format(*of)
 
+    def only(self, method: str, title: str) -> Side:
+        """What there is of one method, under another title."""
+        if method not in self.facts.methods:
+            raise UserError(
+                f"{self.name} has no method {method!r}",
+                expected=f"one of: {', '.join(self.facts.methods)}",
+                do=did_you_mean(method, self.facts.methods),
+            )
+
+        def renamed(of: Mapping[Evaluation, Any]) -> dict[Evaluation, Any]:
+            return {(title, seed, part): each for (name, seed, part), each in of.items() if name == method}
+
+        known = {topic: of for topic, of in self.known.items() if topic not in self.facts.methods}
+        return replace(
+            self,
+            name=f"{self.name}:{method}",
+            facts=replace(self.facts, methods={title: self.facts.methods[method]}),
+            statistics=renamed(self.statistics),
+            known=known | {title: self.known.get(method, {})},
+            contracts=renamed(self.contracts),
+        )
+
     def group(self, part: str) -> np.ndarray | None:
         """(N,) the group of each image."""
         return np.array(self.groups[part], np.int64) if part in self.groups else None
 
 
-def side(name: str) -> Side:
-    """The experiment that a user means; UserError where there is none."""
+def sides(a: str, b: str) -> tuple[Side, Side]:
+    """Two experiments, or one method of each: `EXPERIMENT:METHOD`, under a title that names both.
+
+    Raises:
+        UserError: there is no such experiment or method, or one side alone names a method.
+    """
+    (one, _, of_one), (two, _, of_two) = a.partition(":"), b.partition(":")
+    if bool(of_one) != bool(of_two):
+        raise UserError(
+            "one side names a method, the other does not",
+            found=f"{a} and {b}",
+            expected="EXPERIMENT:METHOD twice, or two experiments",
+        )
+    if not of_one:
+        return _side(a), _side(b)
+    title = of_one if of_one == of_two else f"{of_two} - {of_one}"
+    return _side(one).only(of_one, title), _side(two).only(of_two, title)
+
+
+def _side(name: str) -> Side:
     folder = Path(name)
     if (folder / rebuild.EXPERIMENT).exists() or folder.parent == rebuild.PUBLISHED:
         return _published(name)

@@ -14,6 +14,7 @@ from pipeline_src.analysis import compare
 from pipeline_src.analysis.facts import MethodFacts
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.cli.main import app
+from pipeline_src.errors import UserError
 from pipeline_src.steps.compare import compare_experiments
 from pipeline_src.steps.rebuild import Publication
 
@@ -36,6 +37,30 @@ def test_an_experiment_is_the_same_as_itself(folder):
     told = said(a, b)
     assert "0 different, 0 cannot be said" in told and "commit" not in told  # nothing is to be explained
     assert "None differs by more than 0." in said(a, b, "--within", "0")
+
+
+def test_two_methods_of_an_experiment_are_compared_in_pairs(folder):
+    a = publish("one")
+    told = said(f"{a}:baseline", f"{a}:slp", "--json", "all.json")
+    cells = json.loads((folder / "all.json").read_text())["cells"]
+    assert {cell["method"] for cell in cells} == {"slp - baseline"} and "slp - baseline" in told
+    nll = next(c for c in cells if (c["metric"], c["protocol"]) == ("nll", "raw"))
+    assert nll["seeds"] == [[0, 0]] and nll["difference"] == pytest.approx(nll["b"] - nll["a"])
+    assert "0 different, 0 cannot be said" in said(f"{a}:slp", f"{a}:slp")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "words"),
+    [
+        ("results/published/one:slpp", "results/published/one:slp", ["no method 'slpp'", "baseline", "slp"]),
+        ("results/published/one:slp", "results/published/one", ["one side names a method", "EXPERIMENT:METHOD"]),
+    ],
+)
+def test_methods_that_can_not_be_compared(folder, a, b, words):
+    publish("one")
+    with pytest.raises(UserError) as raised:
+        compare_experiments(a, b)
+    assert all(word in str(raised.value) for word in words)
 
 
 def test_what_may_explain_a_difference_is_told_where_it_counts(folder):
