@@ -197,8 +197,9 @@ def test_two_gpus_are_asked_for_on_one_node(project, local):
 
 
 def test_the_profile_for_other_clusters_ends_in_the_same_bits(project, local, tmp_path):
+    made = {"results", "data", ".snakemake"}
     folder = shutil.copytree(
-        local, tmp_path / "generic", ignore=shutil.ignore_patterns("results", "data", ".snakemake")
+        local, tmp_path / "generic", ignore=lambda at, names: made & {*names} if Path(at) == local else ()
     )
     (folder / "site/config.yaml").write_text("seconds-between-status-checks: 5\n")
     command = COMMAND.replace("profiles/slurm", "profiles/cluster-generic")
