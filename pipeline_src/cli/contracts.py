@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import subprocess
 import sys
 from typing import Annotated
@@ -97,8 +98,8 @@ def redo(
     for job in again:
         typer.echo(f"to be made again: {job.name}")
         forget(job)
-    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--config", f"experiment={graph.name}"]
-    raise typer.Exit(subprocess.run([*command, "--", *map(graph.flag, again)], check=False).returncode)
+    command = [sys.executable, "-m", *shlex.split(graph.command), "--cores", cores, "--", *map(graph.flag, again)]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
 def adopt(
