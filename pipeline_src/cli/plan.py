@@ -24,7 +24,6 @@ def plan(
 ):
     """A dry look: what is to be run and why, how long it takes here, how much disk it needs."""
     from pipeline_src.steps import plan as planned
-    from pipeline_src.steps import precheck
 
     graph, console = experiment_graph(experiment), Console()
     whole = planned.plan(graph, cores)
@@ -52,7 +51,7 @@ def plan(
         console.print(f"adopted: {name}: {why}")
     for text in planned.unchecked(graph):
         console.print(text)
-    for line in precheck.notes(graph):
+    for line in whole.warnings:
         console.print(line, markup=False)
     for part, text in planned.notes(graph).items():
         console.print(f"{part}: {text}")
