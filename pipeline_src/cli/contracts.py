@@ -25,16 +25,6 @@ from pipeline_src.steps.build import stages
 logger = logging.getLogger(__name__)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the verbs."""
-    app.command()(contracts)
-    app.command()(verify)
-    app.command()(redo)
-    app.command()(adopt)
-    app.command()(clean)
-    app.command(hidden=True)(finish)
-
-
 def contracts(
     experiment: Name = None,
     explain: Annotated[str | None, typer.Option(metavar="JOB", help="Show what a job's contract is made of")] = None,

@@ -14,11 +14,6 @@ from pipeline_src.cli.options import Name, experiment_graph
 from pipeline_src.engine.explain import other_versions, shortened
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command()(plan)
-
-
 def plan(
     experiment: Name = None, cores: Annotated[int | None, typer.Option(help="Cores to plan with [default: all]")] = None
 ):
