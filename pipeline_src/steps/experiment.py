@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline_src.analysis.experiments import run_command
-from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
+from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, run_command
 from pipeline_src.claims import check_names
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry

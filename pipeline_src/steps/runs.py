@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from pipeline_src.analysis.experiments import run_command
+from pipeline_src.analysis.facts import run_command
 from pipeline_src.engine.code import digest
 from pipeline_src.engine.explain import stale
 from pipeline_src.errors import UserError, listed
