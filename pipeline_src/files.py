@@ -86,15 +86,23 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def check_writable(folder: Path, needed: int = SPACE) -> None:
+def check_writable(folder: Path, needed: int = SPACE, what: str = "what is made") -> None:
     """Make `folder`, and find out whether something can be written there, before hours go into it.
 
     Args:
         needed: bytes that have to be free.
+        what: belongs there.
 
     Raises:
-        UserError: the folder is not writable, or the disk full.
+        UserError: a file is in the way, the folder is not writable, or the disk full.
     """
+    if wrong := next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None):
+        raise UserError(
+            f"{wrong} cannot be a folder, and {what} belongs into {folder}/",
+            found="a file",
+            expected="a folder that can be written to, or none",
+            do=f"move {wrong} away, and start the command again",
+        )
     with writing(folder / "*"):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -66,6 +67,11 @@ GRAPH = {name: imports(path, set(modules())) for name, path in modules().items()
 
 def test_every_room_is_known():
     assert {room(name) for name in GRAPH} == ALLOWED.keys() | GROUND | {"", "__main__"}
+
+
+def test_the_picture_has_every_room():
+    picture = (ROOT / "docs/pictures/architecture.svg").read_text()
+    assert ALLOWED.keys() <= set(re.findall(r'font-weight="600"[^>]*>(\w+)<', picture))
 
 
 @pytest.mark.parametrize("upper", sorted({*ALLOWED, *GROUND}))

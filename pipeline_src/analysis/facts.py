@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline_src.counting import levels
@@ -26,6 +27,7 @@ COMPARED = (
     *("baseline", "slp", "label_smoothing", "als", "aslp_mei", "aslp_mc"),
     *("temperature", "brier", "mmce", "mixup", "focal", "adafocal"),
 )
+MAIN_TASK = "sod"  # in the catalog's word
 
 
 @dataclass(frozen=True)
@@ -241,3 +243,31 @@ class Facts:
             return "networks of all seeds"
         first, *more = map(str, self.seeds)
         return f"seeds {', '.join([first, *more])} pooled" if more else f"seed {first}"
+
+
+@dataclass(frozen=True)
+class ExperimentSummary:
+    """An experiment of params.yaml, whether it was run or not, for what spans experiments.
+
+    Attributes:
+        name: of the experiment.
+        task: what its training set shows, in the catalog's word.
+        network: name of the network's config.
+        data: equal for two experiments on the same data.
+        tables: the folder of its tables.
+        claims: its claims.json.
+        captions: test set -> what readers of its numbers have to know.
+    """
+
+    name: str
+    task: str
+    network: str
+    data: Any
+    tables: Path
+    claims: Path
+    captions: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_command(experiment: str) -> str:
+    """The command that makes the results of an experiment."""
+    return f"snakemake --cores all --config experiment={experiment}"

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipeline_src.api.diagram import reliability_diagram
     from pipeline_src.api.losses import ASLP, SCBCE
-    from pipeline_src.api.report import CalibrationReport
-    from pipeline_src.api.statistic import Statistic, calibration_report
+    from pipeline_src.api.statistic import CalibrationReport, Statistic, calibration_report
     from pipeline_src.api.torch_metric import DenseCalibration
     from pipeline_src.errors import UserError
 
@@ -26,7 +25,7 @@ __all__ = [
 _MODULES = {
     "ASLP": "pipeline_src.api.losses",
     "SCBCE": "pipeline_src.api.losses",
-    "CalibrationReport": "pipeline_src.api.report",
+    "CalibrationReport": "pipeline_src.api.statistic",
     "DenseCalibration": "pipeline_src.api.torch_metric",
     "Statistic": "pipeline_src.api.statistic",
     "UserError": "pipeline_src.errors",

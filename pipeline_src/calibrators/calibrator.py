@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax
 
-from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_features
+from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_features, log_odds
 from pipeline_src.counting.levels import CLAMP
 from pipeline_src.errors import UserError
 from pipeline_src.validation import Strict
@@ -63,6 +63,22 @@ class Calibrator(Strict):
                 found=f"{classes} classes",
                 do="take another one, such as platt or temperature",
             )
+
+
+def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
+    """A map as it was stored, (H, W) or (K, H, W), with calibrated probabilities in the same type.
+
+    Integer maps are rounded on both sides of 0.5 alike, halves away from it: rounding moves no pixel to the other
+    class, and the identity gives the map itself.
+    """
+    if probability.dtype == np.uint8 and probability.size > 256 and not calibrator.of_image:
+        return calibrated(calibrator, np.arange(256, dtype=np.uint8)[None])[0][probability]
+    f = calibrator.apply(log_odds(probability))
+    if probability.dtype.kind != "u":
+        return f.astype(probability.dtype)
+    top = int(np.iinfo(probability.dtype).max)
+    from_middle = np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5
+    return np.where(f >= 0.5, top / 2 + from_middle, top / 2 - from_middle).astype(probability.dtype)
 
 
 class FittedOn(Strict):

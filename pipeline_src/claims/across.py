@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.analysis.experiments import MAIN_TASK, ExperimentSummary, run_command
+from pipeline_src.analysis.facts import MAIN_TASK, ExperimentSummary, run_command
 from pipeline_src.claims import CLAIM_FILES, text
 from pipeline_src.claims.checks import KEPT, MARGIN
 from pipeline_src.claims.evidence import BELOW_ZERO, Evidence, Finding, Missing

@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import LEVEL, NORMAL, Estimate
-from pipeline_src.analysis.simultaneous import level_of_each
+from pipeline_src.analysis.estimate import LEVEL, NORMAL, Estimate, level_of_each
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED

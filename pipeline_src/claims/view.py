@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline_src.analysis.estimate import common_seeds, estimate
-from pipeline_src.analysis.experiments import run_command
-from pipeline_src.analysis.facts import ROLES, Facts
+from pipeline_src.analysis.facts import ROLES, Facts, run_command
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.evidence import Evidence, Missing, Wanted
 from pipeline_src.metrics.registry import METRICS

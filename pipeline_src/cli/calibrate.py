@@ -1,7 +1,4 @@
-"""The command `calibrate`.
-
-dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated/
-"""
+"""The verb `calibrate`."""
 
 from __future__ import annotations
 
@@ -15,11 +12,6 @@ from pipeline_src.cli.options import Ignore, MaxPixels, Resamples, Risk, check_g
 from pipeline_src.params.schema import LIMITS
 
 NAMES = {"ece": "ECE %", "brier": "Brier %", "augrc": "AUGRC %", "nll": "NLL", "accuracy": "accuracy %"}
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command()(calibrate)
 
 
 def calibrate(

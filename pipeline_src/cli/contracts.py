@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import subprocess
 import sys
 from typing import Annotated
@@ -22,16 +23,6 @@ from pipeline_src.params.load import read
 from pipeline_src.steps.build import stages
 
 logger = logging.getLogger(__name__)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the verbs."""
-    app.command()(contracts)
-    app.command()(verify)
-    app.command()(redo)
-    app.command()(adopt)
-    app.command()(clean)
-    app.command(hidden=True)(finish)
 
 
 def contracts(
@@ -97,8 +88,8 @@ def redo(
     for job in again:
         typer.echo(f"to be made again: {job.name}")
         forget(job)
-    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--config", f"experiment={graph.name}"]
-    raise typer.Exit(subprocess.run([*command, "--", *map(graph.flag, again)], check=False).returncode)
+    command = [sys.executable, "-m", *shlex.split(graph.command), "--cores", cores, "--", *map(graph.flag, again)]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
 def adopt(

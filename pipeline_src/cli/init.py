@@ -14,11 +14,6 @@ from pipeline_src.python_source import ROOT
 TEMPLATE = ROOT / "workflow" / "project"
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command()(init)
-
-
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, new or without a project")],
 ):

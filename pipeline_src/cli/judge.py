@@ -1,7 +1,4 @@
-"""The command `judge`.
-
-dense-calibration judge --pred maps/ --mask masks/ --name U2Net --out judged/
-"""
+"""The verb `judge`."""
 
 from __future__ import annotations
 
@@ -18,11 +15,6 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.params.schema import LIMITS
 
 SHOWN = ("ece", "ece_floor", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command()(judge)
 
 
 def judge(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli import calibrate, contracts, documentation, export, init, judge, plan, predict, published, steps
+from pipeline_src.cli import calibrate, contracts, init, judge, networks, plan, published, steps
 from pipeline_src.cli.data import app as data
 from pipeline_src.errors import UserError
 from pipeline_src.params import changes
@@ -20,8 +20,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (steps, plan, contracts, judge, calibrate, predict, export, published, documentation, init):
-    group.add_to(app)
+for verb in (
+    *(steps.prepare, steps.store, steps.train, steps.evaluate, steps.analyse),
+    *(steps.tables, steps.figures, steps.claims, steps.report, steps.overview),
+    *(plan.plan, contracts.contracts, contracts.verify, contracts.redo, contracts.adopt, contracts.clean),
+    *(judge.judge, calibrate.calibrate, networks.predict, networks.export),
+    *(published.publish, published.rebuild, published.compare, published.crate, published.docs, init.init),
+):
+    app.command()(verb)
+app.command(hidden=True)(contracts.finish)
 app.add_typer(data, name="data", no_args_is_help=True)
 
 

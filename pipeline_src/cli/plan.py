@@ -14,17 +14,11 @@ from pipeline_src.cli.options import Name, experiment_graph
 from pipeline_src.engine.explain import other_versions, shortened
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command()(plan)
-
-
 def plan(
     experiment: Name = None, cores: Annotated[int | None, typer.Option(help="Cores to plan with [default: all]")] = None
 ):
     """A dry look: what is to be run and why, how long it takes here, how much disk it needs."""
     from pipeline_src.steps import plan as planned
-    from pipeline_src.steps import precheck
 
     graph, console = experiment_graph(experiment), Console()
     whole = planned.plan(graph, cores)
@@ -52,7 +46,7 @@ def plan(
         console.print(f"adopted: {name}: {why}")
     for text in planned.unchecked(graph):
         console.print(text)
-    for line in precheck.notes(graph):
+    for line in whole.warnings:
         console.print(line, markup=False)
     for part, text in planned.notes(graph).items():
         console.print(f"{part}: {text}")

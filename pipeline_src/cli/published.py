@@ -1,4 +1,4 @@
-"""The verbs about published results: `publish`, `rebuild`, `compare` and `crate`."""
+"""The verbs about published results and pages: `publish`, `rebuild`, `compare`, `crate` and `docs`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,6 @@ from pipeline_src.cli.options import Log, Name, experiment_graph, start_log
 
 logger = logging.getLogger(__name__)
 Cores = Annotated[int | None, typer.Option(help="Processes [default: one per core]")]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the verbs."""
-    app.command()(publish)
-    app.command()(rebuild)
-    app.command()(compare)
-    app.command()(crate)
 
 
 def publish(
@@ -99,3 +91,14 @@ def crate(experiment: Name = None):
 
     graph = experiment_graph(experiment)
     typer.echo(f"{write(graph)}: the crate is the folder {graph.results}")
+
+
+def docs():
+    """Write docs/params.md, docs/methods.md, docs/metrics.md and params.schema.json from the code that they describe,
+    and the tables of README.md and docs/ from published results."""
+    from pipeline_src.documentation import methods_page, metrics_page, params_page, params_schema, published_tables
+
+    for page in (params_page, methods_page, metrics_page, params_schema):
+        page.FILE.write_text(page.page(), encoding="utf-8")
+    for file in published_tables.files():
+        file.write_text(published_tables.rewritten(file.read_text(encoding="utf-8")), encoding="utf-8")

@@ -22,12 +22,6 @@ logger = logging.getLogger(__name__)
 Seed = Annotated[int, typer.Option("--seed", "-s", help="One of the experiment's seeds")]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the verbs, in the order of the steps."""
-    for verb in (prepare, store, train, evaluate, analyse, tables, figures, claims, report, overview):
-        app.command()(verb)
-
-
 def prepare(
     set_name: Annotated[str, typer.Option("--set", help="A data set")],
     experiment: Name = None,

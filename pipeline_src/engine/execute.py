@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline_src import versions
 from pipeline_src.engine import cache
-from pipeline_src.engine.explain import differences
+from pipeline_src.engine.explain import stale
 from pipeline_src.engine.graph import contract
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.perform import perform
@@ -45,8 +45,7 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
     """
     check_planned([job], expected)
     _check_inputs(job, maker)
-    _make_folder(job)
-    check_writable(job.folder, 0 if job.current else SPACE)
+    check_writable(job.folder, 0 if job.current else SPACE, job.name)
     lock, shared = job.folder / f".{job.stem}.lock", job.top / cache.FOLDER / "locks" / job.contract
     with alone(job.name, lock), alone(job.name, shared):
         if job.current:
@@ -72,19 +71,6 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
     return True
 
 
-def _make_folder(job: Job) -> None:
-    try:
-        job.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        wrong = next((path for path in (*reversed(job.folder.parents), job.folder) if not path.is_dir()), job.folder)
-        raise UserError(
-            f"{wrong} cannot be a folder, and {job.name} belongs into {job.folder}/",
-            found="a file" if wrong.exists() else error.strerror,
-            expected="a folder that can be written to, or none",
-            do=f"move {wrong} away, or let it be written to, and start the command again",
-        ) from None
-
-
 def check_planned(jobs: list[Job], expected: str | None) -> None:
     """UserError where jobs that are made together have another contract than the caller was planned with."""
     if expected is not None and expected != contract(jobs):
@@ -98,8 +84,7 @@ def check_planned(jobs: list[Job], expected: str | None) -> None:
 
 def _check_inputs(job: Job, maker: str) -> None:
     """UserError where an input is not current; it names the file where one is not as it was made."""
-    stale = [of for of in job.inputs.values() if not of.current]
-    changed = [(of, fault) for of in stale for fault in of.faults() if not fault.missing]
+    changed = [(of, fault) for of in job.inputs.values() for fault in of.faults() if not fault.missing]
     do = f"run `{maker}`, which makes it first"
     if changed:
         of, fault = changed[0]
@@ -110,8 +95,7 @@ def _check_inputs(job: Job, maker: str) -> None:
             expected=f"sha256 {fault.expected}",
             do=do,
         )
-    if stale:
-        reasons = [f"{of.name}: {'; '.join(differences(of))}" for of in stale]
+    if reasons := stale(job.inputs.values()):
         raise UserError(
             f"{job.name}: inputs are not current",
             found=listed(reasons),

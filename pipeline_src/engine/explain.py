@@ -70,6 +70,11 @@ def differences(job: Job) -> list[str]:
     return [str(fault) for fault in job.faults()] + others
 
 
+def stale(jobs: Iterable[Job]) -> list[str]:
+    """The jobs that are not current, each with the reasons."""
+    return [f"{job.name}: {'; '.join(differences(job))}" for job in jobs if not job.current]
+
+
 def made_with(jobs: Iterable[Job]) -> dict[str, list[str]]:
     """Versions with which current results were made, those that are others here marked -> names of the jobs. Stamps of
     former versions of this program do not say."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pipeline_src.calibrators import files as calibrators
 from pipeline_src.errors import UserError, listed
-from pipeline_src.export import graph, onnx_file, operators, standalone
+from pipeline_src.export import graph, onnx_file, standalone
 from pipeline_src.export.graph import Written
 from pipeline_src.export.standalone import Model
 from pipeline_src.files import atomic, check_writable, write_text
@@ -148,7 +148,7 @@ def read(folder: Path) -> Model:
         where = f"in {folder / PREPROCESSING}"
         _, fitted = calibrators.read_for(folder / CALIBRATOR, settings.classes, where, "export the run again")
         record = fitted.model_dump(mode="json")
-    network = graph.run(operators.check(folder / NETWORK))
+    network = graph.run(graph.check(folder / NETWORK))
     return Model(network, _tensors(folder / WEIGHTS), settings.model_dump(), record).eval()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,6 +31,15 @@ import torch
 def logits({arguments}):
 '''
 CHECKS = ("_assert_tensor_metadata", "_assert_scalar")  # of the example's device and type; they compute nothing
+# What a network.py may hold
+OPERATOR = re.compile(r"torch\.ops\.aten\.(?!from_file)\w+\.\w+")
+VALUE = re.compile(r"torch\.\w+|x\.device")  # types, layouts and formats of tensors; the device
+IMPORTS = {"from math import inf, nan", "import torch"}
+HARMLESS = (
+    *(ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Assign, ast.Return),
+    *(ast.Name, ast.Load, ast.Store, ast.Constant, ast.Tuple, ast.List, ast.Subscript, ast.keyword, ast.alias),
+    *(ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop),
+)
 
 
 @dataclass(frozen=True)
@@ -92,8 +103,26 @@ def _exported_single(module: nn.Module, size: int) -> torch.export.ExportedProgr
         ) from error
 
 
+def check(file: Path) -> str:
+    """The content of a network.py, which may then be run: torch's operators on tensors and nothing else.
+
+    Raises:
+        UserError: the file can't be read, or holds anything but torch's operators.
+    """
+    try:
+        source = file.read_text(encoding="utf-8")
+        tree = ast.parse(source)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise _refused(file, error) from None
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    if functions != ["logits"]:
+        raise _refused(file, f"functions: {', '.join(functions) or 'none'}")
+    _check(tree, file)
+    return source
+
+
 def run(source: str) -> Callable[[dict[str, Tensor], Tensor], list[Tensor]]:
-    """The function of a network.py, of which `operators.check` has found that it is operators alone."""
+    """The function of a network.py, of which `check` has found that it is operators alone."""
     names: dict[str, Any] = {}
     exec(compile(source, "network.py", "exec"), names)
     return names["logits"]
@@ -127,3 +156,33 @@ def _with_weights(graph_module: GraphModule, named: Callable[[str], str]) -> dic
         node.replace_all_uses_with(taken)
         graph.erase_node(node)
     return tensors
+
+
+def _check(node: ast.AST, file: Path) -> None:
+    text = "" if isinstance(node, ast.Module) else ast.unparse(node)
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        allowed = text in IMPORTS
+    elif isinstance(node, ast.Attribute):
+        allowed = bool(VALUE.fullmatch(text))
+    elif isinstance(node, ast.Call):
+        allowed = bool(OPERATOR.fullmatch(ast.unparse(node.func)))
+    elif isinstance(node, ast.FunctionDef):
+        allowed = not node.decorator_list
+    elif isinstance(node, ast.Expr):
+        allowed = isinstance(node.value, ast.Constant)
+    else:
+        allowed = isinstance(node, HARMLESS)
+    if not allowed:
+        raise _refused(file, f"line {getattr(node, 'lineno', 1)}: {text[:200]}")
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(node, ast.Call) and child is node.func):
+            _check(child, file)
+
+
+def _refused(file: Path, found: object) -> UserError:
+    return UserError(
+        f"{file} is not run: it holds more than the operators of a network, or none",
+        found=found,
+        expected="the file that `export` wrote: one function `logits` of torch.ops.aten alone",
+        do="export the network again, or load the folder yourself with its load.py, if you trust it",
+    )

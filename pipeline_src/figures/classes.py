@@ -9,9 +9,8 @@ import numpy as np
 
 from pipeline_src.analysis.facts import LIKE_ID, Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
 from pipeline_src.figures.panels import bare, name, small_multiples, stacked
-from pipeline_src.figures.sources import Sources
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,12 +7,12 @@ matplotlib) in the functions that need it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.figures.sources import Sources
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +59,31 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """Files that figures are made from, besides the analyses of the data sets, by what they belong to.
+
+    Args:
+        alphas: (method, seed) -> alpha.csv of the methods that learn alphas.
+        histories: (method, seed) -> history.csv of the methods that train.
+        examples: (method, data set) -> example maps (`prediction.examples`).
+        stores: data set, or "train" -> folder of its store.
+    """
+
+    alphas: Mapping[tuple[str, int], Path] = field(default_factory=dict)
+    histories: Mapping[tuple[str, int], Path] = field(default_factory=dict)
+    examples: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+    stores: Mapping[str, Path] = field(default_factory=dict)
+
+    def alpha_tables(self, method: str) -> list[pd.DataFrame]:
+        """alpha.csv of each seed."""
+        return _tables(self.alphas, method)
+
+    def history_tables(self, method: str) -> list[pd.DataFrame]:
+        """history.csv of each seed."""
+        return _tables(self.histories, method)
+
+
+@dataclass(frozen=True)
 class Painted:
     """A figure and the numbers that it is drawn from, by ending of their file's name; "" is the figure's own."""
 
@@ -83,3 +108,9 @@ class FigureType:
     reading: str
     pictures: Callable[[Facts], Iterable[Picture]]
     paint: Callable[[Picture, Results, Sources], Painted]
+
+
+def _tables(files: Mapping[tuple[str, int], Path], method: str) -> list[pd.DataFrame]:
+    import pandas as pd
+
+    return [pd.read_csv(path, dtype={"id": str}) for (name, _), path in files.items() if name == method]

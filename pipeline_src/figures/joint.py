@@ -11,9 +11,8 @@ import numpy as np
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.bin_tables import LEAST
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
 from pipeline_src.figures.panels import bare, name, small_multiples, stacked
-from pipeline_src.figures.sources import Sources
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError
 from pipeline_src.figures import style
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.figures.sources import Sources
+from pipeline_src.figures.figure_types import Sources
 from pipeline_src.files import write_text
 
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.bin_tables import LEAST
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture
-from pipeline_src.figures.sources import Sources
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
 
 if TYPE_CHECKING:
     import pandas as pd

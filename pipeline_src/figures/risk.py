@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.figures import curves, style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture
-from pipeline_src.figures.panels import stacked
-from pipeline_src.figures.sources import Sources
+from pipeline_src.figures import style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.panels import draw_curves, stacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +41,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     }
     notes = {m: f"mean {table['y'].mean():.2f} %" if len(table) else "no pixels" for m, table in shown.items()}
     top = max((float(table["y"].max()) for table in shown.values() if len(table)), default=1.0)
-    figure = curves.draw(
+    figure = draw_curves(
         shown,
         notes,
         picture.title,

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.facts import Facts, Perturbation
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture
-from pipeline_src.figures.sources import Sources
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
 
 if TYPE_CHECKING:
     import pandas as pd

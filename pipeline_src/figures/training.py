@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.figures import curves, style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture
-from pipeline_src.figures.panels import stacked
-from pipeline_src.figures.sources import Sources
+from pipeline_src.figures import style
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.panels import draw_curves, stacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +46,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     low, high = np.quantile(every[np.isfinite(every)], [0.005, 0.995]) if np.isfinite(every).any() else (0, 1)
     room = 0.06 * max(high - low, 1e-3)
     epochs = max(int(table["epoch"].max()) for table in tables.values())
-    figure = curves.draw(
+    figure = draw_curves(
         shown,
         notes,
         picture.title,

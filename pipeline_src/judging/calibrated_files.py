@@ -7,8 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline_src.calibrators.calibrator import Calibrator
-from pipeline_src.calibrators.maps import calibrated
+from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 from pipeline_src.judging.arrays import read_map

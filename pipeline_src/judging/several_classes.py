@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from pipeline_src.calibrators.maps import calibrated
+from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.judging.arrays import matched, read_labels, read_map

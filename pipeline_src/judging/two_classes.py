@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.calibrators.maps import calibrated
+from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError

@@ -11,7 +11,7 @@ from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.rows import parts
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import TOP, PixelGroups, as_bins
-from pipeline_src.metrics.f_measure import f_curve
+from pipeline_src.metrics.row_inputs import f_curve
 
 SUMS = ("confidence", "absolute", "brier", "nll", "entropy")
 

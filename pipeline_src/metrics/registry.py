@@ -9,16 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline_src.counting.levels import LEVELS
-from pipeline_src.metrics import corp, estimators
+from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP
-from pipeline_src.metrics.f_measure import f_curve
 from pipeline_src.metrics.further import FURTHER, ROELOFS, SQUARED
 from pipeline_src.metrics.inputs import Binned, OfClasses, Ordered
 from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric
 from pipeline_src.metrics.metric import fraction as _fraction
 from pipeline_src.metrics.metric import percent as _percent
 from pipeline_src.metrics.metric import plain as _plain
-from pipeline_src.metrics.row_inputs import ImageMeans, MeanFCurve, PixelMeans, PooledLevels
+from pipeline_src.metrics.row_inputs import ImageMeans, MeanFCurve, PixelMeans, PooledLevels, f_curve
 
 
 def _same(mean: np.ndarray) -> np.ndarray:
@@ -127,7 +126,7 @@ METRICS: dict[str, Metric] = {
     "mcb": _fraction(
         "miscalibration",
         Ordered(POSITIVE),
-        corp.miscalibration,
+        estimators.miscalibration,
         "What isotonic recalibration of f would save of the Brier score, which is MCB − DSC + uncertainty. No bins.",
         heading="MCB",
         digits=4,
@@ -136,7 +135,7 @@ METRICS: dict[str, Metric] = {
     "dsc": _fraction(
         "discrimination",
         Ordered(POSITIVE),
-        corp.discrimination,
+        estimators.discrimination,
         "What f, so recalibrated, saves over a constant f, the share of foreground. 0 for a constant map.",
         heading="DSC",
         digits=4,

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.score_histogram import top_label
-from pipeline_src.metrics.corp import recalibrated
+from pipeline_src.metrics.estimators import recalibrated
 
 
 @dataclass

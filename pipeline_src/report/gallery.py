@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -12,13 +13,20 @@ from markupsafe import Markup, escape
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError, listed
-from pipeline_src.figures import reliability
+from pipeline_src.figures import reliability, style
 from pipeline_src.figures.catalogue import FIGURE_TYPES
 from pipeline_src.figures.figure_types import Picture
-from pipeline_src.report.inline import inline_svg
 
 INTERACTIVE = reliability.FIGURE  # drawn by the page itself, for all methods and data sets
 LARGEST_SVG = 250_000  # bytes; an image is then smaller, and soon drawn
+THEMED = {
+    style.INK: "--ink",
+    style.MUTED: "--muted",
+    style.GRID: "--grid",
+    style.PAPER: "--paper",
+    style.OVER: "--over",
+    style.UNDER: "--under",
+}
 
 
 class Gallery:
@@ -71,3 +79,25 @@ class Gallery:
         if missing:
             do = "run `dense-calibration figures`"
             raise UserError(f"figures are missing in {self.folder}{listed(missing)}", do=do)
+
+
+def inline_svg(path: Path, number: int, title: str) -> Markup:
+    """The picture of an SVG file written by matplotlib, as an element for HTML in colours that follow the theme.
+
+    Args:
+        number: of the figure on its page; ids get it as a prefix, since all figures share one document.
+        title: what a screen reader says.
+    """
+    text = path.read_text(encoding="utf-8")
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(r'\bid="([^"]+)"', rf'id="f{number}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#f{number}-\1)", text)
+    text = re.sub(r'xlink:href="#([^"]+)"', rf'href="#f{number}-\1"', text)
+    text = re.sub(r"\s*\n\s*", " ", text).replace("> <", "><")
+    for colour, variable in THEMED.items():
+        text = text.replace(colour, f"var({variable})")
+    head, rest = text.split(">", 1)
+    view = re.findall(r'viewBox="[^"]+"', head)[0]
+    return Markup(f'<svg {view} role="img" aria-label="{escape(title)}">{rest}')

@@ -14,8 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src.engine.explain import differences
-from pipeline_src.errors import UserError, listed
 from pipeline_src.files import sha256, write_text
 from pipeline_src.params.load import FILE as PARAMS
 
@@ -44,13 +42,8 @@ def write(graph: ExperimentGraph) -> Path:
     Raises:
         UserError: names what is not finished or not current.
     """
-    jobs = graph.of_kinds(*KINDS)
-    if stale := [f"{job.name}: {'; '.join(differences(job))}" for job in jobs if not job.current]:
-        raise UserError(
-            f"{graph.name} has no crate: {len(stale)} of its {len(jobs)} results are not current{listed(stale)}",
-            expected="a finished experiment: a crate lists real results only",
-            do=f"run it first: {graph.command}",
-        )
+    expected = "a finished experiment: a crate lists real results only"
+    jobs = graph.finished(*KINDS, otherwise="has no crate", expected=expected)
     shutil.copyfile(SNAKEFILE, graph.results / SNAKEFILE.name)
     settings = json.dumps(graph.settings.model_dump(mode="json"), indent=1, ensure_ascii=False)
     write_text(graph.results / SETTINGS, settings + "\n")

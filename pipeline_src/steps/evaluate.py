@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,15 +61,10 @@ def _evaluate(job: Job, folder: Path, store: Store) -> None:
     from pipeline_src.data.store import Store
     from pipeline_src.prediction import examples
     from pipeline_src.prediction.evaluate import evaluate
-    from pipeline_src.prediction.predict import Predictor
 
     if job.inputs["part"] is not job.inputs["val"]:
         stores = {name: Store.open(job.inputs[name].folder) for name in ("train", "val")}
         networks.report_overlap(stores | {job.options["part"]: store}, {})
-    predictor = Predictor(networks.load(job))
-    if "fit" in job.inputs:
-        fitted = fit.read(job.inputs["fit"].folder / "run.json")
-        predictor = replace(predictor, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted)
-    statistic, shown = evaluate(predictor, store, networks.settings(job), job.options["title"])
+    statistic, shown = evaluate(fit.predictor(job), store, networks.settings(job), job.options["title"])
     statistic.save(folder / job.files[0], {"contract": job.contract})
     examples.write(folder / job.files[1], shown)

@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.analysis.experiments import run_command
-from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
+from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, run_command
 from pipeline_src.claims import check_names
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
+from pipeline_src.engine.explain import stale
 from pipeline_src.engine.graph import Graph
 from pipeline_src.engine.job import Job
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, listed
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params import changes
 from pipeline_src.params.parts import Corrupted, Part
@@ -153,6 +153,18 @@ class ExperimentGraph(Graph):
     def evaluations(self, method: str, seed: int) -> list[Job]:
         """The evaluations of a run, on all parts."""
         return [self.job(f"evaluate/{method}/seed{seed}/{part}") for part in self.facts.parts]
+
+    def finished(self, *kinds: str, otherwise: str, expected: str | None = None) -> list[Job]:
+        """All jobs of some kinds; UserError where results of these are not current, which begins with the name and with
+        something."""
+        jobs = self.of_kinds(*kinds)
+        if reasons := stale(jobs):
+            raise UserError(
+                f"{self.name} {otherwise}: {len(reasons)} of its {len(jobs)} results are not current{listed(reasons)}",
+                expected=expected,
+                do=f"run it first: {self.command}",
+            )
+        return jobs
 
     def together(self, job: Job) -> tuple[str, list[Job]]:
         """A run is evaluated on all parts by one job of Snakemake: an evaluation takes seconds, and so does starting

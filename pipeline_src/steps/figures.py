@@ -41,8 +41,8 @@ def shown(facts: Facts) -> dict[tuple[str, str], str]:
 
 def work(job: Job, folder: Path) -> None:
     """Draw the figures."""
+    from pipeline_src.figures.figure_types import Sources
     from pipeline_src.figures.main import draw
-    from pipeline_src.figures.sources import Sources
 
     facts = job.parameters["facts"]
     runs = {(method, seed): job.inputs[f"train/{method}/seed{seed}"].folder for method, seed in facts.runs}

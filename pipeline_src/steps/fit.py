@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from pipeline_src.files import write_text
 from pipeline_src.steps import networks
 
 if TYPE_CHECKING:
+    from pipeline_src.prediction.predict import Predictor
     from pipeline_src.steps.experiment import ExperimentGraph
 
 log = logging.getLogger(__name__)
@@ -69,6 +71,17 @@ def read(file: Path) -> dict[str, Any]:
             expected='{"fitted": {name: value}}',
             do=f"remove {file}, then start the command again",
         ) from None
+
+
+def predictor(job: Job) -> Predictor:
+    """What predicts in a job of evaluation: its networks, and what was fitted to them."""
+    from pipeline_src.prediction.predict import Predictor
+
+    plain = Predictor(networks.load(job))
+    if "fit" not in job.inputs:
+        return plain
+    fitted = read(job.inputs["fit"].folder / "run.json")
+    return replace(plain, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted)
 
 
 def numbers(fitted: Mapping[str, Any]) -> dict[str, float]:

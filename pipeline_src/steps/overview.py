@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline_src.analysis.experiments import ExperimentSummary
+from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.claims.across import OVERVIEW_CLAIMS
 from pipeline_src.data import catalog
 from pipeline_src.engine.job import Job

@@ -39,6 +39,7 @@ class Plan:
         seconds: of the run, if anything is made.
         bytes: of disk, unpacked archives not counted.
         cores: that the run has.
+        warnings: what `precheck` found.
     """
 
     jobs: list[Job]
@@ -48,6 +49,7 @@ class Plan:
     seconds: float
     bytes: float
     cores: int
+    warnings: list[str]
 
     def why(self, kind: str) -> str:
         """Why the first job of a kind is to be run, by its first differences; empty if none is."""
@@ -60,8 +62,7 @@ class Plan:
 
 def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
     """What a run on so many cores (default: all) would do. Speeds are measured now, with a few steps of training."""
-    precheck.check(experiment)
-    jobs = list(experiment.jobs.values())
+    warnings, jobs = precheck.check(experiment), list(experiment.jobs.values())
     made: dict[str, Job] = {}
     taken = []
     for job in (job for job in jobs if not job.current):
@@ -75,7 +76,8 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
     lanes = max(1, min(cores // experiment.settings.training.threads, len(experiment.runs)))
     unknown = [part for part, number in known.items() if number is None]
     seconds = _seconds(experiment, todo, images) / lanes if todo else 0.0
-    return Plan(jobs, todo, taken, unknown, seconds, _bytes(experiment, images) if todo else 0.0, cores)
+    size = _bytes(experiment, images) if todo else 0.0
+    return Plan(jobs, todo, taken, unknown, seconds, size, cores, warnings)
 
 
 def verified(experiment: ExperimentGraph) -> str:

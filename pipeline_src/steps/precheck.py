@@ -16,24 +16,26 @@ if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
 
 
-def check(experiment: ExperimentGraph) -> None:
+def check(experiment: ExperimentGraph) -> list[str]:
     """UserError for what a step that is to be run would refuse: too few images, parts that share images, a device, a
-    batch that the network can't be trained on. Data sets that are not prepared yet are judged by what is known."""
+    batch that the network can't be trained on. Data sets that are not prepared yet are judged by what is known.
+
+    Returns:
+        Photographs that parts share under different names, which parts that is not known of, and what users' files read
+        past the contract.
+    """
     _check_ranges(experiment)
     for name in experiment.stored:
         _check_size(experiment, name)
-    _prepared(experiment)
+    rows = {}
+    for name, (part, _) in experiment.stored.items():
+        job = experiment.job(f"prepare/{part.set}")
+        if job.current:
+            rows[name] = manifest.select(part, job.folder)
+    lines = networks.shared_images(check_disjoint(rows))
     if any(not job.current for job in experiment.of_kinds("train")):
         _check_training(experiment)
-
-
-def notes(experiment: ExperimentGraph) -> list[str]:
-    """Photographs that parts share under different names, which parts that is not known of, and what users' files read
-    past the contract."""
-    rows, twins = _prepared(experiment)
-    unknown = [name for name in experiment.stored if name not in rows]
-    lines = networks.shared_images(twins)
-    if unknown:
+    if unknown := [name for name in experiment.stored if name not in rows]:
         lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")
     runs = (networks.notes(job) for job in experiment.of_kinds("train"))
     return list(dict.fromkeys([*lines, *(line for lines in runs for line in lines)]))
@@ -102,16 +104,6 @@ def _most(experiment: ExperimentGraph, part: Part) -> int | None:
         return located.source.count
     root = located.root or sources.unpacked_folder(located.name, located.content, UNPACKED)
     return sum(1 for _ in root.rglob("*")) if root.is_dir() else None
-
-
-def _prepared(experiment: ExperimentGraph) -> tuple[dict[str, list], dict]:
-    """Rows of the parts whose sets are prepared, and the twins among them; UserError where they share a sample."""
-    rows = {}
-    for name, (part, _) in experiment.stored.items():
-        job = experiment.job(f"prepare/{part.set}")
-        if job.current:
-            rows[name] = manifest.select(part, job.folder)
-    return rows, check_disjoint(rows)
 
 
 def _check_training(experiment: ExperimentGraph) -> None:

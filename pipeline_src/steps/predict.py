@@ -64,7 +64,7 @@ def predict(
     Raises:
         UserError: names all images that cannot be used, or the option that does not fit; nothing is written then.
     """
-    from pipeline_src.calibrators.maps import calibrated
+    from pipeline_src.calibrators.calibrator import calibrated
     from pipeline_src.prediction.predict import predict as predictions
 
     form: Format = format or ("png16" if source.classes == 2 else "npy")

@@ -10,7 +10,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_src.engine.explain import differences
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
 from pipeline_src.steps import rebuild as published
@@ -35,12 +34,7 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     Raises:
         UserError: names what is not finished or not current.
     """
-    jobs = graph.of_kinds(*NEEDED)
-    if stale := [f"{job.name}: {'; '.join(differences(job))}" for job in jobs if not job.current]:
-        raise UserError(
-            f"{graph.name} cannot be published: {len(stale)} of its {len(jobs)} results are not current{listed(stale)}",
-            do=f"run it first: snakemake --cores all --config experiment={graph.name}",
-        )
+    graph.finished(*NEEDED, otherwise="cannot be published")
     staging = STAGING / graph.name
     shutil.rmtree(staging, ignore_errors=True)
     _write_sources(graph, staging)

@@ -20,7 +20,7 @@ from pipeline_src.analysis.compare import ROUNDING
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError, listed
-from pipeline_src.figures.sources import Sources
+from pipeline_src.figures.figure_types import Sources
 from pipeline_src.files import sha256, write_text
 
 PUBLISHED, REBUILT = Path("results/published"), Path("results/published-rebuilt")
@@ -142,8 +142,7 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     from pipeline_src.figures.main import write_figures
     from pipeline_src.report import write_report
     from pipeline_src.tables.cost import RunCost
-    from pipeline_src.tables.intervals import metrics_with_intervals
-    from pipeline_src.tables.main import write_tables
+    from pipeline_src.tables.main import metrics_with_intervals, write_tables
 
     of = check_sources(source)
     results, sources = _results(of.facts, out), _sources(of.facts, source)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from pipeline_src.analysis.facts import run_command
 from pipeline_src.engine.code import digest
-from pipeline_src.engine.explain import differences
+from pipeline_src.engine.explain import stale
 from pipeline_src.errors import UserError, listed
-from pipeline_src.steps import fit, networks
+from pipeline_src.steps import fit
 from pipeline_src.steps.build import chosen
 
 if TYPE_CHECKING:
@@ -52,14 +53,7 @@ class FinishedRun:
 
     def predictor(self) -> Predictor:
         """What predicts as it does in evaluation."""
-        from pipeline_src.prediction.predict import Predictor
-
-        job = self.evaluation
-        predictor = Predictor(networks.load(job))
-        if "fit" not in job.inputs:
-            return predictor
-        fitted = fit.read(job.inputs["fit"].folder / "run.json")
-        return replace(predictor, method=job.parameters["method"], seed=self.seed, fitted=fitted)
+        return fit.predictor(self.evaluation)
 
 
 def find(run: str) -> FinishedRun:
@@ -76,11 +70,11 @@ def find(run: str) -> FinishedRun:
     experiment = chosen(parts[0] if len(parts) == 3 else None)
     experiment.job(f"train/{method}/seed{seed}")  # UserError where there is none
     found = FinishedRun(experiment, method, seed)
-    if stale := [f"{job.name}: {'; '.join(differences(job))}" for job in found.made_of if not job.current]:
+    if reasons := stale(found.made_of):
         raise UserError(
             f"the run {found.name} is not finished, or not current",
-            found=listed(stale),
+            found=listed(reasons),
             expected="results of today's parameters, data and code, as they were made",
-            do=f"snakemake --cores all --config experiment={experiment.name}",
+            do=run_command(experiment.name),
         )
     return found

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.analysis.experiments import MAIN_TASK, ExperimentSummary
-from pipeline_src.analysis.facts import ROLES
+from pipeline_src.analysis.facts import MAIN_TASK, ROLES, ExperimentSummary
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import not_run, titled

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from pipeline_src.analysis.experiments import run_command
-from pipeline_src.analysis.facts import ROLES, Facts
+from pipeline_src.analysis.facts import ROLES, Facts, run_command
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS

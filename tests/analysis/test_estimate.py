@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from made_results import by_hand
 from scipy import stats
 
-from pipeline_src.analysis.estimate import Estimate, estimate
-from pipeline_src.analysis.simultaneous import level_of_each
+from pipeline_src.analysis.estimate import Estimate, estimate, level_of_each
 from pipeline_src.metrics.registry import METRICS, SQUARED
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_claims import changed, view, without, without_parts, without_runs
 
-from pipeline_src.analysis.experiments import ExperimentSummary
+from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.claims.across import OVERVIEW_CLAIMS, judged, write_overview_claims
 from pipeline_src.claims.evidence import FAILS, HOLDS, NOT_RUN
 from pipeline_src.claims.main import judged as judged_alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,14 +60,15 @@ def test_a_stage_with_an_altered_file_is_not_recorded(graph, commands, caplog):
 
 
 def test_redo_forgets_a_result_and_what_depends_on_it_and_lets_snakemake_work(graph, commands, monkeypatch):
+    graph.command = "snakemake --cores all --config experiment=mine set='methods=[slp] seeds=[0]'"
     monkeypatch.setattr(contracts, "experiment_graph", lambda experiment: graph)
     result = CliRunner().invoke(app, ["redo", "tra*", "--cores", "2"])
     assert result.exit_code == 0
     assert result.output == "to be made again: train\nto be made again: evaluate\n"
     assert not any(job.current for job in graph.jobs.values())
     flags = [f".snakemake/current/mine/{name}.{job.contract}" for name, job in graph.jobs.items()]
-    assert commands == [[*commands[0][:3], "--cores", "2", "--config", "experiment=mine", "--", *flags]]
-    assert commands[0][1:3] == ["-m", "snakemake"]
+    config = ["--config", "experiment=mine", "set=methods=[slp] seeds=[0]"]
+    assert commands == [[sys.executable, "-m", "snakemake", "--cores", "all", *config, "--cores", "2", "--", *flags]]
     execute(graph.job("train"))
     CliRunner().invoke(app, ["redo", "evaluate"])
     assert graph.job("train").current

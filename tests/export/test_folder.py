@@ -16,7 +16,7 @@ from exported_folders import SIZE, predictor, record
 
 from pipeline_src.data.image_io import decode_image, resize
 from pipeline_src.errors import UserError
-from pipeline_src.export import folder, members, onnx_file, operators
+from pipeline_src.export import folder, graph, members, onnx_file
 from pipeline_src.export.standalone import Model
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training import callbacks
@@ -195,11 +195,11 @@ def test_a_network_file_with_code_is_not_run(line, tmp_path):
     head, rest = ("", f"    {line}\n") if line.startswith("y") else (f"{line}\n", "")
     file.write_text(f"{head}import torch\n\n\ndef logits(weights, x):\n{rest}    return (x,)\n")
     with pytest.raises(UserError, match="is not run"):
-        operators.check(file)
+        graph.check(file)
     file.write_text(
         "import torch\n\n\ndef logits(weights, x):\n    y = torch.ops.aten.relu.default(x)\n    return (y,)\n"
     )
-    assert operators.check(file).endswith("return (y,)\n")
+    assert graph.check(file).endswith("return (y,)\n")
 
 
 def test_the_same_run_gives_the_same_bytes(network, exported, tmp_path):

@@ -362,6 +362,17 @@ ROWS = [
         "another --out",
     ),
     BadInput(
+        "out_below_a_file",
+        "`--out` of `predict` below a file",
+        REFUSED,
+        written("maps", ""),
+        command(*PREDICT[:-1], "maps/new", "--weights", "net"),
+        "maps cannot be a folder, and what is made belongs into maps/new",
+        "a file",
+        "a folder",
+        "move maps away",
+    ),
+    BadInput(
         "out_of_another_model",
         "`--out` has maps of another model",
         "refused: maps of two models would be mixed",
@@ -434,7 +445,7 @@ ROWS = [
 def test_it_is_refused(row: BadInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     check(row, tmp_path)
-    if row.name not in ("out_of_another_model", "out_of_the_user", "out_is_a_file"):
+    if row.name not in ("out_of_another_model", "out_of_the_user", "out_is_a_file", "out_below_a_file"):
         assert not (tmp_path / "maps").exists()
     assert not (tmp_path / "made").exists()
 

@@ -13,8 +13,7 @@ from scipy.special import expit, softmax
 from typer.testing import CliRunner
 
 from pipeline_src.calibrators import files, selection
-from pipeline_src.calibrators.calibrator import fitted
-from pipeline_src.calibrators.maps import calibrated
+from pipeline_src.calibrators.calibrator import calibrated, fitted
 from pipeline_src.calibrators.platt import Platt
 from pipeline_src.calibrators.temperature import Temperature
 from pipeline_src.cli.main import app

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from exported_folders import SIZE, predictor, record
 
-from pipeline_src.calibrators.maps import calibrated
+from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.calibrators.temperature import Temperature
 from pipeline_src.params.schema import Evaluation, Experiment, Training
 from pipeline_src.prediction import image_files

@@ -57,7 +57,7 @@ def project(tmp_path, monkeypatch) -> Path:
 
 def test_plan_tells_images_that_parts_share_and_files_that_are_read(project):
     graph = build(read())
-    unprepared = precheck.notes(graph)
+    unprepared = precheck.check(graph)
     assert TWIN not in unprepared and "Whether train, val, other share images" in unprepared[0]
     assert any(line.startswith(READS) for line in unprepared)
     for job in graph.of_kinds("prepare"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_src.analysis.experiments import ExperimentSummary
+from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.tables.across import (
     OVERVIEW_TABLES,
     judged_table,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from project import call, make, outdated, planned
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
@@ -17,7 +19,7 @@ from pipeline_src.data import sources
 from pipeline_src.engine.execute import execute
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
+from pipeline_src.steps.build import build, stages
 from pipeline_src.steps.prepare import UNPACKED
 
 MODEL, OTHER = "results/tiny/runs/baseline/seed0/model.safetensors", "results/tiny/statistics/aslp_mc/seed0/val.npz"
@@ -96,8 +98,18 @@ def test_verify_reads_everything_and_names_what_is_wrong(clone: Path, monkeypatc
     assert code == 1 and "stale: figures: parameters.facts.bins 10 -> 15" in said
 
 
+def test_every_stage_of_dvc_verifies_what_it_makes(pulled: Path, monkeypatch):
+    monkeypatch.chdir(pulled)
+    graph = build(read())
+    commands = {name: of["cmd"] for name, of in yaml.safe_load(Path("dvc.yaml").read_text())["stages"].items()}
+    for name, jobs in stages(graph).items():
+        _, verified = commands[name]
+        patterns = shlex.split(verified.removeprefix("python -m pipeline_src verify ").partition(" --experiment")[0])
+        assert {job.name for job in graph.matching(patterns)} == {job.name for job in jobs}, name
+
+
 def test_dvc_commits_nothing_that_was_altered(clone: Path):
-    names = (MODEL, "results/tiny/tables/metrics.json")
+    names = ("results/tiny/claims.json", "results/tiny/tables/metrics.json")
     before = {name: (clone / name).read_bytes() for name in names}
     for name in names:
         (clone / name).write_bytes(before[name].replace(b"0", b"1"))

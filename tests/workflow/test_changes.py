@@ -171,10 +171,11 @@ def test_results_are_adopted_after_a_change_that_does_not_concern_them(clone):
     assert "images are not resized here" in (clone / "results/tiny/report.html").read_text()
 
 
-def test_what_no_experiment_wants_is_listed_and_removed(clone):
+def test_what_no_experiment_wants_is_listed_and_removed(clone, monkeypatch):
+    monkeypatch.chdir(clone)
     edit(clone / "params.yaml", "  tiny:", "  small:")
     edit(clone / "params.yaml", "experiment: tiny", "experiment: small")
     for options in ((), ("--remove",)):
-        said = call(clone, sys.executable, "-m", "pipeline_src", "clean", *options)
+        said = CliRunner().invoke(app, ["clean", *options]).output
         assert re.search(r"\d+\.\d MiB  results/tiny", said) and re.search(r"\d+\.\d MiB  data/tiny", said)
     assert not (clone / "results/tiny").exists() and not (clone / "data/tiny").exists()

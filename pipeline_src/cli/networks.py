@@ -1,7 +1,4 @@
-"""The command `predict`.
-
-dense-calibration predict --run demo/aslp_cl/seed0 --images photos/ --out maps/
-"""
+"""The verbs on trained networks: `predict` and `export`."""
 
 from __future__ import annotations
 
@@ -15,11 +12,6 @@ from pipeline_src.errors import UserError
 from pipeline_src.params.schema import LIMITS
 
 FORMATS = ("png8", "png16", "npy")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command()(predict)
 
 
 def predict(
@@ -52,3 +44,26 @@ def predict(
     number, new = step.predict(source, images, out, format, calibrator, max_pixels)
     by = f", calibrated by {source.calibrated or calibrator}" if source.calibrated or calibrator else ""
     typer.echo(f"{number} maps of {source.name}{by}, {new} of them new: {out}")
+
+
+def export(
+    out: Annotated[Path, typer.Option(help="Folder to write, replaced where export wrote it before")],
+    run: Run = None,
+    calibrator: CalibratorFile = None,
+    onnx: Annotated[bool, typer.Option(help="Whether it has a model.onnx")] = True,
+    log: Log = None,
+):
+    """Write a trained run as a folder that stands alone: weights, calibrator, ONNX, model card, and code to load it.
+
+    It needs torch and safetensors alone. Nothing is uploaded.
+
+    dense-calibration export --run demo/temperature/seed0 --out exported
+    """
+    if run is None:
+        raise UserError("export needs --run", do="--run EXPERIMENT/METHOD/seedN")
+    from pipeline_src.steps.export import export as step  # as above
+
+    start_log(log)
+    step(run, out, calibrator, onnx)
+    files = sorted(path.name for path in out.iterdir())
+    typer.echo(f"{out}: {', '.join(files)}\nNext: dense-calibration predict --weights {out} --images DIR --out MAPS")
