@@ -93,10 +93,20 @@ def check_writable(folder: Path, needed: int = SPACE) -> None:
         needed: bytes that have to be free.
 
     Raises:
-        UserError: the folder is not writable, or the disk full.
+        UserError: the folder cannot be made, is not writable, or the disk is full.
     """
     with writing(folder / "*"):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno not in (*READ_ONLY, errno.ENAMETOOLONG):
+                raise
+            raise UserError(
+                f"{folder} cannot be made",
+                found=error,
+                expected="a folder that can be made and written",
+                do="change the permissions, or name another folder",
+            ) from error
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
             pass
     if (free := _free(folder / "*")) < needed:

@@ -228,7 +228,7 @@ class Params(Strict):
         description="Grids by name; in an experiment's `methods:` such a name stands for a method per combination.",
     )
     limits: Limits = Field(LIMITS, description="Sizes above which input is refused.")
-    defaults: dict[str, Any] = Field(description="Values shared by all experiments; keys as in an experiment.")
+    defaults: dict[str, Any] = Field({}, description="Values shared by all experiments; keys as in an experiment.")
     experiments: dict[Name, dict[str, Any] | None] = Field(
         description="Experiments by name, each only what differs from `defaults:`."
     )
