@@ -13,18 +13,30 @@ from pipeline_src.errors import UserError
 def main() -> None:
     """Run a verb; a UserError ends it with a message and exit code 2, anything unforeseen with a traceback in the log
     too."""
-    from pipeline_src.cli.main import app
-
-    if not {"", str(Path.cwd())} & set(sys.path):  # the installed command; `python -m` has it there
-        sys.path.insert(0, str(Path.cwd()))
     try:
+        _have_working_folder()
+        from pipeline_src.cli.main import app
+
         _run(app)
+    except KeyboardInterrupt:  # while it imports; Typer catches those of a verb, and says the same
+        print("Aborted!", file=sys.stderr)
+        sys.exit(130)
     except UserError as error:
         logging.getLogger("pipeline_src").error("error: %s", error)  # to stderr, and to the log file if there is one
         sys.exit(2)
     except Exception:
         logging.getLogger("pipeline_src").exception("unforeseen error, please report it with this text")
         sys.exit(1)
+
+
+def _have_working_folder() -> None:
+    """Let modules in the working folder be imported by the installed command; `python -m` does that itself."""
+    try:
+        folder = str(Path.cwd())
+    except FileNotFoundError:
+        raise UserError("the working folder does not exist any more", do="cd into a folder that does") from None
+    if not {"", folder} & set(sys.path):
+        sys.path.insert(0, folder)
 
 
 def _run(app: Callable[[], None]) -> None:

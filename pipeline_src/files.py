@@ -94,9 +94,10 @@ def check_writable(folder: Path, needed: int = SPACE, what: str = "what is made"
         what: belongs there.
 
     Raises:
-        UserError: a file is in the way, the folder is not writable, or the disk full.
+        UserError: a file is in the way, the folder cannot be made, is not writable, or the disk is full.
     """
-    if wrong := next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None):
+    places = (folder, *folder.parents)
+    if wrong := next((path for path in places if os.path.exists(path) and not os.path.isdir(path)), None):
         raise UserError(
             f"{wrong} cannot be a folder, and {what} belongs into {folder}/",
             found="a file",
@@ -104,7 +105,17 @@ def check_writable(folder: Path, needed: int = SPACE, what: str = "what is made"
             do=f"move {wrong} away, and start the command again",
         )
     with writing(folder / "*"):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno not in (*READ_ONLY, errno.ENAMETOOLONG):
+                raise
+            raise UserError(
+                f"{folder} cannot be made",
+                found=error,
+                expected="a folder that can be made and written",
+                do="change the permissions, or name another folder",
+            ) from error
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
             pass
     if (free := _free(folder / "*")) < needed:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline_src.counting.levels import SLACK
+from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 
@@ -36,11 +38,29 @@ def images(probabilities: Any, masks: Any) -> tuple[Any, Any]:
             found=f"shapes {tuple(probabilities.shape)} and {tuple(masks.shape)}",
             expected=PAIRS,
         )
+    p = _clipped(p)
     if p.ndim == 4 and p.shape[1] <= 2:
         if p.shape[1] == 2:
             check_sums(p)
         p = p[:, -1]
     return p, y
+
+
+def _clipped(p: Any) -> Any:
+    """Floats that are outside of [0, 1] by rounding alone, brought back; all others as they are."""
+    floats = p.is_floating_point() if hasattr(p, "is_floating_point") else p.dtype.kind == "f"
+    if not floats or 0 in p.shape:
+        return p
+    low, high = p.min(), p.max()
+    rounded = -SLACK <= low < 0 <= high <= 1 + SLACK or -SLACK <= low <= 1 < high <= 1 + SLACK
+    return p.clip(0, 1) if rounded else p
+
+
+def check_number(bins: Any) -> None:
+    """UserError where bins are no whole number, or cannot be formed exactly."""
+    if isinstance(bins, bool) or not isinstance(bins, int | np.integer):
+        raise UserError("bins is no whole number", found=repr(bins), expected="a divisor of 66300", do="bins=10")
+    check_bins(int(bins))
 
 
 def check_sums(p: Any) -> None:
@@ -59,12 +79,23 @@ def check_sums(p: Any) -> None:
 
 
 def array(values: Any) -> np.ndarray:
-    """`values` as an array: also of a tensor on any device, with or without a gradient."""
+    """`values` as an array: also of a tensor on any device, with or without a gradient.
+
+    Raises:
+        UserError: a masked array, whose masked values would count.
+    """
+    if np.ma.is_masked(values):
+        raise UserError(
+            "a masked array has masked values, which would count",
+            expected="an array, in which the masks say which pixels never count",
+            do="`masks.filled(255)` for masks, `probabilities.data` for probabilities",
+        )
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         # numpy has no bfloat16; all floats are counted as float32.
         values = (values.float() if values.is_floating_point() else values).numpy()
-    return np.asarray(values)
+    values = np.asarray(values)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)  # of machines with the other order of bytes
 
 
 def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:

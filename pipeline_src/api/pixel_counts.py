@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_src.api.arrays import array, binary, check_sums, class_ids, images
+from pipeline_src.api.arrays import array, binary, check_number, check_sums, class_ids, images
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.score_histogram import UndefinedMetricError, check_bins, top_label
+from pipeline_src.counting.score_histogram import UndefinedMetricError, top_label
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.labels import IGNORED
@@ -27,7 +28,7 @@ DEFAULT = ("ece", "oe", "accuracy", "gap")
 
 def check(names: Sequence[str], bins: int) -> None:
     """UserError where a metric is unknown or needs rows per image, or bins cannot be formed exactly."""
-    check_bins(bins)
+    check_number(bins)
     if unknown := [name for name in names if name not in NAMES]:
         raise UserError(
             f"names: {unknown[0]!r} is no metric of counts alone",
@@ -55,7 +56,8 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
     p, y = images(probabilities, masks)
     if p.ndim == 3:
         statistic = Statistic(Counts.empty(rows=False), None)
-        f, truth = array(p).reshape(len(p), -1), binary(array(y), ignore).reshape(len(y), -1)
+        rows = len(p), math.prod(p.shape[1:])  # a batch may be empty
+        f, truth = array(p).reshape(rows), binary(array(y), ignore).reshape(rows)
         statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)
         return statistic.raw
     p = p.float()

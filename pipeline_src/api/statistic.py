@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline_src.analysis.resampling import resample_run
-from pipeline_src.api.arrays import array, binary, check_sums, class_ids, images
+from pipeline_src.api.arrays import array, binary, check_number, check_sums, class_ids, images
 from pipeline_src.counting import statistic as two_classes
 from pipeline_src.counting.counts import Counts, ImageRows
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
-from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import Run
@@ -159,7 +158,7 @@ class Statistic:
             bins: equal-width and equal-mass bins, a divisor of 66,300 such as 10, 15, 20 or 100.
             intervals: also 95 % intervals, by 1,000 resamples of the images.
         """
-        check_bins(bins)
+        check_number(bins)
         statistic = self._of or two_classes.Statistic(Counts.empty(), None)
         run = Run(statistic, self.counts)
         values, reasons = summary(run, bins)

@@ -72,13 +72,16 @@ def report(result: dict[str, Any], out: Path) -> str:
         else f"{result['scored_images']} images in {result['scored_on']}"
     )
     lines.append(f"  on {where}; {result['bins']} bins")
-    lines.append(f"    {'':<12}{'before':<24}{'after':<24}difference")
+    rows = [("", "before", "after", "difference")]
     for name, of in result["scores"].items():
         unit = 1 if name == "nll" else 100
         cells = [*(of[when] for when in ("before", "after")), of["after"] - of["before"]]
         ends = of["intervals"].values()
         shown = (_shown(value, pair, unit) for value, pair in zip(cells, ends, strict=True))
-        lines.append(f"    {NAMES[name]:<12}" + "".join(f"{text:<24}" for text in shown).rstrip())
+        rows.append((NAMES[name], *shown))
+    widths = [max(len(cell) for cell in column) + 2 for column in zip(*rows, strict=True)]
+    for row in rows:
+        lines.append("    " + "".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
     if "risk" in result:
         from pipeline_src.judging.risk import in_words  # as above
 

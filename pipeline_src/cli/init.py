@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,22 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, new or without a project")],
 ):
     """Make a project of your own: params.yaml with a small experiment, and what Snakemake needs to run it."""
+    try:
+        _init(folder)
+    except OSError as error:  # read-only, full, or with a name that is too long
+        raise UserError(
+            f"{folder} cannot be made a project",
+            found=error,
+            expected="a folder that can be made and written",
+            do="choose another folder",
+        ) from error
+    typer.echo(
+        f"{folder / 'params.yaml'} names an experiment on drawn scenes; your data, models and methods go there, too.\n"
+        f"Next: cd {shlex.quote(str(folder))} && dense-calibration plan && snakemake --cores all"
+    )
+
+
+def _init(folder: Path) -> None:
     wanted = {file: folder / file.relative_to(TEMPLATE) for file in sorted(TEMPLATE.rglob("*")) if file.is_file()}
     there = [folder] if folder.is_file() else [path for path in wanted.values() if path.exists()]
     if there:
@@ -30,7 +47,3 @@ def init(
     for file, path in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, path)
-    typer.echo(
-        f"{folder / 'params.yaml'} names an experiment on drawn scenes; your data, models and methods go there, too.\n"
-        f"Next: cd {folder} && dense-calibration plan && snakemake --cores all"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -66,4 +67,5 @@ def export(
     start_log(log)
     step(run, out, calibrator, onnx)
     files = sorted(path.name for path in out.iterdir())
-    typer.echo(f"{out}: {', '.join(files)}\nNext: dense-calibration predict --weights {out} --images DIR --out MAPS")
+    typer.echo(f"{out}: {', '.join(files)}")
+    typer.echo(f"Next: dense-calibration predict --weights {shlex.quote(str(out))} --images DIR --out MAPS")

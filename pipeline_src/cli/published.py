@@ -57,9 +57,7 @@ def rebuild(
 
 
 def compare(
-    a: Annotated[
-        str, typer.Argument(help="results/published/NAME, an experiment of params.yaml, or NAME:METHOD")
-    ],
+    a: Annotated[str, typer.Argument(help="results/published/NAME, an experiment of params.yaml, or NAME:METHOD")],
     b: Annotated[str, typer.Argument(help="The same; differences are B - A")],
     within: Annotated[
         float | None,

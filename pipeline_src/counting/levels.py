@@ -29,6 +29,7 @@ HALF = LEVELS // 2
 POSITION = 1 << 24  # units of a position within its level
 UNIT = 1 << 30  # units of the per-image sums of Brier, NLL, entropy, absolute error and confidence
 CLAMP = 1e-7  # probabilities are clamped to [CLAMP, 1 - CLAMP] in NLL and entropy, and nowhere else
+SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, as after an interpolation, and are clipped
 PROTOCOLS = ("raw", "stretched")
 
 

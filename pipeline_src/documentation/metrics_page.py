@@ -47,6 +47,9 @@ Measured by `python benchmarks/interval_coverage.py` on simulated data sets whos
 tables print, *Δ squared* that of the difference which decides about two methods, *found* how often a difference is
 called one. Columns of OE, accuracy and Brier are of the intervals in use; that of OE is too narrow where one of the
 methods is nearly calibrated.
+
+Intervals of MCE, OE, UE, positive ECE, MCB and image ECE are percentiles. None of these can be below 0, and resampling
+raises them, so that their intervals lie above 0 even where the true error is 0: there the ECE's says more.
 """
 
 

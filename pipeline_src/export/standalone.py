@@ -6,7 +6,7 @@ Every exported folder has a copy of this file as model.py. The formulas of calib
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import log
 from typing import Any
 
@@ -45,6 +45,11 @@ class Model(nn.Module):
             self.register_buffer(self.names[name], tensor)
 
     def forward(self, images: Tensor) -> Tensor:
+        if images.ndim != 4 or images.shape[1] != 3 or images.dtype != torch.uint8:  # would be predicted, wrongly
+            raise ValueError(
+                f"images of shape {tuple(images.shape)} and type {images.dtype}; expected a tensor (B, 3, H, W) of "
+                "torch.uint8: RGB from 0 to 255, not normalised"
+            )
         height, width = images.shape[-2:]
         return self.probabilities(self.logits(self.resized(images)), (height, width))
 
@@ -195,21 +200,26 @@ def histogram_binning(z: Tensor, of: Mapping[str, Any]) -> Tensor:
 
 
 def image_temperature(z: Tensor, of: Mapping[str, Any]) -> Tensor:
-    features = image_features(z)
+    features = image_features(z, of["b"])
     log_t = of["a"] + sum(b * features[name] for name, b in of["b"].items())
     t = torch.as_tensor(log_t, dtype=z.dtype, device=z.device).clamp(*BOUNDS).exp()
     z = z if z.shape[1] == 1 else z - z.mean(1, keepdim=True)
     return probability(z.sign() * z.abs() ** of["g"] / t)
 
 
-def image_features(z: Tensor) -> dict[str, Tensor]:
-    """Of each image, (B, 1, 1, 1): mean entropy in nats, predicted share of the object, mean margin of the logits."""
+def image_features(z: Tensor, names: Collection[str]) -> dict[str, Tensor]:
+    """Of each image, (B, 1, 1, 1): mean entropy in nats, predicted share of the object, mean margin of the logits, and,
+    among `names` alone since it sorts, the peak: the logit that a hundredth of the pixels reach."""
     pixels = (1, 2, 3)
     if z.shape[1] == 1:
         entropy = -(z.sigmoid() * log_sigmoid(z) + (-z).sigmoid() * log_sigmoid(-z))
         foreground = (z >= 0).to(z.dtype).mean(pixels, keepdim=True)
         margin = z.abs().clamp(max=LOGIT_CLAMP).mean(pixels, keepdim=True)
-        return {"entropy": entropy.mean(pixels, keepdim=True), "foreground": foreground, "margin": margin}
+        features = {"entropy": entropy.mean(pixels, keepdim=True), "foreground": foreground, "margin": margin}
+        if "peak" in names:
+            flat = z.clamp(-LOGIT_CLAMP, LOGIT_CLAMP).flatten(1)
+            features["peak"] = flat.topk(flat.shape[1] // 100 + 1).values[:, -1].view(-1, 1, 1, 1)
+        return features
     log_f = z.log_softmax(1)
     entropy = -(log_f.exp() * log_f).sum(1, keepdim=True)
     clamped = log_f.clamp(log(CLAMP), log(1 - CLAMP))

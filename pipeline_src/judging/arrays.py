@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.lib import format as npy
 
+from pipeline_src.counting.levels import SLACK
 from pipeline_src.data.image_io import PIXELS, UnreadableImageError, check_size, decode, palette_indices
 from pipeline_src.judging.files import ARRAYS, UnusableFileError
 
-SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, and are clipped
 Palette = Literal["colours", "either", "indices"]  # of a picture: its colours, indices, or its colours if they are grey
 ASPECT = 1.1  # a map's height / width may differ from its mask's by this factor
 
@@ -123,6 +123,7 @@ def _load(path: Path, palette: Palette, limit: int, shape: tuple[int, ...] | Non
     """The array in a file, without an axis of length 1 for the channel, first or last, unless it is the width of images
     of `shape`."""
     array = _array(path, limit) if path.suffix.lower() in ARRAYS else _picture(path, palette, limit)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # of machines with the other order of bytes
     if array.ndim != 3:
         return array
     if array.shape[0] == 1:

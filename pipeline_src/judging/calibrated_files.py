@@ -92,6 +92,7 @@ def _write(path: Path, original: Path, probability: np.ndarray) -> None:
 
 
 def _like(original: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """In the type and shape of the stored array, which may have an axis for the one channel; of decisions as floats."""
-    dtype = probability.dtype if original.dtype == bool else original.dtype
+    """In the type and shape of the stored array, which may have an axis for the one channel; of decisions and of
+    float16, which would move pixels to the other class, as float32."""
+    dtype = probability.dtype if original.dtype in (bool, np.float16) else original.dtype
     return probability.reshape(original.shape).astype(dtype)

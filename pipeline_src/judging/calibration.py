@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -212,9 +214,22 @@ def _chosen(
             expected="two or more, of two groups",
             do="give more images, or --method and --test-mask",
         )
-    found = {name: selection.cross_validated(kind, pixels, folds, **options) for name, kind in candidates.items()}
+    with _once():
+        found = {name: selection.cross_validated(kind, pixels, folds, **options) for name, kind in candidates.items()}
     best = min(found, key=lambda name: found[name][1])
     return best, found[best][0], {name: likelihood for name, (_, likelihood) in found.items()}
+
+
+@contextmanager
+def _once() -> Iterator[None]:
+    """Without what calibrators log of each fold: the one that is fitted to all images says it."""
+    logger = logging.getLogger("pipeline_src.calibrators")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _compared(name: str, before: Resampled, after: Resampled, resamples: int) -> dict[str, Any]:

@@ -233,7 +233,7 @@ class Params(Strict):
         description="Where training curves go besides history.csv: visualisation backends of mmengine, as in "
         "`[{type: TensorboardVisBackend}]` (docs/workflow.md). No result depends on them.",
     )
-    defaults: dict[str, Any] = Field(description="Values shared by all experiments; keys as in an experiment.")
+    defaults: dict[str, Any] = Field({}, description="Values shared by all experiments; keys as in an experiment.")
     experiments: dict[Name, dict[str, Any] | None] = Field(
         description="Experiments by name, each only what differs from `defaults:`."
     )

@@ -28,7 +28,7 @@ class ImageFile:
 
 
 def find(images: str) -> list[ImageFile]:
-    """The images of a folder, at any depth, or those that a pattern such as `photos/*.jpg` matches, by name.
+    """The images of a folder, at any depth, or a file, or those that a pattern such as `photos/*.jpg` matches, by name.
 
     Raises:
         UserError: there are none, or two would have the same map.
@@ -36,6 +36,8 @@ def find(images: str) -> list[ImageFile]:
     folder = Path(images)
     if folder.is_dir():
         top, paths = folder, [path for path in folder.rglob("*") if not _hidden(path.relative_to(folder))]
+    elif folder.exists():  # whose name may look like a pattern
+        top, paths = folder.parent, [folder]
     else:
         top, paths = _fixed(folder), [Path(path) for path in glob.glob(images, recursive=True)]
     found = sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())

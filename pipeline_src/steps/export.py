@@ -40,6 +40,7 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
     from pipeline_src.export import folder as exported
     from pipeline_src.export import graph, members, onnx_file
 
+    out = out.resolve()  # a link stays one, and "." has a name
     exported.check(out)
     if onnx:
         onnx_file.check_installed()

@@ -82,6 +82,15 @@ def test_a_step_has_a_value_of_its_own():
     assert metric.compute()["accuracy"].isnan()
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_an_empty_batch_adds_nothing(classes):
+    metric, (p, y) = DenseCalibration(), made(classes)
+    metric.update(p, y)
+    values = metric.compute()
+    metric.update(p[:0], y[:0])
+    assert metric.compute() == values
+
+
 def test_what_only_an_object_has_is_undefined_for_classes():
     metric = DenseCalibration(("ece", "auc"))
     metric.update(*made(3))

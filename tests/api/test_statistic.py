@@ -51,6 +51,22 @@ def test_forms_of_the_same_maps_are_one(maps, masks):
     assert Statistic().update(maps, masks).counts == WHOLE.counts
 
 
+@pytest.mark.parametrize("kind", [">f4", ">u2"])
+def test_the_order_of_bytes_is_no_matter(kind):
+    maps = MAPS if kind == ">f4" else np.uint16(65535 * MAPS)
+    assert Statistic().update(maps.astype(kind), MASKS).counts == Statistic().update(maps, MASKS).counts
+
+
+@pytest.mark.parametrize("form", [np.asarray, torch.from_numpy])
+def test_rounding_outside_of_0_and_1_is_put_right(form):
+    """Bilinear interpolation of float32 gives 1.0000001."""
+    low, high = np.float32(-1e-7), np.nextafter(np.float32(1), np.float32(2))
+    inside, outside = (np.where(MAPS < 0.1, a, np.where(MAPS > 0.9, b, MAPS)) for a, b in ((0, 1), (low, high)))
+    assert Statistic().update(form(outside), form(MASKS)).counts == Statistic().update(inside, MASKS).counts
+    classes = np.float32([1, 0, 0])[:, None, None] * np.where(IDS[0] > 0, high, np.float32(1))
+    assert Statistic().update(form(classes), form(IDS[0] % 3)).compute()["gap"] >= 0
+
+
 def test_half_precision_tensors_are_their_values():
     half = torch.from_numpy(MAPS).to(torch.bfloat16)
     assert Statistic().update(half, MASKS).counts == Statistic().update(half.float().numpy(), MASKS).counts

@@ -1,13 +1,17 @@
-"""What `python -m pipeline_src` makes of errors while it imports."""
+"""What `python -m pipeline_src` makes of errors that no verb meets: of imports, and of the folder to work in."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
+from pathlib import Path
 
 import pytest
 
 from pipeline_src import __main__
+from pipeline_src.errors import UserError
+from pipeline_src.files import check_writable
 
 
 @pytest.mark.parametrize(
@@ -30,3 +34,30 @@ def test_a_missing_library_of_the_system_is_the_users_to_install(monkeypatch, ca
         __main__.main()
     assert stop.value.code == code
     assert re.search(message, caplog.records[-1].getMessage())
+
+
+def test_an_interrupt_while_it_imports_is_no_traceback(monkeypatch, capsys):
+    def interrupted(app) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(__main__, "_run", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        __main__.main()
+    assert stop.value.code == 130 and capsys.readouterr().err == "Aborted!\n"
+
+
+def test_a_working_folder_that_is_gone_is_named(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    with pytest.raises(SystemExit) as stop:
+        __main__.main()
+    assert stop.value.code == 2 and "the working folder does not exist" in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
+    def read_only(folder, **options) -> None:  # names the first folder that is missing, and not the one asked for
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / "a"))
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    with pytest.raises(UserError, match=r"a/b/c cannot be made[\s\S]*Read-only"):
+        check_writable(tmp_path / "a/b/c")

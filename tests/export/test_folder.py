@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import exported_folders
 import numpy as np
@@ -19,6 +20,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.export import folder, graph, members, onnx_file
 from pipeline_src.export.standalone import Model
 from pipeline_src.prediction.predict import Predictor
+from pipeline_src.steps import export as step
 from pipeline_src.training import callbacks
 from pipeline_src.training.methods.mc_dropout import MCDropout
 from pipeline_src.training.methods.temperature import Temperature
@@ -218,3 +220,21 @@ def test_a_wrong_onnx_file_is_found(exported, tmp_path):
 def test_preprocessing_says_what_is_done(exported):
     told = json.loads((exported / folder.PREPROCESSING).read_text())
     assert told["image_size"] == SIZE and told["mean"] == [127.5] * 3 and told["channels"].startswith("RGB")
+
+
+@pytest.mark.parametrize("out", ["link", "."])
+def test_a_link_and_the_working_folder_are_replaced_like_any_other(out, tmp_path, monkeypatch):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path / ("real" if out == "." else ""))
+    facts = SimpleNamespace(classes=2, class_names=())
+    experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE), facts=facts)
+    run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor)
+    monkeypatch.setattr(step.runs, "find", lambda name: run)
+    monkeypatch.setattr(step, "_facts", lambda run: {"normalisation": ([127.5] * 3, [127.5] * 3), "run": run.name})
+    monkeypatch.setattr(step, "_config", lambda *of: {})
+    monkeypatch.setattr(step, "_card", lambda *of: SimpleNamespace(text=lambda: "card"))
+    for _ in range(2 if out == "link" else 1):
+        step.export("a/b/seed0", Path(out), onnx=False)
+    assert (tmp_path / "real/README.md").read_text() == "card" and (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]

@@ -11,7 +11,7 @@ from scipy.special import expit, softmax
 
 from pipeline_src.calibrators.calibrator import Calibrator, fitted
 from pipeline_src.calibrators.files import CALIBRATORS
-from pipeline_src.calibrators.pixels import image_pixels, joined
+from pipeline_src.calibrators.pixels import FEATURES, image_pixels, joined
 from pipeline_src.data.image_io import resize
 from pipeline_src.export import standalone
 from pipeline_src.export.onnx_file import OPSET, TOLERANCE
@@ -85,10 +85,14 @@ def test_a_calibrator_is_the_packages(name, channels):
     assert np.abs(found - plain).max() > 0.01  # it does something
 
 
-@pytest.mark.parametrize("features", [["foreground"], ["margin", "entropy"]])
-def test_features_of_an_image_are_the_packages(features):
+def by_features(*features: str) -> Calibrator:
     pixels = joined([image_pixels(z, (z[0] > 0).astype(int)) for z in logits(1, 5).astype(float)])
-    of = CALIBRATORS["image_temperature"].fit(pixels, features=features, shape=True)
+    return CALIBRATORS["image_temperature"].fit(pixels, features=features, shape=True)
+
+
+@pytest.mark.parametrize("features", [*((name,) for name in FEATURES), FEATURES])
+def test_features_of_an_image_are_the_packages(features):
+    of = by_features(*features)
     assert np.abs(ours(of, torch.from_numpy(logits(1))).numpy() - expected(of, logits(1))).max() < 1e-9
 
 
@@ -110,6 +114,7 @@ def test_onnx_has_every_calibrator(channels, tmp_path):
     # Of classes, isotonic regression is one curve after the other, and writing each takes seconds.
     names = [name for name, number in DEFINED if number == channels and (name, number) != ("isotonic", 4)]
     calibrators = [calibrator(name, channels) for name in names]
+    calibrators += [by_features("peak", "margin")] if channels == 1 else []
     example, file = (torch.from_numpy(logits(channels)),), str(tmp_path / "all.onnx")
     free = ({0: "batch", 2: "height", 3: "width"},)
     torch.onnx.export(All(calibrators).eval(), example, file, dynamo=True, opset_version=OPSET, dynamic_shapes=free)
@@ -136,3 +141,18 @@ def test_a_logit_without_bound_stays_a_probability():
         if channels == 1:
             f = ours(calibrator(name, 1), z)
             assert torch.isfinite(f).all() and (f >= 0).all() and (f <= 1).all(), name
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.rand(1, 3, 8, 8),
+        torch.zeros(3, 8, 8, dtype=torch.uint8),
+        torch.zeros(1, 1, 8, 8, dtype=torch.uint8),
+        np.zeros((1, 3, 8, 8), np.uint8),
+    ],
+)
+def test_images_that_it_would_misread_are_refused(images):
+    model = standalone.Model(lambda weights, x: [x[:, :1]], {}, {"image_size": 32, "single": False})
+    with pytest.raises(ValueError, match=r"expected a tensor \(B, 3, H, W\) of torch.uint8"):
+        model(images)

@@ -51,6 +51,15 @@ ROWS = [
     ),
     row("two-channels", "two channels that are no pair", counting(P[:, :2], K), "are none", "0.5 off 1", "sum to 1"),
     row("whole-maps", "probabilities as int64", counting(F.astype(int), Y), "unknown type", "int64", "float32"),
+    row(
+        "masked-array",
+        "a masked array: its masked values would count",
+        counting(np.ma.masked_less(F + np.eye(4, 5, dtype=np.float32) / 2, 0.5), Y),
+        "a masked array has masked values",
+        expected="masks say which",
+        do="filled",
+    ),
+    row("float-bins", "bins that are no number", lambda: Statistic().compute(10.0), "no whole", "10.0", "divisor"),
     row("grey-mask", "a grey mask", counting(F, Y + 7), "unknown labels", "7", "0 background", "mask > 127"),
     row("float-mask", "a mask of floats", counting(F, F), "unknown labels", "float32", "whole numbers", "mask > 127"),
     row(

@@ -374,6 +374,17 @@ ROWS = [
         do="another folder",
     ),
     row(
+        "init-cannot-write",
+        "`init` of a folder that cannot be made",
+        "it is named",
+        typed("init", 300 * "x"),
+        "xxx cannot be made a project",
+        make=empty,
+        found="too long",
+        expected="made and written",
+        do="another folder",
+    ),
+    row(
         "explain-unknown",
         "`contracts --explain` of no job",
         "the nearest one is named",

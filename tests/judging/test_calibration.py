@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from pipeline_src.counting.accumulate import add_fractions
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.statistic import Statistic
-from pipeline_src.judging import calibration, two_classes
+from pipeline_src.judging import calibrated_files, calibration, two_classes
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.calibration import calibrate_folder
 from pipeline_src.judging.files import pair_files
@@ -98,10 +99,19 @@ def test_maps_are_written_as_they_came(done, folders):
                 before, after = before["p"], after["p"]
         else:
             before, after = (cv2.imread(str(each), cv2.IMREAD_UNCHANGED) for each in (path, written))
-        assert (before.dtype, before.shape) == (after.dtype, after.shape)
+        kind = np.float32 if before.dtype == np.float16 else before.dtype
+        assert (kind, before.shape) == (after.dtype, after.shape)
         assert not np.array_equal(before, after)
         exact = calibrated(calibrator, read_map(path)).reshape(before.shape)
-        assert np.array_equal(after, exact.astype(before.dtype))
+        assert np.array_equal(after, exact.astype(kind))
+
+
+def test_a_half_precision_map_keeps_its_classes(tmp_path):
+    (tmp_path / "maps").mkdir()
+    f = np.nextafter(np.float16(0.5), np.float16(0)) * np.ones((4, 5), np.float16)
+    np.save(tmp_path / "maps/a.npy", f)  # T = 2.5 moves it nearer to 0.5 than float16 can say
+    calibrated_files.write(pair_files(tmp_path / "maps", None), Temperature(temperature=T), tmp_path / "out")
+    assert (np.load(tmp_path / "out/a.npy") < 0.5).all()
 
 
 def test_scores_are_those_of_judge_on_the_written_maps(done, folders, tmp_path):
@@ -246,8 +256,20 @@ def test_the_command_says_what_it_chose_and_how_all_did(folders, tmp_path):
         "12 calibrated",
     ):
         assert words in shown.output, shown.output
+    assert not re.search(r"\][0-9-]", shown.output)  # columns stay apart, whatever their width
     help_page = CliRunner().invoke(app, ["calibrate", "--help"]).output
     assert "dense-calibration calibrate --pred" in help_page
+
+
+def test_what_calibrators_say_of_each_fold_is_said_once(tmp_path, caplog):
+    folders = [tmp_path / name for name in ("maps", "masks")]
+    rng = np.random.default_rng(0)
+    for i in range(5):
+        for folder, values in zip(folders, (rng.random((9, 9)), rng.integers(0, 2, (9, 9))), strict=True):
+            folder.mkdir(exist_ok=True)
+            np.save(folder / f"{i}.npy", values)
+    calibrate_folder(*folders, folders[0], tmp_path / "out", method="temperature", resamples=0)
+    assert caplog.text.count("lies at a bound") == 1
 
 
 # A published network

@@ -237,6 +237,11 @@ def test_maps_of_other_values_say_what_they_are(judged, array, words):
     refused(judged, "1 file(s)", "a.npy: ", words)
 
 
+def test_the_other_order_of_bytes_is_read(judged):
+    put("maps", a=P.astype(">f4"), b=np.round(P * 65535).astype(">u2")[None]), put("masks", a=DISC, b=DISC)
+    assert judged()["raw"]["accuracy"] == 1
+
+
 def test_rounding_above_1_and_square_maps_are_put_right(judged):
     put("maps", a=np.where(DISC, np.float32(1.0000002), P), b=cv2.resize(P, (20, 20))), put("masks", a=DISC, b=DISC)
     result = judged()

@@ -48,6 +48,12 @@ def test_the_papers_protocol():
     assert set(paper.data.id) == {"DUTS-TE", "DUT-OMRON", "PASCAL-S", "SOD", "ECSSD", "HKU-IS"}
 
 
+def test_defaults_can_be_left_out(tmp_path, content):
+    experiment = merge(content.pop("defaults"), content["experiments"]["tiny"])
+    left_out = read(written(tmp_path, content | {"experiment": "tiny", "experiments": {"tiny": experiment}}))
+    assert resolve(left_out, "tiny")[1] == resolve(read(), "tiny")[1]
+
+
 def test_the_documentation_is_in_step():
     assert docs.FILE.read_text(encoding="utf-8") == docs.page(), "run `dense-calibration docs`"
 

@@ -63,6 +63,12 @@ def test_a_pattern_chooses_images(source, images, tmp_path):
     assert [file.name for file in image_files.find(str(images / "deep/d.png"))] == ["d"]
 
 
+def test_a_file_whose_name_looks_like_a_pattern_is_found(images):
+    file = (images / "deep/d.png").rename(images / "d [2]*.png")
+    assert image_files.find(str(file)) == [image_files.ImageFile(file, "d [2]*")]
+    file.rename(images / "deep/d.png")
+
+
 @pytest.mark.parametrize(("form", "top", "kind"), [("png8", 255, np.uint8), ("png16", 65535, np.uint16)])
 def test_levels_are_the_nearest_and_keep_the_class(form, top, kind, tmp_path):
     f = np.float32([0, 1e-6, 0.2, np.nextafter(np.float32(0.5), np.float32(0)) - 1e-6, 0.5, 0.50001, 1]).reshape(1, -1)
