@@ -70,35 +70,42 @@ def total(groups: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
     return sums.reshape(n, *values.shape[1:])
 
 
-def closed(fitted: Sample, groups: np.ndarray, n: int, shares: Callable[[Sample], np.ndarray]) -> Map:
-    """The levels at which a loop in each of n groups of pixels rests, as its confidence equals its accuracy there; or
-    the nearest ones within RANGE.
+class Loop(NamedTuple):
+    """A loop as ASLP_CL's in each of n groups of pixels: the group (N,) of each pixel of a sample, and how much (N, n)
+    of each group's level a pixel has."""
 
-    Args:
-        shares: (N, n) how much of each group's level a pixel has.
-    """
-    gaps = total(groups, fitted.w * excess(expit(fitted.z), fitted), n)
-    slopes = total(groups, (fitted.w * certainty(fitted) / 2)[:, None] * shares(fitted), n)
-    s = lsq_linear(slopes, gaps, RANGE).x
+    n: int
+    groups: Callable[[Sample], np.ndarray]
+    shares: Callable[[Sample], np.ndarray]
 
-    def perturbed(sample: Sample) -> np.ndarray:
-        f = expit(sample.z)
-        return (f - (shares(sample) @ s) * (f - 0.5)).clip(1e-7, 1 - 1e-7)
+    def rest(self, fitted: Sample) -> np.ndarray:
+        """The levels (n,) at which the loops rest, as confidence equals accuracy in each group; or the nearest ones
+        within RANGE."""
+        groups = self.groups(fitted)
+        gaps = total(groups, fitted.w * excess(expit(fitted.z), fitted), self.n)
+        slopes = total(groups, (fitted.w * certainty(fitted) / 2)[:, None] * self.shares(fitted), self.n)
+        return lsq_linear(slopes, gaps, RANGE).x
 
-    return perturbed
+    def closed(self, fitted: Sample) -> Map:
+        level = self.rest(fitted)
+
+        def perturbed(sample: Sample) -> np.ndarray:
+            f = expit(sample.z)
+            return (f - (self.shares(sample) @ level) * (f - 0.5)).clip(1e-7, 1 - 1e-7)
+
+        return perturbed
 
 
-def of_labelled_bands(fitted: Sample) -> Map:
+def of_labelled_bands(fitted: Sample) -> Loop:
     """Levels by distance to the border of the mask. The network has to guess the band: by what it predicts, as far as
     that tells the bands of the fitted sample apart."""
 
     def cell(sample: Sample) -> np.ndarray:
         return band(sample.predicted) * BINS + bin_of(sample)
 
-    true = band(fitted.labelled)
-    together = total(cell(fitted), fitted.w[:, None] * np.eye(BANDS)[true], BANDS * BINS)
+    together = total(cell(fitted), fitted.w[:, None] * np.eye(BANDS)[band(fitted.labelled)], BANDS * BINS)
     share = together / np.maximum(together.sum(axis=1, keepdims=True), 1e-12)
-    return closed(fitted, true, BANDS, lambda sample: share[cell(sample)])
+    return Loop(BANDS, lambda sample: band(sample.labelled), lambda sample: share[cell(sample)])
 
 
 def between(sample: Sample) -> np.ndarray:
@@ -121,20 +128,19 @@ def temperature(fitted: Sample, *features: Callable[[Sample], np.ndarray]) -> Ma
     return lambda sample: expit(scaled(sample, found))
 
 
-def of_all(fitted: Sample) -> Map:
-    return closed(fitted, np.zeros(len(fitted.z), int), 1, lambda sample: np.ones((len(sample.z), 1)))
-
-
-def of_predicted_bands(fitted: Sample) -> Map:
-    return closed(fitted, band(fitted.predicted), BANDS, lambda sample: np.eye(BANDS)[band(sample.predicted)])
-
-
+ONE = Loop(1, lambda sample: np.zeros(len(sample.z), int), lambda sample: np.ones((len(sample.z), 1)))
+OF_PREDICTED_BANDS = Loop(
+    BANDS, lambda sample: band(sample.predicted), lambda sample: np.eye(BANDS)[band(sample.predicted)]
+)
+LOOPS: dict[str, Callable[[Sample], Loop]] = {
+    "one level": lambda fitted: ONE,
+    "a level per band, border of the mask": of_labelled_bands,
+    "a level per band, predicted border": lambda fitted: OF_PREDICTED_BANDS,
+    "a level per bin of confidence": lambda fitted: Loop(BINS, bin_of, between),
+}
 FITS: dict[str, Callable[[Sample], Map]] = {
     "as it is": lambda fitted: lambda sample: expit(sample.z),
-    "one level": of_all,
-    "a level per band, border of the mask": of_labelled_bands,
-    "a level per band, predicted border": of_predicted_bands,
-    "a level per bin of confidence": lambda fitted: closed(fitted, bin_of(fitted), BINS, between),
+    **{name: lambda fitted, of=of: of(fitted).closed(fitted) for name, of in LOOPS.items()},
     "temperature": temperature,
     "temperature by distance to the predicted border": lambda fitted: temperature(
         fitted, lambda sample: np.log1p(sample.predicted)

@@ -2,7 +2,7 @@
 
 snakemake --cores all --config experiment=evidence data_root=PATH -- models
 snakemake --cores all --config experiment=development data_root=PATH -- data
-ASLP_DOWNLOADS=PATH python benchmarks/leads/averaged.py baseline aslp_cl
+ASLP_DOWNLOADS=PATH python benchmarks/leads/averaged.py baseline
 ASLP_DOWNLOADS=PATH python benchmarks/leads/measure.py >benchmarks/leads/README.md
 
 Everything is fitted to the validation images and scored on photographs that no other part uses, on the same with a
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from averaged import FURTHER, RESULTS, SEED
-from levels import BANDS, EDGES, FITS, Sample, band, distance, excess, total
+from levels import BANDS, EDGES, FITS, LOOPS, Sample, band, distance, excess, total
 from scipy.special import expit
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -52,9 +52,13 @@ confidence minus accuracy, in %:
 
 {{bands}}
 
-Fitted to the validation images, scored on development images: NLL / Brier % / ECE %:
+Levels s at which loops would rest on the validation images, in %, from the border outwards and by rising confidence:
 
 {{levels}}
+
+Fitted to the validation images, scored on development images: NLL / Brier % / ECE %:
+
+{{scores}}
 
 Averaged weights: the same.
 
@@ -147,6 +151,12 @@ def scored(found: dict[str, dict[str, Sample]], fits: Iterable[str]) -> Iterator
             yield [name, fit, *(cell(of(groups[group]), groups[group]) for group in GROUPS)]
 
 
+def levels(found: dict[str, dict[str, Sample]]) -> Iterator[list[str]]:
+    for name, of in LOOPS.items():
+        rests = [of(groups["fitted"]).rest(groups["fitted"]) for groups in found.values()]
+        yield [name, *(", ".join(f"{100 * level:.0f}" for level in rest) for rest in rests)]
+
+
 def noise(history: Path) -> str:
     """Standard deviation in % of the gap that moved the mark after each of the last epochs."""
     mark = pd.read_csv(history)["mark"]
@@ -164,7 +174,8 @@ def main() -> None:
     print(
         TEXT.format(
             bands=table(["band", *simulated], by_band(simulated)),
-            levels=table(["network", "fitted", *GROUPS], scored(simulated, FITS)),
+            levels=table(["levels", *simulated], levels(simulated)),
+            scores=table(["network", "fitted", *GROUPS], scored(simulated, FITS)),
             averaged=table(["network", "fitted", *GROUPS], scored(found, FITTED)),
             right=table(["network", *GROUPS], right),
             noise=", ".join(f"{name} {noise(history)}" for name, history in closed.items()),
