@@ -64,7 +64,7 @@ Averaged weights: the same.
 
 {{averaged}}
 
-Accuracy in %:
+Accuracy / confidence minus accuracy, in %:
 
 {{right}}
 
@@ -119,8 +119,11 @@ def cell(f: np.ndarray, sample: Sample) -> str:
     return f"{nll:.4f} / {100 * brier:.2f} / {100 * ece:.2f}"
 
 
-def accuracy(sample: Sample) -> float:
-    return float(sample.w @ ((sample.z >= 0) == (sample.y == 1)))
+def right(found: dict[str, dict[str, Sample]]) -> Iterator[list[str]]:
+    for name, groups in found.items():
+        gaps = [of.w @ excess(expit(of.z), of) for of in groups.values()]
+        shares = [of.w @ ((of.z >= 0) == (of.y == 1)) for of in groups.values()]
+        yield [name, *(f"{100 * share:.2f} / {100 * gap:+.2f}" for share, gap in zip(shares, gaps, strict=True))]
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -168,7 +171,6 @@ def main() -> None:
     files = dict(trained())
     found = {name: kept(name, file, settings) for name, file in files.items()}
     simulated = {name: found[name] for name in SIMULATED}
-    right = [[name, *(f"{100 * accuracy(groups[group]):.2f}" for group in GROUPS)] for name, groups in found.items()]
     histories = {name: file.parent / "history.csv" for name, file in files.items() if file.stem == "model"}
     closed = {name: history for name, history in histories.items() if "mark" in history.read_text()}
     print(
@@ -177,7 +179,7 @@ def main() -> None:
             levels=table(["levels", *simulated], levels(simulated)),
             scores=table(["network", "fitted", *GROUPS], scored(simulated, FITS)),
             averaged=table(["network", "fitted", *GROUPS], scored(found, FITTED)),
-            right=table(["network", *GROUPS], right),
+            right=table(["network", "validation", *GROUPS], right(found)),
             noise=", ".join(f"{name} {noise(history)}" for name, history in closed.items()),
         )
     )
