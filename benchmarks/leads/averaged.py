@@ -2,7 +2,7 @@
 
 snakemake --cores all --config experiment=evidence data_root=PATH -- models
 snakemake --cores all --config experiment=development data_root=PATH -- data
-ASLP_DOWNLOADS=PATH python benchmarks/leads/averaged.py baseline
+ASLP_DOWNLOADS=PATH python benchmarks/leads/averaged.py baseline aslp_cl
 
 The learning rate of these networks is constant, so that they can be trained further as they were. results/leads/
 gets, of each method, the averaged network (model.safetensors), the one that was trained (latest.safetensors) and the

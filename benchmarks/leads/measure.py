@@ -2,7 +2,7 @@
 
 snakemake --cores all --config experiment=evidence data_root=PATH -- models
 snakemake --cores all --config experiment=development data_root=PATH -- data
-ASLP_DOWNLOADS=PATH python benchmarks/leads/averaged.py baseline
+ASLP_DOWNLOADS=PATH python benchmarks/leads/averaged.py baseline aslp_cl
 ASLP_DOWNLOADS=PATH python benchmarks/leads/measure.py >benchmarks/leads/README.md
 
 Everything is fitted to the validation images and scored on photographs that no other part uses, on the same with a
@@ -180,7 +180,7 @@ def main() -> None:
             scores=table(["network", "fitted", *GROUPS], scored(simulated, FITS)),
             averaged=table(["network", "fitted", *GROUPS], scored(found, FITTED)),
             right=table(["network", "validation", *GROUPS], right(found)),
-            noise=", ".join(f"{name} {noise(history)}" for name, history in closed.items()),
+            noise="; ".join(f"{name} {noise(history)}" for name, history in closed.items()),
         )
     )
 
