@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline_src.calibrators.calibrator import Calibrator, nll, uncalibrated
+from pipeline_src.calibrators.calibrator import nll, uncalibrated
 from pipeline_src.calibrators.image_temperature import ImageTemperature
 from pipeline_src.calibrators.pixels import FEATURES, Pixels, joined
 from pipeline_src.calibrators.temperature import Temperature
@@ -80,9 +80,8 @@ def candidates() -> list[Candidate]:
     ]
 
 
-def scores(calibrator: Calibrator | None, pixels: Pixels) -> tuple[float, float, float]:
-    """(NLL in nats, Brier score, ECE in ten bins of the top label) of pixels."""
-    f = uncalibrated(pixels) if calibrator is None else calibrator.of_pixels(pixels)
+def scores(f: np.ndarray, pixels: Pixels) -> tuple[float, float, float]:
+    """(NLL in nats, Brier score, ECE in ten bins of the top label) of pixels with the probabilities f (N, 1)."""
     share = pixels.weights / pixels.weights.sum()
     p, y = f[:, 0], pixels.labels
     confidence, right = np.maximum(p, 1 - p), (p >= 0.5) == y
@@ -114,14 +113,14 @@ def main() -> None:
         photographs, _, null = (pixels.grouped() for pixels in groups(network, val, val, settings))
         both = joined([photographs, null.weighted(photographs.weights.sum() * NULL / (1 - NULL))])
         scored = [pixels.grouped() for pixels in groups(network, held_out, changed, settings)]
-        table.setdefault((of, None), []).append(np.array([scores(None, pixels) for pixels in scored]))
+        table.setdefault((of, None), []).append(np.array([scores(uncalibrated(p), p) for p in scored]))
         for candidate in candidates():
             pixels = both if candidate.null else photographs
             if candidate == Candidate():
                 calibrator = Temperature.fit(pixels.pooled())
             else:
                 calibrator = ImageTemperature.fit(pixels, features=candidate.features, shape=candidate.shape)
-            table.setdefault((of, candidate), []).append(np.array([scores(calibrator, p) for p in scored]))
+            table.setdefault((of, candidate), []).append(np.array([scores(calibrator.of_pixels(p), p) for p in scored]))
         print(f"{of} seed {seed}", file=sys.stderr)
     show(table)
 
