@@ -169,8 +169,8 @@ def test_the_documented_command_goes_on_after_its_end_and_a_cancelled_job(projec
     assert contents(project) == contents(local)
     assert None not in dict(contents(project).values())
     for pattern in (
-        "results/tiny/runs/*/*/history.csv",
-        "results/tiny/runs/slow/*/alpha.csv",
+        "results/tiny/runs/*/seed0/history.csv",
+        "results/tiny/runs/slow/seed0/alpha.csv",
         "results/tiny/tables/T1.*",
     ):
         same(local, project, pattern)
