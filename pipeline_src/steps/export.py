@@ -40,8 +40,8 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
     from pipeline_src.export import folder as exported
     from pipeline_src.export import graph, members, onnx_file
 
-    out = out.resolve()  # a link stays one, and "." has a name
     exported.check(out)
+    out = out.resolve()  # a link stays one, and "." has a name
     if onnx:
         onnx_file.check_installed()
     run = runs.find(name)

@@ -28,13 +28,13 @@ from pipeline_src.figures import (
     alpha,
     bin_tables,
     comparison,
-    curves,
     entropy,
     examples,
     extremes,
     joint,
     overconfidence,
     overview,
+    panels,
     reliability,
     severity,
     style,
@@ -272,7 +272,7 @@ def entropies(names) -> Figure:
 def curved(names, y_range) -> Figure:
     curve = pd.DataFrame({"x": range(1, 101), "y": np.linspace(0, 12, 100), "low": 1.0, "high": 2.0})
     notes = dict.fromkeys(names, "0.387 → 0.0629")
-    return curves.draw(
+    return panels.draw_curves(
         dict.fromkeys(names, curve), notes, HEADING, LINES, ("Pixels kept, %", "Error, %"), (0, 100), y_range
     )
 
