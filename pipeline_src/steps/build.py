@@ -38,8 +38,9 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     name, settings = resolve(params, name)
     entries, blocks = catalog.load(params.datasets), params.blocks()
     methods = {method: choose(method, blocks[method]) for method in settings.methods}
-    site = (downloads(params), methods, Path(params.judged), params.limits, params.trackers)
-    graph = ExperimentGraph(name, settings, entries, *site)
+    graph = ExperimentGraph(
+        name, settings, entries, downloads(params), methods, Path(params.judged), params.limits, params.trackers
+    )
     part_checks.check_parts(entries, graph.stored)
     graph.check()
     graph.add(prepare.jobs(graph))
