@@ -11,9 +11,11 @@ import inspect
 import re
 from pathlib import Path
 
+from pydantic.fields import FieldInfo
+
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
-from pipeline_src.training.method import Block
+from pipeline_src.training.method import Block, Method
 from pipeline_src.training.registry import choose, method_names
 
 FILE = Path("docs/methods.md")
@@ -100,7 +102,12 @@ def _default(method: Block, key: str) -> bool:
 
 
 def _parameters(method: type[Block]) -> str:
-    return ", ".join(f"`{name}` {field.default}" for name, field in method.model_fields.items()) or "–"
+    return ", ".join(f"`{name}` {field.default}" for name, field in own_fields(method).items()) or "–"
+
+
+def own_fields(method: type[Block]) -> dict[str, FieldInfo]:
+    """The parameters that not every method of training has."""
+    return {name: field for name, field in method.model_fields.items() if name not in Method.model_fields}
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

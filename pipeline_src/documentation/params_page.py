@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from pipeline_src.documentation.methods_page import own_fields
 from pipeline_src.params.parts import Corrupted, Part
 from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Limits, Model, Params, Training
 from pipeline_src.params.sweep import Sweep
+from pipeline_src.training.method import Method
 from pipeline_src.training.registry import choose, method_names
 
 FILE = Path("docs/params.md")
@@ -46,6 +48,10 @@ the method's own defaults. In an experiment's `methods:`, `static` then stands f
 `static-alpha0_02-beta0_5`. A combination that the method refuses stops the run before it starts."""
 
 
+METHODS = """A block of `methods:` has the parameters of its method (docs/theory.md). Every method that trains has also
+those of this table."""
+
+
 def page() -> str:
     """The whole page as Markdown."""
     parts = [HEAD, "## Top level", _table(Params.model_fields), "## An experiment", _table(Experiment.model_fields)]
@@ -56,9 +62,9 @@ def page() -> str:
     own = {key: field for key, field in Corrupted.model_fields.items() if key not in Part.model_fields}
     parts += ["## A corrupted test set", CORRUPTED, _table(own)]
     parts += ["## A sweep", SWEEP, _table(Sweep.model_fields)]
-    parts += ["## Methods", "A block of `methods:` has the parameters of its method (docs/theory.md)."]
+    parts += ["## Methods", METHODS, _table(Method.model_fields)]
     for name in method_names():
-        fields = type(choose(name, {}).method).model_fields
+        fields = own_fields(type(choose(name, {}).method))
         parts += [f"### `{name}`", _table(fields) if fields else "No parameters."]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dist import all_gather_object, broadcast, is_main_process, master_only
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
@@ -64,6 +64,14 @@ class BroadcastBuffersHook(Hook):
     def before_val_epoch(self, runner: Runner) -> None:
         for buffer in classifier(runner).buffers():
             broadcast(buffer)
+
+
+class AverageHook(EMAHook):
+    """The exponential average of weights and running statistics over about the last `steps` steps. It takes the place of
+    the last ones while the network is validated. Until so many steps are made, all count alike."""
+
+    def __init__(self, steps: float):
+        super().__init__("MomentumAnnealingEMA", momentum=1 / max(steps, 2), gamma=1, update_buffers=True)
 
 
 class MethodHook(Hook):
@@ -146,12 +154,15 @@ class CheckpointHook(Hook):
 
     Args:
         of: what the run is (`train`'s `facts`), and its training images in the order of the alphas.
+        average: of the weights; None where the method takes none.
     """
 
     priority = "VERY_LOW"  # after the callbacks and the history of the epoch
 
-    def __init__(self, folder: Path, method: Method, history: HistoryHook, of: dict[str, Any]):
-        self.folder, self.method, self.history, self.of = folder, method, history, of
+    def __init__(
+        self, folder: Path, method: Method, history: HistoryHook, of: dict[str, Any], average: AverageHook | None = None
+    ):
+        self.folder, self.method, self.history, self.of, self.average = folder, method, history, of, average
 
     @master_only
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
@@ -167,6 +178,8 @@ class CheckpointHook(Hook):
             "timing": self.history.timing,
             "alphas": torch.from_numpy(np.array(self.history.alphas)),
         }
+        if self.average:
+            content["average"] = self.average.ema_model.state_dict()
         checkpoint.save(self.folder, runner.epoch, content)
 
     def before_train(self, runner: Runner) -> None:
@@ -175,6 +188,8 @@ class CheckpointHook(Hook):
         if saved is None:
             return
         network.load_state_dict(saved["model"])
+        if self.average:
+            self.average.ema_model.load_state_dict(saved["average"])
         runner.optim_wrapper.load_state_dict(saved["optimizer"])
         callbacks.call(self.method, "restore", checkpoint.unpacked(saved["method"]))
         self.history.rows, self.history.timing = saved["history"], saved["timing"]

@@ -27,7 +27,14 @@ from pipeline_src.rng import torch_seed
 from pipeline_src.training import callbacks, exported, feasible
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
-from pipeline_src.training.hooks import BroadcastBuffersHook, CheckpointHook, HistoryHook, MethodHook, ScheduleHook
+from pipeline_src.training.hooks import (
+    AverageHook,
+    BroadcastBuffersHook,
+    CheckpointHook,
+    HistoryHook,
+    MethodHook,
+    ScheduleHook,
+)
 from pipeline_src.training.method import Method
 from pipeline_src.training.models.build import build_segmentor, normalisation
 from pipeline_src.training.samples import EvaluationSamples, KeyedSampler, TrainingSamples, collate
@@ -131,6 +138,7 @@ def train(
         validated.metainfo = {}  # mmengine warns of a data set without
     share = range(rank, len(validated), launched)
     val_loader = DataLoader(validated, training.batch_size, sampler=share, collate_fn=collate, **loading)
+    average = AverageHook(method.average_epochs * len(train_loader)) if method.average_epochs else None
     runner = _Runner(
         model=model.to(device),
         work_dir=str(work),
@@ -150,10 +158,11 @@ def train(
         ),  # none: those below replace them
         custom_hooks=[
             ScheduleHook(training, seed),
+            *([average] if average else []),
             BroadcastBuffersHook(),
             MethodHook(method),
             history,
-            CheckpointHook(work, method, history, {**(facts or {}), "training images": train_store.ids}),
+            CheckpointHook(work, method, history, {**(facts or {}), "training images": train_store.ids}, average),
         ],
         launcher="pytorch" if launched > 1 else "none",
         randomness={"seed": seed},
@@ -166,4 +175,5 @@ def train(
     finally:
         # Ends the workers. Left to the garbage collector, which closes their queues first, each would take 5 s.
         train_loader._iterator = val_loader._iterator = None
-    return TrainedRun(model, history, train_store.ids, facts or {})
+    network = average.ema_model.module if average else model
+    return TrainedRun(network, history, train_store.ids, facts or {})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from pipeline_src.rng import generator
 from pipeline_src.validation import Strict
@@ -83,6 +83,12 @@ class Method(Block):
     """
 
     validates_null: ClassVar[bool] = False  # whether `after_validation` is to know of null images
+
+    average_epochs: float = Field(
+        0.0,
+        ge=0,
+        description="Epochs over which the final network's weights are averaged, exponentially; 0: the last weights.",
+    )
 
     _alphas: np.ndarray | None = PrivateAttr(default=None)
     _classes: int = PrivateAttr(default=2)

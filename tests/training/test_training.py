@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_networks import build
 from torch import nn
 from training_runs import outputs, part_of, run, stopped
@@ -17,9 +18,9 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Augmentation, Training
 from pipeline_src.rng import generator
-from pipeline_src.training import feasible
+from pipeline_src.training import feasible, loop
 from pipeline_src.training.augment import augment
-from pipeline_src.training.hooks import learning_rate
+from pipeline_src.training.hooks import AverageHook, learning_rate
 from pipeline_src.training.method import Batch
 from pipeline_src.training.models.factory import Network
 from pipeline_src.training.registry import choose
@@ -80,6 +81,36 @@ def test_a_run_stopped_after_any_epoch_ends_in_the_same_bits(stores, tmp_path, m
     whole = outputs(run(stores, tmp_path / "whole", epochs=4))
     start = partial(run, stores, tmp_path / "stopped", epochs=4)
     assert outputs(stopped(monkeypatch, (1, 2, 3, 4), start)) == whole
+
+
+def test_averaged_weights_are_the_mean_of_those_after_each_step(stores, tmp_path, monkeypatch):
+    """As long as the window is not full. They are what is exported, and what is validated."""
+    seen = []
+
+    class Noted(AverageHook):
+        def after_train_iter(self, runner, *arguments, **named):
+            seen.append({name: value.clone() for name, value in runner.model.segmentor.state_dict().items()})
+            super().after_train_iter(runner, *arguments, **named)
+
+    monkeypatch.setattr(loop, "AverageHook", Noted)
+    averaged = run(stores, tmp_path / "averaged", "slp", {"average_epochs": 100}, epochs=2)
+    last = run(stores, tmp_path / "last", "slp", {}, epochs=2)
+    weights, others = (load_file(folder / "model.safetensors") for folder in (averaged, last))
+    for name, value in weights.items():
+        if value.is_floating_point():
+            assert torch.allclose(value, torch.stack([step[name] for step in seen]).mean(0), atol=1e-6), name
+            assert torch.equal(seen[-1][name], others[name]), "training itself is that without an average"
+    history, other = (pd.read_csv(folder / "history.csv") for folder in (averaged, last))
+    assert history["loss"].tolist() == other["loss"].tolist()
+    assert history["val_ece"].tolist() != other["val_ece"].tolist(), "the averaged network is validated"
+
+
+def test_a_run_with_averaged_weights_that_was_stopped_ends_in_the_same_bits(stores, tmp_path, monkeypatch):
+    """ASLP_CL looks at the averaged network, so that its alphas follow from it too."""
+    parameters = {"average_epochs": 1.5, "start_epoch": 1}
+    whole = outputs(run(stores, tmp_path / "whole", "aslp_cl", parameters, epochs=4))
+    start = partial(run, stores, tmp_path / "stopped", "aslp_cl", parameters, epochs=4)
+    assert outputs(stopped(monkeypatch, (1, 3), start)) == whole
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "cpu"])
