@@ -67,8 +67,8 @@ class BroadcastBuffersHook(Hook):
 
 
 class AverageHook(EMAHook):
-    """The exponential average of weights and running statistics over about the last `steps` steps. It takes the place of
-    the last ones while the network is validated. Until so many steps are made, all count alike."""
+    """The exponential average of weights and running statistics over about the last `steps` steps: it takes the place
+    of the last ones while the network is validated. Until so many steps are made, all count alike."""
 
     def __init__(self, steps: float):
         super().__init__("MomentumAnnealingEMA", momentum=1 / max(steps, 2), gamma=1, update_buffers=True)
