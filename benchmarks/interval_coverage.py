@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import around, draws, percentiles
 from pipeline_src.counting.levels import UNIT
-from pipeline_src.metrics.registry import METRICS, SQUARED
+from pipeline_src.metrics.registry import METRICS, OVER, SQUARED
 from pipeline_src.metrics.row_inputs import PixelMeans
 
 CONFIDENCE = np.array([0.55, 0.65, 0.75, 0.85, 0.96])
@@ -32,7 +33,8 @@ COMMON = 0.8  # of the variance of an image's accuracy, shared by all networks
 CONCENTRATION, PIXELS, RESAMPLES, BINS = 6.0, 10_000, 400, 10
 IMAGES = (50, 200, 1000)
 ERRORS = ((0.0, 0.0), (0.0, 0.005), (0.0, 0.01), (0.0, 0.02), (0.005, 0.01), (0.02, 0.02), (0.02, 0.025), (0.05, 0.05))
-NAMES = ("ece", SQUARED, "oe", "accuracy", "brier")
+NAMES = ("ece", SQUARED, "oe", OVER, "accuracy", "brier")
+PLACES = np.linspace(-4, 4, 257)  # of an image among all, as normal quantiles: between them accuracies are interpolated
 
 
 class World:
@@ -60,22 +62,31 @@ class World:
         binned = np.concatenate([a for of in (self.pixels, hits, score) for a in (empty, of)], axis=1)
         sums = {"pixels": self.pixels.sum(1), "correct": hits.sum(1), "brier": (right + wrong) * UNIT}
         means = np.stack([sums.get(name, np.zeros(self.images)) for name in PixelMeans.names], axis=1)
-        points, values = {}, {}
+        points, values, sums_of = {}, {}, {}
         for name in NAMES:
             of = METRICS[name].of
-            columns = of.of_units(means if isinstance(of, PixelMeans) else binned)
-            summed = sum(times @ columns[block] for block, times in self.draws)
-            points[name] = METRICS[name].function(*of.from_sums(columns.sum(axis=0), BINS))
+            if of.family not in sums_of:
+                columns = of.of_units(means if isinstance(of, PixelMeans) else binned)
+                summed = sum(times @ columns[block] for block, times in self.draws)
+                sums_of[of.family] = columns.sum(axis=0), summed
+            of_all, summed = sums_of[of.family]
+            points[name] = METRICS[name].function(*of.from_sums(of_all, BINS))
             resampled = METRICS[name].function(*of.from_sums(summed, BINS))
             values[name] = around(points[name], resampled, resampled.mean() if of.centred else points[name])
         return points, values
 
     def _hits(self, error: float) -> np.ndarray:
         own = self.rng.normal(size=(self.images, 1))
-        place = ndtr(np.sqrt(COMMON) * self.common + np.sqrt(1 - COMMON) * own)
-        mean = CONFIDENCE - error * GAP
-        accuracy = beta.ppf(place, CONCENTRATION * mean, CONCENTRATION * (1 - mean))
-        return self.rng.binomial(self.pixels, np.clip(accuracy, 0, 1))
+        place = (np.sqrt(COMMON) * self.common + np.sqrt(1 - COMMON) * own)[:, 0]
+        accuracy = [np.interp(place, PLACES, of_bin) for of_bin in accuracies(error)]
+        return self.rng.binomial(self.pixels, np.clip(np.transpose(accuracy), 0, 1))
+
+
+@lru_cache(maxsize=2)
+def accuracies(error: float) -> np.ndarray:
+    """(5, 257) accuracy in each bin of an image at each of `PLACES`."""
+    mean = (CONFIDENCE - error * GAP)[:, None]
+    return beta.ppf(ndtr(PLACES), CONCENTRATION * mean, CONCENTRATION * (1 - mean))
 
 
 def truth(error: float) -> dict[str, float]:
@@ -85,6 +96,7 @@ def truth(error: float) -> dict[str, float]:
         "ece": float(SHARE @ np.abs(error * GAP)),
         SQUARED: float(SHARE @ (error * GAP) ** 2),
         "oe": float(SHARE @ (CONFIDENCE * np.maximum(error * GAP, 0))),
+        OVER: float(SHARE @ np.maximum(error * GAP, 0) ** 2),
         "accuracy": float(SHARE @ mean),
         "brier": float(SHARE @ (mean * (1 - CONFIDENCE) ** 2 + (1 - mean) * CONFIDENCE**2)),
     }
@@ -108,16 +120,20 @@ def one_seed(images: int, errors: tuple[float, float], repetitions: int, rng: np
     for _ in range(repetitions):
         world = World(images, rng)
         one, other = (world.method([error]) for error in errors)
-        level = estimate("ece", (one, 1.0))
-        difference = estimate("ece", (one, 1.0), (other, -1.0))
-        assert level and difference and difference.decided
+        level, over = (estimate(name, (one, 1.0)) for name in ("ece", "oe"))
+        difference, of_over = (estimate(name, (one, 1.0), (other, -1.0)) for name in ("ece", "oe"))
+        assert level and difference and difference.decided and over and of_over and of_over.decided
         found = {
             "ECE, percentiles": holds(first["ece"], before("ece", (one, 1.0))),
             "ECE": holds(first["ece"], level.interval()),
             "ΔECE, percentiles": holds(first["ece"] - second["ece"], before("ece", (one, 1.0), (other, -1.0))),
             "Δ squared": holds(first[SQUARED] - second[SQUARED], difference.decided.interval()),
+            "OE, percentiles": holds(first["oe"], before("oe", (one, 1.0))),
+            "OE": holds(first["oe"], over.interval()),
+            "ΔOE, percentiles": holds(first["oe"] - second["oe"], before("oe", (one, 1.0), (other, -1.0))),
+            "Δ squared over": holds(first[OVER] - second[OVER], of_over.decided.interval()),
         }
-        for name, title in (("oe", "ΔOE"), ("accuracy", "Δ accuracy"), ("brier", "ΔBrier")):
+        for name, title in (("accuracy", "Δ accuracy"), ("brier", "ΔBrier")):
             of = estimate(name, (one, 1.0), (other, -1.0))
             assert of
             found[title] = holds(first[name] - second[name], of.interval())

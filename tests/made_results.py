@@ -19,7 +19,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.registry import SQUARED
+from pipeline_src.metrics.registry import OVER, SQUARED
 
 RESAMPLES = 40  # a run takes a second with all of them
 
@@ -66,10 +66,13 @@ class HandMade(Results):
 def by_hand(
     points: Mapping[str, Iterable[float]], spread: np.ndarray, seeds: Iterable[int] = (0,), **more
 ) -> Measurement:
-    """A measurement whose resampled values are its points (S,) plus `spread` (R,) for all metrics. The square that
-    decides about ECE comes with it, and a noise floor of 0."""
+    """A measurement whose resampled values are its points (S,) plus `spread` (R,) for all metrics. The squares that
+    decide about ECE and OE come with them, and a noise floor of 0."""
     arrays = {name: np.array(values, float) for name, values in points.items()}
     if "ece" in arrays:
         arrays = {SQUARED: arrays["ece"] ** 2, "ece_floor": 0 * arrays["ece"]} | arrays
-    values = {name: array[:, None] + spread * (0.1 if name == SQUARED else 1) for name, array in arrays.items()}
+    if "oe" in arrays:
+        arrays = {OVER: arrays["oe"] ** 2} | arrays
+    near = {name: 0.1 if name in (SQUARED, OVER) else 1 for name in arrays}
+    values = {name: array[:, None] + spread * near[name] for name, array in arrays.items()}
     return Measurement(list(seeds), more.pop("images", 100), arrays, values, **more)

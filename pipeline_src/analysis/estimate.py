@@ -115,7 +115,8 @@ def estimate(
     plain = replace(_estimate(metric, terms, seeds), range=_range(quantity, [weight for _, weight in terms]))
     if not decided_by or not all(decided_by in one.points for one in measured):  # of one image: nothing decides
         return plain
-    decided = _estimate(decided_by, terms, seeds)
+    # A twofold error is a fourfold square.
+    decided = _estimate(decided_by, [(one, math.copysign(weight**2, weight)) for one, weight in terms], seeds)
     if all(weight >= 0 for _, weight in terms):
         ends, of_square = ((one.image_low, one.image_high) for one in (plain, decided))
         low, high = error_interval(plain.value, ends, of_square)

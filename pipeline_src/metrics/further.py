@@ -3,21 +3,28 @@ single images, regions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from pipeline_src.metrics import estimators, selective
 from pipeline_src.metrics.cells import TOP
 from pipeline_src.metrics.image_inputs import ImageAreas, ImageErrors
-from pipeline_src.metrics.inputs import Binned, BinNoise
+from pipeline_src.metrics.inputs import Binned, BinNoise, Input
 from pipeline_src.metrics.metric import HIGH, NEITHER, SIGNED, Metric, percent, plain
 from pipeline_src.metrics.ranked import Ranked
 from pipeline_src.metrics.region_inputs import InRegion
 
 GEIFMAN = "Geifman and El-Yaniv, NeurIPS 2017"
-SQUARED = "squared_error"
+SQUARED, OVER, UNDER = "squared_error", "squared_overconfidence", "squared_underconfidence"
 FEW_IMAGES = "its variance needs two images"
 ROELOFS = "Roelofs et al., AISTATS 2022"
 POPORDANOSKA = "Popordanoska et al., MICCAI 2021"
+
+
+def _squared(title: str, of: Input, function: Callable, definition: str, heading: str) -> Metric:
+    """A squared error that decides differences of an error."""
+    about = {"heading": heading, "factor": 1e4, "digits": 2, "unit": "points²", "undefined": FEW_IMAGES}
+    return plain(title, of, function, definition, **about)
 
 
 def _in_region(region: str, title: str, heading: str, pixels: str) -> dict[str, Metric]:
@@ -37,23 +44,27 @@ def _in_region(region: str, title: str, heading: str, pixels: str) -> dict[str, 
             estimators.oe,
             "OE of the same pixels.",
             heading=f"{heading} OE %",
+            decided_by=f"{region}_{OVER}",
         ),
-        f"{region}_{SQUARED}": plain(
+        f"{region}_{SQUARED}": _squared(
             f"squared calibration error {title}",
             InRegion(region, BinNoise()),
             estimators.squared_error,
             f"{SQUARED} of the same pixels.",
             heading=f"{heading} squared",
-            factor=1e4,
-            digits=2,
-            unit="points²",
-            undefined=FEW_IMAGES,
+        ),
+        f"{region}_{OVER}": _squared(
+            f"squared over-confidence {title}",
+            InRegion(region, BinNoise()),
+            estimators.squared_overconfidence,
+            f"{OVER} of the same pixels.",
+            heading=f"{heading} squared over",
         ),
     }
 
 
 FURTHER: dict[str, Metric] = {
-    SQUARED: plain(
+    SQUARED: _squared(
         "squared calibration error",
         BinNoise(),
         estimators.squared_error,
@@ -61,10 +72,21 @@ FURTHER: dict[str, Metric] = {
         "over images. An unbiased estimate of Σ n_k/N (conf_k − acc_k)², around 0 where there is no error. By its "
         "difference two methods are called different in calibration error.",
         heading="squared, debiased",
-        factor=1e4,
-        digits=2,
-        unit="points²",
-        undefined=FEW_IMAGES,
+    ),
+    OVER: _squared(
+        "squared over-confidence",
+        BinNoise(),
+        estimators.squared_overconfidence,
+        "The terms of the squared calibration error of the bins in which conf_k is above acc_k; it decides "
+        "differences of OE.",
+        heading="squared over, debiased",
+    ),
+    UNDER: _squared(
+        "squared under-confidence",
+        BinNoise(),
+        estimators.squared_underconfidence,
+        "The same of the bins in which conf_k is below acc_k; it decides differences of UE.",
+        heading="squared under, debiased",
     ),
     "ece_debiased": percent(
         "debiased root-mean-square calibration error",

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline_src.counting.levels import LEVELS
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP
-from pipeline_src.metrics.further import FURTHER, ROELOFS, SQUARED
+from pipeline_src.metrics.further import FURTHER, OVER, ROELOFS, SQUARED, UNDER
 from pipeline_src.metrics.inputs import Binned, OfClasses, Ordered
 from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric
 from pipeline_src.metrics.metric import fraction as _fraction
@@ -54,12 +54,14 @@ METRICS: dict[str, Metric] = {
         estimators.oe,
         "Over-confidence error, Σ n_k/N conf_k max(conf_k − acc_k, 0).",
         reference="Thulasidasan et al., NeurIPS 2019",
+        decided_by=OVER,
     ),
     "ue": _percent(
         "UE",
         CONFIDENCE,
         estimators.ue,
         "Under-confidence error, the mirror of OE: Σ n_k/N conf_k max(acc_k − conf_k, 0). OE + UE is at most the ECE.",
+        decided_by=UNDER,
     ),
     "positive_ece": _percent(
         "ECE of the positive class",

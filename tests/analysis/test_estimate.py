@@ -61,6 +61,14 @@ def test_differences_of_calibration_errors_are_decided_by_the_square():
     assert not estimate("ece", (far, 1.0), (near, -1.0)).excludes_zero
 
 
+def test_over_confidence_has_a_square_of_its_own_and_twice_an_error_is_four_times_its_square():
+    near, far = by_hand({"oe": [0.01]}, np.zeros(11)), by_hand({"oe": [0.03]}, np.zeros(11))
+    excess = estimate("oe", (far, 1.0), (near, -2.0))
+    assert excess.value == pytest.approx(0.01)
+    assert excess.decided.value == pytest.approx(0.0009 - 4 * 0.0001)
+    assert excess.decided.reference == pytest.approx(4 * 0.0001)
+
+
 @pytest.mark.parametrize(("square", "low"), [([-1e-5, 3e-5], 0.0), ([1e-5, 3e-5], 0.008)])
 def test_an_error_reaches_down_to_0_where_its_square_does(square, low):
     one = by_hand({"ece": [0.01]}, np.linspace(-0.004, 0.002, 1001))

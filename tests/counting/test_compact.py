@@ -13,7 +13,7 @@ from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.loading import AnyStatistic, by_protocol, load, save_compact
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import positive, top_label
-from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, UNDER
 
 WHOLE = COLUMNS[:5]  # columns of whole pixels
 SHIFT = 2e-3  # of metrics that sort pixels, and of F curves
@@ -26,13 +26,17 @@ OF_IMAGES = {
     "image_ece_sd",
     "area_bias",
     "area_error",
-    "squared_error",
+    SQUARED,
+    OVER,
+    UNDER,
     "ece_debiased",
     "ece_floor",
 }
 NEAR = 1e-3
 STEEP = {"coverage_at_1": 0.05, "coverage_at_5": 0.05}  # a small change of the risk moves it far
-STEEP |= {"border_squared_error": 1e-4, "interior_squared_error": 1e-4}  # the variance over few images of few pixels
+STEEP |= {
+    f"{region}_{of}": 1e-4 for region in ("border", "interior") for of in (SQUARED, OVER)
+}  # the variance over few images of few pixels
 STATISTICS = {
     "float32": lambda: counted(varied(60)),
     "uint8": lambda: counted(varied(60, kind="uint8")),

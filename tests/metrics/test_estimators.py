@@ -143,10 +143,36 @@ def test_debiased_over_images_by_hand():
     assert value("squared_error", counts) == pytest.approx((0 - 1) / 4 / 4)
     assert value("ece_debiased", counts) == 0
     assert value("ece_floor", counts) == pytest.approx(np.sqrt(2 / np.pi) / 4)
+    assert value("squared_overconfidence", counts) == value("squared_underconfidence", counts) == 0, "no bin is either"
     # Both wrong to the same degree: no variance over images, and the squared error is the squared gap.
     alike = counted([(np.float32([[0.75, 0.75]]), np.array([[1, 0]], np.uint8), name) for name in "ab"]).raw
     assert value("squared_error", alike) == pytest.approx(0.25**2)
     assert (value("ece_debiased", alike), value("ece_floor", alike)) == (pytest.approx(0.25), 0)
+
+
+def test_the_squared_error_is_that_of_over_confident_bins_and_of_others():
+    """Three images of a pixel of 0.75 that is wrong in two of them, and of one of 0.95 that is always right."""
+    images = [(np.float32([[0.75, 0.95]]), np.array([[y, 1]], np.uint8), str(k)) for k, y in enumerate((0, 0, 1))]
+    counts = counted(images).raw
+    gap = 0.75 - 1 / 3
+    variance = 3 / 2 * sum((0.75 - y - gap) ** 2 for y in (0, 0, 1))
+    over = ((3 * gap) ** 2 - variance) / 3 / 6
+    assert value("squared_overconfidence", counts) == pytest.approx(over)
+    assert value("squared_underconfidence", counts) == pytest.approx(0.05**2 / 2, rel=1e-5)
+    assert value("squared_error", counts) == pytest.approx(over + 0.05**2 / 2, rel=1e-5)
+
+
+def test_the_square_of_over_confidence_is_0_on_average_where_there_is_none():
+    """Calibrated images whose pixels are right or wrong together; OE itself is far above 0 on few of them."""
+    rng, squares, errors = np.random.default_rng(0), [], []
+    f = np.float32([[0.625, 0.75, 0.875]] * 10)
+    for _ in range(100):
+        right = rng.random((24, 3)) < f[0]
+        counts = counted([(f, np.repeat(y[None], 10, axis=0), str(k)) for k, y in enumerate(right)], whole=False).raw
+        squares.append(value("squared_overconfidence", counts))
+        errors.append(value("oe", counts))
+    assert abs(np.mean(squares)) < 4 * np.std(squares) / 10
+    assert np.mean(errors) > 0.01
 
 
 def test_the_squared_error_is_unbiased_and_the_floor_is_the_mean_ece_of_a_calibrated_network():
