@@ -49,12 +49,12 @@ def squared_error(bins: Bins, variance: np.ndarray) -> np.ndarray:
 def squared_overconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
     """The terms of `squared_error` of the bins whose score is above their hits. Its mean is 0 where no bin's truly is,
     or within 10 % of one standard error of the squared error there."""
-    return (np.where(bins.excess > 0, bins.excess**2 - variance, 0) / bins.one).sum(axis=-1) / bins.n
+    return ((bins.excess > 0) * (bins.excess**2 - variance) / bins.one).sum(axis=-1) / bins.n
 
 
 def squared_underconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
     """The terms of `squared_error` of the bins whose score is below their hits."""
-    return (np.where(bins.excess < 0, bins.excess**2 - variance, 0) / bins.one).sum(axis=-1) / bins.n
+    return ((bins.excess < 0) * (bins.excess**2 - variance) / bins.one).sum(axis=-1) / bins.n
 
 
 def debiased(bins: Bins, variance: np.ndarray) -> np.ndarray:
