@@ -36,7 +36,8 @@ Symbols are those of [theory.md](theory.md): labels $y$, logits $z$, probabiliti
 $U$ the uniform label, $p(y, \\beta)$ the perturbed one, $m$ the mean margin, $A$ and $C$ accuracy and confidence on the
 validation images. All methods work for two classes and for K, but for `dirichlet`, which is for K. *Cost* is the extra
 time of a training step over the baseline's, measured by `python benchmarks/method_steps.py` on one CPU thread in the
-setting of `mini`. Descriptions and bounds of the parameters: [params.md](params.md#methods).
+setting of `mini`. Descriptions and bounds of the parameters: [params.md](params.md#methods). Every method that trains,
+yours too, can end in averaged weights: `average_epochs`.
 """
 VARIANTS = """## Variants
 
