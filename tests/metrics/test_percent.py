@@ -6,7 +6,7 @@ import ast
 
 import numpy as np
 import pytest
-from made_claims import view
+from made_claims import PARTS, view
 from made_results import HandMade, by_hand
 from project import ROOT
 
@@ -73,9 +73,11 @@ def test_the_terminal_prints_what_tables_print():
 
 
 def test_claims_print_points_and_hold_fractions():
-    found = judged(view())["claims"][1]["protocols"]["raw"]["evidence"]
-    oe = next(item for item in found if item["unit"] == "percentage points")
-    assert oe["effect"] == pytest.approx(-0.03) and "-3.00" in oe["printed"].replace("−", "-")
+    lower = view({("aslp_mc", "accuracy", part): 0.87 for part in PARTS})
+    found = judged(lower)["claims"][4]["protocols"]["raw"]["evidence"]
+    accuracy = next(item for item in found if item["unit"] == "percentage points" and item["effect"])
+    assert accuracy["effect"] == pytest.approx(-0.03) and "-3.00" in accuracy["printed"].replace("−", "-")
+
 
 
 def test_a_root_says_so():
