@@ -63,6 +63,12 @@ def check_number(bins: Any) -> None:
     check_bins(int(bins))
 
 
+def check_label(ignore: Any) -> None:
+    """UserError where `ignore` is neither None nor a whole number: no pixel would have such a label."""
+    if ignore is not None and (isinstance(ignore, bool) or not isinstance(ignore, int | np.integer)):
+        raise UserError("ignore is no label", found=repr(ignore), expected="a whole number, or None", do="ignore=255")
+
+
 def check_sums(p: Any) -> None:
     """UserError where probabilities (N, K, H, W), an array or a tensor, are none or do not sum to 1 over the K."""
     if not p.shape[0] * p.shape[2] * p.shape[3]:
