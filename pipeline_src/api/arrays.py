@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline_src.counting.levels import SLACK
 from pipeline_src.counting.score_histogram import check_bins
+from pipeline_src.counting.storage import native
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 
@@ -100,8 +101,7 @@ def array(values: Any) -> np.ndarray:
         values = values.detach().cpu()
         # numpy has no bfloat16; all floats are counted as float32.
         values = (values.float() if values.is_floating_point() else values).numpy()
-    values = np.asarray(values)
-    return values.astype(values.dtype.newbyteorder("="), copy=False)  # of machines with the other order of bytes
+    return native(np.asarray(values))
 
 
 def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
