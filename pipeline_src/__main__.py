@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline_src.errors import UserError
+from pipeline_src.files import FULL
 
 
 def main() -> None:
@@ -40,9 +42,20 @@ def _have_working_folder() -> None:
 
 
 def _run(app: Callable[[], None]) -> None:
-    """Call `app`; a shared library that the system lacks, whoever imports it first, is a UserError."""
+    """Call `app`; a shared library that the system lacks, whoever imports it first, is a UserError, and so is an output
+    that takes no more."""
     try:
         app()
+    except OSError as error:  # files that cannot be written are named where they are written
+        if error.errno not in FULL or error.filename:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python tries again at its end, and fails with a traceback
+        raise UserError(
+            "the output could not be written: the disk that it goes to is full",
+            found=error,
+            expected="a terminal, or a file or program that takes it",
+            do="free some space, or send the output elsewhere",
+        ) from error
     except ImportError as error:
         if "cannot open shared object file" not in str(error):  # the words of the dynamic loader
             raise

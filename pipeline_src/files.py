@@ -108,7 +108,7 @@ def check_writable(folder: Path, needed: int = SPACE, what: str = "what is made"
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            if error.errno not in (*READ_ONLY, errno.ENAMETOOLONG):
+            if error.errno in FULL:
                 raise
             raise UserError(
                 f"{folder} cannot be made",

@@ -8,7 +8,8 @@ from reprlib import Repr
 from types import NoneType
 from typing import Annotated, Any, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from pipeline_src.errors import UserError, did_you_mean, listed
 
@@ -36,9 +37,21 @@ QUOTED = (bool, int, float, date, NoneType)  # what YAML makes of a bare yes, 20
 
 
 class Strict(BaseModel):
-    """A block of values: unknown keys are refused, as are inf and nan, and values do not change after reading."""
+    """A block of values: unknown keys are refused, as are inf, nan and truth values for numbers, and values do not
+    change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """To pydantic true is 1. Not its strict mode: YAML reads 1e-3 as a text."""
+        types = _types(cls.model_fields[str(info.field_name)].annotation)
+        number = next((kind for kind in (int, float) if kind in types and bool not in types), None)
+        within = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        if number and bool in map(type, within):
+            raise PydanticKnownError("int_type" if number is int else "float_type")
+        return value
 
 
 def distinct(values: list) -> list:

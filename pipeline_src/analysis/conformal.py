@@ -90,9 +90,11 @@ def level(bound: Bound, sums: np.ndarray) -> int | None:
     return int(kept[-1] if bound.risk == "fnr" else kept[0])
 
 
-def trivial(bound: Bound, t: int) -> bool:
-    """Whether the mask of a level holds every pixel, or none, so that nothing is learned from the maps."""
-    return t == (0 if bound.risk == "fnr" else LEVELS)
+def trivial(bound: Bound, t: int, sums: np.ndarray) -> bool:
+    """Whether masks of a level cost all there is: for FNR all background is in them, for FPR no pixel of an object."""
+    risks, units = split(sums)
+    other = 1 - NAMES.index(bound.risk)
+    return t == (0 if bound.risk == "fnr" else LEVELS) or bool(risks[other, t] == units[other] > 0)
 
 
 def of_units(run: Run, levels: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline_src.counting.levels import SLACK
 from pipeline_src.counting.score_histogram import check_bins
+from pipeline_src.counting.storage import native
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 
@@ -63,6 +64,12 @@ def check_number(bins: Any) -> None:
     check_bins(int(bins))
 
 
+def check_label(ignore: Any) -> None:
+    """UserError where `ignore` is neither None nor a whole number: no pixel would have such a label."""
+    if ignore is not None and (isinstance(ignore, bool) or not isinstance(ignore, int | np.integer)):
+        raise UserError("ignore is no label", found=repr(ignore), expected="a whole number, or None", do="ignore=255")
+
+
 def check_sums(p: Any) -> None:
     """UserError where probabilities (N, K, H, W), an array or a tensor, are none or do not sum to 1 over the K."""
     if not p.shape[0] * p.shape[2] * p.shape[3]:
@@ -94,8 +101,7 @@ def array(values: Any) -> np.ndarray:
         values = values.detach().cpu()
         # numpy has no bfloat16; all floats are counted as float32.
         values = (values.float() if values.is_floating_point() else values).numpy()
-    values = np.asarray(values)
-    return values.astype(values.dtype.newbyteorder("="), copy=False)  # of machines with the other order of bytes
+    return native(np.asarray(values))
 
 
 def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:

@@ -44,7 +44,7 @@ class DenseCalibrationMetric(BaseMetric):
         self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int = IGNORED, prefix: str | None = None
     ):
         super().__init__(prefix=prefix)
-        check(names, bins)
+        check(names, bins, ignore)
         self.names, self.bins, self.ignore = tuple(names), bins, ignore
         self._reset()
 

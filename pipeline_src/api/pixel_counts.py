@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_src.api.arrays import array, binary, check_number, check_sums, class_ids, images
+from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.score_histogram import UndefinedMetricError, top_label
@@ -26,13 +26,17 @@ NAMES = [name for name, metric in METRICS.items() if isinstance(metric.of, Binne
 DEFAULT = ("ece", "oe", "accuracy", "gap")
 
 
-def check(names: Sequence[str], bins: int) -> None:
-    """UserError where a metric is unknown or needs rows per image, or bins cannot be formed exactly."""
+def check(names: Sequence[str], bins: int, ignore: int | None) -> None:
+    """UserError where a metric is unknown or needs rows per image, bins cannot be formed exactly, or `ignore` is no
+    label."""
     check_number(bins)
+    check_label(ignore)
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise UserError("names is no list", found=repr(names), expected="names of metrics", do='names=["ece", "oe"]')
     if unknown := [name for name in names if name not in NAMES]:
         raise UserError(
             f"names: {unknown[0]!r} is no metric of counts alone",
-            found=", ".join(unknown),
+            found=", ".join(map(str, unknown)),
             expected=", ".join(NAMES),
             do="Statistic has the metrics that need images"
             if unknown[0] in METRICS

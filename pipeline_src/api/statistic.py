@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline_src.analysis.resampling import resample_run
-from pipeline_src.api.arrays import array, binary, check_number, check_sums, class_ids, images
+from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images
 from pipeline_src.counting import statistic as two_classes
 from pipeline_src.counting.counts import Counts, ImageRows
 from pipeline_src.counting.loading import AnyStatistic
@@ -75,6 +75,7 @@ class Statistic:
     """
 
     def __init__(self, ignore: int | None = None):
+        check_label(ignore)
         self.ignore = ignore
         self._of: AnyStatistic | None = None  # the number of classes is that of the first image
 
@@ -95,7 +96,7 @@ class Statistic:
         classes = p.shape[1] if p.ndim == 4 else 2
         of = self._with_classes(classes)
         first = len(self)
-        names = [f"image {first + k:09d}" for k in range(len(y))] if names is None else list(names)
+        names = [f"image {first + k:09d}" for k in range(len(y))] if names is None else list(map(str, names))
         if len(names) != len(y):
             raise UserError("names do not fit the images", found=f"{len(names)} for {len(y)}", expected="one for each")
         if isinstance(of, MultiClassStatistic):

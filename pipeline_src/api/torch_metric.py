@@ -44,12 +44,16 @@ class DenseCalibration(Metric):
 
     def __init__(self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        check(names, bins)
+        check(names, bins, ignore)
         self.names, self.bins, self.ignore = tuple(names), bins, ignore
         empty = Counts.empty(rows=False)
         for name in ARRAYS:
             self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
         self.add_state("top", torch.zeros(2, dtype=torch.int64), dist_reduce_fx="sum")  # batches: object, K classes
+
+    def set_dtype(self, dst_type: str | torch.dtype) -> DenseCalibration:
+        """Nothing: the state stays whole numbers."""
+        return self
 
     def update(self, probabilities: Tensor, masks: Tensor) -> None:
         """Count a batch.

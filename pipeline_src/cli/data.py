@@ -21,7 +21,7 @@ from pipeline_src.data.sources import available_source
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError
 from pipeline_src.files import fault
-from pipeline_src.params.load import FILE, downloads, read
+from pipeline_src.params.load import FILE, downloads, params_file, read
 from pipeline_src.steps.prepare import UNPACKED
 
 if TYPE_CHECKING:
@@ -212,11 +212,11 @@ def add(
     elif console.is_terminal and picture.size:
         console.print(in_blocks(picture, min(console.width, picture.shape[1])))
     if not write:
-        console.print(f"Put this under `datasets:` of {FILE}, or call again with --write:\n")
+        console.print(f"Put this under `datasets:` of {params_file()}, or call again with --write:\n")
     typer.echo(yaml_block(name, entry))
     if write:
-        insert(FILE, name, entry)
-        console.print(f"Written to {FILE}. Next: dense-calibration data check {name}")
+        insert(params_file(), name, entry)
+        console.print(f"Written to {params_file()}. Next: dense-calibration data check {name}")
 
 
 def _validation(entry: Entry, pairs: list[tuple[str, str, str]], data_root: Path, path: Path) -> int:

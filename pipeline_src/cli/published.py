@@ -11,6 +11,7 @@ import typer
 
 from pipeline_src.cli.compared import checked, in_words
 from pipeline_src.cli.options import Log, Name, experiment_graph, start_log
+from pipeline_src.files import check_writable
 
 logger = logging.getLogger(__name__)
 Cores = Annotated[int | None, typer.Option(help="Processes [default: one per core]")]
@@ -63,7 +64,9 @@ def compare(
         float | None,
         typer.Option(min=0, help="Check that runs of the same seed differ by this at most, 0 for not at all"),
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write all metrics, intervals and reasons to this file")] = None,
+    json: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write all metrics, intervals and reasons to this file")
+    ] = None,
     cores: Cores = None,
 ):
     """Compare two experiments, or two methods: same, different or cannot be said, number by number, and why.
@@ -74,6 +77,8 @@ def compare(
     from pipeline_src.steps.compare import compare_experiments
 
     start_log()
+    if json:
+        check_writable(json.parent, what=json.name)
     comparison = compare_experiments(a, b, cores or os.cpu_count() or 1, same_seeds=within is not None)
     typer.echo(in_words(comparison) if within is None else checked(comparison, within))
     if json:

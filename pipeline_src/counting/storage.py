@@ -22,6 +22,11 @@ SCHEMA = 3
 IN_MEMORY = 1 << 30  # bytes of an array; rows are not in memory
 
 
+def native(array: np.ndarray) -> np.ndarray:
+    """In this machine's order of bytes; most arrays are."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
 def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:
     """The arrays of `counts` by name; only cells with pixels, since most levels of a small data set are empty."""
     arrays = {}

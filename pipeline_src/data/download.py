@@ -10,7 +10,7 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -156,10 +156,10 @@ def _receive(address: str, part: Path, checked: bool, progress: Progress) -> Non
                 raise _FailedError("the server does not tell its size, so that a part looks like the whole")
             check_writable(part.parent, max(SPACE, (total or 0) - offset))
             with open(part, "r+b" if offset else "wb") as file:
-                # Now that bytes of another version are gone:
-                _validator_of(part).write_text(answer.headers["ETag"] or answer.headers["Last-Modified"] or "", "utf-8")
+                version = answer.headers["ETag"] or answer.headers["Last-Modified"] or ""
+                _validator_of(part).write_text(version, "latin-1")  # now that bytes of another version are gone
                 file.seek(offset)
-                for block in _blocks(answer):
+                while block := answer.read(BLOCK):
                     file.write(block)
                     progress(part.stem, file.tell(), total)
                 here = file.tell()
@@ -170,17 +170,14 @@ def _receive(address: str, part: Path, checked: bool, progress: Progress) -> Non
         raise _FailedError(f"the server answers {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
         raise _BrokenError(f"no connection: {error.reason}") from None
+    except (HTTPException, ConnectionError, TimeoutError) as error:  # before an answer, or in the middle of it
+        raise _BrokenError(f"the connection broke: {error}") from None
+    except ValueError as error:  # of an address, the entry's or one that the server sends on to
+        raise _FailedError(f"no address of the web: {error}") from None
     if total is not None and here != total:
         raise _BrokenError(f"the connection ended after {here:,} of {total:,} bytes")
-
-
-def _blocks(answer: HTTPResponse) -> Iterator[bytes]:
-    """What a server sends; _BrokenError where it stops in the middle."""
-    try:
-        while block := answer.read(BLOCK):
-            yield block
-    except (HTTPException, ConnectionError, TimeoutError) as error:
-        raise _BrokenError(f"the connection broke: {error}") from None
+    if not here:
+        raise _FailedError("an empty file is there")
 
 
 def _start(answer: HTTPResponse, asked: int) -> tuple[int, int | None]:
@@ -192,15 +189,14 @@ def _start(answer: HTTPResponse, asked: int) -> tuple[int, int | None]:
         if not found:
             raise _FailedError(f"the server was asked for the bytes from {asked} on, and sends {given or 'others'}")
         return asked, None if found[1] == "*" else int(found[1])
-    length = answer.headers["Content-Length"]
-    return 0, int(length) if length else None
+    return 0, answer.length
 
 
 def _state(part: Path) -> tuple[int, str]:
     """How much of a file is here, and what tells that it is still the same; nothing counts without the latter."""
     known = _validator_of(part)
-    validator = known.read_text("utf-8") if known.exists() and part.exists() else ""
-    if not validator or validator.startswith("W/"):  # a weak one allows other bytes
+    validator = known.read_text("latin-1") if known.exists() and part.exists() else ""
+    if not validator or not validator.isprintable() or validator.startswith("W/"):  # a weak one allows other bytes
         return 0, ""
     return part.stat().st_size, validator
 

@@ -80,7 +80,7 @@ def unpack(archive: Path, into: Path, limits: Limits = LIMITS) -> None:
             f"archive {archive} is broken",
             found=f"{type(error).__name__}: {error}",
             expected="a whole zip or tar archive, not encrypted",
-            do="download it again and compare its sha256",
+            do="if it was downloaded, remove it, download it again and compare its sha256",
         ) from error
 
 
@@ -132,7 +132,7 @@ def _members(archive: Path, into: Path, limits: Limits) -> Iterator[tuple[str, I
             expected="a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz",
             do="unpack it yourself and give `folder:` instead of `archive:`"
             if begins.startswith((b"Rar!", b"7z\xbc\xaf"))
-            else "download it again",
+            else "if it was downloaded, remove it and download it again",
         )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline_src.engine.job import Job, is_stamp
 from pipeline_src.engine.stamp import Stamp
+from pipeline_src.files import writing
 
 FOLDER = ".cache"
 STAMP = "stamp.json"
@@ -66,7 +67,8 @@ def link(source: Path, to: Path) -> None:
     try:
         os.link(source.resolve(), to)  # DVC may have put a symbolic link in the place of a file
     except OSError:
-        shutil.copy2(source, to)
+        with writing(to):
+            shutil.copy2(source, to)
 
 
 @dataclass(frozen=True)

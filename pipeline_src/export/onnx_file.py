@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,12 @@ import torch
 from pipeline_src.errors import UserError
 from pipeline_src.export.standalone import Model
 from pipeline_src.files import atomic
+from pipeline_src.logs import quiet
 
 OPSET = 18
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 INPUT, OUTPUT = "images", "probabilities"
+LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")  # of the exporter
 TOLERANCE = 1e-5  # of probabilities, between onnxruntime and torch
 
 
@@ -44,7 +44,7 @@ def write(model: Model, file: Path, description: str) -> None:
     images = torch.randint(0, 256, (1 if single else 2, 3, size + 9, size + 20), dtype=torch.uint8)
     names = {0: "batch", 2: "height", 3: "width"}
     free = {axis: name for axis, name in names.items() if axis or not single}
-    with _quiet(), torch.no_grad():
+    with quiet(*map(logging.getLogger, LOGGERS)), warnings.catch_warnings(action="ignore"), torch.no_grad():
         program = torch.onnx.export(
             model,
             (images,),
@@ -85,19 +85,3 @@ def _remove_traces(proto: Any) -> None:
     for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info, *proto.graph.initializer):
         del value.metadata_props[:]
         value.ClearField("doc_string")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the exporter says of itself."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

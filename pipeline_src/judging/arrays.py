@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from pipeline_src.counting.levels import SLACK
+from pipeline_src.counting.storage import native
 from pipeline_src.data.image_io import PIXELS, UnreadableImageError, check_size, decode, palette_indices
 from pipeline_src.judging.files import ARRAYS, UnusableFileError
 
@@ -122,8 +123,7 @@ def read_labels(path: Path, limit: int = PIXELS) -> np.ndarray:
 def _load(path: Path, palette: Palette, limit: int, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """The array in a file, without an axis of length 1 for the channel, first or last, unless it is the width of images
     of `shape`."""
-    array = _array(path, limit) if path.suffix.lower() in ARRAYS else _picture(path, palette, limit)
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # of machines with the other order of bytes
+    array = native(_array(path, limit)) if path.suffix.lower() in ARRAYS else _picture(path, palette, limit)
     if array.ndim != 3:
         return array
     if array.shape[0] == 1:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.folder import check_resamples
 from pipeline_src.labels import IGNORED
+from pipeline_src.logs import quiet
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.rng import generator
 
@@ -214,22 +214,10 @@ def _chosen(
             expected="two or more, of two groups",
             do="give more images, or --method and --test-mask",
         )
-    with _once():
+    with quiet(logging.getLogger("pipeline_src.calibrators")):  # of each fold: the one fitted to all images says it
         found = {name: selection.cross_validated(kind, pixels, folds, **options) for name, kind in candidates.items()}
     best = min(found, key=lambda name: found[name][1])
     return best, found[best][0], {name: likelihood for name, (_, likelihood) in found.items()}
-
-
-@contextmanager
-def _once() -> Iterator[None]:
-    """Without what calibrators log of each fold: the one that is fitted to all images says it."""
-    logger = logging.getLogger("pipeline_src.calibrators")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _compared(name: str, before: Resampled, after: Resampled, resamples: int) -> dict[str, Any]:

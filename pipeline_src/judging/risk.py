@@ -84,8 +84,9 @@ def _fitted(run: Run, bound: Bound) -> dict[str, Any]:
         reason = f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
         return result | {"level": None, "threshold": None, "promised": None, "reason": reason}
     result |= {"level": t, "threshold": t / (LEVELS - 1), "promised": float(conformal.bounds(bound, sums)[t])}
-    if conformal.trivial(bound, t):
-        result["reason"] = f"of all masks only that of {'every pixel' if bound.risk == 'fnr' else 'no pixel'} keeps it"
+    if conformal.trivial(bound, t, sums):
+        held = "all background, too" if bound.risk == "fnr" else "no pixel of an object"
+        result["reason"] = f"useless: this mask holds {held}"
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import fault
+
+log = logging.getLogger(__name__)
 
 WILD = ("*", "?", "[")
 
@@ -48,6 +51,8 @@ def find(images: str) -> list[ImageFile]:
             expected=f"a folder, or a pattern in quotes as 'photos/*.jpg': {', '.join(sorted(IMAGE_SUFFIXES))}",
             do="correct the path",
         )
+    if other := {path for path in paths if not path.is_dir()} - {*found}:
+        log.info("--images %s: %d other files are passed over, such as %s", images, len(other), min(other))
     files = [ImageFile(path, path.relative_to(top).with_suffix("").as_posix()) for path in found]
     same = defaultdict(list)
     for file in files:
@@ -118,14 +123,18 @@ class ImageStore:
     def __getitem__(self, i: int) -> np.ndarray:
         path = self.files[i].path
         try:
-            image = image_io.decode_image(content(path))
+            data = content(path)
+            with image_io.warnings_of_libjpeg(data) as warnings:
+                image = image_io.decode_image(data)
         except (OSError, UnreadableImageError) as error:
             raise UserError(
                 f"{path} cannot be predicted",
                 found=error,
-                expected="a whole image file",
+                expected="a whole image file, of 8 or 16 bits",
                 do="get it again, and start the same command again: finished maps stay",
             ) from None
+        for text in warnings:
+            log.warning("%s: %s", path, text)
         self._shape = image.shape[:2]
         return image_io.resize(image, self.size)
 

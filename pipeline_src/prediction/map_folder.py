@@ -110,10 +110,11 @@ class MapFolder:
                 kind = LEVELS[self.format]
                 levels = np.rint(probability.astype(np.float64) * np.iinfo(kind).max).astype(kind)
                 temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
-        line = Made(self.name(image), self.model, self.made_by, sha256(image.path), sha256(file))
+            line = Made(self.name(image), self.model, self.made_by, sha256(image.path), sha256(temporary))
+            # Before the map is in place, which would be a stranger's else; apart from what a kill left of another line.
+            with open(self.record, "a", encoding="utf-8") as record:
+                record.write(f"\n{_text(line)}")
         self.made[line.map] = line
-        with open(self.record, "a", encoding="utf-8") as record:
-            record.write(_text(line))
 
     def finish(self) -> None:
         """Write the record in the order of names: the same maps give the same bytes, interrupted or not."""

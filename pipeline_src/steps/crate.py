@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_src.files import sha256, write_text
-from pipeline_src.params.load import FILE as PARAMS
+from pipeline_src.params.load import params_file
 
 if TYPE_CHECKING:
     from pipeline_src.engine.job import Job
@@ -47,7 +47,7 @@ def write(graph: ExperimentGraph) -> Path:
     shutil.copyfile(SNAKEFILE, graph.results / SNAKEFILE.name)
     settings = json.dumps(graph.settings.model_dump(mode="json"), indent=1, ensure_ascii=False)
     write_text(graph.results / SETTINGS, settings + "\n")
-    shutil.copyfile(PARAMS, graph.results / PARAMS.name)
+    shutil.copyfile(params_file(), graph.results / params_file().name)
     entities = list(_entities(graph, jobs))
     content = {"@context": CONTEXT, "@graph": entities}
     write_text(graph.results / METADATA, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -56,7 +56,7 @@ def write(graph: ExperimentGraph) -> Path:
 
 def _entities(graph: ExperimentGraph, jobs: list[Job]) -> Iterator[Entity]:
     files = {file["@id"]: file for job in jobs for file in _files(graph.results, job)}
-    given = [_file(graph.results / name, sha256(graph.results / name)) for name in (PARAMS.name, SETTINGS)]
+    given = [_file(graph.results / name, sha256(graph.results / name)) for name in (params_file().name, SETTINGS)]
     stamps = [stamp for job in jobs if (stamp := job.stamped)]
     started, ended = min(map(_start, stamps)), max(map(_end, stamps))
     profiles = [_of(f"https://w3id.org/ro/wfrun/{name}") for name in PROFILES] + [_of(WORKFLOW_CRATE)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +21,10 @@ from pipeline_src.steps.tables import costs, results
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
+    from pipeline_src.engine.job import Job
     from pipeline_src.steps.experiment import ExperimentGraph
+
+log = logging.getLogger(__name__)
 
 NEEDED = ("store", "train", "evaluate", "analyse")
 SUFFIXES = (".csv", ".json", ".md", ".tex", ".npz", ".svg", ".xz", ".html")
@@ -37,7 +42,7 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     graph.finished(*NEEDED, otherwise="cannot be published")
     staging = STAGING / graph.name
     shutil.rmtree(staging, ignore_errors=True)
-    _write_sources(graph, staging)
+    _write_sources(graph, staging, cores)
     return _complete(staging, cores)
 
 
@@ -52,17 +57,13 @@ def publish_again(name: str, cores: int = 1) -> Path:
     return _complete(staging, cores)
 
 
-def _write_sources(graph: ExperimentGraph, folder: Path) -> None:
+def _write_sources(graph: ExperimentGraph, folder: Path, cores: int) -> None:
     """Write what all else is made from."""
     import pandas as pd
 
-    from pipeline_src.counting.loading import load, save_compact
-
     facts = graph.facts
+    _compress(graph, folder, cores)
     for method, seed in facts.runs:
-        for part in facts.parts:
-            statistic = load(graph.job(f"evaluate/{method}/seed{seed}/{part}").paths[0])
-            save_compact(statistic, published.statistic_file(folder, method, seed, part), facts.bins)
         run, to = graph.job(f"train/{method}/seed{seed}").folder, published.run_folder(folder, method, seed)
         if method in facts.trained:
             _copy(run / "history.csv", to / "history.csv")
@@ -71,6 +72,24 @@ def _write_sources(graph: ExperimentGraph, folder: Path) -> None:
             alphas.to_csv(to / "alpha.csv.xz", index=False, lineterminator="\n")
     files = published.source_digests(facts, folder)
     write_text(folder / published.EXPERIMENT, _publication(graph, files).text())
+
+
+def _compress(graph: ExperimentGraph, folder: Path, cores: int) -> None:
+    """Write the compact statistics, by threads: lzma, nearly all of the work, lets others run."""
+    from pipeline_src.counting.loading import load, save_compact
+
+    def compress(job: Job, file: Path) -> None:
+        save_compact(load(job.paths[0]), file, graph.facts.bins)
+
+    files = {
+        graph.job(f"evaluate/{method}/seed{seed}/{part}"): published.statistic_file(folder, method, seed, part)
+        for method, seed in graph.facts.runs
+        for part in graph.facts.parts
+    }
+    with ThreadPoolExecutor(cores) as pool:
+        made = pool.map(compress, files, files.values())
+        for number, (job, _) in enumerate(zip(files, made, strict=True), 1):
+            log.info("%s compressed, %d of %d", job.name, number, len(files))
 
 
 def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publication:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 import shutil
@@ -22,6 +23,8 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.figure_types import Sources
 from pipeline_src.files import sha256, write_text
+
+log = logging.getLogger(__name__)
 
 PUBLISHED, REBUILT = Path("results/published"), Path("results/published-rebuilt")
 EXPERIMENT = "experiment.json"
@@ -148,8 +151,10 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     results, sources = _results(of.facts, out), _sources(of.facts, source)
     shutil.rmtree(out, ignore_errors=True)
     with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
-        for done in [pool.submit(_analyse, source, out, part) for part in of.facts.parts]:
+        analysed = {part: pool.submit(_analyse, source, out, part) for part in of.facts.parts}
+        for part, done in analysed.items():
             done.result()
+            log.info("%s: %s analysed", source.name, part)
         shares = [slice(first, None, cores) for first in range(cores)]
         drawn = [pool.submit(write_figures, results, sources, out / "figures", share) for share in shares]
         costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, of.costs)}

@@ -68,7 +68,8 @@ def test_thresholds_by_hand():
     of = sums(counted(background))
     assert level(Bound("fpr", 0.1), of) == 91 and level(Bound("fpr", 0.3), of) == 71
     assert level(Bound("fnr", 0.5), of) is None  # no image has foreground
-    assert conformal.trivial(Bound("fnr", 0.1), 0) and conformal.trivial(Bound("fpr", 0.1), 256)
+    assert conformal.trivial(Bound("fnr", 0.1), 0, of) and conformal.trivial(Bound("fpr", 0.1), 256, of)
+    assert not conformal.trivial(Bound("fpr", 0.1), 255, of)  # no object that it could miss
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 1)), min_size=1, max_size=8), max_size=6))

@@ -35,6 +35,16 @@ def test_counts_are_those_of_the_statistic(classes, batch):
     assert {name: value.item() for name, value in values.items()} == {name: report[name] for name in values}
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_another_type_of_numbers_leaves_the_counts(dtype):
+    p, y = made(2)
+    metric = DenseCalibration().set_dtype(dtype).to(dtype)
+    metric.update(p[:3], y[:3])
+    metric.set_dtype(dtype).half().update(p[3:], y[3:])
+    assert all(getattr(metric, name).dtype == torch.int64 for name in ARRAYS)
+    assert np.array_equal(metric.counts.count, Statistic().update(p, y).counts.count)
+
+
 def test_two_ranks_equal_one(tmp_path):
     two_ranks(partial(as_rank, tmp_path))
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in "01")

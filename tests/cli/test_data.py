@@ -169,6 +169,16 @@ def test_a_params_file_of_another_form_is_left_alone(project):
     assert (project / "params.yaml").read_text() == text
 
 
+def test_an_entry_goes_into_the_params_file_that_is_named(project, monkeypatch):
+    """`--params other.yaml`; the params.yaml beside it is another project's."""
+    write_files(project / "mine", files(3, "photos/*.jpg", "masks/*.png"))
+    (project / "other.yaml").write_text(PARAMS)
+    monkeypatch.setenv("ASLP_PARAMS", "other.yaml")
+    assert "Written to other.yaml" in call("add", "mine", "--write")
+    assert (project / "params.yaml").read_text() == PARAMS
+    assert "mine" in yaml.safe_load((project / "other.yaml").read_text())["datasets"]
+
+
 def test_check_goes_on_after_what_is_absent_or_of_another_layout(project):
     write_files(project / "set", pairs(2))
     (project / "downloads/SOD").mkdir()

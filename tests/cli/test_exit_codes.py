@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,21 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", read_only)
     with pytest.raises(UserError, match=r"a/b/c cannot be made[\s\S]*Read-only"):
         check_writable(tmp_path / "a/b/c")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux's device that is always full")
+def test_an_output_that_is_full_is_no_traceback():
+    with open("/dev/full", "w") as full:
+        run = subprocess.run([sys.executable, "-m", "pipeline_src", "--version"], stdout=full, stderr=subprocess.PIPE)
+    assert run.returncode == 2
+    assert b"the output could not be written" in run.stderr and b"No space left" in run.stderr
+    assert b"Traceback" not in run.stderr and b"Exception ignored" not in run.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error_message():
+    """As `| head` does."""
+    readable, writable = os.pipe()
+    os.close(readable)
+    run = subprocess.run([sys.executable, "-m", "pipeline_src", "--version"], stdout=writable, stderr=subprocess.PIPE)
+    os.close(writable)
+    assert run.returncode == 1 and run.stderr == b""

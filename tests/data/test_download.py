@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -189,6 +190,51 @@ def test_what_may_be_half_or_no_archive_is_refused(tmp_path, kind):
     with serve(Server({"/a.zip": CONTENT}, **change)) as server, pytest.raises(UserError, match=words):
         download(entry(server), tmp_path, quiet)
     assert left(tmp_path) == []
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/zip\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"", "the connection broke: Remote end closed"),
+        (b"hello\r\n\r\n", "the connection broke: hello"),
+        (HEAD + b"X: 1\r\n" * 200 + b"\r\n", "the connection broke: got more than"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nxx", "the connection broke: IncompleteRead"),
+        (HEAD + b"Content-Length: many\r\n\r\nxx", "does not tell its size"),
+        (HEAD + b"Content-Length: -5\r\n\r\nxx", "does not tell its size"),
+        (HEAD + b"Content-Length: 0\r\n\r\n", "an empty file is there"),
+        (b"HTTP/1.1 302 Found\r\nLocation: file:///etc/hostname\r\n\r\n", "302(.|\n)*is not allowed"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[x\r\n\r\n", "no address of the web"),
+    ],
+)
+def test_what_a_server_sends_wrong_is_told(tmp_path, answer, words):
+    """Byte by byte, as no library would send it; nothing gets the archive's name."""
+
+    def answers() -> None:
+        with suppress(OSError):  # closed below
+            while True:
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(1 << 16)
+                    connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=answers, daemon=True).start()
+        server = Server({}, address=f"http://127.0.0.1:{listening.getsockname()[1]}")
+        with pytest.raises(UserError, match=words):
+            download(entry(server), tmp_path, quiet)
+        listening.shutdown(socket.SHUT_RDWR)
+    assert "a.zip" not in left(tmp_path)
+
+
+def test_a_damaged_note_of_the_version_is_no_version(tmp_path):
+    (tmp_path / "a.zip.part").write_bytes(b"x")
+    (tmp_path / ".a.zip.part.version").write_bytes(b"\xff\x00\n")
+    with serve(Server({"/a.zip": CONTENT})) as server:
+        (made,) = download(entry(server), tmp_path, quiet)
+    assert made.read_bytes() == CONTENT
 
 
 def test_the_command_asks_for_the_terms_and_the_set_is_in_order(tmp_path, monkeypatch):

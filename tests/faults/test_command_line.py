@@ -52,6 +52,14 @@ def empty(folder: Path) -> None:
     (folder / "notes.txt").write_text("no project\n")
 
 
+def file_for_a_folder(folder: Path) -> None:
+    (folder / "workflow").write_text("in the way\n")
+
+
+def link_to_nothing(folder: Path) -> None:
+    (folder / "mine").symlink_to("nowhere")
+
+
 def with_file(name: str, text: str = "in the way\n") -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         project(folder)
@@ -367,20 +375,42 @@ ROWS = [
         "`init` of a folder that is a file",
         "it is named",
         typed("init", "mine"),
-        "mine is there already",
+        "mine cannot be a folder, and the project",
         make=with_file("mine"),
-        found="mine",
+        found="a file",
         expected="a folder",
-        do="another folder",
+        do="move mine away",
     ),
     row(
         "init-cannot-write",
         "`init` of a folder that cannot be made",
         "it is named",
         typed("init", 300 * "x"),
-        "xxx cannot be made a project",
+        "xxx cannot be made\n",
         make=empty,
         found="too long",
+        expected="made and written",
+        do="another folder",
+    ),
+    row(
+        "init-over-a-file",
+        "`init` where a file lies in the place of one of its folders",
+        "it is named, and nothing is written",
+        typed("init", "."),
+        "workflow cannot be a folder, and the project",
+        make=file_for_a_folder,
+        found="a file",
+        expected="a folder",
+        do="move workflow away",
+    ),
+    row(
+        "init-on-a-link",
+        "`init` of a folder that is a link to nothing",
+        "it is named",
+        typed("init", "mine"),
+        "mine cannot be made",
+        make=link_to_nothing,
+        found="File exists",
         expected="made and written",
         do="another folder",
     ),

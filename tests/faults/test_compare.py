@@ -11,6 +11,9 @@ from bad_input import BadInput, check, run
 from made_published import FACTS, publish
 from made_statistics import counted, varied
 from project import copy
+from typer.testing import CliRunner
+
+from pipeline_src.cli.main import app
 
 ONE, TWO = "results/published/one", "results/published/two"
 
@@ -104,6 +107,15 @@ ROWS = [
         found="photos(.|\n)*others",
     ),
     row(
+        "compare-json-below-a-file",
+        "`--json` below a file",
+        two(),
+        (ONE, TWO, "--json", f"{ONE}/experiment.json/a.json"),
+        r"experiment.json cannot be a folder, and a\.json belongs into",
+        found="a file",
+        do="move",
+    ),
+    row(
         "compare-no-seed-in-common",
         "a check of runs that have no seed in common",
         two(seeds=(1,)),
@@ -113,6 +125,12 @@ ROWS = [
         expected="with the same seed",
     ),
 ]
+
+
+def test_a_folder_is_no_file_to_write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["compare", ONE, TWO, "--json", "."])
+    assert done.exit_code == 2 and "'--json'" in done.output and "directory" in done.output
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,6 +171,14 @@ ROWS = [
         r"results/runs/a/\.train\.new could not be written: the disk is full",
         *FULL,
     ),
+    row(
+        "full-without-links",
+        "the disk has no hard links, and is full when a result is copied to where results are kept",
+        "the copy is named; the result is whole",
+        failing("link", errno.EPERM, failing("copy2", errno.ENOSPC, executing(), shutil)),
+        r"results/\.cache/.*/model could not be written: the disk is full",
+        *FULL,
+    ),
 ]
 
 
@@ -178,6 +187,13 @@ def test_it_is_refused(row, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check(row, tmp_path)
     assert not [path for path in tmp_path.rglob(".table*")]
+
+
+def test_a_result_is_whole_where_it_could_not_be_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="the disk is full"):
+        failing("link", errno.EXDEV, failing("copy2", errno.ENOSPC, executing(), shutil))(tmp_path)
+    assert job().current and not execute(job())
 
 
 def test_the_same_command_goes_on_after_a_full_disk(tmp_path, monkeypatch):

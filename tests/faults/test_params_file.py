@@ -185,6 +185,20 @@ ROWS = [
         "seeds.0: input should be less than 4294967296",
     ),
     row(
+        "seed-is-true",
+        "`true` where a whole number belongs",
+        "it is not taken for 1",
+        changed("image_size: 32", "seeds: [true]"),
+        r"seeds: expected a whole number \(found \[True\]\)",
+    ),
+    row(
+        "rate-is-true",
+        "`true` where a number belongs",
+        "it is not taken for 1",
+        changed("image_size: 32", "training: {lr: true}"),
+        r"training.lr: expected a number \(found True\)",
+    ),
+    row(
         "set-is-a-number",
         "a number instead of a data set's entry",
         "the key is named",

@@ -98,13 +98,28 @@ def test_groups_count_once(val, tmp_path):
     assert result["level"] == np.flatnonzero((of_groups.sum(axis=0) + 1) / 13 <= 0.2)[-1]
 
 
-def test_a_mask_of_every_pixel_is_said_to_be_that(tmp_path):
+@pytest.mark.parametrize(
+    ("value", "risk", "level", "words"),
+    [
+        (0, "fnr=0.2", 0, "all background, too"),
+        (128, "fnr=0.2", 128, "all background, too"),
+        (128, "fpr=0.2", 129, "no pixel of an object"),
+        (255, "fpr=0.2", 256, "no pixel of an object"),
+    ],
+)
+def test_a_bound_that_costs_all_there_is_is_said_to_be_useless(tmp_path, value, risk, level, words):
+    """Of maps that see nothing, wherever their threshold lies."""
     maps, masks = made(tmp_path, "poor", 0)
     for path in maps.iterdir():
-        cv2.imwrite(str(path), np.zeros((12, 14), np.uint8))
-    result = judged((maps, masks), tmp_path / "out", risk="fnr=0.2", protocols=("raw",))["risk"]["raw"]
-    assert result["level"] == 0 and "every pixel" in result["reason"]
-    assert any("too poor" in line for line in in_words(result))
+        cv2.imwrite(str(path), np.full((12, 14), value, np.uint8))
+    result = judged((maps, masks), tmp_path / "out", risk=risk, protocols=("raw",))["risk"]["raw"]
+    assert result["level"] == level and words in result["reason"]
+    assert any("useless" in line and "too poor" in line for line in in_words(result))
+
+
+def test_a_bound_that_is_of_use_has_no_reason_against_it(val, tmp_path):
+    for risk in ("fnr=0.2", "fpr=0.2"):
+        assert "reason" not in judged(val, tmp_path / risk, risk=risk, protocols=("raw",))["risk"]["raw"]
 
 
 @pytest.mark.parametrize("masks", [True, False])

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline_src.data.entry import Generator
 from pipeline_src.documentation import methods_page
 from pipeline_src.documentation import params_page as docs
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import downloads, merge, read, resolve
-from pipeline_src.params.schema import Experiment, Training
+from pipeline_src.params.parts import Corrupted
+from pipeline_src.params.schema import Experiment, Limits, Model, Training
 from pipeline_src.steps.build import build
 from pipeline_src.training.method import Block
 from pipeline_src.training.methods.slp import SLP
@@ -146,6 +148,29 @@ def test_wrong_top_level(tmp_path, content, key, value, words):
     with pytest.raises(UserError) as error:
         read(written(tmp_path, content))
     assert all(word in str(error.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("schema", "key", "value", "accepted"),
+    [
+        (Limits, "pixels", True, False),
+        (Corrupted, "severity", [1, True], False),
+        (Generator, "counts", {"train": True}, False),
+        (Model, "pretrained", True, True),
+        (Experiment, "claims", True, True),
+        (Training, "lr", "1e-3", True),
+    ],
+)
+def test_a_truth_value_is_no_number(schema, key, value, accepted):
+    """Of numbers, and of those in lists and mappings; what asks for a truth value takes one, and a number its text."""
+    required = {Corrupted: {"set": "a", "corrupt": ["jpeg"]}, Generator: {"kind": "a", "counts": {}}}
+    data = {"train": {"set": "a"}, "val": {"set": "b"}, "id": {"x": {"set": "c"}}}
+    content = required.get(schema, {"data": data} if schema is Experiment else {}) | {key: value}
+    if accepted:
+        validate(schema, content, "x")
+    else:
+        with pytest.raises(UserError, match=f"{key}: expected a whole number"):
+            validate(schema, content, "x")
 
 
 def test_all_problems_are_told_at_once():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,9 @@ from exported_folders import SIZE, predictor, record
 
 from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.calibrators.temperature import Temperature
+from pipeline_src.files import atomic
 from pipeline_src.params.schema import Evaluation, Experiment, Training
-from pipeline_src.prediction import image_files
+from pipeline_src.prediction import image_files, map_folder
 from pipeline_src.prediction.map_folder import RECORD, MapFolder
 from pipeline_src.steps import predict as step
 from pipeline_src.steps.predict import Source
@@ -104,6 +106,46 @@ def test_an_interrupted_prediction_goes_on_and_ends_in_the_same_bytes(source, im
     assert step.predict(source, str(images), tmp_path / "out") == (4, 2)
     assert written(tmp_path / "out") == written(tmp_path / "whole")
     assert step.predict(source, str(images), tmp_path / "out") == (4, 0)
+
+
+def test_a_map_that_was_written_last_is_known(source, images, tmp_path, monkeypatch):
+    """Killed when a map is in place, whatever comes next: the folder does not take it for a stranger's."""
+
+    @contextmanager
+    def killed_behind(path):
+        with atomic(path) as temporary:
+            yield temporary
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(map_folder, "atomic", killed_behind)
+        step.predict(source, str(images), tmp_path / "out")
+    assert step.predict(source, str(images), tmp_path / "out") == (4, 3)
+
+
+def test_lines_behind_a_torn_one_are_read(images, tmp_path):
+    maps = MapFolder(tmp_path, "net", "x", "png8")
+    maps.record.write_text('{"map": "z.png", "mod')
+    image = image_files.ImageFile(images / "a.png", "a")
+    maps.write(image, np.zeros((2, 2)))
+    assert MapFolder(tmp_path, "net", "x", "png8").is_done(image)
+
+
+def test_files_of_other_kinds_are_told(images, caplog):
+    (images / "film.gif").write_bytes(b"")
+    with caplog.at_level("INFO", "pipeline_src"):
+        assert len(image_files.find(str(images))) == len(SHAPES)
+    assert "2 other files are passed over" in caplog.text and "film.gif" in caplog.text
+
+
+def test_a_damaged_jpeg_is_named(images, tmp_path, caplog, capfd):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    data = bytearray(cv2.imencode(".jpg", noise)[1].tobytes())
+    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(data)
+    assert image_files.ImageStore([image_files.ImageFile(file, "photo")], 32)[0].shape == (32, 32, 3)
+    assert "photo.jpg: Corrupt JPEG data" in caplog.text and "JPEG" not in capfd.readouterr().err
 
 
 def test_what_differs_is_made_again_and_nothing_else(source, images, tmp_path):

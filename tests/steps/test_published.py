@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
+from made_published import maps
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.steps.publish import refuse_images
+from pipeline_src.steps.publish import _compress, refuse_images
 from pipeline_src.steps.rebuild import Publication, check_equal
 
 FACTS = Facts(
@@ -20,6 +23,13 @@ FACTS = Facts(
     captions={"photos": "Frames of three films."},
     shows_images=False,
 )
+
+
+class Evaluated(NamedTuple):
+    """What is asked of a job."""
+
+    name: str
+    paths: tuple[Path]
 
 
 @pytest.fixture
@@ -92,3 +102,20 @@ def test_images_of_data_sets_are_not_published(tmp_path):
 def test_published_figures_show_no_images():
     kinds = {picture.type.name for picture in pictures(FACTS)}
     assert kinds and not kinds & {"examples", "extremes"}
+
+
+def test_statistics_are_compressed_by_threads_as_one_by_one(tmp_path, caplog):
+    jobs = {}
+    for method, seed in FACTS.runs:
+        for part in FACTS.parts:
+            file = tmp_path / method / str(seed) / f"{part}.npz"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            maps(method, seed, part).save(file, {})
+            jobs[f"evaluate/{method}/seed{seed}/{part}"] = Evaluated(f"{method}/{seed}/{part}", (file,))
+    graph = SimpleNamespace(facts=FACTS, job=jobs.__getitem__)
+    with caplog.at_level("INFO", "pipeline_src"):
+        for cores in (1, 4):
+            _compress(graph, tmp_path / str(cores), cores)
+    one, four = (sorted((tmp_path / cores).rglob("*.npz")) for cores in "14")
+    assert len(one) == len(jobs) and [file.read_bytes() for file in one] == [file.read_bytes() for file in four]
+    assert f"{len(jobs)} of {len(jobs)}" in caplog.messages[-1]

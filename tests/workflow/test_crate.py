@@ -15,13 +15,15 @@ from pipeline_src.steps.crate import KINDS, METADATA, write
 
 def test_the_crate_lists_the_real_results(clone: Path, monkeypatch):
     monkeypatch.chdir(clone)
+    Path("params.yaml").rename("mine.yaml")
+    monkeypatch.setenv("ASLP_PARAMS", "mine.yaml")
     graph = chosen()
     root = write(graph).parent
     entities = {of["@id"]: of for of in json.loads((root / METADATA).read_text())["@graph"]}
     made = {path.relative_to(root).as_posix() for job in graph.of_kinds(*KINDS) for path in job.paths}
     assert {of["@id"] for of in entities["#run"]["result"]} == made
     files = {name: of for name, of in entities.items() if of["@type"] == "File"}
-    assert files.keys() == made | {"params.yaml", "settings.json"}
+    assert files.keys() == made | {"mine.yaml", "settings.json"}
     for name, of in files.items():
         assert (of["sha256"], of["contentSize"]) == (sha256(root / name), str((root / name).stat().st_size)), name
     run, crate = entities["#run"], entities["./"]

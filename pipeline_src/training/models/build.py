@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
+from pipeline_src.logs import quiet
 from pipeline_src.training.models.config import is_factory, model_names, read_config
 from pipeline_src.training.models.factory import Network, from_factory
 from pipeline_src.training.models.weights import (
@@ -136,14 +137,16 @@ def _set_classes(model: Any, classes: int) -> None:
 
 
 def _built(model: Any, config: str, weights: list[str]) -> nn.Module:
+    from mmengine.logging import MMLogger
     from mmengine.model import revert_sync_batchnorm
     from mmengine.registry import DefaultScope
     from mmseg.models.segmentors import EncoderDecoder
     from mmseg.registry import MODELS
 
     try:
-        # mmcv looks for layers in the scope of mmseg (U-Net's have own).
-        with _quiet(), tensors_alone(), DefaultScope.overwrite_default_scope("mmseg"):
+        # mmengine logs several lines for every parameter; mmcv looks for layers in the scope of mmseg (U-Net's own).
+        noise, scope = MMLogger.get_current_instance(), DefaultScope.overwrite_default_scope("mmseg")
+        with quiet(noise, level=logging.WARNING), tensors_alone(), scope:
             segmentor = MODELS.build(model)
             segmentor.init_weights()
             if weights:
@@ -225,17 +228,3 @@ def _one_map(head: nn.Module, features: Any) -> Tensor:
         expected=f"a tensor (B, {head.out_channels}, h, w) in training and in evaluation",
         do="choose a head that does, such as FPNHead, FCNHead, PSPHead, DepthwiseSeparableASPPHead or SegformerHead",
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """mmengine logs several lines for every parameter that it initialises; warnings still come through."""
-    from mmengine.logging import MMLogger
-
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
