@@ -79,7 +79,6 @@ def test_claims_print_points_and_hold_fractions():
     assert accuracy["effect"] == pytest.approx(-0.03) and "-3.00" in accuracy["printed"].replace("−", "-")
 
 
-
 def test_a_root_says_so():
     for name in ("ece_debiased", "ece_debiased_pixels"):
         assert "RMS" in METRICS[name].column and "root-mean-square" in METRICS[name].title
