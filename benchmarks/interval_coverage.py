@@ -1,16 +1,17 @@
 """How often intervals hold the true value, and how often differences are found: simulated data sets of known error.
 
-    python benchmarks/interval_coverage.py [REPETITIONS]
+    python benchmarks/interval_coverage.py [REPETITIONS [coverage] [equal]]
 
 An image has pixels in five bins of confidence and an accuracy of its own in each, more or less below the confidence,
 that two methods share in part. The sums per image go through the functions that all results go through
-(`metrics.inputs`, `analysis.estimate`). Writes benchmarks/coverage.md, which docs/metrics.md shows.
+(`metrics.inputs`, `analysis.estimate`). Writes both tables, or those that are named, into benchmarks/intervals/, from
+where docs/metrics.md has them.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -160,19 +161,23 @@ def equal_methods(images: int, error: float, spread: float, seeds: int, repetiti
     return {name: count / repetitions for name, count in counts.items()}
 
 
-def tables(repetitions: int) -> Iterator[str]:
-    """Markdown, in shares of repetitions in percent."""
+def coverage(repetitions: int) -> Iterator[str]:
+    """How often intervals hold the true value: Markdown, in shares of repetitions in percent."""
     rng = np.random.default_rng(0)
-    head: list[str] = []
-    for images, errors in product(IMAGES, ERRORS):
+    yield f"Share in % of {repetitions} simulated data sets in which 95 % intervals hold the true value:\n"
+    for number, (images, errors) in enumerate(product(IMAGES, ERRORS)):
         shares = one_seed(images, errors, repetitions, rng)
-        if not head:
+        if not number:
             head = ["images", "ECE of one, other", *shares]
-            yield f"Share in % of {repetitions} simulated data sets in which 95 % intervals hold the true value:\n"
             yield from (f"| {' | '.join(head)} |", f"|{'---|' * len(head)}")
         true = ", ".join(f"{100 * truth(error)['ece']:.2f}" for error in errors)
         yield f"| {images} | {true} | {' | '.join(f'{100 * share:.0f}' for share in shares.values())} |"
-    yield "\nTwo equal methods called different, by the interval of their difference:\n"
+
+
+def equal(repetitions: int) -> Iterator[str]:
+    """How often equal methods are called different: the same."""
+    rng = np.random.default_rng(0)
+    yield f"Two equal methods called different, by the interval of their difference, in % of {repetitions}:\n"
     yield "| images | ECE ± sd over seeds | seeds | percentiles over images | ECE | Brier |\n|---|---|---|---|---|---|"
     for images, (error, spread), seeds in product((200, 1000), ((0.03, 0.003), (0.03, 0.01), (0.005, 0.003)), (2, 3)):
         shares = equal_methods(images, error, spread, seeds, repetitions, rng)
@@ -181,9 +186,16 @@ def tables(repetitions: int) -> Iterator[str]:
         yield f"| {' | '.join(map(str, cells))} | {' | '.join(f'{100 * share:.1f}' for share in shares.values())} |"
 
 
+def main(repetitions: int, names: Sequence[str]) -> None:
+    for table in (coverage, equal):
+        if not names or table.__name__ in names:
+            lines = []
+            for line in table(repetitions):
+                print(line, flush=True)
+                lines.append(line)
+            file = Path(__file__).parent / "intervals" / f"{table.__name__}.md"
+            file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    lines = []
-    for line in tables(int(sys.argv[1]) if len(sys.argv) > 1 else 500):
-        print(line, flush=True)
-        lines.append(line)
-    Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 500, sys.argv[2:])

@@ -9,7 +9,7 @@ from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, Metric
 from pipeline_src.metrics.registry import METRICS
 
 FILE = Path("docs/metrics.md")
-COVERAGE = Path("benchmarks/coverage.md")  # what benchmarks/interval_coverage.py wrote
+COVERAGE = Path("benchmarks/intervals")  # what benchmarks/interval_coverage.py wrote
 GROUPS = {
     "any": "For one object and for several classes",
     "two": "For one object",
@@ -60,8 +60,7 @@ def page() -> str:
         rows = [_row(name, metric) for name, metric in METRICS.items() if metric.classes == classes]
         head = ["| name | heading | from | definition | range | better | reference |", "|---|---|---|---|---|---|---|"]
         parts += [f"## {title}", "\n".join(head + rows)]
-    if COVERAGE.is_file():
-        parts += [TAIL.strip(), COVERAGE.read_text(encoding="utf-8").strip()]
+    parts += [TAIL.strip(), *(file.read_text(encoding="utf-8").strip() for file in sorted(COVERAGE.glob("*.md")))]
     return "\n\n".join(parts) + "\n"
 
 
