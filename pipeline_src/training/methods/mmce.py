@@ -36,7 +36,7 @@ class MMCE(Method):
     Cost: 5 %
     Setting: Estimator, width, weight and `samples` are the defaults of the authors' program, whose script also runs
         weights from 1 to 13. `mmce_mukhoti` is the setting of Mukhoti et al. (NeurIPS 2020): the same estimator with
-        weight 2. `mmce_plain` is nobody's. Ours: pixels stand for samples, all of a batch instead of 128.
+        weight 2. The plain estimator is nobody's. Ours: pixels stand for samples, all of a batch instead of 128.
     Source: Kumar et al., ICML 2018
     """
 
