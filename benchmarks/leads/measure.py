@@ -1,8 +1,7 @@
-"""What label perturbation by region and by confidence, and averaged weights, give on development images.
+"""What label perturbation by region and by confidence gives on development images.
 
 snakemake --cores all --config experiment=evidence data_root=PATH -- models
 snakemake --cores all --config experiment=development data_root=PATH -- data
-ASLP_DOWNLOADS=PATH python benchmarks/leads/averaged.py baseline aslp_cl
 ASLP_DOWNLOADS=PATH python benchmarks/leads/measure.py >benchmarks/leads/README.md
 
 Everything is fitted to the validation images and scored on photographs that no other part uses, on the same with a
@@ -20,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from averaged import FURTHER, RESULTS, SEED
 from levels import BANDS, EDGES, FITS, LOOPS, Sample, band, distance, excess, total
 from scipy.special import expit
 
@@ -39,9 +37,10 @@ from pipeline_src.training.methods.aslp_cl import ASLPCL
 from pipeline_src.training.pixels import upsampled
 from pipeline_src.training.samples import evaluation_batches
 
+SEED = 0
 PIXELS = 2000  # of an image
+RESULTS = Path("results/leads")
 SIMULATED = ("baseline", "aslp_cl", "aslp_groups")
-FITTED = ("as it is", "temperature")
 GAIN, LAST = ASLPCL().gain, 20
 TEXT = f"""# Leads
 
@@ -59,10 +58,6 @@ Levels s at which loops would rest on the validation images, in %, from the bord
 Fitted to the validation images, scored on development images: NLL / Brier % / ECE %:
 
 {{scores}}
-
-Averaged weights: the same.
-
-{{averaged}}
 
 Accuracy / confidence minus accuracy, in %:
 
@@ -101,16 +96,6 @@ def kept(name: str, file: Path, settings) -> dict[str, Sample]:
         if not (folder / f"{group}.npz").exists():
             np.savez(folder / f"{group}.npz", **samples(network, store, settings)._asdict())
     return {group: Sample(**np.load(folder / f"{group}.npz")) for group in stores}
-
-
-def trained() -> Iterator[tuple[str, Path]]:
-    """Networks by name: those of `evidence`, and those of averaged.py as they were trained and averaged."""
-    graph = chosen("evidence")
-    for method in SIMULATED:
-        yield method, graph.job(f"train/{method}/seed{SEED}").folder / "model.safetensors"
-    for method in (method for method in SIMULATED if (RESULTS / method).exists()):
-        yield f"{method}, {FURTHER} epochs later", RESULTS / method / "latest.safetensors"
-        yield f"{method}, {FURTHER} epochs later, averaged", RESULTS / method / "model.safetensors"
 
 
 def cell(f: np.ndarray, sample: Sample) -> str:
@@ -167,18 +152,17 @@ def noise(history: Path) -> str:
 
 
 def main() -> None:
-    settings = networks.settings(chosen("evidence").job(f"train/baseline/seed{SEED}"))
-    files = dict(trained())
-    found = {name: kept(name, file, settings) for name, file in files.items()}
-    simulated = {name: found[name] for name in SIMULATED}
-    histories = {name: file.parent / "history.csv" for name, file in files.items() if file.stem == "model"}
+    graph = chosen("evidence")
+    settings = networks.settings(graph.job(f"train/baseline/seed{SEED}"))
+    runs = {name: graph.job(f"train/{name}/seed{SEED}").folder for name in SIMULATED}
+    found = {name: kept(name, folder / "model.safetensors", settings) for name, folder in runs.items()}
+    histories = {name: folder / "history.csv" for name, folder in runs.items()}
     closed = {name: history for name, history in histories.items() if "mark" in history.read_text()}
     print(
         TEXT.format(
-            bands=table(["band", *simulated], by_band(simulated)),
-            levels=table(["levels", *simulated], levels(simulated)),
-            scores=table(["network", "fitted", *GROUPS], scored(simulated, FITS)),
-            averaged=table(["network", "fitted", *GROUPS], scored(found, FITTED)),
+            bands=table(["band", *found], by_band(found)),
+            levels=table(["levels", *found], levels(found)),
+            scores=table(["network", "fitted", *GROUPS], scored(found, FITS)),
             right=table(["network", "validation", *GROUPS], right(found)),
             noise="; ".join(f"{name} {noise(history)}" for name, history in closed.items()),
         )
