@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import urllib.error
+from collections import Counter
 from pathlib import Path
+
+# Tests run in parallel: threads of their own would wait for each other. numpy and torch read it when they are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import cv2
 import numpy as np
 import pytest
 from filelock import FileLock
-from project import call, copy, make, snakemake
+from project import call, copy, draw_quickly, make, snakemake
 
-# Tests run in parallel: threads of their own (torch is imported later) would wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# These take longest. The first keeps a worker busy while another makes `finished`.
+FIRST = ("training/test_every_method", "workflow/", "faults/test_kill", "documentation/test_tutorials")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, then those of many tests, so that no worker starts a long one when the others have ended."""
+    tests = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        return next((k for k, name in enumerate(FIRST) if name in item.nodeid), len(FIRST)), -tests[item.path]
+
+    items.sort(key=place)
+
+
+def pytest_runtest_teardown() -> None:
+    """A verb that a test has called leaves handlers to the root logger whose streams were the test's and are closed."""
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if type(handler).__module__ == "logging"]:
+        root.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +62,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             folder.mkdir()
             copy(folder)
             call(folder, "git", "init", "--quiet")
-            make(folder, "prepare", "store", "train", "evaluate")  # Snakemake trains where a killed run goes on
-            snakemake(folder)
+            with pytest.MonkeyPatch.context() as patch:
+                draw_quickly(patch)
+                make(folder, "prepare", "store", "train", "evaluate", "analyse", "tables", "figures", "claims")
+            snakemake(folder)  # it makes more where a killed run goes on, and where a parameter changes
             call(folder, "dvc", "remote", "add", "--default", "storage", f"{folder}-storage")
             call(folder, "dvc", "push", "--quiet")
             call(folder, "git", "add", "--all")

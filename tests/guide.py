@@ -15,7 +15,7 @@ from project import ROOT, TESTS, call
 
 def follow(page: str, folder: Path) -> None:
     """Make the changes of a page to a copy of the package in `folder`."""
-    shutil.copytree(ROOT / "pipeline_src", folder / "pipeline_src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "pipeline_src", folder / "pipeline_src")
     text = (ROOT / "docs/guides" / page).read_text(encoding="utf-8")
     for language, name, content in re.findall(r"^```(python|diff)\n# (\S+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         file = folder / name

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pipeline_src.engine.execute import execute
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
@@ -82,6 +84,19 @@ def make(folder: Path, *kinds: str) -> None:
             execute(job)
 
 
+def draw_quickly(patch: pytest.MonkeyPatch) -> None:
+    """In this process, figures have empty PDF files and coarse PNG files, which would take most of the time of a small
+    experiment. tests/figures looks at all of them."""
+    from matplotlib.figure import Figure
+
+    save = Figure.savefig
+
+    def savefig(self: Figure, path: Path, **options) -> None:
+        path.touch() if path.suffix == ".pdf" else save(self, path, **options, dpi=20)
+
+    patch.setattr(Figure, "savefig", savefig)
+
+
 def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
@@ -99,7 +114,7 @@ def copy(folder: Path) -> None:
     for name in PROJECT:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("cache", "tmp"))
         else:
             shutil.copy(source, folder / name)
     text = (folder / "params.yaml").read_text()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project import ROOT, call, copy
+from project import ROOT, call, copy, draw_quickly
 
 from pipeline_src.cli.main import app
 from pipeline_src.engine.contract import package_code
@@ -29,6 +29,7 @@ from pipeline_src.steps.build import build
 def follow(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Follow `page` in `folder`, which becomes the working folder; all that it tells to do must succeed."""
     copy(folder)
+    draw_quickly(monkeypatch)
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)  # as `python -m` has it
     for language, text in blocks((ROOT / page).read_text(encoding="utf-8")):

@@ -23,5 +23,6 @@ def test_a_run_killed_at_three_levels_ends_in_the_same_bits(finished: Path, tmp_
         assert kill.kill(kill.start(folder, level), lambda enough=enough: kill.epochs(folder) >= enough), level
     assert not list((folder / "results/tiny").rglob("model.safetensors"))
     snakemake(folder, "--", "models")  # no other test lets it train to the end
-    make(folder, "evaluate", "analyse", "tables")
-    assert kill.results(folder) == kill.results(finished)
+    make(folder, "evaluate")
+    wanted = {name: of for name, of in kill.results(finished).items() if not name.startswith("tables/")}
+    assert kill.results(folder) == wanted

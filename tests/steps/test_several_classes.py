@@ -78,6 +78,7 @@ def built(tmp_path_factory) -> ExperimentGraph:
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        project.draw_quickly(patch)
         patch.delenv("ASLP_DOWNLOADS", raising=False)
         found = build_experiment(read())
         for job in found.jobs.values():

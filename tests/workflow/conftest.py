@@ -17,14 +17,17 @@ def pulled(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pulled") / "clone"
     call(folder.parent, "git", "clone", "--quiet", str(finished), str(folder))
     call(folder, "dvc", "pull", "--quiet")
+    # The same code with what Python and numba compiled of it: every process of a test would do it again.
+    shutil.copytree(finished / "pipeline_src", folder / "pipeline_src", dirs_exist_ok=True)
     return folder
 
 
 @pytest.fixture
 def clone(pulled: Path, tmp_path: Path) -> Path:
-    """A fresh clone with pulled results, no records of Snakemake's, and file times in no order."""
+    """A fresh clone with pulled results, no records of Snakemake's, and file times in no order (but for code, of
+    which what is compiled would be void)."""
     folder = shutil.copytree(pulled, tmp_path / "clone")
-    files = [path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts]
+    files = [path for path in folder.rglob("*") if path.is_file() and not {".git", "pipeline_src"} & {*path.parts}]
     random.Random(0).shuffle(files)
     for i, path in enumerate(files):
         os.utime(path, (1_700_000_000 + i, 1_700_000_000 + i))
