@@ -17,6 +17,7 @@ from functools import lru_cache
 from zlib import crc32
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.rows import Rows, parts
@@ -26,6 +27,7 @@ from pipeline_src.metrics.summary import summary
 
 Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
 RESAMPLES = 1000
+one_thread = threadpool_limits.wrap(limits=1, user_api="blas")  # with more, products differ in the last bits
 FEW_GROUPS = 10  # below it percentiles of resampled groups are much too close together
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 
@@ -110,6 +112,7 @@ def resample(
     return {protocol: resample_run(run, bins, key, resamples, groups, further) for protocol, run in runs}
 
 
+@one_thread
 def resample_run(
     run: Run,
     bins: int,
@@ -219,6 +222,7 @@ def groups_in_words(groups: np.ndarray | None) -> str:
     return f"Intervals: bootstrap over {number:,} groups of images that are not independent{warning}."
 
 
+@one_thread
 def image_means(
     values: np.ndarray, key: int, resamples: int = RESAMPLES, groups: np.ndarray | None = None
 ) -> np.ndarray:

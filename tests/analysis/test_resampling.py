@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from made_statistics import counted, of_scenes, scene, summaries, varied
+from threadpoolctl import threadpool_limits
 
 from pipeline_src.analysis import resampling
 from pipeline_src.analysis.resampling import image_means, key_of, percentiles, resample
@@ -110,6 +111,17 @@ def test_draws_depend_on_the_key_and_not_on_the_order_of_images():
     assert a.intervals() == b.intervals()
     assert a.intervals() != resample(counted(images), 10, key=1, resamples=50)["raw"].intervals()
     assert key_of("ECSSD") != key_of("SOD")
+
+
+def test_bits_do_not_depend_on_the_number_of_threads():
+    """Images enough for BLAS to share a product out."""
+    rng = np.random.default_rng(0)
+    maps = [(rng.random((24, 24), np.float32), rng.integers(0, 2, (24, 24), np.uint8), str(k)) for k in range(300)]
+    statistic, values = counted(maps, whole=False), []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            values.append(resample(statistic, 10, key=1, resamples=200)["raw"].values)
+    assert all(np.array_equal(one, values[1][name], equal_nan=True) for name, one in values[0].items())
 
 
 def test_metrics_that_sort_pixels_have_fewer_resamples():
