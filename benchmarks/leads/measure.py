@@ -132,10 +132,10 @@ def by_band(networks: dict[str, dict[str, Sample]]) -> Iterator[list[str]]:
             yield row
 
 
-def scored(found: dict[str, dict[str, Sample]], fits: Iterable[str]) -> Iterator[list[str]]:
+def scored(found: dict[str, dict[str, Sample]]) -> Iterator[list[str]]:
     for name, groups in found.items():
-        for fit in fits:
-            of = FITS[fit](groups["fitted"])
+        for fit, fitted in FITS.items():
+            of = fitted(groups["fitted"])
             yield [name, fit, *(cell(of(groups[group]), groups[group]) for group in GROUPS)]
 
 
@@ -162,7 +162,7 @@ def main() -> None:
         TEXT.format(
             bands=table(["band", *found], by_band(found)),
             levels=table(["levels", *found], levels(found)),
-            scores=table(["network", "fitted", *GROUPS], scored(found, FITS)),
+            scores=table(["network", "fitted", *GROUPS], scored(found)),
             right=table(["network", "validation", *GROUPS], right(found)),
             noise="; ".join(f"{name} {noise(history)}" for name, history in closed.items()),
         )

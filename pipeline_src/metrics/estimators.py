@@ -40,21 +40,25 @@ def ue(bins: Bins) -> np.ndarray:
     return (bins.score / bins.one * np.maximum(-bins.excess, 0)).sum(axis=-1) / bins.n
 
 
-def squared_error(bins: Bins, variance: np.ndarray) -> np.ndarray:
+def squared_error(bins: Bins, variance: np.ndarray, counted: np.ndarray | bool = True) -> np.ndarray:
     """Sum of n_k/N (score_k - hits_k)^2, less what sampling adds to it: (E_k^2 - V_k) / n_k / N with E_k the excess of
-    a bin and V_k (..., K) its sampling variance. Unbiased; often below 0 where the true error is 0."""
-    return ((bins.excess**2 - variance) / bins.one).sum(axis=-1) / bins.n
+    a bin and V_k (..., K) its sampling variance. Unbiased; often below 0 where the true error is 0.
+
+    Args:
+        counted: (..., K), the bins that are summed over.
+    """
+    return (counted * (bins.excess**2 - variance) / bins.one).sum(axis=-1) / bins.n
 
 
 def squared_overconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
-    """The terms of `squared_error` of the bins whose score is above their hits. Its mean is 0 where no bin's truly is,
-    or within 10 % of one standard error of the squared error there."""
-    return ((bins.excess > 0) * (bins.excess**2 - variance) / bins.one).sum(axis=-1) / bins.n
+    """The terms of `squared_error` of the bins whose score is above their hits. For normal E_k, the mean of a term is
+    off its true value by about a tenth of V_k / n_k / N at most, and exact where E_k is truly 0."""
+    return squared_error(bins, variance, bins.excess > 0)
 
 
 def squared_underconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
-    """The terms of `squared_error` of the bins whose score is below their hits."""
-    return ((bins.excess < 0) * (bins.excess**2 - variance) / bins.one).sum(axis=-1) / bins.n
+    """The same of the bins whose score is below their hits."""
+    return squared_error(bins, variance, bins.excess < 0)
 
 
 def debiased(bins: Bins, variance: np.ndarray) -> np.ndarray:

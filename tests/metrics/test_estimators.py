@@ -162,32 +162,21 @@ def test_the_squared_error_is_that_of_over_confident_bins_and_of_others():
     assert value("squared_error", counts) == pytest.approx(over + 0.05**2 / 2, rel=1e-5)
 
 
-def test_the_square_of_over_confidence_is_0_on_average_where_there_is_none():
-    """Calibrated images whose pixels are right or wrong together; OE itself is far above 0 on few of them."""
-    rng, squares, errors = np.random.default_rng(0), [], []
-    f = np.float32([[0.625, 0.75, 0.875]] * 10)
-    for _ in range(100):
-        right = rng.random((24, 3)) < f[0]
-        counts = counted([(f, np.repeat(y[None], 10, axis=0), str(k)) for k, y in enumerate(right)], whole=False).raw
-        squares.append(value("squared_overconfidence", counts))
-        errors.append(value("oe", counts))
-    assert abs(np.mean(squares)) < 4 * np.std(squares) / 10
-    assert np.mean(errors) > 0.01
-
-
-def test_the_squared_error_is_unbiased_and_the_floor_is_the_mean_ece_of_a_calibrated_network():
-    """Calibrated images whose pixels are right or wrong together: the ECE of few of them is far above 0."""
-    rng, squares, floors, errors = np.random.default_rng(0), [], [], []
+def test_the_squared_errors_are_unbiased_and_the_floor_is_the_mean_ece_of_a_calibrated_network():
+    """Calibrated images whose pixels are right or wrong together: ECE and OE of few of them are far above 0."""
+    rng = np.random.default_rng(0)
+    found = {name: [] for name in ("squared_error", "squared_overconfidence", "ece_floor", "ece", "oe")}
     f = np.float32([[0.625, 0.75, 0.875]] * 10)
     for _ in range(100):
         right = rng.random((24, 3)) < f[0]
         images = [(f, np.repeat(y[None], 10, axis=0), str(k)) for k, y in enumerate(right)]
         counts = counted(images, whole=False).raw
-        for of, name in ((squares, "squared_error"), (floors, "ece_floor"), (errors, "ece")):
+        for name, of in found.items():
             of.append(value(name, counts))
-    assert abs(np.mean(squares)) < 4 * np.std(squares) / 10
-    assert np.mean(floors) == pytest.approx(np.mean(errors), rel=0.2)
-    assert np.mean(errors) > 0.03
+    for name in ("squared_error", "squared_overconfidence"):
+        assert abs(np.mean(found[name])) < 4 * np.std(found[name]) / 10, name
+    assert np.mean(found["ece_floor"]) == pytest.approx(np.mean(found["ece"]), rel=0.2)
+    assert np.mean(found["ece"]) > 0.03 and np.mean(found["oe"]) > 0.01
 
 
 def smoothed_plain(confidence, right, sigma, points=4000):
