@@ -30,11 +30,13 @@ def recommendation(inside: Comparison, outside: Comparison, shifted: Comparison 
     """
     if not inside.methods:
         return {}
-    texts = {"Best calibrated": _best(inside)}
+    texts = {
+        "What to use": " ".join([*_use(inside, outside), *_seeds(inside.facts)]),
+        "Best calibrated": _best(inside),
+    }
     if inside.baseline and inside.others:
         texts["Accuracy kept"] = _kept(inside)
         texts["Refinement kept"] = _refined(inside)
-    texts["What to use"] = " ".join([*_use(inside, outside), *_seeds(inside.facts)])
     if shifted and shifted.methods:
         texts["Under shift"] = _under_shift(shifted, inside.recommended)
     return texts

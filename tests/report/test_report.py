@@ -181,7 +181,7 @@ def test_the_gallery_holds_the_catalogue(page):
 
 def test_the_page_opens_with_its_picture(page):
     sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
-    assert sections[:4] == ["summary", "reliability", "methods", "claims"]
+    assert sections[:4] == ["reliability", "summary", "methods", "claims"]
     figure = next(k for k, (tag, _) in enumerate(page.tags) if tag == "figure")
     assert [tag for tag, _ in page.tags[figure:]].index("svg") < [tag for tag, _ in page.tags[figure:]].index("table")
 
