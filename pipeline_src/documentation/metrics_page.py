@@ -9,7 +9,7 @@ from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, Metric
 from pipeline_src.metrics.registry import METRICS
 
 FILE = Path("docs/metrics.md")
-COVERAGE = Path("benchmarks/intervals")  # what benchmarks/interval_coverage.py wrote
+COVERAGE = Path("benchmarks/intervals")  # what benchmarks/interval_coverage.py and metric_coverage.py wrote
 GROUPS = {
     "any": "For one object and for several classes",
     "two": "For one object",
@@ -48,8 +48,10 @@ intervals that tables print, *Δ squared* and *Δ squared over* those of the dif
 *found* how often a difference of ECE is called one. Columns of accuracy and Brier are of the intervals in use. In all
 cells the network is over-confident in every bin, or calibrated.
 
-Intervals of MCE, positive ECE, MCB and image ECE are percentiles. None of these can be below 0, and resampling
-raises them, so that their intervals lie above 0 even where the true error is 0: there the ECE's says more.
+Resampling can only raise an error that is near 0, so that percentiles of one lie above its true value. Intervals of ECE,
+of its other estimators, of MCE, MCB and the reliability term therefore go down to the mirror image of their upper end,
+and to 0 where the interval of the debiased square holds 0. The last table is of all metrics, by the program's own
+`calibration_report`.
 """
 
 

@@ -116,6 +116,7 @@ FURTHER: dict[str, Metric] = {
         "image are not independent, so that it subtracts next to nothing on maps.",
         heading="debiased RMS over pixels %",
         reference=f"Bröcker, Climate Dynamics 2012; Ferro and Fricker, QJRMS 2012; {ROELOFS}",
+        decided_by=SQUARED,
     ),
     "ece_debiased_authors": percent(
         "debiased error of the released program",

@@ -47,6 +47,7 @@ METRICS: dict[str, Metric] = {
         estimators.mce,
         "Maximum calibration error, the largest abs(conf_k − acc_k) of a bin with pixels.",
         reference=NAEINI,
+        decided_by=SQUARED,
     ),
     "oe": _percent(
         "OE",
@@ -69,6 +70,7 @@ METRICS: dict[str, Metric] = {
         estimators.ece,
         "Σ n_k/N abs(mean f − share of foreground) over bins of f, of which background fills the lowest.",
         heading="positive ECE %",
+        decided_by=SQUARED,
     ),
     "ece_equal_mass": _percent(
         "equal-mass ECE",
@@ -87,6 +89,7 @@ METRICS: dict[str, Metric] = {
         "Reliability term of the Brier score of the positive class, Σ n_k/N (mean f − foreground share)².",
         digits=4,
         reference=MURPHY,
+        decided_by=SQUARED,
     ),
     "brier_resolution": _fraction(
         "resolution",
@@ -133,6 +136,7 @@ METRICS: dict[str, Metric] = {
         heading="MCB",
         digits=4,
         reference=CORP,
+        decided_by=SQUARED,
     ),
     "dsc": _fraction(
         "discrimination",
@@ -277,6 +281,7 @@ METRICS: dict[str, Metric] = {
         "Mean over classes of the ECE of p_k, a hit being a pixel of class k.",
         heading="class-wise %",
         reference="Kull et al., NeurIPS 2019",
+        decided_by=SQUARED,
     ),
     "mean_iou": _percent(
         "mIoU",
