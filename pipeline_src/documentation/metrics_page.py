@@ -48,9 +48,9 @@ intervals that tables print, *Δ squared* and *Δ squared over* those of the dif
 *found* how often a difference of ECE is called one. Columns of accuracy and Brier are of the intervals in use. In all
 cells the network is over-confident in every bin, or calibrated.
 
-Resampling can only raise an error that is near 0, so that percentiles of one lie above its true value. Intervals of ECE,
-of its other estimators, of MCE, MCB and the reliability term therefore go down to the mirror image of their upper end,
-and to 0 where the interval of the debiased square holds 0. The last table is of all metrics, by the program's own
+Resampling can only raise an error that is near 0, so that percentiles of one lie above its true value. Intervals of
+ECE, of its other estimators, of MCE, MCB and the reliability term therefore go down to the mirror image of their upper
+end, and to 0 where the interval of the debiased square holds 0. The last table is of all metrics, by the program's own
 `calibration_report`.
 """
 

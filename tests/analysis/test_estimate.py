@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from pipeline_src.metrics.registry import METRICS, SQUARED
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import interval_coverage as coverage
+import metric_coverage
 
 SEEDS = {0: 0.03, 1: 0.05, 2: 0.04}  # mean 0.04, standard error 0.01 / sqrt(3)
 
@@ -159,3 +161,11 @@ def test_equal_methods_of_three_seeds_are_rarely_called_different():
     shares = coverage.equal_methods(200, 0.03, 0.01, 3, 60, np.random.default_rng(0))
     assert shares["percentiles"] > 0.2
     assert shares["ECE"] < 0.15 and shares["Brier"] < 0.15
+
+
+def test_errors_of_a_calibrated_network_may_be_0():
+    """By all its pixels: percentiles of the isotonic one, for instance, never hold a true 0."""
+    errors = ("mcb", "positive_ece", "brier_reliability", "mce", "smooth_ece")
+    calibrated = metric_coverage.NETWORKS["calibrated"]
+    shares = metric_coverage.shares(50, calibrated, defaultdict(float), 10)
+    assert min(shares[name] for name in errors) >= 0.8
