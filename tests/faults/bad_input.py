@@ -29,7 +29,7 @@ class BadInput:
         make: makes the input in an empty folder, which is the working folder then, and what was computed before.
         call: what a user calls there; it ends in a UserError.
         what, found, expected, do: patterns (regular expressions) that the parts of the error hold. The first names the
-            file or key.
+            file or key; the others are any text if left out.
     """
 
     name: str
@@ -38,9 +38,9 @@ class BadInput:
     make: Callable[[Path], None]
     call: Callable[[Path], None]
     what: str
-    found: str
-    expected: str
-    do: str
+    found: str = ""
+    expected: str = ""
+    do: str = ""
 
 
 def check(row: BadInput, folder: Path) -> None:

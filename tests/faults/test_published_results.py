@@ -35,7 +35,7 @@ def edit(name: str, old: str, new: str) -> Callable[[Path], object]:
 
 
 def row(name: str, fault: str, broken: Callable[[Path], object], what: str, **parts: str) -> BadInput:
-    words = {"found": "", "expected": "", "do": r"git checkout -- results/published/small"} | parts
+    words = {"do": r"git checkout -- results/published/small"} | parts
     happens = "the rebuild stops before it makes anything, and names the file"
     return BadInput(name, fault, happens, published(broken), lambda _: run("rebuild", "-e", "small"), what, **words)
 

@@ -105,17 +105,8 @@ def report(_: Path) -> None:
 def refused(
     name: str, fault: str, make, what: str, found: str, expected: str = CURRENT, do: str = AGAIN, call=evaluate
 ):
-    return BadInput(
-        name,
-        fault,
-        "the job that needs it is refused, and Snakemake makes it again",
-        make,
-        call,
-        what,
-        found,
-        expected,
-        do,
-    )
+    happens = "the job that needs it is refused, and Snakemake makes it again"
+    return BadInput(name, fault, happens, make, call, what, found, expected, do)
 
 
 ALTERED = r"^results/mine/runs/model.safetensors is not what train made, and evaluate needs it$"
@@ -217,8 +208,6 @@ ROWS = [
         lambda _: execute(graph(files=1).job("train")),
         "^train did not write history.csv$",
         "model.safetensors",
-        "",
-        "",
     ),
     BadInput(
         "adopt-altered",
@@ -249,9 +238,8 @@ ROWS = [
         lambda folder: None,
         lambda _: graph().job("trian"),
         "^experiment mine has no job trian$",
-        "",
-        "train, evaluate",
-        "did you mean 'train'",
+        expected="train, evaluate",
+        do="did you mean 'train'",
     ),
     BadInput(
         "no-match",
@@ -260,9 +248,7 @@ ROWS = [
         lambda folder: None,
         lambda _: graph().matching(["train", "x*"]),
         r"^experiment mine has no job x\*$",
-        "",
-        "train, evaluate",
-        "",
+        expected="train, evaluate",
     ),
 ]
 
