@@ -80,15 +80,6 @@ def test_a_users_entry_is_as_short_as_it_can_be():
         ({"images": "a", "masks": "b", "splits": {"v": {"of": "all"}}}, "goes with `fraction` or `without`"),
         ({"images": "a", "masks": "b", "splits": {"v": {"of": "all", "fraction": 1.5}}}, "less than 1"),
         (
-            {
-                "images": "a",
-                "masks": "b",
-                "splits": {"v": {"of": "w", "fraction": 0.5}, "w": {"of": "all", "without": "v"}},
-            },
-            "made from itself",
-        ),
-        ("photos", "expected keys and values"),
-        (
             {"images": "a", "masks": "b", "sources": {"folder": {"flder": "a"}}},
             r"sources.folder.flder: no such key; did you mean 'folder'",
         ),

@@ -71,12 +71,8 @@ def test_an_altered_file_is_noticed_and_named_and_made_again(alter):
     assert not trained.current and differences(trained) == ["model.bin was changed"]
     evaluated.stamp.unlink()
     shutil.rmtree(f"results/.cache/{evaluated.contract}")
-    with pytest.raises(UserError) as refusal:
+    with pytest.raises(UserError, match=f"{sha256(model)}[\\s\\S]*{trained.stamped.files['model.bin']['sha256']}"):
         execute(evaluated)
-    told = str(refusal.value)
-    for part in ("results/one/train/model.bin", sha256(model), trained.stamped.files["model.bin"]["sha256"]):
-        assert part in told
-    assert "snakemake --cores all" in told
     assert not evaluated.stamp.exists()
     assert execute(trained) and model.read_text() == "weights"
     assert execute(evaluated) and evaluated.current
