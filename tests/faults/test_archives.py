@@ -85,7 +85,7 @@ def row(
     def call(folder: Path) -> None:
         unpack(folder / "a", folder / "deep" / "into", SMALL)
 
-    return BadInput(name, fault, happens, make, call, what, found, expected, do)
+    return BadInput(name, fault, call, what, found, expected, do, make, happens)
 
 
 BROKEN = "the archive and what is broken are named"

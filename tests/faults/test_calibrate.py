@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -75,19 +75,7 @@ def another(folder: Path) -> None:
     (folder / "out/maps/mine.png").write_bytes(b"of the user")
 
 
-def row(
-    name: str,
-    fault: str,
-    call: Callable[[Path], None],
-    what: str,
-    found: str = "",
-    expected: str = "",
-    do: str = "",
-    make: Callable[[Path], None] = make,
-    happens: str = REFUSED,
-) -> BadInput:
-    """A row; of two maps and masks, if not said otherwise."""
-    return BadInput(name, fault, happens, make, call, what, found, expected, do)
+row = partial(BadInput, make=make, happens=REFUSED)  # of two maps and masks, if not said otherwise
 
 
 ROWS = [

@@ -36,7 +36,9 @@ def row(
     name: str, fault: str, make: Callable[[Path], None], words: tuple[str, ...], what: str, **parts: str
 ) -> BadInput:
     happens = "nothing is compared, and the message says what is there"
-    return BadInput(name, fault, happens, make, lambda _: run("compare", *words, "--cores", "1"), what, **parts)
+    return BadInput(
+        name, fault, lambda _: run("compare", *words, "--cores", "1"), what, make=make, happens=happens, **parts
+    )
 
 
 def altered(folder: Path) -> None:

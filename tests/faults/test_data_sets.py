@@ -70,15 +70,6 @@ def preparing(**raw) -> Callable[[Path], None]:
     return lambda folder: prepare(entry(**(raw or MINE)), folder, folder / "unpacked", folder / "out") and None
 
 
-def checking(folder: Path) -> None:
-    """`data check`, in whose report a set's problems stand; the row takes it for an error."""
-    from pipeline_src.data.set_check import check_set
-
-    report = check_set(entry(**MINE), folder, folder / "unpacked")
-    if report.problems:
-        raise UserError("\n".join(report.problems))
-
-
 def row(
     name: str,
     fault: str,
@@ -91,7 +82,7 @@ def row(
     call: Callable[[Path], None] | None = None,
 ) -> BadInput:
     """A row; by default a problem of a file that `prepare` lists."""
-    return BadInput(name, fault, happens, make, call or preparing(), what, found, expected, do)
+    return BadInput(name, fault, call or preparing(), what, found, expected, do, make, happens)
 
 
 NAMED = "it is listed by name, with what to do; with `on_problem: skip` it is left out"

@@ -70,7 +70,7 @@ def row(
     do: str = "",
     call: Callable[[Path], None] | None = None,
 ) -> BadInput:
-    return BadInput(name, fault, happens, make, call or judging(), what, found, expected, do)
+    return BadInput(name, fault, call or judging(), what, found, expected, do, make, happens)
 
 
 def header_of(shape: tuple, dtype: str = "<f4") -> bytes:
@@ -89,10 +89,6 @@ def npz_of(*shape: int) -> Callable[[Path], None]:
             to.write(bytes(4 * shape[1]))
 
     return make
-
-
-def broken_read(path: Path) -> None:
-    path.write_bytes(b"x")
 
 
 def void(value: int) -> np.ndarray:

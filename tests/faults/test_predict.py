@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -97,19 +96,7 @@ def calibrated_twice(where: Path) -> None:
         (where / name).write_text(json.dumps(exported_folders.record()))
 
 
-def row(
-    name: str,
-    fault: str,
-    call: Callable[[Path], None],
-    what: str,
-    found: str = "",
-    expected: str = "",
-    do: str = "",
-    make: Callable[[Path], None] = make,
-    happens: str = REFUSED,
-) -> BadInput:
-    """A row; of a project with an exported folder, if not said otherwise."""
-    return BadInput(name, fault, happens, make, call, what, found, expected, do)
+row = partial(BadInput, make=make, happens=REFUSED)  # of a project with an exported folder, if not said otherwise
 
 
 ROWS = [

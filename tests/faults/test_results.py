@@ -106,7 +106,7 @@ def refused(
     name: str, fault: str, make, what: str, found: str, expected: str = CURRENT, do: str = AGAIN, call=evaluate
 ):
     happens = "the job that needs it is refused, and Snakemake makes it again"
-    return BadInput(name, fault, happens, make, call, what, found, expected, do)
+    return BadInput(name, fault, call, what, found, expected, do, make, happens)
 
 
 ALTERED = r"^results/mine/runs/model.safetensors is not what train made, and evaluate needs it$"
@@ -190,65 +190,23 @@ ROWS = [
         "train: not made yet",
     ),
     BadInput(
-        "contract",
-        "parameters, data or code change while a run goes on",
-        "the verb stops",
-        trained,
-        lambda _: execute(graph().job("evaluate"), expected="0" * 16),
-        "^evaluate: parameters, data or code changed",
-        r"^[0-9a-f]{16}$",
-        "^0{16}$",
-        "start the command again",
-    ),
-    BadInput(
         "left-out",
         "a step does not write a file that it should",
-        "no result is put in place",
-        lambda folder: None,
         lambda _: execute(graph(files=1).job("train")),
         "^train did not write history.csv$",
         "model.safetensors",
+        happens="no result is put in place",
     ),
     BadInput(
         "adopt-altered",
         "an altered result is to be adopted",
-        "nothing is adopted",
-        after(write_into),
         lambda _: adopt(graph(seed=1), ["train"], "why"),
         "^results cannot be adopted$",
         "train: its files are not as they were made",
         "whole results",
         "let Snakemake make them",
-    ),
-    BadInput(
-        "adopt-nothing",
-        "a result that is not there is to be adopted",
-        "nothing is adopted",
-        lambda folder: None,
-        lambda _: adopt(graph(), ["train"], "why"),
-        "^results cannot be adopted$",
-        "train: not made yet",
-        "whole results",
-        "let Snakemake make them",
-    ),
-    BadInput(
-        "no-job",
-        "a job's name is misspelt",
-        "the nearest is named",
-        lambda folder: None,
-        lambda _: graph().job("trian"),
-        "^experiment mine has no job trian$",
-        expected="train, evaluate",
-        do="did you mean 'train'",
-    ),
-    BadInput(
-        "no-match",
-        "a pattern fits no job",
-        "all names are listed",
-        lambda folder: None,
-        lambda _: graph().matching(["train", "x*"]),
-        r"^experiment mine has no job x\*$",
-        expected="train, evaluate",
+        make=after(write_into),
+        happens="nothing is adopted",
     ),
 ]
 
