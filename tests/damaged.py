@@ -1,7 +1,8 @@
-"""What may happen to a file that a run reads."""
+"""What may happen to a file."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -14,6 +15,17 @@ def flipped(file: Path) -> None:
 
 def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1000])
+
+
+def written_into(file: Path, at: int = -1) -> None:
+    """Another byte in the same file: size, inode and mtime are as before."""
+    before, content = file.stat(), bytearray(file.read_bytes())
+    content[at] ^= 1
+    with open(file, "r+b") as opened:
+        opened.write(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = file.stat()
+    assert (after.st_size, after.st_ino, after.st_mtime_ns) == (before.st_size, before.st_ino, before.st_mtime_ns)
 
 
 class Trap:

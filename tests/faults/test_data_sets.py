@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import yaml
 from bad_input import BadInput, check
+from damaged import written_into
 from made_sets import encoded, entry, image, mask, pairs, write_files, write_zip
 
 from pipeline_src.data import catalog, groups, manifest, sources
@@ -121,11 +122,7 @@ def unpacked(folder: Path) -> None:
     write_zip(folder / "a.zip", pairs(2))
     prepare(entry(archive="a.zip", images="Image", masks="GT"), folder, folder / "unpacked", folder / "out")
     (file,) = (folder / "unpacked").glob("mine-*/GT/s00.png")
-    info, data = file.stat(), bytearray(file.read_bytes())
-    data[-20] ^= 1
-    with open(file, "r+b") as opened:
-        opened.write(data)
-    os.utime(file, ns=(info.st_atime_ns, info.st_mtime_ns))
+    written_into(file, -20)
 
 
 OF_ARCHIVE = {"archive": "a.zip", "images": "Image", "masks": "GT"}

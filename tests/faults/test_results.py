@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bad_input import BadInput, check
+from damaged import written_into
 
 from pipeline_src.engine.adopt import adopt
 from pipeline_src.engine.execute import execute, forget
@@ -57,16 +58,8 @@ def after(fault) -> object:
     return make
 
 
-def write_into() -> None:
-    """Other bytes, of the same number, in the same file, under the same time."""
-    before = MODEL.stat()
-    with open(MODEL, "r+b") as file:
-        file.write(b"M")
-    os.utime(MODEL, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
 def without_records() -> None:
-    write_into()
+    written_into(MODEL)
     shutil.rmtree(".snakemake")
 
 
@@ -114,7 +107,7 @@ ROWS = [
     refused(
         "written-into",
         "bytes of a model are overwritten, its size and mtime kept",
-        after(write_into),
+        after(lambda: written_into(MODEL)),
         ALTERED,
         SHA,
         SHA,
@@ -205,7 +198,7 @@ ROWS = [
         "train: its files are not as they were made",
         "whole results",
         "let Snakemake make them",
-        make=after(write_into),
+        make=after(lambda: written_into(MODEL)),
         happens="nothing is adopted",
     ),
 ]
