@@ -59,16 +59,24 @@ def read(path: Path) -> tuple[Calibrator, Record]:
     return validate(named(record.calibrator, str(path)), record.parameters, f"{path}: parameters"), record
 
 
-def read_for(path: Path, classes: int, where: str, do: str) -> tuple[Calibrator, Record]:
+def read_for(path: Path, classes: int, where: str, do: str, by: str = "") -> tuple[Calibrator, Record]:
     """`read`, of a calibrator that is to be applied to predictions of so many classes.
 
     Args:
         where: whose predictions they are, as in "in maps".
         do: what to do if it was fitted to another number of classes.
+        by: the calibrator that was applied to them already, if any.
 
     Raises:
-        UserError: as `read`; it was fitted to another number of classes.
+        UserError: as `read`; it was fitted to another number of classes, or there is a calibrator already.
     """
+    if by:
+        raise UserError(
+            f"--calibrator {path}: the predictions are calibrated already",
+            found=f"{where.removeprefix('of ')} by {by}",
+            expected="predictions of a network without a calibrator",
+            do="leave out --calibrator, or take the network alone",
+        )
     calibrator, record = read(path)
     if record.classes != classes:
         raise UserError(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from pipeline_src.calibrators import Feature
-from pipeline_src.cli.options import Ignore, MaxPixels, Resamples, Risk, check_groups
+from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
 from pipeline_src.params.schema import LIMITS
 
 NAMES = {"ece": "ECE %", "brier": "Brier %", "augrc": "AUGRC %", "nll": "NLL", "accuracy": "accuracy %"}
@@ -36,13 +36,7 @@ def calibrate(
     bins: Annotated[int, typer.Option(help="Number of bins of the ECE; a divisor of 66300")] = 10,
     resamples: Resamples = 1000,
     max_pixels: MaxPixels = LIMITS.pixels,
-    groups: Annotated[
-        str,
-        typer.Option(
-            metavar="PATTERN|FILE",
-            help="Fitted images that are not independent: a regular expression with one group, or a csv file id,group",
-        ),
-    ] = "",
+    groups: Groups = "",
 ):
     """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli.options import Ignore, MaxPixels, Resamples, Risk, check_groups
+from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
@@ -36,13 +36,7 @@ def judge(
     whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
     resamples: Resamples = 1000,
     max_pixels: MaxPixels = LIMITS.pixels,
-    groups: Annotated[
-        str,
-        typer.Option(
-            metavar="PATTERN|FILE",
-            help="Images that are not independent: a regular expression with one group, or a csv file id,group",
-        ),
-    ] = "",
+    groups: Groups = "",
 ):
     """Judge saved prediction maps of any model against masks."""
     from pipeline_src.steps import judge as step  # imports scipy and OpenCV, which other commands do without

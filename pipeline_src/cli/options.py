@@ -71,6 +71,13 @@ Risk = Annotated[
         "(taken for object)",
     ),
 ]
+Groups = Annotated[
+    str,
+    typer.Option(
+        metavar="PATTERN|FILE",
+        help="Images that are not independent: a regular expression with one group, or a csv file id,group",
+    ),
+]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Pixels that a map (times its classes) or a mask may have")]
 
 

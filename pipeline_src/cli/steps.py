@@ -14,7 +14,6 @@ from pipeline_src.cli.options import Contract, Log, Method, Name, experiment_gra
 from pipeline_src.engine.execute import check_planned, execute
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
-from pipeline_src.steps.experiment import ExperimentGraph
 from pipeline_src.steps.train import train_into
 from pipeline_src.training import distributed
 
@@ -120,7 +119,7 @@ def report(
     graph = experiment_graph(experiment, log)
     page = graph.job("report").paths[0]
     try:
-        _make_of(graph, "report", contract)
+        execute(graph.job("report"), contract, graph.command)
     except UserError as error:
         if not (show and page.is_file()):
             raise
@@ -139,8 +138,5 @@ def overview(contract: Contract = None, log: Log = None):
 
 def _make(name: str, experiment: str | None, contract: str | None, log: Path | None) -> None:
     """Make the result of a job."""
-    _make_of(experiment_graph(experiment, log), name, contract)
-
-
-def _make_of(graph: ExperimentGraph, name: str, contract: str | None) -> None:
+    graph = experiment_graph(experiment, log)
     execute(graph.job(name), contract, graph.command)

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import ROLES
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.export.folder import CALIBRATOR, CONFIG, NETWORK, ONNX, PREPROCESSING, WEIGHTS, Preprocessing
@@ -127,18 +127,14 @@ def of_seed(measured: Measurement, seed: int) -> Measurement:
     return replace(measured, seeds=[seed], points=points, values=values, of_all_seeds=False)
 
 
-def _estimate(measured: Measurement, name: str) -> Estimate | None:
-    return estimate(name, (measured, 1.0))
-
-
 def _text(measured: Measurement, name: str) -> str:
-    found = _estimate(measured, name)
+    found = estimate(name, (measured, 1.0))
     return METRICS[name].text(found.value, low=found.low, high=found.high) if found else "undefined"
 
 
 def _metric(measured: Measurement, name: str) -> dict[str, Any] | None:
     """A number as `model-index` has it; None where it is undefined."""
-    found = _estimate(measured, name)
+    found = estimate(name, (measured, 1.0))
     if found is None or found.value != found.value:
         return None
     ends = [found.low, found.high]

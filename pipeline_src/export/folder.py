@@ -61,9 +61,8 @@ def check(folder: Path) -> None:
     Raises:
         UserError: it is a file, cannot be written, or has files that `export` did not write.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file", expected="a folder, made if it does not exist", do="another --out")
-    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    check_writable(folder)
+    there = {path.name for path in folder.iterdir()}
     if foreign := there - {*FILES} or (there if there and not {WEIGHTS, NETWORK} <= there else ()):
         raise UserError(
             f"--out {folder} is there, and export did not write it",
@@ -71,7 +70,6 @@ def check(folder: Path) -> None:
             expected="a new folder, or one that export wrote before",
             do="give another --out",
         )
-    check_writable(folder)
 
 
 def write(

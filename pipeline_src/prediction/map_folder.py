@@ -64,11 +64,8 @@ class MapFolder:
         """Check that the maps of some images can be written.
 
         Raises:
-            UserError: the folder is a file, has maps of another model, or files of these names that `predict` did not
-                write.
+            UserError: the folder has maps of another model, or files of these names that `predict` did not write.
         """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UserError(f"--out {self.folder} is a file", expected="a folder", do="give another --out")
         if others := sorted({line.model for line in self.made.values()} - {self.model}):
             raise UserError(
                 f"--out {self.folder} has maps of another model",

@@ -83,15 +83,9 @@ def _calibrator(own: dict[str, Any] | None, file: Path | None, run: FinishedRun)
 
     if file is None:
         return own
-    if own:
-        raise UserError(
-            f"--calibrator {file}: the predictions are calibrated already",
-            found=f"{run.name} by {own['calibrator']}",
-            expected="a run without a calibrator",
-            do="leave out --calibrator, or export the run of the network alone",
-        )
+    by = own["calibrator"] if own else ""
     do = "fit one to maps of this run: dense-calibration predict, then dense-calibration calibrate"
-    _, record = read_for(file, run.experiment.facts.classes, f"of {run.name}", do)
+    _, record = read_for(file, run.experiment.facts.classes, f"of {run.name}", do, by)
     return record.model_dump(mode="json")
 
 

@@ -111,15 +111,8 @@ def predict(
 
 
 def _calibrator(source: Source, file: Path) -> Calibrator:
-    if source.calibrated:
-        raise UserError(
-            f"--calibrator {file}: the predictions are calibrated already",
-            found=f"{source.name} by {source.calibrated}",
-            expected="a model without a calibrator",
-            do="leave out --calibrator, or predict by the network alone",
-        )
     do = "fit one to maps of this model: dense-calibration calibrate"
-    return calibrator_files.read_for(file, source.classes, f"of {source.name}", do)[0]
+    return calibrator_files.read_for(file, source.classes, f"of {source.name}", do, source.calibrated)[0]
 
 
 def of_run(name: str) -> Source:

@@ -151,10 +151,11 @@ def test_textures_and_classes(project):
 
 def test_pairs_are_shown_as_a_picture_and_in_characters(tmp_path):
     ids = np.resize([0, 1, 2], (8, 8)).astype(np.uint8)
+    ids = ids.repeat(12, axis=0).repeat(12, axis=1)
     write_files(tmp_path, {"a.png": encoded(np.full((8, 8, 3), (10, 200, 30), np.uint8)), "m.png": encoded(ids)})
-    sheet = contact_sheet([(tmp_path / "a.png", tmp_path / "m.png")] * 3, count=2, side=8)
-    assert sheet.shape == (16, 16, 3) and (sheet[:8] == (10, 200, 30)).all()
-    assert np.array_equal(sheet[8:, 8:, 0], ids * 127)  # ids are spread over the greys
+    sheet = contact_sheet([(tmp_path / "a.png", tmp_path / "m.png")] * 9)
+    assert sheet.shape == (2 * 96, 8 * 96, 3) and (sheet[:96] == (10, 200, 30)).all()
+    assert np.array_equal(sheet[96:, 96:192, 0], ids * 127)  # ids are spread over the greys
     text = in_blocks(np.array([[[255, 0, 0]] * 4, [[0, 0, 255]] * 4] * 2, np.uint8), 4)
     assert text.plain == "▀▀▀▀\n▀▀▀▀\n"
     assert {span.style for span in text.spans} == {"rgb(255,0,0) on rgb(0,0,255)"}

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from damaged import written_into
 from made_sets import entry, pairs, write_files, write_tar, write_zip
 
 from pipeline_src.data import catalog, content_hash, pairing, sources
@@ -79,15 +80,6 @@ def test_a_users_entry_is_as_short_as_it_can_be():
         ),
         ({"images": "a", "masks": "b", "splits": {"v": {"of": "all"}}}, "goes with `fraction` or `without`"),
         ({"images": "a", "masks": "b", "splits": {"v": {"of": "all", "fraction": 1.5}}}, "less than 1"),
-        (
-            {
-                "images": "a",
-                "masks": "b",
-                "splits": {"v": {"of": "w", "fraction": 0.5}, "w": {"of": "all", "without": "v"}},
-            },
-            "made from itself",
-        ),
-        ("photos", "expected keys and values"),
         (
             {"images": "a", "masks": "b", "sources": {"folder": {"flder": "a"}}},
             r"sources.folder.flder: no such key; did you mean 'folder'",
@@ -167,12 +159,8 @@ def test_an_edit_that_keeps_size_and_mtime_is_seen(tmp_path, kind):
         name = "data"
         write_tar(tmp_path / "data", pairs(2))
     mine = entry(**{kind: "data"}, images="Image", masks="GT")
-    before, info = identify(mine, tmp_path, tmp_path / "u"), (tmp_path / name).stat()
-    data = bytearray((tmp_path / name).read_bytes())
-    data[-1] ^= 1
-    with open(tmp_path / name, "r+b") as file:  # the same inode
-        file.write(data)
-    os.utime(tmp_path / name, ns=(info.st_atime_ns, info.st_mtime_ns))
+    before = identify(mine, tmp_path, tmp_path / "u")
+    written_into(tmp_path / name)
     assert identify(mine, tmp_path, tmp_path / "u") != before
 
 

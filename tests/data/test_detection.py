@@ -201,6 +201,6 @@ def test_files_that_cannot_be_read_are_counted_and_not_shown(tmp_path):
     made = files(4, "images/*.jpg", "masks/*.png") | {"images/p0.jpg": photo(0)[:200], "masks/p1.png": b""}
     found = detect(write_files(tmp_path, made))
     assert (len(found.pairs), found.unreadable) == (4, 2)
-    sheet = contact_sheet([(tmp_path / image, tmp_path / mask) for _, image, mask in found.pairs], side=8)
-    assert sheet.shape == (16, 16, 3)
+    sheet = contact_sheet([(tmp_path / image, tmp_path / mask) for _, image, mask in found.pairs])
+    assert sheet.shape == (192, 192, 3)
     assert contact_sheet([(tmp_path / "images/p0.jpg", None)]).size == 0

@@ -36,10 +36,6 @@ def work(job: Job, folder: Path) -> None:
         (folder / name).write_text(str(job.parameters))
 
 
-def other_work(job: Job, folder: Path) -> None:
-    work(job, folder)
-
-
 def made(**changes) -> Job:
     job = Job("train", "train/x", Path("results/x"), "train", ("result.txt",), work, {"a": 1})
     return replace(job, **changes)

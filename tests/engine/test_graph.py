@@ -61,10 +61,6 @@ def test_jobs_are_found_by_name_and_pattern():
     assert [job.name for job in of.of_kinds("train")] == ["train/a/seed0", "train/b/seed0"]
     assert [job.name for job in of.matching(["report", "train/*"])] == ["train/a/seed0", "report", "train/b/seed0"]
     assert [job.name for job in of.dependants(["train/a/seed0"])] == ["evaluate/a", "report"]
-    with pytest.raises(UserError, match=r"no job trian/a/seed0[\s\S]*did you mean 'train/a/seed0'"):
-        of.job("trian/a/seed0")
-    with pytest.raises(UserError, match=r"no job train/c[\s\S]*train/a/seed0, train/b/seed0"):
-        of.matching(["report", "train/c*"])
 
 
 def test_inputs_come_before_their_users():
@@ -130,9 +126,7 @@ def test_some_kinds_are_always_made_anew():
     assert run(changed) == ["report"]
 
 
-def test_only_whole_results_are_adopted():
-    with pytest.raises(UserError, match="store/train: not made yet"):
-        adopt(graph(), ["store/train"], "why")
+def test_a_result_of_an_outdated_input_is_not_adopted():
     made = graph()
     made.jobs = {name: job for name, job in made.jobs.items() if name != "report"}
     run(made)
@@ -141,12 +135,6 @@ def test_only_whole_results_are_adopted():
         adopt(changed, ["train/a/seed0"], "why")
     assert made.job("train/a/seed0").current
     assert "report" not in adopt(changed, ["train/a/seed0", "store/train"], "why").adopted
-    file = Path("results/x/evaluate/a/result.txt")
-    text = file.read_text()
-    file.unlink()
-    file.write_text(text.upper())
-    with pytest.raises(UserError, match="not as they were made"):
-        adopt(graph(train=1, store=1, evaluate=1), ["evaluate/a"], "why")
 
 
 def test_an_adopted_result_is_taken_over_as_such():

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from damaged import written_into
 
 from pipeline_src.engine import cache, verified
 from pipeline_src.engine.execute import execute, forget
@@ -45,15 +46,6 @@ def chain(**texts: str) -> tuple[Job, Job]:
     return trained, job("evaluate", {"networks/0": trained})
 
 
-def write_into(file: Path) -> None:
-    """Other bytes, of the same number, in the same file, under the same time."""
-    before = file.stat()
-    with open(file, "r+b") as opened:
-        opened.write(b"W")
-    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-
-
 def replace(file: Path) -> None:
     """Another file of the same size and time."""
     before = file.stat()
@@ -61,7 +53,7 @@ def replace(file: Path) -> None:
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-@pytest.mark.parametrize("alter", [write_into, replace])
+@pytest.mark.parametrize("alter", [written_into, replace])
 def test_an_altered_file_is_noticed_and_named_and_made_again(alter):
     trained, evaluated = chain()
     execute(trained)
@@ -71,12 +63,8 @@ def test_an_altered_file_is_noticed_and_named_and_made_again(alter):
     assert not trained.current and differences(trained) == ["model.bin was changed"]
     evaluated.stamp.unlink()
     shutil.rmtree(f"results/.cache/{evaluated.contract}")
-    with pytest.raises(UserError) as refusal:
+    with pytest.raises(UserError, match=f"{sha256(model)}[\\s\\S]*{trained.stamped.files['model.bin']['sha256']}"):
         execute(evaluated)
-    told = str(refusal.value)
-    for part in ("results/one/train/model.bin", sha256(model), trained.stamped.files["model.bin"]["sha256"]):
-        assert part in told
-    assert "snakemake --cores all" in told
     assert not evaluated.stamp.exists()
     assert execute(trained) and model.read_text() == "weights"
     assert execute(evaluated) and evaluated.current
@@ -100,7 +88,7 @@ def test_another_time_alone_changes_nothing():
 def test_all_is_read_again_where_it_is_asked_for():
     """A disk that changes bytes by itself leaves no trace in times."""
     execute(job())
-    write_into(job().paths[0])
+    written_into(job().paths[0])
     trusted = verified.Known(verified._state(job().paths[0]), job().stamped.files["model.bin"]["sha256"], "then")
     verified._write(job().record, verified._read(job().record) | {"model.bin": trusted})
     assert job().current
@@ -138,7 +126,7 @@ def test_what_changes_while_it_is_put_in_place_is_told(monkeypatch):
 
     def disturbed(top, contract, folder, stamp):
         keep(top, contract, folder, stamp)
-        write_into(folder / "model.bin")
+        written_into(folder / "model.bin")
 
     monkeypatch.setattr(cache, "keep", disturbed)
     with pytest.raises(UserError, match=r"model.bin changed while train put it in place"):
@@ -241,6 +229,6 @@ def test_a_comparison_outlives_a_failure(caplog):
 
 def test_what_is_damaged_and_comes_out_otherwise_is_named(caplog):
     execute(job())
-    write_into(job().paths[0])  # in the cache too
+    written_into(job().paths[0])  # in the cache too
     execute(job(model_bin="WEIGHTS"))
     assert "train differs from the result before" in caplog.text

@@ -25,22 +25,22 @@ class BadInput:
     Attributes:
         name: identifier of the row, unique in its module.
         fault: what is broken, in the words of docs/reliability.md.
-        happens: what the program does, in the same place.
-        make: makes the input in an empty folder, which is the working folder then, and what was computed before.
-        call: what a user calls there; it ends in a UserError.
+        call: what a user calls; it ends in a UserError.
         what, found, expected, do: patterns (regular expressions) that the parts of the error hold. The first names the
-            file or key.
+            file or key; the others are any text if left out.
+        make: makes the input in an empty folder, which is the working folder then, and what was computed before.
+        happens: what the program does, in the words of docs/reliability.md.
     """
 
     name: str
     fault: str
-    happens: str
-    make: Callable[[Path], None]
     call: Callable[[Path], None]
     what: str
-    found: str
-    expected: str
-    do: str
+    found: str = ""
+    expected: str = ""
+    do: str = ""
+    make: Callable[[Path], None] = lambda folder: None
+    happens: str = ""
 
 
 def check(row: BadInput, folder: Path) -> None:

@@ -21,7 +21,7 @@ def row(
     name: str, fault: str, call: Callable[[], object], what: str, found: str = "", expected: str = "", do: str = ""
 ):
     happens = "the call is refused before it counts or computes anything"
-    return BadInput(name, fault, happens, lambda _: None, lambda _: call(), what, found, expected, do)
+    return BadInput(name, fault, lambda _: call(), what, found, expected, do, happens=happens)
 
 
 def counting(f: object, y: object) -> Callable[[], object]:

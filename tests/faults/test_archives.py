@@ -18,6 +18,7 @@ from pipeline_src.data.unpack import unpack
 from pipeline_src.params.schema import Limits
 
 SMALL = Limits(archive_bytes=2_000_000, archive_members=100)
+REFUSED = "the archive and the member are named; nothing lands outside of its folder"
 
 
 def tar(*members: tuple[str, bytes, str, int]) -> Callable[[Path], None]:
@@ -72,15 +73,21 @@ def huge_name(folder: Path) -> None:
 
 
 def row(
-    name: str, fault: str, make: Callable, what: str, found: str, expected: str, do: str = "", happens: str = ""
+    name: str,
+    fault: str,
+    make: Callable,
+    what: str,
+    found: str = "",
+    expected: str = "",
+    do: str = "",
+    happens: str = REFUSED,
 ) -> BadInput:
     def call(folder: Path) -> None:
         unpack(folder / "a", folder / "deep" / "into", SMALL)
 
-    return BadInput(name, fault, happens or REFUSED, make, call, what, found, expected, do)
+    return BadInput(name, fault, call, what, found, expected, do, make, happens)
 
 
-REFUSED = "the archive and the member are named; nothing lands outside of its folder"
 BROKEN = "the archive and what is broken are named"
 BOUNDED = "the archive, the limit and its key are named"
 PLAIN = "plain files and folders"
@@ -88,7 +95,7 @@ UNSAFE = r"archive .*/a is not safe to unpack"
 ROWS = [
     *(
         row(f"{kind}-leads-out-{i}", f"a member called `{name}` in a {kind}", make(name), UNSAFE, "leads out", PLAIN)
-        for i, name in enumerate(["../out", "a/../../out", "/tmp/out", "..\\out", "C:\\out"])
+        for i, name in enumerate(["../out", "a/../../out", "/tmp/out", "..\\out", "C:\\out", "\\out"])
         for kind, make in (
             ("zip", lambda name: lambda folder: write_zip(folder / "a", {"fine": b"x", name: b"evil"})),
             ("tar", lambda name: lambda folder: write_tar(folder / "a", {"fine": b"x", name: b"evil"})),
@@ -183,9 +190,8 @@ ROWS = [
         huge_name,
         "archive .*/a is broken|neither a zip nor a tar",
         "4,294,967,296 bytes|",
-        "",
-        "download it again",
-        BROKEN + "; it is not read",
+        do="download it again",
+        happens=BROKEN + "; it is not read",
     ),
     row(
         "long-name",
@@ -193,9 +199,7 @@ ROWS = [
         zip_of({"x" * 300: b"1"}),
         "archive .*/a could not be unpacked",
         "File name too long",
-        "",
-        "",
-        "the archive and the reason are named",
+        happens="the archive and the reason are named",
     ),
     *(
         row(
@@ -204,9 +208,8 @@ ROWS = [
             changed(write, lambda data: data[: len(data) // 3]),
             "archive .*/a is broken|a is neither a zip nor a tar",
             "|Error",
-            "",
-            "download it again",
-            BROKEN,
+            do="download it again",
+            happens=BROKEN,
         )
         for name, write in (
             ("zip", write_zip),
@@ -250,10 +253,8 @@ ROWS = [
         "a named pipe",
         lambda folder: os.mkfifo(folder / "a"),
         "archive .*/a is a named pipe",
-        "",
-        "a zip or tar archive",
-        "",
-        "it is named; nothing waits for it",
+        expected="a zip or tar archive",
+        happens="it is named; nothing waits for it",
     ),
 ]
 

@@ -35,9 +35,10 @@ def two(**other) -> Callable[[Path], None]:
 def row(
     name: str, fault: str, make: Callable[[Path], None], words: tuple[str, ...], what: str, **parts: str
 ) -> BadInput:
-    texts = {"found": "", "expected": "", "do": ""} | parts
     happens = "nothing is compared, and the message says what is there"
-    return BadInput(name, fault, happens, make, lambda _: run("compare", *words, "--cores", "1"), what, **texts)
+    return BadInput(
+        name, fault, lambda _: run("compare", *words, "--cores", "1"), what, make=make, happens=happens, **parts
+    )
 
 
 def altered(folder: Path) -> None:

@@ -29,9 +29,8 @@ def written(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None
 
 
 def row(name: str, fault: str, change: Callable[[dict[str, Any]], object], what: str, **parts: str) -> BadInput:
-    words = {"found": "", "expected": "", "do": ""} | parts
     happens = "nothing runs; the message names the key and what is allowed"
-    return BadInput(name, fault, happens, written(change), lambda _: build(read(), "tiny"), what, **words)
+    return BadInput(name, fault, lambda _: build(read(), "tiny"), what, make=written(change), happens=happens, **parts)
 
 
 def line(name: str, fault: str, what: str, **parts: Any) -> BadInput:

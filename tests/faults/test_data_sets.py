@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import yaml
 from bad_input import BadInput, check
+from damaged import written_into
 from made_sets import encoded, entry, image, mask, pairs, write_files, write_zip
 
 from pipeline_src.data import catalog, groups, manifest, sources
@@ -70,15 +71,6 @@ def preparing(**raw) -> Callable[[Path], None]:
     return lambda folder: prepare(entry(**(raw or MINE)), folder, folder / "unpacked", folder / "out") and None
 
 
-def checking(folder: Path) -> None:
-    """`data check`, in whose report a set's problems stand; the row takes it for an error."""
-    from pipeline_src.data.set_check import check_set
-
-    report = check_set(entry(**MINE), folder, folder / "unpacked")
-    if report.problems:
-        raise UserError("\n".join(report.problems))
-
-
 def row(
     name: str,
     fault: str,
@@ -91,7 +83,7 @@ def row(
     call: Callable[[Path], None] | None = None,
 ) -> BadInput:
     """A row; by default a problem of a file that `prepare` lists."""
-    return BadInput(name, fault, happens, make, call or preparing(), what, found, expected, do)
+    return BadInput(name, fault, call or preparing(), what, found, expected, do, make, happens)
 
 
 NAMED = "it is listed by name, with what to do; with `on_problem: skip` it is left out"
@@ -130,11 +122,7 @@ def unpacked(folder: Path) -> None:
     write_zip(folder / "a.zip", pairs(2))
     prepare(entry(archive="a.zip", images="Image", masks="GT"), folder, folder / "unpacked", folder / "out")
     (file,) = (folder / "unpacked").glob("mine-*/GT/s00.png")
-    info, data = file.stat(), bytearray(file.read_bytes())
-    data[-20] ^= 1
-    with open(file, "r+b") as opened:
-        opened.write(data)
-    os.utime(file, ns=(info.st_atime_ns, info.st_mtime_ns))
+    written_into(file, -20)
 
 
 OF_ARCHIVE = {"archive": "a.zip", "images": "Image", "masks": "GT"}

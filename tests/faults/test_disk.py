@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -87,8 +88,7 @@ def full(call: Callable[[Path], None], free: int = 1 << 20) -> Callable[[Path], 
     return called
 
 
-def row(name: str, fault: str, happens: str, call: Callable, what: str, found: str, expected: str, do: str) -> BadInput:
-    return BadInput(name, fault, happens, result, call, what, found, expected, do)
+row = partial(BadInput, make=result)
 
 
 OLD = "the file is named; what was there before is as it was"
@@ -98,86 +98,86 @@ ROWS = [
     row(
         "full",
         "the disk is full when a file is flushed",
-        OLD,
         failing("fsync", errno.ENOSPC, writing),
         r"results/table\.csv could not be written: the disk is full",
         *FULL,
+        happens=OLD,
     ),
     row(
         "quota",
         "the quota is used up",
-        OLD,
         failing("fsync", errno.EDQUOT, writing),
         r"results/table\.csv could not be written: the disk is full",
         "quota",
         *FULL[1:],
+        happens=OLD,
     ),
     row(
         "full-in-torch",
         "the disk is full and torch raises an error of its own",
-        OLD,
         torch_saves,
         r"results/table\.csv could not be written: the disk is full",
         "inline_container",
         *FULL[1:],
+        happens=OLD,
     ),
     row(
         "full-while-unpacking",
         "the disk is full while a set is unpacked",
-        "the folder is named; no half of it stays",
         unpacking,
         "/set could not be written: the disk is full",
         *FULL,
+        happens="the folder is named; no half of it stays",
     ),
     row(
         "read-only-folder",
         "a folder without write permission",
-        OLD,
         failing("mkstemp", errno.EACCES, writing, files.tempfile),
         r"results/table\.csv could not be written: its folder is not writable",
         *PERMISSION,
+        happens=OLD,
     ),
     row(
         "read-only-disk",
         "a disk that is mounted read-only",
-        OLD,
         failing("mkstemp", errno.EROFS, writing, files.tempfile),
         r"results/table\.csv could not be written: its folder is not writable",
         *PERMISSION,
+        happens=OLD,
     ),
     row(
         "results-read-only",
         "a folder of results that is not writable, when a training is started",
-        "it is named before the training starts",
         failing("NamedTemporaryFile", errno.EACCES, executing(), files.tempfile),
         "results/runs/a/.* could not be written: its folder is not writable",
         *PERMISSION,
+        happens="it is named before the training starts",
     ),
     row(
         "nearly-full",
         "a disk with 20 MiB free, when a training is started",
-        "it is told before the training starts",
         full(executing(), 20 << 20),
         "the disk is nearly full: nothing can be made in results/runs/a",
         "20.0 MiB free",
         "32 MiB or more",
         "free some space",
+        happens="it is told before the training starts",
     ),
     row(
         "full-while-training",
         "the disk is full while a job works",
-        "the job's folder is named; earlier results stay",
         executing(fills),
         r"results/runs/a/\.train\.new could not be written: the disk is full",
         *FULL,
+        happens="the job's folder is named; earlier results stay",
     ),
     row(
         "full-without-links",
         "the disk has no hard links, and is full when a result is copied to where results are kept",
-        "the copy is named; the result is whole",
         failing("link", errno.EPERM, failing("copy2", errno.ENOSPC, executing(), shutil)),
         r"results/\.cache/.*/model could not be written: the disk is full",
         *FULL,
+        happens="the copy is named; the result is whole",
     ),
 ]
 

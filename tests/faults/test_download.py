@@ -38,7 +38,7 @@ def locked(folder: Path) -> None:
 
 def row(name: str, fault: str, call: Callable[[Path], None], what: str, make=nothing, **parts: str) -> BadInput:
     happens = "nothing gets the archive's name, and the message says what to put where"
-    return BadInput(name, fault, happens, make, call, what, **{"found": "", "expected": "", "do": ""} | parts)
+    return BadInput(name, fault, call, what, make=make, happens=happens, **parts)
 
 
 ROWS = [

@@ -64,13 +64,13 @@ def row(
     fault: str,
     happens: str,
     make: Callable[[Path], None],
-    found: str,
+    found: str = "",
     what: str = r"file\(s\) cannot be judged; nothing was written",
     expected: str = "",
     do: str = "",
     call: Callable[[Path], None] | None = None,
 ) -> BadInput:
-    return BadInput(name, fault, happens, make, call or judging(), what, found, expected, do)
+    return BadInput(name, fault, call or judging(), what, found, expected, do, make, happens)
 
 
 def header_of(shape: tuple, dtype: str = "<f4") -> bytes:
@@ -89,10 +89,6 @@ def npz_of(*shape: int) -> Callable[[Path], None]:
             to.write(bytes(4 * shape[1]))
 
     return make
-
-
-def broken_read(path: Path) -> None:
-    path.write_bytes(b"x")
 
 
 def void(value: int) -> np.ndarray:
@@ -323,8 +319,7 @@ ROWS = [
         "masks2: no such folder",
         "there is nothing to judge",
         "a folder of maps and one of masks",
-        "",
-        judging(mask="masks2"),
+        call=judging(mask="masks2"),
     ),
     row(
         "folder-is-a-file",
@@ -334,8 +329,7 @@ ROWS = [
         "notes: not a folder",
         "there is nothing to judge",
         "a folder",
-        "",
-        judging(mask="notes"),
+        call=judging(mask="notes"),
     ),
     row(
         "empty-folder",
@@ -388,9 +382,7 @@ ROWS = [
         put(),
         "11",
         "bins",
-        "",
-        "",
-        judging(bins=11),
+        call=judging(bins=11),
     ),
     row(
         "groups-pattern",
@@ -399,9 +391,8 @@ ROWS = [
         put(),
         "- a",
         "fits not all image names",
-        "",
-        "csv file",
-        judging(groups="^(b)"),
+        do="csv file",
+        call=judging(groups="^(b)"),
     ),
     row(
         "mask-of-255",
@@ -454,9 +445,7 @@ ROWS = [
         rewritten(raw_table=lambda of: of[:0]),
         "rows of raw are not those of 1 images",
         UNREADABLE,
-        "",
-        "",
-        loading,
+        call=loading,
     ),
     row(
         "statistic-level",
@@ -465,17 +454,14 @@ ROWS = [
         rewritten(raw_count_at=lambda of: of + 90_000),
         "out of bounds",
         UNREADABLE,
-        "",
-        "",
-        loading,
+        call=loading,
     ),
     row(
         "risk-without-objects",
         "`--risk fnr` of maps without masks",
         "refused before anything is computed",
         put(),
-        "",
-        "--risk fnr=0.5 needs masks",
+        what="--risk fnr=0.5 needs masks",
         do="--risk fpr",
         call=judging(mask=None, risk="fnr=0.5"),
     ),
@@ -492,7 +478,7 @@ ROWS = [
         do="leave out --risk",
         call=judging(risk="fnr=0.5"),
     ),
-    row("statistic-missing", "no statistic", "it is named", put(), "No such file", UNREADABLE, "", "", loading),
+    row("statistic-missing", "no statistic", "it is named", put(), "No such file", UNREADABLE, call=loading),
 ]
 
 

@@ -48,7 +48,7 @@ def reading(folder: Path) -> None:
 def row(
     name: str, fault: str, happens: str, make: Callable, what: str, found: str = "", expected: str = "", do: str = ""
 ) -> BadInput:
-    return BadInput(name, fault, happens, make, reading, what, found, expected or "docs/params.md", do)
+    return BadInput(name, fault, reading, what, found, expected or "docs/params.md", do, make, happens)
 
 
 ROWS = [
@@ -238,8 +238,8 @@ ROWS = [
         "split-of-itself",
         "a split that is made from itself",
         "it is named",
-        changed("masks: masks", "masks: masks, splits: {a: {of: a, fraction: 0.5}}"),
-        "split a is made from itself",
+        changed("masks: masks", "masks: masks, splits: {a: {of: b, fraction: 0.5}, b: {of: all, without: a}}"),
+        "split [ab] is made from itself",
     ),
     row(
         "huge-message",

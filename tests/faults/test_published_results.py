@@ -35,9 +35,11 @@ def edit(name: str, old: str, new: str) -> Callable[[Path], object]:
 
 
 def row(name: str, fault: str, broken: Callable[[Path], object], what: str, **parts: str) -> BadInput:
-    words = {"found": "", "expected": "", "do": r"git checkout -- results/published/small"} | parts
+    words = {"do": r"git checkout -- results/published/small"} | parts
     happens = "the rebuild stops before it makes anything, and names the file"
-    return BadInput(name, fault, happens, published(broken), lambda _: run("rebuild", "-e", "small"), what, **words)
+    return BadInput(
+        name, fault, lambda _: run("rebuild", "-e", "small"), what, make=published(broken), happens=happens, **words
+    )
 
 
 ROWS = [

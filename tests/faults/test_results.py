@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bad_input import BadInput, check
+from damaged import written_into
 
 from pipeline_src.engine.adopt import adopt
 from pipeline_src.engine.execute import execute, forget
@@ -57,16 +58,8 @@ def after(fault) -> object:
     return make
 
 
-def write_into() -> None:
-    """Other bytes, of the same number, in the same file, under the same time."""
-    before = MODEL.stat()
-    with open(MODEL, "r+b") as file:
-        file.write(b"M")
-    os.utime(MODEL, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
 def without_records() -> None:
-    write_into()
+    written_into(MODEL)
     shutil.rmtree(".snakemake")
 
 
@@ -105,17 +98,8 @@ def report(_: Path) -> None:
 def refused(
     name: str, fault: str, make, what: str, found: str, expected: str = CURRENT, do: str = AGAIN, call=evaluate
 ):
-    return BadInput(
-        name,
-        fault,
-        "the job that needs it is refused, and Snakemake makes it again",
-        make,
-        call,
-        what,
-        found,
-        expected,
-        do,
-    )
+    happens = "the job that needs it is refused, and Snakemake makes it again"
+    return BadInput(name, fault, call, what, found, expected, do, make, happens)
 
 
 ALTERED = r"^results/mine/runs/model.safetensors is not what train made, and evaluate needs it$"
@@ -123,7 +107,7 @@ ROWS = [
     refused(
         "written-into",
         "bytes of a model are overwritten, its size and mtime kept",
-        after(write_into),
+        after(lambda: written_into(MODEL)),
         ALTERED,
         SHA,
         SHA,
@@ -199,70 +183,23 @@ ROWS = [
         "train: not made yet",
     ),
     BadInput(
-        "contract",
-        "parameters, data or code change while a run goes on",
-        "the verb stops",
-        trained,
-        lambda _: execute(graph().job("evaluate"), expected="0" * 16),
-        "^evaluate: parameters, data or code changed",
-        r"^[0-9a-f]{16}$",
-        "^0{16}$",
-        "start the command again",
-    ),
-    BadInput(
         "left-out",
         "a step does not write a file that it should",
-        "no result is put in place",
-        lambda folder: None,
         lambda _: execute(graph(files=1).job("train")),
         "^train did not write history.csv$",
         "model.safetensors",
-        "",
-        "",
+        happens="no result is put in place",
     ),
     BadInput(
         "adopt-altered",
         "an altered result is to be adopted",
-        "nothing is adopted",
-        after(write_into),
         lambda _: adopt(graph(seed=1), ["train"], "why"),
         "^results cannot be adopted$",
         "train: its files are not as they were made",
         "whole results",
         "let Snakemake make them",
-    ),
-    BadInput(
-        "adopt-nothing",
-        "a result that is not there is to be adopted",
-        "nothing is adopted",
-        lambda folder: None,
-        lambda _: adopt(graph(), ["train"], "why"),
-        "^results cannot be adopted$",
-        "train: not made yet",
-        "whole results",
-        "let Snakemake make them",
-    ),
-    BadInput(
-        "no-job",
-        "a job's name is misspelt",
-        "the nearest is named",
-        lambda folder: None,
-        lambda _: graph().job("trian"),
-        "^experiment mine has no job trian$",
-        "",
-        "train, evaluate",
-        "did you mean 'train'",
-    ),
-    BadInput(
-        "no-match",
-        "a pattern fits no job",
-        "all names are listed",
-        lambda folder: None,
-        lambda _: graph().matching(["train", "x*"]),
-        r"^experiment mine has no job x\*$",
-        "",
-        "train, evaluate",
-        "",
+        make=after(lambda: written_into(MODEL)),
+        happens="nothing is adopted",
     ),
 ]
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from bad_input import BadInput, check
+from damaged import Trap, cut, flipped
 from project import ROOT
 from safetensors.torch import load_file, save_file
 
@@ -123,10 +124,6 @@ def of_other_shapes(file: Path) -> None:
     save_file(tensors | {name: torch.cat([tensors[name]] * 2)}, file)
 
 
-def cut(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-1000])
-
-
 # Weights to start from
 
 
@@ -140,13 +137,6 @@ def weights(content: Callable[[Path], Any]) -> Callable[[Path], None]:
 
 def started(folder: Path) -> None:
     build_segmentor("net.py", True, 64)
-
-
-class Trap:
-    """Pickled, it would run code when it is read."""
-
-    def __reduce__(self):
-        return exec, ("raise SystemExit('the code of a file was run')",)
 
 
 # Checkpoints
@@ -166,184 +156,173 @@ def resumed(folder: Path) -> None:
     checkpoint.load(folder, lambda content: None if content["of"] == 1 else "it belongs to another run")
 
 
-def flipped(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def row(name: str, fault: str, happens: str, make: Callable, call: Callable, what: str, *parts: str) -> BadInput:
-    return BadInput(name, fault, happens, make, call, what, *parts)
-
-
 AGAIN = "start the command again"
 FROM_START = "or remove it to start from the beginning"
 STOPS = "The run stops: neither checkpoint can be used."
 BEFORE = "Refused before anything runs."
 PLAN = "`plan` refuses it, as the step itself does."
 ROWS = [
-    row(
+    BadInput(
         "huge-seed",
         "`seeds: [10000000000]`",
-        BEFORE,
-        with_params(seeds="[10000000000]"),
         planned,
         r"experiments.tiny[\s\S]*seeds.0: .*less than 4294967296 \(found 10000000000\)",
-        *("", "", ""),
+        make=with_params(seeds="[10000000000]"),
+        happens=BEFORE,
     ),
-    row(
+    BadInput(
         "misspelt-callback",
         "A method of one's own has `def target`, which nothing calls",
-        BEFORE + " The baseline would be trained under its name.",
-        of_method("{file: mine.py}", METHOD.format("def target(self, y, batch): return y / 2")),
         planned,
         r"methods: mine.py: Mine.target\(\) is no callback",
         *("target", "after_step, .*targets", "did you mean 'targets'"),
+        make=of_method("{file: mine.py}", METHOD.format("def target(self, y, batch): return y / 2")),
+        happens=BEFORE + " The baseline would be trained under its name.",
     ),
-    row(
+    BadInput(
         "misspelt-after-step",
         "`def before_step`",
-        BEFORE,
-        of_method("{file: mine.py}", METHOD.format("def before_step(self, m, index, epoch): pass")),
         planned,
         r"Mine.before_step\(\) is no callback",
         *("before_step", "after_step", "did you mean 'after_step'"),
+        make=of_method("{file: mine.py}", METHOD.format("def before_step(self, m, index, epoch): pass")),
+        happens=BEFORE,
     ),
-    row(
+    BadInput(
         "files-absent",
         "`files:` names a file that is not there",
-        BEFORE,
-        of_method("{file: mine.py, files: [weights.csv]}"),
         planned,
         r"methods.baseline.files: there is no file weights.csv",
         *("nothing at .*weights.csv", "working folder", "correct the path"),
+        make=of_method("{file: mine.py, files: [weights.csv]}"),
+        happens=BEFORE,
     ),
-    row(
+    BadInput(
         "files-folder",
         "`files:` names a folder",
-        BEFORE,
-        lambda folder: (of_method("{file: mine.py, files: [tables]}")(folder), (folder / "tables").mkdir()),
         planned,
         r"methods.baseline.files: there is no file tables",
         *("a folder", "files, by their path", "correct the path"),
+        make=lambda folder: (of_method("{file: mine.py, files: [tables]}")(folder), (folder / "tables").mkdir()),
+        happens=BEFORE,
     ),
-    row(
+    BadInput(
         "files-text",
         "`files: weights.csv` in the place of a list",
-        BEFORE,
-        of_method("{file: mine.py, files: weights.csv}"),
         planned,
         "methods.baseline.files: must be a list",
         *("'weights.csv'", r"files: \[weights.csv\]", "write the list"),
+        make=of_method("{file: mine.py, files: weights.csv}"),
+        happens=BEFORE,
     ),
-    row(
+    BadInput(
         "files-without-file",
         "`files:` for a method of the project",
-        BEFORE,
-        with_params(baseline="{files: [weights.csv]}"),
         planned,
         "methods.baseline.files: goes with `file:` alone",
         *(r"weights.csv", "file: my_method.py", "remove the key"),
+        make=with_params(baseline="{files: [weights.csv]}"),
+        happens=BEFORE,
     ),
-    row(
+    BadInput(
         "first-of-too-many",
         "`first: 1000000000` of a set that is drawn or counted in the catalog",
-        PLAN,
-        with_params(train="{set: tiny-scenes, split: train, first: 1000000000}"),
         planned,
         r"data.train: first 1000000000 of tiny-scenes/train has too few samples",
         *(r"\d+ or fewer in tiny-scenes/train", "1,000,000,000 or more", "lower `first`"),
+        make=with_params(train="{set: tiny-scenes, split: train, first: 1000000000}"),
+        happens=PLAN,
     ),
-    row(
+    BadInput(
         "last-of-too-many",
         "`last: 1000` of a set that has fewer",
-        PLAN,
-        with_params(val="{set: tiny-scenes, split: val, last: 1000}"),
         planned,
         r"data.val: last 1000 of tiny-scenes/val has too few samples",
         *(r"\d+ or fewer in tiny-scenes/val", "1,000 or more", "lower `first` or `last`"),
+        make=with_params(val="{set: tiny-scenes, split: val, last: 1000}"),
+        happens=PLAN,
     ),
-    row(
+    BadInput(
         "train-is-val",
         "Training and validation are the same split",
-        PLAN,
-        with_params(val="{set: tiny-scenes, split: train}"),
         planned,
         "data.train and data.val are the same images",
         *("tiny-scenes/train and tiny-scenes/train", "without a common sample", "other splits"),
+        make=with_params(val="{set: tiny-scenes, split: train}"),
+        happens=PLAN,
     ),
-    row(
+    BadInput(
         "train-is-test",
         "A test set is a part of the training split",
-        PLAN + " It was told after training.",
-        with_params(scenes="{set: tiny-scenes, split: train, first: 2}"),
         planned,
         "data.train and data.scenes are the same images",
         *("tiny-scenes/train and first 2 of tiny-scenes/train", "without a common sample", "other splits"),
+        make=with_params(scenes="{set: tiny-scenes, split: train, first: 2}"),
+        happens=PLAN + " It was told after training.",
     ),
-    row(
+    BadInput(
         "parts-meet",
         "`split: all` as a test set of a set that is prepared",
-        PLAN,
-        prepared(scenes="{set: tiny-scenes}"),
         planned,
         "parts of the data overlap",
         *("", "without a common sample", "other splits"),
+        make=prepared(scenes="{set: tiny-scenes}"),
+        happens=PLAN,
     ),
-    row(
+    BadInput(
         "no-gpus",
         "`gpus: 4` without GPUs",
-        PLAN + " Four processes would share the CPU.",
-        with_params(training="{epochs: 1, batch_size: 4, gpus: 4}"),
         planned,
         "training.gpus: this machine has no 4 GPUs",
         *(r"\d CUDA devices", "4 or more", "`gpus: 0`"),
+        make=with_params(training="{epochs: 1, batch_size: 4, gpus: 4}"),
+        happens=PLAN + " Four processes would share the CPU.",
     ),
-    row(
+    BadInput(
         "no-such-device",
         "`device: cuda:99`",
-        PLAN,
-        with_params(training="{epochs: 1, batch_size: 4, device: 'cuda:99'}"),
         planned,
         "training.device: this machine has no 'cuda:99'",
         *(r"\d CUDA devices", "", "`device: auto`"),
+        make=with_params(training="{epochs: 1, batch_size: 4, device: 'cuda:99'}"),
+        happens=PLAN,
     ),
-    row(
+    BadInput(
         "fp16-on-cpu",
         "`amp: fp16` on a CPU",
-        PLAN,
-        with_params(training="{epochs: 1, batch_size: 4, device: cpu, amp: fp16}"),
         planned,
         "training.amp: fp16 needs a GPU",
         *("device cpu", "off or bf16", ""),
+        make=with_params(training="{epochs: 1, batch_size: 4, device: cpu, amp: fp16}"),
+        happens=PLAN,
     ),
-    row(
+    BadInput(
         "huge-batch",
         "`batch_size: 1000000000`",
-        PLAN + " It needed all memory.",
-        with_params(training="{epochs: 1, batch_size: 1000000000}"),
         planned,
         "training.batch_size: a step has more images than there are",
         *(r"batch_size: 1,000,000,000 and \d+ training images", r"\d+ or fewer", r"set `batch_size: \d+`"),
+        make=with_params(training="{epochs: 1, batch_size: 1000000000}"),
+        happens=PLAN + " It needed all memory.",
     ),
-    row(
+    BadInput(
         "batch-of-one",
         "`batch_size: 1` for a network with batch norm after global pooling",
-        PLAN,
-        pooled,
         planned,
         "training.batch_size: this network can't be trained on one image",
         *("batch_size: 1 a process", "two images or more", "`batch_size: 2`"),
+        make=pooled,
+        happens=PLAN,
     ),
     *(
-        row(
+        BadInput(
             f"model-{name}",
             f"A model that {fault}",
-            "Refused by name when it is read.",
-            model(change),
             loaded,
             "model.safetensors can't be read as a network",
             *(".", "a whole file of safetensors", AGAIN),
+            make=model(change),
+            happens="Refused by name when it is read.",
         )
         for name, fault, change in (
             ("cut", "is cut off", cut),
@@ -353,69 +332,69 @@ ROWS = [
             ("gone", "is gone", lambda file: file.unlink()),
         )
     ),
-    row(
+    BadInput(
         "model-of-other-shapes",
         "A model of other shapes",
-        "Refused by name when it is read.",
-        model(of_other_shapes),
         loaded,
         "model.safetensors does not fit the model tiny_fpn",
         *("size mismatch", "names and shapes", AGAIN),
+        make=model(of_other_shapes),
+        happens="Refused by name when it is read.",
     ),
-    row(
+    BadInput(
         "model-of-another-seed",
         "The model of another run in a run's place",
-        "Refused: `model.safetensors` says of which run it is.",
-        model(lambda file: None),
         loaded,
         "model.safetensors is of another run: other seed",
         *("seed 0", "seed 1", AGAIN),
+        make=model(lambda file: None),
+        happens="Refused: `model.safetensors` says of which run it is.",
     ),
-    row(
+    BadInput(
         "weights-with-code",
         "Pretrained weights whose file runs code",
-        "Refused; no code of it is run.",
-        weights(lambda file: torch.save({"state_dict": {}, "hook": Trap()}, file)),
         started,
         "model.pretrained: weights.pth may hold more than weights",
         *("eights", "safetensors, or", r"convert it and name weights.safetensors.*: python -c"),
+        make=weights(lambda file: torch.save({"state_dict": {}, "hook": Trap()}, file)),
+        happens="Refused; no code of it is run.",
     ),
-    row(
+    BadInput(
         "weights-with-objects",
         "Pretrained weights beside other objects, as many programs write them",
-        "Refused, with the command that converts the file.",
-        weights(lambda file: torch.save({"state_dict": {}, "args": argparse.Namespace(lr=1)}, file)),
         started,
         "model.pretrained: weights.pth may hold more than weights",
         *("eights", "safetensors, or", r"save_file\(.*'weights.safetensors'\)"),
+        make=weights(lambda file: torch.save({"state_dict": {}, "args": argparse.Namespace(lr=1)}, file)),
+        happens="Refused, with the command that converts the file.",
     ),
-    row(
+    BadInput(
         "weights-cut",
         "Pretrained weights that are cut off",
-        "Refused by name.",
-        weights(lambda file: (torch.save({"a": torch.ones(1000)}, file), cut(file))),
         started,
         "model.pretrained: weights.pth can't be read as weights",
         *("Error", "a whole file", "fetch the file again"),
+        make=weights(lambda file: (torch.save({"a": torch.ones(1000)}, file), cut(file))),
+        happens="Refused by name.",
     ),
-    row(
+    BadInput(
         "weights-of-another-network",
         "Pretrained weights of another network",
-        "Refused where less than half of a module's weights come from the file.",
-        weights(lambda file: torch.save({"a": torch.ones(3, 3)}, file)),
         started,
         "model.pretrained is true, but weights.pth is not made for the ResNet",
         *("0 of 20 weights", "conv1.weight", "pretrained: false"),
+        make=weights(lambda file: torch.save({"a": torch.ones(3, 3)}, file)),
+        happens="Refused where less than half of a module's weights come from the file.",
     ),
     *(
-        row(
+        BadInput(
             f"checkpoint-{name}",
             f"The only checkpoint {fault}",
-            STOPS,
-            checkpoints(change),
             resumed,
             "no checkpoint of this run can be used",
             *(rf"^epoch7.pt: {found}", "this run has written", FROM_START),
+            make=checkpoints(change),
+            happens=STOPS,
         )
         for name, fault, change, found in (
             ("flipped", "has a flipped bit", flipped, "its content is not what was written"),
@@ -430,24 +409,24 @@ ROWS = [
             ("code", "runs code", lambda f: checkpoint.save(f.parent, 7, {"of": Trap()}), "Weights only load failed"),
         )
     ),
-    row(
+    BadInput(
         "reference-history",
         "The history of a run that another needs is no table of it",
-        "Refused by name.",
-        lambda folder: (folder / "history.csv").write_text("epoch,loss\n1,0.5\n"),
         lambda folder: train._accuracies(folder / "history.csv"),
         "history.csv does not hold validation accuracies",
         *("val_accuracy", "of numbers", AGAIN),
+        make=lambda folder: (folder / "history.csv").write_text("epoch,loss\n1,0.5\n"),
+        happens="Refused by name.",
     ),
     *(
-        row(
+        BadInput(
             f"fitted-{name}",
             f"What a post-hoc method has fitted {fault}",
-            "Refused by name.",
-            lambda folder, text=text: (folder / "run.json").write_text(text),
             lambda folder: fit.read(folder / "run.json"),
             "run.json does not say what was fitted",
             *(found, '"fitted"', AGAIN),
+            make=lambda folder, text=text: (folder / "run.json").write_text(text),
+            happens="Refused by name.",
         )
         for name, fault, text, found in (
             ("cut", "is cut off", '{"fitted": {"T"', "JSONDecodeError"),
@@ -455,14 +434,13 @@ ROWS = [
             ("other", "is missing", '{"images": 3}', "KeyError"),
         )
     ),
-    row(
+    BadInput(
         "fitted-parameter",
         "A parameter that a calibrator was fitted to is out of bounds",
-        "Refused by name.",
-        lambda folder: None,
         lambda folder: Temperature().restored({"parameters": {"temperature": -1.0}}),
         r"run\.json: fitted\.parameters(.|\n)*temperature: .*greater than 0",
-        *("", "", ""),
+        make=lambda folder: None,
+        happens="Refused by name.",
     ),
 ]
 

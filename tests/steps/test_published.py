@@ -55,11 +55,6 @@ def test_what_is_published_of_an_experiment_is_read_as_it_was(tmp_path):
     assert read.facts.methods == FACTS.methods and read.facts.runs == FACTS.runs
 
 
-def test_what_is_not_published_is_named(tmp_path):
-    with pytest.raises(UserError, match="no published experiment"):
-        Publication.read(tmp_path / "small")
-
-
 def test_equal_files_are_counted(twice):
     assert check_equal(*twice) == (2, 0)
 

@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit
+from training_runs import Coloured, MadeStore
 
 from pipeline_src.calibrators.files import CALIBRATORS
 from pipeline_src.calibrators.pixels import Pixels
 from pipeline_src.data.null_images import NullImages, largest_square
-from pipeline_src.data.store import IndexRow
 from pipeline_src.errors import UserError
 from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.training import callbacks
 from pipeline_src.training.calibrated import Calibrated
-from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import choose, method_names
 from pipeline_src.training.samples import evaluation_batches
 from pipeline_src.training.validation_pixels import validation_pixels
@@ -26,42 +25,22 @@ METHODS = [name for name in method_names() if isinstance(choose(name, {}).method
 SETTINGS = SimpleNamespace(evaluation=SimpleNamespace(batch_size=4), training=SimpleNamespace(workers=0))
 
 
-class Coloured:
-    """A network whose logits are the colours of its images, a channel a class."""
-
-    def __init__(self, classes: int):
-        self.classes, self.mean, self.channels = max(classes, 2), torch.zeros(1), classes
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return (x[:, : self.channels].float() - 128) / 16
-
-
-class Made:
+class Made(MadeStore):
     """Ten images of 24 px on which `Coloured` is too sure (T = 2.5), with masks of 30 x 40; a tenth is ignored."""
+
+    masks = None  # what null images are cut from, and not `truths`
 
     def __init__(self, channels: int):
         rng = np.random.default_rng(channels)
-        self.classes, self.size = max(2, channels), 24
-        self.images = rng.integers(0, 256, (10, 24, 24, 3), np.uint8)
-        self.ids = [f"m/{i}" for i in range(10)]
-        logits = Coloured(channels)(torch.from_numpy(self.images).permute(0, 3, 1, 2))
+        images = rng.integers(0, 256, (10, 24, 24, 3), np.uint8)
+        logits = Coloured(channels)(torch.from_numpy(images).permute(0, 3, 1, 2))
         z = torch.nn.functional.interpolate(logits, (30, 40), mode="bilinear").numpy() / 2.5
         z = np.concatenate([np.zeros_like(z), z], 1) if channels == 1 else z
         drawn = (z + rng.gumbel(size=z.shape)).argmax(1)
-        self._truth = np.where(rng.random(drawn.shape) < 0.1, 255, drawn).astype(np.uint8)
+        super().__init__(images, np.where(rng.random(drawn.shape) < 0.1, 255, drawn).astype(np.uint8), max(2, channels))
         self.masks = np.zeros((10, 24, 24), np.uint8)
         self.masks[:, :, 12:] = 255
         self.masks[0] = 255
-        self.index = [IndexRow(name, 30, 40, 0, 0, "", "") for name in self.ids]
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def truth(self, i: int) -> np.ndarray:
-        return self._truth[i]
-
-    def grey(self, i: int) -> np.ndarray:
-        return np.empty(0, np.int32)
 
 
 def test_every_calibrator_is_a_method():
@@ -128,7 +107,7 @@ def test_local_temperature_finds_where_the_network_is_too_sure(channels):
     z = torch.nn.functional.interpolate(network(x), (30, 40), mode="bilinear").numpy()
     right = np.where(np.arange(40) < 20, z, z / 3)
     both = np.concatenate([np.zeros_like(right), right], 1) if channels == 1 else right
-    store._truth = (both + rng.gumbel(size=both.shape)).argmax(1).astype(np.uint8)
+    store.truths = (both + rng.gumbel(size=both.shape)).argmax(1).astype(np.uint8)
     method = choose("local_temperature", {}).method
     fitted = callbacks.fit(method, [network], store, SETTINGS)
     plain = choose("temperature", {}).method.fit([network], store, SETTINGS)["fitted_on"]["nll_after"]
@@ -156,16 +135,6 @@ def test_the_largest_square():
         more = side + 2  # it has a centre, so that its side is odd
         larger = [free[y : y + more, x : x + more].all() for y in range(8 - more) for x in range(10 - more)]
         assert not any(larger)
-
-
-def test_what_is_fitted_must_be_plain():
-    class Odd(PostHoc):
-        def fit(self, networks, store, experiment):
-            return {"a": {"b": [1, np.float64(2), "text"]}} if networks else {"a": float("nan")}
-
-    assert callbacks.fit(Odd(), [1], None, None) == {"a": {"b": [1, 2.0, "text"]}}
-    with pytest.raises(UserError, match="does not give what it should"):
-        callbacks.fit(Odd(), [], None, None)
 
 
 def test_features_are_those_of_the_image_not_of_its_sample(monkeypatch):

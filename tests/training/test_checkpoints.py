@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from damaged import Trap, cut, flipped
 from training_runs import outputs, run
 
 from pipeline_src.errors import UserError
@@ -26,13 +27,6 @@ def whole(stores, tmp_path_factory) -> Path:
     return folder
 
 
-def flipped(file: Path) -> None:
-    """A bit in the middle, where the weights are."""
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
 def changed(file: Path, **values) -> None:
     """Other values under a digest of their own, as another run would write them."""
     content, wrong = checkpoint._read(file)
@@ -40,22 +34,11 @@ def changed(file: Path, **values) -> None:
     checkpoint.save(file.parent, EPOCHS, content | values)
 
 
-def cut(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-1000])
-
-
 def other_shapes(file: Path) -> None:
     """A network of the same names, one of its tensors wider."""
     model = checkpoint._read(file)[0]["model"]
     name = next(iter(model))
     changed(file, model=model | {name: torch.cat([model[name], model[name]])})
-
-
-class Trap:
-    """Pickled, it would run code when it is read."""
-
-    def __reduce__(self):
-        return exec, ("raise SystemExit('code of a checkpoint was run')",)
 
 
 FAULTS: dict[str, Callable[[Path], None]] = {

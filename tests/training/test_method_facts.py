@@ -1,6 +1,6 @@
 """What docs/theory.md and docs/protocol.md derive, checked by simulation in plain numpy.
 
-Nothing of the package is imported: this is a check of the documents, and the code is held to the documents elsewhere.
+Nothing of the package is imported: this is a check of the documents. What the methods show themselves is tested there.
 Section numbers are those of docs/theory.md unless said otherwise.
 """
 
@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 ETA, LAM, M = 0.002, 2000.0, 4.0  # the released eta and lambda; m = 4 is a realistic mean margin
-BETA = {"M": 0.5, "SI": 0.75, "HI": 1.0}
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
@@ -61,25 +60,7 @@ def image() -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(0, 3, 50), np.clip(rng.normal(0.5, 1, 50), 0, 1)
 
 
-# --- sections 1-2: labels, the loss, its expectation, its noise
-
-
-@pytest.mark.parametrize(
-    ("beta", "labels"),
-    [(1.0, (0, 1)), (0.75, (0.25, 0.75)), (0.5, (0.5, 0.5)), (2.0, (-1, 2))],
-)
-def test_the_table_of_perturbed_labels(beta, labels):
-    assert perturbed(np.array([1.0, 0.0]), beta) == pytest.approx(labels)
-
-
-@pytest.mark.parametrize("beta", [0.2, 0.5, 0.75, 1.0, 2.0])
-def test_expected_loss_is_a_mix_of_the_label_and_the_uniform_label(image, beta):
-    z, y = image
-    alpha = 0.3 / (2 * beta)  # s = 0.3
-    drawn = np.random.default_rng(2).random(400_000) < alpha
-    loss = np.where(drawn, bce(z, perturbed(y, beta)).mean(), bce(z, y).mean())
-    expected = (1 - 0.3) * bce(z, y).mean() + 0.3 * bce(z, 0.5).mean()
-    assert loss.mean() == pytest.approx(expected, abs=5 * loss.std() / 400_000**0.5 + 1e-9)
+# --- section 2: the loss and its expectation
 
 
 def test_cross_entropy_with_the_uniform_label_is_a_divergence_plus_log_two(image):
@@ -89,33 +70,12 @@ def test_cross_entropy_with_the_uniform_label_is_a_divergence_plus_log_two(image
     assert bce(z, 0.5) == pytest.approx(divergence + np.log(2))
 
 
-def test_the_margin_is_a_difference_of_two_losses_also_for_soft_labels(image):
-    z, y = image
-    assert -2 * bce(z, y) + 2 * bce(z, 0.5) == pytest.approx((2 * y - 1) * z)
-
-
 @pytest.mark.parametrize("s", [0.05, 0.2, 0.6])
 def test_the_expected_loss_is_least_at_one_minus_half_s(s):
     f = np.linspace(0.0005, 0.9995, 1000)  # in steps of 0.001
     z = np.log(f / (1 - f))
     expected = (1 - s) * bce(z, 1.0) + s * bce(z, 0.5)
     assert f[expected.argmin()] == pytest.approx(1 - s / 2, abs=0.001)
-
-
-@pytest.mark.parametrize("s", [0.1, 0.4])
-def test_gradient_noise_grows_from_ls_over_m_and_si_to_hi(image, s):
-    z, y = image
-    y = (y > 0.5).astype(float)
-    rng = np.random.default_rng(3)
-    gradient = sigmoid(z) - perturbed(y, s / 2)
-    variance = {"LS": 0.0}  # alpha = 1: the label is always the same
-    for name, beta in BETA.items():
-        drawn = rng.random(20_000) < s / (2 * beta)
-        gradients = np.where(drawn[:, None], sigmoid(z) - perturbed(y, beta), sigmoid(z) - y)
-        assert gradients.mean(0) == pytest.approx(gradient, abs=0.03), "the same mean gradient for all"
-        variance[name] = float(gradients.var(0).mean())
-        assert variance[name] == pytest.approx(s / 4 * (2 * beta - s), rel=0.05)
-    assert variance["LS"] < variance["M"] < variance["SI"] < variance["HI"]
 
 
 def test_the_variance_of_the_loss(image):
@@ -140,23 +100,6 @@ def test_alpha_climbs_the_loss_that_the_network_descends(image):
 
 
 # --- section 5: known behaviour of the rule
-
-
-@pytest.mark.parametrize("beta", [0.15, 0.3, 0.45])
-def test_alpha_settles_for_beta_under_a_half(beta):
-    path = alpha_path(beta, 0.94, 400)
-    assert np.ptp(path[-50:]) < 1e-6
-    assert 2 * beta * path[-1] == pytest.approx(2 * (1 - 0.94) + 2 * M / (LAM * beta))
-
-
-@pytest.mark.parametrize("beta", [0.6, 0.75, 1.0, 1.5, 2.0])
-def test_alpha_saws_for_beta_over_a_half_inside_the_stated_band(beta):
-    start = np.random.default_rng(5).uniform(0, 0.06 / beta, 200)
-    s = 2 * beta * alpha_path(beta, 0.94, 600, start=start)[-200:]
-    k, tooth = ETA * LAM * beta, 2 * ETA * M
-    assert (np.ptp(s, axis=0) > 0.25 * tooth).all(), "no image settles"
-    assert s.max() <= 0.12 + tooth + 1e-9
-    assert s.min() >= 0.12 - tooth * (k - 2) - 1e-9
 
 
 @pytest.mark.parametrize("beta", [0.75, 1.0, 1.5, 2.0])
@@ -269,16 +212,3 @@ def test_float32_arithmetic_picks_the_wrong_bin(value):
     exact = math.ceil(Fraction(float(confidence)) * 10)
     assert exact == round(value * 10) + 1, "the float32 number lies above the edge"
     assert math.ceil(confidence * np.float32(10)) == exact - 1
-
-
-# --- docs/protocol.md section 1: the schedule
-
-
-def test_the_schedule_compounds():
-    rate, used = 2.5e-5, []
-    for epoch in range(1, 31):
-        used.append(rate)
-        rate *= 0.95 ** (epoch // 10)
-    assert used[9] == 2.5e-5 and used[10] < used[9], "epoch 10 still has the first rate, epoch 11 does not"
-    assert used[29] == pytest.approx(5.4e-6, abs=0.05e-6)
-    assert used[29] == pytest.approx(2.5e-5 * 0.95**30)

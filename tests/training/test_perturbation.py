@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import numpy as np
 import pytest
 import torch
@@ -374,17 +372,6 @@ def test_averaging_the_gap_over_epochs_leaves_no_less_of_its_noise():
     assert noisy_end(0.3, tau=4) > 1.1 * noisy_end(1.0, tau=4)
     assert noisy_end(1.0, tau=2, gain=0.1) < 0.7 * plain
     assert noisy_end(1.0, tau=2, gain=0.1, drift=4e-4) > 1.5 * noisy_end(1.0, tau=2, drift=4e-4)
-
-
-def test_the_loop_survives_a_restore():
-    one, _ = loop(Network(0.97, 2), 10)
-    other = started("aslp_cl", n=40, start_epoch=1)
-    other.restore(deepcopy(one.state()))
-    for method in (one, other):
-        method.after_step(np.arange(8.0), np.arange(8), 11)
-        method.after_validation(Validation(0.9, 0.93), 11)
-    assert np.array_equal(one.alphas, other.alphas)
-    assert one.history_values() == other.history_values()
 
 
 def test_a_pull_that_overshoots_is_refused():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ import yaml
 from project import copy, edit
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+from training_runs import Coloured, MadeStore
 from tutorial import command
 
 from pipeline_src.calibrators.pixels import Pixels
@@ -68,29 +68,11 @@ def val(stores) -> Store:
     return Store.open(stores["val"])
 
 
-class Classes:
-    """A store of random images with masks of three classes; 255, and an id that there is not, are ignored."""
-
-    classes = 3
-
-    def __init__(self):
-        rng = np.random.default_rng(0)
-        self.images = rng.integers(0, 256, (5, 32, 32, 3), np.uint8)
-        self.ids = [f"c/{i}" for i in range(5)]
-        self._truth = rng.choice(np.array([0, 1, 2, 3, 255], np.uint8), (5, 40, 50))
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def index(self) -> list[SimpleNamespace]:
-        return [SimpleNamespace(height=truth.shape[0], width=truth.shape[1]) for truth in self._truth]
-
-    def truth(self, i: int) -> np.ndarray:
-        return self._truth[i]
-
-    def grey(self, i: int) -> np.ndarray:
-        return np.empty(0, np.int32)
+def of_classes() -> MadeStore:
+    """Random images with masks of three classes; 255, and an id that there is not, are ignored."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (5, 32, 32, 3), np.uint8)
+    return MadeStore(images, rng.choice(np.array([0, 1, 2, 3, 255], np.uint8), (5, 40, 50)), 3)
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +166,7 @@ def predicted_as_trained(network: DenseClassifier, store: Store):
 
 
 def test_softmax_temperature(three):
-    store = Classes()
+    store = of_classes()
     z, labels, weights = sampled(three, store, EXPERIMENT)
     assert (weights == 1).all()
     assert z.shape == (len(labels), 3)
@@ -214,29 +196,17 @@ def test_the_sample_is_keyed_by_image(networks, val, monkeypatch):
     assert again == pytest.approx(z, abs=1e-4)
 
 
-class Coloured:
-    """A network whose logits are the colours of its images, a channel a class."""
-
-    def __init__(self, classes: int):
-        self.classes, self.mean = max(classes, 2), torch.zeros(1)
-        self.channels = classes
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return (x[:, : self.channels].float() - 128) / 32
-
-
-class Mix(Classes):
+class Mix(MadeStore):
     """32 small images on which `Coloured` is much too sure (the truth is drawn at z / 1.95) and two large ones on which
     it is less so (z / 1.19): 96 % of the pixels, and 6 % of the images. A tenth of the pixels is ignored."""
 
     def __init__(self, channels: int):
         rng = np.random.default_rng(channels)
-        self.images = rng.integers(0, 256, (34, 32, 32, 3), np.uint8)
-        self.ids = [f"m/{i}" for i in range(34)]
-        logits = Coloured(channels)(torch.from_numpy(self.images).permute(0, 3, 1, 2))
+        images = rng.integers(0, 256, (34, 32, 32, 3), np.uint8)
+        logits = Coloured(channels)(torch.from_numpy(images).permute(0, 3, 1, 2))
         sizes, factors = [(40, 50)] * 32 + [(800, 1000)] * 2, [1.95] * 32 + [1.19] * 2
         self.logits = [upsampled(z[None], size)[0].numpy() for z, size in zip(logits, sizes, strict=True)]
-        self._truth = [self.drawn(z / factor, rng) for z, factor in zip(self.logits, factors, strict=True)]
+        super().__init__(images, [self.drawn(z / f, rng) for z, f in zip(self.logits, factors, strict=True)], 3)
 
     @staticmethod
     def drawn(z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -249,7 +219,7 @@ class Mix(Classes):
         """Logits of the classes (N, K) and classes (N,) of all valid pixels."""
         z = np.concatenate([z.reshape(len(z), -1).T for z in self.logits]).astype(float)
         z = np.hstack([np.zeros_like(z), z]) if z.shape[1] == 1 else z
-        truth = np.concatenate([truth.ravel() for truth in self._truth])
+        truth = np.concatenate([truth.ravel() for truth in self.truths])
         return z[truth < 255], truth[truth < 255].astype(int)
 
 
@@ -336,14 +306,14 @@ def test_the_mean_over_passes_does_not_depend_on_batches(networks, val):
 
 
 def test_dropout_of_three_classes(three):
-    store = Classes()
+    store = of_classes()
     for probability in maps(Predictor([three], MCDropout()), store).values():
         assert probability.shape == (3, 40, 50)
         assert probability.sum(0) == pytest.approx(np.ones((40, 50)), abs=1e-6)
 
 
 def test_test_time_augmentation_of_three_classes_does_not_depend_on_batches(three):
-    store, predictor = Classes(), Predictor([three], TTA(mirror="both", scales=[1, 2]))
+    store, predictor = of_classes(), Predictor([three], TTA(mirror="both", scales=[1, 2]))
     size = EXPERIMENT.evaluation.model_copy(update={"batch_size": 1})
     single = maps(predictor, store, EXPERIMENT.model_copy(update={"evaluation": size}))
     for name, probability in maps(predictor, store).items():

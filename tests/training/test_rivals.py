@@ -31,6 +31,7 @@ LOSSES = [
     ("mbls", {"margin": 0.7}),
     ("acls", {"margin": 0.7}),
 ]
+SPATIAL = [("nacl", {}), ("ml1_ace", {}), ("ml1_ace", {"binning": "soft"}), ("dice_ce", {})]  # of test_spatial_methods
 GAMMAS = np.array([-2.0, -0.5, -0.2, 0.2, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 0.3, 12.0, 20.0, -1.0])
 
 
@@ -141,7 +142,7 @@ def test_losses_are_those_of_the_papers(name, block, classes):
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-@pytest.mark.parametrize(("name", "block"), [case for case in LOSSES if case[0] != "acls"])
+@pytest.mark.parametrize(("name", "block"), [case for case in LOSSES + SPATIAL if case[0] != "acls"])
 def test_gradients_are_those_of_the_losses(name, block, classes):
     z, y = pixels(classes)
     method = started(name, block)
@@ -197,7 +198,7 @@ def test_ignored_pixels_change_nothing(name, block):
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("name", "block"), [*LOSSES, ("focal", {"schedule": "fixed", "gamma": 0}), ("adafocal", {"bins": 1})]
+    ("name", "block"), [*LOSSES, *SPATIAL, ("focal", {"schedule": "fixed", "gamma": 0}), ("adafocal", {"bins": 1})]
 )
 def test_extreme_logits_have_finite_losses_and_gradients(name, block, classes):
     values = torch.tensor([-200.0, -30.0, -1e-8, 0.0, 1e-8, 17.0, 30.0, 200.0])
@@ -227,6 +228,9 @@ def test_at_zero_strength_they_are_cross_entropy():
         ("entropy_penalty", {"weight": 0}),
         ("mbls", {"margin": 50}),
         ("acls", {"margin": 50}),
+        ("nacl", {"weight": 0}),
+        ("ml1_ace", {"weight": 0}),
+        ("dice_ce", {"weight": 0}),
     ]:
         assert float(choose(name, block).method.loss(z, y)) == pytest.approx(expected, rel=1e-12)
 
@@ -419,22 +423,6 @@ def test_adafocal_takes_the_gamma_of_the_bin_of_the_labels_probability():
     assert float(method.loss(z, y)) == pytest.approx(expected, rel=1e-9)
     background = float(method.loss(-z, 1 - y))
     assert background == pytest.approx(expected, rel=1e-9)
-
-
-def test_adafocals_state_survives_a_restore():
-    cells = np.random.default_rng(0).integers(LEVELS // 2, LEVELS, 300)
-    seen = Validation(0.5, 0.75, view_of(cells, cells % 2))
-    one, other = (choose("adafocal", {}).method for _ in range(2))
-    for method in (one, other):
-        method.start(10, {})
-    one.after_validation(seen, 1)
-    other.restore(one.state())
-    for method in (one, other):
-        method.after_validation(seen, 2)
-    assert np.array_equal(one._gammas, other._gammas)
-    assert np.array_equal(one._edges, other._edges)
-    z, y = pixels(1)
-    assert torch.equal(one.loss(z, y), other.loss(z, y))
 
 
 # mixup

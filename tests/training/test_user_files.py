@@ -63,16 +63,6 @@ def test_bases_of_configs_of_every_kind_are_followed(of, tmp_path, suffix):
     assert of(f"{{config: net.{suffix}}}") != first
 
 
-def test_files_that_change_places_count(of, tmp_path):
-    (tmp_path / "net.py").write_text("import one, two\n")
-    seen = set()
-    for one, two in (("A = 1\n", "A = 2\n"), ("A = 2\n", "A = 1\n")):
-        (tmp_path / "one.py").write_text(one)
-        (tmp_path / "two.py").write_text(two)
-        seen.add(of("{factory: 'net.py:build'}"))
-    assert len(seen) == 2
-
-
 @pytest.mark.parametrize(
     ("files", "model", "message"),
     [

@@ -13,22 +13,22 @@ from pipeline_src.data.detection.mask_recognition import evenly_spaced, open_or_
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
-SIDE = 96
+NUMBER, SIDE = 8, 96  # of images, and of their pixels
 
 
-def contact_sheet(pairs: Sequence[tuple[Path, Path | None]], count: int = 8, side: int = SIDE) -> np.ndarray:
-    """`count` evenly spaced images in a row, their masks below; uint8 (H, W, 3).
+def contact_sheet(pairs: Sequence[tuple[Path, Path | None]]) -> np.ndarray:
+    """Evenly spaced images in a row, their masks below; uint8 (H, W, 3).
 
     Values of masks are stretched to the range of greys. Pairs that cannot be read are left out.
     """
     columns = []
-    for paths in evenly_spaced(pairs, count):
+    for paths in evenly_spaced(pairs, NUMBER):
         images = [open_or_none(path) for path in paths if path is not None]
         if None in images:
             continue
         image, *masks = images
         tiles = [image.convert("RGB"), *(_stretched(mask) for mask in masks)]
-        columns.append(np.concatenate([np.array(ImageOps.pad(tile, (side, side))) for tile in tiles]))
+        columns.append(np.concatenate([np.array(ImageOps.pad(tile, (SIDE, SIDE))) for tile in tiles]))
     return np.concatenate(columns, axis=1) if columns else np.zeros((0, 0, 3), np.uint8)
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pipeline_src.training.calibrated import Calibrated
-
-if TYPE_CHECKING:
-    from pipeline_src.calibrators.calibrator import Calibrator
 
 
 class Beta(Calibrated):
@@ -22,7 +17,7 @@ class Beta(Calibrated):
     """
 
     @classmethod
-    def calibrator(cls) -> type[Calibrator]:
+    def calibrator(cls):
         from pipeline_src.calibrators.beta import Beta
 
         return Beta

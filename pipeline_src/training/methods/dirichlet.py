@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pipeline_src.training.calibrated import Calibrated
-
-if TYPE_CHECKING:
-    from pipeline_src.calibrators.calibrator import Calibrator
 
 
 class Dirichlet(Calibrated):
@@ -23,7 +18,7 @@ class Dirichlet(Calibrated):
     """
 
     @classmethod
-    def calibrator(cls) -> type[Calibrator]:
+    def calibrator(cls):
         from pipeline_src.calibrators.dirichlet import Dirichlet
 
         return Dirichlet

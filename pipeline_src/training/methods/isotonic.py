@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pipeline_src.training.calibrated import Calibrated
-
-if TYPE_CHECKING:
-    from pipeline_src.calibrators.calibrator import Calibrator
 
 
 class Isotonic(Calibrated):
@@ -22,7 +17,7 @@ class Isotonic(Calibrated):
     """
 
     @classmethod
-    def calibrator(cls) -> type[Calibrator]:
+    def calibrator(cls):
         from pipeline_src.calibrators.isotonic import Isotonic
 
         return Isotonic
