@@ -1,4 +1,4 @@
-"""Statistics small enough for a repository: about a hundred bytes an image, where a full one takes a thousand.
+"""Statistics small enough for a repository: some dozens of bytes an image, where a full one takes thousands.
 
 Kept exactly: the pixels, hits and scores of all images together in bins of every number that is in use; their pixels by
 8-bit level; the totals of all columns of the rows; and of each image its columns that are whole pixels, and its pixels
@@ -8,15 +8,13 @@ in `STARTS` groups of 8-bit levels. Not kept, so that reading fills it in:
 - within a group of levels, an image's pixels are spread as those of all images together (F curves);
 - an image's sums of confidence, scores and the like are multiples of a 4096th of its size.
 
-What is read is an ordinary statistic: nothing that is computed from it knows how it was stored.
+What is read is an ordinary statistic: nothing that is computed from it knows how it was stored. Only the columns of the
+rows are not kept of regions, whose metrics are those of bins. `compact_file` writes it.
 """
 
 from __future__ import annotations
 
-import json
-import lzma
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,60 +22,90 @@ from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, ImageRows
 from pipeline_src.counting.edges import EIGHT, upper_edge
 from pipeline_src.counting.levels import HALF, LEVELS, POSITION, UNIT
 from pipeline_src.counting.rows import rows_of
-from pipeline_src.counting.storage import IN_MEMORY, read, unreadable, write
 
-KIND = "compact"
 BINS = (100, 30)  # every number of bins in use divides one of them
 SHARES = 24  # no cell holds a greater part of the pixels of a predicted class, unless they are on one level
 LOWER = (0, 1, 2, 4, 8, 16, 26, 51, 77, 102)  # finest where most pixels are, and near the edges of ten bins
 STARTS = (*LOWER, 128, *sorted(256 - start for start in LOWER[1:]))  # of the groups of 8-bit levels
 STEPS = 12  # bits of an image's mean score
-FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "pb": 0}]
+SUMS = ("confidence", "absolute", "brier", "nll", "entropy")  # columns that are sums over the pixels of an image
 
 
-def write_compact(path: Path, counts: Mapping[str, Counts], confusion: np.ndarray | None, bins: int) -> None:
-    """Write counts of the same images by name; `bins` is a further number of bins that is kept exactly."""
-    ids = next(iter(counts.values())).rows.ids
-    arrays = {"ids": np.frombuffer(lzma.compress(json.dumps(ids).encode()), np.uint8)}
-    if confusion is not None:
-        arrays["confusion"] = confusion
-    for name, of in counts.items():
-        arrays[f"{name}_edges"] = _squeezed(np.diff(limits := edges(of, bins), prepend=0))
-        arrays[f"{name}_cells"] = _squeezed(_cells(of, limits))
-        arrays[f"{name}_rows"] = _squeezed(*_columns(of.rows))
-    write(path, KIND, arrays, {})
+class Table(NamedTuple):
+    """The columns of the rows.
+
+    Attributes:
+        values: (columns, N) in units of `Kept.steps`; UNMEASURED as in the rows.
+        rest: (columns,) what the totals are beyond the sums of values.
+    """
+
+    values: np.ndarray
+    rest: np.ndarray
 
 
-def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
-    """What `write_compact` wrote: counts by name, and the confusion matrix of several classes."""
-    arrays, _ = read(path, KIND)
-    try:
-        return _counts(arrays), arrays.get("confusion")
-    except Exception as error:  # whatever missing or damaged members make of it
-        raise unreadable(path, error) from error
+class Kept(NamedTuple):
+    """What is kept of counts: L cells, G groups of 8-bit levels, N images; all int64.
+
+    Attributes:
+        limits: (L,) the levels at which cells begin, ascending.
+        cells: (3, L, 2, 2), by cell, predicted class and label: pixels on the cell's edge, pixels inside, and the sum
+            of their doubts above the edge, in levels.
+        pooled: (256, 2) pixels of all images by 8-bit level and label.
+        groups: (G, 2, N) pixels of each image by group of levels and label.
+        table: None of regions.
+    """
+
+    limits: np.ndarray
+    cells: np.ndarray
+    pooled: np.ndarray
+    groups: np.ndarray
+    table: Table | None
+
+    @property
+    def steps(self) -> np.ndarray:
+        """(columns,) the unit in which each column is kept, a power of 2: 1 for whole numbers."""
+        pixels = max(1, int(self.groups.sum()) // self.groups.shape[2])
+        of_score = UNIT >> STEPS
+        sizes = {"s_measure": of_score, "e_measure": of_score}
+        sizes |= dict.fromkeys(SUMS, of_score << pixels.bit_length() - 1)
+        return np.array([sizes.get(name, 1) for name in COLUMNS])
 
 
-def _counts(arrays: Mapping[str, np.ndarray]) -> dict[str, Counts]:
-    ids = json.loads(_decompressed(arrays["ids"], lzma.FORMAT_AUTO))
-    counts = {}
-    for name in (member.removesuffix("_cells") for member in arrays if member.endswith("_cells")):
-        of = counts[name] = _of_cells(*(_opened(arrays[f"{name}_{kind}"]) for kind in ("cells", "edges")))
-        of.rows, of.top = _rows(ids, _opened(arrays[f"{name}_rows"])), name == "top"
+def keep(counts: Counts, bins: int, columns: bool) -> Kept:
+    """What is kept of counts; `bins` is a further number of bins that is kept exactly, `columns` whether those of the
+    rows are kept."""
+    limits = edges(counts, bins)
+    groups = np.add.reduceat(counts.rows.levels[:].astype(np.int64), STARTS, axis=1).transpose(1, 2, 0)
+    kept = Kept(limits, _cells(counts, limits), counts.rows.pooled(), groups, None)
+    return kept._replace(table=_table(counts.rows.table[:], kept.steps)) if columns else kept
+
+
+def restored(kept: Kept, ids: list[str], top: bool) -> Counts:
+    """Counts of which `kept` was kept."""
+    counts = _of_cells(kept.cells, kept.limits)
+    shape = (len(ids), len(COLUMNS))
+    table = np.full(shape, UNMEASURED) if kept.table is None else _of_table(kept.table, kept.steps)
+    levels = _dealt(kept.groups, kept.pooled)
+    counts.rows, counts.top = ImageRows(ids, rows_of(table), rows_of(levels.astype(np.uint32))), top
     return counts
 
 
-def edges(counts: Counts, bins: int) -> np.ndarray:
-    """The levels at which cells begin, ascending: those of 8-bit levels and of bins, and more where pixels are."""
+def regular_edges(bins: int) -> np.ndarray:
+    """The levels at which 8-bit levels and bins begin, and `HALF`; ascending."""
     steps = {EIGHT, *(LEVELS // number for number in (*BINS, bins))}
-    levels = [range(0, HALF + 1, step) for step in steps]
+    return np.unique(np.concatenate([[HALF], *(range(0, HALF + 1, step) for step in steps)]))
+
+
+def edges(counts: Counts, bins: int) -> np.ndarray:
+    """The levels at which cells begin, ascending: the regular ones, and more where pixels are."""
+    levels = [regular_edges(bins)]
     for below in counts.count.sum(axis=2).cumsum(axis=0).T:
         levels.append(np.searchsorted(below, below[-1] * np.arange(1, SHARES) / SHARES))
-    return np.unique(np.concatenate([*levels, [HALF]]))
+    return np.unique(np.concatenate(levels))
 
 
 def _cells(counts: Counts, limits: np.ndarray) -> np.ndarray:
-    """Numbers of the grid, by cell, predicted class and label: pixels on the cell's edge, pixels inside and the sum of
-    their doubts above the edge, in levels."""
+    """`Kept.cells`."""
     level, predicted, label = np.nonzero(counts.count)
     count, position = (of[level, predicted, label] for of in (counts.count, counts.position))
     begins = np.isin(level, limits)
@@ -87,13 +115,12 @@ def _cells(counts: Counts, limits: np.ndarray) -> np.ndarray:
     made = np.zeros((3, len(limits), 2, 2), np.int64)
     for array, values in zip(made, (edge, count - edge, doubt), strict=True):
         np.add.at(array, (cell, predicted, label), values)
-    return made.reshape(-1)
+    return made
 
 
-def _of_cells(numbers: np.ndarray, steps: np.ndarray) -> Counts:
+def _of_cells(cells: np.ndarray, limits: np.ndarray) -> Counts:
     """The grid of `_cells`; all pixels inside a cell are on one level, since their order is not known."""
-    limits = steps.cumsum()
-    edge, inside, doubt = numbers.reshape(3, len(limits), 2, 2)
+    edge, inside, doubt = cells
     counts = Counts.empty()
     above = doubt.sum(axis=(1, 2)) // np.maximum(inside.sum(axis=(1, 2)), 1)
     level = np.minimum(limits + above, np.append(limits[1:], HALF + 1) - 1)
@@ -104,83 +131,40 @@ def _of_cells(numbers: np.ndarray, steps: np.ndarray) -> Counts:
     return counts
 
 
-def _columns(rows: ImageRows) -> Iterator[np.ndarray]:
-    """Numbers of the rows: levels of all images, totals of the columns, then the images column by column."""
-    table, levels = rows.table[:], rows.levels[:].astype(np.int64)
-    yield levels.sum(axis=0).reshape(-1)
-    steps, known = _steps(table), table != UNMEASURED
-    sums = np.where(known, table, 0).cumsum(axis=0)
-    yield sums[-1]
-    yield steps
+def _table(rows: np.ndarray, steps: np.ndarray) -> Table:
+    """What is kept of the columns of the rows, (N, columns)."""
+    known = rows != UNMEASURED
     # Each row takes what its predecessors left over, so that sums over many images stay as they are.
-    yield (known * (1 + np.diff(sums // steps, axis=0, prepend=0))).T.reshape(-1)
-    yield np.add.reduceat(levels, STARTS, axis=1).transpose(1, 2, 0).reshape(-1)
+    sums = np.where(known, rows, 0).cumsum(axis=0)
+    values = np.where(known, np.diff(sums // steps, axis=0, prepend=0), UNMEASURED)
+    return Table(values.T, sums[-1] % steps)
 
 
-def _steps(table: np.ndarray) -> np.ndarray:
-    """The unit in which each column is kept, a power of 2: 1 for whole numbers."""
-    pixels = max(1, int(table[:, COLUMNS.index("pixels")].mean()))
-    of_score = UNIT >> STEPS
-    sizes = {"s_measure": of_score, "e_measure": of_score}
-    sizes |= dict.fromkeys(("confidence", "absolute", "brier", "nll", "entropy"), of_score << pixels.bit_length() - 1)
-    return np.array([sizes.get(name, 1) for name in COLUMNS])
-
-
-def _rows(ids: list[str], numbers: np.ndarray) -> ImageRows:
-    """The rows of `_columns`."""
-    width = len(COLUMNS)
-    pooled, totals, steps, of_images = np.split(numbers, np.cumsum([512, width, width]))
-    by_column, groups = np.split(of_images, [width * len(ids)])
-    stored = by_column.reshape(width, -1).T
-    known = stored > 0
-    table = np.where(known, (stored - 1) * steps, 0)
+def _of_table(table: Table, steps: np.ndarray) -> np.ndarray:
+    """(N, columns) of `_table`; the last image that has a column takes the rest."""
+    known = table.values.T != UNMEASURED
+    rows = np.where(known, table.values.T * steps, UNMEASURED)
     for column in np.flatnonzero(known.any(axis=0)):
-        last = np.flatnonzero(known[:, column])[-1]
-        table[last, column] += totals[column] - table[:, column].sum()
-    table = np.where(known, table, UNMEASURED)
-    levels = _dealt(groups.reshape(len(STARTS), 2, -1), pooled.reshape(256, 2))
-    return ImageRows(ids, rows_of(table), rows_of(levels.astype(np.uint32)))
+        rows[np.flatnonzero(known[:, column])[-1], column] += table.rest[column]
+    return rows
 
 
 def _dealt(groups: np.ndarray, pooled: np.ndarray) -> np.ndarray:
     """(N, 256, 2) pixels by 8-bit level and label whose sums over groups of levels are `groups` (G, 2, N), and over
     images `pooled` (256, 2)."""
-    levels = np.zeros((groups.shape[-1], 256, 2), np.int64)
+    sums = np.zeros((256, 2, groups.shape[2]), np.int64)  # over an image and those before it
 
-    def halve(images: np.ndarray, start: int, stop: int, label: int) -> None:
+    def halve(whole: np.ndarray, start: int, stop: int) -> None:
         if stop - start == 1:
-            levels[:, start, label] = images
+            sums[start] = whole
             return
         middle = (start + stop) // 2
-        left, whole = pooled[start:middle, label].sum(), max(1, pooled[start:stop, label].sum())
-        # Rounding the running sum, not each image, keeps both sums.
-        lower = np.diff(images.cumsum() * left // whole, prepend=0)
-        halve(lower, start, middle, label)
-        halve(images - lower, middle, stop, label)
+        left, both = pooled[start:middle].sum(axis=0), pooled[start:stop].sum(axis=0)
+        # Rounding running sums, not each image, keeps both sums.
+        lower = whole * left[:, None] // np.maximum(1, both)[:, None]
+        halve(lower, start, middle)
+        halve(whole - lower, middle, stop)
 
-    for group, start, stop in zip(groups, STARTS, (*STARTS[1:], 256), strict=True):
-        for label in (0, 1):
-            halve(group[label], start, stop, label)
-    return levels
-
-
-def _squeezed(*arrays: np.ndarray) -> np.ndarray:
-    """Non-negative integers, compressed: all lowest bytes first, then the next ones, which are alike."""
-    numbers = np.concatenate([np.zeros(0, np.int64), *arrays]).astype("<i8")
-    planes = np.ascontiguousarray(numbers.view(np.uint8).reshape(-1, 8).T)
-    return np.frombuffer(lzma.compress(planes.tobytes(), lzma.FORMAT_RAW, filters=FILTERS), np.uint8)
-
-
-def _opened(data: np.ndarray) -> np.ndarray:
-    """The integers of `_squeezed`."""
-    planes = np.frombuffer(_decompressed(data, lzma.FORMAT_RAW, FILTERS), np.uint8)
-    return np.ascontiguousarray(planes.reshape(8, -1).T).view("<i8").reshape(-1).astype(np.int64)
-
-
-def _decompressed(data: np.ndarray, form: int, filters: list | None = None) -> bytes:
-    """What `data` holds; ValueError for more than fits into memory."""
-    opened = lzma.LZMADecompressor(form, filters=filters)
-    content = opened.decompress(data.tobytes(), IN_MEMORY)
-    if not opened.eof:
-        raise ValueError(f"cut off, or more than {IN_MEMORY:,} bytes")
-    return content
+    for of_group, start, stop in zip(groups.cumsum(axis=2), STARTS, (*STARTS[1:], 256), strict=True):
+        halve(of_group, start, stop)
+    return np.diff(sums, axis=2, prepend=0).transpose(2, 0, 1)

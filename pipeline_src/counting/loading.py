@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline_src.counting.compact import KIND, read_compact, write_compact
+from pipeline_src.counting.compact_file import KIND, read_compact, write_compact
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.multiclass import MultiClassStatistic

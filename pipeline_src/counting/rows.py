@@ -72,6 +72,8 @@ class Rows:
     def columns(self, part: slice) -> np.ndarray:
         """(N, n): consecutive entries of every row; for long rows of one dimension."""
         start, stop, _ = part.indices(*self.shape)
+        if self._length * self.row_bytes <= IN_MEMORY:  # one read for all rows
+            return self[:][:, start:stop].copy()
         values = np.empty((self._length, stop - start), self.dtype)
         for k, row in enumerate(values):
             self._read(k * self.row_bytes + start * self.dtype.itemsize, row)

@@ -29,11 +29,11 @@ class ImageErrors(_OfImages):
     family = "image errors"
 
     def columns(self, run: Run, bins: int) -> Columns:
-        levels, per_pixel = run.rows.levels, run.groups.per_pixel(TOP, bins)
+        levels, per_pixel = run.levels, run.groups.per_pixel(TOP, bins)
 
         @np.errstate(invalid="ignore")
         def summed(images: slice) -> np.ndarray:
-            of_images = as_bins(levels[images].reshape(-1, 512) @ per_pixel)
+            of_images = as_bins(levels(images) @ per_pixel)
             ece, known = estimators.ece(of_images), of_images.n > 0
             return np.where(known[:, None], np.stack([ece, ece**2, known], axis=1), 0)
 
@@ -53,10 +53,10 @@ class ImageAreas(_OfImages):
     family, classes = "areas", "two"
 
     def columns(self, run: Run, bins: int) -> Columns:
-        levels, per_pixel = run.rows.levels, run.groups.per_pixel(POSITIVE, 1)
+        levels, per_pixel = run.levels, run.groups.per_pixel(POSITIVE, 1)
 
         def summed(images: slice) -> np.ndarray:
-            of_images = as_bins(levels[images].reshape(-1, 512) @ per_pixel)
+            of_images = as_bins(levels(images) @ per_pixel)
             bias = (of_images.excess / of_images.one)[:, 0]
             return np.stack([bias, np.abs(bias), of_images.n > 0], axis=1)
 

@@ -8,7 +8,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -47,9 +47,33 @@ class Run:
         return PixelGroups(self.counts)
 
     @cached_property
-    def histograms(self) -> dict[str, ScoreHistogram]:
-        """The pixels by each score."""
-        return {TOP: top_label(self.counts), POSITIVE: positive(self.counts)}
+    def _histograms(self) -> dict[str, ScoreHistogram]:
+        return {}
+
+    def histogram(self, score: str) -> ScoreHistogram:
+        """The pixels by a score; made once, as many metrics need it."""
+        if score not in self._histograms:
+            self._histograms[score] = (top_label if score == TOP else positive)(self.counts)
+        return self._histograms[score]
+
+    @cached_property
+    def of_regions(self) -> dict[str, Run]:
+        """`regions`, in the units of the images."""
+        return {name: replace(of, units=self.units) for name, of in self.regions.items()}
+
+    @cached_property
+    def levels(self) -> Columns:
+        """(n, 512) pixels of images by 8-bit level and label. The last block stays at hand, as many inputs need it."""
+        rows, block = self.rows.levels, {}
+
+        def of(images: slice) -> np.ndarray:
+            key = images.start, images.stop
+            if key not in block:
+                block.clear()
+                block[key] = rows[images].reshape(-1, 512).astype(np.float64)
+            return block[key]
+
+        return of
 
     @property
     def rows(self) -> ImageRows:
@@ -130,7 +154,7 @@ class Binned(Input):
         return "any" if self.score == TOP else "two"
 
     def exact(self, run: Run, bins: int) -> tuple[Bins]:
-        return (run.histograms[self.score].binned(self.bins or bins).bins,)
+        return (run.histogram(self.score).binned(self.bins or bins).bins,)
 
     def columns(self, run: Run, bins: int) -> Columns:
         return _by_cell(run, self.score, self.bins or bins)
@@ -139,6 +163,7 @@ class Binned(Input):
         return (as_bins(sums),)
 
 
+@dataclass(frozen=True)
 class BinNoise(Input):
     """Pixels in equal-width bins of confidence, `Bins` (..., bins), and the sampling variance of each bin's excess,
     (..., bins): V_k = n / (n - 1) sum_i (e_ik - g_k c_ik)^2 over n independent units (images, or groups of them), with
@@ -202,7 +227,7 @@ class Ordered(Input):
         return "any" if self.score == TOP else "two"
 
     def exact(self, run: Run, bins: int) -> tuple:
-        pixels = run.histograms[self.score]
+        pixels = run.histogram(self.score)
         return self._with_groups((pixels.binned(self.cells) if self.cells else pixels).bins, bins)
 
     def columns(self, run: Run, bins: int) -> Columns:
@@ -257,8 +282,8 @@ def _classes(run: Run) -> list[Counts]:
 
 
 def _by_cell(run: Run, score: str, cells: int) -> Columns:
-    per_pixel, levels = run.groups.per_pixel(score, cells), run.counts.rows.levels
-    return lambda images: levels[images].reshape(-1, 512) @ per_pixel
+    per_pixel, levels = run.groups.per_pixel(score, cells), run.levels
+    return lambda images: levels(images) @ per_pixel
 
 
 def of_groups(run: Run, columns: Columns) -> np.ndarray:

@@ -40,11 +40,11 @@ class Ranked(Input):
     family, few = "ranked", True
 
     def exact(self, run: Run, bins: int) -> tuple:
-        return (run.histograms[TOP].bins,)
+        return (run.histogram(TOP).bins,)
 
     def columns(self, run: Run, bins: int) -> Columns:
-        per_pixel, levels = run.groups.in_cells(TOP, CELL_OF_LEVEL), run.rows.levels
-        return lambda images: levels[images].reshape(-1, 512) @ per_pixel
+        per_pixel, levels = run.groups.in_cells(TOP, CELL_OF_LEVEL), run.levels
+        return lambda images: levels(images) @ per_pixel
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return (as_bins(sums),)

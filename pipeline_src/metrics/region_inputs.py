@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -47,13 +47,10 @@ class InRegion(Input):
             raise UndefinedMetricError("the regions of the masks were not counted")
         if run.regions[self.region].counts.pixels == 0:
             raise UndefinedMetricError(f"no pixel lies in the {self.region} of an object")
-        return self.of.exact(self._run(run), bins)
+        return self.of.exact(run.of_regions[self.region], bins)
 
     def columns(self, run: Run, bins: int) -> Columns:
-        return self.of.columns(self._run(run), bins)
-
-    def _run(self, run: Run) -> Run:
-        return replace(run.regions[self.region], units=run.units)
+        return self.of.columns(run.of_regions[self.region], bins)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return self.of.from_sums(sums, bins)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import cache
 
 import numpy as np
 
@@ -10,14 +11,15 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import UndefinedMetricError
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import Input, Run
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
     """One metric of the counts of a protocol; raises `UndefinedMetricError` where it does not exist."""
-    return _value(METRICS[name], Run(None, counts), bins)
+    run = Run(None, counts)
+    return _value(METRICS[name], run, lambda of: of.exact(run, bins))
 
 
 def summary(run: Run, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
@@ -28,9 +30,10 @@ def summary(run: Run, bins: int = 10) -> tuple[dict[str, float | None], dict[str
     """
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
+    exact = cache(lambda of: of.exact(run, bins))  # many metrics have the same arguments
     for name in defined_for(run.statistic):
         try:
-            values[name] = _value(METRICS[name], run, bins)
+            values[name] = _value(METRICS[name], run, exact)
         except UndefinedMetricError as reason:
             values[name], reasons[name] = None, str(reason)
     return values, reasons
@@ -53,13 +56,13 @@ def bounds(run: Run, bins: int, names: Collection[str]) -> dict[str, float]:
     return {name: float(metric.bound(*metric.of.exact(run, bins))) for name, metric in wanted.items()}
 
 
-def _value(metric: Metric, run: Run, bins: int) -> float:
+def _value(metric: Metric, run: Run, exact: Callable[[Input], tuple]) -> float:
     if metric.needs_true_class and _without_class(run):
         raise UndefinedMetricError("on some pixels no class is right")
     if run.counts.pixels == 0:
         raise UndefinedMetricError("no pixel counts")
     with np.errstate(invalid="ignore", divide="ignore"):
-        number = float(metric.function(*metric.of.exact(run, bins)))
+        number = float(metric.function(*exact(metric.of)))
     if np.isnan(number):
         raise UndefinedMetricError(metric.undefined)
     return number

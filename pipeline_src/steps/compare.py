@@ -149,7 +149,7 @@ def _cells(a: Side, b: Side, pair: tuple[str, str], intervals: bool) -> list[Cel
 
 
 def _compact(file: Path, bins: int) -> AnyStatistic:
-    from pipeline_src.counting.compact import KIND
+    from pipeline_src.counting.compact_file import KIND
     from pipeline_src.counting.loading import load, save_compact
     from pipeline_src.counting.storage import kind
 

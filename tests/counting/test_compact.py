@@ -7,6 +7,7 @@ import pytest
 from made_statistics import counted, images, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
+from pipeline_src.counting import compact_file
 from pipeline_src.counting.compact import STARTS, STEPS
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts
 from pipeline_src.counting.levels import UNIT
@@ -54,12 +55,17 @@ def both(request, tmp_path_factory) -> tuple[AnyStatistic, AnyStatistic]:
 
 
 def counts_of(statistic: AnyStatistic) -> list[Counts]:
+    """Of whole images, and of their classes."""
     classes = statistic.classes if isinstance(statistic, MultiClassStatistic) else []
     return [*by_protocol(statistic).values(), *classes]
 
 
 def pairs(both) -> list[tuple[Counts, Counts]]:
     return list(zip(*map(counts_of, both), strict=True))
+
+
+def groups(counts: Counts) -> np.ndarray:
+    return np.add.reduceat(counts.rows.levels[:], STARTS, axis=1)
 
 
 def test_pixels_of_all_images_in_bins_are_exact(both):
@@ -81,8 +87,50 @@ def test_rows_keep_ids_totals_and_whole_pixels(both):
         np.testing.assert_array_equal(one.sum(axis=0), other.sum(axis=0))
         at = [COLUMNS.index(name) for name in WHOLE]
         np.testing.assert_array_equal(one[:, at], other[:, at])
-        levels = (np.add.reduceat(of.rows.levels[:], STARTS, axis=1) for of in (whole, compact))
-        np.testing.assert_array_equal(*levels)
+        np.testing.assert_array_equal(*map(groups, (whole, compact)))
+
+
+def test_rows_of_regions_keep_pixels_in_groups_of_levels(both):
+    for name, whole in getattr(both[0], "regions", {}).items():
+        for one, other in pairs((whole, both[1].regions[name])):
+            assert one.rows.ids == other.rows.ids
+            np.testing.assert_array_equal(one.rows.pooled(), other.rows.pooled())
+            np.testing.assert_array_equal(groups(one), groups(other))
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_the_file_loses_nothing_of_what_is_kept(name, tmp_path, monkeypatch):
+    written, write = {}, compact_file.write_kept
+
+    def spied(path, ids, kept, *more):
+        written.update(kept)
+        write(path, ids, kept, *more)
+
+    monkeypatch.setattr(compact_file, "write_kept", spied)
+    monkeypatch.setattr(compact_file, "restored", lambda kept, *_: kept)
+    save_compact(STATISTICS[name](), file := tmp_path / "a.npz", bins=12)
+    read, _ = compact_file.read_compact(file)
+    assert read.keys() == written.keys()
+    for name, of in written.items():
+        for field in ("limits", "cells", "pooled", "groups"):
+            np.testing.assert_array_equal(getattr(of, field), getattr(read[name], field), err_msg=f"{name} {field}")
+        assert (of.table is None) == (read[name].table is None) == ("/" in name)
+        for one, other in zip(of.table or (), read[name].table or (), strict=True):
+            np.testing.assert_array_equal(one, other, err_msg=name)
+
+
+def test_an_interior_that_is_not_what_the_border_leaves_is_refused(tmp_path):
+    statistic = counted(varied(3))
+    statistic.regions["interior"] = statistic.regions["border"]
+    with pytest.raises(ValueError, match="interior/raw is not what the border leaves"):
+        save_compact(statistic, tmp_path / "a.npz", 10)
+
+
+def test_other_logarithms_read_the_same(monkeypatch):
+    scores, log = compact_file._scores(), np.log
+    for error in (-1e-12, 1e-12):
+        monkeypatch.setattr(np, "log", lambda q, error=error: log(q) * (1 + error))
+        np.testing.assert_array_equal(compact_file._scores.__wrapped__(), scores)
 
 
 def test_sums_of_an_image_are_near(both):

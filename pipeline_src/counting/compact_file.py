@@ -1,0 +1,234 @@
+"""The file of a compact statistic: what `compact` keeps, without loss and in few bytes.
+
+All of it is written as non-negative integers under LZMA. What follows from other numbers is left out, and what is near
+to others is written as the difference to them:
+
+- the interior of objects is what their border leaves of the foreground;
+- `stretched` is what the stretch moves of `raw` over the edges of groups of levels;
+- an image's sums of scores are near those of pixels in the middle of their 8-bit levels;
+- of each column, images stand in the order of another column that is known by then: like numbers are neighbours, and
+  LZMA adapts to them.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_src.counting.compact import SHARES, STARTS, Kept, Table, keep, regular_edges, restored
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts
+from pipeline_src.counting.edges import EIGHT
+from pipeline_src.counting.levels import CLAMP, HALF, UNIT
+from pipeline_src.counting.storage import IN_MEMORY, read, unreadable, write
+
+KIND = "compact"
+SCALE = 1 << 16  # of the expected scores of a pixel
+FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "pb": 0}]
+
+
+def write_compact(path: Path, counts: Mapping[str, Counts], confusion: np.ndarray | None, bins: int) -> None:
+    """Write counts of the same images by name; `bins` is a further number of bins that is kept exactly.
+
+    Those of a region are named `border/raw` and the like, and come after the whole images and the border.
+    """
+    ids = next(iter(counts.values())).rows.ids
+    write_kept(path, ids, {name: keep(of, bins, _whole(name) == name) for name, of in counts.items()}, confusion, bins)
+
+
+def write_kept(path: Path, ids: list[str], kept: Mapping[str, Kept], confusion: np.ndarray | None, bins: int) -> None:
+    """Write what is kept of counts."""
+    arrays = {"ids": np.frombuffer(lzma.compress(json.dumps(ids).encode()), np.uint8)}
+    if confusion is not None:
+        arrays["confusion"] = confusion
+    arrays["numbers"] = _squeezed([*_cells(kept, bins), *_groups(kept), *_tables(kept)])
+    write(path, KIND, arrays, {"names": list(kept), "bins": bins})
+
+
+def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
+    """What `write_compact` wrote: counts by name, and the confusion matrix of several classes."""
+    arrays, about = read(path, KIND)
+    try:
+        ids = json.loads(_decompressed(arrays["ids"], lzma.FORMAT_AUTO))
+        kept = read_kept(arrays["numbers"], len(ids), about["names"], about["bins"])
+        return {name: restored(of, ids, name == "top") for name, of in kept.items()}, arrays.get("confusion")
+    except Exception as error:  # whatever missing or damaged members make of it
+        raise unreadable(path, error) from error
+
+
+def read_kept(numbers: np.ndarray, images: int, names: Sequence[str], bins: int) -> dict[str, Kept]:
+    """What is kept, of the member `numbers` of a file."""
+    stream = _Stream(numbers)
+    cells = {name: _read_cells(stream, bins) for name in names}
+    groups = _read_groups(stream, names, images)
+    kept = {name: Kept(*cells[name], groups[name], None) for name in names}
+    return kept | _read_tables(stream, kept)
+
+
+def _whole(name: str) -> str:
+    """`raw` of `border/raw`: the counts of whole images that those of a region are a part of."""
+    return name.rpartition("/")[2]
+
+
+def _base(name: str) -> str:
+    """What counts are written as a difference to; their own name if to none."""
+    return name.replace("stretched", "raw")
+
+
+def _cells(kept: Mapping[str, Kept], bins: int) -> Iterator[np.ndarray]:
+    for of in kept.values():
+        further = np.setdiff1d(of.limits, regular_edges(bins))
+        yield np.diff(np.pad(further, (0, 2 * SHARES - len(further)), constant_values=HALF), prepend=0)
+        edge, inside, doubt = of.cells
+        yield np.stack([edge, inside, _unsigned(doubt - _middle(of.limits, inside))]).transpose(0, 2, 3, 1)
+        yield _unsigned(of.pooled - _by_level(of.limits, edge, inside))
+
+
+def _read_cells(stream: _Stream, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    limits = np.union1d(regular_edges(bins), stream.take(2 * SHARES).cumsum())
+    edge, inside, doubt = stream.take(3, 2, 2, len(limits)).transpose(0, 3, 1, 2)
+    pooled = _signed(stream.take(256, 2)) + _by_level(limits, edge, inside)
+    return limits, np.stack([edge, inside, _signed(doubt) + _middle(limits, inside)]), pooled
+
+
+def _middle(limits: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The doubts of the pixels inside cells, were they in the middle."""
+    return inside * np.diff(limits, append=HALF + 1)[:, None, None] // 2
+
+
+def _by_level(limits: np.ndarray, edge: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(256, 2) pixels by 8-bit level and label; a few of float32 are off by a level, since below 0.5 cells know f to
+    2^-24."""
+    eight, pixels = limits // EIGHT, np.zeros((256, 2), np.int64)
+    np.add.at(pixels, eight, edge[:, 0] + inside[:, 0])
+    np.add.at(pixels, 254 - eight, inside[:, 1])  # f = 1 - doubt
+    np.add.at(pixels, 255 - eight, edge[:, 1])  # on a threshold, the first of the level above it
+    return pixels
+
+
+def _groups(kept: Mapping[str, Kept]) -> Iterator[np.ndarray]:
+    groups, written = {name: of.groups for name, of in kept.items()}, {}
+    for name, of in groups.items():
+        if name.startswith("interior/"):
+            if not np.array_equal(of, _interior(name, groups)):
+                raise ValueError(f"{name} is not what the border leaves of the foreground")
+            continue
+        numbers = _unsigned((of - groups[_base(name)]).cumsum(axis=0)) if _base(name) in written else of
+        columns = written[name] = numbers.transpose(1, 0, 2).reshape(2 * len(STARTS), -1)
+        known = np.roll(columns, 1, axis=0) if _whole(name) == name else written[_whole(name)]
+        yield columns[:1]
+        yield np.take_along_axis(columns, np.argsort(known, axis=1, kind="stable"), axis=1)[1:]
+
+
+def _read_groups(stream: _Stream, names: Sequence[str], images: int) -> dict[str, np.ndarray]:
+    groups, read = {}, {}
+    for name in names:
+        if name.startswith("interior/"):
+            groups[name] = _interior(name, groups)
+            continue
+        columns = read[name] = stream.take(2 * len(STARTS), images)
+        for k, column in enumerate(columns[1:].copy(), 1):
+            known = columns[k - 1] if _whole(name) == name else read[_whole(name)][k]
+            columns[k, np.argsort(known, kind="stable")] = column
+        numbers = columns.reshape(2, len(STARTS), images).transpose(1, 0, 2)
+        base = groups.get(_base(name))
+        groups[name] = numbers if base is None else base + np.diff(_signed(numbers), axis=0, prepend=0)
+    return groups
+
+
+def _interior(name: str, groups: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Foreground off the border."""
+    return (groups[_whole(name)] - groups[f"border/{_whole(name)}"]) * [[0], [1]]
+
+
+def _tables(kept: Mapping[str, Kept]) -> Iterator[np.ndarray]:
+    beyond: dict[str, np.ndarray] = {}
+    for name, of in kept.items():
+        if of.table is not None:
+            known, base = of.table.values != UNMEASURED, beyond.get(_base(name), 0)
+            beyond[name] = known * (of.table.values - _expected(of))
+            yield of.table.rest
+            yield known * (1 + _unsigned(beyond[name] - base))
+
+
+def _read_tables(stream: _Stream, kept: Mapping[str, Kept]) -> dict[str, Kept]:
+    beyond: dict[str, np.ndarray] = {}
+    read = {}
+    for name, of in kept.items():
+        if _whole(name) == name:
+            rest, numbers = stream.take(len(COLUMNS)), stream.take(len(COLUMNS), of.groups.shape[2])
+            known = numbers > 0
+            beyond[name] = known * (_signed(numbers - 1) + beyond.get(_base(name), 0))
+            values = np.where(known, beyond[name] + _expected(of), UNMEASURED)
+            read[name] = of._replace(table=Table(values, rest))
+    return read
+
+
+def _expected(of: Kept) -> np.ndarray:
+    """(columns, N) what the table would hold if pixels were in the middle of their 8-bit level; 0 of columns that say
+    something else. In integers, so that it is the same everywhere."""
+    pooled = of.pooled[..., None]
+    scores = np.add.reduceat(pooled * _scores(), STARTS) // np.maximum(1, np.add.reduceat(pooled, STARTS))
+    sums, steps = np.tensordot(scores, of.groups, axes=((0, 1), (0, 1))), of.steps[:, None]
+    return np.where(steps == 1, sums // SCALE, sums * (UNIT // SCALE) // steps)
+
+
+@cache
+def _scores() -> np.ndarray:
+    """(256, 2, columns) of a pixel by 8-bit level and label, in units of 1 / SCALE."""
+    f = np.minimum((np.arange(256) + 0.5) / 255, 1)
+    q = np.clip(np.stack([1 - f, f], axis=1), CLAMP, 1 - CLAMP)  # given to the label
+    of = {
+        "pixels": np.ones_like(q),
+        "correct": q > 0.5,
+        "confidence": np.maximum(q, 1 - q),
+        "absolute": 1 - q,
+        "brier": (1 - q) ** 2,
+        "nll": -np.log(q),
+        "entropy": -q * np.log(q) - (1 - q) * np.log(1 - q),
+    }
+    return np.stack([np.rint(SCALE * of.get(name, 0 * q)).astype(np.int64) for name in COLUMNS], axis=2)
+
+
+def _unsigned(numbers: np.ndarray) -> np.ndarray:
+    """0, -1, 1, -2, ... as 0, 1, 2, 3, ..."""
+    return np.where(numbers < 0, -2 * numbers - 1, 2 * numbers)
+
+
+def _signed(numbers: np.ndarray) -> np.ndarray:
+    """The numbers of `_unsigned`."""
+    return np.where(numbers % 2, -(numbers + 1) // 2, numbers // 2)
+
+
+class _Stream:
+    """The integers of `_squeezed`, taken one array after the other."""
+
+    def __init__(self, data: np.ndarray):
+        planes = np.frombuffer(_decompressed(data, lzma.FORMAT_RAW, FILTERS), np.uint8)
+        self._numbers = np.ascontiguousarray(planes.reshape(8, -1).T).view("<i8").reshape(-1).astype(np.int64)
+
+    def take(self, *shape: int) -> np.ndarray:
+        """The next numbers, of this shape."""
+        taken, self._numbers = np.split(self._numbers, [math.prod(shape)])
+        return taken.reshape(shape)
+
+
+def _squeezed(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    """Non-negative integers, compressed: all lowest bytes first, then the next ones, which are alike."""
+    numbers = np.concatenate([array.reshape(-1) for array in arrays]).astype("<i8")
+    planes = np.ascontiguousarray(numbers.view(np.uint8).reshape(-1, 8).T)
+    return np.frombuffer(lzma.compress(planes.tobytes(), lzma.FORMAT_RAW, filters=FILTERS), np.uint8)
+
+
+def _decompressed(data: np.ndarray, form: int, filters: list | None = None) -> bytes:
+    """What `data` holds; ValueError for more than fits into memory."""
+    opened = lzma.LZMADecompressor(form, filters=filters)
+    content = opened.decompress(data.tobytes(), IN_MEMORY)
+    if not opened.eof:
+        raise ValueError(f"cut off, or more than {IN_MEMORY:,} bytes")
+    return content
