@@ -21,7 +21,7 @@ from pipeline_src.counting import accumulate, kernels
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import CLAMP, COARSE, HALF, LEVELS, POSITION, UNIT
-from pipeline_src.counting.score_histogram import positive, top_label
+from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.engine.code import Code
 from pipeline_src.errors import UserError
@@ -162,6 +162,13 @@ def test_coarse_levels_have_the_same_bins_bit_by_bit(read):
     fine, coarse = bins
     for name in ("count", "hits", "score", "excess"):
         assert np.array_equal(getattr(fine, name), getattr(coarse, name)), name
+
+
+def test_sums_of_scores_are_rounded_once():
+    """2^52 + 1/2 + 2^-24, whose last part a sum of float64 numbers would lose."""
+    whole, part = np.array([2**52 - 2**29]), np.array([2**53 + 2**23 + 1])
+    cells = ScoreHistogram(np.array([1]), np.array([0]), whole, part)
+    assert cells.score[0] == cells.excess[0] == (2**52 + 1) / LEVELS
 
 
 @pytest.mark.parametrize(("levels", "scores"), [(LEVELS, True), (COARSE, True), (COARSE, False)])
