@@ -52,7 +52,7 @@ def _clipped(p: Any) -> Any:
     floats = p.is_floating_point() if hasattr(p, "is_floating_point") else p.dtype.kind == "f"
     if not floats or 0 in p.shape:
         return p
-    low, high = p.min(), p.max()
+    low, high = p.aminmax() if hasattr(p, "aminmax") else (p.min(), p.max())
     rounded = -SLACK <= low < 0 <= high <= 1 + SLACK or -SLACK <= low <= 1 < high <= 1 + SLACK
     return p.clip(0, 1) if rounded else p
 
@@ -113,8 +113,11 @@ def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
     if masks.dtype == bool:
         return masks.view(np.uint8)
     ignore = IGNORED if ignore is None else ignore
+    whole = masks.dtype.kind in "iu"
+    if whole and masks.size and masks.min() >= 0 and masks.max() <= 1 and ignore not in (0, 1):
+        return masks.astype(np.uint8, copy=False)  # as most are
     ignored, known = masks == ignore, (masks == 0) | (masks == 1)
-    if masks.dtype.kind not in "iu" or not (ignored | known).all():
+    if not whole or not (ignored | known).all():
         raise UserError(
             "masks have unknown labels",
             found=f"{masks.dtype} with the values {np.unique(masks)[:10].tolist()}",

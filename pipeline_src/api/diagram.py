@@ -26,7 +26,8 @@ def reliability_diagram(of: Counted, bins: int = 10, ax: Axes | None = None) -> 
 
     Args:
         of: a `Statistic` or a `DenseCalibration`.
-        bins: equal-width bins of confidence, a divisor of 66,300.
+        bins: equal-width bins of confidence, a divisor of 66,300; of 150 where a `DenseCalibration` has so many,
+            of which the isotonic regression is then too.
         ax: where to draw; a new figure of pyplot by default.
 
     Raises:

@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from pipeline_src.api import losses
-from pipeline_src.api.pixel_counts import DEFAULT, check, counted, values
+from pipeline_src.api.pixel_counts import DEFAULT, check, counted, levels_for, values
 from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -28,8 +28,8 @@ from pipeline_src.labels import IGNORED
 class DenseCalibrationMetric(BaseMetric):
     """Calibration by mmsegmentation's own evaluation, at the original size of the masks.
 
-    Its state is 2.7 MB of integers and one image. The images that mmengine's sampler repeats to make processes even are
-    left out, as `collect_results` leaves out theirs.
+    Its state is that of `DenseCalibration` and one image. The images that mmengine's sampler repeats to make processes
+    even are left out, as `collect_results` leaves out theirs.
 
     Args:
         names: of docs/metrics.md; those that need images one by one are refused.
@@ -65,7 +65,7 @@ class DenseCalibrationMetric(BaseMetric):
 
     def _count_last(self) -> None:
         if self.last is not None:
-            counts = counted(*self.last, self.ignore)
+            counts = counted(*self.last, self.ignore, levels_for(self.names, self.bins))
             self.counts = counts if self.counts is None else self.counts + counts
             self.last = None
 

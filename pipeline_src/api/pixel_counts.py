@@ -12,11 +12,12 @@ from torch import Tensor
 from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.levels import COARSE, LEVELS
 from pipeline_src.counting.score_histogram import UndefinedMetricError, top_label
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.inputs import Binned, Ordered
+from pipeline_src.metrics.inputs import Binned, Input, Ordered
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
@@ -44,8 +45,17 @@ def check(names: Sequence[str], bins: int, ignore: int | None) -> None:
         )
 
 
+def levels_for(names: Collection[str], bins: int) -> int:
+    """The number of levels that metrics need: COARSE where its levels form the bins of all of them, else LEVELS."""
+
+    def formed(of: Input) -> bool:
+        return isinstance(of, Binned) and COARSE % (of.bins or bins) == 0
+
+    return COARSE if all(name in ALSO or formed(METRICS[name].of) for name in names) else LEVELS
+
+
 @torch.no_grad()
-def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
+def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: int = LEVELS) -> Counts:
     """The pixels of a batch: of an object by its probability, of K classes by the top one and its probability.
 
     Args:
@@ -53,13 +63,14 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
             the object.
         masks: (N, H, W) whole numbers or bool.
         ignore: as `Statistic` takes it; a batch is one mask.
+        levels: of the counts, LEVELS or COARSE.
 
     Raises:
         UserError: shapes, labels or values do not fit.
     """
     p, y = images(probabilities, masks)
     if p.ndim == 3:
-        statistic = Statistic(Counts.empty(rows=False), None)
+        statistic = Statistic(Counts.empty(rows=False, levels=levels), None)
         rows = len(p), math.prod(p.shape[1:])  # a batch may be empty
         f, truth = array(p).reshape(rows), binary(array(y), ignore).reshape(rows)
         statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)
@@ -70,7 +81,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
     labels = class_ids(array(y), p.shape[1], ignored).reshape(-1)
     confidence, predicted = (array(of).reshape(-1) for of in p.max(1))  # where the tensor is: one number of K moves
     valid = labels != ignored
-    counts = Counts.empty(rows=False, top=True)
+    counts = Counts.empty(rows=False, top=True, levels=levels)
     of_scores = FloatPass(counts, scores=True)
     right = (predicted == labels)[valid].astype(np.uint8)
     of_scores.add(np.ascontiguousarray(confidence[valid]), right, summed=False)
@@ -88,7 +99,7 @@ def _value(name: str, counts: Counts, bins: int) -> float:
         return float("nan")
     try:
         if name == "gap":  # from the confidences of the counts; `value` takes them from rows
-            pixels = top_label(counts).bins
+            pixels = top_label(counts).binned(1).bins
             return float(pixels.excess.sum() / pixels.n)
         return value(name, counts, bins)
     except UndefinedMetricError:

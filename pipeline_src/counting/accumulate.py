@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline_src.counting import kernels
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import CLAMP, HALF, LEVELS, POSITION, UNIT
+from pipeline_src.counting.levels import CLAMP, COARSE, LEVELS, POSITION, UNIT
 
 BLOCK = 1 << 15  # pixels: few enough for the caches, enough to hide what a call costs
 KEYS = 1 << 11  # pixels whose cells are known before they are counted
@@ -44,13 +44,14 @@ class FloatPass:
 
     def __init__(self, counts: Counts, scores: bool = False):
         self.counts, self.scores = counts, scores
-        self.pending = np.zeros(4 * (HALF + 1), np.int64)
+        self.copies = kernels.COPIES if counts.levels == COARSE and not scores else 1
+        self.pending = np.zeros(self.copies * counts.count.size, np.int64)
         self.held = 0
         self.cell, self.rest = np.empty((2, KEYS), np.int32)
         self.scaled = np.empty(BLOCK, np.float32)
         self.error = np.empty(BLOCK)
         self.logs = np.empty(2 * BLOCK)
-        self.single = np.ones(BLOCK, np.int64)
+        self.single = np.ones(0 if counts.rows is None else BLOCK, np.int64)
 
     def add(
         self,
@@ -98,12 +99,18 @@ class FloatPass:
         if self.held + len(f) > kernels.PENDING:
             self.flush()
         self.held += len(f)
-        edge = kernels.count_floats(f, y, self.scores, LEVELS, POSITION, self.cell, self.rest, self.pending)
-        self.counts.on_edge[LEVELS // 4] += edge
+        levels, of = self.counts.levels, (self.cell, self.rest, self.pending)
+        if self.copies > 1:
+            kernels.count_coarsely(f, y, levels, POSITION.bit_length() - 1, *of)
+            return
+        edge = kernels.count_floats(f, y, self.scores, levels, POSITION, *of)
+        if levels == LEVELS:
+            self.counts.on_edge[LEVELS // 4] += edge
 
     def flush(self) -> None:
         """Move the buffered pixels into the counts."""
-        kernels.move(self.pending, LEVELS, self.counts.count.reshape(-1), self.counts.position.reshape(-1))
+        levels, of = self.counts.levels, (self.counts.count, self.counts.position)
+        kernels.move(self.pending, self.copies, levels, LEVELS // levels, *(array.reshape(-1) for array in of))
         self.held = 0
 
 
@@ -147,7 +154,8 @@ def add_fractions(counts: Counts, value, label, number, denominator: int) -> tup
     """
     levels, error = np.zeros((256, 2), np.int64), np.empty(len(value))
     of = (counts.count, counts.position, counts.on_edge, levels, error)
-    correct, doubts = kernels.count_fractions(value, label, number, denominator, LEVELS, POSITION, *of)
+    width = LEVELS // counts.levels
+    correct, doubts = kernels.count_fractions(value, label, number, denominator, LEVELS, width, POSITION, *of)
     pixels = number.sum()
     confidence = round((1 - doubts / denominator / max(1, pixels)) * pixels * UNIT)
     scores = score_sums(error, np.empty((2, len(value))), number)

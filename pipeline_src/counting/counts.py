@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline_src.counting.levels import HALF
+from pipeline_src.counting.levels import LEVELS
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.errors import UserError, listed
 
@@ -120,9 +120,10 @@ class Counts:
     """Pixels of one protocol, see `levels` for the grid.
 
     Attributes:
-        count: (HALF + 1, 2, 2) int64, pixels by doubt level, predicted class and label.
-        position: the same shape, int64, summed positions within the level in units of 1 / levels.POSITION.
-        on_edge: (HALF + 1, 2) int64, pixels with f = j / LEVELS < 0.5 exactly, by level j and label.
+        count: (H + 1, 2, 2) int64, pixels by doubt level, predicted class and label; H is half the number of levels.
+        position: the same shape, int64, summed doubts beyond the lower end of the level, in units of 1 / LEVELS /
+            levels.POSITION.
+        on_edge: (H + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level and label.
         rows: one row per image; None in a quick statistic, which keeps the three arrays only.
         top: whether f is the confidence of the top one of K classes and y whether that class is right. The positive
             class of such pairs is the top label.
@@ -135,15 +136,20 @@ class Counts:
     top: bool = False
 
     @classmethod
-    def empty(cls, rows: bool = True, top: bool = False) -> Counts:
-        shape = (HALF + 1, 2, 2)
+    def empty(cls, rows: bool = True, top: bool = False, levels: int = LEVELS) -> Counts:
+        shape = (levels // 2 + 1, 2, 2)
         return cls(
             np.zeros(shape, np.int64),
             np.zeros(shape, np.int64),
-            np.zeros((HALF + 1, 2), np.int64),
+            np.zeros(shape[:2], np.int64),
             ImageRows() if rows else None,
             top,
         )
+
+    @property
+    def levels(self) -> int:
+        """LEVELS or COARSE."""
+        return 2 * (len(self.count) - 1)
 
     @property
     def pixels(self) -> int:

@@ -10,6 +10,7 @@ from pipeline_src.counting.compiled import BOOL, FLOAT, INT, NOTHING, compiled, 
 # since the rounding of scores may put a pixel that far below its level.
 PIXEL = 1 << 44
 PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
+COPIES = 8  # of few cells, used in turn: a pixel does not wait for the one before it in its cell
 
 BYTES, WORDS, SINGLES, DOUBLES, INTS = (read(name) for name in ("uint8", "uint16", "float32", "float64", "int64"))
 ROWS, TABLE, CUBE = (written("int64", axes) for axes in (1, 2, 3))
@@ -18,16 +19,16 @@ SMALL, ERRORS, LOGS = written("int32"), written("float64"), written("float64", 2
 
 @compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, SMALL, SMALL, ROWS))
 def count_floats(f, y, scores, levels, position, cell, rest, pending):
-    """Add pixels to `pending`, (4 * (HALF + 1),): by doubt level, predicted class and label.
+    """Add pixels to `pending`, (2 * levels + 4,): by doubt level, predicted class and label.
 
     Args:
         f, y: (n,), probabilities and labels.
         scores: whether all bits of f below 0.5 count (`accumulate.FloatPass`).
-        levels, position: `LEVELS` and `POSITION`.
+        levels, position: the number of levels, and `POSITION`.
         cell, rest: (m,) int32, buffers.
 
     Returns:
-        background and foreground pixels on the edge 0.25, the one below 0.5 that a float32 can lie on.
+        background and foreground pixels at f = 0.25, the one edge below 0.5 that a float32 can lie on.
     """
     one, half = np.float32(1), np.float32(0.5)
     edge, edge_foreground = 0, 0
@@ -47,14 +48,34 @@ def count_floats(f, y, scores, levels, position, cell, rest, pending):
     return edge - edge_foreground, edge_foreground
 
 
-@compiled(NOTHING(ROWS, INT, ROWS, ROWS))
-def move(pending, levels, count, position):
-    """Move what `count_floats` added to `pending` into `count` and `position`, (4 * (HALF + 1),)."""
-    for cell in range(pending.size):
-        pixels = np.int64(np.uint64(pending[cell]) // np.uint64(PIXEL))
-        count[cell] += pixels
-        position[cell] += pending[cell] - pixels * (PIXEL + levels // 2)
-        pending[cell] = 0
+@compiled(NOTHING(SINGLES, BYTES, INT, INT, SMALL, SMALL, ROWS))
+def count_coarsely(f, y, levels, bits, cell, rest, pending):
+    """As `count_floats` without `scores`, for up to 255 levels, none of which ends at 0.25: doubts are whole numbers of
+    2^-`bits`, up to 2^23 of them, and their products with the levels have 31 bits. `pending`: (COPIES * (2 * levels +
+    4),)."""
+    one, half = np.float32(1), np.float32(0.5)
+    number, bits, below = np.int32(levels), np.int32(bits), np.int32((1 << bits) - 1)
+    unit = np.float32(1 << bits)
+    for start in range(0, f.size, cell.size):
+        fb, yb = f[start : start + cell.size], y[start : start + cell.size]
+        for i in range(fb.size):
+            p = fb[i]
+            doubt = np.int32(np.int32((one - max(p, one - p)) * unit) * number)
+            rest[i] = doubt & below
+            cell[i] = COPIES * (4 * np.int32(doubt >> bits) + 2 * (p >= half) + yb[i]) + i % COPIES
+        for i in range(fb.size):
+            pending[np.uint32(cell[i])] += PIXEL + levels // 2 + rest[i]
+
+
+@compiled(NOTHING(ROWS, INT, INT, INT, ROWS, ROWS))
+def move(pending, copies, levels, width, count, position):
+    """Move `pending` into `count` and `position`, (2 * levels + 4,), in positions that count `width` times."""
+    for cell in range(count.size):
+        for i in range(cell * copies, (cell + 1) * copies):
+            pixels = np.int64(np.uint64(pending[i]) // np.uint64(PIXEL))
+            count[cell] += pixels
+            position[cell] += width * (pending[i] - pixels * (PIXEL + levels // 2))
+            pending[i] = 0
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, INT, TABLE, ERRORS))
@@ -109,9 +130,11 @@ def histogram(v, y, pixels):
         pixels[v[i], y[i]] += 1
 
 
-@compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, CUBE, CUBE, TABLE, TABLE, ERRORS))
-def count_fractions(value, label, number, denominator, levels, position, count, positions, on_edge, image, error):
+@compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, INT, CUBE, CUBE, TABLE, TABLE, ERRORS))
+def count_fractions(value, label, number, denominator, levels, width, position, count, sums, on_edge, image, error):
     """Count `number` pixels with f = value / denominator and the label, each (n,), in exact integers.
+
+    `width` levels are one in `count`, `sums` (of positions) and `on_edge`.
 
     Returns:
         correct pixels, and their summed doubts times the denominator.
@@ -122,10 +145,11 @@ def count_fractions(value, label, number, denominator, levels, position, count, 
         doubt = min(v, denominator - v)
         level, rest = doubt * levels // denominator, doubt * levels % denominator
         predicted = np.int64(2 * v >= denominator)
-        count[level, predicted, y] += n
-        positions[level, predicted, y] += n * np.int64(np.rint(rest * (position / denominator)))
-        if rest == 0 and level > 0 and not predicted:
-            on_edge[level, y] += n
+        joined, beyond = level // width, level % width
+        count[joined, predicted, y] += n
+        sums[joined, predicted, y] += n * (beyond * position + np.int64(np.rint(rest * (position / denominator))))
+        if rest == 0 and beyond == 0 and level > 0 and not predicted:
+            on_edge[joined, y] += n
         image[v * 255 // denominator, y] += n
         error[i] = abs(v - y * denominator) / denominator
         correct += n * (predicted == y)

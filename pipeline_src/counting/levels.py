@@ -15,6 +15,9 @@ or 16-bit map never share a level: every metric of the order of confidences is e
 Bins of the positive class are right-closed on f, which for f < 0.5 is left-closed on confidence. The two differ only
 for f = j / LEVELS exactly, and those pixels are counted once more, per level (`on_edge`).
 
+Where equal-width bins are all that is asked for, COARSE levels do, each of which joins LEVELS // COARSE of the others:
+its counts stay in a processor's fastest cache. No float32 below 0.5 lies on an edge between them.
+
 Arithmetic. A float32 confidence in [0.5, 1] is a multiple of 2^-24 and its product with LEVELS is exact in float64, so
 the level is decided exactly (float32 multiplication would put 0.7 and 0.9 into the wrong bin). float64 values are
 rounded to float32 first. Scores of K classes have more bits than that below 0.5: all of them decide the level, and the
@@ -26,6 +29,7 @@ from __future__ import annotations
 
 LEVELS = 66_300  # 2^2 * 3 * 5^2 * 13 * 17
 HALF = LEVELS // 2
+COARSE = 150  # a multiple of 10, 15, 25, 30 and 50
 POSITION = 1 << 24  # units of a position within its level
 UNIT = 1 << 30  # units of the per-image sums of Brier, NLL, entropy, absolute error and confidence
 CLAMP = 1e-7  # probabilities are clamped to [CLAMP, 1 - CLAMP] in NLL and entropy, and nowhere else

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import HALF, LEVELS, POSITION
+from pipeline_src.counting.levels import LEVELS, POSITION
 from pipeline_src.errors import UserError
 
 
@@ -64,12 +64,20 @@ class ScoreHistogram:
     @property
     def score(self) -> np.ndarray:
         """(K,) float64, summed scores per cell."""
-        return (self.whole + self.part / POSITION) / LEVELS
+        whole, part = self._carried
+        return (whole + part / POSITION) / LEVELS
 
     @property
     def excess(self) -> np.ndarray:
         """(K,) float64, summed scores minus hits per cell; positive where over-confident. Free of cancellation."""
-        return (self.whole - self.hits * LEVELS + self.part / POSITION) / LEVELS
+        whole, part = self._carried
+        return (whole - self.hits * LEVELS + part / POSITION) / LEVELS
+
+    @property
+    def _carried(self) -> tuple[np.ndarray, np.ndarray]:
+        """`whole` and `part`, with `part` below POSITION and exact in float64: the sum is then rounded once."""
+        carry, part = np.divmod(self.part, POSITION)
+        return self.whole + carry, part
 
     @property
     def bins(self) -> Bins:
@@ -79,63 +87,66 @@ class ScoreHistogram:
         return Bins(self.count, self.hits, self.score, self.excess)
 
     def binned(self, bins: int) -> ScoreHistogram:
-        """The same in `bins` equal-width bins, which must divide LEVELS (UserError)."""
-        check_bins(bins)
+        """The same in `bins` equal-width bins, which must divide the number of cells (UserError)."""
+        check_bins(bins, len(self.count))
         arrays = (self.count, self.hits, self.whole, self.part)
         return ScoreHistogram(*(a.reshape(bins, -1).sum(axis=1) for a in arrays))
 
 
-def check_bins(bins: int) -> None:
+def check_bins(bins: int, levels: int = LEVELS) -> None:
     """Raise a UserError where `bins` equal-width bins do not consist of whole levels."""
-    if not 1 <= bins <= LEVELS or LEVELS % bins:
-        near = sorted((d for d in range(1, 1001) if LEVELS % d == 0), key=lambda d: abs(d - bins))[:6]
+    if not 1 <= bins <= levels or levels % bins:
+        near = sorted((d for d in range(1, 1001) if levels % d == 0), key=lambda d: abs(d - bins))[:6]
         raise UserError(
             "this number of bins cannot be formed exactly",
             found=bins,
-            expected=f"a divisor of {LEVELS}, such as 10, 15, 20 or 100; the nearest are {sorted(near)}",
+            expected=f"a divisor of {levels}, such as 10 or 15; the nearest are {sorted(near)}",
         )
 
 
 def top_label(counts: Counts) -> ScoreHistogram:
-    """Pixels by confidence of the predicted class, K = LEVELS cells; for two classes the lower half is empty."""
+    """Pixels by confidence of the predicted class, a cell per level; for two classes the lower half is empty."""
     if counts.top:
         return positive(counts)
-    doubt = np.arange(HALF + 1)
+    histogram, level, doubt = _cells(counts)
     count = counts.count.sum(axis=(1, 2))
     hits = counts.count[:, 0, 0] + counts.count[:, 1, 1]
     position = counts.position.sum(axis=(1, 2))
-    cells = (np.zeros(LEVELS, np.int64) for _ in range(4))
-    histogram = ScoreHistogram(*cells)
-    upper = LEVELS - 1 - doubt
+    upper = counts.levels - 1 - level
     histogram.count[upper], histogram.hits[upper] = count, hits
     histogram.whole[upper], histogram.part[upper] = count * (LEVELS - doubt), -position
     return histogram
 
 
 def positive(counts: Counts) -> ScoreHistogram:
-    """Pixels by probability of the positive class, K = LEVELS cells.
+    """Pixels by probability of the positive class, a cell per level.
 
     For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - float32 confidence; scores of K classes
     have their exact cells.
     """
-    histogram = ScoreHistogram(*(np.zeros(LEVELS, np.int64) for _ in range(4)))
-    doubt = np.arange(HALF + 1)
-    upper = LEVELS - 1 - doubt
+    histogram, level, doubt = _cells(counts)
+    upper = counts.levels - 1 - level
     above = counts.count[:, 1].sum(axis=1)
     histogram.count[upper], histogram.hits[upper] = above, counts.count[:, 1, 1]
     histogram.whole[upper], histogram.part[upper] = above * (LEVELS - doubt), -counts.position[:, 1].sum(axis=1)
 
-    # Below 0.5 the levels are closed at their lower edge: pixels on it belong one cell lower. All of level HALF lies
-    # on its edge, 0.5.
+    # Below 0.5 the levels are closed at their lower edge: pixels on it belong one cell lower. All of the last level
+    # lies on its edge, 0.5.
     edge = counts.on_edge.copy()
-    edge[HALF] = counts.count[HALF, 0]
+    edge[-1] = counts.count[-1, 0]
     inside = counts.count[:, 0] - edge
-    k = doubt[:-1]
+    k = level[:-1]
     histogram.count[k] += inside[:-1].sum(axis=1)
     histogram.hits[k] += inside[:-1, 1]
-    histogram.whole[k] += inside[:-1].sum(axis=1) * k
+    histogram.whole[k] += inside[:-1].sum(axis=1) * doubt[:-1]
     histogram.part[k] += counts.position[:-1, 0].sum(axis=1)
     histogram.count[k] += edge[1:].sum(axis=1)
     histogram.hits[k] += edge[1:, 1]
-    histogram.whole[k] += edge[1:].sum(axis=1) * (k + 1)
+    histogram.whole[k] += edge[1:].sum(axis=1) * doubt[1:]
     return histogram
+
+
+def _cells(counts: Counts) -> tuple[ScoreHistogram, np.ndarray, np.ndarray]:
+    """Empty cells; the numbers of the levels of doubt, and their lower ends in units of 1 / LEVELS."""
+    level = np.arange(len(counts.count))
+    return ScoreHistogram(*np.zeros((4, counts.levels), np.int64)), level, level * (LEVELS // counts.levels)

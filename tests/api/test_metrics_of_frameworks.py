@@ -12,7 +12,7 @@ from api_ranks import as_rank, learned, made, measured, million, sure
 from training_runs import two_ranks
 
 from pipeline_src.api import Statistic, UserError, reliability_diagram
-from pipeline_src.api.pixel_counts import ARRAYS, NAMES
+from pipeline_src.api.pixel_counts import ARRAYS, DEFAULT, NAMES
 
 pytest.importorskip("torchmetrics")
 from pipeline_src.api import DenseCalibration
@@ -35,6 +35,19 @@ def test_counts_are_those_of_the_statistic(classes, batch):
     assert {name: value.item() for name, value in values.items()} == {name: report[name] for name in values}
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize(
+    ("names", "bins", "small"), [(DEFAULT, 15, True), (DEFAULT, 20, False), (("aurc",), 15, False)]
+)
+def test_bins_alone_need_a_small_state(classes, names, bins, small):
+    p, y = made(classes)
+    metric = DenseCalibration(names, bins)
+    metric.update(p, y)
+    assert (sum(getattr(metric, name).nbytes for name in metric._defaults) < 7000) == small
+    report = Statistic().update(p, y).compute(bins)
+    assert all(metric.compute()[name].item() == report[name] for name in names if name != "gap")
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_another_type_of_numbers_leaves_the_counts(dtype):
     p, y = made(2)
@@ -42,7 +55,7 @@ def test_another_type_of_numbers_leaves_the_counts(dtype):
     metric.update(p[:3], y[:3])
     metric.set_dtype(dtype).half().update(p[3:], y[3:])
     assert all(getattr(metric, name).dtype == torch.int64 for name in ARRAYS)
-    assert np.array_equal(metric.counts.count, Statistic().update(p, y).counts.count)
+    assert metric.compute()["ece"].item() == Statistic().update(p, y).compute()["ece"]
 
 
 def test_two_ranks_equal_one(tmp_path):

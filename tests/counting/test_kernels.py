@@ -20,7 +20,9 @@ from made_statistics import one
 from pipeline_src.counting import accumulate, kernels
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import CLAMP, HALF, LEVELS, POSITION, UNIT
+from pipeline_src.counting.levels import CLAMP, COARSE, HALF, LEVELS, POSITION, UNIT
+from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
+from pipeline_src.counting.statistic import Statistic
 from pipeline_src.engine.code import Code
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import ROOT
@@ -114,13 +116,69 @@ def assert_scores(sums: dict[str, int], pixels: list[tuple[Fraction, int]]) -> N
         assert abs(sums[name] - value) <= len(pixels), name
 
 
+@settings(max_examples=60, deadline=None)
+@given(FLOATS, st.booleans())
+@example([(edge, True) for edge in EDGES] + [(0.25, False)], False)
+def test_coarse_levels_join_fine_ones(pixels, scores):
+    f, y = np.array([p for p, _ in pixels], np.float32), np.array([label for _, label in pixels], np.uint8)
+    fine, coarse = Counts.empty(rows=False), Counts.empty(rows=False, levels=COARSE)
+    for counts in (fine, coarse):
+        counting = FloatPass(counts, scores)
+        counting.add(f, y)
+        counting.flush()
+    assert_counts(coarse, joined(fine))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+def test_coarse_levels_join_those_of_integer_maps(kind):
+    v = np.arange(np.iinfo(kind).max + 1, dtype=kind).reshape(16, -1)
+    fine, coarse = Counts.empty(rows=False), Counts.empty(rows=False, levels=COARSE)
+    for counts in (fine, coarse):
+        Statistic(counts, None).add(v, np.ones(v.shape, bool), "all")
+    assert coarse.on_edge.any()
+    assert_counts(coarse, joined(fine))
+
+
+def joined(fine: Counts) -> tuple[np.ndarray, ...]:
+    level, width = np.arange(HALF + 1), LEVELS // COARSE
+    position = fine.position + (level % width * POSITION)[:, None, None] * fine.count
+    count, position = (np.add.reduceat(of, level[::width]) for of in (fine.count, position))
+    return count, position, fine.on_edge[::width]
+
+
+@pytest.mark.parametrize("read", [top_label, positive])
+def test_coarse_levels_have_the_same_bins_bit_by_bit(read):
+    """Of a hundred million pixels, whose sums have more bits than a float64."""
+    rng = np.random.default_rng(0)
+    f, y = rng.random(100_000, np.float32), rng.integers(0, 2, 100_000).astype(np.uint8)
+    bins = []
+    for levels in (LEVELS, COARSE):
+        counts = Counts.empty(rows=False, levels=levels)
+        counting = FloatPass(counts)
+        counting.add(f, y)
+        counting.flush()
+        many = Counts(1000 * counts.count, 1000 * counts.position, 1000 * counts.on_edge, None)
+        bins.append(read(many).binned(15).bins)
+    fine, coarse = bins
+    for name in ("count", "hits", "score", "excess"):
+        assert np.array_equal(getattr(fine, name), getattr(coarse, name)), name
+
+
+def test_sums_of_scores_are_rounded_once():
+    """2^52 + 1/2 + 2^-24, whose last part a sum of float64 numbers would lose."""
+    whole, part = np.array([2**52 - 2**29]), np.array([2**53 + 2**23 + 1])
+    cells = ScoreHistogram(np.array([1]), np.array([0]), whole, part)
+    assert cells.score[0] == cells.excess[0] == (2**52 + 1) / LEVELS
+
+
+@pytest.mark.parametrize(("levels", "scores"), [(LEVELS, True), (COARSE, True), (COARSE, False)])
 @pytest.mark.parametrize("value", [0.0, 0.3, np.nextafter(np.float32(0.5), np.float32(0)), 0.5])
-def test_a_cell_holds_more_pixels_than_are_buffered(value):
+def test_a_cell_holds_more_pixels_than_are_buffered(value, levels, scores):
     """Scores whose positions are rounded up or down, a million times and more in one cell."""
     f = np.full(2 * kernels.PENDING + 3, value, np.float32)
-    counts, single = Counts.empty(rows=False), Counts.empty(rows=False)
+    counts, single = (Counts.empty(rows=False, levels=levels) for _ in range(2))
     for into, values in ((counts, f), (single, f[:1])):
-        counting = FloatPass(into, scores=True)
+        counting = FloatPass(into, scores)
         counting.add(values, np.ones(len(values), np.uint8))
         counting.flush()
     for name in ("count", "position", "on_edge"):
