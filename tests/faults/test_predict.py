@@ -274,6 +274,17 @@ ROWS = [
         "get them again",
     ),
     BadInput(
+        "image_of_32_bits",
+        "a TIFF of 32-bit values",
+        "the same",
+        written("photos/c.tif", cv2.imencode(".tif", np.zeros((64, 64), np.float32))[1].tobytes()),
+        command(*FOLDER),
+        r"1 of 3 images cannot be used(.|\n)*photos/c\.tif has values of 32 bits",
+        "",
+        "8 or 16 bits",
+        "get them again",
+    ),
+    BadInput(
         "image_too_large",
         "an image larger than `--max-pixels`",
         "refused before it is decoded; all such images are named",
