@@ -74,6 +74,8 @@ def another(folder: Path) -> None:
     (folder / "out/maps/mine.png").write_bytes(b"of the user")
 
 
+HUGE = [[1e308, -1e308, 1e308]] * 3
+
 ROWS = [
     BadInput(
         "unknown_method",
@@ -382,6 +384,58 @@ ROWS = [
         "",
         "",
         "",
+    ),
+    *(
+        BadInput(
+            f"file_{name}",
+            f"a calibrator's file {fault}",
+            "refused; the file and what is wrong are named",
+            written(calibrator(calibrator=kind, parameters=parameters)),
+            judged,
+            r"calibrator\.json: parameters are not those of a fitted calibrator",
+            found,
+            "what `calibrate` wrote for 2 classes",
+            "fit it again",
+        )
+        for name, fault, kind, parameters, found in (
+            ("no_curve", "without its curve", "beta", {"curves": []}, "curves has 0 entries, and not 1"),
+            ("two_scales", "with a scale too many", "platt", {"scale": [1, 1], "bias": [0]}, "scale has 2 entries"),
+            ("knots", "with a knot too few", "isotonic", {"curves": [{"f": [0, 1], "value": [0]}]}, "2 values of f"),
+            ("no_knot", "without knots", "isotonic", {"curves": [{"f": [], "value": []}]}, "0 values of f"),
+            (
+                "unsorted",
+                "with knots out of order",
+                "isotonic",
+                {"curves": [{"f": [1, 0], "value": [0, 1]}]},
+                "to rise",
+            ),
+            ("falling", "with a curve that falls", "isotonic", {"curves": [{"f": [0, 1], "value": [1, 0]}]}, "falls"),
+            (
+                "bins",
+                "with a bin too few",
+                "histogram_binning",
+                {"curves": [{"shares": [0.1] * 9}]},
+                "9 bins, and not 10",
+            ),
+            (
+                "no_classes",
+                "of a calibrator of several classes",
+                "dirichlet",
+                {"matrix": [[1]], "bias": [0]},
+                "several",
+            ),
+        )
+    ),
+    BadInput(
+        "file_huge",
+        "a calibrator's file with numbers so large that none comes out",
+        "the same",
+        written(calibrator(calibrator="dirichlet", classes=3, parameters={"matrix": HUGE, "bias": [0, 0, 0]})),
+        judged,
+        r"calibrator\.json: parameters are not those of a fitted calibrator",
+        "no numbers",
+        "for 3 classes",
+        "fit it again",
     ),
     BadInput(
         "file_key",
