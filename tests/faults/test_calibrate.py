@@ -265,6 +265,17 @@ ROWS = [
         "did you mean 'fnr'",
     ),
     BadInput(
+        "risk_of_nothing",
+        "`--risk` with a bound so small that no number of images keeps it",
+        REFUSED,
+        make,
+        command("--risk", "fnr=1e-320"),
+        "--risk cannot be used",
+        "fnr=1e-320",
+        "ALPHA of 1e-09 or more",
+        "",
+    ),
+    BadInput(
         "risk_too_few_images",
         "a bound that so few images cannot keep, whatever the threshold",
         REFUSED,
