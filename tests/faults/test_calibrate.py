@@ -69,11 +69,18 @@ def several(folder: Path) -> None:
     np.save(folder / "other/9.npy", np.full((3, 12, 12), 1 / 3, np.float32))
 
 
+def among_older_results(folder: Path) -> None:
+    (folder / "out/maps/old").mkdir(parents=True)
+    (folder / "out/calibrator.json").write_text("{}")
+    (folder / "out/maps/notes.txt").write_text("mine")
+
+
 def another(folder: Path) -> None:
     (folder / "out/maps").mkdir(parents=True)
     (folder / "out/maps/mine.png").write_bytes(b"of the user")
 
 
+HAS_RESULTS = [and_then(among_older_results)]
 HUGE = [[1e308, -1e308, 1e308]] * 3
 
 ROWS = [
@@ -331,6 +338,17 @@ ROWS = [
         "another --out",
     ),
     BadInput(
+        "out_with_a_folder",
+        "maps/ of older results holds a folder, or a file that is no map",
+        "the same",
+        HAS_RESULTS[0],
+        command(),
+        r"out/maps has what calibrate did not write(.|\n)*notes\.txt(.|\n)*old",
+        "2 that are no maps",
+        "calibrated maps alone",
+        "move them",
+    ),
+    BadInput(
         "out_is_a_file",
         "`--out` is a file",
         REFUSED,
@@ -477,4 +495,6 @@ ROWS = [
 def test_it_is_refused(row: BadInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     check(row, tmp_path)
-    assert not (tmp_path / "out/calibrator.json").exists() and not (tmp_path / "judged").exists()
+    assert (tmp_path / "out/calibrator.json").exists() == (row.make in HAS_RESULTS) and not (
+        tmp_path / "judged"
+    ).exists()
