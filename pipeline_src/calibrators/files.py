@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+
 from pipeline_src.calibrators.beta import Beta
 from pipeline_src.calibrators.calibrator import Calibrator, Record
 from pipeline_src.calibrators.dirichlet import Dirichlet
-from pipeline_src.calibrators.histogram_binning import HistogramBinning
+from pipeline_src.calibrators.histogram_binning import BINS, HistogramBinning
 from pipeline_src.calibrators.image_temperature import ImageTemperature
 from pipeline_src.calibrators.isotonic import Isotonic
 from pipeline_src.calibrators.platt import Platt
@@ -56,7 +58,41 @@ def read(path: Path) -> tuple[Calibrator, Record]:
             do="dense-calibration calibrate --pred MAPS --mask MASKS --apply MAPS --out DIR",
         ) from None
     record = validate(Record, content, str(path))
-    return validate(named(record.calibrator, str(path)), record.parameters, f"{path}: parameters"), record
+    calibrator = validate(named(record.calibrator, str(path)), record.parameters, f"{path}: parameters")
+    if wrong := _wrong(calibrator, record.classes):
+        raise UserError(
+            f"{path}: parameters are not those of a fitted calibrator",
+            found=wrong,
+            expected=f"what `calibrate` wrote for {record.classes} classes",
+            do="fit it again: dense-calibration calibrate",
+        )
+    return calibrator, record
+
+
+def _wrong(calibrator: Calibrator, classes: int) -> str:
+    """What fits no other parameter, or gives no probabilities; empty where nothing is wrong."""
+    if calibrator.classes != "any" and (calibrator.classes == "two") != (classes == 2):
+        return f"{calibrator.name}, which is for {calibrator.classes} classes"
+    c = 1 if classes == 2 else classes
+    for name, values in calibrator:
+        if isinstance(values, list) and len(values) != c:
+            return f"{name} has {len(values)} entries, and not {c}"
+    if isinstance(calibrator, Isotonic):
+        for curve in calibrator.curves:
+            if not curve.f or len(curve.f) != len(curve.value) or min(np.diff(curve.f, prepend=-1)) <= 0:
+                return f"{len(curve.f)} values of f, which have to rise, and {len(curve.value)} of value"
+            if min(np.diff(curve.value, prepend=0)) < 0:
+                return "value falls: a curve has to rise"
+    if isinstance(calibrator, HistogramBinning) and (other := {len(of.shares) for of in calibrator.curves} - {BINS}):
+        return f"shares of {max(other)} bins, and not {BINS}"
+    z = np.repeat(np.linspace(-16, 16, 101)[None, None], c, axis=0)
+    z[1:] *= -0.5
+    try:
+        with np.errstate(all="ignore"):
+            f = calibrator.apply(z)
+    except ValueError as error:  # rows of a matrix that are shorter than others
+        return str(error)
+    return "" if np.all((f >= 0) & (f <= 1)) else "parameters so large that the probabilities are no numbers"
 
 
 def read_for(path: Path, classes: int, where: str, do: str, by: str = "") -> tuple[Calibrator, Record]:

@@ -1,6 +1,7 @@
 """Archives of data sets, downloaded from the addresses of their entry: whole, checked and resumable.
 
-A file is written under its name with the suffix `.part`, and gets its own name when it is whole and its SHA-256 right.
+A file is written under its name with the suffix `.part`, and gets its own name when it is whole and its SHA-256 right;
+where that is not known, when it is an archive up to its end, whatever size the server tells.
 A download that was stopped goes on where it stopped, if the server says that the file is still the same.
 """
 
@@ -21,6 +22,7 @@ from filelock import FileLock, Timeout
 from pipeline_src.data.entry import Entry, Source
 from pipeline_src.data.lookup import find_path
 from pipeline_src.data.sources import available_source
+from pipeline_src.data.unpack import broken
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import SPACE, check_writable, flush, sha256, writing
 
@@ -37,6 +39,18 @@ class _FailedError(Exception):
 
 class _BrokenError(_FailedError):
     """A connection that ended early."""
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a server to other addresses of the web alone; urllib's own goes to ftp, too."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        if not re.match(r"https?://", newurl, re.IGNORECASE):
+            raise _FailedError(f"the server sends on to {newurl}, which is no address of the web")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+OPENER = urllib.request.build_opener(_Redirects)
 
 
 @dataclass(frozen=True)
@@ -141,6 +155,9 @@ def _fetch(address: str, part: Path, expected: str | None, progress: Progress) -
     if expected and (found := sha256(part)) != expected:
         _discard(part)
         raise _FailedError(f"it is another file, sha256 {found}")
+    if not expected and (wrong := broken(part)):
+        _discard(part)
+        raise _FailedError(f"it is no whole zip or tar archive: {wrong}")
 
 
 def _receive(address: str, part: Path, checked: bool, progress: Progress) -> None:
@@ -150,7 +167,7 @@ def _receive(address: str, part: Path, checked: bool, progress: Progress) -> Non
     if offset:
         headers |= {"Range": f"bytes={offset}-", "If-Range": validator}
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=SILENCE) as answer:
+        with OPENER.open(urllib.request.Request(address, headers=headers), timeout=SILENCE) as answer:
             offset, total = _start(answer, offset)
             if total is None and not (answer.chunked or checked):
                 raise _FailedError("the server does not tell its size, so that a part looks like the whole")

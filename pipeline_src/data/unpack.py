@@ -84,6 +84,23 @@ def unpack(archive: Path, into: Path, limits: Limits = LIMITS) -> None:
         ) from error
 
 
+def broken(archive: Path) -> str | None:
+    """Why a file is no whole archive, as far as can be told without unpacking it; None where nothing is wrong."""
+    try:
+        if zipfile.is_zipfile(archive):  # by the end of the file, where its list of members is
+            with zipfile.ZipFile(archive):
+                return None
+        if not tarfile.is_tarfile(archive):
+            with open(archive, "rb") as file:
+                return f"{archive.stat().st_size:,} bytes, which begin with {file.read(8)!r}"
+        with tarfile.open(archive, "r:*", tarinfo=_Member) as opened:
+            while opened.next() and opened.offset < LIMITS.archive_bytes:
+                opened.members.clear()
+    except Exception as error:  # whatever a foreign or broken file makes tarfile, zipfile and their like raise
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return None
+
+
 def _extract(archive: Path, into: Path, limits: Limits) -> None:
     into.mkdir(parents=True, exist_ok=True)
     size, folders = 0, {into}

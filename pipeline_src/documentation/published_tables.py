@@ -22,7 +22,10 @@ from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
 
 FOLDER = Path("results/published")
-BLOCK = re.compile(r"(<!-- published: (.+?) -->\n)(?:(?!<!-- published).)*?(\n<!-- end of published -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"^(<!-- published: ([^\n]+?) -->\n)(?:(?!<!-- published).)*?^(<!-- end of published -->)", re.DOTALL | re.MULTILINE
+)
+MARK = re.compile(r"^<!-- (?:end of )?published\b.*", re.MULTILINE)
 
 
 def files() -> list[Path]:
@@ -31,17 +34,30 @@ def files() -> list[Path]:
 
 
 def rewritten(page: str, folder: Path = FOLDER) -> str:
-    """The text of a page with the numbers that are published in `folder`."""
-    return BLOCK.sub(lambda found: found[1] + _block(found, folder) + found[3], page)
+    """The text of a page with the numbers that are published in `folder`.
+
+    Raises:
+        UserError: names a comment without its partner, or one that does not say what is known.
+    """
+    if stray := MARK.search(BLOCK.sub("", page)):
+        raise UserError(
+            "a table of published results has no beginning or no end",
+            found=stray[0],
+            expected="<!-- published: EXPERIMENT PROTOCOL METRIC ... -->, and below it <!-- end of published -->, "
+            "each a line",
+            do="write the other line",
+        )
+    return BLOCK.sub(lambda found: _block(found, folder), page)
 
 
 def _block(found: re.Match[str], folder: Path) -> str:
+    """The comments with what is between them."""
     experiment, *words = found[2].split()
     published, judged = (folder / experiment / name for name in ("metrics.json", "claims.json"))
     if not published.is_file():
-        return found[0].removeprefix(found[1]).removesuffix(found[3])
+        return found[0]
     if words == ["claims"]:
-        return claims(json.loads(judged.read_text(encoding="utf-8"))["claims"])
+        return f"{found[1]}{claims(json.loads(judged.read_text(encoding='utf-8'))['claims'])}\n{found[3]}"
     published = json.loads(published.read_text(encoding="utf-8"))
     protocol, metrics = (words[0], words[1:]) if words else ("", [])
     if protocol not in published["metrics"] or not metrics or set(metrics) - set(METRICS):
@@ -50,7 +66,7 @@ def _block(found: re.Match[str], folder: Path) -> str:
             expected=f"<!-- published: {experiment} PROTOCOL METRIC ... -->, the protocol one of "
             f"{', '.join(published['metrics'])}, metrics by their names in docs/metrics.md; or `claims`",
         )
-    return table(published, protocol, metrics)
+    return f"{found[1]}{table(published, protocol, metrics)}\n{found[3]}"
 
 
 def table(published: Mapping[str, Any], protocol: str, metrics: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import ROLES
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.export.folder import CALIBRATOR, CONFIG, NETWORK, ONNX, PREPROCESSING, WEIGHTS, Preprocessing
+from pipeline_src.export.folder import CALIBRATOR, CONFIG, NETWORK, ONNX, PREPROCESSING, SUMS, WEIGHTS, Preprocessing
 from pipeline_src.export.onnx_file import OPSET
 from pipeline_src.metrics.registry import METRICS
 
@@ -27,6 +27,7 @@ CONTENT = {
     PREPROCESSING: "size, channels and normalisation of the input, classes",
     CALIBRATOR: "the calibrator, and what it was fitted to",
     ONNX: f"all of it in one graph, opset {OPSET}",
+    SUMS: "the SHA-256 of these files, for `sha256sum --check`",
     CONFIG: "the experiment, method and network in full",
 }
 

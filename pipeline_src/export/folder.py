@@ -20,17 +20,18 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.export import graph, onnx_file, standalone
 from pipeline_src.export.graph import Written
 from pipeline_src.export.standalone import Model
-from pipeline_src.files import atomic, check_writable, write_text
+from pipeline_src.files import atomic, check_writable, sha256, write_text
 from pipeline_src.training.exported import METADATA
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.validation import Count, Strict, validate
 
 HERE = Path(__file__).parent
 WEIGHTS, NETWORK, PREPROCESSING, CALIBRATOR = "model.safetensors", "network.py", "preprocessing.json", "calibrator.json"
-ONNX, CONFIG, CARD = "model.onnx", "config.yaml", "README.md"
+ONNX, CONFIG, CARD, SUMS = "model.onnx", "config.yaml", "README.md", "SHA256SUMS"
 PREDICTS = (WEIGHTS, NETWORK, PREPROCESSING, CALIBRATOR)  # what probabilities depend on
 COPIED = {"model.py": Path(standalone.__file__), "load.py": HERE / "load.py"}
-FILES = (*PREDICTS, *COPIED, ONNX, CONFIG, CARD)
+SUMMED = (*PREDICTS, *COPIED, ONNX)
+FILES = (*SUMMED, SUMS, CONFIG, CARD)
 RESIZING = "to image_size x image_size; area average where both sides shrink or stay, else bilinear (OpenCV's)"
 STEEP = ("histogram_binning", "selective_scaling", "isotonic")  # a last bit of a logit can move a probability far
 MOVED = 1e-3  # share of their pixels that it may move
@@ -104,6 +105,8 @@ def write(
     if onnx:
         onnx_file.write(model, folder / ONNX, f"{facts['run']}: RGB images of any size -> probabilities of that size")
         check_onnx(model, folder / ONNX)
+    sums = [f"{sha256(folder / name)}  {name}\n" for name in SUMMED if (folder / name).exists()]
+    write_text(folder / SUMS, "".join(sums))  # as `sha256sum --check` reads it
     return model
 
 
@@ -147,7 +150,25 @@ def read(folder: Path) -> Model:
         _, fitted = calibrators.read_for(folder / CALIBRATOR, settings.classes, where, "export the run again")
         record = fitted.model_dump(mode="json")
     network = graph.run(graph.check(folder / NETWORK))
-    return Model(network, _tensors(folder / WEIGHTS), settings.model_dump(), record).eval()
+    tensors = _tensors(folder / WEIGHTS)
+    _check_sums(folder)
+    return Model(network, tensors, settings.model_dump(), record).eval()
+
+
+def _check_sums(folder: Path) -> None:
+    """UserError where a file that predicts is not what was exported. Folders of before have no list of hashes."""
+    if not (folder / SUMS).exists():
+        return
+    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    known = {name: hashed for hashed, _, name in (line.partition("  ") for line in lines)}
+    there = {name: sha256(folder / name) for name in PREDICTS if (folder / name).exists()}
+    if altered := [name for name in PREDICTS if known.get(name) != there.get(name)]:
+        raise UserError(
+            f"{folder / altered[0]} is not the file that was exported",
+            found=f"sha256 {there.get(altered[0], 'of nothing: the file is missing')}",
+            expected=f"sha256 {known.get(altered[0], 'of nothing: the folder had no such file')}, as {SUMS} says",
+            do=f"export the run again, or copy the folder again; if it was edited on purpose, remove {folder / SUMS}",
+        )
 
 
 def _json(file: Path) -> Any:

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic
 from pipeline_src.judging.arrays import read_map
-from pipeline_src.judging.files import ARRAYS, Pairs, UnusableFileError, check_problems, naming
+from pipeline_src.judging.files import ARRAYS, IMAGES, Pairs, UnusableFileError, check_problems, naming
 
 FOLDER = "maps"
 
@@ -35,6 +35,14 @@ def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
             found="no calibrator.json beside it",
             expected="a new folder, or one with older results of calibrate",
             do="give another --out, or delete the folder",
+        )
+    there = sorted(folder.iterdir()) if folder.exists() else []
+    if foreign := [path for path in there if path.suffix.lower() not in (*IMAGES, *ARRAYS) or not path.is_file()]:
+        raise UserError(
+            f"--out {out}: {folder} has what calibrate did not write, and would be removed{listed(foreign)}",
+            found=f"{len(foreign)} that are no maps",
+            expected="calibrated maps alone",
+            do="move them elsewhere, or give another --out",
         )
 
 

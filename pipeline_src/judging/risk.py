@@ -16,6 +16,8 @@ from pipeline_src.judging.files import Pairs
 from pipeline_src.metrics.image_risks import LEVELS, split
 from pipeline_src.metrics.inputs import Run
 
+LEAST = 1e-9  # that a bound can be; whatever a computer holds of images keeps none below
+
 
 def check(text: str, pairs: Pairs, classes: int | None) -> Bound | None:
     """The bound that `--risk` asks for; None if it is empty.
@@ -29,6 +31,10 @@ def check(text: str, pairs: Pairs, classes: int | None) -> Bound | None:
     if not text:
         return None
     bound = Bound.of(text)
+    if bound.alpha < LEAST:
+        raise UserError(
+            "--risk cannot be used", found=text, expected=f"ALPHA of {LEAST:g} or more", do="--risk fnr=0.1"
+        )
     if classes:
         raise UserError(
             "--risk is for maps of one object",

@@ -121,10 +121,10 @@ class Training(Strict):
     amp: Literal["off", "bf16", "fp16"] = Field(
         "off", description="Mixed precision. Changes numerics: keep one value within a comparison."
     )
-    threads: Count = Field(
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(
         1, description="CPU threads of a training or evaluation job. Changes the last bits of results."
     )
-    workers: Annotated[int, Field(ge=0)] = Field(
+    workers: Annotated[int, Field(ge=0, le=1024)] = Field(
         0, description="Processes that load data for one job; results do not depend on it."
     )
     device: str = Field("auto", description="`auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`...")
@@ -258,7 +258,7 @@ class Params(Strict):
 
     @model_validator(mode="after")
     def _names_are_one_method_or_sweep(self) -> Params:
-        names = [*self.methods, *self.sweeps, *(title for k, sweep in self.sweeps.items() for title in sweep.blocks(k))]
+        names = [*self.methods, *self.sweeps, *(title for k, sweep in self.sweeps.items() for title in sweep.titles(k))]
         if duplicates := _duplicates(names):
             raise ValueError(f"duplicate names of methods, sweeps or their combinations: {', '.join(duplicates)}")
         if long := [name for name in names if len(name) > LONGEST]:
@@ -267,6 +267,8 @@ class Params(Strict):
 
     @model_validator(mode="after")
     def _experiments_have_folders_of_their_own(self) -> Params:
+        if duplicates := _duplicates(list(self.experiments)):
+            raise ValueError(f"experiments whose folders would be one on some disks: {', '.join(duplicates)}")
         taken = {*TAKEN, Path(self.judged).name, Path(self.data_root).name}
         if clash := [name for name in self.experiments if name.lower() in taken]:
             raise ValueError(
@@ -282,4 +284,6 @@ class Params(Strict):
 
 
 def _duplicates(names: list[str]) -> list[str]:
-    return sorted(name for name, count in Counter(names).items() if count > 1)
+    """Names that stand twice; capitals do not tell them apart, as they are those of files."""
+    count = Counter(name.lower() for name in names)
+    return sorted({name for name in names if count[name.lower()] > 1})

@@ -44,9 +44,10 @@ class Sweep(Strict):
         """The blocks of `methods:` that a sweep `name` stands for, such as `name-alpha0_05-beta0_75`."""
         code: dict[str, Any] = {"method": self.method} if self.method else {"file": self.file}
         code |= {"files": self.files} if self.files else {}
-        blocks = {}
-        for values in product(*self._swept.values()):
-            chosen = dict(zip(self._swept, values, strict=True))
-            title = "-".join([name, *(key + re.sub(r"[^A-Za-z0-9+-]", "_", str(v)) for key, v in chosen.items())])
-            blocks[title] = code | self.model_extra | chosen
-        return blocks
+        chosen = (dict(zip(self._swept, values, strict=True)) for values in product(*self._swept.values()))
+        return {title: code | self.model_extra | of for title, of in zip(self.titles(name), chosen, strict=True)}
+
+    def titles(self, name: str) -> list[str]:
+        """The names of the blocks of a sweep `name`, one for each combination."""
+        texts = ([key + re.sub(r"[^A-Za-z0-9+-]", "_", str(value)) for value in of] for key, of in self._swept.items())
+        return ["-".join([name, *chosen]) for chosen in product(*texts)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import io
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from pipeline_src.data import image_io
 from pipeline_src.data.image_io import UnreadableImageError
@@ -86,15 +89,24 @@ def check(files: Sequence[ImageFile], pixels: int) -> None:
     problems = []
     for file in files:
         try:
-            image_io.check_size(content(file.path), pixels, "raise --max-pixels")
+            image_io.check_size(data := content(file.path), pixels, "raise --max-pixels")
+            _check_depth(data)
         except (OSError, UnreadableImageError) as error:
             problems.append(f"{file.path} {error}")
     if problems:
         raise UserError(
             f"{len(problems)} of {len(files)} images cannot be used{listed(problems)}",
-            expected="whole image files",
+            expected="whole image files, of 8 or 16 bits a channel",
             do="get them again, or choose others by a pattern: --images 'DIR/*.png'",
         )
+
+
+def _check_depth(data: bytes) -> None:
+    """Refuse a TIFF of values that OpenCV makes no colours of, by its header."""
+    with Image.open(io.BytesIO(data), formats=image_io.FORMATS) as image:
+        bits = max(image.tag_v2.get(BITSPERSAMPLE, (8,))) if isinstance(image, TiffImageFile) else 8
+    if bits > 16:
+        raise UnreadableImageError(f"has values of {bits} bits", "save it with 8 or 16 bits")
 
 
 def content(path: Path) -> bytes:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from pipeline_src.data import catalog, part_checks
 from pipeline_src.engine.dvc import Stages
+from pipeline_src.errors import UserError
 from pipeline_src.params.changes import changed
-from pipeline_src.params.load import downloads, read, resolve
+from pipeline_src.params.load import downloads, params_file, read, resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.steps import analyse, claims, evaluate, figures, prepare, report, store, tables, train
 from pipeline_src.steps.experiment import ExperimentGraph
 from pipeline_src.steps.prepare import UNPACKED
 from pipeline_src.training.registry import choose
+from pipeline_src.validation import SHORT
 
 STEPS = (prepare, store, train, evaluate, analyse, tables, figures, claims, report)  # each needs only those before it
 STAGES = {  # DVC's stages, and the kinds of jobs in each
@@ -35,6 +38,20 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     Raises:
         UserError: a data set is unknown or not available, a method or a model config doesn't exist.
     """
+    try:
+        return _build(params, name)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise UserError(
+            f"{params_file()} names a file or folder whose name is too long",
+            found=SHORT.repr(str(error.filename)),
+            expected="what a disk can hold: 255 bytes between two /",
+            do="shorten it",
+        ) from None
+
+
+def _build(params: Params, name: str | None) -> ExperimentGraph:
     name, settings = resolve(params, name)
     entries, blocks = catalog.load(params.datasets), params.blocks()
     methods = {method: choose(method, blocks[method]) for method in settings.methods}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_src.files import sha256, write_text
 from pipeline_src.params.load import params_file
+from pipeline_src.python_source import ROOT
 
 if TYPE_CHECKING:
     from pipeline_src.engine.job import Job
@@ -44,7 +45,8 @@ def write(graph: ExperimentGraph) -> Path:
     """
     expected = "a finished experiment: a crate lists real results only"
     jobs = graph.finished(*KINDS, otherwise="has no crate", expected=expected)
-    shutil.copyfile(SNAKEFILE, graph.results / SNAKEFILE.name)
+    own = SNAKEFILE if SNAKEFILE.is_file() else ROOT / SNAKEFILE  # which the project's includes
+    shutil.copyfile(own, graph.results / SNAKEFILE.name)
     settings = json.dumps(graph.settings.model_dump(mode="json"), indent=1, ensure_ascii=False)
     write_text(graph.results / SETTINGS, settings + "\n")
     shutil.copyfile(params_file(), graph.results / params_file().name)

@@ -41,6 +41,7 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     """
     graph.finished(*NEEDED, otherwise="cannot be published")
     staging = STAGING / graph.name
+    _restore(graph.name)
     shutil.rmtree(staging, ignore_errors=True)
     _write_sources(graph, staging, cores)
     return _complete(staging, cores)
@@ -49,11 +50,13 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
 def publish_again(name: str, cores: int = 1) -> Path:
     """Make what is published of an experiment anew from its statistics, after a change of code; returns the folder."""
     staging = STAGING / name
+    _restore(name)
+    of = published.check_sources(published.PUBLISHED / name)
     shutil.rmtree(staging, ignore_errors=True)
-    published.check_sources(published.PUBLISHED / name)
     for source in published.SOURCES:
         old = published.PUBLISHED / name / source
         (shutil.copytree if old.is_dir() else _copy)(old, staging / source)
+    write_text(staging / published.EXPERIMENT, of.text())  # with the digest, which older files lack
     return _complete(staging, cores)
 
 
@@ -129,11 +132,25 @@ def _complete(staging: Path, cores: int) -> Path:
         _copy(file, staging / file.relative_to(made))
     refuse_images(staging)
     target = published.PUBLISHED / staging.name
-    shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(former := _former(staging.name), ignore_errors=True)
+    if target.exists():
+        os.replace(target, former)
     os.replace(staging, target)
-    shutil.rmtree(made)
+    for done in (former, made):
+        shutil.rmtree(done, ignore_errors=True)
     return target
+
+
+def _former(name: str) -> Path:
+    """Where what was published is kept until the new is in place."""
+    return STAGING / f"{name}-former"
+
+
+def _restore(name: str) -> None:
+    """Put back what a process that was killed had moved aside."""
+    if _former(name).exists() and not (published.PUBLISHED / name).exists():
+        os.replace(_former(name), published.PUBLISHED / name)
 
 
 def _drawn(facts: Facts, folder: Path) -> Iterable[Path]:

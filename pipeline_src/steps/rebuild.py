@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -47,6 +48,8 @@ class Publication:
         data: a row per data set: where its images are from, how many, and a hash of them.
         files: name -> SHA-256 of each file of statistics, histories and alphas.
         contracts: those of the evaluations, by job; what was published before they were kept has none.
+
+    The file has a `digest` of all these beside them, by which an edit is found; older files have none.
     """
 
     facts: Facts
@@ -61,10 +64,12 @@ class Publication:
 
     @classmethod
     def read(cls, folder: Path) -> Publication:
-        """From the folder of a published experiment; UserError where there is none."""
+        """From the folder of a published experiment; UserError where there is none, or its file was edited."""
         file = folder / EXPERIMENT
         try:
-            return TypeAdapter(cls).validate_json(file.read_bytes())
+            content = json.loads(file.read_bytes())
+            of = TypeAdapter(cls).validate_python(content)
+            found = "" if content.get("digest", known := _digest(content)) == known else "it is not what was published"
         except OSError as error:
             raise UserError(
                 f"{folder} is no published experiment",
@@ -74,14 +79,28 @@ class Publication:
             ) from None
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
+            found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
+        except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or brackets without an end
+            found = f"Invalid JSON: {error}"
+        if found:
             raise UserError(
-                f"{file} cannot be read", found=f"{where}: {first['msg']}".lstrip(": "), do=f"git checkout -- {file}"
-            ) from None
+                f"{file} was altered",
+                found=found,
+                expected="the file that `dense-calibration publish` wrote, with the digest in its last line",
+                do=f"git checkout -- {file}",
+            )
+        return of
 
     def text(self) -> str:
         """As `read` reads it."""
-        return json.dumps(TypeAdapter(type(self)).dump_python(self, mode="json"), indent=1, ensure_ascii=False) + "\n"
+        content = TypeAdapter(type(self)).dump_python(self, mode="json")
+        return json.dumps(content | {"digest": _digest(content)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content of an experiment.json but for its digest."""
+    plain = {key: value for key, value in content.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def published() -> list[str]:

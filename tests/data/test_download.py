@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import socket
+import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,7 +26,15 @@ from pipeline_src.data import download as module
 from pipeline_src.data.download import archives, download
 from pipeline_src.errors import UserError
 
-CONTENT = bytes(range(256)) * 2000
+
+def zipped(content: bytes) -> bytes:
+    """An archive of one file."""
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+        archive.writestr("a", content)
+    return file.getvalue()
+
+
+CONTENT = zipped(bytes(range(256)) * 2000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -139,7 +150,7 @@ def test_a_broken_connection_goes_on_where_it_broke(tmp_path):
 
 def test_a_stopped_download_is_kept_and_gone_on_with_later(tmp_path):
     with serve(Server({"/a.zip": CONTENT}, cut=[100_000, 0, 0])) as server:
-        with pytest.raises(UserError, match=r"ended after 100,000 of 512,000 bytes(.|\n)*are kept in") as error:
+        with pytest.raises(UserError, match=r"ended after 100,000 of 512,100 bytes(.|\n)*are kept in") as error:
             download(entry(server), tmp_path, quiet)
         assert left(tmp_path) == ["a.zip.part"] and "PAGE" in str(error.value)
         download(entry(server), tmp_path, quiet)
@@ -160,9 +171,9 @@ def test_another_version_is_begun_anew(tmp_path, change):
 def test_a_file_that_became_shorter_is_begun_anew(tmp_path):
     with serve(Server({"/a.zip": CONTENT}, cut=[100_000, 0, 0])) as server, pytest.raises(UserError):
         download(entry(server), tmp_path, quiet)
-    with serve(Server({"/a.zip": CONTENT[:1000]})) as server:
+    with serve(Server({"/a.zip": zipped(b"short")})) as server:
         (made,) = download(entry(server), tmp_path, quiet)
-    assert made.read_bytes() == CONTENT[:1000]
+    assert made.read_bytes() == zipped(b"short")
 
 
 def test_a_mirror_is_asked_after_the_authors(tmp_path):
@@ -192,6 +203,15 @@ def test_what_may_be_half_or_no_archive_is_refused(tmp_path, kind):
     assert left(tmp_path) == []
 
 
+def gz(content: bytes) -> bytes:
+    """The same as a tar.gz."""
+    with tarfile.open(fileobj=(file := io.BytesIO()), mode="w:gz") as archive:
+        info = tarfile.TarInfo("a")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/zip\r\n"
 
 
@@ -206,6 +226,9 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/zip\r\n"
         (HEAD + b"Content-Length: -5\r\n\r\nxx", "does not tell its size"),
         (HEAD + b"Content-Length: 0\r\n\r\n", "an empty file is there"),
         (b"HTTP/1.1 302 Found\r\nLocation: file:///etc/hostname\r\n\r\n", "302(.|\n)*is not allowed"),
+        (b"HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1:9/a.zip\r\n\r\n", "sends on to ftp://127(.|\n)*no address"),
+        (HEAD + b"Content-Length: 9000\r\n\r\n" + CONTENT, "no whole zip or tar archive"),
+        (HEAD + b"Content-Length: 1500\r\n\r\n" + gz(CONTENT), "no whole zip or tar archive: EOFError"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://[x\r\n\r\n", "no address of the web"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,19 @@ def folder(tmp_path: Path) -> Path:
 def test_a_table_is_written_from_published_numbers(folder):
     assert rewritten(PAGE, folder) == WRITTEN
     assert rewritten(WRITTEN, folder) == WRITTEN
+
+
+@pytest.mark.parametrize("between", ["", "\n", "| old |\n\n"])
+def test_an_empty_table_is_filled(folder, between):
+    assert rewritten(PAGE.replace("| old |\n", between), folder) == WRITTEN
+
+
+@pytest.mark.parametrize("line", ["<!-- end of published -->", "<!-- published: small raw ece accuracy -->"])
+def test_a_comment_without_its_partner_is_refused(folder, line):
+    with pytest.raises(UserError, match=rf"no beginning or no end\n.*{re.escape(line[:12])}"):
+        rewritten(PAGE + f"{line}\n", folder)
+    with pytest.raises(UserError, match="no beginning or no end"):
+        rewritten(PAGE.replace(f"{line}\n", ""), folder)
 
 
 def test_a_table_of_an_experiment_that_is_not_published_stays(tmp_path):

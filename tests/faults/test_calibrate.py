@@ -70,13 +70,20 @@ def several(folder: Path) -> None:
     np.save(folder / "other/9.npy", np.full((3, 12, 12), 1 / 3, np.float32))
 
 
+def among_older_results(folder: Path) -> None:
+    (folder / "out/maps/old").mkdir(parents=True)
+    (folder / "out/calibrator.json").write_text("{}")
+    (folder / "out/maps/notes.txt").write_text("mine")
+
+
 def another(folder: Path) -> None:
     (folder / "out/maps").mkdir(parents=True)
     (folder / "out/maps/mine.png").write_bytes(b"of the user")
 
 
 row = partial(BadInput, make=make, happens=REFUSED)  # of two maps and masks, if not said otherwise
-
+OLDER_RESULTS = and_then(among_older_results)
+HUGE = [[1e308, -1e308, 1e308]] * 3
 
 ROWS = [
     row(
@@ -238,6 +245,14 @@ ROWS = [
         "did you mean 'fnr'",
     ),
     row(
+        "risk_of_nothing",
+        "`--risk` with a bound so small that no number of images keeps it",
+        command("--risk", "fnr=1e-320"),
+        "--risk cannot be used",
+        "fnr=1e-320",
+        "ALPHA of 1e-09 or more",
+    ),
+    row(
         "risk_too_few_images",
         "a bound that so few images cannot keep, whatever the threshold",
         command("--risk", "fpr=0.05"),
@@ -280,6 +295,17 @@ ROWS = [
         "another --out",
         make=and_then(another),
         happens="refused: they would be removed",
+    ),
+    row(
+        "out_with_a_folder",
+        "maps/ of older results holds a folder, or a file that is no map",
+        command(),
+        r"out/maps has what calibrate did not write(.|\n)*notes\.txt(.|\n)*old",
+        "2 that are no maps",
+        "calibrated maps alone",
+        "move them",
+        make=OLDER_RESULTS,
+        happens="refused: nothing is removed",
     ),
     row(
         "out_is_a_file",
@@ -335,6 +361,58 @@ ROWS = [
         make=written(calibrator(parameters={"temperature": -1})),
         happens="refused; file and key are named",
     ),
+    *(
+        row(
+            f"file_{name}",
+            f"a calibrator's file {fault}",
+            judged,
+            r"calibrator\.json: parameters are not those of a fitted calibrator",
+            found,
+            "what `calibrate` wrote for 2 classes",
+            "fit it again",
+            make=written(calibrator(calibrator=kind, parameters=parameters)),
+            happens="refused; the file and what is wrong are named",
+        )
+        for name, fault, kind, parameters, found in (
+            ("no_curve", "without its curve", "beta", {"curves": []}, "curves has 0 entries, and not 1"),
+            ("two_scales", "with a scale too many", "platt", {"scale": [1, 1], "bias": [0]}, "scale has 2 entries"),
+            ("knots", "with a knot too few", "isotonic", {"curves": [{"f": [0, 1], "value": [0]}]}, "2 values of f"),
+            ("no_knot", "without knots", "isotonic", {"curves": [{"f": [], "value": []}]}, "0 values of f"),
+            (
+                "unsorted",
+                "with knots out of order",
+                "isotonic",
+                {"curves": [{"f": [1, 0], "value": [0, 1]}]},
+                "to rise",
+            ),
+            ("falling", "with a curve that falls", "isotonic", {"curves": [{"f": [0, 1], "value": [1, 0]}]}, "falls"),
+            (
+                "bins",
+                "with a bin too few",
+                "histogram_binning",
+                {"curves": [{"shares": [0.1] * 9}]},
+                "9 bins, and not 10",
+            ),
+            (
+                "no_classes",
+                "of a calibrator of several classes",
+                "dirichlet",
+                {"matrix": [[1]], "bias": [0]},
+                "several",
+            ),
+        )
+    ),
+    row(
+        "file_huge",
+        "a calibrator's file with numbers so large that none comes out",
+        judged,
+        r"calibrator\.json: parameters are not those of a fitted calibrator",
+        "no numbers",
+        "for 3 classes",
+        "fit it again",
+        make=written(calibrator(calibrator="dirichlet", classes=3, parameters={"matrix": HUGE, "bias": [0, 0, 0]})),
+        happens="the same",
+    ),
     row(
         "file_key",
         "a calibrator's file with a key that there is not",
@@ -361,4 +439,5 @@ ROWS = [
 def test_it_is_refused(row: BadInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     check(row, tmp_path)
-    assert not (tmp_path / "out/calibrator.json").exists() and not (tmp_path / "judged").exists()
+    assert (tmp_path / "out/calibrator.json").exists() == (row.make is OLDER_RESULTS)
+    assert not (tmp_path / "judged").exists()

@@ -46,6 +46,13 @@ def altered(folder: Path) -> None:
     (folder / TWO / "runs/slp/seed0/history.csv").write_text("epoch\n2\n")
 
 
+def edited(folder: Path) -> None:
+    """A data set has no hash any more."""
+    two()(folder)
+    file = folder / TWO / "experiment.json"
+    file.write_text(file.read_text().replace('"hash"', '"hush"'))
+
+
 ROWS = [
     row(
         "compare-unknown",
@@ -88,6 +95,16 @@ ROWS = [
         altered,
         (ONE, TWO),
         r"two is not what was published\s+- .*history.csv was altered",
+        do="git checkout",
+    ),
+    row(
+        "compare-edited",
+        "a published experiment to compare whose experiment.json was edited",
+        edited,
+        (ONE, TWO),
+        r"two/experiment\.json was altered",
+        found="not what was published",
+        expected="digest",
         do="git checkout",
     ),
     row(

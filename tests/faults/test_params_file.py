@@ -10,6 +10,7 @@ from bad_input import BadInput, check
 
 from pipeline_src.data import catalog
 from pipeline_src.params.load import read, resolve
+from pipeline_src.steps.build import build
 
 TEXT = """experiment: small
 datasets:
@@ -43,6 +44,9 @@ def reading(folder: Path) -> None:
     params = read(Path("params.yaml"))
     catalog.load(params.datasets)
     resolve(params)
+    for name in ("photos", "masks"):
+        (folder / name).mkdir()
+    build(params)
 
 
 def row(
@@ -268,6 +272,63 @@ ROWS = [
         "the longest is named",
         written(TEXT + f"sweeps: {{grid: {{method: slp, alpha: [{'1' * 90}]}}}}\n"),
         "a method's name, which is that of files, is longer than 80 letters: grid-alpha1",
+    ),
+    row(
+        "combinations-of-one-name",
+        "two combinations of a sweep that would have one name",
+        "it is named: one of them would not be run",
+        written(TEXT + "sweeps: {grid: {file: a.py, kind: [a/b, a_b]}}\n"),
+        "duplicate names of methods, sweeps or their combinations: grid-kinda_b",
+    ),
+    row(
+        "methods-by-capitals",
+        "two methods whose names differ by capitals alone",
+        "they are named: their folders would be one on macOS",
+        changed("slp: {alpha: 0.05}", "slp: {alpha: 0.05}, SLP: {method: slp}"),
+        "duplicate names of methods, sweeps or their combinations: SLP, slp",
+    ),
+    row(
+        "experiments-by-capitals",
+        "the same of experiments",
+        "the same",
+        changed("  small:", "  SMALL: {methods: [baseline]}\n  small:"),
+        "experiments whose folders would be one on some disks: SMALL, small",
+    ),
+    row(
+        "parts-by-capitals",
+        "the same of test sets",
+        "the same",
+        changed("id: {mine: {set: mine}}", "id: {mine: {set: mine}, MINE: {set: mine}}"),
+        "each test set needs a name of its own, duplicates are MINE, mine",
+    ),
+    row(
+        "workers",
+        "a million processes that load data",
+        "the largest number is named",
+        changed("image_size: 32", "training: {workers: 1000000}"),
+        "training.workers: input should be less than or equal to 1024",
+    ),
+    *(
+        row(
+            f"{name}-of-300-letters",
+            f"{what} whose name is too long for a file's",
+            "its beginning and end are named",
+            written(text),
+            r"params\.yaml names a file or folder whose name is too long",
+            "m{10,40}\\.\\.\\.",
+            "255 bytes",
+            "shorten",
+        )
+        for name, what, text in (
+            ("config", "a config", TEXT.replace("image_size: 32", f"model: {{config: {'m' * 300}}}")),
+            ("factory", "a factory", TEXT.replace("image_size: 32", f"model: {{factory: '{'m' * 300}.py:build'}}")),
+            (
+                "file",
+                "a method's file",
+                TEXT.replace("alpha: 0.05", f"file: {'m' * 300}.py").replace("[base", "[slp, base"),
+            ),
+            ("judged", "a folder of judged maps", TEXT + f"judged: {'m' * 300}\n"),
+        )
     ),
     row(
         "tracker-without-type",

@@ -85,6 +85,28 @@ def cut_off(where: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
+def flipped(name: str):
+    """A file of the exported folder with one bit flipped, near its end; a digit of it where it is JSON."""
+
+    def change(where: Path) -> None:
+        data = bytearray((where / "net" / name).read_bytes())
+        place = data.index(b"32") if name.endswith(".json") else len(data) - 10
+        data[place] ^= 1
+        (where / "net" / name).write_bytes(data)
+
+    return and_then(change)
+
+
+def calibrated_folder(where: Path) -> None:
+    shutil.rmtree(where / "net")
+    exported_folders.write(where / "net", exported_folders.predictor(), exported_folders.record())
+
+
+def calibrator_lost(where: Path) -> None:
+    calibrated_folder(where)
+    (where / "net/calibrator.json").unlink()
+
+
 def maps_of_another(where: Path) -> None:
     (where / "maps").mkdir()
     line = {"map": "a.png", "model": "other", "made_by": "x", "image": "x", "content": "x"}
@@ -92,8 +114,8 @@ def maps_of_another(where: Path) -> None:
 
 
 def calibrated_twice(where: Path) -> None:
-    for name in ("net/calibrator.json", "calibrator.json"):
-        (where / name).write_text(json.dumps(exported_folders.record()))
+    calibrated_folder(where)
+    (where / "calibrator.json").write_text(json.dumps(exported_folders.record()))
 
 
 row = partial(BadInput, make=make, happens=REFUSED)  # of a project with an exported folder, if not said otherwise
@@ -187,6 +209,37 @@ ROWS = [
         happens="refused; the file is named",
     ),
     row(
+        "folder_weights_flipped",
+        "an exported folder with a flipped bit in a weight",
+        command(*FOLDER),
+        r"net/model\.safetensors is not the file that was exported",
+        "sha256 [0-9a-f]{64}",
+        "sha256 [0-9a-f]{64}, as SHA256SUMS says",
+        "export the run again",
+        make=flipped("model.safetensors"),
+        happens="refused; the file and both hashes are named",
+    ),
+    row(
+        "folder_size_flipped",
+        "an exported folder with another digit in preprocessing.json",
+        command(*FOLDER),
+        r"net/preprocessing\.json is not the file that was exported",
+        "sha256",
+        "sha256",
+        make=flipped("preprocessing.json"),
+        happens="the same",
+    ),
+    row(
+        "folder_calibrator_lost",
+        "an exported folder that has lost its calibrator",
+        command(*FOLDER),
+        r"net/calibrator\.json is not the file that was exported",
+        "the file is missing",
+        "sha256",
+        make=and_then(calibrator_lost),
+        happens="the same: its maps would not be calibrated",
+    ),
+    row(
         "folder_json",
         "a preprocessing.json that is no JSON",
         command(*FOLDER),
@@ -253,6 +306,16 @@ ROWS = [
         do="get them again",
         make=written("photos/a.png", "x"),
         happens="refused before anything is predicted; all such images are named",
+    ),
+    row(
+        "image_of_32_bits",
+        "a TIFF of 32-bit values",
+        command(*FOLDER),
+        r"1 of 3 images cannot be used(.|\n)*photos/c\.tif has values of 32 bits",
+        expected="8 or 16 bits",
+        do="get them again",
+        make=written("photos/c.tif", cv2.imencode(".tif", np.zeros((64, 64), np.float32))[1].tobytes()),
+        happens="the same",
     ),
     row(
         "image_too_large",

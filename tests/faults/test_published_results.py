@@ -23,7 +23,8 @@ def published(fault: Callable[[Path], object]) -> Callable[[Path], None]:
         for file in source_files(FACTS, here):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(file.name.encode())
-        of = Publication(FACTS, {}, {}, [], {}, {}, [], source_digests(FACTS, here))
+        costs, made = [{"method": "aslp", "seed": 0}], {"torch": "2.9.0"}
+        of = Publication(FACTS, {}, {}, costs, {}, made, [], source_digests(FACTS, here))
         (here / "experiment.json").write_text(of.text())
         fault(here)
 
@@ -31,7 +32,12 @@ def published(fault: Callable[[Path], object]) -> Callable[[Path], None]:
 
 
 def edit(name: str, old: str, new: str) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).write_text((folder / name).read_text().replace(old, new))
+    def broken(folder: Path) -> None:
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new))
+
+    return broken
 
 
 def row(name: str, fault: str, broken: Callable[[Path], object], what: str, **parts: str) -> BadInput:
@@ -79,15 +85,44 @@ ROWS = [
         "truncated-experiment",
         "a truncated experiment.json",
         lambda folder: (folder / "experiment.json").write_text('{"facts": {'),
-        r"experiment\.json cannot be read",
+        r"experiment\.json was altered",
         found="Invalid JSON",
     ),
     row(
         "experiment-without-a-key",
         "an experiment.json without one of its keys",
         edit("experiment.json", '"costs"', '"coasts"'),
-        r"experiment\.json cannot be read",
+        r"experiment\.json was altered",
         found="costs",
+    ),
+    row(
+        "experiment-of-a-list",
+        "an experiment.json that is a list",
+        lambda folder: (folder / "experiment.json").write_text("[1]\n"),
+        r"experiment\.json was altered",
+        found="dictionary",
+    ),
+    row(
+        "experiment-not-utf8",
+        "an experiment.json that is no UTF-8",
+        lambda folder: (folder / "experiment.json").write_bytes(b'{"facts": "\xff"}'),
+        r"experiment\.json was altered",
+        found="Invalid JSON",
+    ),
+    row(
+        "experiment-without-an-entry",
+        "an experiment.json that lacks an entry, such as the method of a run's cost",
+        edit("experiment.json", '"method": "aslp",', ""),
+        r"experiment\.json was altered",
+        found="it is not what was published",
+        expected="digest",
+    ),
+    row(
+        "experiment-with-another-value",
+        "a version, number or name in experiment.json that was written by hand",
+        edit("experiment.json", "2.9.0", "2.9.1"),
+        r"experiment\.json was altered",
+        found="it is not what was published",
     ),
     row(
         "not-published",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 from made_published import maps
+from made_published import publish as published_before
+from project import ROOT
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import pictures
+from pipeline_src.steps import publish, rebuild
 from pipeline_src.steps.publish import _compress, refuse_images
 from pipeline_src.steps.rebuild import Publication, check_equal
 
@@ -114,3 +118,35 @@ def test_statistics_are_compressed_by_threads_as_one_by_one(tmp_path, caplog):
     one, four = (sorted((tmp_path / cores).rglob("*.npz")) for cores in "14")
     assert len(one) == len(jobs) and [file.read_bytes() for file in one] == [file.read_bytes() for file in four]
     assert f"{len(jobs)} of {len(jobs)}" in caplog.messages[-1]
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / rebuild.PUBLISHED).iterdir()), ids=lambda folder: folder.name)
+def test_what_the_repository_publishes_holds_its_digest(folder):
+    """Else an edit of experiment.json is not found; `publish --from-published` writes it."""
+    Publication.read(folder)
+    assert '"digest": "' in (folder / "experiment.json").read_text(encoding="utf-8")
+
+
+def test_what_is_published_outlives_a_publication_that_is_stopped(tmp_path, monkeypatch):
+    """At the moment at which the old folder is moved aside and the new one is not in place."""
+    monkeypatch.chdir(tmp_path)
+    before = (published_before("small") / "experiment.json").read_bytes()
+    monkeypatch.setattr(
+        rebuild, "rebuild", lambda source, out, cores: (out / "tables").mkdir(parents=True, exist_ok=True)
+    )
+    monkeypatch.setattr(publish, "_drawn", lambda facts, folder: [])
+    replace, stopped = os.replace, []
+
+    def stop(source: Path, target: Path) -> None:
+        if target == rebuild.PUBLISHED / "small" and not stopped:
+            stopped.append(target)
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(publish.os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        publish.publish_again("small")
+    assert not (rebuild.PUBLISHED / "small").exists()
+    folder = publish.publish_again("small")
+    assert (folder / "experiment.json").read_bytes() == before
+    assert not list(publish.STAGING.iterdir())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 
-from project import call, counted, edit, idle, make, outdated, planned, snakemake, stamps
+from project import call, copy, counted, edit, idle, make, outdated, planned, snakemake, stamps
 
 
 def test_a_run_makes_everything_and_leaves_both_engines_idle(finished):
@@ -87,3 +87,11 @@ def test_snakemakes_own_report_lists_tables_figures_and_verdicts(clone):
     for words in ("Tables", "Figures", "Claims", "Report", "Reliability", "comparison-raw-scenes.svg", *files):
         assert words in page, words
     assert "reliability-raw-baseline-scenes.png" not in page
+
+
+def test_a_brace_in_the_path_of_the_program_is_named(tmp_path):
+    """Snakemake takes it for a wildcard, and ended in a traceback."""
+    (folder := tmp_path / "a{b}").mkdir()
+    copy(folder)
+    said = snakemake(folder, "--dry-run", check=False)
+    assert "has a brace in its path" in said and "without { and }" in said and "Traceback" not in said

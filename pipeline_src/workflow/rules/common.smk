@@ -18,6 +18,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.params import changes
 from pipeline_src.params.load import read
+from pipeline_src.python_source import ROOT
 from pipeline_src.steps import overview
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.plan import unchecked
@@ -25,6 +26,13 @@ from pipeline_src.steps.plan import unchecked
 PLANS = workflow.is_main_process  # else this is one job, whose command names its rule (--allowed-rules)
 
 try:
+    if {*"{}"} & {*str(ROOT)}:  # Snakemake fills what is between braces in the paths of its rules
+        raise UserError(
+            "the folder of the program has a brace in its path",
+            found=ROOT,
+            expected="a path without { and }",
+            do="rename the folder, or clone or install it elsewhere; a project of yours may have any name",
+        )
     changes.take(config)
     GRAPH = chosen(str(config["experiment"]) if config.get("experiment") else None)
     OVERVIEW = overview.job(read())
