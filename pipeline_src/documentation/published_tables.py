@@ -47,7 +47,20 @@ def rewritten(page: str, folder: Path = FOLDER) -> str:
             "each a line",
             do="write the other line",
         )
-    return BLOCK.sub(lambda found: _block(found, folder), page)
+    return BLOCK.sub(lambda found: _filled(found, folder), page)
+
+
+def _filled(found: re.Match[str], folder: Path) -> str:
+    try:
+        return _block(found, folder)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        place = folder / found[2].split()[0]
+        raise UserError(
+            f"{place}: metrics.json or claims.json is not what was published",
+            found=f"{type(error).__name__}: {error}",
+            expected="the files that `dense-calibration publish` wrote",
+            do=f"git checkout -- {place}",
+        ) from None
 
 
 def _block(found: re.Match[str], folder: Path) -> str:

@@ -152,7 +152,27 @@ def read(folder: Path) -> Model:
     network = graph.run(graph.check(folder / NETWORK))
     tensors = _tensors(folder / WEIGHTS)
     _check_sums(folder)
-    return Model(network, tensors, settings.model_dump(), record).eval()
+    model = Model(network, tensors, settings.model_dump(), record).eval()
+    _try(model, folder)
+    return model
+
+
+def _try(model: Model, folder: Path) -> None:
+    """UserError where the weights are not those of the network, or its classes not those of preprocessing.json."""
+    size, classes = model.settings["image_size"], model.settings["classes"]
+    try:
+        with torch.inference_mode():
+            channels = {z.shape[1] for z in model.logits(torch.zeros(1, 3, size, size))}
+        found = "" if channels == {1 if classes == 2 else classes} else f"logits of {max(channels)} channels"
+    except Exception as error:  # whatever torch makes of tensors that are missing or of other shapes
+        found = f"{type(error).__name__}: {error}"
+    if found:
+        raise UserError(
+            f"{folder / WEIGHTS} does not go with {NETWORK} and {PREPROCESSING}",
+            found=found,
+            expected=f"the weights of this network, for {classes} classes and images of {size} x {size}",
+            do="export the run again",
+        )
 
 
 def _check_sums(folder: Path) -> None:

@@ -72,6 +72,17 @@ def test_a_table_of_unknown_numbers_is_refused(folder, words):
         rewritten(PAGE.replace("raw ece accuracy", words), folder)
 
 
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"metrics": {"raw": {"baseline": 3}}, "sets": {"photos": {"role": "id"}}}']
+)
+def test_edited_numbers_are_named(folder, content):
+    (folder / "small" / "metrics.json").write_text(content)
+    with pytest.raises(
+        UserError, match=r"small: metrics\.json or claims\.json is not what was published(.|\n)*git checkout"
+    ):
+        rewritten(PAGE, folder)
+
+
 def test_claims_are_a_table_too(folder):
     protocols = {"raw": {"verdict": "holds", "why": "All for it."}, "stretched": {"verdict": "not run", "why": "–"}}
     claims = [{"claim": "C1", "text": "Over-confident.", "protocols": protocols}]

@@ -12,8 +12,10 @@ import cv2
 import exported_folders
 import numpy as np
 import pytest
+import torch
 from bad_input import BadInput, check, run
 from project import ROOT
+from safetensors.torch import save_file
 
 from pipeline_src.errors import UserError
 from pipeline_src.export.onnx_file import check_installed
@@ -93,6 +95,20 @@ def flipped(name: str):
         place = data.index(b"32") if name.endswith(".json") else len(data) - 10
         data[place] ^= 1
         (where / "net" / name).write_bytes(data)
+
+    return and_then(change)
+
+
+def of_before(**changes):
+    """An exported folder without hashes, with foreign weights or, if there are any, changes of preprocessing.json."""
+
+    def change(where: Path) -> None:
+        (where / "net/SHA256SUMS").unlink()
+        if changes:
+            file = where / "net/preprocessing.json"
+            file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+        else:
+            save_file({"mine": torch.zeros(3)}, where / "net/model.safetensors")
 
     return and_then(change)
 
@@ -238,6 +254,27 @@ ROWS = [
         "sha256",
         make=and_then(calibrator_lost),
         happens="the same: its maps would not be calibrated",
+    ),
+    row(
+        "folder_foreign_weights",
+        "a folder without hashes, with a file of safetensors of another network",
+        command(*FOLDER),
+        r"net/model\.safetensors does not go with network\.py",
+        "KeyError",
+        "for 2 classes",
+        "export the run again",
+        make=of_before(),
+        happens="refused before anything is predicted",
+    ),
+    row(
+        "folder_other_classes",
+        "the same with another number of classes in preprocessing.json",
+        command(*FOLDER),
+        r"net/model\.safetensors does not go with network\.py and preprocessing\.json",
+        "logits of 1 channels",
+        "for 5 classes",
+        make=of_before(classes=5),
+        happens="the same",
     ),
     row(
         "folder_json",
