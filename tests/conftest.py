@@ -5,12 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import urllib.error
 from collections import Counter
 from pathlib import Path
 
 # Tests run in parallel: threads of their own would wait for each other. numpy and torch read it when they are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if sys.dont_write_bytecode:
+    # Hundreds of processes would rewrite all tests, or compile the package, anew.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import cv2
 import numpy as np

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from pipeline_src.analysis.facts import ROLES, Facts
+from pipeline_src.figures import letters
 from pipeline_src.files import atomic
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def house() -> AbstractContextManager:
     """Context in which figures have the house style; settings outside of it stay as they were."""
     import matplotlib
 
+    letters.add_font()
     return matplotlib.rc_context(fname=Path(__file__).with_name("house.mplstyle"))
 
 
@@ -140,21 +141,8 @@ def save(figure: Figure, stem: Path) -> None:
         (".pdf", {"CreationDate": None, "Creator": None, "Producer": None}),
         (".png", {"Software": None}),
     ):
-        with atomic(stem.with_name(stem.name + suffix)) as path, _fonts_for_placed_glyphs():
+        with atomic(stem.with_name(stem.name + suffix)) as path:
             figure.savefig(path, metadata=metadata)
-
-
-def _fonts_for_placed_glyphs() -> AbstractContextManager:
-    """Context in which fonts are embedded without their tables for kerning, ligatures and formulas: the glyphs are
-    placed by then, and cutting the tables down to them would take a good part of the time of a figure."""
-    from fontTools import subset
-
-    class Options(subset.Options):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            self.drop_tables += ["GDEF", "GPOS", "GSUB", "MATH"]
-
-    return patch.object(subset, "Options", Options)
 
 
 def shortened(text: str, width: int) -> str:

@@ -17,6 +17,7 @@ import pytest
 from made_figures import ODD, make_facts, make_results, make_sources, make_store, maps
 from made_results import HandMade, by_hand
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 from project import ROOT
 
@@ -32,6 +33,7 @@ from pipeline_src.figures import (
     examples,
     extremes,
     joint,
+    letters,
     overconfidence,
     overview,
     panels,
@@ -103,14 +105,26 @@ def test_counts_alone_make_a_diagram(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {f"reliability-raw.{end}" for end in ("svg", "pdf", "png")}
 
 
-def test_fonts_in_a_pdf_are_truetype_without_what_composes_text(tmp_path):
-    """The glyphs are placed already, and cutting the tables for it down takes long."""
-    with style.house(), matplotlib.rc_context({"pdf.compression": 0}):
-        figure, _ = style.new_figure(1, "A heading", ["quieter words"])
-        style.save(figure, tmp_path / "made")
-    content = (tmp_path / "made.pdf").read_bytes()
-    assert b"/FontFile2" in content and b"glyf" in content and b"/Type3" not in content
-    assert not any(table in content for table in (b"GDEF", b"GPOS", b"GSUB", b"MATH"))
+def test_a_pdf_embeds_the_small_font_and_dejavu_where_a_name_needs_it(tmp_path):
+    for name, fonts in (("Trade-off, α → 0.05", {b"FigureSans", b"FigureSans-Bold"}), ("עץ", {b"DejaVuSans-Bold"})):
+        with style.house(), matplotlib.rc_context({"pdf.compression": 0}):
+            figure, _ = style.new_figure(1, name, ["office: 95 %"])
+            style.save(figure, tmp_path / "made")
+        content = (tmp_path / "made.pdf").read_bytes()
+        assert fonts <= set(re.findall(rb"/BaseFont /[A-Z]{6}\+([\w-]+)", content))
+        assert b"/FontFile2" in content and b"/Type3" not in content  # publishers refuse Type 3
+
+
+def test_the_small_font_has_the_glyphs_and_the_kerning_of_dejavu():
+    letters.add_font()
+    for weight in ("normal", "bold"):
+        looks = (FontProperties(family=family, weight=weight) for family in ("Figure Sans", "DejaVu Sans"))
+        small, whole = (get_font(findfont(look)) for look in looks)
+        for text in ("AVATAR To We y.", "0.05 → 95 %, α − β", "Größe Łódź"):
+            for font in (small, whole):
+                font.set_size(20, 100)
+                font.set_text(text)
+            assert small.get_width_height() == whole.get_width_height(), text
 
 
 def test_style_leaves_the_users_settings_alone():

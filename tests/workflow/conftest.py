@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from project import call
 
+from pipeline_src.engine.contract import KEPT
+
 
 @pytest.fixture(scope="session")
 def pulled(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -17,14 +19,16 @@ def pulled(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pulled") / "clone"
     call(folder.parent, "git", "clone", "--quiet", str(finished), str(folder))
     call(folder, "dvc", "pull", "--quiet")
-    # The same code with what Python and numba compiled of it: every process of a test would do it again.
+    # The same code, compiled by Python and numba, and its digests: every process of a test would make them again.
     shutil.copytree(finished / "pipeline_src", folder / "pipeline_src", dirs_exist_ok=True)
+    (folder / KEPT).parent.mkdir()
+    shutil.copy(finished / KEPT, folder / KEPT)
     return folder
 
 
 @pytest.fixture
 def clone(pulled: Path, tmp_path: Path) -> Path:
-    """A fresh clone with pulled results, no records of Snakemake's, and file times in no order (but for code, of
+    """A fresh clone with pulled results, no records of Snakemake's own, and file times in no order (but for code, of
     which what is compiled would be void)."""
     folder = shutil.copytree(pulled, tmp_path / "clone")
     files = [path for path in folder.rglob("*") if path.is_file() and not {".git", "pipeline_src"} & {*path.parts}]
