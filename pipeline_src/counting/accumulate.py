@@ -109,8 +109,8 @@ class FloatPass:
 
     def flush(self) -> None:
         """Move the buffered pixels into the counts."""
-        levels, of = self.counts.levels, (self.counts.count, self.counts.position)
-        kernels.move(self.pending, self.copies, levels, LEVELS // levels, *(array.reshape(-1) for array in of))
+        of = (self.counts.count.reshape(-1), self.counts.position.reshape(-1))
+        kernels.move(self.pending, self.copies, self.counts.levels, *of)
         self.held = 0
 
 
@@ -154,8 +154,7 @@ def add_fractions(counts: Counts, value, label, number, denominator: int) -> tup
     """
     levels, error = np.zeros((256, 2), np.int64), np.empty(len(value))
     of = (counts.count, counts.position, counts.on_edge, levels, error)
-    width = LEVELS // counts.levels
-    correct, doubts = kernels.count_fractions(value, label, number, denominator, LEVELS, width, POSITION, *of)
+    correct, doubts = kernels.count_fractions(value, label, number, denominator, counts.levels, POSITION, *of)
     pixels = number.sum()
     confidence = round((1 - doubts / denominator / max(1, pixels)) * pixels * UNIT)
     scores = score_sums(error, np.empty((2, len(value))), number)

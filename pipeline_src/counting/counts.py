@@ -121,8 +121,7 @@ class Counts:
 
     Attributes:
         count: (H + 1, 2, 2) int64, pixels by doubt level, predicted class and label; H is half the number of levels.
-        position: the same shape, int64, summed doubts beyond the lower end of the level, in units of 1 / LEVELS /
-            levels.POSITION.
+        position: the same shape, int64, summed positions within the level in units of 1 / levels.POSITION.
         on_edge: (H + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level and label.
         rows: one row per image; None in a quick statistic, which keeps the three arrays only.
         top: whether f is the confidence of the top one of K classes and y whether that class is right. The positive

@@ -67,14 +67,14 @@ def count_coarsely(f, y, levels, bits, cell, rest, pending):
             pending[np.uint32(cell[i])] += PIXEL + levels // 2 + rest[i]
 
 
-@compiled(NOTHING(ROWS, INT, INT, INT, ROWS, ROWS))
-def move(pending, copies, levels, width, count, position):
-    """Move `pending` into `count` and `position`, (2 * levels + 4,), in positions that count `width` times."""
+@compiled(NOTHING(ROWS, INT, INT, ROWS, ROWS))
+def move(pending, copies, levels, count, position):
+    """Move `pending` into `count` and `position`, (2 * levels + 4,)."""
     for cell in range(count.size):
         for i in range(cell * copies, (cell + 1) * copies):
             pixels = np.int64(np.uint64(pending[i]) // np.uint64(PIXEL))
             count[cell] += pixels
-            position[cell] += width * (pending[i] - pixels * (PIXEL + levels // 2))
+            position[cell] += pending[i] - pixels * (PIXEL + levels // 2)
             pending[i] = 0
 
 
@@ -130,11 +130,9 @@ def histogram(v, y, pixels):
         pixels[v[i], y[i]] += 1
 
 
-@compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, INT, CUBE, CUBE, TABLE, TABLE, ERRORS))
-def count_fractions(value, label, number, denominator, levels, width, position, count, sums, on_edge, image, error):
+@compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, CUBE, CUBE, TABLE, TABLE, ERRORS))
+def count_fractions(value, label, number, denominator, levels, position, count, positions, on_edge, image, error):
     """Count `number` pixels with f = value / denominator and the label, each (n,), in exact integers.
-
-    `width` levels are one in `count`, `sums` (of positions) and `on_edge`.
 
     Returns:
         correct pixels, and their summed doubts times the denominator.
@@ -145,11 +143,10 @@ def count_fractions(value, label, number, denominator, levels, width, position, 
         doubt = min(v, denominator - v)
         level, rest = doubt * levels // denominator, doubt * levels % denominator
         predicted = np.int64(2 * v >= denominator)
-        joined, beyond = level // width, level % width
-        count[joined, predicted, y] += n
-        sums[joined, predicted, y] += n * (beyond * position + np.int64(np.rint(rest * (position / denominator))))
-        if rest == 0 and beyond == 0 and level > 0 and not predicted:
-            on_edge[joined, y] += n
+        count[level, predicted, y] += n
+        positions[level, predicted, y] += n * np.int64(np.rint(rest * (position / denominator)))
+        if rest == 0 and level > 0 and not predicted:
+            on_edge[level, y] += n
         image[v * 255 // denominator, y] += n
         error[i] = abs(v - y * denominator) / denominator
         correct += n * (predicted == y)

@@ -111,10 +111,10 @@ def top_label(counts: Counts) -> ScoreHistogram:
     histogram, level, doubt = _cells(counts)
     count = counts.count.sum(axis=(1, 2))
     hits = counts.count[:, 0, 0] + counts.count[:, 1, 1]
-    position = counts.position.sum(axis=(1, 2))
+    whole, part = _beyond(counts, counts.position.sum(axis=(1, 2)))
     upper = counts.levels - 1 - level
     histogram.count[upper], histogram.hits[upper] = count, hits
-    histogram.whole[upper], histogram.part[upper] = count * (LEVELS - doubt), -position
+    histogram.whole[upper], histogram.part[upper] = count * (LEVELS - doubt) - whole, -part
     return histogram
 
 
@@ -127,8 +127,9 @@ def positive(counts: Counts) -> ScoreHistogram:
     histogram, level, doubt = _cells(counts)
     upper = counts.levels - 1 - level
     above = counts.count[:, 1].sum(axis=1)
+    whole, part = _beyond(counts, counts.position[:, 1].sum(axis=1))
     histogram.count[upper], histogram.hits[upper] = above, counts.count[:, 1, 1]
-    histogram.whole[upper], histogram.part[upper] = above * (LEVELS - doubt), -counts.position[:, 1].sum(axis=1)
+    histogram.whole[upper], histogram.part[upper] = above * (LEVELS - doubt) - whole, -part
 
     # Below 0.5 the levels are closed at their lower edge: pixels on it belong one cell lower. All of the last level
     # lies on its edge, 0.5.
@@ -136,10 +137,11 @@ def positive(counts: Counts) -> ScoreHistogram:
     edge[-1] = counts.count[-1, 0]
     inside = counts.count[:, 0] - edge
     k = level[:-1]
+    whole, part = _beyond(counts, counts.position[:-1, 0].sum(axis=1))
     histogram.count[k] += inside[:-1].sum(axis=1)
     histogram.hits[k] += inside[:-1, 1]
-    histogram.whole[k] += inside[:-1].sum(axis=1) * doubt[:-1]
-    histogram.part[k] += counts.position[:-1, 0].sum(axis=1)
+    histogram.whole[k] += inside[:-1].sum(axis=1) * doubt[:-1] + whole
+    histogram.part[k] += part
     histogram.count[k] += edge[1:].sum(axis=1)
     histogram.hits[k] += edge[1:, 1]
     histogram.whole[k] += edge[1:].sum(axis=1) * doubt[1:]
@@ -150,3 +152,10 @@ def _cells(counts: Counts) -> tuple[ScoreHistogram, np.ndarray, np.ndarray]:
     """Empty cells; the numbers of the levels of doubt, and their lower ends in units of 1 / LEVELS."""
     level = np.arange(len(counts.count))
     return ScoreHistogram(*np.zeros((4, counts.levels), np.int64)), level, level * (LEVELS // counts.levels)
+
+
+def _beyond(counts: Counts, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Summed positions within levels (K,) as `ScoreHistogram.whole` and `part`."""
+    width = LEVELS // counts.levels
+    whole, part = np.divmod(position, POSITION)
+    return width * whole, width * part
