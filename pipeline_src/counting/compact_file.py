@@ -226,7 +226,7 @@ def _squeezed(arrays: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _decompressed(data: np.ndarray, form: int, filters: list | None = None) -> bytes:
-    """What `data` holds; ValueError for more than fits into memory."""
+    """What `data` holds; ValueError for more than IN_MEMORY bytes."""
     opened = lzma.LZMADecompressor(form, filters=filters)
     content = opened.decompress(data.tobytes(), IN_MEMORY)
     if not opened.eof:

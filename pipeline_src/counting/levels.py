@@ -17,8 +17,8 @@ for f = j / LEVELS exactly, and those pixels are counted once more, per level (`
 
 Where equal-width bins are all that is asked for, COARSE levels do, each of which joins LEVELS // COARSE of the others:
 its counts stay in a processor's fastest cache. No float32 below 0.5 lies on an edge between them. Bins of float32 maps
-are the same bit by bit; of integer maps and scores of K classes, whose positions are rounded to 2^-24 of a level, within
-1e-9.
+are the same bit by bit; those of integer maps and of scores of K classes, whose positions are rounded to 2^-24 of a
+level, are within 1e-9.
 
 Arithmetic. A float32 confidence in [0.5, 1] is a multiple of 2^-24 and its product with LEVELS is exact in float64, so
 the level is decided exactly (float32 multiplication would put 0.7 and 0.9 into the wrong bin). float64 values are

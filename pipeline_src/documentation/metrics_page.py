@@ -48,12 +48,15 @@ intervals that tables print, *Δ squared* and *Δ squared over* those of the dif
 *found* how often a difference of ECE is called one. Columns of accuracy and Brier are of the intervals in use. In all
 cells the network is over-confident in every bin, or calibrated.
 
-Resampling can only raise an error that is near 0, so that percentiles of one lie above its true value. Intervals of
-ECE, of its other estimators, of MCE, MCB and the reliability term therefore go down to the mirror image of their upper
-end, and to 0 where the interval of the debiased square holds 0. The last table is of all metrics, by the program's own
-`calibration_report`. What it has below 90 %: with 50 images some that few hard images decide (DSC, AP, the spread over
-images); `ece_debiased_authors`, which takes pixels for independent; and `squared_underconfidence` of a network that is
-over-confident in every bin, whose interval is a point less than 1e-7 from the true 0.
+An error near 0 can only grow when images are resampled, so that its percentiles lie above the true value. Intervals of
+errors that are not means over images therefore go down to the mirror image of their upper end, and to 0 where the
+interval of the debiased square holds 0; differences of such errors are decided by that of the square. This square is
+of the confidence of the predicted class. It decides for positive ECE, class-wise ECE, MCB and the reliability term as
+well, which can differ where it does not, so that a difference of theirs can stay open however many images there are.
+
+The last table is of all metrics, by the program's own `calibration_report`. With 50 images, those that few hard images
+decide hold the true value less often (DSC, AP, coverage at 1 % risk, the spread over images). `ece_debiased_authors`
+takes pixels for independent. Parts of the squared error can have a point for an interval, less than 1e-7 from a true 0.
 """
 
 

@@ -176,7 +176,8 @@ def _try(model: Model, folder: Path) -> None:
 
 
 def _check_sums(folder: Path) -> None:
-    """UserError where a file that predicts is not what was exported. Folders of before have no list of hashes."""
+    """UserError where a file that predicts is not what was exported. A folder that is being written has no
+    list of hashes yet."""
     if not (folder / SUMS).exists():
         return
     lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -187,7 +188,7 @@ def _check_sums(folder: Path) -> None:
             f"{folder / altered[0]} is not the file that was exported",
             found=f"sha256 {there.get(altered[0], 'of nothing: the file is missing')}",
             expected=f"sha256 {known.get(altered[0], 'of nothing: the folder had no such file')}, as {SUMS} says",
-            do=f"export the run again, or copy the folder again; if it was edited on purpose, remove {folder / SUMS}",
+            do="export the run again, or copy the folder again",
         )
 
 

@@ -20,8 +20,10 @@ def load(folder=Path(__file__).parent):
 
 
 def _check(folder):
-    """ValueError where a file is not the one that was exported, by SHA256SUMS."""
-    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
-        hashed, _, name = line.partition("  ")
-        if name != "model.onnx" and hashlib.sha256((folder / name).read_bytes()).hexdigest() != hashed:
-            raise ValueError(f"{folder / name} is not the file that was exported: its SHA-256 should be {hashed}")
+    """ValueError where a file is not the one that was exported, by SHA256SUMS, or was not exported at all."""
+    lines = (line.split("  ", 1) for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines())
+    known = {name: hashed for hashed, name in lines if name != "model.onnx"}
+    for name in {*known, "calibrator.json"}:
+        file = folder / name
+        if (hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else None) != known.get(name):
+            raise ValueError(f"{file} is not the file that was exported: its SHA-256 should be {known.get(name)}")

@@ -105,7 +105,7 @@ def _check_depth(data: bytes) -> None:
     """Refuse a TIFF of values that OpenCV makes no colours of, by its header."""
     with Image.open(io.BytesIO(data), formats=image_io.FORMATS) as image:
         bits = max(image.tag_v2.get(BITSPERSAMPLE, (8,))) if isinstance(image, TiffImageFile) else 8
-    if bits > 16:
+    if not isinstance(bits, int) or bits > 16:
         raise UnreadableImageError(f"has values of {bits} bits", "save it with 8 or 16 bits")
 
 

@@ -51,12 +51,11 @@ def publish_again(name: str, cores: int = 1) -> Path:
     """Make what is published of an experiment anew from its statistics, after a change of code; returns the folder."""
     staging = STAGING / name
     _restore(name)
-    of = published.check_sources(published.PUBLISHED / name)
+    published.check_sources(published.PUBLISHED / name)
     shutil.rmtree(staging, ignore_errors=True)
     for source in published.SOURCES:
         old = published.PUBLISHED / name / source
         (shutil.copytree if old.is_dir() else _copy)(old, staging / source)
-    write_text(staging / published.EXPERIMENT, of.text())  # with the digest, which older files lack
     return _complete(staging, cores)
 
 

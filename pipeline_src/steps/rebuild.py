@@ -49,7 +49,7 @@ class Publication:
         files: name -> SHA-256 of each file of statistics, histories and alphas.
         contracts: those of the evaluations, by job; what was published before they were kept has none.
 
-    The file has a `digest` of all these beside them, by which an edit is found; older files have none.
+    The file has a `digest` of all these beside them, by which an edit is found.
     """
 
     facts: Facts
@@ -69,7 +69,7 @@ class Publication:
         try:
             content = json.loads(file.read_bytes())
             of = TypeAdapter(cls).validate_python(content)
-            found = "" if content.get("digest", known := _digest(content)) == known else "it is not what was published"
+            found = "" if content.get("digest") == _digest(content) else "it is not what was published"
         except OSError as error:
             raise UserError(
                 f"{folder} is no published experiment",
