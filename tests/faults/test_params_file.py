@@ -327,7 +327,6 @@ ROWS = [
                 "a method's file",
                 TEXT.replace("alpha: 0.05", f"file: {'m' * 300}.py").replace("[base", "[slp, base"),
             ),
-            ("judged", "a folder of judged maps", TEXT + f"judged: {'m' * 300}\n"),
         )
     ),
     row(
