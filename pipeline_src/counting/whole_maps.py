@@ -50,7 +50,7 @@ def whole_map_measures(
         return {name: float(kernels[name](f, y)) for name in names}
 
     low, high = raw.min(), raw.max()
-    if (low, high) == (0, 1):
+    if low == 0 and high == 1:
         return dict.fromkeys(("raw", "stretched"), measures(raw))
     stretched = (raw - low) / (high - low) if high > low else np.zeros_like(raw)
     return {"raw": measures(raw), "stretched": measures(stretched)}
