@@ -46,6 +46,7 @@ class DenseCalibrationMetric(BaseMetric):
         super().__init__(prefix=prefix)
         check(names, bins, ignore)
         self.names, self.bins, self.ignore = tuple(names), bins, ignore
+        self.levels = levels_for(names, bins)
         self._reset()
 
     def _reset(self) -> None:
@@ -65,7 +66,7 @@ class DenseCalibrationMetric(BaseMetric):
 
     def _count_last(self) -> None:
         if self.last is not None:
-            counts = counted(*self.last, self.ignore, levels_for(self.names, self.bins))
+            counts = counted(*self.last, self.ignore, self.levels)
             self.counts = counts if self.counts is None else self.counts + counts
             self.last = None
 

@@ -46,7 +46,8 @@ class DenseCalibration(Metric):
         super().__init__(**kwargs)
         check(names, bins, ignore)
         self.names, self.bins, self.ignore = tuple(names), bins, ignore
-        empty = Counts.empty(rows=False, levels=levels_for(names, bins))
+        self.levels = levels_for(names, bins)
+        empty = Counts.empty(rows=False, levels=self.levels)
         for name in ARRAYS:
             self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
         self.add_state("top", torch.zeros(2, dtype=torch.int64), dist_reduce_fx="sum")  # batches: object, K classes
@@ -63,7 +64,7 @@ class DenseCalibration(Metric):
                 is the object. On any device.
             masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label.
         """
-        counts = counted(probabilities, masks, self.ignore, levels_for(self.names, self.bins))
+        counts = counted(probabilities, masks, self.ignore, self.levels)
         for name in ARRAYS:
             getattr(self, name).add_(torch.from_numpy(getattr(counts, name)).to(self.device))
         self.top[int(counts.top)] += 1
