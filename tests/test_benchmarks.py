@@ -27,6 +27,12 @@ def test_the_training_loop_beside_a_bare_one(tiny):
     assert len(rates) == 4 and min(rates) > 0
 
 
+def test_the_rate_of_a_job_with_its_threads(tiny):
+    import threads
+
+    assert threads.rate("tiny", 1, 1) > 0
+
+
 def test_the_rows_of_the_gpu_script(tiny):
     import gpu
 
