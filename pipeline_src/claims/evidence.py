@@ -12,20 +12,9 @@ from typing import Any
 from pipeline_src.analysis.estimate import LEVEL, NORMAL, Estimate, level_of_each
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.text_tables import UNDEFINED
 
 HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "not decided", "not run"
 AGREES, OPPOSES, UNDECIDED = "for it", "against it", "open"
-
-
-def signed(value: float, quantity: Quantity) -> str:
-    """A difference of two values as it is printed: with its sign, and with a digit more than values have unless it is
-    in percentage points."""
-    if math.isnan(value):
-        return UNDEFINED
-    digits = quantity.digits + (quantity.factor == 1)
-    text = f"{quantity.factor * value:+.{digits}f}".replace("-", "−")
-    return text if text.strip("+−0.") else text[1:]  # no sign before a zero
 
 
 @dataclass(frozen=True)
@@ -47,9 +36,9 @@ class Wanted:
     def text(self, quantity: Quantity) -> str:
         """The range in words."""
         if self.low == -self.high:
-            return f"within ±{signed(self.high, quantity).lstrip('+')}"
+            return f"within ±{quantity.signed(self.high).lstrip('+')}"
         bound, side = (self.low, "above") if math.isinf(self.high) else (self.high, "below")
-        return f"{side} {signed(bound, quantity)}" if bound else f"{side} 0"
+        return f"{side} {quantity.signed(bound)}" if bound else f"{side} 0"
 
 
 BELOW_ZERO = Wanted(-math.inf, 0)
@@ -104,7 +93,7 @@ class Evidence:
     def interval(self) -> str:
         """Effect and interval as they are printed."""
         if decided := self.effect.decided:  # one interval: that of what decides
-            return f"{signed(self.effect.value, self.quantity)}; squared {_printed(decided, self._printed_in)}"
+            return f"{self.quantity.signed(self.effect.value)}; squared {_printed(decided, self._printed_in)}"
         return _printed(self.effect, self.quantity)
 
     @property
@@ -118,7 +107,7 @@ class Evidence:
         """The effect that an interval of this width would show in 80 % of cases, printed."""
         _, effect = self.decisive
         half = (effect.high - effect.low) / 2 * (1 + NORMAL.inv_cdf(0.8) / NORMAL.inv_cdf((1 + LEVEL) / 2))
-        return f"{signed(half, self._printed_in).lstrip('+')} {self._printed_in.unit}".rstrip()
+        return f"{self._printed_in.signed(half).lstrip('+')} {self._printed_in.unit}".rstrip()
 
     @property
     def _printed_in(self) -> Quantity:
@@ -130,7 +119,7 @@ class Evidence:
     def as_json(self, level: float = LEVEL) -> dict[str, Any]:
         """Numbers in full precision, as fractions, nats or shares; null where undefined. `level` as in `says`."""
         seeds, decided = self.effect.by_seed, self.effect.decided
-        by_seed = [f"{seed}: {signed(effect, self.quantity)}" for seed, effect in seeds.items()]
+        by_seed = [f"{seed}: {self.quantity.signed(effect)}" for seed, effect in seeds.items()]
         return {
             "what": self.what,
             "sets": dict(self.sets),
@@ -153,7 +142,7 @@ class Evidence:
 
 
 def _printed(effect: Estimate, quantity: Quantity) -> str:
-    value, low, high = (signed(number, quantity) for number in (effect.value, effect.low, effect.high))
+    value, low, high = (quantity.signed(number) for number in (effect.value, effect.low, effect.high))
     return f"{value} [{low}, {high}]"
 
 

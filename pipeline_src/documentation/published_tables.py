@@ -6,7 +6,11 @@
 
 A row per method and a column per test set; a cell has the mean of each metric over seeds, the first with its standard
 deviation and its interval, and ° where it is below its noise floor. With `claims` after the experiment instead, a row
-per claim: its verdicts, and what decides. A table of an experiment that is not published stays as it is.
+per claim: its verdicts, and what decides. With `differences`, a protocol, and pairs of methods, those of table T14:
+
+    <!-- published: small differences raw aslp_cl-baseline aslp_cl-temperature -->
+
+A table of an experiment that is not published stays as it is.
 """
 
 from __future__ import annotations
@@ -14,9 +18,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
@@ -53,10 +57,10 @@ def rewritten(page: str, folder: Path = FOLDER) -> str:
 def _filled(found: re.Match[str], folder: Path) -> str:
     try:
         return _block(found, folder)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         place = folder / found[2].split()[0]
         raise UserError(
-            f"{place}: metrics.json or claims.json is not what was published",
+            f"{place}: metrics.json, claims.json or printed.json is not what was published",
             found=f"{type(error).__name__}: {error}",
             expected="the files that `dense-calibration publish` wrote",
             do=f"git checkout -- {place}",
@@ -66,30 +70,63 @@ def _filled(found: re.Match[str], folder: Path) -> str:
 def _block(found: re.Match[str], folder: Path) -> str:
     """The comments with what is between them."""
     experiment, *words = found[2].split()
-    published, judged = (folder / experiment / name for name in ("metrics.json", "claims.json"))
-    if not published.is_file():
+
+    def read(name: str) -> Any:
+        return json.loads((folder / experiment / name).read_text(encoding="utf-8"))
+
+    if not (folder / experiment / "metrics.json").is_file():
         return found[0]
     if words == ["claims"]:
-        return f"{found[1]}{claims(json.loads(judged.read_text(encoding='utf-8'))['claims'])}\n{found[3]}"
-    published = json.loads(published.read_text(encoding="utf-8"))
+        text = claims(read("claims.json")["claims"])
+    elif words[:1] == ["differences"]:
+        text = differences(read("tables/printed.json")["T14"], words[1:])
+    else:
+        text = table(read("metrics.json"), words)
+    return f"{found[1]}{text}\n{found[3]}"
+
+
+def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
+    """Methods by test sets as Markdown, of what a published metrics.json holds.
+
+    Args:
+        words: a protocol and metrics.
+    """
     protocol, metrics = (words[0], words[1:]) if words else ("", [])
     if protocol not in published["metrics"] or not metrics or set(metrics) - set(METRICS):
-        raise UserError(
-            f"a table of published results: {found[2]}",
-            expected=f"<!-- published: {experiment} PROTOCOL METRIC ... -->, the protocol one of "
-            f"{', '.join(published['metrics'])}, metrics by their names in docs/metrics.md; or `claims`",
-        )
-    return f"{found[1]}{table(published, protocol, metrics)}\n{found[3]}"
-
-
-def table(published: Mapping[str, Any], protocol: str, metrics: Sequence[str]) -> str:
-    """Methods by test sets as Markdown, of what a published metrics.json holds."""
+        _refuse(words, "PROTOCOL METRIC ...", published["metrics"], "metrics by their names in docs/metrics.md")
     sets = {name: of["role"] for name, of in published["sets"].items() if of["role"] != "val"}
     heads = [name + " (OOD)" * (role == "ood") for name, role in sets.items()]
     rows = [[protocol, *heads], ["---"] * (1 + len(sets))]
     for method, of in published["metrics"][protocol].items():
         rows.append([published["labels"][method], *(_cell(of.get(part, {}), metrics) for part in sets)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return _markdown(rows)
+
+
+def differences(printed: Mapping[str, Any], words: Sequence[str]) -> str:
+    """Pairs of methods by test sets as Markdown, a row per metric, of a printed table T14.
+
+    Args:
+        words: a protocol, and pairs A-B.
+    """
+    protocol, pairs = (words[0], [pair.replace("-", " − ") for pair in words[1:]]) if words else ("", [])
+    groups = printed.get(protocol, {"groups": []})["groups"]
+    sets = {group["heading"].split(":")[0]: {row[0]: row[1:] for row in group["rows"]} for group in groups}
+    known = {pair: None for of in sets.values() for pair in of}
+    if not sets or not pairs or set(pairs) - set(known):
+        _refuse(words, "differences PROTOCOL A-B ...", printed, f"pairs of {', '.join(known)}")
+    rows = [[protocol, *sets], ["---"] * (1 + len(sets))]
+    for pair in pairs:
+        for k, metric in enumerate(printed[protocol]["columns"][1:]):
+            rows.append([f"{pair}: {metric}", *(of[pair][k] for of in sets.values())])
+    return _markdown(rows)
+
+
+def _refuse(words: Sequence[str], expected: str, protocols: Iterable[str], more: str) -> NoReturn:
+    raise UserError(
+        "a table of published results that nothing is known of",
+        found=" ".join(words) or "the name of an experiment alone",
+        expected=f"{expected}, the protocol one of {', '.join(protocols)}, {more}; or `claims`",
+    )
 
 
 def claims(judged: Sequence[Mapping[str, Any]]) -> str:
@@ -99,6 +136,10 @@ def claims(judged: Sequence[Mapping[str, Any]]) -> str:
         for protocol, of in claim["protocols"].items():
             named = [claim["claim"], claim["text"]] if protocol == next(iter(claim["protocols"])) else ["", ""]
             rows.append([*named, f"{protocol}: {of['verdict']}", of["why"]])
+    return _markdown(rows)
+
+
+def _markdown(rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

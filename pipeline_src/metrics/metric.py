@@ -58,6 +58,29 @@ class Quantity:
         text = f"{self.factor * value:,.{self.digits}f}"
         return text if text.strip("-0.,") else text.lstrip("-")
 
+    def signed(self, value: float) -> str:
+        """A difference of two values as it is printed: with its sign, and with a digit more than values have unless it
+        is in percentage points."""
+        if math.isnan(value):
+            return UNDEFINED
+        digits = self.digits + (self.factor == 1)
+        text = f"{self.factor * value:+.{digits}f}".replace("-", "−")
+        return text if text.strip("+−0.") else text[1:]  # no sign before a zero
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(Quantity):
+    """How differences of a quantity are printed."""
+
+    @classmethod
+    def of(cls, quantity: Quantity) -> Difference:
+        """The title says that percentages differ in points."""
+        title = f"{quantity.title}, points" if quantity.factor == 100 else quantity.title
+        return cls(title=title, heading=title, factor=quantity.factor, digits=quantity.digits, better=quantity.better)
+
+    def number(self, value: float) -> str:
+        return self.signed(value)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Quantity):

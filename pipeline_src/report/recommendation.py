@@ -14,7 +14,6 @@ from typing import Any
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.claims.evidence import signed
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report.comparison import KEPT, LOST, OPEN, REFINEMENT, Comparison
 from pipeline_src.report.summary import listing
@@ -102,7 +101,7 @@ def _refined(inside: Comparison) -> str:
     worse = {m: of for m in inside.facts.methods if m in inside.others and (of := inside.worse(m))}
     sentences = []
     for method, changes in worse.items():
-        higher = [f"{METRICS[m].title} by {signed(change.value, METRICS[m])}" for m, change in changes.items()]
+        higher = [f"{METRICS[m].title} by {METRICS[m].signed(change.value)}" for m, change in changes.items()]
         sentences.append(f"{name(method)} is worse in {listing(higher)}.")
     if len(worse) < len(inside.others):
         who = "the others'" if worse else "all others'"

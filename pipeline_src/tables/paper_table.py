@@ -17,13 +17,15 @@ from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, Group, Table, latex, markdown
 
-BEST, TIED, FLOOR = "best", "tied", "floor"
-SIGNS = {BEST: "★", TIED: "†", FLOOR: "°"}
+BEST, TIED, FLOOR, LOWER, HIGHER = "best", "tied", "floor", "lower", "higher"
+SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}
 MEANING_OF_MARKS = {
     BEST: "the best of its column, significantly: the interval of its paired difference to every other excludes 0 (for "
     "calibration errors that of their squares).",
     TIED: "tied for the best: the paired difference to the lowest error or highest score is not significant.",
     FLOOR: "below the noise floor: a network without calibration error measures as much on these images; not ranked.",
+    LOWER: "significantly lower: the interval lies below 0 (for calibration errors that of their squares).",
+    HIGHER: "significantly higher: the interval lies above 0 (for calibration errors that of their squares).",
 }
 # Where a number is printed (protocol, group, row, column), what it is of, and what it is: the mean over seeds, their
 # sample standard deviation, the ends of its 95 % interval, and its numbers of seeds and images.

@@ -14,6 +14,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.cost import Costs, cost
 from pipeline_src.tables.detection import ood_detection
+from pipeline_src.tables.differences import differences
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.promised_risk import promised_risk
 from pipeline_src.tables.static_grid import static_grid
@@ -57,5 +58,6 @@ TABLES: dict[str, Callable[[Results, Costs], PaperTable]] = {
         "pixels of the other class.",
     ),
     "T13": promised_risk,
+    "T14": differences,
     "T9": cost,
 }

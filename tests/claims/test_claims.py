@@ -11,7 +11,7 @@ from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.claims.evidence import BELOW_ZERO, FAILS, HOLDS, NOT_RUN, OPEN, Evidence, Finding, Wanted, signed
+from pipeline_src.claims.evidence import BELOW_ZERO, FAILS, HOLDS, NOT_RUN, OPEN, Evidence, Finding, Wanted
 from pipeline_src.claims.main import evidence, judged, secondary
 from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.claims.text import markdown, verdicts
@@ -326,11 +326,11 @@ def test_generated_images_are_never_concealed():
 
 def test_effects_as_they_are_printed():
     ece, entropy, s = METRICS["ece"], METRICS["entropy"], METRICS["s_measure"]
-    assert signed(0.0123, ece) == "+1.23"
-    assert signed(-0.0123, ece) == "−1.23"
-    assert signed(-0.00001, ece) == "0.00"
-    assert signed(float("nan"), ece) == "–"
-    assert signed(0.0123, entropy) == "+0.0123"
+    assert ece.signed(0.0123) == "+1.23"
+    assert ece.signed(-0.0123) == "−1.23"
+    assert ece.signed(-0.00001) == "0.00"
+    assert ece.signed(float("nan")) == "–"
+    assert entropy.signed(0.0123) == "+0.0123"
     assert Wanted(-0.005, np.inf).text(ece) == "above −0.50"
     assert Wanted(-0.005, 0.005).text(ece) == "within ±0.50"
     assert BELOW_ZERO.text(ece) == "below 0"

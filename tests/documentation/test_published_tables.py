@@ -39,7 +39,11 @@ def folder(tmp_path: Path) -> Path:
     }
     sets = {"val": {"role": "val"}, "photos": {"role": "id"}, "textures": {"role": "ood"}}
     content = {"labels": {"baseline": "baseline", "aslp": "ASLP"}, "sets": sets, "metrics": {"raw": metrics}}
-    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "tables").mkdir(parents=True)
+    sides = [("photos: in distribution, 3 images", ["−3.00↓", "+1.00"]), ("textures: out of it", ["–", "0.00"])]
+    groups = [{"heading": heading, "rows": [["ASLP − baseline", *cells]]} for heading, cells in sides]
+    printed = {"T14": {"raw": {"columns": ["", "ECE, points", "accuracy, points"], "groups": groups}}}
+    (tmp_path / "small" / "tables" / "printed.json").write_text(json.dumps(printed))
     (tmp_path / "small" / "metrics.json").write_text(json.dumps(content))
     return tmp_path
 
@@ -66,9 +70,11 @@ def test_a_table_of_an_experiment_that_is_not_published_stays(tmp_path):
     assert rewritten(PAGE, tmp_path) == PAGE
 
 
-@pytest.mark.parametrize("words", ["", "raw", "rotated ece", "raw ece nothing"])
+@pytest.mark.parametrize(
+    "words", ["", "raw", "rotated ece", "raw ece nothing", "differences", "differences raw", "differences raw aslp-slp"]
+)
 def test_a_table_of_unknown_numbers_is_refused(folder, words):
-    with pytest.raises(UserError, match="PROTOCOL METRIC"):
+    with pytest.raises(UserError, match=r"PROTOCOL METRIC|A-B"):
         rewritten(PAGE.replace("raw ece accuracy", words), folder)
 
 
@@ -78,7 +84,8 @@ def test_a_table_of_unknown_numbers_is_refused(folder, words):
 def test_edited_numbers_are_named(folder, content):
     (folder / "small" / "metrics.json").write_text(content)
     with pytest.raises(
-        UserError, match=r"small: metrics\.json or claims\.json is not what was published(.|\n)*git checkout"
+        UserError,
+        match=r"small: metrics\.json, claims\.json or printed\.json is not what was published(.|\n)*git checkout",
     ):
         rewritten(PAGE, folder)
 
@@ -89,6 +96,17 @@ def test_claims_are_a_table_too(folder):
     (folder / "small" / "claims.json").write_text(json.dumps({"claims": claims}))
     written = rewritten(PAGE.replace("raw ece accuracy", "claims"), folder)
     assert "| C1 | Over-confident. | raw: holds | All for it. |\n|  |  | stretched: not run | – |" in written
+
+
+def test_differences_are_a_table_too(folder):
+    written = rewritten(PAGE.replace("raw ece accuracy", "differences raw ASLP-baseline"), folder)
+    rows = [
+        "| raw | photos | textures |",
+        "| --- | --- | --- |",
+        "| ASLP − baseline: ECE, points | −3.00↓ | – |",
+        "| ASLP − baseline: accuracy, points | +1.00 | 0.00 |",
+    ]
+    assert "\n".join(rows) in written
 
 
 def test_the_pages_are_in_step():

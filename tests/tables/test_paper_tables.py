@@ -25,7 +25,7 @@ from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.captions import heading
 from pipeline_src.tables.cells import marks
 from pipeline_src.tables.cost import RunCost
-from pipeline_src.tables.paper_table import BEST, COLUMNS, FLOOR, TIED
+from pipeline_src.tables.paper_table import BEST, COLUMNS, FLOOR, HIGHER, LOWER, TIED
 from pipeline_src.tables.registry import TABLES
 
 PARTS = {"val": "val", "one": "id", "dots": "ood"}
@@ -282,6 +282,38 @@ def test_latex_compiles(written, tmp_path):
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", document]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def one_seed(ece: float, accuracy: float, ends: tuple[float, float]) -> Measurement:
+    values = {"ece": [ece], "squared_error": [ece**2], "accuracy": [accuracy], "brier": [ece], "nll": [ece]}
+    return by_hand(values, np.linspace(*ends, 101), (0,), images=8)
+
+
+def test_differences():
+    """By hand: to the baseline and to its temperature scaling, each pair once; what decides an ECE is its square."""
+    methods = {"baseline": METHODS["baseline"], "slp": METHODS["slp"]}
+    methods["temperature"] = MethodFacts("temperature", {"of": "baseline"}, trains=False)
+    made = {
+        ("raw", "one", "baseline"): one_seed(0.30, 0.80, (-0.01, 0.01)),
+        ("raw", "one", "slp"): one_seed(0.10, 0.81, (-0.01, 0.01)),
+        ("raw", "one", "temperature"): one_seed(0.10, 0.80, (0.01, -0.01)),
+    }
+    facts = replace(FACTS, methods=methods, parts={"one": "id"}, seeds=(0,))
+    table = TABLES["T14"](HandMade(facts, {}, made), {})
+    of = {(row["method"], row["reference"], row["metric"]): row for row in table.rows}
+    assert {key[:2] for key in of} == {("slp", "baseline"), ("temperature", "baseline"), ("slp", "temperature")}
+    assert len(of) == len(table.rows) == 3 * 4
+    for (method, reference, metric), row in of.items():
+        one, other = (made["raw", "one", name].points[metric][0] for name in (method, reference))
+        assert row["mean"] == pytest.approx(one - other)
+    ece = of["slp", "baseline", "ece"]
+    assert (ece["mark"], ece["decided_by"]) == (LOWER, "squared_error") and math.isnan(ece["low"])
+    assert (ece["decided_low"], ece["decided_high"]) == pytest.approx([0.1**2 - 0.3**2] * 2)
+    accuracy = of["slp", "baseline", "accuracy"]
+    assert (accuracy["low"], accuracy["high"]) == pytest.approx((0.01, 0.01)) and accuracy["mark"] == HIGHER
+    wide = of["slp", "temperature", "accuracy"]  # their resamples run against each other
+    assert wide["low"] < 0 < wide["high"] and wide["mark"] == ""
+    assert table.printed("T14")["raw"].groups[0].rows[0][:2] == ["slp − baseline", "−20.00↓"]
 
 
 def test_sets_under_shift_are_shown_as_those_in_distribution(results):
