@@ -35,11 +35,10 @@ def differences(results: Results, costs: Costs) -> PaperTable:
 
 def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
     facts, measured = results.facts, results.measured(protocol, part)
-    references = [facts.principal(code) for code in ("baseline", "temperature")]
+    principal = map(facts.principal, ("baseline", "temperature"))
+    references = [name for name in principal if name in measured]
     for number, reference in enumerate(references):
-        for method in measured if reference in measured else ():
-            if method in references[: number + 1]:
-                continue
+        for method in (name for name in measured if name not in references[: number + 1]):
             for name, quantity in QUANTITIES.items():
                 if of := estimate(name, (measured[method], 1.0), (measured[reference], -1.0)):
                     yield {
