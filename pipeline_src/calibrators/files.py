@@ -87,11 +87,11 @@ def _wrong(calibrator: Calibrator, classes: int) -> str:
     return "" if np.all((f >= 0) & (f <= 1)) else "parameters so large that the probabilities are no numbers"
 
 
-def read_for(path: Path, classes: int, where: str, do: str, by: str = "") -> tuple[Calibrator, Record]:
+def read_for(path: Path, classes: int, source: str, do: str, by: str = "") -> tuple[Calibrator, Record]:
     """`read`, of a calibrator that is to be applied to predictions of so many classes.
 
     Args:
-        where: whose predictions they are, as in "in maps".
+        source: the name of what they are of: a run, or a folder or file.
         do: what to do if it was fitted to another number of classes.
         by: the calibrator that was applied to them already, if any.
 
@@ -101,7 +101,7 @@ def read_for(path: Path, classes: int, where: str, do: str, by: str = "") -> tup
     if by:
         raise UserError(
             f"--calibrator {path}: the predictions are calibrated already",
-            found=f"{where.removeprefix('of ')} by {by}",
+            found=f"{source} by {by}",
             expected="predictions of a network without a calibrator",
             do="leave out --calibrator, or take the network alone",
         )
@@ -109,7 +109,7 @@ def read_for(path: Path, classes: int, where: str, do: str, by: str = "") -> tup
     if record.classes != classes:
         raise UserError(
             f"{path} was fitted to maps of {record.classes} classes",
-            found=f"{classes} classes {where}",
+            found=f"{classes} classes in {source}",
             expected="as many classes as it was fitted to",
             do=do,
         )
