@@ -11,8 +11,8 @@ from made_statistics import counted, varied
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.counting.loading import save_compact
 from pipeline_src.counting.statistic import Statistic
-from pipeline_src.steps import rebuild
-from pipeline_src.steps.rebuild import Publication, source_digests
+from pipeline_src.steps import published
+from pipeline_src.steps.published import Publication, source_digests
 
 FACTS = Facts(
     "small", {"baseline": MethodFacts("baseline"), "slp": MethodFacts("slp", {"alpha": 0.1})}, {"photos": "id"}
@@ -33,18 +33,18 @@ def publish(
     **more: Any,
 ) -> Path:
     """Write results/published/`name` into the working folder, as `publish` does; returns the folder."""
-    folder = rebuild.PUBLISHED / name
+    folder = published.FOLDER / name
     for method, seed in facts.runs:
         for part in facts.parts:
-            file = rebuild.statistic_file(folder, method, seed, part)
+            file = published.statistic_file(folder, method, seed, part)
             file.parent.mkdir(parents=True, exist_ok=True)
             save_compact(statistic(method, seed, part), file, facts.bins)
-        run = rebuild.run_folder(folder, method, seed)
+        run = published.run_folder(folder, method, seed)
         run.mkdir(parents=True, exist_ok=True)
         (run / "history.csv").write_text("epoch\n1\n")
     params = {"image_size": 96, "training": {"epochs": 60, "device": "auto"}} | more.pop("params", {})
     data = [{"part": part, "hash": "a"} for part in facts.parts]
     fields = {"notes": {}, "groups": {}, "costs": [], "params": params, "data": data} | more
     of = Publication(facts, made=made or {"torch": "2.9.0"}, files=source_digests(facts, folder), **fields)
-    (folder / rebuild.EXPERIMENT).write_text(of.text())
+    (folder / published.EXPERIMENT).write_text(of.text())
     return folder

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline_src.calibrators.beta import Beta
 from pipeline_src.calibrators.calibrator import Calibrator, Record
 from pipeline_src.calibrators.dirichlet import Dirichlet
-from pipeline_src.calibrators.histogram_binning import BINS, HistogramBinning
+from pipeline_src.calibrators.histogram_binning import HistogramBinning
 from pipeline_src.calibrators.image_temperature import ImageTemperature
 from pipeline_src.calibrators.isotonic import Isotonic
 from pipeline_src.calibrators.platt import Platt
@@ -77,14 +77,6 @@ def _wrong(calibrator: Calibrator, classes: int) -> str:
     for name, values in calibrator:
         if isinstance(values, list) and len(values) != c:
             return f"{name} has {len(values)} entries, and not {c}"
-    if isinstance(calibrator, Isotonic):
-        for curve in calibrator.curves:
-            if not curve.f or len(curve.f) != len(curve.value) or min(np.diff(curve.f, prepend=-1)) <= 0:
-                return f"{len(curve.f)} values of f, which have to rise, and {len(curve.value)} of value"
-            if min(np.diff(curve.value, prepend=0)) < 0:
-                return "value falls: a curve has to rise"
-    if isinstance(calibrator, HistogramBinning) and (other := {len(of.shares) for of in calibrator.curves} - {BINS}):
-        return f"shares of {max(other)} bins, and not {BINS}"
     z = np.repeat(np.linspace(-16, 16, 101)[None, None], c, axis=0)
     z[1:] *= -0.5
     try:
@@ -95,11 +87,11 @@ def _wrong(calibrator: Calibrator, classes: int) -> str:
     return "" if np.all((f >= 0) & (f <= 1)) else "parameters so large that the probabilities are no numbers"
 
 
-def read_for(path: Path, classes: int, where: str, do: str, by: str = "") -> tuple[Calibrator, Record]:
+def read_for(path: Path, classes: int, source: str, do: str, by: str = "") -> tuple[Calibrator, Record]:
     """`read`, of a calibrator that is to be applied to predictions of so many classes.
 
     Args:
-        where: whose predictions they are, as in "in maps".
+        source: the name of what they are of: a run, or a folder or file.
         do: what to do if it was fitted to another number of classes.
         by: the calibrator that was applied to them already, if any.
 
@@ -109,7 +101,7 @@ def read_for(path: Path, classes: int, where: str, do: str, by: str = "") -> tup
     if by:
         raise UserError(
             f"--calibrator {path}: the predictions are calibrated already",
-            found=f"{where.removeprefix('of ')} by {by}",
+            found=f"{source} by {by}",
             expected="predictions of a network without a calibrator",
             do="leave out --calibrator, or take the network alone",
         )
@@ -117,7 +109,7 @@ def read_for(path: Path, classes: int, where: str, do: str, by: str = "") -> tup
     if record.classes != classes:
         raise UserError(
             f"{path} was fitted to maps of {record.classes} classes",
-            found=f"{classes} classes {where}",
+            found=f"{classes} classes in {source}",
             expected="as many classes as it was fitted to",
             do=do,
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
+from pydantic import Field
 from scipy.special import expit
 
 from pipeline_src.calibrators.per_class import PerClass
@@ -16,22 +17,22 @@ BINS = 10
 class Histogram(Strict):
     """The share of hits in each of ten equal-width bins of f, left-closed; of an empty bin its middle."""
 
-    shares: list[Fraction]
+    shares: Annotated[list[Fraction], Field(min_length=BINS, max_length=BINS)]
 
     @classmethod
     def fit(cls, z: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> Self:
-        bins = _bins(z, BINS)
+        bins = _bins(z)
         count, hit = (np.bincount(bins, weights=of, minlength=BINS) for of in (weights, weights * hits))
         middle = (np.arange(BINS) + 0.5) / BINS
         return cls(shares=np.where(count > 0, hit / np.where(count > 0, count, 1), middle).tolist())
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
-        return np.array(self.shares)[_bins(z, len(self.shares))]
+        return np.array(self.shares)[_bins(z)]
 
 
-def _bins(z: np.ndarray, bins: int) -> np.ndarray:
+def _bins(z: np.ndarray) -> np.ndarray:
     """Levels of 8-bit maps lie on edges, such as 51/255: 1e-9 keeps them right of it however f is rounded."""
-    return np.minimum((expit(z) * bins + 1e-9).astype(np.int64), bins - 1)
+    return np.minimum((expit(z) * BINS + 1e-9).astype(np.int64), BINS - 1)
 
 
 class HistogramBinning(PerClass):

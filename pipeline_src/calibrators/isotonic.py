@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 import numpy as np
+from pydantic import model_validator
 from scipy.optimize import isotonic_regression
 from scipy.special import expit
 
@@ -17,6 +18,14 @@ class Steps(Strict):
 
     f: list[Fraction]
     value: list[Fraction]
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if not self.f or len(self.f) != len(self.value) or min(np.diff(self.f, prepend=-1)) <= 0:
+            raise ValueError(f"{len(self.f)} values of f, which have to rise, and {len(self.value)} of value")
+        if min(np.diff(self.value, prepend=0)) < 0:
+            raise ValueError("value falls: a curve has to rise")
+        return self
 
     @classmethod
     def fit(cls, z: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> Self:

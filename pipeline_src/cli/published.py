@@ -44,11 +44,12 @@ def rebuild(
     log: Log = None,
 ):
     """Make tables, claims, figures and reports of published experiments again, and compare them with the published."""
+    from pipeline_src.steps import published
     from pipeline_src.steps import rebuild as step
 
     start_log(log)
-    for name in [experiment] if experiment else step.published():
-        source, out = step.PUBLISHED / name, step.REBUILT / name
+    for name in [experiment] if experiment else published.names():
+        source, out = published.FOLDER / name, step.REBUILT / name
         step.rebuild(source, out, cores or os.cpu_count() or 1)
         same, close = step.check_equal(source, out)
         rounded = f", {close} more but for rounding" if close else ""

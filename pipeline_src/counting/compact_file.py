@@ -38,11 +38,7 @@ def write_compact(path: Path, counts: Mapping[str, Counts], confusion: np.ndarra
     Those of a region are named `border/raw` and the like, and come after the whole images and the border.
     """
     ids = next(iter(counts.values())).rows.ids
-    write_kept(path, ids, {name: keep(of, bins, _whole(name) == name) for name, of in counts.items()}, confusion, bins)
-
-
-def write_kept(path: Path, ids: list[str], kept: Mapping[str, Kept], confusion: np.ndarray | None, bins: int) -> None:
-    """Write what is kept of counts."""
+    kept = {name: keep(of, bins, _whole(name) == name) for name, of in counts.items()}
     arrays = {"ids": np.frombuffer(lzma.compress(json.dumps(ids).encode()), np.uint8)}
     if confusion is not None:
         arrays["confusion"] = confusion
@@ -55,19 +51,14 @@ def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
     arrays, about = read(path, KIND)
     try:
         ids = json.loads(_decompressed(arrays["ids"], lzma.FORMAT_AUTO))
-        kept = read_kept(arrays["numbers"], len(ids), about["names"], about["bins"])
+        stream, names = _Stream(arrays["numbers"]), about["names"]
+        cells = {name: _read_cells(stream, about["bins"]) for name in names}
+        groups = _read_groups(stream, names, len(ids))
+        kept = {name: Kept(*cells[name], groups[name], None) for name in names}
+        kept |= _read_tables(stream, kept)
         return {name: restored(of, ids, name == "top") for name, of in kept.items()}, arrays.get("confusion")
     except Exception as error:  # whatever missing or damaged members make of it
         raise unreadable(path, error) from error
-
-
-def read_kept(numbers: np.ndarray, images: int, names: Sequence[str], bins: int) -> dict[str, Kept]:
-    """What is kept, of the member `numbers` of a file."""
-    stream = _Stream(numbers)
-    cells = {name: _read_cells(stream, bins) for name in names}
-    groups = _read_groups(stream, names, images)
-    kept = {name: Kept(*cells[name], groups[name], None) for name in names}
-    return kept | _read_tables(stream, kept)
 
 
 def _whole(name: str) -> str:

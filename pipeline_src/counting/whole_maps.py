@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
+from pipeline_src.counting import kernels
 from pipeline_src.labels import IGNORED
 
 NAMES = ("s_measure", "e_measure", "weighted_f")
@@ -20,6 +21,7 @@ EPS = np.spacing(1)  # against 0 / 0, where the authors' programs have it
 THRESHOLDS = 256
 RADIUS, SIGMA = 3, 5  # of weighted F's Gaussian window, pixels
 HALF_WAY = 5  # pixels from the foreground at which an error weighs 1.5; far away it weighs 2
+FAR = 54 * HALF_WAY  # from there on float64 makes it 2
 
 
 def whole_map_measures(
@@ -42,12 +44,12 @@ def whole_map_measures(
         return {"raw": nothing, "stretched": nothing}
     top = np.iinfo(probability.dtype).max if np.issubdtype(probability.dtype, np.integer) else 1
     raw, y = probability.astype(np.float64) / top, truth == 1
-    kernels = {"s_measure": s_measure, "e_measure": e_measure, "weighted_f": weighted_f}
+    functions = {"s_measure": s_measure, "e_measure": e_measure, "weighted_f": weighted_f}
     if "weighted_f" in names and y.any():
-        kernels["weighted_f"] = partial(weighted_f, of=places(y))
+        functions["weighted_f"] = partial(weighted_f, of=places(y))
 
     def measures(f: np.ndarray) -> dict[str, float]:
-        return {name: float(kernels[name](f, y)) for name in names}
+        return {name: float(functions[name](f, y)) for name in names}
 
     low, high = raw.min(), raw.max()
     if low == 0 and high == 1:
@@ -152,9 +154,9 @@ def e_measure(f: np.ndarray, y: np.ndarray) -> float:
         f: (H, W) float64 in [0, 1], probabilities.
         y: (H, W) bool, the foreground.
     """
-    level = (f * (THRESHOLDS - 1)).astype(np.uint8)
-    levels = np.bincount((level + THRESHOLDS * y.astype(np.uint16)).ravel(), minlength=2 * THRESHOLDS)
-    false, true = levels.reshape(2, THRESHOLDS)[:, ::-1].cumsum(axis=1)  # predicted foreground by the mask's label
+    levels = np.zeros((THRESHOLDS, 2), np.int64)
+    kernels.histogram((f * (THRESHOLDS - 1)).astype(np.uint8).ravel(), y.view(np.uint8).ravel(), levels)
+    false, true = levels[::-1].cumsum(axis=0).T  # predicted foreground by the mask's label
     n, objects, found = y.size, true[-1], false + true
     if objects in (0, n):
         score = found if objects else n - found
@@ -192,9 +194,17 @@ def places(y: np.ndarray) -> Places:
     ends = [np.flatnonzero(y.any(axis=axis))[[0, -1]].tolist() for axis in (1, 0)]
     box = tuple(slice(max(0, start - RADIUS), end + RADIUS + 1) for start, end in ends)
     nearest = ndimage.distance_transform_edt(~y[box], return_distances=False, return_indices=True)
-    near = cv2.distanceTransform((~y).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype(np.float64)
-    distance = np.sqrt(np.rint(near**2))  # squared, a whole number
-    return Places(box, nearest, np.where(y, 0, 2 - np.exp2(-distance / HALF_WAY)))
+    distance = cv2.distanceTransform((~y).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distance *= distance  # a whole number, which float32 holds up to FAR
+    return Places(box, nearest, np.take(_weights(), np.rint(distance).astype(np.intp), mode="clip"))
+
+
+@cache
+def _weights() -> np.ndarray:
+    """The weight of an error by the squared distance from the foreground, up to FAR, and 0 in it."""
+    weights = 2 - np.exp2(-np.sqrt(np.arange(FAR**2 + 1)) / HALF_WAY)
+    weights[0] = 0
+    return weights
 
 
 def weighted_f(f: np.ndarray, y: np.ndarray, of: Places | None = None) -> float:

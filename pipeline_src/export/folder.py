@@ -146,8 +146,8 @@ def read(folder: Path) -> Model:
     settings = validate(Preprocessing, _json(folder / PREPROCESSING), str(folder / PREPROCESSING))
     record = None
     if (folder / CALIBRATOR).exists():
-        where = f"in {folder / PREPROCESSING}"
-        _, fitted = calibrators.read_for(folder / CALIBRATOR, settings.classes, where, "export the run again")
+        source = str(folder / PREPROCESSING)
+        _, fitted = calibrators.read_for(folder / CALIBRATOR, settings.classes, source, "export the run again")
         record = fitted.model_dump(mode="json")
     network = graph.run(graph.check(folder / NETWORK))
     tensors = _tensors(folder / WEIGHTS)

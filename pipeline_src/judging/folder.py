@@ -151,7 +151,7 @@ def check_resamples(resamples: int) -> None:
 
 def _for_all(file: Path, classes: int, pred: Path) -> Callable[[str], Calibrator]:
     """The calibrator in a file, for every map."""
-    calibrator, _ = read_for(file, classes, f"in {pred}", "fit one to such maps: dense-calibration calibrate")
+    calibrator, _ = read_for(file, classes, str(pred), "fit one to such maps: dense-calibration calibrate")
     return lambda stem: calibrator
 
 

@@ -85,7 +85,7 @@ def _calibrator(own: dict[str, Any] | None, file: Path | None, run: FinishedRun)
         return own
     by = own["calibrator"] if own else ""
     do = "fit one to maps of this run: dense-calibration predict, then dense-calibration calibrate"
-    _, record = read_for(file, run.experiment.facts.classes, f"of {run.name}", do, by)
+    _, record = read_for(file, run.experiment.facts.classes, run.name, do, by)
     return record.model_dump(mode="json")
 
 

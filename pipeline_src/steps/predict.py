@@ -112,7 +112,7 @@ def predict(
 
 def _calibrator(source: Source, file: Path) -> Calibrator:
     do = "fit one to maps of this model: dense-calibration calibrate"
-    return calibrator_files.read_for(file, source.classes, f"of {source.name}", do, source.calibrated)[0]
+    return calibrator_files.read_for(file, source.classes, source.name, do, source.calibrated)[0]
 
 
 def of_run(name: str) -> Source:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
-from pipeline_src.steps import rebuild as published
-from pipeline_src.steps.rebuild import Publication
+from pipeline_src.steps import published
+from pipeline_src.steps.published import Publication
+from pipeline_src.steps.rebuild import rebuild
 from pipeline_src.steps.report import known, store_facts
 from pipeline_src.steps.tables import costs, results
 
@@ -51,10 +52,10 @@ def publish_again(name: str, cores: int = 1) -> Path:
     """Make what is published of an experiment anew from its statistics, after a change of code; returns the folder."""
     staging = STAGING / name
     _restore(name)
-    published.check_sources(published.PUBLISHED / name)
+    published.check_sources(published.FOLDER / name)
     shutil.rmtree(staging, ignore_errors=True)
     for source in published.SOURCES:
-        old = published.PUBLISHED / name / source
+        old = published.FOLDER / name / source
         (shutil.copytree if old.is_dir() else _copy)(old, staging / source)
     return _complete(staging, cores)
 
@@ -121,7 +122,7 @@ def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publicatio
 def _complete(staging: Path, cores: int) -> Path:
     """Add to the sources what is made of them, and put the folder in place."""
     made = STAGING / f"{staging.name}-made"  # by what has no images, so that the report can hold none
-    published.rebuild(staging, made, cores)
+    rebuild(staging, made, cores)
     facts = Publication.read(staging).facts
     for file in (
         *(made / "tables").iterdir(),
@@ -130,7 +131,7 @@ def _complete(staging: Path, cores: int) -> Path:
     ):
         _copy(file, staging / file.relative_to(made))
     refuse_images(staging)
-    target = published.PUBLISHED / staging.name
+    target = published.FOLDER / staging.name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(former := _former(staging.name), ignore_errors=True)
     if target.exists():
@@ -148,8 +149,8 @@ def _former(name: str) -> Path:
 
 def _restore(name: str) -> None:
     """Put back what a process that was killed had moved aside."""
-    if _former(name).exists() and not (published.PUBLISHED / name).exists():
-        os.replace(_former(name), published.PUBLISHED / name)
+    if _former(name).exists() and not (published.FOLDER / name).exists():
+        os.replace(_former(name), published.FOLDER / name)
 
 
 def _drawn(facts: Facts, folder: Path) -> Iterable[Path]:

@@ -14,7 +14,7 @@ from pipeline_src.data import groups as image_groups
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import read
-from pipeline_src.steps import rebuild
+from pipeline_src.steps import published
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.experiment import ExperimentGraph
 
@@ -107,12 +107,12 @@ def sides(a: str, b: str) -> tuple[Side, Side]:
 
 def _side(name: str) -> Side:
     folder = Path(name)
-    if (folder / rebuild.EXPERIMENT).exists() or folder.parent == rebuild.PUBLISHED:
+    if (folder / published.EXPERIMENT).exists() or folder.parent == published.FOLDER:
         return _published(name)
     experiments = read().experiments
     of = folder.name if folder.parent == Path("results") else name
     if of not in experiments:
-        known = [*(str(rebuild.PUBLISHED / each) for each in rebuild.published()), *experiments]
+        known = [*(str(published.FOLDER / each) for each in published.names()), *experiments]
         raise UserError(
             f"{name} is neither a published experiment nor one of params.yaml",
             found="a folder without experiment.json" if folder.is_dir() else "no such folder",
@@ -124,12 +124,12 @@ def _side(name: str) -> Side:
 
 def _published(name: str) -> Side:
     folder = Path(name)
-    of = rebuild.check_sources(folder)
+    of = published.check_sources(folder)
     evaluations = _evaluations(of.facts)
     known = {"": _flat(of.params) | {key: text for key, text in of.made.items() if key not in NOT_VERSIONS}}
     known |= _methods(of.facts) | {row["part"]: {"images": row["hash"]} for row in of.data}
     contracts = {key: of.contracts[job] for key in evaluations if (job := _job(key)) in of.contracts}
-    files = {key: rebuild.statistic_file(folder, *key) for key in evaluations}
+    files = {key: published.statistic_file(folder, *key) for key in evaluations}
     return Side(name, of.facts, files, of.groups, known, contracts)
 
 

@@ -100,22 +100,21 @@ def test_rows_of_regions_keep_pixels_in_groups_of_levels(both):
 
 @pytest.mark.parametrize("name", STATISTICS)
 def test_the_file_loses_nothing_of_what_is_kept(name, tmp_path, monkeypatch):
-    written, write = {}, compact_file.write_kept
+    written, keep = [], compact_file.keep
 
-    def spied(path, ids, kept, *more):
-        written.update(kept)
-        write(path, ids, kept, *more)
+    def spied(*of):
+        written.append(keep(*of))
+        return written[-1]
 
-    monkeypatch.setattr(compact_file, "write_kept", spied)
+    monkeypatch.setattr(compact_file, "keep", spied)
     monkeypatch.setattr(compact_file, "restored", lambda kept, *_: kept)
     save_compact(STATISTICS[name](), file := tmp_path / "a.npz", bins=12)
     read, _ = compact_file.read_compact(file)
-    assert read.keys() == written.keys()
-    for name, of in written.items():
+    for of, (name, found) in zip(written, read.items(), strict=True):
         for field in ("limits", "cells", "pooled", "groups"):
-            np.testing.assert_array_equal(getattr(of, field), getattr(read[name], field), err_msg=f"{name} {field}")
-        assert (of.table is None) == (read[name].table is None) == ("/" in name)
-        for one, other in zip(of.table or (), read[name].table or (), strict=True):
+            np.testing.assert_array_equal(getattr(of, field), getattr(found, field), err_msg=f"{name} {field}")
+        assert (of.table is None) == (found.table is None) == ("/" in name)
+        for one, other in zip(of.table or (), found.table or (), strict=True):
             np.testing.assert_array_equal(one, other, err_msg=name)
 
 

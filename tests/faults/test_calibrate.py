@@ -376,23 +376,6 @@ ROWS = [
         for name, fault, kind, parameters, found in (
             ("no_curve", "without its curve", "beta", {"curves": []}, "curves has 0 entries, and not 1"),
             ("two_scales", "with a scale too many", "platt", {"scale": [1, 1], "bias": [0]}, "scale has 2 entries"),
-            ("knots", "with a knot too few", "isotonic", {"curves": [{"f": [0, 1], "value": [0]}]}, "2 values of f"),
-            ("no_knot", "without knots", "isotonic", {"curves": [{"f": [], "value": []}]}, "0 values of f"),
-            (
-                "unsorted",
-                "with knots out of order",
-                "isotonic",
-                {"curves": [{"f": [1, 0], "value": [0, 1]}]},
-                "to rise",
-            ),
-            ("falling", "with a curve that falls", "isotonic", {"curves": [{"f": [0, 1], "value": [1, 0]}]}, "falls"),
-            (
-                "bins",
-                "with a bin too few",
-                "histogram_binning",
-                {"curves": [{"shares": [0.1] * 9}]},
-                "9 bins, and not 10",
-            ),
             (
                 "no_classes",
                 "of a calibrator of several classes",
@@ -400,6 +383,24 @@ ROWS = [
                 {"matrix": [[1]], "bias": [0]},
                 "several",
             ),
+        )
+    ),
+    *(
+        row(
+            f"file_{name}",
+            f"a calibrator's file {fault}",
+            judged,
+            rf"calibrator\.json: parameters(.|\n)*curves\.0.*{found}",
+            make=written(calibrator(calibrator=kind, parameters={"curves": [curve]})),
+            happens="refused; file and key are named",
+        )
+        for name, fault, kind, curve, found in (
+            ("knots", "with a knot too few", "isotonic", {"f": [0, 1], "value": [0]}, "2 values of f"),
+            ("no_knot", "without knots", "isotonic", {"f": [], "value": []}, "0 values of f"),
+            ("unsorted", "with knots out of order", "isotonic", {"f": [1, 0], "value": [0, 1]}, "have to rise"),
+            ("falling", "with a curve that falls", "isotonic", {"f": [0, 1], "value": [1, 0]}, "value falls"),
+            ("bins", "with a bin too few", "histogram_binning", {"shares": [0.1] * 9}, "at least 10 items.* not 9"),
+            ("more_bins", "with a bin too many", "histogram_binning", {"shares": [0.1] * 11}, "at most 10 items"),
         )
     ),
     row(
@@ -411,7 +412,7 @@ ROWS = [
         "for 3 classes",
         "fit it again",
         make=written(calibrator(calibrator="dirichlet", classes=3, parameters={"matrix": HUGE, "bias": [0, 0, 0]})),
-        happens="the same",
+        happens="refused; the file and what is wrong are named",
     ),
     row(
         "file_key",

@@ -395,7 +395,7 @@ ROWS = [
         "`--calibrator` of another number of classes",
         command(*FOLDER, "--calibrator", "calibrator.json"),
         r"calibrator\.json was fitted to maps of 3 classes",
-        "2 classes of net",
+        "2 classes in net",
         "as many classes",
         "fit one",
         make=written("calibrator.json", json.dumps(exported_folders.record(classes=3))),

@@ -9,7 +9,7 @@ import pytest
 from bad_input import BadInput, check, run
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.steps.rebuild import Publication, source_digests, source_files
+from pipeline_src.steps.published import Publication, source_digests, source_files
 
 FACTS = Facts("small", {"aslp": MethodFacts("aslp_mc", {}, learns=True)}, {"val": "val"}, seeds=(0,))
 FOLDER = Path("results/published/small")

@@ -16,7 +16,7 @@ from pipeline_src.analysis.resampling import resample
 from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
 from pipeline_src.steps.compare import compare_experiments
-from pipeline_src.steps.rebuild import Publication
+from pipeline_src.steps.published import Publication
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from project import ROOT
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.steps import publish, rebuild
+from pipeline_src.steps import publish, published
 from pipeline_src.steps.publish import _compress, refuse_images
-from pipeline_src.steps.rebuild import Publication, check_equal
+from pipeline_src.steps.published import Publication
+from pipeline_src.steps.rebuild import check_equal
 
 FACTS = Facts(
     "small",
@@ -120,7 +121,7 @@ def test_statistics_are_compressed_by_threads_as_one_by_one(tmp_path, caplog):
     assert f"{len(jobs)} of {len(jobs)}" in caplog.messages[-1]
 
 
-@pytest.mark.parametrize("folder", sorted((ROOT / rebuild.PUBLISHED).iterdir()), ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", sorted((ROOT / published.FOLDER).iterdir()), ids=lambda folder: folder.name)
 def test_what_the_repository_publishes_holds_its_digest(folder):
     """Else an edit of experiment.json is not found; `publish --from-published` writes it."""
     Publication.read(folder)
@@ -132,13 +133,13 @@ def test_what_is_published_outlives_a_publication_that_is_stopped(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     before = (published_before("small") / "experiment.json").read_bytes()
     monkeypatch.setattr(
-        rebuild, "rebuild", lambda source, out, cores: (out / "tables").mkdir(parents=True, exist_ok=True)
+        publish, "rebuild", lambda source, out, cores: (out / "tables").mkdir(parents=True, exist_ok=True)
     )
     monkeypatch.setattr(publish, "_drawn", lambda facts, folder: [])
     replace, stopped = os.replace, []
 
     def stop(source: Path, target: Path) -> None:
-        if target == rebuild.PUBLISHED / "small" and not stopped:
+        if target == published.FOLDER / "small" and not stopped:
             stopped.append(target)
             raise KeyboardInterrupt
         replace(source, target)
@@ -146,7 +147,7 @@ def test_what_is_published_outlives_a_publication_that_is_stopped(tmp_path, monk
     monkeypatch.setattr(publish.os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
         publish.publish_again("small")
-    assert not (rebuild.PUBLISHED / "small").exists()
+    assert not (published.FOLDER / "small").exists()
     folder = publish.publish_again("small")
     assert (folder / "experiment.json").read_bytes() == before
     assert not list(publish.STAGING.iterdir())

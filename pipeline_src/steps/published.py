@@ -1,0 +1,138 @@
+"""The folder of a published experiment: what is in it, and whether it is what was published."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.errors import UserError, listed
+from pipeline_src.files import sha256
+
+FOLDER = Path("results/published")
+EXPERIMENT = "experiment.json"
+SOURCES = (EXPERIMENT, "statistics", "runs")  # what all else in the folder is made from
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is published of an experiment besides statistics, histories and alphas.
+
+    Attributes:
+        facts: what the experiment consists of.
+        notes: data set -> what readers of its numbers have to know of it.
+        groups: data set -> the group of each of its images, where they are not independent.
+        costs: what each run cost: `method`, `seed`, and the fields of a `RunCost` that were measured.
+        params: its settings.
+        made: versions, commit, machine and the like, by name.
+        data: a row per data set: where its images are from, how many, and a hash of them.
+        files: name -> SHA-256 of each file of statistics, histories and alphas.
+        contracts: those of the evaluations, by job; what was published before they were kept has none.
+
+    The file has a `digest` of all these beside them, by which an edit is found.
+    """
+
+    facts: Facts
+    notes: Mapping[str, str]
+    groups: Mapping[str, Sequence[int]]
+    costs: Sequence[Mapping[str, Any]]
+    params: Mapping[str, Any]
+    made: Mapping[str, str]
+    data: Sequence[Mapping[str, Any]]
+    files: Mapping[str, str]
+    contracts: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> Publication:
+        """From the folder of a published experiment; UserError where there is none, or its file was edited."""
+        file = folder / EXPERIMENT
+        try:
+            content = json.loads(file.read_bytes())
+            of = TypeAdapter(cls).validate_python(content)
+            found = "" if content.get("digest") == _digest(content) else "it is not what was published"
+        except OSError as error:
+            raise UserError(
+                f"{folder} is no published experiment",
+                found=error,
+                expected=f"one of: {', '.join(names()) or 'none'}",
+                do=f"git checkout -- {folder}, or: dense-calibration publish --experiment {folder.name}",
+            ) from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
+        except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or brackets without an end
+            found = f"Invalid JSON: {error}"
+        if found:
+            raise UserError(
+                f"{file} was altered",
+                found=found,
+                expected="the file that `dense-calibration publish` wrote, with the digest in its last line",
+                do=f"git checkout -- {file}",
+            )
+        return of
+
+    def text(self) -> str:
+        """As `read` reads it."""
+        content = TypeAdapter(type(self)).dump_python(self, mode="json")
+        return json.dumps(content | {"digest": _digest(content)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content of an experiment.json but for its digest."""
+    plain = {key: value for key, value in content.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def names() -> list[str]:
+    """The names of all published experiments."""
+    return sorted(folder.name for folder in FOLDER.glob("*") if folder.is_dir())
+
+
+def statistic_file(folder: Path, method: str, seed: int, part: str) -> Path:
+    """The compact statistic of a run on a data set."""
+    return folder / "statistics" / method / f"seed{seed}" / f"{part}.npz"
+
+
+def source_files(facts: Facts, folder: Path) -> set[Path]:
+    """All files that what else is published is made from."""
+    statistics = {statistic_file(folder, *run, part) for run in facts.runs for part in facts.parts}
+    runs = {of: run_folder(folder, *of) for of in facts.runs}
+    histories = {runs[method, seed] / "history.csv" for method, seed in runs if method in facts.trained}
+    alphas = {runs[method, seed] / "alpha.csv.xz" for method, seed in runs if method in facts.learned}
+    return {folder / EXPERIMENT} | statistics | histories | alphas
+
+
+def source_digests(facts: Facts, folder: Path) -> dict[str, str]:
+    """`Publication.files` as they are in a folder."""
+    files = sorted(source_files(facts, folder) - {folder / EXPERIMENT})
+    return {file.relative_to(folder).as_posix(): sha256(file) for file in files}
+
+
+def check_sources(folder: Path) -> Publication:
+    """What is published; UserError where files lack, were altered or do not belong, among those that all else is made
+    from."""
+    of = Publication.read(folder)
+    wanted = source_files(of.facts, folder)
+    found = {file for name in SOURCES for file in [folder / name, *(folder / name).rglob("*")] if file.is_file()}
+    wrong = [f"{file} is missing" for file in sorted(wanted - found)]
+    wrong += [f"{file} does not belong there" for file in sorted(found - wanted)]
+    digests = source_digests(of.facts, folder) if not wrong else of.files
+    wrong += [f"{folder / name} was altered" for name in sorted(digests) if digests[name] != of.files.get(name)]
+    if wrong:
+        raise UserError(
+            f"{folder} is not what was published{listed(wrong)}",
+            expected="experiment.json, a statistic for each run and data set, histories and alphas",
+            do=f"git checkout -- {folder}, and remove what git does not know there",
+        )
+    return of
+
+
+def run_folder(folder: Path, method: str, seed: int) -> Path:
+    """What is published of a training run."""
+    return folder / "runs" / method / f"seed{seed}"
