@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from pipeline_src.data import groups, manifest, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.lookup import benchmark_file, read_name_list
+from pipeline_src.data.sources import Located
+from pipeline_src.data.unpack import maybe_cut
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import LIMITS, Limits
 
@@ -41,7 +44,7 @@ def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path, limits
             return SetReport(key, problems=[str(error)])
         problems = [str(problem) for problem in manifest.read_problems(Path(folder))]
     known = [f"known: {fault}" for fault in entry.faults]
-    notes = [*summary["notes"], *_coverage(entry, set(stems), data_root), *known]
+    notes = [*summary["notes"], *_coverage(entry, set(stems), data_root), *_ends(located), *known]
     return SetReport(key, summary["samples"], summary["splits"], problems, list(dict.fromkeys(notes)))
 
 
@@ -51,6 +54,12 @@ def _groups(entry: Entry, stems: list[str], data_root: Path | str | None) -> lis
         return []
     number = groups.number(stems, entry.groups, groups.find(entry.groups, data_root)).max(initial=-1) + 1
     return [f"{len(stems):,} images in {number:,} groups of images that are not independent"]
+
+
+def _ends(located: Located) -> list[str]:
+    """What the ends of archives say that no sha256 proves to be whole."""
+    proven = zip_longest(located.archives, located.source.sha256)
+    return [note for archive, sha256 in proven if archive and not sha256 and (note := maybe_cut(archive))]
 
 
 def _coverage(entry: Entry, stems: set[str], data_root: Path | str | None) -> list[str]:

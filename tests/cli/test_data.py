@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import lzma
 import re
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +61,24 @@ def test_list_shows_what_is_here(project):
         f"\n  * {official}" in said["DUTS-TE"] and "\n    DUTS-TE/" in said["DUTS-TE"] and " smoke;" in said["SMOKE5K"]
     )
     assert "*" not in said["SOD"] and "\n    SOD/ (300 images), from http://elderlab.yorku.ca/SOD/\n" in said["SOD"]
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_a_tar_that_ends_between_two_files_is_told(project, mode):
+    """tarfile and tar -x take it for a whole one of fewer files."""
+    write_tar(whole := project / "whole.tar", pairs(3), mode)
+    with tarfile.open(whole) as archive, archive.fileobj as opened:
+        start = archive.getmembers()[4].offset  # of the third pair
+        opened.seek(0)
+        data = opened.read(start)
+    compress = {"w": bytes, "w:gz": gzip.compress, "w:xz": lzma.compress}[mode]
+    (cut := project / "downloads/cut.tar").write_bytes(compress(data))
+    assert "cut.tar may be cut off" in call("add", str(cut)) and "cut off" not in call("add", str(whole))
+    entry = {"archive": "cut.tar", "images": "Image", "masks": "GT"}
+    for known, told in (({}, True), ({"sha256": hashlib.sha256(cut.read_bytes()).hexdigest()}, False)):
+        (project / "params.yaml").write_text(PARAMS.replace("datasets: {}", f"datasets: {{mine: {entry | known}}}"))
+        said = call("check", "mine")
+        assert "in order; 2 samples" in said and ("cut.tar may be cut off" in said) == told
 
 
 def test_check_tells_every_fault_and_fails(project):
