@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from made_sets import encoded, files, mask, pairs, photo, write_files, write_tar, write_zip
+from PIL import Image
 from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
@@ -61,6 +62,21 @@ def test_list_shows_what_is_here(project):
         f"\n  * {official}" in said["DUTS-TE"] and "\n    DUTS-TE/" in said["DUTS-TE"] and " smoke;" in said["SMOKE5K"]
     )
     assert "*" not in said["SOD"] and "\n    SOD/ (300 images), from http://elderlab.yorku.ca/SOD/\n" in said["SOD"]
+
+
+def test_check_names_files_of_several_pictures_and_orientations(project):
+    write_files(project / "set", pairs(2))
+    exif = Image.Exif()
+    exif[274] = 3
+    with Image.open(project / "set/Image/s00.jpg") as image:
+        image.save(project / "set/Image/s00.jpg", exif=exif)
+    (project / "set/GT/s01.png").unlink()
+    Image.fromarray(mask(1)).save(project / "set/GT/s01.tif", save_all=True, append_images=[Image.fromarray(mask(2))])
+    entry = {"folder": "set", "images": "Image", "masks": "GT"}
+    (project / "params.yaml").write_text(PARAMS.replace("datasets: {}", f"datasets: {{mine: {entry}}}"))
+    said = call("check", code=1)
+    assert "1 problems; 2 samples" in said and "GT/s01.tif: holds several pictures; save the one that counts" in said
+    assert "1 files, such as Image/s00.jpg, have an EXIF orientation, which is not applied" in said
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])

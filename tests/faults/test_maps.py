@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from bad_input import BadInput, check, run
 from numpy.lib import format as npy
+from PIL import Image
 from test_data_sets import bind, png_of
 
 from pipeline_src.counting.compact_file import _squeezed, _Stream
@@ -124,6 +125,12 @@ def rewritten(
         np.savez_compressed(folder / "s.npz", **content)
 
     return make
+
+
+def turned(path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 3
+    Image.fromarray(np.uint8(255 * DISC)).save(path, exif=exif)
 
 
 def with_dictionary(_: np.ndarray) -> np.ndarray:
@@ -315,6 +322,20 @@ ROWS = [
         NAMED,
         put(maps__b_dot_npy=lambda path: cv2.imwrite(str(path.with_suffix(".jpg")), np.uint8(255 * P))),
         r"b\.png: no prediction map but b\.jpg \(JPEG changes probabilities",
+    ),
+    row(
+        "pages",
+        "a TIFF of two pages as a map",
+        NAMED,
+        put(maps__b_dot_npy=lambda path: cv2.imwritemulti(str(path.with_suffix(".tif")), [np.uint8(255 * P)] * 2)),
+        r"b\.tif: the file holds several pictures",
+    ),
+    row(
+        "turned",
+        "a mask whose EXIF data ask to turn it by 180 degrees",
+        NAMED,
+        put(masks__b_dot_png=turned),
+        r"b\.png: an EXIF orientation of 3, which would not be applied; turn its pixels, or remove the tag",
     ),
     row(
         "all-ignored",
