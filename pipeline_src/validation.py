@@ -98,8 +98,8 @@ def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
         return f"{prefix}no such key; {hint}"
     if kind == "missing":
         return f"{prefix}is missing"
-    if kind == "string_type" and isinstance(value, QUOTED):
-        return f"{prefix}expected a text{found}: put it in quotes, since YAML reads {_read_as(value)}"
+    if kind in ("string_type", "tuple_type") or (kind == "literal_error" and "'" in details["ctx"]["expected"]):
+        found += f": put it in quotes, since YAML reads {_read_as(value)}" if isinstance(value, QUOTED) else ""
     if kind in TYPES:
         return f"{prefix}expected {TYPES[kind]}{found}"
     message = details["msg"].removeprefix("Value error, ")

@@ -172,6 +172,7 @@ def add(
     from pipeline_src.data.detection.contact_sheet import contact_sheet, in_blocks, save
     from pipeline_src.data.detection.detect import detect
     from pipeline_src.data.detection.params_entry import entry_of, insert, yaml_block
+    from pipeline_src.data.unpack import maybe_cut
 
     params = read()
     root, console = downloads(params), _console()
@@ -199,7 +200,8 @@ def add(
     if detected.alternatives:
         names = ", ".join(detected.alternatives)
         console.print(f"Other folders of masks: {names}. To take one: --masks {detected.alternatives[0]}")
-    for text in detected.notes:
+    cut = None if path.is_dir() else maybe_cut(path)
+    for text in [*detected.notes, *([cut] if cut else [])]:
         console.print(text)
     if 0 < (number := _validation(known, detected.pairs, root, path)) < FEW:
         console.print(

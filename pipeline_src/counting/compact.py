@@ -21,13 +21,14 @@ import numpy as np
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, ImageRows
 from pipeline_src.counting.edges import EIGHT, upper_edge
 from pipeline_src.counting.levels import HALF, LEVELS, POSITION, UNIT
-from pipeline_src.counting.rows import rows_of
+from pipeline_src.counting.rows import Rows, parts, rows_of
 
 BINS = (100, 30)  # every number of bins in use divides one of them
 SHARES = 24  # no cell holds a greater part of the pixels of a predicted class, unless they are on one level
 LOWER = (0, 1, 2, 4, 8, 16, 26, 51, 77, 102)  # finest where most pixels are, and near the edges of ten bins
 STARTS = (*LOWER, 128, *sorted(256 - start for start in LOWER[1:]))  # of the groups of 8-bit levels
 STEPS = 12  # bits of an image's mean score
+IMAGES = 4096  # of which the pixels are dealt to 8-bit levels at once
 SUMS = ("confidence", "absolute", "brier", "nll", "entropy")  # columns that are sums over the pixels of an image
 
 
@@ -85,8 +86,7 @@ def restored(kept: Kept, ids: list[str], top: bool) -> Counts:
     counts = _of_cells(kept.cells, kept.limits)
     shape = (len(ids), len(COLUMNS))
     table = np.full(shape, UNMEASURED) if kept.table is None else _of_table(kept.table, kept.steps)
-    levels = _dealt(kept.groups, kept.pooled)
-    counts.rows, counts.top = ImageRows(ids, rows_of(table), rows_of(levels.astype(np.uint32))), top
+    counts.rows, counts.top = ImageRows(ids, rows_of(table), _levels(kept.groups, kept.pooled)), top
     return counts
 
 
@@ -134,7 +134,8 @@ def _of_cells(cells: np.ndarray, limits: np.ndarray) -> Counts:
 def _table(rows: np.ndarray, steps: np.ndarray) -> Table:
     """What is kept of the columns of the rows, (N, columns)."""
     known = rows != UNMEASURED
-    # Each row takes what its predecessors left over, so that sums over many images stay as they are.
+    # Each row takes what its predecessors left over, so that sums over many images stay as they are. A sum beyond int64
+    # wraps, and so does what is read again: the steps are powers of 2.
     sums = np.where(known, rows, 0).cumsum(axis=0)
     values = np.where(known, np.diff(sums // steps, axis=0, prepend=0), UNMEASURED)
     return Table(values.T, sums[-1] % steps)
@@ -149,10 +150,20 @@ def _of_table(table: Table, steps: np.ndarray) -> np.ndarray:
     return rows
 
 
+def _levels(groups: np.ndarray, pooled: np.ndarray) -> Rows:
+    """Rows (256, 2) of pixels by 8-bit level and label, with sums over groups of levels, `groups` (G, 2, N), and over
+    images, `pooled` (256, 2)."""
+    sums, rows = np.pad(groups.cumsum(axis=2), ((0, 0), (0, 0), (1, 0))), Rows((256, 2), np.uint32)
+    for part in parts(groups.shape[2], IMAGES):
+        dealt = _dealt(sums[..., part.start : part.stop + 1], pooled)
+        rows.append(np.diff(dealt, axis=2).transpose(2, 0, 1).astype(np.uint32))
+    return rows
+
+
 def _dealt(groups: np.ndarray, pooled: np.ndarray) -> np.ndarray:
-    """(N, 256, 2) pixels by 8-bit level and label whose sums over groups of levels are `groups` (G, 2, N), and over
-    images `pooled` (256, 2)."""
-    sums = np.zeros((256, 2, groups.shape[2]), np.int64)  # over an image and those before it
+    """(256, 2, n) pixels of the first images together by 8-bit level and label, of those by group of levels (G, 2, n):
+    rounding them, not the pixels of each image, keeps both sums."""
+    sums = np.zeros((256, 2, groups.shape[2]), np.int64)
 
     def halve(whole: np.ndarray, start: int, stop: int) -> None:
         if stop - start == 1:
@@ -160,11 +171,11 @@ def _dealt(groups: np.ndarray, pooled: np.ndarray) -> np.ndarray:
             return
         middle = (start + stop) // 2
         left, both = pooled[start:middle].sum(axis=0), pooled[start:stop].sum(axis=0)
-        # Rounding running sums, not each image, keeps both sums.
-        lower = whole * left[:, None] // np.maximum(1, both)[:, None]
+        exact = object if both.max() >= 1 << 31 else np.int64  # of products beyond int64, as Python has them
+        lower = (whole.astype(exact) * left[:, None] // np.maximum(1, both)[:, None]).astype(np.int64)
         halve(lower, start, middle)
         halve(whole - lower, middle, stop)
 
-    for of_group, start, stop in zip(groups.cumsum(axis=2), STARTS, (*STARTS[1:], 256), strict=True):
+    for of_group, start, stop in zip(groups, STARTS, (*STARTS[1:], 256), strict=True):
         halve(of_group, start, stop)
-    return np.diff(sums, axis=2, prepend=0).transpose(2, 0, 1)
+    return sums

@@ -18,6 +18,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -28,6 +29,10 @@ from pipeline_src.counting.levels import CLAMP, HALF, UNIT
 from pipeline_src.counting.storage import IN_MEMORY, read, unreadable, write
 
 KIND = "compact"
+MEMBERS = ("header", "ids", "confusion", "numbers")
+NAMES = 1_000  # of counts in a file, each of which is read as a grid of 2.6 MB
+IDS = 1 << 27  # bytes of the images' ids
+DICTIONARY = 1 << 27  # bytes that LZMA may take to read them
 SCALE = 1 << 16  # of the expected scores of a pixel
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "pb": 0}]
 
@@ -48,17 +53,47 @@ def write_compact(path: Path, counts: Mapping[str, Counts], confusion: np.ndarra
 
 def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
     """What `write_compact` wrote: counts by name, and the confusion matrix of several classes."""
+    try:
+        _check_members(path)
+    except Exception as error:
+        raise unreadable(path, error) from error
     arrays, about = read(path, KIND)
     try:
-        ids = json.loads(_decompressed(arrays["ids"], lzma.FORMAT_AUTO))
-        stream, names = _Stream(arrays["numbers"]), about["names"]
-        cells = {name: _read_cells(stream, about["bins"]) for name in names}
-        groups = _read_groups(stream, names, len(ids))
-        kept = {name: Kept(*cells[name], groups[name], None) for name in names}
-        kept |= _read_tables(stream, kept)
+        opened = lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=DICTIONARY)
+        ids = json.loads(_decompressed(arrays["ids"], opened, IDS))
+        kept = _read_kept(arrays["numbers"], len(ids), about["names"], about["bins"])
         return {name: restored(of, ids, name == "top") for name, of in kept.items()}, arrays.get("confusion")
     except Exception as error:  # whatever missing or damaged members make of it
         raise unreadable(path, error) from error
+
+
+def _check_members(path: Path) -> None:
+    """ValueError for members that no compact statistic has: each would be read."""
+    with ZipFile(path) as file:
+        members = [name.removesuffix(".npy") for name in file.namelist()]
+    if len(members) > len(MEMBERS) or not {*members} <= {*MEMBERS}:
+        raise ValueError(f"{len(members)} members, such as {members[-1]}; expected {', '.join(MEMBERS)}")
+
+
+def _read_kept(numbers: np.ndarray, images: int, names: Sequence[str], bins: int) -> dict[str, Kept]:
+    """What is kept, of the member `numbers` of a file; ValueError where it holds more."""
+    stream = _Stream(numbers, _most(images, names, bins))
+    cells = {name: _read_cells(stream, bins) for name in names}
+    groups = _read_groups(stream, names, images)
+    kept = {name: Kept(*cells[name], groups[name], None) for name in names}
+    read = kept | _read_tables(stream, kept)
+    if stream.left:
+        raise ValueError(f"{stream.left:,} numbers too many")
+    return read
+
+
+def _most(images: int, names: Sequence[str], bins: int) -> int:
+    """The numbers that a file of so many images and such counts can hold."""
+    if len(names) > NAMES:
+        raise ValueError(f"{len(names):,} counts, more than {NAMES:,}")
+    cells = 12 * (len(regular_edges(bins)) + 2 * SHARES) + 2 * SHARES + 512
+    groups = sum(2 * len(STARTS) * images for name in names if not name.startswith("interior/"))
+    return len(names) * cells + groups + sum(len(COLUMNS) * (images + 1) for name in names if _whole(name) == name)
 
 
 def _whole(name: str) -> str:
@@ -199,9 +234,15 @@ def _signed(numbers: np.ndarray) -> np.ndarray:
 class _Stream:
     """The integers of `_squeezed`, taken one array after the other."""
 
-    def __init__(self, data: np.ndarray):
-        planes = np.frombuffer(_decompressed(data, lzma.FORMAT_RAW, FILTERS), np.uint8)
+    def __init__(self, data: np.ndarray, most: int):
+        opened = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=FILTERS)
+        planes = np.frombuffer(_decompressed(data, opened, min(8 * most, IN_MEMORY)), np.uint8)
         self._numbers = np.ascontiguousarray(planes.reshape(8, -1).T).view("<i8").reshape(-1).astype(np.int64)
+
+    @property
+    def left(self) -> int:
+        """How many numbers were not taken."""
+        return len(self._numbers)
 
     def take(self, *shape: int) -> np.ndarray:
         """The next numbers, of this shape."""
@@ -216,10 +257,9 @@ def _squeezed(arrays: Iterable[np.ndarray]) -> np.ndarray:
     return np.frombuffer(lzma.compress(planes.tobytes(), lzma.FORMAT_RAW, filters=FILTERS), np.uint8)
 
 
-def _decompressed(data: np.ndarray, form: int, filters: list | None = None) -> bytes:
-    """What `data` holds; ValueError for more than IN_MEMORY bytes."""
-    opened = lzma.LZMADecompressor(form, filters=filters)
-    content = opened.decompress(data.tobytes(), IN_MEMORY)
-    if not opened.eof:
-        raise ValueError(f"cut off, or more than {IN_MEMORY:,} bytes")
+def _decompressed(data: np.ndarray, opened: lzma.LZMADecompressor, most: int) -> bytes:
+    """What `data` holds; ValueError for more than `most` bytes."""
+    content = opened.decompress(data.tobytes(), most + 1)
+    if not opened.eof or len(content) > most:
+        raise ValueError(f"cut off, or more than {most:,} bytes")
     return content

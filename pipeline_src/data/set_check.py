@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from pipeline_src.data import groups, manifest, sources
 from pipeline_src.data.entry import Entry
+from pipeline_src.data.image_headers import UPRIGHT, check_single, orientation
+from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.data.lookup import benchmark_file, read_name_list
+from pipeline_src.data.sources import Located
+from pipeline_src.data.unpack import maybe_cut
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import LIMITS, Limits
 
@@ -35,14 +40,18 @@ def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path, limits
             key = located.key
             sources.check_archives(located)
             summary = prepare(entry, data_root, unpacked, Path(folder), "skip", limits)
-            stems = [row.stem for row in manifest.read(Path(folder))]
+            rows = manifest.read(Path(folder))
+            stems = [row.stem for row in rows]
             summary["notes"] += _groups(entry, stems, data_root)
         except (UserError, OSError) as error:  # reported, so that the next set can be checked all the same
             return SetReport(key, problems=[str(error)])
         problems = [str(problem) for problem in manifest.read_problems(Path(folder))]
+    root = sources.root_folder(located, unpacked)
+    files = [name for row in rows for name in (row.image, row.mask) if name]
+    problems += _several(files, root)
     known = [f"known: {fault}" for fault in entry.faults]
-    notes = [*summary["notes"], *_coverage(entry, set(stems), data_root), *known]
-    return SetReport(key, summary["samples"], summary["splits"], problems, list(dict.fromkeys(notes)))
+    notes = [*summary["notes"], *_coverage(entry, set(stems), data_root), *_turned(files, root), *_ends(located)]
+    return SetReport(key, summary["samples"], summary["splits"], problems, list(dict.fromkeys([*notes, *known])))
 
 
 def _groups(entry: Entry, stems: list[str], data_root: Path | str | None) -> list[str]:
@@ -51,6 +60,32 @@ def _groups(entry: Entry, stems: list[str], data_root: Path | str | None) -> lis
         return []
     number = groups.number(stems, entry.groups, groups.find(entry.groups, data_root)).max(initial=-1) + 1
     return [f"{len(stems):,} images in {number:,} groups of images that are not independent"]
+
+
+def _several(files: list[str], root: Path) -> list[str]:
+    """Files that hold several pictures, of which the first would be taken."""
+    problems = []
+    for name in files:
+        try:
+            check_single(root / name)
+        except UnreadableImageError as error:
+            problems.append(str(manifest.Problem(name, error.problem, error.do)))
+    return problems
+
+
+def _turned(files: list[str], root: Path) -> list[str]:
+    """How many files ask to be turned, which is not done."""
+    turned = [name for name in files if orientation(root / name) != UPRIGHT]
+    if not turned:
+        return []
+    note = "have an EXIF orientation, which is not applied: images and masks must fit as their pixels are stored"
+    return [f"{len(turned):,} files, such as {turned[0]}, {note}"]
+
+
+def _ends(located: Located) -> list[str]:
+    """What the ends of archives say that no sha256 proves to be whole."""
+    proven = zip_longest(located.archives, located.source.sha256)
+    return [note for archive, sha256 in proven if archive and not sha256 and (note := maybe_cut(archive))]
 
 
 def _coverage(entry: Entry, stems: set[str], data_root: Path | str | None) -> list[str]:

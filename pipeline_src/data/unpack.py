@@ -93,12 +93,31 @@ def broken(archive: Path) -> str | None:
         if not tarfile.is_tarfile(archive):
             with open(archive, "rb") as file:
                 return f"{archive.stat().st_size:,} bytes, which begin with {file.read(8)!r}"
-        with tarfile.open(archive, "r:*", tarinfo=_Member) as opened:
-            while opened.next() and opened.offset < LIMITS.archive_bytes:
-                opened.members.clear()
+        _has_end(archive)
     except Exception as error:  # whatever a foreign or broken file makes tarfile, zipfile and their like raise
         return " ".join(f"{type(error).__name__}: {error}".split())
     return None
+
+
+def maybe_cut(archive: Path) -> str | None:
+    """A sentence on a tar archive that was cut off between two members, or written by one of the few programs that mark
+    no end; None for others."""
+    if broken(archive) or zipfile.is_zipfile(archive) or _has_end(archive):
+        return None
+    return (
+        f"{archive} may be cut off: a tar archive should have zeros behind its last file. "
+        "Compare the number of its files with what its authors say"
+    )
+
+
+def _has_end(archive: Path) -> bool:
+    """Whether the last member of a tar archive is followed by a block of zeros; also where it is too large to tell."""
+    with tarfile.open(archive, "r:*", tarinfo=_Member) as opened:
+        while opened.next():
+            opened.members.clear()
+            if opened.offset >= LIMITS.archive_bytes:
+                return True
+        return opened.fileobj is None or opened.fileobj.tell() > opened.offset
 
 
 def _extract(archive: Path, into: Path, limits: Limits) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError, did_you_mean, listed
 from pipeline_src.params.load import FILE, merge, params_file, resolve
+from pipeline_src.params.misread import misread
 from pipeline_src.params.schema import Params
 
 SET = "ASLP_SET"
@@ -84,6 +85,8 @@ def _parsed(text: str) -> tuple[list[str], Any]:
     path = key.split(".")
     with suppress(yaml.YAMLError):
         if written and all(path):
+            if other := misread(yaml.compose(written)):
+                raise UserError(f"set: {text!r} is not what it looks like:{listed(other)}", do="write it so")
             return path, yaml.safe_load(written)
     raise UserError(
         f"set: {text!r} cannot be read",

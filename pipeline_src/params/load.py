@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline_src.errors import UserError, did_you_mean, listed
+from pipeline_src.params.misread import misread
 from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.validation import validate
 
@@ -52,7 +53,8 @@ def read_yaml(file: Path) -> Any:
     """The content of a YAML file.
 
     Raises:
-        UserError: the file is not valid YAML, or has duplicate keys, of which YAML would silently take the last.
+        UserError: the file is not valid YAML, or has duplicate keys, of which YAML would silently take the last, or
+            values that are not what they look like.
     """
     try:
         loader = Loader(file.read_text(encoding="utf-8"))
@@ -72,6 +74,12 @@ def read_yaml(file: Path) -> Any:
         ) from None
     if duplicates := dict.fromkeys(_duplicate_keys(root, "", set())):
         raise UserError(f"{file} has duplicate keys:{listed(duplicates)}", do="merge the two blocks into one")
+    if other := misread(root):
+        raise UserError(
+            f"{file} has values that are not what they look like:{listed(other)}",
+            expected="numbers without a leading 0 or colons, and names that look like numbers or dates in quotes",
+            do="write them as each line says",
+        )
     return content
 
 

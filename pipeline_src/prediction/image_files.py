@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from pipeline_src.data import image_io
+from pipeline_src.data.image_headers import UPRIGHT, check_single, orientation
 from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.errors import UserError, listed
@@ -86,11 +87,13 @@ def check(files: Sequence[ImageFile], pixels: int) -> None:
     Raises:
         UserError: names all that cannot be used.
     """
-    problems = []
+    problems, turned = [], []
     for file in files:
         try:
             image_io.check_size(data := content(file.path), pixels, "raise --max-pixels")
             _check_depth(data)
+            check_single(data)
+            turned += [file.path] if orientation(data) != UPRIGHT else []
         except (OSError, UnreadableImageError) as error:
             problems.append(f"{file.path} {error}")
     if problems:
@@ -98,6 +101,13 @@ def check(files: Sequence[ImageFile], pixels: int) -> None:
             f"{len(problems)} of {len(files)} images cannot be used{listed(problems)}",
             expected="whole image files, of 8 or 16 bits a channel",
             do="get them again, or choose others by a pattern: --images 'DIR/*.png'",
+        )
+    if turned:
+        log.warning(
+            "%d images, such as %s, have an EXIF orientation, which is not applied: they are predicted as their pixels "
+            "are stored, and so are their maps",
+            len(turned),
+            turned[0],
         )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import lzma
 import re
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from made_sets import encoded, files, mask, pairs, photo, write_files, write_tar, write_zip
+from PIL import Image
 from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
@@ -58,6 +62,39 @@ def test_list_shows_what_is_here(project):
         f"\n  * {official}" in said["DUTS-TE"] and "\n    DUTS-TE/" in said["DUTS-TE"] and " smoke;" in said["SMOKE5K"]
     )
     assert "*" not in said["SOD"] and "\n    SOD/ (300 images), from http://elderlab.yorku.ca/SOD/\n" in said["SOD"]
+
+
+def test_check_names_files_of_several_pictures_and_orientations(project):
+    write_files(project / "set", pairs(2))
+    exif = Image.Exif()
+    exif[274] = 3
+    with Image.open(project / "set/Image/s00.jpg") as image:
+        image.save(project / "set/Image/s00.jpg", exif=exif)
+    (project / "set/GT/s01.png").unlink()
+    Image.fromarray(mask(1)).save(project / "set/GT/s01.tif", save_all=True, append_images=[Image.fromarray(mask(2))])
+    entry = {"folder": "set", "images": "Image", "masks": "GT"}
+    (project / "params.yaml").write_text(PARAMS.replace("datasets: {}", f"datasets: {{mine: {entry}}}"))
+    said = call("check", code=1)
+    assert "1 problems; 2 samples" in said and "GT/s01.tif: holds several pictures; save the one that counts" in said
+    assert "1 files, such as Image/s00.jpg, have an EXIF orientation, which is not applied" in said
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_a_tar_that_ends_between_two_files_is_told(project, mode):
+    """tarfile and tar -x take it for a whole one of fewer files."""
+    write_tar(whole := project / "whole.tar", pairs(3), mode)
+    with tarfile.open(whole) as archive, archive.fileobj as opened:
+        start = archive.getmembers()[4].offset  # of the third pair
+        opened.seek(0)
+        data = opened.read(start)
+    compress = {"w": bytes, "w:gz": gzip.compress, "w:xz": lzma.compress}[mode]
+    (cut := project / "downloads/cut.tar").write_bytes(compress(data))
+    assert "cut.tar may be cut off" in call("add", str(cut)) and "cut off" not in call("add", str(whole))
+    entry = {"archive": "cut.tar", "images": "Image", "masks": "GT"}
+    for known, told in (({}, True), ({"sha256": hashlib.sha256(cut.read_bytes()).hexdigest()}, False)):
+        (project / "params.yaml").write_text(PARAMS.replace("datasets: {}", f"datasets: {{mine: {entry | known}}}"))
+        said = call("check", "mine")
+        assert "in order; 2 samples" in said and ("cut.tar may be cut off" in said) == told
 
 
 def test_check_tells_every_fault_and_fails(project):

@@ -8,11 +8,12 @@ from made_statistics import counted, images, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting import compact_file
-from pipeline_src.counting.compact import STARTS, STEPS
-from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts
+from pipeline_src.counting.compact import STARTS, STEPS, SUMS
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, ImageRows
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.loading import AnyStatistic, by_protocol, load, save_compact
 from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.rows import rows_of
 from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, UNDER
 
@@ -88,6 +89,27 @@ def test_rows_keep_ids_totals_and_whole_pixels(both):
         at = [COLUMNS.index(name) for name in WHOLE]
         np.testing.assert_array_equal(one[:, at], other[:, at])
         np.testing.assert_array_equal(*map(groups, (whole, compact)))
+
+
+def test_billions_of_pixels_are_kept_as_thousands_are(tmp_path):
+    """180 thousand million pixels: sums of scores, and products of pixels, are beyond int64."""
+    whole = counted(varied(60), whole=False)
+    for counts in counts_of(whole):
+        for name in ("count", "position", "on_edge"):
+            setattr(counts, name, getattr(counts, name) << 22)
+        rows, sums = counts.rows, [COLUMNS.index("pixels"), COLUMNS.index("correct"), *map(COLUMNS.index, SUMS)]
+        table = rows.table[:]
+        table[:, sums] <<= 22
+        counts.rows = ImageRows(rows.ids, rows_of(table), rows_of(rows.levels[:] << 22))
+        assert counts.rows.total("nll") > 1 << 63
+    save_compact(whole, tmp_path / "a.npz", bins=10)
+    for one, other in pairs((whole, load(tmp_path / "a.npz"))):
+        assert [one.rows.total(name) for name in COLUMNS] == [other.rows.total(name) for name in COLUMNS]
+        np.testing.assert_array_equal(one.rows.pooled(), other.rows.pooled())
+        np.testing.assert_array_equal(groups(one), groups(other))
+        pixels = one.rows.table[:][:, COLUMNS.index("pixels")].mean()
+        near = np.abs(one.rows.table[:] - other.rows.table[:]).max(axis=0) / UNIT
+        assert (near <= pixels / 2**STEPS).all()
 
 
 def test_rows_of_regions_keep_pixels_in_groups_of_levels(both):

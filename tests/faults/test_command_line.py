@@ -207,6 +207,13 @@ ROWS = [
         happens="the form is shown",
     ),
     row(
+        "set-octal",
+        "`--set` of a number with a leading 0",
+        typed("--set", "training.epochs=010", "plan"),
+        "'training.epochs=010' is not what it looks like(.|\n)*YAML reads 010 as 8; write 8",
+        happens="what it is read as is named",
+    ),
+    row(
         "set-unknown-key",
         "`--set` of a key that does not exist",
         typed("--set", "training.epoch=3", "plan"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import lzma
 import os
 import zipfile
 from collections.abc import Callable
@@ -14,9 +15,11 @@ import numpy as np
 import pytest
 from bad_input import BadInput, check, run
 from numpy.lib import format as npy
+from PIL import Image
 from test_data_sets import bind, png_of
 
-from pipeline_src.counting.loading import load
+from pipeline_src.counting.compact_file import _squeezed, _Stream
+from pipeline_src.counting.loading import load, save_compact
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError
 from pipeline_src.judging.folder import judge_folder
@@ -102,18 +105,38 @@ def statistic(folder: Path) -> None:
     of.save(folder / "s.npz", {})
 
 
-def rewritten(**arrays: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
-    """A statistic with other arrays."""
+def compact(folder: Path) -> None:
+    """The same in its compact form."""
+    statistic(folder)
+    save_compact(load(folder / "s.npz"), folder / "s.npz", 10)
+
+
+def rewritten(
+    whole: Callable[[Path], None] = statistic, **arrays: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[Path], None]:
+    """A statistic with other arrays, or more of them."""
 
     def make(folder: Path) -> None:
-        statistic(folder)
+        whole(folder)
         with np.load(folder / "s.npz") as file:
             content = dict(file)
         for name, change in arrays.items():
-            content[name] = change(content[name])
+            content[name] = change(content.get(name))
         np.savez_compressed(folder / "s.npz", **content)
 
     return make
+
+
+def turned(path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 3
+    Image.fromarray(np.uint8(255 * DISC)).save(path, exif=exif)
+
+
+def with_dictionary(_: np.ndarray) -> np.ndarray:
+    """Ids whose header asks for a dictionary of 1 GiB."""
+    data = lzma.compress(b'["a"]', lzma.FORMAT_ALONE)
+    return np.frombuffer(data[:1] + (1 << 30).to_bytes(4, "little") + data[5:], np.uint8)
 
 
 def cut_statistic(folder: Path) -> None:
@@ -301,6 +324,20 @@ ROWS = [
         r"b\.png: no prediction map but b\.jpg \(JPEG changes probabilities",
     ),
     row(
+        "pages",
+        "a TIFF of two pages as a map",
+        NAMED,
+        put(maps__b_dot_npy=lambda path: cv2.imwritemulti(str(path.with_suffix(".tif")), [np.uint8(255 * P)] * 2)),
+        r"b\.tif: the file holds several pictures",
+    ),
+    row(
+        "turned",
+        "a mask whose EXIF data ask to turn it by 180 degrees",
+        NAMED,
+        put(masks__b_dot_png=turned),
+        r"b\.png: an EXIF orientation of 3, which would not be applied; turn its pixels, or remove the tag",
+    ),
+    row(
         "all-ignored",
         "every pixel of all masks is ignored",
         "it says so, and nothing is written",
@@ -455,6 +492,39 @@ ROWS = [
         "out of bounds",
         UNREADABLE,
         call=loading,
+    ),
+    *(
+        row(f"compact-{name}", f"a compact statistic {fault}", happens, make, found, UNREADABLE, do="git", call=loading)
+        for name, fault, happens, make, found in (
+            (
+                "bomb",
+                "of one image that holds 64 MB of numbers",
+                "no more is decompressed than one image can have",
+                rewritten(compact, numbers=lambda _: _squeezed([np.zeros(8_000_000, int)])),
+                r"more than \d{2,3},\d{3} bytes",
+            ),
+            (
+                "longer",
+                "with a number too many",
+                "it is named",
+                rewritten(compact, numbers=lambda of: _squeezed([*_Stream(of, 1 << 20).take(1, -1), np.zeros(2, int)])),
+                "1 numbers too many",
+            ),
+            (
+                "dictionary",
+                "whose ids ask for 1 GiB to be decompressed",
+                "it is refused before memory is taken",
+                rewritten(compact, ids=with_dictionary),
+                "MemoryError|Memory usage limit",
+            ),
+            (
+                "members",
+                "with further members",
+                "they are not read",
+                rewritten(compact, a=lambda _: np.zeros(9), b=lambda _: np.zeros(9)),
+                "5 members, such as b; expected header, ids",
+            ),
+        )
     ),
     row(
         "risk-without-objects",

@@ -355,6 +355,16 @@ ROWS = [
         happens="the same",
     ),
     row(
+        "image_of_two_pages",
+        "a TIFF of two pages",
+        command(*FOLDER),
+        r"1 of 3 images cannot be used(.|\n)*photos/c\.tif holds several pictures",
+        expected="whole image files",
+        do="by a pattern",
+        make=written("photos/c.tif", cv2.imencodemulti(".tif", [np.zeros((64, 64), np.uint8)] * 2)[1].tobytes()),
+        happens="the same",
+    ),
+    row(
         "image_too_large",
         "an image larger than `--max-pixels`",
         command(*FOLDER, "--max-pixels", "100"),

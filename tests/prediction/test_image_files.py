@@ -11,6 +11,7 @@ import exported_folders
 import numpy as np
 import pytest
 from exported_folders import SIZE, predictor, record
+from PIL import Image
 
 from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.calibrators.temperature import Temperature
@@ -136,6 +137,14 @@ def test_files_of_other_kinds_are_told(images, caplog):
     with caplog.at_level("INFO", "pipeline_src"):
         assert len(image_files.find(str(images))) == len(SHAPES)
     assert "2 other files are passed over" in caplog.text and "film.gif" in caplog.text
+
+
+def test_an_orientation_that_is_not_applied_is_told(images, caplog):
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("RGB", (60, 40)).save(images / "phone.jpg", exif=exif)
+    image_files.check(image_files.find(str(images)), 10_000)
+    assert "1 images, such as" in caplog.text and "phone.jpg, have an EXIF orientation, which is not" in caplog.text
 
 
 def test_a_damaged_jpeg_is_named(images, tmp_path, caplog, capfd):
