@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
-from pipeline_src.analysis.resampling import Resampled, key_of, percentiles, resample
+from pipeline_src.analysis.resampling import Resampled, Sums, key_of, percentiles, resample
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import TOP
+from pipeline_src.metrics.cells import CLASSES, TOP
 from pipeline_src.metrics.image_risks import ImageRisks
-from pipeline_src.metrics.inputs import Binned, OfClasses
+from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.ranked import CELLS, Ranked
+from pipeline_src.metrics.row_inputs import ClassAreas
 
 NAN = (np.nan, np.nan)
 
@@ -96,8 +97,8 @@ def _measurement(
         risks = [one.sums[ImageRisks.family] for one in resampled]
         arrays["risk_sums"] = np.stack([of.whole for of in risks])
         arrays["risk_sums_resampled"] = np.stack([of.resampled for of in risks]).astype(np.float32)
-    if OfClasses.family in resampled[0].sums:
-        arrays["class_metrics"] = _class_metrics([one.sums[OfClasses.family] for one in resampled], bins)
+    if ClassAreas.family in resampled[0].sums:
+        arrays["class_metrics"] = _class_metrics([one.sums for one in resampled], bins)
     values = {name: of for one in resampled for name, of in one.values.items()}
     return Measurement(
         seeds,
@@ -136,12 +137,18 @@ def _accuracy_band(sums: np.ndarray, bins: int) -> np.ndarray:
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class
-def _class_metrics(sums: Sequence, bins: int) -> np.ndarray:
+def _class_metrics(sums: Sequence[Mapping[object, Sums]], bins: int) -> np.ndarray:
     """(2, K, 3) ECE and IoU of each class as means over seeds, with the ends of their intervals."""
-    whole = OfClasses().from_sums(np.stack([one.whole for one in sums]), bins)
-    resampled = OfClasses().from_sums(np.stack([one.resampled for one in sums]), bins)
+
+    def values(name: str) -> tuple[np.ndarray, np.ndarray]:
+        cells, iou = (
+            of.from_sums(np.stack([getattr(one[of.family], name) for one in sums]), bins)[0]
+            for of in (Binned(CLASSES), ClassAreas())
+        )
+        return estimators.ece(cells.split(bins)), iou
+
     made = []
-    for exact, values in zip(whole, resampled, strict=True):
-        ends = [percentiles(of) or NAN for of in values.mean(axis=0).T]
+    for exact, resampled in zip(values("whole"), values("resampled"), strict=True):
+        ends = [percentiles(of) or NAN for of in resampled.mean(axis=0).T]
         made.append(np.column_stack([exact.mean(axis=0), ends]))
     return np.array(made)

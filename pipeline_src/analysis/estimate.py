@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import error_interval, percentiles, within
+from pipeline_src.analysis.resampling import error_interval, interval, within
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
@@ -139,7 +139,8 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
     resampled = sum(values).mean(axis=0)
     reference = -sum(of.mean() for of, (_, weight) in zip(points, terms, strict=True) if weight < 0)
     by_seed = dict(zip(seeds, sum(points).tolist(), strict=True))
-    return Estimate(by_seed, *(percentiles(resampled) or NAN), resampled, reference=float(reference))
+    ends = interval(float(sum(points).mean()), resampled) or NAN
+    return Estimate(by_seed, *ends, resampled, reference=float(reference))
 
 
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:

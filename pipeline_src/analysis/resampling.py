@@ -58,7 +58,7 @@ class Resampled:
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
         """The 95 % interval of every metric; None where a resample leaves it undefined."""
-        ends = {name: percentiles(values) for name, values in self.values.items()}
+        ends = {name: interval(self.points[name], values) for name, values in self.values.items()}
         deciding = {name: ends.get(METRICS[name].decided_by) for name in ends}
         return {
             name: error_interval(self.points[name], of, deciding[name])
@@ -74,6 +74,13 @@ def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float] 
         return None
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def interval(value: float, resampled: np.ndarray) -> tuple[float, float] | None:
+    """The `percentiles` of resampled values (R,), widened to hold the `value` that they are of: a part of an error that
+    is 0 in nearly all resamples lies on one side of it in them, once they are centred on their mean."""
+    ends = percentiles(resampled)
+    return ends and (min(ends[0], value), max(ends[1], value))
 
 
 def within(ends: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:

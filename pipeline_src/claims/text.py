@@ -20,9 +20,9 @@ READING = (
     "It does not hold where the interval of one comparison lies outside of that, with intervals so wide that those of "
     "all comparisons together hold in 95 % of cases. Otherwise it is not decided. Intervals: {interval}. With one seed "
     "they leave out the variance of training, and a verdict is on these networks only. Differences of ECE are "
-    "decided by that of the squared calibration error, debiased over images; those of OE by their own interval, which "
-    "is too narrow beside a method that is nearly calibrated (docs/metrics.md). A claim is decided by the block named "
-    "as the method, or else by the first of its kind; comparisons of other blocks are secondary and do not count."
+    "decided by that of the squared calibration error, debiased over images, and those of OE by its over-confident "
+    "part (docs/metrics.md). A claim is decided by the block named as the method, or else by the first of its kind; "
+    "comparisons of other blocks are secondary and do not count."
 )
 SYNTHETIC = "All images are generated: these verdicts show that the pipeline works and settle no claim."
 

@@ -50,13 +50,14 @@ cells the network is over-confident in every bin, or calibrated.
 
 An error near 0 can only grow when images are resampled, so that its percentiles lie above the true value. Intervals of
 errors that are not means over images therefore go down to the mirror image of their upper end, and to 0 where the
-interval of the debiased square holds 0; differences of such errors are decided by that of the square. This square is
-of the confidence of the predicted class. It decides for positive ECE, class-wise ECE, MCB and the reliability term as
-well, which can differ where it does not, so that a difference of theirs can stay open however many images there are.
+interval of the debiased square holds 0; differences of such errors are decided by that of the square. Errors in bins of
+f (positive ECE, MCB, the reliability term) have the square of these bins, class-wise ECE that of each class, all others
+that of the confidence: it is 0 where a network is as much over-confident in the foreground that it predicts as
+under-confident elsewhere (*biased* in the last table).
 
 The last table is of all metrics, by the program's own `calibration_report`. With 50 images, those that few hard images
 decide hold the true value less often (DSC, AP, coverage at 1 % risk, the spread over images). `ece_debiased_authors`
-takes pixels for independent. Parts of the squared error can have a point for an interval, less than 1e-7 from a true 0.
+takes pixels for independent.
 """
 
 

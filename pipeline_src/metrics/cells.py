@@ -15,6 +15,7 @@ from pipeline_src.counting.levels import HALF, LEVELS, POSITION
 from pipeline_src.counting.score_histogram import Bins
 
 TOP, POSITIVE = "confidence", "probability"  # of the predicted class, of the positive class
+CLASSES = "probability of each class"
 
 
 class PixelGroups:

@@ -290,6 +290,6 @@ def _digamma(values: np.ndarray) -> np.ndarray:
     return digamma(values)
 
 
-def mean_iou(ece: np.ndarray, iou: np.ndarray) -> np.ndarray:
+def mean_iou(iou: np.ndarray) -> np.ndarray:
     """Mean over the classes that occur, (..., K) -> (...)."""
     return np.nansum(iou, axis=-1) / (~np.isnan(iou)).sum(axis=-1)

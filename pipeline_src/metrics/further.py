@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pipeline_src.metrics import estimators, selective
-from pipeline_src.metrics.cells import TOP
+from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP
 from pipeline_src.metrics.image_inputs import ImageAreas, ImageErrors
 from pipeline_src.metrics.inputs import Binned, BinNoise, Input
 from pipeline_src.metrics.metric import HIGH, NEITHER, SIGNED, Metric, percent, plain
@@ -16,6 +16,7 @@ from pipeline_src.metrics.region_inputs import InRegion
 
 GEIFMAN = "Geifman and El-Yaniv, NeurIPS 2017"
 SQUARED, OVER, UNDER = "squared_error", "squared_overconfidence", "squared_underconfidence"
+SQUARED_POSITIVE, SQUARED_CLASSES = "positive_squared_error", "classwise_squared_error"
 FEW_IMAGES = "its variance needs two images"
 ROELOFS = "Roelofs et al., AISTATS 2022"
 POPORDANOSKA = "Popordanoska et al., MICCAI 2021"
@@ -48,14 +49,14 @@ def _in_region(region: str, title: str, heading: str, pixels: str) -> dict[str, 
         ),
         f"{region}_{SQUARED}": _squared(
             f"squared calibration error {title}",
-            InRegion(region, BinNoise()),
+            InRegion(region, BinNoise(TOP)),
             estimators.squared_error,
             f"{SQUARED} of the same pixels.",
             heading=f"{heading} squared",
         ),
         f"{region}_{OVER}": _squared(
             f"squared over-confidence {title}",
-            InRegion(region, BinNoise()),
+            InRegion(region, BinNoise(TOP)),
             estimators.squared_overconfidence,
             f"{OVER} of the same pixels.",
             heading=f"{heading} squared over",
@@ -66,7 +67,7 @@ def _in_region(region: str, title: str, heading: str, pixels: str) -> dict[str, 
 FURTHER: dict[str, Metric] = {
     SQUARED: _squared(
         "squared calibration error",
-        BinNoise(),
+        BinNoise(TOP),
         estimators.squared_error,
         "Σ (E_k² − V_k)/n_k/N: E_k is the summed confidence of a bin less its hits, V_k the sampling variance of E_k "
         "over images. An unbiased estimate of Σ n_k/N (conf_k − acc_k)², around 0 where there is no error. By its "
@@ -75,7 +76,7 @@ FURTHER: dict[str, Metric] = {
     ),
     OVER: _squared(
         "squared over-confidence",
-        BinNoise(),
+        BinNoise(TOP),
         estimators.squared_overconfidence,
         "The terms of the squared calibration error of the bins in which conf_k is above acc_k; it decides "
         "differences of OE.",
@@ -83,14 +84,30 @@ FURTHER: dict[str, Metric] = {
     ),
     UNDER: _squared(
         "squared under-confidence",
-        BinNoise(),
+        BinNoise(TOP),
         estimators.squared_underconfidence,
         "The same of the bins in which conf_k is below acc_k; it decides differences of UE.",
         heading="squared under, debiased",
     ),
+    SQUARED_POSITIVE: _squared(
+        "squared calibration error of the positive class",
+        BinNoise(POSITIVE),
+        estimators.squared_error,
+        f"{SQUARED} in bins of f, where E_k is the summed f of a bin less its foreground; it decides differences of "
+        "positive ECE, reliability and MCB.",
+        heading="positive squared, debiased",
+    ),
+    SQUARED_CLASSES: _squared(
+        "class-wise squared calibration error",
+        BinNoise(CLASSES),
+        estimators.squared_error,
+        f"Mean over classes of {SQUARED} in bins of p_k, a hit being a pixel of class k; it decides differences of "
+        "class-wise ECE.",
+        heading="class-wise squared, debiased",
+    ),
     "ece_debiased": percent(
         "debiased root-mean-square calibration error",
-        BinNoise(),
+        BinNoise(TOP),
         estimators.debiased,
         "Root of the squared calibration error, 0 where that is negative. An L2 error, in which images count as the "
         "independent units, and not pixels.",
@@ -100,7 +117,7 @@ FURTHER: dict[str, Metric] = {
     ),
     "ece_floor": percent(
         "noise floor of the ECE",
-        BinNoise(),
+        BinNoise(TOP),
         estimators.noise_floor,
         "Mean ECE that a perfectly calibrated network of this variance over images would measure on so many of them: "
         "Σ √(2 V_k/π)/N. An ECE below it is as good as 0.",

@@ -8,19 +8,18 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, Counts, ImageRows
+from pipeline_src.counting.counts import Counts, ImageRows
 from pipeline_src.counting.loading import AnyStatistic, by_protocol
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
 from pipeline_src.counting.score_histogram import Bins, ScoreHistogram, UndefinedMetricError, positive, top_label
 from pipeline_src.counting.statistic import Statistic
-from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import POSITIVE, TOP, PixelGroups, as_bins
+from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP, PixelGroups, as_bins
 
 CELLS = 204  # of a score, in which resamples know the pixels of metrics that sort them
 FEW = 250  # resamples of such metrics, which cost ten times as much as the others
@@ -74,6 +73,12 @@ class Run:
             return block[key]
 
         return of
+
+    @property
+    def of_classes(self) -> list[Counts]:
+        """The counts of each of several classes."""
+        assert isinstance(self.statistic, MultiClassStatistic)
+        return self.statistic.classes
 
     @property
     def rows(self) -> ImageRows:
@@ -131,10 +136,11 @@ class Input:
 
 @dataclass(frozen=True)
 class Binned(Input):
-    """Pixels in equal-width bins of a score: `Bins` (..., bins).
+    """Pixels in equal-width bins of a score: `Bins` (..., B). Of K classes they are the bins of one class after the
+    other, so that a sum over bins, as a share of the pixels in all of them, is a mean over classes.
 
     Attributes:
-        score: TOP or POSITIVE.
+        score: TOP, POSITIVE or CLASSES.
         bins: their number; None for that of the experiment.
     """
 
@@ -147,50 +153,67 @@ class Binned(Input):
 
     @property
     def family(self) -> object:
-        return self
+        return "bins", self.score, self.bins
 
     @property
     def classes(self) -> str:
-        return "any" if self.score == TOP else "two"
+        return {TOP: "any", POSITIVE: "two", CLASSES: "several"}[self.score]
 
-    def exact(self, run: Run, bins: int) -> tuple[Bins]:
-        return (run.histogram(self.score).binned(self.bins or bins).bins,)
+    def exact(self, run: Run, bins: int) -> tuple:
+        of = [one.histogram(score).binned(self.bins or bins).bins for one, score in self._scores(run)]
+        arrays = ([getattr(one, name.name) for one in of] for name in fields(Bins))
+        return (Bins(*map(np.concatenate, arrays)),)
 
     def columns(self, run: Run, bins: int) -> Columns:
-        return _by_cell(run, self.score, self.bins or bins)
+        number = self.bins or bins
+        cells = [_by_cell(one, score, number) for one, score in self._scores(run)]
 
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple[Bins]:
-        return (as_bins(sums),)
+        def of_images(images: slice) -> np.ndarray:
+            by_kind = [of(images).reshape(-1, 3, number) for of in cells]
+            return np.concatenate(by_kind, axis=2).reshape(-1, 3 * number * len(cells))
+
+        return of_images
+
+    def of_units(self, columns: np.ndarray) -> np.ndarray:
+        """The columns and, of the experiment's bins, what `BinNoise` needs besides."""
+        if self.bins:
+            return columns
+        count, excess = (getattr(as_bins(columns), name) for name in ("count", "excess"))
+        present = count.any(axis=1, keepdims=True)
+        return np.concatenate([columns, count**2, count * excess, excess**2, present], axis=1)
+
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+        return (as_bins(sums if self.bins else sums[..., : sums.shape[-1] // 2]),)
+
+    def _scores(self, run: Run) -> list[tuple[Run, str]]:
+        """What is binned by which score."""
+        if self.score != CLASSES:
+            return [(run, self.score)]
+        return [(Run(run.statistic, counts), POSITIVE) for counts in run.of_classes]
 
 
 @dataclass(frozen=True)
-class BinNoise(Input):
-    """Pixels in equal-width bins of confidence, `Bins` (..., bins), and the sampling variance of each bin's excess,
-    (..., bins): V_k = n / (n - 1) sum_i (e_ik - g_k c_ik)^2 over n independent units (images, or groups of them), with
-    c_ik pixels of excess e_ik of unit i in bin k, and g_k their ratio over all units."""
+class BinNoise(Binned):
+    """The same and the sampling variance of each bin's excess, (..., B): V_k = n / (n - 1) sum_i (e_ik - g_k c_ik)^2
+    over n independent units (images, or groups of them), with c_ik pixels of excess e_ik of unit i in bin k, and g_k
+    their ratio over all units."""
 
-    description = "confidence in bins, image by image"
-    family, centred = "bins of units", True
+    centred = True
 
-    def exact(self, run: Run, bins: int) -> tuple[Bins, np.ndarray]:
+    @property
+    def description(self) -> str:
+        return f"{super().description}, image by image"
+
+    def exact(self, run: Run, bins: int) -> tuple:
         images = parts(len(run.rows))
         columns = self.columns(run, bins)
         units = (columns(block) for block in images) if run.units is None else [of_groups(run, columns)]
         sums = sum(self.of_units(unit).sum(axis=0) for unit in units)
-        (whole,) = Binned(TOP).exact(run, bins)
-        return whole, self.from_sums(sums, bins)[1]
+        return *super().exact(run, bins), self.from_sums(sums, bins)[1]
 
-    def columns(self, run: Run, bins: int) -> Columns:
-        return _by_cell(run, TOP, bins)
-
-    def of_units(self, columns: np.ndarray) -> np.ndarray:
-        count, _, _, excess = (getattr(as_bins(columns), name) for name in ("count", "hits", "score", "excess"))
-        present = count.any(axis=1, keepdims=True)
-        return np.concatenate([columns, count**2, count * excess, excess**2, present], axis=1)
-
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple[Bins, np.ndarray]:
-        pixels = as_bins(sums[..., : 3 * bins])
-        square, product, squared_excess = np.split(sums[..., 3 * bins : -1], 3, axis=-1)
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+        (pixels,) = super().from_sums(sums, bins)
+        square, product, squared_excess = np.split(sums[..., sums.shape[-1] // 2 : -1], 3, axis=-1)
         gap = pixels.excess / pixels.one
         units = sums[..., -1:]
         spread = np.maximum(squared_excess - 2 * gap * product + gap**2 * square, 0)  # at least 0 but for rounding
@@ -245,40 +268,6 @@ class Ordered(Input):
 
     def _with_groups(self, cells: Bins, bins: int) -> tuple:
         return (cells, bins) if self.groups else (cells,)
-
-
-class OfClasses(Input):
-    """ECE and IoU of each of K classes, (..., K) each; IoU is NaN where a class does not occur."""
-
-    description = "each class"
-    family, classes = "classes", "several"
-
-    def exact(self, run: Run, bins: int) -> tuple:
-        statistic = run.statistic
-        ece = [estimators.ece(positive(counts).binned(bins).bins) for counts in statistic.classes]
-        both = np.diag(statistic.confusion)
-        union = statistic.confusion.sum(axis=0) + statistic.confusion.sum(axis=1) - both
-        with np.errstate(invalid="ignore"):
-            return np.array(ece), both / union
-
-    def columns(self, run: Run, bins: int) -> Columns:
-        """Class after class: pixels, hits and scores by bin of p_k, union and intersection of label and prediction."""
-        at = [COLUMNS.index(name) for name in ("pixels", "correct")]
-        of_class = [
-            (counts.rows.table, _by_cell(Run(run.statistic, counts), POSITIVE, bins)) for counts in _classes(run)
-        ]
-        return lambda images: np.concatenate(
-            [part for table, cells in of_class for part in (cells(images), table[images][:, at])], axis=1
-        )
-
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        by_class = sums.reshape(*sums.shape[:-1], -1, 3 * bins + 2)
-        return estimators.ece(as_bins(by_class[..., : 3 * bins])), by_class[..., -1] / by_class[..., -2]
-
-
-def _classes(run: Run) -> list[Counts]:
-    assert isinstance(run.statistic, MultiClassStatistic)
-    return run.statistic.classes
 
 
 def _by_cell(run: Run, score: str, cells: int) -> Columns:

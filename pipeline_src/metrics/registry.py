@@ -10,14 +10,14 @@ import numpy as np
 
 from pipeline_src.counting.levels import LEVELS
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import POSITIVE, TOP
-from pipeline_src.metrics.further import FURTHER, OVER, ROELOFS, SQUARED, UNDER
-from pipeline_src.metrics.inputs import Binned, OfClasses, Ordered
+from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP
+from pipeline_src.metrics.further import FURTHER, OVER, ROELOFS, SQUARED, SQUARED_CLASSES, SQUARED_POSITIVE, UNDER
+from pipeline_src.metrics.inputs import Binned, Ordered
 from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric
 from pipeline_src.metrics.metric import fraction as _fraction
 from pipeline_src.metrics.metric import percent as _percent
 from pipeline_src.metrics.metric import plain as _plain
-from pipeline_src.metrics.row_inputs import ImageMeans, MeanFCurve, PixelMeans, PooledLevels, f_curve
+from pipeline_src.metrics.row_inputs import ClassAreas, ImageMeans, MeanFCurve, PixelMeans, PooledLevels, f_curve
 
 
 def _same(mean: np.ndarray) -> np.ndarray:
@@ -70,7 +70,7 @@ METRICS: dict[str, Metric] = {
         estimators.ece,
         "Σ n_k/N abs(mean f − share of foreground) over bins of f, of which background fills the lowest.",
         heading="positive ECE %",
-        decided_by=SQUARED,
+        decided_by=SQUARED_POSITIVE,
     ),
     "ece_equal_mass": _percent(
         "equal-mass ECE",
@@ -89,7 +89,7 @@ METRICS: dict[str, Metric] = {
         "Reliability term of the Brier score of the positive class, Σ n_k/N (mean f − foreground share)².",
         digits=4,
         reference=MURPHY,
-        decided_by=SQUARED,
+        decided_by=SQUARED_POSITIVE,
     ),
     "brier_resolution": _fraction(
         "resolution",
@@ -136,7 +136,7 @@ METRICS: dict[str, Metric] = {
         heading="MCB",
         digits=4,
         reference=CORP,
-        decided_by=SQUARED,
+        decided_by=SQUARED_POSITIVE,
     ),
     "dsc": _fraction(
         "discrimination",
@@ -276,16 +276,16 @@ METRICS: dict[str, Metric] = {
     ),
     "classwise_ece": _percent(
         "class-wise ECE",
-        OfClasses(),
-        lambda ece, iou: ece.mean(axis=-1),
+        Binned(CLASSES),
+        estimators.ece,
         "Mean over classes of the ECE of p_k, a hit being a pixel of class k.",
         heading="class-wise %",
         reference="Kull et al., NeurIPS 2019",
-        decided_by=SQUARED,
+        decided_by=SQUARED_CLASSES,
     ),
     "mean_iou": _percent(
         "mIoU",
-        OfClasses(),
+        ClassAreas(),
         estimators.mean_iou,
         "Mean of intersection over union of the classes that occur, as label or prediction.",
         better=HIGH,

@@ -1,4 +1,5 @@
-"""Inputs of metrics from the rows kept per image: means over pixels or images, F curves, 8-bit levels."""
+"""Inputs of metrics from the rows kept per image: means over pixels or images, F curves, 8-bit levels, areas of
+classes."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import numpy as np
 
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED
 from pipeline_src.counting.levels import UNIT
+from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
 from pipeline_src.metrics.inputs import Columns, Input, Run
 
@@ -143,6 +145,31 @@ class PooledLevels(Input):
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return (sums.reshape(*sums.shape[:-1], 256, 2),)
+
+
+class ClassAreas(Input):
+    """IoU of each of K classes, (..., K); NaN where a class does not occur."""
+
+    description = "areas of each class"
+    family, classes = "class areas", "several"
+
+    def exact(self, run: Run, bins: int) -> tuple[np.ndarray]:
+        assert isinstance(run.statistic, MultiClassStatistic)
+        confusion = run.statistic.confusion
+        both = np.diag(confusion)
+        union = confusion.sum(axis=0) + confusion.sum(axis=1) - both
+        with np.errstate(invalid="ignore"):
+            return (both / union,)
+
+    def columns(self, run: Run, bins: int) -> Columns:
+        """Union of label and prediction of each class, and their intersection."""
+        at = [COLUMNS.index(name) for name in ("pixels", "correct")]
+        tables = [counts.rows.table for counts in run.of_classes]
+        return lambda images: np.stack([table[images][:, at] for table in tables], axis=2).reshape(-1, 2 * len(tables))
+
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple[np.ndarray]:
+        union, both = np.split(sums, 2, axis=-1)
+        return (both / union,)
 
 
 def _unit(column: str) -> int:

@@ -167,5 +167,14 @@ def test_errors_of_a_calibrated_network_may_be_0():
     """By all its pixels: percentiles of the isotonic one, for instance, never hold a true 0."""
     errors = ("mcb", "positive_ece", "brier_reliability", "mce", "smooth_ece")
     calibrated = metric_coverage.NETWORKS["calibrated"]
-    shares = metric_coverage.shares(50, calibrated, defaultdict(float), 10)
+    shares, _ = metric_coverage.shares(50, calibrated, defaultdict(float), 10)
     assert min(shares[name] for name in errors) >= 0.8
+
+
+def test_what_is_wrong_of_the_positive_class_alone_is_found():
+    """The confidence of this network is right, so that the square of the top label tells nothing."""
+    true = defaultdict(float, positive_squared_error=8e-4)
+    held, above = metric_coverage.shares(50, metric_coverage.biased, true, 10)
+    assert min(above[name] for name in ("positive_ece", "brier_reliability", "mcb")) >= 0.8
+    assert held["ece"] >= 0.8 and held["squared_error"] >= 0.7 and above["ece"] <= 0.3
+    assert held["positive_squared_error"] >= 0.6

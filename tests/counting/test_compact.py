@@ -15,7 +15,7 @@ from pipeline_src.counting.loading import AnyStatistic, by_protocol, load, save_
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import rows_of
 from pipeline_src.counting.score_histogram import positive, top_label
-from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, UNDER
+from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, SQUARED_CLASSES, SQUARED_POSITIVE, UNDER
 
 WHOLE = COLUMNS[:5]  # columns of whole pixels
 SHIFT = 2e-3  # of metrics that sort pixels, and of F curves
@@ -29,6 +29,8 @@ OF_IMAGES = {
     "area_bias",
     "area_error",
     SQUARED,
+    SQUARED_POSITIVE,
+    SQUARED_CLASSES,
     OVER,
     UNDER,
     "ece_debiased",

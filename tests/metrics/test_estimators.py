@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_statistics import counted, one
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from made_statistics import counted, of_scenes, one, scene, summaries
 
 from pipeline_src.counting.score_histogram import Bins, UndefinedMetricError, top_label
 from pipeline_src.metrics import estimators
@@ -177,6 +180,54 @@ def test_the_squared_errors_are_unbiased_and_the_floor_is_the_mean_ece_of_a_cali
         assert abs(np.mean(found[name])) < 4 * np.std(found[name]) / 10, name
     assert np.mean(found["ece_floor"]) == pytest.approx(np.mean(found["ece"]), rel=0.2)
     assert np.mean(found["ece"]) > 0.03 and np.mean(found["oe"]) > 0.01
+
+
+def test_the_square_of_the_positive_class_is_not_that_of_the_top_label():
+    """Of three pixels of 0.75 one or two are foreground, of three of 0.25 none: as many are right as it says."""
+    f = np.float32([[0.75] * 3 + [0.25] * 3])
+    labels = [np.uint8([[1, k, 0, 0, 0, 0]]) for k in (0, 1, 0, 1)]
+    counts = counted([(f, y, str(k)) for k, y in enumerate(labels)]).raw
+    # Excesses of f: 1.25, 0.25 twice each in the upper bin, V = 4/3 (4 0.5^2); 0.75 each in the lower one, V = 0.
+    assert value("positive_squared_error", counts) == pytest.approx(((3**2 - 4 / 3) / 12 + 3**2 / 12) / 24)
+    # Excesses of confidence: 4.5 - 4 and 4.5 - 5.
+    assert value("squared_error", counts) == pytest.approx((0 - 4 / 3) / 24 / 24)
+    twice = counted([(f, labels[k], f"{k}") for k in (0, 1)]).raw
+    assert value("squared_error", twice) < 0 < value("positive_squared_error", twice)
+
+
+def plain_square(scores: list[np.ndarray], hits: list[np.ndarray], bins: int) -> float:
+    """The squared error debiased over images, of the 8-bit scores and hits of each, pixel by pixel."""
+    total, pixels, n = 0.0, sum(map(len, hits)), len(hits)
+    for k in range(bins):
+        inside = [(-(-v.astype(int) * bins // 255) - 1).clip(0) == k for v in scores]
+        count = np.array([i.sum() for i in inside])
+        excess = np.array([(v[i] / 255 - y[i]).sum() for v, y, i in zip(scores, hits, inside, strict=True)])
+        if count.sum():
+            gap = excess.sum() / count.sum()
+            variance = n / (n - 1) * sum((e - gap * c) ** 2 for e, c in zip(excess, count, strict=True))
+            total += (excess.sum() ** 2 - variance) / count.sum()
+    return total / pixels
+
+
+@given(st.data(), st.integers(2, 5), st.sampled_from([5, 10, 15]))
+@settings(max_examples=30, deadline=None)
+def test_the_square_of_the_positive_class_by_its_definition(data, number, bins):
+    pixels = arrays(np.uint8, 6), arrays(np.uint8, 6, elements=st.integers(0, 1))
+    maps = [tuple(map(data.draw, pixels)) for _ in range(number)]
+    counts = counted([(f[None], y[None], str(k)) for k, (f, y) in enumerate(maps)], whole=False).raw
+    found = value("positive_squared_error", counts, bins)
+    assert found == pytest.approx(plain_square(*map(list, zip(*maps, strict=True)), bins), abs=1e-12)
+    copies = counted([(maps[0][0][None], maps[0][1][None], str(k)) for k in range(number)], whole=False).raw
+    same = value("brier_reliability", copies, bins)  # images that do not differ have no variance
+    assert value("positive_squared_error", copies, bins) == pytest.approx(same, abs=1e-12)
+
+
+def test_class_wise_errors_are_means_over_classes():
+    statistic = of_scenes((scene(k, classes=3) for k in range(4)), 3)
+    values, _ = summaries(statistic)["raw"]
+    for name, of_class in (("classwise_ece", "positive_ece"), ("classwise_squared_error", "positive_squared_error")):
+        expected = np.mean([value(of_class, counts) for counts in statistic.classes])
+        assert values[name] == pytest.approx(expected, abs=1e-12) and expected > 0, name
 
 
 def smoothed_plain(confidence, right, sigma, points=4000):

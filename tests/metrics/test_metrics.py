@@ -14,7 +14,7 @@ from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.inputs import Run
-from pipeline_src.metrics.registry import OVER, SQUARED, UNDER
+from pipeline_src.metrics.registry import OVER, SQUARED, SQUARED_POSITIVE, UNDER
 from pipeline_src.metrics.reliability import reliability_bins
 from pipeline_src.metrics.summary import summary, value
 
@@ -112,7 +112,8 @@ def test_what_is_undefined_is_none_with_a_reason():
     values, reasons = summary(Run(None, raw(np.float32([0.25, 0.75]), [0, 0])))
     unmeasured = {"s_measure", "e_measure"}  # nobody gave them
     unmeasured |= {f"{region}_{of}" for region in ("border", "interior") for of in ("ece", "oe", SQUARED, OVER)}
-    unmeasured |= {"image_ece_sd", SQUARED, OVER, UNDER, "ece_debiased", "ece_floor"}  # there is one image
+    unmeasured |= {"image_ece_sd", "ece_debiased", "ece_floor"}  # there is one image
+    unmeasured |= {SQUARED, SQUARED_POSITIVE, OVER, UNDER}
     assert set(reasons) == {"max_f", "mean_f", "pooled_max_f", "ap", "auc"} | unmeasured
     assert "foreground" in reasons["max_f"] and "whole maps" in reasons["s_measure"]
     assert values["ece"] == pytest.approx(0.25) and values["accuracy"] == 0.5

@@ -20,7 +20,9 @@ from pipeline_src.engine.execute import execute
 from pipeline_src.errors import UserError
 from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
-from pipeline_src.metrics.inputs import OfClasses, Run
+from pipeline_src.metrics import estimators
+from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 from pipeline_src.params.load import read
 from pipeline_src.prediction import examples
@@ -175,7 +177,10 @@ def test_figures_and_report_are_there(built):
     table = pd.read_csv(folder / "classes-iou-unseen.csv").set_index("method").loc["baseline"]
     statistic = statistic_of(built, "baseline", "unseen")
     assert table["class"].tolist() == CLASSES
-    ece, iou = OfClasses().exact(run_of(statistic), 10)
+    (iou,), (cells,) = (
+        of.exact(run_of(statistic), 10) for of in (METRICS[name].of for name in ("mean_iou", "classwise_ece"))
+    )
+    ece = estimators.ece(cells.split(10))
     assert table["iou"].tolist() == pytest.approx(iou.tolist()) and table["ece"].tolist() == pytest.approx(ece.tolist())
     for metric in ("ece", "iou"):
         assert (table[f"{metric}_low"] <= table[metric]).all() and (table[metric] <= table[f"{metric}_high"]).all()
