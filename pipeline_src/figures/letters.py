@@ -6,32 +6,53 @@ compose text, was a third of the time of a figure.
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
+
+from pipeline_src.files import atomic
 
 # Latin and Greek; punctuation, arrows and signs of formulas. What else a name has comes from DejaVu Sans itself.
 CHARACTERS = [*range(0x20, 0x400), *range(0x2000, 0x2300)]
 
 
 @cache
-def add_font() -> TemporaryDirectory:
-    """Make the font known to matplotlib as "Figure Sans"; its files are there as long as this process."""
+def _folder() -> Path:
+    """A folder for this process, which removes it as it ends; those that it forks leave it alone."""
+    folder, process = Path(mkdtemp()), os.getpid()
+
+    @atexit.register
+    def remove() -> None:
+        if os.getpid() == process:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    return folder
+
+
+def add_font() -> None:
+    """Make the font known to matplotlib as "Figure Sans". Where its files vanished, as what clears /tmp of old files
+    does to a long run, they are made again."""
+    for weight in ("normal", "bold"):
+        if not (file := _folder() / f"{weight}.ttf").exists():
+            _cut(weight, file)
+
+
+def _cut(weight: str, file: Path) -> None:
     from fontTools import subset
     from matplotlib.font_manager import FontProperties, findfont, fontManager
 
-    folder = TemporaryDirectory()
-    for weight in ("normal", "bold"):
-        # The old table of kerning holds the same pairs as GPOS and is quickly read.
-        tables = ["FFTM", "GDEF", "GPOS", "GSUB", "MATH"]
-        options = subset.Options(drop_tables=tables, legacy_kern=True, notdef_outline=True)
-        font = subset.load_font(findfont(FontProperties(family="DejaVu Sans", weight=weight)), options)
-        cut = subset.Subsetter(options)
-        cut.populate(unicodes=CHARACTERS)
-        cut.subset(font)
-        for record in font["name"].names:
-            record.string = record.toUnicode().replace("DejaVu", "Figure")
-        file = Path(folder.name) / f"{weight}.ttf"
-        font.save(file)
-        fontManager.addfont(file)
-    return folder
+    # The old table of kerning holds the same pairs as GPOS and is quickly read.
+    tables = ["FFTM", "GDEF", "GPOS", "GSUB", "MATH"]
+    options = subset.Options(drop_tables=tables, legacy_kern=True, notdef_outline=True)
+    font = subset.load_font(findfont(FontProperties(family="DejaVu Sans", weight=weight)), options)
+    cut = subset.Subsetter(options)
+    cut.populate(unicodes=CHARACTERS)
+    cut.subset(font)
+    for record in font["name"].names:
+        record.string = record.toUnicode().replace("DejaVu", "Figure")
+    with atomic(file) as unfinished:
+        font.save(unfinished)
+    fontManager.addfont(file)

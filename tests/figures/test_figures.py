@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -125,6 +126,33 @@ def test_the_small_font_has_the_glyphs_and_the_kerning_of_dejavu():
                 font.set_size(20, 100)
                 font.set_text(text)
             assert small.get_width_height() == whole.get_width_height(), text
+
+
+def test_the_small_font_outlives_forked_processes_and_what_clears_temporary_files(tmp_path):
+    """The folder for temporary files is empty afterwards."""
+    script = """
+import os, sys
+from pathlib import Path
+from pipeline_src.figures import style
+def draw(name):
+    with style.house():
+        style.save(style.new_figure(1, name, [])[0], Path(name))
+draw("first")
+if not os.fork():
+    sys.exit()
+os.wait()
+files = list(Path(os.environ["TMPDIR"]).glob("*/*.ttf"))
+assert len(files) == 2
+for file in files:
+    file.unlink()
+files[0].parent.rmdir()
+draw("second")
+"""
+    (temporary := tmp_path / "temporary").mkdir()
+    environment = os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+    assert all(b"FigureSans-Bold" in (tmp_path / f"{name}.pdf").read_bytes() for name in ("first", "second"))
+    assert not list(temporary.iterdir())
 
 
 def test_style_leaves_the_users_settings_alone():
