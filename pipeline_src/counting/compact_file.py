@@ -61,6 +61,8 @@ def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
     try:
         opened = lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=DICTIONARY)
         ids = json.loads(_decompressed(arrays["ids"], opened, IDS))
+        if not all(isinstance(name, str) for name in ids):
+            raise ValueError("ids that are no texts")
         kept = _read_kept(arrays["numbers"], len(ids), about["names"], about["bins"])
         return {name: restored(of, ids, name == "top") for name, of in kept.items()}, arrays.get("confusion")
     except Exception as error:  # whatever missing or damaged members make of it
@@ -84,6 +86,8 @@ def _read_kept(numbers: np.ndarray, images: int, names: Sequence[str], bins: int
     read = kept | _read_tables(stream, kept)
     if stream.left:
         raise ValueError(f"{stream.left:,} numbers too many")
+    if any(pixels.size and pixels.min() < 0 for of in read.values() for pixels in (of.cells[:2], of.pooled, of.groups)):
+        raise ValueError("fewer than 0 pixels")
     return read
 
 

@@ -120,12 +120,24 @@ def judged_files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("metrics.json"))
 
 
+def _judged(file: Path) -> dict[str, Any] | None:
+    """The content of a metrics.json; None where `judge` did not write it, or it was damaged."""
+    try:
+        content = json.loads(file.read_bytes())
+        numbers = [of.get(metric) for name in PROTOCOLS if (of := content.get(name)) for metric in JUDGED]
+        pairs = [pair for of in content["intervals"].values() for pair in of.values() if pair]
+        ends = [end for low, high in pairs for end in (low, high)]
+        is_whole = isinstance(content["name"], str) and isinstance(content["n_images"], int)
+    except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
+        return None
+    return content if is_whole and all(n is None or isinstance(n, int | float) for n in [*numbers, *ends]) else None
+
+
 def judged_table(folder: Path) -> PaperTable:
     """T8: what `judge` wrote into `folder`/<data set>/<model>/metrics.json."""
     judged, notes = {}, []
     for file in judged_files(folder):
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and {"name", "n_images", "intervals"} <= content.keys():
+        if content := _judged(file):
             judged[file] = content
         else:
             notes.append(f"{file} is not shown: `judge` did not write it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -148,6 +149,28 @@ def test_torch_and_safetensors_are_enough(exported, tmp_path):
     shape, total = said.stdout.rsplit(maxsplit=1)
     assert shape == "(2, 40, 50)"
     assert float(total) == pytest.approx(float(by_folder(folder.read(exported), images).double().sum()), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("model.safetensors", lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+        ("model.py", lambda data: data + b"\n"),
+        ("calibrator.json", lambda data: b"{}"),
+        ("SHA256SUMS", lambda data: data[:70]),  # cut off in the first line
+        ("SHA256SUMS", lambda data: b"\xff" + data),
+    ],
+)
+def test_load_py_refuses_what_was_not_exported(tmp_path, name, change):
+    exported_folders.write(tmp_path, predictor())
+    load = runpy.run_path(str(tmp_path / "load.py"))["load"]
+    with open(tmp_path / "SHA256SUMS", "a") as file:
+        file.write("\n")  # harms nothing
+    assert load(tmp_path) is not None
+    file = tmp_path / name
+    file.write_bytes(change(file.read_bytes() if file.exists() else b""))
+    with pytest.raises(ValueError, match="is not the file that was exported"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,16 @@ def rewritten(
     return make
 
 
+def renumbered(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """The member `numbers` of a compact statistic with other numbers."""
+
+    def changed(data: np.ndarray) -> np.ndarray:
+        stream = _Stream(data, 1 << 20)
+        return _squeezed([change(stream.take(stream.left))])
+
+    return changed
+
+
 def turned(path: Path) -> None:
     exif = Image.Exif()
     exif[274] = 3
@@ -507,7 +517,7 @@ ROWS = [
                 "longer",
                 "with a number too many",
                 "it is named",
-                rewritten(compact, numbers=lambda of: _squeezed([*_Stream(of, 1 << 20).take(1, -1), np.zeros(2, int)])),
+                rewritten(compact, numbers=renumbered(lambda of: np.append(of, 0))),
                 "1 numbers too many",
             ),
             (
@@ -516,6 +526,20 @@ ROWS = [
                 "it is refused before memory is taken",
                 rewritten(compact, ids=with_dictionary),
                 "MemoryError|Memory usage limit",
+            ),
+            (
+                "negative",
+                "with fewer than 0 pixels",
+                "it is named",
+                rewritten(compact, numbers=renumbered(lambda of: np.where(np.arange(len(of)) == 60, -1, of))),
+                "fewer than 0 pixels",
+            ),
+            (
+                "ids",
+                "whose ids are no texts",
+                "it is named",
+                rewritten(compact, ids=lambda _: np.frombuffer(lzma.compress(b"[[]]"), np.uint8)),
+                "ids that are no texts",
             ),
             (
                 "members",

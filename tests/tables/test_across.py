@@ -101,13 +101,26 @@ def test_judged_maps(tmp_path):
     values = {"ece": 0.1, "oe": None, "accuracy": 0.9, "mean_iou": None, "s_measure": 0.8}
     content = {"name": "U2Net", "n_images": 7, "raw": values, "intervals": {"raw": {"ece": [0.05, 0.15], "oe": None}}}
     other = {"name": "Other", "n_images": 7, "raw": {"oe": 0.01}, "intervals": {}}
-    for name, written in {"U2Net": content, "other": other, "foreign": {"accuracy": 1}, "list": []}.items():
+    foreign = {
+        "binary": b"\xff",
+        "cut": json.dumps(content).encode()[:-9],
+        "empty": b"",
+        "ends": json.dumps(content | {"intervals": {"raw": {"ece": [0.1]}}}).encode(),
+        "foreign": b'{"accuracy": 1}',
+        "list": b"[]",
+        "name": json.dumps(content | {"name": 3}).encode(),
+        "text": json.dumps(content | {"raw": {"ece": "high"}}).encode(),
+    }
+    for name, written in {
+        "U2Net": json.dumps(content).encode(),
+        "other": json.dumps(other).encode(),
+        **foreign,
+    }.items():
         (tmp_path / "ECSSD" / name).mkdir(parents=True)
-        (tmp_path / "ECSSD" / name / "metrics.json").write_text(json.dumps(written))
+        (tmp_path / "ECSSD" / name / "metrics.json").write_bytes(written)
     made = judged_table(tmp_path)
     assert [note.removeprefix(f"{tmp_path}/ECSSD/") for note in made.notes] == [
-        "foreign/metrics.json is not shown: `judge` did not write it.",
-        "list/metrics.json is not shown: `judge` did not write it.",
+        f"{name}/metrics.json is not shown: `judge` did not write it." for name in foreign
     ]
     (row,) = (row for row in made.rows if (row["method"], row["metric"]) == ("U2Net", "ece"))
     assert [row[key] for key in ("part", "mean", "low", "high", "images")] == ["ECSSD", 0.1, 0.05, 0.15, 7]
