@@ -45,16 +45,18 @@ def test_it_learns_to_separate_colours(tmp_path, case, classes):
     """A convex problem with a solution that is right everywhere, whose expected labels perturbation leaves on their
     side: near-perfect accuracy, where no constant prediction is right on three quarters of the pixels."""
     store = coloured(classes)
-    settings = experiment("linear", {"flip": 0, "crop": 0, "rotate_probability": 0}, epochs=20, lr=0.1)
+    twice = MadeStore(*(np.concatenate([of, of]) for of in (store.images, store.truths)), classes)
+    settings = experiment("linear", {"flip": 0, "crop": 0, "rotate_probability": 0}, epochs=8, lr=0.1)
+    start = partial(train, twice, store, settings, choose(case, block(case)).method, 0, tmp_path, "run")
     if classes > 2 and choose(case, block(case)).method.validates_null:
         with pytest.raises(UserError, match="several classes"):
-            train(store, store, settings, choose(case, block(case)).method, 0, tmp_path, "run")
+            start()
         return
-    result = train(store, store, settings, choose(case, block(case)).method, 0, tmp_path, "run")
+    result = start()
     history = pd.DataFrame(result.history.rows)
     counts = np.bincount(store.truths.ravel())[:classes]
     assert counts.max() / counts.sum() < 0.75
-    assert history["val_accuracy"].iloc[-5:].mean() > 0.9
+    assert history["val_accuracy"].iloc[-3:].mean() > 0.9
     assert history["loss"].notna().all()
 
 
