@@ -13,10 +13,7 @@ from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP
 from pipeline_src.metrics.further import FURTHER, OVER, ROELOFS, SQUARED, SQUARED_CLASSES, SQUARED_POSITIVE, UNDER
 from pipeline_src.metrics.inputs import Binned, Ordered
-from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric
-from pipeline_src.metrics.metric import fraction as _fraction
-from pipeline_src.metrics.metric import percent as _percent
-from pipeline_src.metrics.metric import plain as _plain
+from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric, fraction, percent, plain
 from pipeline_src.metrics.row_inputs import ClassAreas, ImageMeans, MeanFCurve, PixelMeans, PooledLevels, f_curve
 
 
@@ -32,7 +29,7 @@ CORP = "Dimitriadis, Gneiting, Jordan, PNAS 2021"
 MURPHY = "Murphy, Journal of Applied Meteorology 1973"
 
 METRICS: dict[str, Metric] = {
-    "ece": _percent(
+    "ece": percent(
         "ECE",
         CONFIDENCE,
         estimators.ece,
@@ -41,7 +38,7 @@ METRICS: dict[str, Metric] = {
         decided_by=SQUARED,
         floor="ece_floor",
     ),
-    "mce": _percent(
+    "mce": percent(
         "MCE",
         CONFIDENCE,
         estimators.mce,
@@ -49,7 +46,7 @@ METRICS: dict[str, Metric] = {
         reference=NAEINI,
         decided_by=SQUARED,
     ),
-    "oe": _percent(
+    "oe": percent(
         "OE",
         CONFIDENCE,
         estimators.oe,
@@ -57,14 +54,14 @@ METRICS: dict[str, Metric] = {
         reference="Thulasidasan et al., NeurIPS 2019",
         decided_by=OVER,
     ),
-    "ue": _percent(
+    "ue": percent(
         "UE",
         CONFIDENCE,
         estimators.ue,
         "Under-confidence error, the mirror of OE: Σ n_k/N conf_k max(acc_k − conf_k, 0). OE + UE is at most the ECE.",
         decided_by=UNDER,
     ),
-    "positive_ece": _percent(
+    "positive_ece": percent(
         "ECE of the positive class",
         PROBABILITY,
         estimators.ece,
@@ -72,7 +69,7 @@ METRICS: dict[str, Metric] = {
         heading="positive ECE %",
         decided_by=SQUARED_POSITIVE,
     ),
-    "ece_equal_mass": _percent(
+    "ece_equal_mass": percent(
         "equal-mass ECE",
         Ordered(TOP, groups=True),
         estimators.equal_mass,
@@ -82,7 +79,7 @@ METRICS: dict[str, Metric] = {
         decided_by=SQUARED,
         bound=lambda cells, groups: estimators.equal_mass_bound(cells, groups) + 1 / LEVELS,
     ),
-    "brier_reliability": _fraction(
+    "brier_reliability": fraction(
         "reliability",
         PROBABILITY,
         estimators.reliability,
@@ -91,7 +88,7 @@ METRICS: dict[str, Metric] = {
         reference=MURPHY,
         decided_by=SQUARED_POSITIVE,
     ),
-    "brier_resolution": _fraction(
+    "brier_resolution": fraction(
         "resolution",
         PROBABILITY,
         estimators.resolution,
@@ -100,7 +97,7 @@ METRICS: dict[str, Metric] = {
         better=HIGH,
         reference=MURPHY,
     ),
-    "ece_sweep": _percent(
+    "ece_sweep": percent(
         "ECE_SWEEP",
         Ordered(TOP),
         estimators.sweep,
@@ -110,7 +107,7 @@ METRICS: dict[str, Metric] = {
         decided_by=SQUARED,
         bound=lambda cells: estimators.equal_mass_bound(cells, estimators.sweep_groups(cells)[1]) + 1 / LEVELS,
     ),
-    "smooth_ece": _percent(
+    "smooth_ece": percent(
         "smooth ECE",
         Ordered(TOP, cells=6630),  # 1.5e-4 wide, far below the widths that it finds
         estimators.smooth,
@@ -119,7 +116,7 @@ METRICS: dict[str, Metric] = {
         reference="Błasiok and Nakkiran, ICLR 2024",
         decided_by=SQUARED,
     ),
-    "brier_uncertainty": _fraction(
+    "brier_uncertainty": fraction(
         "uncertainty",
         PROBABILITY,
         estimators.uncertainty,
@@ -128,7 +125,7 @@ METRICS: dict[str, Metric] = {
         better=NEITHER,
         reference=MURPHY,
     ),
-    "mcb": _fraction(
+    "mcb": fraction(
         "miscalibration",
         Ordered(POSITIVE),
         estimators.miscalibration,
@@ -138,7 +135,7 @@ METRICS: dict[str, Metric] = {
         reference=CORP,
         decided_by=SQUARED_POSITIVE,
     ),
-    "dsc": _fraction(
+    "dsc": fraction(
         "discrimination",
         Ordered(POSITIVE),
         estimators.discrimination,
@@ -148,7 +145,7 @@ METRICS: dict[str, Metric] = {
         better=HIGH,
         reference=CORP,
     ),
-    "accuracy": _percent(
+    "accuracy": percent(
         "accuracy",
         PixelMeans("correct"),
         _same,
@@ -156,7 +153,7 @@ METRICS: dict[str, Metric] = {
         heading="Acc. %",
         better=HIGH,
     ),
-    "brier": _plain(
+    "brier": plain(
         "Brier",
         PixelMeans("brier"),
         _same,
@@ -165,7 +162,7 @@ METRICS: dict[str, Metric] = {
         reference="Brier, Monthly Weather Review 1950",
         range=(0, 2),
     ),
-    "nll": _plain(
+    "nll": plain(
         "NLL",
         PixelMeans("nll"),
         _same,
@@ -174,7 +171,7 @@ METRICS: dict[str, Metric] = {
         needs_true_class=True,
         range=NOT_NEGATIVE,
     ),
-    "entropy": _plain(
+    "entropy": plain(
         "entropy",
         PixelMeans("entropy"),
         _same,
@@ -184,13 +181,13 @@ METRICS: dict[str, Metric] = {
         better=NEITHER,
         range=NOT_NEGATIVE,
     ),
-    "mae": _fraction(
+    "mae": fraction(
         "MAE",
         PixelMeans("absolute", classes="two"),
         _same,
         "Mean absolute error, abs(f − y), over all pixels.",
     ),
-    "image_mae": _fraction(
+    "image_mae": fraction(
         "mean MAE of the images",
         ImageMeans("absolute"),
         _same,
@@ -198,7 +195,7 @@ METRICS: dict[str, Metric] = {
         heading="image MAE",
         reference="Perazzi et al., CVPR 2012",
     ),
-    "aurc": _fraction(
+    "aurc": fraction(
         "AURC",
         Ordered(TOP),
         estimators.aurc,
@@ -206,7 +203,7 @@ METRICS: dict[str, Metric] = {
         digits=4,
         reference="Geifman, Uziel, El-Yaniv, ICLR 2019",
     ),
-    "max_f": _fraction(
+    "max_f": fraction(
         "max F",
         MeanFCurve(),
         lambda curve: curve.max(axis=-1),
@@ -215,7 +212,7 @@ METRICS: dict[str, Metric] = {
         undefined=FOREGROUND,
         reference="Achanta et al., CVPR 2009",
     ),
-    "mean_f": _fraction(
+    "mean_f": fraction(
         "mean F",
         MeanFCurve(),
         lambda curve: curve.mean(axis=-1),
@@ -223,7 +220,7 @@ METRICS: dict[str, Metric] = {
         better=HIGH,
         undefined=FOREGROUND,
     ),
-    "pooled_max_f": _fraction(
+    "pooled_max_f": fraction(
         "max F of all pixels",
         PooledLevels(),
         lambda levels: f_curve(levels).max(axis=-1),
@@ -232,7 +229,7 @@ METRICS: dict[str, Metric] = {
         better=HIGH,
         undefined=FOREGROUND,
     ),
-    "s_measure": _fraction(
+    "s_measure": fraction(
         "S-measure",
         ImageMeans("s_measure"),
         _same,
@@ -242,7 +239,7 @@ METRICS: dict[str, Metric] = {
         undefined=WHOLE_MAPS,
         reference="Fan et al., ICCV 2017",
     ),
-    "e_measure": _plain(
+    "e_measure": plain(
         "E-measure",
         ImageMeans("e_measure"),
         _same,
@@ -253,7 +250,7 @@ METRICS: dict[str, Metric] = {
         reference="Fan et al., IJCAI 2018",
         range=NOT_NEGATIVE,
     ),
-    "ap": _fraction(
+    "ap": fraction(
         "average precision",
         Ordered(POSITIVE),
         estimators.ap,
@@ -264,7 +261,7 @@ METRICS: dict[str, Metric] = {
         reference="Boyd, Eng, Page, ECML 2013",
         bound=estimators.ap_bound,
     ),
-    "auc": _fraction(
+    "auc": fraction(
         "AUC",
         Ordered(POSITIVE),
         estimators.auc,
@@ -274,7 +271,7 @@ METRICS: dict[str, Metric] = {
         reference="Hanley, McNeil 1982",
         bound=estimators.auc_bound,
     ),
-    "classwise_ece": _percent(
+    "classwise_ece": percent(
         "class-wise ECE",
         Binned(CLASSES),
         estimators.ece,
@@ -283,7 +280,7 @@ METRICS: dict[str, Metric] = {
         reference="Kull et al., NeurIPS 2019",
         decided_by=SQUARED_CLASSES,
     ),
-    "mean_iou": _percent(
+    "mean_iou": percent(
         "mIoU",
         ClassAreas(),
         estimators.mean_iou,
@@ -291,7 +288,7 @@ METRICS: dict[str, Metric] = {
         better=HIGH,
         needs_true_class=True,
     ),
-    "gap": _percent(
+    "gap": percent(
         "confidence − accuracy",
         PixelMeans("confidence", "correct"),
         np.subtract,
