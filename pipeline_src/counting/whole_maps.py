@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline_src.counting import kernels
 from pipeline_src.labels import IGNORED
 
 NAMES = ("s_measure", "e_measure", "weighted_f")
@@ -154,6 +153,8 @@ def e_measure(f: np.ndarray, y: np.ndarray) -> float:
         f: (H, W) float64 in [0, 1], probabilities.
         y: (H, W) bool, the foreground.
     """
+    from pipeline_src.counting import kernels  # compiled, and slow to import
+
     levels = np.zeros((THRESHOLDS, 2), np.int64)
     kernels.histogram((f * (THRESHOLDS - 1)).astype(np.uint8).ravel(), y.view(np.uint8).ravel(), levels)
     false, true = levels[::-1].cumsum(axis=0).T  # predicted foreground by the mask's label

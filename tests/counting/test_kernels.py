@@ -264,6 +264,11 @@ def test_processes_share_the_cache(kernel):
     assert loaded(kernel) == 1
 
 
+def test_numba_is_imported_once_something_is_counted():
+    code = "import sys; from pipeline_src.counting import statistic, whole_maps; assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent, check=True)
+
+
 def test_numba_that_does_not_fit_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(UserError, match="numba") as told:
