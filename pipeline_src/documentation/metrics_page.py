@@ -53,11 +53,13 @@ errors that are not means over images therefore go down to the mirror image of t
 interval of the debiased square holds 0; differences of such errors are decided by that of the square. Errors in bins of
 f (positive ECE, MCB, the reliability term) have the square of these bins, class-wise ECE that of each class, all others
 that of the confidence: it is 0 where a network is as much over-confident in the foreground that it predicts as
-under-confident elsewhere (*biased* in the last table).
+under-confident elsewhere (*biased* in the last table). While it decided for positive ECE, MCB and the reliability term,
+too, none of 120 such data sets had an interval of theirs above 0; now all have.
 
 The last table is of all metrics, by the program's own `calibration_report`. With 50 images, those that few hard images
 decide hold the true value less often (DSC, AP, coverage at 1 % risk, the spread over images). `ece_debiased_authors`
-takes pixels for independent.
+takes pixels for independent. MCB fits its blocks to the noise as well, so that its interval lies above a small true
+value in one of five data sets (biased).
 """
 
 
