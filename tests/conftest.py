@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -23,8 +24,12 @@ import pytest
 from filelock import FileLock
 from project import call, copy, draw_quickly, make, snakemake
 
+# What tests write need not outlive a power cut, and small files take no time but for the wait for the disk.
+os.fsync = lambda file: None
+
 # These take longest. The first keeps a worker busy while another makes `finished`.
 FIRST = ("training/test_every_method", "workflow/", "faults/test_kill", "documentation/test_tutorials")
+FIRST += ("steps/test_several_classes", "training/test_posthoc", "export/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,6 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((k for k, name in enumerate(FIRST) if name in item.nodeid), len(FIRST)), -tests[item.path]
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """All that modules have made by now stays to the end: the garbage collector need not look through it again."""
+    gc.freeze()
 
 
 def pytest_runtest_teardown() -> None:
@@ -68,7 +78,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             copy(folder)
             call(folder, "git", "init", "--quiet")
             with pytest.MonkeyPatch.context() as patch:
-                draw_quickly(patch)
+                draw_quickly(patch, svg=True)  # the report is looked at
                 make(folder, "prepare", "store", "train", "evaluate", "analyse", "tables", "figures", "claims")
             snakemake(folder)  # it makes more where a killed run goes on, and where a parameter changes
             call(folder, "dvc", "remote", "add", "--default", "storage", f"{folder}-storage")

@@ -27,6 +27,7 @@ ENVIRONMENT = os.environ | {
     **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
 SHOWN = {"analyse": 3, "tables": 1, "figures": 1, "claims": 1, "report": 1}  # jobs of `tiny` behind the statistics
+BLANK = '<svg viewBox="0 0 1 1"></svg>'  # what the report needs of a picture
 NAMES = {"val", "scenes", "textures", "tables", "figures", "claims", "report"}  # stems of their stamps
 
 
@@ -84,15 +85,15 @@ def make(folder: Path, *kinds: str) -> None:
             execute(job)
 
 
-def draw_quickly(patch: pytest.MonkeyPatch) -> None:
-    """In this process, figures have empty PDF files and coarse PNG files, which would take most of the time of a small
-    experiment. tests/figures looks at all of them."""
+def draw_quickly(patch: pytest.MonkeyPatch, svg: bool = False) -> None:
+    """In this process, figures are painted and saved as blank files, or SVG files as they are with `svg`: saving takes
+    half of the time of drawing. tests/figures looks at all files."""
     from matplotlib.figure import Figure
 
     save = Figure.savefig
 
     def savefig(self: Figure, path: Path, **options) -> None:
-        path.touch() if path.suffix == ".pdf" else save(self, path, **options, dpi=20)
+        save(self, path, **options) if svg and path.suffix == ".svg" else path.write_text(BLANK)
 
     patch.setattr(Figure, "savefig", savefig)
 

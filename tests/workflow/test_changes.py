@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
-from project import NAMES, SHOWN, call, copy, counted, edit, idle, make, outdated, planned, snakemake, stamps
+from project import BLANK, NAMES, SHOWN, call, copy, counted, edit, idle, make, outdated, planned, snakemake, stamps
 from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
@@ -18,9 +19,9 @@ from pipeline_src.steps.build import build
 
 def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, clone):
     """Changed by hand, then by `dvc exp run -S`, which rewrites params.yaml in its own style."""
-    save = "figure.savefig(path, metadata=metadata"
-    quick = f'path.touch() if suffix == ".pdf" else {save}, dpi=20'
-    edit(clone / "pipeline_src/figures/style.py", save, quick)  # as `draw_quickly` does
+    drawn = "    drawn = pictures(results.facts)[share]\n"
+    blank = f"    return [write_text(out / name, {BLANK!r}) for picture in drawn for name in picture.files]\n"
+    edit(clone / "pipeline_src/figures/main.py", drawn, drawn + blank)
     before = stamps(clone)
     edit(clone / "params.yaml", "    bins: 10\n", "    bins: 15\n")
     assert planned(clone, "--", "results/tiny/tables/main.csv") == {"analyse": 3, "tables": 1, "tables_files": 1}
@@ -158,20 +159,32 @@ def test_a_dry_look_says_what_how_long_and_how_much(finished, monkeypatch):
     assert "not made yet" in said
 
 
+VERBS = """
+import shlex, sys
+from pipeline_src.cli.main import app
+for line in sys.argv[1:]:
+    app(shlex.split(line), standalone_mode=False)
+    print("end of a verb", flush=True)
+"""
+
+
+def verbs(folder: Path, *lines: str) -> list[str]:
+    """What verbs say that are called one after the other, by one process of the package in `folder`."""
+    return call(folder, "python", "-c", VERBS, *lines).split("end of a verb\n")[:-1]
+
+
 def test_results_are_adopted_after_a_change_that_does_not_concern_them(clone):
     """The report is made again, and names what was adopted."""
     edit(clone / "pipeline_src/training/augment.py", "cv2.INTER_LINEAR", "cv2.INTER_AREA")
-    train = "train/baseline/seed0"
-    said = call(clone, sys.executable, "-m", "pipeline_src", "contracts", "--explain", train)
-    assert re.search(r"\* code pipeline_src/training/augment.py: \w{16}  \(was \w{16}\)", said)
     assert outdated(clone) == {"train": 2, "evaluate": 6} | SHOWN
-    said = call(clone, sys.executable, "-m", "pipeline_src", "adopt", "train/*", "--why", "images are not resized here")
-    assert f"adopted: {train}\n" in said and "adopted: tables\n" in said and "report" not in said
-    assert outdated(clone) == {"report": 1}
-    said = call(clone, sys.executable, "-m", "pipeline_src", "plan")
-    assert f"adopted: {train}: images are not resized here" in said
-    call(clone, sys.executable, "-m", "pipeline_src", "report")
-    assert "images are not resized here" in (clone / "results/tiny/report.html").read_text()
+    train, why = "train/baseline/seed0", "images are not resized here"
+    adopting = shlex.join(["adopt", "train/*", "--why", why])
+    explained, adopted, plan, _ = verbs(clone, f"contracts --explain {train}", adopting, "plan", "report")
+    assert re.search(r"\* code pipeline_src/training/augment.py: \w{16}  \(was \w{16}\)", explained)
+    assert f"adopted: {train}\n" in adopted and "adopted: tables\n" in adopted and "report" not in adopted
+    assert "1 of 21 jobs" in plan and f"adopted: {train}: {why}" in plan
+    assert why in (clone / "results/tiny/report.html").read_text()
+    assert outdated(clone) == {}
 
 
 def test_what_no_experiment_wants_is_listed_and_removed(clone, monkeypatch):
