@@ -21,6 +21,7 @@ from pipeline_src.files import write_text
 from pipeline_src.validation import validate
 
 ALL = (Temperature, Platt, Beta, Dirichlet, Isotonic, HistogramBinning, ImageTemperature, SelectiveScaling)
+MOST = 100_000  # classes; a file's number of them is tried
 CALIBRATORS: dict[str, type[Calibrator]] = {calibrator.name: calibrator for calibrator in ALL}
 
 
@@ -50,7 +51,7 @@ def read(path: Path) -> tuple[Calibrator, Record]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not a calibrator's file",
             found=error,
@@ -71,6 +72,8 @@ def read(path: Path) -> tuple[Calibrator, Record]:
 
 def _wrong(calibrator: Calibrator, classes: int) -> str:
     """What fits no other parameter, or gives no probabilities; empty where nothing is wrong."""
+    if not 2 <= classes <= MOST:
+        return f"{classes:,} classes"
     if calibrator.classes != "any" and (calibrator.classes == "two") != (classes == 2):
         return f"{calibrator.name}, which is for {calibrator.classes} classes"
     c = 1 if classes == 2 else classes

@@ -15,7 +15,8 @@ from pipeline_src.engine.explain import other_versions, shortened
 
 
 def plan(
-    experiment: Name = None, cores: Annotated[int | None, typer.Option(help="Cores to plan with [default: all]")] = None
+    experiment: Name = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores to plan with [default: all]")] = None,
 ):
     """A dry look: what is to be run and why, how long it takes here, how much disk it needs."""
     from pipeline_src.steps import plan as planned

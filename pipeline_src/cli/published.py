@@ -14,7 +14,7 @@ from pipeline_src.cli.options import Log, Name, experiment_graph, start_log
 from pipeline_src.files import check_writable
 
 logger = logging.getLogger(__name__)
-Cores = Annotated[int | None, typer.Option(help="Processes [default: one per core]")]
+Cores = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes [default: one per core]")]
 
 
 def publish(

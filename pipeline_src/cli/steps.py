@@ -95,7 +95,7 @@ def figures(
     experiment: Name = None,
     contract: Contract = None,
     log: Log = None,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that draw")] = 1,
+    processes: Annotated[int, typer.Option(min=1, max=1024, help="Processes that draw")] = 1,
 ):
     """Draw the figures."""
     graph = experiment_graph(experiment, log)

@@ -33,10 +33,10 @@ def check_single(file: bytes | Path) -> None:
 
 def orientation(file: bytes | Path) -> int:
     """1 to 8, how EXIF data ask to turn or mirror the stored pixels, which is not done; 1 for upright and unknown."""
-    exif = Image.Exif()
+    exif, found = Image.Exif(), None
     with contextlib.suppress(Exception), _opened(file) as image:  # damaged EXIF data ask for nothing
         exif.load(b"" if isinstance(image, TiffImageFile) else image.info.get("exif", b""))
-    found = exif.get(ExifTags.Base.Orientation)
+        found = exif.get(ExifTags.Base.Orientation)
     return found if found in range(UPRIGHT, 9) else UPRIGHT
 
 

@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pipeline_src import __main__
+from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
 from pipeline_src.files import check_writable
 
@@ -37,6 +39,14 @@ def test_a_missing_library_of_the_system_is_the_users_to_install(monkeypatch, ca
         __main__.main()
     assert stop.value.code == code
     assert re.search(message, caplog.records[-1].getMessage())
+
+
+@pytest.mark.parametrize("verb", ["publish", "rebuild", "compare a b", "figures"])
+@pytest.mark.parametrize("number", ["-1", "0", "1000000000000"])
+def test_a_number_of_processes_that_cannot_be_is_refused(verb, number):
+    option = "--processes" if verb == "figures" else "--cores"
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*verb.split(), option, number])
+    assert done.exit_code == 2 and f"Invalid value for '{option}'" in done.output
 
 
 def test_an_interrupt_while_it_imports_is_no_traceback(monkeypatch, capsys):

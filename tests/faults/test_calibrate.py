@@ -414,6 +414,19 @@ ROWS = [
         make=written(calibrator(calibrator="dirichlet", classes=3, parameters={"matrix": HUGE, "bias": [0, 0, 0]})),
         happens="refused; the file and what is wrong are named",
     ),
+    *(
+        row(
+            f"file_classes_{name}",
+            f"a calibrator's file of {number} classes",
+            judged,
+            r"calibrator\.json: parameters are not those of a fitted calibrator",
+            found,
+            do="fit it again",
+            make=written(calibrator(classes=number)),
+            happens="refused before memory is taken",
+        )
+        for name, number, found in (("negative", -1, "-1 classes"), ("huge", 10**9, "1,000,000,000 classes"))
+    ),
     row(
         "file_key",
         "a calibrator's file with a key that there is not",
