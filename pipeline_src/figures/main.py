@@ -5,6 +5,7 @@ Drawing reads analyses, alphas, histories, example maps and stores, and no model
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,25 +29,30 @@ def draw(results: Results, sources: Sources, out: Path, processes: int = 1) -> N
             done.result()
 
 
-def write_figures(results: Results, sources: Sources, out: Path, share: slice = slice(None)) -> list[Path]:
-    """Write the figures of an experiment into `out`; returns the files, those of `catalogue.figure_files`.
+def write_figures(
+    results: Results,
+    sources: Sources,
+    out: Path,
+    share: slice = slice(None),
+    suffixes: Collection[str] = tuple(style.METADATA),
+) -> None:
+    """Write the figures of an experiment into `out`, the files of `catalogue.figure_files`.
 
     Args:
         share: of the figures, where several processes draw them.
+        suffixes: of the drawings; all by default.
 
     Raises:
         UserError: a method was not evaluated on a data set.
     """
     _check_complete(results)
-    drawn = pictures(results.facts)[share]
     with style.house():
-        for picture in drawn:
+        for picture in pictures(results.facts)[share]:
             painted = picture.type.paint(picture, results, sources)
             for ending, table in painted.tables.items():
                 name = "-".join(filter(None, [picture.name, ending]))
                 write_text(out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-            style.save(painted.figure, out / picture.name)
-    return [out / file for picture in drawn for file in picture.files]
+            style.save(painted.figure, out / picture.name, suffixes)
 
 
 def _check_complete(results: Results) -> None:

@@ -134,15 +134,18 @@ def sets_by_role(facts: Facts) -> list[str]:
     return [f"{ROLES[role]}: {', '.join(facts.parts_of([role]))}" for role in roles]
 
 
-def save(figure: Figure, stem: Path) -> None:
-    """Write <stem>.svg, .pdf and .png; none holds a date or a version, so the same figure has the same bytes."""
-    for suffix, metadata in (
-        (".svg", {"Date": None, "Creator": None}),
-        (".pdf", {"CreationDate": None, "Creator": None, "Producer": None}),
-        (".png", {"Software": None}),
-    ):
+METADATA: dict[str, dict[str, None]] = {  # no date and no version, so that the same figure has the same bytes
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    ".png": {"Software": None},
+}
+
+
+def save(figure: Figure, stem: Path, suffixes: Iterable[str] = METADATA) -> None:
+    """Write <stem>.svg, .pdf and .png, or some of them."""
+    for suffix in suffixes:
         with atomic(stem.with_name(stem.name + suffix)) as path:
-            figure.savefig(path, metadata=metadata)
+            figure.savefig(path, metadata=METADATA[suffix])
 
 
 def shortened(text: str, width: int) -> str:

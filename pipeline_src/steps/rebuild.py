@@ -24,6 +24,7 @@ from pipeline_src.steps.published import SOURCES, Publication, check_sources, ru
 log = logging.getLogger(__name__)
 
 REBUILT = Path("results/published-rebuilt")
+DRAWINGS = (".svg", ".png")  # that are published or in the report: those for print take a fifth of a figure's time
 COMPARED = (".csv", ".json", ".md", ".tex")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
@@ -51,7 +52,7 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
             done.result()
             log.info("%s: %s analysed", source.name, part)
         shares = [slice(first, None, cores) for first in range(cores)]
-        drawn = [pool.submit(write_figures, results, sources, out / "figures", share) for share in shares]
+        drawn = [pool.submit(write_figures, results, sources, out / "figures", share, DRAWINGS) for share in shares]
         costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, of.costs)}
         write_tables(results, out / "tables", costs)
         write_claims(results, sources.alphas, out)
