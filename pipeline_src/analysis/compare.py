@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import key_of, resample
+from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.loading import AnyStatistic, by_protocol
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.summary import summary
@@ -149,11 +149,12 @@ def _resampled(
     measured = []
     for statistics, key, of_images in zip(sides, keys, groups, strict=True):
         of_seeds = [resample(of, bins, key, groups=of_images) for of in statistics]
-        measured.append({protocol: _measurement([of[protocol] for of in of_seeds]) for protocol in of_seeds[0]})
+        measured.append({protocol: paired([of[protocol] for of in of_seeds]) for protocol in of_seeds[0]})
     return measured
 
 
-def _measurement(of_seeds: Sequence) -> Measurement:
+def paired(of_seeds: Sequence[Resampled]) -> Measurement:
+    """The metrics that all have, with the seeds numbered: what `estimate` takes differences of."""
     names = [name for name in of_seeds[0].values if all(name in of.values for of in of_seeds)]
     return Measurement(
         range(len(of_seeds)),

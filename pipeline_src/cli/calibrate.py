@@ -70,9 +70,9 @@ def report(result: dict[str, Any], out: Path) -> str:
     for name, of in result["scores"].items():
         unit = 1 if name == "nll" else 100
         cells = [*(of[when] for when in ("before", "after")), of["after"] - of["before"]]
-        ends = of["intervals"].values()
-        shown = (_shown(value, pair, unit) for value, pair in zip(cells, ends, strict=True))
-        rows.append((NAMES[name], *shown))
+        ends = (of["intervals"][column] for column in rows[0][1:])
+        shown = [_shown(value, pair, unit) for value, pair in zip(cells, ends, strict=True)]
+        rows.append((NAMES[name], *shown[:-1], f"{shown[-1]} {of['changed']}".rstrip()))
     widths = [max(len(cell) for cell in column) + 2 for column in zip(*rows, strict=True)]
     for row in rows:
         lines.append("    " + "".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
@@ -84,6 +84,7 @@ def report(result: dict[str, Any], out: Path) -> str:
         lines += [f"  {text}" for text in words]
     if any(of["intervals"]["before"] for of in result["scores"].values()):
         lines.append("  in brackets: 95 % bootstrap intervals over images; differences on the same resamples")
+        lines.append("  lower, higher: the interval of the difference excludes 0, of ECE that of the squared error")
     lines += [f"  {text}" for text in [result.get("groups")] if text]
     lines += [f"  warning: {text}" for text in result["warnings"]]
     lines.append(f"  {result['applied_images']} calibrated maps and calibrator.json: {out}")

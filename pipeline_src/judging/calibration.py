@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.resampling import Resampled, groups_in_words, percentiles, resample_run
+from pipeline_src.analysis.compare import paired
+from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.resampling import Resampled, groups_in_words, resample_run
 from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
 from pipeline_src.calibrators.image_temperature import ImageTemperature
@@ -29,6 +32,7 @@ from pipeline_src.judging.folder import check_resamples
 from pipeline_src.labels import IGNORED
 from pipeline_src.logs import quiet
 from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.rng import generator
 
 SEED = 0  # of the bootstrap
@@ -221,11 +225,19 @@ def _chosen(
 
 
 def _compared(name: str, before: Resampled, after: Resampled, resamples: int) -> dict[str, Any]:
-    """A score before and after and their difference on the same resamples, each with its interval."""
-    ends = [of.intervals().get(name) if resamples else None for of in (before, after)]
-    change = percentiles(after.values[name] - before.values[name]) if resamples else None
-    return {
-        "before": before.points[name],
-        "after": after.points[name],
-        "intervals": {"before": ends[0], "after": ends[1], "difference": change},
+    """A score before and after and their difference on the same resamples, each with its interval. Where another metric
+    decides, the interval of the difference is that one's, and stands under its name."""
+    scores = {"before": before.points[name], "after": after.points[name]}
+    if not resamples:
+        return scores | {"intervals": dict.fromkeys(("before", "after", "difference")), "changed": ""}
+    ends = [of.intervals().get(name) for of in (before, after)]
+    change = estimate(name, (paired([after]), 1.0), (paired([before]), -1.0))
+    decided = {METRICS[name].decided_by: _ends(change.decided)} if change.decided else {}
+    return scores | {
+        "intervals": {"before": ends[0], "after": ends[1], "difference": _ends(change)} | decided,
+        "changed": ("lower" if change.value < 0 else "higher") if change.excludes_zero else "",
     }
+
+
+def _ends(of: Estimate) -> tuple[float, float] | None:
+    return None if math.isnan(of.low) else (of.low, of.high)

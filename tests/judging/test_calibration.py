@@ -78,9 +78,13 @@ def test_the_temperature_that_was_put_in_is_found(done):
     assert record.fitted_on.pixels == 18 * 30 * 40 and record.fitted_on.images == 18
     ece = result["scores"]["ece"]
     assert ece["after"] < ece["before"] / 3
-    low, high = ece["intervals"]["difference"]
-    assert low < ece["after"] - ece["before"] and high < 0
+    low, high = ece["intervals"]["squared_error"]
+    assert low < high < 0 and (ece["intervals"]["difference"], ece["changed"]) == (None, "lower")
+    brier = result["scores"]["brier"]
+    low, high = brier["intervals"]["difference"]
+    assert low < brier["after"] - brier["before"] < high < 0 and brier["changed"] == "lower"
     accuracy = result["scores"]["accuracy"]
+    assert accuracy["changed"] == ""
     assert accuracy["before"] == accuracy["after"]
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(result))
 
