@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import write_text
+from pipeline_src.files import check_writable, write_text
 from pipeline_src.steps import published
 from pipeline_src.steps.published import Publication
 from pipeline_src.steps.rebuild import rebuild
@@ -41,6 +41,7 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
         UserError: names what is not finished or not current.
     """
     graph.finished(*NEEDED, otherwise="cannot be published")
+    _check_places()
     staging = STAGING / graph.name
     _restore(graph.name)
     shutil.rmtree(staging, ignore_errors=True)
@@ -53,11 +54,18 @@ def publish_again(name: str, cores: int = 1) -> Path:
     staging = STAGING / name
     _restore(name)
     published.check_sources(published.FOLDER / name)
+    _check_places()
     shutil.rmtree(staging, ignore_errors=True)
     for source in published.SOURCES:
         old = published.FOLDER / name / source
         (shutil.copytree if old.is_dir() else _copy)(old, staging / source)
     return _complete(staging, cores)
+
+
+def _check_places() -> None:
+    """UserError where a file lies in the place of a folder, or nothing can be written."""
+    for folder in (STAGING, published.FOLDER):
+        check_writable(folder)
 
 
 def _write_sources(graph: ExperimentGraph, folder: Path, cores: int) -> None:

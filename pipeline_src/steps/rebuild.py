@@ -18,7 +18,7 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.figure_types import Sources
-from pipeline_src.files import write_text
+from pipeline_src.files import check_writable, write_text
 from pipeline_src.steps.published import SOURCES, Publication, check_sources, run_folder, statistic_file
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     from pipeline_src.tables.main import metrics_with_intervals, write_tables
 
     of = check_sources(source)
+    check_writable(out.parent)
     results, sources = _results(of.facts, out), _sources(of.facts, source)
     shutil.rmtree(out, ignore_errors=True)
     with ProcessPoolExecutor(cores, get_context("spawn")) as pool:

@@ -40,11 +40,13 @@ def edit(name: str, old: str, new: str) -> Callable[[Path], object]:
     return broken
 
 
-def row(name: str, fault: str, broken: Callable[[Path], object], what: str, **parts: str) -> BadInput:
+def row(
+    name: str, fault: str, broken: Callable[[Path], object], what: str, verb: str = "rebuild", **parts: str
+) -> BadInput:
     words = {"do": r"git checkout -- results/published/small"} | parts
-    happens = "the rebuild stops before it makes anything, and names the file"
+    happens = f"`{verb.partition(' ')[0]}` stops before it makes anything, and names the file"
     return BadInput(
-        name, fault, lambda _: run("rebuild", "-e", "small"), what, make=published(broken), happens=happens, **words
+        name, fault, lambda _: run(*verb.split(), "-e", "small"), what, make=published(broken), happens=happens, **words
     )
 
 
@@ -130,6 +132,20 @@ ROWS = [
         lambda folder: (folder / "experiment.json").unlink(),
         "results/published/small is no published experiment",
         expected="one of",
+    ),
+    *(
+        row(
+            f"{verb.split()[0]}-over-a-file",
+            f"a file in the place of `{place}`",
+            lambda folder, place=place: (folder.parents[1] / Path(place).name).write_text("mine"),
+            rf"{place} cannot be a folder",
+            verb,
+            do=f"move {place} away",
+        )
+        for verb, place in (
+            ("rebuild", "results/published-rebuilt"),
+            ("publish --from-published", "results/.published"),
+        )
     ),
 ]
 
