@@ -16,7 +16,7 @@ from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import CLASSES, TOP
+from pipeline_src.metrics.cells import CLASSES, TOP, split
 from pipeline_src.metrics.image_risks import ImageRisks
 from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.ranked import CELLS, Ranked
@@ -145,7 +145,7 @@ def _class_metrics(sums: Sequence[Mapping[object, Sums]], bins: int) -> np.ndarr
             of.from_sums(np.stack([getattr(one[of.family], name) for one in sums]), bins)[0]
             for of in (Binned(CLASSES), ClassAreas())
         )
-        return estimators.ece(cells.split(bins)), iou
+        return estimators.ece(split(cells, bins)), iou
 
     made = []
     for exact, resampled in zip(values("whole"), values("resampled"), strict=True):

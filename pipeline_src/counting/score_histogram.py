@@ -7,7 +7,7 @@ quantities; a metric of the positive class says so in its name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -44,10 +44,6 @@ class Bins:
     def one(self) -> np.ndarray:
         """(..., K) counts with 1 in place of 0, to divide by."""
         return np.where(self.count > 0, self.count, 1)
-
-    def split(self, width: int) -> Bins:
-        """(..., K / width, width) the same, `width` adjacent cells by themselves."""
-        return Bins(*(getattr(self, of.name).reshape(*self.count.shape[:-1], -1, width) for of in fields(self)))
 
 
 @dataclass

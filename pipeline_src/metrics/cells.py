@@ -7,6 +7,8 @@ images is exact and a sum over some of them is exact to second order.
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 from pipeline_src.counting.counts import Counts
@@ -16,6 +18,11 @@ from pipeline_src.counting.score_histogram import Bins
 
 TOP, POSITIVE = "confidence", "probability"  # of the predicted class, of the positive class
 CLASSES = "probability of each class"
+
+
+def split(cells: Bins, width: int) -> Bins:
+    """(..., K / width, width) the same cells (..., K), `width` adjacent ones by themselves."""
+    return Bins(*(getattr(cells, of.name).reshape(*cells.count.shape[:-1], -1, width) for of in fields(cells)))
 
 
 class PixelGroups:

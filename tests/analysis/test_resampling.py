@@ -14,6 +14,7 @@ from pipeline_src.analysis.resampling import image_means, key_of, percentiles, r
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.metrics import estimators
+from pipeline_src.metrics.cells import split
 from pipeline_src.metrics.inputs import FEW
 from pipeline_src.metrics.registry import METRICS, UNDER
 from pipeline_src.metrics.summary import value
@@ -78,7 +79,7 @@ def test_class_metrics_of_resamples_are_those_of_the_images_drawn():
         of.from_sums(resampled.sums[of.family].resampled, 10)
         for of in (METRICS[name].of for name in ("classwise_ece", "mean_iou"))
     )
-    eces = estimators.ece(cells.split(10))
+    eces = estimators.ece(split(cells, 10))
     for k, chosen in enumerate(drawn(4, 5, 0)):
         again = of_scenes((scenes[i] for i in chosen), 3)
         both = np.diag(again.confusion)
