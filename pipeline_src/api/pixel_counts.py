@@ -17,13 +17,13 @@ from pipeline_src.counting.score_histogram import UndefinedMetricError, top_labe
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.inputs import Binned, Input, Ordered
+from pipeline_src.metrics.inputs import Binned, Input
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
 ARRAYS = ("count", "position", "on_edge")  # of `Counts`
 ALSO = ("accuracy", "gap")  # means over pixels that counts have too
-NAMES = [name for name, metric in METRICS.items() if isinstance(metric.of, Binned | Ordered) or name in ALSO]
+NAMES = [name for name, metric in METRICS.items() if metric.of.pooled or name in ALSO]
 DEFAULT = ("ece", "oe", "accuracy", "gap")
 
 

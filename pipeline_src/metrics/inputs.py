@@ -112,6 +112,7 @@ class Input:
 
     description: str  # in a word or two, for docs/metrics.md
     family: object  # hashable: inputs of one family need the same sums
+    pooled: bool = False  # whether all pixels together tell it, without the rows per image
     few: bool = False  # whether `FEW` resamples suffice
     centred: bool = False  # whether resampling biases its metrics: resampled values are shifted to the exact one
     classes: str = "any"  # "two", "several" or "any" number of classes
@@ -156,6 +157,10 @@ class Binned(Input):
         return "bins", self.score, self.bins
 
     @property
+    def pooled(self) -> bool:
+        return self.score != CLASSES
+
+    @property
     def classes(self) -> str:
         return {TOP: "any", POSITIVE: "two", CLASSES: "several"}[self.score]
 
@@ -198,7 +203,7 @@ class BinNoise(Binned):
     over n independent units (images, or groups of them), with c_ik pixels of excess e_ik of unit i in bin k, and g_k
     their ratio over all units."""
 
-    centred = True
+    pooled, centred = False, True
 
     @property
     def description(self) -> str:
@@ -235,7 +240,7 @@ class Ordered(Input):
     score: str
     cells: int | None = None
     groups: bool = False
-    few = True
+    pooled = few = True
 
     @property
     def description(self) -> str:
