@@ -21,6 +21,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
 from pipeline_src.metrics import estimators
+from pipeline_src.metrics.cells import split
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
@@ -180,7 +181,7 @@ def test_figures_and_report_are_there(built):
     (iou,), (cells,) = (
         of.exact(run_of(statistic), 10) for of in (METRICS[name].of for name in ("mean_iou", "classwise_ece"))
     )
-    ece = estimators.ece(cells.split(10))
+    ece = estimators.ece(split(cells, 10))
     assert table["iou"].tolist() == pytest.approx(iou.tolist()) and table["ece"].tolist() == pytest.approx(ece.tolist())
     for metric in ("ece", "iou"):
         assert (table[f"{metric}_low"] <= table[metric]).all() and (table[metric] <= table[f"{metric}_high"]).all()

@@ -19,9 +19,12 @@ from pipeline_src.steps.build import build
 
 def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, clone):
     """Changed by hand, then by `dvc exp run -S`, which rewrites params.yaml in its own style."""
-    drawn = "    drawn = pictures(results.facts)[share]\n"
-    blank = f"    return [write_text(out / name, {BLANK!r}) for picture in drawn for name in picture.files]\n"
-    edit(clone / "pipeline_src/figures/main.py", drawn, drawn + blank)
+    drawn, files = (
+        "    with style.house():\n",
+        "for picture in pictures(results.facts)[share] for name in picture.files",
+    )
+    blank = f"    return [write_text(out / name, {BLANK!r}) {files}]\n"
+    edit(clone / "pipeline_src/figures/main.py", drawn, blank + drawn)
     before = stamps(clone)
     edit(clone / "params.yaml", "    bins: 10\n", "    bins: 15\n")
     assert planned(clone, "--", "results/tiny/tables/main.csv") == {"analyse": 3, "tables": 1, "tables_files": 1}
