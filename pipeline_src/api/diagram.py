@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from pipeline_src.counting.counts import Counts
 
 
-class Counted(Protocol):
+class HasCounts(Protocol):
     """A `Statistic` or a `DenseCalibration`."""
 
     @property
     def counts(self) -> Counts: ...
 
 
-def reliability_diagram(of: Counted, bins: int = 10, ax: Axes | None = None) -> Axes:
+def reliability_diagram(of: HasCounts, bins: int = 10, ax: Axes | None = None) -> Axes:
     """Accuracy of the top label against its confidence, with both means and the isotonic regression, which has no bins.
 
     Args:

@@ -32,7 +32,7 @@ IMAGES = 4096  # of which the pixels are dealt to 8-bit levels at once
 SUMS = ("confidence", "absolute", "brier", "nll", "entropy")  # columns that are sums over the pixels of an image
 
 
-class Table(NamedTuple):
+class KeptRows(NamedTuple):
     """The columns of the rows.
 
     Attributes:
@@ -60,7 +60,7 @@ class Kept(NamedTuple):
     cells: np.ndarray
     pooled: np.ndarray
     groups: np.ndarray
-    table: Table | None
+    table: KeptRows | None
 
     @property
     def steps(self) -> np.ndarray:
@@ -131,17 +131,17 @@ def _of_cells(cells: np.ndarray, limits: np.ndarray) -> Counts:
     return counts
 
 
-def _table(rows: np.ndarray, steps: np.ndarray) -> Table:
+def _table(rows: np.ndarray, steps: np.ndarray) -> KeptRows:
     """What is kept of the columns of the rows, (N, columns)."""
     known = rows != UNMEASURED
     # Each row takes what its predecessors left over, so that sums over many images stay as they are. A sum beyond int64
     # wraps, and so does what is read again: the steps are powers of 2.
     sums = np.where(known, rows, 0).cumsum(axis=0)
     values = np.where(known, np.diff(sums // steps, axis=0, prepend=0), UNMEASURED)
-    return Table(values.T, sums[-1] % steps)
+    return KeptRows(values.T, sums[-1] % steps)
 
 
-def _of_table(table: Table, steps: np.ndarray) -> np.ndarray:
+def _of_table(table: KeptRows, steps: np.ndarray) -> np.ndarray:
     """(N, columns) of `_table`; the last image that has a column takes the rest."""
     known = table.values.T != UNMEASURED
     rows = np.where(known, table.values.T * steps, UNMEASURED)

@@ -22,7 +22,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from pipeline_src.counting.compact import SHARES, STARTS, Kept, Table, keep, regular_edges, restored
+from pipeline_src.counting.compact import SHARES, STARTS, Kept, KeptRows, keep, regular_edges, restored
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts
 from pipeline_src.counting.edges import EIGHT
 from pipeline_src.counting.levels import CLAMP, HALF, UNIT
@@ -195,7 +195,7 @@ def _read_tables(stream: _Stream, kept: Mapping[str, Kept]) -> dict[str, Kept]:
             known = numbers > 0
             beyond[name] = known * (_signed(numbers - 1) + beyond.get(_base(name), 0))
             values = np.where(known, beyond[name] + _expected(of), UNMEASURED)
-            read[name] = of._replace(table=Table(values, rest))
+            read[name] = of._replace(table=KeptRows(values, rest))
     return read
 
 

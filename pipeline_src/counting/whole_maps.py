@@ -57,7 +57,7 @@ def whole_map_measures(
     return {"raw": measures(raw), "stretched": measures(stretched)}
 
 
-class Part(NamedTuple):
+class PixelSums(NamedTuple):
     """What S needs to know of a set of pixels.
 
     Attributes:
@@ -107,28 +107,28 @@ def _rectangles(y: np.ndarray) -> list[tuple[slice, slice]]:
     return [(rows, columns) for rows in cuts[0] for columns in cuts[1]]
 
 
-def _part(f: np.ndarray) -> Part:
+def _part(f: np.ndarray) -> PixelSums:
     """A set of pixels from its probabilities, (n,)."""
     if not f.size or f.min() == f.max():  # deviations from a rounded mean are not exactly 0
-        return Part(f.size, float(f[0]) if f.size else 0.0, 0.0)
+        return PixelSums(f.size, float(f[0]) if f.size else 0.0, 0.0)
     mean = f.mean()
-    return Part(f.size, float(mean), float(np.square(f - mean).sum()))
+    return PixelSums(f.size, float(mean), float(np.square(f - mean).sum()))
 
 
-def _together(parts: Sequence[Part]) -> Part:
+def _together(parts: Sequence[PixelSums]) -> PixelSums:
     """The union of disjoint sets of pixels."""
     n = sum(part.n for part in parts)
     mean = sum(part.n * part.mean for part in parts) / n
-    return Part(n, mean, sum(part.squares + part.n * (part.mean - mean) ** 2 for part in parts))
+    return PixelSums(n, mean, sum(part.squares + part.n * (part.mean - mean) ** 2 for part in parts))
 
 
-def _object_score(part: Part) -> float:
+def _object_score(part: PixelSums) -> float:
     """2 m / (m^2 + 1 + s), m the mean and s the standard deviation: 1 where all values are 1."""
     deviation = math.sqrt(part.squares / (part.n - 1)) if part.n > 1 else 0
     return 2 * part.mean / (part.mean**2 + 1 + deviation + EPS)
 
 
-def _region_score(background: Part, foreground: Part) -> float:
+def _region_score(background: PixelSums, foreground: PixelSums) -> float:
     """Structural similarity of map and mask in a rectangle, given by its pixels of each label.
 
     4 x y c / ((x^2 + y^2) (v + w)), where x and y are the means of map and mask, v and w their variances, c their

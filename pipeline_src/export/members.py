@@ -23,13 +23,13 @@ class Members(nn.Module):
     def __init__(self, predictor: Predictor):
         super().__init__()
         self.method = predictor.method
-        self.members = nn.ModuleList(_Member(network) for network in predictor.networks)
+        self.members = nn.ModuleList(_MemberNetwork(network) for network in predictor.networks)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.method.logits(list(self.members), x, [], 0))  # type: ignore[arg-type]
 
 
-class _Member(nn.Module):
+class _MemberNetwork(nn.Module):
     mean: Tensor
     std: Tensor
 

@@ -20,7 +20,7 @@ from pipeline_src.claims import text
 from pipeline_src.files import write_text
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report import summary
-from pipeline_src.report.comparison import Comparison
+from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
 from pipeline_src.report.gallery import Gallery
 from pipeline_src.report.recommendation import glance, recommendation
@@ -66,7 +66,7 @@ def write_report(
     if judged:
         printed["T8"] = {protocol: asdict(table) for protocol, table in judged.items()}
     compared = {
-        protocol: [Comparison.of(results, protocol, (role,)) for role in ("id", "ood", "shifted")]
+        protocol: [ProtocolComparison.of(results, protocol, (role,)) for role in ("id", "ood", "shifted")]
         for protocol in facts.protocols
     }
     inside, outside, shifted = compared["raw"]
@@ -148,7 +148,7 @@ def _part(results: Results, part: str) -> dict[str, str]:
     return {"name": part, "role": role, "meaning": ROLES[role], "size": size}
 
 
-def _first_choice(inside: Comparison) -> tuple[list[str], str]:
+def _first_choice(inside: ProtocolComparison) -> tuple[list[str], str]:
     """Methods and data set that the diagrams show at first: the baseline and the recommended or else the best
     calibrated other method, on the first set in distribution."""
     facts = inside.facts

@@ -24,7 +24,7 @@ REFINEMENT = ("brier", RANKING)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ProtocolComparison:
     """The methods in one protocol.
 
     Attributes:
@@ -36,7 +36,7 @@ class Comparison:
     parts: Sequence[str]
 
     @classmethod
-    def of(cls, results: Results, protocol: str, roles: Collection[str]) -> Comparison:
+    def of(cls, results: Results, protocol: str, roles: Collection[str]) -> ProtocolComparison:
         """On the data sets of some roles."""
         return cls(results, protocol, results.facts.parts_of(roles))
 

@@ -15,13 +15,15 @@ from typing import Any
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report.comparison import KEPT, LOST, OPEN, REFINEMENT, Comparison
+from pipeline_src.report.comparison import KEPT, LOST, OPEN, REFINEMENT, ProtocolComparison
 from pipeline_src.report.summary import listing
 
 ECE = METRICS["ece"]
 
 
-def recommendation(inside: Comparison, outside: Comparison, shifted: Comparison | None = None) -> dict[str, str]:
+def recommendation(
+    inside: ProtocolComparison, outside: ProtocolComparison, shifted: ProtocolComparison | None = None
+) -> dict[str, str]:
     """Heading -> sentences; empty where no test set is in distribution.
 
     Args:
@@ -41,7 +43,9 @@ def recommendation(inside: Comparison, outside: Comparison, shifted: Comparison 
     return texts
 
 
-def glance(inside: Comparison, outside: Comparison, shifted: Comparison | None = None) -> list[dict[str, Any]]:
+def glance(
+    inside: ProtocolComparison, outside: ProtocolComparison, shifted: ProtocolComparison | None = None
+) -> list[dict[str, Any]]:
     """The methods at a glance, the best calibrated first: estimates for the page's table and its intervals."""
     return [
         {
@@ -60,7 +64,7 @@ def glance(inside: Comparison, outside: Comparison, shifted: Comparison | None =
     ]
 
 
-def _best(inside: Comparison) -> str:
+def _best(inside: ProtocolComparison) -> str:
     """Whose mean ECE is the lowest, and which do not differ from it."""
     name, first = inside.facts.label, inside.methods[0]
     if len(inside.methods) == 1:
@@ -79,7 +83,7 @@ def _best(inside: Comparison) -> str:
     return f"{text}, significantly below every other; next is {_with_ece(inside, inside.methods[1])}."
 
 
-def _kept(inside: Comparison) -> str:
+def _kept(inside: ProtocolComparison) -> str:
     """Which methods keep the baseline's accuracy, and which lose it."""
     name, others = inside.facts.label, [m for m in inside.facts.methods if m in inside.others]
     by_verdict = {verdict: [m for m in others if inside.accuracy(m) == verdict] for verdict in (KEPT, OPEN, LOST)}
@@ -95,7 +99,7 @@ def _kept(inside: Comparison) -> str:
     return " ".join(sentences)
 
 
-def _refined(inside: Comparison) -> str:
+def _refined(inside: ProtocolComparison) -> str:
     """Whose Brier score or ranking is worse than the baseline's."""
     name, titles = inside.facts.label, listing([METRICS[metric].title for metric in REFINEMENT])
     worse = {m: of for m in inside.facts.methods if m in inside.others and (of := inside.worse(m))}
@@ -109,7 +113,7 @@ def _refined(inside: Comparison) -> str:
     return " ".join(sentences)
 
 
-def _use(inside: Comparison, outside: Comparison) -> list[str]:
+def _use(inside: ProtocolComparison, outside: ProtocolComparison) -> list[str]:
     """The recommended method, what is as good, and how it fares out of distribution; or why there is none."""
     name, baseline, first = inside.facts.label, inside.baseline, inside.recommended
     if not baseline:
@@ -131,7 +135,7 @@ def _use(inside: Comparison, outside: Comparison) -> list[str]:
     return sentences
 
 
-def _under_shift(shifted: Comparison, recommended: str | None) -> str:
+def _under_shift(shifted: ProtocolComparison, recommended: str | None) -> str:
     """Who is best calibrated on sets from another source, and how the recommended method fares there."""
     name, first, baseline = shifted.facts.label, shifted.methods[0], shifted.baseline
     text = f"{name(first)} has the lowest mean ECE on {listing(shifted.parts)}, {_percent(shifted.mean('ece', first))}."
@@ -140,7 +144,7 @@ def _under_shift(shifted: Comparison, recommended: str | None) -> str:
     return f"{text} Sets from another source have no say in what to use."
 
 
-def _elsewhere(there: Comparison, method: str, baseline: str) -> str:
+def _elsewhere(there: ProtocolComparison, method: str, baseline: str) -> str:
     """How a method fares on other sets, compared with the baseline."""
     name, change = there.facts.label, there.difference("ece", method, baseline)
     relation = "not significantly different from"
@@ -164,7 +168,7 @@ def _percent(of: Estimate) -> str:
     return f"{value}\u00a0% {interval}".strip()
 
 
-def _with_ece(inside: Comparison, method: str) -> str:
+def _with_ece(inside: ProtocolComparison, method: str) -> str:
     return f"{inside.facts.label(method)} ({_percent(inside.mean('ece', method))})"
 
 

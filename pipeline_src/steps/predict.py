@@ -26,7 +26,7 @@ EVERY = 10  # seconds between lines of progress
 
 
 @dataclass(frozen=True)
-class Source:
+class MapSource:
     """What predicts.
 
     Attributes:
@@ -45,7 +45,7 @@ class Source:
 
 
 def predict(
-    source: Source,
+    source: MapSource,
     images: str,
     out: Path,
     format: Format | None = None,
@@ -110,12 +110,12 @@ def predict(
     return len(found), len(missing)
 
 
-def _calibrator(source: Source, file: Path) -> Calibrator:
+def _calibrator(source: MapSource, file: Path) -> Calibrator:
     do = "fit one to maps of this model: dense-calibration calibrate"
     return calibrator_files.read_for(file, source.classes, source.name, do, source.calibrated)[0]
 
 
-def of_run(name: str) -> Source:
+def of_run(name: str) -> MapSource:
     """A run of an experiment, with its settings."""
     from pipeline_src.training.calibrated import Calibrated
 
@@ -123,10 +123,10 @@ def of_run(name: str) -> Source:
     classes, settings = run.experiment.facts.classes, networks.settings(run.evaluation)
     predictor = run.predictor()
     by = run.method if isinstance(predictor.method, Calibrated) else ""
-    return Source(run.name, run.digest, classes, settings, predictor, by)
+    return MapSource(run.name, run.digest, classes, settings, predictor, by)
 
 
-def of_folder(folder: Path) -> Source:
+def of_folder(folder: Path) -> MapSource:
     """An exported folder, on a GPU if there is one."""
     from pipeline_src.export import folder as exported
     from pipeline_src.prediction.predict import Predictor
@@ -139,4 +139,4 @@ def of_folder(folder: Path) -> Source:
     predictor = Predictor([exported.Member.of(model)], method=exported.Exported(), fitted={"model": model})  # type: ignore[list-item]
     by = model.calibrator["calibrator"] if model.calibrator else ""
     hashed = digest([sha256(folder / name) for name in exported.PREDICTS if (folder / name).exists()])
-    return Source(folder.resolve().name, hashed, model.settings["classes"], settings, predictor, by)
+    return MapSource(folder.resolve().name, hashed, model.settings["classes"], settings, predictor, by)

@@ -20,7 +20,7 @@ from pipeline_src.params.schema import Evaluation, Experiment, Training
 from pipeline_src.prediction import image_files, map_folder
 from pipeline_src.prediction.map_folder import RECORD, MapFolder
 from pipeline_src.steps import predict as step
-from pipeline_src.steps.predict import Source
+from pipeline_src.steps.predict import MapSource
 
 SHAPES = {"a": (40, 50), "b": (33, 64), "deep/c": (20, 30), "deep/d": (64, 64)}
 
@@ -38,13 +38,13 @@ def images(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def source() -> Source:
+def source() -> MapSource:
     return made(2)
 
 
-def made(classes: int) -> Source:
+def made(classes: int) -> MapSource:
     values = {"image_size": SIZE, "training": Training(), "evaluation": Evaluation(batch_size=3)}
-    return Source("net", "0" * 16, classes, Experiment.model_construct(**values), predictor(classes))
+    return MapSource("net", "0" * 16, classes, Experiment.model_construct(**values), predictor(classes))
 
 
 def written(folder: Path) -> dict[str, bytes]:
@@ -164,7 +164,7 @@ def test_what_differs_is_made_again_and_nothing_else(source, images, tmp_path):
     (out / "b.png").write_bytes(b"damaged")
     (out / "deep/c.png").unlink()
     assert step.predict(source, str(images), out) == (4, 3)
-    retrained = Source("net", "1" * 16, 2, source.settings, predictor(networks=2))
+    retrained = MapSource("net", "1" * 16, 2, source.settings, predictor(networks=2))
     assert step.predict(retrained, str(images), out) == (4, 4)
     lines = [json.loads(line) for line in (out / RECORD).read_text().splitlines()]
     assert [line["map"] for line in lines] == [f"{name}.png" for name in sorted(SHAPES)]

@@ -11,7 +11,7 @@ from made_statistics import varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.judging.folder import judge_folder
-from pipeline_src.report.comparison import KEPT, Comparison
+from pipeline_src.report.comparison import KEPT, ProtocolComparison
 from pipeline_src.report.recommendation import recommendation
 
 IMAGES = 24
@@ -56,7 +56,7 @@ def test_its_ranking_and_its_refinement_are_worse(judged):
 def test_it_is_not_recommended(tmp_path):
     facts = Facts("made", {"baseline": MethodFacts("baseline"), "constant": MethodFacts()}, {"photos": "id"})
     results = analysed(tmp_path, facts, lambda method, seed, part: maps()[method])
-    inside, outside = (Comparison.of(results, "raw", (role,)) for role in ("id", "ood"))
+    inside, outside = (ProtocolComparison.of(results, "raw", (role,)) for role in ("id", "ood"))
     assert inside.methods[0] == "constant" and inside.accuracy("constant") == KEPT
     assert set(inside.worse("constant")) == {"brier", "augrc"}
     assert inside.recommended is None

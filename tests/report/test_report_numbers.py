@@ -12,7 +12,7 @@ from made_results import analysed
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.measurement import BIN_CHOICES
 from pipeline_src.analysis.results import Results
-from pipeline_src.report.comparison import Comparison
+from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
 from pipeline_src.report.summary import lowest
 
@@ -73,7 +73,7 @@ def test_the_diagrams_hold_the_counted_bins(results, bins):
 
 
 def test_the_glance_and_the_cards_hold_the_counted_errors(results):
-    compared = Comparison.of(results, "raw", ("id",))
+    compared = ProtocolComparison.of(results, "raw", ("id",))
     for method, metric in product(METHODS, ("ece", "oe", "accuracy")):
         assert compared.mean(metric, method).value == pytest.approx(mean(metric, method, "set"), abs=1e-6)
     difference = compared.difference("ece", "slp", "baseline")

@@ -11,7 +11,7 @@ from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.metrics.registry import SQUARED
-from pipeline_src.report.comparison import KEPT, LOST, OPEN, RANKING, Comparison
+from pipeline_src.report.comparison import KEPT, LOST, OPEN, RANKING, ProtocolComparison
 from pipeline_src.report.recommendation import glance, recommendation
 
 STEADY = np.array([-0.002, 0.0, 0.002])  # resamples around a point, alike for all: differences are certain
@@ -31,7 +31,7 @@ def compared(
     seeds=(0,),
     codes: dict | None = None,
     shifted: dict | None = None,
-) -> list[Comparison]:
+) -> list[ProtocolComparison]:
     """The comparisons in and out of distribution, and under shift if there are such errors, of made-up errors and
     accuracies (0.9 if not given).
 
@@ -60,7 +60,7 @@ def compared(
         values = {name: values + spread.get(name, 0) for name, values in one.values.items()}
         measurements["raw", part, method] = replace(one, values=values)
     results = HandMade(facts, {}, measurements)
-    return [Comparison.of(results, "raw", (role,)) for role in ("id", "ood", *(["shifted"] if shifted else []))]
+    return [ProtocolComparison.of(results, "raw", (role,)) for role in ("id", "ood", *(["shifted"] if shifted else []))]
 
 
 def words_of(*of, **more) -> dict[str, str]:
@@ -161,7 +161,7 @@ def test_the_glance_has_every_method_best_first():
 
 def test_no_set_in_distribution_no_words():
     inside, outside = compared({"baseline": 0.04, "slp": 0.02})
-    assert recommendation(Comparison(inside.results, "raw", ()), outside) == {}
+    assert recommendation(ProtocolComparison(inside.results, "raw", ()), outside) == {}
 
 
 def test_the_baseline_is_known_by_its_code():
