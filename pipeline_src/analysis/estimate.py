@@ -24,6 +24,7 @@ from pipeline_src.metrics.registry import METRICS
 LEVEL = 0.95
 NORMAL = NormalDist()
 NAN = (math.nan, math.nan)
+LOWER, HIGHER = "lower", "higher"
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,13 @@ class Estimate:
         if self.decided:
             return self.decided.excludes_zero and self.decided.value * self.value > 0
         return self.low > 0 or self.high < 0
+
+    @property
+    def direction(self) -> str:
+        """LOWER or HIGHER than 0 where the 95 % interval excludes it; empty elsewhere."""
+        if not self.excludes_zero:
+            return ""
+        return LOWER if self.value < 0 else HIGHER
 
 
 UNDEFINED_ESTIMATE = Estimate({0: math.nan}, *NAN)

@@ -129,7 +129,7 @@ def calibrate_folder(
         "bins": bins,
         **({"groups": groups_in_words(of_images)} if of_images is not None else {}),
         "warnings": after.warnings(),
-        "scores": {name: _compared(name, *scores, resamples) for name in SCORES if name in scores[0].points},
+        "scores": _compared(*scores, resamples),
     }
     if bound:
         pairs.calibrator = lambda stem: calibrator
@@ -224,19 +224,22 @@ def _chosen(
     return best, found[best][0], {name: likelihood for name, (_, likelihood) in found.items()}
 
 
-def _compared(name: str, before: Resampled, after: Resampled, resamples: int) -> dict[str, Any]:
-    """A score before and after and their difference on the same resamples, each with its interval. Where another metric
+def _compared(before: Resampled, after: Resampled, resamples: int) -> dict[str, dict[str, Any]]:
+    """Scores before and after and their differences on the same resamples, each with its interval. Where another metric
     decides, the interval of the difference is that one's, and stands under its name."""
-    scores = {"before": before.points[name], "after": after.points[name]}
-    if not resamples:
-        return scores | {"intervals": dict.fromkeys(("before", "after", "difference")), "changed": ""}
-    ends = [of.intervals().get(name) for of in (before, after)]
-    change = estimate(name, (paired([after]), 1.0), (paired([before]), -1.0))
-    decided = {METRICS[name].decided_by: _ends(change.decided)} if change.decided else {}
-    return scores | {
-        "intervals": {"before": ends[0], "after": ends[1], "difference": _ends(change)} | decided,
-        "changed": ("lower" if change.value < 0 else "higher") if change.excludes_zero else "",
-    }
+    sides = (before, after)
+    ends = [of.intervals() if resamples else {} for of in sides]
+    terms = [(paired([of]), weight) for of, weight in zip(sides, (-1.0, 1.0), strict=True)]
+    scores = {}
+    for name in (name for name in SCORES if name in before.points):
+        intervals = {"before": ends[0].get(name), "after": ends[1].get(name), "difference": None}
+        changed = ""
+        if resamples and (change := estimate(name, *terms)):
+            intervals["difference"], changed = _ends(change), change.direction
+            intervals |= {METRICS[name].decided_by: _ends(change.decided)} if change.decided else {}
+        values = {"before": before.points[name], "after": after.points[name]}
+        scores[name] = values | {"intervals": intervals, "changed": changed}
+    return scores
 
 
 def _ends(of: Estimate) -> tuple[float, float] | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, notes
 from pipeline_src.tables.cost import Costs
-from pipeline_src.tables.paper_table import HIGHER, LOWER, PaperTable, Row
+from pipeline_src.tables.paper_table import PaperTable, Row
 
 QUANTITIES = {name: Difference.of(METRICS[name]) for name in ("ece", "brier", "nll", "accuracy")}
 ABOUT = (
@@ -52,14 +52,8 @@ def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
                         "high": of.high,
                         "seeds": " ".join(map(str, of.by_seed)),
                         "images": measured[method].images,
-                        "mark": _mark(of),
+                        "mark": of.direction,
                         "decided_by": METRICS[name].decided_by if of.decided else "",
                         "decided_low": of.decided.low if of.decided else math.nan,
                         "decided_high": of.decided.high if of.decided else math.nan,
                     }
-
-
-def _mark(of: Estimate) -> str:
-    if not of.excludes_zero:
-        return ""
-    return LOWER if of.value < 0 else HIGHER

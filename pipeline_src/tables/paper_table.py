@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.analysis.estimate import HIGHER, LOWER
 from pipeline_src.analysis.facts import MEANING
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import write_text
@@ -17,7 +18,7 @@ from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, Group, Table, latex, markdown
 
-BEST, TIED, FLOOR, LOWER, HIGHER = "best", "tied", "floor", "lower", "higher"
+BEST, TIED, FLOOR = "best", "tied", "floor"
 SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}
 MEANING_OF_MARKS = {
     BEST: "the best of its column, significantly: the interval of its paired difference to every other excludes 0 (for "

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from made_results import HandMade, by_hand
 
+from pipeline_src.analysis.estimate import HIGHER, LOWER
 from pipeline_src.analysis.facts import LIKE_ID, Facts, MethodFacts
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import percentiles
@@ -25,7 +26,7 @@ from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.captions import heading
 from pipeline_src.tables.cells import marks
 from pipeline_src.tables.cost import RunCost
-from pipeline_src.tables.paper_table import BEST, COLUMNS, FLOOR, HIGHER, LOWER, TIED
+from pipeline_src.tables.paper_table import BEST, COLUMNS, FLOOR, TIED
 from pipeline_src.tables.registry import TABLES
 
 PARTS = {"val": "val", "one": "id", "dots": "ood"}
