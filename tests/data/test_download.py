@@ -30,7 +30,7 @@ from pipeline_src.errors import UserError
 def zipped(content: bytes) -> bytes:
     """An archive of one file."""
     with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
-        archive.writestr("a", content)
+        archive.writestr(zipfile.ZipInfo("a"), content)  # a fixed date: made again, the same bytes
     return file.getvalue()
 
 

@@ -15,7 +15,7 @@ from pipeline_src.claims.main import judged
 from pipeline_src.cli import judge
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report import _estimate
-from pipeline_src.report.comparison import Comparison
+from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.recommendation import recommendation
 from pipeline_src.tables.registry import TABLES
 
@@ -53,7 +53,7 @@ def test_tables_print_percent_and_their_files_hold_fractions(results):
 
 
 def test_words_of_the_report_have_the_digits_of_the_tables(results):
-    inside, outside = (Comparison.of(results, "raw", (role,)) for role in ("id", "ood"))
+    inside, outside = (ProtocolComparison.of(results, "raw", (role,)) for role in ("id", "ood"))
     assert "3.32\u00a0%" in recommendation(inside, outside)["Best calibrated"]
     text = str(_estimate(inside.mean("ece", "baseline"), "ece"))
     assert text.startswith("4.32") and str(_estimate(inside.mean("brier", "baseline"), "brier")).startswith("0.0311")
