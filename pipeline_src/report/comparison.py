@@ -109,6 +109,10 @@ class ProtocolComparison:
         changes = {metric: self.difference(metric, method, self.facts.baseline) for metric in REFINEMENT}
         return {metric: change for metric, change in changes.items() if change and change.low > 0}
 
+    def lost(self, method: str) -> bool:
+        """Whether a method is shown to lose accuracy or refinement."""
+        return self.accuracy(method) == LOST or bool(self.worse(method))
+
     @property
     def candidates(self) -> list[str]:
         """The baseline and the methods that keep its accuracy and are not `worse`, by mean ECE."""

@@ -4,8 +4,9 @@ The rules: a method is better calibrated than another if the interval of the pai
 the in-distribution sets excludes 0. Among the methods that keep the baseline's accuracy (by the rule of claim C5), and
 whose Brier score and ranking of pixels are not significantly worse than its, the one of the lowest mean ECE is
 recommended, if it is better calibrated than the baseline; methods that do not differ from it significantly are named
-with it. An ECE alone could be had by one confidence for all pixels. Sets under shift are spoken of apart and decide
-nothing.
+with it. An ECE alone could be had by one confidence for all pixels. Sets under shift and out of distribution are spoken
+of apart and decide nothing; out of distribution, the method of the lowest mean Brier score is named among those that
+are not shown to lose accuracy, Brier score or ranking in distribution.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def recommendation(
     if not inside.methods:
         return {}
     texts = {
-        "What to use": " ".join([*_use(inside, outside), *_seeds(inside.facts)]),
+        "What to use": " ".join([*_use(inside), *_seeds(inside.facts)]),
         "Best calibrated": _best(inside),
     }
     if inside.baseline and inside.others:
@@ -40,6 +41,8 @@ def recommendation(
         texts["Refinement kept"] = _refined(inside)
     if shifted and shifted.methods:
         texts["Under shift"] = _under_shift(shifted, inside.recommended)
+    if inside.baseline in outside.methods and len(outside.methods) > 1:
+        texts["Out of distribution"] = " ".join(_out_of_distribution(inside, outside))
     return texts
 
 
@@ -113,8 +116,8 @@ def _refined(inside: ProtocolComparison) -> str:
     return " ".join(sentences)
 
 
-def _use(inside: ProtocolComparison, outside: ProtocolComparison) -> list[str]:
-    """The recommended method, what is as good, and how it fares out of distribution; or why there is none."""
+def _use(inside: ProtocolComparison) -> list[str]:
+    """The recommended method and what is as good; or why there is none."""
     name, baseline, first = inside.facts.label, inside.baseline, inside.recommended
     if not baseline:
         return ["Without the method baseline nothing can be recommended: there is no accuracy to keep."]
@@ -130,9 +133,29 @@ def _use(inside: ProtocolComparison, outside: ProtocolComparison) -> list[str]:
     sentences = [f"{name(first)}: its mean ECE is {lower}, at kept accuracy, Brier and AUGRC not shown to be worse."]
     if tied := [m for m in inside.tied(inside.candidates) if m != baseline]:
         sentences.append(f"As good, as far as these images can tell: {listing([name(m) for m in tied])}.")
-    if {first, baseline} <= set(outside.methods):
-        sentences.append(f"Out of distribution ({listing(outside.parts)}) {_elsewhere(outside, first, baseline)}")
     return sentences
+
+
+def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison) -> list[str]:
+    """How the recommended method fares on images out of distribution, and whose Brier score is the lowest there."""
+    name, baseline, parts = inside.facts.label, inside.facts.baseline, listing(outside.parts)
+    use = inside.recommended if inside.recommended in outside.methods else baseline
+    sentences, there = [], f"on {parts}"
+    if use != baseline:
+        sentences.append(f"Of {name(use)}, the recommended one, {there} {_elsewhere(outside, use, baseline)}")
+        there = "there"
+    able = [m for m in outside.methods if m == baseline or (m in inside.others and not inside.lost(m))]
+    best = min(able, key=lambda method: outside.mean("brier", method).value)
+    if best == use:
+        return [*sentences, f"{name(best)} has the lowest mean Brier score {there}, {_brier(outside, best)}."]
+    change = outside.difference("brier", best, use)
+    lowest = f"{name(best)} has the lowest mean Brier score {there}, {_brier(outside, best)}"
+    if not (change and change.high < 0):
+        return [*sentences, f"{lowest}, not significantly below {name(use)}'s, {_brier(outside, use)}."]
+    sentences.append(f"{lowest}, significantly below {name(use)}'s, {_brier(outside, use)}.")
+    if inside.accuracy(best) == OPEN:
+        sentences.append("Whether it keeps the accuracy in distribution is not decided.")
+    return [*sentences, "Where many images hold none of the objects, it is the better choice."]
 
 
 def _under_shift(shifted: ProtocolComparison, recommended: str | None) -> str:
@@ -166,6 +189,11 @@ def _percent(of: Estimate) -> str:
     """A fraction in percent with its interval, as the tables print it."""
     value, _, interval = ECE.text(of.value, low=of.low, high=of.high).partition(" ")
     return f"{value}\u00a0% {interval}".strip()
+
+
+def _brier(there: ProtocolComparison, method: str) -> str:
+    of = there.mean("brier", method)
+    return METRICS["brier"].text(of.value, low=of.low, high=of.high)
 
 
 def _with_ece(inside: ProtocolComparison, method: str) -> str:
