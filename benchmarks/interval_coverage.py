@@ -22,7 +22,7 @@ from scipy.stats import beta
 
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import around, draws, percentiles
+from pipeline_src.analysis.resampling import around, draws
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.metrics.registry import METRICS, OVER, SQUARED
 from pipeline_src.metrics.row_inputs import PixelMeans
@@ -53,7 +53,7 @@ class World:
         """A method with a network of each of some errors."""
         of = [self._network(error) for error in errors]
         points, values = ({name: np.stack([network[k][name] for network in of]) for name in NAMES} for k in (0, 1))
-        return Measurement(range(len(errors)), self.images, points, values)
+        return Measurement(range(len(errors)), self.images, self.images, points, values)
 
     def _network(self, error: float) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         hits = self._hits(error)
@@ -105,9 +105,7 @@ def truth(error: float) -> dict[str, float]:
 
 def before(metric: str, *terms: tuple[Measurement, float]) -> tuple[float, float]:
     """Percentiles over images of the mean over seeds."""
-    ends = percentiles(sum(weight * one.values[metric].mean(axis=0) for one, weight in terms))
-    assert ends
-    return ends
+    return tuple(np.quantile(sum(weight * one.values[metric].mean(axis=0) for one, weight in terms), [0.025, 0.975]))
 
 
 def holds(value: float, ends: tuple[float, float]) -> bool:

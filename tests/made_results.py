@@ -75,4 +75,5 @@ def by_hand(
         arrays = {OVER: arrays["oe"] ** 2} | arrays
     near = {name: 0.1 if name in (SQUARED, OVER) else 1 for name in arrays}
     values = {name: array[:, None] + spread * near[name] for name, array in arrays.items()}
-    return Measurement(list(seeds), more.pop("images", 100), arrays, values, **more)
+    images = more.pop("images", 100)
+    return Measurement(list(seeds), images, more.pop("units", images), arrays, values, **more)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
-from pipeline_src.analysis.resampling import Resampled, Sums, key_of, percentiles, resample
+from pipeline_src.analysis.resampling import Resampled, key_of, percentiles, resample
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
@@ -88,7 +88,8 @@ def _measurement(
     if groups is not None:
         arrays["groups"] = groups
     if (family := Binned(TOP).family) in resampled[0].sums:
-        arrays["accuracy_band"] = _accuracy_band(sum(one.sums[family].resampled for one in resampled), bins)
+        sums = sum(one.sums[family].resampled for one in resampled)
+        arrays["accuracy_band"] = _accuracy_band(sums, bins, resampled[0].units)
     if Ranked.family in resampled[0].sums:
         drawn = [one.sums[Ranked.family].resampled[:, :CELLS] for one in resampled]
         arrays["confidence"] = np.stack([top_label(one).count for one in counts])
@@ -98,11 +99,12 @@ def _measurement(
         arrays["risk_sums"] = np.stack([of.whole for of in risks])
         arrays["risk_sums_resampled"] = np.stack([of.resampled for of in risks]).astype(np.float32)
     if ClassAreas.family in resampled[0].sums:
-        arrays["class_metrics"] = _class_metrics([one.sums for one in resampled], bins)
+        arrays["class_metrics"] = _class_metrics(resampled, bins)
     values = {name: of for one in resampled for name, of in one.values.items()}
     return Measurement(
         seeds,
         len(counts[0].rows),
+        resampled[0].units,
         {name: np.array([one.points.get(name, np.nan) for one in resampled]) for name in values},
         {
             name: np.stack([one.values.get(name, np.full_like(of, np.nan)) for one in resampled])
@@ -126,29 +128,29 @@ def _errors_by_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
     return np.array(rows)
 
 
-def _accuracy_band(sums: np.ndarray, bins: int) -> np.ndarray:
+def _accuracy_band(sums: np.ndarray, bins: int, units: int) -> np.ndarray:
     """(bins + 1, 2) interval of the accuracy in each bin and in all, of sums (R, 3 bins); NaN where a resample leaves a
     bin empty."""
     count, hits = sums[:, :bins], sums[:, bins : 2 * bins]
     whole = [a.sum(axis=1, keepdims=True) for a in (count, hits)]
     with np.errstate(invalid="ignore", divide="ignore"):
         accuracy = np.concatenate([hits / count, whole[1] / whole[0]], axis=1)
-    return np.array([percentiles(values) or NAN for values in accuracy.T])
+    return np.array([percentiles(values, units) or NAN for values in accuracy.T])
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class
-def _class_metrics(sums: Sequence[Mapping[object, Sums]], bins: int) -> np.ndarray:
+def _class_metrics(resampled: Sequence[Resampled], bins: int) -> np.ndarray:
     """(2, K, 3) ECE and IoU of each class as means over seeds, with the ends of their intervals."""
 
     def values(name: str) -> tuple[np.ndarray, np.ndarray]:
         cells, iou = (
-            of.from_sums(np.stack([getattr(one[of.family], name) for one in sums]), bins)[0]
+            of.from_sums(np.stack([getattr(one.sums[of.family], name) for one in resampled]), bins)[0]
             for of in (Binned(CLASSES), ClassAreas())
         )
         return estimators.ece(split(cells, bins)), iou
 
     made = []
-    for exact, resampled in zip(values("whole"), values("resampled"), strict=True):
-        ends = [percentiles(of) or NAN for of in resampled.mean(axis=0).T]
+    for exact, drawn in zip(values("whole"), values("resampled"), strict=True):
+        ends = [percentiles(of, resampled[0].units) or NAN for of in drawn.mean(axis=0).T]
         made.append(np.column_stack([exact.mean(axis=0), ends]))
     return np.array(made)

@@ -159,6 +159,7 @@ def paired(of_seeds: Sequence[Resampled]) -> Measurement:
     return Measurement(
         range(len(of_seeds)),
         0,
+        of_seeds[0].units,
         {name: np.array([of.points[name] for of in of_seeds]) for name in names},
         {name: np.stack([of.values[name] for of in of_seeds]) for name in names},
     )

@@ -142,6 +142,7 @@ def controlled(bound: Bound, fitted: Measurement, unseen: Measurement) -> Measur
     return Measurement(
         seeds,
         unseen.images,
+        unseen.units,
         points,
         values,
         of_all_seeds=fitted.of_all_seeds and unseen.of_all_seeds,

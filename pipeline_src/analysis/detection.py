@@ -74,6 +74,7 @@ def detection(score: str, inside: Mapping[str, Measurement], outside: Mapping[st
     return Measurement(
         seeds,
         sum(one.images for one in outside.values()),
+        min(one.units for one in both),
         {name: np.array([points[name] for points, _ in found]) for name in MEASURES},
         {name: np.stack([values[name] for _, values in found]) for name in MEASURES},
         of_all_seeds=all(one.of_all_seeds for one in both),

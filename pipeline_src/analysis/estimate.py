@@ -17,11 +17,10 @@ from statistics import NormalDist
 import numpy as np
 
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import error_interval, interval, within
+from pipeline_src.analysis.resampling import LEVEL, error_interval, interval, within
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
-LEVEL = 0.95
 NORMAL = NormalDist()
 NAN = (math.nan, math.nan)
 LOWER, HIGHER = "lower", "higher"
@@ -147,7 +146,8 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
     resampled = sum(values).mean(axis=0)
     reference = -sum(of.mean() for of, (_, weight) in zip(points, terms, strict=True) if weight < 0)
     by_seed = dict(zip(seeds, sum(points).tolist(), strict=True))
-    ends = interval(float(sum(points).mean()), resampled) or NAN
+    units = min(one.units for one, _ in terms)  # of several sets: as if all were as small as the smallest
+    ends = interval(float(sum(points).mean()), resampled, units) or NAN
     return Estimate(by_seed, *ends, resampled, reference=float(reference))
 
 

@@ -32,6 +32,7 @@ class Measurement:
     Attributes:
         seeds: of its runs, ascending.
         images: N.
+        units: how many images, or groups of them, are resampled.
         pixels: that count, of one run.
         points: metric -> (S,), its exact values.
         values: metric -> (S, R), its values on resamples of the images, the same draws for all methods and seeds.
@@ -49,6 +50,7 @@ class Measurement:
 
     seeds: Sequence[int]
     images: int
+    units: int
     points: Mapping[str, np.ndarray]
     values: Mapping[str, np.ndarray]
     pixels: int = 0
@@ -77,9 +79,8 @@ class Measurement:
         """Its images in words, with the number of their groups."""
         if self.groups is None:
             return f"{self.images:,} images"
-        number = len(np.unique(self.groups))
-        few = ", too few for intervals" if number < FEW_GROUPS else ""
-        return f"{self.images:,} images in {number:,} groups{few}"
+        few = ", too few for intervals" if self.units < FEW_GROUPS else ""
+        return f"{self.images:,} images in {self.units:,} groups{few}"
 
     def image_means(self, column: str) -> np.ndarray:
         """(S N,) the mean of a column of `IMAGE_SUMS` over the pixels of each image; without images that have no pixel
@@ -107,8 +108,12 @@ def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, st
     """
     entries, arrays = [], {}
     for (protocol, method), one in measured.items():
-        facts = {"protocol": protocol, "method": method, "seeds": list(one.seeds), "images": one.images}
-        facts |= {
+        facts = {
+            "protocol": protocol,
+            "method": method,
+            "seeds": list(one.seeds),
+            "images": one.images,
+            "units": one.units,
             "pixels": one.pixels,
             "reasons": dict(one.reasons),
             "points": {name: of.tolist() for name, of in one.points.items()},
@@ -153,6 +158,7 @@ class Reader:
         return Measurement(
             seeds=entry["seeds"],
             images=entry["images"],
+            units=entry["units"],
             points={name: np.array(of) for name, of in entry["points"].items()},
             values=lazy("values", list(entry["points"])),
             pixels=entry["pixels"],

@@ -11,9 +11,11 @@ bias that resampling adds to an unbiased estimate of a squared error (`Input.cen
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from statistics import NormalDist
 from zlib import crc32
 
 import numpy as np
@@ -28,7 +30,8 @@ from pipeline_src.metrics.summary import summary
 Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
 RESAMPLES = 1000
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")  # with more, products differ in the last bits
-FEW_GROUPS = 10  # below it percentiles of resampled groups are much too close together
+FEW_GROUPS = 10  # below it resamples of groups are too few different ones
+LEVEL = 0.95
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 
 
@@ -49,16 +52,18 @@ class Resampled:
         reasons: metric -> why it has none.
         values: metric -> (R,), its values on R resamples of the images; NaN where a resample leaves it undefined.
         sums: family of inputs -> what the values are computed from.
+        units: number of images that were resampled, or of groups of them.
     """
 
     points: Mapping[str, float]
     reasons: Mapping[str, str]
     values: Mapping[str, np.ndarray]
     sums: Mapping[object, Sums]
+    units: int
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
         """The 95 % interval of every metric; None where a resample leaves it undefined."""
-        ends = {name: interval(self.points[name], values) for name, values in self.values.items()}
+        ends = {name: interval(self.points[name], values, self.units) for name, values in self.values.items()}
         deciding = {name: ends.get(METRICS[name].decided_by) for name in ends}
         return {
             name: error_interval(self.points[name], of, deciding[name])
@@ -68,18 +73,35 @@ class Resampled:
         }
 
 
-def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
-    """The interval that holds the middle `level` of resampled values (R,); None where one is undefined."""
+def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
+    """The 95 % interval of a metric by its values (R,) on resamples; None where one is undefined.
+
+    Args:
+        units: number of images that were resampled, or of groups of them.
+    """
     if np.isnan(values).any():
         return None
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    tail = _tail(units)
+    low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def interval(value: float, resampled: np.ndarray) -> tuple[float, float] | None:
+@lru_cache
+def _tail(units: int) -> float:
+    """What lies beyond each end of an interval: as far out as Student's t with units - 1 degrees of freedom, of a
+    variance that is divided by units - 1, and not by units as that of resamples is. These are the expanded percentiles
+    of Hesterberg (The American Statistician 2015); with many units they are the usual ones."""
+    from scipy.special import stdtrit  # slow to import, and Snakemake asks for names of files whenever it starts
+
+    if units < 2:
+        return math.nan
+    return NormalDist().cdf(-math.sqrt(units / (units - 1)) * float(stdtrit(units - 1, (1 + LEVEL) / 2)))
+
+
+def interval(value: float, resampled: np.ndarray, units: int) -> tuple[float, float] | None:
     """The `percentiles` of resampled values (R,), widened to hold the `value` that they are of: a part of an error that
     is 0 in nearly all resamples lies on one side of it in them, once they are centred on their mean."""
-    ends = percentiles(resampled)
+    ends = percentiles(resampled, units)
     return ends and (min(ends[0], value), max(ends[1], value))
 
 
@@ -142,7 +164,8 @@ def resample_run(
     points = {name: value for name, value in exact.items() if value is not None}
     inputs = {of.family: of for of in (*(METRICS[name].of for name in points), *further)}
     sums = _sums(run, inputs, bins, draws(len(run.rows), resamples, key, groups)) if points else {}
-    return Resampled(points, reasons, {name: _values(name, sums, bins, point) for name, point in points.items()}, sums)
+    values = {name: _values(name, sums, bins, point) for name, point in points.items()}
+    return Resampled(points, reasons, values, sums, units_of(groups, len(run.rows)) if points else 0)
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may hold no pixel that counts
@@ -218,11 +241,16 @@ def _times(images: int, resamples: int, key: int, groups: bytes | None) -> Rows:
     return times
 
 
+def units_of(groups: np.ndarray | None, images: int) -> int:
+    """How many units are resampled: groups of images (N,), or else the images."""
+    return images if groups is None else len(np.unique(groups))
+
+
 def groups_in_words(groups: np.ndarray | None) -> str:
     """What readers of intervals have to know of the groups of images (N,); empty if each image is its own."""
     if groups is None:
         return ""
-    number = len(np.unique(groups))
+    number = units_of(groups, len(groups))
     if number == 1:
         return "All images belong to one group, so that there are no intervals."
     warning = f", and with fewer than {FEW_GROUPS} they are not to be trusted" if number < FEW_GROUPS else ""

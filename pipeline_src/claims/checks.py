@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
-from pipeline_src.analysis.estimate import LEVEL
+from pipeline_src.analysis.resampling import LEVEL
 from pipeline_src.claims.evidence import ABOVE_ZERO, AGREES, BELOW_ZERO, OPPOSES, UNDECIDED, Evidence, Wanted
 from pipeline_src.claims.view import Items, View
 

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import LEVEL, NORMAL, Estimate, level_of_each
+from pipeline_src.analysis.estimate import NORMAL, Estimate, level_of_each
+from pipeline_src.analysis.resampling import LEVEL
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 

@@ -104,7 +104,7 @@ def _delivered(run: Run, levels: np.ndarray, seed: int, resamples: int) -> dict[
     values: dict[str, Any] = {"images": int(known.any(axis=1).sum()), "intervals": {}}
     for k, name in enumerate(conformal.NAMES):
         values[name] = float(risks[known[:, k], k].mean()) if known[:, k].any() else None
-        values["intervals"][name] = None if resampled is None else percentiles(resampled[:, k])
+        values["intervals"][name] = None if resampled is None else percentiles(resampled[:, k], len(risks))
     return values
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_src.analysis.resampling import image_means, percentiles
+from pipeline_src.analysis.resampling import image_means, percentiles, units_of
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.rows import parts
 from pipeline_src.counting.whole_maps import NAMES, whole_map_measures
@@ -42,7 +42,8 @@ class WholeImages:
     ) -> dict[str, tuple[float, float] | None]:
         """Bootstrap intervals of the means, on the same draws as all others."""
         resampled = image_means(self.table, key, resamples, groups)
-        return {name: percentiles(of) for name, of in zip(NAMES, resampled.T, strict=True)}
+        units = units_of(groups, len(self.table))
+        return {name: percentiles(of, units) for name, of in zip(NAMES, resampled.T, strict=True)}
 
     def part(self, images: slice) -> dict[str, np.ndarray]:
         """Values of some images by name."""

@@ -105,7 +105,7 @@ def test_intervals_hold_their_values(measured):
     for score in SCORES:
         one = found(measured[1], score)
         for name in QUANTITIES:
-            low, high = percentiles(one.values[name].mean(axis=0))
+            low, high = percentiles(one.values[name].mean(axis=0), one.units)
             assert low <= one.points[name].mean() <= high and low < high
 
 

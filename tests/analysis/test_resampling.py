@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
 import pytest
 from made_statistics import counted, of_scenes, scene, summaries, varied
+from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from pipeline_src.analysis import resampling
-from pipeline_src.analysis.resampling import image_means, key_of, percentiles, resample
+from pipeline_src.analysis.resampling import image_means, key_of, percentiles, resample, units_of
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import Statistic
 from pipeline_src.metrics import estimators
@@ -99,7 +101,7 @@ def test_the_interval_of_a_part_that_is_0_in_nearly_all_resamples_holds_0():
     """Four pixels of 0.75 in each image, of which two or four are right: under-confident in one of 100 resamples."""
     f, labels = np.float32([[0.75] * 4]), [np.uint8([[1, 1, 0, 0]])] * 27 + [np.uint8([[1, 1, 1, 1]])] * 13
     of = resample(counted(((f, y, f"{k:02d}") for k, y in enumerate(labels)), whole=False), 10, key=0)["raw"]
-    assert of.points[UNDER] == 0 < percentiles(of.values[UNDER])[0], "centred on their mean they lie above 0"
+    assert of.points[UNDER] == 0 < percentiles(of.values[UNDER], 40)[0], "centred on their mean they lie above 0"
     low, high = of.intervals()[UNDER]
     assert low == 0 < high < 1e-3
 
@@ -177,8 +179,26 @@ def test_means_over_resampled_images():
     means = image_means(values, key=5, resamples=4)
     for k, chosen in enumerate(drawn(700, 4, 5)):
         assert means[k] == pytest.approx(np.nanmean(values[chosen], axis=0), abs=1e-12)
-    assert percentiles(np.arange(101.0)) == pytest.approx((2.5, 97.5))
-    assert percentiles(np.array([0, np.nan])) is None
+
+
+def test_percentiles_are_as_far_out_as_students_t():
+    values = np.arange(101.0)
+    for units, tail in ((2, 0), (10, 0.00855064), (50, 0.02117941), (10**9, 0.025)):
+        assert percentiles(values, units) == pytest.approx((100 * tail, 100 - 100 * tail), abs=1e-5)
+    tail = stats.norm.cdf(-math.sqrt(23 / 22) * stats.t.ppf(0.975, 22))
+    assert percentiles(values, 23) == pytest.approx(np.quantile(values, [tail, 1 - tail]), rel=1e-9)
+    assert percentiles(np.array([0, np.nan]), 5) is None
+
+
+def test_intervals_of_few_groups_cover():
+    """The mean of ten draws: 95 in 100 intervals hold it, of the usual percentiles 90."""
+    held = {"usual": 0, "these": 0}
+    for k in range(600):
+        resampled = image_means(np.random.default_rng(k).normal(size=(10, 1)), key=k, resamples=400)[:, 0]
+        usual = np.quantile(resampled, [0.025, 0.975])
+        for name, (low, high) in (("usual", usual), ("these", percentiles(resampled, 10))):
+            held[name] += low <= 0 <= high
+    assert held["usual"] < 555 < held["these"], held  # 540 and 570 expected, standard deviations 7 and 5
 
 
 def test_a_thousand_resamples_take_seconds():
@@ -229,7 +249,7 @@ def test_intervals_over_groups_cover_where_images_are_copies():
     for k in range(100):
         values = np.random.default_rng(k).normal(size=30)[groups, None]
         for name, of in (("images", None), ("groups", groups)):
-            low, high = percentiles(image_means(values, key=k, resamples=200, groups=of)[:, 0])
+            low, high = percentiles(image_means(values, key=k, resamples=200, groups=of)[:, 0], units_of(of, 240))
             covered[name] += low <= 0 <= high
     # The interval over images is 1 / sqrt(8) as wide as it must be: 51 % coverage. Six standard deviations apart.
     assert covered["images"] <= 70 and covered["groups"] >= 80

@@ -13,6 +13,7 @@ from made_results import RESAMPLES, HandMade, analysed, by_hand
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, Perturbation
+from pipeline_src.analysis.resampling import percentiles
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
 from pipeline_src.counting.statistic import Statistic
@@ -76,9 +77,7 @@ def test_band_is_the_middle_of_resampled_images(table):
     for bin_ in (7, 10):
         count, hits = (k == bin_).sum(axis=1), ((k == bin_) & right).sum(axis=1)
         values = [hits[drawn].sum() / count[drawn].sum() for drawn in drawn_images()]
-        assert table.loc[str(bin_), ["low", "high"]].tolist() == pytest.approx(
-            np.quantile(values, [0.025, 0.975]).tolist()
-        )
+        assert table.loc[str(bin_), ["low", "high"]].tolist() == pytest.approx(percentiles(np.array(values), IMAGES))
     assert np.isnan(table.loc["2", ["low", "high"]].astype(float)).all()
 
 
@@ -94,7 +93,7 @@ def test_interval_of_ece_is_of_the_mean_over_seeds(results):
         values.append(np.mean(of_seeds))
     estimate = results.estimate("ece", *BASELINE)
     # The upper end is a percentile, the lower one mirrors it.
-    high = np.quantile(values[1:], 0.975)
+    _, high = percentiles(np.array(values[1:]), IMAGES)
     expected = (values[0], 2 * values[0] - high, high)
     assert (estimate.value, estimate.image_low, estimate.image_high) == pytest.approx(expected, abs=1e-7)
     assert estimate.low < estimate.image_low and estimate.image_high < estimate.high  # with the spread over seeds
