@@ -44,7 +44,8 @@ TAIL = """
 Measured by `python benchmarks/interval_coverage.py` on simulated data sets whose true errors are known: images of
 10,000 pixels in five bins of confidence, whose accuracy varies from image to image as that of networks does.
 *Percentiles* are those over resampled images of the mean over seeds, the usual interval; those of intervals in use are
-further out, as Student's t is ([protocol.md, section 6](protocol.md#6-the-claims)). *ECE* and *OE* are the intervals that tables print, *Δ squared* and *Δ squared over* those of the differences which decide about two methods,
+further out, as Student's t is ([protocol.md, section 6](protocol.md#6-the-claims)). *ECE* and *OE* are the
+intervals that tables print, *Δ squared* and *Δ squared over* those of the differences which decide about two methods,
 *found* how often a difference of ECE is called one. Columns of accuracy and Brier are of the intervals in use. In all
 cells the network is over-confident in every bin, or calibrated.
 
