@@ -1,4 +1,5 @@
-"""What spans experiments: other tasks, other networks, other people's models, from what lies in results/."""
+"""What spans experiments: other tasks, other networks, other people's models, from what lies in results/; and other
+tasks from what is published."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
+from pipeline_src.steps import published
 from pipeline_src.tables.across import OVERVIEW_TABLES, judged_files
 
 READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
@@ -54,3 +56,32 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
         data, results = settings.data.model_dump(mode="json"), Path("results") / name
         network, claims = settings.model.network, results / "claims.json"
         yield ExperimentSummary(name, task, network, data, results / "tables", claims, captions)
+
+
+def write_published() -> None:
+    """Write table T5 and claim C8 of the published experiments, beside them."""
+    from pipeline_src.claims.across import write_overview_claims
+    from pipeline_src.tables.across import task_table
+
+    experiments, tasks = list(_published()), catalog.tasks()
+    shown = {task: text for task, text in tasks.items() if task in {of.task for of in experiments}}
+    folder = published.FOLDER / published.OVERVIEW
+    task_table(experiments, shown).write("T5", folder)
+    write_overview_claims(experiments, tasks, folder)
+
+
+def _published() -> Iterator[ExperimentSummary]:
+    entries = catalog.load({})
+    for name in published.names():
+        folder = published.FOLDER / name
+        of = published.Publication.read(folder)
+        try:
+            task = catalog.find(entries, of.params["data"]["train"]["set"]).task
+        except UserError:  # trained on a set that is not of the catalog
+            continue
+        captions = {part: of.facts.captions.get(part, "") for part in of.facts.parts_of(("id", "shifted"))}
+        captions = {part: caption for part, caption in captions.items() if caption}
+        network = of.params["model"]["config"] or of.params["model"]["factory"]
+        yield ExperimentSummary(
+            name, task, network, of.params["data"], folder / "tables", folder / "claims.json", captions
+        )

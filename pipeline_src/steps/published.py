@@ -17,6 +17,7 @@ from pipeline_src.files import sha256
 
 FOLDER = Path("results/published")
 EXPERIMENT = "experiment.json"
+OVERVIEW = "overview"  # the folder of what spans the published experiments
 SOURCES = (EXPERIMENT, "statistics", "runs")  # what all else in the folder is made from
 
 
@@ -91,7 +92,7 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 def names() -> list[str]:
     """The names of all published experiments."""
-    return sorted(folder.name for folder in FOLDER.glob("*") if folder.is_dir())
+    return sorted(folder.name for folder in FOLDER.glob("*") if folder.is_dir() and folder.name != OVERVIEW)
 
 
 def statistic_file(folder: Path, method: str, seed: int, part: str) -> Path:
