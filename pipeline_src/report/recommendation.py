@@ -131,7 +131,9 @@ def _use(inside: ProtocolComparison, outside: ProtocolComparison) -> list[str]:
     if tied := [m for m in inside.tied(inside.candidates) if m != baseline]:
         sentences.append(f"As good, as far as these images can tell: {listing([name(m) for m in tied])}.")
     if {first, baseline} <= set(outside.methods):
-        sentences.append(f"Out of distribution ({listing(outside.parts)}) {_elsewhere(outside, first, baseline)}")
+        sentences.append(
+            f"Out of distribution ({listing(outside.parts)}) {_against_baseline(outside, first, baseline)}"
+        )
     return sentences
 
 
@@ -140,19 +142,19 @@ def _under_shift(shifted: ProtocolComparison, recommended: str | None) -> str:
     name, first, baseline = shifted.facts.label, shifted.methods[0], shifted.baseline
     text = f"{name(first)} has the lowest mean ECE on {listing(shifted.parts)}, {_percent(shifted.mean('ece', first))}."
     if recommended and baseline and recommended in shifted.methods:
-        text += f" Of {name(recommended)}, the recommended one, {_elsewhere(shifted, recommended, baseline)}"
+        text += f" Of {name(recommended)}, the recommended one, {_against_baseline(shifted, recommended, baseline)}"
     return f"{text} Sets from another source have no say in what to use."
 
 
-def _elsewhere(there: ProtocolComparison, method: str, baseline: str) -> str:
+def _against_baseline(sets: ProtocolComparison, method: str, baseline: str) -> str:
     """How a method fares on other sets, compared with the baseline."""
-    name, change = there.facts.label, there.difference("ece", method, baseline)
+    name, change = sets.facts.label, sets.difference("ece", method, baseline)
     relation = "not significantly different from"
     if change and change.excludes_zero:
         relation = "lower than" if change.value < 0 else "higher than"
     return (
-        f"its mean ECE, {_percent(there.mean('ece', method))}, is {relation} {name(baseline)}'s, "
-        f"{_percent(there.mean('ece', baseline))}."
+        f"its mean ECE, {_percent(sets.mean('ece', method))}, is {relation} {name(baseline)}'s, "
+        f"{_percent(sets.mean('ece', baseline))}."
     )
 
 
