@@ -110,8 +110,8 @@ def main(numbers: list[str]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        found = one(sys.argv[2], int(sys.argv[3]))
+        result = one(sys.argv[2], int(sys.argv[3]))
         if os.environ.get("RANK", "0") == "0":
-            print(json.dumps(found))
+            print(json.dumps(result))
     else:
         main(sys.argv[1:])

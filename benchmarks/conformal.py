@@ -35,14 +35,14 @@ def risks(downloads: Path) -> np.ndarray:
 
 def tried(images: np.ndarray, bound: Bound, fitted: int, splits: int) -> tuple[np.ndarray, np.ndarray]:
     """(splits,) thresholds, and mean risks of the images that did not give them; without splits of no threshold."""
-    rng, k, found = np.random.default_rng(0), NAMES.index(bound.risk), []
+    rng, k, outcomes = np.random.default_rng(0), NAMES.index(bound.risk), []
     for _ in range(splits):
         order = rng.permutation(len(images))
         own, others = (images[part].sum(axis=0) for part in (order[:fitted], order[fitted:]))
         if (t := level(bound, own)) is not None:
             of_others, number = split(others)
-            found.append((t / 255, of_others[k, t] / number[k]))
-    thresholds, delivered = np.array(found).T
+            outcomes.append((t / 255, of_others[k, t] / number[k]))
+    thresholds, delivered = np.array(outcomes).T
     return thresholds, delivered
 
 

@@ -122,7 +122,7 @@ def one_seed(images: int, errors: tuple[float, float], repetitions: int, rng: np
         level, over = (estimate(name, (one, 1.0)) for name in ("ece", "oe"))
         difference, of_over = (estimate(name, (one, 1.0), (other, -1.0)) for name in ("ece", "oe"))
         assert level and difference and difference.decided and over and of_over and of_over.decided
-        found = {
+        held = {
             "ECE, percentiles": holds(first["ece"], before("ece", (one, 1.0))),
             "ECE": holds(first["ece"], level.interval()),
             "ΔECE, percentiles": holds(first["ece"] - second["ece"], before("ece", (one, 1.0), (other, -1.0))),
@@ -135,11 +135,11 @@ def one_seed(images: int, errors: tuple[float, float], repetitions: int, rng: np
         for name, title in (("accuracy", "Δ accuracy"), ("brier", "ΔBrier")):
             of = estimate(name, (one, 1.0), (other, -1.0))
             assert of
-            found[title] = holds(first[name] - second[name], of.interval())
+            held[title] = holds(first[name] - second[name], of.interval())
         ends = before("ece", (one, 1.0), (other, -1.0))
-        found["found, percentiles"] = ends[0] > 0 or ends[1] < 0
-        found["found"] = difference.excludes_zero
-        for name, value in found.items():
+        held["found, percentiles"] = ends[0] > 0 or ends[1] < 0
+        held["found"] = difference.excludes_zero
+        for name, value in held.items():
             counts[name] = counts.get(name, 0) + value
     return {name: count / repetitions for name, count in counts.items()}
 

@@ -1,4 +1,4 @@
-"""`python -m pipeline_src VERB`, also installed as `dense-calibration`."""
+"""`python -m pipeline_src COMMAND`, also installed as `dense-calibration`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pipeline_src.files import FULL
 
 
 def main() -> None:
-    """Run a verb; a UserError ends it with a message and exit code 2, anything unforeseen with a traceback in the log
-    too."""
+    """Run a command; a UserError ends it with a message and exit code 2, anything unforeseen with a traceback, in the
+    log too."""
     try:
         _have_working_folder()
         from pipeline_src.cli.main import app
 
         _run(app)
-    except KeyboardInterrupt:  # while it imports; Typer catches those of a verb, and says the same
+    except KeyboardInterrupt:  # while it imports; Typer catches those of a command, and says the same
         print("Aborted!", file=sys.stderr)
         sys.exit(130)
     except UserError as error:

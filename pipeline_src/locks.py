@@ -31,7 +31,7 @@ def alone(name: str, path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in MISSING:
             raise
-        _tell(path.parent, error.strerror)
+        _warn(path.parent, error.strerror)
         lock = _taken(name, SoftFileLease(path.with_name(f"{path.name}.lease"), lease_duration=LEASE))
     try:
         yield
@@ -49,7 +49,7 @@ def _taken(name: str, lock: BaseFileLock) -> BaseFileLock:
 
 
 @cache
-def _tell(folder: Path, why: str) -> None:
+def _warn(folder: Path, why: str) -> None:
     """Once for each folder."""
     log.warning(
         "%s/: the file system has no locks (%s). Files that are renewed take their place: what a machine was making "

@@ -91,7 +91,7 @@ def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
     if path[-1:] == ["[key]"]:
         path[-2:] = [value]  # pydantic calls True 1
     prefix = f"{'.'.join(map(str, path))}: " if path else ""
-    found = "" if isinstance(value, dict) else f" (found {SHORT.repr(value)})"
+    suffix = "" if isinstance(value, dict) else f" (found {SHORT.repr(value)})"
     if kind == "extra_forbidden":
         valid = _keys_at(schema, tuple(path[:-1]))
         hint = did_you_mean(str(path[-1]), valid) or f"known are {', '.join(valid)}"
@@ -99,11 +99,11 @@ def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
     if kind == "missing":
         return f"{prefix}is missing"
     if kind in ("string_type", "tuple_type") or (kind == "literal_error" and "'" in details["ctx"]["expected"]):
-        found += f": put it in quotes, since YAML reads {_read_as(value)}" if isinstance(value, QUOTED) else ""
+        suffix += f": put it in quotes, since YAML reads {_read_as(value)}" if isinstance(value, QUOTED) else ""
     if kind in TYPES:
-        return f"{prefix}expected {TYPES[kind]}{found}"
+        return f"{prefix}expected {TYPES[kind]}{suffix}"
     message = details["msg"].removeprefix("Value error, ")
-    return f"{prefix}{message[0].lower() + message[1:]}{found}"
+    return f"{prefix}{message[0].lower() + message[1:]}{suffix}"
 
 
 def _read_as(value: object) -> str:

@@ -48,7 +48,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_teardown() -> None:
-    """A verb that a test has called leaves handlers to the root logger whose streams were the test's and are closed."""
+    """A command that a test has called leaves the root logger handlers whose streams were the test's and are closed."""
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if type(handler).__module__ == "logging"]:
         root.removeHandler(handler)

@@ -124,8 +124,8 @@ def temperature(fitted: Sample, *features: Callable[[Sample], np.ndarray]) -> Ma
     def nll(of: np.ndarray) -> float:
         return float(fitted.w @ np.logaddexp(0, np.where(fitted.y == 1, -1, 1) * scaled(fitted, of)))
 
-    found = minimize(nll, np.zeros(1 + len(features)), method="BFGS").x
-    return lambda sample: expit(scaled(sample, found))
+    parameters = minimize(nll, np.zeros(1 + len(features)), method="BFGS").x
+    return lambda sample: expit(scaled(sample, parameters))
 
 
 ONE = Loop(1, lambda sample: np.zeros(len(sample.z), int), lambda sample: np.ones((len(sample.z), 1)))

@@ -104,8 +104,8 @@ def cell(f: np.ndarray, sample: Sample) -> str:
     return f"{nll:.4f} / {100 * brier:.2f} / {100 * ece:.2f}"
 
 
-def right(found: dict[str, dict[str, Sample]]) -> Iterator[list[str]]:
-    for name, groups in found.items():
+def right(networks: dict[str, dict[str, Sample]]) -> Iterator[list[str]]:
+    for name, groups in networks.items():
         gaps = [of.w @ excess(expit(of.z), of) for of in groups.values()]
         shares = [of.w @ ((of.z >= 0) == (of.y == 1)) for of in groups.values()]
         yield [name, *(f"{100 * share:.2f} / {100 * gap:+.2f}" for share, gap in zip(shares, gaps, strict=True))]
@@ -132,16 +132,16 @@ def by_band(networks: dict[str, dict[str, Sample]]) -> Iterator[list[str]]:
             yield row
 
 
-def scored(found: dict[str, dict[str, Sample]]) -> Iterator[list[str]]:
-    for name, groups in found.items():
+def scored(networks: dict[str, dict[str, Sample]]) -> Iterator[list[str]]:
+    for name, groups in networks.items():
         for fit, fitted in FITS.items():
             of = fitted(groups["fitted"])
             yield [name, fit, *(cell(of(groups[group]), groups[group]) for group in GROUPS)]
 
 
-def levels(found: dict[str, dict[str, Sample]]) -> Iterator[list[str]]:
+def levels(networks: dict[str, dict[str, Sample]]) -> Iterator[list[str]]:
     for name, of in LOOPS.items():
-        rests = [of(groups["fitted"]).rest(groups["fitted"]) for groups in found.values()]
+        rests = [of(groups["fitted"]).rest(groups["fitted"]) for groups in networks.values()]
         yield [name, *(", ".join(f"{100 * level:.0f}" for level in rest) for rest in rests)]
 
 
@@ -155,15 +155,15 @@ def main() -> None:
     graph = chosen("evidence")
     settings = networks.settings(graph.job(f"train/baseline/seed{SEED}"))
     runs = {name: graph.job(f"train/{name}/seed{SEED}").folder for name in SIMULATED}
-    found = {name: kept(name, folder / "model.safetensors", settings) for name, folder in runs.items()}
+    trained = {name: kept(name, folder / "model.safetensors", settings) for name, folder in runs.items()}
     histories = {name: folder / "history.csv" for name, folder in runs.items()}
     closed = {name: history for name, history in histories.items() if "mark" in history.read_text()}
     print(
         TEXT.format(
-            bands=table(["band", *found], by_band(found)),
-            levels=table(["levels", *found], levels(found)),
-            scores=table(["network", "fitted", *GROUPS], scored(found)),
-            right=table(["network", "validation", *GROUPS], right(found)),
+            bands=table(["band", *trained], by_band(trained)),
+            levels=table(["levels", *trained], levels(trained)),
+            scores=table(["network", "fitted", *GROUPS], scored(trained)),
+            right=table(["network", "validation", *GROUPS], right(trained)),
             noise="; ".join(f"{name} {noise(history)}" for name, history in closed.items()),
         )
     )

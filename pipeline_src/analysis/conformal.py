@@ -99,12 +99,12 @@ def trivial(bound: Bound, t: int, sums: np.ndarray) -> bool:
 
 def of_units(run: Run, levels: np.ndarray) -> np.ndarray:
     """(U, 2) the risks of each unit at its level, (U,); NaN where it has none."""
-    found = []
+    at_levels = []
     for block in ImageRisks().units(run):
-        risks, known = split(block)
+        risks, units = split(block)
         at, levels = levels[: len(block)], levels[len(block) :]
-        found.append(np.where(known > 0, risks[np.arange(len(block)), :, at], np.nan))
-    return np.concatenate(found)
+        at_levels.append(np.where(units > 0, risks[np.arange(len(block)), :, at], np.nan))
+    return np.concatenate(at_levels)
 
 
 def of_folds(run: Run, folds: np.ndarray) -> np.ndarray:

@@ -70,21 +70,23 @@ def detection(score: str, inside: Mapping[str, Measurement], outside: Mapping[st
     if not seeds or not all("confidence_cells" in one.arrays for one in both):
         return None
     of_score = _of_pixels if score == "pixels" else _of_images
-    found = [of_score(score, inside, outside, seed) for seed in seeds]
+    by_seed = [of_score(score, inside, outside, seed) for seed in seeds]
     return Measurement(
         seeds,
         sum(one.images for one in outside.values()),
         min(one.units for one in both),
-        {name: np.array([points[name] for points, _ in found]) for name in MEASURES},
-        {name: np.stack([values[name] for _, values in found]) for name in MEASURES},
+        {name: np.array([points[name] for points, _ in by_seed]) for name in MEASURES},
+        {name: np.stack([values[name] for _, values in by_seed]) for name in MEASURES},
         of_all_seeds=all(one.of_all_seeds for one in both),
     )
 
 
-Found = tuple[dict[str, float], dict[str, np.ndarray]]  # points, values on resamples
+Resampled = tuple[dict[str, float], dict[str, np.ndarray]]  # points, values on resamples
 
 
-def _of_pixels(score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int) -> Found:
+def _of_pixels(
+    score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int
+) -> Resampled:
     levels = [sum(_of_seed(one, "confidence", seed) for one in of.values()) for of in (inside, outside)]
     cells = [sum(_of_seed(one, "confidence_cells", seed) for one in of.values()) for of in (inside, outside)]
     points = _measured(*levels)
@@ -92,19 +94,21 @@ def _of_pixels(score: str, inside: Mapping[str, Measurement], outside: Mapping[s
     return points, {name: values[name] + (points[name] - whole[name]) for name in MEASURES}
 
 
-def _of_images(score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int) -> Found:
+def _of_images(
+    score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int
+) -> Resampled:
     sets = [*inside.items(), *outside.items()]
     scores = [_image_scores(score, _of_seed(one, "image_sums", seed)) for _, one in sets]
-    known = [~np.isnan(of) for of in scores]
-    every, place = np.unique(np.concatenate([of[k] for of, k in zip(scores, known, strict=True)]), return_inverse=True)
+    scored = [~np.isnan(of) for of in scores]
+    every, place = np.unique(np.concatenate([of[k] for of, k in zip(scores, scored, strict=True)]), return_inverse=True)
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(len(every)))
-    ours = np.repeat([name in inside for name, _ in sets], [k.sum() for k in known])[order]
+    ours = np.repeat([name in inside for name, _ in sets], [k.sum() for k in scored])[order]
 
     def blocks() -> Iterator[dict[str, np.ndarray]]:
         groups = [None if one.groups is None else one.groups.tobytes() for _, one in sets]
         of_sets = [_times(name, one.images, of) for (name, one), of in zip(sets, groups, strict=True)]
-        times = [of[:, k] for of, k in zip(of_sets, known, strict=True)]
+        times = [of[:, k] for of, k in zip(of_sets, scored, strict=True)]
         for block in parts(1 + FEW, 50):  # memory does not grow with the number of resamples
             drawn = np.concatenate([of[block] for of in times], axis=1)[:, order].astype(np.float64)
             yield _measured(*(np.add.reduceat(drawn * which, starts, axis=1) for which in (ours, ~ours)))

@@ -157,6 +157,11 @@ def common_seeds(measured: Sequence[Measurement]) -> list[int]:
     return sorted(set.intersection(*single)) if single else list(measured[0].seeds)
 
 
+def or_none(value: float) -> float | None:
+    """A number for JSON, which has no NaN."""
+    return None if math.isnan(value) else value
+
+
 def level_of_each(effects: Sequence[Estimate]) -> float:
     """The level at which each of several intervals is taken so that all together hold in 95 % of cases.
 

@@ -214,9 +214,9 @@ class Facts:
     @property
     def compared(self) -> list[str]:
         """Blocks that belong to the paper's comparison."""
-        known = {name for name in self.methods if self.methods[name].code in COMPARED}
-        plain = {name for name in known if self.methods[name].code == "baseline"}
-        return [name for name in self.methods if name in known and self.methods[name].of in (None, *plain)]
+        candidates = {name for name in self.methods if self.methods[name].code in COMPARED}
+        plain = {name for name in candidates if self.methods[name].code == "baseline"}
+        return [name for name in self.methods if name in candidates and self.methods[name].of in (None, *plain)]
 
     def family(self, method: str) -> str:
         """What kind of method it is, as figures colour it."""

@@ -262,8 +262,8 @@ def image_means(
     values: np.ndarray, key: int, resamples: int = RESAMPLES, groups: np.ndarray | None = None
 ) -> np.ndarray:
     """(R, M) means over resampled images of M values per image, (N, M); NaN in `values` is left out."""
-    known = ~np.isnan(values)
-    columns = np.concatenate([np.where(known, values, 0), known], axis=1)
+    defined = ~np.isnan(values)
+    columns = np.concatenate([np.where(defined, values, 0), defined], axis=1)
     sums = sum(times @ columns[block] for block, times in draws(len(values), resamples, key, groups))
     with np.errstate(invalid="ignore"):
         return sums[:, : values.shape[1]] / sums[:, values.shape[1] :]

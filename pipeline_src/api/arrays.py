@@ -116,8 +116,8 @@ def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
     whole = masks.dtype.kind in "iu"
     if whole and masks.size and masks.min() >= 0 and masks.max() <= 1 and ignore not in (0, 1):
         return masks.astype(np.uint8, copy=False)  # as most are
-    ignored, known = masks == ignore, (masks == 0) | (masks == 1)
-    if not whole or not (ignored | known).all():
+    ignored, labelled = masks == ignore, (masks == 0) | (masks == 1)
+    if not whole or not (ignored | labelled).all():
         raise UserError(
             "masks have unknown labels",
             found=f"{masks.dtype} with the values {np.unique(masks)[:10].tolist()}",

@@ -163,10 +163,10 @@ class Statistic:
         statistic = self._of or two_classes.Statistic(Counts.empty(), None)
         run = Run(statistic, self.counts)
         values, reasons = summary(run, bins)
-        known = {name: value for name, value in values.items() if value is not None}
-        ends = resample_run(run, bins, SEED, RESAMPLES).intervals() if intervals and known else {}
+        defined = {name: value for name, value in values.items() if value is not None}
+        ends = resample_run(run, bins, SEED, RESAMPLES).intervals() if intervals and defined else {}
         both = {name: of for name, of in ends.items() if of}
-        return CalibrationReport(known, len(self), self.counts.pixels, bins, both, reasons)
+        return CalibrationReport(defined, len(self), self.counts.pixels, bins, both, reasons)
 
     # Copies must not share or lose the buffers of a pass over the pixels: they are made anew from the counts.
 

@@ -41,8 +41,8 @@ class Dirichlet(Calibrator):
             by_matrix = gradient.T @ log_f + 2 * PENALTY * off * matrix / (k * (k - 1))
             return value, np.append(by_matrix, gradient.sum(axis=0) + 2 * PENALTY * bias / k)
 
-        found = least(loss, np.append(np.eye(k), np.zeros(k)).tolist())
-        return cls(matrix=found[:-k].reshape(k, k).tolist(), bias=found[-k:].tolist())
+        fitted = least(loss, np.append(np.eye(k), np.zeros(k)).tolist())
+        return cls(matrix=fitted[:-k].reshape(k, k).tolist(), bias=fitted[-k:].tolist())
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
         return softmax(log_softmax(z, axis=1) @ np.array(self.matrix).T + np.array(self.bias), axis=1)

@@ -28,11 +28,11 @@ CALIBRATORS: dict[str, type[Calibrator]] = {calibrator.name: calibrator for cali
 def named(name: str, where: str) -> type[Calibrator]:
     """The calibrator of a name; `where` is what to call the place that names it. UserError if there is none."""
     if name not in CALIBRATORS:
-        known = ", ".join(CALIBRATORS)
+        names = ", ".join(CALIBRATORS)
         raise UserError(
             f"{where}: there is no calibrator of this name",
             found=name,
-            expected=known,
+            expected=names,
             do=did_you_mean(name, CALIBRATORS) or "give one of these",
         )
     return CALIBRATORS[name]

@@ -70,10 +70,10 @@ class ImageTemperature(Calibrator):
             return value, np.append(by_t, g * (by_log * log_z).sum())
 
         limits = tuple(np.log(SHAPES)) if shape else (0.0, 0.0)
-        found = least(loss, [0.0] * (len(columns) + 2), [(None, None)] * (len(columns) + 1) + [limits])
-        b = found[1:-1] / spread
+        fitted = least(loss, [0.0] * (len(columns) + 2), [(None, None)] * (len(columns) + 1) + [limits])
+        b = fitted[1:-1] / spread
         named = dict(zip(features, b.tolist(), strict=True))
-        return cls(a=float(found[0] - b @ centre), b=named, g=float(np.exp(found[-1])))
+        return cls(a=float(fitted[0] - b @ centre), b=named, g=float(np.exp(fitted[-1])))
 
     def temperatures(self, features: np.ndarray) -> np.ndarray:
         """(N, 4) features -> (N,) T."""

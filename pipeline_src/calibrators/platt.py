@@ -34,9 +34,9 @@ class Platt(Calibrator):
             value, gradient = log_likelihood(z * parameters[:c] + parameters[c:], pixels.labels, weights)
             return value, np.concatenate([(gradient * z).sum(axis=0), gradient.sum(axis=0)])
 
-        found = least(loss, [1.0] * c + [0.0] * c)
-        bias = found[c:] - (found[c:].mean() if c > 1 else 0)  # a constant added to all classes changes nothing
-        return cls(scale=found[:c].tolist(), bias=bias.tolist())
+        fitted = least(loss, [1.0] * c + [0.0] * c)
+        bias = fitted[c:] - (fitted[c:].mean() if c > 1 else 0)  # a constant added to all classes changes nothing
+        return cls(scale=fitted[:c].tolist(), bias=bias.tolist())
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
         z = _logits(z) * np.array(self.scale) + np.array(self.bias)

@@ -50,15 +50,17 @@ class SelectiveScaling(Calibrator):
             # A wrong pixel may be told from all others exactly: a small penalty keeps the weights finite.
             return value + 1e-6 * (parameters @ parameters), gradient[:, 0] @ columns + 2e-6 * parameters
 
-        found = least(loss, [0.0] * columns.shape[1])
-        score = columns @ found
+        fitted = least(loss, [0.0] * columns.shape[1])
+        score = columns @ fitted
         best = (np.inf, float(score.max()) + 1, 1.0)  # no pixel is likely wrong
         for threshold in _thresholds(score, share):
             part, rest = (_rows(pixels, of) for of in (score > threshold, score <= threshold))
             temperature = minimised(*part)
             total = nll(*part, temperature) * part[2].sum() + (nll(*rest, 1.0) * rest[2].sum() if len(rest[0]) else 0)
             best = min(best, (total, threshold, temperature))
-        return cls(weights=(found[:-1] / scale).tolist(), bias=float(found[-1]), threshold=best[1], temperature=best[2])
+        return cls(
+            weights=(fitted[:-1] / scale).tolist(), bias=float(fitted[-1]), threshold=best[1], temperature=best[2]
+        )
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
         score = _terms(z) @ np.array(self.weights) + self.bias

@@ -66,8 +66,8 @@ def spread(name: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
         lasts.append(_share(table.iloc[:, -1].to_numpy()))
         resampled.append(shares_of(image_means(moments, key_of("train")))[0])
     effect = Estimate(shares, *(percentiles(np.mean(resampled, axis=0), len(before)) or (math.nan, math.nan)))
-    besides = f"phase alone: {100 * np.mean(phases):.1f} %, the last alphas: {100 * np.mean(lasts):.1f} %"
-    what = f"the images' own part of the spread of the alphas of {name} ({besides})"
+    comparison = f"phase alone: {100 * np.mean(phases):.1f} %, the last alphas: {100 * np.mean(lasts):.1f} %"
+    what = f"the images' own part of the spread of the alphas of {name} ({comparison})"
     return Evidence(what, {"train": len(before)}, effect, ABOVE_ZERO, SPREAD)
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import NORMAL, Estimate, level_of_each
+from pipeline_src.analysis.estimate import NORMAL, Estimate, level_of_each, or_none
 from pipeline_src.analysis.resampling import LEVEL
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
@@ -125,7 +125,7 @@ class Evidence:
             "what": self.what,
             "sets": dict(self.sets),
             **_estimate_json(self.effect),
-            **({"squared": _estimate_json(decided) | {"reference": _known(decided.reference)}} if decided else {}),
+            **({"squared": _estimate_json(decided) | {"reference": or_none(decided.reference)}} if decided else {}),
             "unit": self._printed_in.unit,
             "printed": self.interval,
             "printed_seeds": ", ".join(by_seed) if len(seeds) > 1 else str(next(iter(seeds))),
@@ -150,12 +150,8 @@ def _printed(effect: Estimate, quantity: Quantity) -> str:
 def _estimate_json(effect: Estimate) -> dict[str, Any]:
     numbers = {"effect": effect.value, "low": effect.low, "high": effect.high}
     numbers |= {"image_low": effect.image_low, "image_high": effect.image_high}
-    seeds = {seed: _known(value) for seed, value in effect.by_seed.items()}
-    return {"seeds": seeds, **{name: _known(number) for name, number in numbers.items()}}
-
-
-def _known(number: float) -> float | None:
-    return None if math.isnan(number) else number
+    seeds = {seed: or_none(value) for seed, value in effect.by_seed.items()}
+    return {"seeds": seeds, **{name: or_none(number) for name, number in numbers.items()}}
 
 
 def _number(value: float | None) -> float:

@@ -1,4 +1,4 @@
-"""The verb `calibrate`."""
+"""The command `calibrate`."""
 
 from __future__ import annotations
 

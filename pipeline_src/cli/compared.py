@@ -37,8 +37,8 @@ def checked(of: Comparison, tolerance: float) -> str:
     """Whether all runs of the same seed have the same numbers, within a tolerance."""
     runs = {(cell.method, seed, cell.part) for cell in of.cells for seed, _ in cell.seeds}
     beyond = sorted(of.beyond(tolerance), key=lambda cell: -cell.largest)
-    known = [cell for cell in of.cells if not math.isnan(cell.largest)]
-    largest = max(known, key=lambda cell: cell.largest)
+    comparable = [cell for cell in of.cells if not math.isnan(cell.largest)]
+    largest = max(comparable, key=lambda cell: cell.largest)
     lines = [
         *_head(of),
         f"{len(runs)} runs on data sets have the same seed in both; {len(of.cells)} numbers, means over seeds",
@@ -86,7 +86,7 @@ def _counts(cells: Sequence[Cell]) -> str:
 
 def _explained(of: Comparison) -> list[str]:
     """What differs, by topic; seeds and contracts where they do."""
-    texts = [f"{topic}: {text}".removeprefix(": ") for topic, found in of.explanations().items() for text in found]
+    texts = [f"{topic}: {text}".removeprefix(": ") for topic, lines in of.explanations().items() for text in lines]
     seeds = dict.fromkeys(f"other seeds: {one} / {two}" for cell in of.cells for one, two in cell.seeds if one != two)
     differ = any(cell.verdict != SAME for cell in of.cells)
     if not differ:

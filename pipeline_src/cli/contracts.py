@@ -1,4 +1,4 @@
-"""The verbs about contracts: `contracts`, `verify`, `redo`, `adopt`, `clean`, and what Snakemake calls at the end."""
+"""Commands about contracts: `contracts`, `verify`, `redo`, `adopt`, `clean`, and what Snakemake calls at the end."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ def verify(
         for version, names in made_with(chosen).items():
             typer.echo(f"{version}: {', '.join(names)}")
         return
-    found = step.verify(chosen)
-    for name, fault in found.faults:
-        compared = "" if fault.missing else f": sha256 {fault.found}, it was {fault.expected}"
+    verification = step.verify(chosen)
+    for name, fault in verification.faults:
+        compared = "" if fault.missing else f": sha256 {fault.actual}, it was {fault.expected}"
         typer.echo(f"{'missing' if fault.missing else 'altered'}: {fault.file} ({name}){compared}")
-    for name, why in found.stale.items():
+    for name, why in verification.stale.items():
         typer.echo(f"stale: {name}: {why}")
-    for name, why in found.absent.items():
+    for name, why in verification.absent.items():
         typer.echo(f"can't be checked here: {name}: {why}")
-    read = f"{graph.name}: {found.files:,} files of {len(chosen)} jobs read"
-    if found.is_sound:
+    read = f"{graph.name}: {verification.files:,} files of {len(chosen)} jobs read"
+    if verification.is_sound:
         typer.echo(f"{read}, all are as they were made; verified on {now()}")
         return
-    for do in (*found.advice, f"{graph.command} makes results again"):
+    for do in (*verification.advice, f"{graph.command} makes results again"):
         typer.echo(f"  do:       {do}")
-    typer.echo(f"{read}: {len(found.faults)} missing or altered, {len(found.stale)} results stale")
+    typer.echo(f"{read}: {len(verification.faults)} missing or altered, {len(verification.stale)} results stale")
     raise typer.Exit(1)
 
 

@@ -187,7 +187,7 @@ def add(
         pairs = [(folder / image, folder / mask if mask else None) for _, image, mask in detected.pairs]
         picture = contact_sheet(pairs)
         entry = entry_of(path, folder, detected, root)
-    known = catalog.load({**params.datasets, name: entry})[name]  # it would be refused now rather than later
+    loaded = catalog.load({**params.datasets, name: entry})[name]  # it would be refused now rather than later
     console.print(f"{path}: {len(detected.pairs):,} {'pairs' if detected.masks else 'images, no masks'}")
     if detected.values.classes:
         console.print(
@@ -203,7 +203,7 @@ def add(
     cut = None if path.is_dir() else maybe_cut(path)
     for text in [*detected.notes, *([cut] if cut else [])]:
         console.print(text)
-    if 0 < (number := _validation(known, detected.pairs, root, path)) < FEW:
+    if 0 < (number := _validation(loaded, detected.pairs, root, path)) < FEW:
         console.print(
             f"The split val has {number} images. With fewer than {FEW}, what is fitted or chosen on them varies much: "
             "give it a larger `fraction`."

@@ -1,4 +1,4 @@
-"""The verb `init`: a project of one's own."""
+"""The command `init`: a project of one's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verb `judge`."""
+"""The command `judge`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: every step of the workflow as a verb that also runs alone, and what one asks of the workflow."""
+"""The command line: every step of the workflow as a command that also runs alone, and what one asks of the workflow."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (
+for command in (
     *(steps.prepare, steps.store, steps.train, steps.evaluate, steps.analyse),
     *(steps.tables, steps.figures, steps.claims, steps.report, steps.overview),
     *(plan.plan, contracts.contracts, contracts.verify, contracts.redo, contracts.adopt, contracts.clean),
     *(judge.judge, calibrate.calibrate, networks.predict, networks.export),
     *(published.publish, published.rebuild, published.compare, published.crate, published.docs, init.init),
 ):
-    app.command()(verb)
+    app.command()(command)
 app.command(hidden=True)(contracts.finish)
 app.add_typer(data, name="data", no_args_is_help=True)
 

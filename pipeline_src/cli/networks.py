@@ -1,4 +1,4 @@
-"""The verbs on trained networks: `predict` and `export`."""
+"""The commands on trained networks: `predict` and `export`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -45,11 +45,12 @@ Method = Annotated[
     ),
 ]
 Contract = Annotated[
-    str | None, typer.Option(help="The contract the caller planned with; the verb stops if it is another", hidden=True)
+    str | None,
+    typer.Option(help="The contract the caller planned with; the command stops if it is another", hidden=True),
 ]
 Log = Annotated[Path | None, typer.Option(help="Also write all messages to this file")]
 
-# Of the verbs on trained networks
+# Of the commands on trained networks
 Run = Annotated[
     str | None,
     typer.Option(metavar="EXPERIMENT/METHOD/seedN", help="A finished run, as demo/aslp_cl/seed0", show_default=False),
@@ -58,7 +59,7 @@ CalibratorFile = Annotated[
     Path | None, typer.Option(help="A calibrator.json that `calibrate` fitted to maps of the model, to be applied")
 ]
 
-# Of the verbs on saved maps
+# Of the commands on saved maps
 Ignore = Annotated[
     int | None, typer.Option(help="Value of mask pixels that never count; of K classes 255 if not given")
 ]

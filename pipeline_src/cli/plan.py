@@ -1,4 +1,4 @@
-"""The verb `plan`: what is to be done."""
+"""The command `plan`: what is to be done."""
 
 from __future__ import annotations
 

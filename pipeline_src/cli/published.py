@@ -1,4 +1,4 @@
-"""The verbs about published results and pages: `publish`, `rebuild`, `compare`, `crate` and `docs`."""
+"""The commands about published results and pages: `publish`, `rebuild`, `compare`, `crate` and `docs`."""
 
 from __future__ import annotations
 

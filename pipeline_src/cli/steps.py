@@ -1,4 +1,4 @@
-"""The verbs of the steps: each makes the result of one job."""
+"""The commands of the steps: each makes the result of one job."""
 
 from __future__ import annotations
 

@@ -133,20 +133,20 @@ def _of_cells(cells: np.ndarray, limits: np.ndarray) -> Counts:
 
 def _table(rows: np.ndarray, steps: np.ndarray) -> KeptRows:
     """What is kept of the columns of the rows, (N, columns)."""
-    known = rows != UNMEASURED
+    measured = rows != UNMEASURED
     # Each row takes what its predecessors left over, so that sums over many images stay as they are. A sum beyond int64
     # wraps, and so does what is read again: the steps are powers of 2.
-    sums = np.where(known, rows, 0).cumsum(axis=0)
-    values = np.where(known, np.diff(sums // steps, axis=0, prepend=0), UNMEASURED)
+    sums = np.where(measured, rows, 0).cumsum(axis=0)
+    values = np.where(measured, np.diff(sums // steps, axis=0, prepend=0), UNMEASURED)
     return KeptRows(values.T, sums[-1] % steps)
 
 
 def _of_table(table: KeptRows, steps: np.ndarray) -> np.ndarray:
     """(N, columns) of `_table`; the last image that has a column takes the rest."""
-    known = table.values.T != UNMEASURED
-    rows = np.where(known, table.values.T * steps, UNMEASURED)
-    for column in np.flatnonzero(known.any(axis=0)):
-        rows[np.flatnonzero(known[:, column])[-1], column] += table.rest[column]
+    measured = table.values.T != UNMEASURED
+    rows = np.where(measured, table.values.T * steps, UNMEASURED)
+    for column in np.flatnonzero(measured.any(axis=0)):
+        rows[np.flatnonzero(measured[:, column])[-1], column] += table.rest[column]
     return rows
 
 

@@ -150,9 +150,9 @@ def _groups(kept: Mapping[str, Kept]) -> Iterator[np.ndarray]:
             continue
         numbers = _unsigned((of - groups[_base(name)]).cumsum(axis=0)) if _base(name) in written else of
         columns = written[name] = numbers.transpose(1, 0, 2).reshape(2 * len(STARTS), -1)
-        known = np.roll(columns, 1, axis=0) if _whole(name) == name else written[_whole(name)]
+        sort_keys = np.roll(columns, 1, axis=0) if _whole(name) == name else written[_whole(name)]
         yield columns[:1]
-        yield np.take_along_axis(columns, np.argsort(known, axis=1, kind="stable"), axis=1)[1:]
+        yield np.take_along_axis(columns, np.argsort(sort_keys, axis=1, kind="stable"), axis=1)[1:]
 
 
 def _read_groups(stream: _Stream, names: Sequence[str], images: int) -> dict[str, np.ndarray]:
@@ -163,8 +163,8 @@ def _read_groups(stream: _Stream, names: Sequence[str], images: int) -> dict[str
             continue
         columns = read[name] = stream.take(2 * len(STARTS), images)
         for k, column in enumerate(columns[1:].copy(), 1):
-            known = columns[k - 1] if _whole(name) == name else read[_whole(name)][k]
-            columns[k, np.argsort(known, kind="stable")] = column
+            sort_keys = columns[k - 1] if _whole(name) == name else read[_whole(name)][k]
+            columns[k, np.argsort(sort_keys, kind="stable")] = column
         numbers = columns.reshape(2, len(STARTS), images).transpose(1, 0, 2)
         base = groups.get(_base(name))
         groups[name] = numbers if base is None else base + np.diff(_signed(numbers), axis=0, prepend=0)
@@ -180,10 +180,10 @@ def _tables(kept: Mapping[str, Kept]) -> Iterator[np.ndarray]:
     beyond: dict[str, np.ndarray] = {}
     for name, of in kept.items():
         if of.table is not None:
-            known, base = of.table.values != UNMEASURED, beyond.get(_base(name), 0)
-            beyond[name] = known * (of.table.values - _expected(of))
+            measured, base = of.table.values != UNMEASURED, beyond.get(_base(name), 0)
+            beyond[name] = measured * (of.table.values - _expected(of))
             yield of.table.rest
-            yield known * (1 + _unsigned(beyond[name] - base))
+            yield measured * (1 + _unsigned(beyond[name] - base))
 
 
 def _read_tables(stream: _Stream, kept: Mapping[str, Kept]) -> dict[str, Kept]:
@@ -192,9 +192,9 @@ def _read_tables(stream: _Stream, kept: Mapping[str, Kept]) -> dict[str, Kept]:
     for name, of in kept.items():
         if _whole(name) == name:
             rest, numbers = stream.take(len(COLUMNS)), stream.take(len(COLUMNS), of.groups.shape[2])
-            known = numbers > 0
-            beyond[name] = known * (_signed(numbers - 1) + beyond.get(_base(name), 0))
-            values = np.where(known, beyond[name] + _expected(of), UNMEASURED)
+            measured = numbers > 0
+            beyond[name] = measured * (_signed(numbers - 1) + beyond.get(_base(name), 0))
+            values = np.where(measured, beyond[name] + _expected(of), UNMEASURED)
             read[name] = of._replace(table=KeptRows(values, rest))
     return read
 

@@ -25,7 +25,7 @@ def load(path: Path | str) -> AnyStatistic:
     Raises:
         UserError: as `Statistic.load`.
     """
-    if (found := kind(path)) == KIND:
+    if (stored_kind := kind(path)) == KIND:
         counts, confusion = read_compact(Path(path))
         if confusion is None:
             regions = dict.fromkeys(name.partition("/")[0] for name in counts if "/" in name)
@@ -35,7 +35,7 @@ def load(path: Path | str) -> AnyStatistic:
                 {region: Statistic(*(counts[f"{region}/{protocol}"] for protocol in PROTOCOLS)) for region in regions},
             )
         return MultiClassStatistic(counts.pop("top"), list(counts.values()), confusion)
-    return (MultiClassStatistic if found == "multi-class" else Statistic).load(path)[0]
+    return (MultiClassStatistic if stored_kind == "multi-class" else Statistic).load(path)[0]
 
 
 def save_compact(statistic: AnyStatistic, path: Path, bins: int) -> None:

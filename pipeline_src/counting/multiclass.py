@@ -72,9 +72,9 @@ class MultiClassStatistic:
         valid = truth != ignore
         y = truth[valid].astype(np.int64)
         p = np.ascontiguousarray(probability.reshape(k, -1)[:, valid.reshape(-1)], np.float32)
-        known = np.ones(y.shape, bool) if no_class is None else y != no_class
-        if not known.all():
-            y = np.where(known, y, 0)  # any class: `known` masks them below
+        has_class = np.ones(y.shape, bool) if no_class is None else y != no_class
+        if not has_class.all():
+            y = np.where(has_class, y, 0)  # any class: `has_class` masks them below
         if y.size and not (y.min() >= 0 and y.max() < k):
             raise UserError(
                 f"the mask of {image_id} has class ids that do not exist",
@@ -88,19 +88,19 @@ class MultiClassStatistic:
                 expected="probabilities in [0, 1] that sum to 1 over the classes",
             )
         predicted = p.argmax(axis=0)
-        right = ((predicted == y) & known).astype(np.uint8)
+        right = ((predicted == y) & has_class).astype(np.uint8)
         confidence = p.max(axis=0)
         levels = self._count(self.top, confidence, right)
         for index, counts in enumerate(self.classes):
-            labelled, chosen = (y == index) & known, predicted == index
+            labelled, chosen = (y == index) & has_class, predicted == index
             class_levels = self._count(counts, p[index], labelled.astype(np.uint8))
             areas = {"pixels": int((labelled | chosen).sum()), "correct": int((labelled & chosen).sum())}
             counts.rows.append(image_id, areas, class_levels)
-        self.confusion += np.bincount((y * k + predicted)[known], minlength=k * k).reshape(k, k)
+        self.confusion += np.bincount((y * k + predicted)[has_class], minlength=k * k).reshape(k, k)
 
-        given = np.where(known, p[y, np.arange(y.size)].astype(np.float64), 0)
+        given = np.where(has_class, p[y, np.arange(y.size)].astype(np.float64), 0)
         clamped = np.clip(p.astype(np.float64), CLAMP, 1 - CLAMP)
-        squared = (p.astype(np.float64) ** 2).sum(axis=0) - 2 * given + known
+        squared = (p.astype(np.float64) ** 2).sum(axis=0) - 2 * given + has_class
         scores = {
             "absolute": 1 - given,
             "brier": squared,

@@ -130,11 +130,11 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dic
     except Exception as error:
         raise unreadable(path, error) from error
     expected = {"schema": SCHEMA, "kind": kind, "levels": LEVELS, "clamp": CLAMP, "columns": list(COLUMNS)}
-    found = {key: header.get(key) for key in expected}
-    if found != expected:
+    actual = {key: header.get(key) for key in expected}
+    if actual != expected:
         raise UserError(
             f"{path} is a statistic of another schema",
-            found=found,
+            found=actual,
             expected=expected,
             do="make it again from the prediction maps with this version",
         )

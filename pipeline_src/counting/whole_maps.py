@@ -158,11 +158,11 @@ def e_measure(f: np.ndarray, y: np.ndarray) -> float:
     levels = np.zeros((THRESHOLDS, 2), np.int64)
     kernels.histogram((f * (THRESHOLDS - 1)).astype(np.uint8).ravel(), y.view(np.uint8).ravel(), levels)
     false, true = levels[::-1].cumsum(axis=0).T  # predicted foreground by the mask's label
-    n, objects, found = y.size, true[-1], false + true
+    n, objects, predicted = y.size, true[-1], false + true
     if objects in (0, n):
-        score = found if objects else n - found
+        score = predicted if objects else n - predicted
     else:
-        p, share = found / n, objects / n
+        p, share = predicted / n, objects / n
         cells = (
             (true, 1 - p, 1 - share),
             (false, 1 - p, -share),

@@ -155,10 +155,10 @@ def _read(path: Path, declared: str, decode: Callable[[bytes], Any], do: str) ->
             expected=f"a file with the sha256 {declared}",
             do=do,
         ) from error
-    if (found := hashlib.sha256(data).hexdigest()) != declared:
+    if (actual := hashlib.sha256(data).hexdigest()) != declared:
         raise UserError(
             f"{path} has changed since the data set was prepared",
-            found=f"sha256 {found}",
+            found=f"sha256 {actual}",
             expected=f"sha256 {declared}",
             do=do,
         )

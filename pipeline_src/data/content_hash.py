@@ -72,10 +72,10 @@ def _cached(key: str, state: object, unpacked: Path, compute: Callable[[], str])
     cache = Path(unpacked) / CACHE
     try:
         hashes = json.loads(cache.read_text(encoding="utf-8"))
-        known, hashed = hashes.get(key, (None, None))
+        cached_state, hashed = hashes.get(key, (None, None))
     except (OSError, ValueError, AttributeError, TypeError):  # none, or not ours
-        hashes, known, hashed = {}, None, None
-    if known != state or not re.fullmatch("[0-9a-f]{64}", str(hashed)):
+        hashes, cached_state, hashed = {}, None, None
+    if cached_state != state or not re.fullmatch("[0-9a-f]{64}", str(hashed)):
         hashes[key] = [state, hashed := compute()]
         with suppress(OSError, UserError):  # a folder that cannot be written costs time and nothing else
             write_text(cache, json.dumps(hashes, indent=1, sort_keys=True) + "\n")

@@ -66,14 +66,14 @@ def metadata(entry: Entry, file: Path, samples: int) -> dict[str, Any]:
     """The metadata, as JSON can hold it; what is not known is left out."""
     page = next((source.get for source in entry.sources.values() if source.get), None)
     about = [f"{samples:,} images for {entry.task}, as they were paired and verified.", entry.caption, *entry.faults]
-    known = {"citeAs": entry.citation, "license": entry.terms, "url": page}
+    optional = {"citeAs": entry.citation, "license": entry.terms, "url": page}
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": entry.name,
         "description": " ".join(filter(None, about)),
-        **{key: value for key, value in known.items() if value},
+        **{key: value for key, value in optional.items() if value},
         "distribution": [
             {
                 "@type": "cr:FileObject",

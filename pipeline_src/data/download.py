@@ -81,8 +81,8 @@ def archives(entry: Entry) -> list[Archive]:
     mirrors = source.mirror or ("",) * len(source.archive)
     hashes = source.sha256 or (None,) * len(source.archive)
     return [
-        Archive(Path(name).name, tuple(filter(None, of)), known)
-        for name, *of, known in zip(source.archive, source.download, mirrors, hashes, strict=True)
+        Archive(Path(name).name, tuple(filter(None, of)), expected)
+        for name, *of, expected in zip(source.archive, source.download, mirrors, hashes, strict=True)
     ]
 
 
@@ -152,9 +152,9 @@ def _fetch(address: str, part: Path, expected: str | None, progress: Progress) -
             if attempt + 1 == ATTEMPTS:
                 raise
             sleep(WAIT)
-    if expected and (found := sha256(part)) != expected:
+    if expected and (actual := sha256(part)) != expected:
         _discard(part)
-        raise _FailedError(f"it is another file, sha256 {found}")
+        raise _FailedError(f"it is another file, sha256 {actual}")
     if not expected and (wrong := broken(part)):
         _discard(part)
         raise _FailedError(f"it is no whole zip or tar archive: {wrong}")
@@ -202,17 +202,17 @@ def _start(answer: HTTPResponse, asked: int) -> tuple[int, int | None]:
     if answer.headers.get_content_type() == "text/html":
         raise _FailedError("a web page is there, and no archive")
     if answer.status == 206:
-        found = re.fullmatch(rf"bytes {asked}-\d+/(\d+|\*)", given := answer.headers["Content-Range"] or "")
-        if not found:
+        match = re.fullmatch(rf"bytes {asked}-\d+/(\d+|\*)", given := answer.headers["Content-Range"] or "")
+        if not match:
             raise _FailedError(f"the server was asked for the bytes from {asked} on, and sends {given or 'others'}")
-        return asked, None if found[1] == "*" else int(found[1])
+        return asked, None if match[1] == "*" else int(match[1])
     return 0, answer.length
 
 
 def _state(part: Path) -> tuple[int, str]:
     """How much of a file is here, and what tells that it is still the same; nothing counts without the latter."""
-    known = _validator_of(part)
-    validator = known.read_text("latin-1") if known.exists() and part.exists() else ""
+    validator_file = _validator_of(part)
+    validator = validator_file.read_text("latin-1") if validator_file.exists() and part.exists() else ""
     if not validator or not validator.isprintable() or validator.startswith("W/"):  # a weak one allows other bytes
         return 0, ""
     return part.stat().st_size, validator

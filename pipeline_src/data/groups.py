@@ -58,12 +58,12 @@ def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndar
 
 
 def _of_pattern(stems: Sequence[str], pattern: str) -> list[object]:
-    found = {stem: re.search(pattern, stem) for stem in stems}
-    if without := [stem for stem, match in found.items() if not (match and match[1])]:
+    matches = {stem: re.search(pattern, stem) for stem in stems}
+    if without := [stem for stem, match in matches.items() if not (match and match[1])]:
         raise UserError(
             f"`groups` {pattern!r} fits not all image names", found=listed(without), do="change it, or use a csv file"
         )
-    return [found[stem][1] for stem in stems]
+    return [matches[stem][1] for stem in stems]
 
 
 def _of_file(stems: Sequence[str], file: Path) -> list[object]:
@@ -90,9 +90,9 @@ def _read(file: Path) -> dict[str, str]:
         ) from None
     bad = [",".join(row) for row in rows if len(row) != len(COLUMNS) or not all(row)]
     if header != COLUMNS or bad or not rows:
-        found = ",".join(header) if header != COLUMNS else listed(bad) or "no row"
+        problem = ",".join(header) if header != COLUMNS else listed(bad) or "no row"
         expected = f"the line {','.join(COLUMNS)}, then a row per image"
-        raise UserError(f"the file of groups {file} has another form", found=found, expected=expected)
+        raise UserError(f"the file of groups {file} has another form", found=problem, expected=expected)
     groups = dict(rows)
     if twice := sorted({name for name, group in rows if groups[name] != group}):
         raise UserError(f"the file of groups {file} puts images into two groups", found=listed(twice))

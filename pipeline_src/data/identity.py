@@ -46,10 +46,10 @@ def identify(entry: Entry, data_root: Path | str | None, unpacked: Path, prepare
     try:
         located = locate(entry, data_root, unpacked)
     except MissingSourceError as missing:
-        known = _known(prepared)
-        if known is None:
+        recorded = _recorded(prepared)
+        if recorded is None:
             raise
-        return _from_known(entry, data_root, known, missing)
+        return _from_recorded(entry, data_root, recorded, missing)
     return Identity(
         _parameters(entry, located.source, located.layout, located.content, _lists(entry, located, data_root))
     )
@@ -103,36 +103,36 @@ def _place(entry: Entry, source: Source) -> str:
     return digest(archive=source.archive, folder=source.folder, paths=paths)
 
 
-def _known(prepared: Path | None) -> dict[str, Any] | None:
+def _recorded(prepared: Path | None) -> dict[str, Any] | None:
     """What `summary` gave when the set was prepared; None if it was not."""
     file = Path(prepared) / "summary.json" if prepared else None
     if file is None or not file.is_file():
         return None
     try:
         summary = json.loads(file.read_text(encoding="utf-8"))
-        known = {key: summary["identity"][key] for key in ("place", "content")} | {"source": str(summary["source"])}
+        recorded = {key: summary["identity"][key] for key in ("place", "content")} | {"source": str(summary["source"])}
         layout, lists = (dict(summary["identity"][key]) for key in ("layout", "lists"))
-        return known | {"layout": Layout(**layout), "lists": lists}
+        return recorded | {"layout": Layout(**layout), "lists": lists}
     except (OSError, ValueError, KeyError, TypeError):  # of an older version, or damaged
         return None
 
 
-def _from_known(
-    entry: Entry, data_root: Path | str | None, known: Mapping[str, Any], missing: MissingSourceError
+def _from_recorded(
+    entry: Entry, data_root: Path | str | None, recorded: Mapping[str, Any], missing: MissingSourceError
 ) -> Identity:
     """The identity by today's entry and the files that the set was prepared from."""
-    source = entry.sources.get(known["source"]) or next(iter(entry.sources.values()))
+    source = entry.sources.get(recorded["source"]) or next(iter(entry.sources.values()))
     layout, place, changed = entry.layout(source), _place(entry, source), []
     declared = joined(source.sha256) if source.sha256 and all(source.sha256) else None
-    if source.kind == "paths" and place == known["place"]:
-        layout = known["layout"].model_copy(update={"foreground": layout.foreground})
-    content = declared or (known["content"] if place == known["place"] else f"not here: {place}")
-    if content != known["content"]:
+    if source.kind == "paths" and place == recorded["place"]:
+        layout = recorded["layout"].model_copy(update={"foreground": layout.foreground})
+    content = declared or (recorded["content"] if place == recorded["place"] else f"not here: {place}")
+    if content != recorded["content"]:
         changed.append("other files")
     lists = {}
     for file in _files(entry, source):
-        lists[file] = _list_digest(file, data_root, None) or known["lists"].get(file, f"not here: {file}")
-        changed += [file] * (file not in known["lists"])
+        lists[file] = _list_digest(file, data_root, None) or recorded["lists"].get(file, f"not here: {file}")
+        changed += [file] * (file not in recorded["lists"])
     where = str(missing).partition("\n")[0]
     if data_root is not None and not Path(data_root).expanduser().is_dir():
         where = f"{where}: there is no folder {data_root}"

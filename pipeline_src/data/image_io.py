@@ -29,7 +29,7 @@ except ImportError as error:  # OpenCV's wheel needs these libraries, and bare c
 JPEG = b"\xff\xd8"
 PIXELS = LIMITS.pixels
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-Image.MAX_IMAGE_PIXELS = None  # `check_size` has a limit that the user can change
+Image.MAX_IMAGE_PIXELS = None  # `image_headers` has a limit that the user can change
 
 # Each job uses one thread; parallel jobs fill the cores.
 cv2.setNumThreads(1)
@@ -167,28 +167,6 @@ def decode(data: bytes, flags: int) -> np.ndarray:
     if image is None:
         raise UnreadableImageError("cannot be decoded as an image", "get the file again")
     return image
-
-
-def check_size(
-    data: bytes, pixels: int = PIXELS, do: str = "write `limits: {pixels: N}` with a larger N into params.yaml"
-) -> None:
-    """Look at the size of an image in its header, before it is decoded: a small file can hold a huge one.
-
-    Args:
-        do: how a user changes the limit.
-
-    Raises:
-        UnreadableImageError: not an image, or of more `pixels`.
-    """
-    check_whole(data)
-    try:
-        with _pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-    except UnreadableImageError:
-        raise UnreadableImageError("cannot be decoded as an image", "get the file again") from None
-    if width * height > pixels:
-        found = f"has {width:,} x {height:,} pixels, and the limit is {pixels:,}"
-        raise UnreadableImageError(found, f"make it smaller, or {do}")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pipeline_src.data import identity, image_io, manifest, sources
 from pipeline_src.data.entry import Entry
+from pipeline_src.data.image_headers import Header, read_header
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.data.masks import ClassMasks, ObjectMasks, masks_of
@@ -32,6 +33,7 @@ def prepare(
     out: Path,
     on_problem: Literal["fail", "skip"] = "fail",
     limits: Limits = LIMITS,
+    headers: dict[str, Header] | None = None,
 ) -> dict[str, Any]:
     """Unpack (or draw) the set, pair images and masks, verify every file, and write the list of its samples.
 
@@ -42,6 +44,7 @@ def prepare(
         out: gets manifest.csv, problems.csv and summary.json (no paths of this machine, no time stamps).
         on_problem: "fail" raises if there is a problem, "skip" leaves the samples out and counts them.
         limits: larger archives are refused, and larger images are problems.
+        headers: gets what the headers of the files say, by name, for who wants to know more than is verified here.
 
     Returns:
         The content of summary.json.
@@ -56,9 +59,9 @@ def prepare(
     masks = masks_of(entry, located.layout)
     pairs, problems = pair_files(entry, located.layout, root)
     log.info("%s: source %s (%s), verifying %s images", entry.name, located.key, source.label, f"{len(pairs):,}")
-    rows, notes = [], []
+    rows, notes, headers = [], [], {} if headers is None else headers
     for row in pairs:
-        row_problems, row_notes = _verify(row, root, masks, limits.pixels)
+        row_problems, row_notes = _verify(row, root, masks, limits.pixels, headers)
         problems += row_problems
         notes += row_notes
         rows += [] if row_problems else [row]
@@ -108,8 +111,10 @@ def prepare(
     return summary
 
 
-def _verify(row: Row, root: Path, masks: ObjectMasks | ClassMasks, pixels: int) -> tuple[list[Problem], list[str]]:
-    """Read a sample's files and fill in its row; the problems with them, and notes."""
+def _verify(
+    row: Row, root: Path, masks: ObjectMasks | ClassMasks, pixels: int, headers: dict[str, Header]
+) -> tuple[list[Problem], list[str]]:
+    """Read a sample's files, and fill in its row and their headers; the problems with them, and notes."""
     problems, notes = [], []
 
     def read(name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...] | None]:
@@ -119,7 +124,7 @@ def _verify(row: Row, root: Path, masks: ObjectMasks | ClassMasks, pixels: int) 
                 problems.append(Problem(name, reason, "replace it by a file, or remove it"))
                 return "", None
             data = (root / name).read_bytes()
-            image_io.check_size(data, pixels)
+            headers[name] = read_header(data, pixels)
             with image_io.warnings_of_libjpeg(data) as warnings:
                 shape = decode(data)
             notes.extend(f"{name}: libjpeg warns: {text}" for text in warnings)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pipeline_src.data import groups, manifest, sources
 from pipeline_src.data.entry import Entry
-from pipeline_src.data.image_headers import UPRIGHT, check_single, orientation
-from pipeline_src.data.image_io import UnreadableImageError
+from pipeline_src.data.image_headers import SEVERAL, UPRIGHT, Header
 from pipeline_src.data.lookup import benchmark_file, read_name_list
 from pipeline_src.data.sources import Located
 from pipeline_src.data.unpack import maybe_cut
@@ -33,25 +32,24 @@ def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path, limits
     """Read every file of a set: pairs, counts, sizes, values of masks, name lists, and the sha256 of its archives."""
     from pipeline_src.data.prepare import prepare
 
-    key = ""
+    key, headers = "", {}
     with tempfile.TemporaryDirectory() as folder:
         try:
             located = sources.locate(entry, data_root, unpacked)
             key = located.key
             sources.check_archives(located)
-            summary = prepare(entry, data_root, unpacked, Path(folder), "skip", limits)
+            summary = prepare(entry, data_root, unpacked, Path(folder), "skip", limits, headers)
             rows = manifest.read(Path(folder))
             stems = [row.stem for row in rows]
             summary["notes"] += _groups(entry, stems, data_root)
         except (UserError, OSError) as error:  # reported, so that the next set can be checked all the same
             return SetReport(key, problems=[str(error)])
         problems = [str(problem) for problem in manifest.read_problems(Path(folder))]
-    root = sources.root_folder(located, unpacked)
-    files = [name for row in rows for name in (row.image, row.mask) if name]
-    problems += _several(files, root)
-    known = [f"known: {fault}" for fault in entry.faults]
-    notes = [*summary["notes"], *_coverage(entry, set(stems), data_root), *_turned(files, root), *_ends(located)]
-    return SetReport(key, summary["samples"], summary["splits"], problems, list(dict.fromkeys([*notes, *known])))
+    usable = {name: headers[name] for row in rows for name in (row.image, row.mask) if name}
+    problems += [str(manifest.Problem(name, *SEVERAL)) for name, header in usable.items() if header.several]
+    known_faults = [f"known: {fault}" for fault in entry.faults]
+    notes = [*summary["notes"], *_coverage(entry, set(stems), data_root), *_turned(usable), *_ends(located)]
+    return SetReport(key, summary["samples"], summary["splits"], problems, list(dict.fromkeys([*notes, *known_faults])))
 
 
 def _groups(entry: Entry, stems: list[str], data_root: Path | str | None) -> list[str]:
@@ -62,20 +60,9 @@ def _groups(entry: Entry, stems: list[str], data_root: Path | str | None) -> lis
     return [f"{len(stems):,} images in {number:,} groups of images that are not independent"]
 
 
-def _several(files: list[str], root: Path) -> list[str]:
-    """Files that hold several pictures, of which the first would be taken."""
-    problems = []
-    for name in files:
-        try:
-            check_single(root / name)
-        except UnreadableImageError as error:
-            problems.append(str(manifest.Problem(name, error.problem, error.do)))
-    return problems
-
-
-def _turned(files: list[str], root: Path) -> list[str]:
+def _turned(headers: dict[str, Header]) -> list[str]:
     """How many files ask to be turned, which is not done."""
-    turned = [name for name in files if orientation(root / name) != UPRIGHT]
+    turned = [name for name, header in headers.items() if header.orientation != UPRIGHT]
     if not turned:
         return []
     note = "have an EXIF orientation, which is not applied: images and masks must fit as their pixels are stored"

@@ -134,11 +134,11 @@ def check_unpacked(located: Located, root: Path) -> None:
         expected = json.loads((root / UNPACKED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         expected = {}
-    found = file_hashes(root)
-    del found[UNPACKED]
-    if found != expected:
-        names = sorted({*found, *expected}) if isinstance(expected, dict) else list(found)
-        changed = [name for name in names if found.get(name) != dict(expected).get(name)]
+    actual = file_hashes(root)
+    del actual[UNPACKED]
+    if actual != expected:
+        names = sorted({*actual, *expected}) if isinstance(expected, dict) else list(actual)
+        changed = [name for name in names if actual.get(name) != dict(expected).get(name)]
         raise UserError(
             f"files in {root} have changed since they were unpacked",
             found=listed(changed),

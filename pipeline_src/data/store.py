@@ -83,9 +83,9 @@ class Store:
         square = (len(self.index), *self.images.shape[1:2] * 2)
         expected = {"images": (*square, 3), "masks": square, "_truth": (pixels,), "_grey": (grey,)}
         for name, shape in expected.items():
-            if (found := getattr(self, name).shape) != shape:
+            if (actual := getattr(self, name).shape) != shape:
                 self._reading = f"{name.strip('_')}.npy"
-                raise ValueError(f"an array of shape {found}; index.csv is of {shape}")
+                raise ValueError(f"an array of shape {actual}; index.csv is of {shape}")
 
     @classmethod
     def open(cls, folder: Path | str) -> Store:

@@ -184,12 +184,12 @@ class _Member(tarfile.TarInfo):
         return super()._proc_member(tar)
 
 
-def _check_limit(archive: Path, key: str, found: int, limits: Limits) -> None:
-    if found > (limit := getattr(limits, key)):
+def _check_limit(archive: Path, key: str, number: int, limits: Limits) -> None:
+    if number > (limit := getattr(limits, key)):
         of = {"archive_members": "members", "archive_bytes": "bytes unpacked"}[key]
         raise UserError(
             f"archive {archive} is larger than the limit",
-            found=f"{found:,} {of}, or more",
+            found=f"{number:,} {of}, or more",
             expected=f"at most {limit:,}",
             do=f"if it is what you want to unpack, write `limits: {{{key}: N}}` with a larger N into params.yaml",
         )
@@ -212,10 +212,10 @@ def _safe(name: str, archive: Path) -> Path:
     return Path(*parts)
 
 
-def _refused(archive: Path, found: str) -> UserError:
+def _refused(archive: Path, reason: str) -> UserError:
     return UserError(
         f"archive {archive} is not safe to unpack",
-        found=found,
+        found=reason,
         expected="plain files and folders of bounded size, without duplicate names",
         do="get it from another source, or unpack it yourself, look into it, and give `folder:` instead of `archive:`",
     )

@@ -30,6 +30,7 @@ BLOCK = re.compile(
     r"^(<!-- published: ([^\n]+?) -->\n)(?:(?!<!-- published).)*?^(<!-- end of published -->)", re.DOTALL | re.MULTILINE
 )
 MARK = re.compile(r"^<!-- (?:end of )?published\b.*", re.MULTILINE)
+METRIC_TABLE, DIFFERENCES, CLAIMS = "PROTOCOL METRIC ...", "differences PROTOCOL A-B ...", "claims"
 
 
 def files() -> list[Path]:
@@ -51,14 +52,14 @@ def rewritten(page: str, folder: Path = FOLDER) -> str:
             "each a line",
             do="write the other line",
         )
-    return BLOCK.sub(lambda found: _filled(found, folder), page)
+    return BLOCK.sub(lambda block: _filled(block, folder), page)
 
 
-def _filled(found: re.Match[str], folder: Path) -> str:
+def _filled(block: re.Match[str], folder: Path) -> str:
     try:
-        return _block(found, folder)
+        return _block(block, folder)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        place = folder / found[2].split()[0]
+        place = folder / block[2].split()[0]
         raise UserError(
             f"{place}: metrics.json, claims.json or printed.json is not what was published",
             found=f"{type(error).__name__}: {error}",
@@ -67,22 +68,22 @@ def _filled(found: re.Match[str], folder: Path) -> str:
         ) from None
 
 
-def _block(found: re.Match[str], folder: Path) -> str:
+def _block(block: re.Match[str], folder: Path) -> str:
     """The comments with what is between them."""
-    experiment, *words = found[2].split()
+    experiment, *words = block[2].split()
 
     def read(name: str) -> Any:
         return json.loads((folder / experiment / name).read_text(encoding="utf-8"))
 
     if not (folder / experiment / "metrics.json").is_file():
-        return found[0]
+        return block[0]
     if words == ["claims"]:
         text = claims(read("claims.json")["claims"])
     elif words[:1] == ["differences"]:
         text = differences(read("tables/printed.json")["T14"], words[1:])
     else:
         text = table(read("metrics.json"), words)
-    return f"{found[1]}{text}\n{found[3]}"
+    return f"{block[1]}{text}\n{block[3]}"
 
 
 def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
@@ -93,7 +94,7 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
     """
     protocol, metrics = (words[0], words[1:]) if words else ("", [])
     if protocol not in published["metrics"] or not metrics or set(metrics) - set(METRICS):
-        _refuse(words, "PROTOCOL METRIC ...", published["metrics"], "metrics by their names in docs/metrics.md")
+        _refuse(words, METRIC_TABLE, published["metrics"], "metrics by their names in docs/metrics.md")
     sets = {name: of["role"] for name, of in published["sets"].items() if of["role"] != "val"}
     heads = [name + " (OOD)" * (role == "ood") for name, role in sets.items()]
     rows = [[protocol, *heads], ["---"] * (1 + len(sets))]
@@ -111,9 +112,9 @@ def differences(printed: Mapping[str, Any], words: Sequence[str]) -> str:
     protocol, pairs = (words[0], [pair.replace("-", " − ") for pair in words[1:]]) if words else ("", [])
     groups = printed.get(protocol, {"groups": []})["groups"]
     sets = {group["heading"].split(":")[0]: {row[0]: row[1:] for row in group["rows"]} for group in groups}
-    known = {pair: None for of in sets.values() for pair in of}
-    if not sets or not pairs or set(pairs) - set(known):
-        _refuse(words, "differences PROTOCOL A-B ...", printed, f"pairs of {', '.join(known)}")
+    available = {pair: None for of in sets.values() for pair in of}
+    if not sets or not pairs or set(pairs) - set(available):
+        _refuse(["differences", *words], DIFFERENCES, printed, f"pairs of {', '.join(available)}")
     rows = [[protocol, *sets], ["---"] * (1 + len(sets))]
     for pair in pairs:
         for k, metric in enumerate(printed[protocol]["columns"][1:]):
@@ -122,10 +123,11 @@ def differences(printed: Mapping[str, Any], words: Sequence[str]) -> str:
 
 
 def _refuse(words: Sequence[str], expected: str, protocols: Iterable[str], more: str) -> NoReturn:
+    others = " or ".join(f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, CLAIMS) if form != expected)
     raise UserError(
         "a table of published results that nothing is known of",
         found=" ".join(words) or "the name of an experiment alone",
-        expected=f"{expected}, the protocol one of {', '.join(protocols)}, {more}; or `claims`",
+        expected=f"{expected}, the protocol one of {', '.join(protocols)}, {more}; or {others}",
     )
 
 

@@ -49,8 +49,8 @@ def take(job: Job, folder: Path) -> Stamp | None:
 def keep(top: Path, contract: str, folder: Path, stamp: Stamp) -> None:
     """Put the files in `folder` that a stamp vouches for into the cache, unless a whole result is there."""
     entry = top / FOLDER / contract
-    known = Stamp.read(entry / STAMP)
-    if known and known.is_whole(entry) and (known.made, known.adopted) == (stamp.made, stamp.adopted):
+    cached = Stamp.read(entry / STAMP)
+    if cached and cached.is_whole(entry) and (cached.made, cached.adopted) == (stamp.made, stamp.adopted):
         return
     new = entry.with_name(f".{contract}.new")
     shutil.rmtree(new, ignore_errors=True)

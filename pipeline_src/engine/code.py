@@ -72,8 +72,8 @@ class Code:
     ) -> Digest:
         """The digest of all that is reached from definitions (dotted name of the module, name in it), whole modules
         (dotted names), and files of the user's, whole."""
-        roots = [self._found(module, name.split(".")[0]) for module, name in definitions]
-        roots += [self._found(module) for module in modules]
+        roots = [self._root_vertex(module, name.split(".")[0]) for module, name in definitions]
+        roots += [self._root_vertex(module) for module in modules]
         roots += [("module", file.absolute()) for file in files]
         reached, loaded, effects = dict.fromkeys(self._numbered(roots)), set(), set()
         queue = [file for vertex in reached for file in self._loaded_by(vertex)]
@@ -188,7 +188,7 @@ class Code:
     def _module(self, file: Path) -> Module:
         return Module(file)
 
-    def _found(self, module: str, name: str | None = None) -> Vertex:
+    def _root_vertex(self, module: str, name: str | None = None) -> Vertex:
         file = self._file(self.root, module)
         if file and self._is_neutral(file):
             return ("text", f"neutral: {name or ''}")

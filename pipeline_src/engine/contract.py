@@ -87,18 +87,18 @@ def package_digest(
     jobs."""
     if (key := _key(definitions, modules, files)) is None:
         return package_code().digest(definitions, modules, files)  # files of the user's change by themselves
-    known = _kept()
-    if key not in known["digests"]:
+    stored = _kept()
+    if key not in stored["digests"]:
         collects = gc.isenabled()
         gc.disable()  # a third of the time goes into looking through syntax trees, which are many and stay
         try:
             new = package_code().digest(definitions, modules, files)
         finally:
             gc.enable() if collects else None
-        known["digests"][key] = [new.digest, new.files]
+        stored["digests"][key] = [new.digest, new.files]
         with suppress(OSError):
-            write_text(KEPT, json.dumps(known))
-    return Digest(*known["digests"][key])
+            write_text(KEPT, json.dumps(stored))
+    return Digest(*stored["digests"][key])
 
 
 @cache
@@ -121,14 +121,14 @@ def _kept() -> dict[str, Any]:
     """Digests that a process has left, if the package has not changed since."""
     code = digest([[file.relative_to(ROOT).as_posix(), file.read_text("utf-8")] for file in sorted(ROOT.rglob("*.py"))])
     with suppress(OSError, ValueError):
-        if _is_of(code, known := json.loads(KEPT.read_text("utf-8"))):
-            return known
+        if _is_of(code, content := json.loads(KEPT.read_text("utf-8"))):
+            return content
     return {"code": code, "digests": {}}
 
 
-def _is_of(code: str, known: Any) -> bool:
+def _is_of(code: str, content: Any) -> bool:
     """Whether it holds digests of this code. The file may be damaged: it can be made again at any time."""
-    match known:
+    match content:
         case {"code": str(of), "digests": dict(digests)} if of == code:
             return all(isinstance(each, list) and [*map(type, each)] == [str, dict] for each in digests.values())
     return False

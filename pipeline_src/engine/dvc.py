@@ -59,5 +59,5 @@ def _is_sound(stage: str, jobs: Sequence[Job]) -> bool:
     """Whether all results of a stage are current; files that were changed are named."""
     stale = [job for job in jobs if not job.current]
     for fault in (fault for job in stale for fault in job.faults() if not fault.missing):
-        log.warning("DVC has not recorded the stage %s: %s", stage, fault.told)
+        log.warning("DVC has not recorded the stage %s: %s", stage, fault.message)
     return not stale

@@ -52,7 +52,7 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
             log.info("%s is current", job.name)
             return False
         for fault in job.faults():
-            log.warning("%s; it is made again", fault.told)
+            log.warning("%s; it is made again", fault.message)
         staging = job.folder / f".{job.stem}.new"
         shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
         staging.mkdir()
@@ -91,7 +91,7 @@ def _check_inputs(job: Job, maker: str) -> None:
         more = f" ({len(changed) - 1} more of its inputs' files were changed too)" if changed[1:] else ""
         raise UserError(
             f"{fault.file} is not what {of.name} made, and {job.name} needs it{more}",
-            found=f"sha256 {fault.found}",
+            found=f"sha256 {fault.actual}",
             expected=f"sha256 {fault.expected}",
             do=do,
         )
@@ -168,7 +168,7 @@ def publish(job: Job, staging: Path, stamp: Stamp) -> None:
     if faults := job.faults():
         raise UserError(
             f"{faults[0].file} changed while {job.name} put it in place",
-            found=f"sha256 {faults[0].found}",
+            found=f"sha256 {faults[0].actual}",
             expected=f"sha256 {faults[0].expected}",
             do="end what writes there, or check the disk, and start the command again",
         )

@@ -78,22 +78,22 @@ def stale(jobs: Iterable[Job]) -> list[str]:
 def made_with(jobs: Iterable[Job]) -> dict[str, list[str]]:
     """Versions with which current results were made, those that are others here marked -> names of the jobs. Stamps of
     former versions of this program do not say."""
-    found: dict[str, list[str]] = {}
+    names_by_versions: dict[str, list[str]] = {}
     for job in jobs:
         if stamp := job.stamped:
             texts = [_version(*each) for each in stamp.made.get("versions", {}).items()]
-            found.setdefault(", ".join(texts) or "not known", []).append(job.name)
-    return found
+            names_by_versions.setdefault(", ".join(texts) or "not known", []).append(job.name)
+    return names_by_versions
 
 
 def other_versions(jobs: Iterable[Job]) -> dict[str, list[str]]:
     """A library's version that is not the one here -> names of the jobs that used it."""
-    found: dict[str, list[str]] = {}
+    names_by_version: dict[str, list[str]] = {}
     for text, names in made_with(jobs).items():
         for each in text.split(", "):
             if HERE in each:
-                found.setdefault(each, []).extend(names)
-    return found
+                names_by_version.setdefault(each, []).extend(names)
+    return names_by_version
 
 
 def shortened(names: list[str], most: int = 5) -> str:

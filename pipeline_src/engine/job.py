@@ -12,7 +12,7 @@ from typing import Any
 from pipeline_src.engine.code import LENGTH, Digest, digest
 from pipeline_src.engine.contract import code_of, file_digest, plain
 from pipeline_src.engine.stamp import Fault, Stamp
-from pipeline_src.engine.verified import FOLDER, known
+from pipeline_src.engine.verified import FOLDER, readings
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +158,7 @@ class Job:
     @property
     def verified(self) -> str:
         """When the files of the result that lies there were read and compared with its stamp, the first of them."""
-        return min(each.time for each in known(self.folder, self.files, self.record).values())
+        return min(each.time for each in readings(self.folder, self.files, self.record).values())
 
     def faults(self, again: bool = False) -> list[Fault]:
         """Files that are not as the stamp of today's contract says; `again`: all are read, whatever is known."""

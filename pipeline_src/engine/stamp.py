@@ -17,23 +17,23 @@ PARTS = {"kind", "parameters", "inputs", "code", "files", "job", "folder", "time
 
 
 class Fault(NamedTuple):
-    """A file that is not what a stamp vouches for: its SHA-256 as `found` and as `expected`, or that it is missing."""
+    """A file that is not what a stamp vouches for: its SHA-256, empty if it is missing, and the expected one."""
 
     file: Path
-    found: str
+    actual: str
     expected: str
 
     def __str__(self) -> str:
         return f"{self.file.name} is missing" if self.missing else f"{self.file.name} was changed"
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """All that is known of it."""
-        return f"{self.file} is not as it was made: sha256 {self.found or 'of no file'}, expected {self.expected}"
+        return f"{self.file} is not as it was made: sha256 {self.actual or 'of no file'}, expected {self.expected}"
 
     @property
     def missing(self) -> bool:
-        return not self.found
+        return not self.actual
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ class Stamp:
     def faults(self, folder: Path, record: Path, again: bool = False) -> list[Fault]:
         """The files in `folder` that are not as they were made. Those are read that have changed since they were read
         last, of which `record` knows (`verified`), or all of them `again`."""
-        known = verified.known(folder, self.files, record, again)
-        found = {name: known[name].sha256 if name in known else "" for name in self.files}
+        readings = verified.readings(folder, self.files, record, again)
+        actual = {name: readings[name].sha256 if name in readings else "" for name in self.files}
         return [
-            Fault(folder / name, found[name], of["sha256"])
+            Fault(folder / name, actual[name], of["sha256"])
             for name, of in self.files.items()
-            if found[name] != of["sha256"]
+            if actual[name] != of["sha256"]
         ]
 
     def is_whole(self, folder: Path) -> bool:
@@ -97,10 +97,10 @@ def _parsed(path: Path, *state: int) -> Stamp | None:
     try:
         stamp = Stamp(**json.loads(path.read_text(encoding="utf-8")))
         files = [of["sha256"] for of in stamp.files.values() if of["size"] is not None]
-        known = {*stamp.ingredients, *stamp.details, *stamp.made}
+        keys = {*stamp.ingredients, *stamp.details, *stamp.made}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return stamp if known >= PARTS and len(files) == len(stamp.files) else None
+    return stamp if keys >= PARTS and len(files) == len(stamp.files) else None
 
 
 def _size(file: Path) -> int | None:

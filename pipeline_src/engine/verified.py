@@ -21,7 +21,7 @@ FOLDER = Path(".snakemake/verified")
 TICK_NS = 20_000_000  # clocks of file systems stand still for 1 to 10 ms
 
 
-class Known(NamedTuple):
+class Reading(NamedTuple):
     """What was last read of a file.
 
     Attributes:
@@ -35,21 +35,21 @@ class Known(NamedTuple):
     time: str
 
 
-def known(folder: Path, names: Iterable[str], record: Path, again: bool = False) -> dict[str, Known]:
-    """What is known of the files in `folder` that are there, by name.
+def readings(folder: Path, names: Iterable[str], record: Path, again: bool = False) -> dict[str, Reading]:
+    """What was read of the files in `folder` that are there, by name.
 
     Args:
         record: where it is kept.
         again: whether to read all of them, whatever is kept.
     """
-    kept, found = _read(record), {}
+    kept, current = _read(record), {}
     for name in names:
         if state := _state(folder / name):
             before = kept.get(name)
-            found[name] = before if before and before.state == state and not again else _look(folder / name, state)
-    if found != kept:
-        _write(record, found)
-    return found
+            current[name] = before if before and before.state == state and not again else _look(folder / name, state)
+    if current != kept:
+        _write(record, current)
+    return current
 
 
 def now() -> str:
@@ -64,26 +64,26 @@ def _state(file: Path) -> list[int] | None:
         return None
 
 
-def _look(file: Path, state: list[int]) -> Known:
+def _look(file: Path, state: list[int]) -> Reading:
     while 0 <= (age := time.time_ns() - max(state[1:3])) < TICK_NS:  # one more change would not show in its times
         time.sleep((TICK_NS - age) / 1e9)
     try:
-        return Known(state, sha256(file), now())
+        return Reading(state, sha256(file), now())
     except OSError as error:
-        return Known([], f"unreadable: {error.strerror}", now())
+        return Reading([], f"unreadable: {error.strerror}", now())
 
 
-def _read(record: Path) -> dict[str, Known]:
+def _read(record: Path) -> dict[str, Reading]:
     try:
-        return {name: Known(*each) for name, each in json.loads(record.read_bytes()).items()}
+        return {name: Reading(*each) for name, each in json.loads(record.read_bytes()).items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
-def _write(record: Path, found: dict[str, Known]) -> None:
+def _write(record: Path, files: dict[str, Reading]) -> None:
     """Put it in place at once, without waiting for the disk; where that can't be, files are read again next time."""
     new = record.with_name(f"{record.name}.{os.getpid()}")
     with suppress(OSError):
         record.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(found), encoding="utf-8")
+        new.write_text(json.dumps(files), encoding="utf-8")
         os.replace(new, record)

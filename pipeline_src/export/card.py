@@ -86,7 +86,7 @@ class Card:
             keep_trailing_newline=True,
         )
         metrics = [name for name in SHOWN if any(name in one.points for _, one in self.measured.values())]
-        known = vars(self) | {
+        context = vars(self) | {
             "front_matter": yaml.safe_dump(self.metadata(), sort_keys=False, allow_unicode=True),
             "opset": OPSET,
             "titles": [METRICS[name].column for name in metrics],
@@ -96,7 +96,7 @@ class Card:
             ],
             "files": {name: text for name, text in CONTENT.items() if not absent.get(name)},
         }
-        return templates.get_template("card.md.j2").render(known)
+        return templates.get_template("card.md.j2").render(context)
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: licence, tags, and `model-index` with each number and its interval."""
@@ -129,20 +129,20 @@ def of_seed(measured: Measurement, seed: int) -> Measurement:
 
 
 def _text(measured: Measurement, name: str) -> str:
-    found = estimate(name, (measured, 1.0))
-    return METRICS[name].text(found.value, low=found.low, high=found.high) if found else "undefined"
+    estimated = estimate(name, (measured, 1.0))
+    return METRICS[name].text(estimated.value, low=estimated.low, high=estimated.high) if estimated else "undefined"
 
 
 def _metric(measured: Measurement, name: str) -> dict[str, Any] | None:
     """A number as `model-index` has it; None where it is undefined."""
-    found = estimate(name, (measured, 1.0))
-    if found is None or found.value != found.value:
+    estimated = estimate(name, (measured, 1.0))
+    if estimated is None or estimated.value != estimated.value:
         return None
-    ends = [found.low, found.high]
+    ends = [estimated.low, estimated.high]
     interval = {"interval_95": [float(f"{end:.6g}") for end in ends]} if ends[0] == ends[0] else {}
     return {
         "type": name,
         "name": METRICS[name].title,
-        "value": float(f"{found.value:.6g}"),
+        "value": float(f"{estimated.value:.6g}"),
         **({"args": interval} if interval else {}),
     }

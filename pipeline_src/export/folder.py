@@ -163,13 +163,13 @@ def _try(model: Model, folder: Path) -> None:
     try:
         with torch.inference_mode():
             channels = {z.shape[1] for z in model.logits(torch.zeros(1, 3, size, size))}
-        found = "" if channels == {1 if classes == 2 else classes} else f"logits of {max(channels)} channels"
+        problem = "" if channels == {1 if classes == 2 else classes} else f"logits of {max(channels)} channels"
     except Exception as error:  # whatever torch makes of tensors that are missing or of other shapes
-        found = f"{type(error).__name__}: {error}"
-    if found:
+        problem = f"{type(error).__name__}: {error}"
+    if problem:
         raise UserError(
             f"{folder / WEIGHTS} does not go with {NETWORK} and {PREPROCESSING}",
-            found=found,
+            found=problem,
             expected=f"the weights of this network, for {classes} classes and images of {size} x {size}",
             do="export the run again",
         )
@@ -181,13 +181,13 @@ def _check_sums(folder: Path) -> None:
     if not (folder / SUMS).exists():
         return
     lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
-    known = {name: hashed for hashed, _, name in (line.partition("  ") for line in lines)}
-    there = {name: sha256(folder / name) for name in PREDICTS if (folder / name).exists()}
-    if altered := [name for name in PREDICTS if known.get(name) != there.get(name)]:
+    exported = {name: hashed for hashed, _, name in (line.partition("  ") for line in lines)}
+    actual = {name: sha256(folder / name) for name in PREDICTS if (folder / name).exists()}
+    if altered := [name for name in PREDICTS if exported.get(name) != actual.get(name)]:
         raise UserError(
             f"{folder / altered[0]} is not the file that was exported",
-            found=f"sha256 {there.get(altered[0], 'of nothing: the file is missing')}",
-            expected=f"sha256 {known.get(altered[0], 'of nothing: the folder had no such file')}, as {SUMS} says",
+            found=f"sha256 {actual.get(altered[0], 'of nothing: the file is missing')}",
+            expected=f"sha256 {exported.get(altered[0], 'of nothing: the folder had no such file')}, as {SUMS} says",
             do="export the run again, or copy the folder again",
         )
 

@@ -179,10 +179,10 @@ def _check(node: ast.AST, file: Path) -> None:
             _check(child, file)
 
 
-def _refused(file: Path, found: object) -> UserError:
+def _refused(file: Path, reason: object) -> UserError:
     return UserError(
         f"{file} is not run: it holds more than the operators of a network, or none",
-        found=found,
+        found=reason,
         expected="the file that `export` wrote: one function `logits` of torch.ops.aten alone",
         do="export the network again, or load the folder yourself with its load.py, if you trust it",
     )

@@ -22,8 +22,8 @@ def load(folder=Path(__file__).parent):
 def _check(folder):
     """ValueError where a file is not the one that was exported, by SHA256SUMS, or was not exported at all."""
     text = (folder / "SHA256SUMS").read_text(encoding="utf-8", errors="replace")
-    known = {name: hashed for hashed, _, name in (line.partition("  ") for line in text.splitlines())}
+    hashes = {name: hashed for hashed, _, name in (line.partition("  ") for line in text.splitlines())}
     for name in ("model.safetensors", "network.py", "preprocessing.json", "calibrator.json", "model.py", "load.py"):
         file = folder / name
-        if (hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None) != known.get(name):
-            raise ValueError(f"{file} is not the file that was exported: its SHA-256 should be {known.get(name)}")
+        if (hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None) != hashes.get(name):
+            raise ValueError(f"{file} is not the file that was exported: its SHA-256 should be {hashes.get(name)}")

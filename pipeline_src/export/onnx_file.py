@@ -68,10 +68,10 @@ def differences(model: Model, file: Path, images: torch.Tensor) -> np.ndarray:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    (found,) = session.run([OUTPUT], {INPUT: images.numpy()})
+    (actual,) = session.run([OUTPUT], {INPUT: images.numpy()})
     with torch.inference_mode():
         expected = model(images).numpy()
-    return np.abs(found - expected)
+    return np.abs(actual - expected)
 
 
 def _remove_traces(proto: Any) -> None:

@@ -13,8 +13,8 @@ from numpy.lib import format as npy
 
 from pipeline_src.counting.levels import SLACK
 from pipeline_src.counting.storage import native
-from pipeline_src.data.image_headers import UPRIGHT, check_single, orientation
-from pipeline_src.data.image_io import PIXELS, UnreadableImageError, check_size, decode, palette_indices
+from pipeline_src.data.image_headers import UPRIGHT, read_header
+from pipeline_src.data.image_io import PIXELS, UnreadableImageError, decode, palette_indices
 from pipeline_src.judging.files import ARRAYS, UnusableFileError
 
 Palette = Literal["colours", "either", "indices"]  # of a picture: its colours, indices, or its colours if they are grey
@@ -137,14 +137,14 @@ def _picture(path: Path, palette: Palette, limit: int) -> np.ndarray:
     """A picture of one channel."""
     try:
         data = path.read_bytes()  # by Python, since OpenCV cannot open every name
-        check_size(data, limit)
-        check_single(data)
+        header = read_header(data, limit)
+        header.check_single()
     except OSError as error:
         raise UnusableFileError(f"cannot be read: {error.strerror}") from error
     except UnreadableImageError as reason:
         more = "; a larger value of --max-pixels reads it" if "limit" in reason.problem else ""
         raise UnusableFileError(f"the file {reason.problem}{more}") from reason
-    if (turned := orientation(data)) != UPRIGHT:
+    if (turned := header.orientation) != UPRIGHT:
         raise UnusableFileError(
             f"an EXIF orientation of {turned}, which would not be applied; turn its pixels, or remove the tag"
         )

@@ -219,9 +219,9 @@ def _chosen(
             do="give more images, or --method and --test-mask",
         )
     with quiet(logging.getLogger("pipeline_src.calibrators")):  # of each fold: the one fitted to all images says it
-        found = {name: selection.cross_validated(kind, pixels, folds, **options) for name, kind in candidates.items()}
-    best = min(found, key=lambda name: found[name][1])
-    return best, found[best][0], {name: likelihood for name, (_, likelihood) in found.items()}
+        results = {name: selection.cross_validated(kind, pixels, folds, **options) for name, kind in candidates.items()}
+    best = min(results, key=lambda name: results[name][1])
+    return best, results[best][0], {name: likelihood for name, (_, likelihood) in results.items()}
 
 
 def _compared(before: Resampled, after: Resampled, resamples: int) -> dict[str, dict[str, Any]]:

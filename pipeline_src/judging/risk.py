@@ -99,11 +99,11 @@ def _fitted(run: Run, bound: Bound) -> dict[str, Any]:
 def _delivered(run: Run, levels: np.ndarray, seed: int, resamples: int) -> dict[str, Any]:
     """Both risks, means over the images (or groups) of a run at the level of each, (U,)."""
     risks = conformal.of_units(run, levels)
-    known = ~np.isnan(risks)
+    defined = ~np.isnan(risks)
     resampled = image_means(risks, seed, resamples) if resamples else None
-    values: dict[str, Any] = {"images": int(known.any(axis=1).sum()), "intervals": {}}
+    values: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": {}}
     for k, name in enumerate(conformal.NAMES):
-        values[name] = float(risks[known[:, k], k].mean()) if known[:, k].any() else None
+        values[name] = float(risks[defined[:, k], k].mean()) if defined[:, k].any() else None
         values["intervals"][name] = None if resampled is None else percentiles(resampled[:, k], len(risks))
     return values
 

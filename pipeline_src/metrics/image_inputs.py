@@ -34,8 +34,8 @@ class ImageErrors(_OfImages):
         @np.errstate(invalid="ignore")
         def summed(images: slice) -> np.ndarray:
             of_images = as_bins(levels(images) @ per_pixel)
-            ece, known = estimators.ece(of_images), of_images.n > 0
-            return np.where(known[:, None], np.stack([ece, ece**2, known], axis=1), 0)
+            ece, has_pixels = estimators.ece(of_images), of_images.n > 0
+            return np.where(has_pixels[:, None], np.stack([ece, ece**2, has_pixels], axis=1), 0)
 
         return summed
 

@@ -58,8 +58,8 @@ def split(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return risks.reshape(*risks.shape[:-1], len(RISKS), THRESHOLDS), sums[..., -len(RISKS) :]
 
 
-def _joined(risks: np.ndarray, known: np.ndarray) -> np.ndarray:
-    return np.concatenate([risks.reshape(len(risks), -1), known], axis=1)
+def _joined(risks: np.ndarray, defined: np.ndarray) -> np.ndarray:
+    return np.concatenate([risks.reshape(len(risks), -1), defined], axis=1)
 
 
 def of_levels(levels: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What a command line changes of params.yaml, for one run and one experiment.
 
-It travels in the environment, so that Snakemake, the verbs that it calls and the ranks of a training agree.
+It travels in the environment, so that Snakemake, the commands that it calls and the ranks of a training agree.
 """
 
 from __future__ import annotations

@@ -87,14 +87,14 @@ def read_yaml(file: Path) -> Any:
 Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _written_out(node: yaml.Node, known: dict[int, float]) -> float:
+def _written_out(node: yaml.Node, sizes: dict[int, float]) -> float:
     """How many values a node holds with its aliases written out; infinite where it holds itself."""
-    if id(node) not in known:
-        known[id(node)] = float("inf")
+    if id(node) not in sizes:
+        sizes[id(node)] = float("inf")
         children = [each for pair in node.value for each in pair] if isinstance(node, yaml.MappingNode) else node.value
         own = [] if isinstance(node, yaml.ScalarNode) else children
-        known[id(node)] = 1 + sum(_written_out(child, known) for child in own)
-    return known[id(node)]
+        sizes[id(node)] = 1 + sum(_written_out(child, sizes) for child in own)
+    return sizes[id(node)]
 
 
 def _duplicate_keys(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import yaml
 def misread(root: yaml.Node) -> list[str]:
     """A line for each such value or key below `root`: what it is read as, and what to write."""
     read = yaml.SafeLoader("")
-    found = []
+    lines = []
     for node in _scalars(root, set()):
         kind, text = node.tag.rpartition(":")[2], node.value
         if node.style in ("'", '"') or kind not in ("int", "float", "timestamp"):
@@ -22,8 +22,8 @@ def misread(root: yaml.Node) -> list[str]:
             meant = f"{value}, or '{text}' for a text"
         else:
             continue
-        found.append(f"line {node.start_mark.line + 1}: YAML reads {text} as {value}; write {meant}")
-    return found
+        lines.append(f"line {node.start_mark.line + 1}: YAML reads {text} as {value}; write {meant}")
+    return lines
 
 
 def _is_octal(text: str) -> bool:

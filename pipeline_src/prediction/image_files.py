@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import io
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from pipeline_src.data import image_io
-from pipeline_src.data.image_headers import UPRIGHT, check_single, orientation
+from pipeline_src.data.image_headers import UPRIGHT, Header, read_header
 from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.errors import UserError, listed
@@ -47,17 +44,17 @@ def find(images: str) -> list[ImageFile]:
         top, paths = folder.parent, [folder]
     else:
         top, paths = _fixed(folder), [Path(path) for path in glob.glob(images, recursive=True)]
-    found = sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
-    if not found:
+    image_paths = sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
+    if not image_paths:
         raise UserError(
             f"--images {images}: there are no images",
             found=f"{len(paths)} files of other kinds" if paths else f"nothing at {folder.absolute()}",
             expected=f"a folder, or a pattern in quotes as 'photos/*.jpg': {', '.join(sorted(IMAGE_SUFFIXES))}",
             do="correct the path",
         )
-    if other := {path for path in paths if not path.is_dir()} - {*found}:
+    if other := {path for path in paths if not path.is_dir()} - {*image_paths}:
         log.info("--images %s: %d other files are passed over, such as %s", images, len(other), min(other))
-    files = [ImageFile(path, path.relative_to(top).with_suffix("").as_posix()) for path in found]
+    files = [ImageFile(path, path.relative_to(top).with_suffix("").as_posix()) for path in image_paths]
     same = defaultdict(list)
     for file in files:
         same[file.name].append(file.path)
@@ -90,10 +87,10 @@ def check(files: Sequence[ImageFile], pixels: int) -> None:
     problems, turned = [], []
     for file in files:
         try:
-            image_io.check_size(data := content(file.path), pixels, "raise --max-pixels")
-            _check_depth(data)
-            check_single(data)
-            turned += [file.path] if orientation(data) != UPRIGHT else []
+            header = read_header(content(file.path), pixels, "raise --max-pixels")
+            _check_depth(header)
+            header.check_single()
+            turned += [file.path] if header.orientation != UPRIGHT else []
         except (OSError, UnreadableImageError) as error:
             problems.append(f"{file.path} {error}")
     if problems:
@@ -111,12 +108,10 @@ def check(files: Sequence[ImageFile], pixels: int) -> None:
         )
 
 
-def _check_depth(data: bytes) -> None:
-    """Refuse a TIFF of values that OpenCV makes no colours of, by its header."""
-    with Image.open(io.BytesIO(data), formats=image_io.FORMATS) as image:
-        bits = max(image.tag_v2.get(BITSPERSAMPLE, (8,))) if isinstance(image, TiffImageFile) else 8
-    if not isinstance(bits, int) or bits > 16:
-        raise UnreadableImageError(f"has values of {bits} bits", "save it with 8 or 16 bits")
+def _check_depth(header: Header) -> None:
+    """Refuse a TIFF of values that OpenCV makes no colours of."""
+    if not isinstance(header.bits, int) or header.bits > 16:
+        raise UnreadableImageError(f"has values of {header.bits} bits", "save it with 8 or 16 bits")
 
 
 def content(path: Path) -> bytes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
+from pipeline_src.analysis.estimate import or_none
 from pipeline_src.analysis.measurement import Measurement, bin_choices
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.score_histogram import ScoreHistogram, top_label
@@ -41,7 +41,7 @@ def _by_bins(measurement: Measurement, bins: int) -> dict[str, dict[str, Any]]:
     """The numbers of a method's diagrams by number of bins."""
     pixels, errors = top_label(measurement.counts), measurement.arrays["errors_by_bins"].tolist()
     return {
-        str(number): {"ece": _known(ece), "oe": _known(oe), "rows": _rows(pixels.binned(number))}
+        str(number): {"ece": or_none(ece), "oe": or_none(oe), "rows": _rows(pixels.binned(number))}
         for number, (ece, oe) in zip(bin_choices(bins), errors, strict=True)
     }
 
@@ -50,7 +50,3 @@ def _rows(bins: ScoreHistogram) -> list[list[float]]:
     filled = np.flatnonzero(bins.count)
     of = (filled, bins.count[filled], bins.hits[filled], bins.excess[filled].round(DIGITS))
     return [list(row) for row in zip(*(numbers.tolist() for numbers in of), strict=True)]
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value

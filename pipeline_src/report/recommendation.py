@@ -142,7 +142,7 @@ def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison
     use = inside.recommended if inside.recommended in outside.methods else baseline
     sentences, there = [], f"on {parts}"
     if use != baseline:
-        sentences.append(f"Of {name(use)}, the recommended one, {there} {_elsewhere(outside, use, baseline)}")
+        sentences.append(f"Of {name(use)}, the recommended one, {there} {_against_baseline(outside, use, baseline)}")
         there = "there"
     able = [m for m in outside.methods if m == baseline or (m in inside.others and not inside.lost(m))]
     best = min(able, key=lambda method: outside.mean("brier", method).value)
@@ -163,19 +163,19 @@ def _under_shift(shifted: ProtocolComparison, recommended: str | None) -> str:
     name, first, baseline = shifted.facts.label, shifted.methods[0], shifted.baseline
     text = f"{name(first)} has the lowest mean ECE on {listing(shifted.parts)}, {_percent(shifted.mean('ece', first))}."
     if recommended and baseline and recommended in shifted.methods:
-        text += f" Of {name(recommended)}, the recommended one, {_elsewhere(shifted, recommended, baseline)}"
+        text += f" Of {name(recommended)}, the recommended one, {_against_baseline(shifted, recommended, baseline)}"
     return f"{text} Sets from another source have no say in what to use."
 
 
-def _elsewhere(there: ProtocolComparison, method: str, baseline: str) -> str:
+def _against_baseline(sets: ProtocolComparison, method: str, baseline: str) -> str:
     """How a method fares on other sets, compared with the baseline."""
-    name, change = there.facts.label, there.difference("ece", method, baseline)
+    name, change = sets.facts.label, sets.difference("ece", method, baseline)
     relation = "not significantly different from"
     if change and change.excludes_zero:
         relation = "lower than" if change.value < 0 else "higher than"
     return (
-        f"its mean ECE, {_percent(there.mean('ece', method))}, is {relation} {name(baseline)}'s, "
-        f"{_percent(there.mean('ece', baseline))}."
+        f"its mean ECE, {_percent(sets.mean('ece', method))}, is {relation} {name(baseline)}'s, "
+        f"{_percent(sets.mean('ece', baseline))}."
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
+from pipeline_src.analysis.estimate import or_none
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.steps.side import Evaluation, Side, sides
@@ -39,18 +39,20 @@ class Comparison:
 
     def explanations(self) -> dict[str, list[str]]:
         """What may explain differences: about what -> texts with the values in A and in B."""
-        topics = dict.fromkeys([*self.a.known, *self.b.known])
-        found = {topic: _differences(self.a.known.get(topic, {}), self.b.known.get(topic, {})) for topic in topics}
+        topics = dict.fromkeys([*self.a.conditions, *self.b.conditions])
+        by_topic = {
+            topic: _differences(self.a.conditions.get(topic, {}), self.b.conditions.get(topic, {})) for topic in topics
+        }
         shown = {topic for cell in self.cells for topic in ("", cell.method, cell.part, "train", "val")}
-        return {topic: texts for topic, texts in found.items() if texts and topic in shown}
+        return {topic: texts for topic, texts in by_topic.items() if texts and topic in shown}
 
     def why(self, cell: Cell) -> list[str]:
         """What may explain the difference of a cell; why nothing can be said of it, first."""
         if cell.verdict == SAME:
             return []
-        found, of = self.explanations(), self.a.facts.methods[cell.method].of
+        by_topic, of = self.explanations(), self.a.facts.methods[cell.method].of
         about = dict.fromkeys(["", "train", "val", cell.part, cell.method, of or ""])
-        texts = [f"{topic}: {text}".removeprefix(": ") for topic in about for text in found.get(topic, [])]
+        texts = [f"{topic}: {text}".removeprefix(": ") for topic in about for text in by_topic.get(topic, [])]
         seeds = [f"other seeds: {one} / {two}" for one, two in cell.seeds if one != two]
         nothing = "" if texts or seeds else "nothing that is recorded differs"
         return [*filter(None, [cell.no_verdict]), *seeds, *self._contracts(cell), *texts, *filter(None, [nothing])]
@@ -168,8 +170,8 @@ def _as_json(cell: Cell, why: Sequence[str]) -> dict[str, Any]:
         numbers |= {"low": cell.effect.low, "high": cell.effect.high}
     if decided:
         numbers |= {"deciding_difference": decided.value, "deciding_low": decided.low, "deciding_high": decided.high}
-    known = {name: None if math.isnan(value) else value for name, value in numbers.items()}
-    return {name: getattr(cell, name) for name in names} | {"seeds": cell.seeds} | known | {"why": list(why)}
+    values = {name: or_none(value) for name, value in numbers.items()}
+    return {name: getattr(cell, name) for name in names} | {"seeds": cell.seeds} | values | {"why": list(why)}
 
 
 def in_groups(cells: Sequence[Cell]) -> Iterator[tuple[str, dict[str, dict[str, Cell]]]]:

@@ -87,12 +87,12 @@ def predictor(job: Job) -> Predictor:
 def numbers(fitted: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of what was fitted, by name, down through dicts and lists of one element; longer lists and the
     version of a record are left out."""
-    found: dict[str, float] = {}
+    by_name: dict[str, float] = {}
     for name, value in fitted.items():
         while isinstance(value, list) and len(value) == 1:
             (value,) = value
         if isinstance(value, Mapping):
-            found |= numbers(value)
+            by_name |= numbers(value)
         elif isinstance(value, int | float) and name != "version":
-            found[name] = float(value)
-    return found
+            by_name[name] = float(value)
+    return by_name

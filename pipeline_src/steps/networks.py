@@ -63,16 +63,16 @@ def notes(job: Job) -> list[str]:
     from pipeline_src.training.models.source import own_weights
     from pipeline_src.training.user_checks import notes
 
-    known = (*job.other_files.values(), *own_weights(job.options["model"].network))
-    return notes(type(job.parameters["method"]), job.code_files, known)
+    declared = (*job.other_files.values(), *own_weights(job.options["model"].network))
+    return notes(type(job.parameters["method"]), job.code_files, declared)
 
 
 def settings(job: Job) -> Experiment:
     """The settings that a job knows. There are no `data`: a job sees its inputs and no others."""
-    known, machine = job.parameters, {key: job.options[key] for key in MACHINE}
-    values: dict[str, Any] = {key: known[key] for key in ("image_size", "augmentation")}
-    values |= {"model": job.options["model"], "training": known["training"].model_copy(update=machine)}
-    values["evaluation"] = Evaluation(batch_size=known["batch_size"])
+    parameters, machine = job.parameters, {key: job.options[key] for key in MACHINE}
+    values: dict[str, Any] = {key: parameters[key] for key in ("image_size", "augmentation")}
+    values |= {"model": job.options["model"], "training": parameters["training"].model_copy(update=machine)}
+    values["evaluation"] = Evaluation(batch_size=parameters["batch_size"])
     return Experiment.model_construct(**values)
 
 
@@ -124,12 +124,12 @@ def report_overlap(stores: Mapping[str, Store], tests: Mapping[str, tuple[dict[s
     from pipeline_src.data import manifest
     from pipeline_src.data.part_checks import check_disjoint
 
-    known = {name: (Part(**part), folder) for name, (part, folder, stamp) in tests.items() if stamp.is_file()}
+    prepared = {name: (Part(**part), folder) for name, (part, folder, stamp) in tests.items() if stamp.is_file()}
     rows = {name: store.index for name, store in stores.items()}
-    twins = check_disjoint(rows | {name: manifest.select(*of) for name, of in known.items()})
+    twins = check_disjoint(rows | {name: manifest.select(*of) for name, of in prepared.items()})
     for line in shared_images(twins):
         log.warning(line)
-    if unknown := [name for name in tests if name not in known]:
+    if unknown := [name for name in tests if name not in prepared]:
         log.info("%s: not prepared yet, so images that they share with training are told later", ", ".join(unknown))
 
 

@@ -55,9 +55,9 @@ class Plan:
         """Why the first job of a kind is to be run, by its first differences; empty if none is."""
         if (job := next((job for job in self.made if job.kind == kind), None)) is None:
             return ""
-        found = differences(job)
-        more = f"; and {len(found) - SHOWN} more (contracts --explain {job.name})" if len(found) > SHOWN else ""
-        return f"{job.name}: {'; '.join(found[:SHOWN])}{more}"
+        reasons = differences(job)
+        more = f"; and {len(reasons) - SHOWN} more (contracts --explain {job.name})" if len(reasons) > SHOWN else ""
+        return f"{job.name}: {'; '.join(reasons[:SHOWN])}{more}"
 
 
 def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
@@ -71,10 +71,10 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
         else:
             made[job.contract] = job
     cores = cores or os.cpu_count() or 1
-    todo, known = list(made.values()), {part: precheck.size(experiment, part) for part in experiment.stored}
-    images = {part: number or UNKNOWN for part, number in known.items()}
+    todo, sizes = list(made.values()), {part: precheck.size(experiment, part) for part in experiment.stored}
+    images = {part: number or UNKNOWN for part, number in sizes.items()}
     lanes = max(1, min(cores // experiment.settings.training.threads, len(experiment.runs)))
-    unknown = [part for part, number in known.items() if number is None]
+    unknown = [part for part, number in sizes.items() if number is None]
     seconds = _seconds(experiment, todo, images) / lanes if todo else 0.0
     size = _bytes(experiment, images) if todo else 0.0
     return Plan(jobs, todo, taken, unknown, seconds, size, cores, warnings)

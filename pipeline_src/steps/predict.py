@@ -76,9 +76,9 @@ def predict(
             do="--format npy",
         )
     applied = _calibrator(source, calibrator) if calibrator else None
-    found = image_files.find(images)
-    sources = {file.path.resolve().parent for file in found}
-    if sources & {out.resolve(), *((out / file.name).parent.resolve() for file in found)}:
+    files = image_files.find(images)
+    sources = {file.path.resolve().parent for file in files}
+    if sources & {out.resolve(), *((out / file.name).parent.resolve() for file in files)}:
         raise UserError(
             f"--out {out} is a folder of images, and maps would be mixed with them",
             expected="a folder of its own",
@@ -86,15 +86,15 @@ def predict(
         )
     made_by = digest([source.digest, form, sha256(calibrator) if calibrator else None])
     maps = MapFolder(out, source.name, made_by, form)
-    maps.check(found)
-    image_files.check(found, max_pixels)
+    maps.check(files)
+    image_files.check(files, max_pixels)
     check_writable(out)
-    missing = {file.name for file in found if not maps.is_done(file)}
-    if len(missing) < len(found):
-        log.info("%d of %d maps are there already", len(found) - len(missing), len(found))
+    missing = {file.name for file in files if not maps.is_done(file)}
+    if len(missing) < len(files):
+        log.info("%d of %d maps are there already", len(files) - len(missing), len(files))
     # In whole batches of the list, since the last bits of a prediction depend on its batch.
     size = source.settings.evaluation.batch_size
-    batches = [found[start : start + size] for start in range(0, len(found), size)]
+    batches = [files[start : start + size] for start in range(0, len(files), size)]
     wanted = [file for batch in batches if missing & {file.name for file in batch} for file in batch]
     store = image_files.ImageStore(wanted, source.settings.image_size)
     started = logged = time.perf_counter()
@@ -107,7 +107,7 @@ def predict(
             logged, left = now, (now - started) / count * (len(wanted) - count)
             log.info("image %d/%d  %.1f images/s  %.0f s left", count, len(wanted), count / (now - started), left)
     maps.finish()
-    return len(found), len(missing)
+    return len(files), len(missing)
 
 
 def _calibrator(source: MapSource, file: Path) -> Calibrator:

@@ -17,7 +17,7 @@ from pipeline_src.files import check_writable, write_text
 from pipeline_src.steps import published
 from pipeline_src.steps.published import Publication
 from pipeline_src.steps.rebuild import rebuild
-from pipeline_src.steps.report import known, store_facts
+from pipeline_src.steps.report import result_facts, store_facts
 from pipeline_src.steps.tables import costs, results
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publicatio
         groups={part: of.tolist() for part in facts.parts if (of := measured.groups(part)) is not None},
         costs=of_each,
         params=graph.settings.model_dump(mode="json"),
-        made=made_by(sum(of for of in seconds if of == of)) | known(report),
+        made=made_by(sum(of for of in seconds if of == of)) | result_facts(report),
         data=[store_facts(report, name) for name in report.parameters["parts"]],
         files=files,
         contracts={job.name: job.contract for job in graph.of_kinds("evaluate")},

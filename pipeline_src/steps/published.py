@@ -56,7 +56,7 @@ class Publication:
         try:
             content = json.loads(file.read_bytes())
             of = TypeAdapter(cls).validate_python(content)
-            found = "" if content.get("digest") == _digest(content) else "it is not what was published"
+            problem = "" if content.get("digest") == _digest(content) else "it is not what was published"
         except OSError as error:
             raise UserError(
                 f"{folder} is no published experiment",
@@ -66,13 +66,13 @@ class Publication:
             ) from None
         except ValidationError as error:
             first = error.errors()[0]
-            found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
+            problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
         except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or brackets without an end
-            found = f"Invalid JSON: {error}"
-        if found:
+            problem = f"Invalid JSON: {error}"
+        if problem:
             raise UserError(
                 f"{file} was altered",
-                found=found,
+                found=problem,
                 expected="the file that `dense-calibration publish` wrote, with the digest in its last line",
                 do=f"git checkout -- {file}",
             )
@@ -120,9 +120,9 @@ def check_sources(folder: Path) -> Publication:
     from."""
     of = Publication.read(folder)
     wanted = source_files(of.facts, folder)
-    found = {file for name in SOURCES for file in [folder / name, *(folder / name).rglob("*")] if file.is_file()}
-    wrong = [f"{file} is missing" for file in sorted(wanted - found)]
-    wrong += [f"{file} does not belong there" for file in sorted(found - wanted)]
+    present = {file for name in SOURCES for file in [folder / name, *(folder / name).rglob("*")] if file.is_file()}
+    wrong = [f"{file} is missing" for file in sorted(wanted - present)]
+    wrong += [f"{file} does not belong there" for file in sorted(present - wanted)]
     digests = source_digests(of.facts, folder) if not wrong else of.files
     wrong += [f"{folder / name} was altered" for name in sorted(digests) if digests[name] != of.files.get(name)]
     if wrong:

@@ -50,7 +50,7 @@ def work(job: Job, folder: Path) -> None:
         figures=job.inputs["figures"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
-        made=made_by(sum(of for of in seconds if of == of)) | known(job),
+        made=made_by(sum(of for of in seconds if of == of)) | result_facts(job),
         data=[store_facts(job, name) for name in job.parameters["parts"]],
         fitted=fitted(job),
         judged=judged_table(judged).printed("T8") if judged_files(judged) else None,
@@ -81,7 +81,7 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
     }
 
 
-def known(job: Job) -> dict[str, str]:
+def result_facts(job: Job) -> dict[str, str]:
     """What is known of the results that the page shows: since when they are verified; libraries of other versions than
     here; results that were made under another contract and adopted by hand."""
     results = behind(job.inputs.values())

@@ -69,12 +69,12 @@ def find(run: str) -> FinishedRun:
     method, seed = parts[-2], int(number[1])
     experiment = chosen(parts[0] if len(parts) == 3 else None)
     experiment.job(f"train/{method}/seed{seed}")  # UserError where there is none
-    found = FinishedRun(experiment, method, seed)
-    if reasons := stale(found.made_of):
+    finished = FinishedRun(experiment, method, seed)
+    if reasons := stale(finished.made_of):
         raise UserError(
-            f"the run {found.name} is not finished, or not current",
+            f"the run {finished.name} is not finished, or not current",
             found=listed(reasons),
             expected="results of today's parameters, data and code, as they were made",
             do=run_command(experiment.name),
         )
-    return found
+    return finished

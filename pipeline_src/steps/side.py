@@ -33,7 +33,7 @@ class Side:
         facts: what it consists of.
         statistics: the evaluations that are there, with their files.
         groups: data set -> the group of each image, where they are not independent.
-        known: what may explain a difference: about what (a method or a data set; empty for all) -> name -> value.
+        conditions: what may explain a difference: about what (a method or a data set; empty for all) -> name -> value.
         contracts: those of the evaluations that are known.
     """
 
@@ -41,7 +41,7 @@ class Side:
     facts: Facts
     statistics: Mapping[Evaluation, Path]
     groups: Mapping[str, Sequence[int]]
-    known: Mapping[str, Mapping[str, Any]]
+    conditions: Mapping[str, Mapping[str, Any]]
     contracts: Mapping[Evaluation, str] = field(default_factory=dict)
 
     def seeds(self, method: str, part: str) -> list[int]:
@@ -71,13 +71,13 @@ class Side:
         def renamed(of: Mapping[Evaluation, Any]) -> dict[Evaluation, Any]:
             return {(title, seed, part): each for (name, seed, part), each in of.items() if name == method}
 
-        known = {topic: of for topic, of in self.known.items() if topic not in self.facts.methods}
+        conditions = {topic: of for topic, of in self.conditions.items() if topic not in self.facts.methods}
         return replace(
             self,
             name=f"{self.name}:{method}",
             facts=replace(self.facts, methods={title: self.facts.methods[method]}),
             statistics=renamed(self.statistics),
-            known=known | {title: self.known.get(method, {})},
+            conditions=conditions | {title: self.conditions.get(method, {})},
             contracts=renamed(self.contracts),
         )
 
@@ -112,11 +112,11 @@ def _side(name: str) -> Side:
     experiments = read().experiments
     of = folder.name if folder.parent == Path("results") else name
     if of not in experiments:
-        known = [*(str(published.FOLDER / each) for each in published.names()), *experiments]
+        names = [*(str(published.FOLDER / each) for each in published.names()), *experiments]
         raise UserError(
             f"{name} is neither a published experiment nor one of params.yaml",
             found="a folder without experiment.json" if folder.is_dir() else "no such folder",
-            expected=f"one of: {', '.join(known)}",
+            expected=f"one of: {', '.join(names)}",
             do="results of another project are compared after `dense-calibration publish` there",
         )
     return _of_graph(name, chosen(of))
@@ -126,11 +126,11 @@ def _published(name: str) -> Side:
     folder = Path(name)
     of = published.check_sources(folder)
     evaluations = _evaluations(of.facts)
-    known = {"": _flat(of.params) | {key: text for key, text in of.made.items() if key not in NOT_VERSIONS}}
-    known |= _methods(of.facts) | {row["part"]: {"images": row["hash"]} for row in of.data}
+    conditions = {"": _flat(of.params) | {key: text for key, text in of.made.items() if key not in NOT_VERSIONS}}
+    conditions |= _methods(of.facts) | {row["part"]: {"images": row["hash"]} for row in of.data}
     contracts = {key: of.contracts[job] for key in evaluations if (job := _job(key)) in of.contracts}
     files = {key: published.statistic_file(folder, *key) for key in evaluations}
-    return Side(name, of.facts, files, of.groups, known, contracts)
+    return Side(name, of.facts, files, of.groups, conditions, contracts)
 
 
 def _of_graph(name: str, graph: ExperimentGraph) -> Side:
@@ -165,27 +165,29 @@ def _job(of: Evaluation) -> str:
 def _groups(graph: ExperimentGraph, files: Mapping[str, Path]) -> dict[str, list[int]]:
     from pipeline_src.counting.loading import by_protocol, load
 
-    found = {}
+    by_part = {}
     for part, file in files.items():
         options = graph.job(f"analyse/{part}").options
         if options["groups"]:
             rows = by_protocol(load(file))["raw"].rows
             ids = rows.ids if rows else []
-            found[part] = image_groups.number(ids, groups=options["groups"], file=options["grouped"]).tolist()
-    return found
+            by_part[part] = image_groups.number(ids, groups=options["groups"], file=options["grouped"]).tolist()
+    return by_part
 
 
 def _versions(graph: ExperimentGraph) -> dict[str, str]:
     """Libraries that the runs had loaded; the machine and the commit of today."""
     from pipeline_src.report.provenance import commit, machine
 
-    found: dict[str, set[str]] = {}
+    versions: dict[str, set[str]] = {}
     for job in graph.of_kinds("train", "evaluate"):
         if stamp := Stamp.read(job.stamp):
             for name, version in stamp.made.get("versions", {}).items():
-                found.setdefault(name, set()).add(version)
+                versions.setdefault(name, set()).add(version)
     here = {"machine": machine(), "commit": commit()}
-    return {name: ", ".join(sorted(of)) for name, of in found.items()} | {name: of for name, of in here.items() if of}
+    return {name: ", ".join(sorted(of)) for name, of in versions.items()} | {
+        name: of for name, of in here.items() if of
+    }
 
 
 def _images(graph: ExperimentGraph) -> dict[str, dict[str, str]]:
@@ -202,10 +204,10 @@ def _methods(facts: Facts) -> dict[str, dict[str, Any]]:
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Settings that can change a number, by dotted name."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in settings.items():
         name = f"{above}{key}"
         if name in APART:
             continue
-        found |= _flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return found
+        flat |= _flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return flat

@@ -48,7 +48,7 @@ def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
                 "folder": experiment.results / "trackers" / method / f"seed{seed}",
                 "names": {"experiment": experiment.name, "method": method, "seed": seed},
             },
-            "verb": ["train", "--method", method, "--seed", str(seed), "--experiment", experiment.name],
+            "command": ["train", "--method", method, "--seed", str(seed), "--experiment", experiment.name],
         },
         **code,
         varying=("timing.csv",),
@@ -62,7 +62,7 @@ def work(job: Job, folder: Path) -> None:
 
     check_gpus(networks.settings(job).training)
     if job.parameters["ranks"] > 1:
-        launch([*job.options["verb"], "--contract", job.contract], job.parameters["ranks"], folder)
+        launch([*job.options["command"], "--contract", job.contract], job.parameters["ranks"], folder)
     else:
         train_into(job, folder)
 

@@ -39,39 +39,39 @@ class Verification:
 
 def verify(jobs: Iterable[Job]) -> Verification:
     """Read all files of the results of `jobs` and, for sets, of their raw data; compare with stamps and manifests."""
-    found = Verification()
+    verification = Verification()
     for job in jobs:
         _, stamp = stamp_there(job) or (None, None)
         faults = stamp.faults(job.folder, job.record, again=True) if stamp else []
-        found.files += len(stamp.files) if stamp else 0
-        found.faults += [(job.name, fault) for fault in faults]
+        verification.files += len(stamp.files) if stamp else 0
+        verification.faults += [(job.name, fault) for fault in faults]
         if not faults and not job.current:
-            found.stale[job.name] = "; ".join(differences(job))
+            verification.stale[job.name] = "; ".join(differences(job))
         if job.kind == "prepare" and stamp and not faults:
-            _verify_raw(job, found)
-    return found
+            _verify_raw(job, verification)
+    return verification
 
 
-def _verify_raw(job: Job, found: Verification) -> None:
+def _verify_raw(job: Job, verification: Verification) -> None:
     """Compare the raw files of a set with what its manifest and its entry say."""
     entry = job.options["entry"]
     try:
         located = sources.locate(entry, job.options["data_root"], UNPACKED)
     except sources.MissingSourceError as error:
-        found.absent[entry.name] = str(error).split("\n")[0]
+        verification.absent[entry.name] = str(error).split("\n")[0]
         return
     declared = zip(located.archives, located.source.sha256, strict=False)
     files = [(archive, expected) for archive, expected in declared if expected]
     if (root := sources.root_folder(located, UNPACKED)).is_dir():
         files += _listed(job.folder, root)
     else:
-        found.absent[entry.name] = f"it is not unpacked: there is no folder {root}"
-    found.files += len(files)
+        verification.absent[entry.name] = f"it is not unpacked: there is no folder {root}"
+    verification.files += len(files)
     actual = {file: sha256(file) if file.is_file() else "" for file, _ in files}
     faults = [Fault(file, actual[file], expected) for file, expected in files if actual[file] != expected]
-    found.faults += [(job.name, fault) for fault in faults]
+    verification.faults += [(job.name, fault) for fault in faults]
     if faults:
-        found.advice.append(
+        verification.advice.append(
             f"put the files of {entry.name} back as they were, or let Snakemake take the new ones"
             if located.root
             else f"remove {root}, which is made again from its source"

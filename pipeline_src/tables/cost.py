@@ -54,13 +54,13 @@ class RunCost:
         import pandas as pd
 
         timing, facts = folder / "timing.csv", folder / "run.json"
-        known = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
+        content = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
         seconds = speed = math.nan
         if timing.is_file():
             table = pd.read_csv(timing)
             seconds = float(table["seconds"].sum())
             speed = len(table) / float((1 / table["images_per_second"]).sum())  # epochs have the same images
-        return cls(seconds, speed, memory, evaluation, known.get("parameters", math.nan))
+        return cls(seconds, speed, memory, evaluation, content.get("parameters", math.nan))
 
 
 Costs = Mapping[tuple[str, int], RunCost]  # by (method, seed)
@@ -72,17 +72,17 @@ def cost(results: Results, costs: Costs) -> PaperTable:
     for method in dict.fromkeys(method for method, _ in costs):
         by_seed = {seed: asdict(run) for (name, seed), run in costs.items() if name == method}
         for name, quantity in QUANTITIES.items():
-            known = {seed: of[name] for seed, of in by_seed.items() if not math.isnan(of[name])}
-            values = np.array(list(known.values()))
+            measured = {seed: of[name] for seed, of in by_seed.items() if not math.isnan(of[name])}
+            values = np.array(list(measured.values()))
             rows.append(
                 {
                     "row": facts.label(method),
                     "column": quantity.column,
                     "method": method,
                     "metric": name,
-                    "mean": values.mean() if known else math.nan,
-                    "sd": values.std(ddof=1) if len(known) > 1 else math.nan,
-                    "seeds": " ".join(map(str, known)),
+                    "mean": values.mean() if measured else math.nan,
+                    "sd": values.std(ddof=1) if len(measured) > 1 else math.nan,
+                    "seeds": " ".join(map(str, measured)),
                 }
             )
     notes = [BLANK] if rows else [not_run(facts.experiment, "all runs")]

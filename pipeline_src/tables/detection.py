@@ -48,18 +48,18 @@ def _column(cell: Row) -> str:
 
 
 def _cells(results: Results, protocol: str, score: str, inside: list[str], part: str) -> Iterator[Row]:
-    found = _detections(results, protocol, score, inside, part)
+    detections = _detections(results, protocol, score, inside, part)
     place = {"protocol": protocol, "part": part, "role": results.facts.parts[part], "score": score}
     for metric in QUANTITIES:
-        yield from rows(place, metric, found, QUANTITIES)
+        yield from rows(place, metric, detections, QUANTITIES)
 
 
 def _detections(results: Results, protocol: str, score: str, inside: list[str], part: str) -> Mapping[str, Measurement]:
     """Method -> its detection of a data set, for those that were run on all that it needs."""
     measured = {name: results.measured(protocol, name) for name in [*inside, part]}
     common = [method for method in results.facts.methods if all(method in of for of in measured.values())]
-    found = {
+    detections = {
         method: detection(score, {name: measured[name][method] for name in inside}, {part: measured[part][method]})
         for method in common
     }
-    return {method: one for method, one in found.items() if one}
+    return {method: one for method, one in detections.items() if one}

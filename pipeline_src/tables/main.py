@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline_src.analysis.estimate import or_none
 from pipeline_src.analysis.facts import MEANING
 from pipeline_src.analysis.results import Results
 from pipeline_src.files import write_text
@@ -90,7 +91,7 @@ def means(results: Results) -> dict[str, dict[str, dict[str, Mapping[str, float 
     """Means over seeds of the printed metrics, for `dvc metrics show`: protocol -> method -> data set -> metric."""
     tree: dict = {}
     for (protocol, part, method), row in results.numbers.mean.iterrows():
-        values = {name: None if math.isnan(row[name]) else float(row[name]) for name in shown(results)}
+        values = {name: or_none(float(row[name])) for name in shown(results)}
         tree.setdefault(protocol, {}).setdefault(method, {})[part] = values
     return tree
 
@@ -119,4 +120,4 @@ def _values(results: Results, metric: str, protocol: str, method: str, part: str
     seeds = list(of.by_seed.values())
     sd = float(np.std(seeds, ddof=1)) if len(seeds) > 1 else math.nan
     values = {"mean": of.value, "sd": sd, "low": of.low, "high": of.high}
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
+    return {name: or_none(value) for name, value in values.items()}

@@ -47,11 +47,11 @@ def promised_risk(results: Results, costs: Costs) -> PaperTable:
 
 def _cells(results: Results, protocol: str, bound: Bound, fitted: str, part: str) -> Iterator[Row]:
     of_fitted, unseen = results.measured(protocol, fitted), results.measured(protocol, part)
-    found: dict[str, Measurement] = {}
+    by_method: dict[str, Measurement] = {}
     for method in (name for name in unseen if name in of_fitted):
         if one := controlled(bound, of_fitted[method], unseen[method]):
-            found[method] = one
+            by_method[method] = one
     place = {"protocol": protocol, "part": part, "role": results.facts.parts[part]}
     for metric, quantity in QUANTITIES.items():
-        for cell in rows(place, metric, found, QUANTITIES):
+        for cell in rows(place, metric, by_method, QUANTITIES):
             yield {**cell, "column": quantity.column, "risk": bound.risk, "alpha": bound.alpha}

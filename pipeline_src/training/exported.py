@@ -43,13 +43,13 @@ def read(file: Path, expected: Mapping[str, Any]) -> dict[str, Tensor]:
     """
     try:
         with safe_open(file, "pt") as opened:
-            found = json.loads((opened.metadata() or {}).get(METADATA, "{}"))
+            facts = json.loads((opened.metadata() or {}).get(METADATA, "{}"))
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no mapping)
     except (OSError, SafetensorError, ValueError) as error:
         raise UserError(
             f"{file} can't be read as a network", found=error, expected="a whole file of safetensors", do=AGAIN
         ) from None
-    if found and (differing := [key for key in expected if key not in CHANGING and found.get(key) != expected[key]]):
-        here, there = ("; ".join(f"{key} {of.get(key)}" for key in differing)[:500] for of in (found, expected))
+    if facts and (differing := [key for key in expected if key not in CHANGING and facts.get(key) != expected[key]]):
+        here, there = ("; ".join(f"{key} {of.get(key)}" for key in differing)[:500] for of in (facts, expected))
         raise UserError(f"{file} is of another run: other {', '.join(differing)}", found=here, expected=there, do=AGAIN)
     return tensors

@@ -47,7 +47,7 @@ class Validation:
     Attributes:
         accuracy, confidence: means over pixels of being right (threshold 0.5, or the top class) and of the predicted
             class's probability, in [0, 1].
-        view: all pixels by confidence, exactly: what calibration metrics are functions of.
+        histogram: all pixels by confidence, exactly: what calibration metrics are functions of.
         grey: share of pixels that are right, but that `accuracy` takes for errors because their masks are grey
             (`training.accuracy_on`).
         null: the same of the null images among them (`data/null_images.py`), for a method that trains on such.
@@ -55,7 +55,7 @@ class Validation:
 
     accuracy: float
     confidence: float
-    view: ScoreHistogram | None = None
+    histogram: ScoreHistogram | None = None
     grey: float = 0.0
     null: Validation | None = None
 

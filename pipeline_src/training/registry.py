@@ -50,12 +50,12 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
         )
     code, file = parameters.pop("method", name), parameters.pop("file", None)
     if file is None:
-        known = method_names()
-        if code not in known:
+        names = method_names()
+        if code not in names:
             raise UserError(
                 f"methods.{name}: there is no method {code!r}",
-                expected=", ".join(known),
-                do=did_you_mean(code, known) or "name a file of yours with `file: my_method.py`",
+                expected=", ".join(names),
+                do=did_you_mean(code, names) or "name a file of yours with `file: my_method.py`",
             )
         module = importlib.import_module(f"{methods.__name__}.{code}")
     else:
@@ -68,16 +68,16 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
     return Chosen(method, module.__name__ if own else None, None if own else Path(file).expanduser(), files)
 
 
-def _files(name: str, named: Any, beside_file: bool) -> tuple[Path, ...]:
+def _files(name: str, named: Any, has_file: bool) -> tuple[Path, ...]:
     """The files that a user's method reads."""
     if named is None:
         return ()
-    if not isinstance(named, list) or not all(isinstance(each, str) for each in named) or not beside_file:
+    if not isinstance(named, list) or not all(isinstance(each, str) for each in named) or not has_file:
         raise UserError(
-            f"methods.{name}.files: " + ("must be a list of files" if beside_file else "goes with `file:` alone"),
+            f"methods.{name}.files: " + ("must be a list of files" if has_file else "goes with `file:` alone"),
             found=repr(named),
             expected="`file: my_method.py`, and beside it a list of what that reads, as in `files: [weights.csv]`",
-            do="write the list" if beside_file else "remove the key: methods of the project read nothing",
+            do="write the list" if has_file else "remove the key: methods of the project read nothing",
         )
     files = tuple(Path(each).expanduser() for each in named)
     if absent := [file for file in files if not file.is_file()]:

@@ -59,8 +59,8 @@ def _opened(settings: Mapping[str, Any], folder: Path, names: Mapping[str, Any])
     filled = {"save_dir": str(folder)} | {key: _filled(value, names) for key, value in settings.items()}
     name = settings["type"]
     if VISBACKENDS.get(name) is None:
-        known = sorted(key for key in VISBACKENDS.module_dict if key != "BaseVisBackend")
-        raise UserError(f"trackers: mmengine has no backend {name!r}", expected=", ".join(known))
+        backends = sorted(key for key in VISBACKENDS.module_dict if key != "BaseVisBackend")
+        raise UserError(f"trackers: mmengine has no backend {name!r}", expected=", ".join(backends))
     try:
         backend = VISBACKENDS.build(filled)
         backend.experiment  # noqa: B018  # opens it, so that what is missing is told before training

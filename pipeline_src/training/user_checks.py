@@ -50,30 +50,30 @@ def hidden_inputs(file: Path, declared: Collection[Path] = ()) -> list[str]:
     """Lines of a Python file that read or import something that is not `declared`: a file beside it or in the working
     folder, a name that is made when the program runs, an environment variable."""
     folders = (file.absolute().parent, Path.cwd())
-    known = {path.expanduser().resolve() for path in declared}
+    resolved = {path.expanduser().resolve() for path in declared}
     lines: dict[int, str] = {}
     for node in ast.walk(syntax_tree(file)):
         text = ast.unparse(node) if isinstance(node, ast.expr) else ""
         if isinstance(node, ast.Attribute) and text in ENVIRONMENT:
             lines.setdefault(node.lineno, f"{text} is in no contract; make it a parameter of the method")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if set(_named(node.value, folders)) - known:
+            if set(_named(node.value, folders)) - resolved:
                 lines.setdefault(node.lineno, f"{node.value!r} is a file in no contract; list it under `files:`")
-        elif isinstance(node, ast.Call) and (why := _unknown(node, folders, known)):
+        elif isinstance(node, ast.Call) and (why := _unknown(node, folders, resolved)):
             lines.setdefault(node.lineno, f"{text[:60]} {why}")
     return [f"{file.name}, line {number}: {line}" for number, line in sorted(lines.items())]
 
 
-def _unknown(call: ast.Call, folders: Collection[Path], known: set[Path]) -> str:
+def _unknown(call: ast.Call, folders: Collection[Path], declared: set[Path]) -> str:
     """What is wrong with a call that reads or imports; empty if nothing is."""
     function = ast.unparse(call.func).rpartition(".")[2]
     if function not in IMPORTS | READS:
         return ""
     if call.args and isinstance(call.args[0], ast.Constant):
         module = str(call.args[0].value).replace(".", "/") if function in IMPORTS else ""
-        found = [path for suffix in (".py", "/__init__.py") for path in _named(module + suffix, folders) if module]
-        return "imports a file in no contract; list it under `files:`" if set(found) - known else ""
-    return "" if known else "reads what no contract may hold; list the files under `files:`"
+        files = [path for suffix in (".py", "/__init__.py") for path in _named(module + suffix, folders) if module]
+        return "imports a file in no contract; list it under `files:`" if set(files) - declared else ""
+    return "" if declared else "reads what no contract may hold; list the files under `files:`"
 
 
 def _named(text: str, folders: Collection[Path]) -> list[Path]:
@@ -97,13 +97,13 @@ def _callbacks(kind: type[Block]) -> set[str]:
 def _uncalled(kind: type[Block]) -> Iterator[tuple[Path, str, str]]:
     """(file, class, name) of the public methods of a user's class, and of classes of the user's that it derives from,
     that are neither a callback nor named anywhere else in the file; decorated ones are registered somewhere."""
-    known = _callbacks(kind) | set(dir(Block))
+    allowed = _callbacks(kind) | set(dir(Block))
     for base in kind.mro():
         if not issubclass(base, Block) or base.__module__.startswith(f"{PACKAGE}."):
             continue
         file = Path(inspect.getfile(base))
         used, defined = _names(file, base.__name__)
-        yield from ((file, base.__name__, name) for name in defined if name not in known | used)
+        yield from ((file, base.__name__, name) for name in defined if name not in allowed | used)
 
 
 def _names(file: Path, owner: str) -> tuple[set[str], list[str]]:

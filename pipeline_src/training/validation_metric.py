@@ -58,15 +58,18 @@ class CalibrationMetric(BaseMetric):
         validation = self._validation(whole, right_on_grey)
         if null := [of for _, of, _ in parts if of is not None]:
             validation = replace(validation, null=self._validation(_sum(null), 0))
-        bins = validation.view.binned(10)
+        bins = validation.histogram.binned(10)
         ece = float(np.abs(bins.excess).sum() / bins.count.sum())
         return {"val/accuracy": validation.accuracy, "val/ece": ece, "val/validation": validation}
 
     def _validation(self, statistic: Statistic, right_on_grey: int) -> Validation:
-        view = (positive if self.classwise else top_label)(statistic.raw)
-        pixels = int(view.count.sum())
-        accuracy, confidence = (int(view.hits.sum()) - right_on_grey) / pixels, float(view.score.sum()) / pixels
-        return Validation(accuracy, confidence, view, right_on_grey / pixels)
+        histogram = (positive if self.classwise else top_label)(statistic.raw)
+        pixels = int(histogram.count.sum())
+        accuracy, confidence = (
+            (int(histogram.hits.sum()) - right_on_grey) / pixels,
+            float(histogram.score.sum()) / pixels,
+        )
+        return Validation(accuracy, confidence, histogram, right_on_grey / pixels)
 
     def compute_metrics(self, results: list) -> dict:
         raise NotImplementedError("evaluate() does it all")

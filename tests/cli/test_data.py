@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import gzip
 import hashlib
+import io
 import lzma
 import re
 import tarfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -77,6 +80,22 @@ def test_check_names_files_of_several_pictures_and_orientations(project):
     said = call("check", code=1)
     assert "1 problems; 2 samples" in said and "GT/s01.tif: holds several pictures; save the one that counts" in said
     assert "1 files, such as Image/s00.jpg, have an EXIF orientation, which is not applied" in said
+
+
+def test_check_opens_each_file_once(project, monkeypatch):
+    """After the set's fingerprint, which is kept, and looks at its header once."""
+    write_files(project / "set", pairs(2))
+    entry = {"folder": "set", "images": "Image", "masks": "GT"}
+    (project / "params.yaml").write_text(PARAMS.replace("datasets: {}", f"datasets: {{mine: {entry}}}"))
+    call("check")
+    opens, looks = Mock(wraps=open), Mock(wraps=Image.open)
+    for module in (io, builtins):
+        monkeypatch.setattr(module, "open", opens)
+    monkeypatch.setattr(Image, "open", looks)
+    call("check")
+    files = [path for path in (project / "set").rglob("*") if path.is_file()]
+    opened = [Path(str(one.args[0])).absolute() for one in opens.call_args_list]
+    assert [opened.count(file) for file in files] == [1] * 4 and looks.call_count == 4
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])

@@ -1,4 +1,4 @@
-"""What `python -m pipeline_src` makes of errors that no verb meets: of imports, and of the folder to work in."""
+"""What `python -m pipeline_src` makes of errors that no command meets: of imports, and of the folder to work in."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def test_a_missing_library_of_the_system_is_the_users_to_install(monkeypatch, ca
     assert re.search(message, caplog.records[-1].getMessage())
 
 
-@pytest.mark.parametrize("verb", ["publish", "rebuild", "compare a b", "figures"])
+@pytest.mark.parametrize("command", ["publish", "rebuild", "compare a b", "figures"])
 @pytest.mark.parametrize("number", ["-1", "0", "1000000000000"])
-def test_a_number_of_processes_that_cannot_be_is_refused(verb, number):
-    option = "--processes" if verb == "figures" else "--cores"
-    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*verb.split(), option, number])
+def test_a_number_of_processes_that_cannot_be_is_refused(command, number):
+    option = "--processes" if command == "figures" else "--cores"
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*command.split(), option, number])
     assert done.exit_code == 2 and f"Invalid value for '{option}'" in done.output
 
 

@@ -10,7 +10,7 @@ from made_sets import encoded, mask
 from PIL import Image
 
 from pipeline_src.data import image_io
-from pipeline_src.data.image_headers import UPRIGHT, check_single, orientation
+from pipeline_src.data.image_headers import UPRIGHT, read_header
 from pipeline_src.judging.arrays import mask_values
 from pipeline_src.judging.files import UnusableFileError
 
@@ -38,30 +38,31 @@ def test_images_masks_and_maps_are_turned_alike(tmp_path, form, turn):
     np.testing.assert_array_equal(image, read)
     if form == "TIFF" or turn == UPRIGHT:
         np.testing.assert_array_equal(mask_values(tmp_path / "a.png")[0] > 127, read)
-        assert orientation(data) == UPRIGHT
+        assert read_header(data).orientation == UPRIGHT
     else:
         np.testing.assert_array_equal(MASK > 127, read)
-        assert orientation(data) == orientation(tmp_path / "a.png") == turn
+        assert read_header(data).orientation == turn
         with pytest.raises(UnusableFileError, match=f"EXIF orientation of {turn}"):
             mask_values(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("form", ["PNG", "GIF", "WEBP", "TIFF"])
 def test_several_pictures_are_refused(form):
-    check_single(saved(form))
+    read_header(saved(form)).check_single()
     with pytest.raises(image_io.UnreadableImageError, match="several pictures"):
-        check_single(saved(form, Image.new("L", (20, 12), 9), Image.new("L", (20, 12), 99)))
+        read_header(saved(form, Image.new("L", (20, 12), 9), Image.new("L", (20, 12), 99))).check_single()
 
 
 def test_a_preview_is_no_picture():
     small = Image.new("L", (10, 6))
     small.encoderinfo = {"tiffinfo": {254: 1}}
-    check_single(saved("TIFF", small))
-    check_single(saved("MPO", small, mode="RGB"))
+    read_header(saved("TIFF", small)).check_single()
+    read_header(saved("MPO", small, mode="RGB")).check_single()
 
 
 def test_damaged_exif_data_ask_for_nothing():
     data = saved("JPEG", turn=3)
-    assert orientation(data.replace(b"MM\0*", b"MM\0\xff").replace(b"II*\0", b"II\xff\0")) == UPRIGHT
-    assert orientation(b"") == orientation(encoded(MASK)) == UPRIGHT
-    check_single(b"II*\0\x08\0\0\0\xff\xff")
+    damaged = data.replace(b"MM\0*", b"MM\0\xff").replace(b"II*\0", b"II\xff\0")
+    assert read_header(damaged).orientation == read_header(encoded(MASK)).orientation == UPRIGHT
+    with pytest.raises(image_io.UnreadableImageError, match="cannot be decoded"):
+        read_header(b"II*\0\x08\0\0\0\xff\xff")

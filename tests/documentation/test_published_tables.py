@@ -74,8 +74,11 @@ def test_a_table_of_an_experiment_that_is_not_published_stays(tmp_path):
     "words", ["", "raw", "rotated ece", "raw ece nothing", "differences", "differences raw", "differences raw aslp-slp"]
 )
 def test_a_table_of_unknown_numbers_is_refused(folder, words):
-    with pytest.raises(UserError, match=r"PROTOCOL METRIC|A-B"):
+    """The message says what was asked for, and all that can be."""
+    with pytest.raises(UserError, match=f"found: +{words or 'the name of an experiment alone'}\n") as refused:
         rewritten(PAGE.replace("raw ece accuracy", words), folder)
+    for form in ("PROTOCOL METRIC ...", "differences PROTOCOL A-B ...", "claims"):
+        assert str(refused.value).count(form) == 1
 
 
 @pytest.mark.parametrize(

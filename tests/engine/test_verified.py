@@ -89,7 +89,7 @@ def test_all_is_read_again_where_it_is_asked_for():
     """A disk that changes bytes by itself leaves no trace in times."""
     execute(job())
     written_into(job().paths[0])
-    trusted = verified.Known(verified._state(job().paths[0]), job().stamped.files["model.bin"]["sha256"], "then")
+    trusted = verified.Reading(verified._state(job().paths[0]), job().stamped.files["model.bin"]["sha256"], "then")
     verified._write(job().record, verified._read(job().record) | {"model.bin": trusted})
     assert job().current
     assert [fault.file.name for fault in job().faults(again=True)] == ["model.bin"]
@@ -118,7 +118,7 @@ def test_a_file_that_cannot_be_read_is_made_again(monkeypatch):
     file.unlink()
     file.mkdir()
     assert differences(job()) == ["model.bin was changed"]
-    assert job().faults()[0].found.startswith("unreadable")
+    assert job().faults()[0].actual.startswith("unreadable")
 
 
 def test_what_changes_while_it_is_put_in_place_is_told(monkeypatch):

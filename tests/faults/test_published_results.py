@@ -41,12 +41,18 @@ def edit(name: str, old: str, new: str) -> Callable[[Path], object]:
 
 
 def row(
-    name: str, fault: str, broken: Callable[[Path], object], what: str, verb: str = "rebuild", **parts: str
+    name: str, fault: str, broken: Callable[[Path], object], what: str, command: str = "rebuild", **parts: str
 ) -> BadInput:
     words = {"do": r"git checkout -- results/published/small"} | parts
-    happens = f"`{verb.partition(' ')[0]}` stops before it makes anything, and names the file"
+    happens = f"`{command.partition(' ')[0]}` stops before it makes anything, and names the file"
     return BadInput(
-        name, fault, lambda _: run(*verb.split(), "-e", "small"), what, make=published(broken), happens=happens, **words
+        name,
+        fault,
+        lambda _: run(*command.split(), "-e", "small"),
+        what,
+        make=published(broken),
+        happens=happens,
+        **words,
     )
 
 
@@ -135,14 +141,14 @@ ROWS = [
     ),
     *(
         row(
-            f"{verb.split()[0]}-over-a-file",
+            f"{command.split()[0]}-over-a-file",
             f"a file in the place of `{place}`",
             lambda folder, place=place: (folder.parents[1] / Path(place).name).write_text("mine"),
             rf"{place} cannot be a folder",
-            verb,
+            command,
             do=f"move {place} away",
         )
-        for verb, place in (
+        for command, place in (
             ("rebuild", "results/published-rebuilt"),
             ("publish --from-published", "results/.published"),
         )

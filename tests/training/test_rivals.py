@@ -350,8 +350,8 @@ def test_the_released_weight_belongs_to_the_released_form():
 # AdaFocal
 
 
-def view_of(cells: np.ndarray, right: np.ndarray) -> ScoreHistogram:
-    """A view of pixels in the middle of cells."""
+def histogram_of(cells: np.ndarray, right: np.ndarray) -> ScoreHistogram:
+    """The histogram of pixels in the middle of cells."""
     count, hits = (np.bincount(cells, weights, minlength=LEVELS).astype(np.int64) for weights in (None, right))
     return ScoreHistogram(count, hits, count * np.arange(LEVELS), count * (1 << 23))
 
@@ -375,7 +375,7 @@ def test_equal_mass_bins(n, bins):
     cells = rng.integers(LEVELS // 2, LEVELS, n)
     cells[: n // 3] = LEVELS - 1  # a third of the pixels saturate: bins merge there
     right = rng.random(n) < 0.8
-    edges, errors = equal_mass(view_of(cells, right), bins)
+    edges, errors = equal_mass(histogram_of(cells, right), bins)
     expected = bins_by_hand(cells, right, bins)
     assert edges.tolist() == expected[0]
     assert errors.tolist() == pytest.approx(expected[1], abs=1e-9)
@@ -383,7 +383,7 @@ def test_equal_mass_bins(n, bins):
 
 def test_bins_hold_equally_many_pixels():
     cells = np.arange(LEVELS - 1500, LEVELS)
-    edges, _ = equal_mass(view_of(cells, cells > 0), 15)
+    edges, _ = equal_mass(histogram_of(cells, cells > 0), 15)
     assert np.diff(np.searchsorted(edges, (cells + 0.5) / LEVELS, side="left")).sum() == 14
     assert set(np.bincount(np.searchsorted(edges, (cells + 0.5) / LEVELS))) == {100}
 
@@ -406,7 +406,7 @@ def test_adafocal_follows_its_algorithm():
             if not -2 <= gamma <= 20:
                 seen.add("highest" if gamma > 20 else "lowest")
             gammas[b] = max(min(gamma, 20.0), -2.0)
-        method.after_validation(Validation(0.9, 0.9, view_of(cells, right)), epoch)
+        method.after_validation(Validation(0.9, 0.9, histogram_of(cells, right)), epoch)
         assert method._gammas.tolist() == pytest.approx(gammas, rel=1e-9)
         assert method._edges.tolist() == edges
         assert method.history_values() == {"mean_gamma": pytest.approx(np.mean(gammas))}

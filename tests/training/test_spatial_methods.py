@@ -54,9 +54,9 @@ def test_svls_gives_the_centre_what_all_others_have():
 
 def test_svls_smooths_borders_alone():
     t = smoothed(objects("0011", "0011", "0011"))[0, 0]
-    beside = (FOUR + 2 * DIAGONAL) / OF_ALL / 2  # three of the eight neighbours are of the other class
+    at_edge = (FOUR + 2 * DIAGONAL) / OF_ALL / 2  # three of the eight neighbours are of the other class
     for row in t:
-        assert row.tolist() == pytest.approx([0, beside, 1 - beside, 1])
+        assert row.tolist() == pytest.approx([0, at_edge, 1 - at_edge, 1])
 
 
 def test_svls_follows_the_authors_recipe_for_any_window():

@@ -125,7 +125,7 @@ def test_wrong_parameters_are_told_before_anything_runs(finished, tmp_path, monk
     assert all(word in str(told.value) for word in words), told.value
 
 
-def test_a_command_line_changes_one_key_for_the_verbs_too(clone, caplog):
+def test_a_command_line_changes_one_key_for_the_commands_of_steps_too(clone, caplog):
     """The stores are made at another size, and DVC, which follows params.yaml, is left out."""
     said = snakemake(clone, "--config", "set=image_size=40", "--", "data")
     assert counted(said) == {"store": 4, "data": 1}
@@ -135,7 +135,7 @@ def test_a_command_line_changes_one_key_for_the_verbs_too(clone, caplog):
     assert "store/val taken over" in caplog.text
 
 
-def test_a_verb_tells_wrong_parameters_in_words(tmp_path):
+def test_a_command_tells_wrong_parameters_in_words(tmp_path):
     copy(tmp_path)
     edit(tmp_path / "params.yaml", "experiment: tiny", "experiment: tinny")
     said = call(tmp_path, sys.executable, "-m", "pipeline_src", "contracts", check=False)
@@ -162,18 +162,18 @@ def test_a_dry_look_says_what_how_long_and_how_much(finished, monkeypatch):
     assert "not made yet" in said
 
 
-VERBS = """
+COMMANDS = """
 import shlex, sys
 from pipeline_src.cli.main import app
 for line in sys.argv[1:]:
     app(shlex.split(line), standalone_mode=False)
-    print("end of a verb", flush=True)
+    print("end of a command", flush=True)
 """
 
 
-def verbs(folder: Path, *lines: str) -> list[str]:
-    """What verbs say that are called one after the other, by one process of the package in `folder`."""
-    return call(folder, "python", "-c", VERBS, *lines).split("end of a verb\n")[:-1]
+def commands(folder: Path, *lines: str) -> list[str]:
+    """What commands say that are called one after the other, by one process of the package in `folder`."""
+    return call(folder, "python", "-c", COMMANDS, *lines).split("end of a command\n")[:-1]
 
 
 def test_results_are_adopted_after_a_change_that_does_not_concern_them(clone):
@@ -182,7 +182,7 @@ def test_results_are_adopted_after_a_change_that_does_not_concern_them(clone):
     assert outdated(clone) == {"train": 2, "evaluate": 6} | SHOWN
     train, why = "train/baseline/seed0", "images are not resized here"
     adopting = shlex.join(["adopt", "train/*", "--why", why])
-    explained, adopted, plan, _ = verbs(clone, f"contracts --explain {train}", adopting, "plan", "report")
+    explained, adopted, plan, _ = commands(clone, f"contracts --explain {train}", adopting, "plan", "report")
     assert re.search(r"\* code pipeline_src/training/augment.py: \w{16}  \(was \w{16}\)", explained)
     assert f"adopted: {train}\n" in adopted and "adopted: tables\n" in adopted and "report" not in adopted
     assert "1 of 21 jobs" in plan and f"adopted: {train}: {why}" in plan

@@ -29,7 +29,7 @@ class Here(Executor):
 
 
 def said_by(*words: str) -> str:
-    """What a verb prints, called in this process."""
+    """What a command prints, called in this process."""
     done = CliRunner().invoke(app, words, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output

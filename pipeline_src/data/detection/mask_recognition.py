@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline_src.data import image_io
+from pipeline_src.data.image_headers import read_header
 from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.errors import UserError
 from pipeline_src.files import fault
@@ -55,7 +56,7 @@ def open_or_none(path: Path) -> Image.Image | None:
         if fault(path):
             return None
         data = path.read_bytes()
-        image_io.check_size(data)
+        read_header(data)
         return image_io.open_image(data)
     except (UnreadableImageError, OSError):
         return None

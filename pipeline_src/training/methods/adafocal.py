@@ -70,7 +70,7 @@ class AdaFocal(Method):
         return mean((y * base ** gamma.abs() * -log_f).sum(1), y)
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
-        self._edges, errors = equal_mass(validation.view, self.bins)
+        self._edges, errors = equal_mass(validation.histogram, self.bins)
         gammas = self._gammas * np.exp(np.sign(self._gammas) * self.rate * errors)
         gammas = np.where(np.abs(gammas) < self.switch, -np.sign(gammas) * self.switch, gammas)
         self._gammas = gammas.clip(self.lowest, self.highest)
@@ -79,11 +79,11 @@ class AdaFocal(Method):
         return {"mean_gamma": float(self._gammas.mean())}
 
 
-def equal_mass(view: ScoreHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Upper edges of the lower bins - 1 equal-mass bins of `view`, (bins - 1,), and confidence minus accuracy of each
-    bin, (bins,); 0 where one is empty."""
-    pixels = view.count.cumsum()
+def equal_mass(histogram: ScoreHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Upper edges of the lower bins - 1 equal-mass bins, (bins - 1,), and confidence minus accuracy of each bin,
+    (bins,); 0 where one is empty."""
+    pixels = histogram.count.cumsum()
     last = np.searchsorted(pixels * bins, np.arange(1, bins) * pixels[-1])  # the cell in which each quantile lies
     ends = np.append(last, len(pixels) - 1)
-    count, excess = (np.diff(of_cell.cumsum()[ends], prepend=0) for of_cell in (view.count, view.excess))
+    count, excess = (np.diff(of_cell.cumsum()[ends], prepend=0) for of_cell in (histogram.count, histogram.excess))
     return (last + 1) / len(pixels), np.where(count > 0, excess / np.maximum(count, 1), 0.0)

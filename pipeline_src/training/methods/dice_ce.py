@@ -42,6 +42,6 @@ class DiceCE(Method):
 
         y = planes(t)
         f = log_distribution(z).exp() * valid(y)[:, None]
-        both, either = (of.sum((0, 2, 3))[-z.shape[1] :] for of in (f * y, f + y))
-        dice = (2 * both + self.smooth) / (either + self.smooth)
+        intersection, areas = (of.sum((0, 2, 3))[-z.shape[1] :] for of in (f * y, f + y))
+        dice = (2 * intersection + self.smooth) / (areas + self.smooth)
         return super().loss(z, t) + self.weight * (1 - dice).mean()

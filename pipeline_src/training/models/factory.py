@@ -51,12 +51,12 @@ def from_factory(factory: str, channels: int) -> Network:
     module = load(Path(code), "model.factory") if code.endswith(".py") else _imported(code)
     function = getattr(module, name, None)
     if not callable(function):
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise UserError(
             f"model.factory: {code} has no function {name!r}",
-            found=", ".join(known) or "no function at all",
+            found=", ".join(functions) or "no function at all",
             expected=f"def {name}(channels) that returns a torch.nn.Module",
-            do=did_you_mean(name, known),
+            do=did_you_mean(name, functions),
         )
     try:
         network = function(channels)

@@ -45,7 +45,7 @@ EXPERIMENT = GRAPH.name
 FLAGS = f".snakemake/current/{EXPERIMENT}"  # as in `Graph.flag`
 TRAINING = GRAPH.settings.training
 
-# The Python that runs Snakemake also runs the verbs, unless a software environment is activated for them.
+# The Python that runs Snakemake also runs the commands, unless a software environment is activated for them.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 
 # What a cluster is asked for (docs/cluster.md). `runtime` is in minutes, and generous: a training that is stopped by it goes on
@@ -174,20 +174,20 @@ def memory(mb):
     return lambda wildcards, attempt: attempt * mb
 
 
-def verb_of(job):
-    """A function of the parameter: the verb of a result, with its options."""
+def command_of(job):
+    """A function of the parameter: the command of a result, with its options."""
     of = "" if job is OVERVIEW else f"--experiment {EXPERIMENT}"
 
-    def verb(wildcards, threads):
+    def command(wildcards, threads):
         processes = f"--processes {threads}" if job.kind == "figures" else ""
         return f"{job.kind} --contract {job.contract} {of} {processes}"
 
-    return verb
+    return command
 
 
-def call(verb, options):
-    """The shell command of a verb."""
-    return f"python -m pipeline_src {verb} {options} --experiment {EXPERIMENT} --log {{log}}"
+def call(command, options):
+    """What the shell runs."""
+    return f"python -m pipeline_src {command} {options} --experiment {EXPERIMENT} --log {{log}}"
 
 
 def started():

@@ -16,7 +16,7 @@ for job in SHOWN:  # what stands behind `shell:` is read when the loop is over, 
             mem_mb=memory(4000),
             runtime=240,
         params:
-            verb=verb_of(job),
+            command=command_of(job),
         log:
             f"results/{EXPERIMENT}/logs/{job.kind}.log",
         conda:
@@ -24,7 +24,7 @@ for job in SHOWN:  # what stands behind `shell:` is read when the loop is over, 
         message:
             f"Make the {job.kind} of {'all experiments' if job is OVERVIEW else EXPERIMENT}"
         shell:
-            "python -m pipeline_src {params.verb} --log {log}"
+            "python -m pipeline_src {params.command} --log {log}"
 
     rule:
         name:

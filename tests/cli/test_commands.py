@@ -1,4 +1,4 @@
-"""Verbs as their user meets them: lost models, errors in ranks, the installed command, a post-hoc method of his own."""
+"""Commands as their user meets them: lost models, errors in ranks, the installed program, a user's post-hoc method."""
 
 from __future__ import annotations
 
