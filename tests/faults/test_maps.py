@@ -432,6 +432,17 @@ ROWS = [
         call=judging(bins=11),
     ),
     row(
+        "one-folder",
+        "`--pred` and `--mask` are the same folder",
+        "it is refused: they would agree in every pixel",
+        put(),
+        "maps",
+        "maps and masks are the same folder",
+        "a folder of maps and one of masks",
+        "name the other",
+        call=judging(mask="maps"),
+    ),
+    row(
         "groups-pattern",
         "a pattern of groups that does not fit all names",
         "those that do not are named",
