@@ -96,11 +96,11 @@ def calibrate_folder(
             do="leave out --test-mask: the scores are cross-validated then",
         )
     pairs, applied = pair_files(pred, mask, max_pixels), pair_files(apply, test_mask, max_pixels)
+    units, units_of_scored = _units(pairs, groups), _units(applied if test_mask else pairs, groups)
     classes = several_classes.classes_of(pairs)
     bound = risks.check(risk, pairs, classes)
     counted = _count(pairs, classes, ignore)
     calibrated_files.check_applied(applied, classes)
-    units, units_of_scored = _units(pairs, groups), _units(applied if test_mask else pairs, groups)
     pixels = _pixels(pairs, classes, counted, ignore)
     _check_labels(pixels, mask)
     candidates = {n: files.CALIBRATORS[n] for n in names if method != AUTO or _is_for(n, pixels.classes)}

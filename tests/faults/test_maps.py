@@ -301,6 +301,13 @@ ROWS = [
         put(maps__b_dot_npy=8 * P - 4),
         r"b\.npy: values from .*logits need a sigmoid",
     ),
+    row(
+        "interpolated",
+        "a map that cubic interpolation took beyond 0 and 1",
+        NAMED,
+        put(maps__b_dot_npy=1.04 * P / P.max() - 0.02),
+        r"b\.npy: values from .* to 1\.02.*clip to \[0, 1\]",
+    ),
     row("nan", "NaN in a map", NAMED, put(maps__b_dot_npy=P * np.nan), r"b\.npy: .*NaN"),
     row(
         "rotated",
