@@ -61,7 +61,7 @@ def write_files(folder: Path, files: dict[str, bytes]) -> Path:
 def write_zip(path: Path, files: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in files.items():
-            archive.writestr(name, data)
+            archive.writestr(zipfile.ZipInfo(name), data)  # a fixed date: made again, the same bytes
     return path
 
 

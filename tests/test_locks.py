@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,15 +42,17 @@ def without_flock(request, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", flock)
 
 
-def hold(path: Path, seconds: float, seen: list[str], name: str) -> threading.Thread:
-    """A thread that has the lock for a while."""
+def hold(path: Path, seen: list[str], name: str, until: Callable[[], bool] = lambda: True) -> threading.Thread:
+    """A thread that has the lock until something is so, or for ten seconds."""
     started = threading.Event()
 
     def work() -> None:
         with alone(name, path):
             seen.append(f"{name} begins")
             started.set()
-            time.sleep(seconds)
+            end = time.monotonic() + 10
+            while not until() and time.monotonic() < end:
+                time.sleep(0.01)
             seen.append(f"{name} ends")
 
     thread = threading.Thread(target=work)
@@ -58,26 +61,32 @@ def hold(path: Path, seconds: float, seen: list[str], name: str) -> threading.Th
     return thread
 
 
-def one_after_another() -> list[str]:
+def one_after_another(told) -> list[str]:
+    """The first has the lock until the second says that it waits."""
     seen: list[str] = []
-    first = hold(Path("a/lock"), 0.3, seen, "first")
-    second = hold(Path("a/lock"), 0, seen, "second")
+    first = hold(Path("a/lock"), seen, "first", lambda: WAITS in messages(told))
+    second = hold(Path("a/lock"), seen, "second")
     first.join()
     second.join()
     return seen
 
 
+def messages(told) -> list[str]:
+    return [record.message for record in told.records]
+
+
+WAITS = "second is being made by another process; waiting for it"
 ORDER = ["first begins", "first ends", "second begins", "second ends"]
 
 
 def test_two_never_hold_a_lock(told):
-    assert one_after_another() == ORDER
-    assert [record.message for record in told.records] == ["second is being made by another process; waiting for it"]
+    assert one_after_another(told) == ORDER
+    assert messages(told) == [WAITS]
 
 
 def test_a_file_that_is_renewed_takes_the_place_of_a_lock(told, without_flock):
-    assert one_after_another() == ORDER
-    assert sum("the file system has no locks" in record.message for record in told.records) <= 1
+    assert one_after_another(told) == ORDER
+    assert WAITS in messages(told) and sum("the file system has no locks" in line for line in messages(told)) <= 1
     assert not Path("a/lock.lease").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -158,13 +159,22 @@ def process(target: Callable[..., Any], *arguments: Any) -> multiprocessing.Proc
 
 def two_ranks(target: Callable[[], Any]) -> None:
     """Call `target` in two processes that train together (gloo)."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     ranks = [process(_as_rank, rank, port, target) for rank in range(2)]
     for rank in ranks:
         rank.join()
     assert [rank.exitcode for rank in ranks] == [0, 0]
+
+
+def _free_port() -> int:
+    """Below those that systems give to whoever asks for any, so that nobody takes it before the ranks do; tests beside
+    this one begin to look elsewhere."""
+    for k in range(10_000):
+        port = 20_000 + (7 * os.getpid() + k) % 10_000
+        with contextlib.suppress(OSError), socket.socket() as free:
+            free.bind(("localhost", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def _as_rank(rank: int, port: int, target: Callable[[], Any]) -> None:

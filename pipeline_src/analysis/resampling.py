@@ -257,6 +257,15 @@ def groups_in_words(groups: np.ndarray | None) -> str:
     return f"Intervals: bootstrap over {number:,} groups of images that are not independent{warning}."
 
 
+def images_in_words(images: int) -> list[str]:
+    """What readers of intervals over independent images have to know where these are few."""
+    if images >= FEW_GROUPS:
+        return []
+    if images == 1:
+        return ["one image has no intervals"]
+    return [f"intervals over {images} images, fewer than {FEW_GROUPS}, are too narrow to be trusted"]
+
+
 @one_thread
 def image_means(
     values: np.ndarray, key: int, resamples: int = RESAMPLES, groups: np.ndarray | None = None

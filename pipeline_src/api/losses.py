@@ -67,21 +67,25 @@ class SCBCE(nn.Module):
         """Logits and labels as methods take them (`training.pixels`)."""
         z = (logits[:, None] if logits.ndim == 3 else logits).float()
         y = masks[:, None] if masks.ndim == 3 else masks
-        if z.ndim != 4 or y.shape != (len(z), 1, *z.shape[2:]) or max(2, z.shape[1]) != self.classes:
+        fits = z.ndim == 4 and y.shape == (len(z), 1, *z.shape[2:]) and max(2, z.shape[1]) == self.classes
+        if not fits or not z.numel():
             raise UserError(
                 "logits and masks do not fit",
                 found=f"shapes {tuple(logits.shape)} and {tuple(masks.shape)}, classes={self.classes}",
                 expected="(B, 1, H, W) for two classes or (B, K, H, W), and (B, H, W)",
             )
-        if y.is_floating_point() and z.shape[1] == 1:
-            return z, y
-        ignored = y == self.ignore
-        if not (((y >= 0) & (y < self.classes)) | ignored).all():
+        soft, ignored = y.is_floating_point() and z.shape[1] == 1, y == self.ignore
+        whole = y == y.round() if y.is_floating_point() else True
+        known = (y >= 0) & (y <= 1) if soft else ((y >= 0) & (y < self.classes) & whole) | ignored
+        if not known.all():
             raise UserError(
                 "masks have unknown labels",
                 found=torch.unique(y)[:10].tolist(),
-                expected=f"0 to {self.classes - 1}, and {self.ignore} for pixels that never count",
+                expected=f"whole numbers from 0 to {self.classes - 1}, and {self.ignore} for pixels that never count"
+                + ("; or floats from 0 to 1, all of which count" if soft else ""),
             )
+        if soft:
+            return z, y
         if z.shape[1] == 1 and not ignored.any():
             return z, y.to(z.dtype)
         # One logit has no label for a pixel that never counts; two planes, both 0, are one.
@@ -95,7 +99,7 @@ class ASLP(SCBCE):
     Under torch.distributed all processes make all updates, so that their levels agree.
 
     Args:
-        images: number of training images.
+        images: number of training images; that of a checkpoint has to be the same.
         rule: `mc` (model calibration), `mei` (maximum entropy inference) or `cl` (closed loop; ours, not the paper's).
         classes: K; 2 for one logit a pixel.
         ignore: the label of pixels that never count.
@@ -113,6 +117,8 @@ class ASLP(SCBCE):
         nn.Module.__init__(self)
         if rule not in RULES:
             raise UserError("ASLP: there is no such rule", found=repr(rule), expected=", ".join(RULES))
+        if images < 0:
+            raise UserError("ASLP: the number of images is negative", found=images, expected="that of training images")
         self._start(f"aslp_{rule}", parameters, images, classes, ignore)
         if needed := self.method.references():
             raise UserError(
@@ -137,7 +143,8 @@ class ASLP(SCBCE):
             index: (B,) which of the training images these are, from 0.
         """
         at = torch.as_tensor(index).cpu().numpy()
-        if at.shape != (len(logits),) or at.min() < 0 or at.max() >= len(self.alphas):
+        whole = at.dtype.kind in "iu" and at.shape == (len(logits),)
+        if not whole or not ((at >= 0) & (at < len(self.alphas))).all():
             raise UserError(
                 "index does not name training images",
                 found=at.tolist(),
@@ -158,7 +165,17 @@ class ASLP(SCBCE):
         Args:
             accuracy: share of validation pixels whose predicted class is their label.
             gap: their mean confidence less that, which `rule="cl"` needs.
+
+        Raises:
+            UserError: they are no such fractions, as where accuracy is in percent.
         """
+        if not 0 <= accuracy <= 1 or not (gap is None or -1 <= gap <= 1):  # NaN too
+            raise UserError(
+                "end_epoch: accuracy or gap is no fraction",
+                found=f"accuracy={float(accuracy)}, gap={gap if gap is None else float(gap)}",
+                expected="accuracy from 0 to 1, gap from -1 to 1",
+                do="divide percentages by 100",
+            )
         if gap is None and self.rule == "cl":
             raise UserError("end_epoch: rule='cl' follows the gap of confidence and accuracy", expected="both numbers")
         confidence = float("nan") if gap is None else float(accuracy) + float(gap)
@@ -167,12 +184,26 @@ class ASLP(SCBCE):
 
     def get_extra_state(self) -> dict[str, Any]:
         """Levels and the rule's state, in types that torch.load takes with weights_only."""
-        return {"epoch": self.epoch, "method": packed(self.method.state(), "ASLP")}
+        return {"epoch": self.epoch, "rule": self.rule, "method": packed(self.method.state(), "ASLP")}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_extra_state` gave."""
+        """Go on from what `get_extra_state` gave.
+
+        Raises:
+            UserError: it is of another rule, or of other numbers of images or classes.
+        """
+        method = unpacked(state["method"])
+        there = state.get("rule", self.rule), len(method["_alphas"]), method["_classes"]
+        here = self.rule, len(self.alphas) or there[1], self.classes  # a decode head's loss has no images yet
+        if there != here:
+            raise UserError(
+                "ASLP: the checkpoint is of another one",
+                found="rule {!r}, {} images, {} classes".format(*there),
+                expected="rule {!r}, {} images, {} classes".format(*here),
+                do="train on with the same settings and images, or begin anew",
+            )
         self.epoch = state["epoch"]
-        self.method.restore(unpacked(state["method"]))
+        self.method.restore(method)
 
 
 def _rank() -> int:

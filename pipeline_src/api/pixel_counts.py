@@ -75,7 +75,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
         f, truth = array(p).reshape(rows), binary(array(y), ignore).reshape(rows)
         statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)
         return statistic.raw
-    p = p.float()
+    p = torch.as_tensor(p).float()
     check_sums(p)
     ignored = IGNORED if ignore is None else ignore
     labels = class_ids(array(y), p.shape[1], ignored).reshape(-1)

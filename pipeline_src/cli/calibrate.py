@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -9,9 +10,9 @@ import typer
 
 from pipeline_src.calibrators import Feature
 from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
+from pipeline_src.metrics.metric import Difference, Quantity
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.params.schema import LIMITS
-
-NAMES = {"ece": "ECE %", "brier": "Brier %", "augrc": "AUGRC %", "nll": "NLL", "accuracy": "accuracy %"}
 
 
 def calibrate(
@@ -68,11 +69,10 @@ def report(result: dict[str, Any], out: Path) -> str:
     lines.append(f"  on {where}; {result['bins']} bins")
     rows = [("", "before", "after", "difference")]
     for name, of in result["scores"].items():
-        unit = 1 if name == "nll" else 100
-        cells = [*(of[when] for when in ("before", "after")), of["after"] - of["before"]]
-        ends = (of["intervals"][column] for column in rows[0][1:])
-        shown = [_shown(value, pair, unit) for value, pair in zip(cells, ends, strict=True)]
-        rows.append((NAMES[name], *shown[:-1], f"{shown[-1]} {of['changed']}".rstrip()))
+        metric = METRICS[name]
+        before, after = (_shown(metric, of[side], of["intervals"][side]) for side in ("before", "after"))
+        change = _shown(Difference.of(metric), of["after"] - of["before"], of["intervals"]["difference"])
+        rows.append((metric.column, before, after, f"{change} {of['changed']}".rstrip()))
     widths = [max(len(cell) for cell in column) + 2 for column in zip(*rows, strict=True)]
     for row in rows:
         lines.append("    " + "".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
@@ -91,5 +91,6 @@ def report(result: dict[str, Any], out: Path) -> str:
     return "\n".join(lines)
 
 
-def _shown(value: float, ends: tuple[float, float] | None, unit: int) -> str:
-    return f"{unit * value:.3f}" + (f" [{unit * ends[0]:.3f}, {unit * ends[1]:.3f}]" if ends else "")
+def _shown(quantity: Quantity, value: float, ends: tuple[float, float] | None) -> str:
+    low, high = ends or (math.nan, math.nan)
+    return quantity.text(value, low=low, high=high)

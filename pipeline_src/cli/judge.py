@@ -85,7 +85,7 @@ def report(result: dict, out: Path) -> str:
             lines.append(f"    float maps, sorted on a grid: off by at most {bounds}")
         if "risk" in result:
             lines += [f"    {text}" for text in in_words(result["risk"][protocol])]
-    if result["intervals"]:
+    if any(ends for of in result["intervals"].values() for ends in of.values()):
         lines.append("  in brackets: 95 % bootstrap intervals over images, without the variance of training")
     lines += [f"  {text}" for text in [result.get("groups")] if text]
     lines += [f"  warning: {text}" for text in result["warnings"]]

@@ -48,7 +48,10 @@ def rebuild(
     from pipeline_src.steps import rebuild as step
 
     start_log(log)
-    for name in [experiment] if experiment else published.names():
+    names = [experiment] if experiment else published.names()
+    if not names:
+        logger.info("%s holds no experiment; `dense-calibration publish` writes a finished one there", published.FOLDER)
+    for name in names:
         source, out = published.FOLDER / name, step.REBUILT / name
         step.rebuild(source, out, cores or os.cpu_count() or 1)
         same, close = step.check_equal(source, out)

@@ -18,6 +18,7 @@ from pipeline_src.data.image_io import PIXELS, UnreadableImageError, decode, pal
 from pipeline_src.judging.files import ARRAYS, UnusableFileError
 
 Palette = Literal["colours", "either", "indices"]  # of a picture: its colours, indices, or its colours if they are grey
+NEAR = 0.05  # outside of [0, 1]; beyond it values are no probabilities that something has moved
 ASPECT = 1.1  # a map's height / width may differ from its mask's by this factor
 
 
@@ -63,7 +64,9 @@ def _probabilities(array: np.ndarray) -> np.ndarray:
         nan = np.count_nonzero(np.isnan(array))
         which = f"{nan} value(s) are NaN" if nan else "some values are infinite"
         raise UnusableFileError(f"{which}; expected probabilities in [0, 1]")
-    if high <= 0:
+    if low >= -NEAR and high <= 1 + NEAR:
+        hint = "cubic interpolation and rounding go beyond: clip to [0, 1]"
+    elif high <= 0:
         hint = "logarithms need exp"
     elif 2 < high <= 255 and low >= 0:
         hint = "divide 0..255 by 255, or save one map as uint8"

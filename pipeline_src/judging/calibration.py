@@ -14,11 +14,14 @@ import numpy as np
 
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import Estimate, estimate
-from pipeline_src.analysis.resampling import Resampled, groups_in_words, resample_run
+from pipeline_src.analysis.resampling import Resampled, groups_in_words, images_in_words, resample_run
 from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
 from pipeline_src.calibrators.image_temperature import ImageTemperature
 from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_pixels, joined, log_odds
+from pipeline_src.counting.counts import COLUMNS, ImageRows
+from pipeline_src.counting.loading import by_protocol
+from pipeline_src.counting.rows import parts
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.groups import find, number
 from pipeline_src.data.image_io import PIXELS
@@ -69,8 +72,8 @@ def calibrate_folder(
         ignore: value of mask pixels that never count.
         bins: of the ECE.
         resamples: bootstrap resamples; 0 for no intervals.
-        groups: which of the fitted images are not independent (`data.groups`); a fold has all of a group, and so has a
-            resample.
+        groups: which images are not independent (`data.groups`), of `pred` and, with `test_mask`, of `apply`; a fold
+            has all of a group, and so has a resample.
         max_pixels: that a map (times its classes) or a mask may have; larger ones are not decoded.
         risk: a bound such as "fnr=0.1", for which a threshold of the calibrated maps is given (`judging.risk`).
         features: of an image, by comma, on which its temperature depends, and `shape`, whether a power of the logits is
@@ -93,16 +96,15 @@ def calibrate_folder(
             do="leave out --test-mask: the scores are cross-validated then",
         )
     pairs, applied = pair_files(pred, mask, max_pixels), pair_files(apply, test_mask, max_pixels)
+    units, units_of_scored = _units(pairs, groups), _units(applied if test_mask else pairs, groups)
     classes = several_classes.classes_of(pairs)
     bound = risks.check(risk, pairs, classes)
     counted = _count(pairs, classes, ignore)
     calibrated_files.check_applied(applied, classes)
-    of_images = number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
     pixels = _pixels(pairs, classes, counted, ignore)
     _check_labels(pixels, mask)
     candidates = {n: files.CALIBRATORS[n] for n in names if method != AUTO or _is_for(n, pixels.classes)}
 
-    units = of_images
     folds = selection.folds_of(np.arange(pixels.number) if units is None else units)
     chosen, by_fold, likelihoods = _chosen(candidates, pixels, folds, test_mask is None or method == AUTO, options)
     calibrator = fitted(candidates[chosen], pixels, **options)
@@ -111,12 +113,14 @@ def calibrate_folder(
         scored, before = pairs, counted
         scored.calibrator = lambda stem: by_fold[by_stem[stem]]
     else:
-        scored, before, of_images = applied, _count(applied, classes, ignore), None
+        scored, before = applied, _count(applied, classes, ignore)
         scored.calibrator = lambda stem: calibrator
     after = _count(scored, classes, ignore)
     runs = [Run.by_protocol(of.statistic)["raw"] for of in (before, after)]
-    scores = [resample_run(run, bins, SEED, resamples, of_images) for run in runs]
+    scores = [resample_run(run, bins, SEED, resamples, units_of_scored) for run in runs]
     record = Record.of(calibrator, pixels)
+    warnings = counted.warnings() if test_mask is None else _warnings({pred: counted, apply: before})
+    warnings += images_in_words(len(scored)) if resamples and not groups else []
     result = {
         "method": chosen,
         "keeps_class": calibrator.keeps_class,
@@ -127,14 +131,14 @@ def calibrate_folder(
         "scored_images": len(scored),
         "applied_images": len(applied),
         "bins": bins,
-        **({"groups": groups_in_words(of_images)} if of_images is not None else {}),
-        "warnings": after.warnings(),
+        **({"groups": groups_in_words(units_of_scored)} if groups else {}),
+        "warnings": warnings,
         "scores": _compared(*scores, resamples),
     }
     if bound:
         pairs.calibrator = lambda stem: calibrator
         of_fitted = Run.by_protocol(_count(pairs, classes, ignore).statistic)["raw"]
-        test = {"held_out": replace(runs[1], units=of_images)} if test_mask is None else {"unseen": runs[1]}
+        test = {"held_out" if test_mask is None else "unseen": replace(runs[1], units=units_of_scored)}
         result["risk"] = risks.controlled(replace(of_fitted, units=units), bound, SEED, resamples, **test)
     files.write(out / "calibrator.json", record)
     calibrated_files.write(applied, calibrator, out / calibrated_files.FOLDER)
@@ -161,6 +165,10 @@ def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
             do=did_you_mean(unknown[0], FEATURES) or f"--features {','.join(FEATURES)}",
         )
     return options
+
+
+def _units(pairs: Pairs, groups: str) -> np.ndarray | None:
+    return number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
 
 
 def _count(pairs: Pairs, classes: int | None, ignore: int | None) -> Counted:
@@ -199,6 +207,27 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
             expected="pixels of two classes or more",
             do="give --mask the masks of validation images with and without objects",
         )
+
+
+def _warnings(fitted_and_scored: Mapping[Path, Counted]) -> list[str]:
+    """Of two folders, each with its name; and that they share images."""
+    lines = [f"{folder}: {line}" for folder, of in fitted_and_scored.items() for line in of.warnings()]
+    fitted_images, scored = (by_protocol(of.statistic)["raw"].rows for of in fitted_and_scored.values())
+    known = set(_contents(fitted_images).values())
+    if again := [name for name, content in _contents(scored).items() if content in known]:
+        lines.append(
+            f"{len(again)} of the {len(scored)} images that are scored are among those fitted to, under whatever names "
+            f"({', '.join(again[:3])}{', ...' if len(again) > 3 else ''}): their scores are too good"
+        )
+    return lines
+
+
+def _contents(rows: ImageRows) -> dict[str, bytes]:
+    """By name, sums over an image's pixels of 30 bits each, by which it is known again. Maps of one value are left out:
+    images can have the same."""
+    constant = COLUMNS.index("constant")
+    sums = (row for part in parts(len(rows)) for row in rows.table[part])
+    return {name: row.tobytes() for name, row in zip(rows.ids, sums, strict=True) if not row[constant]}
 
 
 def _chosen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,6 +41,11 @@ class Counted:
         self.highest[kind] = max(self.highest.get(kind, 0), probability.max())
         self.resized += [pair.stem] * resized
 
+    @property
+    def highest_at_all(self) -> float:
+        """The largest value of all maps, in the units of any type."""
+        return max(self.highest.values(), default=math.nan)
+
     def warnings(self) -> list[str]:
         """One line per kind of warning that occurred."""
         lines = []
@@ -48,6 +54,6 @@ class Counted:
             lines.append(f"{len(self.resized)} map(s) had another size than their mask and were resized ({some})")
         if self.grey_pixels:
             lines.append(f"{self.grey_pixels} mask pixel(s) were neither 0 nor 255 and were cut at > 127")
-        if set(self.highest.values()) == {0}:
+        if self.highest_at_all == 0:
             lines.append("every map is 0 everywhere")
         return lines + self.notes

@@ -83,6 +83,13 @@ def pair_files(maps: Path, masks: Path | None, values: int = PIXELS) -> Pairs:
     problems: list[str] = []
     of_maps = _by_stem(maps, (*IMAGES, *ARRAYS), empty, problems)
     of_masks = of_maps if masks is None else _by_stem(masks, (*MASK_IMAGES, *ARRAYS), empty, problems)
+    if masks is not None and of_maps and maps.resolve() == masks.resolve():
+        raise UserError(
+            "maps and masks are the same folder, and would agree in every pixel",
+            found=maps,
+            expected="a folder of maps and one of masks",
+            do="name the other one",
+        )
     if empty:
         raise UserError(
             "there is nothing to judge",

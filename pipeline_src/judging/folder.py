@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src import __version__
-from pipeline_src.analysis.resampling import groups_in_words, resample_run
+from pipeline_src.analysis.resampling import groups_in_words, images_in_words, resample_run
 from pipeline_src.calibrators.calibrator import Calibrator
 from pipeline_src.calibrators.files import read_for
 from pipeline_src.counting.counts import Counts
@@ -118,7 +118,7 @@ def judge_folder(
         "bins": bins,
         "note": (several_classes if classes else two_classes).NOTE,
         **({"groups": groups_in_words(of_images)} if groups else {}),
-        "warnings": counted.warnings(),
+        "warnings": counted.warnings() + (images_in_words(len(pairs)) if resamples and not groups else []),
         **_numbers(counted, counts, images, bins, resamples, of_images),
     }
     if bound:

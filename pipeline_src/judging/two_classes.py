@@ -77,9 +77,20 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
     if pairs.calibrator is None:
         _check_range(pairs.maps, counted.highest)
     counted.notes = list(counted.meaning.notes)
+    if _decided(counted):
+        counted.notes.append(
+            "the maps hold 0 and 1 alone, which are decisions and no probabilities: ECE is their share of errors"
+            + ("; are --pred and --mask swapped?" if counted.grey_pixels else "")
+        )
     if constant := counted.statistic.stretched.rows.total("constant"):
         counted.notes.append(f"{constant} map(s) hold one value only; stretched, they become 0")
     return counted
+
+
+def _decided(counted: Counted) -> bool:
+    """Whether every confidence is 1, of maps that are not 0 everywhere."""
+    raw = counted.statistic.raw
+    return raw.pixels > 0 and raw.pixels == raw.count[0].sum() and not raw.position.any() and counted.highest_at_all > 0
 
 
 def _check_range(maps: Path, highest: dict[str, float]) -> None:

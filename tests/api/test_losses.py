@@ -68,6 +68,13 @@ def test_soft_labels_of_one_logit():
     assert torch.equal(SCBCE(0)(Z[:, 0], soft), F.binary_cross_entropy_with_logits(Z, soft[:, None]))
 
 
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int32, torch.float32])
+def test_labels_of_any_type(kind):
+    assert torch.equal(SCBCE(0)(Z, Y.to(kind)), SCBCE(0)(Z, Y))
+    two = torch.cat([0 * Z, Z], 1)
+    assert SCBCE(0)(two, Y.to(kind)).item() == pytest.approx(SCBCE(0)(Z, Y).item(), rel=1e-6)
+
+
 def test_levels_follow_the_rule():
     """alpha + eta (m / beta + lam min(0, (1 - A) - beta alpha)), m = mean (2y - 1) z, from the second epoch on."""
     criterion = ASLP(images=6, rule="mc", start_epoch=1, eta=0.01, lam=50)
@@ -109,3 +116,11 @@ def test_a_checkpoint_goes_on_with_the_same_levels():
         each.end_epoch(0.7)
         each(z, Y, range(4))
     assert np.array_equal(other.alphas, criterion.alphas) and criterion.alphas.all()
+
+
+@pytest.mark.parametrize("other", [{"images": 5}, {"rule": "mei"}, {"rule": "cl"}, {"classes": 3}])
+def test_a_checkpoint_of_another_one_is_refused(other):
+    criterion = ASLP(**{"images": 4, "rule": "mc"} | other)
+    with pytest.raises(UserError, match=r"of another one(?s:.*)train on with the same"):
+        criterion.load_state_dict(ASLP(images=4, rule="mc").state_dict())
+    assert not criterion.alphas.any() and criterion.epoch == 1

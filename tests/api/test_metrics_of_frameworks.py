@@ -36,6 +36,15 @@ def test_counts_are_those_of_the_statistic(classes, batch):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
+def test_arrays_are_taken_like_tensors(classes):
+    p, y = made(classes)
+    of_tensors, of_arrays = DenseCalibration(), DenseCalibration()
+    of_tensors.update(torch.as_tensor(p), torch.as_tensor(y))
+    of_arrays.update(np.asarray(p), np.asarray(y))
+    assert of_tensors.compute() == of_arrays.compute()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize(
     ("names", "bins", "small"), [(DEFAULT, 15, True), (DEFAULT, 20, False), (("aurc",), 15, False)]
 )

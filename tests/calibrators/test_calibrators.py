@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -252,14 +251,13 @@ def test_ignored_pixels_do_not_count():
     assert some.weights.sum() == pytest.approx(len(of.z)) and some.z == pytest.approx(of.z[:100])
 
 
-def test_a_fit_to_a_billion_pixels_takes_as_long_as_one_to_the_levels():
-    """8-bit maps have 512 rows whatever their number."""
+def test_a_fit_to_a_billion_pixels_is_one_to_the_levels():
+    """Pooled pixels have a row per logit on a grid and label, whatever their number."""
     of = sample(1, (2.0,)).pooled()
+    assert len(of.z) == len(joined([sample(1, (2.0,))] * 3).pooled().z)
     many = pixels(of.z, of.labels, of.weights * 1e6)
     for name in ("temperature", "platt", "beta", "isotonic", "histogram_binning"):
-        start = time.perf_counter()
         one, other = (fitted(CALIBRATORS[name], each) for each in (of, many))
-        assert time.perf_counter() - start < 5
         assert one.of_pixels(of) == pytest.approx(other.of_pixels(of), abs=1e-5)
 
 

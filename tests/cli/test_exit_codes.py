@@ -49,6 +49,13 @@ def test_a_number_of_processes_that_cannot_be_is_refused(command, number):
     assert done.exit_code == 2 and f"Invalid value for '{option}'" in done.output
 
 
+def test_nothing_that_is_published_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        app(["rebuild"])
+    assert stop.value.code == 0 and "results/published holds no experiment" in capsys.readouterr().err
+
+
 def test_an_interrupt_while_it_imports_is_no_traceback(monkeypatch, capsys):
     def interrupted(app) -> None:
         raise KeyboardInterrupt

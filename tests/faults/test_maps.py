@@ -301,6 +301,13 @@ ROWS = [
         put(maps__b_dot_npy=8 * P - 4),
         r"b\.npy: values from .*logits need a sigmoid",
     ),
+    row(
+        "interpolated",
+        "a map that cubic interpolation took beyond 0 and 1",
+        NAMED,
+        put(maps__b_dot_npy=1.04 * P / P.max() - 0.02),
+        r"b\.npy: values from .* to 1\.02.*clip to \[0, 1\]",
+    ),
     row("nan", "NaN in a map", NAMED, put(maps__b_dot_npy=P * np.nan), r"b\.npy: .*NaN"),
     row(
         "rotated",
@@ -430,6 +437,17 @@ ROWS = [
         "11",
         "bins",
         call=judging(bins=11),
+    ),
+    row(
+        "one-folder",
+        "`--pred` and `--mask` are the same folder",
+        "it is refused: they would agree in every pixel",
+        put(),
+        "maps",
+        "maps and masks are the same folder",
+        "a folder of maps and one of masks",
+        "name the other",
+        call=judging(mask="maps"),
     ),
     row(
         "groups-pattern",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.calibration import calibrate_folder
 from pipeline_src.judging.files import pair_files
 from pipeline_src.judging.folder import judge_folder
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
 KINDS = ("uint8", "uint16", "float32", "float16", "npz", "channel")
@@ -179,6 +181,54 @@ def test_groups_share_a_fold(folders, tmp_path):
     assert list(result["cross_validated_nll"]) == ["platt"]
 
 
+def test_groups_are_those_of_the_scored_images(folders, tmp_path):
+    """Three groups of the scored images, each four times the same image: as wide as three images, and not as twelve."""
+    rng, apply, test_mask = np.random.default_rng(0), tmp_path / "apply", tmp_path / "masks"
+    apply.mkdir(), test_mask.mkdir()
+    for group in range(3):
+        f = rng.random((9, 9))
+        for i in range(4):
+            np.save(apply / f"a{group}{i}.npy", f)
+            cv2.imwrite(str(test_mask / f"a{group}{i}.png"), np.uint8(255 * (f > 0.2 + 0.3 * group)))
+    paths = folders["pred"], folders["mask"], apply
+    options = {"method": "temperature", "test_mask": test_mask, "resamples": 200, "risk": "fpr=0.2"}
+    alone = calibrate_folder(*paths, tmp_path / "alone", **options)
+    grouped = calibrate_folder(*paths, tmp_path / "grouped", groups="^a(.)", **options | {"risk": "fpr=0.5"})
+    assert "over 3 groups" in grouped["groups"] and "groups" not in alone
+    assert grouped["scores"]["brier"]["after"] == alone["scores"]["brier"]["after"]
+    for side in ("before", "after", "difference"):
+        wide, narrow = (np.diff(of["scores"]["brier"]["intervals"][side]) for of in (grouped, alone))
+        assert wide > 1.3 * narrow
+    assert (grouped["risk"]["delivered"]["images"], alone["risk"]["delivered"]["images"]) == (3, 12)
+
+
+def test_scored_images_that_were_fitted_to_are_named(folders, tmp_path):
+    apply, test_mask = tmp_path / "apply", tmp_path / "masks"
+    shutil.copytree(folders["apply"], apply), shutil.copytree(folders["test_mask"], test_mask)
+    shutil.copy(folders["pred"] / "a01.tif", apply / "again.tif")
+    shutil.copy(folders["mask"] / "a01.png", test_mask / "again.png")
+    for where, name in ((apply, "empty"), (folders["pred"], "empty")):  # of one value, as an image without an object
+        np.save(where / f"{name}.npy", np.zeros((9, 9)))
+    for where in (test_mask, folders["mask"]):
+        cv2.imwrite(str(where / "empty.png"), np.zeros((9, 9), np.uint8))
+    try:
+        options = {"test_mask": test_mask, "method": "temperature", "resamples": 0}
+        result = calibrate_folder(folders["pred"], folders["mask"], apply, tmp_path / "out", **options)
+    finally:
+        (folders["pred"] / "empty.npy").unlink(), (folders["mask"] / "empty.png").unlink()
+    (warning,) = [line for line in result["warnings"] if "fitted to" in line]
+    assert "1 of the 14 images" in warning and "(again)" in warning
+
+
+def test_warnings_name_the_folder(folders, tmp_path):
+    mask = tmp_path / "grey"
+    shutil.copytree(folders["mask"], mask)
+    cv2.imwrite(str(mask / "a00.png"), np.tile(np.uint8([0, 100, 200, 255]), (30, 10)))
+    options = {"test_mask": folders["test_mask"], "method": "temperature", "resamples": 0}
+    result = calibrate_folder(folders["pred"], mask, folders["apply"], tmp_path / "out", **options)
+    assert result["warnings"] == [f"{folders['pred']}: 600 mask pixel(s) were neither 0 nor 255 and were cut at > 127"]
+
+
 def test_maps_of_three_classes(tmp_path):
     rng = np.random.default_rng(0)
     for part in ("val", "test"):
@@ -255,11 +305,15 @@ def test_the_command_says_what_it_chose_and_how_all_did(folders, tmp_path):
         "chosen by the NLL",
         "histogram_binning",
         "18 images, 21,600 pixels",
-        "AUGRC %",
+        "AUGRC",
         "[",
         "12 calibrated",
     ):
         assert words in shown.output, shown.output
+    scores = json.loads((tmp_path / "out/scores.json").read_text())["scores"]
+    for name in ("ece", "brier"):  # in the units of `judge` and of the tables
+        before = METRICS[name].number(scores[name]["before"])
+        assert re.search(rf"{METRICS[name].column} +{re.escape(before)} \[", shown.output), shown.output
     assert not re.search(r"\][0-9-]", shown.output)  # columns stay apart, whatever their width
     help_page = CliRunner().invoke(app, ["calibrate", "--help"]).output
     assert "dense-calibration calibrate --pred" in help_page

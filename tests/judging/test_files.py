@@ -146,6 +146,28 @@ def test_integer_maps_that_stay_low_are_no_probabilities(judged):
     assert "every map is 0 everywhere" in judged(out="zero")["warnings"]
 
 
+def test_decisions_are_no_probabilities(judged):
+    put("maps", a=np.float32(DISC), b=np.uint8(255 * DISC)), put("masks", a=DISC, b=DISC)
+    (warning,) = judged()["warnings"]
+    assert "the maps hold 0 and 1 alone" in warning and "swapped" not in warning
+    put("maps", a=P)
+    assert not judged()["warnings"]
+    put("maps", a=np.float32(DISC)), put("masks", b=P)  # a map among the masks
+    Path("masks/a.npy").unlink(), Path("maps/a.npy").unlink()
+    assert any("are --pred and --mask swapped?" in line for line in judged()["warnings"])
+
+
+def test_few_images_have_intervals_that_are_too_narrow(judged):
+    def few(images: int, **options) -> list[str]:
+        for stem in "abcdefghij"[:images]:
+            put("maps", **{stem: P}), put("masks", **{stem: DISC})
+        return [line for line in judged(resamples=20, **options)["warnings"] if "intervals" in line]
+
+    assert few(1) == ["one image has no intervals"]
+    assert "over 9 images" in few(9)[0] and not few(9, groups="([a-z])")
+    assert not few(10)
+
+
 def test_classes_of_an_image_one_pixel_wide(judged):
     put("maps", a=THREE[:, :, 14:15]), put("masks", a=LABELS[:, 14:15])
     assert judged()["n_classes"] == 3

@@ -85,7 +85,8 @@ def detect(
             f"no masks of the images in {root} were recognised",
             found=f"the folders{listed(_contents(root))}",
             expected="for each image a mask of its name, as .png, .jpg, .bmp, .tif or .webp",
-            do=f"rename the masks, or give their folder by --masks; {OOD_HINT}",
+            do="rename the masks, give their folder by --masks, or write the entry yourself where both have an ending "
+            f"(images: imgs/*_img.jpg, masks: masks/*_mask.png); {OOD_HINT}",
         )
     chosen, *alternatives = candidates
     if "colour" in {group.kind for group in chosen.groups}:
