@@ -76,8 +76,8 @@ class SCBCE(nn.Module):
             )
         soft, ignored = y.is_floating_point() and z.shape[1] == 1, y == self.ignore
         whole = y == y.round() if y.is_floating_point() else True
-        known = (y >= 0) & (y <= 1) if soft else ((y >= 0) & (y < self.classes) & whole) | ignored
-        if not known.all():
+        allowed = (y >= 0) & (y <= 1) if soft else ((y >= 0) & (y < self.classes) & whole) | ignored
+        if not allowed.all():
             raise UserError(
                 "masks have unknown labels",
                 found=torch.unique(y)[:10].tolist(),

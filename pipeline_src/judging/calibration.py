@@ -213,8 +213,8 @@ def _warnings(fitted_and_scored: Mapping[Path, Counted]) -> list[str]:
     """Of two folders, each with its name; and that they share images."""
     lines = [f"{folder}: {line}" for folder, of in fitted_and_scored.items() for line in of.warnings()]
     fitted_images, scored = (by_protocol(of.statistic)["raw"].rows for of in fitted_and_scored.values())
-    known = set(_contents(fitted_images).values())
-    if again := [name for name, content in _contents(scored).items() if content in known]:
+    fitted_to = set(_contents(fitted_images).values())
+    if again := [name for name, content in _contents(scored).items() if content in fitted_to]:
         lines.append(
             f"{len(again)} of the {len(scored)} images that are scored are among those fitted to, under whatever names "
             f"({', '.join(again[:3])}{', ...' if len(again) > 3 else ''}): their scores are too good"
