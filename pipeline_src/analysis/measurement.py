@@ -7,7 +7,7 @@ so that a reader loads only what it needs.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, st
             arrays |= {_member(protocol, method, folder, name): array for name, array in of.items()}
     text = json.dumps({**header, "entries": entries}, ensure_ascii=False)
     with atomic(path) as temporary:
-        np.savez_compressed(temporary, header=np.frombuffer(text.encode(), np.uint8), **arrays)
+        np.savez(temporary, header=np.frombuffer(text.encode(), np.uint8), **arrays)
 
 
 class Reader:
@@ -139,6 +139,8 @@ class Reader:
             self._file = np.load(path, allow_pickle=False)
             self.header = json.loads(self._file["header"].tobytes())
             self._entries = {(e["protocol"], e["method"]): e for e in self.header["entries"]}
+            for entry in self._entries.values():
+                entry["points"] = {name: np.array(of) for name, of in entry["points"].items()}
         except Exception as error:  # whatever a missing, foreign or broken file makes numpy, zip or json raise
             raise UserError(
                 f"{path} is no analysis of a data set", found=error, do="run `snakemake --cores all`, which makes it"
@@ -152,36 +154,35 @@ class Reader:
         """A method in one protocol; its arrays are read lazily."""
         entry = self._entries[protocol, method]
 
-        def lazy(folder: str, names: Sequence[str]) -> Mapping[str, np.ndarray]:
-            return _Lazy(self._file, {name: _member(protocol, method, folder, name) for name in names})
-
         return Measurement(
             seeds=entry["seeds"],
             images=entry["images"],
             units=entry["units"],
-            points={name: np.array(of) for name, of in entry["points"].items()},
-            values=lazy("values", list(entry["points"])),
+            points=entry["points"],
+            values=_Lazy(self._file, (protocol, method, "values"), entry["points"]),
             pixels=entry["pixels"],
             reasons=entry["reasons"],
             of_all_seeds=of_all_seeds,
-            arrays=lazy("", entry["arrays"]),
+            arrays=_Lazy(self._file, (protocol, method, ""), entry["arrays"]),
         )
 
 
 class _Lazy(Mapping):
-    """Arrays of a file by short names."""
+    """Arrays of a file by short names, those in one place of it."""
 
-    def __init__(self, file: Mapping[str, np.ndarray], members: Mapping[str, str]):
-        self._file, self._members = file, members
+    def __init__(self, file: Mapping[str, np.ndarray], place: tuple[str, str, str], names: Collection[str]):
+        self._file, self._place, self._names = file, place, names
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._file[self._members[name]]
+        if name not in self._names:
+            raise KeyError(name)
+        return self._file[_member(*self._place, name)]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._members)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._names)
 
 
 def _member(protocol: str, method: str, folder: str, name: str) -> str:

@@ -42,6 +42,6 @@ def reliability_diagram(of: HasCounts, bins: int = 10, ax: Axes | None = None) -
             from matplotlib import pyplot
 
             ax = pyplot.subplots(figsize=(style.WIDTH, style.WIDTH), layout="constrained")[1]
-        draw_accuracy(ax, table, curve, [table])
+        draw_accuracy(ax, table, curve, bin_tables.corner([table]))
         ax.set_xlabel(CONFIDENCE)
     return ax

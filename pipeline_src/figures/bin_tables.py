@@ -67,6 +67,17 @@ def isotonic_table(counts: Counts) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(("confidence", "accuracy"), isotonic_curve(counts), strict=True)))
 
 
+@lru_cache(maxsize=16)
+def corner_of_part(results: Results, part: str) -> tuple[float, float]:
+    """The `corner` of all diagrams of a data set, so that they can be compared."""
+    return corner(list(reliability_tables(results, part).values()))
+
+
+def corner(tables: Sequence[pd.DataFrame]) -> tuple[float, float]:
+    """Lower ends of the axes of confidence and of accuracy that suit all `tables`."""
+    return least_of(tables), _floor_of(tables)
+
+
 def least_of(tables: Sequence[pd.DataFrame]) -> float:
     """Lower end of the confidence axis that suits all `tables`: 0.5, or a bin's edge below where there are more than
     two classes."""
@@ -74,8 +85,7 @@ def least_of(tables: Sequence[pd.DataFrame]) -> float:
     return float(min([LEAST, *(lower for of in bins for lower in of.loc[of["confidence"] < LEAST, "lower"])]))
 
 
-def floor_of(tables: Sequence[pd.DataFrame]) -> float:
-    """Lower end of the accuracy axis that suits all `tables` of a data set, so that its diagrams can be compared."""
+def _floor_of(tables: Sequence[pd.DataFrame]) -> float:
     least = min((drawn_bins(table)[["accuracy", "low"]].min().min() for table in tables), default=1.0)
     return 0.4 if math.isnan(least) or least >= 0.42 else 0.0
 

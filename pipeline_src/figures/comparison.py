@@ -41,7 +41,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         {facts.label(method): f"ECE {style.percent(value, 2)}" for method, value in ece.items()},
         picture.title,
         [style.size(picture, results), f"{facts.networks_in_words()} · {facts.bins} bins · grey line: {first}"],
-        bin_tables.floor_of(list(every.values())),
+        bin_tables.corner_of_part(results, part)[1],
     )
     return Painted(figure, {"": stacked(tables)})
 

@@ -5,10 +5,11 @@ Drawing reads analyses, alphas, histories, example maps and stores, and no model
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError
@@ -16,6 +17,9 @@ from pipeline_src.figures import style
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.figure_types import Sources
 from pipeline_src.files import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def draw(results: Results, sources: Sources, out: Path, processes: int = 1) -> None:
@@ -34,13 +38,13 @@ def write_figures(
     sources: Sources,
     out: Path,
     share: slice = slice(None),
-    suffixes: Collection[str] = tuple(style.METADATA),
+    save: Callable[[Figure, Path], None] = style.save,
 ) -> None:
     """Write the figures of an experiment into `out`, the files of `catalogue.figure_files`.
 
     Args:
         share: of the figures, where several processes draw them.
-        suffixes: of the drawings; all by default.
+        save: writes a drawing, given its file without suffix.
 
     Raises:
         UserError: a method was not evaluated on a data set.
@@ -52,7 +56,7 @@ def write_figures(
             for ending, table in painted.tables.items():
                 name = "-".join(filter(None, [picture.name, ending]))
                 write_text(out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-            style.save(painted.figure, out / picture.name, suffixes)
+            save(painted.figure, out / picture.name)
 
 
 def _check_complete(results: Results) -> None:

@@ -44,9 +44,9 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         style.size(picture, results),
         f"ECE {ece} · OE {oe} · {facts.bins} bins · {facts.networks_in_words(method)}",
     ]
-    table, every = tables[picture.protocol, method], list(tables.values())
+    table, corner = tables[picture.protocol, method], bin_tables.corner_of_part(results, picture.part)
     curve = bin_tables.isotonic_table(results.measured(picture.protocol, picture.part)[method].counts)
-    return Painted(draw(table, picture.title, lines, curve, every), {"": table, ISOTONIC: curve})
+    return Painted(draw(table, picture.title, lines, curve, corner), {"": table, ISOTONIC: curve})
 
 
 def draw_counts(counts: Counts, bins: int, title: str, lines: Sequence[str], stem: Path) -> None:
@@ -57,7 +57,11 @@ def draw_counts(counts: Counts, bins: int, title: str, lines: Sequence[str], ste
 
 
 def draw(
-    table: pd.DataFrame, heading: str, lines: Sequence[str], curve: pd.DataFrame, every: Sequence[pd.DataFrame] = ()
+    table: pd.DataFrame,
+    heading: str,
+    lines: Sequence[str],
+    curve: pd.DataFrame,
+    corner: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw the diagram from its numbers.
 
@@ -65,22 +69,23 @@ def draw(
         table: as `bin_tables.reliability_table`.
         heading, lines: what is shown, and its protocol and numbers.
         curve: as `bin_tables.isotonic_table`.
-        every: tables of the diagrams that have the same axes; `table` alone if empty.
+        corner: as `bin_tables.corner`, of the diagrams that have the same axes; of `table` alone by default.
     """
+    corner = corner or bin_tables.corner([table])
     figure, used = style.new_figure(3.75, heading, lines)
     main, shares = (style.place(figure, 0.51, used + y, 2.41, high) for y, high in ((0.26, 2.31), (2.66, 0.66)))
-    draw_accuracy(main, table, curve, every or [table])
+    draw_accuracy(main, table, curve, corner)
     main.tick_params(labelbottom=False, bottom=False)
     shares.set_xlim(main.get_xlim())
     shares.set_xticks(main.get_xticks())
-    _shares(shares, table, bin_tables.least_of(every or [table]))
+    _shares(shares, table, corner[0])
     shares.set_xlabel(CONFIDENCE)
     return figure
 
 
-def draw_accuracy(axes: Axes, table: pd.DataFrame, curve: pd.DataFrame, every: Sequence[pd.DataFrame]) -> None:
+def draw_accuracy(axes: Axes, table: pd.DataFrame, curve: pd.DataFrame, corner: tuple[float, float]) -> None:
     """Accuracy against confidence, as `draw` has it above the shares of pixels; the same arguments."""
-    floor, least = bin_tables.floor_of(every), bin_tables.least_of(every)
+    least, floor = corner
     _bars(axes, bin_tables.drawn_bins(table), floor, least)
     axes.plot(curve["confidence"], curve["accuracy"], color=style.INK, linewidth=0.7, zorder=4)
     _means(axes, bin_tables.all_pixels(table), floor)

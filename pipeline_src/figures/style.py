@@ -40,6 +40,7 @@ FAMILIES = {
     "post-hoc": {"color": "#997700", "marker": "P"},
 }
 WIDTH, WIDE = 3.5, 7.0  # inches: a column, and the page
+LARGEST_SVG = 250_000  # bytes, of a drawing in a page; an image is then smaller, and soon drawn
 
 
 def house() -> AbstractContextManager:
@@ -141,11 +142,28 @@ METADATA: dict[str, dict[str, None]] = {  # no date and no version, so that the 
 }
 
 
-def save(figure: Figure, stem: Path, suffixes: Iterable[str] = METADATA) -> None:
-    """Write <stem>.svg, .pdf and .png, or some of them."""
-    for suffix in suffixes:
-        with atomic(stem.with_name(stem.name + suffix)) as path:
-            figure.savefig(path, metadata=METADATA[suffix])
+def save(figure: Figure, stem: Path) -> None:
+    """Write <stem>.svg, .pdf and .png."""
+    for suffix in METADATA:
+        _write(figure, stem, suffix)
+
+
+def save_for_page(figure: Figure, stem: Path) -> None:
+    """Write what a page shows: <stem>.svg, and <stem>.png where that is large."""
+    _write(figure, stem, ".svg")
+    if in_page(stem).suffix == ".png":
+        _write(figure, stem, ".png")
+
+
+def in_page(stem: Path) -> Path:
+    """The file of a saved figure that a page shows."""
+    svg, png = (stem.with_name(stem.name + suffix) for suffix in (".svg", ".png"))
+    return png if svg.exists() and svg.stat().st_size > LARGEST_SVG else svg
+
+
+def _write(figure: Figure, stem: Path, suffix: str) -> None:
+    with atomic(stem.with_name(stem.name + suffix)) as path:
+        figure.savefig(path, metadata=METADATA[suffix])
 
 
 def shortened(text: str, width: int) -> str:

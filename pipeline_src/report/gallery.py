@@ -18,7 +18,6 @@ from pipeline_src.figures.catalogue import FIGURE_TYPES
 from pipeline_src.figures.figure_types import Picture
 
 INTERACTIVE = reliability.FIGURE  # drawn by the page itself, for all methods and data sets
-LARGEST_SVG = 250_000  # bytes; an image is then smaller, and soon drawn
 THEMED = {
     style.INK: "--ink",
     style.MUTED: "--muted",
@@ -67,15 +66,15 @@ class Gallery:
 
     def html(self, picture: Picture) -> Markup:
         """A figure as an element of the page."""
-        drawing = self.folder / f"{picture.name}.svg"
-        if drawing.stat().st_size <= LARGEST_SVG:
+        drawing = style.in_page(self.folder / picture.name)
+        if drawing.suffix == ".svg":
             return inline_svg(drawing, next(self._serial), picture.caption)
-        data = base64.b64encode((self.folder / f"{picture.name}.png").read_bytes()).decode()
+        data = base64.b64encode(drawing.read_bytes()).decode()
         return Markup(f'<img src="data:image/png;base64,{data}" alt="{escape(picture.caption)}" loading="lazy">')
 
     def _check(self, pictures: Iterable[Picture]) -> None:
-        files = [f"{picture.name}.{suffix}" for picture in pictures for suffix in ("svg", "png")]
-        missing = [file for file in files if not (self.folder / file).is_file()]
+        files = [style.in_page(self.folder / picture.name) for picture in pictures]
+        missing = [file.name for file in files if not file.is_file()]
         if missing:
             do = "run `dense-calibration figures`"
             raise UserError(f"figures are missing in {self.folder}{listed(missing)}", do=do)

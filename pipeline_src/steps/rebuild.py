@@ -17,6 +17,7 @@ from pipeline_src.analysis.compare import ROUNDING
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError, listed
+from pipeline_src.figures import style
 from pipeline_src.figures.figure_types import Sources
 from pipeline_src.files import check_writable, write_text
 from pipeline_src.steps.published import SOURCES, Publication, check_sources, run_folder, statistic_file
@@ -24,7 +25,6 @@ from pipeline_src.steps.published import SOURCES, Publication, check_sources, ru
 log = logging.getLogger(__name__)
 
 REBUILT = Path("results/published-rebuilt")
-DRAWINGS = (".svg", ".png")  # that are published or in the report: those for print take a fifth of a figure's time
 COMPARED = (".csv", ".json", ".md", ".tex")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
@@ -53,7 +53,8 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
             done.result()
             log.info("%s: %s analysed", source.name, part)
         shares = [slice(first, None, cores) for first in range(cores)]
-        drawn = [pool.submit(write_figures, results, sources, out / "figures", share, DRAWINGS) for share in shares]
+        of_figures = results, sources, out / "figures"
+        drawn = [pool.submit(write_figures, *of_figures, share, style.save_for_page) for share in shares]
         costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, of.costs)}
         write_tables(results, out / "tables", costs)
         write_claims(results, sources.alphas, out)

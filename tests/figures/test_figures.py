@@ -106,6 +106,16 @@ def test_counts_alone_make_a_diagram(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {f"reliability-raw.{end}" for end in ("svg", "pdf", "png")}
 
 
+def test_a_page_shows_an_svg_or_a_png_where_that_is_large(tmp_path, monkeypatch):
+    for largest, shown in ((style.LARGEST_SVG, ".svg"), (100, ".png")):
+        monkeypatch.setattr(style, "LARGEST_SVG", largest)
+        stem = tmp_path / shown / "made"
+        with style.house():
+            style.save_for_page(style.new_figure(1, "made", [])[0], stem)
+        assert {path.suffix for path in stem.parent.iterdir()} == {".svg", shown}
+        assert style.in_page(stem).suffix == shown
+
+
 def test_a_pdf_embeds_the_small_font_and_dejavu_where_a_name_needs_it(tmp_path):
     for name, fonts in (("Trade-off, α → 0.05", {b"FigureSans", b"FigureSans-Bold"}), ("עץ", {b"DejaVuSans-Bold"})):
         with style.house(), matplotlib.rc_context({"pdf.compression": 0}):

@@ -25,7 +25,7 @@ from pipeline_src.figures.bin_tables import isotonic_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.figure_types import Picture
 from pipeline_src.report import SCRIPTS, summary, write_report
-from pipeline_src.report.gallery import LARGEST_SVG, Gallery
+from pipeline_src.report.gallery import Gallery
 from pipeline_src.report.provenance import commit, made_by
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.report import fitted
@@ -189,7 +189,7 @@ def test_the_page_opens_with_its_picture(page):
 def test_a_large_drawing_is_an_image(tmp_path):
     picture = Picture(alpha.FIGURE, ("x",), "x", "What it shows")
     (tmp_path / "alpha-x.png").write_bytes(b"PNG")
-    for size, wanted in ((LARGEST_SVG - 100, "<svg"), (LARGEST_SVG + 1, "<img")):
+    for size, wanted in ((style.LARGEST_SVG - 100, "<svg"), (style.LARGEST_SVG + 1, "<img")):
         (tmp_path / "alpha-x.svg").write_text(f'<svg viewBox="0 0 1 1"><path d="{"M" * size}"/></svg>')
         assert Gallery(FACTS, tmp_path).html(picture).startswith(wanted)
 
