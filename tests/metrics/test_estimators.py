@@ -252,6 +252,25 @@ def test_smooth_ece_by_its_definition(pixels, sigma):
     assert smoothed_plain(confidence[part], right[part], width) == pytest.approx(width, rel=2e-3)
 
 
+def test_smooth_ece_is_where_bisection_ends():
+    """To the bit, for resamples as different as can be: few pixels, no error, all wrong, no pixel."""
+    draws = np.random.default_rng(0)
+    count = draws.integers(1, 1000, (40, 204))
+    count[:10] *= draws.random((10, 204)) < 0.03
+    score = count * (np.arange(204) + 0.5) / 204
+    hits = draws.binomial(count, draws.random((40, 204))).astype(float)
+    hits[20:30], hits[30], hits[31], count[32] = draws.binomial(count[20:30], 0.5), score[30], 0, 0
+    bins = Bins(count, hits, score, score - hits)
+    low, high = np.zeros(40), np.ones(40)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for _ in range(30):
+            middle = (low + high) / 2
+            above = np.array([estimators.smoothed(bins, sigma)[k] for k, sigma in enumerate(middle)]) > middle
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        ends = np.array([estimators.smoothed(bins, sigma)[k] for k, sigma in enumerate((low + high) / 2)])
+        np.testing.assert_array_equal(estimators.smooth(bins), ends)
+
+
 def test_smooth_ece_against_its_authors_package(pixels):
     relplot = pytest.importorskip("relplot", reason="the relplot package is not installed")
     counts, confidence, right, _, _ = pixels
