@@ -30,7 +30,7 @@ from pipeline_src.metrics.summary import summary
 Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
 RESAMPLES = 1000
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")  # with more, products differ in the last bits
-FEW_GROUPS = 10  # below it resamples of groups are too few different ones
+FEW_GROUPS = 10  # below it resamples are too few different ones for percentiles
 LEVEL = 0.95
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 
@@ -81,21 +81,22 @@ def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
     """
     if np.isnan(values).any():
         return None
-    tail = _tail(units)
+    if units < FEW_GROUPS:
+        half = _distance(units) * float(values.std())
+        return float(values.mean()) - half, float(values.mean()) + half
+    tail = NormalDist().cdf(-_distance(units))
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
 @lru_cache
-def _tail(units: int) -> float:
-    """What lies beyond each end of an interval: as far out as Student's t with units - 1 degrees of freedom, of a
-    variance that is divided by units - 1, and not by units as that of resamples is. These are the expanded percentiles
-    of Hesterberg (The American Statistician 2015); with many units they are the usual ones."""
+def _distance(units: int) -> float:
+    """How many standard deviations of resamples an end is away: Student's t with units - 1 degrees of freedom, of a
+    variance that is divided by units - 1, and not by units as that of resamples is. Percentiles as far out as this are
+    the expanded percentiles of Hesterberg (The American Statistician 2015); with many units they are the usual ones."""
     from scipy.special import stdtrit  # slow to import, and Snakemake asks for names of files whenever it starts
 
-    if units < 2:
-        return math.nan
-    return NormalDist().cdf(-math.sqrt(units / (units - 1)) * float(stdtrit(units - 1, (1 + LEVEL) / 2)))
+    return math.sqrt(units / (units - 1)) * float(stdtrit(units - 1, (1 + LEVEL) / 2))
 
 
 def interval(value: float, resampled: np.ndarray, units: int) -> tuple[float, float] | None:
@@ -263,7 +264,7 @@ def images_in_words(images: int) -> list[str]:
         return []
     if images == 1:
         return ["one image has no intervals"]
-    return [f"intervals over {images} images, fewer than {FEW_GROUPS}, are too narrow to be trusted"]
+    return [f"intervals over {images} images, fewer than {FEW_GROUPS}, are not to be trusted"]
 
 
 @one_thread
