@@ -80,7 +80,7 @@ class Measurement:
         if self.groups is None:
             return f"{self.images:,} images"
         few = ", too few for intervals" if self.units < FEW_GROUPS else ""
-        return f"{self.images:,} images in {self.units:,} groups{few}"
+        return f"{self.images:,} images in {self.units:,} group{'s' * (self.units > 1)}{few}"
 
     def image_means(self, column: str) -> np.ndarray:
         """(S N,) the mean of a column of `IMAGE_SUMS` over the pixels of each image; without images that have no pixel
