@@ -153,6 +153,17 @@ def save_for_page(figure: Figure, stem: Path) -> None:
     _write(figure, stem, ".svg")
     if in_page(stem).suffix == ".png":
         _write(figure, stem, ".png")
+        _with_palette(in_page(stem))
+
+
+def _with_palette(file: Path) -> None:
+    """Give an image 256 colours, which a drawing can spare: a third of its size."""
+    from PIL import Image
+
+    with Image.open(file) as image:
+        drawn = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    with atomic(file) as path:
+        drawn.save(path, "PNG", optimize=True)
 
 
 def in_page(stem: Path) -> Path:
