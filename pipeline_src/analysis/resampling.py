@@ -65,12 +65,11 @@ class Resampled:
         """The 95 % interval of every metric; None where a resample leaves it undefined."""
         ends = {name: interval(self.points[name], values, self.units) for name, values in self.values.items()}
         deciding = {name: ends.get(METRICS[name].decided_by) for name in ends}
-        return {
-            name: error_interval(self.points[name], of, deciding[name])
-            if of and deciding[name]
-            else of and within(of, METRICS[name].range)
+        made = {
+            name: error_interval(self.points[name], of, deciding[name]) if of and deciding[name] else of
             for name, of in ends.items()
         }
+        return {name: of and within(of, METRICS[name].range) for name, of in made.items()}
 
 
 def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:

@@ -113,8 +113,8 @@ GLUE = {  # file -> text between parameters and results, another, and a kind of 
     "steps/store.py": ('"size": experiment', '"size": 2 * experiment', "store"),
     "engine/perform.py": ("job.work(job, folder)", "job.work(job, folder / '.')", "prepare"),
     "steps/networks.py": (
-        'known[key] for key in ("image_size", "augmentation")',
-        'known[key] for key in ("augmentation",)',
+        'parameters[key] for key in ("image_size", "augmentation")',
+        'parameters[key] for key in ("augmentation",)',
         "train",
     ),
     "data/entry.py": ("{**self.splits, **source.splits}", "{**source.splits, **self.splits}", "prepare"),
