@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline_src.counting.levels import LEVELS
-from pipeline_src.metrics import estimators
+from pipeline_src.metrics import estimators, smooth_ece
 from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP
 from pipeline_src.metrics.further import FURTHER, OVER, ROELOFS, SQUARED, SQUARED_CLASSES, SQUARED_POSITIVE, UNDER
 from pipeline_src.metrics.inputs import Binned, Ordered
@@ -110,7 +110,7 @@ METRICS: dict[str, Metric] = {
     "smooth_ece": percent(
         "smooth ECE",
         Ordered(TOP, cells=6630),  # 1.5e-4 wide, far below the widths that it finds
-        estimators.smooth,
+        smooth_ece.smooth,
         "The error after smoothing by a reflected Gaussian whose width equals that error.",
         heading="smooth %",
         reference="Błasiok and Nakkiran, ICLR 2024",

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from made_statistics import counted, of_scenes, one, scene, summaries
 
 from pipeline_src.counting.score_histogram import Bins, UndefinedMetricError, top_label
-from pipeline_src.metrics import estimators
+from pipeline_src.metrics import estimators, smooth_ece
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import bounds, value
@@ -247,7 +247,7 @@ def test_smooth_ece_by_its_definition(pixels, sigma):
     counts = one(exact[part].astype(np.float32), y[part]).raw
     cells = top_label(counts).binned(METRICS["smooth_ece"].of.cells).bins
     plain = smoothed_plain(confidence[part], right[part], sigma)
-    assert float(estimators.smoothed(cells, sigma)) == pytest.approx(plain, rel=2e-3)
+    assert float(smooth_ece.smoothed(cells, sigma)) == pytest.approx(plain, rel=2e-3)
     width = value("smooth_ece", counts)
     assert smoothed_plain(confidence[part], right[part], width) == pytest.approx(width, rel=2e-3)
 
@@ -265,10 +265,10 @@ def test_smooth_ece_is_where_bisection_ends():
     with np.errstate(invalid="ignore", divide="ignore"):
         for _ in range(30):
             middle = (low + high) / 2
-            above = np.array([estimators.smoothed(bins, sigma)[k] for k, sigma in enumerate(middle)]) > middle
+            above = np.array([smooth_ece.smoothed(bins, sigma)[k] for k, sigma in enumerate(middle)]) > middle
             low, high = np.where(above, middle, low), np.where(above, high, middle)
-        ends = np.array([estimators.smoothed(bins, sigma)[k] for k, sigma in enumerate((low + high) / 2)])
-        np.testing.assert_array_equal(estimators.smooth(bins), ends)
+        ends = np.array([smooth_ece.smoothed(bins, sigma)[k] for k, sigma in enumerate((low + high) / 2)])
+        np.testing.assert_array_equal(smooth_ece.smooth(bins), ends)
 
 
 def test_smooth_ece_against_its_authors_package(pixels):
