@@ -60,7 +60,7 @@ too, none of 120 such data sets had an interval of theirs above 0; now all have.
 The last table is of all metrics, by the program's own `calibration_report`. With 50 images, those that few hard images
 decide hold the true value less often (DSC, AP, coverage at 1 % risk, the spread over images). `ece_debiased_authors`
 takes pixels for independent. MCB fits its blocks to the noise as well, so that its interval lies above a small true
-value in one of five data sets (biased).
+value in one of six data sets (biased).
 """
 
 
