@@ -81,12 +81,12 @@ def detection(score: str, inside: Mapping[str, Measurement], outside: Mapping[st
     )
 
 
-Resampled = tuple[dict[str, float], dict[str, np.ndarray]]  # points, values on resamples
+PointsAndValues = tuple[dict[str, float], dict[str, np.ndarray]]  # points, values on resamples
 
 
 def _of_pixels(
     score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int
-) -> Resampled:
+) -> PointsAndValues:
     levels = [sum(_of_seed(one, "confidence", seed) for one in of.values()) for of in (inside, outside)]
     cells = [sum(_of_seed(one, "confidence_cells", seed) for one in of.values()) for of in (inside, outside)]
     points = _measured(*levels)
@@ -96,7 +96,7 @@ def _of_pixels(
 
 def _of_images(
     score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int
-) -> Resampled:
+) -> PointsAndValues:
     sets = [*inside.items(), *outside.items()]
     scores = [_image_scores(score, _of_seed(one, "image_sums", seed)) for _, one in sets]
     scored = [~np.isnan(of) for of in scores]

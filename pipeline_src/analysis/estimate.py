@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import LEVEL, error_interval, interval, within
+from pipeline_src.analysis.resampling import LEVEL, error_interval, interval, students_t, within
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
@@ -64,15 +64,9 @@ class Estimate:
         tail = (1 + level) / 2
         # An interval over images at another level, as if it were normal.
         scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
-        training = self._student(tail) * self.training_error if len(self.by_seed) > 1 else 0.0
+        training = students_t(len(self.by_seed), tail) * self.training_error if len(self.by_seed) > 1 else 0.0
         below, above = (math.hypot(scale * (self.value - end), training) for end in (self.image_low, self.image_high))
         return within((float(self.value - below), float(self.value + above)), self.range)
-
-    def _student(self, tail: float) -> float:
-        """Quantile of Student's t for the number of seeds."""
-        from scipy.special import stdtrit  # slow to import, and Snakemake asks for names of files whenever it starts
-
-        return float(stdtrit(len(self.by_seed) - 1, tail))
 
     @property
     def low(self) -> float:

@@ -88,14 +88,19 @@ def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-@lru_cache
 def _distance(units: int) -> float:
     """How many standard deviations of resamples an end is away: Student's t with units - 1 degrees of freedom, of a
     variance that is divided by units - 1, and not by units as that of resamples is. Percentiles as far out as this are
     the expanded percentiles of Hesterberg (The American Statistician 2015); with many units they are the usual ones."""
+    return math.sqrt(units / (units - 1)) * students_t(units, (1 + LEVEL) / 2)
+
+
+@lru_cache
+def students_t(units: int, tail: float) -> float:
+    """The quantile `tail` of Student's t with units - 1 degrees of freedom."""
     from scipy.special import stdtrit  # slow to import, and Snakemake asks for names of files whenever it starts
 
-    return math.sqrt(units / (units - 1)) * float(stdtrit(units - 1, (1 + LEVEL) / 2))
+    return float(stdtrit(units - 1, tail))
 
 
 def interval(value: float, resampled: np.ndarray, units: int) -> tuple[float, float] | None:

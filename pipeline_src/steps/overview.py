@@ -79,8 +79,8 @@ def _published() -> Iterator[ExperimentSummary]:
             task = catalog.find(entries, of.params["data"]["train"]["set"]).task
         except UserError:  # trained on a set that is not of the catalog
             continue
-        captions = {part: of.facts.captions.get(part, "") for part in of.facts.parts_of(("id", "shifted"))}
-        captions = {part: caption for part, caption in captions.items() if caption}
+        tests = of.facts.parts_of(("id", "shifted"))
+        captions = {part: caption for part, caption in of.facts.captions.items() if part in tests}
         network = of.params["model"]["config"] or of.params["model"]["factory"]
         yield ExperimentSummary(
             name, task, network, of.params["data"], folder / "tables", folder / "claims.json", captions
