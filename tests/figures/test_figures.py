@@ -24,7 +24,7 @@ from project import ROOT
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, Perturbation
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.figures import (
     alpha,
@@ -99,7 +99,7 @@ def test_names_of_figures_are_known_without_what_draws_them():
 
 def test_counts_alone_make_a_diagram(tmp_path):
     """As `judge` asks for it."""
-    statistic = Statistic.empty()
+    statistic = TwoClassStatistic.empty()
     for k, (probability, truth) in enumerate(maps("baseline", 0, "Set_A")):
         statistic.add(probability, truth, str(k))
     reliability.draw_counts(statistic.raw, 10, "a $ name", ["raw protocol"], tmp_path / "reliability-raw")
