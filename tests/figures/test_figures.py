@@ -79,7 +79,8 @@ def test_same_numbers_same_bytes_without_a_date(made, figure_type, tmp_path):
         for path in tmp_path.iterdir():
             assert path.read_bytes() == (written / path.name).read_bytes(), path.name
             assert not re.search(rb"<dc:date>|Matplotlib v|CreationDate", path.read_bytes())
-        assert painted.tables[""].to_csv(index=False) == (written / f"{picture.name}.csv").read_text()
+        numbers = pd.read_csv(written / f"{picture.name}.csv", dtype={"id": str})
+        pd.testing.assert_frame_equal(numbers, painted.tables[""], check_dtype=False, rtol=1e-8)
 
 
 def test_a_method_that_was_not_evaluated_is_named(made, tmp_path):
