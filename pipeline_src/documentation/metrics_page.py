@@ -36,10 +36,11 @@ heading here says %, with the same digits everywhere.
 Undefined metrics are null with a reason, never 0: F without foreground, for example. `judge` also reports
 `weighted_f`, the mean weighted F of the images (Margolin et al., CVPR 2014).
 
-Numbers of two data sets, or of a threshold fitted on another set, are no functions of one statistic and have no
-row here. Detection of what is out of distribution (table T10): AUROC, AUPR and the false positive rate at 95 % true
-positives, where what is in distribution is the positive class and ranked by confidence or by minus its entropy, pixels
-or images. Ties count in part, so that a false positive rate lies between those of the thresholds beside them. Risks of masks with a promised bound (table T13): [conformal.md](conformal.md).
+Numbers of two data sets, or of a threshold fitted on another set, are no functions of one statistic and have no row
+here. Detection of what is out of distribution (table T10): AUROC, AUPR and the false positive rate at 95 % true
+positives, where what is in distribution is the positive class and ranked by confidence or by minus its entropy,
+pixels or images. Ties count in part, so that a false positive rate lies between those of the thresholds beside them.
+Risks of masks with a promised bound (table T13): [conformal.md](conformal.md).
 """
 
 

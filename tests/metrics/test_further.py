@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.score_histogram import Bins
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics import selective
 from pipeline_src.metrics.cells import TOP, PixelGroups
 from pipeline_src.metrics.further import FURTHER
@@ -199,7 +199,7 @@ def test_metrics_of_this_page_are_in_the_registry():
 def test_eight_bit_values_stored_as_floats_are_the_same_images():
     """float32 v/255 lies on either side of v/255, and below 0.5 the grid and the rows round it differently."""
     rng = np.random.default_rng(0)
-    of_bytes, of_floats = Statistic.empty(), Statistic.empty()
+    of_bytes, of_floats = TwoClassStatistic.empty(), TwoClassStatistic.empty()
     for k in range(30):
         logits = rng.normal(rng.normal(), 2, (16, 16))
         v = np.uint8(255 / (1 + np.exp(-logits)))
@@ -219,7 +219,7 @@ def test_eight_bit_values_stored_as_floats_are_the_same_images():
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
 def test_the_grid_and_the_rows_have_the_same_pixels_on_every_eight_bit_level(dtype):
     v = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    statistic = Statistic.empty()
+    statistic = TwoClassStatistic.empty()
     statistic.add(v if dtype == np.uint8 else v / np.float32(255), v % 2, "all levels")
     groups = PixelGroups(statistic.raw)
     pixels = np.bincount(groups.group, groups.entries[TOP][1], 512)
