@@ -55,18 +55,18 @@ intervals that tables print, *Δ squared* and *Δ squared over* those of the dif
 *found* how often a difference of ECE is called one. Columns of accuracy and Brier are of the intervals in use. In all
 cells the network is over-confident in every bin, or calibrated.
 
-An error near 0 can only grow when images are resampled, so that its percentiles lie above the true value. Intervals of
-errors that are not means over images therefore go down to the mirror image of their upper end, and to 0 where the
-interval of the debiased square holds 0; differences of such errors are decided by that of the square. Errors in bins of
-f (positive ECE, MCB, the reliability term) have the square of these bins, class-wise ECE that of each class, all others
-that of the confidence: it is 0 where over-confidence on predicted foreground cancels under-confidence on predicted
-background (*biased* in the last table). While it decided for positive ECE, MCB and the reliability term, too, none of
-120 such data sets had an interval of theirs above 0; now all have.
+An error near 0 can only grow when images are resampled, so that its percentiles lie above the true value. Intervals
+of errors that are not means over images therefore go down to the mirror image of their upper end, and to 0 where the
+interval of the debiased square holds 0; differences of such errors are decided by that of the square. Errors in bins
+of f (positive ECE, MCB, the reliability term) have the square of these bins, class-wise ECE that of each class, all
+others that of the confidence: it is 0 where over-confidence on predicted foreground cancels under-confidence on
+predicted background (*biased* in the table of all metrics). While it decided for positive ECE, MCB and the
+reliability term, too, none of 120 such data sets had an interval of theirs above 0; now all have.
 
-The last table is of all metrics, by the program's own `calibration_report`. With 50 images, those that few hard images
+The table of all metrics is made by the program's own `calibration_report`. With 50 images, those that few hard images
 decide hold the true value less often (DSC, AP, coverage at 1 % risk, the spread over images). `ece_debiased_authors`
 takes pixels for independent. MCB fits its blocks to the noise as well, so that its interval lies above a small true
-value in one of six data sets (biased).
+value in one of six data sets (biased). The noise floor is too low for a handful of images or groups.
 """
 
 
