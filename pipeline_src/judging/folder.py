@@ -88,7 +88,7 @@ def judge_folder(
     if mask is None and ignore is not None:
         raise UserError("--ignore applies to masks, and there are none", do="leave out --ignore")
     pairs = pair_files(pred, mask, max_pixels)
-    of_images = number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
+    of_images = groups_of(pairs, groups)
     images: dict[str, WholeImages] = {}
     classes = several_classes.classes_of(pairs)
     if calibrator:
@@ -147,6 +147,11 @@ def check_resamples(resamples: int) -> None:
         raise UserError(
             "--resamples cannot be used", found=f"{resamples:,}", expected=f"0 to {MOST:,}", do="--resamples 1000"
         )
+
+
+def groups_of(pairs: Pairs, groups: str) -> np.ndarray | None:
+    """(N,) the group of each image (`data.groups`); None without `groups`."""
+    return number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
 
 
 def _for_all(file: Path, classes: int, pred: Path) -> Callable[[str], Calibrator]:
