@@ -24,9 +24,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method that learns alphas."""
     for method in facts.learned:
-        label = facts.label(method)
         how = f"α of the training images over epochs and after the last; {facts.networks_in_words(method)}"
-        yield Picture(FIGURE, (method,), label, f"{label}: {how}.", method=method, tables=("last",))
+        yield Picture(FIGURE, (method,), method, f"{method}: {how}.", method=method, tables=("last",))
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:

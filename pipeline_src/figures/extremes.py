@@ -27,9 +27,8 @@ CELL, LABEL = 0.94, 0.95  # inches
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method that learns alphas."""
     for method in facts.learned if facts.shows_images else ():
-        label = facts.label(method)
         how = f"the training images of lowest and highest α; {facts.networks_in_words(method)}"
-        yield Picture(FIGURE, (method,), label, f"{label}: {how}.", method=method, wide=True)
+        yield Picture(FIGURE, (method,), method, f"{method}: {how}.", method=method, wide=True)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:

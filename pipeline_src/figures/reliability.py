@@ -30,7 +30,7 @@ ISOTONIC = "isotonic"  # ending of a csv file
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method on every data set in every protocol."""
     for part, protocol, method in product(facts.clean, facts.protocols, facts.methods):
-        title = f"{facts.label(method)} on {part}"
+        title = f"{method} on {part}"
         caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words(method)}."
         yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method, tables=(ISOTONIC,))
 

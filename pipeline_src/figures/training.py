@@ -40,8 +40,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     shown, notes = {}, {}
     for method, table in tables.items():
         values = table[["mean", "least", "most"]] * factor
-        curve = shown[facts.label(method)] = values.set_axis(["y", "low", "high"], axis=1).assign(x=table["epoch"])
-        notes[facts.label(method)] = f"{curve['y'].iloc[0]:.3g} → {curve['y'].iloc[-1]:.3g}"
+        curve = shown[method] = values.set_axis(["y", "low", "high"], axis=1).assign(x=table["epoch"])
+        notes[method] = f"{curve['y'].iloc[0]:.3g} → {curve['y'].iloc[-1]:.3g}"
     every = np.concatenate([curve[["low", "high"]].to_numpy().ravel() for curve in shown.values()])
     low, high = np.quantile(every[np.isfinite(every)], [0.005, 0.995]) if np.isfinite(every).any() else (0, 1)
     room = 0.06 * max(high - low, 1e-3)

@@ -64,7 +64,7 @@ def notes(results: Results, metrics: Collection[str], parts: Collection[str]) ->
     if missing := list(_missing(results, parts)):
         texts.append(not_run(facts.experiment, "; ".join(missing)))
     for method in (name for name in facts.methods if facts.methods[name].of_all_seeds):
-        texts.append(f"{facts.label(method)} is one run, made of the networks of all seeds: it has no deviation.")
+        texts.append(f"{method} is one run, made of the networks of all seeds: it has no deviation.")
     texts += [f"{part}: {note}" for part in parts if (note := results.note(part))]
     return texts + [SEVERAL] * (facts.classes > 2) + [SYNTHETIC] * facts.synthetic
 
@@ -86,7 +86,7 @@ def _missing(results: Results, parts: Collection[str]) -> Iterator[str]:
             one = results.measurement("raw", method, part)
             for seed in sorted(facts.seeds_of(method)):
                 if one is None or seed not in one.seeds:
-                    yield f"{facts.label(method)} seed {seed} on {part}"
+                    yield f"{method} seed {seed} on {part}"
 
 
 def not_run(experiment: str, what: str, change: str = "") -> str:

@@ -33,7 +33,7 @@ def ood_detection(results: Results, costs: Costs) -> PaperTable:
         change = f"add one to “data: {lacking}:” of the experiment"
         return PaperTable(title, [], about(facts), [not_run(facts.experiment, f"a test set “{lacking}”", change)])
     made = [
-        {**cell, "group": SCORES[score], "row": facts.label(cell["method"]), "column": _column(cell)}
+        {**cell, "group": SCORES[score], "row": cell["method"], "column": _column(cell)}
         for protocol in facts.protocols
         for score in SCORES
         for part in outside
