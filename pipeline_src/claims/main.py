@@ -42,7 +42,7 @@ def judged(view: View) -> dict[str, Any]:
         "synthetic": facts.synthetic,
         "interval": text.INTERVAL,
         "compared": facts.compared,
-        "groups": list(_groups(view)),
+        "groups": [f"{p}: {groups_in_words(of)}" for p in facts.tests if (of := view.results.groups(p)) is not None],
         "not_compared": [code for code in COMPARED if code not in codes],
         "claims": [{"claim": name, **claim} for name, claim in claims.items() if name not in left_out],
         **({"left_out": left_out} if left_out else {}),
@@ -52,14 +52,6 @@ def judged(view: View) -> dict[str, Any]:
 
 def _is_not_run(claim: Mapping[str, Any]) -> bool:
     return all(finding["verdict"] == NOT_RUN for finding in claim["protocols"].values())
-
-
-def _groups(view: View) -> Iterator[str]:
-    """Over how many groups of images intervals are, by data set, where images are not independent."""
-    for part in view.facts.tests:
-        first = next(iter(view.results.measured("raw", part).values()), None)
-        if first and first.groups is not None:
-            yield f"{part}: {groups_in_words(first.groups)}"
 
 
 def _judged(claim: Claim, view: View) -> dict[str, Any]:

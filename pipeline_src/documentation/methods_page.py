@@ -94,13 +94,11 @@ def _variants() -> list[list[str]]:
     for name, block in read().methods.items():
         if block and "method" in block:
             method = choose(name, block).method
-            own = (f"`{key}` {getattr(method, key)}" for key in method.model_fields_set if not _default(method, key))
-            rows.append([f"`{name}`", f"`{block['method']}`", ", ".join(sorted(own))])
+            own = {key: getattr(method, key) for key in method.model_fields_set}
+            own = {key: value for key, value in own.items() if value != type(method).model_fields[key].default}
+            texts = sorted(f"`{key}` {value}" for key, value in own.items())
+            rows.append([f"`{name}`", f"`{block['method']}`", ", ".join(texts)])
     return rows
-
-
-def _default(method: Block, key: str) -> bool:
-    return getattr(method, key) == type(method).model_fields[key].default
 
 
 def _parameters(method: type[Block]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources, tables_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """The images of all seeds."""
-    tables = sources.alpha_tables(picture.method)
+    tables = tables_of(sources.alphas, picture.method)
     epochs, last = quantiles(tables), histogram(tables)
     networks = results.facts.networks_in_words(picture.method)
     lines = [f"{len(tables[0]):,} training images · {len(epochs)} epochs · {networks}"]

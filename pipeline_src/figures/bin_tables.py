@@ -99,11 +99,6 @@ def _floor_of(tables: Sequence[pd.DataFrame]) -> float:
     return 0.4 if math.isnan(least) or least >= 0.42 else 0.0
 
 
-def all_pixels(table: pd.DataFrame) -> pd.Series:
-    """The row of all pixels together."""
-    return table[table["bin"] == "all"].iloc[0]
-
-
 def drawn_bins(table: pd.DataFrame) -> pd.DataFrame:
     """The bins that a diagram shows: those with pixels, but not the few whose confidence is 0.5 to the last bit.
 

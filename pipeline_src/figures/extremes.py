@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources, tables_of
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """The images from the training store."""
     from pipeline_src.data.store import Store
 
-    table = prepare(sources.alpha_tables(picture.method))
+    table = prepare(tables_of(sources.alphas, picture.method))
     networks = results.facts.networks_in_words(picture.method)
     lines = [f"mean over the last fifth of the epochs · {networks} · masks outlined"]
     store = Store.open(sources.stores["train"])

@@ -102,7 +102,10 @@ def calibrate_folder(
     calibrated_files.check_applied(applied, classes)
     pixels = _pixels(pairs, classes, counted, ignore)
     _check_labels(pixels, mask)
-    candidates = {n: files.CALIBRATORS[n] for n in names if method != AUTO or _is_for(n, pixels.classes)}
+    candidates = {name: files.CALIBRATORS[name] for name in names}
+    if method == AUTO:
+        number = "two" if pixels.classes == 2 else "several"
+        candidates = {name: kind for name, kind in candidates.items() if kind.classes in ("any", number)}
 
     folds = selection.folds_of(np.arange(pixels.number) if units is None else units)
     chosen, by_fold, likelihoods = _chosen(candidates, pixels, folds, test_mask is None or method == AUTO, options)
@@ -168,10 +171,6 @@ def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
 
 def _count(pairs: Pairs, classes: int | None, ignore: int | None) -> Counted:
     return several_classes.count(pairs, classes, ignore) if classes else two_classes.count(pairs, ignore)
-
-
-def _is_for(name: str, classes: int) -> bool:
-    return files.CALIBRATORS[name].classes in ("any", "two" if classes == 2 else "several")
 
 
 def _pixels(pairs: Pairs, classes: int | None, counted: Counted, ignore: int | None) -> Pixels:

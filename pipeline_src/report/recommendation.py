@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline_src.analysis.facts import Facts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report.comparison import KEPT, LOST, OPEN, REFINEMENT, ProtocolComparison
 from pipeline_src.report.summary import listing
 
 ECE = METRICS["ece"]
+ONCE = "Each method was trained once: another training may change the order of methods that lie close."
 
 
 def recommendation(
@@ -32,7 +32,7 @@ def recommendation(
     if not inside.methods:
         return {}
     texts = {
-        "What to use": " ".join([*_use(inside), *_seeds(inside.facts)]),
+        "What to use": " ".join([*_use(inside), *[ONCE] * (len(inside.facts.seeds) == 1)]),
         "Best calibrated": _best(inside),
     }
     if inside.baseline and inside.others:
@@ -172,12 +172,6 @@ def _against_baseline(sets: ProtocolComparison, method: str, baseline: str) -> s
     if change and change.excludes_zero:
         relation = "lower than" if change.value < 0 else "higher than"
     return f"its mean ECE, {_mean(sets, method)}, is {relation} {baseline}'s, {_mean(sets, baseline)}."
-
-
-def _seeds(facts: Facts) -> list[str]:
-    if len(facts.seeds) > 1:
-        return []
-    return ["Each method was trained once: another training may change the order of methods that lie close."]
 
 
 def _mean(sets: ProtocolComparison, method: str, metric: str = "ece") -> str:

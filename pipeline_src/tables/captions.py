@@ -16,18 +16,13 @@ SYNTHETIC = "All images are generated: these numbers show that the pipeline work
 
 def heading(results: Results, part: str) -> str:
     """A data set, its role and its size."""
-    return f"{part}: {ROLES[results.facts.parts[part]]}, {size_in_words(results, part)}"
+    one = next(iter(results.measured("raw", part).values()))
+    return f"{part}: {ROLES[results.facts.parts[part]]}, {one.size}, {one.pixels:,} pixels"
 
 
 def titled(title: str, roles: Collection[str]) -> str:
     """A table's title, for data sets of some roles: sets under shift are not called in distribution."""
     return title.replace("in distribution", "in distribution and under shift") if "shifted" in roles else title
-
-
-def size_in_words(results: Results, part: str) -> str:
-    """Images and pixels of a data set."""
-    one = next(iter(results.measured("raw", part).values()))
-    return f"{one.size}, {one.pixels:,} pixels"
 
 
 def seeds_in_words(facts: Facts) -> str:
