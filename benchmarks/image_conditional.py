@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline_src.calibrators.calibrator import nll, uncalibrated
-from pipeline_src.calibrators.image_temperature import ImageTemperature
+from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 from pipeline_src.calibrators.pixels import FEATURES, Pixels, joined
-from pipeline_src.calibrators.temperature import Temperature
+from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.data.null_images import NullImages
 from pipeline_src.data.store import Store
 from pipeline_src.prediction.corruptions import CORRUPTIONS, corrupted
@@ -117,9 +117,9 @@ def main() -> None:
         for candidate in candidates():
             pixels = both if candidate.null else photographs
             if candidate == Candidate():
-                calibrator = Temperature.fit(pixels.pooled())
+                calibrator = TemperatureCalibrator.fit(pixels.pooled())
             else:
-                calibrator = ImageTemperature.fit(pixels, features=candidate.features, shape=candidate.shape)
+                calibrator = ImageTemperatureCalibrator.fit(pixels, features=candidate.features, shape=candidate.shape)
             table.setdefault((of, candidate), []).append(np.array([scores(calibrator.of_pixels(p), p) for p in scored]))
         print(f"{of} seed {seed}", file=sys.stderr)
     show(table)

@@ -1,10 +1,10 @@
 """How often intervals hold the true value, and how often differences are found: simulated data sets of known error.
 
-    python benchmarks/interval_coverage.py [REPETITIONS [coverage] [equal]]
+    python benchmarks/interval_coverage.py [REPETITIONS [coverage] [equal] [floor] [together]]
 
 An image has pixels in five bins of confidence and an accuracy of its own in each, more or less below the confidence,
 that two methods share in part. The sums per image go through the functions that all results go through
-(`metrics.inputs`, `analysis.estimate`). Writes both tables, or those that are named, into benchmarks/intervals/, from
+(`metrics.inputs`, `analysis.estimate`). Writes all tables, or those that are named, into benchmarks/intervals/, from
 where docs/metrics.md has them.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import ndtr
 from scipy.stats import beta
 
-from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.estimate import Estimate, estimate, level_of_each
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import around, draws
 from pipeline_src.counting.levels import UNIT
@@ -35,14 +35,15 @@ CONCENTRATION, PIXELS, RESAMPLES, BINS = 6.0, 10_000, 400, 10
 IMAGES = (50, 200, 1000)
 ERRORS = ((0.0, 0.0), (0.0, 0.005), (0.0, 0.01), (0.0, 0.02), (0.005, 0.01), (0.02, 0.02), (0.02, 0.025), (0.05, 0.05))
 NAMES = ("ece", SQUARED, "oe", OVER, "accuracy", "brier")
+COMPARISONS = 20  # of claim C8: its tasks, sets and methods
 PLACES = np.linspace(-4, 4, 257)  # of an image among all, as normal quantiles: between them accuracies are interpolated
 
 
 class World:
     """Images, drawn anew in each repetition, as networks of known errors see them."""
 
-    def __init__(self, images: int, rng: np.random.Generator):
-        self.rng, self.images = rng, images
+    def __init__(self, images: int, rng: np.random.Generator, names: Sequence[str] = NAMES):
+        self.rng, self.images, self.names = rng, images, names
         self.pixels = np.round(
             rng.dirichlet(4 * SHARE, images) * np.exp(rng.normal(np.log(PIXELS), 0.4, (images, 1)))
         ).astype(int)
@@ -52,7 +53,7 @@ class World:
     def method(self, errors: list[float]) -> Measurement:
         """A method with a network of each of some errors."""
         of = [self._network(error) for error in errors]
-        points, values = ({name: np.stack([network[k][name] for network in of]) for name in NAMES} for k in (0, 1))
+        points, values = ({name: np.stack([network[k][name] for network in of]) for name in self.names} for k in (0, 1))
         return Measurement(range(len(errors)), self.images, self.images, points, values)
 
     def _network(self, error: float) -> tuple[dict[str, float], dict[str, np.ndarray]]:
@@ -64,7 +65,7 @@ class World:
         sums = {"pixels": self.pixels.sum(1), "correct": hits.sum(1), "brier": (right + wrong) * UNIT}
         means = np.stack([sums.get(name, np.zeros(self.images)) for name in PixelMeans.names], axis=1)
         points, values, sums_of = {}, {}, {}
-        for name in NAMES:
+        for name in self.names:
             of = METRICS[name].of
             if of.family not in sums_of:
                 columns = of.of_units(means if isinstance(of, PixelMeans) else binned)
@@ -184,8 +185,36 @@ def equal(repetitions: int) -> Iterator[str]:
         yield f"| {' | '.join(map(str, cells))} | {' | '.join(f'{100 * share:.1f}' for share in shares.values())} |"
 
 
+def floor(repetitions: int) -> Iterator[str]:
+    """The ECE that a calibrated network measures beside the noise floor that is printed: the same."""
+    rng = np.random.default_rng(0)
+    yield f"ECE in % of a calibrated network, whose true ECE is 0, means of {repetitions} simulated data sets:\n"
+    yield "| images | measured | noise floor | measured below it, % of data sets |\n|---|---|---|---|"
+    for images in (200, 500, 1000):
+        points = [World(images, rng, ("ece", "ece_floor")).method([0.0]).points for _ in range(repetitions)]
+        ece, noise = (np.array([of[name][0] for of in points]) for name in ("ece", "ece_floor"))
+        below = 100 * (ece < noise).mean()
+        yield f"| {images} | {100 * ece.mean():.2f} | {100 * noise.mean():.2f} | {below:.0f} |"
+
+
+def together(repetitions: int) -> Iterator[str]:
+    """How often one of many comparisons of equal methods, on a data set each, speaks against them: the same."""
+    rng = np.random.default_rng(0)
+    yield f"One of {COMPARISONS} differences of equal methods called worse (one-sided), in % of {repetitions}:\n"
+    yield "| images | metric | each by its own 95 % interval | by intervals that hold together |\n|---|---|---|---|"
+    for images, metric in product((50, 200), ("accuracy", "brier")):
+        counts = np.zeros(2)
+        for _ in range(repetitions):
+            worlds = [World(images, rng, (metric,)) for _ in range(COMPARISONS)]
+            pairs = [[world.method([0.03]) for _ in range(2)] for world in worlds]
+            effects = [estimate(metric, (one, 1.0), (other, -1.0)) for one, other in pairs]
+            level = level_of_each(effects)
+            counts += [any(of.low > 0 for of in effects), any(of.interval(level)[0] > 0 for of in effects)]
+        yield f"| {images} | {METRICS[metric].title} | {' | '.join(f'{100 * of:.1f}' for of in counts / repetitions)} |"
+
+
 def main(repetitions: int, names: Sequence[str]) -> None:
-    for table in (coverage, equal):
+    for table in (coverage, equal, floor, together):
         if not names or table.__name__ in names:
             lines = []
             for line in table(repetitions):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from pipeline_src.counting.score_histogram import top_label
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.params.load import read, resolve
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
@@ -67,7 +67,7 @@ def main() -> None:
         "index": torch.arange(n),
         "epoch": torch.full((n,), 6),
     }
-    rng, seen = np.random.default_rng(0), Statistic.empty(quick=True)
+    rng, seen = np.random.default_rng(0), TwoClassStatistic.empty(quick=True)
     seen.add(rng.random((500, 500), np.float32), rng.integers(0, 2, (500, 500), np.uint8), "noise")
     histogram = top_label(seen.raw)
     for method in methods.values():

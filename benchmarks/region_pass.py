@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from pipeline_src.counting.regions import EVALUATED, RegionStatistics
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 
 
@@ -36,7 +36,7 @@ def made(images: int):
 def main(images: int) -> None:
     """Print the table."""
     cv2.setNumThreads(1)
-    statistic, regions = Statistic.empty(), RegionStatistics(names=EVALUATED)
+    statistic, regions = TwoClassStatistic.empty(), RegionStatistics(names=EVALUATED)
     passes = {
         "statistic": lambda f, y, name: statistic.add(f, y, name),
         "regions": lambda f, y, name: regions.add(f, y, name),

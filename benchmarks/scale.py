@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.params.load import merge, read
 from pipeline_src.steps.build import build
 from pipeline_src.steps.experiment import ExperimentGraph
@@ -178,7 +178,7 @@ def merging(images: int = 250) -> list[str]:
     lines = ["| statistic of a shard | bytes an image | merging, µs an image | 1e9 images |", "|---|---|---|---|"]
     maps = np.random.default_rng(0).integers(0, 256, (2 * images, 96, 96), np.uint8)
     for quick in (False, True):
-        one, two = Statistic.empty(quick), Statistic.empty(quick)
+        one, two = TwoClassStatistic.empty(quick), TwoClassStatistic.empty(quick)
         for number, each in enumerate(maps):
             (one if number < images else two).add(each, each > 99, f"image{number}")
         started = time.perf_counter()

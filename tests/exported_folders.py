@@ -10,7 +10,7 @@ from project import TESTS
 
 from pipeline_src.export import folder, graph
 from pipeline_src.export.members import Members, tensor_name
-from pipeline_src.export.standalone import Model
+from pipeline_src.export.standalone import ExportedModel
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalisation
@@ -35,7 +35,7 @@ def predictor(classes: int = 2, networks: int = 1, method: PostHoc | None = None
 
 def write(
     out: Path, of: Predictor, calibrator: dict[str, Any] | None = None, onnx: bool = False, card: str = ""
-) -> Model:
+) -> ExportedModel:
     """The folder of a predictor."""
     classes, number = of.networks[0].classes, len(of.networks)
     written = graph.written_out(

@@ -10,7 +10,7 @@ from made_statistics import counted, varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.counting.loading import save_compact
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.steps import published
 from pipeline_src.steps.published import Publication, source_digests
 
@@ -19,7 +19,7 @@ FACTS = Facts(
 )
 
 
-def maps(method: str, seed: int, part: str) -> Statistic:
+def maps(method: str, seed: int, part: str) -> TwoClassStatistic:
     """Over-confident maps of 12 images, the baseline's more so; the same images for all methods and seeds."""
     sharp = {"baseline": 2.0, "slp": 1.2}.get(method, 1.5) + seed / 10
     return counted(varied(12, sharp=sharp), whole=False)
@@ -28,7 +28,7 @@ def maps(method: str, seed: int, part: str) -> Statistic:
 def publish(
     name: str,
     facts: Facts = FACTS,
-    statistic: Callable[[str, int, str], Statistic] = maps,
+    statistic: Callable[[str, int, str], TwoClassStatistic] = maps,
     made: Mapping[str, str] | None = None,
     **more: Any,
 ) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.regions import EVALUATED, RegionStatistics
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import Run
@@ -18,9 +18,9 @@ from pipeline_src.metrics.summary import summary
 Image = tuple[np.ndarray, np.ndarray, str]  # map, mask, id
 
 
-def one(f, y, quick: bool = False, name: str = "a") -> Statistic:
+def one(f, y, quick: bool = False, name: str = "a") -> TwoClassStatistic:
     """Statistic of one image given as rows of numbers."""
-    statistic = Statistic.empty(quick=quick)
+    statistic = TwoClassStatistic.empty(quick=quick)
     statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), name, ignore=IGNORED)
     return statistic
 
@@ -48,9 +48,9 @@ def varied(count: int, seed: int = 0, kind: str = "float32", sharp: float = 1.5,
         yield (np.round(f * top) if top else f).astype(kind), y, f"{k:04d}"
 
 
-def counted(of: Iterable[Image], whole: bool = True) -> Statistic:
+def counted(of: Iterable[Image], whole: bool = True) -> TwoClassStatistic:
     """Statistic of images, by default with their S, E and regions, of which borders are a pixel wide."""
-    statistic, regions = Statistic.empty(), RegionStatistics(1, EVALUATED)
+    statistic, regions = TwoClassStatistic.empty(), RegionStatistics(1, EVALUATED)
     for f, y, name in of:
         statistic.add(f, y, name, whole=whole_map_measures(f, y, KEPT) if whole else None, ignore=IGNORED)
         if whole:

@@ -13,7 +13,7 @@ from pipeline_src.analysis.resampling import Resampled, key_of, percentiles, res
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import CLASSES, TOP, split
@@ -62,7 +62,7 @@ def analyse(
                     expected="the same images for all methods and seeds",
                 )
             of_seeds.append(statistic)
-            further = [ImageRisks()] if isinstance(statistic, Statistic) else []
+            further = [ImageRisks()] if isinstance(statistic, TwoClassStatistic) else []
             resampled.append(resample(statistic, bins, key_of(part), groups=groups, further=further))
         for protocol in resampled[0]:
             of_protocol = [one[protocol] for one in resampled]

@@ -105,8 +105,8 @@ class _OfHead:
         self.ignore = ignore_index
 
 
-@MODELS.register_module()
-class SCBCE(_OfHead, losses.SCBCE):
+@MODELS.register_module("SCBCE")
+class SCBCEOfHead(_OfHead, losses.SCBCE):
     """`losses.SCBCE` in a decode head: `loss_decode=dict(type="SCBCE", alpha=0.05)`; `classes` for K classes."""
 
     def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_scbce", **parameters: Any):
@@ -120,8 +120,8 @@ class SCBCE(_OfHead, losses.SCBCE):
         return self.loss_weight * super().forward(logits, masks)
 
 
-@MODELS.register_module()
-class ASLP(_OfHead, losses.ASLP):
+@MODELS.register_module("ASLP")
+class ASLPOfHead(_OfHead, losses.ASLP):
     """`losses.ASLP` in a decode head: `loss_decode=dict(type="ASLP", rule="mc")`, with an `ASLPHook`."""
 
     def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_aslp", images: int = 0, **parameters: Any):
@@ -185,6 +185,6 @@ class ASLPHook(Hook):
         for loss in self._losses(runner):
             loss.end_epoch(accuracy, gap)
 
-    def _losses(self, runner: Runner) -> list[ASLP]:
+    def _losses(self, runner: Runner) -> list[ASLPOfHead]:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        return [module for module in model.modules() if isinstance(module, ASLP)]
+        return [module for module in model.modules() if isinstance(module, ASLPOfHead)]

@@ -14,7 +14,7 @@ from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import COARSE, LEVELS
 from pipeline_src.counting.score_histogram import UndefinedMetricError, top_label
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import Binned, Input
@@ -70,7 +70,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
     """
     p, y = images(probabilities, masks)
     if p.ndim == 3:
-        statistic = Statistic(Counts.empty(rows=False, levels=levels), None)
+        statistic = TwoClassStatistic(Counts.empty(rows=False, levels=levels), None)
         rows = len(p), math.prod(p.shape[1:])  # a batch may be empty
         f, truth = array(p).reshape(rows), binary(array(y), ignore).reshape(rows)
         statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)

@@ -111,7 +111,7 @@ class Statistic:
         if self._of is None:
             several = MultiClassStatistic.empty(classes) if classes > 2 else None
             # The raw protocol alone: the stretched one is the paper's, and takes as long again.
-            self._of = several or two_classes.Statistic(Counts.empty(), None)
+            self._of = several or two_classes.TwoClassStatistic(Counts.empty(), None)
         if self.classes != classes:
             raise UserError(
                 "images of one statistic have different numbers of classes",
@@ -157,7 +157,7 @@ class Statistic:
             intervals: also 95 % intervals, by 1,000 resamples of the images.
         """
         check_number(bins)
-        statistic = self._of or two_classes.Statistic(Counts.empty(), None)
+        statistic = self._of or two_classes.TwoClassStatistic(Counts.empty(), None)
         run = Run(statistic, self.counts)
         values, reasons = summary(run, bins)
         defined = {name: value for name, value in values.items() if value is not None}
@@ -177,7 +177,7 @@ class Statistic:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.ignore, parts = state["ignore"], state["parts"]
-        kind = MultiClassStatistic if parts and len(parts) == 3 else two_classes.Statistic
+        kind = MultiClassStatistic if parts and len(parts) == 3 else two_classes.TwoClassStatistic
         self._of = kind(*parts) if parts else None
 
 
@@ -199,4 +199,4 @@ def _renumbered(of: AnyStatistic, start: int) -> AnyStatistic:
 
     if isinstance(of, MultiClassStatistic):
         return MultiClassStatistic(counts(of.top), [counts(part) for part in of.classes], of.confusion)
-    return two_classes.Statistic(counts(of.raw), None)
+    return two_classes.TwoClassStatistic(counts(of.raw), None)

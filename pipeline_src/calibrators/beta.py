@@ -36,7 +36,7 @@ class BetaCurve(Strict):
         return expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c)
 
 
-class Beta(PerClass):
+class BetaCalibrator(PerClass):
     """The three-parameter map of Kull et al., by maximum likelihood under a, b >= 0, so that it never falls. It moves
     the threshold: the class of a pixel may change. Contains Platt scaling (a = b) and the identity."""
 

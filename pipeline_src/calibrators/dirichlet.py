@@ -13,7 +13,7 @@ from pipeline_src.calibrators.pixels import Pixels
 PENALTY = 1e-3
 
 
-class Dirichlet(Calibrator):
+class DirichletCalibrator(Calibrator):
     """softmax(W log f + b) for three classes or more, by maximum likelihood with the authors' ODIR penalty: 1e-3 times
     the mean square of W's elements off the diagonal, and 1e-3 times that of b.
 

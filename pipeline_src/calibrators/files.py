@@ -7,20 +7,29 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.calibrators.beta import Beta
+from pipeline_src.calibrators.beta import BetaCalibrator
 from pipeline_src.calibrators.calibrator import Calibrator, Record
-from pipeline_src.calibrators.dirichlet import Dirichlet
-from pipeline_src.calibrators.histogram_binning import HistogramBinning
-from pipeline_src.calibrators.image_temperature import ImageTemperature
-from pipeline_src.calibrators.isotonic import Isotonic
-from pipeline_src.calibrators.platt import Platt
-from pipeline_src.calibrators.selective_scaling import SelectiveScaling
-from pipeline_src.calibrators.temperature import Temperature
+from pipeline_src.calibrators.dirichlet import DirichletCalibrator
+from pipeline_src.calibrators.histogram_binning import HistogramBinningCalibrator
+from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
+from pipeline_src.calibrators.isotonic import IsotonicCalibrator
+from pipeline_src.calibrators.platt import PlattCalibrator
+from pipeline_src.calibrators.selective_scaling import SelectiveScalingCalibrator
+from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.files import write_text
 from pipeline_src.validation import validate
 
-ALL = (Temperature, Platt, Beta, Dirichlet, Isotonic, HistogramBinning, ImageTemperature, SelectiveScaling)
+ALL = (
+    TemperatureCalibrator,
+    PlattCalibrator,
+    BetaCalibrator,
+    DirichletCalibrator,
+    IsotonicCalibrator,
+    HistogramBinningCalibrator,
+    ImageTemperatureCalibrator,
+    SelectiveScalingCalibrator,
+)
 MOST = 100_000  # classes; a file's number of them is tried
 CALIBRATORS: dict[str, type[Calibrator]] = {calibrator.name: calibrator for calibrator in ALL}
 

@@ -35,7 +35,7 @@ def _bins(z: np.ndarray) -> np.ndarray:
     return np.minimum((expit(z) * BINS + 1e-9).astype(np.int64), BINS - 1)
 
 
-class HistogramBinning(PerClass):
+class HistogramBinningCalibrator(PerClass):
     """Ten numbers in place of all probabilities: what lies between them is lost, so that the Brier score suffers where
     the ECE in the same bins is least by construction. The class of a pixel may change."""
 

@@ -18,7 +18,7 @@ from pipeline_src.errors import UserError
 SHAPES = (0.05, 20.0)
 
 
-class ImageTemperature(Calibrator):
+class ImageTemperatureCalibrator(Calibrator):
     """z' = sign(z) abs(z)^g / T with log T = a + sum_j b_j x_j, x the features of the image, by maximum likelihood.
 
     Where all b are 0 and g is 1 it is temperature scaling. The logits of K classes are taken less their mean,

@@ -41,7 +41,7 @@ class Steps(Strict):
         return np.interp(expit(z), self.f, self.value)
 
 
-class Isotonic(PerClass):
+class IsotonicCalibrator(PerClass):
     """The rising map of least Brier score on the fitted pixels, by pooling adjacent violators. It may give 0 and 1, and
     move the threshold: the class of a pixel may change."""
 

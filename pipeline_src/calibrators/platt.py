@@ -11,7 +11,7 @@ from pipeline_src.calibrators.calibrator import Calibrator, least, log_likelihoo
 from pipeline_src.calibrators.pixels import Pixels
 
 
-class Platt(Calibrator):
+class PlattCalibrator(Calibrator):
     """sigmoid(a z + b): a scale and a bias, by maximum likelihood. Of K classes softmax(a_k log f_k + b_k), of log f
     and not of the logits themselves, so that it is a function of the probabilities.
 

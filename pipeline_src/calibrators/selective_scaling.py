@@ -15,7 +15,7 @@ from pipeline_src.calibrators.temperature import minimised, nll
 CANDIDATES = 20
 
 
-class SelectiveScaling(Calibrator):
+class SelectiveScalingCalibrator(Calibrator):
     """A classifier tells pixels that are likely wrong from those that are likely right; the logits of the former are
     divided by T, those of the latter stay. The class of every pixel stays what it was.
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 BOUNDS = (1e-2, 1e2)
 
 
-class Temperature(Calibrator):
+class TemperatureCalibrator(Calibrator):
     """softmax(z / T), sigmoid for one logit, where T minimises the NLL. The class of a pixel stays what it was, but for
     logits so near 0 (within 6e-8 T) that a float32 probability rounds to 0.5."""
 

@@ -28,11 +28,11 @@ def over_confident(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
     )
 
 
-def lowers(role: str) -> Check:
-    """ECE and OE below the baseline's on all sets of a role."""
+def lowers(role: str, *metrics: str) -> Check:
+    """Metrics below the baseline's on all sets of a role."""
 
     def check(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
-        for metric in ("ece", "oe"):
+        for metric in metrics:
             yield from view.against_baseline(metric, BELOW_ZERO, block, role)
 
     return check

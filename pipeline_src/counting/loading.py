@@ -8,34 +8,34 @@ from pipeline_src.counting.compact_file import KIND, read_compact, write_compact
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.multiclass import MultiClassStatistic
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.storage import kind
 
-AnyStatistic = Statistic | MultiClassStatistic
+AnyStatistic = TwoClassStatistic | MultiClassStatistic
 
 
 def empty(classes: int) -> AnyStatistic:
     """An empty statistic for maps of two classes or of several."""
-    return Statistic.empty() if classes == 2 else MultiClassStatistic.empty(classes)
+    return TwoClassStatistic.empty() if classes == 2 else MultiClassStatistic.empty(classes)
 
 
 def load(path: Path | str) -> AnyStatistic:
     """The statistic in a file, full or compact, without its provenance.
 
     Raises:
-        UserError: as `Statistic.load`.
+        UserError: as `TwoClassStatistic.load`.
     """
     if (stored_kind := kind(path)) == KIND:
         counts, confusion = read_compact(Path(path))
         if confusion is None:
             regions = dict.fromkeys(name.partition("/")[0] for name in counts if "/" in name)
-            return Statistic(
-                counts["raw"],
-                counts["stretched"],
-                {region: Statistic(*(counts[f"{region}/{protocol}"] for protocol in PROTOCOLS)) for region in regions},
-            )
+            of_regions = {
+                region: TwoClassStatistic(*(counts[f"{region}/{protocol}"] for protocol in PROTOCOLS))
+                for region in regions
+            }
+            return TwoClassStatistic(counts["raw"], counts["stretched"], of_regions)
         return MultiClassStatistic(counts.pop("top"), list(counts.values()), confusion)
-    return (MultiClassStatistic if stored_kind == "multi-class" else Statistic).load(path)[0]
+    return (MultiClassStatistic if stored_kind == "multi-class" else TwoClassStatistic).load(path)[0]
 
 
 def save_compact(statistic: AnyStatistic, path: Path, bins: int) -> None:

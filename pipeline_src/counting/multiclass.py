@@ -136,7 +136,7 @@ class MultiClassStatistic:
     __hash__ = None
 
     def save(self, path: Path | str, provenance: dict) -> None:
-        """Write one .npz, as `Statistic.save`."""
+        """Write one .npz, as `TwoClassStatistic.save`."""
         arrays = pack(self.top, "top") | {"confusion": self.confusion}
         for index, counts in enumerate(self.classes):
             arrays |= pack(counts, f"class{index}")
@@ -144,7 +144,7 @@ class MultiClassStatistic:
 
     @classmethod
     def load(cls, path: Path | str) -> tuple[MultiClassStatistic, dict]:
-        """Read what `save` wrote, as `Statistic.load`."""
+        """Read what `save` wrote, as `TwoClassStatistic.load`."""
         arrays, provenance = read(path, "multi-class")
         try:
             confusion = arrays["confusion"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.labels import IGNORED
 
 REGIONS = ("border", "interior", "background")
@@ -38,14 +38,14 @@ def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:
 
 
 class RegionStatistics:
-    """One `Statistic` per region of `names`, in `by_name`."""
+    """One `TwoClassStatistic` per region of `names`, in `by_name`."""
 
     def __init__(self, width: float = 5, names: Sequence[str] = REGIONS):
         self.width = width
-        self.by_name = {name: Statistic.empty() for name in names}
+        self.by_name = {name: TwoClassStatistic.empty() for name in names}
 
     def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str, ignore: int | None = None) -> None:
-        """Count one image, as `Statistic.add`; the stretch is that of the whole map."""
+        """Count one image, as `TwoClassStatistic.add`; the stretch is that of the whole map."""
         truth = np.where(truth == IGNORED, IGNORED, truth.astype(np.uint8))
         within = regions(truth, self.width)
         for name, statistic in self.by_name.items():

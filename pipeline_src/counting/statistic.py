@@ -1,6 +1,6 @@
 """The sufficient statistic of a set of prediction maps: one pass, mergeable by addition, saved as .npz.
 
-    statistic = Statistic.empty()
+    statistic = TwoClassStatistic.empty()
     for probability, truth, image_id in maps:
         statistic.add(probability, truth, image_id)
     statistic.save("U2Net-ECSSD.npz", {"set": "ECSSD"})
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from pipeline_src.counting.accumulate import FloatPass
 
 
-class Statistic:
+class TwoClassStatistic:
     """Counts of both protocols; `empty`, `add`, `merge`, `+`, `save`, `load`.
 
-    A quick statistic (`Statistic.empty(quick=True)`) keeps the counts of the raw protocol only, which suffice for ECE,
-    OE and accuracy, in a third of the time; its `stretched` is None.
+    A quick statistic (`empty(quick=True)`) keeps the counts of the raw protocol only, which suffice for ECE, OE and
+    accuracy, in a third of the time; its `stretched` is None.
 
     Attributes:
         regions: statistics of parts of the same images by name (`regions.RegionStatistics`); none by default.
     """
 
-    def __init__(self, raw: Counts, stretched: Counts | None, regions: Mapping[str, Statistic] | None = None):
+    def __init__(self, raw: Counts, stretched: Counts | None, regions: Mapping[str, TwoClassStatistic] | None = None):
         self.regions = dict(regions or {})
         self._counts = {"raw": raw, "stretched": stretched}
         self._passes: dict[str, FloatPass] = {}
         self._ids = set() if raw.rows is None else set(raw.rows.ids)
 
     @classmethod
-    def empty(cls, quick: bool = False) -> Statistic:
+    def empty(cls, quick: bool = False) -> TwoClassStatistic:
         return cls(Counts.empty(rows=not quick), None if quick else Counts.empty())
 
     @property
@@ -167,22 +167,22 @@ class Statistic:
         }
         self._counts[protocol].rows.append(image_id, row, levels)
 
-    def merge(self, other: Statistic) -> None:
+    def merge(self, other: TwoClassStatistic) -> None:
         """Add another statistic in place; UserError where they share images."""
         if (self.stretched is None) != (other.stretched is None):
             raise ValueError("a quick statistic and a full one cannot be merged")
         merged = self + other
         self.__init__(merged.raw, merged.stretched, merged.regions)
 
-    def __add__(self, other: Statistic) -> Statistic:
+    def __add__(self, other: TwoClassStatistic) -> TwoClassStatistic:
         if self.regions.keys() != other.regions.keys():
             raise ValueError("a statistic with regions and one without cannot be added")
         stretched = None if self.stretched is None else self.stretched + other.stretched
         regions = {name: of + other.regions[name] for name, of in self.regions.items()}
-        return Statistic(self.raw + other.raw, stretched, regions)
+        return TwoClassStatistic(self.raw + other.raw, stretched, regions)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Statistic):
+        if not isinstance(other, TwoClassStatistic):
             return NotImplemented
         same = self.raw == other.raw and self.stretched == other.stretched
         return same and self.regions == other.regions
@@ -203,7 +203,7 @@ class Statistic:
         write(path, "binary", arrays, provenance)
 
     @classmethod
-    def load(cls, path: Path | str) -> tuple[Statistic, dict]:
+    def load(cls, path: Path | str) -> tuple[TwoClassStatistic, dict]:
         """Read what `save` wrote: the statistic and its provenance.
 
         Raises:

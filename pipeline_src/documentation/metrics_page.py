@@ -35,6 +35,12 @@ heading here says %, with the same digits everywhere.
 
 Undefined metrics are null with a reason, never 0: F without foreground, for example. `judge` also reports
 `weighted_f`, the mean weighted F of the images (Margolin et al., CVPR 2014).
+
+Numbers of two data sets, or of a threshold fitted on another set, are no functions of one statistic and have no row
+here. Detection of what is out of distribution (table T10): AUROC, AUPR and the false positive rate at 95 % true
+positives, where what is in distribution is the positive class and ranked by confidence or by minus its entropy,
+pixels or images. Ties count in part, so that a false positive rate lies between those of the thresholds beside them.
+Risks of masks with a promised bound (table T13): [conformal.md](conformal.md).
 """
 
 
@@ -53,9 +59,9 @@ An error near 0 can only grow when images are resampled, so that its percentiles
 errors that are not means over images therefore go down to the mirror image of their upper end, and to 0 where the
 interval of the debiased square holds 0; differences of such errors are decided by that of the square. Errors in bins of
 f (positive ECE, MCB, the reliability term) have the square of these bins, class-wise ECE that of each class, all others
-that of the confidence: it is 0 where a network is as much over-confident in the foreground that it predicts as
-under-confident elsewhere (*biased* in the last table). While it decided for positive ECE, MCB and the reliability term,
-too, none of 120 such data sets had an interval of theirs above 0; now all have.
+that of the confidence: it is 0 where over-confidence on predicted foreground cancels under-confidence on predicted
+background (*biased* in the last table). While it decided for positive ECE, MCB and the reliability term, too, none of
+120 such data sets had an interval of theirs above 0; now all have.
 
 The last table is of all metrics, by the program's own `calibration_report`. With 50 images, those that few hard images
 decide hold the true value less often (DSC, AP, coverage at 1 % risk, the spread over images). `ece_debiased_authors`

@@ -19,7 +19,7 @@ from pipeline_src.calibrators import files as calibrators
 from pipeline_src.errors import UserError, listed
 from pipeline_src.export import graph, onnx_file, standalone
 from pipeline_src.export.graph import Written
-from pipeline_src.export.standalone import Model
+from pipeline_src.export.standalone import ExportedModel
 from pipeline_src.files import atomic, check_writable, sha256, write_text
 from pipeline_src.training.exported import METADATA
 from pipeline_src.training.posthoc import PostHoc
@@ -81,7 +81,7 @@ def write(
     texts: Mapping[str, str],
     facts: Mapping[str, Any],
     onnx: bool,
-) -> Model:
+) -> ExportedModel:
     """Write all files of a folder but `texts`' into it, and these; returns the model as it is read from there.
 
     Args:
@@ -110,7 +110,7 @@ def write(
     return model
 
 
-def check_onnx(model: Model, file: Path) -> None:
+def check_onnx(model: ExportedModel, file: Path) -> None:
     """UserError where the file gives other probabilities than torch on drawn images."""
     draws = np.random.default_rng(0)
     size = model.settings["image_size"]
@@ -128,7 +128,7 @@ def check_onnx(model: Model, file: Path) -> None:
             )
 
 
-def read(folder: Path) -> Model:
+def read(folder: Path) -> ExportedModel:
     """The model of an exported folder. Its own Python files are not imported: of network.py torch's operators are run,
     if it has nothing else.
 
@@ -152,12 +152,12 @@ def read(folder: Path) -> Model:
     network = graph.run(graph.check(folder / NETWORK))
     tensors = _tensors(folder / WEIGHTS)
     _check_sums(folder)
-    model = Model(network, tensors, settings.model_dump(), record).eval()
+    model = ExportedModel(network, tensors, settings.model_dump(), record).eval()
     _try(model, folder)
     return model
 
 
-def _try(model: Model, folder: Path) -> None:
+def _try(model: ExportedModel, folder: Path) -> None:
     """UserError where the weights are not those of the network, or its classes not those of preprocessing.json."""
     size, classes = model.settings["image_size"], model.settings["classes"]
     try:
@@ -211,11 +211,11 @@ def _tensors(file: Path) -> dict[str, Tensor]:
 class Member(NamedTuple):
     """A model in the place of a `Predictor`'s networks; `mean` is a tensor on its device."""
 
-    model: Model
+    model: ExportedModel
     mean: Tensor
 
     @classmethod
-    def of(cls, model: Model) -> Member:
+    def of(cls, model: ExportedModel) -> Member:
         return cls(model, next(model.buffers()))
 
 

@@ -16,7 +16,8 @@ def load(folder=Path(__file__).parent):
         json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
         for file in (folder / "preprocessing.json", folder / "calibrator.json")
     )
-    return model["Model"](network["logits"], load_file(folder / "model.safetensors"), settings, calibrator).eval()
+    weights = load_file(folder / "model.safetensors")
+    return model["ExportedModel"](network["logits"], weights, settings, calibrator).eval()
 
 
 def _check(folder):

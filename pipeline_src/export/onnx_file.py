@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from pipeline_src.errors import UserError
-from pipeline_src.export.standalone import Model
+from pipeline_src.export.standalone import ExportedModel
 from pipeline_src.files import atomic
 from pipeline_src.logs import quiet
 
@@ -34,7 +34,7 @@ def check_installed() -> None:
         )
 
 
-def write(model: Model, file: Path, description: str) -> None:
+def write(model: ExportedModel, file: Path, description: str) -> None:
     """Write a model. Number, height and width of the images are free; of a network that takes one at a time, the number
     is 1."""
     check_installed()
@@ -63,7 +63,7 @@ def write(model: Model, file: Path, description: str) -> None:
         onnx.save(proto, str(temporary))
 
 
-def differences(model: Model, file: Path, images: torch.Tensor) -> np.ndarray:
+def differences(model: ExportedModel, file: Path, images: torch.Tensor) -> np.ndarray:
     """How far the probabilities of images (B, 3, H, W) by onnxruntime are from those by torch."""
     import onnxruntime
 

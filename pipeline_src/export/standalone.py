@@ -19,7 +19,7 @@ LOGIT_CLAMP = log((1 - CLAMP) / CLAMP)
 BOUNDS = (log(1e-2), log(1e2))  # of an image's log T
 
 
-class Model(nn.Module):
+class ExportedModel(nn.Module):
     """Images (B, 3, H, W) uint8, RGB -> probabilities float32: of the object (B, H, W), or of K classes (B, K, H, W).
 
     Args:

@@ -17,7 +17,7 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.resampling import Resampled, groups_in_words, images_in_words, resample_run
 from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
-from pipeline_src.calibrators.image_temperature import ImageTemperature
+from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_pixels, joined, log_odds
 from pipeline_src.counting.counts import COLUMNS, ImageRows
 from pipeline_src.counting.loading import by_protocol
@@ -153,11 +153,11 @@ def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
     not."""
     options = {"features": tuple(features.split(","))} if features else {}
     options |= {"shape": True} if shape else {}
-    if options and method != ImageTemperature.name:
+    if options and method != ImageTemperatureCalibrator.name:
         raise UserError(
-            f"--{next(iter(options))} is an option of {ImageTemperature.name}",
+            f"--{next(iter(options))} is an option of {ImageTemperatureCalibrator.name}",
             found=f"--method {method}",
-            do=f"--method {ImageTemperature.name}",
+            do=f"--method {ImageTemperatureCalibrator.name}",
         )
     if unknown := [name for name in options.get("features", ()) if name not in FEATURES]:
         raise UserError(

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.counting.regions import RegionStatistics
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.judging.arrays import matched, read_map
 from pipeline_src.judging.counted import Counted
@@ -56,7 +56,7 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
     Raises:
         UserError: names all files that have no partner or cannot be used.
     """
-    counted, problems, unclear = Counted(Statistic.empty()), [], []
+    counted, problems, unclear = Counted(TwoClassStatistic.empty()), [], []
     if border is not None:
         counted.regions = RegionStatistics(border)
     if pairs.masks is not None:

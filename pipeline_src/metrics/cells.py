@@ -17,6 +17,7 @@ from pipeline_src.counting.score_histogram import Bins
 
 TOP, POSITIVE = "confidence", "probability"  # of the predicted class, of the positive class
 CLASSES = "probability of each class"
+MIDDLE = 127  # the 8-bit level that 0.5 lies in
 
 
 def split(cells: Bins, width: int) -> Bins:
@@ -40,6 +41,11 @@ class PixelGroups:
         cell = LEVELS - 1 - level
         # floor(255 f): edges below 0.5 are closed below, those above belong to the 8-bit level above them
         eight = np.where(predicted == 1, (cell + on_edge) // EIGHT, level // EIGHT)
+        total = counts.rows.pooled()
+        if not np.array_equal(np.bincount(eight * 2 + label, count, 512)[: 2 * MIDDLE], total[:MIDDLE].reshape(-1)):
+            at, eight, part = _as_rows_have_them(level, on_edge, predicted, label, count, eight, total)
+            doubt, count = doubt[at] * (part / count[at]), part
+            level, predicted, label, on_edge, cell = (of[at] for of in (level, predicted, label, on_edge, cell))
         self.group = eight * 2 + label
         # By probability of the positive class an edge below 0.5 lies one cell lower; all of level HALF is at 0.5.
         below = np.maximum(np.where(on_edge, level - 1, np.minimum(level, HALF - 1)), 0)
@@ -51,8 +57,7 @@ class PixelGroups:
         )
         top = positive if counts.top else (cell, count, count * (predicted == label), count - doubt)
         self.entries = {TOP: top, POSITIVE: positive}
-        total = counts.rows.pooled().reshape(-1)
-        self.weight = 1 / np.where(total > 0, total, 1)
+        self.weight = 1 / np.where(total > 0, total, 1).reshape(-1)
 
     def per_pixel(self, score: str, cells: int) -> np.ndarray:
         """(512, 3 cells) pixels, hits and scores in each of equally wide cells, of one pixel of each group."""
@@ -65,6 +70,40 @@ class PixelGroups:
         at = self.group * cells + cell_of_level[level]
         summed = [np.bincount(at, values, minlength=512 * cells).reshape(512, cells) for values in entries]
         return np.concatenate(summed, axis=1) * self.weight[:, None]
+
+
+def _as_rows_have_them(
+    level: np.ndarray,
+    on_edge: np.ndarray,
+    predicted: np.ndarray,
+    label: np.ndarray,
+    count: np.ndarray,
+    eight: np.ndarray,
+    total: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Entries whose pixels below 0.5 are dealt to the 8-bit levels that the rows have them on.
+
+    The rows know all bits of a float32 f, the grid knows f below 0.5 as 1 - float32 confidence. Close to a threshold
+    t/255 the two can lie on different sides of it, and of 8-bit values that are stored as floats whole levels do. Both
+    have the pixels of a label in the same order, so that their numbers tell which belong to which level.
+
+    Args:
+        level, on_edge, predicted, label, count, eight: (m,) of each entry; `eight` is the 8-bit level by the grid.
+        total: (256, 2) pixels by the rows.
+
+    Returns:
+        (n,) each: an entry, the 8-bit level by the rows, and the pixels of the entry that lie there.
+    """
+    above = np.flatnonzero((predicted == 1) & (count > 0))
+    dealt = [(above, eight[above], count[above])]
+    for of_label in (0, 1):
+        own = np.flatnonzero((predicted == 0) & (label == of_label) & (count > 0))
+        own = own[np.lexsort((~on_edge[own], level[own]))]
+        after, begins = np.cumsum(count[own]), np.cumsum(total[:MIDDLE, of_label])
+        cuts = np.unique(np.concatenate([[0], after, begins[begins < count[own].sum()]]))
+        entry, by_rows = (np.searchsorted(ends, cuts[:-1], side="right") for ends in (after, begins))
+        dealt.append((own[entry], by_rows, np.diff(cuts)))
+    return tuple(np.concatenate(of) for of in zip(*dealt, strict=True))
 
 
 def as_bins(sums: np.ndarray) -> Bins:

@@ -159,7 +159,7 @@ FURTHER: dict[str, Metric] = {
         ImageErrors(),
         lambda mean, spread: mean,
         "Mean over images of the image's own ECE. What differs between images does not cancel, and few pixels in a bin "
-        "add noise: it is above the ECE of all pixels. Of float maps by 8-bit levels.",
+        "add noise: it is above the ECE of all pixels. Of float and 16-bit maps by 8-bit levels.",
         heading="image ECE %",
     ),
     "image_ece_sd": percent(
@@ -204,7 +204,8 @@ FURTHER: dict[str, Metric] = {
         "area bias",
         ImageAreas(),
         lambda signed, absolute: signed,
-        "Mean over images of mean f minus the share of foreground: above 0 where areas are overestimated.",
+        "Mean over images of mean f minus the share of foreground: above 0 where areas are overestimated. Of float and "
+        "16-bit maps by 8-bit levels, where images have different numbers of pixels.",
         better=NEITHER,
         reference=POPORDANOSKA,
         range=SIGNED,
@@ -213,7 +214,7 @@ FURTHER: dict[str, Metric] = {
         "area error",
         ImageAreas(),
         lambda signed, absolute: absolute,
-        "Mean over images of the absolute value of the same. Of float maps by 8-bit levels.",
+        "Mean over images of the absolute value of the same. Of float and 16-bit maps by 8-bit levels.",
         reference=POPORDANOSKA,
     ),
     **_in_region(

@@ -18,7 +18,7 @@ from pipeline_src.counting.loading import AnyStatistic, by_protocol
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
 from pipeline_src.counting.score_histogram import Bins, ScoreHistogram, UndefinedMetricError, positive, top_label
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP, PixelGroups, as_bins
 
 CELLS = 204  # of a score, in which resamples know the pixels of metrics that sort them
@@ -98,7 +98,7 @@ class Run:
     def by_protocol(cls, statistic: AnyStatistic) -> dict[str, Run]:
         """A run for each protocol of a statistic."""
         regions: dict[str, dict[str, Run]] = {}
-        for name, of in (statistic.regions if isinstance(statistic, Statistic) else {}).items():
+        for name, of in (statistic.regions if isinstance(statistic, TwoClassStatistic) else {}).items():
             for protocol, run in cls.by_protocol(of).items():
                 regions.setdefault(protocol, {})[name] = run
         return {

@@ -1,7 +1,7 @@
 """The registry of metrics: the one source of tables, intervals, the report, `judge` and docs/metrics.md.
 
-A new metric is a function (in `estimators`, or a file of its own) and an entry here (docs/guides/metric.md). Entries of
-rankings and of single images are in `further`.
+A new metric is a function (in `estimators`, or a file of its own) and an entry in `further`, as those of
+rankings and of single images (docs/guides/metric.md): this file is as long as one may be.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline_src.counting.loading import AnyStatistic, empty
 from pipeline_src.counting.regions import EVALUATED, RegionStatistics
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 from pipeline_src.data.store import Store
 from pipeline_src.labels import NO_CLASS
@@ -32,13 +32,13 @@ def evaluate(
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
         extra = {"whole": whole_map_measures(probability, truth, KEPT)} if classes == 2 else {"no_class": NO_CLASS}
         statistic.add(probability, truth, sample, **extra)
-        if isinstance(statistic, Statistic):
+        if isinstance(statistic, TwoClassStatistic):
             regions.add(probability, truth, sample)
         if sample in maps:
             maps[sample] = probability
         if (now := time.perf_counter()) - logged > 10 or count == len(store):
             logged = now
             log.info("%s  image %d/%d  %.0f images/s", name, count, len(store), count / (now - started))
-    if isinstance(statistic, Statistic):
+    if isinstance(statistic, TwoClassStatistic):
         statistic.regions = regions.by_name
     return statistic, maps

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline_src.analysis.measurement import Measurement
     from pipeline_src.export.card import Card
     from pipeline_src.export.folder import Preprocessing
-    from pipeline_src.export.standalone import Model
+    from pipeline_src.export.standalone import ExportedModel
     from pipeline_src.prediction.predict import Predictor
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def _calibrator(own: dict[str, Any] | None, file: Path | None, run: FinishedRun)
     return record.model_dump(mode="json")
 
 
-def _check(model: Model, predictor: Predictor) -> None:
+def _check(model: ExportedModel, predictor: Predictor) -> None:
     """UserError where the folder's networks give other probabilities than the run's, ahead of any calibrator."""
     import torch
 

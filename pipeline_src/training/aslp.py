@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class ASLP(Perturbing):
+class AdaptivePerturbation(Perturbing):
     """One alpha per training image, moved up the gradient of the loss that the network goes down:
 
     alpha_i <- clip(alpha_i + eta (m_i / beta + lam Reg_i)),   m_i = mean((2y - 1) z)
@@ -76,7 +76,7 @@ class ASLP(Perturbing):
         return np.maximum(np.where(alpha >= self._bound, self.highest, alpha), 0.0)
 
 
-class OnAccuracy(ASLP):
+class OnAccuracy(AdaptivePerturbation):
     """ASLP whose Reg follows validation accuracies: `_accuracy`, A of the network after the last epoch, and `_kept`,
     A(theta_lm) of the likelihood-maximising network, which a subclass reads in one of several ways:
 

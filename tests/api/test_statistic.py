@@ -28,7 +28,7 @@ WHOLE = Statistic().update(MAPS, MASKS)
 
 
 def test_counts_and_metrics_are_the_pipelines():
-    ours = counting.Statistic.empty()
+    ours = counting.TwoClassStatistic.empty()
     for k, (f, y) in enumerate(zip(MAPS, MASKS, strict=True)):
         ours.add(f, y, f"image {k:09d}")
     assert WHOLE.counts == ours.raw

@@ -14,17 +14,17 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from pipeline_src.calibrators import files
-from pipeline_src.calibrators.beta import Beta, BetaCurve
+from pipeline_src.calibrators.beta import BetaCalibrator, BetaCurve
 from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted, nll, uncalibrated
-from pipeline_src.calibrators.dirichlet import PENALTY, Dirichlet
+from pipeline_src.calibrators.dirichlet import PENALTY, DirichletCalibrator
 from pipeline_src.calibrators.files import CALIBRATORS
-from pipeline_src.calibrators.histogram_binning import HistogramBinning
-from pipeline_src.calibrators.image_temperature import ImageTemperature
-from pipeline_src.calibrators.isotonic import Isotonic
+from pipeline_src.calibrators.histogram_binning import HistogramBinningCalibrator
+from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
+from pipeline_src.calibrators.isotonic import IsotonicCalibrator
 from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_features, image_pixels, joined, log_odds
-from pipeline_src.calibrators.platt import Platt
-from pipeline_src.calibrators.selective_scaling import SelectiveScaling
-from pipeline_src.calibrators.temperature import Temperature
+from pipeline_src.calibrators.platt import PlattCalibrator
+from pipeline_src.calibrators.selective_scaling import SelectiveScalingCalibrator
+from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.errors import UserError
 
 DEFINED = [(name, k) for name in CALIBRATORS for k in (1, 3) if name != "dirichlet" or k == 3]
@@ -64,13 +64,13 @@ def test_temperature_is_logistic_regression_without_an_intercept():
     of = weighted_sample()
     model = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10)
     model.fit(of.z, of.labels, sample_weight=of.weights)
-    assert 1 / Temperature.fit(of).temperature == pytest.approx(model.coef_[0, 0], rel=1e-4)
+    assert 1 / TemperatureCalibrator.fit(of).temperature == pytest.approx(model.coef_[0, 0], rel=1e-4)
 
 
 def test_platt_is_logistic_regression():
     of = weighted_sample()
     model = LogisticRegression(C=np.inf, tol=1e-10).fit(of.z, of.labels, sample_weight=of.weights)
-    ours = Platt.fit(of)
+    ours = PlattCalibrator.fit(of)
     assert ours.scale[0] == pytest.approx(model.coef_[0, 0], abs=1e-4)
     assert ours.bias[0] == pytest.approx(model.intercept_[0], abs=1e-4)
 
@@ -84,7 +84,7 @@ def test_beta_is_the_direct_optimum():
         return float(of.weights @ np.logaddexp(0, (1 - 2 * of.labels) * z)) / of.weights.sum()
 
     direct = minimize(loss, [1, 1, 0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-13, "maxiter": 4000})
-    (curve,) = Beta.fit(of).curves
+    (curve,) = BetaCalibrator.fit(of).curves
     assert [curve.a, curve.b, curve.c] == pytest.approx([*abs(direct.x[:2]), direct.x[2]], abs=1e-3)
     assert loss(np.array([curve.a, curve.b, curve.c])) <= direct.fun + 1e-10
 
@@ -92,7 +92,7 @@ def test_beta_is_the_direct_optimum():
 def test_beta_keeps_its_slopes_above_zero():
     z = np.linspace(-3, 3, 61)[:, None]
     falling = pixels(z, (z[:, 0] < 0).astype(int))
-    (curve,) = Beta.fit(falling).curves
+    (curve,) = BetaCalibrator.fit(falling).curves
     assert curve.a == curve.b == 0
 
 
@@ -100,7 +100,7 @@ def test_isotonic_is_that_of_scikit_learn():
     of = weighted_sample()
     f = expit(of.z[:, 0])
     theirs = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(f, of.labels, sample_weight=of.weights)
-    ours = Isotonic.fit(of)
+    ours = IsotonicCalibrator.fit(of)
     assert ours.of_pixels(of)[:, 0] == pytest.approx(theirs.predict(f), abs=1e-9)
     between = np.linspace(0, 1, 1001)
     inside = ours.probabilities(log_odds(between[None])[0].T, NOWHERE)[:, 0]
@@ -121,11 +121,11 @@ def test_vector_scaling_and_dirichlet_against_direct_optimisation():
         penalty = PENALTY * ((w[~np.eye(3, dtype=bool)] ** 2).mean() + (b**2).mean())
         return penalty - log_softmax(log_f @ w.T + b, axis=1)[right].mean()
 
-    ours = Platt.fit(of)
+    ours = PlattCalibrator.fit(of)
     direct = minimize(vector, [1] * 3 + [0] * 3, method="BFGS")
     assert vector(np.array(ours.scale + ours.bias)) == pytest.approx(direct.fun, abs=1e-8)
     assert ours.scale == pytest.approx(direct.x[:3], abs=1e-2)
-    full = Dirichlet.fit(of)
+    full = DirichletCalibrator.fit(of)
     direct = minimize(matrix, np.append(np.eye(3), np.zeros(3)), method="BFGS")
     assert matrix(np.append(np.ravel(full.matrix), full.bias)) == pytest.approx(direct.fun, abs=1e-8)
 
@@ -136,7 +136,7 @@ def test_vector_scaling_and_dirichlet_against_direct_optimisation():
 def test_histogram_binning_by_hand():
     f = np.array([0.01, 0.02, 0.99, 0.95, 0.5])
     of = pixels(logit(f)[:, None], np.array([0, 1, 1, 0, 1]), np.array([3.0, 1, 1, 3, 2]))
-    binned = HistogramBinning.fit(of)
+    binned = HistogramBinningCalibrator.fit(of)
     assert binned.curves[0].shares == pytest.approx([0.25, 0.15, 0.25, 0.35, 0.45, 1, 0.65, 0.75, 0.85, 0.25])
     assert binned.of_pixels(of)[:, 0] == pytest.approx([0.25, 0.25, 0.25, 0.25, 1])
 
@@ -144,22 +144,22 @@ def test_histogram_binning_by_hand():
 def test_isotonic_by_hand():
     f = np.array([0.1, 0.2, 0.3, 0.4])
     of = pixels(logit(f)[:, None], np.array([0, 1, 0, 1]), np.array([1.0, 1, 3, 1]))
-    assert Isotonic.fit(of).of_pixels(of)[:, 0] == pytest.approx([0, 0.25, 0.25, 1])  # 0.2 and 0.3 are pooled
+    assert IsotonicCalibrator.fit(of).of_pixels(of)[:, 0] == pytest.approx([0, 0.25, 0.25, 1])  # 0.2 and 0.3 are pooled
 
 
 def test_temperature_by_hand():
     """Of pixels at logit z a share sigmoid(z / 2) is foreground: T = 2."""
     z = np.array([[-4.0], [-4], [1], [1]])
     of = pixels(z, np.array([0, 1, 0, 1]), np.array([expit(2), expit(-2), expit(-0.5), expit(0.5)]))
-    assert Temperature.fit(of).temperature == pytest.approx(2, rel=1e-5)
-    assert Platt.fit(of).scale + Platt.fit(of).bias == pytest.approx([0.5, 0], abs=1e-5)
+    assert TemperatureCalibrator.fit(of).temperature == pytest.approx(2, rel=1e-5)
+    assert PlattCalibrator.fit(of).scale + PlattCalibrator.fit(of).bias == pytest.approx([0.5, 0], abs=1e-5)
 
 
 def test_selective_scaling_makes_the_unsure_less_sure():
     """Pixels of abs(z) 1 are right by chance, those of abs(z) 6 nearly always."""
     z = np.repeat([[-6.0], [-1], [1], [6]], 2, axis=0)
     of = pixels(z, np.array([0, 1] * 4), np.array([997.5, 2.5, 50, 50, 50, 50, 2.5, 997.5]))
-    ours = SelectiveScaling.fit(of)
+    ours = SelectiveScalingCalibrator.fit(of)
     f = ours.of_pixels(of)[:, 0]
     assert f[[0, -1]] == pytest.approx(expit([-6, 6]))
     assert f[2] == pytest.approx(0.5, abs=0.01) and ours.temperature > 10
@@ -182,11 +182,11 @@ def test_the_temperature_of_an_image_follows_its_entropy(channels):
     for seed in range(10):
         images += drawn(channels, (3.0, 1.0), seed)
     of = joined([image_pixels(z, truth) for z, truth in images])
-    ours = ImageTemperature.fit(of)
+    ours = ImageTemperatureCalibrator.fit(of)
     temperatures = ours.temperatures(of.features).reshape(-1, 2).mean(axis=0)
     assert temperatures == pytest.approx([3, 1], rel=0.1)
     assert ours.b["entropy"] < 0
-    plain = Temperature.fit(of)
+    plain = TemperatureCalibrator.fit(of)
     assert nll(ours.of_pixels(of), of) < nll(plain.of_pixels(of), of) - 0.01
 
 
@@ -195,14 +195,14 @@ def test_image_temperature_contains_temperature_scaling(channels):
     """On images that are all alike it is temperature scaling; a shape that is there is found."""
     z, truth = drawn(channels, (2.0,), side=60)[0]
     of = image_pixels(z, truth)
-    ours, plain = ImageTemperature.fit(of), Temperature.fit(of)
+    ours, plain = ImageTemperatureCalibrator.fit(of), TemperatureCalibrator.fit(of)
     assert ours.of_pixels(of) == pytest.approx(plain.of_pixels(of), abs=1e-4)
-    shaped = ImageTemperature(a=0.3, b={"entropy": 0.5}, g=1.0)
+    shaped = ImageTemperatureCalibrator(a=0.3, b={"entropy": 0.5}, g=1.0)
     scaled = plain.__class__(temperature=float(np.exp(0.3 + 0.5 * of.features[0, 0])))
     assert shaped.of_pixels(of) == pytest.approx(scaled.of_pixels(of), abs=1e-12)
     if channels == 1:
         bent = np.sign(z) * np.abs(z) ** 2  # whose square root is right, up to T
-        found = ImageTemperature.fit(image_pixels(bent, truth), features=[], shape=True)
+        found = ImageTemperatureCalibrator.fit(image_pixels(bent, truth), features=[], shape=True)
         assert found.g == pytest.approx(0.5, abs=0.05)
 
 
@@ -233,11 +233,13 @@ def test_eight_bit_maps_are_grouped_exactly():
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_grouping_hardly_moves_the_likelihood(temperature):
     of = sample(1, (3.0, 1.0), side=100)
-    whole = nll(Temperature(temperature=temperature).of_pixels(of), of)
+    whole = nll(TemperatureCalibrator(temperature=temperature).of_pixels(of), of)
     for grouped in (of.grouped(), of.pooled()):
         assert len(grouped.z) < len(of.z)
         assert grouped.weights.sum() == pytest.approx(of.weights.sum())
-        assert nll(Temperature(temperature=temperature).of_pixels(grouped), grouped) == pytest.approx(whole, rel=1e-5)
+        assert nll(TemperatureCalibrator(temperature=temperature).of_pixels(grouped), grouped) == pytest.approx(
+            whole, rel=1e-5
+        )
 
 
 def test_ignored_pixels_do_not_count():
@@ -327,8 +329,8 @@ def test_a_file_gives_the_same_calibrator(of_all, case, tmp_path):
 @settings(max_examples=50, deadline=None)
 @given(a=st.floats(0, 5), b=st.floats(0, 5), c=st.floats(-5, 5))
 def test_parameters_survive_json(a, b, c):
-    one = Beta(curves=[BetaCurve(a=a, b=b, c=c)])
-    assert Beta.model_validate(json.loads(json.dumps(one.model_dump(mode="json")))) == one
+    one = BetaCalibrator(curves=[BetaCurve(a=a, b=b, c=c)])
+    assert BetaCalibrator.model_validate(json.loads(json.dumps(one.model_dump(mode="json")))) == one
 
 
 def test_a_log_softmax_of_a_map_is_the_map():
@@ -338,6 +340,6 @@ def test_a_log_softmax_of_a_map_is_the_map():
 
 def test_what_is_not_defined_is_refused():
     with pytest.raises(UserError, match="dirichlet is for several classes"):
-        Dirichlet.fit(sample(1))
+        DirichletCalibrator.fit(sample(1))
     with pytest.raises(UserError, match="foreground: features of two classes"):
-        ImageTemperature.fit(sample(3), features=["foreground"])
+        ImageTemperatureCalibrator.fit(sample(3), features=["foreground"])

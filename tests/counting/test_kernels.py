@@ -22,7 +22,7 @@ from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import CLAMP, COARSE, HALF, LEVELS, POSITION, UNIT
 from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.engine.code import Code
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import ROOT
@@ -134,7 +134,7 @@ def test_coarse_levels_join_those_of_integer_maps(kind):
     v = np.arange(np.iinfo(kind).max + 1, dtype=kind).reshape(16, -1)
     fine, coarse = Counts.empty(rows=False), Counts.empty(rows=False, levels=COARSE)
     for counts in (fine, coarse):
-        Statistic(counts, None).add(v, np.ones(v.shape, bool), "all")
+        TwoClassStatistic(counts, None).add(v, np.ones(v.shape, bool), "all")
     assert coarse.on_edge.any()
     assert_joined(coarse, fine, rounded=True)
 
@@ -206,7 +206,7 @@ def test_the_digest_of_counting_code_knows_the_kernels(tmp_path):
     shutil.copytree(ROOT / "counting", root / "counting", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("__init__.py", "errors.py", "labels.py", "files.py"):
         shutil.copy(ROOT / name, root)
-    definitions = ((f"{ROOT.name}.counting.statistic", "Statistic"),)
+    definitions = ((f"{ROOT.name}.counting.statistic", "TwoClassStatistic"),)
     before = Code(root).digest(definitions)
     assert f"{ROOT.name}/counting/kernels.py" in before.files
     text = (root / "counting/kernels.py").read_text()

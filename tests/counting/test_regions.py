@@ -9,7 +9,7 @@ from made_statistics import counted, varied
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.loading import load
 from pipeline_src.counting.regions import EVALUATED, RegionStatistics, regions
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.summary import summary
 
@@ -28,7 +28,7 @@ def test_regions_by_distance():
     statistic = RegionStatistics(width=2)
     f = np.linspace(0.2, 0.8, truth.size, dtype=np.float32).reshape(truth.shape)
     statistic.add(f, truth, "a")
-    whole = Statistic.empty()
+    whole = TwoClassStatistic.empty()
     whole.add(f, truth, "a")
     for protocol in ("raw", "stretched"):  # each region is stretched as the map is, not by itself
         total = sum(getattr(s, protocol).count for s in statistic.by_name.values())
@@ -42,9 +42,9 @@ def shapes(count: int, kind: str = "uint8"):
         yield f, (np.hypot(yy - 20, xx - 25) < 9 + k).astype(np.uint8), name
 
 
-def evaluated(images, width: float = 5) -> Statistic:
+def evaluated(images, width: float = 5) -> TwoClassStatistic:
     """A statistic as evaluation makes it."""
-    statistic, parts = Statistic.empty(), RegionStatistics(width, EVALUATED)
+    statistic, parts = TwoClassStatistic.empty(), RegionStatistics(width, EVALUATED)
     for f, y, name in images:
         statistic.add(f, y, name)
         parts.add(f, y, name)

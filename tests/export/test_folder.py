@@ -19,7 +19,7 @@ from exported_folders import SIZE, predictor, record
 from pipeline_src.data.image_io import decode_image, resize
 from pipeline_src.errors import UserError
 from pipeline_src.export import folder, graph, members, onnx_file
-from pipeline_src.export.standalone import Model
+from pipeline_src.export.standalone import ExportedModel
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.steps import export as step
 from pipeline_src.training import callbacks
@@ -75,7 +75,7 @@ def by_run(of: Predictor, images: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.stack(maps))
 
 
-def by_folder(model: Model, images: torch.Tensor) -> torch.Tensor:
+def by_folder(model: ExportedModel, images: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
         return model(images)
 
@@ -235,7 +235,7 @@ def test_the_same_run_gives_the_same_bytes(network, exported, tmp_path):
 
 def test_a_wrong_onnx_file_is_found(exported, tmp_path):
     model = folder.read(exported)
-    other = Model(model.network, {name: getattr(model, of) for name, of in model.names.items()}, model.settings)
+    other = ExportedModel(model.network, {name: getattr(model, of) for name, of in model.names.items()}, model.settings)
     with pytest.raises(UserError, match="differs from torch"):
         folder.check_onnx(other, exported / folder.ONNX)
 

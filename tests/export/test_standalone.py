@@ -153,6 +153,6 @@ def test_a_logit_without_bound_stays_a_probability():
     ],
 )
 def test_images_that_it_would_misread_are_refused(images):
-    model = standalone.Model(lambda weights, x: [x[:, :1]], {}, {"image_size": 32, "single": False})
+    model = standalone.ExportedModel(lambda weights, x: [x[:, :1]], {}, {"image_size": 32, "single": False})
     with pytest.raises(ValueError, match=r"expected a tensor \(B, 3, H, W\) of torch.uint8"):
         model(images)

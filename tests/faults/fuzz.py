@@ -36,7 +36,7 @@ from made_sets import encoded, entry, image, mask  # noqa: E402
 from numpy.lib import format as npy  # noqa: E402
 
 from pipeline_src.counting.loading import load, save_compact  # noqa: E402
-from pipeline_src.counting.statistic import Statistic  # noqa: E402
+from pipeline_src.counting.statistic import TwoClassStatistic  # noqa: E402
 from pipeline_src.data import catalog, groups, manifest  # noqa: E402
 from pipeline_src.data.lookup import read_name_list  # noqa: E402
 from pipeline_src.data.prepare import prepare  # noqa: E402
@@ -271,7 +271,7 @@ def read_map(file: Path) -> None:
 
 
 def statistics() -> list[tuple[str, bytes]]:
-    statistic = Statistic.empty()
+    statistic = TwoClassStatistic.empty()
     for name in "ab":
         statistic.add(P, P > 0.4, name)
     with tempfile.TemporaryDirectory() as folder:

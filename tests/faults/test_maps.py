@@ -20,7 +20,7 @@ from test_data_sets import bind, png_of
 
 from pipeline_src.counting.compact_file import _squeezed, _Stream
 from pipeline_src.counting.loading import load, save_compact
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.judging.folder import judge_folder
 
@@ -100,7 +100,7 @@ def void(value: int) -> np.ndarray:
 
 def statistic(folder: Path) -> None:
     """A statistic of one image."""
-    of = Statistic.empty()
+    of = TwoClassStatistic.empty()
     of.add(P, DISC, "a")
     of.save(folder / "s.npz", {})
 
@@ -171,7 +171,7 @@ def loading(folder: Path) -> None:
 
 
 def adding(truth: np.ndarray, f: np.ndarray = P) -> Callable[[Path], None]:
-    return lambda folder: Statistic.empty().add(f, truth, "photo-7")
+    return lambda folder: TwoClassStatistic.empty().add(f, truth, "photo-7")
 
 
 NAMED = "it is named with the reason, and nothing is written"
@@ -461,7 +461,7 @@ ROWS = [
     ),
     row(
         "mask-of-255",
-        "a mask of 0 and 255 counted by `Statistic.add`",
+        "a mask of 0 and 255 counted by `TwoClassStatistic.add`",
         "it is refused: 255 may be the object or ignored",
         put(),
         r"\[0, 255\]",
@@ -472,7 +472,7 @@ ROWS = [
     ),
     row(
         "grey-mask",
-        "a grey mask counted by `Statistic.add`",
+        "a grey mask counted by `TwoClassStatistic.add`",
         "it is refused",
         put(),
         r"\[0, 7\]",
@@ -621,7 +621,7 @@ def test_a_larger_limit_can_be_given(tmp_path, monkeypatch):
 
 
 def test_ignored_pixels_are_counted_when_they_are_named(tmp_path):
-    statistic = Statistic.empty()
+    statistic = TwoClassStatistic.empty()
     statistic.add(P, np.uint8(255 * DISC), "a", ignore=255)
     assert statistic.raw.pixels == (~DISC).sum()
     statistic.add(P, np.where(DISC, 1, 255).astype(np.uint8), "b")

@@ -71,7 +71,7 @@ ROWS = [
     row(
         "no-such-day",
         "a date that does not exist",
-        "it is told as YAML",
+        "reported as a YAML error",
         changed("image_size: 32", "image_size: 2026-13-45"),
         "not valid YAML",
         "month",
@@ -80,7 +80,7 @@ ROWS = [
     row(
         "long-number",
         "a number of 5,000 digits",
-        "it is told as YAML",
+        "reported as a YAML error",
         changed("image_size: 32", f"image_size: {'9' * 5000}"),
         "not valid YAML",
         "4300 digits",
@@ -88,7 +88,7 @@ ROWS = [
     row(
         "deep",
         "brackets in brackets, 100,000 deep",
-        "it is told as YAML",
+        "reported as a YAML error",
         written("a: " + "[" * 100_000 + "]" * 100_000),
         "not valid YAML",
         ".",
@@ -112,7 +112,7 @@ ROWS = [
     row(
         "key-is-a-list",
         "a list as a key",
-        "it is told as YAML",
+        "reported as a YAML error",
         written(TEXT + "? [a, b]\n: 3\n"),
         "not valid YAML",
         "unhashable key",

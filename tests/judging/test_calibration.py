@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 
 from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import calibrated, fitted
-from pipeline_src.calibrators.platt import Platt
-from pipeline_src.calibrators.temperature import Temperature
+from pipeline_src.calibrators.platt import PlattCalibrator
+from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.cli.main import app
 from pipeline_src.counting.accumulate import add_fractions
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import UNIT
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.judging import calibrated_files, calibration, two_classes
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.calibration import calibrate_folder
@@ -116,7 +116,7 @@ def test_a_half_precision_map_keeps_its_classes(tmp_path):
     (tmp_path / "maps").mkdir()
     f = np.nextafter(np.float16(0.5), np.float16(0)) * np.ones((4, 5), np.float16)
     np.save(tmp_path / "maps/a.npy", f)  # T = 2.5 moves it nearer to 0.5 than float16 can say
-    calibrated_files.write(pair_files(tmp_path / "maps", None), Temperature(temperature=T), tmp_path / "out")
+    calibrated_files.write(pair_files(tmp_path / "maps", None), TemperatureCalibrator(temperature=T), tmp_path / "out")
     assert (np.load(tmp_path / "out/a.npy") < 0.5).all()
 
 
@@ -265,13 +265,13 @@ def test_an_older_result_is_replaced(folders, tmp_path):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_the_identity_gives_the_map_itself(dtype):
     v = np.arange(np.iinfo(dtype).max + 1).astype(dtype).reshape(16, -1)
-    assert np.array_equal(calibrated(Temperature(temperature=1.0), v), v)
+    assert np.array_equal(calibrated(TemperatureCalibrator(temperature=1.0), v), v)
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.7, 40.0])
 def test_rounding_moves_no_pixel_to_the_other_class(temperature):
     v = np.arange(256, dtype=np.uint8)[None]
-    after = calibrated(Temperature(temperature=temperature), v)
+    after = calibrated(TemperatureCalibrator(temperature=temperature), v)
     assert np.array_equal(after >= 128, v >= 128)
     assert np.array_equal(after, 255 - after[:, ::-1])
     exact = expit(np.log(v[0, 1:-1] / (255.0 - v[0, 1:-1])) / temperature)
@@ -279,7 +279,7 @@ def test_rounding_moves_no_pixel_to_the_other_class(temperature):
 
 
 def test_a_large_8_bit_map_is_calibrated_level_by_level():
-    calibrator, rng = Platt(scale=[0.4], bias=[0.3]), np.random.default_rng(0)
+    calibrator, rng = PlattCalibrator(scale=[0.4], bias=[0.3]), np.random.default_rng(0)
     v = rng.integers(0, 256, (30, 30), dtype=np.uint8)
     rows = [calibrated(calibrator, row[None]) for row in v]
     assert np.array_equal(calibrated(calibrator, v), np.concatenate(rows))
@@ -288,8 +288,8 @@ def test_a_large_8_bit_map_is_calibrated_level_by_level():
 def test_a_calibrated_map_is_that_of_a_statistic():
     rng = np.random.default_rng(0)
     v, truth = rng.integers(0, 256, (20, 20), dtype=np.uint8), rng.integers(0, 2, (20, 20), dtype=np.uint8)
-    after = calibrated(Platt(scale=[0.5], bias=[0.1]), v)
-    statistic = Statistic.empty()
+    after = calibrated(PlattCalibrator(scale=[0.5], bias=[0.1]), v)
+    statistic = TwoClassStatistic.empty()
     statistic.add(after, truth, "a")
     assert value("accuracy", statistic.raw) == ((after >= 128) == truth).mean()
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import NAMES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.judging import folder as judging
@@ -56,7 +56,7 @@ def folders(tmp_path):
 
 
 def expected(maps, masks):
-    statistic = Statistic.empty()
+    statistic = TwoClassStatistic.empty()
     for path in sorted(maps.iterdir()):
         mask = next(masks.glob(path.stem + ".*"))
         statistic.add(read_map(path), read_mask(mask)[0], path.stem)
@@ -75,7 +75,7 @@ def test_every_format_is_judged_and_all_is_written(folders, tmp_path):
     assert {p.name for p in out.iterdir()} == {"metrics.json", "statistic.npz", "images.csv"}
     assert (result["name"], result["n_images"], result["n_pixels"], result["bins"]) == ("mine", 5, 5 * 2000, 10)
     statistic = expected(maps, masks)
-    assert Statistic.load(out / "statistic.npz")[0] == statistic
+    assert TwoClassStatistic.load(out / "statistic.npz")[0] == statistic
     assert drawn == {p: (getattr(statistic, p), result[p]) for p in ("raw", "stretched")}
     names = "ece ece_equal_mass ece_sweep ece_debiased smooth_ece oe ue accuracy brier nll entropy mae max_f"
     for protocol in ("raw", "stretched"):
@@ -98,7 +98,7 @@ def test_each_image_by_itself(folders, tmp_path):
     judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0, workers=1)
     rows = {r["id"]: r for r in csv.DictReader((tmp_path / "out" / "images.csv").open())}
     for path in maps.iterdir():
-        alone = Statistic.empty()
+        alone = TwoClassStatistic.empty()
         alone.add(read_map(path), read_mask(next(masks.glob(path.stem + ".*")))[0], path.stem)
         row = rows[path.stem]
         for name in ("accuracy", "nll", "brier", "entropy", "mae", "max_f"):
@@ -109,10 +109,10 @@ def test_each_image_by_itself(folders, tmp_path):
 
 
 def test_the_ece_of_each_image_is_exact_for_8_bit_maps():
-    together, alone = Statistic.empty(), {}
+    together, alone = TwoClassStatistic.empty(), {}
     for k in range(6):
         f, mask = scene(k)
-        alone[str(k)] = Statistic.empty()
+        alone[str(k)] = TwoClassStatistic.empty()
         for statistic in (together, alone[str(k)]):
             statistic.add(np.uint8(np.round((0.3 + 0.6 * f) * 255)), mask, str(k))
     [(_, table)] = per_image(together.raw)

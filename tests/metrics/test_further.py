@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from made_statistics import counted, of_scenes, one, scene, summaries, varied
 from sklearn.metrics import roc_auc_score
 
+from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.score_histogram import Bins
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics import selective
+from pipeline_src.metrics.cells import TOP, PixelGroups
 from pipeline_src.metrics.further import FURTHER
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.ranked import CELL_OF_LEVEL, CELLS, joined
@@ -191,3 +194,33 @@ def test_metrics_of_this_page_are_in_the_registry():
     from pipeline_src.metrics.registry import METRICS
 
     assert FURTHER.items() <= METRICS.items()
+
+
+def test_eight_bit_values_stored_as_floats_are_the_same_images():
+    """float32 v/255 lies on either side of v/255, and below 0.5 the grid and the rows round it differently."""
+    rng = np.random.default_rng(0)
+    of_bytes, of_floats = TwoClassStatistic.empty(), TwoClassStatistic.empty()
+    for k in range(30):
+        logits = rng.normal(rng.normal(), 2, (16, 16))
+        v = np.uint8(255 / (1 + np.exp(-logits)))
+        v += v % 51 == 0  # not on the edge of a bin, where float32 decides otherwise
+        y = np.uint8(rng.random(v.shape) < 1 / (1 + np.exp(-logits * rng.uniform(0.3, 1.2))))
+        y[rng.random(y.shape) < rng.uniform(0, 0.8)] = 255  # images of different sizes
+        of_bytes.add(v, y, f"{k}")
+        of_floats.add(v.astype(np.float32) / np.float32(255), y, f"{k}")
+    one, other = (resample(of, 10, key=0, resamples=50)["raw"] for of in (of_bytes, of_floats))
+    names = ("image_ece", "image_ece_sd", "area_bias", "area_error", "ece_floor", "squared_error")
+    for name in (*names, "positive_squared_error"):
+        assert other.points[name] == pytest.approx(one.points[name], rel=1e-4), name
+    for name in ("ece", "positive_ece", "image_ece"):
+        assert other.intervals()[name] == pytest.approx(one.intervals()[name], rel=1e-3, abs=1e-6), name
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_the_grid_and_the_rows_have_the_same_pixels_on_every_eight_bit_level(dtype):
+    v = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    statistic = TwoClassStatistic.empty()
+    statistic.add(v if dtype == np.uint8 else v / np.float32(255), v % 2, "all levels")
+    groups = PixelGroups(statistic.raw)
+    pixels = np.bincount(groups.group, groups.entries[TOP][1], 512)
+    assert np.array_equal(pixels, statistic.raw.rows.pooled().reshape(-1))

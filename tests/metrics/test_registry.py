@@ -10,7 +10,7 @@ from made_statistics import counted, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.multiclass import MultiClassStatistic
-from pipeline_src.counting.statistic import Statistic
+from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, UNDEFINED, Quantity
 from pipeline_src.metrics.region_inputs import InRegion
@@ -35,7 +35,7 @@ STATISTICS = {
     ),
     "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure"} | REGIONAL),
     "nothing counts": (lambda: counted((f, 0 * y + 255, name) for f, y, name in varied(3)), "all"),
-    "no image": (Statistic.empty, "all"),
+    "no image": (TwoClassStatistic.empty, "all"),
     "several classes": (lambda: of_scenes([scene(0), scene(1)]), set()),
     "two classes of several": (lambda: of_scenes([scene(0, classes=2), scene(1, classes=2)], 2), set()),
     "no class is right": (nothing_is_right, {"nll", "mean_iou"}),

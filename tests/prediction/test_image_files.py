@@ -16,7 +16,7 @@ from exported_folders import SIZE, predictor, record
 from PIL import Image
 
 from pipeline_src.calibrators.calibrator import calibrated
-from pipeline_src.calibrators.temperature import Temperature
+from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 from pipeline_src.params.schema import Evaluation, Experiment, Training
@@ -178,7 +178,7 @@ def test_a_calibrator_is_applied_as_calibrate_does(source, images, tmp_path):
     for name, file in (("plain", None), ("warm", tmp_path / "calibrator.json")):
         step.predict(source, str(images), tmp_path / name, "npy", file)
     plain, warm = (np.load(tmp_path / name / "a.npy") for name in ("plain", "warm"))
-    assert np.array_equal(warm, calibrated(Temperature(temperature=2.0), plain))
+    assert np.array_equal(warm, calibrated(TemperatureCalibrator(temperature=2.0), plain))
     assert step.predict(source, str(images), tmp_path / "warm", "npy", tmp_path / "calibrator.json") == (4, 0)
 
 

@@ -130,6 +130,14 @@ def test_what_the_repository_publishes_holds_its_digest(folder):
     assert '"digest": "' in (folder / "experiment.json").read_text(encoding="utf-8")
 
 
+def test_what_the_repository_publishes_is_small():
+    files = [file for file in (ROOT / published.FOLDER).rglob("*") if file.is_file()]
+    kept = [
+        file for file in files if file.name != "report.html" or file.parent.name == "evidence"
+    ]  # as .gitignore has it
+    assert sum(file.stat().st_size for file in kept) < 60e6
+
+
 def test_what_is_published_outlives_a_publication_that_is_stopped(tmp_path, monkeypatch):
     """At the moment at which the old folder is moved aside and the new one is not in place."""
     monkeypatch.chdir(tmp_path)

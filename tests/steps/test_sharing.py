@@ -14,7 +14,7 @@ from safetensors import safe_open
 from pipeline_src.data import catalog
 from pipeline_src.engine.execute import execute
 from pipeline_src.errors import UserError
-from pipeline_src.params.load import read
+from pipeline_src.params.load import read, resolve
 from pipeline_src.steps.build import build
 from pipeline_src.steps.experiment import ExperimentGraph
 from pipeline_src.steps.networks import facts, load
@@ -56,6 +56,14 @@ def experiment(made, monkeypatch):
 
 def kinds(jobs) -> set[str]:
     return {job.kind for job in jobs}
+
+
+def test_mini_takes_every_network_over_from_mini_seeds(monkeypatch):
+    """By its settings, as its data need not be there."""
+    monkeypatch.chdir(ROOT)
+    one, three = (resolve(read(), name)[1].model_dump() for name in ("mini", "mini_seeds"))
+    assert set(one.pop("methods")) <= set(three.pop("methods")) and set(one.pop("seeds")) <= set(three.pop("seeds"))
+    assert one == three
 
 
 def test_after_three_seeds_one_seed_trains_nothing(experiment):

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, PrivateAttr, model_validator
 
-from pipeline_src.training.aslp import ASLP
+from pipeline_src.training.aslp import AdaptivePerturbation
 from pipeline_src.training.method import Validation
 
 
-class ASLPCL(ASLP):
+class ASLPCL(AdaptivePerturbation):
     """ASLP whose mark is not 1 - A but B, driven by the network's own signed gap on the validation images:
 
     B <- B + gain (C - A) after every epoch,   alpha <- projection(alpha_i + eta ((m_i - mean m) / beta + lam Reg_i)),

@@ -18,6 +18,6 @@ class Beta(Calibrated):
 
     @classmethod
     def calibrator(cls):
-        from pipeline_src.calibrators.beta import Beta
+        from pipeline_src.calibrators.beta import BetaCalibrator
 
-        return Beta
+        return BetaCalibrator

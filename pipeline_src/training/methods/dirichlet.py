@@ -19,6 +19,6 @@ class Dirichlet(Calibrated):
 
     @classmethod
     def calibrator(cls):
-        from pipeline_src.calibrators.dirichlet import Dirichlet
+        from pipeline_src.calibrators.dirichlet import DirichletCalibrator
 
-        return Dirichlet
+        return DirichletCalibrator

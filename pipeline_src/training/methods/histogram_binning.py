@@ -18,6 +18,6 @@ class HistogramBinning(Calibrated):
 
     @classmethod
     def calibrator(cls):
-        from pipeline_src.calibrators.histogram_binning import HistogramBinning
+        from pipeline_src.calibrators.histogram_binning import HistogramBinningCalibrator
 
-        return HistogramBinning
+        return HistogramBinningCalibrator

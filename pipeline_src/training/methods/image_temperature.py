@@ -39,9 +39,9 @@ class ImageTemperature(Calibrated):
 
     @classmethod
     def calibrator(cls) -> type[Calibrator]:
-        from pipeline_src.calibrators.image_temperature import ImageTemperature
+        from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 
-        return ImageTemperature
+        return ImageTemperatureCalibrator
 
     def pixels(self, network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:
         from pipeline_src.training.validation_pixels import validation_pixels

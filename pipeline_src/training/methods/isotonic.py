@@ -18,6 +18,6 @@ class Isotonic(Calibrated):
 
     @classmethod
     def calibrator(cls):
-        from pipeline_src.calibrators.isotonic import Isotonic
+        from pipeline_src.calibrators.isotonic import IsotonicCalibrator
 
-        return Isotonic
+        return IsotonicCalibrator

@@ -18,6 +18,6 @@ class Platt(Calibrated):
 
     @classmethod
     def calibrator(cls):
-        from pipeline_src.calibrators.platt import Platt
+        from pipeline_src.calibrators.platt import PlattCalibrator
 
-        return Platt
+        return PlattCalibrator

@@ -18,6 +18,6 @@ class SelectiveScaling(Calibrated):
 
     @classmethod
     def calibrator(cls):
-        from pipeline_src.calibrators.selective_scaling import SelectiveScaling
+        from pipeline_src.calibrators.selective_scaling import SelectiveScalingCalibrator
 
-        return SelectiveScaling
+        return SelectiveScalingCalibrator

@@ -33,9 +33,9 @@ class Temperature(Calibrated):
 
     @classmethod
     def calibrator(cls) -> type[Calibrator]:
-        from pipeline_src.calibrators.temperature import Temperature
+        from pipeline_src.calibrators.temperature import TemperatureCalibrator
 
-        return Temperature
+        return TemperatureCalibrator
 
     # Pixels not grouped, and float32: the bits of published results.
 
