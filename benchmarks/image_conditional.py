@@ -2,7 +2,7 @@
 
 snakemake --cores all --config experiment=development data_root=PATH
 ASLP_DOWNLOADS=PATH python benchmarks/image_conditional.py >benchmarks/image_conditional.md
-python benchmarks/image_conditional.py --page    # an excerpt of the table into docs/findings.md
+python benchmarks/image_conditional.py --page    # an excerpt of the table into docs/evidence.md
 
 Every candidate is fitted to the validation images, as a post-hoc method is, and scored on photographs that no other
 part uses, on the same with a corruption each, and on crops of them without an object. No test set is read.
@@ -59,12 +59,12 @@ class Corrupted(Store):
 
 
 def page() -> None:
-    """Write the rows `SHOWN` of the baseline, as image_conditional.md has them, into docs/findings.md."""
+    """Write the rows `SHOWN` of the baseline, as image_conditional.md has them, into docs/evidence.md."""
     lines = Path(__file__).with_suffix(".md").read_text(encoding="utf-8").splitlines()
     cells = {row[1].strip(" °"): row for row in (line.split("|") for line in lines if line.startswith("|"))}
     table = [f"| {' | '.join(['fitted', *GROUPS])} |", "|---" * (1 + len(GROUPS)) + "|"]
     table += [f"| {name} |{'|'.join(cells[name][3 : 3 + len(GROUPS)])}|" for name in SHOWN]
-    file, marks = Path("docs/findings.md"), ("<!-- image_conditional -->", "<!-- end of image_conditional -->")
+    file, marks = Path("docs/evidence.md"), ("<!-- image_conditional -->", "<!-- end of image_conditional -->")
     before, rest = file.read_text(encoding="utf-8").split(marks[0])
     after = rest.split(marks[1])[1]
     file.write_text("\n".join([before + marks[0], *table, marks[1] + after]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Perturbation by region and by confidence, simulated on validation images (docs/findings.md, "Leads").
+"""Perturbation by region and by confidence, simulated on validation images (docs/evidence.md, "Leads").
 
 A network that follows labels of the level s gives f - s (f - 1/2) where it gave f (docs/theory.md, section 6). So the
 levels at which each band of distance to a border, or each bin of confidence, is as confident as it is accurate can be

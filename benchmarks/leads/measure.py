@@ -44,7 +44,7 @@ SIMULATED = ("baseline", "aslp_cl", "aslp_groups")
 GAIN, LAST = ASLPCL().gain, 20
 TEXT = f"""# Leads
 
-Made by `measure.py`, of seed {SEED} alone; [docs/findings.md](../../docs/findings.md#leads) says what it shows.
+Made by `measure.py`, of seed {SEED} alone; [docs/evidence.md](../../docs/evidence.md#leads) says what it shows.
 
 By distance to a border, in pixels of the network's images, on the validation images: share of the pixels / accuracy /
 confidence minus accuracy, in %:

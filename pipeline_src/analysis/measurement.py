@@ -143,7 +143,9 @@ class Reader:
                 entry["points"] = {name: np.array(of) for name, of in entry["points"].items()}
         except Exception as error:  # whatever a missing, foreign or broken file makes numpy, zip or json raise
             raise UserError(
-                f"{path} is no analysis of a data set", found=error, do="run `snakemake --cores all`, which makes it"
+                f"{path} is not the analysis of a data set",
+                found=error,
+                do="run `snakemake --cores all`, which makes it",
             ) from None
 
     def __contains__(self, pair: object) -> bool:

@@ -61,14 +61,16 @@ def _clipped(p: Any) -> Any:
 def check_number(bins: Any) -> None:
     """UserError where bins are no whole number, or cannot be formed exactly."""
     if isinstance(bins, bool) or not isinstance(bins, int | np.integer):
-        raise UserError("bins is no whole number", found=repr(bins), expected="a divisor of 66300", do="bins=10")
+        raise UserError("bins must be a whole number", found=repr(bins), expected="a divisor of 66300", do="bins=10")
     check_bins(int(bins))
 
 
 def check_label(ignore: Any) -> None:
     """UserError where `ignore` is neither None nor a whole number: no pixel would have such a label."""
     if ignore is not None and (isinstance(ignore, bool) or not isinstance(ignore, int | np.integer)):
-        raise UserError("ignore is no label", found=repr(ignore), expected="a whole number, or None", do="ignore=255")
+        raise UserError(
+            "ignore must be a label", found=repr(ignore), expected="a whole number, or None", do="ignore=255"
+        )
 
 
 def check_sums(p: Any) -> None:
@@ -79,7 +81,7 @@ def check_sums(p: Any) -> None:
     off = float(abs(p.sum(1) - 1).max())
     if not (low >= 0 and high <= 1 and off < SUM):  # false for NaN too
         raise UserError(
-            "probabilities of several classes are none",
+            "these are not probabilities of several classes",
             found=f"values from {low:g} to {high:g}, whose sums over classes are up to {off:g} off 1",
             expected="probabilities in [0, 1] that sum to 1 over the classes",
             do="take the softmax in float32" if off < NEAR else "apply the softmax to logits",

@@ -172,7 +172,7 @@ class ASLP(SCBCE):
         """
         if not 0 <= accuracy <= 1 or not (gap is None or -1 <= gap <= 1):  # NaN too
             raise UserError(
-                "end_epoch: accuracy or gap is no fraction",
+                "end_epoch: accuracy or gap is not a fraction",
                 found=f"accuracy={float(accuracy)}, gap={gap if gap is None else float(gap)}",
                 expected="accuracy from 0 to 1, gap from -1 to 1",
                 do="divide percentages by 100",

@@ -33,10 +33,12 @@ def check(names: Sequence[str], bins: int, ignore: int | None) -> None:
     check_number(bins)
     check_label(ignore)
     if isinstance(names, str) or not isinstance(names, Collection):
-        raise UserError("names is no list", found=repr(names), expected="names of metrics", do='names=["ece", "oe"]')
+        raise UserError(
+            "names must be a list", found=repr(names), expected="names of metrics", do='names=["ece", "oe"]'
+        )
     if unknown := [name for name in names if name not in NAMES]:
         raise UserError(
-            f"names: {unknown[0]!r} is no metric of counts alone",
+            f"names: {unknown[0]!r} is not a metric of counts alone",
             found=", ".join(map(str, unknown)),
             expected=", ".join(NAMES),
             do="Statistic has the metrics that need images"

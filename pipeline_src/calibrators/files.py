@@ -96,7 +96,7 @@ def _wrong(calibrator: Calibrator, classes: int) -> str:
             f = calibrator.apply(z)
     except ValueError as error:  # rows of a matrix that are shorter than others
         return str(error)
-    return "" if np.all((f >= 0) & (f <= 1)) else "parameters so large that the probabilities are no numbers"
+    return "" if np.all((f >= 0) & (f <= 1)) else "parameters so large that the probabilities are not numbers"
 
 
 def read_for(path: Path, classes: int, source: str, do: str, by: str = "") -> tuple[Calibrator, Record]:

@@ -61,7 +61,7 @@ def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
         opened = lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=DICTIONARY)
         ids = json.loads(_decompressed(arrays["ids"], opened, IDS))
         if not all(isinstance(name, str) for name in ids):
-            raise ValueError("ids that are no texts")
+            raise ValueError("ids that are not text")
         kept = _read_kept(arrays["numbers"], len(ids), about["names"], about["bins"])
         return {name: restored(of, ids, name == "top") for name, of in kept.items()}, arrays.get("confusion")
     except Exception as error:  # whatever missing or damaged members make of it

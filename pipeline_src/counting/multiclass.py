@@ -83,7 +83,7 @@ class MultiClassStatistic:
             )
         if y.size and not (p.min() >= 0 and p.max() <= 1 and np.abs(p.sum(axis=0) - 1).max() < 1e-3):
             raise UserError(
-                f"the map of {image_id} holds values that are no probabilities",
+                f"the map of {image_id} holds values that are not probabilities",
                 found=f"values from {p.min()} to {p.max()}, sums over classes up to {p.sum(axis=0).max()}",
                 expected="probabilities in [0, 1] that sum to 1 over the classes",
             )

@@ -120,7 +120,7 @@ class TwoClassStatistic:
         low, high = (0, 1) if quick and surely_in_unit_interval(f) else extremes(f)
         if not (low >= 0 and high <= 1):  # also catches NaN, which min and max return
             raise UserError(
-                f"the map of {image_id} holds values that are no probabilities",
+                f"the map of {image_id} holds values that are not probabilities",
                 found=f"values from {low} to {high}",
                 expected="probabilities in [0, 1]",
                 do="apply the sigmoid to logits; save 0..255 maps as uint8",

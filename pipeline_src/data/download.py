@@ -46,7 +46,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         if not re.match(r"https?://", newurl, re.IGNORECASE):
-            raise _FailedError(f"the server sends on to {newurl}, which is no address of the web")
+            raise _FailedError(f"the server sends on to {newurl}, which is not a web address")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -157,7 +157,7 @@ def _fetch(address: str, part: Path, expected: str | None, progress: Progress) -
         raise _FailedError(f"it is another file, sha256 {actual}")
     if not expected and (wrong := broken(part)):
         _discard(part)
-        raise _FailedError(f"it is no whole zip or tar archive: {wrong}")
+        raise _FailedError(f"it is not a complete zip or tar archive: {wrong}")
 
 
 def _receive(address: str, part: Path, checked: bool, progress: Progress) -> None:
@@ -190,7 +190,7 @@ def _receive(address: str, part: Path, checked: bool, progress: Progress) -> Non
     except (HTTPException, ConnectionError, TimeoutError) as error:  # before an answer, or in the middle of it
         raise _BrokenError(f"the connection broke: {error}") from None
     except ValueError as error:  # of an address, the entry's or one that the server sends on to
-        raise _FailedError(f"no address of the web: {error}") from None
+        raise _FailedError(f"not a web address: {error}") from None
     if total is not None and here != total:
         raise _BrokenError(f"the connection ended after {here:,} of {total:,} bytes")
     if not here:

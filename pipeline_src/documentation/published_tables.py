@@ -31,7 +31,9 @@ BLOCK = re.compile(
     r"^(<!-- published: ([^\n]+?) -->\n)(?:(?!<!-- published).)*?^(<!-- end of published -->)", re.DOTALL | re.MULTILINE
 )
 MARK = re.compile(r"^<!-- (?:end of )?published\b.*", re.MULTILINE)
-METRIC_TABLE, DIFFERENCES, CLAIMS = "PROTOCOL METRIC ...", "differences PROTOCOL A-B ...", "claims"
+NOT_RUN = "not run"  # the verdict on a claim whose methods an experiment lacks
+METRIC_TABLE, DIFFERENCES = "PROTOCOL METRIC ...", "differences PROTOCOL A-B ..."
+CLAIMS, VERDICTS = "claims", "verdicts PROTOCOL EXPERIMENT ..."
 
 
 def files() -> list[Path]:
@@ -73,13 +75,15 @@ def _block(block: re.Match[str], folder: Path) -> str:
     """The comments with what is between them."""
     experiment, *words = block[2].split()
 
-    def read(name: str) -> Any:
+    def read(name: str, experiment: str = experiment) -> Any:
         return json.loads((folder / experiment / name).read_text(encoding="utf-8"))
 
     if not (folder / experiment / "metrics.json").is_file():
         return block[0]
     if words == ["claims"]:
         text = claims(read("claims.json")["claims"])
+    elif words[:1] == ["verdicts"] and len(words) > 1:
+        text = verdicts({name: read("claims.json", name)["claims"] for name in [experiment, *words[2:]]}, words[1])
     elif words[:1] == ["differences"]:
         text = differences(read("tables/printed.json")["T14"], words[1:])
     else:
@@ -126,7 +130,7 @@ def differences(printed: Mapping[str, Any], words: Sequence[str]) -> str:
 
 
 def _refuse(words: Sequence[str], expected: str, protocols: Iterable[str], more: str) -> NoReturn:
-    others = " or ".join(f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, CLAIMS) if form != expected)
+    others = " or ".join(f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, CLAIMS, VERDICTS) if form != expected)
     raise UserError(
         "a table of published results that nothing is known of",
         found=" ".join(words) or "the name of an experiment alone",
@@ -142,6 +146,22 @@ def claims(judged: Sequence[Mapping[str, Any]]) -> str:
             named = [claim["claim"], claim["text"]] if protocol == next(iter(claim["protocols"])) else ["", ""]
             rows.append([*named, f"{protocol}: {of['verdict']}", of["why"]])
     return markdown_rows(["", "claim", "verdict", "what decides"], rows)
+
+
+def verdicts(judged: Mapping[str, Sequence[Mapping[str, Any]]], protocol: str) -> str:
+    """Verdicts by experiment as Markdown; – where the claim was not judged, or not in this protocol."""
+    texts = {claim["claim"]: claim["text"] for of in judged.values() for claim in of}
+    said = {
+        (name, claim["claim"]): next((of[key]["verdict"] for key in (protocol, "any") if key in of), "")
+        for name, claims in judged.items()
+        for claim in claims
+        if (of := claim["protocols"])
+    }
+    rows = []
+    for claim in sorted(texts, key=lambda name: int(name[1:])):
+        of_each = [said.get((name, claim), NOT_RUN).replace(NOT_RUN, "–") for name in judged]
+        rows.append([claim, texts[claim], *of_each])
+    return markdown_rows([protocol, "claim", *judged], rows)
 
 
 def _cell(values: Mapping[str, Mapping[str, float | None]], metrics: Sequence[str]) -> str:

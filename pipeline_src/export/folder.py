@@ -138,7 +138,7 @@ def read(folder: Path) -> ExportedModel:
     missing = [name for name in (WEIGHTS, NETWORK, PREPROCESSING) if not (folder / name).is_file()]
     if missing:
         raise UserError(
-            f"{folder} is no exported folder",
+            f"{folder} is not an exported folder",
             found=f"no {', '.join(missing)}" if folder.is_dir() else "no such folder",
             expected="a folder that `export` wrote",
             do="dense-calibration export --run RUN --out DIR",

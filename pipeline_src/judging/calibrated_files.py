@@ -40,7 +40,7 @@ def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
     if foreign := [path for path in there if path.suffix.lower() not in (*IMAGES, *ARRAYS) or not path.is_file()]:
         raise UserError(
             f"--out {out}: {folder} has what calibrate did not write, and would be removed{listed(foreign)}",
-            found=f"{len(foreign)} that are no maps",
+            found=f"{len(foreign)} that are not maps",
             expected="calibrated maps alone",
             do="move them elsewhere, or give another --out",
         )

@@ -196,7 +196,7 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
     if len(present) < 2:
         one = {0: "background"}.get(int(present[0]), f"class {present[0]}") if len(present) else "no pixel that counts"
         raise UserError(
-            f"the masks in {mask} determine no calibrator",
+            f"no calibrator can be fitted to the masks in {mask}",
             found=f"{one} alone",
             expected="pixels of two classes or more",
             do="give --mask the masks of validation images with and without objects",

@@ -59,7 +59,7 @@ class Publication:
             problem = "" if content.get("digest") == _digest(content) else "it is not what was published"
         except OSError as error:
             raise UserError(
-                f"{folder} is no published experiment",
+                f"{folder} is not a published experiment",
                 found=error,
                 expected=f"one of: {', '.join(names()) or 'none'}",
                 do=f"git checkout -- {folder}, or: dense-calibration publish --experiment {folder.name}",

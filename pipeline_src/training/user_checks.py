@@ -26,7 +26,7 @@ def check_callbacks(kind: type[Block]) -> None:
     for file, owner, name in _uncalled(kind):
         if near := difflib.get_close_matches(name.lower(), callbacks, n=1, cutoff=NEAR):
             raise UserError(
-                f"methods: {file.name}: {owner}.{name}() is no callback, and nothing calls it",
+                f"methods: {file.name}: {owner}.{name}() is not a callback, and nothing calls it",
                 found=name,
                 expected=", ".join(sorted(callbacks)),
                 do=f"did you mean {near[0]!r}? Begin the name with _ if it is meant as it is",

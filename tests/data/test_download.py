@@ -226,10 +226,13 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/zip\r\n"
         (HEAD + b"Content-Length: -5\r\n\r\nxx", "does not tell its size"),
         (HEAD + b"Content-Length: 0\r\n\r\n", "an empty file is there"),
         (b"HTTP/1.1 302 Found\r\nLocation: file:///etc/hostname\r\n\r\n", "302(.|\n)*is not allowed"),
-        (b"HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1:9/a.zip\r\n\r\n", "sends on to ftp://127(.|\n)*no address"),
-        (HEAD + b"Content-Length: 9000\r\n\r\n" + CONTENT, "no whole zip or tar archive"),
-        (HEAD + b"Content-Length: 1500\r\n\r\n" + gz(CONTENT), "no whole zip or tar archive: EOFError"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://[x\r\n\r\n", "no address of the web"),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1:9/a.zip\r\n\r\n",
+            "sends on to ftp://127(.|\n)*not a web address",
+        ),
+        (HEAD + b"Content-Length: 9000\r\n\r\n" + CONTENT, "not a complete zip or tar archive"),
+        (HEAD + b"Content-Length: 1500\r\n\r\n" + gz(CONTENT), "not a complete zip or tar archive: EOFError"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[x\r\n\r\n", "not a web address"),
     ],
 )
 def test_what_a_server_sends_wrong_is_told(tmp_path, answer, words):

@@ -101,6 +101,27 @@ def test_claims_are_a_table_too(folder):
     assert "| C1 | Over-confident. | raw: holds | All for it. |\n|  |  | stretched: not run | – |" in written
 
 
+def test_verdicts_of_several_experiments_are_a_table_too(folder):
+    def claims(**verdicts: dict[str, str]) -> str:
+        of = {name: {key: {"verdict": text} for key, text in of.items()} for name, of in verdicts.items()}
+        return json.dumps({"claims": [{"claim": name, "text": f"{name}.", "protocols": of[name]} for name in of]})
+
+    (folder / "small" / "claims.json").write_text(claims(C2={"raw": "holds"}, C10={"any": "not decided"}))
+    (folder / "other").mkdir()
+    (folder / "other" / "claims.json").write_text(
+        claims(C2={"raw": "not run", "stretched": "holds"}, C9={"raw": "holds"})
+    )
+    written = rewritten(PAGE.replace("raw ece accuracy", "verdicts raw other"), folder)
+    rows = [
+        "| raw | claim | small | other |",
+        "| --- | --- | --- | --- |",
+        "| C2 | C2. | holds | – |",
+        "| C9 | C9. | – | holds |",
+        "| C10 | C10. | not decided | – |",
+    ]
+    assert "\n".join(rows) in written
+
+
 def test_differences_are_a_table_too(folder):
     written = rewritten(PAGE.replace("raw ece accuracy", "differences raw ASLP-baseline"), folder)
     rows = [

@@ -58,7 +58,7 @@ ROWS = [
         "an experiment to compare that there is not",
         copy,
         ("results/published/one", "tiny"),
-        "results/published/one is no published experiment",
+        "results/published/one is not a published experiment",
         expected="one of",
     ),
     row(

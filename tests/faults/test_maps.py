@@ -557,7 +557,7 @@ ROWS = [
                 "whose ids are no texts",
                 "it is named",
                 rewritten(compact, ids=lambda _: np.frombuffer(lzma.compress(b"[[]]"), np.uint8)),
-                "ids that are no texts",
+                "ids that are not text",
             ),
             (
                 "members",

@@ -135,7 +135,7 @@ ROWS = [
         "not-published",
         "an experiment that is not published",
         lambda folder: (folder / "experiment.json").unlink(),
-        "results/published/small is no published experiment",
+        "results/published/small is not a published experiment",
         expected="one of",
     ),
     *(
