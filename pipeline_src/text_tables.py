@@ -1,9 +1,9 @@
-"""A printed table, and how it is spelled in Markdown and LaTeX; the report spells it in HTML."""
+"""A printed table, and how it is spelled in Markdown and LaTeX; the report spells it in HTML. Rows for the terminal."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 UNDEFINED = "–"
@@ -26,6 +26,12 @@ class Table:
     columns: Sequence[str]
     groups: Sequence[Group]
     notes: Sequence[str] = ()
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows for the terminal, a line each, their columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def markdown(table: Table) -> str:
@@ -62,6 +68,11 @@ def latex(table: Table) -> str:
     lines += ["\\bottomrule", "\\end{tabular}}"]
     lines += [f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\scriptsize {_latex(note)}}}" for note in table.notes]
     return "\n".join([*lines, "\\end{table}"]) + "\n"
+
+
+def markdown_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of GitHub's Markdown, of cells as they are."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [columns, ["---"] * len(columns), *rows])
 
 
 def markdown_text(text: str) -> str:

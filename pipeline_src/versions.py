@@ -23,20 +23,18 @@ LIBRARIES = {  # import name -> distribution
 }
 
 
+@cache
 def installed(distribution: str) -> str:
     """The version of a distribution, or of "python"; empty if it is not here."""
-    return platform.python_version() if distribution == "python" else _version(distribution)
+    if distribution == "python":
+        return platform.python_version()
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
 
 
 def loaded() -> dict[str, str]:
     """Versions of Python and of those libraries that this process has imported."""
     names = ["python", *(name for module, name in LIBRARIES.items() if module in sys.modules)]
     return {name: installed(name) for name in names}
-
-
-@cache
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""

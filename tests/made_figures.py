@@ -19,7 +19,6 @@ from pipeline_src.prediction import examples
 ODD = "a<b>&c_d$e$ 100%"
 PARTS = {"Set_A": "id", ODD: "ood"}
 METHODS, SEEDS, SIDE, IMAGES = ("baseline", "aslp_mc"), (0, 1), 20, 5
-LABELS = {"aslp_mc": "ASLP <MC> & co"}
 
 
 def maps(method: str, seed: int, part: str) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -43,7 +42,7 @@ class RawFacts(Facts):
 
 def make_facts() -> Facts:
     methods = {method: MethodFacts(method, learns=method == "aslp_mc") for method in METHODS}
-    return RawFacts("tiny", methods, PARTS, SEEDS, epochs=6, labels=LABELS)
+    return RawFacts("tiny", methods, PARTS, SEEDS, epochs=6)
 
 
 def make_results(folder: Path) -> Results:

@@ -108,7 +108,6 @@ class Facts:
         seeds: of the training runs.
         bins: equal-width bins of ECE and OE on [0, 1].
         epochs: each network was trained for.
-        labels: block -> printed name, where it differs from the block's own.
         synthetic: whether all images are generated, so that the numbers say nothing about photographs.
         class_names: of several classes; none for one object class.
         in_paper: data sets on which the paper reports numbers.
@@ -126,7 +125,6 @@ class Facts:
     seeds: Sequence[int] = (0,)
     bins: int = 10
     epochs: int = 1
-    labels: Mapping[str, str] = field(default_factory=dict)
     synthetic: bool = False
     class_names: Sequence[str] = ()
     in_paper: Sequence[str] = ()
@@ -229,14 +227,6 @@ class Facts:
             return "adaptive perturbation"
         return "other training" if facts.trains else "post-hoc"
 
-    # Names
-
-    def label(self, method: str) -> str:
-        """Its printed name; the block's own name where two would be printed alike."""
-        printed = [self.labels.get(name, name) for name in self.methods]
-        name = self.labels.get(method, method)
-        return method if printed.count(name) > 1 else name
-
     def networks_in_words(self, method: str = "") -> str:
         """Which networks stand behind the numbers of one method, or of all."""
         if method and self.methods[method].of_all_seeds:
@@ -254,8 +244,7 @@ class ExperimentSummary:
         task: what its training set shows, in the catalog's word.
         network: name of the network's config.
         data: equal for two experiments on the same data.
-        tables: the folder of its tables.
-        claims: its claims.json.
+        folder: of its results: tables/ and claims.json.
         captions: test set -> what readers of its numbers have to know.
     """
 
@@ -263,8 +252,7 @@ class ExperimentSummary:
     task: str
     network: str
     data: Any
-    tables: Path
-    claims: Path
+    folder: Path
     captions: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pipeline_src.errors import UserError
 from pipeline_src.figures import bin_tables, style
@@ -11,17 +11,11 @@ from pipeline_src.figures.reliability import CONFIDENCE, draw_accuracy
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pipeline_src.counting.counts import Counts
+    from pipeline_src.api.statistic import Statistic
+    from pipeline_src.api.torch_metric import DenseCalibration
 
 
-class HasCounts(Protocol):
-    """A `Statistic` or a `DenseCalibration`."""
-
-    @property
-    def counts(self) -> Counts: ...
-
-
-def reliability_diagram(of: HasCounts, bins: int = 10, ax: Axes | None = None) -> Axes:
+def reliability_diagram(of: Statistic | DenseCalibration, bins: int = 10, ax: Axes | None = None) -> Axes:
     """Accuracy of the top label against its confidence, with both means and the isotonic regression, which has no bins.
 
     Args:

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from mmengine.dist import all_gather_object, get_rank
+from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -60,7 +61,7 @@ class SCBCE(nn.Module):
     def _loss(self, z: Tensor, y: Tensor, index: np.ndarray) -> Tensor:
         """The loss against labels that are perturbed by the levels of the images `index` (B,)."""
         seed = int(torch.randint(2**62, ()))
-        names = [f"{_rank()}/{k}" for k in range(len(z))]  # ranks may share a seed, and must not share draws
+        names = [f"{get_rank()}/{k}" for k in range(len(z))]  # ranks may share a seed, and must not share draws
         return self.method.loss(z, self.method.targets(y, Batch(index, names, seed, 0)))
 
     def _planes(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,7 +156,7 @@ class ASLP(SCBCE):
         if self.training:
             m = self.method.image_statistic(z, y)
             assert m is not None
-            for margins, images in _of_all_ranks((m.cpu().double().numpy(), at)):
+            for margins, images in all_gather_object((m.cpu().double().numpy(), at)):
                 self.method.after_step(margins, images, self.epoch)
         return loss
 
@@ -204,16 +205,3 @@ class ASLP(SCBCE):
             )
         self.epoch = state["epoch"]
         self.method.restore(method)
-
-
-def _rank() -> int:
-    return distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0
-
-
-def _of_all_ranks(of_this: Any) -> list[Any]:
-    """The objects of all processes, in their order."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return [of_this]
-    gathered: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(gathered, of_this)
-    return gathered

@@ -16,8 +16,10 @@ from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
+from pipeline_src.text_tables import aligned
 
 RESAMPLES, SEED = 1000, 0  # of the bootstrap over images
 NUMBERED = re.compile(r"image \d{9}")  # the name of an image that was given none
@@ -53,14 +55,9 @@ class CalibrationReport(Mapping[str, float]):
         return len(self.numbers)
 
     def __str__(self) -> str:
-        rows = [(METRICS[name].column, self._cell(name)) for name in self]
-        width = max((len(heading) for heading, _ in rows), default=0)
-        lines = [f"{heading:<{width}}  {cell}" for heading, cell in rows]
-        return "\n".join([f"{self.images:,} images, {self.pixels:,} pixels, {self.bins} bins", *lines])
-
-    def _cell(self, name: str) -> str:
-        low, high = self.intervals.get(name, (float("nan"),) * 2)
-        return METRICS[name].text(self[name], low=low, high=high)
+        metrics = {name: METRICS[name] for name in self}
+        rows = [(of.column, with_ends(of, self[name], self.intervals.get(name))) for name, of in metrics.items()]
+        return "\n".join([f"{self.images:,} images, {self.pixels:,} pixels, {self.bins} bins", *aligned(rows)])
 
 
 class Statistic:

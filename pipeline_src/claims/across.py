@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.facts import MAIN_TASK, ExperimentSummary, run_command
-from pipeline_src.claims import CLAIM_FILES, text
+from pipeline_src.claims import text
 from pipeline_src.claims.checks import KEPT, MARGIN
 from pipeline_src.claims.evidence import BELOW_ZERO, Evidence, Finding, Missing
 from pipeline_src.claims.view import Items, View
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS
 
-OVERVIEW_CLAIMS = CLAIM_FILES
 TEXT = "It carries over to camouflaged objects, smoke and semantic segmentation."
 RULE = (
     "In the experiments on each of these tasks, ECE of ASLP_MC and ASLP_MEI is below the baseline's and their accuracy "
@@ -50,7 +49,7 @@ def _as_json(item: Evidence | Missing) -> dict[str, Any]:
 
 
 def write_overview_claims(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], folder: Path) -> None:
-    """Write `OVERVIEW_CLAIMS` into `folder`.
+    """Write `claims.CLAIM_FILES` into `folder`.
 
     Args:
         experiments: all of params.yaml, whether they were run or not.
@@ -65,7 +64,8 @@ def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -
     for e in experiments:
         if e.task != MAIN_TASK:
             by_task.setdefault(e.task, []).append(e)
-    contents = {e.name: json.loads(e.claims.read_text(encoding="utf-8")) for e in experiments if e.claims.is_file()}
+    files = {e.name: e.folder / "claims.json" for e in experiments}
+    contents = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.is_file()}
     by_protocol = {}
     for protocol in PROTOCOLS:
         items = {t: list(_of_task(protocol, tasks.get(t, t), of_task, contents)) for t, of_task in by_task.items()}

@@ -34,25 +34,23 @@ def differ(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
     """The alphas of a method differ between images."""
     import pandas as pd
 
-    name = view.facts.label(block)
     tables = {
         seed: pd.read_csv(path, dtype={"id": str}, index_col="id").sort_index()
         for (method, seed), path in view.alphas.items()
         if method == block
     }
     if not tables:
-        yield view.missing(f"the run of {name}")
+        yield view.missing(f"the run of {block}")
     elif (epochs := min(table.shape[1] for table in tables.values())) < FEWEST:
         yield view.missing(f"{FEWEST} epochs (there are {epochs})", "raise “training: epochs:”")
     else:
-        yield spread(name, tables)
+        yield spread(block, tables)
 
 
-def spread(name: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
+def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     """Standard deviation over the training images of their own part of alpha, as a share of the mean alpha.
 
     Args:
-        name: the printed name of the method.
         tables: seed -> alphas by image (rows) and epoch. Over several seeds the shares are averaged, on the same
             resamples of the images.
     """
@@ -67,7 +65,7 @@ def spread(name: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
         resampled.append(shares_of(image_means(moments, key_of("train")))[0])
     effect = Estimate(shares, *(percentiles(np.mean(resampled, axis=0), len(before)) or (math.nan, math.nan)))
     comparison = f"phase alone: {100 * np.mean(phases):.1f} %, the last alphas: {100 * np.mean(lasts):.1f} %"
-    what = f"the images' own part of the spread of the alphas of {name} ({comparison})"
+    what = f"the images' own part of the spread of the alphas of {method} ({comparison})"
     return Evidence(what, {"train": len(before)}, effect, ABOVE_ZERO, SPREAD)
 
 

@@ -42,7 +42,7 @@ def judged(view: View) -> dict[str, Any]:
         "synthetic": facts.synthetic,
         "interval": text.INTERVAL,
         "compared": facts.compared,
-        "groups": list(_groups(view)),
+        "groups": [f"{p}: {groups_in_words(of)}" for p in facts.tests if (of := view.results.groups(p)) is not None],
         "not_compared": [code for code in COMPARED if code not in codes],
         "claims": [{"claim": name, **claim} for name, claim in claims.items() if name not in left_out],
         **({"left_out": left_out} if left_out else {}),
@@ -52,14 +52,6 @@ def judged(view: View) -> dict[str, Any]:
 
 def _is_not_run(claim: Mapping[str, Any]) -> bool:
     return all(finding["verdict"] == NOT_RUN for finding in claim["protocols"].values())
-
-
-def _groups(view: View) -> Iterator[str]:
-    """Over how many groups of images intervals are, by data set, where images are not independent."""
-    for part in view.facts.tests:
-        first = next(iter(view.results.measured("raw", part).values()), None)
-        if first and first.groups is not None:
-            yield f"{part}: {groups_in_words(first.groups)}"
 
 
 def _judged(claim: Claim, view: View) -> dict[str, Any]:
@@ -85,27 +77,27 @@ def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
     facts = view.facts
     for code in (*claim.subjects, *claim.substitutes):
         for block in facts.blocks(code)[code in claim.subjects :]:
-            yield f"{facts.label(block)} instead", Finding.of(claim.check(view, block, rivals(claim, view, code)))
+            yield f"{block} instead", Finding.of(claim.check(view, block, rivals(claim, view, code)))
     principal = {code: block for code in claim.subjects if (block := facts.principal(code))}
     subjects = list(principal.values())
     for what, check in claim.readings.items():
         for code, block in principal.items():
-            yield f"{facts.label(block)}, {what}", Finding.of(check(view, block, rivals(claim, view, code)))
+            yield f"{block}, {what}", Finding.of(check(view, block, rivals(claim, view, code)))
     for metric in filter(view.measured, claim.metrics):
         for block in subjects:
-            yield f"{METRICS[metric].title} of {facts.label(block)}", Finding.of(keeps(metric)(view, block, ()))
+            yield f"{METRICS[metric].title} of {block}", Finding.of(keeps(metric)(view, block, ()))
     own = {name for code in claim.subjects for name in (*facts.blocks(code), *rivals(claim, view, code))}
     outside = [name for name in facts.methods if name not in own] if claim.rivals else []
     for block in subjects:
         for other in outside:
-            yield f"{facts.label(block)} against {facts.label(other)}", Finding.of(claim.check(view, block, [other]))
+            yield f"{block} against {other}", Finding.of(claim.check(view, block, [other]))
     textures = [part for part in facts.parts_of(["ood"]) if part not in facts.textures]
     for role, aside in (("ood", textures), ("id", facts.parts_of(["shifted"]))):
         seen = replace(view, instead={role: aside})
         for code, block in principal.items() if aside else ():
             items = claim.check(seen, block, rivals(claim, seen, code))
             on = [item for item in items if isinstance(item, Evidence) and set(item.sets) & set(aside)]
-            yield f"{facts.label(block)} on {', '.join(aside)}", Finding.of(on)
+            yield f"{block} on {', '.join(aside)}", Finding.of(on)
 
 
 def rivals(claim: Claim, view: View, code: str) -> list[str]:

@@ -61,18 +61,17 @@ class View:
 
     def value(self, metric: str, wanted: Wanted, method: str, part: str) -> Evidence | Missing:
         """A metric of a method on a set."""
-        return self._evidence(metric, wanted, self.facts.label(method), [(method, part, 1.0)])
+        return self._evidence(metric, wanted, method, [(method, part, 1.0)])
 
     def difference(self, metric: str, wanted: Wanted, method: str, other: str, part: str) -> Evidence | Missing:
         """A metric of a method less that of another on the same images, paired by image and seed."""
-        of = f"{self.facts.label(method)} − {self.facts.label(other)}"
-        return self._evidence(metric, wanted, of, [(method, part, 1.0), (other, part, -1.0)])
+        return self._evidence(metric, wanted, f"{method} − {other}", [(method, part, 1.0), (other, part, -1.0)])
 
     def excess(
         self, metric: str, wanted: Wanted, method: str, part: str, other: str, factor: float
     ) -> Evidence | Missing:
         """A metric of a method on one set less `factor` times that on another, whose images are drawn independently."""
-        of = f"{self.facts.label(method)} on {part} − {factor:g} × on {other}"
+        of = f"{method} on {part} − {factor:g} × on {other}"
         return self._evidence(metric, wanted, of, [(method, part, 1.0), (method, other, -factor)])
 
     def differences(self, metric: str, wanted: Wanted, method: str, others: Iterable[str], role: str) -> Items:
@@ -97,11 +96,11 @@ class View:
         measured, sets = [], {}
         for method, part, weight in terms:
             if (one := self.results.measurement(self.protocol, method, part)) is None:
-                return self.missing(f"{self.facts.label(method)} on {part}")
+                return self.missing(f"{method} on {part}")
             measured.append((one, weight))
             sets[part] = one.images
         if not common_seeds([one for one, _ in measured]):
-            return self.missing(f"a seed that {' and '.join(self.facts.label(method) for method, _, _ in terms)} share")
+            return self.missing(f"a seed that {' and '.join(method for method, _, _ in terms)} share")
         what = f"{METRICS[metric].title} of {of}"
         if (effect := estimate(metric, *measured)) is None:
             return self.missing(f"{what}, which is undefined on {' or '.join(sets)}")

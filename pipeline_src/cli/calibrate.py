@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -10,9 +9,10 @@ import typer
 
 from pipeline_src.calibrators import Feature
 from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
-from pipeline_src.metrics.metric import Difference, Quantity
+from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.params.schema import LIMITS
+from pipeline_src.text_tables import aligned
 
 
 def calibrate(
@@ -70,12 +70,10 @@ def report(result: dict[str, Any], out: Path) -> str:
     rows = [("", "before", "after", "difference")]
     for name, of in result["scores"].items():
         metric = METRICS[name]
-        before, after = (_shown(metric, of[side], of["intervals"][side]) for side in ("before", "after"))
-        change = _shown(Difference.of(metric), of["after"] - of["before"], of["intervals"]["difference"])
+        before, after = (with_ends(metric, of[side], of["intervals"][side]) for side in ("before", "after"))
+        change = with_ends(Difference.of(metric), of["after"] - of["before"], of["intervals"]["difference"])
         rows.append((metric.column, before, after, f"{change} {of['changed']}".rstrip()))
-    widths = [max(len(cell) for cell in column) + 2 for column in zip(*rows, strict=True)]
-    for row in rows:
-        lines.append("    " + "".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
+    lines += [f"    {line}" for line in aligned(rows)]
     if "risk" in result:
         from pipeline_src.judging.risk import in_words  # as above
 
@@ -89,8 +87,3 @@ def report(result: dict[str, Any], out: Path) -> str:
     lines += [f"  warning: {text}" for text in result["warnings"]]
     lines.append(f"  {result['applied_images']} calibrated maps and calibrator.json: {out}")
     return "\n".join(lines)
-
-
-def _shown(quantity: Quantity, value: float, ends: tuple[float, float] | None) -> str:
-    low, high = ends or (math.nan, math.nan)
-    return quantity.text(value, low=low, high=high)

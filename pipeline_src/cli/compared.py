@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline_src.analysis.compare import DIFFERENT, OPEN, SAME, Cell
 from pipeline_src.errors import listed
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.text_tables import UNDEFINED
+from pipeline_src.text_tables import UNDEFINED, aligned
 
 if TYPE_CHECKING:
     from pipeline_src.steps.compare import Comparison
@@ -22,13 +22,14 @@ FEW = 5  # examples
 
 def in_words(of: Comparison) -> str:
     """The main metrics of all methods, how many metrics differ, and what may explain it."""
-    from pipeline_src.steps.compare import in_groups
-
     lines = [*_head(of), "B - A with 95 % intervals:  = same  ≠ different  ? cannot be said"]
-    for heading, rows in in_groups(of.cells):
+    by_place: dict[str, dict[str, dict[str, Cell]]] = {}
+    for cell in of.cells:
+        by_place.setdefault(f"{cell.part}, {cell.protocol}", {}).setdefault(cell.method, {})[cell.metric] = cell
+    for heading, rows in by_place.items():
         table = [["", *(METRICS[name].column for name in SHOWN)]]
         table += [[method, *(_text(cells.get(name)) for name in SHOWN)] for method, cells in rows.items()]
-        lines += ["", heading, *_aligned(table)]
+        lines += ["", heading, *(f"  {line}" for line in aligned(table))]
     lines += ["", _counts(of.cells), *_explained(of)]
     return "\n".join(lines)
 
@@ -69,11 +70,6 @@ def _text(cell: Cell | None) -> str:
     metric, effect = METRICS[cell.metric], cell.effect
     low, high = (effect.low, effect.high) if effect and cell.verdict != SAME else (math.nan, math.nan)
     return f"{MARKS[cell.verdict]} {metric.text(cell.b - cell.a, low=low, high=high)}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _counts(cells: Sequence[Cell]) -> str:

@@ -100,12 +100,12 @@ def adopt(
     """Vouch for results after a change that does not concern them: they are stamped anew instead of made again."""
     graph = experiment_graph(experiment)
     names = [job.name for job in graph.matching(jobs)]
-    done = adopt_results(graph, names, why, remade=("report",))  # which shows what was adopted
-    for name in done.adopted:
+    adopted, left = adopt_results(graph, names, why, remade=("report",))  # which shows what was adopted
+    for name in adopted:
         typer.echo(f"adopted: {name}")
-    for name, differences in done.left.items():
+    for name, differences in left.items():
         typer.echo(f"left to be made again: {name}: {'; '.join(differences)}")
-    if not done.adopted:
+    if not adopted:
         typer.echo("Nothing was to be adopted: these results are current.")
 
 
@@ -114,12 +114,12 @@ def clean(remove: Annotated[bool, typer.Option("--remove", help="Remove what is 
     from pipeline_src.steps.clean import leftovers
 
     start_log()
-    unwanted, console = leftovers(read()), Console(markup=False, highlight=False, soft_wrap=True)
-    for title, of in (("In folders of results", unwanted.results), ("In the cache", unwanted.entries)):
+    (results, entries), console = leftovers(read()), Console(markup=False, highlight=False, soft_wrap=True)
+    for title, of in (("In folders of results", results), ("In the cache", entries)):
         console.print(f"{title}: {len(of)} that nothing in params.yaml asks for")
         for leftover in of:
             console.print(f"  {_megabytes([leftover]):>12}  {leftover.paths[0]}  {leftover.what}")
-    everything = [*unwanted.results, *unwanted.entries]
+    everything = [*results, *entries]
     console.print(
         f"Together {_megabytes(everything)}; a file that is linked to another place is counted with the last."
     )

@@ -180,10 +180,11 @@ def add(
         raise UserError(f"{path} does not exist", expected="a folder, or a zip or tar archive")
     if not path.is_dir() and (reason := fault(path)):
         raise UserError(f"{path} {reason}", expected="a folder, or a zip or tar archive", do="name another path")
-    name = _checked(name or path.name.split(".")[0])
+    stem = path.name.split(".")[0]
+    name = _checked(name or stem)
     with _opened(path) as folder:
-        lists = [] if path.is_dir() else [*path.parent.glob("*.txt"), *_splits(path, root)]
-        detected = detect(folder, lists, name, images, masks, ood)
+        beside = [*path.parent.glob("*.txt"), *sorted((root / "splits").glob(f"{stem}[-_]*.txt"))]
+        detected = detect(folder, [] if path.is_dir() else beside, name, images, masks, ood)
         pairs = [(folder / image, folder / mask if mask else None) for _, image, mask in detected.pairs]
         picture = contact_sheet(pairs)
         entry = entry_of(path, folder, detected, root)
@@ -261,8 +262,3 @@ def _opened(path: Path):
             yield Path(folder)
         except UserError as error:  # nobody knows the temporary folder
             raise UserError(str(error).replace(folder, str(path))) from None
-
-
-def _splits(path: Path, root: Path) -> list[Path]:
-    """Name lists in the folder of downloads whose names begin with that of the archive."""
-    return sorted((root / "splits").glob(f"{path.name.split('.')[0]}[-_]*.txt"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.errors import UserError
+from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.params.schema import LIMITS
 
@@ -77,8 +77,7 @@ def report(result: dict, out: Path) -> str:
         lines.append(f"  {protocol}")
         for key in (k for k in SHOWN if k in result[protocol]):
             value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
-            low, high = ends or (math.nan, math.nan)
-            shown = "undefined" if value is None else METRICS[key].text(value, low=low, high=high)
+            shown = "undefined" if value is None else with_ends(METRICS[key], value, ends)
             lines.append(f"    {METRICS[key].column:<16}{shown}")
         if off := result["bounds"].get(protocol):
             bounds = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * of:.1e}" for key, of in off.items())

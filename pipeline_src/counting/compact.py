@@ -18,9 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, ImageRows
-from pipeline_src.counting.edges import EIGHT, upper_edge
-from pipeline_src.counting.levels import HALF, LEVELS, POSITION, UNIT
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, ImageRows, upper_edge
+from pipeline_src.counting.levels import EIGHT, HALF, LEVELS, POSITION, UNIT
 from pipeline_src.counting.rows import Rows, parts, rows_of
 
 BINS = (100, 30)  # every number of bins in use divides one of them

@@ -24,8 +24,7 @@ import numpy as np
 
 from pipeline_src.counting.compact import SHARES, STARTS, Kept, KeptRows, keep, regular_edges, restored
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts
-from pipeline_src.counting.edges import EIGHT
-from pipeline_src.counting.levels import CLAMP, HALF, UNIT
+from pipeline_src.counting.levels import CLAMP, EIGHT, HALF, UNIT
 from pipeline_src.counting.storage import IN_MEMORY, read, unreadable, write
 
 KIND = "compact"

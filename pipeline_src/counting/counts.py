@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline_src.counting.levels import LEVELS
+from pipeline_src.counting.levels import EIGHT, HALF, LEVELS
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.errors import UserError, listed
 
@@ -169,3 +169,18 @@ class Counts:
         return same and self.rows == other.rows and self.top == other.top
 
     __hash__ = None
+
+
+def upper_edge(counts: Counts) -> np.ndarray:
+    """(HALF + 1, 2) pixels at f = 1 - j / LEVELS >= 0.5 exactly, by level j and label, where that is a threshold t/255.
+
+    Truncation to 8 bits does not tell them from those beside the edge. They are not counted in the pass but known: they
+    are what the 8-bit level above a threshold holds beyond the grid's levels.
+    """
+    total = counts.rows.pooled()
+    edge = np.zeros((HALF + 1, 2), np.int64)
+    edge[0] = total[255]
+    for j in range(EIGHT, HALF, EIGHT):
+        inside = counts.count[j - EIGHT : j, 1].sum(axis=0) - edge[j - EIGHT]
+        edge[j] = total[255 - j // EIGHT] - inside
+    return edge

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 LEVELS = 66_300  # 2^2 * 3 * 5^2 * 13 * 17
 HALF = LEVELS // 2
+EIGHT = LEVELS // 255  # levels of the grid to an 8-bit level
 COARSE = 150  # a multiple of 10, 15, 25, 30 and 50
 POSITION = 1 << 24  # units of a position within its level
 UNIT = 1 << 30  # units of the per-image sums of Brier, NLL, entropy, absolute error and confidence

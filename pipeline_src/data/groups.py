@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.data.entry import GROUPS_FILE
-from pipeline_src.data.lookup import LISTS, find_path
+from pipeline_src.data.lookup import find_name_list
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import composed, fault
 
@@ -30,8 +30,7 @@ def find(groups: str, data_root: Path | str | None) -> Path | None:
     """
     if not groups.endswith(GROUPS_FILE):
         return None
-    built_in = LISTS / groups
-    path = find_path(groups, data_root, "splits") or (built_in if built_in.is_file() else None)
+    path = find_name_list(groups, data_root, None)
     if path is None:
         raise UserError(
             f"the file of groups {groups} is missing",

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
+from pipeline_src.text_tables import markdown_rows
 from pipeline_src.training.method import Block, Method
 from pipeline_src.training.registry import choose, method_names
 
@@ -66,9 +67,9 @@ def page() -> str:
     head = ["Method", *COLUMNS[:2], "Parameters", *COLUMNS[2:]]
     parts = [HEAD.strip()]
     for kind, title in KINDS.items():
-        parts += [f"## {title}", _table(head, rows[kind])]
-    parts += [VARIANTS.strip(), _table(["Block", "Method", "Parameters"], _variants())]
-    parts += [SETTINGS.strip(), _table(["Method", "Setting"], settings)]
+        parts += [f"## {title}", markdown_rows(head, rows[kind])]
+    parts += [VARIANTS.strip(), markdown_rows(["Block", "Method", "Parameters"], _variants())]
+    parts += [SETTINGS.strip(), markdown_rows(["Method", "Setting"], settings)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -93,13 +94,11 @@ def _variants() -> list[list[str]]:
     for name, block in read().methods.items():
         if block and "method" in block:
             method = choose(name, block).method
-            own = (f"`{key}` {getattr(method, key)}" for key in method.model_fields_set if not _default(method, key))
-            rows.append([f"`{name}`", f"`{block['method']}`", ", ".join(sorted(own))])
+            own = {key: getattr(method, key) for key in method.model_fields_set}
+            own = {key: value for key, value in own.items() if value != type(method).model_fields[key].default}
+            texts = sorted(f"`{key}` {value}" for key, value in own.items())
+            rows.append([f"`{name}`", f"`{block['method']}`", ", ".join(texts)])
     return rows
-
-
-def _default(method: Block, key: str) -> bool:
-    return getattr(method, key) == type(method).model_fields[key].default
 
 
 def _parameters(method: type[Block]) -> str:
@@ -109,7 +108,3 @@ def _parameters(method: type[Block]) -> str:
 def own_fields(method: type[Block]) -> dict[str, FieldInfo]:
     """The parameters that not every method of training has."""
     return {name: field for name, field in method.model_fields.items() if name not in Method.model_fields}
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])

@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
+from pipeline_src.text_tables import markdown_rows
 
 FOLDER = Path("results/published")
 BLOCK = re.compile(
@@ -101,10 +102,11 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
         _refuse(words, METRIC_TABLE, published["metrics"], "metrics by their names in docs/metrics.md")
     sets = {name: of["role"] for name, of in published["sets"].items() if of["role"] != "val"}
     heads = [name + " (OOD)" * (role == "ood") for name, role in sets.items()]
-    rows = [[protocol, *heads], ["---"] * (1 + len(sets))]
-    for method, of in published["metrics"][protocol].items():
-        rows.append([published["labels"][method], *(_cell(of.get(part, {}), metrics) for part in sets)])
-    return _markdown(rows)
+    rows = [
+        [method, *(_cell(of.get(part, {}), metrics) for part in sets)]
+        for method, of in published["metrics"][protocol].items()
+    ]
+    return markdown_rows([protocol, *heads], rows)
 
 
 def differences(printed: Mapping[str, Any], words: Sequence[str]) -> str:
@@ -119,11 +121,12 @@ def differences(printed: Mapping[str, Any], words: Sequence[str]) -> str:
     available = {pair: None for of in sets.values() for pair in of}
     if not sets or not pairs or set(pairs) - set(available):
         _refuse(["differences", *words], DIFFERENCES, printed, f"pairs of {', '.join(available)}")
-    rows = [[protocol, *sets], ["---"] * (1 + len(sets))]
-    for pair in pairs:
-        for k, metric in enumerate(printed[protocol]["columns"][1:]):
-            rows.append([f"{pair}: {metric}", *(of[pair][k] for of in sets.values())])
-    return _markdown(rows)
+    rows = [
+        [f"{pair}: {metric}", *(of[pair][k] for of in sets.values())]
+        for pair in pairs
+        for k, metric in enumerate(printed[protocol]["columns"][1:])
+    ]
+    return markdown_rows([protocol, *sets], rows)
 
 
 def _refuse(words: Sequence[str], expected: str, protocols: Iterable[str], more: str) -> NoReturn:
@@ -137,12 +140,12 @@ def _refuse(words: Sequence[str], expected: str, protocols: Iterable[str], more:
 
 def claims(judged: Sequence[Mapping[str, Any]]) -> str:
     """Claims with their verdicts as Markdown, of what a published claims.json holds."""
-    rows = [["", "claim", "verdict", "what decides"], ["---"] * 4]
+    rows = []
     for claim in judged:
         for protocol, of in claim["protocols"].items():
             named = [claim["claim"], claim["text"]] if protocol == next(iter(claim["protocols"])) else ["", ""]
             rows.append([*named, f"{protocol}: {of['verdict']}", of["why"]])
-    return _markdown(rows)
+    return markdown_rows(["", "claim", "verdict", "what decides"], rows)
 
 
 def verdicts(judged: Mapping[str, Sequence[Mapping[str, Any]]], protocol: str) -> str:
@@ -154,15 +157,11 @@ def verdicts(judged: Mapping[str, Sequence[Mapping[str, Any]]], protocol: str) -
         for claim in claims
         if (of := claim["protocols"])
     }
-    rows = [[protocol, "claim", *judged], ["---"] * (2 + len(judged))]
+    rows = []
     for claim in sorted(texts, key=lambda name: int(name[1:])):
         of_each = [said.get((name, claim), NOT_RUN).replace(NOT_RUN, "–") for name in judged]
         rows.append([claim, texts[claim], *of_each])
-    return _markdown(rows)
-
-
-def _markdown(rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_rows([protocol, "claim", *judged], rows)
 
 
 def _cell(values: Mapping[str, Mapping[str, float | None]], metrics: Sequence[str]) -> str:

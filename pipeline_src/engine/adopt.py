@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from pipeline_src.engine import cache
 from pipeline_src.engine.code import digest
@@ -15,20 +15,9 @@ from pipeline_src.engine.verified import now
 from pipeline_src.errors import UserError, listed
 
 
-@dataclass
-class Adoption:
-    """What came of it.
-
-    Attributes:
-        adopted: names of the jobs whose results are current now.
-        left: name of a dependant whose result differs in more than adopted inputs -> in what.
-    """
-
-    adopted: list[str] = field(default_factory=list)
-    left: dict[str, list[str]] = field(default_factory=dict)
-
-
-def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str] = ()) -> Adoption:
+def adopt(
+    graph: Graph, names: Collection[str], why: str, remade: Collection[str] = ()
+) -> tuple[list[str], dict[str, list[str]]]:
     """Stamp the results of the jobs `names` with today's contracts, as if they had been made under these.
 
     So are the results of dependants that differ in nothing but adopted inputs. The stamps keep the former contracts,
@@ -36,6 +25,10 @@ def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str
 
     Args:
         remade: kinds of dependants that are never adopted, since they show what was.
+
+    Returns:
+        Names of the jobs whose results are current now; and of dependants whose results differ in more than adopted
+        inputs, with what they differ in.
 
     Raises:
         UserError: nothing is changed then; a result is not there or not whole, or an input of it is neither current nor
@@ -50,9 +43,8 @@ def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str
             expected="whole results, as they were made, whose inputs are current or adopted as well",
             do="adopt those that they depend on in the same command, or let Snakemake make them",
         )
-    done = Adoption()
     former = {job.name: _restamp(job, why) for job in named}
-    done.adopted += former
+    left: dict[str, list[str]] = {}
     for job in graph.dependants(former):
         there = stamp_there(job)
         if there is None or job.current or job.kind in remade:
@@ -60,10 +52,9 @@ def adopt(graph: Graph, names: Collection[str], why: str, remade: Collection[str
         path, stamp = there
         if path.suffix[1:] == _former_contract(job, former) and not stamp.faults(job.folder, job.record):
             former[job.name] = _restamp(job, f"an input was adopted: {why}")
-            done.adopted.append(job.name)
         else:
-            done.left[job.name] = differences(job)
-    return done
+            left[job.name] = differences(job)
+    return list(former), left
 
 
 def adoptions(jobs: Collection[Job]) -> dict[str, list[Mapping[str, str]]]:

@@ -33,15 +33,6 @@ CONTENT = {
 
 
 @dataclass(frozen=True)
-class DataUse:
-    """A data set, what it was used for, and its terms."""
-
-    name: str
-    use: str
-    terms: str
-
-
-@dataclass(frozen=True)
 class Card:
     """What a card tells.
 
@@ -54,7 +45,7 @@ class Card:
         training: further facts by name.
         measured: test set -> role and the measurement of this run alone.
         limits: sentences.
-        data: all sets that were used.
+        data: of all sets that were used `name`, `use` and `terms`.
         members: number of networks.
         bins: of the ECE.
         onnx: whether there is a model.onnx.
@@ -69,7 +60,7 @@ class Card:
     training: Mapping[str, str]
     measured: Mapping[str, tuple[str, Measurement]]
     limits: Sequence[str]
-    data: Sequence[DataUse]
+    data: Sequence[Mapping[str, str]]
     members: int
     bins: int
     onnx: bool

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources, tables_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,14 +24,13 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method that learns alphas."""
     for method in facts.learned:
-        label = facts.label(method)
         how = f"α of the training images over epochs and after the last; {facts.networks_in_words(method)}"
-        yield Picture(FIGURE, (method,), label, f"{label}: {how}.", method=method, tables=("last",))
+        yield Picture(FIGURE, (method,), method, f"{method}: {how}.", method=method, tables=("last",))
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """The images of all seeds."""
-    tables = sources.alpha_tables(picture.method)
+    tables = tables_of(sources.alphas, picture.method)
     epochs, last = quantiles(tables), histogram(tables)
     networks = results.facts.networks_in_words(picture.method)
     lines = [f"{len(tables[0]):,} training images · {len(epochs)} epochs · {networks}"]

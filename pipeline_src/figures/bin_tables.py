@@ -36,20 +36,21 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
         band: (bins + 1, 2) ends of the interval of the accuracy in each bin and of all pixels, if known.
 
     Returns:
-        a row per bin: `bin`, its number from 1, `lower`, `upper`, `pixels`, `share`, mean `confidence` and `accuracy`,
-        `gap` (positive where over-confident), NaN where the bin is empty, and `low` and `high`, the ends of the
-        accuracy's interval; in the last row `bin` is "all" and the others are of all pixels together.
+        a row per bin, right-closed: `bin`, its number from 1, `lower`, `upper`, `pixels`, `share`, mean `confidence`
+        and `accuracy`, `gap` (positive where over-confident), NaN where the bin is empty, and `low` and `high`, the
+        ends of the accuracy's interval; in the last row `bin` is "all" and the others are of all pixels together.
     """
     import pandas as pd
 
-    from pipeline_src.metrics.reliability import reliability_bins
+    from pipeline_src.counting.score_histogram import top_label
 
     tables = []
     for number in (bins, 1):
-        of = reliability_bins(counts, number)
-        table = pd.DataFrame({"lower": of.lower, "upper": of.upper, "pixels": of.count})
+        of, edges = top_label(counts).binned(number), np.arange(number + 1) / number
+        n = np.where(of.count > 0, of.count, np.nan)
+        table = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "pixels": of.count})
         table["share"] = of.count / max(int(of.count.sum()), 1)
-        table["confidence"], table["accuracy"] = of.confidence, of.accuracy
+        table["confidence"], table["accuracy"] = of.score / n, of.hits / n
         table["gap"] = table["confidence"] - table["accuracy"]
         tables.append(table)
     table = pd.concat(tables, ignore_index=True)
@@ -59,12 +60,20 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
 
 
 def isotonic_table(counts: Counts) -> pd.DataFrame:
-    """Isotonic regression of the accuracy on the `confidence` of the top label: ends of blocks of equal `accuracy`."""
+    """Isotonic regression of the accuracy on the `confidence` of the top label, ascending: ends of blocks of equal
+    `accuracy`; empty without pixels."""
     import pandas as pd
 
-    from pipeline_src.metrics.reliability import isotonic_curve
+    from pipeline_src.counting.score_histogram import top_label
+    from pipeline_src.metrics.estimators import recalibrated
 
-    return pd.DataFrame(dict(zip(("confidence", "accuracy"), isotonic_curve(counts), strict=True)))
+    if not counts.pixels:
+        return pd.DataFrame(columns=["confidence", "accuracy"], dtype=float)
+    cells = top_label(counts).bins
+    met, rate = recalibrated(cells)
+    change = np.flatnonzero(np.diff(rate) > 0)
+    ends = np.unique([0, *change, *(change + 1), len(rate) - 1])
+    return pd.DataFrame({"confidence": (cells.score[met] / cells.count[met])[ends], "accuracy": rate[ends]})
 
 
 @lru_cache(maxsize=16)
@@ -88,11 +97,6 @@ def least_of(tables: Sequence[pd.DataFrame]) -> float:
 def _floor_of(tables: Sequence[pd.DataFrame]) -> float:
     least = min((drawn_bins(table)[["accuracy", "low"]].min().min() for table in tables), default=1.0)
     return 0.4 if math.isnan(least) or least >= 0.42 else 0.0
-
-
-def all_pixels(table: pd.DataFrame) -> pd.Series:
-    """The row of all pixels together."""
-    return table[table["bin"] == "all"].iloc[0]
 
 
 def drawn_bins(table: pd.DataFrame) -> pd.DataFrame:

@@ -39,15 +39,15 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         method: prepare(one.arrays["class_metrics"], facts.class_names)
         for method, one in results.measured(picture.protocol, picture.part).items()
     }
-    first = facts.label(next(iter(facts.methods)))
+    first = next(iter(facts.methods))
     lines = [style.size(picture, results), f"{facts.networks_in_words()} · strokes: 95 % over images · grey: {first}"]
     left_out = len(facts.class_names) - MOST
     if left_out > 0:
         lines.append(f"the {MOST} worst classes by the mean over methods; the csv has the {left_out} others too")
     figure = draw(
-        {facts.label(method): table for method, table in tables.items()},
+        tables,
         metric,
-        {facts.label(m): f"mean {style.percent(table[metric].mean(), 2)}" for m, table in tables.items()},
+        {m: f"mean {style.percent(table[metric].mean(), 2)}" for m, table in tables.items()},
         picture.title,
         lines,
     )
@@ -79,20 +79,20 @@ def draw(
     """Draw the panels.
 
     Args:
-        tables: printed name of a method -> table as `prepare`; the first is shown in all panels.
+        tables: method -> table as `prepare`; the first is shown in all panels.
         metric: of `METRICS`.
-        notes: printed name of a method -> its mean over classes in words.
+        notes: method -> its mean over classes in words.
     """
     shown = chosen(tables, metric)
     figure, panels = small_multiples(len(tables), heading, lines, inches=0.14 * len(shown) + 0.08)
     of_metric = {
-        label: 100 * table.set_index("class").loc[shown, [metric, f"{metric}_low", f"{metric}_high"]]
-        for label, table in tables.items()
+        method: 100 * table.set_index("class").loc[shown, [metric, f"{metric}_low", f"{metric}_high"]]
+        for method, table in tables.items()
     }
     first_values = next(iter(of_metric.values()))[metric]
     most = max(float(values.max(axis=None, skipna=True)) for values in of_metric.values())
     rows = range(len(shown))
-    for (label, values), (axes, first, last) in zip(of_metric.items(), panels, strict=True):
+    for (method, values), (axes, first, last) in zip(of_metric.items(), panels, strict=True):
         axes.plot(first_values, rows, linestyle="none", marker="|", color=style.MUTED, markersize=6, clip_on=False)
         axes.hlines(rows, values[f"{metric}_low"], values[f"{metric}_high"], color=style.ACCENT, linewidth=0.9)
         axes.plot(values[metric], rows, linestyle="none", marker="o", color=style.INK, markersize=2.6, clip_on=False)
@@ -101,7 +101,7 @@ def draw(
         style.name_rows(axes, shown, 10)
         bare(axes, first, last, f"{METRICS[metric]}, %")
         axes.tick_params(axis="y", labelsize=5.5)  # ten letters have the room of a number
-        name(axes, label, notes[label])
+        name(axes, method, notes[method])
     return figure
 
 

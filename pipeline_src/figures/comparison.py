@@ -35,10 +35,10 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     every = bin_tables.reliability_tables(results, part)
     tables = {method: every[protocol, method] for method in facts.methods}
     ece = {method: results.estimate("ece", protocol, method, part).value for method in facts.methods}
-    first = facts.label(next(iter(facts.methods)))
+    first = next(iter(facts.methods))
     figure = draw(
-        {facts.label(method): table for method, table in tables.items()},
-        {facts.label(method): f"ECE {style.percent(value, 2)}" for method, value in ece.items()},
+        tables,
+        {method: f"ECE {style.percent(value, 2)}" for method, value in ece.items()},
         picture.title,
         [style.size(picture, results), f"{facts.networks_in_words()} · {facts.bins} bins · grey line: {first}"],
         bin_tables.corner_of_part(results, part)[1],
@@ -52,15 +52,15 @@ def draw(
     """Draw the panels from their numbers.
 
     Args:
-        tables: printed name of a method -> table as `bin_tables.reliability_table`; the first is shown in all panels.
-        notes: printed name of a method -> its numbers in words.
+        tables: method -> table as `bin_tables.reliability_table`; the first is shown in all panels.
+        notes: method -> its numbers in words.
         floor: lower end of the accuracy axis.
     """
     figure, panels = small_multiples(len(tables), heading, lines, ratio=1.15)
     least = bin_tables.least_of(list(tables.values()))
     reference = bin_tables.drawn_bins(next(iter(tables.values())))
     foot = FOOT * (1 - floor)
-    for (label, table), (axes, first, last) in zip(tables.items(), panels, strict=True):
+    for (method, table), (axes, first, last) in zip(tables.items(), panels, strict=True):
         bins = bin_tables.drawn_bins(table)
         axes.set_xlim(least, 1)
         axes.set_ylim(floor - foot, 1)
@@ -86,7 +86,7 @@ def draw(
         axes.set_xticks([least, (1 + least) / 2, 1], [f"{least:.2g}", "", "1"])
         axes.set_yticks([0.5, 0.75, 1] if floor else [0, 0.5, 1], ["0.5", "", "1"] if floor else ["0", "0.5", "1"])
         bare(axes, first, last, "Confidence", "Accuracy")
-        name(axes, label, notes[label])
+        name(axes, method, notes[method])
     return figure
 
 

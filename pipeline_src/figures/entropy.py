@@ -42,9 +42,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
             for role in ("id", "ood")
         }
     )
-    labels = {method: facts.label(method) for method in facts.methods}
     lines = [f"{protocol} protocol · images of all seeds · strokes: medians", *style.sets_by_role(facts)]
-    return Painted(draw(table, labels, picture.title, lines), {"": table})
+    return Painted(draw(table, picture.title, lines), {"": table})
 
 
 def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
@@ -69,13 +68,14 @@ def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`: per method a histogram upwards in distribution and one downwards out of it."""
-    step = 0.26 if len(labels) > 8 else 0.42
-    high = step * len(labels) + 0.1
+    methods = table["method"].unique()
+    step = 0.26 if len(methods) > 8 else 0.42
+    high = step * len(methods) + 0.1
     figure, used = style.new_figure(high + 0.8, heading, lines)
     axes = style.place(figure, 1.3, used + 0.28, 2.05, high)
-    for k, method in enumerate(labels):
+    for k, method in enumerate(methods):
         here = table[table["method"] == method]
         tallest = max(float(here["share"].max()), 1e-9)
         for role, sign in (("id", -1), ("ood", 1)):
@@ -84,7 +84,7 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
             edges = [*bins["lower"], bins["upper"].iloc[-1]]
             axes.stairs(heights, edges, baseline=k, fill=True, color=colour, alpha=0.65)
             axes.plot([bins["median"].iloc[0]] * 2, [k, k + sign * 0.46], color=style.INK, linewidth=1.1)
-    style.name_rows(axes, labels.values())
+    style.name_rows(axes, methods)
     axes.set_xlim(0, max(0.1, _end(table)))
     axes.grid(True, axis="x")
     axes.grid(False, axis="y")

@@ -29,9 +29,9 @@ Maps = Mapping[str, Mapping[str, np.ndarray]]  # method -> image id -> (H, W) or
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every test set."""
-    labels = " and ".join(facts.label(method) for method in shown_methods(facts))
+    methods = " and ".join(shown_methods(facts))
     for part in facts.tests if facts.shows_images else ():
-        caption = f"Images of {part}, their masks, and the confidence and the wrong pixels of {labels}, raw protocol."
+        caption = f"Images of {part}, their masks, and the confidence and the wrong pixels of {methods}, raw protocol."
         yield Picture(FIGURE, (part,), f"Images of {part}", caption, "raw", part, wide=True)
 
 
@@ -42,12 +42,12 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
 
     facts, store = results.facts, Store.open(sources.stores[picture.part])
     maps = {method: read(sources.examples[method, picture.part]) for method in shown_methods(facts)}
-    table, labels = prepare(maps, store), {method: facts.label(method) for method in maps}
+    table = prepare(maps, store)
     lines = [
         f"raw protocol · seed {facts.seeds[0]} · images drawn by a hash of their ids, not by result",
         "numbers: mean confidence and accuracy of an image in %",
     ]
-    return Painted(draw(table, maps, store, labels, picture.title, lines), {"": table})
+    return Painted(draw(table, maps, store, picture.title, lines), {"": table})
 
 
 def shown_methods(facts: Facts) -> list[str]:
@@ -85,9 +85,7 @@ def prepare(maps: Maps, store: Store) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(
-    table: pd.DataFrame, maps: Maps, store: Store, labels: Mapping[str, str], heading: str, lines: Sequence[str]
-) -> Figure:
+def draw(table: pd.DataFrame, maps: Maps, store: Store, heading: str, lines: Sequence[str]) -> Figure:
     """Draw a column per image: the image, its mask, and per method its confidence and its wrong pixels, shaded by how
     sure they are.
     """
@@ -108,7 +106,7 @@ def draw(
     numbers = table.set_index(["method", "id"])
     for m, method in enumerate(maps):
         for what, at in (("confidence", tops[2 + 2 * m]), ("wrong pixels", tops[3 + 2 * m])):
-            row_name(figure, f"{style.shortened(labels[method], 15)}: {what}", used + at + heights[0] / 2, 15)
+            row_name(figure, f"{style.shortened(method, 15)}: {what}", used + at + heights[0] / 2, 15)
     for c, image in enumerate(images):
         k = place[image]
         truth, size = store.truth(k), (store.index[k].height, store.index[k].width)

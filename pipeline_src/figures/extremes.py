@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources, tables_of
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
 
 if TYPE_CHECKING:
@@ -27,16 +27,15 @@ CELL, LABEL = 0.94, 0.95  # inches
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method that learns alphas."""
     for method in facts.learned if facts.shows_images else ():
-        label = facts.label(method)
         how = f"the training images of lowest and highest α; {facts.networks_in_words(method)}"
-        yield Picture(FIGURE, (method,), label, f"{label}: {how}.", method=method, wide=True)
+        yield Picture(FIGURE, (method,), method, f"{method}: {how}.", method=method, wide=True)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """The images from the training store."""
     from pipeline_src.data.store import Store
 
-    table = prepare(sources.alpha_tables(picture.method))
+    table = prepare(tables_of(sources.alphas, picture.method))
     networks = results.facts.networks_in_words(picture.method)
     lines = [f"mean over the last fifth of the epochs · {networks} · masks outlined"]
     store = Store.open(sources.stores["train"])

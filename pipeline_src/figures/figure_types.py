@@ -74,14 +74,6 @@ class Sources:
     examples: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     stores: Mapping[str, Path] = field(default_factory=dict)
 
-    def alpha_tables(self, method: str) -> list[pd.DataFrame]:
-        """alpha.csv of each seed."""
-        return _tables(self.alphas, method)
-
-    def history_tables(self, method: str) -> list[pd.DataFrame]:
-        """history.csv of each seed."""
-        return _tables(self.histories, method)
-
 
 @dataclass(frozen=True)
 class Painted:
@@ -110,7 +102,8 @@ class FigureType:
     paint: Callable[[Picture, Results, Sources], Painted]
 
 
-def _tables(files: Mapping[tuple[str, int], Path], method: str) -> list[pd.DataFrame]:
+def tables_of(files: Mapping[tuple[str, int], Path], method: str) -> list[pd.DataFrame]:
+    """The csv file of each seed of a method."""
     import pandas as pd
 
     return [pd.read_csv(path, dtype={"id": str}) for (name, _), path in files.items() if name == method]

@@ -41,13 +41,12 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         confidence, accuracy = one.image_means("confidence"), one.image_means("correct")
         tables[method] = prepare(confidence, accuracy)
         share = (confidence > accuracy).mean() if len(confidence) else np.nan
-        notes[facts.label(method)] = f"{100 * share:.0f} % below"
+        notes[method] = f"{100 * share:.0f} % below"
     lines = [
         f"{style.size(picture, results)} · {facts.networks_in_words()}",
         "images by mean confidence and accuracy · share of them below the diagonal (over-confident)",
     ]
-    figure = draw({facts.label(m): table for m, table in tables.items()}, notes, picture.title, lines)
-    return Painted(figure, {"": stacked(tables)})
+    return Painted(draw(tables, notes, picture.title, lines), {"": stacked(tables)})
 
 
 def prepare(confidence: np.ndarray, accuracy: np.ndarray) -> pd.DataFrame:
@@ -70,7 +69,7 @@ def prepare(confidence: np.ndarray, accuracy: np.ndarray) -> pd.DataFrame:
 
 
 def draw(tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
-    """Draw the panels from `prepare`, by printed name of the method; `notes` are its numbers in words."""
+    """Draw the panels from `prepare`, by method; `notes` are its numbers in words."""
     import pandas as pd
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import LinearSegmentedColormap
@@ -80,7 +79,7 @@ def draw(tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: 
     low = min(float(np.floor(10 * every["accuracy"].min()) / 10), LEAST) if len(every) else LEAST
     most = np.log10(max(every["images"].max(), 2)) if len(every) else 1
     figure, panels = small_multiples(len(tables), heading, lines)
-    for (label, table), (axes, first, last) in zip(tables.items(), panels, strict=True):
+    for (method, table), (axes, first, last) in zip(tables.items(), panels, strict=True):
         # Squares, not an image: they stay sharp at any size. Shades are logarithmic, since one cell holds most images.
         corners = np.array([[0, 0], [0, STEP], [STEP, STEP], [STEP, 0]])
         squares = table[["confidence", "accuracy"]].to_numpy()[:, None] + corners
@@ -91,7 +90,7 @@ def draw(tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: 
         axes.set_xticks([least, (1 + least) / 2, 1], [f"{least:g}", "", "1"])
         axes.set_yticks([low, (1 + low) / 2, 1], [f"{low:g}", "", "1"])
         bare(axes, first, last, "Confidence", "Accuracy")
-        name(axes, label, notes[label])
+        name(axes, method, notes[method])
     return figure
 
 

@@ -33,9 +33,9 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         for method in facts.methods
         for part in facts.tests
     }
-    table, labels = prepare(oe, facts.tests), {method: facts.label(method) for method in facts.methods}
+    table = prepare(oe, facts.tests)
     lines = [f"{protocol} protocol · {facts.bins} bins · strokes: 95 % over images", *style.sets_by_role(facts)]
-    return Painted(draw(table, labels, picture.title, lines), {"": table})
+    return Painted(draw(table, picture.title, lines), {"": table})
 
 
 def prepare(oe: Mapping[tuple[str, str], Estimate], roles: Mapping[str, str]) -> pd.DataFrame:
@@ -49,13 +49,14 @@ def prepare(oe: Mapping[tuple[str, str], Estimate], roles: Mapping[str, str]) ->
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`: a row per method, a point per data set, a stroke at the mean of each role."""
-    high = 0.2 * len(labels) + 0.1
+    methods = table["method"].unique()
+    high = 0.2 * len(methods) + 0.1
     figure, used = style.new_figure(high + 0.8, heading, lines)
     axes = style.place(figure, 1.3, used + 0.28, 2.05, high)
     looks = {role: look for role, look in style.ROLE_STYLES.items() if role in set(table["role"])}
-    for k, method in enumerate(labels):
+    for k, method in enumerate(methods):
         for r, (role, look) in enumerate(looks.items()):
             here = table[(table["method"] == method) & (table["role"] == role)]
             y = k + 0.34 * (r - (len(looks) - 1) / 2) / max(len(looks) - 1, 1)
@@ -72,7 +73,7 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
             )
             if len(here) > 1:
                 axes.plot([100 * here["oe"].mean()], [y], marker="|", color=style.INK, markersize=6, markeredgewidth=1)
-    style.name_rows(axes, labels.values())
+    style.name_rows(axes, methods)
     axes.set_xlim(left=0)
     axes.grid(True, axis="x")
     axes.grid(False, axis="y")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,9 +38,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     }
     ece = {(method, part): results.estimate("ece", protocol, method, part).value for method, part in tables}
     table, least = prepare(tables, ece), bin_tables.least_of(list(tables.values()))
-    labels = {method: facts.label(method) for method in facts.methods}
     lines = [f"{protocol} protocol · {facts.bins} bins · {facts.networks_in_words()}"]
-    return Painted(draw(table, labels, picture.title, lines, least), {"": table})
+    return Painted(draw(table, facts.methods, picture.title, lines, least), {"": table})
 
 
 def prepare(tables: Mapping[tuple[str, str], pd.DataFrame], ece: Mapping[tuple[str, str], float]) -> pd.DataFrame:
@@ -62,20 +61,20 @@ def prepare(tables: Mapping[tuple[str, str], pd.DataFrame], ece: Mapping[tuple[s
     return pd.concat(rows, ignore_index=True)[columns]
 
 
-def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str], least: float) -> Figure:
+def draw(table: pd.DataFrame, methods: Collection[str], heading: str, lines: Sequence[str], least: float) -> Figure:
     """Draw the matrix from `prepare`.
 
     Args:
-        labels: method -> printed name, in the order of the rows.
+        methods: in the order of the rows.
         least: lower end of the confidence axis.
     """
     parts = list(dict.fromkeys(table["part"]))
-    step = 0.26 if len(labels) > 8 else 0.36
-    high = len(labels) * step
+    step = 0.26 if len(methods) > 8 else 0.36
+    high = len(methods) * step
     figure, used = style.new_figure(0.36 + high + 0.62, heading, lines, style.WIDE)
     column = (style.WIDE - LABEL - EDGE) / len(parts)
     wide = min(column - NUMBER - 0.1, 1.6)
-    place = {method: k for k, method in enumerate(labels)}
+    place = {method: k for k, method in enumerate(methods)}
     for c, part in enumerate(parts):
         here = table[table["part"] == part]
         reach = max(float(here["contribution"].abs().max()), 1e-9)
@@ -91,7 +90,7 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
             color=np.where(here["contribution"] > 0, style.OVER, style.UNDER),
             linewidth=0,
         )
-        axes.hlines(range(len(labels)), least, 1, color=style.MUTED, linewidth=0.6)
+        axes.hlines(range(len(methods)), least, 1, color=style.MUTED, linewidth=0.6)
         axes.set_xlim(least, 1)
         axes.grid(False)
         axes.spines[:].set_visible(False)
@@ -99,7 +98,7 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
         axes.tick_params(bottom=False)
         for text, align in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
             text.set_ha(align)
-        style.name_rows(axes, labels.values())
+        style.name_rows(axes, methods)
         axes.tick_params(labelleft=c == 0)
         axes.set_title(
             style.shortened(part, int(column / 0.068)), loc="left", fontsize=7, fontweight="bold", parse_math=False

@@ -40,10 +40,10 @@ def small_multiples(
     return figure, panels
 
 
-def name(axes: Axes, label: str, note: str) -> None:
+def name(axes: Axes, method: str, note: str) -> None:
     """The method of a panel, and its number in quieter letters below."""
     inches = axes.get_position().width * axes.figure.get_figwidth()
-    for text, y, weight, colour in ((label, 12, "bold", style.INK), (note, 3, "normal", style.MUTED)):
+    for text, y, weight, colour in ((method, 12, "bold", style.INK), (note, 3, "normal", style.MUTED)):
         axes.annotate(
             style.shortened(text, int(inches / (0.057 if weight == "bold" else 0.052))),
             (0, 1),
@@ -82,12 +82,12 @@ def draw_curves(
     """A curve per method, each in a panel of its own, faintly with those of all others behind it.
 
     Args:
-        curves: printed name of a method -> `x`, `y`, and `low` and `high` where it has a band.
-        notes: printed name of a method -> its number in words.
+        curves: method -> `x`, `y`, and `low` and `high` where it has a band.
+        notes: method -> its number in words.
         y_range: None: the methods' heights cannot be compared, so each panel has a range of its own and no others.
     """
     figure, panels = small_multiples(len(curves), heading, lines)
-    for (label, curve), (axes, first, last) in zip(curves.items(), panels, strict=True):
+    for (method, curve), (axes, first, last) in zip(curves.items(), panels, strict=True):
         for other in curves.values() if y_range else ():
             axes.plot(other["x"], other["y"], color=style.GRID, linewidth=0.7)
         if "low" in curve:
@@ -99,7 +99,7 @@ def draw_curves(
         if y_range:
             axes.set_ylim(*y_range)
         bare(axes, first and bool(y_range), last, axis_labels[0], axis_labels[1])
-        name(axes, label, notes[label])
+        name(axes, method, notes[method])
     return figure
 
 

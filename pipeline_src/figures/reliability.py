@@ -30,7 +30,7 @@ ISOTONIC = "isotonic"  # ending of a csv file
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method on every data set in every protocol."""
     for part, protocol, method in product(facts.clean, facts.protocols, facts.methods):
-        title = f"{facts.label(method)} on {part}"
+        title = f"{method} on {part}"
         caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words(method)}."
         yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method, tables=(ISOTONIC,))
 
@@ -88,7 +88,7 @@ def draw_accuracy(axes: Axes, table: pd.DataFrame, curve: pd.DataFrame, corner: 
     least, floor = corner
     _bars(axes, bin_tables.drawn_bins(table), floor, least)
     axes.plot(curve["confidence"], curve["accuracy"], color=style.INK, linewidth=0.7, zorder=4)
-    _means(axes, bin_tables.all_pixels(table), floor)
+    _means(axes, table[table["bin"] == "all"].iloc[0], floor)
 
 
 def _bars(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> None:

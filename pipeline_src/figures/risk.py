@@ -35,10 +35,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """All methods, each in percent."""
     facts, measured = results.facts, results.measured(picture.protocol, picture.part)
     tables = {method: prepare(one.counts) for method, one in measured.items()}
-    shown = {
-        facts.label(method): table.rename(columns={"coverage": "x", "risk": "y"}) * 100
-        for method, table in tables.items()
-    }
+    shown = {method: table.rename(columns={"coverage": "x", "risk": "y"}) * 100 for method, table in tables.items()}
     notes = {m: f"mean {table['y'].mean():.2f} %" if len(table) else "no pixels" for m, table in shown.items()}
     top = max((float(table["y"].max()) for table in shown.values() if len(table)), default=1.0)
     figure = draw_curves(

@@ -48,9 +48,9 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         for part, place in shown
         for metric in METRICS
     }
-    table, labels = prepare(estimates), {method: facts.label(method) for method in facts.methods}
+    table = prepare(estimates)
     lines = [f"{protocol} protocol · strokes: 95 % over images" + f" · 0: {clean}" * bool(clean)]
-    return Painted(draw(table, labels, picture.title, lines), {"": table})
+    return Painted(draw(table, picture.title, lines), {"": table})
 
 
 def prepare(estimates: Mapping[tuple[str, str, str, int, str], Estimate]) -> pd.DataFrame:
@@ -69,17 +69,17 @@ def prepare(estimates: Mapping[tuple[str, str, str, int, str], Estimate]) -> pd.
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`: a row of panels per metric, a column per corruption, a line per method over severity."""
-    columns = list(dict.fromkeys(table["corruption"]))
+    columns, methods = table["corruption"].unique(), table["method"].unique()
     width, across = (style.WIDE, 4) if style.is_wide(len(columns)) else (style.WIDTH, 2)
-    keys = -(-len(labels) // across) * 0.17
+    keys = -(-len(methods) // across) * 0.17
     figure, used = style.new_figure(keys + 2 * (HIGH + BELOW) + 0.75, heading, lines, width)
     wide = (width - LEFT - RIGHT - GAP * (len(columns) - 1)) / len(columns)
-    looks = {method: {"color": COLOURS[k % 10], "marker": MARKERS[k % 9]} for k, method in enumerate(labels)}
-    for k, (method, label) in enumerate(labels.items()):
+    looks = {method: {"color": COLOURS[k % 10], "marker": MARKERS[k % 9]} for k, method in enumerate(methods)}
+    for k, method in enumerate(methods):
         at = 0.2 + k % across * 1.7, used + 0.08 + k // across * 0.17
-        style.key(figure, [(style.shortened(label, 24), looks[method])], *at, 1)
+        style.key(figure, [(style.shortened(method, 24), looks[method])], *at, 1)
     severities = sorted(set(table["severity"]))
     for r, (metric, text) in enumerate(METRICS.items()):
         of_metric = table[table["metric"] == metric]

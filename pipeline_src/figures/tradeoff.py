@@ -40,9 +40,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         for metric in METRICS
     }
     table = prepare(estimates, {method: facts.family(method) for method in facts.methods})
-    labels = {method: facts.label(method) for method in facts.methods}
     lines = [style.size(picture, results), "strokes: 95 % over images"]
-    return Painted(draw(table, labels, picture.title, lines), {"": table})
+    return Painted(draw(table, picture.title, lines), {"": table})
 
 
 def prepare(estimates: Mapping[tuple[str, str], Estimate], families: Mapping[str, str]) -> pd.DataFrame:
@@ -64,7 +63,7 @@ def prepare(estimates: Mapping[tuple[str, str], Estimate], families: Mapping[str
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`; names stand at the right, in the order of accuracy, with a line to their point."""
     from matplotlib.lines import Line2D
 
@@ -101,7 +100,7 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
             )
         )
         colour = style.FAMILIES[table.loc[k, "family"]]["color"]
-        name = style.shortened(labels[table.loc[k, "method"]], 19)
+        name = style.shortened(table.loc[k, "method"], 19)
         style.write(figure, 2.43, whole[1] - at, name, fontsize=6.5, color=colour)
     for k, name in enumerate(families):
         style.key(figure, [(name, style.FAMILIES[name])], 0.2 + k % 2 * 1.7, used + column + 0.58 + k // 2 * 0.16, 1)
@@ -110,14 +109,10 @@ def draw(table: pd.DataFrame, labels: Mapping[str, str], heading: str, lines: Se
 
 def spread(heights: Sequence[float], low: float, high: float) -> np.ndarray:
     """Descending heights, moved little, so that neighbours are at least `LINE` apart and all lie in [low, high]."""
-    blocks: list[list[float]] = []  # sum of the wanted heights of a block's first line, and number of lines
-    for height in heights:
-        blocks.append([height, 1])
-        while len(blocks) > 1 and blocks[-1][0] / blocks[-1][1] > blocks[-2][0] / blocks[-2][1] - LINE * blocks[-2][1]:
-            total, lines = blocks.pop()
-            blocks[-1] = [blocks[-1][0] + total + lines * LINE * blocks[-1][1], blocks[-1][1] + lines]
-    moved = np.concatenate([total / lines - LINE * np.arange(lines) for total, lines in blocks])
-    below = LINE * np.arange(len(moved))
+    from scipy.optimize import isotonic_regression
+
+    below = LINE * np.arange(len(heights))
+    moved = isotonic_regression(np.add(heights, below), increasing=False).x - below
     return np.maximum(np.minimum(moved, high - below), low + below[::-1])
 
 

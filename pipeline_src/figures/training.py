@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources, tables_of
 from pipeline_src.figures.panels import draw_curves, stacked
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """All methods that train; losses on axes of their own, since they cannot be compared."""
     facts, (column, label, factor) = results.facts, COLUMNS[picture.key[0]]
-    tables = {method: prepare(sources.history_tables(method), column) for method in facts.trained}
+    tables = {method: prepare(tables_of(sources.histories, method), column) for method in facts.trained}
     shown, notes = {}, {}
     for method, table in tables.items():
         values = table[["mean", "least", "most"]] * factor
-        curve = shown[facts.label(method)] = values.set_axis(["y", "low", "high"], axis=1).assign(x=table["epoch"])
-        notes[facts.label(method)] = f"{curve['y'].iloc[0]:.3g} → {curve['y'].iloc[-1]:.3g}"
+        curve = shown[method] = values.set_axis(["y", "low", "high"], axis=1).assign(x=table["epoch"])
+        notes[method] = f"{curve['y'].iloc[0]:.3g} → {curve['y'].iloc[-1]:.3g}"
     every = np.concatenate([curve[["low", "high"]].to_numpy().ravel() for curve in shown.values()])
     low, high = np.quantile(every[np.isfinite(every)], [0.005, 0.995]) if np.isfinite(every).any() else (0, 1)
     room = 0.06 * max(high - low, 1e-3)

@@ -23,7 +23,6 @@ from pipeline_src.counting.counts import COLUMNS, ImageRows
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.rows import parts
 from pipeline_src.counting.score_histogram import check_bins
-from pipeline_src.data.groups import find, number
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.files import write_text
@@ -31,7 +30,7 @@ from pipeline_src.judging import calibrated_files, output_folder, several_classe
 from pipeline_src.judging import risk as risks
 from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pairs, pair_files
-from pipeline_src.judging.folder import check_resamples
+from pipeline_src.judging.folder import check_resamples, groups_of
 from pipeline_src.labels import IGNORED
 from pipeline_src.logs import quiet
 from pipeline_src.metrics.inputs import Run
@@ -96,14 +95,17 @@ def calibrate_folder(
             do="leave out --test-mask: the scores are cross-validated then",
         )
     pairs, applied = pair_files(pred, mask, max_pixels), pair_files(apply, test_mask, max_pixels)
-    units, units_of_scored = _units(pairs, groups), _units(applied if test_mask else pairs, groups)
+    units, units_of_scored = groups_of(pairs, groups), groups_of(applied if test_mask else pairs, groups)
     classes = several_classes.classes_of(pairs)
     bound = risks.check(risk, pairs, classes)
     counted = _count(pairs, classes, ignore)
     calibrated_files.check_applied(applied, classes)
     pixels = _pixels(pairs, classes, counted, ignore)
     _check_labels(pixels, mask)
-    candidates = {n: files.CALIBRATORS[n] for n in names if method != AUTO or _is_for(n, pixels.classes)}
+    candidates = {name: files.CALIBRATORS[name] for name in names}
+    if method == AUTO:
+        number = "two" if pixels.classes == 2 else "several"
+        candidates = {name: kind for name, kind in candidates.items() if kind.classes in ("any", number)}
 
     folds = selection.folds_of(np.arange(pixels.number) if units is None else units)
     chosen, by_fold, likelihoods = _chosen(candidates, pixels, folds, test_mask is None or method == AUTO, options)
@@ -167,16 +169,8 @@ def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
     return options
 
 
-def _units(pairs: Pairs, groups: str) -> np.ndarray | None:
-    return number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
-
-
 def _count(pairs: Pairs, classes: int | None, ignore: int | None) -> Counted:
     return several_classes.count(pairs, classes, ignore) if classes else two_classes.count(pairs, ignore)
-
-
-def _is_for(name: str, classes: int) -> bool:
-    return files.CALIBRATORS[name].classes in ("any", "two" if classes == 2 else "several")
 
 
 def _pixels(pairs: Pairs, classes: int | None, counted: Counted, ignore: int | None) -> Pixels:

@@ -44,21 +44,25 @@ class Pair:
     calibrator: Calibrator | None = None
 
 
+@dataclass(eq=False)
 class Pairs(Sequence):
     """Pairs in the order of their stems; only names are in memory.
 
     Attributes:
+        maps, masks: the folders; no masks if all pixels are background.
+        names: stem, and suffix or whole name of the map and of the mask.
         problems: files without a partner and duplicate stems, a line each; reported by `check_problems` together with
             files that cannot be read.
+        values: that a file may hold.
         calibrator: the one that is applied to the map of a stem; None by default.
     """
 
+    maps: Path
+    masks: Path | None
+    names: list[tuple[str, str, str]]
+    problems: list[str]
+    values: int
     calibrator: Callable[[str], Calibrator] | None = None
-
-    def __init__(
-        self, maps: Path, masks: Path | None, names: list[tuple[str, str, str]], problems: list[str], values: int
-    ):
-        self.maps, self.masks, self.names, self.problems, self.values = maps, masks, names, problems, values
 
     def __len__(self) -> int:
         return len(self.names)

@@ -11,7 +11,6 @@ import numpy as np
 
 from pipeline_src import __version__
 from pipeline_src.analysis.resampling import groups_in_words, images_in_words, resample_run
-from pipeline_src.calibrators.calibrator import Calibrator
 from pipeline_src.calibrators.files import read_for
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
@@ -88,11 +87,12 @@ def judge_folder(
     if mask is None and ignore is not None:
         raise UserError("--ignore applies to masks, and there are none", do="leave out --ignore")
     pairs = pair_files(pred, mask, max_pixels)
-    of_images = number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
+    of_images = groups_of(pairs, groups)
     images: dict[str, WholeImages] = {}
     classes = several_classes.classes_of(pairs)
     if calibrator:
-        pairs.calibrator = _for_all(calibrator, classes or 2, pred)
+        of_file, _ = read_for(calibrator, classes or 2, str(pred), "fit one to such maps: dense-calibration calibrate")
+        pairs.calibrator = lambda stem: of_file
     bound = risks.check(risk, pairs, classes)
     if classes:
         _check_options(pairs, classes, protocols, border)
@@ -149,10 +149,9 @@ def check_resamples(resamples: int) -> None:
         )
 
 
-def _for_all(file: Path, classes: int, pred: Path) -> Callable[[str], Calibrator]:
-    """The calibrator in a file, for every map."""
-    calibrator, _ = read_for(file, classes, str(pred), "fit one to such maps: dense-calibration calibrate")
-    return lambda stem: calibrator
+def groups_of(pairs: Pairs, groups: str) -> np.ndarray | None:
+    """(N,) the group of each image (`data.groups`); None without `groups`."""
+    return number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
 
 
 def _check_options(pairs: Pairs, classes: int, protocols: tuple[str, ...], border: float | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.judging.files import Pairs
 from pipeline_src.metrics.image_risks import LEVELS, split
 from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.metric import with_ends
 
 LEAST = 1e-9  # that a bound can be; whatever a computer holds of images keeps none below
 
@@ -130,9 +130,8 @@ def in_words(result: dict[str, Any], where: str = "each fifth of them at the thr
     if result["delivered"] is None:
         return [*lines, "  not tried: a part of the images alone gives no threshold"]
     shown = [
-        f"{quantity.title} % {quantity.text(value, low=low, high=high)}"
+        f"{quantity.title} % {with_ends(quantity, value, result['delivered']['intervals'][name])}"
         for name, quantity in conformal.RISKS.items()
         if (value := result["delivered"][name]) is not None
-        for low, high in [result["delivered"]["intervals"][name] or (math.nan, math.nan)]
     ]
     return [*lines, f"  delivered, {where}: {', '.join(shown)}"]

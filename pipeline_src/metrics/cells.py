@@ -11,9 +11,8 @@ from dataclasses import fields
 
 import numpy as np
 
-from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.edges import EIGHT, upper_edge
-from pipeline_src.counting.levels import HALF, LEVELS, POSITION
+from pipeline_src.counting.counts import Counts, upper_edge
+from pipeline_src.counting.levels import EIGHT, HALF, LEVELS, POSITION
 from pipeline_src.counting.score_histogram import Bins
 
 TOP, POSITIVE = "confidence", "probability"  # of the predicted class, of the positive class

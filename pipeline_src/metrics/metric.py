@@ -68,6 +68,12 @@ class Quantity:
         return text if text.strip("+−0.") else text[1:]  # no sign before a zero
 
 
+def with_ends(quantity: Quantity, value: float, ends: tuple[float, float] | None) -> str:
+    """`value` as it is printed, with the ends of its interval where they are known."""
+    low, high = ends or (math.nan, math.nan)
+    return quantity.text(value, low=low, high=high)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Difference(Quantity):
     """How differences of a quantity are printed."""

@@ -15,6 +15,7 @@ from pipeline_src.data import image_io
 from pipeline_src.data.image_headers import UPRIGHT, Header, read_header
 from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
+from pipeline_src.data.pairing import walk
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import fault
 
@@ -39,7 +40,7 @@ def find(images: str) -> list[ImageFile]:
     """
     folder = Path(images)
     if folder.is_dir():
-        top, paths = folder, [path for path in folder.rglob("*") if not _hidden(path.relative_to(folder))]
+        top, paths = folder, [*walk(folder)]
     elif folder.exists():  # whose name may look like a pattern
         top, paths = folder.parent, [folder]
     else:
@@ -72,10 +73,6 @@ def _fixed(pattern: Path) -> Path:
     parts = pattern.parts[:-1]
     wild = next((i for i, part in enumerate(parts) if any(mark in part for mark in WILD)), len(parts))
     return Path(*parts[:wild])
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def check(files: Sequence[ImageFile], pixels: int) -> None:

@@ -24,6 +24,7 @@ from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
 from pipeline_src.report.gallery import Gallery
 from pipeline_src.report.recommendation import glance, recommendation
+from pipeline_src.tables.captions import seeds_in_words
 from pipeline_src.text_tables import UNDEFINED, Table
 
 HERE = Path(__file__).parent
@@ -133,12 +134,12 @@ def _ends(of: Estimate) -> tuple[float, float]:
 
 
 def _about(facts: Facts) -> list[str]:
-    methods, parts, seeds = len(facts.methods), len(facts.parts), ", ".join(map(str, facts.seeds))
+    methods, parts = len(facts.methods), len(facts.parts)
     return [
         f"{methods} method{'s' * (methods > 1)}",
         f"{parts} data set{'s' * (parts > 1)}",
         f"{facts.epochs} epochs",
-        f"seed {seeds}" if len(facts.seeds) == 1 else f"mean ± sample standard deviation over seeds {seeds}",
+        seeds_in_words(facts),
     ]
 
 
@@ -188,11 +189,7 @@ def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any
 def _methods(facts: Facts, fitted: Mapping[tuple[str, int], Mapping[str, float]]) -> Iterator[dict[str, str]]:
     """A row per method: its code, its parameters, and what was fitted, by seed where there are several."""
     for name, of in facts.methods.items():
-        row = {
-            "method": facts.label(name),
-            "code": of.code or "a file of the user's",
-            "parameters": _named(of.parameters),
-        }
+        row = {"method": name, "code": of.code or "a file of the user's", "parameters": _named(of.parameters)}
         fits = {seed: _named(fitted[name, seed]) for seed in facts.seeds_of(name) if fitted.get((name, seed))}
         if fits:
             row["fitted"] = "; ".join(f"seed {seed}: {text}" if len(fits) > 1 else text for seed, text in fits.items())

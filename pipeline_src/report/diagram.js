@@ -25,16 +25,16 @@
     const bins = +form.elements.bins.value, part = form.elements.set.value, protocol = form.elements.shown.value;
     const cells = data.cells[protocol][part];
     const ticked = [...form.querySelectorAll("input[name=of]:checked")].map((box) => box.value);
-    const methods = data.methods.filter(({ name }) => ticked.includes(name) && name in cells);
-    const series = methods.map(({ name, label }, place) => {
+    const methods = data.methods.filter((name) => ticked.includes(name) && name in cells);
+    const series = methods.map((name, place) => {
       const { ece, oe, rows } = cells[name][bins];
       const all = d3.sum(rows, (row) => row[1]), right = d3.sum(rows, (row) => row[2]), excess = d3.sum(rows, (row) => row[3]);
       const look = { colour: `var(--c${(place % SERIES) + 1})`, symbol: SYMBOLS[place % SYMBOLS.length], dash: place < SERIES ? null : "4 3" };
       const shown = rows.map(([k, pixels, hits, over]) => ({
-        label, place, pixels, ...look, lower: Math.max(k / bins, data.floor), from: k / bins, upper: (k + 1) / bins,
+        name, place, pixels, ...look, lower: Math.max(k / bins, data.floor), from: k / bins, upper: (k + 1) / bins,
         share: pixels / all, accuracy: hits / pixels, confidence: (hits + over) / pixels,
       }));
-      return { name, label, ...look, ece, oe, accuracy: all ? right / all : null, confidence: all ? (right + excess) / all : null, bins: shown };
+      return { name, ...look, ece, oe, accuracy: all ? right / all : null, confidence: all ? (right + excess) / all : null, bins: shown };
     });
     return { bins, part, protocol, series };
   }
@@ -81,7 +81,7 @@
     tip.hidden = true;
     addTips(main, points);
     showNumbers(series);
-    document.getElementById("drawn").textContent = `${series.map((one) => one.label).join(", ") || "No method chosen"} on ${part}, ${protocol} protocol, ${bins} bins`;
+    document.getElementById("drawn").textContent = `${series.map((one) => one.name).join(", ") || "No method chosen"} on ${part}, ${protocol} protocol, ${bins} bins`;
   }
 
   // One method: bars up to the accuracy, and the gap from there to the bin's mean confidence.
@@ -101,7 +101,7 @@
   }
 
   const describe = (bin) => [
-    `${bin.label}, confidence ${percent(bin.from, 1)} to ${percent(bin.upper, 1)} %`,
+    `${bin.name}, confidence ${percent(bin.from, 1)} to ${percent(bin.upper, 1)} %`,
     `${counted(bin.pixels)} pixels (${percent(bin.share)} %)`,
     `confidence ${percent(bin.confidence)} %, accuracy ${percent(bin.accuracy)} %`,
   ];
@@ -155,7 +155,7 @@
       head.scope = "row";
       const swatch = Object.assign(document.createElement("span"), { className: "swatch" });
       if (series.length > 1) swatch.style.background = one.colour;
-      head.append(swatch, one.label);
+      head.append(swatch, one.name);
       row.append(head);
     };
     const [whole, bins] = [readout, document.getElementById("bins")].map((table) => table.tBodies[0]);

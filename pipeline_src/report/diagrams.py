@@ -26,7 +26,7 @@ def diagrams(results: Results) -> dict[str, Any]:
         "bins": facts.bins,
         "choices": bin_choices(facts.bins),
         "floor": 1 / facts.classes,
-        "methods": [{"name": method, "label": facts.label(method)} for method in facts.methods],
+        "methods": list(facts.methods),
         "cells": {
             protocol: {
                 part: {m: _by_bins(one, facts.bins) for m, one in results.measured(protocol, part).items()}

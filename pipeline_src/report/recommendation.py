@@ -13,17 +13,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.facts import Facts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report.comparison import KEPT, LOST, OPEN, REFINEMENT, ProtocolComparison
 from pipeline_src.report.summary import listing
 
 ECE = METRICS["ece"]
+ONCE = "Each method was trained once: another training may change the order of methods that lie close."
 
 
 def recommendation(
-    inside: ProtocolComparison, outside: ProtocolComparison, shifted: ProtocolComparison | None = None
+    inside: ProtocolComparison, outside: ProtocolComparison, shifted: ProtocolComparison
 ) -> dict[str, str]:
     """Heading -> sentences; empty where no test set is in distribution.
 
@@ -33,13 +32,13 @@ def recommendation(
     if not inside.methods:
         return {}
     texts = {
-        "What to use": " ".join([*_use(inside), *_seeds(inside.facts)]),
+        "What to use": " ".join([*_use(inside), *[ONCE] * (len(inside.facts.seeds) == 1)]),
         "Best calibrated": _best(inside),
     }
     if inside.baseline and inside.others:
         texts["Accuracy kept"] = _kept(inside)
         texts["Refinement kept"] = _refined(inside)
-    if shifted and shifted.methods:
+    if shifted.methods:
         texts["Under shift"] = _under_shift(shifted, inside.recommended)
     if inside.baseline in outside.methods and len(outside.methods) > 1:
         texts["Out of distribution"] = " ".join(_out_of_distribution(inside, outside))
@@ -47,20 +46,19 @@ def recommendation(
 
 
 def glance(
-    inside: ProtocolComparison, outside: ProtocolComparison, shifted: ProtocolComparison | None = None
+    inside: ProtocolComparison, outside: ProtocolComparison, shifted: ProtocolComparison
 ) -> list[dict[str, Any]]:
     """The methods at a glance, the best calibrated first: estimates for the page's table and its intervals."""
     return [
         {
             "method": method,
-            "label": inside.facts.label(method),
             "ece": inside.mean("ece", method),
             "oe": inside.mean("oe", method),
             "accuracy": inside.mean("accuracy", method),
             "kept": inside.accuracy(method) if inside.baseline and method != inside.baseline else "",
             "mcb": inside.mean("mcb", method),
             "dsc": inside.mean("dsc", method),
-            "shifted": shifted.mean("ece", method) if shifted and method in shifted.methods else None,
+            "shifted": shifted.mean("ece", method) if method in shifted.methods else None,
             "ood": outside.mean("ece", method) if method in outside.methods else None,
         }
         for method in inside.methods
@@ -69,9 +67,9 @@ def glance(
 
 def _best(inside: ProtocolComparison) -> str:
     """Whose mean ECE is the lowest, and which do not differ from it."""
-    name, first = inside.facts.label, inside.methods[0]
+    first = inside.methods[0]
     if len(inside.methods) == 1:
-        return f"{name(first)}, the only method here: mean ECE {_percent(inside.mean('ece', first))}."
+        return f"{first}, the only method here: mean ECE {_mean(inside, first)}."
     if below := [m for m in inside.methods if inside.below_floor(m)]:
         floor = ECE.number(inside.mean("ece_floor", below[0]).value)
         named = listing([_with_ece(inside, m) for m in below])
@@ -79,7 +77,7 @@ def _best(inside: ProtocolComparison) -> str:
             f"{named}: below the noise floor ({floor}\u00a0%), where a network without calibration error would be on "
             f"{listing(inside.parts)}; methods there are not ranked."
         )
-    text = f"{name(first)} has the lowest mean ECE on {listing(inside.parts)}, {_percent(inside.mean('ece', first))}"
+    text = f"{first} has the lowest mean ECE on {listing(inside.parts)}, {_mean(inside, first)}"
     tied = inside.tied(inside.methods)
     if tied:
         return f"{text}; not significantly higher: {listing([_with_ece(inside, m) for m in tied])}."
@@ -88,71 +86,71 @@ def _best(inside: ProtocolComparison) -> str:
 
 def _kept(inside: ProtocolComparison) -> str:
     """Which methods keep the baseline's accuracy, and which lose it."""
-    name, others = inside.facts.label, [m for m in inside.facts.methods if m in inside.others]
+    others = [m for m in inside.facts.methods if m in inside.others]
     by_verdict = {verdict: [m for m in others if inside.accuracy(m) == verdict] for verdict in (KEPT, OPEN, LOST)}
     sentences = []
     if kept := by_verdict[KEPT]:
-        who = "all others keep it" if len(kept) == len(others) > 1 else listing([name(m) for m in kept])
-        sentences.append(f"Within half a point of {name(inside.baseline)}'s on {listing(inside.parts)}: {who}.")
+        who = "all others keep it" if len(kept) == len(others) > 1 else listing(kept)
+        sentences.append(f"Within half a point of {inside.baseline}'s on {listing(inside.parts)}: {who}.")
     if by_verdict[OPEN]:
-        sentences.append(f"The images do not decide it for {listing([name(m) for m in by_verdict[OPEN]])}.")
+        sentences.append(f"The images do not decide it for {listing(by_verdict[OPEN])}.")
     for method in by_verdict[LOST]:
         losses = [f"{_points(-change.value)} on {part}" for part, change in inside.losses(method).items()]
-        sentences.append(f"{name(method)} loses {listing(losses)}.")
+        sentences.append(f"{method} loses {listing(losses)}.")
     return " ".join(sentences)
 
 
 def _refined(inside: ProtocolComparison) -> str:
     """Whose Brier score or ranking is worse than the baseline's."""
-    name, titles = inside.facts.label, listing([METRICS[metric].title for metric in REFINEMENT])
+    titles = listing([METRICS[metric].title for metric in REFINEMENT])
     worse = {m: of for m in inside.facts.methods if m in inside.others and (of := inside.worse(m))}
     sentences = []
     for method, changes in worse.items():
         higher = [f"{METRICS[m].title} by {METRICS[m].signed(change.value)}" for m, change in changes.items()]
-        sentences.append(f"{name(method)} is worse in {listing(higher)}.")
+        sentences.append(f"{method} is worse in {listing(higher)}.")
     if len(worse) < len(inside.others):
         who = "the others'" if worse else "all others'"
-        sentences.append(f"{who.capitalize()} {titles} are not significantly above {name(inside.baseline)}'s.")
+        sentences.append(f"{who.capitalize()} {titles} are not significantly above {inside.baseline}'s.")
     return " ".join(sentences)
 
 
 def _use(inside: ProtocolComparison) -> list[str]:
     """The recommended method and what is as good; or why there is none."""
-    name, baseline, first = inside.facts.label, inside.baseline, inside.recommended
+    baseline, first = inside.baseline, inside.recommended
     if not baseline:
         return ["Without the method baseline nothing can be recommended: there is no accuracy to keep."]
     if not inside.others:
         return ["There is nothing to compare with."]
     if not first:
         return [
-            f"No method that keeps accuracy and refinement is better calibrated than {name(baseline)} beyond what the "
+            f"No method that keeps accuracy and refinement is better calibrated than {baseline} beyond what the "
             "images leave open: these numbers give no reason to change."
         ]
     gain = inside.difference("ece", first, baseline)
-    lower = f"{_points(-gain.value)} below {name(baseline)}'s"
-    sentences = [f"{name(first)}: its mean ECE is {lower}, at kept accuracy, Brier and AUGRC not shown to be worse."]
+    lower = f"{_points(-gain.value)} below {baseline}'s"
+    sentences = [f"{first}: its mean ECE is {lower}, at kept accuracy, Brier and AUGRC not shown to be worse."]
     if tied := [m for m in inside.tied(inside.candidates) if m != baseline]:
-        sentences.append(f"As good, as far as these images can tell: {listing([name(m) for m in tied])}.")
+        sentences.append(f"As good, as far as these images can tell: {listing(tied)}.")
     return sentences
 
 
 def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison) -> list[str]:
     """How the recommended method fares on images out of distribution, and whose Brier score is the lowest there."""
-    name, baseline, parts = inside.facts.label, inside.facts.baseline, listing(outside.parts)
+    baseline = inside.facts.baseline
     use = inside.recommended if inside.recommended in outside.methods else baseline
-    sentences, there = [], f"on {parts}"
+    sentences, there = [], f"on {listing(outside.parts)}"
     if use != baseline:
-        sentences.append(f"Of {name(use)}, the recommended one, {there} {_against_baseline(outside, use, baseline)}")
+        sentences.append(f"Of {use}, the recommended one, {there} {_against_baseline(outside, use, baseline)}")
         there = "there"
     able = [m for m in outside.methods if m == baseline or (m in inside.others and not inside.lost(m))]
     best = min(able, key=lambda method: outside.mean("brier", method).value)
+    lowest = f"{best} has the lowest mean Brier score {there}, {_mean(outside, best, 'brier')}"
     if best == use:
-        return [*sentences, f"{name(best)} has the lowest mean Brier score {there}, {_brier(outside, best)}."]
+        return [*sentences, f"{lowest}."]
     change = outside.difference("brier", best, use)
-    lowest = f"{name(best)} has the lowest mean Brier score {there}, {_brier(outside, best)}"
     if not (change and change.high < 0):
-        return [*sentences, f"{lowest}, not significantly below {name(use)}'s, {_brier(outside, use)}."]
-    sentences.append(f"{lowest}, significantly below {name(use)}'s, {_brier(outside, use)}.")
+        return [*sentences, f"{lowest}, not significantly below {use}'s, {_mean(outside, use, 'brier')}."]
+    sentences.append(f"{lowest}, significantly below {use}'s, {_mean(outside, use, 'brier')}.")
     if inside.accuracy(best) == OPEN:
         sentences.append("Whether it keeps the accuracy in distribution is not decided.")
     return [*sentences, "Where many images hold none of the objects, it is the better choice."]
@@ -160,44 +158,31 @@ def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison
 
 def _under_shift(shifted: ProtocolComparison, recommended: str | None) -> str:
     """Who is best calibrated on sets from another source, and how the recommended method fares there."""
-    name, first, baseline = shifted.facts.label, shifted.methods[0], shifted.baseline
-    text = f"{name(first)} has the lowest mean ECE on {listing(shifted.parts)}, {_percent(shifted.mean('ece', first))}."
+    first, baseline = shifted.methods[0], shifted.baseline
+    text = f"{first} has the lowest mean ECE on {listing(shifted.parts)}, {_mean(shifted, first)}."
     if recommended and baseline and recommended in shifted.methods:
-        text += f" Of {name(recommended)}, the recommended one, {_against_baseline(shifted, recommended, baseline)}"
+        text += f" Of {recommended}, the recommended one, {_against_baseline(shifted, recommended, baseline)}"
     return f"{text} Sets from another source have no say in what to use."
 
 
 def _against_baseline(sets: ProtocolComparison, method: str, baseline: str) -> str:
     """How a method fares on other sets, compared with the baseline."""
-    name, change = sets.facts.label, sets.difference("ece", method, baseline)
+    change = sets.difference("ece", method, baseline)
     relation = "not significantly different from"
     if change and change.excludes_zero:
         relation = "lower than" if change.value < 0 else "higher than"
-    return (
-        f"its mean ECE, {_percent(sets.mean('ece', method))}, is {relation} {name(baseline)}'s, "
-        f"{_percent(sets.mean('ece', baseline))}."
-    )
+    return f"its mean ECE, {_mean(sets, method)}, is {relation} {baseline}'s, {_mean(sets, baseline)}."
 
 
-def _seeds(facts: Facts) -> list[str]:
-    if len(facts.seeds) > 1:
-        return []
-    return ["Each method was trained once: another training may change the order of methods that lie close."]
-
-
-def _percent(of: Estimate) -> str:
-    """A fraction in percent with its interval, as the tables print it."""
-    value, _, interval = ECE.text(of.value, low=of.low, high=of.high).partition(" ")
-    return f"{value}\u00a0% {interval}".strip()
-
-
-def _brier(there: ProtocolComparison, method: str) -> str:
-    of = there.mean("brier", method)
-    return METRICS["brier"].text(of.value, low=of.low, high=of.high)
+def _mean(sets: ProtocolComparison, method: str, metric: str = "ece") -> str:
+    """A method's mean over some sets with its interval, as the tables print it."""
+    of, quantity = sets.mean(metric, method), METRICS[metric]
+    value, *interval = quantity.text(of.value, low=of.low, high=of.high).split(" ", 1)
+    return " ".join([value + "\u00a0%" * (quantity.factor == 100), *interval])
 
 
 def _with_ece(inside: ProtocolComparison, method: str) -> str:
-    return f"{inside.facts.label(method)} ({_percent(inside.mean('ece', method))})"
+    return f"{method} ({_mean(inside, method)})"
 
 
 def _points(value: float) -> str:

@@ -27,15 +27,15 @@ def lowest(results: Results, protocol: str, part: str) -> str:
         return "No method has an ECE here."
     printed = (10000 * rows["ece"]).round()  # several share the place where they are printed alike
     winners = [method for method in facts.methods if method in rows.index and printed[method] == printed.min()]
-    first, names = rows.loc[winners[0]], listing([facts.label(method) for method in winners])
+    first, names = rows.loc[winners[0]], listing(winners)
     text = f"{names} {'has' if len(winners) == 1 else 'share'} the lowest ECE, {_errors(first)}"
     if facts.baseline in rows.index and facts.baseline not in winners:
-        name, base = facts.label(facts.baseline), rows.loc[facts.baseline]
+        name, base = facts.baseline, rows.loc[facts.baseline]
         accuracy = f"Accuracy {_printed('accuracy', first)}, with {name} {_printed('accuracy', base)}"
         return f"{text}; {name} has {_errors(base)}. {accuracy}."
     if len(rows) > len(winners):
         following = rows["ece"].drop(winners).idxmin()
-        return f"{text}; next is {facts.label(following)}, {_errors(rows.loc[following])}."
+        return f"{text}; next is {following}, {_errors(rows.loc[following])}."
     return f"{text}."
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_src.engine import cache
@@ -21,21 +20,9 @@ log = logging.getLogger(__name__)
 TOPS = (Path("data"), Path("results"))
 
 
-@dataclass(frozen=True)
-class Leftovers:
-    """What could go.
-
-    Attributes:
-        results: in folders of experiments, jobs and runs that are not in params.yaml any more.
-        entries: in the cache.
-    """
-
-    results: list[Leftover]
-    entries: list[Leftover]
-
-
-def leftovers(params: Params) -> Leftovers:
-    """All that no experiment wants. What an experiment has that can't be read today is left alone."""
+def leftovers(params: Params) -> tuple[list[Leftover], list[Leftover]]:
+    """All that no experiment wants, in folders of results and in the cache. What an experiment has that can't be read
+    today is left alone."""
     jobs: dict[str, list[Job]] = {"overview": [overview.job(params)]}
     unread = {}
     for name in params.experiments:
@@ -53,7 +40,7 @@ def leftovers(params: Params) -> Leftovers:
             results += cache.unwanted_results(folder, jobs[folder.name])
         else:
             results.append(Leftover("of an experiment that is gone", [folder]))
-    return Leftovers(results, [entry for top in TOPS for entry in cache.unwanted_entries(top, wanted)])
+    return results, [entry for top in TOPS for entry in cache.unwanted_entries(top, wanted)]
 
 
 def _stamped(params: Params) -> Iterator[tuple[Path, list[Path]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -172,14 +172,3 @@ def _as_json(cell: Cell, why: Sequence[str]) -> dict[str, Any]:
         numbers |= {"deciding_difference": decided.value, "deciding_low": decided.low, "deciding_high": decided.high}
     values = {name: or_none(value) for name, value in numbers.items()}
     return {name: getattr(cell, name) for name in names} | {"seeds": cell.seeds} | values | {"why": list(why)}
-
-
-def in_groups(cells: Sequence[Cell]) -> Iterator[tuple[str, dict[str, dict[str, Cell]]]]:
-    """Cells as a table shows them: heading -> method -> metric."""
-    places = dict.fromkeys((cell.part, cell.protocol) for cell in cells)
-    for part, protocol in places:
-        of_place: dict[str, dict[str, Cell]] = {}
-        for cell in cells:
-            if (cell.part, cell.protocol) == (part, protocol):
-                of_place.setdefault(cell.method, {})[cell.metric] = cell
-        yield f"{part}, {protocol}", of_place

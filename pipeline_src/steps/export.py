@@ -17,7 +17,7 @@ from pipeline_src.steps.runs import FinishedRun
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.measurement import Measurement
-    from pipeline_src.export.card import Card, DataUse
+    from pipeline_src.export.card import Card
     from pipeline_src.export.folder import Preprocessing
     from pipeline_src.export.standalone import ExportedModel
     from pipeline_src.prediction.predict import Predictor
@@ -210,14 +210,12 @@ def _limits(run: FinishedRun, calibrated: bool) -> list[str]:
     return texts
 
 
-def _data(run: FinishedRun) -> list[DataUse]:
+def _data(run: FinishedRun) -> list[dict[str, str]]:
     """Each data set of the run with what it was used for, and its terms."""
-    from pipeline_src.export.card import DataUse
-
     graph, uses = run.experiment, dict[str, list[str]]()
     for part, (of, role) in graph.stored.items():
         uses.setdefault(of.set, []).append({"train": "training", "val": "validation"}.get(role, f"test ({part})"))
     return [
-        DataUse(name, ", ".join(of), graph.entries[name].terms or "not stated in params.yaml")
+        {"name": name, "use": ", ".join(of), "terms": graph.entries[name].terms or "not stated in params.yaml"}
         for name, of in uses.items()
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline_src.analysis.facts import ExperimentSummary
-from pipeline_src.claims.across import OVERVIEW_CLAIMS
+from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
@@ -22,10 +22,10 @@ READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
 def job(params: Params) -> Job:
     """The one job. Results of other experiments count by their content, as they lie there."""
     experiments, judged = list(_experiments(params)), Path(params.judged)
-    files = {f"{of.name}/{name}": of.tables.parent / name for of in experiments for name in READ}
+    files = {f"{of.name}/{name}": of.folder / name for of in experiments for name in READ}
     files |= {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
     return Job(
-        *("overview", "overview", Path("results/overview"), "overview", (*OVERVIEW_TABLES, *OVERVIEW_CLAIMS), work),
+        *("overview", "overview", Path("results/overview"), "overview", (*OVERVIEW_TABLES, *CLAIM_FILES), work),
         parameters={"experiments": experiments, "tasks": catalog.tasks()},
         options={"judged": judged},
         other_files={role: file for role, file in files.items() if file.is_file()},
@@ -53,9 +53,8 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
         except UserError:  # whoever runs that experiment will read what is wrong with it
             continue
         captions = {part: caption for part, caption in captions.items() if caption}
-        data, results = settings.data.model_dump(mode="json"), Path("results") / name
-        network, claims = settings.model.network, results / "claims.json"
-        yield ExperimentSummary(name, task, network, data, results / "tables", claims, captions)
+        network, data = settings.model.network, settings.data.model_dump(mode="json")
+        yield ExperimentSummary(name, task, network, data, Path("results") / name, captions)
 
 
 def write_published() -> None:
@@ -82,6 +81,4 @@ def _published() -> Iterator[ExperimentSummary]:
         tests = of.facts.parts_of(("id", "shifted"))
         captions = {part: caption for part, caption in of.facts.captions.items() if part in tests}
         network = of.params["model"]["config"] or of.params["model"]["factory"]
-        yield ExperimentSummary(
-            name, task, network, of.params["data"], folder / "tables", folder / "claims.json", captions
-        )
+        yield ExperimentSummary(name, task, network, of.params["data"], folder, captions)

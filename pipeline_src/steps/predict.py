@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_src.calibrators import files as calibrator_files
+from pipeline_src.calibrators.files import read_for
 from pipeline_src.engine.code import digest
 from pipeline_src.errors import UserError
 from pipeline_src.files import check_writable, sha256
@@ -18,7 +18,6 @@ from pipeline_src.prediction.map_folder import Format, MapFolder
 from pipeline_src.steps import networks, runs
 
 if TYPE_CHECKING:
-    from pipeline_src.calibrators.calibrator import Calibrator
     from pipeline_src.prediction.predict import Predictor
 
 log = logging.getLogger(__name__)
@@ -75,7 +74,10 @@ def predict(
             expected="npy, an array (classes, height, width)",
             do="--format npy",
         )
-    applied = _calibrator(source, calibrator) if calibrator else None
+    applied = None
+    if calibrator:
+        do = "fit one to maps of this model: dense-calibration calibrate"
+        applied, _ = read_for(calibrator, source.classes, source.name, do, source.calibrated)
     files = image_files.find(images)
     sources = {file.path.resolve().parent for file in files}
     if sources & {out.resolve(), *((out / file.name).parent.resolve() for file in files)}:
@@ -108,11 +110,6 @@ def predict(
             log.info("image %d/%d  %.1f images/s  %.0f s left", count, len(wanted), count / (now - started), left)
     maps.finish()
     return len(files), len(missing)
-
-
-def _calibrator(source: MapSource, file: Path) -> Calibrator:
-    do = "fit one to maps of this model: dense-calibration calibrate"
-    return calibrator_files.read_for(file, source.classes, source.name, do, source.calibrated)[0]
 
 
 def of_run(name: str) -> MapSource:

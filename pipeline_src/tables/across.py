@@ -88,7 +88,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
 
 def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
     """Calibration and accuracy of an experiment in distribution, grouped by data set; nothing if it was not run."""
-    files = {e.tables / f"{name}.csv": metrics for name, metrics in READ.items()}
+    files = {e.folder / "tables" / f"{name}.csv": metrics for name, metrics in READ.items()}
     if not all(file.is_file() for file in files):
         return []
     rows = []

@@ -34,12 +34,7 @@ class ByMethod:
         """The table of an experiment."""
         facts, parts = results.facts, results.facts.parts_of(self.roles)
         rows = [
-            {
-                **cell,
-                "group": heading(results, part),
-                "row": facts.label(cell["method"]),
-                "column": METRICS[metric].column,
-            }
+            {**cell, "group": heading(results, part), "row": cell["method"], "column": METRICS[metric].column}
             for protocol in facts.protocols
             for part in parts
             for metric in self.metrics

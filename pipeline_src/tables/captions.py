@@ -16,18 +16,13 @@ SYNTHETIC = "All images are generated: these numbers show that the pipeline work
 
 def heading(results: Results, part: str) -> str:
     """A data set, its role and its size."""
-    return f"{part}: {ROLES[results.facts.parts[part]]}, {size_in_words(results, part)}"
+    one = next(iter(results.measured("raw", part).values()))
+    return f"{part}: {ROLES[results.facts.parts[part]]}, {one.size}, {one.pixels:,} pixels"
 
 
 def titled(title: str, roles: Collection[str]) -> str:
     """A table's title, for data sets of some roles: sets under shift are not called in distribution."""
     return title.replace("in distribution", "in distribution and under shift") if "shifted" in roles else title
-
-
-def size_in_words(results: Results, part: str) -> str:
-    """Images and pixels of a data set."""
-    one = next(iter(results.measured("raw", part).values()))
-    return f"{one.size}, {one.pixels:,} pixels"
 
 
 def seeds_in_words(facts: Facts) -> str:
@@ -64,7 +59,7 @@ def notes(results: Results, metrics: Collection[str], parts: Collection[str]) ->
     if missing := list(_missing(results, parts)):
         texts.append(not_run(facts.experiment, "; ".join(missing)))
     for method in (name for name in facts.methods if facts.methods[name].of_all_seeds):
-        texts.append(f"{facts.label(method)} is one run, made of the networks of all seeds: it has no deviation.")
+        texts.append(f"{method} is one run, made of the networks of all seeds: it has no deviation.")
     texts += [f"{part}: {note}" for part in parts if (note := results.note(part))]
     return texts + [SEVERAL] * (facts.classes > 2) + [SYNTHETIC] * facts.synthetic
 
@@ -86,7 +81,7 @@ def _missing(results: Results, parts: Collection[str]) -> Iterator[str]:
             one = results.measurement("raw", method, part)
             for seed in sorted(facts.seeds_of(method)):
                 if one is None or seed not in one.seeds:
-                    yield f"{facts.label(method)} seed {seed} on {part}"
+                    yield f"{method} seed {seed} on {part}"
 
 
 def not_run(experiment: str, what: str, change: str = "") -> str:

@@ -76,7 +76,7 @@ def cost(results: Results, costs: Costs) -> PaperTable:
             values = np.array(list(measured.values()))
             rows.append(
                 {
-                    "row": facts.label(method),
+                    "row": method,
                     "column": quantity.column,
                     "method": method,
                     "metric": name,

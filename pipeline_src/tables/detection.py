@@ -33,18 +33,14 @@ def ood_detection(results: Results, costs: Costs) -> PaperTable:
         change = f"add one to “data: {lacking}:” of the experiment"
         return PaperTable(title, [], about(facts), [not_run(facts.experiment, f"a test set “{lacking}”", change)])
     made = [
-        {**cell, "group": SCORES[score], "row": facts.label(cell["method"]), "column": _column(cell)}
+        {**cell, "group": group, "row": cell["method"], "column": f"{part}: {QUANTITIES[cell['metric']].column}"}
         for protocol in facts.protocols
-        for score in SCORES
+        for score, group in SCORES.items()
         for part in outside
         for cell in _cells(results, protocol, score, inside, part)
     ]
     text = f"{about(facts)} {ABOUT.format(sets=' and '.join(inside))}{PIXELS[facts.classes > 2]}"
     return PaperTable(title, made, text, notes(results, (), [*inside, *outside]), quantities=QUANTITIES)
-
-
-def _column(cell: Row) -> str:
-    return f"{cell['part']}: {QUANTITIES[cell['metric']].column}"
 
 
 def _cells(results: Results, protocol: str, score: str, inside: list[str], part: str) -> Iterator[Row]:

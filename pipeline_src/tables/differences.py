@@ -42,7 +42,7 @@ def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
             for name, quantity in QUANTITIES.items():
                 if of := estimate(name, (measured[method], 1.0), (measured[reference], -1.0)):
                     yield {
-                        "row": f"{facts.label(method)} − {facts.label(reference)}",
+                        "row": f"{method} − {reference}",
                         "column": quantity.column,
                         "method": method,
                         "reference": reference,

@@ -70,7 +70,7 @@ def main_table(results: Results, protocol: str) -> Table:
                 metric.text(mean.loc[key, name], spread.loc[key, name], mark=marks[name])
                 for name, metric in metrics.items()
             ]
-            rows.append([facts.label(method), *cells])
+            rows.append([method, *cells])
         groups += [Group(heading(results, part), rows)] if rows else []
     caption = (
         f"Calibration and accuracy, {protocol} protocol ({MEANING[protocol]}). Experiment {facts.experiment}, "
@@ -97,9 +97,9 @@ def means(results: Results) -> dict[str, dict[str, dict[str, Mapping[str, float 
 
 
 def metrics_with_intervals(results: Results) -> dict[str, Any]:
-    """What a published metrics.json holds: `labels` of the methods, `sets` with `role`, `images` and `pixels`, and
-    `metrics`: protocol -> method -> data set -> metric -> `mean` and `sd` over seeds, and the ends `low` and `high` of
-    the interval. What is undefined is null."""
+    """What a published metrics.json holds: `labels`, the methods' names by themselves, `sets` with `role`, `images` and
+    `pixels`, and `metrics`: protocol -> method -> data set -> metric -> `mean` and `sd` over seeds, and the ends `low`
+    and `high` of the interval. What is undefined is null."""
     facts = results.facts
     sets = {}
     for part, role in facts.parts.items():
@@ -111,7 +111,7 @@ def metrics_with_intervals(results: Results) -> dict[str, Any]:
             for method, one in results.measured(protocol, part).items():
                 of_method = metrics.setdefault(protocol, {}).setdefault(method, {})
                 of_method[part] = {name: _values(results, name, protocol, method, part) for name in one.points}
-    labels = {method: facts.label(method) for method in facts.methods}
+    labels = dict(zip(facts.methods, facts.methods, strict=True))
     return {"experiment": facts.experiment, "labels": labels, "sets": sets, "metrics": metrics}
 
 

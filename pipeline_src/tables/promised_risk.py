@@ -33,7 +33,7 @@ def promised_risk(results: Results, costs: Costs) -> PaperTable:
     if fitted is None or first is None:
         return PaperTable(TITLE, [], about(facts), [not_run(facts.experiment, "the validation images")])
     made = [
-        {**cell, "group": f"{bound}, {heading(results, part)}", "row": facts.label(cell["method"])}
+        {**cell, "group": f"{bound}, {heading(results, part)}", "row": cell["method"]}
         for protocol in facts.protocols
         for bound in BOUNDS
         for part in facts.tests

@@ -58,7 +58,7 @@ def _labels(results: Results, static: Mapping[str, Perturbation]) -> dict[str, s
     for method, one in static.items():
         row = f"α = {one.alpha:.3g}" + f", {one.variant}" * bool(one.variant)
         position = (row, _column(one))
-        labels[method] = f"{row} ({results.facts.label(method)})" if position in taken else row
+        labels[method] = f"{row} ({method})" if position in taken else row
         taken.add(position)
     return labels
 

@@ -70,12 +70,6 @@ def test_runs_and_parts():
     assert of.networks_in_words("ce") == of.networks_in_words() == "seeds 3, 5 pooled"
 
 
-def test_labels_are_printed_where_they_are_unique():
-    methods = {name: MethodFacts() for name in "abc"}
-    of = Facts("made", methods, {}, labels={"a": "ASLP", "b": "SLP", "c": "SLP"})
-    assert [of.label(name) for name in "abc"] == ["ASLP", "b", "c"]
-
-
 def test_several_classes_have_one_protocol():
     several = Facts("made", {}, {}, class_names=("road", "sky", "car"))
     assert (several.classes, several.protocols) == (3, ("raw",))

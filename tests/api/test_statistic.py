@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from pipeline_src.api import Statistic, UserError, calibration_report, reliability_diagram
 from pipeline_src.counting import statistic as counting
 from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.figures.bin_tables import reliability_table
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.summary import summary
 
@@ -135,7 +136,5 @@ def test_the_diagram_is_drawn_in_the_given_axes():
     left, right = Figure().subplots(1, 2)
     assert reliability_diagram(WHOLE, bins=20, ax=right) is right and not left.lines
     accuracies = {float(line.get_ydata()[0]) for line in right.lines}
-    from pipeline_src.metrics.reliability import reliability_bins
-
-    filled = [a for a in reliability_bins(WHOLE.counts, 20).accuracy if a == a]
+    filled = [a for a in reliability_table(WHOLE.counts, 20)["accuracy"][:-1] if a == a]
     assert len(filled) == 10 and set(filled) <= accuracies

@@ -11,7 +11,8 @@ from made_claims import changed, view, without, without_parts, without_runs
 from project import ROOT
 
 from pipeline_src.analysis.facts import ExperimentSummary
-from pipeline_src.claims.across import OVERVIEW_CLAIMS, judged, write_overview_claims
+from pipeline_src.claims import CLAIM_FILES
+from pipeline_src.claims.across import judged, write_overview_claims
 from pipeline_src.claims.evidence import FAILS, HOLDS, NOT_RUN
 from pipeline_src.claims.main import judged as judged_alone
 from pipeline_src.claims.view import View
@@ -23,15 +24,13 @@ TASKS = {"cod": "camouflaged objects", "smoke": "smoke", "semantic": "semantic s
 def finished(folder: Path, name: str, seen: View) -> ExperimentSummary:
     """An experiment whose claims.json lies in a folder; its task is the first word of its name."""
     e = planned(folder, name)
-    e.claims.parent.mkdir()
-    e.claims.write_text(json.dumps(judged_alone(changed(seen, experiment=name))))
+    e.folder.mkdir()
+    (e.folder / "claims.json").write_text(json.dumps(judged_alone(changed(seen, experiment=name))))
     return e
 
 
 def planned(folder: Path, name: str) -> ExperimentSummary:
-    return ExperimentSummary(
-        name, name.partition("-")[0], "small", name, folder / name / "tables", folder / name / "claims.json"
-    )
+    return ExperimentSummary(name, name.partition("-")[0], "small", name, folder / name)
 
 
 def all_three(folder: Path) -> list[ExperimentSummary]:
@@ -104,7 +103,7 @@ def test_sets_and_runs_that_an_experiment_lacks_are_named(tmp_path):
 
 def test_files_of_the_overview(tmp_path):
     write_overview_claims(all_three(tmp_path), TASKS, tmp_path / "overview")
-    assert sorted(path.name for path in (tmp_path / "overview").iterdir()) == sorted(OVERVIEW_CLAIMS)
+    assert sorted(path.name for path in (tmp_path / "overview").iterdir()) == sorted(CLAIM_FILES)
     text = (tmp_path / "overview/claims.md").read_text()
     assert text.startswith("# Claims across experiments")
     assert "camouflaged objects (cod): ECE of aslp\\_mc" in text and "**holds for these networks** (stretched)" in text

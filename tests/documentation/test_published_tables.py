@@ -18,7 +18,7 @@ WRITTEN = """Before.
 | raw | photos | textures (OOD) |
 | --- | --- | --- |
 | baseline | 4.00 ± 0.50 / 91.00 | 3.00 / – |
-| ASLP | 1.00 / 92.00 | – / – |
+| aslp | 1.00 / 92.00 | – / – |
 <!-- end of published -->
 
 After.
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
         "aslp": {"val": photos, "photos": {"ece": of(0.01), "accuracy": of(0.92)}},
     }
     sets = {"val": {"role": "val"}, "photos": {"role": "id"}, "textures": {"role": "ood"}}
-    content = {"labels": {"baseline": "baseline", "aslp": "ASLP"}, "sets": sets, "metrics": {"raw": metrics}}
+    content = {"sets": sets, "metrics": {"raw": metrics}}
     (tmp_path / "small" / "tables").mkdir(parents=True)
     sides = [("photos: in distribution, 3 images", ["−3.00↓", "+1.00"]), ("textures: out of it", ["–", "0.00"])]
     groups = [{"heading": heading, "rows": [["ASLP − baseline", *cells]]} for heading, cells in sides]

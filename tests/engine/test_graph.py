@@ -91,8 +91,7 @@ def test_an_adopted_result_is_current_with_all_that_depends_on_it_alone():
     run(graph())
     changed = graph(train=1)
     old = {name: changed.job(name).stamps()[0].suffix[1:] for name in changed.jobs}
-    done = adopt(changed, ["train/a/seed0"], "a comment")
-    assert done.adopted == ["train/a/seed0", "evaluate/a", "report"] and done.left == {}
+    assert adopt(changed, ["train/a/seed0"], "a comment") == (["train/a/seed0", "evaluate/a", "report"], {})
     assert run(changed) == ["train/b/seed0"]
     stamp = Stamp.read(changed.job("train/a/seed0").stamp)
     assert [(entry["contract"], entry["why"]) for entry in stamp.adopted] == [(old["train/a/seed0"], "a comment")]
@@ -109,20 +108,18 @@ def test_an_adopted_result_is_current_with_all_that_depends_on_it_alone():
 def test_what_differs_in_more_is_left_and_named():
     run(graph())
     changed = graph(train=1, evaluate=1)
-    done = adopt(changed, ["train/a/seed0"], "why")
-    assert done.adopted == ["train/a/seed0"]
-    assert set(done.left) == {"evaluate/a", "report"}
-    assert "parameters.a 0 -> 1" in done.left["evaluate/a"]
-    done = adopt(changed, ["evaluate/a"], "why")
-    assert done.adopted == ["evaluate/a", "report"]
+    adopted, left = adopt(changed, ["train/a/seed0"], "why")
+    assert adopted == ["train/a/seed0"] and set(left) == {"evaluate/a", "report"}
+    assert "parameters.a 0 -> 1" in left["evaluate/a"]
+    assert adopt(changed, ["evaluate/a"], "why")[0] == ["evaluate/a", "report"]
     assert run(changed) == ["train/b/seed0"]
 
 
 def test_some_kinds_are_always_made_anew():
     run(graph())
     changed = graph(train=1)
-    done = adopt(changed, ["train/a/seed0", "train/b/seed0"], "why", remade=("report",))
-    assert done.adopted == ["train/a/seed0", "train/b/seed0", "evaluate/a"]
+    adopted, _ = adopt(changed, ["train/a/seed0", "train/b/seed0"], "why", remade=("report",))
+    assert adopted == ["train/a/seed0", "train/b/seed0", "evaluate/a"]
     assert run(changed) == ["report"]
 
 
@@ -134,7 +131,7 @@ def test_a_result_of_an_outdated_input_is_not_adopted():
     with pytest.raises(UserError, match="its input store/train is not current"):
         adopt(changed, ["train/a/seed0"], "why")
     assert made.job("train/a/seed0").current
-    assert "report" not in adopt(changed, ["train/a/seed0", "store/train"], "why").adopted
+    assert "report" not in adopt(changed, ["train/a/seed0", "store/train"], "why")[0]
 
 
 def test_an_adopted_result_is_taken_over_as_such():

@@ -1,6 +1,7 @@
 """Faults as rows: what is broken, what happens, and the error. `page.py` lists them in docs/reliability.md.
 
-A module `test_*.py` of this folder holds a list `ROWS` and one test, `test_it_is_refused`, over them.
+A module `test_*.py` of this folder holds a list `ROWS` and one test, `test_it_is_refused`, over them:
+`refusals`, or one that looks at more than `check` does.
 """
 
 from __future__ import annotations
@@ -41,6 +42,17 @@ class BadInput:
     do: str = ""
     make: Callable[[Path], None] = lambda folder: None
     happens: str = ""
+
+
+def refusals(rows: list[BadInput]) -> Callable:
+    """A test of `rows`, each in a working folder of its own."""
+
+    @pytest.mark.parametrize("row", rows, ids=lambda row: row.name)
+    def test_it_is_refused(row: BadInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.chdir(tmp_path)
+        check(row, tmp_path)
+
+    return test_it_is_refused
 
 
 def check(row: BadInput, folder: Path) -> None:

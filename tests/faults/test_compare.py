@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-from bad_input import BadInput, check, run
+from bad_input import BadInput, refusals, run
 from made_published import FACTS, publish
 from made_statistics import counted, varied
 from project import copy
@@ -151,7 +150,4 @@ def test_a_folder_is_no_file_to_write(tmp_path, monkeypatch):
     assert done.exit_code == 2 and "'--json'" in done.output and "directory" in done.output
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_it_is_refused(row: BadInput, tmp_path: Path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    check(row, tmp_path)
+test_it_is_refused = refusals(ROWS)

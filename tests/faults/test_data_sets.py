@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from bad_input import BadInput, check
+from bad_input import BadInput, refusals
 from damaged import written_into
 from made_sets import encoded, entry, image, mask, pairs, write_files, write_zip
 
@@ -417,10 +417,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_it_is_refused(row, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    check(row, tmp_path)
+test_it_is_refused = refusals(ROWS)
 
 
 @pytest.mark.parametrize(

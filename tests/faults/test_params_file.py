@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bad_input import BadInput, check
+from bad_input import BadInput, refusals
 
 from pipeline_src.data import catalog
 from pipeline_src.params.load import read, resolve
@@ -396,10 +396,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_it_is_refused(row, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    check(row, tmp_path)
+test_it_is_refused = refusals(ROWS)
 
 
 def test_the_limit_of_a_sweep_can_be_raised(tmp_path):

@@ -213,13 +213,14 @@ def test_examples_are_of_the_baseline_and_aslp_mc():
 
 def test_the_baseline_is_known_by_its_code():
     def drawn(name: str) -> list:
-        facts = Facts("x", {**static(0.1, 0.2, 0.3), name: MethodFacts("baseline")}, {"set": "id"}, labels={name: "CE"})
+        facts = Facts("x", {**static(0.1, 0.2, 0.3), name: MethodFacts("baseline")}, {"set": "id"})
         measured = by_hand({"ece": [0.1], "oe": [0.1], "accuracy": [0.9]}, np.array([-0.01, 0.01]))
         results = HandMade(facts, {}, {("raw", "set", method): measured for method in facts.methods})
         shown = []
         for figure_type in (sweep.FIGURE, tradeoff.FIGURE):
             painted = figure_type.paint(next(iter(figure_type.pictures(facts))), results, Sources())
-            shown += [text.get_text() for text in painted.figure.findobj(Text)]
+            texts = [text.get_text() for text in painted.figure.findobj(Text)]
+            shown += ["its name" if text in (name, "baseline") else text for text in texts]  # which is a family, too
             shown += painted.tables[""].replace({"method": {name: "its name"}}).astype(str).to_numpy().tolist()
         return shown
 
@@ -281,10 +282,6 @@ LINES = [
 HEADING = "Method on a set " + "and on " * 8
 
 
-def labelled(names) -> dict[str, str]:
-    return {name: name for name in names}
-
-
 def figure_of(bins: pd.DataFrame) -> Figure:
     curve = pd.DataFrame({"confidence": [0.5, 0.9, 1.0], "accuracy": [0.4, 0.7, 0.95]})
     return reliability.draw(bins, HEADING, LINES, curve)
@@ -296,7 +293,7 @@ def compared(names, bins: pd.DataFrame) -> Figure:
 
 def overviewed(names, parts) -> Figure:
     tables = {(name, part): CASES["over-confident"] for name in names for part in parts}
-    return overview.draw(overview.prepare(tables, dict.fromkeys(tables, 0.1)), labelled(names), HEADING, LINES, 0.5)
+    return overview.draw(overview.prepare(tables, dict.fromkeys(tables, 0.1)), names, HEADING, LINES, 0.5)
 
 
 def joined(names, images: int) -> Figure:
@@ -309,17 +306,17 @@ def traded(names, apart: float) -> Figure:
     estimates = {(name, "ece"): Estimate({0: 0.05}, 0.04, 0.06) for name in names}
     estimates |= {(name, "accuracy"): Estimate({0: 0.9 + apart * k}, 0.88, 0.93) for k, name in enumerate(names)}
     families = {name: list(style.FAMILIES)[k % 5] for k, name in enumerate(names)}
-    return tradeoff.draw(tradeoff.prepare(estimates, families), labelled(names), HEADING, LINES)
+    return tradeoff.draw(tradeoff.prepare(estimates, families), HEADING, LINES)
 
 
 def over(names, roles) -> Figure:
     oe = {(name, part): Estimate({0: 0.01}, 0.005, 0.02) for name in names for part in roles}
-    return overconfidence.draw(overconfidence.prepare(oe, roles), labelled(names), HEADING, LINES)
+    return overconfidence.draw(overconfidence.prepare(oe, roles), HEADING, LINES)
 
 
 def entropies(names) -> Figure:
     of_images = {(name, role): np.linspace(0, 0.6, 30) ** 2 for name in names for role in ("id", "ood")}
-    return entropy.draw(entropy.prepare(of_images), labelled(names), HEADING, LINES)
+    return entropy.draw(entropy.prepare(of_images), HEADING, LINES)
 
 
 def curved(names, y_range) -> Figure:
@@ -352,7 +349,7 @@ def store(tmp_path: Path):
 def pictured(tmp_path: Path) -> Figure:
     opened = store(tmp_path)
     shown = {name: {str(k): maps("baseline", 0, "Set_A")[k][0] for k in range(5)} for name in NAMES[2:]}
-    return examples.draw(examples.prepare(shown, opened), shown, opened, labelled(NAMES), HEADING, LINES)
+    return examples.draw(examples.prepare(shown, opened), shown, opened, HEADING, LINES)
 
 
 def extreme(tmp_path: Path) -> Figure:
@@ -369,7 +366,7 @@ def corrupted(names: list[str], corruptions: list[str]) -> Figure:
         for metric in severity.METRICS
     ]
     table = severity.prepare(dict.fromkeys(places, Estimate({0: 0.912}, 0.9, 0.92)))
-    return severity.draw(table, {name: name for name in names}, HEADING, LINES)
+    return severity.draw(table, HEADING, LINES)
 
 
 SEVEN = [f"DUTS-held-out-{k}" for k in range(7)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_statistics import one
 
-from pipeline_src.metrics.reliability import isotonic_curve
+from pipeline_src.figures.bin_tables import isotonic_table
 from pipeline_src.metrics.summary import value
 
 
@@ -56,12 +56,13 @@ def test_the_brier_score_is_their_sum(pixels):
 def test_the_curve_of_a_diagram_is_that_of_the_top_label(pixels):
     saved, f, y = pixels
     confidence, right = np.round(np.maximum(f, 1 - f), 12), (f >= 0.5) == y  # 1 - f is rounded: ties are ties
-    at, accuracy = isotonic_curve(one(saved, y).raw)
+    curve = isotonic_table(one(saved, y).raw)
+    at, accuracy = curve["confidence"], curve["accuracy"]
     assert (np.diff(accuracy) >= 0).all() and (np.diff(at) > 0).all()
     off = np.abs(np.interp(confidence, at, accuracy) - plain_isotonic(confidence, right))
     # Pixels of a float map within 1.5e-5 of each other are tied.
     assert off.max() < 1e-9 if saved.dtype == np.uint8 else off.mean() < 1e-3
-    assert all(len(of) == 0 for of in isotonic_curve(one(saved[:3], np.full(3, 255)).raw))
+    assert isotonic_table(one(saved[:3], np.full(3, 255)).raw).empty
 
 
 def test_a_constant_map_discriminates_nothing():

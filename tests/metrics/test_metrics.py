@@ -13,9 +13,9 @@ from made_statistics import one
 from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
+from pipeline_src.figures.bin_tables import reliability_table
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.registry import OVER, SQUARED, SQUARED_POSITIVE, UNDER
-from pipeline_src.metrics.reliability import reliability_bins
 from pipeline_src.metrics.summary import summary, value
 
 
@@ -37,11 +37,11 @@ def test_four_pixels_by_hand():
     assert value("nll", counts) == pytest.approx(nll / 4, abs=1e-9)
     # positive class: 0.125 -> (0.1,0.2], 0.25 -> (0.2,0.3], 0.75 -> (0.7,0.8], 1 -> (0.9,1]
     assert value("positive_ece", counts) == pytest.approx((0.125 + 0.75 + 0.25 + 0) / 4, abs=1e-15)
-    bins = reliability_bins(counts)
-    assert bins.count.tolist() == [0] * 7 + [2, 1, 1]
-    assert bins.confidence[7:].tolist() == [0.75, 0.875, 1] and bins.accuracy[7:].tolist() == [0.5, 1, 1]
-    assert np.isnan(bins.accuracy[:7]).all()
-    assert bins.lower[7] == 0.7 and bins.upper[9] == 1
+    bins = reliability_table(counts, 10)[:-1]
+    assert bins["pixels"].tolist() == [0] * 7 + [2, 1, 1]
+    assert bins["confidence"][7:].tolist() == [0.75, 0.875, 1] and bins["accuracy"][7:].tolist() == [0.5, 1, 1]
+    assert bins["accuracy"][:7].isna().all()
+    assert bins["lower"][7] == 0.7 and bins["upper"][9] == 1
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_four_pixels_by_hand():
 )
 def test_bins_are_right_closed_on_confidence_exactly(f, index):
     counts = raw(np.array([f]), [1])
-    assert np.flatnonzero(reliability_bins(counts, 10).count).tolist() == [index]
+    assert np.flatnonzero(reliability_table(counts, 10)["pixels"][:-1]).tolist() == [index]
 
 
 @pytest.mark.parametrize(

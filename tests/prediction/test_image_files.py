@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from PIL import Image
 
 from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
+from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 from pipeline_src.params.schema import Evaluation, Experiment, Training
 from pipeline_src.prediction import image_files, map_folder
@@ -187,3 +190,16 @@ def test_a_folder_predicts_what_its_networks_do(source, images, tmp_path):
     for name in SHAPES:
         one, other = (np.load(tmp_path / out / f"{name}.npy") for out in ("run", "folder_maps"))
         assert np.abs(one - other).max() < 1e-5
+
+
+def test_a_folder_that_cannot_be_read_is_named(images, monkeypatch):
+    scandir = os.scandir
+
+    def refused(folder):
+        if Path(folder).name == "deep":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(UserError, match=r"deep cannot be read\n  found: +Permission denied"):
+        image_files.find(str(images))

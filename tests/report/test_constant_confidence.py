@@ -56,10 +56,10 @@ def test_its_ranking_and_its_refinement_are_worse(judged):
 def test_it_is_not_recommended(tmp_path):
     facts = Facts("made", {"baseline": MethodFacts("baseline"), "constant": MethodFacts()}, {"photos": "id"})
     results = analysed(tmp_path, facts, lambda method, seed, part: maps()[method])
-    inside, outside = (ProtocolComparison.of(results, "raw", (role,)) for role in ("id", "ood"))
+    inside, *others = (ProtocolComparison.of(results, "raw", (role,)) for role in ("id", "ood", "shifted"))
     assert inside.methods[0] == "constant" and inside.accuracy("constant") == KEPT
     assert set(inside.worse("constant")) == {"brier", "augrc"}
     assert inside.recommended is None
-    words = recommendation(inside, outside)
+    words = recommendation(inside, *others)
     assert words["Refinement kept"].startswith("constant is worse in Brier")
     assert "no reason to change" in words["What to use"]

@@ -32,13 +32,12 @@ from pipeline_src.steps.report import fitted
 from pipeline_src.text_tables import Group, Table
 
 ODD = "<b>o_d&d</b></script>"
-METHODS = {"ce": MethodFacts("baseline"), "aslp_mc": MethodFacts("aslp_mc", learns=True)}
+METHODS = {"ce": MethodFacts("baseline"), "aslp_<mc>": MethodFacts("aslp_mc", learns=True)}
 FACTS = Facts(
     "tiny & <i>small</i>",
     METHODS,
     {"val": "val", ODD: "id", "textures": "ood"},
     epochs=3,
-    labels={"aslp_mc": "ASLP_<MC>"},
     captions={ODD: "Its masks are <drawn>."},
 )
 ABOUT = {
@@ -48,7 +47,7 @@ ABOUT = {
     "command": "snakemake --cores all",
 }
 EVIDENCE = {
-    "what": "ECE of ASLP_<MC> − ce",
+    "what": "ECE of aslp_<mc> − ce",
     "sets": {ODD: 2},
     "seeds": {"0": -0.0123},
     "effect": -0.0123,
@@ -110,7 +109,7 @@ def maps(method: str, seed: int, part: str) -> Iterator[tuple[np.ndarray, np.nda
     rng = np.random.default_rng(list(FACTS.parts).index(part))
     for _ in range(2):
         truth = (rng.random((16, 16)) < (0 if part == "textures" else 0.4)).astype(np.uint8)
-        flipped = truth ^ (rng.random(truth.shape) < {"ce": 0.3, "aslp_mc": 0.15}[method])
+        flipped = truth ^ (rng.random(truth.shape) < {"ce": 0.3, "aslp_<mc>": 0.15}[method])
         yield np.where(flipped, 0.9, 0.1).astype(np.float32), truth
 
 
@@ -137,7 +136,7 @@ def figures(results, tmp_path_factory) -> Path:
 def tables(tmp_path_factory) -> Path:
     """Tables as they are printed for the report."""
     groups = [
-        Group(f"{part}: 2 images", [[FACTS.label(method), f"{k}.25 ± 0.10"] for k, method in enumerate(METHODS)])
+        Group(f"{part}: 2 images", [[method, f"{k}.25 ± 0.10"] for k, method in enumerate(METHODS)])
         for part in FACTS.parts
     ]
     main = Table("tab:main", "Calibration and accuracy, raw protocol", ["", "ECE %"], groups, ["A <note>."])
@@ -171,7 +170,7 @@ def test_may_load_nothing(html, page):
 def test_the_gallery_holds_the_catalogue(page):
     shown = [picture for picture in pictures(FACTS) if picture.type != reliability.FIGURE]
     opening = [p for p in pictures(FACTS) if p.type == reliability.FIGURE and (p.part, p.protocol) == (ODD, "raw")]
-    assert [picture.method for picture in opening] == ["ce", "aslp_mc"]
+    assert [picture.method for picture in opening] == ["ce", "aslp_<mc>"]
     drawn = [a for tag, a in page.tags if tag == "svg" and "viewbox" in a]
     drawn += [a for tag, a in page.tags if tag == "img"]
     assert all(picture.caption in page.text for picture in shown)
@@ -207,7 +206,7 @@ def test_names_and_values_are_text_and_never_markup(page):
     for name in (
         ODD,
         "tiny & <i>small</i>",
-        "ASLP_<MC>",
+        "aslp_<mc>",
         "</pre><script>alert(1)</script> & more",
         "<2 cores> & no GPU",
         "Its masks are <drawn>.",
@@ -222,7 +221,7 @@ def test_names_and_values_are_text_and_never_markup(page):
 def test_holds_the_tables_and_what_filters_them(html, page):
     assert re.search("ECE % .*0.25 ± 0.10.*1.25 ± 0.10.*A <note>", page.text)
     assert {attributes["data-part"] for tag, attributes in page.tags if "data-part" in attributes} == set(FACTS.parts)
-    assert html.count('data-method="ASLP_&lt;MC&gt;"') == len(FACTS.parts)
+    assert html.count('data-method="aslp_&lt;mc&gt;"') == len(FACTS.parts)
 
 
 def test_shows_every_claim_with_verdict_and_evidence(page):
@@ -247,11 +246,11 @@ def test_what_is_not_known_is_left_out(results, tables, figures, tmp_path):
 
 def test_shows_what_methods_were_given_and_what_was_fitted(results, tables, figures, tmp_path):
     """And the models that were judged from saved maps, where there are any."""
-    methods = {"ce": MethodFacts("baseline"), "aslp_mc": MethodFacts("", {"beta": 1.0, "rule": "<b>"}, learns=True)}
+    methods = {"ce": MethodFacts("baseline"), "aslp_<mc>": MethodFacts("", {"beta": 1.0, "rule": "<b>"}, learns=True)}
     told = replace(results, facts=replace(FACTS, methods=methods))
     groups = [Group("X", [["U<2>Net", "3.21"]])]
     judged = {"raw": Table("tab:T8", "Other people's models, raw protocol", ["", "ECE %"], groups)}
-    fits = {("aslp_mc", 0): {"temperature": 1.23456789, "sampled": 100}}
+    fits = {("aslp_<mc>", 0): {"temperature": 1.23456789, "sampled": 100}}
     for more, shown in (({"fitted": fits, "judged": judged}, True), ({}, False)):
         write_report(told, tables=tables, figures=figures, out=tmp_path / "report.html", **more)
         text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
@@ -286,7 +285,7 @@ def test_the_baseline_is_known_by_its_code(results, page):
     words = page.text.replace("\u00a0", " ")
     assert "is better calibrated than ce beyond what the images leave open" in words  # two images
     assert "not significantly higher: ce (" in words
-    assert "ASLP_<MC> has the lowest ECE" in summary.lowest(results, "raw", ODD)
+    assert "aslp_<mc> has the lowest ECE" in summary.lowest(results, "raw", ODD)
     assert "; ce has " in summary.lowest(results, "raw", ODD)
 
 
@@ -318,7 +317,7 @@ def test_a_commit_is_dirty_where_code_is(tmp_path, monkeypatch):
 
 def made_up(ece: dict[str, float], accuracy: dict[str, float]) -> Results:
     """Results that say the given things, on one in-distribution set."""
-    facts = Facts("x", {name: MethodFacts(name) for name in ece}, {"set": "id"}, labels={"baseline": "Baseline"})
+    facts = Facts("x", {name: MethodFacts(name) for name in ece}, {"set": "id"})
     points = {name: {"ece": [ece[name]], "oe": [0.01], "accuracy": [accuracy[name]]} for name in ece}
     return HandMade(facts, {}, {("raw", "set", name): by_hand(of, np.zeros(2)) for name, of in points.items()})
 
@@ -326,14 +325,14 @@ def made_up(ece: dict[str, float], accuracy: dict[str, float]) -> Results:
 def test_lowest_is_the_lowest():
     results = made_up({"baseline": 0.04, "slp": 0.02, "aslp": 0.03}, {"baseline": 0.9, "slp": 0.88, "aslp": 0.9})
     assert summary.lowest(results, "raw", "set").replace("\u00a0", " ") == (
-        "slp has the lowest ECE, 2.00 % (OE 1.00 %); Baseline has 4.00 % (OE 1.00 %). "
-        "Accuracy 88.00 %, with Baseline 90.00 %."
+        "slp has the lowest ECE, 2.00 % (OE 1.00 %); baseline has 4.00 % (OE 1.00 %). "
+        "Accuracy 88.00 %, with baseline 90.00 %."
     )
 
 
 def test_the_baseline_may_win():
     text = summary.lowest(made_up({"baseline": 0.01, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9}), "raw", "set")
-    assert text.startswith("Baseline has the lowest ECE, 1.00")
+    assert text.startswith("baseline has the lowest ECE, 1.00")
     assert "next is slp, 2.00" in text
 
 

@@ -34,15 +34,14 @@ def compared(
     codes: dict | None = None,
     shifted: dict | None = None,
 ) -> list[ProtocolComparison]:
-    """The comparisons in and out of distribution, and under shift if there are such errors, of made-up errors and
-    accuracies (0.9 if not given).
+    """The comparisons in and out of distribution and under shift, of made-up errors and accuracies (0.9 if not given).
 
     `uncertain`: (method, metric) -> how far the resamples of one spread besides, against all others'. `codes`: of the
     methods, their names if not given.
     """
     methods = {name: MethodFacts((codes or {}).get(name, name)) for name in ece}
     parts, errors = SHIFTED if shifted else PARTS, {"id": ece, "ood": ood or ece, "shifted": shifted}
-    facts = Facts("x", methods, parts, seeds, labels={"baseline": "Baseline"})
+    facts = Facts("x", methods, parts, seeds)
 
     measurements = {}
     for method, part in product(methods, parts):
@@ -62,7 +61,7 @@ def compared(
         values = {name: values + spread.get(name, 0) for name, values in one.values.items()}
         measurements["raw", part, method] = replace(one, values=values)
     results = HandMade(facts, {}, measurements)
-    return [ProtocolComparison.of(results, "raw", (role,)) for role in ("id", "ood", *(["shifted"] if shifted else []))]
+    return [ProtocolComparison.of(results, "raw", (role,)) for role in ("id", "ood", "shifted")]
 
 
 def words_of(*of, **more) -> dict[str, str]:
@@ -74,13 +73,13 @@ def test_the_lowest_error_is_named_and_recommended():
     assert words == {
         "Best calibrated": "slp has the lowest mean ECE on one and two, 2.00 % [1.81, 2.19], significantly below every "
         "other; next is mc (3.00 % [2.81, 3.19]).",
-        "Accuracy kept": "Within half a point of Baseline's on one and two: all others keep it.",
-        "Refinement kept": "All others' Brier and AUGRC are not significantly above Baseline's.",
-        "What to use": "slp: its mean ECE is 2.00 percentage points below Baseline's, at kept accuracy, "
+        "Accuracy kept": "Within half a point of baseline's on one and two: all others keep it.",
+        "Refinement kept": "All others' Brier and AUGRC are not significantly above baseline's.",
+        "What to use": "slp: its mean ECE is 2.00 percentage points below baseline's, at kept accuracy, "
         "Brier and AUGRC not shown to be worse. Each method was trained once: another training may change the order of "
         "methods that lie close.",
         "Out of distribution": "Of slp, the recommended one, on textures its mean ECE, 1.00 % [0.00, 1.19], is lower "
-        "than Baseline's, 5.00 % [4.81, 5.19]. slp has the lowest mean Brier score there, 0.0300 [0.0281, 0.0319].",
+        "than baseline's, 5.00 % [4.81, 5.19]. slp has the lowest mean Brier score there, 0.0300 [0.0281, 0.0319].",
     }
 
 
@@ -111,18 +110,18 @@ def test_who_loses_refinement_is_not_recommended():
     words = words_of(errors, brier={"slp": 0.0337}, ranking={"slp": 0.0153})
     assert words["Refinement kept"] == (
         "slp is worse in Brier by +0.00370 and AUGRC by +0.005300. The others' Brier and AUGRC are not significantly "
-        "above Baseline's."
+        "above baseline's."
     )
     assert words["What to use"].startswith("mc: its mean ECE is 1.00 percentage points")
     for metric in ("brier", "ranking"):
-        inside, _ = compared({"baseline": 0.04, "slp": 0.02}, **{metric: {"slp": 0.05}})
+        inside, *_ = compared({"baseline": 0.04, "slp": 0.02}, **{metric: {"slp": 0.05}})
         assert inside.recommended is None and inside.candidates == ["baseline"]
     words = words_of(errors, brier={"slp": 0.0301}, uncertain={("slp", "brier"): 0.01})
     assert words["What to use"].startswith("slp")  # which the images do not show to be worse
 
 
 def test_undecided_accuracy_is_not_kept():
-    inside, _ = compared(
+    inside, *_ = compared(
         {"baseline": 0.04, "slp": 0.02}, accuracy={"slp": 0.896}, uncertain={("slp", "accuracy"): 0.01}
     )
     assert inside.accuracy("slp") == OPEN
@@ -170,7 +169,7 @@ def test_more_seeds_no_warning_of_one():
 
 
 def test_accuracy_by_the_rule_of_c5():
-    inside, _ = compared({"baseline": 0.04, "a": 0.02, "b": 0.02}, accuracy={"a": 0.8951, "b": 0.8949})
+    inside, *_ = compared({"baseline": 0.04, "a": 0.02, "b": 0.02}, accuracy={"a": 0.8951, "b": 0.8949})
     assert (inside.accuracy("a"), inside.accuracy("b")) == (KEPT, LOST)
 
 
@@ -183,15 +182,15 @@ def test_the_glance_has_every_method_best_first():
 
 
 def test_no_set_in_distribution_no_words():
-    inside, outside = compared({"baseline": 0.04, "slp": 0.02})
-    assert recommendation(ProtocolComparison(inside.results, "raw", ()), outside) == {}
+    inside, *others = compared({"baseline": 0.04, "slp": 0.02})
+    assert recommendation(ProtocolComparison(inside.results, "raw", ()), *others) == {}
 
 
 def test_the_baseline_is_known_by_its_code():
     named = compared({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, accuracy={"mc": 0.88})
     other = compared({"ce": 0.04, "slp": 0.02, "mc": 0.03}, accuracy={"mc": 0.88}, codes={"ce": "baseline"})
     words = [
-        {heading: text.replace("Baseline", "ce") for heading, text in recommendation(*of).items()}
+        {heading: text.replace("baseline", "ce") for heading, text in recommendation(*of).items()}
         for of in (named, other)
     ]
     assert words[0] == words[1]
@@ -199,7 +198,7 @@ def test_the_baseline_is_known_by_its_code():
 
 
 def test_of_two_baselines_the_one_of_its_name_decides():
-    inside, _ = compared({"ce": 0.01, "baseline": 0.04, "slp": 0.02}, codes={"ce": "baseline"})
+    inside, *_ = compared({"ce": 0.01, "baseline": 0.04, "slp": 0.02}, codes={"ce": "baseline"})
     assert inside.baseline == "baseline"
     assert inside.recommended == "ce"
     words = words_of({"first": 0.01, "second": 0.04}, codes={"first": "baseline", "second": "baseline"})
@@ -207,7 +206,7 @@ def test_of_two_baselines_the_one_of_its_name_decides():
 
 
 def test_what_was_not_run_everywhere_is_not_compared():
-    inside, _ = compared({"baseline": 0.04, "slp": 0.02, "mc": 0.01})
+    inside, *_ = compared({"baseline": 0.04, "slp": 0.02, "mc": 0.01})
     del inside.results.measurements["raw", "two", "mc"]
     assert inside.methods == ["slp", "baseline"]
 
@@ -218,7 +217,7 @@ def test_sets_under_shift_are_spoken_of_apart_and_decide_nothing():
     words, without = words_of(errors, shifted=there), words_of(errors)
     assert words == without | {
         "Under shift": "mc has the lowest mean ECE on elsewhere, 0.10 % [0.00, 0.29]. Of slp, the recommended one, its "
-        "mean ECE, 10.00 % [9.81, 10.19], is lower than Baseline's, 20.00 % [19.81, 20.19]. Sets from another source "
+        "mean ECE, 10.00 % [9.81, 10.19], is lower than baseline's, 20.00 % [19.81, 20.19]. Sets from another source "
         "have no say in what to use."
     }
     rows = glance(*compared(errors, shifted=there))

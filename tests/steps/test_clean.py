@@ -38,43 +38,41 @@ def change(file: Path, **experiments) -> None:
 
 
 def test_nothing_goes_that_is_wanted(params):
-    found = leftovers(read())
-    assert found.results == found.entries == []
+    assert leftovers(read()) == ([], [])
 
 
 def test_folders_of_experiments_that_are_gone(params):
     (Path("data/mine")).mkdir()
     (Path("data/mine/images.0123456789abcdef")).write_text("no stamp of ours")
     change(params, two=None)
-    found = leftovers(read())
-    assert [leftover.paths for leftover in found.results] == [[Path("data/two")]]
-    assert found.entries == []  # `one` wants the same
+    results, entries = leftovers(read())
+    assert [leftover.paths for leftover in results] == [[Path("data/two")]]
+    assert entries == []  # `one` wants the same
     change(params, three=yaml.safe_load(params.read_text())["experiments"].pop("one"), one=None)
-    assert len(leftovers(read()).results) == 2
-    assert leftovers(read()).entries == []  # `three` has not been run, and will take them over
+    results, entries = leftovers(read())
+    assert len(results) == 2 and entries == []  # `three` has not been run, and will take them over
 
 
 def test_jobs_and_parameters_that_are_gone(params):
     one = yaml.safe_load(params.read_text())["experiments"]["one"]
     data = one["data"] | {"on_problem": "skip", "ood": {}}
     change(params, one=one | {"data": data}, two=None)
-    found = leftovers(read())
-    assert Path("data/one/manifests/tiny-textures") in {leftover.paths[0].parent for leftover in found.results}
-    assert len(found.results) == 2  # and the folder of `two`
-    assert len(found.entries) == 2
-    for leftover in [*found.results, *found.entries]:
+    results, entries = leftovers(read())
+    assert Path("data/one/manifests/tiny-textures") in {leftover.paths[0].parent for leftover in results}
+    assert len(results) == 2  # and the folder of `two`
+    assert len(entries) == 2
+    for leftover in [*results, *entries]:
         leftover.remove()
     assert not Path("data/one/manifests/tiny-textures").exists() and not Path("data/two").exists()
     assert Path("data/one/manifests/tiny-scenes/manifest.csv").is_file()
     assert [path.name for path in (Path("data") / FOLDER).iterdir() if len(path.name) == 16] == []
-    again = leftovers(read())
-    assert again.results == again.entries == []
+    assert leftovers(read()) == ([], [])
 
 
 def test_what_can_not_be_read_is_left_alone(params, caplog):
     two = yaml.safe_load(params.read_text())["experiments"]["two"]
     change(params, one=None, two=two | {"methods": ["baselin"]})
-    found = leftovers(read())
-    assert [leftover.paths for leftover in found.results] == [[Path("data/one")]]
-    assert found.entries == []
+    results, entries = leftovers(read())
+    assert [leftover.paths for leftover in results] == [[Path("data/one")]]
+    assert entries == []
     assert "data/two is left alone" in caplog.text and "baselin" in caplog.text

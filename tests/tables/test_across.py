@@ -28,26 +28,22 @@ def tables(folder: Path, mean: float, role: str = "id") -> Path:
         cells = {"protocol": "raw", "group": "g", "part": "one", "role": role, "mean": mean, "low": mean - 0.1}
         cells |= {"high": mean + 0.1, "seeds": "0 1", "images": 8, "mark": "best"}
         rows = [cells | {"row": m, "method": m, "column": c, "metric": c} for c in metrics for m in ("a", "b")]
-        PaperTable(name, rows).write(name, folder)
+        PaperTable(name, rows).write(name, folder / "tables")
     return folder
-
-
-def summary(name: str, task: str, network: str, data: object, folder: Path, **more) -> ExperimentSummary:
-    return ExperimentSummary(name, task, network, data, folder, folder / "claims.json", **more)
 
 
 @pytest.fixture
 def experiments(tmp_path) -> list[ExperimentSummary]:
     small, large, fog = (tables(tmp_path / name, mean) for name, mean in (("s", 0.5), ("l", 0.25), ("f", 0.125)))
     return [
-        summary("usual", "sod", "small", ["one"], small),
-        summary("large", "sod", "big", ["one"], large),
-        summary("larger", "sod", "huge", ["one"], ABSENT),
-        summary("longer", "sod", "big", ["one"], ABSENT),  # not run, but its network was
-        summary("unrelated", "sod", "huge", ["two"], ABSENT),
-        summary("hidden", "cod", "small", ["three"], fog),
-        summary("hidden_big", "cod", "big", ["three"], fog),
-        summary("foggy", "smoke", "small", ["four"], ABSENT),
+        ExperimentSummary("usual", "sod", "small", ["one"], small),
+        ExperimentSummary("large", "sod", "big", ["one"], large),
+        ExperimentSummary("larger", "sod", "huge", ["one"], ABSENT),
+        ExperimentSummary("longer", "sod", "big", ["one"], ABSENT),  # not run, but its network was
+        ExperimentSummary("unrelated", "sod", "huge", ["two"], ABSENT),
+        ExperimentSummary("hidden", "cod", "small", ["three"], fog),
+        ExperimentSummary("hidden_big", "cod", "big", ["three"], fog),
+        ExperimentSummary("foggy", "smoke", "small", ["four"], ABSENT),
     ]
 
 
@@ -82,7 +78,9 @@ def test_other_tasks(experiments):
 def test_the_table_of_tasks_says_what_a_shown_set_needs(tmp_path):
     captions = {"one": "Near-duplicates.", "not shown": "Nothing."}
     folders = (tables(tmp_path, 0.5, "shifted"), ABSENT)
-    made = task_table([summary("fog", "smoke", "small", 0, folder, captions=captions) for folder in folders], {})
+    made = task_table(
+        [ExperimentSummary("fog", "smoke", "small", 0, folder, captions=captions) for folder in folders], {}
+    )
     assert {row["group"] for row in made.rows} == {"smoke: fog, one, under shift"}
     assert made.title == "Other tasks, in distribution and under shift"
     assert made.notes[0] == "one: Near-duplicates." and not any("Nothing" in note for note in made.notes)

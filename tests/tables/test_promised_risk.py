@@ -14,7 +14,7 @@ from pipeline_src.tables.promised_risk import BOUNDS, promised_risk
 
 PARTS = {"val": "val", "one": "id", "dots": "ood"}
 METHODS = {"baseline": MethodFacts("baseline"), "mean": MethodFacts("deep_ensemble", of_all_seeds=True, trains=False)}
-FACTS = Facts("made", METHODS, PARTS, (0, 1), labels={"mean": "MEAN"})
+FACTS = Facts("made", METHODS, PARTS, (0, 1))
 
 
 def maps(method: str, seed: int, part: str):
@@ -56,7 +56,7 @@ def test_the_printed_table(results):
     assert headings[3].startswith("FPR ≤ 5 %, dots: out of distribution")
     assert raw.columns == ["", "threshold", "FNR %", "FPR %"]
     assert "by the 20 images of val" in raw.caption
-    assert len(raw.notes) == 1  # MEAN is one run
+    assert len(raw.notes) == 1  # mean is one run
 
 
 def test_too_few_images_are_told(results):

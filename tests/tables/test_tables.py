@@ -25,7 +25,7 @@ from pipeline_src.text_tables import Group, Table, latex, markdown
 
 PARTS = {"val": "val", "Set_A": "id", "textures": "ood"}
 METHODS = {"baseline": MethodFacts("baseline"), "aslp_mc": MethodFacts("aslp_mc")}
-FACTS = Facts("tiny", METHODS, PARTS, (0, 1), 10, 2, labels={"aslp_mc": "ASLP & MC"})
+FACTS = Facts("tiny", METHODS, PARTS, (0, 1), 10, 2)
 TWO_CLASSES = [name for name in SHOWN if name != "mean_iou"]
 
 
@@ -93,8 +93,8 @@ def test_names_of_files_are_known_without_pandas():
 import sys
 from pipeline_src.tables import table_files
 from pipeline_src.tables.across import OVERVIEW_TABLES
-from pipeline_src.claims.across import OVERVIEW_CLAIMS
-assert table_files() and OVERVIEW_TABLES and OVERVIEW_CLAIMS
+from pipeline_src.claims import CLAIM_FILES
+assert table_files() and OVERVIEW_TABLES and CLAIM_FILES
 print({"pandas", "scipy", "matplotlib", "torch", "cv2"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -120,7 +120,7 @@ def test_markdown_shows_mean_and_spread_over_seeds(written, numbers):
     raw, stretched = (written / "main.md").read_text(encoding="utf-8").split("**Table.**")[1:]
     for protocol, text in (("raw", raw), ("stretched", stretched)):
         assert f"{protocol} protocol" in text.splitlines()[0]
-        rows = [line.strip("| ").split(" | ") for line in text.splitlines() if re.match(r"\| (baseline|ASLP)", line)]
+        rows = [line.strip("| ").split(" | ") for line in text.splitlines() if re.match(r"\| (baseline|aslp)", line)]
         assert len(rows) == 2 * len(PARTS)
         at = iter(rows)
         for part in PARTS:
@@ -170,13 +170,13 @@ def test_tables_as_printed_are_those_of_the_report(written):
 
 
 def test_a_missing_run_is_named(tmp_path):
-    text = only_set_a(tmp_path, replace(FACTS, labels={}), {("aslp_mc", 1, "Set_A")})
+    text = only_set_a(tmp_path, FACTS, {("aslp_mc", 1, "Set_A")})
     assert r"Not run: aslp\_mc seed 1 on Set\_A." in text
 
 
 def test_a_run_of_all_seeds_is_no_missing_run(tmp_path):
     methods = METHODS | {"aslp_mc": MethodFacts("aslp_mc", of_all_seeds=True)}
-    text = only_set_a(tmp_path, replace(FACTS, methods=methods, labels={}))
+    text = only_set_a(tmp_path, replace(FACTS, methods=methods))
     assert "Not run" not in text
     assert r"aslp\_mc is one run, made of the networks of all seeds" in text
     assert any("±" in line for line in text.splitlines() if "baseline" in line)
