@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
-from pipeline_src.api import TwoClassStatistic, calibration_report
+from pipeline_src.api import Statistic, calibration_report
 from pipeline_src.metrics.registry import METRICS
 
 SIDE, MANY, AT_ONCE = 24, 20_000, 1000
@@ -59,7 +59,7 @@ def images(number: int, network: Network, rng: np.random.Generator) -> tuple[np.
 @lru_cache
 def truth(network: Network) -> dict[str, float]:
     """The metrics of very many images."""
-    rng, statistic = np.random.default_rng(99), TwoClassStatistic()
+    rng, statistic = np.random.default_rng(99), Statistic()
     for _ in range(MANY // AT_ONCE):
         statistic = statistic.update(*images(AT_ONCE, network, rng))
     return dict(statistic.compute())

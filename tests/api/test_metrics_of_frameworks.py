@@ -147,7 +147,7 @@ def test_it_can_be_drawn():
 
 
 def test_logits_are_refused():
-    with pytest.raises(UserError, match="no probabilities"):
+    with pytest.raises(UserError, match="not probabilities"):
         DenseCalibration().update(torch.randn(1, 4, 4) * 5, torch.zeros(1, 4, 4, dtype=torch.long))
     with pytest.raises(UserError, match="apply the softmax"):
         DenseCalibration().update(torch.randn(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long))

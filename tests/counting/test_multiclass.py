@@ -132,8 +132,8 @@ def test_bad_input_is_named():
     p, truth = scene(0, classes=3)
     for wrong, mask, words in (
         (p[:2], truth, "do not fit"),
-        (p * 2, truth, "no probabilities"),
-        (p / 2, truth, "no probabilities"),
+        (p * 2, truth, "not probabilities"),
+        (p / 2, truth, "not probabilities"),
         (p, np.where(truth == 255, 7, truth), "class ids"),
     ):
         with pytest.raises(UserError, match=words):

@@ -186,9 +186,9 @@ def test_files_that_are_no_statistic_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "f, y, words",
     [
-        (np.float32([[0.5, 1.5]]), np.uint8([[0, 1]]), "no probabilities"),
-        (np.float32([[0.5, -1e-9]]), np.uint8([[0, 1]]), "no probabilities"),
-        (np.float32([[0.5, np.nan]]), np.uint8([[0, 1]]), "no probabilities"),
+        (np.float32([[0.5, 1.5]]), np.uint8([[0, 1]]), "not probabilities"),
+        (np.float32([[0.5, -1e-9]]), np.uint8([[0, 1]]), "not probabilities"),
+        (np.float32([[0.5, np.nan]]), np.uint8([[0, 1]]), "not probabilities"),
         (np.float32([[0.5, 0.1]]), np.uint8([[0, 2]]), "labels"),
         (np.float32([[0.5, 0.1]]), np.float32([[0, 1]]), "labels"),
         (np.float32([[0.5]]), np.uint8([[0, 1]]), "do not fit"),

@@ -153,7 +153,7 @@ def test_the_values_are_those_that_pysodmetrics_gave(name):
 
 def test_bad_maps_are_left_to_the_statistic_to_refuse():
     f, y = np.full((4, 5), np.nan, np.float32), np.eye(4, 5, dtype=np.uint8)
-    with pytest.raises(UserError, match="no probabilities"), np.errstate(invalid="ignore"):
+    with pytest.raises(UserError, match="not probabilities"), np.errstate(invalid="ignore"):
         TwoClassStatistic.empty().add(f, y, "a", whole=whole_map_measures(f, y, KEPT))
 
 

@@ -400,7 +400,7 @@ def test_the_code_of_a_post_hoc_method_concerns_it_alone(tmp_path):
     blocks = {"mine": {"file": str(file)}}
     one = built(["baseline", "mine"], blocks=blocks)
     before = contracts(one)
-    file.write_text(file.read_text().replace("return Temperature", "return type(Temperature)"))
+    file.write_text(file.read_text().replace("return TemperatureCalibrator", "return type(TemperatureCalibrator)"))
     contract.package_code.cache_clear()
     after = contracts(built(["baseline", "mine"], blocks=blocks))
     assert {n for n in before if before[n] != after[n]} == {n for n in before if "/mine/" in n}
