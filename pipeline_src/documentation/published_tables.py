@@ -151,16 +151,12 @@ def claims(judged: Sequence[Mapping[str, Any]]) -> str:
 def verdicts(judged: Mapping[str, Sequence[Mapping[str, Any]]], protocol: str) -> str:
     """Verdicts by experiment as Markdown; – where the claim was not judged, or not in this protocol."""
     texts = {claim["claim"]: claim["text"] for of in judged.values() for claim in of}
-    said = {
-        (name, claim["claim"]): next((of[key]["verdict"] for key in (protocol, "any") if key in of), "")
-        for name, claims in judged.items()
-        for claim in claims
-        if (of := claim["protocols"])
-    }
+    findings = {name: {claim["claim"]: claim["protocols"] for claim in of} for name, of in judged.items()}
     rows = []
     for claim in sorted(texts, key=lambda name: int(name[1:])):
-        of_each = [said.get((name, claim), NOT_RUN).replace(NOT_RUN, "–") for name in judged]
-        rows.append([claim, texts[claim], *of_each])
+        by_protocol = [of.get(claim, {}) for of in findings.values()]
+        of_each = [of.get(protocol, of.get("any", {})).get("verdict", NOT_RUN) for of in by_protocol]
+        rows.append([claim, texts[claim], *(verdict.replace(NOT_RUN, "–") for verdict in of_each)])
     return markdown_rows([protocol, "claim", *judged], rows)
 
 

@@ -17,7 +17,7 @@ from pipeline_src.counting.score_histogram import Bins
 
 TOP, POSITIVE = "confidence", "probability"  # of the predicted class, of the positive class
 CLASSES = "probability of each class"
-MIDDLE = 127  # the 8-bit level that 0.5 lies in
+MIDDLE = HALF // EIGHT  # the 8-bit level that 0.5 lies in
 
 
 def split(cells: Bins, width: int) -> Bins:

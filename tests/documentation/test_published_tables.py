@@ -106,7 +106,9 @@ def test_verdicts_of_several_experiments_are_a_table_too(folder):
         of = {name: {key: {"verdict": text} for key, text in of.items()} for name, of in verdicts.items()}
         return json.dumps({"claims": [{"claim": name, "text": f"{name}.", "protocols": of[name]} for name in of]})
 
-    (folder / "small" / "claims.json").write_text(claims(C2={"raw": "holds"}, C10={"any": "not decided"}))
+    (folder / "small" / "claims.json").write_text(
+        claims(C2={"raw": "holds"}, C10={"any": "not decided"}, C11={"stretched": "holds"})
+    )
     (folder / "other").mkdir()
     (folder / "other" / "claims.json").write_text(
         claims(C2={"raw": "not run", "stretched": "holds"}, C9={"raw": "holds"})
@@ -118,6 +120,7 @@ def test_verdicts_of_several_experiments_are_a_table_too(folder):
         "| C2 | C2. | holds | – |",
         "| C9 | C9. | – | holds |",
         "| C10 | C10. | not decided | – |",
+        "| C11 | C11. | – | – |",
     ]
     assert "\n".join(rows) in written
 
