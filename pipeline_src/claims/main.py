@@ -11,9 +11,9 @@ from pipeline_src.analysis.facts import COMPARED
 from pipeline_src.analysis.resampling import groups_in_words
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
-from pipeline_src.claims.across import AGAINST_BASELINE, against_baseline
 from pipeline_src.claims.checks import keeps
 from pipeline_src.claims.evidence import NOT_RUN, Evidence, Finding
+from pipeline_src.claims.other_tasks import AGAINST_BASELINE, against_baseline
 from pipeline_src.claims.registry import CLAIMS, Claim
 from pipeline_src.claims.view import Items, View
 from pipeline_src.metrics.registry import METRICS

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli.compared import checked, in_words
+from pipeline_src.cli.comparison import checked, in_words
 from pipeline_src.cli.options import Log, Name, experiment_graph, start_log
 from pipeline_src.files import check_writable
 

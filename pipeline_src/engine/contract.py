@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline_src.engine.code import LENGTH, Code, Digest, digest
-from pipeline_src.engine.perform import perform
+from pipeline_src.engine.run_job import perform
 from pipeline_src.errors import UserError
 from pipeline_src.files import sha256, write_text
 from pipeline_src.python_source import PACKAGE, ROOT

@@ -15,7 +15,7 @@ from pipeline_src.engine import cache
 from pipeline_src.engine.explain import stale
 from pipeline_src.engine.graph import contract
 from pipeline_src.engine.job import Job
-from pipeline_src.engine.perform import perform
+from pipeline_src.engine.run_job import perform
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.engine.verified import now
 from pipeline_src.errors import UserError, listed

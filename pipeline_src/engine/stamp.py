@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline_src.engine import verified
-from pipeline_src.engine.perform import described
+from pipeline_src.engine.run_job import described
 from pipeline_src.files import write_text
 
 PARTS = {"kind", "parameters", "inputs", "code", "files", "job", "folder", "time"}  # of `ingredients` and `made`

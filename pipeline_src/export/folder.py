@@ -21,7 +21,7 @@ from pipeline_src.export import graph, onnx_file, standalone
 from pipeline_src.export.graph import Written
 from pipeline_src.export.standalone import ExportedModel
 from pipeline_src.files import atomic, check_writable, sha256, write_text
-from pipeline_src.training.exported import METADATA
+from pipeline_src.training.network_file import METADATA
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.validation import Count, Strict, validate
 

@@ -28,9 +28,9 @@ from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.files import write_text
 from pipeline_src.judging import calibrated_files, output_folder, several_classes, two_classes
 from pipeline_src.judging import risk as risks
-from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.folder import check_resamples, groups_of
+from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.labels import IGNORED
 from pipeline_src.logs import quiet
 from pipeline_src.metrics.inputs import Run
@@ -169,11 +169,11 @@ def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
     return options
 
 
-def _count(pairs: Pairs, classes: int | None, ignore: int | None) -> Counted:
+def _count(pairs: Pairs, classes: int | None, ignore: int | None) -> FolderCounts:
     return several_classes.count(pairs, classes, ignore) if classes else two_classes.count(pairs, ignore)
 
 
-def _pixels(pairs: Pairs, classes: int | None, counted: Counted, ignore: int | None) -> Pixels:
+def _pixels(pairs: Pairs, classes: int | None, counted: FolderCounts, ignore: int | None) -> Pixels:
     """The pixels of all pairs: of one object all, grouped; of K classes as many of each image as fit, each of which
     stands for an equal share of it."""
     parts, void = [], IGNORED if ignore is None else ignore
@@ -203,7 +203,7 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
         )
 
 
-def _warnings(fitted_and_scored: Mapping[Path, Counted]) -> list[str]:
+def _warnings(fitted_and_scored: Mapping[Path, FolderCounts]) -> list[str]:
     """Of two folders, each with its name; and that they share images."""
     lines = [f"{folder}: {line}" for folder, of in fitted_and_scored.items() for line in of.warnings()]
     fitted_images, scored = (by_protocol(of.statistic)["raw"].rows for of in fitted_and_scored.values())

@@ -22,8 +22,8 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.judging import output_folder, several_classes, two_classes
 from pipeline_src.judging import risk as risks
-from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pairs, pair_files
+from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.judging.whole_images import MISSING, WholeImages, whole_images
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import Run
@@ -166,7 +166,7 @@ def _check_options(pairs: Pairs, classes: int, protocols: tuple[str, ...], borde
 
 
 def _numbers(
-    counted: Counted,
+    counted: FolderCounts,
     counts: dict[str, Counts],
     images: dict[str, WholeImages],
     bins: int,
@@ -193,7 +193,7 @@ def _numbers(
     return numbers
 
 
-def _regions(counted: Counted, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
+def _regions(counted: FolderCounts, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
     """Values by protocol and region."""
     by_name = {region: Run.by_protocol(of) for region, of in counted.regions.by_name.items()}
     return {

@@ -10,8 +10,8 @@ from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.judging.arrays import matched, read_labels, read_map
-from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pair, Pairs, UnusableFileError, check_problems, naming, readable
+from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.judging.masks import unused_ignore
 from pipeline_src.labels import IGNORED
 
@@ -78,7 +78,7 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
     return probability, truth, resized
 
 
-def count(pairs: Pairs, classes: int, ignore: int | None = None) -> Counted:
+def count(pairs: Pairs, classes: int, ignore: int | None = None) -> FolderCounts:
     """Count all pairs.
 
     Args:
@@ -89,7 +89,7 @@ def count(pairs: Pairs, classes: int, ignore: int | None = None) -> Counted:
         UserError: names all files that have no partner or cannot be used.
     """
     statistic, problems, any_ignored = MultiClassStatistic.empty(classes), [], False
-    counted, void = Counted(statistic), IGNORED if ignore is None else ignore
+    counted, void = FolderCounts(statistic), IGNORED if ignore is None else ignore
     for pair, (probability, truth, resized) in readable(pairs, lambda p: read(p, classes, void), problems):
         statistic.add(probability, truth, pair.stem, void)
         counted.note_map(pair, probability, resized)

@@ -11,8 +11,8 @@ from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.judging.arrays import matched, read_map
-from pipeline_src.judging.counted import Counted
 from pipeline_src.judging.files import Pair, Pairs, UnusableFileError, check_problems, naming, readable
+from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.judging.masks import USUAL, Meaning, read_mask, survey
 from pipeline_src.labels import IGNORED
 
@@ -46,7 +46,7 @@ def read(pair: Pair, meaning: Meaning = USUAL) -> tuple[np.ndarray, np.ndarray, 
     return probability, truth, resized, grey
 
 
-def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) -> Counted:
+def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) -> FolderCounts:
     """Count all pairs.
 
     Args:
@@ -56,7 +56,7 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
     Raises:
         UserError: names all files that have no partner or cannot be used.
     """
-    counted, problems, unclear = Counted(TwoClassStatistic.empty()), [], []
+    counted, problems, unclear = FolderCounts(TwoClassStatistic.empty()), [], []
     if border is not None:
         counted.regions = RegionStatistics(border)
     if pairs.masks is not None:
@@ -87,7 +87,7 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
     return counted
 
 
-def _decided(counted: Counted) -> bool:
+def _decided(counted: FolderCounts) -> bool:
     """Whether every confidence is 1, of maps that are not 0 everywhere."""
     raw = counted.statistic.raw
     return raw.pixels > 0 and raw.pixels == raw.count[0].sum() and not raw.position.any() and counted.highest_at_all > 0

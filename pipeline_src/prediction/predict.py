@@ -13,7 +13,7 @@ import torch
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import callbacks, exported
+from pipeline_src.training import callbacks, network_file
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.models.build import build_segmentor, normalisation
@@ -50,7 +50,7 @@ def load(
     """
     network = experiment.model.network
     segmentor = build_segmentor(network, False, experiment.image_size, classes)
-    tensors = exported.read(weights, facts or {})
+    tensors = network_file.read(weights, facts or {})
     try:
         segmentor.load_state_dict(tensors)
     except RuntimeError as error:
@@ -58,7 +58,7 @@ def load(
             f"{weights} does not fit the model {network}",
             found=str(error)[:500],
             expected="weights of the network's names and shapes",
-            do=exported.AGAIN,
+            do=network_file.AGAIN,
         ) from None
     model = DenseClassifier(segmentor, normalisation(network), amp=experiment.training.amp, classes=classes)
     return model.to(prepare_device(experiment.training)).eval()

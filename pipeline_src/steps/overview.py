@@ -14,7 +14,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.steps import published
-from pipeline_src.tables.across import OVERVIEW_TABLES, judged_files
+from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files
 
 READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
 
@@ -34,8 +34,8 @@ def job(params: Params) -> Job:
 
 def work(job: Job, folder: Path) -> None:
     """Write the tables T5, T7 and T8, and claim C8."""
-    from pipeline_src.claims.across import write_overview_claims
-    from pipeline_src.tables.across import write_overview_tables
+    from pipeline_src.claims.other_tasks import write_overview_claims
+    from pipeline_src.tables.several_experiments import write_overview_tables
 
     experiments, tasks = job.parameters["experiments"], job.parameters["tasks"]
     write_overview_tables(experiments, job.options["judged"], tasks, folder)
@@ -59,8 +59,8 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
 
 def write_published() -> None:
     """Write table T5 and claim C8 of the published experiments, beside them."""
-    from pipeline_src.claims.across import write_overview_claims
-    from pipeline_src.tables.across import task_table
+    from pipeline_src.claims.other_tasks import write_overview_claims
+    from pipeline_src.tables.several_experiments import task_table
 
     experiments, tasks = list(_published()), catalog.tasks()
     shown = {task: text for task, text in tasks.items() if task in {of.task for of in experiments}}

@@ -107,16 +107,16 @@ def _most(experiment: ExperimentGraph, part: Part) -> int | None:
 
 
 def _check_training(experiment: ExperimentGraph) -> None:
-    from pipeline_src.training import feasible
+    from pipeline_src.training import run_checks
     from pipeline_src.training.device import prepare_device
     from pipeline_src.training.models.build import build_segmentor
 
     of = experiment.settings
-    feasible.check_gpus(of.training)
+    run_checks.check_gpus(of.training)
     prepare_device(of.training)
     images = size(experiment, "train")
     if images is not None:
-        feasible.check_batch(of.training, images)
+        run_checks.check_batch(of.training, images)
     if of.training.batch_size == max(1, of.training.gpus):
         network = build_segmentor(of.model.network, False, of.image_size, experiment.facts.classes)
-        feasible.check_single_image(network, of.image_size)
+        run_checks.check_single_image(network, of.image_size)

@@ -15,7 +15,7 @@ from pipeline_src.engine.job import Job
 from pipeline_src.python_source import ROOT
 from pipeline_src.steps import fit
 from pipeline_src.steps.tables import analyses, costs, results
-from pipeline_src.tables.across import judged_files, judged_table
+from pipeline_src.tables.several_experiments import judged_files, judged_table
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph

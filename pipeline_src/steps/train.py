@@ -58,7 +58,7 @@ def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
 def work(job: Job, folder: Path) -> None:
     """Train, or go on where it was stopped; on several devices in a process each."""
     from pipeline_src.training.distributed import launch
-    from pipeline_src.training.feasible import check_gpus
+    from pipeline_src.training.run_checks import check_gpus
 
     check_gpus(networks.settings(job).training)
     if job.parameters["ranks"] > 1:

@@ -24,7 +24,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.params.schema import Experiment
 from pipeline_src.rng import torch_seed
-from pipeline_src.training import callbacks, exported, feasible
+from pipeline_src.training import callbacks, network_file, run_checks
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.hooks import (
@@ -60,7 +60,7 @@ class TrainedRun:
     def write(self, folder: Path) -> None:
         """model.safetensors with the run's facts, history.csv, timing.csv, alpha.csv (methods with alphas) and run.json
         into `folder`."""
-        exported.write(folder / "model.safetensors", self.model.segmentor, self.facts)
+        network_file.write(folder / "model.safetensors", self.model.segmentor, self.facts)
         tables = {"history.csv": pd.DataFrame(self.history.rows), "timing.csv": pd.DataFrame(self.history.timing)}
         if self.history.alphas:
             columns = [str(row["epoch"]) for row in self.history.rows]
@@ -121,9 +121,9 @@ def train(
             expected="two images or more on each",
             do="take more training images, or fewer processes (`gpus`)",
         )
-    feasible.check_batch(training, len(train_store))
+    run_checks.check_batch(training, len(train_store))
     if batch_size == 1:
-        feasible.check_single_image(segmentor, experiment.image_size)
+        run_checks.check_single_image(segmentor, experiment.image_size)
     history = HistoryHook(method, name, follow)
     loading = {
         "num_workers": training.workers,

@@ -121,6 +121,6 @@ def test_code_of_classes_that_work_gets_counts():
     def files(**values) -> dict[str, str]:
         return made(work=generator, **values).code.files
 
-    assert files().keys() == {f"pipeline_src/{name}.py" for name in ("rng", "files", "engine/perform")}
+    assert files().keys() == {f"pipeline_src/{name}.py" for name in ("rng", "files", "engine/run_job")}
     for values in ({"parameters": {"method": MethodFacts()}}, {"options": {"methods": [MethodFacts()]}}):
         assert "pipeline_src/analysis/facts.py" in files(**values)

@@ -19,7 +19,7 @@ from pipeline_src.engine import execute as engine
 from pipeline_src.engine.execute import execute
 from pipeline_src.engine.explain import differences, made_with, other_versions
 from pipeline_src.engine.job import Job
-from pipeline_src.engine.perform import perform
+from pipeline_src.engine.run_job import perform
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text

@@ -20,9 +20,9 @@ from pipeline_src.prediction.predict import load
 from pipeline_src.steps import fit, precheck, train
 from pipeline_src.steps.build import build
 from pipeline_src.training import checkpoint
-from pipeline_src.training.exported import write
 from pipeline_src.training.methods.temperature import Temperature
 from pipeline_src.training.models.build import build_segmentor
+from pipeline_src.training.network_file import write
 
 METHOD = "from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    {}\n"
 NET = """

@@ -92,7 +92,7 @@ def test_names_of_files_are_known_without_pandas():
     code = """
 import sys
 from pipeline_src.tables import table_files
-from pipeline_src.tables.across import OVERVIEW_TABLES
+from pipeline_src.tables.several_experiments import OVERVIEW_TABLES
 from pipeline_src.claims import CLAIM_FILES
 assert table_files() and OVERVIEW_TABLES and CLAIM_FILES
 print({"pandas", "scipy", "matplotlib", "torch", "cv2"} & set(sys.modules))

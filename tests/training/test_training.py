@@ -18,7 +18,7 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Augmentation, Training
 from pipeline_src.rng import generator
-from pipeline_src.training import feasible, loop
+from pipeline_src.training import loop, run_checks
 from pipeline_src.training.augment import augment
 from pipeline_src.training.hooks import AverageHook, learning_rate
 from pipeline_src.training.method import Batch
@@ -141,10 +141,10 @@ def test_one_image_a_step_is_refused_where_batch_norm_follows_pooling():
         network = Network(module, 1, "made")
         before = [buffer.clone() for buffer in network.buffers()], torch.random.get_rng_state()
         if fits:
-            feasible.check_single_image(network, 32)
+            run_checks.check_single_image(network, 32)
         else:
             with pytest.raises(UserError, match="can't be trained on one image a step"):
-                feasible.check_single_image(network, 32)
+                run_checks.check_single_image(network, 32)
         assert all(map(torch.equal, network.buffers(), before[0]))
         assert torch.equal(torch.random.get_rng_state(), before[1])
 

@@ -111,7 +111,7 @@ def test_what_concerns_no_result(project, before):
 
 GLUE = {  # file -> text between parameters and results, another, and a kind of job that has another contract then
     "steps/store.py": ('"size": experiment', '"size": 2 * experiment', "store"),
-    "engine/perform.py": ("job.work(job, folder)", "job.work(job, folder / '.')", "prepare"),
+    "engine/run_job.py": ("job.work(job, folder)", "job.work(job, folder / '.')", "prepare"),
     "steps/networks.py": (
         'parameters[key] for key in ("image_size", "augmentation")',
         'parameters[key] for key in ("augmentation",)',

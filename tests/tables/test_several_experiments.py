@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.analysis.facts import ExperimentSummary
-from pipeline_src.tables.across import (
+from pipeline_src.tables.paper_table import PaperTable
+from pipeline_src.tables.several_experiments import (
     OVERVIEW_TABLES,
     judged_table,
     network_table,
     task_table,
     write_overview_tables,
 )
-from pipeline_src.tables.paper_table import PaperTable
 
 ABSENT = Path("absent")
 TASKS = {"sod": "salient objects", "cod": "camouflaged objects", "smoke": "smoke", "polyp": "polyps"}

@@ -14,7 +14,7 @@ from pipeline_src.judging.masks import USUAL, Meaning
 
 
 @dataclass
-class Counted:
+class FolderCounts:
     """Counts of a folder of maps, and what was corrected in its files.
 
     Attributes:
