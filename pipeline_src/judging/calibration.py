@@ -83,17 +83,10 @@ def calibrate_folder(
     """
     check_bins(bins)
     check_resamples(resamples)
-    output_folder.check(out, "", (pred, mask, apply, test_mask))
-    calibrated_files.check(out, (pred, mask, apply, test_mask))
+    _check_folders(pred, mask, apply, test_mask, out)
     options = _options(method, features, shape)
-    names = list(files.CALIBRATORS) if method == AUTO else [files.named(method, "--method").name]
-    if test_mask is not None and apply.resolve() == pred.resolve():
-        raise UserError(
-            "--test-mask would score the calibrator on the images that it was fitted to",
-            found=f"--apply and --pred are both {pred}",
-            expected="scores of images that it has not seen",
-            do="leave out --test-mask: the scores are cross-validated then",
-        )
+    if method != AUTO:
+        files.named(method, "--method")
     pairs, applied = pair_files(pred, mask, max_pixels), pair_files(apply, test_mask, max_pixels)
     units, units_of_scored = groups_of(pairs, groups), groups_of(applied if test_mask else pairs, groups)
     classes = several_classes.classes_of(pairs)
@@ -102,10 +95,7 @@ def calibrate_folder(
     calibrated_files.check_applied(applied, classes)
     pixels = _pixels(pairs, classes, counted, ignore)
     _check_labels(pixels, mask)
-    candidates = {name: files.CALIBRATORS[name] for name in names}
-    if method == AUTO:
-        number = "two" if pixels.classes == 2 else "several"
-        candidates = {name: kind for name, kind in candidates.items() if kind.classes in ("any", number)}
+    candidates = _candidates(method, pixels.classes)
 
     folds = selection.folds_of(np.arange(pixels.number) if units is None else units)
     chosen, by_fold, likelihoods = _chosen(candidates, pixels, folds, test_mask is None or method == AUTO, options)
@@ -122,7 +112,6 @@ def calibrate_folder(
     scores = [resample_run(run, bins, SEED, resamples, units_of_scored) for run in runs]
     record = Record.of(calibrator, pixels)
     warnings = counted.warnings() if test_mask is None else _warnings({pred: counted, apply: before})
-    warnings += images_in_words(len(scored)) if resamples and not groups else []
     result = {
         "method": chosen,
         "keeps_class": calibrator.keeps_class,
@@ -134,7 +123,7 @@ def calibrate_folder(
         "applied_images": len(applied),
         "bins": bins,
         **({"groups": groups_in_words(units_of_scored)} if groups else {}),
-        "warnings": warnings,
+        "warnings": warnings + (images_in_words(len(scored)) if resamples and not groups else []),
         "scores": _compared(*scores, resamples),
     }
     if bound:
@@ -146,6 +135,27 @@ def calibrate_folder(
     calibrated_files.write(applied, calibrator, out / calibrated_files.FOLDER)
     write_text(out / "scores.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
+
+
+def _check_folders(pred: Path, mask: Path, apply: Path, test_mask: Path | None, out: Path) -> None:
+    inputs = (pred, mask, apply, test_mask)
+    output_folder.check(out, "", inputs)
+    calibrated_files.check(out, inputs)
+    if test_mask is not None and apply.resolve() == pred.resolve():
+        raise UserError(
+            "--test-mask would score the calibrator on the images that it was fitted to",
+            found=f"--apply and --pred are both {pred}",
+            expected="scores of images that it has not seen",
+            do="leave out --test-mask: the scores are cross-validated then",
+        )
+
+
+def _candidates(method: str, classes: int) -> dict[str, type[Calibrator]]:
+    """The calibrator of this name, or all for this number of classes."""
+    if method != AUTO:
+        return {method: files.CALIBRATORS[method]}
+    number = "two" if classes == 2 else "several"
+    return {name: kind for name, kind in files.CALIBRATORS.items() if kind.classes in ("any", number)}
 
 
 def _options(method: str, features: str, shape: bool) -> dict[str, Any]:

@@ -100,15 +100,8 @@ def judge_folder(
     else:
         counted = two_classes.count(pairs, ignore, border)
         images = whole_images(pairs, counted.meaning, workers) if whole else {}
-    counts = {p: of for p, of in by_protocol(counted.statistic).items() if p in protocols}
+    counts = _counts(counted, protocols, mask, ignore)
     first = next(iter(counts.values()))
-    if not first.pixels:
-        raise UserError(
-            f"no pixel of the masks in {mask} counts; nothing was written",
-            found=f"the value {IGNORED if ignore is None else ignore}, which is ignored, at every pixel",
-            expected="pixels of other values",
-            do="name another value by --ignore",
-        )
     result = {
         "name": name,
         "n_images": len(pairs),
@@ -122,10 +115,8 @@ def judge_folder(
         **_numbers(counted, counts, images, bins, resamples, of_images),
     }
     if bound:
-        runs = {
-            p: replace(run, units=of_images) for p, run in Run.by_protocol(counted.statistic).items() if p in counts
-        }
-        result["risk"] = {p: risks.controlled(run, bound, SEED, resamples) for p, run in runs.items()}
+        runs = {p: replace(run, units=of_images) for p, run in Run.by_protocol(counted.statistic).items()}
+        result["risk"] = {p: risks.controlled(runs[p], bound, SEED, resamples) for p in counts}
     if counted.regions is not None:
         result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins)}
 
@@ -163,6 +154,21 @@ def _check_options(pairs: Pairs, classes: int, protocols: tuple[str, ...], borde
         raise UserError("--border applies to maps of one object, not of several classes", do="leave out --border")
     if "raw" not in protocols:
         raise UserError("maps of several classes cannot be stretched", found=protocols, do="--protocol raw")
+
+
+def _counts(
+    counted: FolderCounts, protocols: tuple[str, ...], mask: Path | None, ignore: int | None
+) -> dict[str, Counts]:
+    """By protocol; UserError where there is nothing to judge."""
+    counts = {p: of for p, of in by_protocol(counted.statistic).items() if p in protocols}
+    if not all(of.pixels for of in counts.values()):
+        raise UserError(
+            f"no pixel of the masks in {mask} counts; nothing was written",
+            found=f"the value {IGNORED if ignore is None else ignore}, which is ignored, at every pixel",
+            expected="pixels of other values",
+            do="name another value by --ignore",
+        )
+    return counts
 
 
 def _numbers(

@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 
 METADATA = "ro-crate-metadata.json"
 SNAKEFILE, SETTINGS = Path("workflow/Snakefile"), "settings.json"  # the latter has what the command line changed, too
-PROFILES = ("process/0.5", "workflow/0.5")
 WORKFLOW_CRATE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
+    "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
+    WORKFLOW_CRATE: ("Workflow RO-Crate", "1.0"),
+}
+LICENCE = "https://spdx.org/licenses/Apache-2.0"
 KINDS = ("train", "evaluate", "analyse", "tables", "figures", "claims", "report")
 FORMATS = {
     **{".csv": "text/csv", ".html": "text/html", ".json": "application/json", ".md": "text/markdown"},
@@ -58,17 +63,39 @@ def write(graph: ExperimentGraph) -> Path:
 
 def _entities(graph: ExperimentGraph, jobs: list[Job]) -> Iterator[Entity]:
     files = {file["@id"]: file for job in jobs for file in _files(graph.results, job)}
-    given = [_file(graph.results / name, sha256(graph.results / name)) for name in (params_file().name, SETTINGS)]
+    paths = [graph.results / name for name in (params_file().name, SETTINGS)]
+    params, settings = given = [_file(path, sha256(path)) for path in paths]
     stamps = [stamp for job in jobs if (stamp := job.stamped)]
     started, ended = min(map(_start, stamps)), max(map(_end, stamps))
-    profiles = [_of(f"https://w3id.org/ro/wfrun/{name}") for name in PROFILES] + [_of(WORKFLOW_CRATE)]
     yield {
         "@id": METADATA,
         "@type": "CreativeWork",
         "conformsTo": [_of("https://w3id.org/ro/crate/1.1"), _of(WORKFLOW_CRATE)],
         "about": _of("./"),
     }
+    yield _root(graph, ended, [SNAKEFILE.name, *(entity["@id"] for entity in (*given, *files.values()))])
+    yield _terms(graph)
+    yield from _workflow()
     yield {
+        "@id": "#run",
+        "@type": "CreateAction",
+        "name": f"Run of {graph.name}",
+        "description": graph.command,
+        "instrument": _of(SNAKEFILE.name),
+        "object": [_of(entity["@id"]) for entity in given],
+        "result": [_of(name) for name in files],
+        "startTime": started.isoformat(timespec="seconds"),
+        "endTime": ended.isoformat(timespec="seconds"),
+        "actionStatus": "http://schema.org/CompletedActionStatus",
+    }
+    yield params | {"exampleOfWork": _of("#settings")}
+    yield settings | {"description": "All settings of the experiment, with defaults and changes of the command line."}
+    yield from files.values()
+
+
+def _root(graph: ExperimentGraph, ended: datetime, parts: list[str]) -> Entity:
+    """The folder of results as a data set of `parts`."""
+    return {
         "@id": "./",
         "@type": "Dataset",
         "name": f"Calibration of dense classifiers: {graph.name}",
@@ -76,29 +103,28 @@ def _entities(graph: ExperimentGraph, jobs: list[Job]) -> Iterator[Entity]:
         f"{', '.join(map(str, graph.facts.seeds))}: networks, statistics, tables, figures, claims and report.",
         "datePublished": ended.isoformat(timespec="seconds"),
         "license": _of("#terms"),
-        "conformsTo": profiles,
+        "conformsTo": [_of(address) for address in PROFILES],
         "mainEntity": _of(SNAKEFILE.name),
-        "hasPart": [_of(SNAKEFILE.name), *(_of(entity["@id"]) for entity in (*given, *files.values()))],
+        "hasPart": list(map(_of, parts)),
         "mentions": _of("#run"),
     }
-    yield {
-        "@id": "#terms",
-        "@type": "CreativeWork",
-        "name": "Terms",
-        "description": " ".join(
-            [
-                "The workflow is under the Apache License 2.0. What was made from data sets is subject to their terms.",
-                *dict.fromkeys(f"{of.name}: {of.terms}" for of in map(graph.entry, graph.stored) if of.terms),
-            ]
-        ),
-    }
+
+
+def _terms(graph: ExperimentGraph) -> Entity:
+    of_sets = dict.fromkeys(f"{of.name}: {of.terms}" for of in map(graph.entry, graph.stored) if of.terms)
+    own = "The workflow is under the Apache License 2.0. What was made from data sets is subject to their terms."
+    return {"@id": "#terms", "@type": "CreativeWork", "name": "Terms", "description": " ".join([own, *of_sets])}
+
+
+def _workflow() -> Iterator[Entity]:
+    """The workflow, its language and licence, what it is given, and the profiles that the crate follows."""
     yield {
         "@id": SNAKEFILE.name,
         "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
         "name": "Dense calibration",
         "description": "Trains, evaluates and compares methods that calibrate dense classifiers.",
         "programmingLanguage": _of("#snakemake"),
-        "license": _of("https://spdx.org/licenses/Apache-2.0"),
+        "license": _of(LICENCE),
         "version": version("dense-calibration"),
         "input": _of("#settings"),
         "encodingFormat": "text/plain",
@@ -119,35 +145,10 @@ def _entities(graph: ExperimentGraph, jobs: list[Job]) -> Iterator[Entity]:
         "url": _of("https://snakemake.readthedocs.io"),
         "version": version("snakemake"),
     }
-    yield {
-        "@id": "#run",
-        "@type": "CreateAction",
-        "name": f"Run of {graph.name}",
-        "description": graph.command,
-        "instrument": _of(SNAKEFILE.name),
-        "object": [_of(entity["@id"]) for entity in given],
-        "result": [_of(name) for name in files],
-        "startTime": started.isoformat(timespec="seconds"),
-        "endTime": ended.isoformat(timespec="seconds"),
-        "actionStatus": "http://schema.org/CompletedActionStatus",
-    }
-    for name in PROFILES:
-        kind, number = name.split("/")
-        yield _profile(f"https://w3id.org/ro/wfrun/{name}", f"{kind.title()} Run Crate", number)
-    yield _profile(WORKFLOW_CRATE, "Workflow RO-Crate", "1.0")
-    yield {
-        "@id": "https://spdx.org/licenses/Apache-2.0",
-        "@type": "CreativeWork",
-        "name": "Apache License 2.0",
-        "url": _of("https://www.apache.org/licenses/LICENSE-2.0"),
-    }
-    yield given[0] | {"exampleOfWork": _of("#settings")}
-    yield given[1] | {"description": "All settings of the experiment, with defaults and changes of the command line."}
-    yield from files.values()
-
-
-def _profile(address: str, name: str, number: str) -> Entity:
-    return {"@id": address, "@type": "CreativeWork", "name": name, "version": number}
+    for address, (name, number) in PROFILES.items():
+        yield {"@id": address, "@type": "CreativeWork", "name": name, "version": number}
+    text = "https://www.apache.org/licenses/LICENSE-2.0"
+    yield {"@id": LICENCE, "@type": "CreativeWork", "name": "Apache License 2.0", "url": _of(text)}
 
 
 def _files(root: Path, job: Job) -> Iterator[Entity]:
