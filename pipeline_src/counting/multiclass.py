@@ -75,18 +75,7 @@ class MultiClassStatistic:
         has_class = np.ones(y.shape, bool) if no_class is None else y != no_class
         if not has_class.all():
             y = np.where(has_class, y, 0)  # any class: `has_class` masks them below
-        if y.size and not (y.min() >= 0 and y.max() < k):
-            raise UserError(
-                f"the mask of {image_id} has class ids that do not exist",
-                found=f"{y.min()} to {y.max()}",
-                expected=f"0 to {k - 1}, and {ignore} for ignored pixels",
-            )
-        if y.size and not (p.min() >= 0 and p.max() <= 1 and np.abs(p.sum(axis=0) - 1).max() < 1e-3):
-            raise UserError(
-                f"the map of {image_id} holds values that are not probabilities",
-                found=f"values from {p.min()} to {p.max()}, sums over classes up to {p.sum(axis=0).max()}",
-                expected="probabilities in [0, 1] that sum to 1 over the classes",
-            )
+        _check_pixels(p, y, k, ignore, image_id)
         predicted = p.argmax(axis=0)
         right = ((predicted == y) & has_class).astype(np.uint8)
         confidence = p.max(axis=0)
@@ -97,18 +86,8 @@ class MultiClassStatistic:
             areas = {"pixels": int((labelled | chosen).sum()), "correct": int((labelled & chosen).sum())}
             counts.rows.append(image_id, areas, class_levels)
         self.confusion += np.bincount((y * k + predicted)[has_class], minlength=k * k).reshape(k, k)
-
-        given = np.where(has_class, p[y, np.arange(y.size)].astype(np.float64), 0)
-        clamped = np.clip(p.astype(np.float64), CLAMP, 1 - CLAMP)
-        squared = (p.astype(np.float64) ** 2).sum(axis=0) - 2 * given + has_class
-        scores = {
-            "absolute": 1 - given,
-            "brier": squared,
-            "nll": -np.log(np.clip(given, CLAMP, 1 - CLAMP)),
-            "entropy": -(clamped * np.log(clamped)).sum(axis=0),
-            "confidence": confidence.astype(np.float64),
-        }
-        sums = {name: int(np.rint(values * UNIT).sum()) for name, values in scores.items()}
+        sums = {name: int(np.rint(values * UNIT).sum()) for name, values in _scores(p, y, has_class).items()}
+        sums["confidence"] = int(np.rint(confidence.astype(np.float64) * UNIT).sum())
         sums |= {"correct": int(right.sum()), "height": truth.shape[0], "width": truth.shape[1]}
         sums |= {"pixels": y.size, "constant": 0}
         self.top.rows.append(image_id, sums, levels)
@@ -152,3 +131,32 @@ class MultiClassStatistic:
             return cls(replace(unpack(arrays, "top"), top=True), classes, confusion), provenance
         except Exception as error:  # whatever missing or damaged members make of it
             raise unreadable(path, error) from error
+
+
+def _check_pixels(p: np.ndarray, y: np.ndarray, k: int, ignore: int, image_id: str) -> None:
+    """UserError where labels (N,) are not classes, or columns of (K, N) are not probabilities of these."""
+    if y.size and not (y.min() >= 0 and y.max() < k):
+        raise UserError(
+            f"the mask of {image_id} has class ids that do not exist",
+            found=f"{y.min()} to {y.max()}",
+            expected=f"0 to {k - 1}, and {ignore} for ignored pixels",
+        )
+    if y.size and not (p.min() >= 0 and p.max() <= 1 and np.abs(p.sum(axis=0) - 1).max() < 1e-3):
+        raise UserError(
+            f"the map of {image_id} holds values that are not probabilities",
+            found=f"values from {p.min()} to {p.max()}, sums over classes up to {p.sum(axis=0).max()}",
+            expected="probabilities in [0, 1] that sum to 1 over the classes",
+        )
+
+
+def _scores(p: np.ndarray, y: np.ndarray, has_class: np.ndarray) -> dict[str, np.ndarray]:
+    """Scores (N,) of the pixels of (K, N) probabilities by name; the label has probability 0 without `has_class`."""
+    exact = p.astype(np.float64)
+    given = np.where(has_class, exact[y, np.arange(y.size)], 0)
+    clamped = np.clip(exact, CLAMP, 1 - CLAMP)
+    return {
+        "absolute": 1 - given,
+        "brier": (exact**2).sum(axis=0) - 2 * given + has_class,
+        "nll": -np.log(np.clip(given, CLAMP, 1 - CLAMP)),
+        "entropy": -(clamped * np.log(clamped)).sum(axis=0),
+    }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline_src.data import identity, image_io, manifest, sources
-from pipeline_src.data.entry import Entry
+from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.image_headers import Header, read_header
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.manifest import Problem, Row
@@ -76,20 +76,7 @@ def prepare(
     split_problems, split_notes = assign_splits(entry, splits, data_root, root, rows)
     problems = sorted(problems + split_problems)
     manifest.write_problems(out, problems)
-    if not pairs and not problems:
-        folders = " and ".join((*located.layout.images, *located.layout.masks))
-        raise UserError(
-            f"data set {entry.name} is empty",
-            found=f"no image in {folders} of {root}",
-            expected=f"files {', '.join(sorted(IMAGE_SUFFIXES))}",
-            do="put the images there, or correct `images:` and `masks:` of the data set",
-        )
-    if (problems and on_problem == "fail") or not rows:
-        raise UserError(
-            f"data set {entry.name} has {len(problems):,} problems:{listed(problems)}",
-            found=f"{len(rows):,} usable samples in {root}",
-            do="fix them (problems.csv lists all), or leave them out with `data: {on_problem: skip}`",
-        )
+    _check_usable(entry, located.layout, root, pairs, rows, problems, on_problem)
     identical = _identical_images(rows)
     summary = {
         "set": entry.name,
@@ -109,6 +96,31 @@ def prepare(
     write_text(Path(out) / "summary.json", json.dumps(summary, indent=1) + "\n")
     _log(summary)
     return summary
+
+
+def _check_usable(
+    entry: Entry,
+    layout: Layout,
+    root: Path,
+    pairs: Sequence[Row],
+    rows: Sequence[Row],
+    problems: Sequence[Problem],
+    on_problem: str,
+) -> None:
+    """UserError where there is no sample, or a problem that is not to be skipped."""
+    if not pairs and not problems:
+        raise UserError(
+            f"data set {entry.name} is empty",
+            found=f"no image in {' and '.join((*layout.images, *layout.masks))} of {root}",
+            expected=f"files {', '.join(sorted(IMAGE_SUFFIXES))}",
+            do="put the images there, or correct `images:` and `masks:` of the data set",
+        )
+    if (problems and on_problem == "fail") or not rows:
+        raise UserError(
+            f"data set {entry.name} has {len(problems):,} problems:{listed(problems)}",
+            found=f"{len(rows):,} usable samples in {root}",
+            do="fix them (problems.csv lists all), or leave them out with `data: {on_problem: skip}`",
+        )
 
 
 def _verify(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +15,13 @@ import torch
 from mmengine.evaluator import Evaluator
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
-from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
-from pipeline_src.data.null_images import NullImages
 from pipeline_src.data.store import Store
-from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.params.schema import Experiment
 from pipeline_src.rng import torch_seed
 from pipeline_src.training import callbacks, network_file, run_checks
+from pipeline_src.training.batches import processes, training_batches, validation_batches
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.hooks import (
@@ -37,7 +34,6 @@ from pipeline_src.training.hooks import (
 )
 from pipeline_src.training.method import Method
 from pipeline_src.training.models.build import build_segmentor, normalisation
-from pipeline_src.training.samples import EvaluationSamples, KeyedSampler, TrainingSamples, collate
 from pipeline_src.training.validation_metric import CalibrationMetric
 
 
@@ -102,49 +98,26 @@ def train(
     training = experiment.training
     device = prepare_device(training)
     classes = train_store.classes
+    train_batches = training_batches(train_store, experiment, seed, device)
+    val_batches = validation_batches(val_store, training, method.validates_null, device)
     callbacks.start(method, len(train_store), references or {}, classes)
     torch.manual_seed(torch_seed(seed, "weights"))
     segmentor = build_segmentor(experiment.model.network, experiment.model.pretrained, experiment.image_size, classes)
+    if train_batches.batch_size == 1:
+        run_checks.check_single_image(segmentor, experiment.image_size)
     model = DenseClassifier(
         segmentor, normalisation(experiment.model.network), method, train_store.ids, seed, training.amp, classes
     )
-    launched = int(os.environ.get("WORLD_SIZE", 1))
-    rank = int(os.environ.get("RANK", 0))
-    order = KeyedSampler(len(train_store), seed, rank, launched)
-    batch_size = max(1, training.batch_size // launched)
-    # A last batch of one image would stop batch norm after global pooling; another image is left out in each epoch.
-    lone = batch_size > 1 and len(order) % batch_size == 1
-    if lone and len(order) == 1:
-        raise UserError(
-            "data.train: a step can't be made of one image",
-            found=f"{len(train_store)} images on {launched} process(es)",
-            expected="two images or more on each",
-            do="take more training images, or fewer processes (`gpus`)",
-        )
-    run_checks.check_batch(training, len(train_store))
-    if batch_size == 1:
-        run_checks.check_single_image(segmentor, experiment.image_size)
     history = HistoryHook(method, name, follow)
-    loading = {
-        "num_workers": training.workers,
-        "persistent_workers": training.workers > 0,
-        "pin_memory": device.type == "cuda",
-    }
-    samples = TrainingSamples(train_store, experiment.augmentation, seed)
-    train_loader = DataLoader(samples, batch_size, sampler=order, drop_last=lone, **loading)
-    validated: Dataset = EvaluationSamples(val_store)
-    if method.validates_null:
-        validated = ConcatDataset([validated, EvaluationSamples(NullImages(val_store))])
-        validated.metainfo = {}  # mmengine warns of a data set without
-    share = range(rank, len(validated), launched)
-    val_loader = DataLoader(validated, training.batch_size, sampler=share, collate_fn=collate, **loading)
-    average = AverageHook(method.average_epochs * len(train_loader)) if method.average_epochs else None
+    average = AverageHook(method.average_epochs * len(train_batches)) if method.average_epochs else None
+    keep = CheckpointHook(work, method, history, {**(facts or {}), "training images": train_store.ids}, average)
+    hooks = [BroadcastBuffersHook(), MethodHook(method), history, keep]
     runner = _Runner(
         model=model.to(device),
         work_dir=str(work),
-        train_dataloader=train_loader,
+        train_dataloader=train_batches,
         train_cfg={"by_epoch": True, "max_epochs": training.epochs},
-        val_dataloader=val_loader,
+        val_dataloader=val_batches,
         val_cfg={},
         val_evaluator=Evaluator(CalibrationMetric(training.accuracy_on == "released")),
         optim_wrapper={
@@ -155,16 +128,9 @@ def train(
         },
         default_hooks=dict.fromkeys(
             ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
-        ),  # none: those below replace them
-        custom_hooks=[
-            ScheduleHook(training, seed),
-            *([average] if average else []),
-            BroadcastBuffersHook(),
-            MethodHook(method),
-            history,
-            CheckpointHook(work, method, history, {**(facts or {}), "training images": train_store.ids}, average),
-        ],
-        launcher="pytorch" if launched > 1 else "none",
+        ),  # none: the hooks below replace them
+        custom_hooks=[ScheduleHook(training, seed), *([average] if average else []), *hooks],
+        launcher="pytorch" if processes()[1] > 1 else "none",
         randomness={"seed": seed},
         log_level="WARNING",
         default_scope="mmseg",
@@ -174,6 +140,6 @@ def train(
         runner.train()
     finally:
         # Ends the workers. Left to the garbage collector, which closes their queues first, each would take 5 s.
-        train_loader._iterator = val_loader._iterator = None
+        train_batches._iterator = val_batches._iterator = None
     network = average.ema_model.module if average else model
     return TrainedRun(network, history, train_store.ids, facts or {})

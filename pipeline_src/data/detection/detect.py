@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.data import pairing
-from pipeline_src.data.detection.image_groups import ImageGroup, group_images, mask_candidates, paths_of
+from pipeline_src.data.detection.image_groups import ImageGroup, MaskCandidate, group_images, mask_candidates, paths_of
 from pipeline_src.data.detection.mask_recognition import MaskValues, evenly_spaced, interpret_masks, open_or_none
 from pipeline_src.data.detection.split_recognition import split_of, splits_from_folders, splits_from_lists
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
@@ -73,28 +73,7 @@ def detect(
     photos = [g for g in groups if (g.within(images) if images is not None else g.kind == "image")]
     if ood:
         return _without_masks(root, photos or groups, groups)
-    photos = [g for g in photos if not (masks and g.within(masks))]
-    photos = [g for g in photos if not g.ending] or photos
-    if not photos:
-        do = "name a folder that has both, or give the folder of the images by --images"
-        raise UserError(f"no photographs in {root}, only masks in the folders{listed(paths_of(groups))}", do=do)
-    others = [g for g in groups if g not in photos and (g.within(masks) if masks else g.kind != "image" or g.ending)]
-    candidates = mask_candidates(photos, others, masks)
-    if not candidates:
-        raise UserError(
-            f"no masks of the images in {root} were recognised",
-            found=f"the folders{listed(_contents(root))}",
-            expected="for each image a mask of its name, as .png, .jpg, .bmp, .tif or .webp",
-            do="rename the masks, give their folder by --masks, or write the entry yourself where both have an ending "
-            f"(images: imgs/*_img.jpg, masks: masks/*_mask.png); {OOD_HINT}",
-        )
-    chosen, *alternatives = candidates
-    if "colour" in {group.kind for group in chosen.groups}:
-        raise UserError(
-            f"the masks in {chosen.name} are coloured",
-            expected="one channel: 0 and 255 for an object, or class ids 0, 1, 2...",
-            do="save each colour as an id, with 8 bits",
-        )
+    photos, (chosen, *alternatives) = _photographs_and_masks(root, groups, photos, masks)
     photos = [g for g in photos if not chosen.images.isdisjoint(g.stems)]
     _check_unique_names(photos)
     layout = _layout(photos, chosen.groups), _layout(chosen.groups, photos, chosen.prefix, chosen.ending)
@@ -117,6 +96,34 @@ def detect(
         alternatives=[candidate.name for candidate in alternatives],
         notes=[*notes, *filter(None, [values.note])],
     )
+
+
+def _photographs_and_masks(
+    root: Path, groups: list[ImageGroup], photos: list[ImageGroup], masks: str | None
+) -> tuple[list[ImageGroup], list[MaskCandidate]]:
+    """The groups that are photographs, and what may be their masks, the most likely first."""
+    photos = [g for g in photos if not (masks and g.within(masks))]
+    photos = [g for g in photos if not g.ending] or photos
+    if not photos:
+        do = "name a folder that has both, or give the folder of the images by --images"
+        raise UserError(f"no photographs in {root}, only masks in the folders{listed(paths_of(groups))}", do=do)
+    others = [g for g in groups if g not in photos and (g.within(masks) if masks else g.kind != "image" or g.ending)]
+    candidates = mask_candidates(photos, others, masks)
+    if not candidates:
+        raise UserError(
+            f"no masks of the images in {root} were recognised",
+            found=f"the folders{listed(_contents(root))}",
+            expected="for each image a mask of its name, as .png, .jpg, .bmp, .tif or .webp",
+            do="rename the masks, give their folder by --masks, or write the entry yourself where both have an ending "
+            f"(images: imgs/*_img.jpg, masks: masks/*_mask.png); {OOD_HINT}",
+        )
+    if "colour" in {group.kind for group in candidates[0].groups}:
+        raise UserError(
+            f"the masks in {candidates[0].name} are coloured",
+            expected="one channel: 0 and 255 for an object, or class ids 0, 1, 2...",
+            do="save each colour as an id, with 8 bits",
+        )
+    return photos, candidates
 
 
 def _contents(root: Path) -> list[str]:
