@@ -27,6 +27,8 @@ from pipeline_src.steps.prepare import UNPACKED
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from pipeline_src.data.detection.detect import Detected
+
 FEW = 30  # validation images
 
 app = typer.Typer(help="Data sets: which are known and here, whether they are in order, and how to add one.")
@@ -190,19 +192,7 @@ def add(
         entry = entry_of(path, folder, detected, root)
     loaded = catalog.load({**params.datasets, name: entry})[name]  # it would be refused now rather than later
     console.print(f"{path}: {len(detected.pairs):,} {'pairs' if detected.masks else 'images, no masks'}")
-    if detected.values.classes:
-        console.print(
-            f"Masks of {detected.values.classes} ids: give `classes` their names, and name one that is void by `void:`."
-        )
-    if detected.unpaired:
-        console.print(f"{detected.unpaired:,} images or masks have no partner: `data check {name}` lists them.")
-    if detected.unreadable:
-        console.print(f"{detected.unreadable:,} files or more cannot be used: `data check {name}` lists them.")
-    if detected.alternatives:
-        names = ", ".join(detected.alternatives)
-        console.print(f"Other folders of masks: {names}. To take one: --masks {detected.alternatives[0]}")
-    cut = None if path.is_dir() else maybe_cut(path)
-    for text in [*detected.notes, *([cut] if cut else [])]:
+    for text in _remarks(name, detected, None if path.is_dir() else maybe_cut(path)):
         console.print(text)
     if 0 < (number := _validation(loaded, detected.pairs, root, path)) < FEW:
         console.print(
@@ -220,6 +210,24 @@ def add(
     if write:
         insert(params_file(), name, entry)
         console.print(f"Written to {params_file()}. Next: dense-calibration data check {name}")
+
+
+def _remarks(name: str, detected: Detected, cut: str | None) -> Iterator[str]:
+    """What the user should know of a folder; `cut` says why an archive may not be whole."""
+    if detected.values.classes:
+        yield (
+            f"Masks of {detected.values.classes} ids: give `classes` their names, and name one that is void by `void:`."
+        )
+    if detected.unpaired:
+        yield f"{detected.unpaired:,} images or masks have no partner: `data check {name}` lists them."
+    if detected.unreadable:
+        yield f"{detected.unreadable:,} files or more cannot be used: `data check {name}` lists them."
+    if detected.alternatives:
+        names = ", ".join(detected.alternatives)
+        yield f"Other folders of masks: {names}. To take one: --masks {detected.alternatives[0]}"
+    yield from detected.notes
+    if cut:
+        yield cut
 
 
 def _validation(entry: Entry, pairs: list[tuple[str, str, str]], data_root: Path, path: Path) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline_src.calibrators.files import read_for
 from pipeline_src.engine.code import digest
@@ -18,6 +19,7 @@ from pipeline_src.prediction.map_folder import Format, MapFolder
 from pipeline_src.steps import networks, runs
 
 if TYPE_CHECKING:
+    from pipeline_src.prediction.image_files import ImageFile
     from pipeline_src.prediction.predict import Predictor
 
 log = logging.getLogger(__name__)
@@ -79,13 +81,7 @@ def predict(
         do = "fit one to maps of this model: dense-calibration calibrate"
         applied, _ = read_for(calibrator, source.classes, source.name, do, source.calibrated)
     files = image_files.find(images)
-    sources = {file.path.resolve().parent for file in files}
-    if sources & {out.resolve(), *((out / file.name).parent.resolve() for file in files)}:
-        raise UserError(
-            f"--out {out} is a folder of images, and maps would be mixed with them",
-            expected="a folder of its own",
-            do="give another --out",
-        )
+    _check_apart(out, files)
     made_by = digest([source.digest, form, sha256(calibrator) if calibrator else None])
     maps = MapFolder(out, source.name, made_by, form)
     maps.check(files)
@@ -99,17 +95,34 @@ def predict(
     batches = [files[start : start + size] for start in range(0, len(files), size)]
     wanted = [file for batch in batches if missing & {file.name for file in batch} for file in batch]
     store = image_files.ImageStore(wanted, source.settings.image_size)
-    started = logged = time.perf_counter()
     # The store has all that a prediction reads of one.
     made = predictions(source.predictor, store, source.settings)  # type: ignore[arg-type]
-    for count, (file, (probability, _, _)) in enumerate(zip(wanted, made, strict=True), 1):
+    for file, (probability, _, _) in _with_progress(zip(wanted, made, strict=True), len(wanted)):
         if file.name in missing:
             maps.write(file, calibrated(applied, probability) if applied else probability)
-        if (now := time.perf_counter()) - logged > EVERY:
-            logged, left = now, (now - started) / count * (len(wanted) - count)
-            log.info("image %d/%d  %.1f images/s  %.0f s left", count, len(wanted), count / (now - started), left)
     maps.finish()
     return len(files), len(missing)
+
+
+def _check_apart(out: Path, files: Sequence[ImageFile]) -> None:
+    """UserError where maps would lie among the images."""
+    sources = {file.path.resolve().parent for file in files}
+    if sources & {out.resolve(), *((out / file.name).parent.resolve() for file in files)}:
+        raise UserError(
+            f"--out {out} is a folder of images, and maps would be mixed with them",
+            expected="a folder of its own",
+            do="give another --out",
+        )
+
+
+def _with_progress(images: Iterable[Any], number: int) -> Iterator[Any]:
+    """The images; now and then a line in the log."""
+    started = logged = time.perf_counter()
+    for count, image in enumerate(images, 1):
+        yield image
+        if (now := time.perf_counter()) - logged > EVERY:
+            logged, left = now, (now - started) / count * (number - count)
+            log.info("image %d/%d  %.1f images/s  %.0f s left", count, number, count / (now - started), left)
 
 
 def of_run(name: str) -> MapSource:
