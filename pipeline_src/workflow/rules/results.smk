@@ -49,6 +49,7 @@ for job in SHOWN:  # what stands behind `shell:` is read when the loop is over, 
 rule published:
     log:
         "results/published-rebuilt/rebuild.log",
+    localrule: True
     threads: lambda wildcards: workflow.cores
     conda:
         "../envs/pipeline.yaml"
