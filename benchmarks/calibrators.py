@@ -5,7 +5,7 @@ ASLP_DOWNLOADS=... python benchmarks/calibrators.py
 
 from __future__ import annotations
 
-import os
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -14,12 +14,16 @@ import numpy as np
 
 from pipeline_src.calibrators.files import CALIBRATORS
 from pipeline_src.judging.calibration import calibrate_folder
+from pipeline_src.params.load import downloads, read
 
 
-def halves(downloads: Path, folder: Path) -> dict[str, Path]:
+def halves(folder: Path) -> dict[str, Path]:
     """The maps and masks of both halves in `folder`, by the names that `calibrate_folder` gives to them."""
     for archive, prefix, name in (("predictions/U2Net/ECSSD.tar", "", "maps"), ("archives/ECSSD.tar", "GT/", "masks")):
-        with tarfile.open(downloads / archive) as packed:
+        path = downloads(read()) / archive
+        if not path.is_file():
+            sys.exit(f"{path} is not here: name the folder of downloads, as in ASLP_DOWNLOADS=PATH (docs/data.md)")
+        with tarfile.open(path) as packed:
             members = [m for m in packed.getmembers() if m.isfile() and m.name.removeprefix("./").startswith(prefix)]
             names = sorted(Path(m.name).name for m in members)
             fitted = {names[i] for i in np.random.default_rng(0).permutation(len(names))[: len(names) // 2]}
@@ -38,7 +42,7 @@ def halves(downloads: Path, folder: Path) -> dict[str, Path]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        where = halves(Path(os.environ["ASLP_DOWNLOADS"]), folder)
+        where = halves(folder)
         chosen = calibrate_folder(**where, out=folder / "auto", resamples=0)
         rows = {"as they are": (None, {key: of["before"] for key, of in chosen["scores"].items()})}
         for method in (name for name in CALIBRATORS if name != "dirichlet"):

@@ -6,7 +6,6 @@ ASLP_DOWNLOADS=... python benchmarks/conformal.py [SPLITS]
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -24,10 +23,10 @@ BOUNDS = (Bound("fnr", 0.1), Bound("fnr", 0.05), Bound("fpr", 0.05), Bound("fpr"
 FITTED = (20, 100, 500)  # images that give the threshold
 
 
-def risks(downloads: Path) -> np.ndarray:
+def risks() -> np.ndarray:
     """(N, 516) the risks of all images at all thresholds."""
     with tempfile.TemporaryDirectory() as name:
-        where = halves(downloads, Path(name))
+        where = halves(Path(name))
         pairs = [pair_files(where["pred"], where["mask"]), pair_files(where["apply"], where["test_mask"])]
         counts = [two_classes.count(of).statistic.raw for of in pairs]
         return np.concatenate([block for of in counts for block in ImageRisks().units(Run(None, of))])
@@ -47,7 +46,7 @@ def tried(images: np.ndarray, bound: Bound, fitted: int, splits: int) -> tuple[n
 
 
 def main(splits: int) -> None:
-    images = risks(Path(os.environ["ASLP_DOWNLOADS"]))
+    images = risks()
     print(
         f"| {splits} splits | images fitted | threshold | risk of the others, % | of 95 % of splits | splits within |"
     )

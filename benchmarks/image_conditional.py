@@ -1,7 +1,8 @@
 """Which features of an image should its temperature depend on? Decided on development images (docs/protocol.md, 7).
 
-snakemake --cores all --config experiment=development data_root=PATH
-ASLP_DOWNLOADS=PATH python benchmarks/image_conditional.py >benchmarks/image_conditional.md
+export ASLP_DOWNLOADS=PATH
+snakemake --cores all --config experiment=development
+python benchmarks/image_conditional.py >benchmarks/image_conditional.md
 python benchmarks/image_conditional.py --page    # an excerpt of the table into docs/evidence.md
 
 Every candidate is fitted to the validation images, as a post-hoc method is, and scored on photographs that no other

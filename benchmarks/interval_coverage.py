@@ -33,7 +33,16 @@ GAP = np.array([1, 1, 1, 1, 0.7])  # of confidence and accuracy in each bin, tim
 COMMON = 0.8  # of the variance of an image's accuracy, shared by all networks
 CONCENTRATION, PIXELS, RESAMPLES, BINS = 6.0, 10_000, 400, 10
 IMAGES = (50, 200, 1000)
-ERRORS = ((0.0, 0.0), (0.0, 0.005), (0.0, 0.01), (0.0, 0.02), (0.005, 0.01), (0.02, 0.02), (0.02, 0.025), (0.05, 0.05), (0.0645, 0.0645))
+ERRORS = (
+    (0.0, 0.0),
+    (0.0, 0.005),
+    (0.0, 0.01),
+    (0.0, 0.02),
+    (0.005, 0.01),
+    (0.02, 0.02),
+    (0.02, 0.025),
+    (0.0645, 0.0645),
+)
 NAMES = ("ece", SQUARED, "oe", OVER, "accuracy", "brier")
 COMPARISONS = 20  # of claim C8: its tasks, sets and methods
 PLACES = np.linspace(-4, 4, 257)  # of an image among all, as normal quantiles: between them accuracies are interpolated
