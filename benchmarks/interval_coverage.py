@@ -1,6 +1,6 @@
 """How often intervals hold the true value, and how often differences are found: simulated data sets of known error.
 
-    python benchmarks/interval_coverage.py [REPETITIONS [coverage] [equal] [floor] [together]]
+    python benchmarks/interval_coverage.py [REPETITIONS [coverage] [equal] [shapes] [floor] [together]]
 
 An image has pixels in five bins of confidence and an accuracy of its own in each, more or less below the confidence,
 that two methods share in part. The sums per image go through the functions that all results go through
@@ -29,7 +29,9 @@ from pipeline_src.metrics.row_inputs import PixelMeans
 
 CONFIDENCE = np.array([0.55, 0.65, 0.75, 0.85, 0.96])
 SHARE = np.array([0.03, 0.04, 0.06, 0.12, 0.75])  # of the pixels in each bin
-GAP = np.array([1, 1, 1, 1, 0.7])  # of confidence and accuracy in each bin, times the error of a method
+GAP = (1, 1, 1, 1, 0.7)  # of confidence and accuracy in each bin, times the error of a method
+# Two more, of one ECE: the same error in all bins, or four times as much in those of a quarter of the pixels.
+SPREAD_OUT, CONCENTRATED = (1, 1, 1, 1, 1), (4, 4, 4, 4, 0)
 COMMON = 0.8  # of the variance of an image's accuracy, shared by all networks
 CONCENTRATION, PIXELS, RESAMPLES, BINS = 6.0, 10_000, 400, 10
 IMAGES = (50, 200, 1000)
@@ -59,14 +61,14 @@ class World:
         self.common = rng.normal(size=(images, 1))
         self.draws = list(draws(images, RESAMPLES, int(rng.integers(2**32))))
 
-    def method(self, errors: list[float]) -> Measurement:
+    def method(self, errors: list[float], gap: Sequence[float] = GAP) -> Measurement:
         """A method with a network of each of some errors."""
-        of = [self._network(error) for error in errors]
+        of = [self._network(error, gap) for error in errors]
         points, values = ({name: np.stack([network[k][name] for network in of]) for name in self.names} for k in (0, 1))
         return Measurement(range(len(errors)), self.images, self.images, points, values)
 
-    def _network(self, error: float) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        hits = self._hits(error)
+    def _network(self, error: float, gap: Sequence[float]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        hits = self._hits(error, gap)
         right, wrong = hits @ (1 - CONFIDENCE) ** 2, (self.pixels - hits) @ CONFIDENCE**2
         score = self.pixels * CONFIDENCE
         empty = np.zeros((self.images, BINS // 2))  # no confidence lies below 0.5
@@ -86,28 +88,29 @@ class World:
             values[name] = around(points[name], resampled, resampled.mean() if of.centred else points[name])
         return points, values
 
-    def _hits(self, error: float) -> np.ndarray:
+    def _hits(self, error: float, gap: Sequence[float]) -> np.ndarray:
         own = self.rng.normal(size=(self.images, 1))
         place = (np.sqrt(COMMON) * self.common + np.sqrt(1 - COMMON) * own)[:, 0]
-        accuracy = [np.interp(place, PLACES, of_bin) for of_bin in accuracies(error)]
+        accuracy = [np.interp(place, PLACES, of_bin) for of_bin in accuracies(error, gap)]
         return self.rng.binomial(self.pixels, np.clip(np.transpose(accuracy), 0, 1))
 
 
 @lru_cache(maxsize=2)
-def accuracies(error: float) -> np.ndarray:
+def accuracies(error: float, gap: Sequence[float]) -> np.ndarray:
     """(5, 257) accuracy in each bin of an image at each of `PLACES`."""
-    mean = (CONFIDENCE - error * GAP)[:, None]
+    mean = (CONFIDENCE - error * np.array(gap))[:, None]
     return beta.ppf(ndtr(PLACES), CONCENTRATION * mean, CONCENTRATION * (1 - mean))
 
 
 def truth(error: float) -> dict[str, float]:
     """The metrics of a network of this error on all images that could be drawn."""
-    mean = CONFIDENCE - error * GAP
+    gap = error * np.array(GAP)
+    mean = CONFIDENCE - gap
     return {
-        "ece": float(SHARE @ np.abs(error * GAP)),
-        SQUARED: float(SHARE @ (error * GAP) ** 2),
-        "oe": float(SHARE @ (CONFIDENCE * np.maximum(error * GAP, 0))),
-        OVER: float(SHARE @ np.maximum(error * GAP, 0) ** 2),
+        "ece": float(SHARE @ np.abs(gap)),
+        SQUARED: float(SHARE @ gap**2),
+        "oe": float(SHARE @ (CONFIDENCE * np.maximum(gap, 0))),
+        OVER: float(SHARE @ np.maximum(gap, 0) ** 2),
         "accuracy": float(SHARE @ mean),
         "brier": float(SHARE @ (mean * (1 - CONFIDENCE) ** 2 + (1 - mean) * CONFIDENCE**2)),
     }
@@ -169,6 +172,19 @@ def equal_methods(images: int, error: float, spread: float, seeds: int, repetiti
     return {name: count / repetitions for name, count in counts.items()}
 
 
+def equal_error(images: int, error: float, spread: float, seeds: int, repetitions: int, rng) -> dict[str, float]:
+    """Shares of repetitions in which methods of one ECE are called different, where its shape over bins is another."""
+    counts = {"square": 0, "own": 0, "both": 0}
+    for _ in range(repetitions):
+        world = World(images, rng, ("ece", SQUARED))
+        one, other = (world.method(list(rng.normal(error, spread, seeds)), gap) for gap in (SPREAD_OUT, CONCENTRATED))
+        of = estimate("ece", (one, 1.0), (other, -1.0))
+        assert of and of.decided and of.own
+        for name, interval in (("square", of.decided), ("own", of.own), ("both", of)):
+            counts[name] += interval.excludes_zero
+    return {name: count / repetitions for name, count in counts.items()}
+
+
 def coverage(repetitions: int) -> Iterator[str]:
     """How often intervals hold the true value: Markdown, in shares of repetitions in percent."""
     rng = np.random.default_rng(0)
@@ -189,9 +205,23 @@ def equal(repetitions: int) -> Iterator[str]:
     yield "| images | ECE ± sd over seeds | seeds | percentiles over images | ECE | Brier |\n|---|---|---|---|---|---|"
     for images, (error, spread), seeds in product((200, 1000), ((0.03, 0.003), (0.03, 0.01), (0.005, 0.003)), (2, 3)):
         shares = equal_methods(images, error, spread, seeds, repetitions, rng)
-        scale = 100 * float(SHARE @ GAP)
+        scale = 100 * float(SHARE @ np.array(GAP))
         cells = [images, f"{scale * error:.2f} ± {scale * spread:.2f}", seeds]
         yield f"| {' | '.join(map(str, cells))} | {' | '.join(f'{100 * share:.1f}' for share in shares.values())} |"
+
+
+def shapes(repetitions: int) -> Iterator[str]:
+    """How often methods of equal ECE, whose error lies in other bins, are called different: the same."""
+    rng = np.random.default_rng(0)
+    yield "Two methods of equal ECE, one wrong in all bins, one in those of a quarter of the pixels, called"
+    yield f"different, in % of {repetitions}:\n"
+    yield "| images | ECE ± sd over seeds | seeds | by the square | by its own interval | by both |"
+    yield "|---|---|---|---|---|---|"
+    for images, error, seeds in product((200, 1000), (0.01, 0.02, 0.03), (1, 3)):
+        spread = 0.003 * (seeds > 1)
+        shares = equal_error(images, error, spread, seeds, repetitions, rng)
+        cells = [images, f"{100 * error:.0f} ± {100 * spread:.1f}", seeds]
+        yield f"| {' | '.join(map(str, cells))} | {' | '.join(f'{100 * share:.0f}' for share in shares.values())} |"
 
 
 def floor(repetitions: int) -> Iterator[str]:
@@ -223,7 +253,7 @@ def together(repetitions: int) -> Iterator[str]:
 
 
 def main(repetitions: int, names: Sequence[str]) -> None:
-    for table in (coverage, equal, floor, together):
+    for table in (coverage, equal, shapes, floor, together):
         if not names or table.__name__ in names:
             lines = []
             for line in table(repetitions):

@@ -58,8 +58,12 @@ class Cell:
             return "undefined in one of both"
         if self.effect is None:
             return "no interval"
-        decides = self.effect.decided or self.effect
-        return "no interval: too few images or groups" if math.isnan(decides.low) else "the interval holds 0"
+        intervals = [of for of in (self.effect.own, self.effect.decided) if of] or [self.effect]
+        if any(math.isnan(of.low) for of in intervals):
+            return "no interval: too few images or groups"
+        if all(of.excludes_zero for of in intervals):
+            return "its interval and that of its square lie on other sides of 0"
+        return "the interval holds 0"
 
 
 def seed_pairs(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:

@@ -35,8 +35,11 @@ class Estimate:
         image_low, image_high: ends of the 95 % interval over images of the mean over seeds; NaN where undefined.
         resampled: (R,) the mean over seeds on resamples of the images; empty where it is not known.
         decided: for differences of metrics that are `decided_by` another: the difference of that one. This one has no
-            interval then.
+            printed interval then: near 0 it holds the true value too rarely.
+        own: of a `decided` difference: the same with the interval of its resamples. Two methods of one error can have
+            other squares, where one is spread over bins otherwise: only where both intervals exclude 0 do they differ.
         reference: of a `decided` difference, the value of what is subtracted.
+        units: how many images, or groups of them, were resampled; 0 where it is not known.
         range: least and largest value that it can have, where its intervals end.
     """
 
@@ -45,7 +48,9 @@ class Estimate:
     image_high: float
     resampled: np.ndarray = field(default_factory=lambda: np.empty(0), compare=False)
     decided: Estimate | None = None
+    own: Estimate | None = None
     reference: float = math.nan
+    units: int = 0
     range: tuple[float, float] = (-math.inf, math.inf)
 
     @property
@@ -80,9 +85,10 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the 95 % interval excludes 0; where another metric decides, whether its does, on the same side."""
-        if self.decided:
-            return self.decided.excludes_zero and self.decided.value * self.value > 0
+        """Whether the 95 % interval excludes 0; where another metric decides, whether its does as well, on the same
+        side."""
+        if self.decided and self.own:
+            return self.own.excludes_zero and self.decided.excludes_zero and self.decided.value * self.value > 0
         return self.low > 0 or self.high < 0
 
     @property
@@ -122,7 +128,7 @@ def estimate(
         ends, of_square = ((one.image_low, one.image_high) for one in (plain, decided))
         low, high = error_interval(plain.value, ends, of_square)
         return replace(plain, image_low=low, image_high=high)
-    return Estimate(plain.by_seed, *NAN, decided=decided)
+    return Estimate(plain.by_seed, *NAN, decided=decided, own=plain, units=plain.units)
 
 
 def _range(quantity: Quantity | None, weights: Sequence[float]) -> tuple[float, float]:
@@ -142,7 +148,7 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
     by_seed = dict(zip(seeds, sum(points).tolist(), strict=True))
     units = min(one.units for one, _ in terms)  # of several sets: as if all were as small as the smallest
     ends = interval(float(sum(points).mean()), resampled, units) or NAN
-    return Estimate(by_seed, *ends, resampled, reference=float(reference))
+    return Estimate(by_seed, *ends, resampled, reference=float(reference), units=units)
 
 
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:

@@ -21,6 +21,7 @@ from zlib import crc32
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from pipeline_src.counting.counts import COLUMNS
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.metrics.inputs import FEW, Columns, Input, Run, of_groups
@@ -168,9 +169,17 @@ def resample_run(
     exact, reasons = summary(run, bins)
     points = {name: value for name, value in exact.items() if value is not None}
     inputs = {of.family: of for of in (*(METRICS[name].of for name in points), *further)}
-    sums = _sums(run, inputs, bins, draws(len(run.rows), resamples, key, groups)) if points else {}
+    drawn = _with_pixels(run) if points and groups is None else groups
+    sums = _sums(run, inputs, bins, draws(len(run.rows), resamples, key, drawn)) if points else {}
     values = {name: _values(name, sums, bins, point) for name, point in points.items()}
-    return Resampled(points, reasons, values, sums, units_of(groups, len(run.rows)) if points else 0)
+    return Resampled(points, reasons, values, sums, units_of(drawn, len(run.rows)) if points else 0)
+
+
+def _with_pixels(run: Run) -> np.ndarray | None:
+    """(N,) a group for each image that has a pixel that counts, and -1 for others, which tell nothing; None if all
+    have."""
+    counts = run.rows.table.column(COLUMNS.index("pixels")) > 0
+    return None if counts.all() else np.where(counts, np.cumsum(counts) - 1, -1)
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may hold no pixel that counts
@@ -224,8 +233,9 @@ def draws(images: int, resamples: int, key: int, groups: np.ndarray | None = Non
     """How often each of N images is in each of R resamples of them: blocks of images, (R, n) float64 of each.
 
     Args:
-        groups: (N,) int64, the group of each image, from 0 without gaps. As many groups as there are, are drawn,
-            each with all its images, so that the number of images varies. None: each image is a group of its own.
+        groups: (N,) int64, the group of each image, from 0 without gaps; -1 is never drawn. As many groups as there
+            are, are drawn, each with all its images, so that the number of images varies. None: each image is a group
+            of its own.
 
     Returns:
         NaN if there is one group: nothing is known then of how groups differ.
@@ -242,13 +252,14 @@ def _times(images: int, resamples: int, key: int, groups: bytes | None) -> Rows:
     units = of_images.max(initial=-1) + 1
     times = Rows((images,), np.uint16)
     for _ in range(resamples):
-        times.append(np.bincount(generator.integers(0, units, units), minlength=units)[of_images])
+        drawn = np.bincount(generator.integers(0, units, units), minlength=units)
+        times.append(np.append(drawn, 0)[of_images])  # the last is that of -1
     return times
 
 
 def units_of(groups: np.ndarray | None, images: int) -> int:
     """How many units are resampled: groups of images (N,), or else the images."""
-    return images if groups is None else len(np.unique(groups))
+    return images if groups is None else len(np.unique(groups[groups >= 0]))
 
 
 def groups_in_words(groups: np.ndarray | None) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline_src.analysis.estimate import NORMAL, Estimate, level_of_each, or_none
-from pipeline_src.analysis.resampling import LEVEL
+from pipeline_src.analysis.resampling import FEW_GROUPS, LEVEL
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
@@ -33,6 +33,10 @@ class Wanted:
             for bound in (self.low, self.high)
         )
         return Wanted(-math.inf if self.low < -reference else low, high)
+
+    def outside(self, ends: tuple[float, float]) -> bool:
+        """Whether the whole interval lies outside."""
+        return ends[1] < self.low or ends[0] > self.high
 
     def text(self, quantity: Quantity) -> str:
         """The range in words."""
@@ -66,14 +70,19 @@ class Evidence:
 
     def says(self, level: float = LEVEL) -> str:
         """AGREES where the whole 95 % interval lies in the wanted range, OPPOSES where that of `level` lies outside,
-        else UNDECIDED. Where another metric decides, the effect itself has to lie on the same side."""
-        wanted, effect = self.decisive
-        inside = self.wanted.low < self.effect.value < self.wanted.high
-        if inside and wanted.low < effect.low and effect.high < wanted.high:
+        else UNDECIDED. Where another metric decides, its interval and the effect's own have to say so. Too few units
+        for a correction of many comparisons decide nothing."""
+        if 0 < self.effect.units < FEW_GROUPS:
+            return UNDECIDED
+        if all(wanted.low < effect.low and effect.high < wanted.high for wanted, effect in self._ranges):
             return AGREES
-        low, high = effect.interval(level)
-        outside = high < wanted.low or low > wanted.high
-        return OPPOSES if outside and not inside else UNDECIDED
+        outside = all(wanted.outside(effect.interval(level)) for wanted, effect in self._ranges)
+        return OPPOSES if outside else UNDECIDED
+
+    @property
+    def _ranges(self) -> list[tuple[Wanted, Estimate]]:
+        """All that has to agree, and where it is wanted."""
+        return [self.decisive, *([(self.wanted, self.effect.own)] if self.effect.own else [])]
 
     @property
     def decisive(self) -> tuple[Wanted, Estimate]:
@@ -85,16 +94,17 @@ class Evidence:
 
     @property
     def slack(self) -> float:
-        """How far the interval lies inside the wanted range, in half widths; negative where it reaches out of it."""
-        wanted, effect = self.decisive
-        half = (effect.high - effect.low) / 2
-        return min(effect.low - wanted.low, wanted.high - effect.high) / (half or 1)
+        """How far the intervals lie inside the wanted range, in half widths; negative where one reaches out of it."""
+        return min(
+            min(effect.low - wanted.low, wanted.high - effect.high) / ((effect.high - effect.low) / 2 or 1)
+            for wanted, effect in self._ranges
+        )
 
     @property
     def interval(self) -> str:
         """Effect and interval as they are printed."""
-        if decided := self.effect.decided:  # one interval: that of what decides
-            return f"{self.quantity.signed(self.effect.value)}; squared {_printed(decided, self._printed_in)}"
+        if (decided := self.effect.decided) and (own := self.effect.own):
+            return f"{_printed(own, self.quantity)}; squared {_printed(decided, self._printed_in)}"
         return _printed(self.effect, self.quantity)
 
     @property
@@ -119,12 +129,12 @@ class Evidence:
 
     def as_json(self, level: float = LEVEL) -> dict[str, Any]:
         """Numbers in full precision, as fractions, nats or shares; null where undefined. `level` as in `says`."""
-        seeds, decided = self.effect.by_seed, self.effect.decided
+        seeds, decided, own = self.effect.by_seed, self.effect.decided, self.effect.own
         by_seed = [f"{seed}: {self.quantity.signed(effect)}" for seed, effect in seeds.items()]
         return {
             "what": self.what,
             "sets": dict(self.sets),
-            **_estimate_json(self.effect),
+            **_estimate_json(own or self.effect),
             **({"squared": _estimate_json(decided) | {"reference": or_none(decided.reference)}} if decided else {}),
             "unit": self._printed_in.unit,
             "printed": self.interval,
@@ -138,7 +148,8 @@ class Evidence:
         """The inverse of `as_json`, without what is known of resamples."""
         effect = _estimate_of(content)
         if squared := content.get("squared"):
-            effect = replace(effect, decided=replace(_estimate_of(squared), reference=_number(squared["reference"])))
+            decided = replace(_estimate_of(squared), reference=_number(squared["reference"]))
+            effect = replace(effect, decided=decided, own=effect)
         return cls(content["what"], content["sets"], effect, wanted, metric)
 
 
@@ -150,6 +161,7 @@ def _printed(effect: Estimate, quantity: Quantity) -> str:
 def _estimate_json(effect: Estimate) -> dict[str, Any]:
     numbers = {"effect": effect.value, "low": effect.low, "high": effect.high}
     numbers |= {"image_low": effect.image_low, "image_high": effect.image_high}
+    numbers["units"] = effect.units
     seeds = {seed: or_none(value) for seed, value in effect.by_seed.items()}
     return {"seeds": seeds, **{name: or_none(number) for name, number in numbers.items()}}
 
@@ -160,7 +172,8 @@ def _number(value: float | None) -> float:
 
 def _estimate_of(content: Mapping[str, Any]) -> Estimate:
     low, high = (_number(content[end]) for end in ("image_low", "image_high"))
-    return Estimate({int(seed): _number(value) for seed, value in content["seeds"].items()}, low, high)
+    seeds = {int(seed): _number(value) for seed, value in content["seeds"].items()}
+    return Estimate(seeds, low, high, units=content.get("units", 0))
 
 
 @dataclass(frozen=True)

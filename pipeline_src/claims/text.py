@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.analysis.resampling import RESAMPLES
+from pipeline_src.analysis.resampling import FEW_GROUPS, RESAMPLES
 from pipeline_src.claims.evidence import NOT_RUN
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import write_text
@@ -19,10 +19,11 @@ READING = (
     "A claim holds where every comparison agrees with it: the whole interval lies where the claim wants the effect. "
     "It does not hold where the interval of one comparison lies outside of that, with intervals so wide that those of "
     "all comparisons together hold in 95 % of cases. Otherwise it is not decided. Intervals: {interval}. With one seed "
-    "they leave out the variance of training, and a verdict is on these networks only. Differences of ECE are "
-    "decided by that of the squared calibration error, debiased over images, and those of OE by its over-confident "
-    "part (docs/metrics.md). A claim is decided by the block named as the method, or else by the first of its kind; "
-    "comparisons of other blocks are secondary and do not count."
+    "they leave out the variance of training, and a verdict is on these networks only. A difference of ECE counts "
+    "where its own interval and that of the squared calibration error, debiased over images, both say so; for OE its "
+    "over-confident part (docs/metrics.md). Sets of fewer than {few} images, or groups of them, decide nothing. A "
+    "claim is decided by the block named as the method, or else by the first of its kind; comparisons of other blocks "
+    "are secondary and do not count."
 )
 SYNTHETIC = "All images are generated: these verdicts show that the pipeline works and settle no claim."
 
@@ -35,7 +36,8 @@ def write(claims: Mapping[str, Any], folder: Path) -> None:
 
 def reading(claims: Mapping[str, Any]) -> list[str]:
     """What must be known before a verdict is read."""
-    sentences = [*([SYNTHETIC] if claims["synthetic"] else []), READING.format(interval=claims["interval"])]
+    sentences = [SYNTHETIC] if claims["synthetic"] else []
+    sentences.append(READING.format(interval=claims["interval"], few=FEW_GROUPS))
     sentences += claims.get("groups", [])
     if "compared" in claims:
         blocks, missing = (", ".join(claims[key]) for key in ("compared", "not_compared"))

@@ -78,6 +78,8 @@ def report(result: dict, out: Path) -> str:
         for key in (k for k in SHOWN if k in result[protocol]):
             value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
             shown = "undefined" if value is None else with_ends(METRICS[key], value, ends)
+            if value is not None and (floor := result[protocol].get(METRICS[key].floor)) and value < floor:
+                shown += " (below the noise floor: a calibrated network measures as much)"
             lines.append(f"    {METRICS[key].column:<16}{shown}")
         if off := result["bounds"].get(protocol):
             bounds = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * of:.1e}" for key, of in off.items())

@@ -68,8 +68,8 @@ def check_name_lists(entries: Mapping[str, Entry], parts: Parts, data_root: Path
         raise UserError(
             f"name lists are missing:{listed(missing)}",
             expected=f"text files, one image name a line, in {data_root} or its sub-folder splits/",
-            do="put them there, name the folder that has them by `data_root:` in params.yaml or ASLP_DOWNLOADS=PATH in the "
-            f"environment, or choose other splits under `data:` of the experiment (`{ALL}` needs no list)",
+            do="put them there, name the folder that has them by `data_root:` in params.yaml or the environment "
+            f"variable ASLP_DOWNLOADS, or choose other splits under `data:` of the experiment (`{ALL}` needs no list)",
         )
 
 

@@ -51,17 +51,18 @@ Measured by `python benchmarks/interval_coverage.py` on simulated data sets whos
 10,000 pixels in five bins of confidence, whose accuracy varies from image to image as that of networks does.
 *Percentiles* are those over resampled images of the mean over seeds, the usual interval; those of intervals in use are
 further out, as Student's t is ([protocol.md, section 6](protocol.md#6-the-claims)). *ECE* and *OE* are the
-intervals that tables print, *Δ squared* and *Δ squared over* those of the differences which decide about two methods,
-*found* how often a difference of ECE is called one. Columns of accuracy and Brier are of the intervals in use. In all
-cells the network is over-confident in every bin, or calibrated.
+intervals that tables print. A difference of either needs two: *ΔECE, percentiles* is about the one, *Δ squared* about
+the other, and *found* how often both call a difference one. Columns of accuracy and Brier are of the intervals in use.
+In all cells of the first table the network is over-confident in every bin, or calibrated.
 
 An error near 0 can only grow when images are resampled, so that its percentiles lie above the true value. Intervals
 of errors that are not means over images therefore go down to the mirror image of their upper end, and to 0 where the
-interval of the debiased square holds 0; differences of such errors are decided by that of the square. Errors in bins
+interval of the debiased square holds 0. A difference of such errors is called one where its own interval and that of
+the square exclude 0 on the same side: the own one alone errs near 0, and the square alone tells apart two methods of
+equal error that lies in more bins in one of them (the table of other bins). Errors in bins
 of f (positive ECE, MCB, the reliability term) have the square of these bins, class-wise ECE that of each class, all
 others that of the confidence: it is 0 where over-confidence on predicted foreground cancels under-confidence on
-predicted background (*biased* in the table of all metrics). While it decided for positive ECE, MCB and the
-reliability term, too, none of 120 such data sets had an interval of theirs above 0; now all have.
+predicted background (*biased* in the table of all metrics).
 
 The table of all metrics is made by the program's own `calibration_report`. With 50 images, those that few hard images
 decide hold the true value less often (DSC, AP, coverage at 1 % risk, the spread over images). `ece_debiased_authors`

@@ -153,7 +153,9 @@ def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison
     sentences.append(f"{lowest}, significantly below {use}'s, {_mean(outside, use, 'brier')}.")
     if inside.accuracy(best) == OPEN:
         sentences.append("Whether it keeps the accuracy in distribution is not decided.")
-    return [*sentences, "Where many images hold none of the objects, it is the better choice."]
+    if inside.facts.classes == 2:  # of several no class need be right there
+        sentences.append("Where many images hold none of the objects, it is the better choice.")
+    return sentences
 
 
 def _under_shift(shifted: ProtocolComparison, recommended: str | None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
+from pipeline_src.metrics.further import OVER, SQUARED, UNDER
 from pipeline_src.metrics.metric import NEITHER, Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import defined
@@ -75,6 +76,10 @@ def _differ(metric: str, one: Measurement, other: Measurement) -> bool:
 
 
 def below_floor(metric: str, one: Measurement) -> bool:
-    """Whether a metric is below what it would be without an error, where that is known."""
-    floor = METRICS[metric].floor if metric in METRICS else ""
-    return floor in one.points and bool(one.points[metric].mean() < one.points[floor].mean())
+    """Whether a metric is below what it would be without an error, where that is known. Errors whose differences the
+    square of the same bins decides are, where the ECE is."""
+    if metric not in METRICS:
+        return False
+    name = "ece" if METRICS[metric].decided_by in (SQUARED, OVER, UNDER) else metric
+    floor = METRICS[name].floor
+    return floor in one.points and bool(one.points[name].mean() < one.points[floor].mean())

@@ -16,7 +16,8 @@ from pipeline_src.tables.paper_table import PaperTable, Row
 QUANTITIES = {name: Difference.of(METRICS[name]) for name in ("ece", "brier", "nll", "accuracy")}
 ABOUT = (
     "Of two methods with the same data and seeds: the mean of the first less that of the second. Each interval stands "
-    "for itself: of twenty differences of equal methods one is marked by chance."
+    "for itself: of twenty differences of equal methods about one is marked by chance. One of ECE is marked where "
+    "its own interval and that of the squared error exclude 0."
 )
 
 
@@ -53,6 +54,8 @@ def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
                         "seeds": " ".join(map(str, of.by_seed)),
                         "images": measured[method].images,
                         "mark": of.direction,
+                        "own_low": of.own.low if of.own else math.nan,
+                        "own_high": of.own.high if of.own else math.nan,
                         "decided_by": METRICS[name].decided_by if of.decided else "",
                         "decided_low": of.decided.low if of.decided else math.nan,
                         "decided_high": of.decided.high if of.decided else math.nan,

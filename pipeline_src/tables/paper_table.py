@@ -22,11 +22,12 @@ BEST, TIED, FLOOR = "best", "tied", "floor"
 SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}
 MEANING_OF_MARKS = {
     BEST: "the best of its column, significantly: the interval of its paired difference to every other excludes 0 (for "
-    "calibration errors that of their squares).",
+    "calibration errors that of their squares, too).",
     TIED: "tied for the best: the paired difference to the lowest error or highest score is not significant.",
-    FLOOR: "below the noise floor: a network without calibration error measures as much on these images; not ranked.",
-    LOWER: "significantly lower: the interval lies below 0 (for calibration errors that of their squares).",
-    HIGHER: "significantly higher: the interval lies above 0 (for calibration errors that of their squares).",
+    FLOOR: "its ECE is below the noise floor: a network without calibration error measures as much on these images; "
+    "not ranked.",
+    LOWER: "significantly lower: the interval lies below 0 (for calibration errors that of their squares, too).",
+    HIGHER: "significantly higher: the interval lies above 0 (for calibration errors that of their squares, too).",
 }
 # Where a number is printed (protocol, group, row, column), what it is of, and what it is: the mean over seeds, their
 # sample standard deviation, the ends of its 95 % interval, and its numbers of seeds and images.

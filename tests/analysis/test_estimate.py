@@ -163,6 +163,12 @@ def test_equal_methods_of_three_seeds_are_rarely_called_different():
     assert shares["ECE"] < 0.15 and shares["Brier"] < 0.15
 
 
+def test_methods_of_one_error_in_other_bins_are_rarely_called_different():
+    shares = coverage.equal_error(200, 0.02, 0.0, 1, 60, np.random.default_rng(0))
+    assert shares["square"] > 0.3  # it tells their shapes apart, not their errors
+    assert shares["both"] < 0.15
+
+
 def test_errors_of_a_calibrated_network_may_be_0():
     """By all its pixels: percentiles of the isotonic one, for instance, never hold a true 0."""
     errors = ("mcb", "positive_ece", "brier_reliability", "mce", "smooth_ece")

@@ -47,6 +47,20 @@ def test_a_resample_is_the_statistic_of_the_images_drawn(kind):
             assert of.values[name] == pytest.approx(expected, abs=close), name
 
 
+def test_images_that_are_wholly_ignored_are_not_drawn():
+    """They tell nothing: intervals are those of the others alone, and so is their number."""
+    images = list(varied(12))
+    ignored = [(f, np.full_like(y, 255), f"x{name}") for f, y, name in varied(20, seed=1)]
+    for some in (images, [*images, *ignored], [*ignored[:3], *images]):
+        of = resample(counted(some, whole=False), 10, key=4, resamples=50)["raw"]
+        assert of.units == 12
+        if some is images:
+            alone = of.intervals()
+        assert of.intervals() == {
+            name: pytest.approx(ends, abs=1e-12) if ends else ends for name, ends in alone.items()
+        }
+
+
 @pytest.mark.parametrize("kind, alike", [("uint8", 0.999), ("float32", 0.9)])
 def test_coverage_at_a_risk_varies_over_resamples_as_that_of_the_images_drawn(kind, alike):
     images = list(varied(12, kind=kind))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.claims.evidence import BELOW_ZERO, FAILS, HOLDS, NOT_RUN, OPEN, Evidence, Finding, Wanted
+from pipeline_src.claims.evidence import ABOVE_ZERO, BELOW_ZERO, FAILS, HOLDS, NOT_RUN, OPEN, Evidence, Finding, Wanted
 from pipeline_src.claims.main import evidence, judged, secondary
 from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.claims.text import markdown, verdicts
@@ -150,6 +151,27 @@ def test_equal_methods_are_not_decided():
     """Two methods of the very same maps: no effect, and no interval to speak of."""
     for ends in ((0.0, 0.0), (np.nan, np.nan)):
         assert Evidence("same", {"one": 1}, Estimate({0: 0.0}, *ends), BELOW_ZERO, METRICS["oe"]).says() == "open"
+
+
+def test_two_videos_decide_nothing():
+    """Intervals of few units hold, each for itself; how they hold together is not known."""
+    for units, says in ((2, "open"), (9, "open"), (10, "for it"), (0, "for it")):
+        effect = Estimate({0: -0.2}, -0.3, -0.1, units=units)
+        assert Evidence("accuracy", {"videos": 300}, effect, BELOW_ZERO, METRICS["accuracy"]).says() == says
+
+
+def test_a_difference_of_errors_needs_both_intervals():
+    square, own = Estimate({0: -9e-4}, -12e-4, -6e-4, reference=25e-4), Estimate({0: -0.01}, -0.02, -0.005)
+    effect = replace(own, image_low=math.nan, image_high=math.nan, decided=square, own=own)
+    says = {BELOW_ZERO: "for it", ABOVE_ZERO: "against it"}
+    own_holds_0, square_holds_0 = replace(own, image_high=0.001), replace(square, image_high=1e-5)
+    open_ones = (replace(effect, own=own_holds_0), replace(effect, decided=square_holds_0))
+    for wanted, word in says.items():
+        assert Evidence("ECE", {"one": 100}, effect, wanted, METRICS["ece"]).says() == word
+        for of in open_ones:
+            item = Evidence("ECE", {"one": 100}, of, wanted, METRICS["ece"])
+            assert item.says() == "open" and not of.excludes_zero
+            assert Evidence.from_json(item.as_json(), wanted, METRICS["ece"]).says() == "open"
 
 
 def test_sets_under_shift_have_no_say():
@@ -296,7 +318,8 @@ def test_seeds_are_paired_and_averaged():
     assert (squared.low, squared.high) == pytest.approx(
         (-8.5e-4 - 12.70620474 * 0.5e-4, -8.5e-4 + 12.70620474 * 0.5e-4)
     )
-    assert first.says() == "for it"
+    assert first.effect.own.interval() == pytest.approx((-0.015 - 12.70620474 * 0.005, -0.015 + 12.70620474 * 0.005))
+    assert first.says() == "open"  # the error itself could be equal
     assert first.as_json()["printed_seeds"] == "0: −2.00, 1: −1.00"
 
 
