@@ -10,6 +10,10 @@ per claim: its verdicts, and what decides. With `differences`, a protocol, and p
 
     <!-- published: small differences raw aslp_cl-baseline aslp_cl-temperature -->
 
+Pairs of any published methods, of two experiments too, stand without an experiment before them:
+
+    <!-- published: differences raw small:aslp_cl/small:slp other:aslp_cl/small:aslp_cl -->
+
 A table of an experiment that is not published stays as it is.
 """
 
@@ -24,7 +28,7 @@ from typing import Any, NoReturn
 
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.text_tables import markdown_rows
+from pipeline_src.text_tables import UNDEFINED, markdown_rows
 
 FOLDER = Path("results/published")
 BLOCK = re.compile(
@@ -33,6 +37,7 @@ BLOCK = re.compile(
 MARK = re.compile(r"^<!-- (?:end of )?published\b.*", re.MULTILINE)
 NOT_RUN = "not run"  # the verdict on a claim whose methods an experiment lacks
 METRIC_TABLE, DIFFERENCES = "PROTOCOL METRIC ...", "differences PROTOCOL A-B ..."
+BETWEEN = "differences PROTOCOL EXPERIMENT:METHOD/EXPERIMENT:METHOD ..."
 CLAIMS, VERDICTS = "claims", "verdicts PROTOCOL EXPERIMENT ..."
 
 
@@ -78,6 +83,9 @@ def _block(block: re.Match[str], folder: Path) -> str:
     def read(name: str, experiment: str = experiment) -> Any:
         return json.loads((folder / experiment / name).read_text(encoding="utf-8"))
 
+    if experiment == "differences":
+        text = between(read("differences.json", "overview"), words)
+        return f"{block[1]}{text}\n{block[3]}"
     if not (folder / experiment / "metrics.json").is_file():
         return block[0]
     if words == ["claims"]:
@@ -129,8 +137,39 @@ def differences(printed: Mapping[str, Any], words: Sequence[str]) -> str:
     return markdown_rows([protocol, *sets], rows)
 
 
+def pairs(page: str) -> list[str]:
+    """The pairs of published methods whose differences a page shows."""
+    blocks = [block[2].split() for block in BLOCK.finditer(page)]
+    return [pair for words in blocks if words[0] == "differences" for pair in words[2:]]
+
+
+def between(published: Mapping[str, Any], words: Sequence[str]) -> str:
+    """Pairs of published methods by test sets as Markdown, a row per metric, of what differences.json holds.
+
+    Args:
+        words: a protocol, and pairs.
+    """
+    protocol, *pairs = words or [""]
+    if not pairs or any(protocol not in published.get(pair, {"differences": {}})["differences"] for pair in pairs):
+        _refuse(["differences", *words], BETWEEN, ("raw", "stretched"), "pairs of methods in results/published")
+    of_pairs = {pair: published[pair]["differences"][protocol] for pair in pairs}
+    sets = list(dict.fromkeys(part for of in of_pairs.values() for part in of))
+    rows = [
+        [f"{_pair_in_words(pair)}: {column}", *(of.get(part, {}).get(column, UNDEFINED) for part in sets)]
+        for pair, of in of_pairs.items()
+        for column in dict.fromkeys(column for of_part in of.values() for column in of_part)
+    ]
+    return markdown_rows([protocol, *sets], rows)
+
+
+def _pair_in_words(pair: str) -> str:
+    return " − ".join(side.partition(":")[2] for side in pair.split("/"))
+
+
 def _refuse(words: Sequence[str], expected: str, protocols: Iterable[str], more: str) -> NoReturn:
-    others = " or ".join(f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, CLAIMS, VERDICTS) if form != expected)
+    others = " or ".join(
+        f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, BETWEEN, CLAIMS, VERDICTS) if form != expected
+    )
     raise UserError(
         "a table of published results that nothing is known of",
         found=" ".join(words) or "the name of an experiment alone",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from pipeline_src.documentation.published_tables import files, rewritten
+from pipeline_src.documentation.published_tables import files, pairs, rewritten
 from pipeline_src.errors import UserError
 
+ROOT = Path(__file__).parents[2]
 PAGE = "Before.\n\n<!-- published: small raw ece accuracy -->\n| old |\n<!-- end of published -->\n\nAfter.\n"
 WRITTEN = """Before.
 
@@ -134,6 +137,51 @@ def test_differences_are_a_table_too(folder):
         "| ASLP − baseline: accuracy, points | +1.00 | 0.00 |",
     ]
     assert "\n".join(rows) in written
+
+
+def test_differences_between_experiments_are_a_table_too(folder):
+    texts = {"photos": {"ECE, points": "−3.00↓", "Brier": "0.00"}, "smoke": {"ECE, points": "+1.00"}}
+    (folder / "overview").mkdir()
+    content = {"a:slp/b:slp": {"made_of": {}, "differences": {"raw": texts}}}
+    (folder / "overview" / "differences.json").write_text(json.dumps(content))
+    page = "<!-- published: differences raw a:slp/b:slp -->\n<!-- end of published -->\n"
+    assert pairs(page + PAGE) == ["a:slp/b:slp"]
+    rows = [line for line in rewritten(page, folder).splitlines() if line.startswith("|")]
+    assert rows[0] == "| raw | photos | smoke |"
+    assert rows[2:] == ["| slp − slp: ECE, points | −3.00↓ | +1.00 |", "| slp − slp: Brier | 0.00 | – |"]
+    for words in ("raw", "raw a:slp/c:slp", "no a:slp/b:slp"):
+        with pytest.raises(UserError, match="nothing is known of"):
+            rewritten(page.replace("raw a:slp/b:slp", words), folder)
+
+
+NUMBER = r"[+−]?\d+\.\d+"
+EFFECT = re.compile(rf"({NUMBER})[↓↑]? \[({NUMBER}), ({NUMBER})\]")
+
+
+def effects(lines: Iterable[str]) -> set[tuple[float, ...]]:
+    """Values with the ends of their intervals, as they are printed."""
+    return {tuple(float(n.replace("−", "-")) for n in of) for line in lines for of in EFFECT.findall(line)}
+
+
+def test_intervals_in_prose_are_those_of_a_table():
+    """Rounded, of the tables of published differences that a command writes."""
+    lines = [line for name in ("evidence", "findings") for line in (ROOT / f"docs/{name}.md").read_text().splitlines()]
+    tables = [file.read_text() for file in ROOT.glob("results/published/*/tables/T14.csv")]
+    known = effects(line for line in lines if line.startswith("|"))
+    for row in (row for text in tables for row in csv.DictReader(text.splitlines()) if row["low"]):
+        factor = 100 if row["metric"] == "accuracy" else 1
+        known.add(tuple(factor * float(row[name]) for name in ("mean", "low", "high")))
+    told = effects(line for line in lines if not line.startswith("|"))
+    assert len(told) > 5
+    rounded = {tuple(round(number, digits) for number in of) for of in known for digits in (2, 3, 4)}
+    assert told <= rounded, told - rounded
+
+
+def test_published_differences_rest_on_what_is_published():
+    published = ROOT / "results/published"
+    for of in json.loads((published / "overview/differences.json").read_text()).values():
+        for name in of["made_of"].keys() - {"code"}:
+            assert of["made_of"][name] == json.loads((published / name / "experiment.json").read_text())["digest"]
 
 
 def test_the_pages_are_in_step():

@@ -1,0 +1,63 @@
+"""Differences between methods of published experiments, of one or of two, as pages show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline_src.analysis.compare import Cell, compare
+from pipeline_src.engine.contract import code_of
+from pipeline_src.files import write_text
+from pipeline_src.steps import published
+from pipeline_src.steps.compare import compare_experiments
+from pipeline_src.tables.differences import QUANTITIES
+from pipeline_src.tables.paper_table import SIGNS
+
+FILE = published.FOLDER / published.OVERVIEW / "differences.json"
+
+
+def write(pairs: Iterable[str]) -> None:
+    """Write the differences of pairs `EXPERIMENT:METHOD/EXPERIMENT:METHOD`, the first less the second. Those that rest
+    on the same statistics and code as before stay as they are; another takes a minute.
+
+    Raises:
+        UserError: there is no such experiment or method, or a statistic is not what was published.
+    """
+    before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
+    made: dict[str, Any] = {}
+    for pair in sorted(set(pairs)):
+        made[pair] = _made(pair, before.get(pair, {}))
+        write_text(FILE, json.dumps(before | made, indent=1, ensure_ascii=False) + "\n")  # what is made is kept
+    write_text(FILE, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+
+
+def made_of(pair: str) -> dict[str, str]:
+    """Digests of all that a pair's differences are made of."""
+    names = [side.partition(":")[0] for side in pair.split("/")]
+    files = {name: published.FOLDER / name / published.EXPERIMENT for name in names}
+    digests = {name: json.loads(file.read_text(encoding="utf-8"))["digest"] for name, file in files.items()}
+    return digests | {"code": code_of(compare, {}, (), ()).digest}
+
+
+def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
+    digests = made_of(pair)
+    if before.get("made_of") == digests:
+        return before
+    first, second = (str(published.FOLDER / side) for side in pair.split("/"))
+    comparison = compare_experiments(second, first)
+    texts: dict[str, dict[str, dict[str, str]]] = {}
+    for metric, quantity in QUANTITIES.items():
+        for cell in comparison.cells:
+            if cell.metric == metric and cell.part in comparison.a.facts.tests:
+                of_part = texts.setdefault(cell.protocol, {}).setdefault(cell.part, {})
+                of_part[quantity.column] = _text(cell)
+    return {"made_of": digests, "differences": texts}
+
+
+def _text(cell: Cell) -> str:
+    """As table T14 has it."""
+    quantity, of = QUANTITIES[cell.metric], cell.effect
+    if of is None:
+        return quantity.text(cell.b - cell.a)
+    return quantity.text(of.value, low=of.low, high=of.high, mark=SIGNS[of.direction] if of.direction else "")
