@@ -76,9 +76,13 @@ def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
     f = calibrator.apply(log_odds(probability))
     if probability.dtype.kind != "u":
         return f.astype(probability.dtype)
-    top = int(np.iinfo(probability.dtype).max)
+    return levels(f, np.iinfo(probability.dtype).max).astype(probability.dtype)
+
+
+def levels(f: np.ndarray, top: np.ndarray | int) -> np.ndarray:
+    """Probabilities as levels from 0 to `top`, as `calibrated` rounds them, in float64."""
     from_middle = np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5
-    return np.where(f >= 0.5, top / 2 + from_middle, top / 2 - from_middle).astype(probability.dtype)
+    return np.where(f >= 0.5, top / 2 + from_middle, top / 2 - from_middle)
 
 
 class FittedOn(Strict):
