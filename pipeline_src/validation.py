@@ -57,7 +57,8 @@ class Strict(BaseModel):
 def distinct(values: list) -> list:
     """`values`, for a field; ValueError where one of them stands twice."""
     if len(set(values)) < len(values):
-        raise ValueError("duplicate entries")
+        twice = list(dict.fromkeys(str(value) for value in values if values.count(value) > 1))
+        raise ValueError(f"duplicate entries: {', '.join(twice[:3])}")
     return values
 
 

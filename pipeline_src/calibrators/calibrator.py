@@ -54,6 +54,10 @@ class Calibrator(Strict):
         """The probabilities (N, C) of pixels."""
         return self.probabilities(pixels.z, pixels.of_images)
 
+    def warnings(self) -> list[str]:
+        """What its parameters say against the predictions that it was fitted to."""
+        return []
+
     @classmethod
     def check_classes(cls, classes: int) -> None:
         """UserError where it is not defined for a number of classes."""

@@ -113,6 +113,7 @@ def calibrate_folder(
     scores = [resample_run(run, bins, SEED, resamples, units_of_scored) for run in runs]
     record = Record.of(calibrator, pixels)
     warnings = counted.warnings() if test_mask is None else _warnings({pred: counted, apply: before})
+    warnings += calibrator.warnings()
     result = {
         "method": chosen,
         "keeps_class": calibrator.keeps_class,
@@ -161,7 +162,7 @@ def _candidates(method: str, classes: int) -> dict[str, type[Calibrator]]:
 
 def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
     """Of the fit of `image_temperature`; UserError where another method is asked for, or for features that there are
-    not."""
+    not, or that stand twice."""
     options = {"features": tuple(features.split(","))} if features else {}
     options |= {"shape": True} if shape else {}
     if options and method != ImageTemperatureCalibrator.name:
@@ -170,12 +171,20 @@ def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
             found=f"--method {method}",
             do=f"--method {ImageTemperatureCalibrator.name}",
         )
-    if unknown := [name for name in options.get("features", ()) if name not in FEATURES]:
+    given = options.get("features", ())
+    if unknown := [name for name in given if name not in FEATURES]:
         raise UserError(
             "--features: there is no feature of this name",
             found=unknown[0],
             expected=", ".join(FEATURES),
             do=did_you_mean(unknown[0], FEATURES) or f"--features {','.join(FEATURES)}",
+        )
+    if twice := sorted({name for name in given if given.count(name) > 1}):
+        raise UserError(
+            "--features: a feature stands twice",
+            found=", ".join(twice),
+            expected="each once",
+            do=f"--features {','.join(dict.fromkeys(given))}",
         )
     return options
 
@@ -184,9 +193,7 @@ def _count(pairs: Pairs, classes: int | None, ignore: int | None) -> FolderCount
     return several_classes.count(pairs, classes, ignore) if classes else two_classes.count(pairs, ignore)
 
 
-def _pixels(
-    pairs: Pairs, classes: int | None, counted: FolderCounts, ignore: int | None
-) -> tuple[Pixels, np.ndarray]:
+def _pixels(pairs: Pairs, classes: int | None, counted: FolderCounts, ignore: int | None) -> tuple[Pixels, np.ndarray]:
     """The pixels of all pairs: of one object all, grouped; of K classes as many of each image as fit, each of which
     stands for an equal share of it. And of each map the highest level of its type, 0 for floats."""
     parts, tops, void = [], [], IGNORED if ignore is None else ignore
@@ -256,7 +263,9 @@ def _chosen(
             do="give more images, or --method and --test-mask",
         )
     with quiet(logging.getLogger("pipeline_src.calibrators")):  # of each fold: the one fitted to all images says it
-        results = {name: selection.cross_validated(kind, pixels, *held_out, **options) for name, kind in candidates.items()}
+        results = {
+            name: selection.cross_validated(kind, pixels, *held_out, **options) for name, kind in candidates.items()
+        }
     best = min(results, key=lambda name: results[name][1])
     return best, results[best][0], {name: likelihood for name, (_, likelihood) in results.items()}
 

@@ -321,6 +321,17 @@ ROWS = [
         "duplicate names of methods, sweeps or their combinations: grid-kinda_b",
     ),
     row(
+        "feature-twice",
+        "a feature of image_temperature that stands twice",
+        "it is named",
+        written(
+            TEXT.replace("slp: {alpha: 0.05}", "t: {method: image_temperature, features: [entropy, entropy]}").replace(
+                "[baseline]", "[baseline, t]"
+            )
+        ),
+        r"methods\.t(.|\n)*features: (.*)duplicate entries: entropy",
+    ),
+    row(
         "methods-by-capitals",
         "two methods whose names differ by capitals alone",
         "they are named: their folders would be one on macOS",

@@ -228,6 +228,19 @@ def test_auto_does_not_choose_what_leaves_wrong_pixels_at_the_last_level(tmp_pat
     assert result["method"] != "selective_scaling"
 
 
+def test_inverted_maps_are_told_by_the_slope(folders, tmp_path, caplog):
+    masks = tmp_path / "inverted"
+    masks.mkdir()
+    for path in folders["mask"].iterdir():
+        cv2.imwrite(str(masks / path.name), 255 - cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    options = {"method": "platt", "resamples": 0}
+    result = calibrate_folder(folders["pred"], masks, folders["apply"], tmp_path / "out", **options)
+    (warning,) = (line for line in result["warnings"] if "the wrong way round" in line)
+    assert caplog.text.count(warning) == 1
+    again = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", **options)
+    assert not any("wrong way" in line for line in again["warnings"])
+
+
 def test_scored_images_that_were_fitted_to_are_named(folders, tmp_path):
     apply, test_mask = tmp_path / "apply", tmp_path / "masks"
     shutil.copytree(folders["apply"], apply), shutil.copytree(folders["test_mask"], test_mask)
