@@ -279,6 +279,15 @@ ROWS = [
         r"datasets.mine.splits: expected keys and values",
     ),
     row(
+        "no-splits",
+        "a split of a set that has none",
+        "what to write is shown",
+        changed("train: {set: mine, first: 3}", "train: {set: mine, split: train}"),
+        "data set mine has no split 'train'",
+        expected="one of all",
+        do=r"splits: \{val: \{of: all, fraction: 0\.1, seed: 0\}, train: \{of: all, without: val\}\}",
+    ),
+    row(
         "split-of-itself",
         "a split that is made from itself",
         "it is named",
