@@ -10,7 +10,6 @@ import torch
 from mmengine.dist import all_gather_object, get_rank
 from torch import Tensor, nn
 
-from pipeline_src.counting.statistic import no_foreground
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 from pipeline_src.training.checkpoint import packed, unpacked
@@ -99,7 +98,13 @@ class SCBCE(nn.Module):
             return z, y
         some = bool(ignored.any())
         if some and not self.said and self.classes == 2 and not (y == 1).any():
-            raise no_foreground("the masks have", torch.unique(y).tolist(), type(self).__name__)
+            raise UserError(  # as `Statistic` does
+                "the masks have no foreground, and 255 may be it",
+                found=f"the values {torch.unique(y).tolist()}",
+                expected="1 for foreground, and 255 for pixels that are ignored",
+                do="masks > 127 if 255 is the foreground; ignore=255 if it is not: "
+                f"{type(self).__name__}(..., ignore=255)",
+            )
         if z.shape[1] == 1 and not some:
             return z, y.to(z.dtype)
         # One logit has no label for a pixel that never counts; two planes, both 0, are one.

@@ -54,10 +54,6 @@ class Calibrator(Strict):
         """The probabilities (N, C) of pixels."""
         return self.probabilities(pixels.z, pixels.of_images)
 
-    def warnings(self) -> list[str]:
-        """What its parameters say against the predictions that it was fitted to."""
-        return []
-
     @classmethod
     def check_classes(cls, classes: int) -> None:
         """UserError where it is not defined for a number of classes."""
@@ -80,13 +76,9 @@ def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
     f = calibrator.apply(log_odds(probability))
     if probability.dtype.kind != "u":
         return f.astype(probability.dtype)
-    return levels(f, np.iinfo(probability.dtype).max).astype(probability.dtype)
-
-
-def levels(f: np.ndarray, top: np.ndarray | int) -> np.ndarray:
-    """Probabilities as levels from 0 to `top`, as `calibrated` rounds them, in float64."""
+    top = int(np.iinfo(probability.dtype).max)
     from_middle = np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5
-    return np.where(f >= 0.5, top / 2 + from_middle, top / 2 - from_middle)
+    return np.where(f >= 0.5, top / 2 + from_middle, top / 2 - from_middle).astype(probability.dtype)
 
 
 class FittedOn(Strict):

@@ -45,6 +45,7 @@ class PlattCalibrator(Calibrator):
         return platt
 
     def warnings(self) -> list[str]:
+        """A line where the predictions rank pixels the wrong way round."""
         falling = [k for k, scale in enumerate(self.scale) if scale < 0]
         if not falling:
             return []

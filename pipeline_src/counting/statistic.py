@@ -232,15 +232,10 @@ def _labels(truth: np.ndarray, image_id: str, ignore: int | None) -> tuple[np.nd
             do="threshold grey masks first: (mask > 127).astype('uint8')",
         )
     if not all_count and ignore != IGNORED and not np.any(truth == 1):
-        raise no_foreground(f"the mask of {image_id} has", np.unique(truth).tolist(), "Statistic")
+        raise UserError(
+            f"the mask of {image_id} has no foreground, and 255 may be it",
+            found=f"uint8 with the values {np.unique(truth).tolist()}",
+            expected="1 for foreground, and 255 for pixels that are ignored",
+            do="(mask > 127).astype('uint8') if 255 is the foreground; ignore=255 if it is not: Statistic(ignore=255)",
+        )
     return truth, all_count
-
-
-def no_foreground(what: str, values: list, name: str) -> UserError:
-    """Of masks without 1 whose 255 nobody said to be ignored; `name` is what takes `ignore=` when it is made."""
-    return UserError(
-        f"{what} no foreground, and 255 may be it",
-        found=f"the values {values}",
-        expected="1 for foreground, and 255 for pixels that are ignored",
-        do=f"(mask > 127).astype('uint8') if 255 is the foreground; ignore=255 if it is not, as in {name}(ignore=255)",
-    )

@@ -19,6 +19,7 @@ from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_pixels, joined, log_odds
+from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.counting.counts import COLUMNS, ImageRows
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.rows import parts
@@ -113,7 +114,7 @@ def calibrate_folder(
     scores = [resample_run(run, bins, SEED, resamples, units_of_scored) for run in runs]
     record = Record.of(calibrator, pixels)
     warnings = counted.warnings() if test_mask is None else _warnings({pred: counted, apply: before})
-    warnings += calibrator.warnings()
+    warnings += calibrator.warnings() if isinstance(calibrator, PlattCalibrator) else []
     result = {
         "method": chosen,
         "keeps_class": calibrator.keeps_class,

@@ -94,7 +94,7 @@ ROWS = [
         "the masks have no foreground, and 255 may be it",
         r"\[0, 255\]",
         "1 for foreground",
-        r"127(.*)SCBCE\(ignore=255\)",
+        r"127(.*)SCBCE\(\.\.\., ignore=255\)",
     ),
     row(
         "loss-arrays",

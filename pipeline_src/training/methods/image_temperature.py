@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from pipeline_src.calibrators import Feature
 from pipeline_src.training.calibrated import Calibrated
-from pipeline_src.validation import distinct
 
 if TYPE_CHECKING:
     from pipeline_src.calibrators.calibrator import Calibrator
@@ -37,8 +36,6 @@ class ImageTemperature(Calibrated):
     features: list[Feature] = Field(["entropy"], description="Features of an image on which its temperature depends.")
     shape: bool = Field(False, description="Whether a power of the logits is fitted too.")
     null_images: float = Field(0.0, ge=0, lt=1, description="Share of the fitted weight that object-free crops have.")
-
-    _distinct = field_validator("features")(distinct)
 
     @classmethod
     def calibrator(cls) -> type[Calibrator]:
