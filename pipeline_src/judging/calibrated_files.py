@@ -14,22 +14,22 @@ from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.files import ARRAYS, IMAGES, Pairs, UnusableFileError, check_problems, naming
 
 FOLDER = "maps"
-EXPORTED = ("SHA256SUMS", "model.safetensors")  # what `export` wrote beside a calibrator.json of its own
+NETWORK = ("SHA256SUMS", "model.safetensors")  # of an exported folder, which may have a calibrator.json of its own
 
 
 def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
     """Check that calibrated maps can be written into maps/ of `out`.
 
     Raises:
-        UserError: it is one of `inputs`, or holds files that `calibrate` did not write; `out` is an exported folder.
+        UserError: it is one of `inputs`, or holds files that `calibrate` did not write; `out` holds a network.
     """
     folder = out / FOLDER
-    if there := [name for name in EXPORTED if (out / name).exists()]:
+    if there := [name for name in NETWORK if (out / name).exists()]:
         raise UserError(
-            f"--out {out} is a folder that export wrote, and its calibrator.json would be replaced",
+            f"--out {out} holds a network, and what calibrator.json says beside it would be replaced",
             found=" and ".join(there),
             expected="a folder of its own",
-            do="give another --out; then export the run with --calibrator",
+            do="give another --out; `export --calibrator` puts its calibrator beside a network",
         )
     if any(path is not None and path.resolve() == folder.resolve() for path in inputs):
         raise UserError(

@@ -327,7 +327,7 @@ ROWS = [
         "out_exported",
         "`--out` is a folder that `export` wrote",
         command("--method", "temperature"),
-        "out is a folder that export wrote",
+        "out holds a network",
         r"SHA256SUMS",
         "a folder of its own",
         "another --out",
