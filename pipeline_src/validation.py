@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from reprlib import Repr
 from types import NoneType
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
@@ -53,11 +53,19 @@ class Strict(BaseModel):
             raise PydanticKnownError("int_type" if number is int else "float_type")
         return value
 
+    @field_validator("*")
+    @classmethod
+    def _choices_once(cls, value: Any, info: ValidationInfo) -> Any:
+        """A list of choices by name has each once."""
+        choices = get_args(cls.model_fields[str(info.field_name)].annotation)
+        return distinct(value) if isinstance(value, list) and choices and get_origin(choices[0]) is Literal else value
+
 
 def distinct(values: list) -> list:
-    """`values`, for a field; ValueError where one of them stands twice."""
+    """`values`, for a field; ValueError names those that stand twice."""
     if len(set(values)) < len(values):
-        raise ValueError("duplicate entries")
+        twice = list(dict.fromkeys(str(value) for value in values if values.count(value) > 1))
+        raise ValueError(f"duplicate entries: {', '.join(twice[:3])}")
     return values
 
 

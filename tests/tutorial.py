@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from project import ROOT, call, copy, draw_quickly
+from snakemake.cli import get_argument_parser, parse_config
 
 from pipeline_src.cli.main import app
 from pipeline_src.engine.contract import package_code
@@ -24,6 +25,8 @@ from pipeline_src.engine.execute import execute
 from pipeline_src.engine.job import Job
 from pipeline_src.params.load import merge, read
 from pipeline_src.steps.build import build
+
+FILES = ("train", "tables", "figures", "claims", "report")  # jobs whose files are targets (pipeline_src/workflow/rules)
 
 
 def follow(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,12 +62,17 @@ def command(folder: Path, words: list[str]) -> None:
     if words[:1] == ["dense-calibration"]:
         app(words[1:], standalone_mode=False)
     elif words[:1] == ["snakemake"]:
-        name = re.search(r"experiment=(\S+)", " ".join(words))
+        options = get_argument_parser().parse_args(words[1:])
+        # Of all words after --config, up to the next option: a target among them is refused, as Snakemake does.
+        name = parse_config(options.config or []).get("experiment")
         package_code.cache_clear()  # files were written since
-        jobs = build(read(), name and name[1]).jobs.values()
-        for target in [Path(word) for word in words if word.startswith("results/")]:
-            (wanted,) = (job for job in jobs if target in job.paths)
-            jobs = [job for job in jobs if job.name in behind(wanted)]
+        jobs = list(build(read(), name).jobs.values())
+        made = {str(path): job for job in jobs if job.kind in FILES for path in job.paths}
+        if unknown := set(options.targets) - set(made):
+            raise ValueError(f"{unknown} are no files that a rule of Snakemake makes")
+        if options.targets:
+            wanted = set().union(*(behind(made[target]) for target in options.targets))
+            jobs = [job for job in jobs if job.name in wanted]
         for job in jobs:
             execute(job)
     elif words:

@@ -37,10 +37,19 @@ def wrong(ece):
             yield case, answer, value
 
 
+def named(words):
+    """The function that the command line names; ends the program with its usage where it names none."""
+    try:
+        (word,) = words
+        module, name = word.split(":")
+        return getattr(importlib.import_module(module), name)
+    except (ValueError, ImportError, AttributeError) as error:
+        sys.exit(f"usage: python check.py MODULE:FUNCTION, as in my_module:my_ece ({error})")
+
+
 if __name__ == "__main__":
     sys.path.insert(0, ".")
-    module, name = sys.argv[1].split(":")
-    missed = list(wrong(getattr(importlib.import_module(module), name)))
+    missed = list(wrong(named(sys.argv[1:])))
     for case, answer, value in missed:
         print(f"{case['name']}: {value!r}, not {answer:.6f}. {case['reason']}")
     print(f"{len(CASES) - len(missed)} of {len(CASES)} cases are right")

@@ -28,6 +28,8 @@ def images(probabilities: Any, masks: Any) -> tuple[Any, Any]:
     Raises:
         UserError: the shapes do not fit.
     """
+    if other := [type(of).__name__ for of in (probabilities, masks) if not hasattr(of, "ndim")]:
+        raise UserError("these are no images", found=f"of type {other[0]}", expected="arrays or tensors")
     p, y = probabilities, masks
     if y.ndim == 2:
         p, y = p[None], y[None]
@@ -108,7 +110,8 @@ def array(values: Any) -> np.ndarray:
 
 
 def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
-    """Masks as uint8: 0 background, 1 object, 255 ignored; `ignore` is the label of the last, 255 by default.
+    """Masks as uint8: 0 background, 1 object, 255 ignored; `ignore` is the label of the last, 255 by default. Floats
+    are taken if they are these numbers exactly.
 
     Raises:
         UserError: other labels.
@@ -120,12 +123,12 @@ def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
     if whole and masks.size and masks.min() >= 0 and masks.max() <= 1 and ignore not in (0, 1):
         return masks.astype(np.uint8, copy=False)  # as most are
     ignored, labelled = masks == ignore, (masks == 0) | (masks == 1)
-    if not whole or not (ignored | labelled).all():
+    if masks.dtype.kind not in "iuf" or not (ignored | labelled).all():
         raise UserError(
             "masks have unknown labels",
             found=f"{masks.dtype} with the values {np.unique(masks)[:10].tolist()}",
             expected=f"whole numbers: 0 background, 1 object, {ignore} ignored; or bool",
-            do="cut grey masks first, as by `mask > 127`",
+            do=f"cut grey masks first, as by `mask > {127 if whole or (masks > 1).any() else 0.5}`",
         )
     return np.where(ignored, IGNORED, masks).astype(np.uint8)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.reliability import CONFIDENCE, draw_accuracy
@@ -25,9 +26,16 @@ def reliability_diagram(of: Statistic | DenseCalibration, bins: int = 10, ax: Ax
         ax: where to draw; a new figure of pyplot by default.
 
     Raises:
-        UserError: no pixel was counted, or the number of bins cannot be formed exactly.
+        UserError: it is neither of these, no pixel was counted, or the number of bins cannot be formed exactly.
     """
-    counts = of.counts
+    counts = getattr(of, "counts", None)
+    if not isinstance(counts, Counts):
+        raise UserError(
+            "a reliability diagram is drawn from counts",
+            found=f"of type {type(of).__name__}",
+            expected="a Statistic or a DenseCalibration",
+            do="reliability_diagram(Statistic().update(probabilities, masks))",
+        )
     if not counts.pixels:
         raise UserError("there is nothing to draw", found="no pixel that counts", do="`update` with images first")
     table, curve = bin_tables.reliability_table(counts, bins), bin_tables.isotonic_table(counts)

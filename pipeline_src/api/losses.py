@@ -32,21 +32,23 @@ class SCBCE(nn.Module):
         alpha: probability that an image is perturbed.
         beta: 1 inverts its label, 0.5 makes it uniform.
         classes: K; 2 for one logit a pixel.
-        ignore: the label of pixels that never count.
+        ignore: the label of pixels that never count. Without one it is 255, and for two classes a batch without any 1
+            that has it is refused: its 255 is more often the object.
         parameters: others of `slp` in docs/params.md, `noise` and `form`.
     """
 
     def __init__(
-        self, alpha: float = 0.05, beta: float = 1.0, classes: int = 2, ignore: int = IGNORED, **parameters: Any
+        self, alpha: float = 0.05, beta: float = 1.0, classes: int = 2, ignore: int | None = None, **parameters: Any
     ):
         super().__init__()
         self._start("slp", {"alpha": alpha, "beta": beta} | parameters, 1, classes, ignore)
 
-    def _start(self, name: str, parameters: dict[str, Any], images: int, classes: int, ignore: int) -> None:
+    def _start(self, name: str, parameters: dict[str, Any], images: int, classes: int, ignore: int | None) -> None:
         method = validate(type(choose(name, {}).method), parameters, type(self).__name__)
         assert isinstance(method, Method)
         method.start(images, {}, classes)
-        self.method, self.classes, self.ignore = method, classes, ignore
+        self.method, self.classes = method, classes
+        self.said, self.ignore = ignore is not None, IGNORED if ignore is None else ignore
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
         """The loss, a scalar.
@@ -66,6 +68,13 @@ class SCBCE(nn.Module):
 
     def _planes(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and labels as methods take them (`training.pixels`)."""
+        if other := [type(of).__name__ for of in (logits, masks) if not isinstance(of, Tensor)]:
+            raise UserError(
+                "the loss takes tensors",
+                found=f"of type {other[0]}",
+                expected="torch.Tensor",
+                do="torch.as_tensor(...)",
+            )
         z = (logits[:, None] if logits.ndim == 3 else logits).float()
         y = masks[:, None] if masks.ndim == 3 else masks
         fits = z.ndim == 4 and y.shape == (len(z), 1, *z.shape[2:]) and max(2, z.shape[1]) == self.classes
@@ -87,7 +96,16 @@ class SCBCE(nn.Module):
             )
         if soft:
             return z, y
-        if z.shape[1] == 1 and not ignored.any():
+        some = bool(ignored.any())
+        if some and not self.said and self.classes == 2 and not (y == 1).any():
+            raise UserError(  # as `Statistic` does
+                "the masks have no foreground, and 255 may be it",
+                found=f"the values {torch.unique(y).tolist()}",
+                expected="1 for foreground, and 255 for pixels that are ignored",
+                do="masks > 127 if 255 is the foreground; ignore=255 if it is not: "
+                f"{type(self).__name__}(..., ignore=255)",
+            )
+        if z.shape[1] == 1 and not some:
             return z, y.to(z.dtype)
         # One logit has no label for a pixel that never counts; two planes, both 0, are one.
         return class_logits(z), class_planes(torch.where(ignored, self.classes, y.long()), self.classes)
@@ -103,7 +121,8 @@ class ASLP(SCBCE):
         images: number of training images; that of a checkpoint has to be the same.
         rule: `mc` (model calibration), `mei` (maximum entropy inference) or `cl` (closed loop; ours, not the paper's).
         classes: K; 2 for one logit a pixel.
-        ignore: the label of pixels that never count.
+        ignore: the label of pixels that never count. Without one it is 255, and for two classes a batch without any 1
+            that has it is refused: its 255 is more often the object.
         parameters: of `aslp_mc`, `aslp_mei` or `aslp_cl` in docs/params.md: `beta`, `eta`, `lam`, `start_epoch`, ...
     """
 
@@ -112,7 +131,7 @@ class ASLP(SCBCE):
         images: int,
         rule: Literal["mc", "mei", "cl"] = "mc",
         classes: int = 2,
-        ignore: int = IGNORED,
+        ignore: int | None = None,
         **parameters: Any,
     ):
         nn.Module.__init__(self)

@@ -98,11 +98,12 @@ class _OfHead:
     loss_weight: float
     loss_name: str
     ignore: int
+    said: bool
 
     def _settings(self, weight: Tensor | None, ignore_index: int) -> None:
         if weight is not None:
             raise UserError("label perturbation has no weights of pixels", do="leave out `sampler` in the decode head")
-        self.ignore = ignore_index
+        self.ignore, self.said = ignore_index, True  # mmsegmentation pads with it
 
 
 @MODELS.register_module("SCBCE")

@@ -142,8 +142,15 @@ class Statistic:
         numbered on.
 
         Raises:
-            UserError: the classes differ, or an image has a name that is taken.
+            UserError: it is no `Statistic`, the classes differ, or an image has a name that is taken.
         """
+        if not isinstance(other, Statistic):
+            raise UserError(
+                "merge takes another statistic",
+                found=f"of type {type(other).__name__}",
+                expected="a Statistic, from which reports are computed",
+                do="merge statistics first, then `compute`",
+            )
         if other._of is not None:
             this, that = self._with_classes(other.classes), _renumbered(other._of, len(self))
             self._of = this + that  # type: ignore[operator]  # both of one kind, by `_with_classes`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import ClassVar, Self
 
 import numpy as np
@@ -9,6 +10,8 @@ from scipy.special import expit, log_softmax, softmax
 
 from pipeline_src.calibrators.calibrator import Calibrator, least, log_likelihood
 from pipeline_src.calibrators.pixels import Pixels
+
+log = logging.getLogger(__name__)
 
 
 class PlattCalibrator(Calibrator):
@@ -36,7 +39,21 @@ class PlattCalibrator(Calibrator):
 
         fitted = least(loss, [1.0] * c + [0.0] * c)
         bias = fitted[c:] - (fitted[c:].mean() if c > 1 else 0)  # a constant added to all classes changes nothing
-        return cls(scale=fitted[:c].tolist(), bias=bias.tolist())
+        platt = cls(scale=fitted[:c].tolist(), bias=bias.tolist())
+        for text in platt.warnings():
+            log.warning("%s", text)
+        return platt
+
+    def warnings(self) -> list[str]:
+        """A line where the predictions rank pixels the wrong way round."""
+        falling = [k for k, scale in enumerate(self.scale) if scale < 0]
+        if not falling:
+            return []
+        of = f" for class {', '.join(map(str, falling))}" if len(self.scale) > 1 else ""
+        return [
+            f"the fitted slope is negative{of} ({', '.join(f'{self.scale[k]:.3g}' for k in falling)}): the maps rank "
+            "pixels the wrong way round; are maps or masks inverted?"
+        ]
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
         z = _logits(z) * np.array(self.scale) + np.array(self.bias)

@@ -22,13 +22,15 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
 
 
 def cross_validated(
-    calibrator: type[Calibrator], pixels: Pixels, folds: np.ndarray, **options: Any
+    calibrator: type[Calibrator], pixels: Pixels, folds: np.ndarray, tops: np.ndarray, **options: Any
 ) -> tuple[list[Calibrator], float]:
     """For each fold the calibrator fitted to the images of all others, and the NLL of all pixels under the one that has
-    not seen their image.
+    not seen their image, rounded as their map is when it is written: a wrong pixel at the first or the last level of an
+    integer map costs as much as it does in the scores of that map.
 
     Args:
         folds: (I,) the fold of each image, two or more in all.
+        tops: (I,) the highest level of each image's map, 255 or 65,535; 0 for floats.
         options: of the calibrator's fit.
     """
     calibrators, total = [], 0.0
@@ -36,5 +38,16 @@ def cross_validated(
         calibrators.append(fitted(calibrator, pixels.take(folds != fold), **options))
         held_out = pixels.take(folds == fold)
         if held_out.weights.sum():
-            total += nll(calibrators[-1].of_pixels(held_out), held_out) * held_out.weights.sum()
+            f = _written(calibrators[-1].of_pixels(held_out), tops[folds == fold][held_out.images])
+            total += nll(f, held_out) * held_out.weights.sum()
     return calibrators, float(total / pixels.weights.sum())
+
+
+def _written(f: np.ndarray, tops: np.ndarray) -> np.ndarray:
+    """Probabilities (N, C) as maps with these highest levels (N,) hold them: rounded as `calibrated` rounds, on both
+    sides of 0.5 alike."""
+    if not tops.any():
+        return f
+    top = np.maximum(tops, 1)[:, None]
+    from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
+    return np.where(tops[:, None] > 0, np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle), f)

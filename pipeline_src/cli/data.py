@@ -143,7 +143,10 @@ def croissant(
     name: Annotated[str, typer.Argument(help="A data set of the experiment", show_default=False)],
     experiment: Name = None,
 ):
-    """Write Croissant metadata of a prepared data set beside its manifest."""
+    """Write Croissant metadata of a prepared data set beside its manifest.
+
+    dense-calibration data croissant tiny-scenes --experiment tiny
+    """
     from pipeline_src.data import croissant as module
     from pipeline_src.params.load import resolve
 

@@ -93,7 +93,10 @@ def compare(
 
 
 def crate(experiment: Name = None):
-    """Describe a finished experiment as a Workflow Run RO-Crate: its folder of results is the crate."""
+    """Describe a finished experiment as a Workflow Run RO-Crate: its folder of results is the crate.
+
+    dense-calibration crate --experiment mini
+    """
     from pipeline_src.steps.crate import write
 
     graph = experiment_graph(experiment)

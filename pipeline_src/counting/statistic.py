@@ -236,6 +236,6 @@ def _labels(truth: np.ndarray, image_id: str, ignore: int | None) -> tuple[np.nd
             f"the mask of {image_id} has no foreground, and 255 may be it",
             found=f"uint8 with the values {np.unique(truth).tolist()}",
             expected="1 for foreground, and 255 for pixels that are ignored",
-            do="(mask > 127).astype('uint8') if 255 is the foreground; add(..., ignore=255) if it is not",
+            do="(mask > 127).astype('uint8') if 255 is the foreground; ignore=255 if it is not: Statistic(ignore=255)",
         )
     return truth, all_count

@@ -15,6 +15,10 @@ from pipeline_src.data.lookup import find_name_list
 from pipeline_src.errors import UserError, listed
 from pipeline_src.params.parts import ALL, Part
 
+SPLITS = (
+    "give the set splits, as in docs/your-data.md: "
+    "splits: {val: {of: all, fraction: 0.1, seed: 0}, train: {of: all, without: val}}"
+)
 Parts = Mapping[str, tuple[Part, str]]  # part and role (train, val, id, shifted or ood) by name
 
 
@@ -31,6 +35,7 @@ def check_parts(entries: Mapping[str, Entry], parts: Parts) -> None:
             raise UserError(
                 f"data set {part.set} has no split {part.split!r}{hint(part.split, names)}",
                 expected=f"one of {', '.join(names)}",
+                do=SPLITS if len(names) == 1 else None,
             )
     training_set = entries[parts["train"][0].set]
     for name, (part, role) in parts.items():

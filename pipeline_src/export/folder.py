@@ -101,7 +101,7 @@ def write(
         shutil.copyfile(source, folder / name)
     for name, text in texts.items():
         write_text(folder / name, text)
-    model = read(folder)
+    model = read(folder, hashed=False)
     if onnx:
         onnx_file.write(model, folder / ONNX, f"{facts['run']}: RGB images of any size -> probabilities of that size")
         check_onnx(model, folder / ONNX)
@@ -128,14 +128,15 @@ def check_onnx(model: ExportedModel, file: Path) -> None:
             )
 
 
-def read(folder: Path) -> ExportedModel:
+def read(folder: Path, hashed: bool = True) -> ExportedModel:
     """The model of an exported folder. Its own Python files are not imported: of network.py torch's operators are run,
-    if it has nothing else.
+    if it has nothing else. One that is being written is not `hashed` yet.
 
     Raises:
         UserError: a file is missing, can't be read, or is not what `export` wrote.
     """
-    missing = [name for name in (WEIGHTS, NETWORK, PREPROCESSING) if not (folder / name).is_file()]
+    needed = (WEIGHTS, NETWORK, PREPROCESSING, *([SUMS] if hashed else []))
+    missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
         raise UserError(
             f"{folder} is not an exported folder",
@@ -151,7 +152,8 @@ def read(folder: Path) -> ExportedModel:
         record = fitted.model_dump(mode="json")
     network = graph.run(graph.check(folder / NETWORK))
     tensors = _tensors(folder / WEIGHTS)
-    _check_sums(folder)
+    if hashed:
+        _check_sums(folder)
     model = ExportedModel(network, tensors, settings.model_dump(), record).eval()
     _try(model, folder)
     return model
@@ -176,10 +178,7 @@ def _try(model: ExportedModel, folder: Path) -> None:
 
 
 def _check_sums(folder: Path) -> None:
-    """UserError where a file that predicts is not what was exported. A folder that is being written has no
-    list of hashes yet."""
-    if not (folder / SUMS).exists():
-        return
+    """UserError where a file that predicts is not what was exported."""
     lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
     exported = {name: hashed for hashed, _, name in (line.partition("  ") for line in lines)}
     actual = {name: sha256(folder / name) for name in PREDICTS if (folder / name).exists()}

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 def load(folder=Path(__file__).parent):
     """Images (B, 3, H, W) uint8, RGB -> probabilities float32: (B, H, W), or (B, K, H, W) of K classes."""
+    folder = Path(folder)
     _check(folder)
     model, network = (runpy.run_path(str(folder / name)) for name in ("model.py", "network.py"))
     settings, calibrator = (

@@ -14,15 +14,23 @@ from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.files import ARRAYS, IMAGES, Pairs, UnusableFileError, check_problems, naming
 
 FOLDER = "maps"
+NETWORK = ("SHA256SUMS", "model.safetensors")  # of an exported folder, which may have a calibrator.json of its own
 
 
 def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
     """Check that calibrated maps can be written into maps/ of `out`.
 
     Raises:
-        UserError: it is one of `inputs`, or holds files that `calibrate` did not write.
+        UserError: it is one of `inputs`, or holds files that `calibrate` did not write; `out` holds a network.
     """
     folder = out / FOLDER
+    if there := [name for name in NETWORK if (out / name).exists()]:
+        raise UserError(
+            f"--out {out} holds a network, and what calibrator.json says beside it would be replaced",
+            found=" and ".join(there),
+            expected="a folder of its own",
+            do="give another --out; `export --calibrator` puts its calibrator beside a network",
+        )
     if any(path is not None and path.resolve() == folder.resolve() for path in inputs):
         raise UserError(
             f"--out {out}: {folder} is a folder of maps or masks, and would be overwritten",
@@ -36,8 +44,8 @@ def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
             expected="a new folder, or one with older results of calibrate",
             do="give another --out, or delete the folder",
         )
-    there = sorted(folder.iterdir()) if folder.exists() else []
-    if foreign := [path for path in there if path.suffix.lower() not in (*IMAGES, *ARRAYS) or not path.is_file()]:
+    maps = sorted(folder.iterdir()) if folder.exists() else []
+    if foreign := [path for path in maps if path.suffix.lower() not in (*IMAGES, *ARRAYS) or not path.is_file()]:
         raise UserError(
             f"--out {out}: {folder} has what calibrate did not write, and would be removed{listed(foreign)}",
             found=f"{len(foreign)} that are not maps",

@@ -19,6 +19,7 @@ from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_pixels, joined, log_odds
+from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.counting.counts import COLUMNS, ImageRows
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.rows import parts
@@ -93,12 +94,13 @@ def calibrate_folder(
     bound = risks.check(risk, pairs, classes)
     counted = _count(pairs, classes, ignore)
     calibrated_files.check_applied(applied, classes)
-    pixels = _pixels(pairs, classes, counted, ignore)
+    pixels, tops = _pixels(pairs, classes, counted, ignore)
     _check_labels(pixels, mask)
     candidates = _candidates(method, pixels.classes)
 
     folds = selection.folds_of(np.arange(pixels.number) if units is None else units)
-    chosen, by_fold, likelihoods = _chosen(candidates, pixels, folds, test_mask is None or method == AUTO, options)
+    held_out = (folds, tops) if test_mask is None or method == AUTO else None
+    chosen, by_fold, likelihoods = _chosen(candidates, pixels, held_out, options)
     calibrator = fitted(candidates[chosen], pixels, **options)
     if test_mask is None:
         by_stem = dict(zip((stem for stem, *_ in pairs.names), folds.tolist(), strict=True))
@@ -112,6 +114,7 @@ def calibrate_folder(
     scores = [resample_run(run, bins, SEED, resamples, units_of_scored) for run in runs]
     record = Record.of(calibrator, pixels)
     warnings = counted.warnings() if test_mask is None else _warnings({pred: counted, apply: before})
+    warnings += calibrator.warnings() if isinstance(calibrator, PlattCalibrator) else []
     result = {
         "method": chosen,
         "keeps_class": calibrator.keeps_class,
@@ -160,7 +163,7 @@ def _candidates(method: str, classes: int) -> dict[str, type[Calibrator]]:
 
 def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
     """Of the fit of `image_temperature`; UserError where another method is asked for, or for features that there are
-    not."""
+    not, or that stand twice."""
     options = {"features": tuple(features.split(","))} if features else {}
     options |= {"shape": True} if shape else {}
     if options and method != ImageTemperatureCalibrator.name:
@@ -169,12 +172,20 @@ def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
             found=f"--method {method}",
             do=f"--method {ImageTemperatureCalibrator.name}",
         )
-    if unknown := [name for name in options.get("features", ()) if name not in FEATURES]:
+    given = options.get("features", ())
+    if unknown := [name for name in given if name not in FEATURES]:
         raise UserError(
             "--features: there is no feature of this name",
             found=unknown[0],
             expected=", ".join(FEATURES),
             do=did_you_mean(unknown[0], FEATURES) or f"--features {','.join(FEATURES)}",
+        )
+    if twice := sorted({name for name in given if given.count(name) > 1}):
+        raise UserError(
+            "--features: a feature stands twice",
+            found=", ".join(twice),
+            expected="each once",
+            do=f"--features {','.join(dict.fromkeys(given))}",
         )
     return options
 
@@ -183,22 +194,23 @@ def _count(pairs: Pairs, classes: int | None, ignore: int | None) -> FolderCount
     return several_classes.count(pairs, classes, ignore) if classes else two_classes.count(pairs, ignore)
 
 
-def _pixels(pairs: Pairs, classes: int | None, counted: FolderCounts, ignore: int | None) -> Pixels:
+def _pixels(pairs: Pairs, classes: int | None, counted: FolderCounts, ignore: int | None) -> tuple[Pixels, np.ndarray]:
     """The pixels of all pairs: of one object all, grouped; of K classes as many of each image as fit, each of which
-    stands for an equal share of it."""
-    parts, void = [], IGNORED if ignore is None else ignore
+    stands for an equal share of it. And of each map the highest level of its type, 0 for floats."""
+    parts, tops, void = [], [], IGNORED if ignore is None else ignore
     for pair in pairs:
         if classes:
             probability, truth, _ = several_classes.read(pair, classes, void)
             truth = np.where(truth == void, classes, truth)
-            valid, most = int((truth < classes).sum()), LIMIT // (classes * len(pairs))
+            valid, most = int((truth < classes).sum()), max(1, LIMIT // (classes * len(pairs)))
             draws = generator(pair.stem, "calibrate")
             chosen = draws.choice(valid, most, replace=False) if valid > most else None
             parts.append(image_pixels(log_odds(probability), truth, chosen))
         else:
             probability, truth, *_ = two_classes.read(pair, counted.meaning)
             parts.append(image_pixels(log_odds(probability), truth).grouped())
-    return joined(parts)
+        tops.append(np.iinfo(probability.dtype).max if probability.dtype.kind == "u" else 0)
+    return joined(parts), np.array(tops)
 
 
 def _check_labels(pixels: Pixels, mask: Path) -> None:
@@ -237,14 +249,14 @@ def _contents(rows: ImageRows) -> dict[str, bytes]:
 def _chosen(
     candidates: dict[str, type[Calibrator]],
     pixels: Pixels,
-    folds: np.ndarray,
-    cross_validate: bool,
+    held_out: tuple[np.ndarray, np.ndarray] | None,
     options: Mapping[str, Any],
 ) -> tuple[str, list[Calibrator], dict[str, float]]:
-    """The name of the candidate of least cross-validated NLL, its calibrators by fold, and the NLL of all."""
-    if not cross_validate:
+    """The name of the candidate of least cross-validated NLL, its calibrators by fold, and the NLL of all. `held_out`:
+    folds and tops of `selection.cross_validated`; None to take the one candidate without."""
+    if held_out is None:
         return next(iter(candidates)), [], {}
-    if folds.max(initial=0) < 1:
+    if held_out[0].max(initial=0) < 1:
         raise UserError(
             "one image, or one group of images, cannot be cross-validated",
             found=f"{pixels.number} image(s) in --pred",
@@ -252,7 +264,9 @@ def _chosen(
             do="give more images, or --method and --test-mask",
         )
     with quiet(logging.getLogger("pipeline_src.calibrators")):  # of each fold: the one fitted to all images says it
-        results = {name: selection.cross_validated(kind, pixels, folds, **options) for name, kind in candidates.items()}
+        results = {
+            name: selection.cross_validated(kind, pixels, *held_out, **options) for name, kind in candidates.items()
+        }
     best = min(results, key=lambda name: results[name][1])
     return best, results[best][0], {name: likelihood for name, (_, likelihood) in results.items()}
 

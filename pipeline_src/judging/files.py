@@ -96,10 +96,10 @@ def pair_files(maps: Path, masks: Path | None, values: int = PIXELS) -> Pairs:
         )
     if empty:
         raise UserError(
-            "there is nothing to judge",
+            "there are no maps, or no masks, to read",
             found=listed(empty),
             expected="a folder of maps and one of masks",
-            do="for images without any object give --ood instead of --mask" if of_maps else None,
+            do="name the folder of masks; `judge` takes images without any object by --ood" if of_maps else None,
         )
     problems += [f"{_name(stem, of_maps[stem])}: no mask" for stem in sorted(of_maps.keys() - of_masks.keys())]
     for stem in sorted(of_masks.keys() - of_maps.keys()):
@@ -141,7 +141,7 @@ def check_problems(pairs: Pairs, unusable: list[str]) -> None:
     """
     if pairs.problems or unusable:
         raise UserError(
-            f"{len(pairs.problems) + len(unusable)} file(s) cannot be judged; nothing was written",
+            f"{len(pairs.problems) + len(unusable)} file(s) cannot be used; nothing was written",
             found=listed(pairs.problems) + listed(unusable),
             expected="one mask for every map and one map for every mask, with the same name except for the suffix"
             if pairs.problems

@@ -64,7 +64,8 @@ class MapFolder:
         """Check that the maps of some images can be written.
 
         Raises:
-            UserError: the folder has maps of another model, or files of these names that `predict` did not write.
+            UserError: the folder has maps of another model or with another suffix, or files of these names that
+                `predict` did not write.
         """
         if others := sorted({line.model for line in self.made.values()} - {self.model}):
             raise UserError(
@@ -72,6 +73,15 @@ class MapFolder:
                 found=", ".join(others),
                 expected=f"a new folder, or one with maps of {self.model}",
                 do="give another --out, or delete the folder",
+            )
+        suffix = ".npy" if self.format == "npy" else ".png"
+        there = sorted(name for name in self.made if not name.endswith(suffix) and (self.folder / name).exists())
+        if there:
+            raise UserError(
+                f"--out {self.folder} has maps in another format, which would stay beside the new ones",
+                found=listed(there, 3),
+                expected=f"a new folder, or one with {suffix} maps alone: --format {self.format} was asked for",
+                do="give another --out, or the --format of the maps that are there",
             )
         names = [name for image in images if (name := self.name(image)) not in self.made]
         if foreign := [name for name in names if (self.folder / name).exists()]:

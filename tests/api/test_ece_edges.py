@@ -48,6 +48,12 @@ def test_ours_misses_what_is_known_and_nothing_else():
     assert {case["name"] for case, _, _ in wrong(ours)} == KNOWN.keys()
 
 
+@pytest.mark.parametrize("words", [(), ("naive",), ("no_such_module:ece",), ("json:ece",), ("a:b", "c")])
+def test_the_runner_tells_how_it_is_called(words, tmp_path):
+    said = call(tmp_path, "python", str(ROOT / "benchmarks/ece_edges/check.py"), *words, check=False)
+    assert said.startswith("usage: python check.py MODULE:FUNCTION") and "Traceback" not in said
+
+
 def test_the_runner_stands_alone(tmp_path):
     (tmp_path / "naive.py").write_text(
         "import numpy as np\n"

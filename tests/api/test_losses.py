@@ -63,6 +63,18 @@ def test_ignored_pixels_have_no_part(z, y, classes):
     assert loss.item() == pytest.approx(expected(z, some).item(), rel=1e-5) and not loud.grad[:, :, :2].any()
 
 
+@pytest.mark.parametrize("z", [Z, torch.cat([0 * Z, Z], 1)], ids=["one logit", "two planes"])
+def test_labels_of_0_and_255_are_taken_only_if_255_is_said_to_be_ignored(z):
+    labels = torch.where(Y == 1, 255, 0)
+    for loss, index in ((SCBCE, ()), (lambda **said: ASLP(4, **said), (range(4),))):
+        with pytest.raises(UserError, match="255 may be it"):
+            loss()(z, labels, *index)
+        assert loss()(z, 0 * Y, *index).isfinite()  # images without an object
+        assert loss(ignore=255)(z, labels, *index).isfinite()
+    of_background = F.softplus(Z[:, 0])[Y == 0].mean().item()
+    assert SCBCE(0, ignore=255)(z, labels).item() == pytest.approx(of_background, rel=1e-5)
+
+
 def test_soft_labels_of_one_logit():
     soft = torch.rand(4, 6, 7, generator=GENERATOR)
     assert torch.equal(SCBCE(0)(Z[:, 0], soft), F.binary_cross_entropy_with_logits(Z, soft[:, None]))

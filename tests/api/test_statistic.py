@@ -45,8 +45,10 @@ def test_counts_and_metrics_are_the_pipelines():
         (np.stack([1 - MAPS, MAPS], 1), MASKS),
         (torch.from_numpy(MAPS).requires_grad_(), torch.from_numpy(MASKS).long()),
         (MAPS.astype(np.float64), MASKS.astype(np.int64)),
+        (MAPS, MASKS.astype(np.float32)),
+        (torch.from_numpy(MAPS), torch.from_numpy(MASKS).half()),
     ],
-    ids=["one channel", "two channels", "tensors", "other types"],
+    ids=["one channel", "two channels", "tensors", "other types", "masks of floats", "masks of half precision"],
 )
 def test_forms_of_the_same_maps_are_one(maps, masks):
     assert Statistic().update(maps, masks).counts == WHOLE.counts

@@ -75,6 +75,13 @@ def test_platt_is_logistic_regression():
     assert ours.bias[0] == pytest.approx(model.intercept_[0], abs=1e-4)
 
 
+def test_platt_tells_the_classes_that_are_ranked_the_wrong_way_round():
+    of = sample(3)
+    assert not PlattCalibrator.fit(of).warnings()
+    (warning,) = PlattCalibrator(scale=[1, -0.5, 1], bias=[0, 0, 0]).warnings()
+    assert "for class 1 (-0.5)" in warning
+
+
 def test_beta_is_the_direct_optimum():
     of = weighted_sample()
     log_f, log_g = np.log(expit(of.z[:, 0])), np.log(expit(-of.z[:, 0]))

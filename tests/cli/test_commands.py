@@ -9,8 +9,10 @@ import sys
 import pytest
 import torch
 from project import copy
+from typer.testing import CliRunner
 
 from pipeline_src import __main__
+from pipeline_src.cli.main import app
 from pipeline_src.engine.execute import execute
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
@@ -33,6 +35,12 @@ def test_a_lost_model_is_trained_again(tmp_path, monkeypatch):
         job.paths[0].unlink()
         shutil.rmtree("results/.cache")
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("words", [["crate"], ["data", "croissant"]])
+def test_help_shows_a_line_to_type(words):
+    shown = CliRunner().invoke(app, [*words, "--help"]).output
+    assert f"dense-calibration {' '.join(words)} " in shown
 
 
 def test_what_a_rank_tells_reaches_the_user(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from huggingface_hub import ModelCard
-from tutorial import ROOT, blocks, follow
+from tutorial import ROOT, blocks, command, follow
 
 from pipeline_src.analysis.measurement import Reader
 from pipeline_src.data import catalog
@@ -82,3 +82,18 @@ def test_judge(tmp_path, monkeypatch):
     told = {p.parts[-3]: json.loads(p.read_text()) for p in (tmp_path / "results/judged").rglob("metrics.json")}
     assert told["parts"]["n_classes"] == 3
     assert told["textures"]["raw"]["accuracy"] == 1.0  # no probability above 0.25
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ("--config experiment=tiny results/tiny/tables/main.csv", "Unparsable value: 'results/tiny/tables/main.csv'"),
+        ("--config experiment=tiny -- results/tiny/analysis/scenes.npz", "no files that a rule of Snakemake makes"),
+    ],
+)
+def test_a_line_that_snakemake_refuses_fails_its_page(words, fault, tmp_path, monkeypatch):
+    monkeypatch.setattr("tutorial.execute", lambda job: None)
+    monkeypatch.chdir(ROOT)
+    command(tmp_path, ["snakemake", "--cores", "all", "results/tiny/tables/main.csv", "--config", "experiment=tiny"])
+    with pytest.raises(ValueError, match=fault):
+        command(tmp_path, f"snakemake --cores all {words}".split())

@@ -166,7 +166,7 @@ def test_load_py_refuses_what_was_not_exported(tmp_path, name, change):
     load = runpy.run_path(str(tmp_path / "load.py"))["load"]
     with open(tmp_path / "SHA256SUMS", "a") as file:
         file.write("\n")  # harms nothing
-    assert load(tmp_path) is not None
+    assert load(str(tmp_path)) is not None
     file = tmp_path / name
     file.write_bytes(change(file.read_bytes() if file.exists() else b""))
     with pytest.raises(ValueError, match="is not the file that was exported"):

@@ -81,6 +81,12 @@ def another(folder: Path) -> None:
     (folder / "out/maps/mine.png").write_bytes(b"of the user")
 
 
+def exported(folder: Path) -> None:
+    (folder / "out").mkdir()
+    for name in ("model.safetensors", "SHA256SUMS", "calibrator.json"):
+        (folder / "out" / name).write_text("of export")
+
+
 row = partial(BadInput, make=make, happens=REFUSED)  # of two maps and masks, if not said otherwise
 OLDER_RESULTS = and_then(among_older_results)
 HUGE = [[1e308, -1e308, 1e308]] * 3
@@ -109,7 +115,7 @@ ROWS = [
         "maps_missing",
         "a folder of `--pred` that is not there",
         command(),
-        "nothing to judge",
+        "no maps, or no masks, to read",
         "maps: no such folder",
         "a folder of maps",
         make=lambda folder: None,
@@ -118,7 +124,7 @@ ROWS = [
         "mask_missing",
         "a fitted map without a mask",
         command(),
-        "cannot be judged",
+        "cannot be used",
         r"1\.png: no mask",
         "one mask for every map",
         "add the missing files",
@@ -129,7 +135,7 @@ ROWS = [
         "applied_maps_missing",
         "a folder of `--apply` without maps",
         command(),
-        "nothing to judge",
+        "no maps, or no masks, to read",
         "other: no file with one of the suffixes",
         make=and_then(remove("other/9.png")),
     ),
@@ -137,7 +143,7 @@ ROWS = [
         "applied_map_broken",
         "a map to calibrate that cannot be read",
         command("--method", "platt"),
-        "cannot be judged",
+        "cannot be used",
         r"9\.png",
         make=and_then(lambda folder: (folder / "other/9.png").write_bytes(b"no picture")),
         happens="refused; all such files are named",
@@ -146,7 +152,7 @@ ROWS = [
         "applied_classes",
         "maps to calibrate of another number of classes than the fitted ones",
         command("--method", "platt"),
-        "cannot be judged",
+        "cannot be used",
         r"9\.npy: a map of 3 classes; expected a map of one object",
         make=and_then(several),
         happens="refused; all such files are named",
@@ -155,7 +161,7 @@ ROWS = [
         "test_mask_missing",
         "`--test-mask` without the mask of a map",
         command("--test-mask", "masks"),
-        "cannot be judged",
+        "cannot be used",
         r"no prediction map|no mask",
         "one mask for every map",
         happens="refused; all files without a partner are named",
@@ -213,7 +219,7 @@ ROWS = [
         "max_pixels",
         "a map larger than `--max-pixels`",
         command("--max-pixels", "100"),
-        "cannot be judged",
+        "cannot be used",
         r"0\.png",
         happens="refused before it is decoded; all such files are named",
     ),
@@ -234,6 +240,16 @@ ROWS = [
         "entropy, foreground, margin",
         "did you mean 'foreground'",
         happens="refused, with the nearest name",
+    ),
+    row(
+        "feature_twice",
+        "a feature that stands twice",
+        command("--method", "image_temperature", "--features", "entropy,margin,entropy"),
+        "--features: a feature stands twice",
+        "entropy",
+        "each once",
+        "--features entropy,margin$",
+        happens="refused by name: its two columns would be equal",
     ),
     row(
         "risk_unknown",
@@ -306,6 +322,17 @@ ROWS = [
         "move them",
         make=OLDER_RESULTS,
         happens="refused: nothing is removed",
+    ),
+    row(
+        "out_exported",
+        "`--out` is a folder that `export` wrote",
+        command("--method", "temperature"),
+        "out holds a network",
+        r"SHA256SUMS",
+        "a folder of its own",
+        "another --out",
+        make=and_then(exported),
+        happens="refused: its calibrator.json would be replaced",
     ),
     row(
         "out_is_a_file",
@@ -453,5 +480,5 @@ ROWS = [
 def test_it_is_refused(row: BadInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     check(row, tmp_path)
-    assert (tmp_path / "out/calibrator.json").exists() == (row.make is OLDER_RESULTS)
+    assert (tmp_path / "out/calibrator.json").exists() == (row.make is OLDER_RESULTS or row.name == "out_exported")
     assert not (tmp_path / "judged").exists()

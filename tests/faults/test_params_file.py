@@ -279,6 +279,15 @@ ROWS = [
         r"datasets.mine.splits: expected keys and values",
     ),
     row(
+        "no-splits",
+        "a split of a set that has none",
+        "what to write is shown",
+        changed("train: {set: mine, first: 3}", "train: {set: mine, split: train}"),
+        "data set mine has no split 'train'",
+        expected="one of all",
+        do=r"splits: \{val: \{of: all, fraction: 0\.1, seed: 0\}, train: \{of: all, without: val\}\}",
+    ),
+    row(
         "split-of-itself",
         "a split that is made from itself",
         "it is named",
@@ -319,6 +328,17 @@ ROWS = [
         "it is named: one of them would not be run",
         written(TEXT + "sweeps: {grid: {file: a.py, kind: [a/b, a_b]}}\n"),
         "duplicate names of methods, sweeps or their combinations: grid-kinda_b",
+    ),
+    row(
+        "feature-twice",
+        "a feature of image_temperature that stands twice",
+        "it is named",
+        written(
+            TEXT.replace("slp: {alpha: 0.05}", "t: {method: image_temperature, features: [entropy, entropy]}").replace(
+                "[baseline]", "[baseline, t]"
+            )
+        ),
+        r"methods\.t(.|\n)*features: (.*)duplicate entries: entropy",
     ),
     row(
         "methods-by-capitals",

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from pipeline_src.errors import UserError
 from pipeline_src.export.onnx_file import check_installed
+from pipeline_src.files import sha256
 
 REFUSED = "refused"
 PREDICT = ("predict", "--images", "photos", "--out", "maps")
@@ -100,15 +101,17 @@ def flipped(name: str):
 
 
 def of_before(**changes):
-    """An exported folder without hashes, with foreign weights or, if there are any, changes of preprocessing.json."""
+    """An exported folder with foreign weights or, if there are any, changes of preprocessing.json, hashed anew."""
 
     def change(where: Path) -> None:
-        (where / "net/SHA256SUMS").unlink()
         if changes:
             file = where / "net/preprocessing.json"
             file.write_text(json.dumps(json.loads(file.read_text()) | changes))
         else:
             save_file({"mine": torch.zeros(3)}, where / "net/model.safetensors")
+        names = [path.name for path in (where / "net").iterdir() if path.name != "SHA256SUMS"]
+        lines = [f"{sha256(where / 'net' / name)}  {name}\n" for name in names]
+        (where / "net/SHA256SUMS").write_text("".join(lines))
 
     return and_then(change)
 
@@ -127,6 +130,13 @@ def maps_of_another(where: Path) -> None:
     (where / "maps").mkdir()
     line = {"map": "a.png", "model": "other", "made_by": "x", "image": "x", "content": "x"}
     (where / "maps/maps.jsonl").write_text(json.dumps(line) + "\n")
+
+
+def maps_as_png(where: Path) -> None:
+    maps_of_another(where)
+    file = where / "maps/maps.jsonl"
+    file.write_text(file.read_text().replace('"other"', '"net"'))
+    (where / "maps/a.png").write_bytes(b"")
 
 
 def calibrated_twice(where: Path) -> None:
@@ -204,6 +214,17 @@ ROWS = [
         happens="refused; the file is named",
     ),
     row(
+        "folder_without_hashes",
+        "an exported folder that has lost SHA256SUMS",
+        command(*FOLDER),
+        "net is not an exported folder",
+        "no SHA256SUMS",
+        "`export` wrote",
+        "export --run",
+        make=remove("net/SHA256SUMS"),
+        happens="refused: nothing says that its files are those that were exported",
+    ),
+    row(
         "folder_with_code",
         "an exported folder whose network.py holds other code than torch's operators",
         command(*FOLDER),
@@ -257,7 +278,7 @@ ROWS = [
     ),
     row(
         "folder_foreign_weights",
-        "a folder without hashes, with a file of safetensors of another network",
+        "a folder with a file of safetensors of another network, hashed anew",
         command(*FOLDER),
         r"net/model\.safetensors does not go with network\.py",
         "KeyError",
@@ -381,6 +402,17 @@ ROWS = [
         "--format png16",
     ),
     row(
+        "format_of_others",
+        "`--format npy` into a folder with maps as PNG, or the other way round",
+        command(*FOLDER, "--format", "npy"),
+        r"--out maps has maps in another format(.|\n)*",
+        r"a\.png",
+        r"\.npy maps alone: --format npy",
+        "another --out",
+        make=and_then(maps_as_png),
+        happens="refused: each image would have two maps",
+    ),
+    row(
         "format_of_classes",
         "PNG maps of several classes",
         command(*FOLDER, "--format", "png8"),
@@ -501,7 +533,7 @@ ROWS = [
 def test_it_is_refused(row: BadInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     check(row, tmp_path)
-    if row.name not in ("out_of_another_model", "out_of_the_user", "out_below_a_file"):
+    if row.name not in ("format_of_others", "out_of_another_model", "out_of_the_user", "out_below_a_file"):
         assert not (tmp_path / "maps").exists()
     assert not (tmp_path / "made").exists()
 

@@ -202,6 +202,45 @@ def test_groups_are_those_of_the_scored_images(folders, tmp_path):
     assert (grouped["risk"]["delivered"]["images"], alone["risk"]["delivered"]["images"]) == (3, 12)
 
 
+def surely(root: Path, kind: str) -> tuple[Path, Path]:
+    """Maps of one type, over-confident discs whose pixels reach 0 and 1, some of these wrong; and their masks."""
+    rng, (y, x) = np.random.default_rng(1), np.mgrid[:40, :40]
+    maps, masks = root / "maps", root / "masks"
+    maps.mkdir(), masks.mkdir()
+    for i in range(10):
+        z = 10 - np.hypot(y - 20, x - rng.integers(10, 30))
+        cv2.imwrite(str(masks / f"{i}.png"), np.uint8(255 * (rng.random(z.shape) < expit(z))))
+        save(maps, str(i), expit(1.3 * z), kind)
+    return maps, masks
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("method", ["selective_scaling", "isotonic", "temperature"])
+def test_the_likelihood_that_chooses_is_that_of_the_maps_as_written(tmp_path, kind, method):
+    maps, masks = surely(tmp_path, kind)
+    result = calibrate_folder(maps, masks, maps, tmp_path / "out", method=method, resamples=0)
+    assert result["cross_validated_nll"][method] == pytest.approx(result["scores"]["nll"]["after"], rel=2e-4)
+
+
+def test_auto_does_not_choose_what_leaves_wrong_pixels_at_the_last_level(tmp_path):
+    maps, masks = surely(tmp_path, "uint8")
+    result = calibrate_folder(maps, masks, maps, tmp_path / "out", resamples=0)
+    assert result["method"] != "selective_scaling"
+
+
+def test_inverted_maps_are_told_by_the_slope(folders, tmp_path, caplog):
+    masks = tmp_path / "inverted"
+    masks.mkdir()
+    for path in folders["mask"].iterdir():
+        cv2.imwrite(str(masks / path.name), 255 - cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    options = {"method": "platt", "resamples": 0}
+    result = calibrate_folder(folders["pred"], masks, folders["apply"], tmp_path / "out", **options)
+    (warning,) = (line for line in result["warnings"] if "the wrong way round" in line)
+    assert caplog.text.count(warning) == 1
+    again = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", **options)
+    assert not any("wrong way" in line for line in again["warnings"])
+
+
 def test_scored_images_that_were_fitted_to_are_named(folders, tmp_path):
     apply, test_mask = tmp_path / "apply", tmp_path / "masks"
     shutil.copytree(folders["apply"], apply), shutil.copytree(folders["test_mask"], test_mask)
@@ -362,7 +401,8 @@ def test_calibrators_on_a_published_network(halves):
     """Each half is read once. Its maps have 8 bits, so that a calibrator of single pixels maps 256 values, and scores
     follow from the pixels by value and label (`calibrate` says the same: tests above, on drawn maps)."""
     fitted_half = pair_files(halves["pred"], halves["mask"])
-    pixels = calibration._pixels(fitted_half, None, two_classes.count(fitted_half), None)
+    pixels, tops = calibration._pixels(fitted_half, None, two_classes.count(fitted_half), None)
+    assert set(tops) == {255}
     levels = two_classes.count(pair_files(halves["apply"], halves["test_mask"])).statistic.raw.rows.pooled()
     assert levels.sum() == 23_406_592
     label, number = np.tile([0, 1], 256), levels.reshape(-1)
@@ -379,7 +419,7 @@ def test_calibrators_on_a_published_network(halves):
     for method in ("temperature", "platt", "beta", "histogram_binning"):
         kind = files.CALIBRATORS[method]
         after[method] = scores(calibrated(fitted(kind, pixels), every[None])[0])
-        _, likelihood[method] = selection.cross_validated(kind, pixels, folds)
+        _, likelihood[method] = selection.cross_validated(kind, pixels, folds, tops)
     assert before == pytest.approx({"ece": 0.0202, "brier": 0.0276}, abs=1e-4)
     for method in ("temperature", "platt", "beta"):
         assert after[method]["ece"] < 0.004
