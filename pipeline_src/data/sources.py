@@ -126,25 +126,39 @@ def check_unpacked(located: Located, root: Path) -> None:
     """Make sure that a set's files are those that were unpacked. All are read; of a user's own folder none.
 
     Raises:
-        UserError: names the files that were changed, added or removed: they are not those of the archive.
+        UserError: names the files that were changed, added or removed: they are not those of the archive; or the list
+            of them, where that is damaged.
     """
     if located.root is not None:
         return
-    try:
-        expected = json.loads((root / UNPACKED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        expected = {}
+    expected = _list_of(root)
     actual = file_hashes(root)
     del actual[UNPACKED]
     if actual != expected:
-        names = sorted({*actual, *expected}) if isinstance(expected, dict) else list(actual)
-        changed = [name for name in names if actual.get(name) != dict(expected).get(name)]
+        changed = [name for name in sorted({*actual, *expected}) if actual.get(name) != expected.get(name)]
         raise UserError(
             f"files in {root} have changed since they were unpacked",
             found=listed(changed),
             expected=f"the files of {located.source.label}, as they are in it",
             do=f"remove {root}, and they are unpacked again; edited files go elsewhere, into a `folder:` of the entry",
         )
+
+
+def _list_of(root: Path) -> dict[str, str]:
+    """The SHA-256 of each file of an unpacked set by its list; UserError where that is none."""
+    try:
+        content = json.loads((root / UNPACKED).read_bytes())
+        problem = "" if isinstance(content, dict) else f"no list of files: {type(content).__name__}"
+    except (OSError, ValueError, RecursionError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    if problem:
+        raise UserError(
+            f"{root / UNPACKED} is damaged, by which unpacked files are checked",
+            found=problem,
+            expected="the SHA-256 of each file, as it was unpacked",
+            do=f"remove {root}, and it is unpacked again",
+        )
+    return content
 
 
 def check_archives(located: Located) -> None:

@@ -479,10 +479,14 @@ def test_files_that_changed_since_they_were_unpacked_are_refused(tmp_path):
         lambda: path.write_bytes(encoded(mask(3))),
         lambda: path.unlink(),
         lambda: (path.parent / "s09.png").write_bytes(data),
-        lambda: (path.parents[1] / sources.UNPACKED).write_text("[]"),
+        *(
+            lambda text=text: (path.parents[1] / sources.UNPACKED).write_text(text)
+            for text in ("[]", "[1]", "3", "null", '"x"', "", "{", "{}")
+        ),
     ):
         change()
-        with pytest.raises(UserError, match=r"have changed since they were unpacked(.|\n)*remove .*/mine-"):
+        said = r"(have changed since they were unpacked|\.files\.json is damaged)(.|\n)*remove .*/mine-"
+        with pytest.raises(UserError, match=said):
             prepare(mine, tmp_path, tmp_path / "u", tmp_path / "out")
         shutil.rmtree(path.parents[1])
         prepare(mine, tmp_path, tmp_path / "u", tmp_path / "out")

@@ -125,6 +125,14 @@ def unpacked(folder: Path) -> None:
     written_into(file, -20)
 
 
+def list_of_unpacked(folder: Path, text: str) -> None:
+    """A set of an archive, prepared, with another list of its unpacked files."""
+    write_zip(folder / "a.zip", pairs(2))
+    prepare(entry(archive="a.zip", images="Image", masks="GT"), folder, folder / "unpacked", folder / "out")
+    (root,) = (folder / "unpacked").glob("mine-*")
+    (root / ".files.json").write_text(text)
+
+
 OF_ARCHIVE = {"archive": "a.zip", "images": "Image", "masks": "GT"}
 ROWS = [
     row(
@@ -277,6 +285,26 @@ ROWS = [
         expected=r"the files of a\.zip",
         do=r"remove .*/mine-",
         call=preparing(**OF_ARCHIVE),
+    ),
+    *(
+        row(
+            f"list-of-unpacked-files-{name}",
+            f"the list of unpacked files (`.files.json`) {what}",
+            "`prepare` says that the list is damaged, and what to remove",
+            lambda folder, text=text: list_of_unpacked(folder, text),
+            r"unpacked/mine-[0-9a-f]{8}/\.files\.json is damaged",
+            found=found,
+            expected="SHA-256 of each file",
+            do=r"remove .*/mine-[0-9a-f]{8}, and it is unpacked again",
+            call=preparing(**OF_ARCHIVE),
+        )
+        for name, what, text, found in (
+            ("list", "is a list", "[1]", "list"),
+            ("number", "is a number", "3", "int"),
+            ("null", "is `null`", "null", "NoneType"),
+            ("text", "is a text", '"x"', "str"),
+            ("empty", "is empty", "", "JSONDecodeError"),
+        )
     ),
     row(
         "mask-edited-before-storing",
