@@ -82,9 +82,12 @@ def redo(
     cores: Annotated[str, typer.Option(help="Cores for Snakemake")] = "all",
 ):
     """Make results again though they are current, with all that depends on them; what differs then is named."""
+    from pipeline_src.steps import precheck
+
     graph = experiment_graph(experiment)
     named = [job.name for job in graph.matching(jobs)]
     again = [graph.job(name) for name in named] + graph.dependants(named)
+    precheck.check_again(graph, again)
     for job in again:
         typer.echo(f"to be made again: {job.name}")
         forget(job)

@@ -105,9 +105,9 @@ def notes(experiment: ExperimentGraph) -> dict[str, str]:
     texts = {}
     for part in experiment.facts.tests:
         chosen, entry = experiment.parts[part][0], experiment.entry(part)
-        prepared, names = experiment.job(f"prepare/{chosen.set}").folder, benchmark_file(entry, experiment.data_root)
+        prepared, names = experiment.job(f"prepare/{chosen.set}"), benchmark_file(entry, experiment.data_root)
         unused = "" if experiment.label(part) is None or entry.ood else NO_MASKS
-        covered = coverage(chosen, prepared, names, entry.benchmark_list)
+        covered = coverage(chosen, prepared.folder, names, entry.benchmark_list) if prepared.current else ""
         texts[part] = " ".join(filter(None, (entry.caption, covered, unused)))
     return {part: text for part, text in texts.items() if text}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from pipeline_src.data import manifest, sources
 from pipeline_src.data.part_checks import check_disjoint
+from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.params.parts import ALL, Part
 from pipeline_src.steps import networks
@@ -41,12 +43,34 @@ def check(experiment: ExperimentGraph) -> list[str]:
     return list(dict.fromkeys([*lines, *(line for lines in runs for line in lines)]))
 
 
+def check_again(experiment: ExperimentGraph, jobs: Iterable[Job]) -> None:
+    """UserError where `jobs`, or what of their inputs is not current, could not be made here: what `check` refuses, and
+    data that are not here or not as they were unpacked."""
+    check(experiment)
+    to_run: dict[str, Job] = {}
+    queue = list(jobs)
+    while queue:
+        if (job := queue.pop()).name not in to_run:
+            to_run[job.name] = job
+            queue += [of for of in job.inputs.values() if not of.current]
+    if any(job.kind == "train" for job in to_run.values()):
+        _check_training(experiment)
+    readers = [job for job in to_run.values() if job.kind in ("prepare", "store")]
+    for name, job in {job.options["entry"].name: job for job in readers}.items():
+        try:
+            located = sources.locate(experiment.entries[name], experiment.data_root, UNPACKED)
+            if sources.is_unpacked(root := sources.root_folder(located, UNPACKED)):
+                sources.check_unpacked(located, root)
+        except UserError as error:
+            raise UserError(f"{job.name} can't be made again here, and nothing was forgotten: {error}") from None
+
+
 def size(experiment: ExperimentGraph, part: str) -> int | None:
     """Number of images of a part, from its manifest or else from the catalog; None if neither knows."""
     chosen, _ = experiment.stored[part]
-    prepared = experiment.job(f"prepare/{chosen.set}").folder
-    if (prepared / "manifest.csv").is_file():
-        return len(manifest.select(chosen, prepared))
+    prepared = experiment.job(f"prepare/{chosen.set}")
+    if prepared.current:
+        return len(manifest.select(chosen, prepared.folder))
     if chosen.first or chosen.last:
         return chosen.first or chosen.last
     for source in experiment.entry(part).sources.values():

@@ -15,6 +15,7 @@ from pipeline_src.engine import dvc
 from pipeline_src.engine.execute import execute
 from pipeline_src.engine.graph import Graph
 from pipeline_src.engine.job import Job
+from pipeline_src.steps import precheck
 
 
 def work(job: Job, folder: Path) -> None:
@@ -62,7 +63,12 @@ def test_a_stage_with_an_altered_file_is_not_recorded(graph, commands, caplog):
 def test_redo_forgets_a_result_and_what_depends_on_it_and_lets_snakemake_work(graph, commands, monkeypatch):
     graph.command = "snakemake --cores all --config experiment=mine set='methods=[slp] seeds=[0]'"
     monkeypatch.setattr(contracts, "experiment_graph", lambda experiment: graph)
+    checked = []
+    monkeypatch.setattr(
+        precheck, "check_again", lambda _, jobs: checked.extend((job.name, job.current) for job in jobs)
+    )
     result = CliRunner().invoke(app, ["redo", "tra*", "--cores", "2"])
+    assert checked == [("train", True), ("evaluate", True)]
     assert result.exit_code == 0
     assert result.output == "to be made again: train\nto be made again: evaluate\n"
     assert not any(job.current for job in graph.jobs.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from bad_input import BadInput, check, run
+from made_sets import pairs, write_zip
 
 from pipeline_src.engine import contract
 from pipeline_src.engine.execute import execute
@@ -76,6 +78,30 @@ def with_file(name: str, text: str = "in the way\n") -> Callable[[Path], None]:
 def results_are_a_file(folder: Path) -> None:
     prepared(folder)
     (folder / "data/small/stores").write_text("in the way\n")
+
+
+def without_list(folder: Path) -> None:
+    """A store, and the list of the unpacked files that it would be made of again is damaged."""
+    prepared(folder)
+    execute(chosen().job("store/val"))
+    (unpacked,) = (folder / "data/unpacked").glob("tiny-scenes-*")
+    (unpacked / ".files.json").write_text("[1]")
+
+
+def without_data(folder: Path) -> None:
+    """Stores of an archive that is gone since, as after `dvc pull`."""
+    write_zip(folder / "a.zip", pairs(16))
+    part = {"set": "mine"}
+    data = {"train": part | {"first": 12}, "val": part | {"last": 4}}
+    mine = {"mine": {"archive": "a.zip", "images": "Image", "masks": "GT"}}
+    before = PARAMS["experiments"]["small"]
+    small = before | {"data": before["data"] | data}
+    params = PARAMS | {"data_root": ".", "datasets": mine, "experiments": {"small": small}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    for job in chosen().of_kinds("prepare", "store"):
+        execute(job)
+    (folder / "a.zip").unlink()
+    shutil.rmtree(folder / "data/unpacked")
 
 
 def changed(**keys) -> Callable[[Path], None]:
@@ -436,6 +462,26 @@ ROWS = [
         r"has no job tran/\*",
         expected="train/slp/seed0",
         happens="the jobs are named",
+    ),
+    row(
+        "redo-without-data",
+        "`redo` of what can't be made, as the data are not here",
+        typed("redo", "store/train"),
+        "store/[a-z]+ can't be made again here, and nothing was forgotten: data set mine is not available",
+        expected=r"a\.zip",
+        do="put it there",
+        make=without_data,
+        happens="no result is forgotten",
+    ),
+    row(
+        "redo-damaged-list",
+        "the same, as the list of unpacked files is damaged",
+        typed("redo", "store/val"),
+        r"nothing was forgotten: data/unpacked/tiny-scenes-.*\.files\.json is damaged",
+        expected="SHA-256",
+        do="remove data/unpacked/tiny-scenes-",
+        make=without_list,
+        happens="no result is forgotten",
     ),
     row(
         "publish-unfinished",

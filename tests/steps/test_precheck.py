@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
 from pipeline_src.engine.execute import execute
+from pipeline_src.files import write_text
 from pipeline_src.params.load import read
 from pipeline_src.steps import precheck, train
 from pipeline_src.steps.build import build
@@ -64,6 +65,15 @@ def test_plan_tells_images_that_parts_share_and_files_that_are_read(project):
         execute(job)
     said = " ".join(CliRunner().invoke(app, ["plan"]).output.split())
     assert TWIN in said and READS in said and "Whether" not in said
+
+
+@pytest.mark.parametrize("text", ["", "id\nx\n", "\0"])
+def test_plan_counts_a_damaged_list_of_images_as_not_prepared(project, text):
+    """`snakemake` makes it again."""
+    for job in build(read()).of_kinds("prepare"):
+        execute(job)
+        write_text(job.folder / "manifest.csv", text)
+    assert CliRunner().invoke(app, ["plan"]).exit_code == 0
 
 
 def test_training_tells_them_before_the_first_step(project, monkeypatch, caplog):
