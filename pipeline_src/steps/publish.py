@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NEEDED = ("store", "train", "evaluate", "analyse")
+NEEDED = ("prepare", "store", "train", "evaluate", "analyse")
 SUFFIXES = (".csv", ".json", ".md", ".tex", ".npz", ".svg", ".xz", ".html")
 IMAGE = re.compile(r"<image\b|data:image/")
 ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths

@@ -17,6 +17,7 @@ from made_sets import pairs, write_zip
 
 from pipeline_src.engine import contract
 from pipeline_src.engine.execute import execute
+from pipeline_src.files import write_text
 from pipeline_src.params import changes
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build, chosen
@@ -78,6 +79,11 @@ def with_file(name: str, text: str = "in the way\n") -> Callable[[Path], None]:
 def results_are_a_file(folder: Path) -> None:
     prepared(folder)
     (folder / "data/small/stores").write_text("in the way\n")
+
+
+def damaged_manifest(folder: Path) -> None:
+    prepared(folder)
+    write_text(folder / "data/small/manifests/tiny-scenes/manifest.csv", "id\n")
 
 
 def without_list(folder: Path) -> None:
@@ -490,6 +496,15 @@ ROWS = [
         "small cannot be published",
         do=ASKS,
         happens="what is not current is named",
+    ),
+    row(
+        "publish-damaged-manifest",
+        "`publish` where a data set's list of images is damaged",
+        typed("publish"),
+        r"small cannot be published(.|\n)*prepare/tiny-scenes: manifest\.csv was changed",
+        do=ASKS,
+        make=damaged_manifest,
+        happens="it is named",
     ),
     row(
         "crate-not-finished",
