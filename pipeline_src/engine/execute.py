@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline_src import versions
 from pipeline_src.engine import cache
-from pipeline_src.engine.explain import stale
+from pipeline_src.engine.explain import shortened, stale
 from pipeline_src.engine.graph import contract
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.run_job import perform
@@ -46,13 +46,13 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
     check_planned([job], expected)
     _check_inputs(job, maker)
     check_writable(job.folder, 0 if job.current else SPACE, job.name)
+    _check_places(job)
     lock, shared = job.folder / f".{job.stem}.lock", job.top / cache.FOLDER / "locks" / job.contract
     with alone(job.name, lock), alone(job.name, shared):
         if job.current:
             log.info("%s is current", job.name)
             return False
-        for fault in job.faults():
-            log.warning("%s; it is made again", fault.message)
+        _tell(job)
         staging = job.folder / f".{job.stem}.new"
         shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
         staging.mkdir()
@@ -102,6 +102,29 @@ def _check_inputs(job: Job, maker: str) -> None:
             expected="results of today's parameters, data and code, as they were made",
             do=do,
         )
+
+
+def _check_places(job: Job) -> None:
+    """UserError where a folder lies in the place of a file of the result, now or before, or of its stamp."""
+    former = [job.folder / name for path in job.stamps() if (old := Stamp.read(path)) for name in old.files]
+    places = [*job.paths, *job.stamps(), *former]
+    if wrong := next((path for path in places if path.is_dir() and not path.is_symlink()), None):
+        raise UserError(
+            f"{wrong} is a folder, and {job.name} has a file of that name",
+            found="a folder",
+            expected="a file, or nothing",
+            do=f"move {wrong} away, and start the command again",
+        )
+
+
+def _tell(job: Job) -> None:
+    """Say which files of a result are not as they were made: those that are gone in one line."""
+    faults = job.faults()
+    for fault in faults:
+        if not fault.missing:
+            log.warning("%s; it is made again", fault.message)
+    if gone := [fault.file.as_posix() for fault in faults if fault.missing]:
+        log.warning("missing of %s, %d of %d files: %s", job.name, len(gone), len(job.files), shortened(gone, 2))
 
 
 def _make(job: Job, staging: Path) -> Stamp:

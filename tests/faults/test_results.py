@@ -39,6 +39,13 @@ def graph(seed: int = 0, **options) -> Graph:
     return of
 
 
+def folder_for(file: Path) -> None:
+    """A folder with a file in it in the place of a file."""
+    file.unlink(missing_ok=True)
+    file.mkdir()
+    (file / "mine.txt").write_text("mine")
+
+
 def trained(_: Path) -> None:
     execute(graph().job("train"))
 
@@ -180,6 +187,23 @@ ROWS = [
         lambda folder: None,
         "^evaluate: inputs are not current$",
         "train: not made yet",
+    ),
+    *(
+        BadInput(
+            f"folder-for-a-{what.split()[-1]}",
+            f"a folder lies in the place of {what} of an outdated result",
+            lambda _: execute(graph(seed=1).job("train")),
+            rf"^results/mine/runs/{name} is a folder, and train has a file of that name$",
+            "a folder",
+            "a file, or nothing",
+            f"move results/mine/runs/{name} away",
+            make=after(lambda place=place: folder_for(place())),
+            happens="the job is refused before it works, and the former stamp stays",
+        )
+        for what, name, place in (
+            ("a file", "model.safetensors", lambda: MODEL),
+            ("a stamp", r"train\.[0-9a-f]{16}", lambda: graph(seed=1).job("train").stamp),
+        )
     ),
     BadInput(
         "left-out",
