@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_src.engine import verified
 from pipeline_src.engine.job import Job, is_stamp
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.files import writing
@@ -22,12 +23,14 @@ STAMP = "stamp.json"
 
 def kept(job: Job) -> Stamp | None:
     """The stamp of a whole result of the job's contract in the cache, if there is one that was made of the inputs that
-    lie there."""
+    lie there. Files are linked, so what was written into a result is in here, too: they are read if they have changed
+    since they were read last."""
     folder = job.top / FOLDER / job.contract
     stamp = Stamp.read(folder / STAMP)
     if stamp is None or stamp.ingredients != job.ingredients or len(stamp.files) != len(job.files):
         return None
-    return stamp if stamp.is_whole(folder) and not job.made_of_others(stamp) else None
+    altered = stamp.faults(folder, verified.FOLDER / folder.with_name(f"{folder.name}.json"))
+    return None if altered or job.made_of_others(stamp) else stamp
 
 
 def take(job: Job, folder: Path) -> Stamp | None:

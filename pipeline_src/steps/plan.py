@@ -52,8 +52,8 @@ class Plan:
     warnings: list[str]
 
     def why(self, kind: str) -> str:
-        """Why the first job of a kind is to be run, by its first differences; empty if none is."""
-        if (job := next((job for job in self.made if job.kind == kind), None)) is None:
+        """Why the first job of a kind is to be run or else taken over, by its first differences; empty if none is."""
+        if (job := next((job for job in (*self.made, *self.taken) if job.kind == kind), None)) is None:
             return ""
         reasons = differences(job)
         more = f"; and {len(reasons) - SHOWN} more (contracts --explain {job.name})" if len(reasons) > SHOWN else ""

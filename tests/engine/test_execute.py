@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damaged import written_into
 
 from pipeline_src.engine import cache, explain
 from pipeline_src.engine import execute as engine
@@ -234,6 +235,28 @@ def test_a_damaged_entry_is_not_taken(damage):
     assert len(RUNS) == 2
     third = job(place="results/three/z", fails=True)
     assert execute(third) and third.current  # the entry was replaced by a good one
+
+
+def test_what_was_written_into_a_result_and_so_into_its_entry_is_not_taken():
+    """As `plan` has to know: size and mtime are as before."""
+    execute(job())
+    assert cache.kept(job())
+    written_into(Path("results/one/x/result.txt"))
+    assert not job().current and not cache.kept(job())
+
+
+def test_lost_files_are_told_in_one_line(caplog):
+    files = tuple(f"{i}.txt" for i in range(9))
+    execute(job(files=files))
+    for name in files[1:]:
+        (job().folder / name).unlink()
+    write_text(job().folder / "0.txt", "evil")
+    execute(job(files=files))
+    told = [each.message for each in caplog.records if each.levelname == "WARNING"]
+    assert len(told) == 2 and "0.txt is not as it was made" in told[0]
+    assert told[1] == (
+        "missing of train/results/one/x, 8 of 9 files: results/one/x/1.txt, results/one/x/2.txt and 6 more"
+    )
 
 
 def test_files_are_copied_where_there_are_no_links(monkeypatch):

@@ -16,6 +16,7 @@ from pipeline_src.files import write_text
 from pipeline_src.params.load import read
 from pipeline_src.steps import precheck, train
 from pipeline_src.steps.build import build
+from pipeline_src.steps.plan import plan
 
 TWIN = "train and other hold 1 byte-identical images under different names: mine/s00 = others/o01"
 READS = "mine.py, line 5: open(path) reads what no contract may hold"
@@ -74,6 +75,7 @@ def test_plan_counts_a_damaged_list_of_images_as_not_prepared(project, text):
         execute(job)
         write_text(job.folder / "manifest.csv", text)
     assert CliRunner().invoke(app, ["plan"]).exit_code == 0
+    assert plan(build(read())).why("prepare") == "prepare/mine: manifest.csv was changed"  # though it is taken over
 
 
 def test_training_tells_them_before_the_first_step(project, monkeypatch, caplog):
