@@ -50,6 +50,7 @@ def verify(
     versions: Annotated[bool, typer.Option("--versions", help="List the libraries of results instead")] = False,
 ):
     """Read every file again, from raw data to the last table, and say what is stale, missing or altered."""
+    from pipeline_src.steps import overview
     from pipeline_src.steps import verify as step
 
     graph = experiment_graph(experiment)
@@ -59,6 +60,8 @@ def verify(
             typer.echo(f"{version}: {', '.join(names)}")
         return
     verification = step.verify(chosen)
+    if not jobs and step.verify_files(overview.job(read()), verification):  # any experiment makes it stale
+        verification.advice.append("snakemake --cores all overview makes the overview again")
     for name, fault in verification.faults:
         compared = "" if fault.missing else f": sha256 {fault.actual}, it was {fault.expected}"
         typer.echo(f"{'missing' if fault.missing else 'altered'}: {fault.file} ({name}){compared}")
@@ -66,13 +69,13 @@ def verify(
         typer.echo(f"stale: {name}: {why}")
     for name, why in verification.absent.items():
         typer.echo(f"can't be checked here: {name}: {why}")
-    read = f"{graph.name}: {verification.files:,} files of {len(chosen)} jobs read"
+    total = f"{graph.name}: {verification.files:,} files of {len(chosen)} jobs read"
     if verification.is_sound:
-        typer.echo(f"{read}, all are as they were made; verified on {now()}")
+        typer.echo(f"{total}, all are as they were made; verified on {now()}")
         return
     for do in (*verification.advice, f"{graph.command} makes results again"):
         typer.echo(f"  do:       {do}")
-    typer.echo(f"{read}: {len(verification.faults)} missing or altered, {len(verification.stale)} results stale")
+    typer.echo(f"{total}: {len(verification.faults)} missing or altered, {len(verification.stale)} results stale")
     raise typer.Exit(1)
 
 

@@ -130,10 +130,13 @@ def report(
 
 def overview(contract: Contract = None, log: Log = None):
     """Write the tables and the claim that span experiments, from what lies in results/."""
-    from pipeline_src.steps.overview import job
+    from pipeline_src.steps.overview import job, remarks
 
     start_log(log)
-    execute(job(read()), contract)
+    params = read()
+    for text in remarks(params):
+        logger.warning("%s", text)
+    execute(job(params), contract)
 
 
 def _make(name: str, experiment: str | None, contract: str | None, log: Path | None) -> None:

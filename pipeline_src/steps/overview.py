@@ -9,7 +9,10 @@ from pathlib import Path
 from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog
-from pipeline_src.engine.job import Job
+from pipeline_src.engine.explain import differences, shortened
+from pipeline_src.engine.job import Job, is_stamp
+from pipeline_src.engine.stamp import Stamp
+from pipeline_src.engine.verified import FOLDER
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
@@ -22,11 +25,12 @@ READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
 def job(params: Params) -> Job:
     """The one job. Results of other experiments count by their content, as they lie there."""
     experiments, judged = list(_experiments(params)), Path(params.judged)
-    files = {f"{of.name}/{name}": of.folder / name for of in experiments for name in READ}
+    unread = {of.name: why for of in experiments if (why := _altered(of.folder))}
+    files = {f"{of.name}/{name}": of.folder / name for of in experiments if of.name not in unread for name in READ}
     files |= {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
     return Job(
         *("overview", "overview", Path("results/overview"), "overview", (*OVERVIEW_TABLES, *CLAIM_FILES), work),
-        parameters={"experiments": experiments, "tasks": catalog.tasks()},
+        parameters={"experiments": experiments, "tasks": catalog.tasks(), "unread": unread},
         options={"judged": judged},
         other_files={role: file for role, file in files.items() if file.is_file()},
     )
@@ -37,9 +41,45 @@ def work(job: Job, folder: Path) -> None:
     from pipeline_src.claims.other_tasks import write_overview_claims
     from pipeline_src.tables.several_experiments import write_overview_tables
 
-    experiments, tasks = job.parameters["experiments"], job.parameters["tasks"]
-    write_overview_tables(experiments, job.options["judged"], tasks, folder)
-    write_overview_claims(experiments, tasks, folder)
+    experiments, tasks, unread = (job.parameters[key] for key in ("experiments", "tasks", "unread"))
+    write_overview_tables(experiments, job.options["judged"], tasks, folder, unread)
+    write_overview_claims(experiments, tasks, folder, unread)
+
+
+def remarks(params: Params) -> Iterator[str]:
+    """Experiments that are not read, and those that are read as they were made though that is not what today's
+    parameters, data and code make."""
+    from pipeline_src.steps.build import build  # which takes a tenth of a second per experiment
+
+    for of in _experiments(params):
+        if why := _altered(of.folder):
+            yield f"{of.name} is not read: {why}"
+        elif any((of.folder / name).is_file() for name in READ):
+            try:
+                graph = build(params, of.name)
+                jobs = [job for job in (graph.job("tables"), graph.job("claims")) if not job.current]
+                reasons = [f"{job.name}: {shortened(differences(job), 1)}" for job in jobs]
+            except UserError as error:
+                reasons = [str(error).partition("\n")[0]]
+            if reasons:
+                yield f"{of.name} is read as it was made, and is not current: {'; '.join(reasons)}"
+
+
+def _altered(folder: Path) -> str:
+    """Why the tables and claims in an experiment's folder are not read: they are not as a stamp says; empty if they
+    are, or if there are none. The jobs that wrote them are not asked, since Snakemake wants to know whenever it
+    starts."""
+    stamps = folder / "stamps"
+    for name, place, read in (("tables", folder / "tables", READ[:2]), ("claims", folder, READ[2:])):
+        if not any((folder / file).is_file() for file in read):
+            continue
+        there = [stamp for path in stamps.glob(f"{name}.*") if is_stamp(path) and (stamp := Stamp.read(path))]
+        faults = [stamp.faults(place, FOLDER / stamps / f"{name}.json") for stamp in there]
+        if not there:
+            return f"no stamp vouches for its {name}"
+        if all(faults):
+            return f"{shortened([str(fault) for fault in faults[0]], 2)} since its {name} were made"
+    return ""
 
 
 def _experiments(params: Params) -> Iterator[ExperimentSummary]:

@@ -41,15 +41,21 @@ def verify(jobs: Iterable[Job]) -> Verification:
     """Read all files of the results of `jobs` and, for sets, of their raw data; compare with stamps and manifests."""
     verification = Verification()
     for job in jobs:
-        _, stamp = stamp_there(job) or (None, None)
-        faults = stamp.faults(job.folder, job.record, again=True) if stamp else []
-        verification.files += len(stamp.files) if stamp else 0
-        verification.faults += [(job.name, fault) for fault in faults]
+        is_there, faults = stamp_there(job) is not None, verify_files(job, verification)
         if not faults and not job.current:
             verification.stale[job.name] = "; ".join(differences(job))
-        if job.kind == "prepare" and stamp and not faults:
+        if job.kind == "prepare" and is_there and not faults:
             _verify_raw(job, verification)
     return verification
+
+
+def verify_files(job: Job, verification: Verification) -> list[Fault]:
+    """Read the files of the result that lies there; those that are not as its stamp says, whatever it was made of."""
+    _, stamp = stamp_there(job) or (None, None)
+    faults = stamp.faults(job.folder, job.record, again=True) if stamp else []
+    verification.files += len(stamp.files) if stamp else 0
+    verification.faults += [(job.name, fault) for fault in faults]
+    return faults
 
 
 def _verify_raw(job: Job, verification: Verification) -> None:

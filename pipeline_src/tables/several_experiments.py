@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.analysis.facts import MAIN_TASK, ROLES, ExperimentSummary
+from pipeline_src.analysis.facts import MAIN_TASK, ROLES, ExperimentSummary, run_command
 from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import not_run, titled
 from pipeline_src.tables.paper_table import NUMBERS, PaperTable, Row
@@ -24,10 +25,15 @@ READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of an experiment, an
 JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
 ABOUT = "In brackets: 95 % bootstrap intervals over images; of several seeds, with the spread over them."
 NEW = "add an experiment NAME"
+NONE: Mapping[str, str] = {}
 
 
 def write_overview_tables(
-    experiments: Sequence[ExperimentSummary], judged: Path, tasks: Mapping[str, str], folder: Path
+    experiments: Sequence[ExperimentSummary],
+    judged: Path,
+    tasks: Mapping[str, str],
+    folder: Path,
+    unread: Mapping[str, str] = NONE,
 ) -> None:
     """Write `OVERVIEW_TABLES` into `folder`.
 
@@ -35,13 +41,16 @@ def write_overview_tables(
         experiments: all of params.yaml, whether they were run or not.
         judged: the folder below which `judge` wrote.
         tasks: the tasks of the catalog in words.
+        unread: name of an experiment whose files are not to be read -> why.
     """
-    task_table(experiments, tasks).write("T5", folder)
-    network_table(experiments).write("T7", folder)
+    task_table(experiments, tasks, unread).write("T5", folder)
+    network_table(experiments, unread).write("T7", folder)
     judged_table(judged).write("T8", folder)
 
 
-def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> PaperTable:
+def task_table(
+    experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], unread: Mapping[str, str] = NONE
+) -> PaperTable:
     """T5: experiments that segment something other than salient objects."""
     rows: list[Row] = []
     captions: dict[str, str] = {}
@@ -50,6 +59,9 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
         text = tasks.get(task, task)
         of_task = [e for e in experiments if e.task == task]
         for e in of_task:
+            if e.name in unread:
+                missing.append(_not_read(e, unread))
+                continue
             of_experiment = [row | {"group": f"{text}: {e.name}, {row['group']}"} for row in numbers(e)]
             shown = {row["part"] for row in of_experiment}
             captions |= {part: f"{part}: {caption}" for part, caption in e.captions.items() if part in shown}
@@ -62,7 +74,7 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
     )
 
 
-def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
+def network_table(experiments: Sequence[ExperimentSummary], unread: Mapping[str, str] = NONE) -> PaperTable:
     """T7: the same data with different networks, for each data on which there are several."""
     same_data: list[list[ExperimentSummary]] = []
     for e in experiments:
@@ -75,8 +87,10 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
         of_group: list[Row] = []
         for network in dict.fromkeys(e.network for e in group):
             of_network = [e for e in group if e.network == network]
-            made = [row | {"group": f"{row['group']}: {network} ({e.name})"} for e in of_network for row in numbers(e)]
-            missing += [] if made else [not_run(of_network[0].name, network)]  # one run of a network will do
+            read = [e for e in of_network if e.name not in unread]
+            made = [row | {"group": f"{row['group']}: {network} ({e.name})"} for e in read for row in numbers(e)]
+            missing += [_not_read(e, unread) for e in of_network if e.name in unread]
+            missing += [] if made or not read else [not_run(read[0].name, network)]  # one run of a network will do
             of_group += made
         rows += by_part(of_group)
     if not several:
@@ -87,18 +101,41 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
 
 
 def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
-    """Calibration and accuracy of an experiment in distribution, grouped by data set; nothing if it was not run."""
+    """Calibration and accuracy of an experiment in distribution, grouped by data set; nothing if it was not run.
+
+    Raises:
+        UserError: a table is not what an experiment writes.
+    """
     files = {e.folder / "tables" / f"{name}.csv": metrics for name, metrics in READ.items()}
     if not all(file.is_file() for file in files):
         return []
     rows = []
     for file, metrics in files.items():
-        with open(file, newline="", encoding="utf-8") as lines:
-            for row in (row for row in csv.DictReader(lines) if row["metric"] in metrics):
-                group = row["part"] + f", {ROLES['shifted']}" * (row["role"] == "shifted")
-                values = {key: float(row[key] or "nan") for key in NUMBERS} | {"images": int(row["images"])}
-                rows.append({**row, **values, "group": group, "experiment": e.name, "task": e.task, "model": e.network})
+        try:
+            rows += _rows(file, metrics)
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            raise UserError(
+                f"{file} is damaged",
+                found=f"{type(error).__name__}: {error}",
+                expected="the table that the experiment wrote",
+                do=f"remove it and run: {run_command(e.name)}; of a published experiment: git checkout -- {file}",
+            ) from None
+    return [row | {"experiment": e.name, "task": e.task, "model": e.network} for row in rows]
+
+
+def _rows(file: Path, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a table with some metrics."""
+    rows = []
+    with open(file, newline="", encoding="utf-8") as lines:
+        for row in (row for row in csv.DictReader(lines) if row["metric"] in metrics):
+            group = row["part"] + f", {ROLES['shifted']}" * (row["role"] == "shifted")
+            values = {key: float(row[key] or "nan") for key in NUMBERS} | {"images": int(row["images"])}
+            rows.append({**row, **values, "group": group})
     return rows
+
+
+def _not_read(e: ExperimentSummary, unread: Mapping[str, str]) -> str:
+    return f"{e.name} is not read: {unread[e.name]}. To get it, run: {run_command(e.name)}"
 
 
 def by_part(rows: Sequence[Row]) -> list[Row]:
