@@ -181,6 +181,12 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def read_sums(path: Path) -> dict[str, str]:
+    """SHA-256 by name, of a file in the form of `sha256sum`; lines in another form are of no file."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {name: hashed for hashed, _, name in (line.partition("  ") for line in lines)}
+
+
 def sha256(path: Path | str) -> str:
     """64 hex digits of a file's bytes."""
     with open(path, "rb") as file:

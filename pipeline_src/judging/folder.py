@@ -19,7 +19,6 @@ from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.groups import find, number
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
-from pipeline_src.files import write_text
 from pipeline_src.judging import output_folder, several_classes, two_classes
 from pipeline_src.judging import risk as risks
 from pipeline_src.judging.files import Pairs, pair_files
@@ -55,7 +54,8 @@ def judge_folder(
 ) -> dict:
     """Judge the maps in `pred` against the masks in `mask` (None: all background) and write everything into `out`.
 
-    Writes metrics.json, statistic.npz and images.csv (worst calibrated first); returns the content of metrics.json.
+    Writes metrics.json, statistic.npz and images.csv (worst calibrated first), and metrics.sha256, their digests;
+    returns the content of metrics.json.
     Maps of K classes, (K, H, W), have one protocol, `raw`. Memory is that of one map and about 0.2 KB per image (its
     name and a few numbers); other numbers of images are in temporary files (TMPDIR), about 6.5 KB per image with both
     protocols and 1,000 resamples.
@@ -128,7 +128,7 @@ def judge_folder(
     if draw and not classes:
         for protocol, of in counts.items():
             draw(of, protocol, result[protocol])
-    write_text(out / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    output_folder.complete(out, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 import tempfile
@@ -14,8 +15,9 @@ import numpy as np
 from pipeline_src.counting.counts import COLUMNS, ImageRows
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic
+from pipeline_src.files import atomic, sha256, write_text
 
+SUMS = "metrics.sha256"  # as `sha256sum --check` reads it
 Parts = Iterator[tuple[slice, dict[str, np.ndarray]]]  # as `per_image` yields
 
 
@@ -61,8 +63,18 @@ def check(out: Path, name: str, inputs: tuple[Path | None, ...]) -> None:
 def clear(out: Path) -> None:
     """Delete metrics.json, whose presence means that all results are complete, and diagrams, which are not overwritten
     by results of one protocol or of K classes."""
-    for path in [out / "metrics.json", *out.glob("reliability-*.*")]:
+    for path in [out / "metrics.json", out / SUMS, *out.glob("reliability-*.*")]:
         path.unlink(missing_ok=True)
+
+
+def complete(out: Path, metrics: str) -> None:
+    """Write metrics.json, the last of the results, and before it the digests of all of them, by which an edit is
+    found."""
+    files = [out / "statistic.npz", out / "images.csv", *sorted(out.glob("reliability-*.*"))]
+    sums = {file.name: sha256(file) for file in files}
+    sums["metrics.json"] = hashlib.sha256(metrics.encode()).hexdigest()
+    write_text(out / SUMS, "".join(f"{hashed}  {name}\n" for name, hashed in sums.items()))
+    write_text(out / "metrics.json", metrics)
 
 
 def write_images(path: Path, rows: ImageRows, tables: Mapping[str, Parts]) -> None:

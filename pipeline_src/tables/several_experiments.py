@@ -16,12 +16,14 @@ from typing import Any
 from pipeline_src.analysis.facts import MAIN_TASK, ROLES, ExperimentSummary, run_command
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.errors import UserError
+from pipeline_src.files import read_sums, sha256
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import not_run, titled
 from pipeline_src.tables.paper_table import NUMBERS, PaperTable, Row
 
 OVERVIEW_TABLES = tuple(f"{name}.{suffix}" for name in ("T5", "T7", "T8") for suffix in ("csv", "md", "tex"))
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of an experiment, and the metrics taken from them
+SUMS = "metrics.sha256"  # in which `judge` writes the digests of its files
 JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
 ABOUT = "In brackets: 95 % bootstrap intervals over images; of several seeds, with the spread over them."
 NEW = "add an experiment NAME"
@@ -127,7 +129,10 @@ def _rows(file: Path, metrics: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of a table with some metrics."""
     rows = []
     with open(file, newline="", encoding="utf-8") as lines:
-        for row in (row for row in csv.DictReader(lines) if row["metric"] in metrics):
+        table = csv.DictReader(lines)
+        if "metric" not in (table.fieldnames or ()):
+            raise ValueError("no column `metric`")
+        for row in (row for row in table if row["metric"] in metrics):
             group = row["part"] + f", {ROLES['shifted']}" * (row["role"] == "shifted")
             values = {key: float(row[key] or "nan") for key in NUMBERS} | {"images": int(row["images"])}
             rows.append({**row, **values, "group": group})
@@ -153,31 +158,47 @@ def _protocol(row: Row) -> int:
 
 
 def judged_files(folder: Path) -> list[Path]:
-    """What `judge` wrote below a folder."""
-    return sorted(folder.rglob("metrics.json"))
+    """What T8 reads of what `judge` wrote below a folder."""
+    judged = sorted(folder.rglob("metrics.json"))
+    return [*judged, *(sums for file in judged if (sums := file.with_name(SUMS)).is_file())]
 
 
-def _judged(file: Path) -> dict[str, Any] | None:
-    """The content of a metrics.json; None where `judge` did not write it, or it was damaged."""
+def _judged(file: Path) -> tuple[dict[str, Any] | None, str]:
+    """The content of a metrics.json if it is to be shown, and what a reader has to know of it."""
+    sums, content, problem = file.with_name(SUMS), None, ""
     try:
-        content = json.loads(file.read_bytes())
+        has_sums = sums.is_file()
+        if has_sums and read_sums(sums).get(file.name) != sha256(file):
+            problem = f"it is damaged or was altered since `judge` wrote it, by {SUMS} beside it"
+        elif not _is_judged(content := json.loads(file.read_bytes())):
+            problem = "it is damaged, or `judge` did not write it"
+    except (OSError, ValueError, RecursionError) as error:
+        problem = f"it is damaged ({type(error).__name__})"
+    if problem:
+        return None, f"{file} is not shown: {problem}."
+    return content, "" if has_sums else f"{file} can't be checked: {SUMS} is not beside it. Judge the maps again."
+
+
+def _is_judged(content: Any) -> bool:
+    """Whether `judge` writes such a metrics.json."""
+    try:
         numbers = [of.get(metric) for name in PROTOCOLS if (of := content.get(name)) for metric in JUDGED]
         pairs = [pair for of in content["intervals"].values() for pair in of.values() if pair]
         ends = [end for low, high in pairs for end in (low, high)]
         is_whole = isinstance(content["name"], str) and isinstance(content["n_images"], int)
-    except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
-        return None
-    return content if is_whole and all(n is None or isinstance(n, int | float) for n in [*numbers, *ends]) else None
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return False
+    return is_whole and all(n is None or isinstance(n, int | float) for n in [*numbers, *ends])
 
 
 def judged_table(folder: Path) -> PaperTable:
     """T8: what `judge` wrote into `folder`/<data set>/<model>/metrics.json."""
     judged, notes = {}, []
-    for file in judged_files(folder):
-        if content := _judged(file):
+    for file in (file for file in judged_files(folder) if file.name != SUMS):
+        content, note = _judged(file)
+        notes += [note] if note else []
+        if content:
             judged[file] = content
-        else:
-            notes.append(f"{file} is not shown: `judge` did not write it.")
     rows = []
     for protocol in PROTOCOLS:
         for file, content in judged.items():

@@ -202,7 +202,7 @@ def test_results_of_another_model_are_kept_and_old_diagrams_are_not(judged):
     assert "delete out" in str(error.value) and json.loads(Path("out/metrics.json").read_text())["name"] == "A"
     Path("out/reliability-stretched.svg").touch()
     judged(name="A", protocols=("raw",))
-    assert sorted(os.listdir("out")) == ["images.csv", "metrics.json", "statistic.npz"]
+    assert sorted(os.listdir("out")) == ["images.csv", "metrics.json", "metrics.sha256", "statistic.npz"]
 
 
 def test_maps_that_differ_from_most_are_named(judged):

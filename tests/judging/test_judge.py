@@ -12,6 +12,7 @@ import pytest
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import NAMES, whole_map_measures
 from pipeline_src.errors import UserError
+from pipeline_src.files import read_sums, sha256
 from pipeline_src.judging import folder as judging
 from pipeline_src.judging.arrays import fitted, read_map
 from pipeline_src.judging.files import UnusableFileError, pair_files
@@ -72,7 +73,9 @@ def test_every_format_is_judged_and_all_is_written(folders, tmp_path):
 
     result = judge_folder(maps, masks, "mine", out, resamples=50, workers=1, draw=draw)
     assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(result))
-    assert {p.name for p in out.iterdir()} == {"metrics.json", "statistic.npz", "images.csv"}
+    written = {"metrics.json", "statistic.npz", "images.csv"}
+    assert {p.name for p in out.iterdir()} == {*written, "metrics.sha256"}
+    assert read_sums(out / "metrics.sha256") == {name: sha256(out / name) for name in written}
     assert (result["name"], result["n_images"], result["n_pixels"], result["bins"]) == ("mine", 5, 5 * 2000, 10)
     statistic = expected(maps, masks)
     assert TwoClassStatistic.load(out / "statistic.npz")[0] == statistic

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.analysis.facts import ExperimentSummary
+from pipeline_src.errors import UserError
+from pipeline_src.judging import output_folder
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.several_experiments import (
     OVERVIEW_TABLES,
+    judged_files,
     judged_table,
     network_table,
     task_table,
@@ -117,9 +120,16 @@ def test_judged_maps(tmp_path):
         (tmp_path / "ECSSD" / name).mkdir(parents=True)
         (tmp_path / "ECSSD" / name / "metrics.json").write_bytes(written)
     made = judged_table(tmp_path)
-    assert [note.removeprefix(f"{tmp_path}/ECSSD/") for note in made.notes] == [
-        f"{name}/metrics.json is not shown: `judge` did not write it." for name in foreign
-    ]
+    damaged = {"binary": "UnicodeDecodeError", "cut": "JSONDecodeError", "empty": "JSONDecodeError"}
+    earlier = " can't be checked: metrics.sha256 is not beside it. Judge the maps again."
+    assert {note.removeprefix(f"{tmp_path}/ECSSD/") for note in made.notes} == {
+        *(f"{name}/metrics.json{earlier}" for name in ("U2Net", "other")),
+        *(f"{name}/metrics.json is not shown: it is damaged ({error})." for name, error in damaged.items()),
+        *(
+            f"{name}/metrics.json is not shown: it is damaged, or `judge` did not write it."
+            for name in foreign.keys() - damaged.keys()
+        ),
+    }
     (row,) = (row for row in made.rows if (row["method"], row["metric"]) == ("U2Net", "ece"))
     assert [row[key] for key in ("part", "mean", "low", "high", "images")] == ["ECSSD", 0.1, 0.05, 0.15, 7]
     (table,) = made.printed("T8").values()
@@ -128,3 +138,28 @@ def test_judged_maps(tmp_path):
         ["U2Net", "10.00 [5.00, 15.00]", "90.00", "0.800", "–"],
         ["Other", "–", "–", "–", "1.00"],
     ]
+
+
+def test_judged_maps_that_were_altered_are_named_and_not_shown(tmp_path):
+    content = {"name": "U2Net", "n_images": 7, "raw": {"ece": 0.1}, "intervals": {}}
+    (folder := tmp_path / "ECSSD/U2Net").mkdir(parents=True)
+    for name in ("statistic.npz", "images.csv"):
+        (folder / name).write_text("")
+    output_folder.complete(folder, json.dumps(content))
+    made = judged_table(tmp_path)
+    assert [row["mean"] for row in made.rows] == [0.1] and not made.notes
+    assert {file.name for file in judged_files(tmp_path)} == {"metrics.json", "metrics.sha256"}
+    (folder / "metrics.json").write_text(json.dumps(content | {"raw": {"ece": 0.01}}))
+    made = judged_table(tmp_path)
+    assert not made.rows and made.notes[0] == (
+        f"{folder}/metrics.json is not shown: it is damaged or was altered since `judge` wrote it, by metrics.sha256 "
+        "beside it."
+    )
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"", b"[]\n", b"a,b\n1,2\n"])
+def test_a_damaged_table_of_an_experiment_is_named(experiments, content):
+    file = experiments[0].folder / "tables/T2.csv"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"tables/T2\.csv is damaged\n  found:[\s\S]*experiment=usual"):
+        network_table(experiments)
