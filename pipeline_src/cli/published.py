@@ -107,8 +107,10 @@ def docs():
     """Write docs/params.md, docs/methods.md, docs/metrics.md and params.schema.json from the code that they describe,
     and the tables of README.md and docs/, and results/published/overview, from published results."""
     from pipeline_src.documentation import methods_page, metrics_page, params_page, params_schema, published_tables
-    from pipeline_src.steps import overview, published_pairs
+    from pipeline_src.steps import overview, published, published_pairs
 
+    for name in published.names():
+        published.check_results(published.FOLDER / name)
     for page in (params_page, methods_page, metrics_page, params_schema):
         page.FILE.write_text(page.page(), encoding="utf-8")
     pages = {file: file.read_text(encoding="utf-8") for file in published_tables.files()}

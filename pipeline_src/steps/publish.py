@@ -139,6 +139,8 @@ def _complete(staging: Path, cores: int) -> Path:
     ):
         _copy(file, staging / file.relative_to(made))
     refuse_images(staging)
+    of = replace(Publication.read(staging), results=published.result_digests(staging))
+    write_text(staging / published.EXPERIMENT, of.text())
     target = published.FOLDER / staging.name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(former := _former(staging.name), ignore_errors=True)

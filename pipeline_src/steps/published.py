@@ -18,6 +18,7 @@ from pipeline_src.files import sha256
 FOLDER = Path("results/published")
 EXPERIMENT = "experiment.json"
 OVERVIEW = "overview"  # the folder of what spans the published experiments
+COMPARED = (".csv", ".json", ".md", ".tex")
 SOURCES = (EXPERIMENT, "statistics", "runs")  # what all else in the folder is made from
 
 
@@ -35,6 +36,7 @@ class Publication:
         data: a row per data set: where its images are from, how many, and a hash of them.
         files: name -> SHA-256 of each file of statistics, histories and alphas.
         contracts: those of the evaluations, by job; what was published before they were kept has none.
+        results: name -> SHA-256 of each table, verdict and number of a figure that was made of these; the same.
 
     The file has a `digest` of all these beside them, by which an edit is found.
     """
@@ -48,6 +50,7 @@ class Publication:
     data: Sequence[Mapping[str, Any]]
     files: Mapping[str, str]
     contracts: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Publication:
@@ -132,6 +135,31 @@ def check_sources(folder: Path) -> Publication:
             do=f"git checkout -- {folder}, and remove what git does not know there",
         )
     return of
+
+
+def compared(folder: Path) -> set[Path]:
+    """The files below a folder, by their names in it, that are made of the sources and compared when they are made
+    again: all but drawings and pages, whose bytes depend on fonts and dates."""
+    files = (file.relative_to(folder) for file in folder.rglob("*") if file.suffix in COMPARED)
+    return {file for file in files if file.parts[0] not in SOURCES}
+
+
+def result_digests(folder: Path) -> dict[str, str]:
+    """`Publication.results` as they are in a folder."""
+    return {file.as_posix(): sha256(folder / file) for file in sorted(compared(folder))}
+
+
+def check_results(folder: Path) -> None:
+    """UserError where a file that was made of what is published is not as it was published."""
+    expected, there = Publication.read(folder).results, result_digests(folder)
+    if altered := [folder / name for name in expected if there.get(name) != expected[name]]:
+        raise UserError(
+            f"{altered[0]} is not what was published",
+            found=f"missing or altered:{listed(altered)}",
+            expected=f"the files whose digests are in {folder / EXPERIMENT}",
+            do=f"git checkout -- {folder}, or make them again: "
+            f"dense-calibration publish --from-published --experiment {folder.name}",
+        )
 
 
 def run_folder(folder: Path, method: str, seed: int) -> Path:

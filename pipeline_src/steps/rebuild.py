@@ -20,12 +20,11 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import style
 from pipeline_src.figures.figure_types import Sources
 from pipeline_src.files import check_writable, write_text
-from pipeline_src.steps.published import SOURCES, Publication, check_sources, run_folder, statistic_file
+from pipeline_src.steps.published import Publication, check_sources, compared, run_folder, statistic_file
 
 log = logging.getLogger(__name__)
 
 REBUILT = Path("results/published-rebuilt")
-COMPARED = (".csv", ".json", ".md", ".tex")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
@@ -114,7 +113,7 @@ def check_equal(source: Path, out: Path) -> tuple[int, int]:
     Raises:
         UserError: names the files that differ.
     """
-    old, new = _compared(source), _compared(out)
+    old, new = compared(source), compared(out)
     other = [f"{file} is not made any more" for file in sorted(old - new)]
     other += [f"{file} is not published" for file in sorted(new - old)]
     close = 0
@@ -133,12 +132,6 @@ def check_equal(source: Path, out: Path) -> tuple[int, int]:
             f"dense-calibration publish --from-published --experiment {source.name}",
         )
     return len(old) - close, close
-
-
-def _compared(folder: Path) -> set[Path]:
-    """The files below a folder that are compared."""
-    files = (file.relative_to(folder) for file in folder.rglob("*") if file.suffix in COMPARED)
-    return {file for file in files if file.parts[0] not in SOURCES}
 
 
 def _close(one: str, two: str) -> bool:

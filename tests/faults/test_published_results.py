@@ -8,10 +8,11 @@ from pathlib import Path
 from bad_input import BadInput, refusals, run
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.steps.published import Publication, source_digests, source_files
+from pipeline_src.steps.published import Publication, result_digests, source_digests, source_files
 
 FACTS = Facts("small", {"aslp": MethodFacts("aslp_mc", {}, learns=True)}, {"val": "val"}, seeds=(0,))
 FOLDER = Path("results/published/small")
+RESULTS = ("metrics.json", "claims.json", "tables/T1.csv")
 
 
 def published(fault: Callable[[Path], object]) -> Callable[[Path], None]:
@@ -23,7 +24,11 @@ def published(fault: Callable[[Path], object]) -> Callable[[Path], None]:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(file.name.encode())
         costs, made = [{"method": "aslp", "seed": 0}], {"torch": "2.9.0"}
-        of = Publication(FACTS, {}, {}, costs, {}, made, [], source_digests(FACTS, here))
+        (here / "tables").mkdir()
+        for name in RESULTS:
+            (here / name).write_text("1\n")
+        digests = source_digests(FACTS, here)
+        of = Publication(FACTS, {}, {}, costs, {}, made, [], digests, results=result_digests(here))
         (here / "experiment.json").write_text(of.text())
         fault(here)
 
@@ -137,6 +142,24 @@ ROWS = [
         lambda folder: (folder / "experiment.json").unlink(),
         "results/published/small is not a published experiment",
         expected="one of",
+    ),
+    *(
+        BadInput(
+            f"{Path(name).stem}-{what}",
+            f"a published {Path(name).name} that was {what}",
+            lambda _: run("docs"),
+            rf"^results/published/small/{name} is not what was published$",
+            r"missing or altered:(.|\n)*" + name,
+            r"digests are in results/published/small/experiment\.json",
+            r"git checkout -- results/published/small, or .*publish --from-published --experiment small",
+            make=published(fault),
+            happens="`docs` stops before it writes a page, and names the file",
+        )
+        for name, what, fault in (
+            ("metrics.json", "edited", edit("metrics.json", "1", "2")),
+            ("claims.json", "lost", lambda folder: (folder / "claims.json").unlink()),
+            ("tables/T1.csv", "edited", edit("tables/T1.csv", "1", "2")),
+        )
     ),
     *(
         row(

@@ -138,6 +138,26 @@ def test_what_the_repository_publishes_is_small():
     assert sum(file.stat().st_size for file in kept) < 60e6
 
 
+def test_what_is_published_holds_the_digests_of_what_was_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = published_before("small")
+    published.check_results(folder)  # of an earlier version: there are none
+
+    def rebuild(source: Path, out: Path, cores: int) -> None:
+        (out / "tables").mkdir(parents=True)
+        for name in ("metrics.json", "tables/T1.csv", "report.html"):
+            (out / name).write_text(name)
+
+    monkeypatch.setattr(publish, "rebuild", rebuild)
+    monkeypatch.setattr(publish, "_drawn", lambda facts, folder: [])
+    assert publish.publish_again("small") == folder
+    assert set(Publication.read(folder).results) == {"metrics.json", "tables/T1.csv"}
+    published.check_results(folder)
+    (folder / "report.html").unlink()  # is not in the repository
+    published.check_results(folder)
+    assert published.check_sources(folder).results
+
+
 def test_what_is_published_outlives_a_publication_that_is_stopped(tmp_path, monkeypatch):
     """At the moment at which the old folder is moved aside and the new one is not in place."""
     monkeypatch.chdir(tmp_path)
