@@ -105,7 +105,7 @@ class Augmentation(Strict):
 class Training(Strict):
     """The optimisation, the same for every method."""
 
-    epochs: Count = Field(30, description="Passes over the training images.")
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(30, description="Passes over the training images.")
     batch_size: Count = Field(10, description="Images a step (over all devices).")
     lr: Annotated[float, Field(gt=0)] = Field(1e-3, description="Adam's learning rate in the first epoch.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Adam's L2 penalty.")
@@ -159,7 +159,7 @@ class Evaluation(Strict):
     bins: Literal[2, 4, 5, 10, 15, 20, 25, 30, 50, 60, 100] = Field(
         10, description="Equal-width bins on [0, 1] of ECE, OE and the diagrams."
     )
-    batch_size: Count = Field(16, description="Images a forward pass.")
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(16, description="Images a forward pass.")
 
 
 class Experiment(Strict):
@@ -173,7 +173,7 @@ class Experiment(Strict):
         min_length=1,
         description="The methods to run, each a block of `methods:`.",
     )
-    image_size: Annotated[int, Field(ge=32)] = Field(
+    image_size: Annotated[int, Field(ge=32, le=4096)] = Field(
         96, description="Side in pixels to which images are resized for the network."
     )
     data: Data

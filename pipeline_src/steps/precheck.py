@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def check(experiment: ExperimentGraph) -> list[str]:
     """UserError for what a step that is to be run would refuse: too few images, parts that share images, a device, a
-    batch that the network can't be trained on. Data sets that are not prepared yet are judged by what is known.
+    batch that the network can't be trained on, a tracker that there is not. Data sets that are not prepared yet are
+    judged by what is known.
 
     Returns:
         Photographs that parts share under different names, which parts that is not known of, and what users' files read
@@ -134,8 +135,11 @@ def _check_training(experiment: ExperimentGraph) -> None:
     from pipeline_src.training import run_checks
     from pipeline_src.training.device import prepare_device
     from pipeline_src.training.models.build import build_segmentor
+    from pipeline_src.training.trackers import check_type
 
     of = experiment.settings
+    for tracker in experiment.trackers:
+        check_type(tracker["type"])
     run_checks.check_gpus(of.training)
     prepare_device(of.training)
     images = size(experiment, "train")

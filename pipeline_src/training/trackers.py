@@ -52,15 +52,21 @@ class Trackers:
             backend.close()
 
 
-def _opened(settings: Mapping[str, Any], folder: Path, names: Mapping[str, Any]) -> Any:
+def check_type(name: str) -> None:
+    """UserError where mmengine has no such backend."""
     import mmengine.visualization  # noqa: F401  # registers its backends
     from mmengine.registry import VISBACKENDS
 
-    filled = {"save_dir": str(folder)} | {key: _filled(value, names) for key, value in settings.items()}
-    name = settings["type"]
     if VISBACKENDS.get(name) is None:
         backends = sorted(key for key in VISBACKENDS.module_dict if key != "BaseVisBackend")
         raise UserError(f"trackers: mmengine has no backend {name!r}", expected=", ".join(backends))
+
+
+def _opened(settings: Mapping[str, Any], folder: Path, names: Mapping[str, Any]) -> Any:
+    from mmengine.registry import VISBACKENDS
+
+    filled = {"save_dir": str(folder)} | {key: _filled(value, names) for key, value in settings.items()}
+    check_type(name := settings["type"])
     try:
         backend = VISBACKENDS.build(filled)
         backend.experiment  # noqa: B018  # opens it, so that what is missing is told before training

@@ -370,6 +370,20 @@ ROWS = [
     ),
     *(
         row(
+            f"huge-{key.replace('.', '-').replace('_', '-')}",
+            f"`{key}` of {value:,}",
+            "the largest number is named",
+            changed("image_size: 32", text),
+            rf"{key}: input should be less than or equal to {most}",
+        )
+        for key, value, most, text in (
+            ("image_size", 10**6, 4096, "image_size: 1000000"),
+            ("evaluation.batch_size", 10**7, 4096, "evaluation: {batch_size: 10000000}"),
+            ("training.epochs", 10**9, 100_000, "training: {epochs: 1000000000}"),
+        )
+    ),
+    *(
+        row(
             f"{name}-of-300-letters",
             f"{what} whose name is too long for a file's",
             "its beginning and end are named",

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
 from pipeline_src.engine.execute import execute
+from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.params.load import read
 from pipeline_src.steps import precheck, train
@@ -66,6 +67,13 @@ def test_plan_tells_images_that_parts_share_and_files_that_are_read(project):
         execute(job)
     said = " ".join(CliRunner().invoke(app, ["plan"]).output.split())
     assert TWIN in said and READS in said and "Whether" not in said
+
+
+def test_a_tracker_that_there_is_not_is_told_before_anything_runs(project):
+    content = yaml.safe_load(Path("params.yaml").read_text()) | {"trackers": [{"type": "Tensorboard"}]}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=r"mmengine has no backend 'Tensorboard'\n  expected: .*TensorboardVisBackend"):
+        precheck.check(build(read()))
 
 
 @pytest.mark.parametrize("text", ["", "id\nx\n", "\0"])
