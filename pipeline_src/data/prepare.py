@@ -119,7 +119,7 @@ def _check_usable(
         raise UserError(
             f"data set {entry.name} has {len(problems):,} problems:{listed(problems)}",
             found=f"{len(rows):,} usable samples in {root}",
-            do="fix them (problems.csv lists all), or leave them out with `data: {on_problem: skip}`",
+            do="fix them, or leave them out with `data: {on_problem: skip}`",
         )
 
 

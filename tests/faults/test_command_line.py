@@ -94,9 +94,9 @@ def without_list(folder: Path) -> None:
     (unpacked / ".files.json").write_text("[1]")
 
 
-def without_data(folder: Path) -> None:
-    """Stores of an archive that is gone since, as after `dvc pull`."""
-    write_zip(folder / "a.zip", pairs(16))
+def with_archive(folder: Path, files: dict[str, bytes]) -> None:
+    """A project on a set of the user's."""
+    write_zip(folder / "a.zip", files)
     part = {"set": "mine"}
     data = {"train": part | {"first": 12}, "val": part | {"last": 4}}
     mine = {"mine": {"archive": "a.zip", "images": "Image", "masks": "GT"}}
@@ -104,6 +104,11 @@ def without_data(folder: Path) -> None:
     small = before | {"data": before["data"] | data}
     params = PARAMS | {"data_root": ".", "datasets": mine, "experiments": {"small": small}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def without_data(folder: Path) -> None:
+    """Stores of an archive that is gone since, as after `dvc pull`."""
+    with_archive(folder, pairs(16))
     for job in chosen().of_kinds("prepare", "store"):
         execute(job)
     (folder / "a.zip").unlink()
@@ -468,6 +473,16 @@ ROWS = [
         r"has no job tran/\*",
         expected="train/slp/seed0",
         happens="the jobs are named",
+    ),
+    row(
+        "prepare-with-problems",
+        "`prepare` of a set with a broken image",
+        typed("prepare", "--set", "mine"),
+        "data set mine has 1 problems",
+        found="15 usable samples",
+        do=r"fix them, or leave them out [^,]*\n  all problems: data/small/manifests/mine/problems\.failed\.csv$",
+        make=lambda folder: with_archive(folder, pairs(16) | {"Image/s00.jpg": b"no image"}),
+        happens="the file that lists all problems is named",
     ),
     row(
         "redo-without-data",
