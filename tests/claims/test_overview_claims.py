@@ -16,6 +16,7 @@ from pipeline_src.claims.evidence import FAILS, HOLDS, NOT_RUN
 from pipeline_src.claims.main import judged as judged_alone
 from pipeline_src.claims.other_tasks import judged, write_overview_claims
 from pipeline_src.claims.view import View
+from pipeline_src.errors import UserError
 from pipeline_src.steps import overview, published
 
 TASKS = {"cod": "camouflaged objects", "smoke": "smoke", "semantic": "semantic segmentation", "polyp": "polyps"}
@@ -99,6 +100,16 @@ def test_sets_and_runs_that_an_experiment_lacks_are_named(tmp_path):
     bare = finished(tmp_path, "cod-bare", without_parts(view(), "id"))
     finding = c8([bare, smoke, semantic])
     assert finding["verdict"] == NOT_RUN and "a test set in distribution of camouflaged objects" in finding["why"]
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"", b"[]", b'{"claims": ['])
+def test_damaged_verdicts_are_named(tmp_path, content):
+    made = all_three(tmp_path)
+    (tmp_path / "cod/claims.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"cod/claims\.json is damaged\n  found:[\s\S]*experiment=cod"):
+        c8(made)
+    (missing,) = judged(made, TASKS, {"cod": "it was changed"})["claims"][0]["protocols"]["raw"]["missing"]
+    assert missing["what"] == "the experiment cod (camouflaged objects): it was changed"
 
 
 def test_files_of_the_overview(tmp_path):
