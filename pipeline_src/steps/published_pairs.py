@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline_src.analysis.compare import Cell, compare
+from pipeline_src.engine.code import digest
 from pipeline_src.engine.contract import code_of
 from pipeline_src.files import write_text
 from pipeline_src.steps import published
@@ -24,7 +25,11 @@ def write(pairs: Iterable[str]) -> None:
     Raises:
         UserError: there is no such experiment or method, or a statistic is not what was published.
     """
-    before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
+    try:
+        before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
+        before = {pair: of for pair, of in before.items() if set(of) == {"made_of", "differences"}}
+    except (ValueError, AttributeError, TypeError):
+        before = {}  # damaged: all of it is made again
     made: dict[str, Any] = {}
     for pair in sorted(set(pairs)):
         made[pair] = _made(pair, before.get(pair, {}))
@@ -36,7 +41,10 @@ def made_of(pair: str) -> dict[str, str]:
     """Digests of all that a pair's differences are made of."""
     names = [side.partition(":")[0] for side in pair.split("/")]
     files = {name: published.FOLDER / name / published.EXPERIMENT for name in names}
-    digests = {name: json.loads(file.read_text(encoding="utf-8"))["digest"] for name, file in files.items()}
+    digests = {
+        name: digest(sorted(json.loads(file.read_text(encoding="utf-8"))["files"].items()))
+        for name, file in files.items()
+    }
     return digests | {"code": code_of(compare, {}, (), ()).digest}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.documentation.published_tables import files, pairs, rewritten
+from pipeline_src.engine.code import digest
 from pipeline_src.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -181,7 +182,8 @@ def test_published_differences_rest_on_what_is_published():
     published = ROOT / "results/published"
     for of in json.loads((published / "overview/differences.json").read_text()).values():
         for name in of["made_of"].keys() - {"code"}:
-            assert of["made_of"][name] == json.loads((published / name / "experiment.json").read_text())["digest"]
+            files = json.loads((published / name / "experiment.json").read_text())["files"]
+            assert of["made_of"][name] == digest(sorted(files.items()))
 
 
 def test_the_pages_are_in_step():

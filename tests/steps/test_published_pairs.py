@@ -49,6 +49,10 @@ def test_what_rests_on_the_same_is_kept(folder):
     publish("one", FACTS, lambda method, seed, part: maps("other", seed + 1, part))
     published_pairs.write([PAIR])
     assert written()[PAIR]["differences"] != before[PAIR]["differences"]
+    for damaged in ("{", "[1]", '{"one:slp/other:baseline": 3}'):
+        published_pairs.FILE.write_text(damaged, encoding="utf-8")
+        published_pairs.write([PAIR])
+        assert written()[PAIR]["made_of"] == published_pairs.made_of(PAIR)
     published_pairs.write([])
     assert written() == {}
 
