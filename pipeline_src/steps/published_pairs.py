@@ -39,13 +39,11 @@ def write(pairs: Iterable[str]) -> None:
 
 def made_of(pair: str) -> dict[str, str]:
     """Digests of all that a pair's differences are made of."""
-    names = [side.partition(":")[0] for side in pair.split("/")]
-    files = {name: published.FOLDER / name / published.EXPERIMENT for name in names}
-    digests = {
-        name: digest(sorted(json.loads(file.read_text(encoding="utf-8"))["files"].items()))
-        for name, file in files.items()
-    }
-    return digests | {"code": code_of(compare, {}, (), ()).digest}
+    digests = {"code": code_of(compare, {}, (), ()).digest}
+    for name in (side.partition(":")[0] for side in pair.split("/")):
+        of = json.loads((published.FOLDER / name / published.EXPERIMENT).read_text(encoding="utf-8"))
+        digests[name] = digest(sorted(of["files"].items()))
+    return digests
 
 
 def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
