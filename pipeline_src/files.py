@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 SPARE = 1 << 20  # bytes; with fewer a disk is full
 SPACE = 32 << 20  # bytes that are free before a result is made
+SUMS = ".sha256"  # of the file with the digests of a result and of those beside it
 
 
 @contextmanager
@@ -181,8 +182,13 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def write_sums(path: Path, sums: Mapping[str, str]) -> None:
+    """Write SHA-256 by name, as `sha256sum --check` reads them."""
+    write_text(path, "".join(f"{hashed}  {name}\n" for name, hashed in sums.items()))
+
+
 def read_sums(path: Path) -> dict[str, str]:
-    """SHA-256 by name, of a file in the form of `sha256sum`; lines in another form are of no file."""
+    """What `write_sums` wrote; lines in another form are of no file."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return {name: hashed for hashed, _, name in (line.partition("  ") for line in lines)}
 

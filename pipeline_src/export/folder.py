@@ -20,7 +20,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.export import graph, onnx_file, standalone
 from pipeline_src.export.graph import Written
 from pipeline_src.export.standalone import ExportedModel
-from pipeline_src.files import atomic, check_writable, sha256, write_text
+from pipeline_src.files import atomic, check_writable, read_sums, sha256, write_sums, write_text
 from pipeline_src.training.network_file import METADATA
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.validation import Count, Strict, validate
@@ -105,8 +105,7 @@ def write(
     if onnx:
         onnx_file.write(model, folder / ONNX, f"{facts['run']}: RGB images of any size -> probabilities of that size")
         check_onnx(model, folder / ONNX)
-    sums = [f"{sha256(folder / name)}  {name}\n" for name in SUMMED if (folder / name).exists()]
-    write_text(folder / SUMS, "".join(sums))  # as `sha256sum --check` reads it
+    write_sums(folder / SUMS, {name: sha256(folder / name) for name in SUMMED if (folder / name).exists()})
     return model
 
 
@@ -179,8 +178,7 @@ def _try(model: ExportedModel, folder: Path) -> None:
 
 def _check_sums(folder: Path) -> None:
     """UserError where a file that predicts is not what was exported."""
-    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
-    exported = {name: hashed for hashed, _, name in (line.partition("  ") for line in lines)}
+    exported = read_sums(folder / SUMS)
     actual = {name: sha256(folder / name) for name in PREDICTS if (folder / name).exists()}
     if altered := [name for name in PREDICTS if exported.get(name) != actual.get(name)]:
         raise UserError(

@@ -15,9 +15,8 @@ import numpy as np
 from pipeline_src.counting.counts import COLUMNS, ImageRows
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic, sha256, write_text
+from pipeline_src.files import SUMS, atomic, sha256, write_sums, write_text
 
-SUMS = "metrics.sha256"  # as `sha256sum --check` reads it
 Parts = Iterator[tuple[slice, dict[str, np.ndarray]]]  # as `per_image` yields
 
 
@@ -63,7 +62,7 @@ def check(out: Path, name: str, inputs: tuple[Path | None, ...]) -> None:
 def clear(out: Path) -> None:
     """Delete metrics.json, whose presence means that all results are complete, and diagrams, which are not overwritten
     by results of one protocol or of K classes."""
-    for path in [out / "metrics.json", out / SUMS, *out.glob("reliability-*.*")]:
+    for path in [out / "metrics.json", out / f"metrics{SUMS}", *out.glob("reliability-*.*")]:
         path.unlink(missing_ok=True)
 
 
@@ -73,7 +72,7 @@ def complete(out: Path, metrics: str) -> None:
     files = [out / "statistic.npz", out / "images.csv", *sorted(out.glob("reliability-*.*"))]
     sums = {file.name: sha256(file) for file in files}
     sums["metrics.json"] = hashlib.sha256(metrics.encode()).hexdigest()
-    write_text(out / SUMS, "".join(f"{hashed}  {name}\n" for name, hashed in sums.items()))
+    write_sums(out / f"metrics{SUMS}", sums)
     write_text(out / "metrics.json", metrics)
 
 

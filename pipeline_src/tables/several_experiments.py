@@ -16,14 +16,13 @@ from typing import Any
 from pipeline_src.analysis.facts import MAIN_TASK, ROLES, ExperimentSummary, run_command
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.errors import UserError
-from pipeline_src.files import read_sums, sha256
+from pipeline_src.files import SUMS, read_sums, sha256
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import not_run, titled
 from pipeline_src.tables.paper_table import NUMBERS, PaperTable, Row
 
 OVERVIEW_TABLES = tuple(f"{name}.{suffix}" for name in ("T5", "T7", "T8") for suffix in ("csv", "md", "tex"))
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of an experiment, and the metrics taken from them
-SUMS = "metrics.sha256"  # in which `judge` writes the digests of its files
 JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
 ABOUT = "In brackets: 95 % bootstrap intervals over images; of several seeds, with the spread over them."
 NEW = "add an experiment NAME"
@@ -160,23 +159,23 @@ def _protocol(row: Row) -> int:
 def judged_files(folder: Path) -> list[Path]:
     """What T8 reads of what `judge` wrote below a folder."""
     judged = sorted(folder.rglob("metrics.json"))
-    return [*judged, *(sums for file in judged if (sums := file.with_name(SUMS)).is_file())]
+    return [*judged, *(sums for file in judged if (sums := file.with_suffix(SUMS)).is_file())]
 
 
 def _judged(file: Path) -> tuple[dict[str, Any] | None, str]:
     """The content of a metrics.json if it is to be shown, and what a reader has to know of it."""
-    sums, content, problem = file.with_name(SUMS), None, ""
+    sums, content, problem = file.with_suffix(SUMS), None, ""
     try:
         has_sums = sums.is_file()
         if has_sums and read_sums(sums).get(file.name) != sha256(file):
-            problem = f"it is damaged or was altered since `judge` wrote it, by {SUMS} beside it"
+            problem = f"it is damaged or was altered since `judge` wrote it, by {sums.name} beside it"
         elif not _is_judged(content := json.loads(file.read_bytes())):
             problem = "it is damaged, or `judge` did not write it"
     except (OSError, ValueError, RecursionError) as error:
         problem = f"it is damaged ({type(error).__name__})"
     if problem:
         return None, f"{file} is not shown: {problem}."
-    return content, "" if has_sums else f"{file} can't be checked: {SUMS} is not beside it. Judge the maps again."
+    return content, "" if has_sums else f"{file} can't be checked: {sums.name} is not beside it. Judge the maps again."
 
 
 def _is_judged(content: Any) -> bool:
@@ -194,7 +193,7 @@ def _is_judged(content: Any) -> bool:
 def judged_table(folder: Path) -> PaperTable:
     """T8: what `judge` wrote into `folder`/<data set>/<model>/metrics.json."""
     judged, notes = {}, []
-    for file in (file for file in judged_files(folder) if file.name != SUMS):
+    for file in (file for file in judged_files(folder) if file.suffix != SUMS):
         content, note = _judged(file)
         notes += [note] if note else []
         if content:
