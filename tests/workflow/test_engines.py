@@ -5,6 +5,7 @@ One small experiment (`tiny`) is run from start to end; the tests clone it, chan
 
 from __future__ import annotations
 
+import base64
 import shutil
 
 from project import call, copy, counted, edit, idle, make, outdated, planned, snakemake, stamps
@@ -94,3 +95,15 @@ def test_a_brace_in_the_path_of_the_program_is_named(tmp_path):
     copy(folder)
     said = snakemake(folder, "--dry-run", check=False)
     assert "has a brace in its path" in said and "without { and }" in said and "Traceback" not in said
+
+
+def test_a_kill_just_after_a_flag_was_touched_hides_nothing(tmp_path):
+    """Snakemake has marked the flag as incomplete still. It would force that job alone, and plan nothing behind it."""
+    copy(tmp_path)
+    snakemake(tmp_path, "--until", "prepare")
+    before = planned(tmp_path)
+    assert before["train"] and "prepare" not in before
+    for flag in (tmp_path / ".snakemake/current/tiny/prepare").iterdir():
+        name = base64.urlsafe_b64encode(str(flag.relative_to(tmp_path)).encode()).decode()
+        (tmp_path / ".snakemake/incomplete" / name).touch()
+        assert planned(tmp_path) == before
