@@ -1,7 +1,7 @@
 """The claims that an experiment can decide by itself, in the order in which they are shown.
 
 A new claim is an entry here, and a check in `checks` or in a file of its own where none fits (docs/guides/claim.md).
-C8, which rests on several experiments, is in `across`.
+C8, which rests on several experiments, is in `other_tasks`.
 """
 
 from __future__ import annotations
