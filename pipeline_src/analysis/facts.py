@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.counting import levels
+from pipeline_src.errors import UserError
 
 # Role of a data set -> how it is called in text.
 ROLES = {"val": "validation", "id": "in distribution", "shifted": "under shift", "ood": "out of distribution"}
@@ -246,6 +247,7 @@ class ExperimentSummary:
         data: equal for two experiments on the same data.
         folder: of its results: tables/ and claims.json.
         captions: test set -> what readers of its numbers have to know.
+        unread: why its files are not to be read; empty if they are.
     """
 
     name: str
@@ -254,6 +256,16 @@ class ExperimentSummary:
     data: Any
     folder: Path
     captions: Mapping[str, str] = field(default_factory=dict)
+    unread: str = ""
+
+    def damaged(self, file: Path, problem: str, expected: str) -> UserError:
+        """The error for a file of its results that is not what the experiment wrote."""
+        return UserError(
+            f"{file} is damaged",
+            found=problem,
+            expected=expected,
+            do=f"remove it and run: {run_command(self.name)}; of a published experiment: git checkout -- {file}",
+        )
 
 
 def run_command(experiment: str) -> str:

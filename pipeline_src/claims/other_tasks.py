@@ -18,7 +18,6 @@ from pipeline_src.claims.checks import KEPT, MARGIN
 from pipeline_src.claims.evidence import BELOW_ZERO, Evidence, Finding, Missing
 from pipeline_src.claims.view import Items, View
 from pipeline_src.counting.levels import PROTOCOLS
-from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
 
 TEXT = "It carries over to camouflaged objects, smoke and semantic segmentation."
@@ -29,7 +28,6 @@ RULE = (
 TASKS = ("cod", "smoke", "semantic")  # of which the claim speaks, in the catalog's words; others are secondary
 SUBJECTS = ("aslp_mc", "aslp_mei")
 WANTED = {"ece": BELOW_ZERO, "accuracy": KEPT}
-NONE: Mapping[str, str] = {}
 AGAINST_BASELINE = "against_baseline"  # key of claims.json under which an experiment contributes
 
 
@@ -54,33 +52,27 @@ def write_overview_claims(
     experiments: Sequence[ExperimentSummary],
     tasks: Mapping[str, str],
     folder: Path,
-    unread: Mapping[str, str] = NONE,
 ) -> None:
     """Write `claims.CLAIM_FILES` into `folder`.
 
     Args:
         experiments: all of params.yaml, whether they were run or not.
         tasks: the tasks of the catalog in words.
-        unread: name of an experiment whose files are not to be read -> why.
     """
-    text.write(judged(experiments, tasks, unread), folder)
+    text.write(judged(experiments, tasks), folder)
 
 
-def judged(
-    experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], unread: Mapping[str, str] = NONE
-) -> dict[str, Any]:
+def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> dict[str, Any]:
     """The claim as claims.json has it; arguments as in `write_overview_claims`."""
     by_task: dict[str, list[ExperimentSummary]] = {task: [] for task in TASKS}
     for e in experiments:
         if e.task != MAIN_TASK:
             by_task.setdefault(e.task, []).append(e)
-    files = {e.name: e.folder / "claims.json" for e in experiments if e.name not in unread}
-    contents = {name: _content(file, name) for name, file in files.items() if file.is_file()}
+    read = [e for e in experiments if not e.unread and (e.folder / "claims.json").is_file()]
+    contents = {e.name: _content(e) for e in read}
     by_protocol = {}
     for protocol in PROTOCOLS:
-        items = {
-            t: list(_of_task(protocol, tasks.get(t, t), of_task, contents, unread)) for t, of_task in by_task.items()
-        }
+        items = {t: list(_of_task(protocol, tasks.get(t, t), of_task, contents)) for t, of_task in by_task.items()}
         main = Finding.of(item for task in TASKS for item in items[task])
         others = [{"what": tasks.get(t, t), **Finding.of(items[t]).as_json()} for t in items if t not in TASKS]
         by_protocol[protocol] = main.as_json() | {"secondary": [item for item in others if item["evidence"]]}
@@ -91,20 +83,16 @@ def judged(
     }
 
 
-def _content(file: Path, name: str) -> dict[str, Any]:
+def _content(e: ExperimentSummary) -> dict[str, Any]:
     """What the claims.json of an experiment holds; UserError where that is nothing of the kind."""
+    file = e.folder / "claims.json"
     try:
         content = json.loads(file.read_bytes())
         problem = "" if isinstance(content, dict) else type(content).__name__
     except (OSError, ValueError, RecursionError) as error:
         problem = f"{type(error).__name__}: {error}"
     if problem:
-        raise UserError(
-            f"{file} is damaged",
-            found=problem,
-            expected="the verdicts that the experiment wrote",
-            do=f"remove it and run: {run_command(name)}; of a published experiment: git checkout -- {file}",
-        )
+        raise e.damaged(file, problem, "the verdicts that the experiment wrote")
     return content
 
 
@@ -113,13 +101,11 @@ def _of_task(
     task: str,
     experiments: Sequence[ExperimentSummary],
     contents: Mapping[str, Mapping[str, Any]],
-    unread: Mapping[str, str],
 ) -> Items:
     """Comparisons on one task, and what is missing for them.
 
     Args:
         contents: experiment -> what its claims.json holds.
-        unread: experiment -> why that is not read.
     """
     if not experiments:
         change = "add one to params.yaml that trains on such a set (docs/data.md)."
@@ -127,7 +113,7 @@ def _of_task(
     for e in experiments:
         by_protocol = contents.get(e.name, {}).get(AGAINST_BASELINE)
         if by_protocol is None:
-            why = f": {unread[e.name]}" if e.name in unread else ""
+            why = f": {e.unread}" if e.unread else ""
             yield Missing(f"the experiment {e.name} ({task}){why}", f"run: {run_command(e.name)}")
         elif protocol in by_protocol:  # several classes have no stretched protocol
             yield from _of_experiment(by_protocol[protocol], f"{task} ({e.name})", e.name)

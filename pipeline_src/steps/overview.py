@@ -25,12 +25,11 @@ READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
 def job(params: Params) -> Job:
     """The one job. Results of other experiments count by their content, as they lie there."""
     experiments, judged = list(_experiments(params)), Path(params.judged)
-    unread = {of.name: why for of in experiments if (why := _altered(of.folder))}
-    files = {f"{of.name}/{name}": of.folder / name for of in experiments if of.name not in unread for name in READ}
+    files = {f"{of.name}/{name}": of.folder / name for of in experiments if not of.unread for name in READ}
     files |= {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
     return Job(
         *("overview", "overview", Path("results/overview"), "overview", (*OVERVIEW_TABLES, *CLAIM_FILES), work),
-        parameters={"experiments": experiments, "tasks": catalog.tasks(), "unread": unread},
+        parameters={"experiments": experiments, "tasks": catalog.tasks()},
         options={"judged": judged},
         other_files={role: file for role, file in files.items() if file.is_file()},
     )
@@ -41,9 +40,9 @@ def work(job: Job, folder: Path) -> None:
     from pipeline_src.claims.other_tasks import write_overview_claims
     from pipeline_src.tables.several_experiments import write_overview_tables
 
-    experiments, tasks, unread = (job.parameters[key] for key in ("experiments", "tasks", "unread"))
-    write_overview_tables(experiments, job.options["judged"], tasks, folder, unread)
-    write_overview_claims(experiments, tasks, folder, unread)
+    experiments, tasks = job.parameters["experiments"], job.parameters["tasks"]
+    write_overview_tables(experiments, job.options["judged"], tasks, folder)
+    write_overview_claims(experiments, tasks, folder)
 
 
 def remarks(params: Params) -> Iterator[str]:
@@ -52,8 +51,8 @@ def remarks(params: Params) -> Iterator[str]:
     from pipeline_src.steps.build import build  # which takes a tenth of a second per experiment
 
     for of in _experiments(params):
-        if why := _altered(of.folder):
-            yield f"{of.name} is not read: {why}"
+        if of.unread:
+            yield f"{of.name} is not read: {of.unread}"
         elif any((of.folder / name).is_file() for name in READ):
             try:
                 graph = build(params, of.name)
@@ -94,7 +93,8 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
             continue
         captions = {part: caption for part, caption in captions.items() if caption}
         network, data = settings.model.network, settings.data.model_dump(mode="json")
-        yield ExperimentSummary(name, task, network, data, Path("results") / name, captions)
+        folder = Path("results") / name
+        yield ExperimentSummary(name, task, network, data, folder, captions, _altered(folder))
 
 
 def write_published() -> None:

@@ -15,7 +15,6 @@ from typing import Any
 
 from pipeline_src.analysis.facts import MAIN_TASK, ROLES, ExperimentSummary, run_command
 from pipeline_src.counting.levels import PROTOCOLS
-from pipeline_src.errors import UserError
 from pipeline_src.files import SUMS, read_sums, sha256
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import not_run, titled
@@ -26,7 +25,6 @@ READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of an experiment, an
 JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
 ABOUT = "In brackets: 95 % bootstrap intervals over images; of several seeds, with the spread over them."
 NEW = "add an experiment NAME"
-NONE: Mapping[str, str] = {}
 
 
 def write_overview_tables(
@@ -34,7 +32,6 @@ def write_overview_tables(
     judged: Path,
     tasks: Mapping[str, str],
     folder: Path,
-    unread: Mapping[str, str] = NONE,
 ) -> None:
     """Write `OVERVIEW_TABLES` into `folder`.
 
@@ -42,16 +39,13 @@ def write_overview_tables(
         experiments: all of params.yaml, whether they were run or not.
         judged: the folder below which `judge` wrote.
         tasks: the tasks of the catalog in words.
-        unread: name of an experiment whose files are not to be read -> why.
     """
-    task_table(experiments, tasks, unread).write("T5", folder)
-    network_table(experiments, unread).write("T7", folder)
+    task_table(experiments, tasks).write("T5", folder)
+    network_table(experiments).write("T7", folder)
     judged_table(judged).write("T8", folder)
 
 
-def task_table(
-    experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], unread: Mapping[str, str] = NONE
-) -> PaperTable:
+def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> PaperTable:
     """T5: experiments that segment something other than salient objects."""
     rows: list[Row] = []
     captions: dict[str, str] = {}
@@ -60,8 +54,8 @@ def task_table(
         text = tasks.get(task, task)
         of_task = [e for e in experiments if e.task == task]
         for e in of_task:
-            if e.name in unread:
-                missing.append(_not_read(e, unread))
+            if e.unread:
+                missing.append(_not_read(e))
                 continue
             of_experiment = [row | {"group": f"{text}: {e.name}, {row['group']}"} for row in numbers(e)]
             shown = {row["part"] for row in of_experiment}
@@ -75,7 +69,7 @@ def task_table(
     )
 
 
-def network_table(experiments: Sequence[ExperimentSummary], unread: Mapping[str, str] = NONE) -> PaperTable:
+def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     """T7: the same data with different networks, for each data on which there are several."""
     same_data: list[list[ExperimentSummary]] = []
     for e in experiments:
@@ -88,9 +82,9 @@ def network_table(experiments: Sequence[ExperimentSummary], unread: Mapping[str,
         of_group: list[Row] = []
         for network in dict.fromkeys(e.network for e in group):
             of_network = [e for e in group if e.network == network]
-            read = [e for e in of_network if e.name not in unread]
+            read = [e for e in of_network if not e.unread]
             made = [row | {"group": f"{row['group']}: {network} ({e.name})"} for e in read for row in numbers(e)]
-            missing += [_not_read(e, unread) for e in of_network if e.name in unread]
+            missing += [_not_read(e) for e in of_network if e.unread]
             missing += [] if made or not read else [not_run(read[0].name, network)]  # one run of a network will do
             of_group += made
         rows += by_part(of_group)
@@ -115,12 +109,7 @@ def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
         try:
             rows += _rows(file, metrics)
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            raise UserError(
-                f"{file} is damaged",
-                found=f"{type(error).__name__}: {error}",
-                expected="the table that the experiment wrote",
-                do=f"remove it and run: {run_command(e.name)}; of a published experiment: git checkout -- {file}",
-            ) from None
+            raise e.damaged(file, f"{type(error).__name__}: {error}", "the table that the experiment wrote") from None
     return [row | {"experiment": e.name, "task": e.task, "model": e.network} for row in rows]
 
 
@@ -138,8 +127,8 @@ def _rows(file: Path, metrics: Sequence[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _not_read(e: ExperimentSummary, unread: Mapping[str, str]) -> str:
-    return f"{e.name} is not read: {unread[e.name]}. To get it, run: {run_command(e.name)}"
+def _not_read(e: ExperimentSummary) -> str:
+    return f"{e.name} is not read: {e.unread}. To get it, run: {run_command(e.name)}"
 
 
 def by_part(rows: Sequence[Row]) -> list[Row]:

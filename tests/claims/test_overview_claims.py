@@ -108,7 +108,8 @@ def test_damaged_verdicts_are_named(tmp_path, content):
     (tmp_path / "cod/claims.json").write_bytes(content)
     with pytest.raises(UserError, match=r"cod/claims\.json is damaged\n  found:[\s\S]*experiment=cod"):
         c8(made)
-    (missing,) = judged(made, TASKS, {"cod": "it was changed"})["claims"][0]["protocols"]["raw"]["missing"]
+    unread = [replace(of, unread="it was changed" * (of.name == "cod")) for of in made]
+    (missing,) = judged(unread, TASKS)["claims"][0]["protocols"]["raw"]["missing"]
     assert missing["what"] == "the experiment cod (camouflaged objects): it was changed"
 
 
