@@ -41,7 +41,7 @@ def calibrate(
 ):
     """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
 
-    dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated
+    Example: dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated
     """
     from pipeline_src.judging.calibration import calibrate_folder  # imports scipy and OpenCV, as judge does
 

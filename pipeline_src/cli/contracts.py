@@ -29,7 +29,10 @@ def contracts(
     experiment: Name = None,
     explain: Annotated[str | None, typer.Option(metavar="JOB", help="Show what a job's contract is made of")] = None,
 ):
-    """Write the contracts that DVC's stages depend on, or explain one."""
+    """Write the contracts that DVC's stages depend on, or explain one.
+
+    Example: dense-calibration contracts --explain train/baseline/seed0
+    """
     graph = experiment_graph(experiment)
     if explain is None:
         dvc.write_contracts(stages(graph), graph.results / "contracts")
@@ -49,7 +52,10 @@ def verify(
     experiment: Name = None,
     versions: Annotated[bool, typer.Option("--versions", help="List the libraries of results instead")] = False,
 ):
-    """Read every file again, from raw data to the last table, and say what is stale, missing or altered."""
+    """Read every file again, from raw data to the last table, and say what is stale, missing or altered.
+
+    Example: dense-calibration verify 'train/*' --experiment mini
+    """
     from pipeline_src.steps import overview
     from pipeline_src.steps import verify as step
 
@@ -84,7 +90,10 @@ def redo(
     experiment: Name = None,
     cores: Annotated[str, typer.Option(help="Cores for Snakemake")] = "all",
 ):
-    """Make results again though they are current, with all that depends on them; what differs then is named."""
+    """Make results again though they are current, with all that depends on them; what differs then is named.
+
+    Example: dense-calibration redo train/aslp_cl/seed0
+    """
     from pipeline_src.steps import precheck
 
     graph = experiment_graph(experiment)
@@ -103,7 +112,10 @@ def adopt(
     why: Annotated[str, typer.Option(help="Why the results are still right; kept in their stamps")],
     experiment: Name = None,
 ):
-    """Vouch for results after a change that does not concern them: they are stamped anew instead of made again."""
+    """Vouch for results after a change that does not concern them: they are stamped anew instead of made again.
+
+    Example: dense-calibration adopt 'train/*' --why 'a message was reworded'
+    """
     graph = experiment_graph(experiment)
     names = [job.name for job in graph.matching(jobs)]
     adopted, left = adopt_results(graph, names, why, remade=("report",))  # which shows what was adopted
@@ -116,7 +128,10 @@ def adopt(
 
 
 def clean(remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed")] = False):
-    """List what no experiment of params.yaml wants any more, with sizes."""
+    """List what no experiment of params.yaml wants any more, with sizes.
+
+    Example: dense-calibration clean --remove
+    """
     from pipeline_src.steps.clean import leftovers
 
     start_log()

@@ -41,7 +41,10 @@ def _console() -> Console:
 
 @app.command("list")
 def list_sets():
-    """All data sets that are known: what for, where to get them, how many images, which source is here (*), terms."""
+    """All data sets that are known: what for, where to get them, how many images, which source is here (*), terms.
+
+    Example: dense-calibration data list
+    """
     params = read()
     root, console = downloads(params), _console()
     console.print(f"Data sets, and the sources that each can come from; * lies in {root}")
@@ -62,7 +65,9 @@ def get(
 ):
     """Download data sets, where their authors give an address; otherwise say what to put where.
 
-    What was stopped goes on when the command is started again. Example: dense-calibration data get DTD
+    What was stopped goes on when the command is started again.
+
+    Example: dense-calibration data get DTD
     """
     from pipeline_src.data.download import archives, download
 
@@ -106,7 +111,10 @@ def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
 def check(
     names: Annotated[list[str] | None, typer.Argument(help=f"Data sets [default: all here, all of {FILE}]")] = None,
 ):
-    """Read every file: pairs, counts, sizes, values of masks, name lists, sha256. Exit code 1 on a fault."""
+    """Read every file: pairs, counts, sizes, values of masks, name lists, sha256. Exit code 1 on a fault.
+
+    Example: dense-calibration data check DTD
+    """
     params = read()
     root, console = downloads(params), _console()
     entries, wrong = catalog.load_valid(params.datasets)
@@ -145,7 +153,7 @@ def croissant(
 ):
     """Write Croissant metadata of a prepared data set beside its manifest.
 
-    dense-calibration data croissant tiny-scenes --experiment tiny
+    Example: dense-calibration data croissant tiny-scenes --experiment tiny
     """
     from pipeline_src.data import croissant as module
     from pipeline_src.params.load import resolve
@@ -173,7 +181,10 @@ def add(
     sheet: Annotated[Path | None, typer.Option(help="Write some pairs as a picture to this new .png file")] = None,
     write: Annotated[bool, typer.Option("--write", help=f"Put the entry under `datasets:` of {FILE}")] = False,
 ):
-    """Find out what a folder or archive holds and write its entry."""
+    """Find out what a folder or archive holds and write its entry.
+
+    Example: dense-calibration data add my-set.zip --write
+    """
     from pipeline_src.data.detection.contact_sheet import contact_sheet, in_blocks, save
     from pipeline_src.data.detection.detect import detect
     from pipeline_src.data.detection.params_entry import entry_of, insert, yaml_block

@@ -19,7 +19,10 @@ TEMPLATE = ROOT / "workflow" / "project"
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, new or without a project")],
 ):
-    """Make a project of your own: params.yaml with a small experiment, and what Snakemake needs to run it."""
+    """Make a project of your own: params.yaml with a small experiment, and what Snakemake needs to run it.
+
+    Example: dense-calibration init my-project
+    """
     check_writable(folder, what="the project")
     wanted = {file: folder / file.relative_to(TEMPLATE) for file in sorted(TEMPLATE.rglob("*")) if file.is_file()}
     if there := [path for path in wanted.values() if path.exists()]:

@@ -38,7 +38,10 @@ def judge(
     max_pixels: MaxPixels = LIMITS.pixels,
     groups: Groups = "",
 ):
-    """Judge saved prediction maps of any model against masks."""
+    """Judge saved prediction maps of any model against masks.
+
+    Example: dense-calibration judge --pred maps --mask masks --out judged
+    """
     from pipeline_src.steps import judge as step  # imports scipy and OpenCV, which other commands do without
 
     if ood == (mask is not None):

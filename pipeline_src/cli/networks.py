@@ -32,7 +32,7 @@ def predict(
 
     The calibrator of a run or folder is applied. Started again, the command goes on where it was.
 
-    dense-calibration predict --run demo/temperature/seed0 --images photos --out maps
+    Example: dense-calibration predict --run demo/temperature/seed0 --images photos --out maps
     """
     if (run is None) == (weights is None):
         raise UserError("predict needs either --run or --weights", do="--run EXPERIMENT/METHOD/seedN, or --weights DIR")
@@ -58,7 +58,7 @@ def export(
 
     It needs torch and safetensors alone. Nothing is uploaded.
 
-    dense-calibration export --run demo/temperature/seed0 --out exported
+    Example: dense-calibration export --run demo/temperature/seed0 --out exported
     """
     if run is None:
         raise UserError("export needs --run", do="--run EXPERIMENT/METHOD/seedN")

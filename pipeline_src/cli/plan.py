@@ -18,7 +18,10 @@ def plan(
     experiment: Name = None,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores to plan with [default: all]")] = None,
 ):
-    """A dry look: what is to be run and why, how long it takes here, how much disk it needs."""
+    """A dry look: what is to be run and why, how long it takes here, how much disk it needs.
+
+    Example: dense-calibration plan --experiment mini
+    """
     from pipeline_src.steps import plan as planned
 
     graph, console = experiment_graph(experiment), Console()

@@ -24,7 +24,10 @@ def publish(
         bool, typer.Option("--from-published", help="Take the statistics that are published, after a change of code")
     ] = False,
 ):
-    """Write the results of a finished experiment to results/published/, for the repository."""
+    """Write the results of a finished experiment to results/published/, for the repository.
+
+    Example: dense-calibration publish --experiment mini
+    """
     from pipeline_src.params.load import read
     from pipeline_src.steps import publish as step
 
@@ -43,7 +46,10 @@ def rebuild(
     cores: Cores = None,
     log: Log = None,
 ):
-    """Make tables, claims, figures and reports of published experiments again, and compare them with the published."""
+    """Make tables, claims, figures and reports of published experiments again, and compare them with the published.
+
+    Example: dense-calibration rebuild --experiment mini_seeds
+    """
     from pipeline_src.steps import published
     from pipeline_src.steps import rebuild as step
 
@@ -95,7 +101,7 @@ def compare(
 def crate(experiment: Name = None):
     """Describe a finished experiment as a Workflow Run RO-Crate: its folder of results is the crate.
 
-    dense-calibration crate --experiment mini
+    Example: dense-calibration crate --experiment mini
     """
     from pipeline_src.steps.crate import write
 
@@ -105,7 +111,10 @@ def crate(experiment: Name = None):
 
 def docs():
     """Write docs/params.md, docs/methods.md, docs/metrics.md and params.schema.json from the code that they describe,
-    and the tables of README.md and docs/, and results/published/overview, from published results."""
+    and the tables of README.md and docs/, and results/published/overview, from published results.
+
+    Example: dense-calibration docs
+    """
     from pipeline_src.documentation import methods_page, metrics_page, params_page, params_schema, published_tables
     from pipeline_src.steps import overview, published, published_pairs
 

@@ -27,7 +27,10 @@ def prepare(
     contract: Contract = None,
     log: Log = None,
 ):
-    """Unpack, pair and verify a data set."""
+    """Unpack, pair and verify a data set.
+
+    Example: dense-calibration prepare --set scenes
+    """
     _make(f"prepare/{set_name}", experiment, contract, log)
 
 
@@ -37,7 +40,10 @@ def store(
     contract: Contract = None,
     log: Log = None,
 ):
-    """Decode and resize a part of a data set, once."""
+    """Decode and resize a part of a data set, once.
+
+    Example: dense-calibration store --part train
+    """
     _make(f"store/{part}", experiment, contract, log)
 
 
@@ -49,7 +55,10 @@ def train(
     log: Log = None,
     into: Annotated[Path | None, typer.Option(help="Be one rank of a training that writes here", hidden=True)] = None,
 ):
-    """Train one run, or go on where it was stopped; fit a post-hoc method."""
+    """Train one run, or go on where it was stopped; fit a post-hoc method.
+
+    Example: dense-calibration train --method aslp_cl --seed 0
+    """
     name = f"train/{method}/seed{seed}"
     if into:
         job = experiment_graph(experiment, log).job(name)
@@ -67,7 +76,10 @@ def evaluate(
     contract: Contract = None,
     log: Log = None,
 ):
-    """Run a trained model over the test sets, or one of them, and count."""
+    """Run a trained model over the test sets, or one of them, and count.
+
+    Example: dense-calibration evaluate --method aslp_cl --seed 0
+    """
     graph = experiment_graph(experiment, log)
     names = [part] if part else graph.facts.parts
     jobs = [graph.job(f"evaluate/{method}/seed{seed}/{name}") for name in names]
@@ -82,12 +94,18 @@ def analyse(
     contract: Contract = None,
     log: Log = None,
 ):
-    """Compute metrics and intervals of all runs on a test set."""
+    """Compute metrics and intervals of all runs on a test set.
+
+    Example: dense-calibration analyse --part scenes
+    """
     _make(f"analyse/{part}", experiment, contract, log)
 
 
 def tables(experiment: Name = None, contract: Contract = None, log: Log = None):
-    """Write the tables."""
+    """Write the tables.
+
+    Example: dense-calibration tables --experiment mini
+    """
     _make("tables", experiment, contract, log)
 
 
@@ -97,13 +115,19 @@ def figures(
     log: Log = None,
     processes: Annotated[int, typer.Option(min=1, max=1024, help="Processes that draw")] = 1,
 ):
-    """Draw the figures."""
+    """Draw the figures.
+
+    Example: dense-calibration figures --experiment mini --processes 2
+    """
     graph = experiment_graph(experiment, log)
     execute(replace(graph.job("figures"), options={"processes": processes}), contract, graph.command)
 
 
 def claims(experiment: Name = None, contract: Contract = None, log: Log = None):
-    """Judge the paper's claims."""
+    """Judge the paper's claims.
+
+    Example: dense-calibration claims --experiment mini
+    """
     _make("claims", experiment, contract, log)
 
 
@@ -115,7 +139,10 @@ def report(
         bool, typer.Option("--open", help="Open the page in the browser; the one that is there, if it cannot be made")
     ] = False,
 ):
-    """Write the report page."""
+    """Write the report page.
+
+    Example: dense-calibration report --open
+    """
     graph = experiment_graph(experiment, log)
     page = graph.job("report").paths[0]
     try:
@@ -129,7 +156,10 @@ def report(
 
 
 def overview(contract: Contract = None, log: Log = None):
-    """Write the tables and the claim that span experiments, from what lies in results/."""
+    """Write the tables and the claim that span experiments, from what lies in results/.
+
+    Example: dense-calibration overview
+    """
     from pipeline_src.steps.overview import job, remarks
 
     start_log(log)

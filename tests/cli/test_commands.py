@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import sys
 import pytest
 import torch
 from project import copy
-from typer.testing import CliRunner
+from typer.main import get_command
 
 from pipeline_src import __main__
 from pipeline_src.cli.main import app
@@ -37,10 +39,26 @@ def test_a_lost_model_is_trained_again(tmp_path, monkeypatch):
     assert seen[0] == seen[1]
 
 
-@pytest.mark.parametrize("words", [["crate"], ["data", "croissant"]])
-def test_help_shows_a_line_to_type(words):
-    shown = CliRunner().invoke(app, [*words, "--help"]).output
-    assert f"dense-calibration {' '.join(words)} " in shown
+def documented() -> dict[str, list[str]]:
+    """The lines to type in the help of each command that help lists, by its name."""
+    top, lines = get_command(app), {}
+    for name, command in top.commands.items():
+        inner = getattr(command, "commands", None)
+        for below, each in (inner or {"": command}).items():
+            if not each.hidden:
+                words = f"dense-calibration {name} {below}".rstrip()
+                lines[words] = re.findall(r"^ *Example: (.+)$", each.help, re.MULTILINE)
+    return lines
+
+
+@pytest.mark.parametrize(("words", "lines"), documented().items())
+def test_help_has_examples_that_the_command_line_takes(words, lines):
+    assert lines and all(f"{line} ".startswith(f"{words} ") for line in lines)
+    for line in lines:
+        command, given = get_command(app), shlex.split(line)[1:]
+        while hasattr(command, "commands"):
+            command = command.commands[given.pop(0)]
+        command.make_context(words, given).close()  # an error where an option or a value is not known
 
 
 def test_what_a_rank_tells_reaches_the_user(tmp_path, monkeypatch):
