@@ -21,7 +21,7 @@ from pipeline_src.files import write_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NUMBER = "%.9g"  # of a drawing; no ink shows more, and files are a quarter smaller
+NUMBER = "%.6g"  # of a drawing; no ink shows more, and files are a third smaller
 
 
 def draw(results: Results, sources: Sources, out: Path, processes: int = 1) -> None:
