@@ -14,7 +14,7 @@ from pipeline_src.data import groups as image_groups
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import read
-from pipeline_src.steps import published
+from pipeline_src.steps import job_names, published
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.experiment import ExperimentGraph
 
@@ -128,13 +128,13 @@ def _published(name: str) -> Side:
     evaluations = _evaluations(of.facts)
     conditions = {"": _flat(of.params) | {key: text for key, text in of.made.items() if key not in NOT_VERSIONS}}
     conditions |= _methods(of.facts) | {row["part"]: {"images": row["hash"]} for row in of.data}
-    contracts = {key: of.contracts[job] for key in evaluations if (job := _job(key)) in of.contracts}
+    contracts = {key: of.contracts[job] for key in evaluations if (job := job_names.evaluation(*key)) in of.contracts}
     files = {key: published.statistic_file(folder, *key) for key in evaluations}
     return Side(name, of.facts, files, of.groups, conditions, contracts)
 
 
 def _of_graph(name: str, graph: ExperimentGraph) -> Side:
-    jobs = {key: graph.job(_job(key)) for key in _evaluations(graph.facts)}
+    jobs = {key: graph.job(job_names.evaluation(*key)) for key in _evaluations(graph.facts)}
     there = {key: job for key, job in jobs.items() if job.current}
     if not there:
         raise UserError(
@@ -155,11 +155,6 @@ def _of_graph(name: str, graph: ExperimentGraph) -> Side:
 
 def _evaluations(facts: Facts) -> list[Evaluation]:
     return [(*run, part) for run in facts.runs for part in facts.parts]
-
-
-def _job(of: Evaluation) -> str:
-    method, seed, part = of
-    return f"evaluate/{method}/seed{seed}/{part}"
 
 
 def _groups(graph: ExperimentGraph, files: Mapping[str, Path]) -> dict[str, list[int]]:

@@ -20,6 +20,7 @@ from pipeline_src.labels import NO_CLASS
 from pipeline_src.params import changes
 from pipeline_src.params.parts import Corrupted, Part
 from pipeline_src.params.schema import LIMITS, Experiment, Limits
+from pipeline_src.steps import job_names
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
 
@@ -152,7 +153,7 @@ class ExperimentGraph(Graph):
 
     def evaluations(self, method: str, seed: int) -> list[Job]:
         """The evaluations of a run, on all parts."""
-        return [self.job(f"evaluate/{method}/seed{seed}/{part}") for part in self.facts.parts]
+        return [self.job(job_names.evaluation(method, seed, part)) for part in self.facts.parts]
 
     def finished(self, *kinds: str, otherwise: str, expected: str | None = None) -> list[Job]:
         """All jobs of some kinds; UserError where results of these are not current, which begins with the name and with

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable, write_text
-from pipeline_src.steps import published
+from pipeline_src.steps import job_names, published
 from pipeline_src.steps.published import Publication
 from pipeline_src.steps.rebuild import rebuild
 from pipeline_src.steps.report import result_facts, store_facts
@@ -75,7 +75,7 @@ def _write_sources(graph: ExperimentGraph, folder: Path, cores: int) -> None:
     facts = graph.facts
     _compress(graph, folder, cores)
     for method, seed in facts.runs:
-        run, to = graph.job(f"train/{method}/seed{seed}").folder, published.run_folder(folder, method, seed)
+        run, to = graph.job(job_names.training(method, seed)).folder, published.run_folder(folder, method, seed)
         if method in facts.trained:
             _copy(run / "history.csv", to / "history.csv")
         if method in facts.learned:
@@ -93,7 +93,7 @@ def _compress(graph: ExperimentGraph, folder: Path, cores: int) -> None:
         save_compact(load(job.paths[0]), file, graph.facts.bins)
 
     files = {
-        graph.job(f"evaluate/{method}/seed{seed}/{part}"): published.statistic_file(folder, method, seed, part)
+        graph.job(job_names.evaluation(method, seed, part)): published.statistic_file(folder, method, seed, part)
         for method, seed in graph.facts.runs
         for part in graph.facts.parts
     }

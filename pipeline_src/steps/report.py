@@ -13,7 +13,7 @@ from pipeline_src.engine.explain import other_versions, shortened
 from pipeline_src.engine.graph import behind
 from pipeline_src.engine.job import Job
 from pipeline_src.python_source import ROOT
-from pipeline_src.steps import fit
+from pipeline_src.steps import fit, job_names
 from pipeline_src.steps.tables import analyses, costs, results
 from pipeline_src.tables.several_experiments import judged_files, judged_table
 
@@ -62,7 +62,7 @@ def work(job: Job, folder: Path) -> None:
 def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
     """What the post-hoc methods among a job's inputs were fitted to: (method, seed) -> name -> value."""
     facts = job.parameters["facts"]
-    files = {run: job.inputs[f"train/{run[0]}/seed{run[1]}"] for run in facts.runs if run[0] not in facts.trained}
+    files = {run: job.inputs[job_names.training(*run)] for run in facts.runs if run[0] not in facts.trained}
     return {run: fit.numbers(fit.read(of.paths[0])) for run, of in files.items()}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
+from pipeline_src.steps import job_names
 from pipeline_src.tables import table_files
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ MEASURED = ("T9.csv", "T9.md", "T9.tex", "printed.json")  # hold what runs took,
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """The one job."""
-    runs = [f"train/{method}/seed{seed}" for method, seed in experiment.facts.runs]
+    runs = [job_names.training(*run) for run in experiment.facts.runs]
     yield Job(
         *("tables", "tables", experiment.results / "tables", "tables", tuple(table_files()), work),
         parameters={"facts": experiment.facts},
