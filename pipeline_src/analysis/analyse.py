@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
-from pipeline_src.analysis.resampling import Resampled, key_of, percentiles, resample
+from pipeline_src.analysis.resampling import NAN, Resampled, key_of, percentiles, resample
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
@@ -21,8 +21,6 @@ from pipeline_src.metrics.image_risks import ImageRisks
 from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.ranked import CELLS, Ranked
 from pipeline_src.metrics.row_inputs import ClassAreas
-
-NAN = (np.nan, np.nan)
 
 
 def analyse(

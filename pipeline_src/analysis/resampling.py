@@ -29,10 +29,11 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 
 Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
-RESAMPLES = 1000
+RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")  # with more, products differ in the last bits
 FEW_GROUPS = 10  # below it resamples are too few different ones for percentiles
 LEVEL = 0.95
+NAN = (math.nan, math.nan)  # the ends of an interval that is undefined
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline_src.analysis.resampling import resample_run
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_run
 from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images
 from pipeline_src.counting import statistic as two_classes
 from pipeline_src.counting.counts import Counts, ImageRows
@@ -21,7 +21,6 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 from pipeline_src.text_tables import aligned
 
-RESAMPLES, SEED = 1000, 0  # of the bootstrap over images
 NUMBERED = re.compile(r"image \d{9}")  # the name of an image that was given none
 
 

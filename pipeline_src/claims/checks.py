@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import replace
 
-from pipeline_src.analysis.resampling import LEVEL
-from pipeline_src.claims.evidence import ABOVE_ZERO, AGREES, BELOW_ZERO, OPPOSES, UNDECIDED, Evidence, Wanted
+from pipeline_src.claims.evidence import ABOVE_ZERO, BELOW_ZERO, Evidence, Wanted
 from pipeline_src.claims.view import Items, View
 
 MARGIN = 0.005  # what counts as kept (accuracy) or similar (ECE): half a percentage point
@@ -54,25 +53,10 @@ def lowest_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
     return view.differences("ece", BELOW_ZERO, block, rivals, "id")
 
 
-@dataclass(frozen=True)
-class NotWorse(Evidence):
-    """A comparison of which the mean alone, not its interval, has to lie in the wanted range."""
-
-    def says(self, level: float = LEVEL) -> str:
-        """OPPOSES where the whole interval lies outside the range, else AGREES where the mean lies in it;
-        UNDECIDED without an interval."""
-        if super().says(level) == OPPOSES:
-            return OPPOSES
-        if math.isnan(self.decisive[1].low):
-            return UNDECIDED
-        return AGREES if self.wanted.low < self.effect.value < self.wanted.high else UNDECIDED
-
-
 def lowest_mean_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
     """Mean ECE below that of every rival in distribution, and significantly above that of none."""
     for item in lowest_ece(view, block, rivals):
-        own = {of.name: getattr(item, of.name) for of in fields(item)}
-        yield NotWorse(**own) if isinstance(item, Evidence) else item
+        yield replace(item, mean_decides=True) if isinstance(item, Evidence) else item
 
 
 def keeps(metric: str) -> Check:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.errors import UserError
@@ -34,7 +35,7 @@ def judge(
     ] = None,
     risk: Risk = "",
     whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
-    resamples: Resamples = 1000,
+    resamples: Resamples = RESAMPLES,
     max_pixels: MaxPixels = LIMITS.pixels,
     groups: Groups = "",
 ):

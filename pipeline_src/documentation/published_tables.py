@@ -25,7 +25,6 @@ from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, markdown_rows
 
-FOLDER = Path("results/published")
 BLOCK = re.compile(
     r"^(<!-- published: ([^\n]+?) -->\n)(?:(?!<!-- published).)*?^(<!-- end of published -->)", re.DOTALL | re.MULTILINE
 )
@@ -40,7 +39,7 @@ def files() -> list[Path]:
     return [Path("README.md"), *sorted(Path("docs").rglob("*.md"))]
 
 
-def rewritten(page: str, folder: Path = FOLDER) -> str:
+def rewritten(page: str, folder: Path) -> str:
     """The text of a page with the numbers that are published in `folder`.
 
     Raises:
@@ -139,9 +138,7 @@ def _pair_in_words(pair: str) -> str:
 
 
 def _refuse(words: Sequence[str], expected: str, protocols: Iterable[str], more: str) -> NoReturn:
-    others = " or ".join(
-        f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, CLAIMS, VERDICTS) if form != expected
-    )
+    others = " or ".join(f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, CLAIMS, VERDICTS) if form != expected)
     raise UserError(
         "a table of published results that nothing is known of",
         found=" ".join(words) or "the name of an experiment alone",
@@ -167,7 +164,7 @@ def verdicts(judged: Mapping[str, Sequence[Mapping[str, Any]]], protocol: str) -
     for name in sorted(texts, key=_by_number):
         row = [name, texts[name]]
         for claims in judged.values():
-            findings = next((claim["protocols"] for claim in claims if claim["claim"] == name), {})
+            findings: Mapping[str, Any] = next((claim["protocols"] for claim in claims if claim["claim"] == name), {})
             finding = findings.get(protocol) or findings.get("any", {})
             row.append(finding.get("verdict", NOT_RUN).replace(NOT_RUN, UNDEFINED))
         rows.append(row)

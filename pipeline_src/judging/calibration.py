@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import Estimate, estimate
-from pipeline_src.analysis.resampling import Resampled, groups_in_words, images_in_words, resample_run
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, Resampled, groups_in_words, images_in_words, resample_run
 from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
@@ -38,7 +38,6 @@ from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.rng import generator
 
-SEED = 0  # of the bootstrap
 LIMIT = 2**23  # numbers of pixels of K classes that are held at once
 SCORES = ("ece", "brier", "augrc", "nll", "accuracy")
 AUTO = "auto"
@@ -54,7 +53,7 @@ def calibrate_folder(
     test_mask: Path | None = None,
     ignore: int | None = None,
     bins: int = 10,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     groups: str = "",
     max_pixels: int = PIXELS,
     risk: str = "",

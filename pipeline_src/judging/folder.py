@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src import __version__
-from pipeline_src.analysis.resampling import groups_in_words, images_in_words, resample_run
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, groups_in_words, images_in_words, resample_run
 from pipeline_src.calibrators.files import read_for
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
@@ -29,7 +29,6 @@ from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.per_image import per_image
 from pipeline_src.metrics.summary import bounds, summary
 
-SEED = 0  # of the bootstrap
 MOST = 100_000  # resamples; each takes time and space on the disk
 
 
@@ -44,7 +43,7 @@ def judge_folder(
     ignore: int | None = None,
     border: float | None = None,
     whole: bool = True,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     groups: str = "",
     workers: int | None = None,
     max_pixels: int = PIXELS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,23 +41,30 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 def work(job: Job, folder: Path) -> None:
     """Write the page."""
     from pipeline_src.report import write_report
-    from pipeline_src.report.provenance import made_by
 
     claims, judged = job.inputs["claims"].paths[0], job.options["judged"]
-    seconds = [cost.training for cost in costs(job).values()]
     write_report(
         results(job),
         tables=job.inputs["tables"].folder,
         figures=job.inputs["figures"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
-        made=made_by(sum(of for of in seconds if of == of)) | result_facts(job),
+        made=provenance(job),
         data=[store_facts(job, name) for name in job.parameters["parts"]],
         fitted=fitted(job),
         judged=judged_table(judged).printed("T8") if judged_files(judged) else None,
         command=job.options["command"],
         claims=json.loads(claims.read_text(encoding="utf-8")),
     )
+
+
+def provenance(job: Job) -> dict[str, str]:
+    """What made the results that the page shows: commit, versions, machine and time of training, and what is known of
+    the results themselves."""
+    from pipeline_src.report.provenance import made_by
+
+    seconds = [cost.training for cost in costs(job).values()]
+    return made_by(sum(filter(math.isfinite, seconds))) | _result_facts(job)
 
 
 def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
@@ -81,7 +89,7 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
     }
 
 
-def result_facts(job: Job) -> dict[str, str]:
+def _result_facts(job: Job) -> dict[str, str]:
     """What is known of the results that the page shows: since when they are verified; libraries of other versions than
     here; results that were made under another contract and adopted by hand."""
     results = behind(job.inputs.values())

@@ -10,7 +10,6 @@ from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import SYNTHETIC, about, not_run, titled
 from pipeline_src.tables.cells import cells
-from pipeline_src.tables.cost import Costs
 from pipeline_src.tables.paper_table import PaperTable, Row
 
 SHOWN = ("ece", "oe", "accuracy")
@@ -18,7 +17,7 @@ FEWEST = 4  # methods that make a grid
 QUANTITIES = METRICS | {"s": Quantity(title="s")}
 
 
-def static_grid(results: Results, costs: Costs) -> PaperTable:
+def static_grid(results: Results) -> PaperTable:
     """ECE, OE and accuracy in distribution; rows alpha, columns beta, and above them s."""
     facts = results.facts
     static = dict(sorted(facts.static.items(), key=lambda item: (item[1].alpha, item[1].variant, item[1].beta)))

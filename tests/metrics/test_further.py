@@ -14,7 +14,6 @@ from pipeline_src.counting.score_histogram import Bins
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics import selective
 from pipeline_src.metrics.cells import TOP, PixelGroups
-from pipeline_src.metrics.further import FURTHER
 from pipeline_src.metrics.inputs import Run
 from pipeline_src.metrics.ranked import CELL_OF_LEVEL, CELLS, joined
 from pipeline_src.metrics.summary import bounds, value
@@ -188,12 +187,6 @@ def test_cells_of_the_ranking():
     levels = np.random.default_rng(0).integers(0, 9, (2, len(CELL_OF_LEVEL)))
     expected = [np.bincount(CELL_OF_LEVEL, of, minlength=CELLS) for of in levels]
     np.testing.assert_array_equal(joined(levels), expected)
-
-
-def test_metrics_of_this_page_are_in_the_registry():
-    from pipeline_src.metrics.registry import METRICS
-
-    assert FURTHER.items() <= METRICS.items()
 
 
 def test_eight_bit_values_stored_as_floats_are_the_same_images():

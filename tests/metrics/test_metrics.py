@@ -14,8 +14,8 @@ from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.figures.bin_tables import reliability_table
+from pipeline_src.metrics.entries.calibration import OVER, SQUARED, SQUARED_POSITIVE, UNDER
 from pipeline_src.metrics.inputs import Run
-from pipeline_src.metrics.registry import OVER, SQUARED, SQUARED_POSITIVE, UNDER
 from pipeline_src.metrics.summary import summary, value
 
 

@@ -11,7 +11,7 @@ from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.resampling import percentiles
-from pipeline_src.metrics.registry import SQUARED
+from pipeline_src.metrics.entries.calibration import SQUARED
 from pipeline_src.report.comparison import KEPT, LOST, OPEN, RANKING, ProtocolComparison
 from pipeline_src.report.recommendation import glance, recommendation
 

@@ -47,7 +47,7 @@ def results(tmp_path_factory) -> Results:
 @pytest.fixture(scope="module")
 def written(results, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("written")
-    write_tables(results, folder, {})
+    write_tables(results, folder)
     return folder
 
 
@@ -59,7 +59,7 @@ def numbers(written) -> pd.DataFrame:
 def only_set_a(tmp_path: Path, facts: Facts, without=()) -> str:
     """main.md of one data set, of which some runs may be missing."""
     facts = replace(facts, parts={"Set_A": "id"})
-    write_tables(analysed(tmp_path, facts, maps, without), tmp_path, {})
+    write_tables(analysed(tmp_path, facts, maps, without), tmp_path)
     return (tmp_path / "main.md").read_text(encoding="utf-8")
 
 
@@ -191,13 +191,13 @@ def test_blocks_of_the_baseline_are_shown_by_their_own_names(tmp_path):
 
 
 def test_generated_images_decide_no_claim(results, tmp_path):
-    write_tables(replace(results, facts=replace(FACTS, synthetic=True)), tmp_path, {})
+    write_tables(replace(results, facts=replace(FACTS, synthetic=True)), tmp_path)
     for name in ("main.md", "main.tex"):
         assert "decide no claim" in (tmp_path / name).read_text(encoding="utf-8")
 
 
 def test_same_results_same_bytes(results, written, tmp_path):
-    write_tables(Results(results.facts, results.files), tmp_path, {})
+    write_tables(Results(results.facts, results.files), tmp_path)
     for name in table_files():
         assert (tmp_path / name).read_bytes() == (written / name).read_bytes(), name
 
