@@ -17,7 +17,7 @@ from pipeline_src.analysis.conformal import NAMES, Bound, level
 from pipeline_src.judging import two_classes
 from pipeline_src.judging.files import pair_files
 from pipeline_src.metrics.image_risks import ImageRisks, split
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 
 BOUNDS = (Bound("fnr", 0.1), Bound("fnr", 0.05), Bound("fpr", 0.05), Bound("fpr", 0.02))
 FITTED = (20, 100, 500)  # images that give the threshold
@@ -29,7 +29,7 @@ def risks() -> np.ndarray:
         where = halves(Path(name))
         pairs = [pair_files(where["pred"], where["mask"]), pair_files(where["apply"], where["test_mask"])]
         counts = [two_classes.count(of).statistic.raw for of in pairs]
-        return np.concatenate([block for of in counts for block in ImageRisks().units(Run(None, of))])
+        return np.concatenate([block for of in counts for block in ImageRisks().units(ProtocolCounts(None, of))])
 
 
 def tried(images: np.ndarray, bound: Bound, fitted: int, splits: int) -> tuple[np.ndarray, np.ndarray]:

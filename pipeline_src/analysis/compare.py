@@ -16,10 +16,10 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.loading import AnyStatistic, by_protocol
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
-SAME, DIFFERENT, OPEN = "same", "different", "cannot be said"
+SAME, DIFFERENT, UNDECIDED = "same", "different", "cannot be said"
 ROUNDING = 1e-9  # what another processor's order of additions may change
 Groups = np.ndarray | None
 Points = Mapping[str, Mapping[str, np.ndarray]]  # protocol -> metric -> (S,), NaN where it is undefined
@@ -33,7 +33,7 @@ class Cell:
         seeds: the pairs of seeds that are compared.
         a, b: the metric, means over these seeds; NaN where it is undefined.
         verdict: SAME if no pair differs by more than rounding, DIFFERENT if the 95 % interval of the difference
-            excludes 0, else OPEN.
+            excludes 0, else UNDECIDED.
         largest: the largest absolute difference of a pair of seeds.
         effect: the difference B - A with its interval; None where it was not resampled.
     """
@@ -52,7 +52,7 @@ class Cell:
     @property
     def no_verdict(self) -> str:
         """Why it cannot be said whether A and B differ; empty if it can."""
-        if self.verdict != OPEN:
+        if self.verdict != UNDECIDED:
             return ""
         if math.isnan(self.largest):
             return "undefined in one of both"
@@ -123,11 +123,11 @@ def compare(
 def _verdict(largest: float, effect: Estimate | None) -> str:
     if largest <= ROUNDING:
         return SAME
-    return DIFFERENT if effect is not None and effect.excludes_zero else OPEN
+    return DIFFERENT if effect is not None and effect.excludes_zero else UNDECIDED
 
 
 def _points(statistics: Sequence[AnyStatistic], bins: int) -> Points:
-    of_seeds = [{p: summary(run, bins)[0] for p, run in Run.by_protocol(of).items()} for of in statistics]
+    of_seeds = [{p: summary(run, bins)[0] for p, run in ProtocolCounts.by_protocol(of).items()} for of in statistics]
     return {
         protocol: {name: np.array([of[protocol][name] for of in of_seeds], float) for name in names}
         for protocol, names in of_seeds[0].items()

@@ -20,14 +20,14 @@ from pipeline_src.counting.score_histogram import Bins
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.inputs import FEW
 from pipeline_src.metrics.metric import FRACTION, HIGH, Quantity
-from pipeline_src.metrics.ranked import joined
+from pipeline_src.metrics.ranked import by_cell
 
 SCORES = {  # name -> what is ranked, and by what
     "confidence": "images by mean confidence",
     "entropy": "images by mean entropy",
     "pixels": "pixels by confidence",
 }
-KEPT = 0.95  # share of what is in distribution that the threshold of the false positive rate keeps
+KEPT_INSIDE = 0.95  # share of what is in distribution that the threshold of the false positive rate keeps
 QUANTITIES = {
     "ood_auroc": Quantity(title="AUROC", heading="AUROC %", factor=100, digits=1, better=HIGH, range=FRACTION),
     "ood_aupr": Quantity(title="AUPR", heading="AUPR %", factor=100, digits=1, better=HIGH, range=FRACTION),
@@ -36,10 +36,10 @@ QUANTITIES = {
 
 
 def fpr(bins: Bins) -> np.ndarray:
-    """Share of misses kept by the threshold that keeps `KEPT` of the hits, ties spread evenly."""
+    """Share of misses kept by the threshold that keeps `KEPT_INSIDE` of the hits, ties spread evenly."""
     hits, miss = (np.flip(of, axis=-1) for of in (bins.hits, bins.count - bins.hits))
     true, false = np.cumsum(hits, axis=-1), np.cumsum(miss, axis=-1)
-    kept = KEPT * (1 - 1e-12) * true[..., -1:]  # 0.95 n can be a whole number, and its product a bit more
+    kept = KEPT_INSIDE * (1 - 1e-12) * true[..., -1:]  # 0.95 n can be a whole number, and its product a bit more
     at = np.argmax(true >= kept, axis=-1)[..., None]
     within, others, before, below = (np.take_along_axis(of, at, axis=-1) for of in (hits, miss, true - hits, false))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -90,7 +90,7 @@ def _of_pixels(
     levels = [sum(_of_seed(one, "confidence", seed) for one in of.values()) for of in (inside, outside)]
     cells = [sum(_of_seed(one, "confidence_cells", seed) for one in of.values()) for of in (inside, outside)]
     points = _measured(*levels)
-    whole, values = _measured(*(joined(of) for of in levels)), _measured(*cells)
+    whole, values = _measured(*(by_cell(of) for of in levels)), _measured(*cells)
     return points, {name: values[name] + (points[name] - whole[name]) for name in MEASURES}
 
 

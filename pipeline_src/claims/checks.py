@@ -12,8 +12,8 @@ from pipeline_src.claims.evidence import ABOVE_ZERO, BELOW_ZERO, Evidence, Wante
 from pipeline_src.claims.view import Items, View
 
 MARGIN = 0.005  # what counts as kept (accuracy) or similar (ECE): half a percentage point
-FAR = 2.0  # "far more" over-confident: more than twice
-KEPT, SIMILAR = Wanted(-MARGIN, math.inf), Wanted(-MARGIN, MARGIN)
+FAR_MORE = 2.0  # "far more" over-confident: more than twice
+NOT_LOWER, SIMILAR = Wanted(-MARGIN, math.inf), Wanted(-MARGIN, MARGIN)
 SAME_S = 1e-3  # relative; params.yaml rounds alpha
 
 Check = Callable[[View, str, Sequence[str]], Items]
@@ -23,7 +23,7 @@ def over_confident(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
     """Confidence above accuracy in distribution, and OE far higher out of distribution."""
     yield from view.on_sets("id", lambda part: [view.value("gap", ABOVE_ZERO, block, part)])
     yield from view.on_sets(
-        "ood", lambda part: (view.excess("oe", ABOVE_ZERO, block, part, other, FAR) for other in view.sets("id"))
+        "ood", lambda part: (view.excess("oe", ABOVE_ZERO, block, part, other, FAR_MORE) for other in view.sets("id"))
     )
 
 
@@ -61,7 +61,7 @@ def lowest_mean_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
 
 def keeps(metric: str) -> Check:
     """A score at most a margin below the baseline's in distribution."""
-    return lambda view, block, rivals: view.against_baseline(metric, KEPT, block, "id")
+    return lambda view, block, rivals: view.against_baseline(metric, NOT_LOWER, block, "id")
 
 
 def highest_entropy(view: View, block: str, rivals: Sequence[str]) -> Items:

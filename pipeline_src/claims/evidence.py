@@ -14,7 +14,7 @@ from pipeline_src.analysis.resampling import FEW_GROUPS, LEVEL
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
-HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "not decided", "not run"
+HOLDS, FAILS, NOT_DECIDED, NOT_RUN = "holds", "does not hold", "not decided", "not run"
 AGREES, OPPOSES, UNDECIDED = "for it", "against it", "open"
 
 
@@ -221,7 +221,7 @@ class Finding:
             return FAILS
         if self.missing or not says:
             return NOT_RUN
-        return HOLDS if says == {AGREES} else OPEN
+        return HOLDS if says == {AGREES} else NOT_DECIDED
 
     @property
     def why(self) -> str:
@@ -259,6 +259,6 @@ class Finding:
 
 _DECIDES = {
     HOLDS: (AGREES, "The closest"),
-    OPEN: (UNDECIDED, "The most open"),
+    NOT_DECIDED: (UNDECIDED, "The most open"),
     FAILS: (OPPOSES, "The clearest against it"),
 }

@@ -15,7 +15,19 @@ from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.params.schema import LIMITS
 
-SHOWN = ("ece", "ece_floor", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
+PRINTED = (
+    "ece",
+    "ece_floor",
+    "oe",
+    "ece_debiased",
+    "smooth_ece",
+    "accuracy",
+    "mean_iou",
+    "brier",
+    "nll",
+    "mae",
+    "max_f",
+)
 
 
 def judge(
@@ -79,7 +91,7 @@ def report(result: dict, out: Path) -> str:
     lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
     for protocol in result["undefined"]:
         lines.append(f"  {protocol}")
-        for key in (k for k in SHOWN if k in result[protocol]):
+        for key in (k for k in PRINTED if k in result[protocol]):
             value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
             shown = "undefined" if value is None else with_ends(METRICS[key], value, ends)
             if value is not None and (floor := result[protocol].get(METRICS[key].floor)) and value < floor:

@@ -14,7 +14,14 @@ import numpy as np
 
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import Estimate, estimate
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, Resampled, groups_in_words, images_in_words, resample_run
+from pipeline_src.analysis.resampling import (
+    RESAMPLES,
+    SEED,
+    Resampled,
+    groups_in_words,
+    images_in_words,
+    resample_counts,
+)
 from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
@@ -34,7 +41,7 @@ from pipeline_src.judging.folder import check_resamples, groups_of
 from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.labels import IGNORED
 from pipeline_src.logs import quiet
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.rng import generator
 
@@ -109,8 +116,8 @@ def calibrate_folder(
         scored, before = applied, _count(applied, classes, ignore)
         scored.calibrator = lambda stem: calibrator
     after = _count(scored, classes, ignore)
-    runs = [Run.by_protocol(of.statistic)["raw"] for of in (before, after)]
-    scores = [resample_run(run, bins, SEED, resamples, units_of_scored) for run in runs]
+    runs = [ProtocolCounts.by_protocol(of.statistic)["raw"] for of in (before, after)]
+    scores = [resample_counts(run, bins, SEED, resamples, units_of_scored) for run in runs]
     record = Record.of(calibrator, pixels)
     warnings = counted.warnings() if test_mask is None else _warnings({pred: counted, apply: before})
     warnings += calibrator.warnings() if isinstance(calibrator, PlattCalibrator) else []
@@ -130,7 +137,7 @@ def calibrate_folder(
     }
     if bound:
         pairs.calibrator = lambda stem: calibrator
-        of_fitted = Run.by_protocol(_count(pairs, classes, ignore).statistic)["raw"]
+        of_fitted = ProtocolCounts.by_protocol(_count(pairs, classes, ignore).statistic)["raw"]
         test = {"held_out" if test_mask is None else "unseen": replace(runs[1], units=units_of_scored)}
         result["risk"] = risks.controlled(replace(of_fitted, units=units), bound, SEED, resamples, **test)
     files.write(out / "calibrator.json", record)

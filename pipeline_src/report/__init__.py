@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -130,7 +131,7 @@ def _estimate(of: Estimate | None, metric: str) -> Markup:
 
 def _ends(of: Estimate) -> tuple[float, float]:
     """The ends of the interval, or the value where there is none."""
-    return (of.low, of.high) if of.low == of.low else (of.value, of.value)
+    return (of.value, of.value) if math.isnan(of.low) else (of.low, of.high)
 
 
 def _about(facts: Facts) -> list[str]:

@@ -91,7 +91,7 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def corrupted(self) -> dict[str, Corruption]:
-        """Of the corrupted parts, what is done to their images."""
+        """Corrupted part -> what is done to its images."""
         return {
             each: Corruption(name, corruption, severity, self._clean_twin(part.clean, role == "ood"))
             for name, (part, role) in self.written.items()
@@ -101,15 +101,15 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def stored(self) -> dict[str, tuple[Part, str]]:
-        """The parts of images as they are, with their roles: all but the corrupted ones, and what of these is no test
-        set itself."""
-        lines = {of.of for of in self.corrupted.values() if not of.clean}
+        """The parts whose images are kept as they are, with their roles: all parts that are not corrupted, and the clean
+        images of corrupted sets where these are no test set themselves."""
+        lines = {corruption.of for corruption in self.corrupted.values() if not corruption.clean}
         alone = {
             name: (part.clean, role)
             for name, (part, role) in self.written.items()
             if isinstance(part, Corrupted) and name in lines
         }
-        return {name: of for name, of in self.parts.items() if name not in self.corrupted} | alone
+        return {name: part for name, part in self.parts.items() if name not in self.corrupted} | alone
 
     def store(self, part: str) -> str:
         """The name of the stored part that has a part's images as they are."""

@@ -21,7 +21,7 @@ from pipeline_src.tables.registry import TABLES
 from pipeline_src.text_tables import Group, Table
 
 # Several classes lack the last but one; the mean IoU stands in its place.
-SHOWN = ("ece", "ece_floor", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou")
+MAIN_COLUMNS = ("ece", "ece_floor", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou")
 LAST = (  # sentence of the caption: for one object class, and for several
     "All but max F are means over all pixels of a data set; NLL and entropy in nats; max F is the largest value of the "
     "mean of the images' F curves.",
@@ -34,7 +34,7 @@ def write_tables(results: Results, folder: Path) -> None:
     """Write the files of `tables.table_files()` into `folder`.
 
     main.csv holds all metrics in full precision, a row per protocol, data set, method and seed; Markdown and LaTeX hold
-    those of `SHOWN`. printed.json has all tables as they are printed: table -> protocol -> `text_tables.Table`.
+    those of `MAIN_COLUMNS`. printed.json has all tables as they are printed: table -> protocol -> `text_tables.Table`.
     metrics.json holds means over seeds: protocol -> method -> data set -> metric, null where a metric is undefined.
     """
     printed = {"main": {protocol: main_table(results, protocol) for protocol in results.facts.protocols}}
@@ -77,7 +77,7 @@ def main_table(results: Results, protocol: str) -> Table:
 def shown(results: Results) -> dict[str, Metric]:
     """Columns of the main table: metrics that are defined somewhere."""
     table = results.numbers.table
-    return {name: METRICS[name] for name in SHOWN if name in table and table[name].notna().any()}
+    return {name: METRICS[name] for name in MAIN_COLUMNS if name in table and table[name].notna().any()}
 
 
 def means(results: Results) -> dict[str, dict[str, dict[str, Mapping[str, float | None]]]]:

@@ -12,7 +12,7 @@ from pipeline_src.tables.captions import SYNTHETIC, about, not_run, titled
 from pipeline_src.tables.cells import cells
 from pipeline_src.tables.paper_table import PaperTable, Row
 
-SHOWN = ("ece", "oe", "accuracy")
+GRID_METRICS = ("ece", "oe", "accuracy")
 FEWEST = 4  # methods that make a grid
 QUANTITIES = METRICS | {"s": Quantity(title="s")}
 
@@ -45,7 +45,7 @@ def _numbers(results: Results, static: Mapping[str, Perturbation]) -> Iterator[t
         for method, one in static.items():
             yield {"protocol": protocol, "method": method, "metric": "s", "mean": one.s}, "s = 2 α β"
         for part in results.facts.parts_of(LIKE_ID):
-            for metric in SHOWN:
+            for metric in GRID_METRICS:
                 for cell in cells(results, protocol, part, metric, list(static)):
                     yield cell, f"{part}: {METRICS[metric].column}"
 

@@ -15,17 +15,17 @@ from pipeline_src.analysis.measurement import Reader
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.image_risks import THRESHOLDS, ImageRisks, of_levels, split
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 
 
-def counted(images, groups=None) -> Run:
+def counted(images, groups=None) -> ProtocolCounts:
     statistic = TwoClassStatistic.empty()
     for k, (f, y) in enumerate(images):
         statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), f"{k:05d}")
-    return Run(statistic, statistic.raw, units=groups)
+    return ProtocolCounts(statistic, statistic.raw, units=groups)
 
 
-def sums(run: Run) -> np.ndarray:
+def sums(run: ProtocolCounts) -> np.ndarray:
     return sum(block.sum(axis=0) for block in ImageRisks().units(run))
 
 
@@ -135,8 +135,8 @@ def test_an_experiment_takes_the_thresholds_of_another_set(tmp_path):
     bound = Bound("fnr", 0.2)
     found = controlled(bound, fitted, unseen)
     for k, seed in enumerate((0, 1)):
-        t = level(bound, sums(Run(None, statistics["val", seed].raw)))
-        of = conformal.of_units(Run(None, statistics["test", seed].raw), np.full(12, t))
+        t = level(bound, sums(ProtocolCounts(None, statistics["val", seed].raw)))
+        of = conformal.of_units(ProtocolCounts(None, statistics["test", seed].raw), np.full(12, t))
         assert found.points["threshold"][k] == t / 255
         assert [found.points[name][k] for name in conformal.NAMES] == pytest.approx(np.nanmean(of, axis=0))
         assert found.values["fnr"].shape == (2, 250) and found.values["fnr"].std() > 0
@@ -148,7 +148,7 @@ def test_of_several_images_on_a_threshold_none_is_missed():
     """f = t/255 is in the mask: 8-bit values and floats alike."""
     for f in (np.uint8(54), np.float32(54 / 255), np.uint16(54 * 257)):
         of = one(np.array([[f]]), [[1]])
-        risks, _ = split(sums(Run(of, of.raw)))
+        risks, _ = split(sums(ProtocolCounts(of, of.raw)))
         assert risks[0, 54] == 0 and risks[0, 55] == 1 and risks.shape == (2, THRESHOLDS)
 
 

@@ -11,13 +11,13 @@ from made_statistics import counted, of_scenes, one, scene, summaries
 
 from pipeline_src.counting.score_histogram import Bins, UndefinedMetricError, top_label
 from pipeline_src.metrics import estimators, smooth_ece
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import bounds, value
 
 
 def bound(name, counts, bins=10):
-    return bounds(Run(None, counts), bins, [name])[name]
+    return bounds(ProtocolCounts(None, counts), bins, [name])[name]
 
 
 @pytest.fixture(scope="module", params=["float32", "uint8"])

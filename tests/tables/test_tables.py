@@ -20,13 +20,13 @@ from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables import table_files
-from pipeline_src.tables.main import SHOWN, write_tables
+from pipeline_src.tables.main import MAIN_COLUMNS, write_tables
 from pipeline_src.text_tables import Group, Table, latex, markdown
 
 PARTS = {"val": "val", "Set_A": "id", "textures": "ood"}
 METHODS = {"baseline": MethodFacts("baseline"), "aslp_mc": MethodFacts("aslp_mc")}
 FACTS = Facts("tiny", METHODS, PARTS, (0, 1), 10, 2)
-TWO_CLASSES = [name for name in SHOWN if name != "mean_iou"]
+TWO_CLASSES = [name for name in MAIN_COLUMNS if name != "mean_iou"]
 
 
 def maps(method: str, seed: int, part: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
