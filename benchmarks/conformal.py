@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from calibrators import halves
 
-from pipeline_src.analysis.conformal import NAMES, Bound, level
+from pipeline_src.analysis.conformal import RISK_NAMES, Bound, level
 from pipeline_src.judging import two_classes
 from pipeline_src.judging.files import pair_files
 from pipeline_src.metrics.image_risks import ImageRisks, split
@@ -34,7 +34,7 @@ def risks() -> np.ndarray:
 
 def tried(images: np.ndarray, bound: Bound, fitted: int, splits: int) -> tuple[np.ndarray, np.ndarray]:
     """(splits,) thresholds, and mean risks of the images that did not give them; without splits of no threshold."""
-    rng, k, outcomes = np.random.default_rng(0), NAMES.index(bound.risk), []
+    rng, k, outcomes = np.random.default_rng(0), RISK_NAMES.index(bound.risk), []
     for _ in range(splits):
         order = rng.permutation(len(images))
         own, others = (images[part].sum(axis=0) for part in (order[:fitted], order[fitted:]))

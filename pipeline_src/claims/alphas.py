@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST = 15  # epochs: a window of 3, since the saw's correlation with itself is gone after 3 visits at beta = 1
-WINDOWS = 5  # each window is so great a part of the epochs: the last one, and the one before it
+WINDOWS = 5  # into which the epochs are cut; the last two are compared
 SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=100, digits=1)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline_src.analysis.results import Results
 
 METRICS = {"ece": "ECE", "iou": "IoU"}  # of a single class, in the order of `Measurement.arrays["class_metrics"]`
-MOST_CLASSES = 24  # classes for whose names a column has room
+MOST_ROWS = 24  # classes for whose names a column has room
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -41,11 +41,9 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     }
     first = next(iter(facts.methods))
     lines = [style.size(picture, results), f"{facts.networks_in_words()} · strokes: 95 % over images · grey: {first}"]
-    left_out = len(facts.class_names) - MOST_CLASSES
+    left_out = len(facts.class_names) - MOST_ROWS
     if left_out > 0:
-        lines.append(
-            f"the {MOST_CLASSES} worst classes by the mean over methods; the csv has the {left_out} others too"
-        )
+        lines.append(f"the {MOST_ROWS} worst classes by the mean over methods; the csv has the {left_out} others too")
     figure = draw(
         tables,
         metric,
@@ -68,10 +66,10 @@ def prepare(class_metrics: np.ndarray, class_names: Sequence[str]) -> pd.DataFra
 
 
 def drawn_classes(tables: Mapping[str, pd.DataFrame], metric: str) -> list[str]:
-    """The classes to draw, in the order of the data set: all, or those of `MOST_CLASSES` least calibrated or worst segmented
-    ones by the mean over methods."""
+    """The classes to draw, in the order of the data set: all, or so many as `MOST_ROWS` that are least calibrated or
+    worst segmented by the mean over methods."""
     mean = sum(table.set_index("class")[metric].fillna(0) for table in tables.values()) / len(tables)
-    worst = mean.sort_values(ascending=metric == "iou", kind="stable").index[:MOST_CLASSES]
+    worst = mean.sort_values(ascending=metric == "iou", kind="stable").index[:MOST_ROWS]
     return [label for label in mean.index if label in worst]
 
 

@@ -12,7 +12,7 @@ from pipeline_src.analysis.resampling import image_means, percentiles
 from pipeline_src.calibrators.selection import folds_of
 from pipeline_src.errors import UserError
 from pipeline_src.judging.files import Pairs
-from pipeline_src.metrics.image_risks import LEVELS, split
+from pipeline_src.metrics.image_risks import EIGHT_BIT, split
 from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.metric import with_ends
 
@@ -87,14 +87,14 @@ def controlled(
 
 def _fitted(run: ProtocolCounts, bound: Bound) -> dict[str, Any]:
     sums = conformal.of_folds(run, np.zeros(run.number, np.int64))[0]
-    units = int(split(sums)[1][conformal.NAMES.index(bound.risk)])
+    units = int(split(sums)[1][conformal.RISK_NAMES.index(bound.risk)])
     result: dict[str, Any] = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
     t = conformal.level(bound, sums)
     if t is None:
         label = "foreground" if bound.risk == "fnr" else "background"
         reason = f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
         return result | {"level": None, "threshold": None, "promised": None, "reason": reason}
-    result |= {"level": t, "threshold": t / (LEVELS - 1), "promised": float(conformal.bounds(bound, sums)[t])}
+    result |= {"level": t, "threshold": t / (EIGHT_BIT - 1), "promised": float(conformal.bounds(bound, sums)[t])}
     if conformal.trivial(bound, t, sums):
         held = "all background, too" if bound.risk == "fnr" else "no pixel of an object"
         result["reason"] = f"useless: this mask holds {held}"
@@ -107,7 +107,7 @@ def _delivered(run: ProtocolCounts, levels: np.ndarray, seed: int, resamples: in
     defined = ~np.isnan(risks)
     resampled = image_means(risks, seed, resamples) if resamples else None
     values: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": {}}
-    for k, name in enumerate(conformal.NAMES):
+    for k, name in enumerate(conformal.RISK_NAMES):
         values[name] = float(risks[defined[:, k], k].mean()) if defined[:, k].any() else None
         values["intervals"][name] = None if resampled is None else percentiles(resampled[:, k], len(risks))
     return values

@@ -28,7 +28,7 @@ Columns = Callable[[slice], np.ndarray]  # images -> (n, C), numbers of each ima
 
 @dataclass(frozen=True)
 class ProtocolCounts:
-    """What a statistic counts in one protocol, or of one of its classes.
+    """What a statistic counts in one protocol, of all its classes or of one.
 
     Attributes:
         regions: the regions of the images by name, where they were counted.

@@ -90,8 +90,8 @@ class ProtocolComparison:
         return [method for method, of in differences.items() if method in alike or not (of and of.excludes_zero)]
 
     def accuracy(self, method: str) -> str:
-        """Whether the baseline's accuracy is KEPT, LOST or neither shown (NOT_DECIDED), by the rule of claim C5: on every
-        data set, the whole interval of the difference lies above minus half a point."""
+        """Whether the baseline's accuracy is KEPT, LOST or NOT_DECIDED, by the rule of claim C5: on every data set, the
+        whole interval of the difference lies above minus half a point."""
         verdicts = {_verdict(self.accuracy_change(method, part)) for part in self.parts}
         return next(verdict for verdict in (LOST, NOT_DECIDED, KEPT) if verdict in verdicts)
 

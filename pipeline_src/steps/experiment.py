@@ -101,8 +101,8 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def stored(self) -> dict[str, tuple[Part, str]]:
-        """The parts whose images are kept as they are, with their roles: all parts that are not corrupted, and the clean
-        images of corrupted sets where these are no test set themselves."""
+        """The parts whose images are kept as they are, with their roles: all parts that are not corrupted, and the
+        clean images of corrupted sets where these are no test set themselves."""
         lines = {corruption.of for corruption in self.corrupted.values() if not corruption.clean}
         alone = {
             name: (part.clean, role)

@@ -23,7 +23,7 @@ UNKNOWN = 1000  # images, where their number is not known yet
 FIGURE = 0.15  # seconds a file
 STEPS = 6
 NO_MASKS = "Its masks do not count: under `ood:` all pixels are background. If they do, put the set under `shifted:`."
-NAMED_REASONS = 6  # differences that a reason names
+NAMED = 6  # differences that a reason names
 MEASURED = 64  # images a step at most, whatever batch_size is
 
 
@@ -56,12 +56,8 @@ class Plan:
         if (job := next((job for job in (*self.made, *self.taken) if job.kind == kind), None)) is None:
             return ""
         reasons = differences(job)
-        more = (
-            f"; and {len(reasons) - NAMED_REASONS} more (contracts --explain {job.name})"
-            if len(reasons) > NAMED_REASONS
-            else ""
-        )
-        return f"{job.name}: {'; '.join(reasons[:NAMED_REASONS])}{more}"
+        more = f"; and {len(reasons) - NAMED} more (contracts --explain {job.name})" if len(reasons) > NAMED else ""
+        return f"{job.name}: {'; '.join(reasons[:NAMED])}{more}"
 
 
 def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:

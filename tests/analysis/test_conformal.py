@@ -103,7 +103,7 @@ def drawn(rng: np.random.Generator, images: int) -> np.ndarray:
 @pytest.mark.parametrize(("risk", "alpha"), [("fnr", 0.2), ("fpr", 0.15)])
 def test_the_bound_is_kept_on_further_images(risk, alpha):
     """Over 300 drawings of 12 images and of further ones. Without n / (n + 1) and 1 / (n + 1) it would not be."""
-    rng, k = np.random.default_rng(0), conformal.NAMES.index(risk)
+    rng, k = np.random.default_rng(0), conformal.RISK_NAMES.index(risk)
     pool = drawn(rng, 3000)
     risks, known = split(pool)
     mean = risks[:, k].sum(axis=0) / known[:, k].sum()
@@ -138,7 +138,7 @@ def test_an_experiment_takes_the_thresholds_of_another_set(tmp_path):
         t = level(bound, sums(ProtocolCounts(None, statistics["val", seed].raw)))
         of = conformal.of_units(ProtocolCounts(None, statistics["test", seed].raw), np.full(12, t))
         assert found.points["threshold"][k] == t / 255
-        assert [found.points[name][k] for name in conformal.NAMES] == pytest.approx(np.nanmean(of, axis=0))
+        assert [found.points[name][k] for name in conformal.RISK_NAMES] == pytest.approx(np.nanmean(of, axis=0))
         assert found.values["fnr"].shape == (2, 250) and found.values["fnr"].std() > 0
         assert found.values["fnr"][k].mean() == pytest.approx(found.points["fnr"][k], abs=0.02)
     assert controlled(Bound("fnr", 0.01), fitted, unseen) is None  # thirty images are too few
