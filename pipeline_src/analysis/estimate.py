@@ -161,7 +161,7 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
 
 
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:
-    """Seeds that all have; what is made of all seeds goes with any."""
+    """Seeds that all measurements have; one of all seeds together goes with any."""
     single = [set(one.seeds) for one in measured if not one.of_all_seeds]
     return sorted(set.intersection(*single)) if single else list(measured[0].seeds)
 

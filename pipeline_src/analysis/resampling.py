@@ -171,7 +171,7 @@ def resample_counts(
     counted = replace(counted, units=groups)
     exact, reasons = summary(counted, bins)
     points = {name: value for name, value in exact.items() if value is not None}
-    inputs = {of.family: of for of in (*(METRICS[name].of for name in points), *further)}
+    inputs = {each.family: each for each in (*(METRICS[name].of for name in points), *further)}
     drawn = _with_pixels(counted) if points and groups is None else groups
     sums = _sums(counted, inputs, bins, draws(len(counted.rows), resamples, key, drawn)) if points else {}
     values = {name: _values(name, sums, bins, point) for name, point in points.items()}
@@ -188,10 +188,10 @@ def _with_pixels(counted: ProtocolCounts) -> np.ndarray | None:
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may hold no pixel that counts
 def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> np.ndarray:
     metric = METRICS[name]
-    of = sums[metric.of.family]
-    if np.isnan(of.resampled).all():  # a single group
-        return np.full(len(of.resampled), np.nan)
-    whole, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (of.whole, of.resampled))
+    summed = sums[metric.of.family]
+    if np.isnan(summed.resampled).all():  # a single group
+        return np.full(len(summed.resampled), np.nan)
+    whole, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (summed.whole, summed.resampled))
     return around(point, values, values.mean() if metric.of.centred else whole)
 
 
@@ -204,7 +204,7 @@ def around(point: float, values: np.ndarray, whole: float) -> np.ndarray:
 
 def _sums(counted: ProtocolCounts, inputs: Mapping[object, Input], bins: int, drawn: Draws) -> dict[object, Sums]:
     """Sums over all images and over resamples of them, by family of inputs."""
-    columns = {family: of.columns(counted, bins) for family, of in inputs.items()}
+    columns = {family: each.columns(counted, bins) for family, each in inputs.items()}
     sums: dict[object, Sums] = {}
     for of_units, times in _units(counted, columns, drawn):
         for family, of in of_units.items():

@@ -87,7 +87,8 @@ class Results:
                     reasons |= {(part, name): reason for name, reason in one.reasons.items()}
                     for k, seed in enumerate(one.seeds):
                         place = (protocol, part, role, method, seed, one.images, one.pixels)
-                        rows.append(dict(zip(KEYS, place, strict=True)) | {n: of[k] for n, of in one.points.items()})
+                        values = {name: by_seed[k] for name, by_seed in one.points.items()}
+                        rows.append(dict(zip(KEYS, place, strict=True)) | values)
         columns = [*KEYS, *defined(self.facts.classes)]
         table = pd.DataFrame(rows, columns=columns)
         return Numbers(table.astype(dict.fromkeys(columns[len(KEYS) :], float)), reasons)

@@ -87,7 +87,7 @@ class ProtocolComparison:
         first, *others = among
         alike = [m for m in others if self.below_floor(first) and self.below_floor(m)]
         differences = {method: self.difference("ece", method, first) for method in others}
-        return [method for method, of in differences.items() if method in alike or not (of and of.excludes_zero)]
+        return [m for m, effect in differences.items() if m in alike or not (effect and effect.excludes_zero)]
 
     def accuracy(self, method: str) -> str:
         """Whether the baseline's accuracy is KEPT, LOST or NOT_DECIDED, by the rule of claim C5: on every data set, the

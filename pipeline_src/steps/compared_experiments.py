@@ -46,7 +46,7 @@ class Side:
 
     def seeds(self, method: str, part: str) -> list[int]:
         """Seeds of a method that were evaluated on a data set."""
-        return [seed for name, seed, of in self.statistics if (name, of) == (method, part)]
+        return [seed for name, seed, where in self.statistics if (name, where) == (method, part)]
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -56,8 +56,8 @@ class Side:
     @property
     def in_words(self) -> str:
         """What was evaluated."""
-        of = (", ".join(map(str, dict.fromkeys(each))) for each in zip(*self.statistics, strict=True))
-        return "methods {}; seeds {}; data sets {}".format(*of)
+        names = (", ".join(map(str, dict.fromkeys(each))) for each in zip(*self.statistics, strict=True))
+        return "methods {}; seeds {}; data sets {}".format(*names)
 
     def only(self, method: str, title: str) -> Side:
         """What there is of one method, under another title."""
@@ -194,7 +194,7 @@ def _images(graph: ExperimentGraph) -> dict[str, dict[str, str]]:
 
 
 def _methods(facts: Facts) -> dict[str, dict[str, Any]]:
-    return {name: {"method": of.code, **of.parameters} for name, of in facts.methods.items()}
+    return {name: {"method": method.code, **method.parameters} for name, method in facts.methods.items()}
 
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:

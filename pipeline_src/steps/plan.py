@@ -91,8 +91,8 @@ def verified(experiment: ExperimentGraph) -> str:
 
 def adopted(experiment: ExperimentGraph) -> dict[str, str]:
     """Jobs whose results were adopted, with the reasons."""
-    entries = adoptions(list(experiment.jobs.values()))
-    return {name: "; ".join(f"{entry['why']} ({entry['time']})" for entry in of) for name, of in entries.items()}
+    adopted = adoptions(list(experiment.jobs.values()))
+    return {name: "; ".join(f"{entry['why']} ({entry['time']})" for entry in adopted[name]) for name in adopted}
 
 
 def unchecked(experiment: ExperimentGraph) -> list[str]:

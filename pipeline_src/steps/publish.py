@@ -128,7 +128,7 @@ def _cost(method: str, seed: int, cost: RunCost) -> dict[str, Any]:
 
 
 def _complete(staging: Path, cores: int) -> Path:
-    """Add to the sources what is made of them, and put the folder in place."""
+    """Add what is computed from the sources, and put the folder in place."""
     made = STAGING / f"{staging.name}-made"  # by what has no images, so that the report can hold none
     rebuild(staging, made, cores)
     facts = Publication.read(staging).facts

@@ -105,7 +105,7 @@ def _analyse(source: Path, out: Path, part: str) -> None:
 
 
 def check_equal(source: Path, out: Path) -> tuple[int, int]:
-    """Compare what is published with what was made of it: all but drawings, whose bytes depend on fonts.
+    """Compare what is published with what was rebuilt from it: all but drawings, whose bytes depend on fonts.
 
     Returns:
         The number of files that are equal byte by byte, and of those that differ by rounding.

@@ -70,8 +70,8 @@ def provenance(job: Job) -> dict[str, str]:
 def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
     """What the post-hoc methods among a job's inputs were fitted to: (method, seed) -> name -> value."""
     facts = job.parameters["facts"]
-    files = {run: job.inputs[job_names.training(*run)] for run in facts.runs if run[0] not in facts.trained}
-    return {run: fit.numbers(fit.read(of.paths[0])) for run, of in files.items()}
+    fits = {run: job.inputs[job_names.training(*run)] for run in facts.runs if run[0] not in facts.trained}
+    return {run: fit.numbers(fit.read(job.paths[0])) for run, job in fits.items()}
 
 
 def store_facts(job: Job, name: str) -> dict[str, Any]:
@@ -93,10 +93,10 @@ def _result_facts(job: Job) -> dict[str, str]:
     """What is known of the results that the page shows: since when they are verified; libraries of other versions than
     here; results that were made under another contract and adopted by hand."""
     results = behind(job.inputs.values())
-    verified = [of.verified for of in results.values() if of.current]
+    verified = [job.verified for job in results.values() if job.current]
     others = [f"{version}: {shortened(names)}" for version, names in other_versions(results.values()).items()]
     entries = adoptions(job.inputs.values())
-    why = sorted({f"{entry['why']} ({entry['time']})" for of in entries.values() for entry in of})
+    why = sorted({f"{entry['why']} ({entry['time']})" for adopted in entries.values() for entry in adopted})
     facts = {
         "results verified": f"on {min(verified)} or later: the files of {len(verified)} results, by SHA-256"
         if verified

@@ -1,4 +1,4 @@
-"""Metrics of an experiment's methods with spread, interval and marks: what tables of methods are made of."""
+"""Metrics of an experiment's methods with spread, interval and marks: the cells of tables of methods."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def _cells(results: Results, protocol: str, score: str, inside: list[str], part:
 def _detections(results: Results, protocol: str, score: str, inside: list[str], part: str) -> Mapping[str, Measurement]:
     """Method -> its detection of a data set, for those that were run on all that it needs."""
     measured = {name: results.measured(protocol, name) for name in [*inside, part]}
-    common = [method for method in results.facts.methods if all(method in of for of in measured.values())]
+    common = [method for method in results.facts.methods if all(method in on_set for on_set in measured.values())]
     detections = {
         method: detection(score, {name: measured[name][method] for name in inside}, {part: measured[part][method]})
         for method in common

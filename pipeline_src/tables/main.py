@@ -44,7 +44,7 @@ def write_tables(results: Results, folder: Path) -> None:
         table = make(results)
         table.write(name, folder)
         printed[name] = table.printed(name)
-    plain = {name: {protocol: asdict(table) for protocol, table in of.items()} for name, of in printed.items()}
+    plain = {name: {protocol: asdict(table) for protocol, table in tables.items()} for name, tables in printed.items()}
     write_text(folder / "printed.json", json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "metrics.json", json.dumps(means(results), indent=2, ensure_ascii=False) + "\n")
 

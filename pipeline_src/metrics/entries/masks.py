@@ -1,4 +1,4 @@
-"""What is made of masks: overlap, F, S and E, areas."""
+"""Metrics of masks and of whole maps: overlap, F, S and E, areas."""
 
 from __future__ import annotations
 
