@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report.comparison import KEPT, LOST, OPEN, REFINEMENT, ProtocolComparison
+from pipeline_src.report.comparison import KEPT, LOST, NOT_DECIDED, REFINEMENT, ProtocolComparison
 from pipeline_src.report.summary import listing
 
 ECE = METRICS["ece"]
@@ -87,13 +87,15 @@ def _best(inside: ProtocolComparison) -> str:
 def _kept(inside: ProtocolComparison) -> str:
     """Which methods keep the baseline's accuracy, and which lose it."""
     others = [m for m in inside.facts.methods if m in inside.others]
-    by_verdict = {verdict: [m for m in others if inside.accuracy(m) == verdict] for verdict in (KEPT, OPEN, LOST)}
+    by_verdict = {
+        verdict: [m for m in others if inside.accuracy(m) == verdict] for verdict in (KEPT, NOT_DECIDED, LOST)
+    }
     sentences = []
     if kept := by_verdict[KEPT]:
         who = "all others keep it" if len(kept) == len(others) > 1 else listing(kept)
         sentences.append(f"Within half a point of {inside.baseline}'s on {listing(inside.parts)}: {who}.")
-    if by_verdict[OPEN]:
-        sentences.append(f"The images do not decide it for {listing(by_verdict[OPEN])}.")
+    if by_verdict[NOT_DECIDED]:
+        sentences.append(f"The images do not decide it for {listing(by_verdict[NOT_DECIDED])}.")
     for method in by_verdict[LOST]:
         losses = [f"{_points(-change.value)} on {part}" for part, change in inside.losses(method).items()]
         sentences.append(f"{method} loses {listing(losses)}.")
@@ -151,7 +153,7 @@ def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison
     if not (change and change.high < 0):
         return [*sentences, f"{lowest}, not significantly below {use}'s, {_mean(outside, use, 'brier')}."]
     sentences.append(f"{lowest}, significantly below {use}'s, {_mean(outside, use, 'brier')}.")
-    if inside.accuracy(best) == OPEN:
+    if inside.accuracy(best) == NOT_DECIDED:
         sentences.append("Whether it keeps the accuracy in distribution is not decided.")
     if inside.facts.classes == 2:  # of several no class need be right there
         sentences.append("Where many images hold none of the objects, it is the better choice.")
