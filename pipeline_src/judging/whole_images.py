@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_src.analysis.resampling import image_means, percentiles, units_of
+from pipeline_src.analysis.resampling import image_means, percentiles, units_of, within
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.rows import parts
 from pipeline_src.counting.whole_maps import NAMES, whole_map_measures
 from pipeline_src.judging.files import Pair, Pairs
 from pipeline_src.judging.masks import Meaning
 from pipeline_src.judging.two_classes import read
+from pipeline_src.metrics.metric import FRACTION
 
 MISSING = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
 
@@ -43,7 +44,8 @@ class WholeImages:
         """Bootstrap intervals of the means, on the same draws as all others."""
         resampled = image_means(self.table, key, resamples, groups)
         units = units_of(groups, len(self.table))
-        return {name: percentiles(of, units) for name, of in zip(NAMES, resampled.T, strict=True)}
+        ends = {name: percentiles(of, units) for name, of in zip(NAMES, resampled.T, strict=True)}
+        return {name: of and within(of, FRACTION) for name, of in ends.items()}
 
     def part(self, images: slice) -> dict[str, np.ndarray]:
         """Values of some images by name."""
