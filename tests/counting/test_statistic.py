@@ -99,8 +99,7 @@ def test_parts_merge_to_the_whole_in_any_order(kind, tmp_path):
     parts = [TwoClassStatistic.empty() for _ in range(3)]
     for k, image in enumerate(reversed(everything)):
         parts[k * 7 % 3].add(*image)
-    first = parts[2] + parts[0]
-    first.merge(parts[1])
+    first = parts[2] + parts[0] + parts[1]
     assert first == whole
     assert first.raw.rows.ids == sorted(first.raw.rows.ids)
     whole.save(tmp_path / "a.npz", {"set": "x"})
@@ -210,7 +209,7 @@ def test_an_image_is_counted_once():
     with pytest.raises(UserError, match="already"):
         statistic.add(np.float32([[0.5]]), np.uint8([[1]]), "a")
     with pytest.raises(UserError, match="more than once"):
-        statistic.merge(one(np.float32([0.1]), [1]))
+        statistic + one(np.float32([0.1]), [1])
 
 
 def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
@@ -247,6 +246,9 @@ def test_quick_has_the_same_counts():
     quick, full = one(f, y, quick=True), one(f, y)
     assert np.array_equal(quick.raw.count, full.raw.count)
     assert quick.stretched is None and quick.raw.rows is None
+    for first, second in ((quick, full), (full, quick)):
+        with pytest.raises(ValueError, match="quick"):
+            first + second
     values, reasons = summary(Run(quick, quick.raw))
     assert values["ece"] == value("ece", full.raw) and values["accuracy"] == value("accuracy", full.raw)
     assert values["nll"] is None and "quick" in reasons["nll"]
