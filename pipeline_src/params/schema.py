@@ -284,6 +284,6 @@ class Params(Strict):
 
 
 def _duplicates(names: list[str]) -> list[str]:
-    """Names that stand twice; capitals do not tell them apart, as they are those of files."""
+    """Duplicate names; capitals do not tell them apart, as they are those of files."""
     count = Counter(name.lower() for name in names)
     return sorted({name for name in names if count[name.lower()] > 1})

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_statistics import one
 
-from pipeline_src.counting import accumulate, kernels
+from pipeline_src.counting import kernels
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import SCORE_SUMS, Counts
 from pipeline_src.counting.levels import CLAMP, COARSE, HALF, LEVELS, POSITION, UNIT
