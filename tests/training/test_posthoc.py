@@ -57,7 +57,7 @@ def networks(stores, tmp_path_factory) -> list[DenseClassifier]:
     loaded = []
     for seed in (0, 1):
         folder = tmp_path_factory.mktemp(f"seed{seed}")
-        opened = (Store.open(stores[part]) for part in ("train", "val"))
+        opened = (Store(stores[part]) for part in ("train", "val"))
         train(*opened, EXPERIMENT, choose("baseline", {}).method, seed, folder / "work", "run").write(folder)
         loaded.append(load(folder / "model.safetensors", EXPERIMENT))
     return loaded
@@ -65,7 +65,7 @@ def networks(stores, tmp_path_factory) -> list[DenseClassifier]:
 
 @pytest.fixture(scope="module")
 def val(stores) -> Store:
-    return Store.open(stores["val"])
+    return Store(stores["val"])
 
 
 def of_classes() -> MadeStore:
