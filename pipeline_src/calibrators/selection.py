@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.calibrators.calibrator import Calibrator, fitted, nll
+from pipeline_src.calibrators.calibrator import Calibrator, fitted, nll, rounded
 from pipeline_src.calibrators.pixels import Pixels
 from pipeline_src.rng import generator
 
@@ -44,10 +44,8 @@ def cross_validated(
 
 
 def _written(f: np.ndarray, tops: np.ndarray) -> np.ndarray:
-    """Probabilities (N, C) as maps with these highest levels (N,) hold them: rounded as `calibrated` rounds, on both
-    sides of 0.5 alike."""
+    """Probabilities (N, C) as maps with these highest levels (N,) hold them."""
     if not tops.any():
         return f
-    top = np.maximum(tops, 1)[:, None]
-    from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
-    return np.where(tops[:, None] > 0, np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle), f)
+    top = tops[:, None]
+    return np.where(top > 0, rounded(f, np.maximum(top, 1)), f)

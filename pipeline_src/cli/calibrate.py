@@ -56,10 +56,10 @@ def calibrate(
 def report(result: dict[str, Any], out: Path) -> str:
     """What the terminal shows: the method and why, the scores before and after, and where the files are."""
     lines = [f"{result['method']}, fitted to {result['images']} images, {result['pixels']:,} pixels"]
-    likelihoods = sorted(result["cross_validated_nll"].items(), key=lambda item: item[1])
+    cross_validated_nll = sorted(result["cross_validated_nll"].items(), key=lambda item: item[1])
     if result["chosen"]:
         lines.append("  chosen by the NLL of images that were held out (5 folds):")
-        lines += [f"    {name:<20}{value:.5f}" for name, value in likelihoods]
+        lines += [f"    {name:<20}{value:.5f}" for name, value in cross_validated_nll]
     if not result["keeps_class"]:
         lines.append("  the predicted class of pixels near the threshold may change")
     where = (

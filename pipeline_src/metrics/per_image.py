@@ -6,15 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, Counts
+from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, Counts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.rows import parts
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import TOP, as_bins
 from pipeline_src.metrics.inputs import Binned, ProtocolCounts
 from pipeline_src.metrics.row_inputs import f_curve
-
-SUMS = ("confidence", "absolute", "brier", "nll", "entropy")
 
 
 def per_image(counts: Counts, bins: int = 10) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
@@ -34,7 +32,7 @@ def per_image(counts: Counts, bins: int = 10) -> Iterator[tuple[slice, dict[str,
         of_images = as_bins(in_bins(block))
         with np.errstate(invalid="ignore", divide="ignore"):
             pixels = table["pixels"].astype(float)
-            mean = {name: table[name] / pixels / UNIT for name in SUMS}
+            mean = {name: table[name] / pixels / UNIT for name in PIXEL_SUMS}
             accuracy = table["correct"] / pixels
             ece, oe = estimators.ece(of_images), estimators.oe(of_images)
         values = {

@@ -219,7 +219,7 @@ def test_training_curves_are_over_seeds():
 
 def test_examples_numbers(tmp_path):
     pairs = maps("baseline", 0, "Set_A")
-    store = Store.open(make_store(tmp_path / "store", [truth for _, truth in pairs]))
+    store = Store(make_store(tmp_path / "store", [truth for _, truth in pairs]))
     row = examples.prepare({"m": {"2": pairs[2][0]}}, store).iloc[0]
     confidence, right = pixels(0)
     assert row["confidence"] == pytest.approx(confidence[2].mean(), abs=1e-6)

@@ -343,7 +343,7 @@ def swept(parts) -> Figure:
 def store(tmp_path: Path):
     from pipeline_src.data.store import Store
 
-    return Store.open(make_store(tmp_path / "store", [truth for _, truth in maps("baseline", 0, "Set_A")]))
+    return Store(make_store(tmp_path / "store", [truth for _, truth in maps("baseline", 0, "Set_A")]))
 
 
 def pictured(tmp_path: Path) -> Figure:

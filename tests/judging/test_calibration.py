@@ -150,12 +150,12 @@ def test_whole_maps_are_calibrated_too(done, folders, tmp_path):
 
 def test_auto_takes_the_least_cross_validated_likelihood_loss(folders, tmp_path):
     result = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", resamples=0)
-    likelihoods = result["cross_validated_nll"]
-    assert set(likelihoods) == set(files.CALIBRATORS) - {"dirichlet"}
-    assert result["method"] == min(likelihoods, key=likelihoods.get) and result["chosen"]
-    assert likelihoods["histogram_binning"] > likelihoods["temperature"]
+    cross_validated_nll = result["cross_validated_nll"]
+    assert set(cross_validated_nll) == set(files.CALIBRATORS) - {"dirichlet"}
+    assert result["method"] == min(cross_validated_nll, key=cross_validated_nll.get) and result["chosen"]
+    assert cross_validated_nll["histogram_binning"] > cross_validated_nll["temperature"]
     assert result["scored_on"] == "cross-validation" and result["scored_images"] == 18
-    assert result["scores"]["nll"]["after"] == pytest.approx(likelihoods[result["method"]], rel=0.05)
+    assert result["scores"]["nll"]["after"] == pytest.approx(cross_validated_nll[result["method"]], rel=0.05)
     assert result["scores"]["ece"]["intervals"] == {"before": None, "after": None, "difference": None}
     again = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", resamples=0)
     assert again == result

@@ -108,7 +108,7 @@ def test_methods_of_null_images_are_refused(built, monkeypatch):
 
 
 def test_void_counts_nowhere(built):
-    store = Store.open(built.job("store/unseen").folder)
+    store = Store(built.job("store/unseen").folder)
     valid = sum(int((store.truth(i) != 255).sum()) for i in range(len(store)))
     assert valid == 4 * 33 * 44
     for method in METHODS:
@@ -195,7 +195,7 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     chosen, _ = built.parts["textures"]
     places = built.data_root, UNPACKED, built.job("prepare/plain").folder, 32, tmp_path / "store"
     build(chosen, built.entries["plain"], *places, label=other.label("textures"))
-    store = Store.open(tmp_path / "store")
+    store = Store(tmp_path / "store")
     assert {int(v) for i in range(len(store)) for v in np.unique(store.truth(i))} == {254}
     statistic, shown = evaluate(
         Predictor(networks.load(built.job("evaluate/baseline/seed0/textures"))), store, built.settings, "textures"
