@@ -82,7 +82,8 @@ def evidence(claim: Mapping[str, Any], protocol: str) -> Table:
     groups: dict[str, list[list[str]]] = {}
     for item in items:
         sets = " and ".join(f"{name} ({images:,} images)" for name, images in item["sets"].items())
-        cells = [item["what"], item["printed"], item["wanted"], item["says"]]
+        says = ": ".join(filter(None, [item["says"], item.get("open_because")]))
+        cells = [item["what"], item["printed"], item["wanted"], says]
         groups.setdefault(sets, []).append([*cells, item["printed_seeds"]])
     columns = ["", "effect [95 % interval]", "wanted", "says", "seed"]
     which = "" if protocol == "any" else f", {protocol} protocol"
