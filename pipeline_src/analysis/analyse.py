@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
-from pipeline_src.analysis.resampling import Resampled, key_of, percentiles, resample
+from pipeline_src.analysis.resampling import Resampled, key_of, percentiles, resample, within
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
@@ -19,6 +19,7 @@ from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import CLASSES, TOP, split
 from pipeline_src.metrics.image_risks import ImageRisks
 from pipeline_src.metrics.inputs import Binned
+from pipeline_src.metrics.metric import FRACTION
 from pipeline_src.metrics.ranked import CELLS, Ranked
 from pipeline_src.metrics.row_inputs import ClassAreas
 
@@ -135,7 +136,7 @@ def _accuracy_band(sums: np.ndarray, bins: int, units: int) -> np.ndarray:
     whole = [a.sum(axis=1, keepdims=True) for a in (count, hits)]
     with np.errstate(invalid="ignore", divide="ignore"):
         accuracy = np.concatenate([hits / count, whole[1] / whole[0]], axis=1)
-    return np.array([percentiles(values, units) or NAN for values in accuracy.T])
+    return np.array([within(percentiles(values, units) or NAN, FRACTION) for values in accuracy.T])
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class
@@ -151,6 +152,6 @@ def _class_metrics(resampled: Sequence[Resampled], bins: int) -> np.ndarray:
 
     made = []
     for exact, drawn in zip(values("whole"), values("resampled"), strict=True):
-        ends = [percentiles(of, resampled[0].units) or NAN for of in drawn.mean(axis=0).T]
+        ends = [within(percentiles(of, resampled[0].units) or NAN, FRACTION) for of in drawn.mean(axis=0).T]
         made.append(np.column_stack([exact.mean(axis=0), ends]))
     return np.array(made)

@@ -137,8 +137,8 @@ class Evidence:
 
     @property
     def power(self) -> str:
-        """In a sentence: the effect that intervals of these widths would show in 80 % of cases; of a square that decides
-        as well, as the error that it means."""
+        """In a sentence: the effect that intervals of these widths would show in 80 % of cases; of a square that
+        decides as well, as the error that it means."""
         needed = _shown(self.effect.own or self.effect)
         if decided := self.effect.decided:
             square, of = _shown(decided), max(decided.reference, 0)

@@ -81,7 +81,7 @@ def write_report(
             experiment=facts.experiment,
             about=_about(facts),
             protocols=facts.protocols,
-            caution=summary.caution(facts),
+            caution=summary.caution(results),
             recommended={protocol: recommendation(*of) for protocol, of in compared.items()},
             diagrams=diagrams(results) | {"parts": [_part(results, part) for part in facts.parts]},
             first_methods=first_methods,

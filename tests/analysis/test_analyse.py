@@ -257,12 +257,12 @@ def test_groups_of_images_are_resampled_together_kept_and_told(files, tmp_path):
     results = Results(replace(FACTS, parts={"photos": "id"}), {"photos": tmp_path / "photos.npz"})
     one = results.measurement("raw", "slp", "photos")
     assert one.groups.tolist() == in_pairs(range(IMAGES)).tolist()
-    assert one.size == "12 images in 6 groups, too few for intervals"
+    assert one.size == "12 images in 6 groups (few: rough intervals)"
     alone = resample(load(files["photos"]["slp", 1]), 10, key_of("photos"), groups=one.groups)["raw"]
     np.testing.assert_array_equal(one.values["ece"][1], alone.values["ece"])
     assert results.note("photos") == (
-        "Photographs. Grey. Intervals: bootstrap over 6 groups of images that are not independent, and with fewer than "
-        "10 they are not to be trusted."
+        "Photographs. Grey. Intervals: bootstrap over 6 groups of images that are not independent; of fewer than 10 "
+        "they are rough (Student's t)."
     )
     analyse("photos", 10, files["photos"], tmp_path / "one.npz", groups_of=lambda ids: np.zeros(len(ids), np.int64))
     results = Results(replace(FACTS, parts={"photos": "id"}), {"photos": tmp_path / "one.npz"})

@@ -352,8 +352,32 @@ def test_says_what_the_numbers_cannot_tell(seeds, words):
     text = " ".join(summary.reading(replace(FACTS, seeds=seeds)))
     assert words in text
     assert ("of the images alone" in text) == (len(seeds) == 1) == ("spread over seeds" not in text)
-    assert not summary.caution(FACTS)
 
 
-def test_generated_images_decide_no_claim():
-    assert "decide no claim" in " ".join(summary.caution(replace(FACTS, synthetic=True)))
+def test_what_must_be_known_comes_first():
+    results = made_up({"baseline": 0.04, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9})
+    assert not summary.caution(results)
+    (generated,) = summary.caution(replace(results, facts=replace(results.facts, synthetic=True)))
+    assert "decide no claim" in generated
+    few = {key: replace(one, units=9) for key, one in results.measurements.items()}
+    (rough,) = summary.caution(replace(results, measurements=few))
+    assert rough.startswith("set has 9 images.") and "decides no claim" in rough
+
+
+def test_below_the_noise_floor_nothing_is_ranked():
+    results = made_up({"baseline": 0.01, "slp": 0.02, "aslp": 0.005}, dict.fromkeys(("baseline", "slp", "aslp"), 0.9))
+    floors = {
+        key: replace(one, points=one.points | {"ece_floor": np.array([0.015])})
+        for key, one in results.measurements.items()
+    }
+    text = summary.lowest(replace(results, measurements=floors), "raw", "set").replace("\u00a0", " ")
+    assert text == (
+        "baseline with 1.00 % (OE 1.00 %) and aslp with 0.50 % (OE 1.00 %) are below the noise floor (1.50 %), where a "
+        "network without calibration error would be; methods there are not ranked."
+    )
+
+
+def test_validation_images_are_said_to_be_fitted_to():
+    results = made_up({"baseline": 0.04, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9})
+    on_val = replace(results, facts=replace(results.facts, parts={"set": "val"}))
+    assert summary.lowest(on_val, "raw", "set") == f"{summary.lowest(results, 'raw', 'set')} {summary.FITTED}"
