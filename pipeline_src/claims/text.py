@@ -60,6 +60,11 @@ def verdict(claims: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
     return "".join([finding["verdict"], *about])
 
 
+def not_run(claims: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The claims that were judged in no protocol."""
+    return [c for c in claims["claims"] if all(of["verdict"] == NOT_RUN for of in c["protocols"].values())]
+
+
 def protocols(claims: Mapping[str, Any]) -> list[str]:
     """The protocols in which claims were judged."""
     return [name for name in PROTOCOLS if any(name in claim["protocols"] for claim in claims["claims"])]

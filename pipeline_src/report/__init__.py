@@ -44,6 +44,7 @@ def write_report(
     fitted: Mapping[tuple[str, int], Mapping[str, float]] | None = None,
     judged: Mapping[str, Table] | None = None,
     command: str | None = None,
+    task: str = "",
 ) -> None:
     """Write the page.
 
@@ -58,6 +59,7 @@ def write_report(
         fitted: (method, seed) -> what was fitted in the place of training, name -> value.
         judged: models judged from saved maps, protocol -> their table.
         command: what makes all of it again.
+        task: what the training images show, in words; empty if it is not known.
 
     Raises:
         UserError: a result or a figure is missing.
@@ -72,6 +74,7 @@ def write_report(
     }
     inside, outside, shifted = compared["raw"]
     first_methods, first_set = _first_choice(inside)
+    absent = text.not_run(claims) if claims else []
     html = (
         _environment()
         .get_template("report.html.j2")
@@ -79,7 +82,7 @@ def write_report(
             css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
             scripts=[Markup((HERE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
             experiment=facts.experiment,
-            about=_about(facts),
+            about=[*_trained_on(task, params or {}, data), *_about(facts)],
             protocols=facts.protocols,
             caution=summary.caution(results),
             recommended={protocol: recommendation(*of) for protocol, of in compared.items()},
@@ -93,7 +96,8 @@ def write_report(
             glance={protocol: glance(*of) for protocol, of in compared.items()},
             cards=[_card(results, part) for part in facts.parts],
             reading=summary.reading(facts),
-            claims=[_claim(claims, claim) for claim in claims["claims"]] if claims else [],
+            claims=[_claim(claims, claim) for claim in claims["claims"] if claim not in absent] if claims else [],
+            not_run=[_claim(claims, claim) for claim in absent] if claims else [],
             claims_reading=text.reading(claims) if claims else [],
             tables={f"{'' if name == 'main' else name} {_title(of)}".strip(): of for name, of in printed.items()},
             part_of=_parts_by_heading(facts, (table for of in printed.values() for table in of.values())),
@@ -133,11 +137,22 @@ def _ends(of: Estimate) -> tuple[float, float]:
     return (of.low, of.high) if of.low == of.low else (of.value, of.value)
 
 
+def _trained_on(task: str, params: Mapping[str, Any], data: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The task, the network and the training images, as far as they are known."""
+    model, size = params.get("model", {}), params.get("image_size")
+    network = model.get("config") or model.get("factory") or ""
+    images = next((row["images"] for row in data if row["part"] == "train"), None)
+    known = ", ".join(filter(None, (network, f"{size} px" if size else "")))
+    of = params.get("data", {}).get("train", {}).get("set")
+    trained = [f"{images:,} training images of {of}"] if images and of else []
+    return [*filter(None, (task, known)), *trained]
+
+
 def _about(facts: Facts) -> list[str]:
-    methods, parts = len(facts.methods), len(facts.parts)
+    methods, parts = len(facts.methods), len(facts.tests)
     return [
         f"{methods} method{'s' * (methods > 1)}",
-        f"{parts} data set{'s' * (parts > 1)}",
+        f"{parts} test set{'s' * (parts > 1)}",
         f"{facts.epochs} epochs",
         seeds_in_words(facts),
     ]

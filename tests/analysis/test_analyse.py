@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_statistics import counted, of_scenes, scene, summaries, varied
 
-from pipeline_src.analysis.analyse import analyse
+from pipeline_src.analysis.analyse import _accuracy_band, analyse
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader, bin_choices
@@ -128,6 +128,14 @@ def test_the_pixels_of_all_seeds(files, results):
     assert raw.image_means("confidence") == pytest.approx(confidence, abs=1e-8)
     assert raw.image_means("correct") == pytest.approx([((f >= 0.5) == y).mean() for f, y in maps], abs=1e-12)
     assert raw.arrays["image_sums"].shape == (2, IMAGES, len(IMAGE_SUMS))
+
+
+def test_the_accuracy_band_of_few_images_ends_where_accuracies_do():
+    """Student's t of two units reaches 18 standard deviations of the resamples."""
+    sums = np.array([[10, 10, 0, 9, 1, 0], [10, 10, 0, 10, 0, 0]] * 20, float)  # pixels of three bins, then right ones
+    band = _accuracy_band(sums, 3, units=2)
+    assert band[0].tolist()[1] == 1 and band[1].tolist()[0] == 0 and np.isnan(band[2]).all()
+    assert percentiles(sums[:, 3] / 10, 2)[1] > 1 and percentiles(sums[:, 4] / 10, 2)[0] < 0
 
 
 def test_the_accuracy_band_is_that_of_the_drawn_images(results):

@@ -244,6 +244,25 @@ def test_what_is_not_known_is_left_out(results, tables, figures, tmp_path):
     assert "The paper's claims" not in text
 
 
+def test_what_was_trained_on_what_stands_at_the_top(results, tables, figures, tmp_path):
+    params = {"model": {"config": "unet<s>"}, "image_size": 96, "data": {"train": {"set": "DUTS-TR"}}}
+    known = {"params": params, "data": [{"part": "train", "images": 1500}], "task": "salient objects"}
+    write_report(results, tables=tables, figures=figures, out=tmp_path / "report.html", **known)
+    text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    about = "salient objects · unet<s>, 96 px · 1,500 training images of DUTS-TR · 2 methods · 2 test sets · 3 epochs"
+    assert about in text
+
+
+def test_claims_that_were_not_run_take_one_line(results, tables, figures, tmp_path):
+    absent = {"verdict": "not run", "why": "Missing: a block.", "evidence": [], "secondary": [], "seeds": 0}
+    more = [{"claim": name, "text": "T", "rule": "R", "protocols": {"raw": absent}} for name in ("C7", "C8")]
+    claims = CLAIMS | {"claims": [*CLAIMS["claims"], *more]}
+    write_report(results, tables=tables, figures=figures, out=tmp_path / "report.html", claims=claims)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    shown, folded = html.split("<summary>Not run here: C7, C8</summary>")
+    assert "<h3>C7" in folded and "<h3>C7" not in shown and CLAIMS["claims"][0]["text"] not in folded.split("</ul>")[0]
+
+
 def test_shows_what_methods_were_given_and_what_was_fitted(results, tables, figures, tmp_path):
     """And the models that were judged from saved maps, where there are any."""
     methods = {"ce": MethodFacts("baseline"), "aslp_<mc>": MethodFacts("", {"beta": 1.0, "rule": "<b>"}, learns=True)}

@@ -74,8 +74,8 @@ def test_the_lowest_error_is_named_and_recommended():
         "Best calibrated": "slp has the lowest mean ECE on one and two, 2.00 % [1.81, 2.19], significantly below every "
         "other; next is mc (3.00 % [2.81, 3.19]).",
         "Accuracy kept": "Within half a point of baseline's on one and two: all others keep it.",
-        "Refinement kept": "How well confidence tells right pixels from wrong ones, by Brier and AUGRC. All others' are "
-        "not significantly above baseline's.",
+        "Refinement kept": "How well confidence tells right pixels from wrong ones, by Brier and AUGRC. All others' "
+        "are not significantly above baseline's.",
         "What to use": "slp: its mean ECE is 2.00 percentage points below baseline's, at kept accuracy, "
         "Brier and AUGRC not shown to be worse. Each method was trained once: another training may change the order of "
         "methods that lie close.",
