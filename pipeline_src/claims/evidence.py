@@ -144,7 +144,7 @@ class Evidence:
             square, of = _shown(decided), max(decided.reference, 0)
             lowered = math.isinf(self.wanted.low)
             if lowered and square > of:
-                return "Not even an error of 0 would have been shown in 80 % of cases."
+                return "Not even an error of 0 would have shown itself as lower in 80 % of cases."
             root = math.sqrt(of) - math.sqrt(of - square) if lowered else math.sqrt(of + square) - math.sqrt(of)
             needed = max(needed, root)
         printed = f"{self.quantity.signed(needed).lstrip('+')} {self.quantity.unit}".rstrip()
