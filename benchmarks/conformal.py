@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from calibrators import halves
 
-from pipeline_src.analysis.conformal import NAMES, Bound, level
+from pipeline_src.analysis.conformal import RISK_NAMES, Bound, level
 from pipeline_src.judging import two_classes
 from pipeline_src.judging.files import pair_files
 from pipeline_src.metrics.image_risks import ImageRisks, split
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 
 BOUNDS = (Bound("fnr", 0.1), Bound("fnr", 0.05), Bound("fpr", 0.05), Bound("fpr", 0.02))
 FITTED = (20, 100, 500)  # images that give the threshold
@@ -29,12 +29,12 @@ def risks() -> np.ndarray:
         where = halves(Path(name))
         pairs = [pair_files(where["pred"], where["mask"]), pair_files(where["apply"], where["test_mask"])]
         counts = [two_classes.count(of).statistic.raw for of in pairs]
-        return np.concatenate([block for of in counts for block in ImageRisks().units(Run(None, of))])
+        return np.concatenate([block for of in counts for block in ImageRisks().units(ProtocolCounts(None, of))])
 
 
 def tried(images: np.ndarray, bound: Bound, fitted: int, splits: int) -> tuple[np.ndarray, np.ndarray]:
     """(splits,) thresholds, and mean risks of the images that did not give them; without splits of no threshold."""
-    rng, k, outcomes = np.random.default_rng(0), NAMES.index(bound.risk), []
+    rng, k, outcomes = np.random.default_rng(0), RISK_NAMES.index(bound.risk), []
     for _ in range(splits):
         order = rng.permutation(len(images))
         own, others = (images[part].sum(axis=0) for part in (order[:fitted], order[fitted:]))

@@ -24,7 +24,8 @@ from pipeline_src.analysis.estimate import Estimate, estimate, level_of_each
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import around, draws
 from pipeline_src.counting.levels import UNIT
-from pipeline_src.metrics.registry import METRICS, OVER, SQUARED
+from pipeline_src.metrics.entries.calibration import OVER, SQUARED
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.row_inputs import PixelMeans
 
 CONFIDENCE = np.array([0.55, 0.65, 0.75, 0.85, 0.96])

@@ -12,7 +12,7 @@ from pipeline_src.counting.regions import EVALUATED, RegionStatistics
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
 Image = tuple[np.ndarray, np.ndarray, str]  # map, mask, id
@@ -92,4 +92,4 @@ def ious(maps, classes: int) -> np.ndarray:
 
 def summaries(statistic: AnyStatistic, bins: int = 10) -> dict[str, tuple[dict[str, float | None], dict[str, str]]]:
     """Exact values and the reasons of those that are undefined, by protocol."""
-    return {protocol: summary(run, bins) for protocol, run in Run.by_protocol(statistic).items()}
+    return {protocol: summary(run, bins) for protocol, run in ProtocolCounts.by_protocol(statistic).items()}

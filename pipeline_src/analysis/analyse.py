@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
-from pipeline_src.analysis.resampling import Resampled, key_of, percentiles, resample, within
+from pipeline_src.analysis.resampling import NAN, Resampled, key_of, percentiles, resample, within
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
@@ -22,8 +22,6 @@ from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.metric import FRACTION
 from pipeline_src.metrics.ranked import CELLS, Ranked
 from pipeline_src.metrics.row_inputs import ClassAreas
-
-NAN = (np.nan, np.nan)
 
 
 def analyse(
@@ -97,8 +95,8 @@ def _measurement(
         arrays["confidence_cells"] = np.stack(drawn).astype(np.float32)
     if ImageRisks.family in resampled[0].sums:
         risks = [one.sums[ImageRisks.family] for one in resampled]
-        arrays["risk_sums"] = np.stack([of.whole for of in risks])
-        arrays["risk_sums_resampled"] = np.stack([of.resampled for of in risks]).astype(np.float32)
+        arrays["risk_sums"] = np.stack([sums.whole for sums in risks])
+        arrays["risk_sums_resampled"] = np.stack([sums.resampled for sums in risks]).astype(np.float32)
     if ClassAreas.family in resampled[0].sums:
         arrays["class_metrics"] = _class_metrics(resampled, bins)
     values = {name: of for one in resampled for name, of in one.values.items()}
@@ -119,10 +117,10 @@ def _measurement(
 
 def _errors_by_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
     """(B, 2) ECE and OE for several numbers of bins, means over seeds; NaN without pixels."""
-    pixels = [top_label(one) for one in counts]
+    pixels = [pixels for one in counts if (pixels := top_label(one)).count.any()]
     rows = []
     for number in bin_choices(bins):
-        of_seeds = [of.binned(number).bins for of in pixels if of.count.any()]
+        of_seeds = [histogram.binned(number).bins for histogram in pixels]
         rows.append(
             [np.mean([error(b) for b in of_seeds]) for error in (estimators.ece, estimators.oe)] if of_seeds else NAN
         )

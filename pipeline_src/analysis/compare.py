@@ -16,10 +16,10 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.loading import AnyStatistic, by_protocol
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
-SAME, DIFFERENT, OPEN = "same", "different", "cannot be said"
+SAME, DIFFERENT, UNDECIDED = "same", "different", "cannot be said"
 ROUNDING = 1e-9  # what another processor's order of additions may change
 Groups = np.ndarray | None
 Points = Mapping[str, Mapping[str, np.ndarray]]  # protocol -> metric -> (S,), NaN where it is undefined
@@ -33,7 +33,7 @@ class Cell:
         seeds: the pairs of seeds that are compared.
         a, b: the metric, means over these seeds; NaN where it is undefined.
         verdict: SAME if no pair differs by more than rounding, DIFFERENT if the 95 % interval of the difference
-            excludes 0, else OPEN.
+            excludes 0, else UNDECIDED.
         largest: the largest absolute difference of a pair of seeds.
         effect: the difference B - A with its interval; None where it was not resampled.
     """
@@ -52,16 +52,16 @@ class Cell:
     @property
     def no_verdict(self) -> str:
         """Why it cannot be said whether A and B differ; empty if it can."""
-        if self.verdict != OPEN:
+        if self.verdict != UNDECIDED:
             return ""
         if math.isnan(self.largest):
             return "undefined in one of both"
         if self.effect is None:
             return "no interval"
-        intervals = [of for of in (self.effect.own, self.effect.decided) if of] or [self.effect]
-        if any(math.isnan(of.low) for of in intervals):
+        effects = [effect for effect in (self.effect.own, self.effect.decided) if effect] or [self.effect]
+        if any(math.isnan(effect.low) for effect in effects):
             return "no interval: too few images or groups"
-        if all(of.excludes_zero for of in intervals):
+        if all(effect.excludes_zero for effect in effects):
             return "its interval and that of its square lie on other sides of 0"
         return "the interval holds 0"
 
@@ -92,8 +92,8 @@ def compare(
         intervals: whether to resample where A and B are not equal.
     """
     pairs = seed_pairs([*a], [*b])
-    sides = [[of[pair[k]] for pair in pairs] for k, of in enumerate((a, b))]
-    points = [_points(of, bins) for of in sides]
+    sides = [[by_seed[pair[k]] for pair in pairs] for k, by_seed in enumerate((a, b))]
+    points = [_points(statistics, bins) for statistics in sides]
     protocols = [protocol for protocol in points[0] if protocol in points[1]]
     resampled = None
     if intervals and any(
@@ -106,7 +106,7 @@ def compare(
             of_b = points[1][protocol].get(metric, np.full(len(pairs), np.nan))
             if np.isnan([values, of_b]).all():
                 continue
-            measured = [of[protocol] for of in resampled] if resampled else []
+            measured = [side[protocol] for side in resampled] if resampled else []
             effect = estimate(metric, (measured[1], 1.0), (measured[0], -1.0)) if measured else None
             largest = _largest(*points, protocol, metric)
             cells.append(
@@ -123,13 +123,16 @@ def compare(
 def _verdict(largest: float, effect: Estimate | None) -> str:
     if largest <= ROUNDING:
         return SAME
-    return DIFFERENT if effect is not None and effect.excludes_zero else OPEN
+    return DIFFERENT if effect is not None and effect.excludes_zero else UNDECIDED
 
 
 def _points(statistics: Sequence[AnyStatistic], bins: int) -> Points:
-    of_seeds = [{p: summary(run, bins)[0] for p, run in Run.by_protocol(of).items()} for of in statistics]
+    of_seeds = [
+        {protocol: summary(counted, bins)[0] for protocol, counted in ProtocolCounts.by_protocol(statistic).items()}
+        for statistic in statistics
+    ]
     return {
-        protocol: {name: np.array([of[protocol][name] for of in of_seeds], float) for name in names}
+        protocol: {name: np.array([values[protocol][name] for values in of_seeds], float) for name in names}
         for protocol, names in of_seeds[0].items()
     }
 
@@ -146,24 +149,24 @@ def _resampled(
     part: str, bins: int, sides: Sequence[Sequence[AnyStatistic]], groups: tuple[Groups, Groups]
 ) -> list[dict[str, Measurement]]:
     """Measurements of A and B by protocol, with the pairs of seeds numbered."""
-    ids = [by_protocol(of[0])["raw"].rows.ids for of in sides]
+    ids = [by_protocol(statistics[0])["raw"].rows.ids for statistics in sides]
     keys = key_of(part), key_of(part if ids[0] == ids[1] else f"{part} of the other")
     if ids[0] == ids[1] and groups[0] is not None:
         groups = groups[0], groups[0]  # the same draws
     measured = []
     for statistics, key, of_images in zip(sides, keys, groups, strict=True):
-        of_seeds = [resample(of, bins, key, groups=of_images) for of in statistics]
-        measured.append({protocol: paired([of[protocol] for of in of_seeds]) for protocol in of_seeds[0]})
+        of_seeds = [resample(statistic, bins, key, groups=of_images) for statistic in statistics]
+        measured.append({protocol: paired([seed[protocol] for seed in of_seeds]) for protocol in of_seeds[0]})
     return measured
 
 
 def paired(of_seeds: Sequence[Resampled]) -> Measurement:
     """The metrics that all have, with the seeds numbered: what `estimate` takes differences of."""
-    names = [name for name in of_seeds[0].values if all(name in of.values for of in of_seeds)]
+    names = [name for name in of_seeds[0].values if all(name in seed.values for seed in of_seeds)]
     return Measurement(
         range(len(of_seeds)),
         0,
         of_seeds[0].units,
-        {name: np.array([of.points[name] for of in of_seeds]) for name in names},
-        {name: np.stack([of.values[name] for of in of_seeds]) for name in names},
+        {name: np.array([seed.points[name] for seed in of_seeds]) for name in names},
+        {name: np.stack([seed.values[name] for seed in of_seeds]) for name in names},
     )

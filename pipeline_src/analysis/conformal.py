@@ -23,12 +23,12 @@ import numpy as np
 from pipeline_src.analysis.estimate import common_seeds
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.metrics.image_risks import LEVELS, RISKS, ImageRisks, split
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.image_risks import EIGHT_BIT, RISKS, ImageRisks, split
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.metric import Quantity
 
 QUANTITIES = {"threshold": Quantity(title="threshold", better=0), **RISKS}
-NAMES = list(RISKS)
+RISK_NAMES = list(RISKS)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Bound:
 def bounds(bound: Bound, sums: np.ndarray) -> np.ndarray:
     """(..., 257) n / (n + 1) R(t) + 1 / (n + 1) at all thresholds t/255, of sums (..., 516) over n units."""
     risks, units = split(sums)
-    k = NAMES.index(bound.risk)
+    k = RISK_NAMES.index(bound.risk)
     return (risks[..., k, :] + 1) / (units[..., k, None] + 1)
 
 
@@ -93,24 +93,24 @@ def level(bound: Bound, sums: np.ndarray) -> int | None:
 def trivial(bound: Bound, t: int, sums: np.ndarray) -> bool:
     """Whether masks of a level cost all there is: for FNR all background is in them, for FPR no pixel of an object."""
     risks, units = split(sums)
-    other = 1 - NAMES.index(bound.risk)
-    return t == (0 if bound.risk == "fnr" else LEVELS) or bool(risks[other, t] == units[other] > 0)
+    other = 1 - RISK_NAMES.index(bound.risk)
+    return t == (0 if bound.risk == "fnr" else EIGHT_BIT) or bool(risks[other, t] == units[other] > 0)
 
 
-def of_units(run: Run, levels: np.ndarray) -> np.ndarray:
+def of_units(counted: ProtocolCounts, levels: np.ndarray) -> np.ndarray:
     """(U, 2) the risks of each unit at its level, (U,); NaN where it has none."""
     at_levels = []
-    for block in ImageRisks().units(run):
+    for block in ImageRisks().units(counted):
         risks, units = split(block)
         at, levels = levels[: len(block)], levels[len(block) :]
         at_levels.append(np.where(units > 0, risks[np.arange(len(block)), :, at], np.nan))
     return np.concatenate(at_levels)
 
 
-def of_folds(run: Run, folds: np.ndarray) -> np.ndarray:
+def of_folds(counted: ProtocolCounts, folds: np.ndarray) -> np.ndarray:
     """(K, 516) sums of `ImageRisks` over the units of each fold, (U,) numbers from 0."""
-    sums = np.zeros((folds.max() + 1, len(NAMES) * (LEVELS + 2)))
-    for block in ImageRisks().units(run):
+    sums = np.zeros((folds.max() + 1, len(RISK_NAMES) * (EIGHT_BIT + 2)))
+    for block in ImageRisks().units(counted):
         at, folds = folds[: len(block)], folds[len(block) :]
         np.add.at(sums, at, block)
     return sums
@@ -130,8 +130,8 @@ def controlled(bound: Bound, fitted: Measurement, unseen: Measurement) -> Measur
     if None in levels:
         return None
     chosen = np.arange(len(seeds))[:, None], np.array(levels)[:, None]
-    points, values = {"threshold": np.array(levels) / (LEVELS - 1)}, {}
-    for k, name in enumerate(NAMES):
+    points, values = {"threshold": np.array(levels) / (EIGHT_BIT - 1)}, {}
+    for k, name in enumerate(RISK_NAMES):
         exact, resampled = (
             ImageRisks().from_sums(unseen.of_seeds(unseen.arrays[array], seeds).astype(np.float64), 0)[k]
             for array in ("risk_sums", "risk_sums_resampled")

@@ -20,14 +20,14 @@ from pipeline_src.counting.score_histogram import Bins
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.inputs import FEW
 from pipeline_src.metrics.metric import FRACTION, HIGH, Quantity
-from pipeline_src.metrics.ranked import joined
+from pipeline_src.metrics.ranked import by_cell
 
 SCORES = {  # name -> what is ranked, and by what
     "confidence": "images by mean confidence",
     "entropy": "images by mean entropy",
     "pixels": "pixels by confidence",
 }
-KEPT = 0.95  # share of what is in distribution that the threshold of the false positive rate keeps
+KEPT_INSIDE = 0.95  # share of what is in distribution that the threshold of the false positive rate keeps
 QUANTITIES = {
     "ood_auroc": Quantity(title="AUROC", heading="AUROC %", factor=100, digits=1, better=HIGH, range=FRACTION),
     "ood_aupr": Quantity(title="AUPR", heading="AUPR %", factor=100, digits=1, better=HIGH, range=FRACTION),
@@ -36,10 +36,10 @@ QUANTITIES = {
 
 
 def fpr(bins: Bins) -> np.ndarray:
-    """Share of misses kept by the threshold that keeps `KEPT` of the hits, ties spread evenly."""
+    """Share of misses kept by the threshold that keeps `KEPT_INSIDE` of the hits, ties spread evenly."""
     hits, miss = (np.flip(of, axis=-1) for of in (bins.hits, bins.count - bins.hits))
     true, false = np.cumsum(hits, axis=-1), np.cumsum(miss, axis=-1)
-    kept = KEPT * (1 - 1e-12) * true[..., -1:]  # 0.95 n can be a whole number, and its product a bit more
+    kept = KEPT_INSIDE * (1 - 1e-12) * true[..., -1:]  # 0.95 n can be a whole number, and its product a bit more
     at = np.argmax(true >= kept, axis=-1)[..., None]
     within, others, before, below = (np.take_along_axis(of, at, axis=-1) for of in (hits, miss, true - hits, false))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -87,10 +87,12 @@ PointsAndValues = tuple[dict[str, float], dict[str, np.ndarray]]  # points, valu
 def _of_pixels(
     score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int
 ) -> PointsAndValues:
-    levels = [sum(_of_seed(one, "confidence", seed) for one in of.values()) for of in (inside, outside)]
-    cells = [sum(_of_seed(one, "confidence_cells", seed) for one in of.values()) for of in (inside, outside)]
+    levels, cells = (
+        [sum(_of_seed(one, array, seed) for one in sets.values()) for sets in (inside, outside)]
+        for array in ("confidence", "confidence_cells")
+    )
     points = _measured(*levels)
-    whole, values = _measured(*(joined(of) for of in levels)), _measured(*cells)
+    whole, values = _measured(*(by_cell(of) for of in levels)), _measured(*cells)
     return points, {name: values[name] + (points[name] - whole[name]) for name in MEASURES}
 
 
@@ -99,23 +101,24 @@ def _of_images(
 ) -> PointsAndValues:
     sets = [*inside.items(), *outside.items()]
     scores = [_image_scores(score, _of_seed(one, "image_sums", seed)) for _, one in sets]
-    scored = [~np.isnan(of) for of in scores]
-    every, place = np.unique(np.concatenate([of[k] for of, k in zip(scores, scored, strict=True)]), return_inverse=True)
+    scored = [~np.isnan(values) for values in scores]
+    both = np.concatenate([values[images] for values, images in zip(scores, scored, strict=True)])
+    every, place = np.unique(both, return_inverse=True)
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(len(every)))
     ours = np.repeat([name in inside for name, _ in sets], [k.sum() for k in scored])[order]
 
     def blocks() -> Iterator[dict[str, np.ndarray]]:
         groups = [None if one.groups is None else one.groups.tobytes() for _, one in sets]
-        of_sets = [_times(name, one.images, of) for (name, one), of in zip(sets, groups, strict=True)]
-        times = [of[:, k] for of, k in zip(of_sets, scored, strict=True)]
+        of_sets = [_times(name, one.images, group) for (name, one), group in zip(sets, groups, strict=True)]
+        times = [drawn[:, images] for drawn, images in zip(of_sets, scored, strict=True)]
         for block in parts(1 + FEW, 50):  # memory does not grow with the number of resamples
-            drawn = np.concatenate([of[block] for of in times], axis=1)[:, order].astype(np.float64)
+            drawn = np.concatenate([of_set[block] for of_set in times], axis=1)[:, order].astype(np.float64)
             yield _measured(*(np.add.reduceat(drawn * which, starts, axis=1) for which in (ours, ~ours)))
 
     made = list(blocks())
-    joint = {name: np.concatenate([of[name] for of in made]) for name in MEASURES}
-    return {name: of[0] for name, of in joint.items()}, {name: of[1:] for name, of in joint.items()}
+    joint = {name: np.concatenate([measured[name] for measured in made]) for name in MEASURES}
+    return {name: values[0] for name, values in joint.items()}, {name: values[1:] for name, values in joint.items()}
 
 
 def _of_seed(one: Measurement, array: str, seed: int) -> np.ndarray:

@@ -17,12 +17,11 @@ from statistics import NormalDist
 import numpy as np
 
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import LEVEL, error_interval, interval, students_t, within
+from pipeline_src.analysis.resampling import LEVEL, NAN, error_interval, interval, students_t, within
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
 NORMAL = NormalDist()
-NAN = (math.nan, math.nan)
 LOWER, HIGHER = "lower", "higher"
 
 
@@ -59,10 +58,15 @@ class Estimate:
         return sum(self.by_seed.values()) / len(self.by_seed)
 
     @property
+    def sd(self) -> float:
+        """Sample standard deviation over seeds; NaN with one."""
+        return sample_sd(list(self.by_seed.values()))
+
+    @property
     def training_error(self) -> float:
         """Standard error of the mean over seeds, from their standard deviation; 0 with one seed."""
         seeds = len(self.by_seed)
-        return float(np.std(list(self.by_seed.values()), ddof=1)) / math.sqrt(seeds) if seeds > 1 else 0.0
+        return self.sd / math.sqrt(seeds) if seeds > 1 else 0.0
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """Ends of the interval that holds the true value in a share `level` of cases."""
@@ -97,6 +101,11 @@ class Estimate:
         if not self.excludes_zero:
             return ""
         return LOWER if self.value < 0 else HIGHER
+
+
+def sample_sd(values: Sequence[float] | np.ndarray) -> float:
+    """Sample standard deviation; NaN of fewer than two values."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 UNDEFINED_ESTIMATE = Estimate({0: math.nan}, *NAN)
@@ -152,7 +161,7 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
 
 
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:
-    """Seeds that all have; what is made of all seeds goes with any."""
+    """Seeds that all measurements have; one of all seeds together goes with any."""
     single = [set(one.seeds) for one in measured if not one.of_all_seeds]
     return sorted(set.intersection(*single)) if single else list(measured[0].seeds)
 

@@ -171,7 +171,7 @@ class Facts:
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """(method, seed) of all that is evaluated. What is made of all seeds at once is filed under the first."""
+        """(method, seed) of all that is evaluated. One that takes the networks of all seeds has the first."""
         return [(name, seed) for name in self.methods for seed in self.seeds_of(name)]
 
     def seeds_of(self, method: str) -> list[int]:

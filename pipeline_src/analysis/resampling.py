@@ -24,15 +24,16 @@ from threadpoolctl import threadpool_limits
 from pipeline_src.counting.counts import COLUMNS
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.rows import Rows, parts
-from pipeline_src.metrics.inputs import FEW, Columns, Input, Run, of_groups
+from pipeline_src.metrics.inputs import FEW, Columns, Input, ProtocolCounts, of_groups
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 
 Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
-RESAMPLES = 1000
+RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")  # with more, products differ in the last bits
 FEW_GROUPS = 10  # below it resamples are too few different ones for percentiles
 LEVEL = 0.95
+NAN = (math.nan, math.nan)  # the ends of an interval that is undefined
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 
 
@@ -142,14 +143,16 @@ def resample(
     groups: np.ndarray | None = None,
     further: Sequence[Input] = (),
 ) -> dict[str, Resampled]:
-    """`resample_run` of a statistic, by protocol."""
-    runs = Run.by_protocol(statistic).items()
-    return {protocol: resample_run(run, bins, key, resamples, groups, further) for protocol, run in runs}
+    """`resample_counts` of a statistic, by protocol."""
+    return {
+        protocol: resample_counts(counted, bins, key, resamples, groups, further)
+        for protocol, counted in ProtocolCounts.by_protocol(statistic).items()
+    }
 
 
 @one_thread
-def resample_run(
-    run: Run,
+def resample_counts(
+    counted: ProtocolCounts,
     bins: int,
     key: int,
     resamples: int = RESAMPLES,
@@ -165,30 +168,30 @@ def resample_run(
         groups: (N,) the group of each image, as `draws` takes it.
         further: inputs whose sums are wanted besides those of metrics.
     """
-    run = replace(run, units=groups)
-    exact, reasons = summary(run, bins)
+    counted = replace(counted, units=groups)
+    exact, reasons = summary(counted, bins)
     points = {name: value for name, value in exact.items() if value is not None}
-    inputs = {of.family: of for of in (*(METRICS[name].of for name in points), *further)}
-    drawn = _with_pixels(run) if points and groups is None else groups
-    sums = _sums(run, inputs, bins, draws(len(run.rows), resamples, key, drawn)) if points else {}
+    inputs = {each.family: each for each in (*(METRICS[name].of for name in points), *further)}
+    drawn = _with_pixels(counted) if points and groups is None else groups
+    sums = _sums(counted, inputs, bins, draws(len(counted.rows), resamples, key, drawn)) if points else {}
     values = {name: _values(name, sums, bins, point) for name, point in points.items()}
-    return Resampled(points, reasons, values, sums, units_of(drawn, len(run.rows)) if points else 0)
+    return Resampled(points, reasons, values, sums, units_of(drawn, len(counted.rows)) if points else 0)
 
 
-def _with_pixels(run: Run) -> np.ndarray | None:
+def _with_pixels(counted: ProtocolCounts) -> np.ndarray | None:
     """(N,) a group for each image that has a pixel that counts, and -1 for others, which tell nothing; None if all
     have."""
-    counts = run.rows.table.column(COLUMNS.index("pixels")) > 0
+    counts = counted.rows.table.column(COLUMNS.index("pixels")) > 0
     return None if counts.all() else np.where(counts, np.cumsum(counts) - 1, -1)
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may hold no pixel that counts
 def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> np.ndarray:
     metric = METRICS[name]
-    of = sums[metric.of.family]
-    if np.isnan(of.resampled).all():  # a single group
-        return np.full(len(of.resampled), np.nan)
-    whole, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (of.whole, of.resampled))
+    summed = sums[metric.of.family]
+    if np.isnan(summed.resampled).all():  # a single group
+        return np.full(len(summed.resampled), np.nan)
+    whole, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (summed.whole, summed.resampled))
     return around(point, values, values.mean() if metric.of.centred else whole)
 
 
@@ -199,11 +202,11 @@ def around(point: float, values: np.ndarray, whole: float) -> np.ndarray:
     return values + shift if abs(shift) > ROUNDING else values
 
 
-def _sums(run: Run, inputs: Mapping[object, Input], bins: int, drawn: Draws) -> dict[object, Sums]:
+def _sums(counted: ProtocolCounts, inputs: Mapping[object, Input], bins: int, drawn: Draws) -> dict[object, Sums]:
     """Sums over all images and over resamples of them, by family of inputs."""
-    columns = {family: of.columns(run, bins) for family, of in inputs.items()}
+    columns = {family: each.columns(counted, bins) for family, each in inputs.items()}
     sums: dict[object, Sums] = {}
-    for of_units, times in _units(run, columns, drawn):
+    for of_units, times in _units(counted, columns, drawn):
         for family, of in of_units.items():
             values = inputs[family].of_units(of)
             added = Sums(values.sum(axis=0), (times[:FEW] if inputs[family].few else times) @ values)
@@ -216,17 +219,17 @@ def _sums(run: Run, inputs: Mapping[object, Input], bins: int, drawn: Draws) -> 
 
 
 def _units(
-    run: Run, columns: Mapping[object, Columns], drawn: Draws
+    counted: ProtocolCounts, columns: Mapping[object, Columns], drawn: Draws
 ) -> Iterator[tuple[dict[object, np.ndarray], np.ndarray]]:
     """Blocks of independent units, images or groups of them: their columns by family, and how often each is drawn."""
-    if run.units is None:
+    if counted.units is None:
         yield from (({family: of(block) for family, of in columns.items()}, times) for block, times in drawn)
         return
-    groups, times_of = run.units.max(initial=-1) + 1, np.empty(0)
+    groups, times_of = counted.units.max(initial=-1) + 1, np.empty(0)
     for block, times in drawn:
         times_of = times_of if times_of.size else np.empty((len(times), groups))
-        times_of[:, run.units[block]] = times
-    yield {family: of_groups(run, of) for family, of in columns.items()}, times_of
+        times_of[:, counted.units[block]] = times
+    yield {family: of_groups(counted, of) for family, of in columns.items()}, times_of
 
 
 def draws(images: int, resamples: int, key: int, groups: np.ndarray | None = None) -> Draws:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimat
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement, Reader
 from pipeline_src.analysis.resampling import groups_in_words
+from pipeline_src.analysis.run_cost import RunCost
 from pipeline_src.metrics.summary import defined
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ class Results:
     Args:
         facts: what the experiment consists of.
         files: data set -> file that `analyse` wrote.
+        costs: (method, seed) -> what the run cost, where that is shown.
     """
 
     facts: Facts
     files: Mapping[str, Path]
+    costs: Mapping[tuple[str, int], RunCost] = field(default_factory=dict, kw_only=True)
 
     def __reduce__(self):  # another process opens the files itself
         return type(self), (self.facts, self.files)
@@ -84,7 +87,8 @@ class Results:
                     reasons |= {(part, name): reason for name, reason in one.reasons.items()}
                     for k, seed in enumerate(one.seeds):
                         place = (protocol, part, role, method, seed, one.images, one.pixels)
-                        rows.append(dict(zip(KEYS, place, strict=True)) | {n: of[k] for n, of in one.points.items()})
+                        values = {name: by_seed[k] for name, by_seed in one.points.items()}
+                        rows.append(dict(zip(KEYS, place, strict=True)) | values)
         columns = [*KEYS, *defined(self.facts.classes)]
         table = pd.DataFrame(rows, columns=columns)
         return Numbers(table.astype(dict.fromkeys(columns[len(KEYS) :], float)), reasons)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline_src.analysis.resampling import resample_run
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images
 from pipeline_src.counting import statistic as two_classes
 from pipeline_src.counting.counts import Counts, ImageRows
@@ -15,13 +15,12 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 from pipeline_src.text_tables import aligned
 
-RESAMPLES, SEED = 1000, 0  # of the bootstrap over images
 NUMBERED = re.compile(r"image \d{9}")  # the name of an image that was given none
 
 
@@ -165,10 +164,10 @@ class Statistic:
         """
         check_number(bins)
         statistic = self._of or two_classes.TwoClassStatistic(Counts.empty(), None)
-        run = Run(statistic, self.counts)
+        run = ProtocolCounts(statistic, self.counts)
         values, reasons = summary(run, bins)
         defined = {name: value for name, value in values.items() if value is not None}
-        ends = resample_run(run, bins, SEED, RESAMPLES).intervals() if intervals and defined else {}
+        ends = resample_counts(run, bins, SEED, RESAMPLES).intervals() if intervals and defined else {}
         both = {name: of for name, of in ends.items() if of}
         return CalibrationReport(defined, len(self), self.counts.pixels, bins, both, reasons)
 

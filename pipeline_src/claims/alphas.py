@@ -1,10 +1,10 @@
 """C9: how far learned alphas differ between images, beyond the phase of their saw (docs/theory.md section 5).
 
-Where alpha saws, an image's alpha after one epoch says mostly where in its saw it happens to be. Two stretches of
+Where alpha saws, an image's alpha after one epoch says mostly where in its saw it happens to be. Two windows of
 epochs, each several periods long, are at unrelated phases: what the mean alphas of an image over the one and over the
 other have in common is the image's own. Their covariance over images is the variance of that part, and the rest of
 their variance is what phase alone gives. Images differ if that covariance is above 0 by its interval; how much is
-another question, which the size answers. That they do not differ cannot be shown: stretches that follow each other cut
+another question, which the size answers. That they do not differ cannot be shown: windows that follow each other cut
 a saw at opposite phases, which takes from the covariance (of images of one and the same saw it is a little below 0).
 """
 
@@ -25,8 +25,8 @@ from pipeline_src.metrics.metric import Quantity
 if TYPE_CHECKING:
     import pandas as pd
 
-FEWEST = 15  # epochs: a stretch of 3, since the saw's correlation with itself is gone after 3 visits at beta = 1
-STRETCH = 5  # each stretch is so great a part of the epochs: the last one, and the one before it
+FEWEST = 15  # epochs: a window of 3, since the saw's correlation with itself is gone after 3 visits at beta = 1
+WINDOWS = 5  # into which the epochs are cut; the last two are compared
 SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=100, digits=1)
 
 
@@ -56,7 +56,7 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     """
     shares, phases, lasts, resampled = {}, [], [], []
     for seed, table in sorted(tables.items()):
-        before, last = stretches(table.to_numpy())
+        before, last = windows(table.to_numpy())
         moments = np.stack([before, last, before * last, before**2, last**2], axis=1)
         share, phase = shares_of(moments.mean(axis=0))
         shares[seed] = float(share)
@@ -74,9 +74,9 @@ def _share(alphas: np.ndarray) -> float:
     return float(alphas.std() / (alphas.mean() or 1))
 
 
-def stretches(alphas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) mean alphas over the last stretch but one and over the last, of alphas (N, epochs)."""
-    length = alphas.shape[1] // STRETCH
+def windows(alphas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) mean alphas over the last window but one and over the last, of alphas (N, epochs)."""
+    length = alphas.shape[1] // WINDOWS
     return alphas[:, -2 * length : -length].mean(axis=1), alphas[:, -length:].mean(axis=1)
 
 
@@ -84,7 +84,7 @@ def shares_of(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Standard deviations (...) of the images' own part and of the phase, as shares of the mean alpha; 0 without any.
 
     Args:
-        moments: (..., 5) means over images of a, b, ab, a^2, b^2 for the mean alphas a and b over the two stretches.
+        moments: (..., 5) means over images of a, b, ab, a^2, b^2 for the mean alphas a and b over the two windows.
     """
     a, b, ab, aa, bb = np.moveaxis(moments, -1, 0)
     own, whole = ab - a * b, (aa - a**2 + bb - b**2) / 2

@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import replace
 
-from pipeline_src.analysis.resampling import LEVEL
-from pipeline_src.claims.evidence import ABOVE_ZERO, AGREES, BELOW_ZERO, OPPOSES, UNDECIDED, Evidence, Wanted
+from pipeline_src.claims.evidence import ABOVE_ZERO, BELOW_ZERO, Evidence, Wanted
 from pipeline_src.claims.view import Items, View
 
 MARGIN = 0.005  # what counts as kept (accuracy) or similar (ECE): half a percentage point
-FAR = 2.0  # "far more" over-confident: more than twice
-KEPT, SIMILAR = Wanted(-MARGIN, math.inf), Wanted(-MARGIN, MARGIN)
+FAR_MORE = 2.0  # "far more" over-confident: more than twice
+NOT_LOWER, SIMILAR = Wanted(-MARGIN, math.inf), Wanted(-MARGIN, MARGIN)
 SAME_S = 1e-3  # relative; params.yaml rounds alpha
 
 Check = Callable[[View, str, Sequence[str]], Items]
@@ -24,7 +23,7 @@ def over_confident(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
     """Confidence above accuracy in distribution, and OE far higher out of distribution."""
     yield from view.on_sets("id", lambda part: [view.value("gap", ABOVE_ZERO, block, part)])
     yield from view.on_sets(
-        "ood", lambda part: (view.excess("oe", ABOVE_ZERO, block, part, other, FAR) for other in view.sets("id"))
+        "ood", lambda part: (view.excess("oe", ABOVE_ZERO, block, part, other, FAR_MORE) for other in view.sets("id"))
     )
 
 
@@ -54,30 +53,15 @@ def lowest_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
     return view.differences("ece", BELOW_ZERO, block, rivals, "id")
 
 
-@dataclass(frozen=True)
-class NotWorse(Evidence):
-    """A comparison of which the mean alone, not its interval, has to lie in the wanted range."""
-
-    def says(self, level: float = LEVEL) -> str:
-        """OPPOSES where the whole interval lies outside the range, else AGREES where the mean lies in it;
-        UNDECIDED without an interval."""
-        if super().says(level) == OPPOSES:
-            return OPPOSES
-        if math.isnan(self.decisive[1].low):
-            return UNDECIDED
-        return AGREES if self.wanted.low < self.effect.value < self.wanted.high else UNDECIDED
-
-
 def lowest_mean_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
     """Mean ECE below that of every rival in distribution, and significantly above that of none."""
     for item in lowest_ece(view, block, rivals):
-        own = {of.name: getattr(item, of.name) for of in fields(item)}
-        yield NotWorse(**own) if isinstance(item, Evidence) else item
+        yield replace(item, mean_decides=True) if isinstance(item, Evidence) else item
 
 
 def keeps(metric: str) -> Check:
     """A score at most a margin below the baseline's in distribution."""
-    return lambda view, block, rivals: view.against_baseline(metric, KEPT, block, "id")
+    return lambda view, block, rivals: view.against_baseline(metric, NOT_LOWER, block, "id")
 
 
 def highest_entropy(view: View, block: str, rivals: Sequence[str]) -> Items:

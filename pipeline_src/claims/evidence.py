@@ -14,7 +14,7 @@ from pipeline_src.analysis.resampling import FEW_GROUPS, LEVEL
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
-HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "not decided", "not run"
+HOLDS, FAILS, NOT_DECIDED, NOT_RUN = "holds", "does not hold", "not decided", "not run"
 AGREES, OPPOSES, UNDECIDED = "for it", "against it", "open"
 
 
@@ -60,6 +60,7 @@ class Evidence:
         effect: averaged over seeds, with its interval.
         wanted: where the claim wants it.
         quantity: how it is printed.
+        mean_decides: whether the claim wants the mean alone, and not its interval, in the range.
     """
 
     what: str
@@ -67,17 +68,21 @@ class Evidence:
     effect: Estimate
     wanted: Wanted
     quantity: Quantity
+    mean_decides: bool = False
 
     def says(self, level: float = LEVEL) -> str:
-        """AGREES where the whole 95 % interval lies in the wanted range, OPPOSES where that of `level` lies outside,
-        else UNDECIDED. Where another metric decides, its interval and the effect's own have to say so. Too few units
-        for a correction of many comparisons decide nothing."""
-        if 0 < self.effect.units < FEW_GROUPS:
-            return UNDECIDED
-        if all(wanted.low < effect.low and effect.high < wanted.high for wanted, effect in self._ranges):
-            return AGREES
-        outside = all(wanted.outside(effect.interval(level)) for wanted, effect in self._ranges)
-        return OPPOSES if outside else UNDECIDED
+        """AGREES where the whole 95 % interval lies in the wanted range, or the mean if that decides and has an
+        interval; OPPOSES where the interval of `level` lies outside; else UNDECIDED. Where another metric decides, its
+        interval and the effect's own have to say so. Intervals over too few units for a correction of many comparisons
+        decide nothing."""
+        enough = not 0 < self.effect.units < FEW_GROUPS
+        if enough and all(wanted.outside(effect.interval(level)) for wanted, effect in self._ranges):
+            return OPPOSES
+        if self.mean_decides:
+            agrees = not math.isnan(self.decisive[1].low) and self.wanted.low < self.effect.value < self.wanted.high
+        else:
+            agrees = enough and all(w.low < effect.low and effect.high < w.high for w, effect in self._ranges)
+        return AGREES if agrees else UNDECIDED
 
     @property
     def _ranges(self) -> list[tuple[Wanted, Estimate]]:
@@ -253,7 +258,7 @@ class Finding:
             return FAILS
         if self.missing or not says:
             return NOT_RUN
-        return HOLDS if says == {AGREES} else OPEN
+        return HOLDS if says == {AGREES} else NOT_DECIDED
 
     @property
     def why(self) -> str:
@@ -292,6 +297,6 @@ class Finding:
 
 _DECIDES = {
     HOLDS: (AGREES, "The closest"),
-    OPEN: (UNDECIDED, "The most open"),
+    NOT_DECIDED: (UNDECIDED, "The most open"),
     FAILS: (OPPOSES, "The clearest against it"),
 }

@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.calibrators import Feature
 from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
 from pipeline_src.metrics.metric import Difference, with_ends
@@ -35,7 +36,7 @@ def calibrate(
     risk: Risk = "",
     ignore: Ignore = None,
     bins: Annotated[int, typer.Option(help="Number of bins of the ECE; a divisor of 66300")] = 10,
-    resamples: Resamples = 1000,
+    resamples: Resamples = RESAMPLES,
     max_pixels: MaxPixels = LIMITS.pixels,
     groups: Groups = "",
 ):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline_src.analysis.compare import DIFFERENT, OPEN, SAME, Cell
+from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell
 from pipeline_src.errors import listed
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, aligned
@@ -15,8 +15,8 @@ from pipeline_src.text_tables import UNDEFINED, aligned
 if TYPE_CHECKING:
     from pipeline_src.steps.compare import Comparison
 
-SHOWN = ("ece", "oe", "accuracy", "brier", "nll")
-MARKS = {SAME: "=", DIFFERENT: "≠", OPEN: "?"}
+PRINTED_METRICS = ("ece", "oe", "accuracy", "brier", "nll")
+MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}
 FEW = 5  # examples
 
 
@@ -27,8 +27,8 @@ def in_words(of: Comparison) -> str:
     for cell in of.cells:
         by_place.setdefault(f"{cell.part}, {cell.protocol}", {}).setdefault(cell.method, {})[cell.metric] = cell
     for heading, rows in by_place.items():
-        table = [["", *(METRICS[name].column for name in SHOWN)]]
-        table += [[method, *(_text(cells.get(name)) for name in SHOWN)] for method, cells in rows.items()]
+        table = [["", *(METRICS[name].column for name in PRINTED_METRICS)]]
+        table += [[method, *(_text(cells.get(name)) for name in PRINTED_METRICS)] for method, cells in rows.items()]
         lines += ["", heading, *(f"  {line}" for line in aligned(table))]
     lines += ["", _counts(of.cells), *_explained(of)]
     return "\n".join(lines)
@@ -74,7 +74,7 @@ def _text(cell: Cell | None) -> str:
 
 def _counts(cells: Sequence[Cell]) -> str:
     number = Counter(cell.verdict for cell in cells)
-    tested = number[DIFFERENT] + number[OPEN]
+    tested = number[DIFFERENT] + number[UNDECIDED]
     text = ", ".join(f"{number[verdict]} {verdict}" for verdict in MARKS)
     chance = " Of equal ones one in twenty would be called different by chance." if tested else ""
     return f"All {len(cells)} numbers: {text}.{chance}"

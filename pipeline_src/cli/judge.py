@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.errors import UserError
@@ -14,7 +15,19 @@ from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.params.schema import LIMITS
 
-SHOWN = ("ece", "ece_floor", "oe", "ece_debiased", "smooth_ece", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
+PRINTED = (
+    "ece",
+    "ece_floor",
+    "oe",
+    "ece_debiased",
+    "smooth_ece",
+    "accuracy",
+    "mean_iou",
+    "brier",
+    "nll",
+    "mae",
+    "max_f",
+)
 
 
 def judge(
@@ -34,7 +47,7 @@ def judge(
     ] = None,
     risk: Risk = "",
     whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
-    resamples: Resamples = 1000,
+    resamples: Resamples = RESAMPLES,
     max_pixels: MaxPixels = LIMITS.pixels,
     groups: Groups = "",
 ):
@@ -78,7 +91,7 @@ def report(result: dict, out: Path) -> str:
     lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
     for protocol in result["undefined"]:
         lines.append(f"  {protocol}")
-        for key in (k for k in SHOWN if k in result[protocol]):
+        for key in (k for k in PRINTED if k in result[protocol]):
             value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
             shown = "undefined" if value is None else with_ends(METRICS[key], value, ends)
             if value is not None and (floor := result[protocol].get(METRICS[key].floor)) and value < floor:

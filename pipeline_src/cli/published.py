@@ -125,5 +125,5 @@ def docs():
     pages = {file: file.read_text(encoding="utf-8") for file in published_tables.files()}
     published_pairs.write(pair for page in pages.values() for pair in published_tables.pairs(page))
     for file, page in pages.items():
-        file.write_text(published_tables.rewritten(page), encoding="utf-8")
+        file.write_text(published_tables.rewritten(page, published.FOLDER), encoding="utf-8")
     overview.write_published()

@@ -14,6 +14,7 @@ from pipeline_src.cli.options import Contract, Log, Method, Name, experiment_gra
 from pipeline_src.engine.execute import check_planned, execute
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
+from pipeline_src.steps import job_names
 from pipeline_src.steps.train import train_into
 from pipeline_src.training import distributed
 
@@ -59,7 +60,7 @@ def train(
 
     Example: dense-calibration train --method aslp_cl --seed 0
     """
-    name = f"train/{method}/seed{seed}"
+    name = job_names.training(method, seed)
     if into:
         job = experiment_graph(experiment, log).job(name)
         check_planned([job], contract)
@@ -82,7 +83,7 @@ def evaluate(
     """
     graph = experiment_graph(experiment, log)
     names = [part] if part else graph.facts.parts
-    jobs = [graph.job(f"evaluate/{method}/seed{seed}/{name}") for name in names]
+    jobs = [graph.job(job_names.evaluation(method, seed, name)) for name in names]
     check_planned(jobs, contract)
     for job in jobs:
         execute(job, maker=graph.command)

@@ -59,7 +59,7 @@ def page() -> str:
     settings = []
     for name in method_names():
         method = type(choose(name, {}).method)
-        facts = described(method)
+        facts = docstring_facts(method)
         cells = [f"`{name}`", *(facts[column] for column in COLUMNS[:2]), _parameters(method)]
         rows[facts["Kind"]].append([*cells, *(facts[column] for column in COLUMNS[2:])])
         if "Setting" in facts:
@@ -73,7 +73,7 @@ def page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def described(method: type[Block]) -> dict[str, str]:
+def docstring_facts(method: type[Block]) -> dict[str, str]:
     """The lines at the end of a method's docstring, by key; UserError names those that are missing."""
     text = inspect.cleandoc(method.__doc__ or "")
     lines = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", text, re.MULTILINE)

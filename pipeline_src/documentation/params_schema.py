@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.data.entry import Entry
-from pipeline_src.documentation.methods_page import described
+from pipeline_src.documentation.methods_page import docstring_facts
 from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.training.registry import choose, method_names
 
@@ -65,7 +65,7 @@ def _partial(of: Any) -> Any:
 def _method(name: str) -> Schema:
     """A block of a method's parameters, which may also name it."""
     method = type(choose(name, {}).method)
-    of = method.model_json_schema() | {"title": name, "description": described(method)["Idea"]}
+    of = method.model_json_schema() | {"title": name, "description": docstring_facts(method)["Idea"]}
     return of | {"properties": {"method": {"const": name}, **of.get("properties", {})}}
 
 

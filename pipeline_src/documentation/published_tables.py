@@ -6,15 +6,10 @@
 
 A row per method and a column per test set; a cell has the mean of each metric over seeds, the first with its standard
 deviation and its interval, and ° where it is below its noise floor. With `claims` after the experiment instead, a row
-per claim: its verdicts, and what decides. With `differences`, a protocol, and pairs of methods, those of table T14:
-
-    <!-- published: small differences raw aslp_cl-baseline aslp_cl-temperature -->
-
-Pairs of any published methods, of two experiments too, stand without an experiment before them:
+per claim: its verdicts, and what decides. A table of an experiment that is not published stays as it is. With
+`differences`, a protocol, and pairs of published methods, of one experiment or two, a row per pair and metric:
 
     <!-- published: differences raw small:aslp_cl/small:slp other:aslp_cl/small:aslp_cl -->
-
-A table of an experiment that is not published stays as it is.
 """
 
 from __future__ import annotations
@@ -30,15 +25,13 @@ from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, markdown_rows
 
-FOLDER = Path("results/published")
 BLOCK = re.compile(
     r"^(<!-- published: ([^\n]+?) -->\n)(?:(?!<!-- published).)*?^(<!-- end of published -->)", re.DOTALL | re.MULTILINE
 )
 MARK = re.compile(r"^<!-- (?:end of )?published\b.*", re.MULTILINE)
 NOT_RUN = "not run"  # the verdict on a claim whose methods an experiment lacks
-METRIC_TABLE, DIFFERENCES = "PROTOCOL METRIC ...", "differences PROTOCOL A-B ..."
-BETWEEN = "differences PROTOCOL EXPERIMENT:METHOD/EXPERIMENT:METHOD ..."
-CLAIMS, VERDICTS = "claims", "verdicts PROTOCOL EXPERIMENT ..."
+METRIC_TABLE, CLAIMS, VERDICTS = "PROTOCOL METRIC ...", "claims", "verdicts PROTOCOL EXPERIMENT ..."
+DIFFERENCES = "differences PROTOCOL EXPERIMENT:METHOD/EXPERIMENT:METHOD ..."
 
 
 def files() -> list[Path]:
@@ -46,7 +39,7 @@ def files() -> list[Path]:
     return [Path("README.md"), *sorted(Path("docs").rglob("*.md"))]
 
 
-def rewritten(page: str, folder: Path = FOLDER) -> str:
+def rewritten(page: str, folder: Path) -> str:
     """The text of a page with the numbers that are published in `folder`.
 
     Raises:
@@ -69,7 +62,7 @@ def _filled(block: re.Match[str], folder: Path) -> str:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         place = folder / block[2].split()[0]
         raise UserError(
-            f"{place}: metrics.json, claims.json or printed.json is not what was published",
+            f"{place}: metrics.json, claims.json or differences.json is not what was published",
             found=f"{type(error).__name__}: {error}",
             expected="the files that `dense-calibration publish` wrote",
             do=f"git checkout -- {place}",
@@ -84,7 +77,7 @@ def _block(block: re.Match[str], folder: Path) -> str:
         return json.loads((folder / experiment / name).read_text(encoding="utf-8"))
 
     if experiment == "differences":
-        text = between(read("differences.json", "overview"), words)
+        text = differences(read("differences.json", "overview"), words)
         return f"{block[1]}{text}\n{block[3]}"
     if not (folder / experiment / "metrics.json").is_file():
         return block[0]
@@ -92,8 +85,6 @@ def _block(block: re.Match[str], folder: Path) -> str:
         text = claims(read("claims.json")["claims"])
     elif words[:1] == ["verdicts"] and len(words) > 1:
         text = verdicts({name: read("claims.json", name)["claims"] for name in [experiment, *words[2:]]}, words[1])
-    elif words[:1] == ["differences"]:
-        text = differences(read("tables/printed.json")["T14"], words[1:])
     else:
         text = table(read("metrics.json"), words)
     return f"{block[1]}{text}\n{block[3]}"
@@ -108,33 +99,13 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
     protocol, metrics = (words[0], words[1:]) if words else ("", [])
     if protocol not in published["metrics"] or not metrics or set(metrics) - set(METRICS):
         _refuse(words, METRIC_TABLE, published["metrics"], "metrics by their names in docs/metrics.md")
-    sets = {name: of["role"] for name, of in published["sets"].items() if of["role"] != "val"}
-    heads = [name + " (OOD)" * (role == "ood") for name, role in sets.items()]
+    roles = {part: about["role"] for part, about in published["sets"].items() if about["role"] != "val"}
+    heads = [part + " (OOD)" * (role == "ood") for part, role in roles.items()]
     rows = [
-        [method, *(_cell(of.get(part, {}), metrics) for part in sets)]
-        for method, of in published["metrics"][protocol].items()
+        [method, *(_cell(by_part.get(part, {}), metrics) for part in roles)]
+        for method, by_part in published["metrics"][protocol].items()
     ]
     return markdown_rows([protocol, *heads], rows)
-
-
-def differences(printed: Mapping[str, Any], words: Sequence[str]) -> str:
-    """Pairs of methods by test sets as Markdown, a row per metric, of a printed table T14.
-
-    Args:
-        words: a protocol, and pairs A-B.
-    """
-    protocol, pairs = (words[0], [pair.replace("-", " − ") for pair in words[1:]]) if words else ("", [])
-    groups = printed.get(protocol, {"groups": []})["groups"]
-    sets = {group["heading"].split(":")[0]: {row[0]: row[1:] for row in group["rows"]} for group in groups}
-    available = {pair: None for of in sets.values() for pair in of}
-    if not sets or not pairs or set(pairs) - set(available):
-        _refuse(["differences", *words], DIFFERENCES, printed, f"pairs of {', '.join(available)}")
-    rows = [
-        [f"{pair}: {metric}", *(of[pair][k] for of in sets.values())]
-        for pair in pairs
-        for k, metric in enumerate(printed[protocol]["columns"][1:])
-    ]
-    return markdown_rows([protocol, *sets], rows)
 
 
 def pairs(page: str) -> list[str]:
@@ -143,7 +114,7 @@ def pairs(page: str) -> list[str]:
     return [pair for words in blocks if words[0] == "differences" for pair in words[2:]]
 
 
-def between(published: Mapping[str, Any], words: Sequence[str]) -> str:
+def differences(published: Mapping[str, Any], words: Sequence[str]) -> str:
     """Pairs of published methods by test sets as Markdown, a row per metric, of what differences.json holds.
 
     Args:
@@ -151,13 +122,13 @@ def between(published: Mapping[str, Any], words: Sequence[str]) -> str:
     """
     protocol, *pairs = words or [""]
     if not pairs or any(protocol not in published.get(pair, {"differences": {}})["differences"] for pair in pairs):
-        _refuse(["differences", *words], BETWEEN, ("raw", "stretched"), "pairs of methods in results/published")
-    of_pairs = {pair: published[pair]["differences"][protocol] for pair in pairs}
-    sets = list(dict.fromkeys(part for of in of_pairs.values() for part in of))
+        _refuse(["differences", *words], DIFFERENCES, ("raw", "stretched"), "pairs of methods in results/published")
+    cells = {pair: published[pair]["differences"][protocol] for pair in pairs}  # pair -> data set -> metric -> text
+    sets = list(dict.fromkeys(part for by_part in cells.values() for part in by_part))
     rows = [
-        [f"{_pair_in_words(pair)}: {column}", *(of.get(part, {}).get(column, UNDEFINED) for part in sets)]
-        for pair, of in of_pairs.items()
-        for column in dict.fromkeys(column for of_part in of.values() for column in of_part)
+        [f"{_pair_in_words(pair)}: {metric}", *(by_part.get(part, {}).get(metric, UNDEFINED) for part in sets)]
+        for pair, by_part in cells.items()
+        for metric in dict.fromkeys(metric for by_metric in by_part.values() for metric in by_metric)
     ]
     return markdown_rows([protocol, *sets], rows)
 
@@ -167,9 +138,7 @@ def _pair_in_words(pair: str) -> str:
 
 
 def _refuse(words: Sequence[str], expected: str, protocols: Iterable[str], more: str) -> NoReturn:
-    others = " or ".join(
-        f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, BETWEEN, CLAIMS, VERDICTS) if form != expected
-    )
+    others = " or ".join(f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, CLAIMS, VERDICTS) if form != expected)
     raise UserError(
         "a table of published results that nothing is known of",
         found=" ".join(words) or "the name of an experiment alone",
@@ -181,22 +150,30 @@ def claims(judged: Sequence[Mapping[str, Any]]) -> str:
     """Claims with their verdicts as Markdown, of what a published claims.json holds."""
     rows = []
     for claim in judged:
-        for protocol, of in claim["protocols"].items():
-            named = [claim["claim"], claim["text"]] if protocol == next(iter(claim["protocols"])) else ["", ""]
-            rows.append([*named, f"{protocol}: {of['verdict']}", of["why"]])
+        named = [claim["claim"], claim["text"]]
+        for protocol, finding in claim["protocols"].items():
+            rows.append([*named, f"{protocol}: {finding['verdict']}", finding["why"]])
+            named = ["", ""]
     return markdown_rows(["", "claim", "verdict", "what decides"], rows)
 
 
 def verdicts(judged: Mapping[str, Sequence[Mapping[str, Any]]], protocol: str) -> str:
-    """Verdicts by experiment as Markdown; – where the claim was not judged, or not in this protocol."""
-    texts = {claim["claim"]: claim["text"] for of in judged.values() for claim in of}
-    findings = {name: {claim["claim"]: claim["protocols"] for claim in of} for name, of in judged.items()}
+    """Verdicts by experiment as Markdown, C2 before C10; – where the claim was not judged, or not in this protocol."""
+    texts = {claim["claim"]: claim["text"] for claims in judged.values() for claim in claims}
     rows = []
-    for claim in sorted(texts, key=lambda name: int(name[1:])):
-        by_protocol = [of.get(claim, {}) for of in findings.values()]
-        of_each = [of.get(protocol, of.get("any", {})).get("verdict", NOT_RUN) for of in by_protocol]
-        rows.append([claim, texts[claim], *(verdict.replace(NOT_RUN, "–") for verdict in of_each)])
+    for name in sorted(texts, key=_by_number):
+        row = [name, texts[name]]
+        for claims in judged.values():
+            findings: Mapping[str, Any] = next((claim["protocols"] for claim in claims if claim["claim"] == name), {})
+            finding = findings.get(protocol) or findings.get("any", {})
+            row.append(finding.get("verdict", NOT_RUN).replace(NOT_RUN, UNDEFINED))
+        rows.append(row)
     return markdown_rows([protocol, "claim", *judged], rows)
+
+
+def _by_number(name: str) -> list[str | int]:
+    """A key of order by which numbers in names count as such."""
+    return [int(word) if word.isdigit() else word for word in re.split(r"([0-9]+)", name)]
 
 
 def _cell(values: Mapping[str, Mapping[str, float | None]], metrics: Sequence[str]) -> str:

@@ -45,7 +45,7 @@ def quantiles(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """
     values = _values(alphas)
     table = values.quantile(list(QUANTILES)).T
-    table.columns = [f"q{100 * q:02.0f}" for q in QUANTILES]
+    table.columns = [_column(q) for q in QUANTILES]
     table.insert(0, "epoch", [int(epoch) for epoch in table.index])
     table["mean"] = values.mean()
     return table.reset_index(drop=True)

@@ -91,7 +91,7 @@ def least_of(tables: Sequence[pd.DataFrame]) -> float:
     """Lower end of the confidence axis that suits all `tables`: 0.5, or a bin's edge below where there are more than
     two classes."""
     bins = [drawn_bins(table) for table in tables]
-    return float(min([LEAST, *(lower for of in bins for lower in of.loc[of["confidence"] < LEAST, "lower"])]))
+    return float(min([LEAST, *(lower for table in bins for lower in table.loc[table["confidence"] < LEAST, "lower"])]))
 
 
 def _floor_of(tables: Sequence[pd.DataFrame]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline_src.analysis.facts import LIKE_ID, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
-from pipeline_src.figures.panels import bare, name, small_multiples, stacked
+from pipeline_src.figures.panels import bare, name_panel, small_multiples, stacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline_src.analysis.results import Results
 
 METRICS = {"ece": "ECE", "iou": "IoU"}  # of a single class, in the order of `Measurement.arrays["class_metrics"]`
-MOST = 24  # classes for whose names a column has room
+MOST_ROWS = 24  # classes for whose names a column has room
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -41,9 +41,9 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     }
     first = next(iter(facts.methods))
     lines = [style.size(picture, results), f"{facts.networks_in_words()} · strokes: 95 % over images · grey: {first}"]
-    left_out = len(facts.class_names) - MOST
+    left_out = len(facts.class_names) - MOST_ROWS
     if left_out > 0:
-        lines.append(f"the {MOST} worst classes by the mean over methods; the csv has the {left_out} others too")
+        lines.append(f"the {MOST_ROWS} worst classes by the mean over methods; the csv has the {left_out} others too")
     figure = draw(
         tables,
         metric,
@@ -65,11 +65,11 @@ def prepare(class_metrics: np.ndarray, class_names: Sequence[str]) -> pd.DataFra
     return table
 
 
-def chosen(tables: Mapping[str, pd.DataFrame], metric: str) -> list[str]:
-    """The classes to draw, in the order of the data set: all, or those of `MOST` least calibrated or worst segmented
-    ones by the mean over methods."""
+def drawn_classes(tables: Mapping[str, pd.DataFrame], metric: str) -> list[str]:
+    """The classes to draw, in the order of the data set: all, or so many as `MOST_ROWS` that are least calibrated or
+    worst segmented by the mean over methods."""
     mean = sum(table.set_index("class")[metric].fillna(0) for table in tables.values()) / len(tables)
-    worst = mean.sort_values(ascending=metric == "iou", kind="stable").index[:MOST]
+    worst = mean.sort_values(ascending=metric == "iou", kind="stable").index[:MOST_ROWS]
     return [label for label in mean.index if label in worst]
 
 
@@ -83,7 +83,7 @@ def draw(
         metric: of `METRICS`.
         notes: method -> its mean over classes in words.
     """
-    shown = chosen(tables, metric)
+    shown = drawn_classes(tables, metric)
     figure, panels = small_multiples(len(tables), heading, lines, inches=0.14 * len(shown) + 0.08)
     of_metric = {
         method: 100 * table.set_index("class").loc[shown, [metric, f"{metric}_low", f"{metric}_high"]]
@@ -101,7 +101,7 @@ def draw(
         style.name_rows(axes, shown, 10)
         bare(axes, first, last, f"{METRICS[metric]}, %")
         axes.tick_params(axis="y", labelsize=5.5)  # ten letters have the room of a number
-        name(axes, method, notes[method])
+        name_panel(axes, method, notes[method])
     return figure
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
-from pipeline_src.figures.panels import bare, name, small_multiples, stacked
+from pipeline_src.figures.panels import bare, name_panel, small_multiples, stacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ def draw(
         axes.set_xticks([least, (1 + least) / 2, 1], [f"{least:.2g}", "", "1"])
         axes.set_yticks([0.5, 0.75, 1] if floor else [0, 0.5, 1], ["0.5", "", "1"] if floor else ["0", "0.5", "1"])
         bare(axes, first, last, "Confidence", "Accuracy")
-        name(axes, method, notes[method])
+        name_panel(axes, method, notes[method])
     return figure
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline_src.analysis.results import Results
 
 BINS = 35
-MOST = math.log(2)  # nats, of two classes
+HIGHEST_ENTROPY = math.log(2)  # of two classes, in nats
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -57,7 +57,7 @@ def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    most, tables = max([MOST, *(values.max() for values in entropies.values() if len(values))]), []
+    most, tables = max([HIGHEST_ENTROPY, *(values.max() for values in entropies.values() if len(values))]), []
     for (method, role), values in entropies.items():
         counts, edges = np.histogram(values, bins=BINS, range=(0, most))
         bins = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "images": counts})
@@ -94,7 +94,7 @@ def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
 
 
 def _end(table: pd.DataFrame) -> float:
-    return float(table.loc[table["images"] > 0, "upper"].max()) if table["images"].any() else MOST
+    return float(table.loc[table["images"] > 0, "upper"].max()) if table["images"].any() else HIGHEST_ENTROPY
 
 
 FIGURE = FigureType(

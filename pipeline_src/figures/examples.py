@@ -69,8 +69,8 @@ def prepare(maps: Maps, store: Store) -> pd.DataFrame:
 
     place = {name: k for k, name in enumerate(store.ids)}
     rows = []
-    for method, of in maps.items():
-        for image, probability in of.items():
+    for method, by_image in maps.items():
+        for image, probability in by_image.items():
             truth = store.truth(place[image])
             confidence, predicted = judged(probability)
             valid = truth != IGNORED

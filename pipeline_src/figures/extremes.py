@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline_src.data.store import Store
 
 NUMBER = 6
-STRETCH = 5  # alpha is averaged over the last fifth of the epochs, since it saws
+WINDOWS = 5  # alpha is averaged over the last fifth of the epochs, since it saws
 CELL, LABEL = 0.94, 0.95  # inches
 
 
@@ -53,7 +53,7 @@ def prepare(alphas: Sequence[pd.DataFrame], number: int = NUMBER) -> pd.DataFram
     means = []
     for table in alphas:
         values = table.set_index("id")
-        means.append(values.iloc[:, -max(1, values.shape[1] // STRETCH) :].mean(axis=1))
+        means.append(values.iloc[:, -max(1, values.shape[1] // WINDOWS) :].mean(axis=1))
     alpha = pd.concat(means, axis=1).mean(axis=1).rename("alpha").rename_axis("id").reset_index()
     alpha = alpha.sort_values(["alpha", "id"], ignore_index=True)
     number = min(number, len(alpha) // 2)

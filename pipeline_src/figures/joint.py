@@ -12,7 +12,7 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.bin_tables import LEAST
 from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
-from pipeline_src.figures.panels import bare, name, small_multiples, stacked
+from pipeline_src.figures.panels import bare, name_panel, small_multiples, stacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +90,7 @@ def draw(tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: 
         axes.set_xticks([least, (1 + least) / 2, 1], [f"{least:g}", "", "1"])
         axes.set_yticks([low, (1 + low) / 2, 1], [f"{low:g}", "", "1"])
         bare(axes, first, last, "Confidence", "Accuracy")
-        name(axes, method, notes[method])
+        name_panel(axes, method, notes[method])
     return figure
 
 

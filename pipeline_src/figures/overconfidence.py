@@ -43,8 +43,8 @@ def prepare(oe: Mapping[tuple[str, str], Estimate], roles: Mapping[str, str]) ->
     import pandas as pd
 
     rows = [
-        {"method": method, "part": part, "role": roles[part], "oe": of.value, "low": of.low, "high": of.high}
-        for (method, part), of in oe.items()
+        {"method": method, "part": part, "role": roles[part], "oe": one.value, "low": one.low, "high": one.high}
+        for (method, part), one in oe.items()
     ]
     return pd.DataFrame(rows)
 

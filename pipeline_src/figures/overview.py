@@ -13,6 +13,7 @@ from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sour
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from pipeline_src.analysis.results import Results
@@ -74,37 +75,13 @@ def draw(table: pd.DataFrame, methods: Collection[str], heading: str, lines: Seq
     figure, used = style.new_figure(0.36 + high + 0.62, heading, lines, style.WIDE)
     column = (style.WIDE - LABEL - EDGE) / len(parts)
     wide = min(column - NUMBER - 0.1, 1.6)
-    place = {method: k for k, method in enumerate(methods)}
     for c, part in enumerate(parts):
-        here = table[table["part"] == part]
-        reach = max(float(here["contribution"].abs().max()), 1e-9)
         axes = style.place(figure, LABEL + c * column, used + 0.36, wide, high)
-        row, left = here["method"].map(place), here["lower"].clip(lower=least)
-        # A row is 1 high, downwards; its bars reach at most 0.45 from its middle.
-        axes.bar(
-            left,
-            -0.45 * here["contribution"] / reach,
-            here["upper"] - left,
-            row,
-            align="edge",
-            color=np.where(here["contribution"] > 0, style.OVER, style.UNDER),
-            linewidth=0,
-        )
-        axes.hlines(range(len(methods)), least, 1, color=style.MUTED, linewidth=0.6)
-        axes.set_xlim(least, 1)
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
-        axes.set_xticks([least, 1], [f"{least:.2g}", "1"], color=style.MUTED)
-        axes.tick_params(bottom=False)
-        for text, align in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-            text.set_ha(align)
-        style.name_rows(axes, methods)
+        _draw_set(axes, table[table["part"] == part], methods, least)
         axes.tick_params(labelleft=c == 0)
         axes.set_title(
             style.shortened(part, int(column / 0.068)), loc="left", fontsize=7, fontweight="bold", parse_math=False
         )
-        for method, ece in here.groupby("method")["ece"].first().items():
-            axes.text(1 + 0.05 * (1 - least) / wide, place[method], f"{100 * ece:.2f}", va="center", fontsize=7)
     foot = used + 0.36 + high + 0.42
     entries = [
         ("over-confident", {"marker": "s", "color": style.OVER}),
@@ -114,6 +91,34 @@ def draw(table: pd.DataFrame, methods: Collection[str], heading: str, lines: Seq
     text = "by confidence, left to right · numbers: ECE in % · heights compare in a column"
     style.write(figure, 2.4, foot, text)
     return figure
+
+
+def _draw_set(axes: Axes, table: pd.DataFrame, methods: Collection[str], least: float) -> None:
+    """The bars and numbers of a data set. A row is 1 high, downwards; its bars reach at most 0.45 from its middle."""
+    rows = {method: k for k, method in enumerate(methods)}
+    reach = max(float(table["contribution"].abs().max()), 1e-9)
+    left = table["lower"].clip(lower=least)
+    axes.bar(
+        left,
+        -0.45 * table["contribution"] / reach,
+        table["upper"] - left,
+        table["method"].map(rows),
+        align="edge",
+        color=np.where(table["contribution"] > 0, style.OVER, style.UNDER),
+        linewidth=0,
+    )
+    axes.hlines(range(len(rows)), least, 1, color=style.MUTED, linewidth=0.6)
+    axes.set_xlim(least, 1)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks([least, 1], [f"{least:.2g}", "1"], color=style.MUTED)
+    axes.tick_params(bottom=False)
+    for text, align in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
+        text.set_ha(align)
+    style.name_rows(axes, methods)
+    wide = axes.get_position().width * axes.figure.get_figwidth()  # inches
+    for method, ece in table.groupby("method")["ece"].first().items():
+        axes.text(1 + 0.05 * (1 - least) / wide, rows[method], f"{100 * ece:.2f}", va="center", fontsize=7)
 
 
 FIGURE = FigureType(

@@ -40,7 +40,7 @@ def small_multiples(
     return figure, panels
 
 
-def name(axes: Axes, method: str, note: str) -> None:
+def name_panel(axes: Axes, method: str, note: str) -> None:
     """The method of a panel, and its number in quieter letters below."""
     inches = axes.get_position().width * axes.figure.get_figwidth()
     for text, y, weight, colour in ((method, 12, "bold", style.INK), (note, 3, "normal", style.MUTED)):
@@ -99,7 +99,7 @@ def draw_curves(
         if y_range:
             axes.set_ylim(*y_range)
         bare(axes, first and bool(y_range), last, axis_labels[0], axis_labels[1])
-        name(axes, method, notes[method])
+        name_panel(axes, method, notes[method])
     return figure
 
 

@@ -111,7 +111,7 @@ def _bars(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> None:
         for patch in _gap((left, low), width, high - low, colour):
             axes.add_patch(patch)
         axes.plot([left, left + width], [row.accuracy] * 2, color=style.INK, linewidth=1.7, solid_capstyle="butt")
-        if row.low == row.low:
+        if not math.isnan(row.low):
             axes.plot([left + width / 2] * 2, [row.low, row.high], color=style.INK, linewidth=0.9, zorder=5)
             axes.plot([left + width / 2] * 2, [row.low, row.high], "_", color=style.INK, markersize=4, zorder=5)
     axes.legend(

@@ -58,13 +58,11 @@ def prepare(counts: Counts) -> pd.DataFrame:
     import pandas as pd
 
     from pipeline_src.counting.score_histogram import top_label
+    from pipeline_src.metrics.selective import cumulative
 
-    pixels = top_label(counts)
-    count, wrong = pixels.count[::-1], (pixels.count - pixels.hits)[::-1]
-    filled = count > 0
-    if not filled.any():
+    if not counts.pixels:
         return pd.DataFrame({"coverage": [], "risk": []})
-    kept, errors = (np.concatenate([[0], np.cumsum(a[filled])]).astype(float) for a in (count, wrong))
+    kept, errors = cumulative(top_label(counts).bins)
     coverage = np.arange(1, POINTS + 1) / POINTS
     number = coverage * kept[-1]
     return pd.DataFrame({"coverage": coverage, "risk": np.interp(number, kept, errors) / number})

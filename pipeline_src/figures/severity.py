@@ -26,8 +26,8 @@ APART = 0.45  # of the distance between two severities, which the methods take u
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every corrupted set in every protocol."""
-    for line in dict.fromkeys(of.of for of in facts.corrupted.values()):
-        wide = style.is_wide(len({of.name for of in facts.corrupted.values() if of.of == line}))
+    for line in dict.fromkeys(corruption.of for corruption in facts.corrupted.values()):
+        wide = style.is_wide(len({corruption.name for corruption in facts.corrupted.values() if corruption.of == line}))
         for protocol in facts.protocols:
             title = f"{line}: calibration and accuracy by severity"
             how = f"{protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}; 95 % intervals over images"
@@ -38,8 +38,9 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """All methods; severity 0 is the test set of the same images as they are."""
     facts, protocol, line = results.facts, picture.protocol, picture.key[1]
-    places = {part: (of.name, of.severity) for part, of in facts.corrupted.items() if of.of == line}
-    clean = next(of.clean for of in facts.corrupted.values() if of.of == line)
+    here = {part: corruption for part, corruption in facts.corrupted.items() if corruption.of == line}
+    places = {part: (corruption.name, corruption.severity) for part, corruption in here.items()}
+    clean = next(iter(here.values())).clean
     names = list(dict.fromkeys(name for name, _ in places.values()))
     shown = [(clean, (name, 0)) for name in names if clean] + list(places.items())
     estimates = {
@@ -63,8 +64,8 @@ def prepare(estimates: Mapping[tuple[str, str, str, int, str], Estimate]) -> pd.
 
     keys = ("method", "part", "corruption", "severity", "metric")
     rows = [
-        dict(zip(keys, place, strict=True)) | {"value": of.value, "low": of.low, "high": of.high}
-        for place, of in estimates.items()
+        dict(zip(keys, place, strict=True)) | {"value": number.value, "low": number.low, "high": number.high}
+        for place, number in estimates.items()
     ]
     return pd.DataFrame(rows)
 

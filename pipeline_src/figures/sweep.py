@@ -64,12 +64,12 @@ def prepare(estimates: Mapping[tuple[str, str, str], Estimate], static: Mapping[
     import pandas as pd
 
     rows = []
-    for (method, part, metric), of in estimates.items():
+    for (method, part, metric), number in estimates.items():
         one = static[method]
         line = one.variant if one.alpha == 1 and one.variant else ", ".join([f"β = {one.beta:.3g}", one.variant])
         place = {"method": method, "part": part, "line": line.removesuffix(", ")}
         place |= {"alpha": one.alpha, "beta": one.beta, "s": one.s}
-        rows.append(place | {"metric": metric, "value": of.value, "low": of.low, "high": of.high})
+        rows.append(place | {"metric": metric, "value": number.value, "low": number.low, "high": number.high})
     return pd.DataFrame(rows).sort_values(["line", "s", "method"], kind="stable", ignore_index=True)
 
 

@@ -57,8 +57,8 @@ def prepare(estimates: Mapping[tuple[str, str], Estimate], families: Mapping[str
     for method, family in families.items():
         row: dict[str, object] = {"method": method, "family": family}
         for metric in METRICS:
-            of = estimates[method, metric]
-            row |= {metric: of.value, f"{metric}_low": of.low, f"{metric}_high": of.high}
+            number = estimates[method, metric]
+            row |= {metric: number.value, f"{metric}_low": number.low, f"{metric}_high": number.high}
         rows.append(row)
     return pd.DataFrame(rows)
 

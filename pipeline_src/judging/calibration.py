@@ -14,7 +14,14 @@ import numpy as np
 
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import Estimate, estimate
-from pipeline_src.analysis.resampling import Resampled, groups_in_words, images_in_words, resample_run
+from pipeline_src.analysis.resampling import (
+    RESAMPLES,
+    SEED,
+    Resampled,
+    groups_in_words,
+    images_in_words,
+    resample_counts,
+)
 from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
@@ -34,11 +41,10 @@ from pipeline_src.judging.folder import check_resamples, groups_of
 from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.labels import IGNORED
 from pipeline_src.logs import quiet
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.rng import generator
 
-SEED = 0  # of the bootstrap
 LIMIT = 2**23  # numbers of pixels of K classes that are held at once
 SCORES = ("ece", "brier", "augrc", "nll", "accuracy")
 AUTO = "auto"
@@ -54,7 +60,7 @@ def calibrate_folder(
     test_mask: Path | None = None,
     ignore: int | None = None,
     bins: int = 10,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     groups: str = "",
     max_pixels: int = PIXELS,
     risk: str = "",
@@ -110,8 +116,8 @@ def calibrate_folder(
         scored, before = applied, _count(applied, classes, ignore)
         scored.calibrator = lambda stem: calibrator
     after = _count(scored, classes, ignore)
-    runs = [Run.by_protocol(of.statistic)["raw"] for of in (before, after)]
-    scores = [resample_run(run, bins, SEED, resamples, units_of_scored) for run in runs]
+    runs = [ProtocolCounts.by_protocol(of.statistic)["raw"] for of in (before, after)]
+    scores = [resample_counts(run, bins, SEED, resamples, units_of_scored) for run in runs]
     record = Record.of(calibrator, pixels)
     warnings = counted.warnings() if test_mask is None else _warnings({pred: counted, apply: before})
     warnings += calibrator.warnings() if isinstance(calibrator, PlattCalibrator) else []
@@ -131,7 +137,7 @@ def calibrate_folder(
     }
     if bound:
         pairs.calibrator = lambda stem: calibrator
-        of_fitted = Run.by_protocol(_count(pairs, classes, ignore).statistic)["raw"]
+        of_fitted = ProtocolCounts.by_protocol(_count(pairs, classes, ignore).statistic)["raw"]
         test = {"held_out" if test_mask is None else "unseen": replace(runs[1], units=units_of_scored)}
         result["risk"] = risks.controlled(replace(of_fitted, units=units), bound, SEED, resamples, **test)
     files.write(out / "calibrator.json", record)

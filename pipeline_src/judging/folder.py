@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src import __version__
-from pipeline_src.analysis.resampling import groups_in_words, images_in_words, resample_run
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, groups_in_words, images_in_words, resample_counts
 from pipeline_src.calibrators.files import read_for
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
@@ -25,11 +25,10 @@ from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.judging.whole_images import MISSING, WholeImages, whole_images
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.per_image import per_image
 from pipeline_src.metrics.summary import bounds, summary
 
-SEED = 0  # of the bootstrap
 MOST = 100_000  # resamples; each takes time and space on the disk
 
 
@@ -44,7 +43,7 @@ def judge_folder(
     ignore: int | None = None,
     border: float | None = None,
     whole: bool = True,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     groups: str = "",
     workers: int | None = None,
     max_pixels: int = PIXELS,
@@ -115,7 +114,7 @@ def judge_folder(
         **_numbers(counted, counts, images, bins, resamples, of_images),
     }
     if bound:
-        runs = {p: replace(run, units=of_images) for p, run in Run.by_protocol(counted.statistic).items()}
+        runs = {p: replace(run, units=of_images) for p, run in ProtocolCounts.by_protocol(counted.statistic).items()}
         result["risk"] = {p: risks.controlled(runs[p], bound, SEED, resamples) for p in counts}
     if counted.regions is not None:
         result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins)}
@@ -182,11 +181,11 @@ def _numbers(
     """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol."""
     numbers = {"intervals": {}, "undefined": {}, "bounds": {}}
     for protocol in counts:
-        run = Run.by_protocol(counted.statistic)[protocol]
+        run = ProtocolCounts.by_protocol(counted.statistic)[protocol]
         values, reasons = summary(run, bins)
         defined = [name for name, value in values.items() if value is not None]
         numbers["bounds"][protocol] = bounds(run, bins, defined) if "float" in counted.highest else {}
-        intervals = resample_run(run, bins, SEED, resamples, groups).intervals() if resamples else {}
+        intervals = resample_counts(run, bins, SEED, resamples, groups).intervals() if resamples else {}
         if images:
             means = images[protocol].means
             intervals |= images[protocol].intervals(SEED, resamples, groups) if resamples else {}
@@ -201,7 +200,7 @@ def _numbers(
 
 def _regions(counted: FolderCounts, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
     """Values by protocol and region."""
-    by_name = {region: Run.by_protocol(of) for region, of in counted.regions.by_name.items()}
+    by_name = {region: ProtocolCounts.by_protocol(of) for region, of in counted.regions.by_name.items()}
     return {
         p: {name: {"n_pixels": runs[p].counts.pixels, **summary(runs[p], bins)[0]} for name, runs in by_name.items()}
         for p in protocols

@@ -12,8 +12,8 @@ from pipeline_src.analysis.resampling import image_means, percentiles
 from pipeline_src.calibrators.selection import folds_of
 from pipeline_src.errors import UserError
 from pipeline_src.judging.files import Pairs
-from pipeline_src.metrics.image_risks import LEVELS, split
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.image_risks import EIGHT_BIT, split
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.metric import with_ends
 
 LEAST = 1e-9  # that a bound can be; whatever a computer holds of images keeps none below
@@ -56,7 +56,12 @@ def check(text: str, pairs: Pairs, classes: int | None) -> Bound | None:
 
 
 def controlled(
-    run: Run, bound: Bound, seed: int, resamples: int, unseen: Run | None = None, held_out: Run | None = None
+    run: ProtocolCounts,
+    bound: Bound,
+    seed: int,
+    resamples: int,
+    unseen: ProtocolCounts | None = None,
+    held_out: ProtocolCounts | None = None,
 ) -> dict[str, Any]:
     """The threshold of a run's images, and what it delivers.
 
@@ -80,35 +85,35 @@ def controlled(
     return result | {"delivered": tried}
 
 
-def _fitted(run: Run, bound: Bound) -> dict[str, Any]:
+def _fitted(run: ProtocolCounts, bound: Bound) -> dict[str, Any]:
     sums = conformal.of_folds(run, np.zeros(run.number, np.int64))[0]
-    units = int(split(sums)[1][conformal.NAMES.index(bound.risk)])
+    units = int(split(sums)[1][conformal.RISK_NAMES.index(bound.risk)])
     result: dict[str, Any] = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
     t = conformal.level(bound, sums)
     if t is None:
         label = "foreground" if bound.risk == "fnr" else "background"
         reason = f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
         return result | {"level": None, "threshold": None, "promised": None, "reason": reason}
-    result |= {"level": t, "threshold": t / (LEVELS - 1), "promised": float(conformal.bounds(bound, sums)[t])}
+    result |= {"level": t, "threshold": t / (EIGHT_BIT - 1), "promised": float(conformal.bounds(bound, sums)[t])}
     if conformal.trivial(bound, t, sums):
         held = "all background, too" if bound.risk == "fnr" else "no pixel of an object"
         result["reason"] = f"useless: this mask holds {held}"
     return result
 
 
-def _delivered(run: Run, levels: np.ndarray, seed: int, resamples: int) -> dict[str, Any]:
+def _delivered(run: ProtocolCounts, levels: np.ndarray, seed: int, resamples: int) -> dict[str, Any]:
     """Both risks, means over the images (or groups) of a run at the level of each, (U,)."""
     risks = conformal.of_units(run, levels)
     defined = ~np.isnan(risks)
     resampled = image_means(risks, seed, resamples) if resamples else None
     values: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": {}}
-    for k, name in enumerate(conformal.NAMES):
+    for k, name in enumerate(conformal.RISK_NAMES):
         values[name] = float(risks[defined[:, k], k].mean()) if defined[:, k].any() else None
         values["intervals"][name] = None if resampled is None else percentiles(resampled[:, k], len(risks))
     return values
 
 
-def _cross_validated(run: Run, bound: Bound, seed: int, resamples: int) -> dict[str, Any] | None:
+def _cross_validated(run: ProtocolCounts, bound: Bound, seed: int, resamples: int) -> dict[str, Any] | None:
     if run.number < 2:
         return None
     folds = folds_of(np.arange(run.number))

@@ -11,15 +11,15 @@ import numpy as np
 from pipeline_src.counting.rows import parts
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP, as_bins
-from pipeline_src.metrics.inputs import Columns, Input, Run
+from pipeline_src.metrics.inputs import Columns, Input, ProtocolCounts
 
 
 class _OfImages(Input):
     """Base: sums over images of values per image, of those that have pixels."""
 
-    def exact(self, run: Run, bins: int) -> tuple:
-        columns = self.columns(run, bins)
-        return self.from_sums(sum(columns(block).sum(axis=0) for block in parts(len(run.rows))), bins)
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        columns = self.columns(counted, bins)
+        return self.from_sums(sum(columns(block).sum(axis=0) for block in parts(len(counted.rows))), bins)
 
 
 class ImageErrors(_OfImages):
@@ -28,8 +28,8 @@ class ImageErrors(_OfImages):
     description = "ECE of each image"
     family = "image errors"
 
-    def columns(self, run: Run, bins: int) -> Columns:
-        levels, per_pixel = run.levels, run.groups.per_pixel(TOP, bins)
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        levels, per_pixel = counted.levels, counted.groups.per_pixel(TOP, bins)
 
         @np.errstate(invalid="ignore")
         def summed(images: slice) -> np.ndarray:
@@ -52,8 +52,8 @@ class ImageAreas(_OfImages):
     description = "area of each image"
     family, classes = "areas", "two"
 
-    def columns(self, run: Run, bins: int) -> Columns:
-        levels, per_pixel = run.levels, run.groups.per_pixel(POSITIVE, 1)
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        levels, per_pixel = counted.levels, counted.groups.per_pixel(POSITIVE, 1)
 
         def summed(images: slice) -> np.ndarray:
             of_images = as_bins(levels(images) @ per_pixel)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline_src.counting.rows import parts
-from pipeline_src.metrics.inputs import Columns, Input, Run, of_groups
+from pipeline_src.metrics.inputs import Columns, Input, ProtocolCounts, of_groups
 from pipeline_src.metrics.metric import FRACTION, NEITHER, Quantity
 
-LEVELS = 256  # of an 8-bit map
-THRESHOLDS = LEVELS + 1  # t/255, t = 0 .. 256: at the first every pixel is foreground, at the last none
+EIGHT_BIT = 256  # levels of an 8-bit map
+THRESHOLDS = EIGHT_BIT + 1  # t/255, t = 0 .. 256: at the first every pixel is foreground, at the last none
 RISKS = {
     "fnr": Quantity(title="FNR", heading="FNR %", factor=100, digits=2, better=NEITHER, range=FRACTION),
     "fpr": Quantity(title="FPR", heading="FPR %", factor=100, digits=2, better=NEITHER, range=FRACTION),
@@ -32,8 +32,8 @@ class ImageRisks(Input):
     description = "risks of images"
     family, classes, few = "risks", "two", True
 
-    def columns(self, run: Run, bins: int) -> Columns:
-        levels = run.rows.levels
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        levels = counted.rows.levels
         return lambda images: of_levels(levels[images])
 
     def of_units(self, columns: np.ndarray) -> np.ndarray:
@@ -45,11 +45,11 @@ class ImageRisks(Input):
         with np.errstate(invalid="ignore", divide="ignore"):
             return tuple(np.moveaxis(risks / units[..., None], -2, 0))
 
-    def units(self, run: Run) -> Iterator[np.ndarray]:
+    def units(self, counted: ProtocolCounts) -> Iterator[np.ndarray]:
         """Blocks (n, 516) of independent units, images or groups of them, in order."""
-        columns = self.columns(run, bins=0)
-        blocks = (columns(block) for block in parts(len(run.rows)))
-        yield from map(self.of_units, blocks if run.units is None else [of_groups(run, columns)])
+        columns = self.columns(counted, bins=0)
+        blocks = (columns(block) for block in parts(len(counted.rows)))
+        yield from map(self.of_units, blocks if counted.units is None else [of_groups(counted, columns)])
 
 
 def split(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -27,8 +27,8 @@ Columns = Callable[[slice], np.ndarray]  # images -> (n, C), numbers of each ima
 
 
 @dataclass(frozen=True)
-class Run:
-    """A statistic in one protocol, or one of its classes.
+class ProtocolCounts:
+    """What a statistic counts in one protocol, of all its classes or of one.
 
     Attributes:
         regions: the regions of the images by name, where they were counted.
@@ -37,7 +37,7 @@ class Run:
 
     statistic: AnyStatistic
     counts: Counts
-    regions: Mapping[str, Run] = field(default_factory=dict)
+    regions: Mapping[str, ProtocolCounts] = field(default_factory=dict)
     units: np.ndarray | None = None
 
     @cached_property
@@ -56,7 +56,7 @@ class Run:
         return self._histograms[score]
 
     @cached_property
-    def of_regions(self) -> dict[str, Run]:
+    def of_regions(self) -> dict[str, ProtocolCounts]:
         """`regions`, in the units of the images."""
         return {name: replace(of, units=self.units) for name, of in self.regions.items()}
 
@@ -95,12 +95,12 @@ class Run:
         return len(self.rows) if self.units is None else int(self.units.max(initial=-1)) + 1
 
     @classmethod
-    def by_protocol(cls, statistic: AnyStatistic) -> dict[str, Run]:
-        """A run for each protocol of a statistic."""
-        regions: dict[str, dict[str, Run]] = {}
+    def by_protocol(cls, statistic: AnyStatistic) -> dict[str, ProtocolCounts]:
+        """Those of each protocol of a statistic."""
+        regions: dict[str, dict[str, ProtocolCounts]] = {}
         for name, of in (statistic.regions if isinstance(statistic, TwoClassStatistic) else {}).items():
-            for protocol, run in cls.by_protocol(of).items():
-                regions.setdefault(protocol, {})[name] = run
+            for protocol, counted in cls.by_protocol(of).items():
+                regions.setdefault(protocol, {})[name] = counted
         return {
             protocol: cls(statistic, counts, regions.get(protocol, {}))
             for protocol, counts in by_protocol(statistic).items()
@@ -117,11 +117,11 @@ class Input:
     centred: bool = False  # whether resampling biases its metrics: resampled values are shifted to the exact one
     classes: str = "any"  # "two", "several" or "any" number of classes
 
-    def exact(self, run: Run, bins: int) -> tuple:
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
         """The metric's arguments for all images, shape ()."""
         raise NotImplementedError
 
-    def columns(self, run: Run, bins: int) -> Columns:
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         """The numbers of each image that are summed."""
         raise NotImplementedError
 
@@ -164,14 +164,14 @@ class Binned(Input):
     def classes(self) -> str:
         return {TOP: "any", POSITIVE: "two", CLASSES: "several"}[self.score]
 
-    def exact(self, run: Run, bins: int) -> tuple:
-        of = [one.histogram(score).binned(self.bins or bins).bins for one, score in self._scores(run)]
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        of = [one.histogram(score).binned(self.bins or bins).bins for one, score in self._scores(counted)]
         arrays = ([getattr(one, name.name) for one in of] for name in fields(Bins))
         return (Bins(*map(np.concatenate, arrays)),)
 
-    def columns(self, run: Run, bins: int) -> Columns:
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         number = self.bins or bins
-        cells = [_by_cell(one, score, number) for one, score in self._scores(run)]
+        cells = [_by_cell(one, score, number) for one, score in self._scores(counted)]
 
         def of_images(images: slice) -> np.ndarray:
             by_kind = [of(images).reshape(-1, 3, number) for of in cells]
@@ -190,11 +190,11 @@ class Binned(Input):
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return (as_bins(sums if self.bins else sums[..., : sums.shape[-1] // 2]),)
 
-    def _scores(self, run: Run) -> list[tuple[Run, str]]:
+    def _scores(self, counted: ProtocolCounts) -> list[tuple[ProtocolCounts, str]]:
         """What is binned by which score."""
         if self.score != CLASSES:
-            return [(run, self.score)]
-        return [(Run(run.statistic, counts), POSITIVE) for counts in run.of_classes]
+            return [(counted, self.score)]
+        return [(ProtocolCounts(counted.statistic, counts), POSITIVE) for counts in counted.of_classes]
 
 
 @dataclass(frozen=True)
@@ -209,12 +209,12 @@ class BinNoise(Binned):
     def description(self) -> str:
         return f"{super().description}, image by image"
 
-    def exact(self, run: Run, bins: int) -> tuple:
-        images = parts(len(run.rows))
-        columns = self.columns(run, bins)
-        units = (columns(block) for block in images) if run.units is None else [of_groups(run, columns)]
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        images = parts(len(counted.rows))
+        columns = self.columns(counted, bins)
+        units = (columns(block) for block in images) if counted.units is None else [of_groups(counted, columns)]
         sums = sum(self.of_units(unit).sum(axis=0) for unit in units)
-        return *super().exact(run, bins), self.from_sums(sums, bins)[1]
+        return *super().exact(counted, bins), self.from_sums(sums, bins)[1]
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         (pixels,) = super().from_sums(sums, bins)
@@ -254,13 +254,13 @@ class Ordered(Input):
     def classes(self) -> str:
         return "any" if self.score == TOP else "two"
 
-    def exact(self, run: Run, bins: int) -> tuple:
-        pixels = run.histogram(self.score)
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        pixels = counted.histogram(self.score)
         return self._with_groups((pixels.binned(self.cells) if self.cells else pixels).bins, bins)
 
-    def columns(self, run: Run, bins: int) -> Columns:
-        cells = _by_cell(run, self.score, CELLS)
-        if self.score == POSITIVE or run.counts.top:
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        cells = _by_cell(counted, self.score, CELLS)
+        if self.score == POSITIVE or counted.counts.top:
             return cells
         # Of two classes no confidence lies below 0.5.
         return lambda images: cells(images).reshape(-1, 3, CELLS)[:, :, CELLS // 2 :].reshape(-1, 3 * CELLS // 2)
@@ -275,16 +275,16 @@ class Ordered(Input):
         return (cells, bins) if self.groups else (cells,)
 
 
-def _by_cell(run: Run, score: str, cells: int) -> Columns:
-    per_pixel, levels = run.groups.per_pixel(score, cells), run.levels
+def _by_cell(counted: ProtocolCounts, score: str, cells: int) -> Columns:
+    per_pixel, levels = counted.groups.per_pixel(score, cells), counted.levels
     return lambda images: levels(images) @ per_pixel
 
 
-def of_groups(run: Run, columns: Columns) -> np.ndarray:
-    """Sums (G, C) of `columns` over the images of each group of `run.units`."""
-    assert run.units is not None
+def of_groups(counted: ProtocolCounts, columns: Columns) -> np.ndarray:
+    """Sums (G, C) of `columns` over the images of each group of `counted.units`."""
+    assert counted.units is not None
     width = columns(slice(0, 1)).shape[1]
-    sums = np.zeros((run.units.max(initial=-1) + 1, width))
-    for block in parts(len(run.rows)):
-        np.add.at(sums, run.units[block], columns(block))
+    sums = np.zeros((counted.units.max(initial=-1) + 1, width))
+    for block in parts(len(counted.rows)):
+        np.add.at(sums, counted.units[block], columns(block))
     return sums

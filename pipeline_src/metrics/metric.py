@@ -13,6 +13,7 @@ from pipeline_src.text_tables import UNDEFINED
 
 LOW, NEITHER, HIGH = -1, 0, 1
 FRACTION, SIGNED, NOT_NEGATIVE = (0, 1), (-1, 1), (0, math.inf)  # ranges
+NO_FOREGROUND = "no image has foreground"  # why a metric is undefined
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +130,9 @@ def percent(title: str, of: Input, function: Callable, definition: str, **more) 
 
 def fraction(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
     """A number between 0 and 1 that is printed as it is."""
-    return plain(title, of, function, definition, range=FRACTION, **more)
+    return Metric(title=title, of=of, function=function, definition=definition, range=FRACTION, **more)
 
 
-def plain(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
-    """Any other number; where none is given, its range is all numbers."""
-    return Metric(title=title, of=of, function=function, definition=definition, **more)
+def same(mean: np.ndarray) -> np.ndarray:
+    """The function of a metric that is its input."""
+    return mean

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline_src.counting.levels import LEVELS
 from pipeline_src.metrics.cells import TOP, as_bins
-from pipeline_src.metrics.inputs import Columns, Input, Run
+from pipeline_src.metrics.inputs import Columns, Input, ProtocolCounts
 
 
 def _starts() -> list[int]:
@@ -39,18 +39,18 @@ class Ranked(Input):
     description = "order of confidence"
     family, few = "ranked", True
 
-    def exact(self, run: Run, bins: int) -> tuple:
-        return (run.histogram(TOP).bins,)
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        return (counted.histogram(TOP).bins,)
 
-    def columns(self, run: Run, bins: int) -> Columns:
-        per_pixel, levels = run.groups.in_cells(TOP, CELL_OF_LEVEL), run.levels
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        per_pixel, levels = counted.groups.in_cells(TOP, CELL_OF_LEVEL), counted.levels
         return lambda images: levels(images) @ per_pixel
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return (as_bins(sums),)
 
 
-def joined(levels: np.ndarray) -> np.ndarray:
+def by_cell(levels: np.ndarray) -> np.ndarray:
     """(..., CELLS) pixels by cell, of pixels by level of confidence, (..., LEVELS)."""
     starts = LEVELS - np.array(DOUBT_STARTS[:0:-1])
     return np.add.reduceat(levels, starts, axis=-1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline_src.counting.score_histogram import UndefinedMetricError
-from pipeline_src.metrics.inputs import Columns, Input, Run
+from pipeline_src.metrics.inputs import Columns, Input, ProtocolCounts
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class InRegion(Input):
     def of_units(self, columns: np.ndarray) -> np.ndarray:
         return self.of.of_units(columns)
 
-    def exact(self, run: Run, bins: int) -> tuple:
-        if self.region not in run.regions:
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        if self.region not in counted.regions:
             raise UndefinedMetricError("the regions of the masks were not counted")
-        if run.regions[self.region].counts.pixels == 0:
+        if counted.regions[self.region].counts.pixels == 0:
             raise UndefinedMetricError(f"no pixel lies in the {self.region} of an object")
-        return self.of.exact(run.of_regions[self.region], bins)
+        return self.of.exact(counted.of_regions[self.region], bins)
 
-    def columns(self, run: Run, bins: int) -> Columns:
-        return self.of.columns(run.of_regions[self.region], bins)
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        return self.of.columns(counted.of_regions[self.region], bins)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return self.of.from_sums(sums, bins)

@@ -9,7 +9,7 @@ from pipeline_src.counting.counts import COLUMNS, UNMEASURED
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
-from pipeline_src.metrics.inputs import Columns, Input, Run
+from pipeline_src.metrics.inputs import Columns, Input, ProtocolCounts
 
 BETA2 = 0.3  # of F
 
@@ -28,19 +28,19 @@ class PixelMeans(Input):
     def __init__(self, *columns: str, classes: str = "any"):
         self.own, self.classes = columns, classes
 
-    def exact(self, run: Run, bins: int) -> tuple:
-        return tuple(self._total(run, name) for name in self.own)
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        return tuple(self._total(counted, name) for name in self.own)
 
-    def _total(self, run: Run, name: str) -> float:
-        counts = run.counts
+    def _total(self, counted: ProtocolCounts, name: str) -> float:
+        counts = counted.counts
         if name == "correct" and counts.pixels:  # also in a quick statistic
             right = counts.count[:, :, 1] if counts.top else counts.count[:, (0, 1), (0, 1)]
             return int(right.sum()) / counts.pixels
-        return run.rows.total(name) / _unit(name) / counts.pixels
+        return counted.rows.total(name) / _unit(name) / counts.pixels
 
-    def columns(self, run: Run, bins: int) -> Columns:
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         at = [COLUMNS.index(name) for name in self.names]
-        return lambda images: run.rows.table[images][:, at]
+        return lambda images: counted.rows.table[images][:, at]
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         pixels = sums[..., 0]
@@ -61,12 +61,12 @@ class ImageMeans(Input):
     def __init__(self, column: str):
         self.column = column
 
-    def exact(self, run: Run, bins: int) -> tuple:
-        values = self._values(run)(slice(None))[:, self.names.index(self.column)]
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        values = self._values(counted)(slice(None))[:, self.names.index(self.column)]
         return (np.nan if np.isnan(values).all() else np.nanmean(values),)
 
-    def columns(self, run: Run, bins: int) -> Columns:
-        values = self._values(run)
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        values = self._values(counted)
 
         def summed(images: slice) -> np.ndarray:
             of_images = values(images)
@@ -78,9 +78,9 @@ class ImageMeans(Input):
         k = self.names.index(self.column)
         return (sums[..., k] / sums[..., len(self.names) + k],)
 
-    def _values(self, run: Run) -> Columns:
+    def _values(self, counted: ProtocolCounts) -> Columns:
         def values(images: slice) -> np.ndarray:
-            table = run.rows.table[images]
+            table = counted.rows.table[images]
             column = {name: table[:, COLUMNS.index(name)] for name in ("pixels", *self.names)}
             with np.errstate(invalid="ignore", divide="ignore"):
                 mean = np.where(column["pixels"] > 0, column["absolute"] / UNIT / column["pixels"], np.nan)
@@ -115,14 +115,14 @@ class MeanFCurve(Input):
     description = "F curves of images"
     family, classes = "F curves", "two"
 
-    def exact(self, run: Run, bins: int) -> tuple:
-        columns = self.columns(run, bins)
-        blocks = parts(len(run.rows), 512)  # the sum of few large blocks is what was published
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        columns = self.columns(counted, bins)
+        blocks = parts(len(counted.rows), 512)  # the sum of few large blocks is what was published
         return self.from_sums(sum((columns(block).sum(axis=0) for block in blocks), np.zeros(257)), bins)
 
-    def columns(self, run: Run, bins: int) -> Columns:
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         def curves(images: slice) -> np.ndarray:
-            curve = f_curve(run.rows.levels[images])
+            curve = f_curve(counted.rows.levels[images])
             return np.concatenate([np.nan_to_num(curve), ~np.isnan(curve[:, :1])], axis=1)
 
         return curves
@@ -137,11 +137,11 @@ class PooledLevels(Input):
     description = "F curve of all pixels"
     family, classes = "levels", "two"
 
-    def exact(self, run: Run, bins: int) -> tuple:
-        return (run.rows.pooled(),)
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        return (counted.rows.pooled(),)
 
-    def columns(self, run: Run, bins: int) -> Columns:
-        return lambda images: run.rows.levels[images].reshape(-1, 512)
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        return lambda images: counted.rows.levels[images].reshape(-1, 512)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return (sums.reshape(*sums.shape[:-1], 256, 2),)
@@ -153,18 +153,18 @@ class ClassAreas(Input):
     description = "areas of each class"
     family, classes = "class areas", "several"
 
-    def exact(self, run: Run, bins: int) -> tuple[np.ndarray]:
-        assert isinstance(run.statistic, MultiClassStatistic)
-        confusion = run.statistic.confusion
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple[np.ndarray]:
+        assert isinstance(counted.statistic, MultiClassStatistic)
+        confusion = counted.statistic.confusion
         both = np.diag(confusion)
         union = confusion.sum(axis=0) + confusion.sum(axis=1) - both
         with np.errstate(invalid="ignore"):
             return (both / union,)
 
-    def columns(self, run: Run, bins: int) -> Columns:
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         """Union of label and prediction of each class, and their intersection."""
         at = [COLUMNS.index(name) for name in ("pixels", "correct")]
-        tables = [counts.rows.table for counts in run.of_classes]
+        tables = [counts.rows.table for counts in counted.of_classes]
         return lambda images: np.stack([table[images][:, at] for table in tables], axis=2).reshape(-1, 2 * len(tables))
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple[np.ndarray]:

@@ -16,7 +16,7 @@ def augrc(bins: Bins) -> np.ndarray:
 
     With the accuracy a and the AUC of telling hits from misses it is a (1 - a) (1 - AUC) + (1 - a)^2 / 2.
     """
-    count, errors = _cumulative(bins)
+    count, errors = cumulative(bins)
     kept, wrong = np.diff(count, axis=-1), (errors[..., 1:] + errors[..., :-1]) / 2
     return (kept / bins.n[..., None] * (wrong / bins.n[..., None])).sum(axis=-1)
 
@@ -29,7 +29,7 @@ def augrc_bound(row: Bins) -> float:
 
 def coverage_at_risk(bins: Bins, one_in: int) -> np.ndarray:
     """Largest share of pixels, the most confident, of which at most one in `one_in` is wrong; 0 if there is none."""
-    count, errors = _cumulative(bins)
+    count, errors = cumulative(bins)
     before, after = count[..., :-1], count[..., 1:]
     below, wrong = errors[..., :-1], np.diff(errors, axis=-1)
     # Kept up to x within a cell, below + rate (x - before) are wrong: a cell whose start has room is left on the way.
@@ -41,7 +41,7 @@ def coverage_at_risk(bins: Bins, one_in: int) -> np.ndarray:
     return reached.max(axis=-1) / bins.n
 
 
-def _cumulative(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
+def cumulative(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
     """(..., K + 1) pixels, and errors among them, from the most confident cell on, starting with 0."""
     both = (np.cumsum(np.flip(of, axis=-1), axis=-1) for of in (bins.count, bins.count - bins.hits))
     start = np.zeros((*bins.count.shape[:-1], 1))

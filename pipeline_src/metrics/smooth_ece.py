@@ -12,7 +12,7 @@ SIGMAS = 1 << 30  # steps of the width of smooth ECE
 
 
 def smooth(bins: Bins) -> np.ndarray:
-    """Smooth ECE: the sigma at which the smoothed error (`smoothed`) equals sigma; cells must be equally wide."""
+    """Smooth ECE: the sigma at which the smoothed error (`_smoothed`) equals sigma; cells must be equally wide."""
     spectrum = _cosines(bins.excess) / bins.n[..., None]
     low, high = np.zeros(bins.n.shape), np.full(bins.n.shape, float(SIGMAS))
     before, gap_before = low, _smoothed(spectrum, low)
@@ -31,12 +31,12 @@ def smooth(bins: Bins) -> np.ndarray:
     return _smoothed(spectrum, (low + high) / 2 / SIGMAS)
 
 
-def smoothed(bins: Bins, sigma: float) -> np.ndarray:
-    """Integral over t of |E[(score - hit) K(t, score)]|, K the Gaussian of width sigma reflected at 0 and 1."""
-    return _smoothed(_cosines(bins.excess) / bins.n[..., None], np.full(bins.n.shape, sigma))
-
-
 def _smoothed(spectrum: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Integral over t of |E[(score - hit) K(t, score)]|, K the Gaussian of width sigma reflected at 0 and 1.
+
+    Args:
+        spectrum: cosines of the excess of cells over all pixels.
+    """
     # The reflected Gaussian is diagonal in the cosines cos(pi k t), with factors exp(-(pi k sigma)^2 / 2).
     k = np.arange(spectrum.shape[-1])
     damped = spectrum * np.exp(-((np.pi * k * np.asarray(sigma)[..., None]) ** 2) / 2)

@@ -11,18 +11,18 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import UndefinedMetricError
-from pipeline_src.metrics.inputs import Input, Run
+from pipeline_src.metrics.inputs import Input, ProtocolCounts
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
     """One metric of the counts of a protocol; raises `UndefinedMetricError` where it does not exist."""
-    run = Run(None, counts)
-    return _value(METRICS[name], run, lambda of: of.exact(run, bins))
+    counted = ProtocolCounts(None, counts)
+    return _value(METRICS[name], counted, lambda of: of.exact(counted, bins))
 
 
-def summary(run: Run, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
+def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
     """Values by name of the metrics for this number of classes, and the reason for each that is None.
 
     Args:
@@ -30,10 +30,10 @@ def summary(run: Run, bins: int = 10) -> tuple[dict[str, float | None], dict[str
     """
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
-    exact = cache(lambda of: of.exact(run, bins))  # many metrics have the same arguments
-    for name in defined_for(run.statistic):
+    exact = cache(lambda of: of.exact(counted, bins))  # many metrics have the same arguments
+    for name in defined_for(counted.statistic):
         try:
-            values[name] = _value(METRICS[name], run, exact)
+            values[name] = _value(METRICS[name], counted, exact)
         except UndefinedMetricError as reason:
             values[name], reasons[name] = None, str(reason)
     return values, reasons
@@ -50,16 +50,16 @@ def defined(classes: int) -> list[str]:
     return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
 
 
-def bounds(run: Run, bins: int, names: Collection[str]) -> dict[str, float]:
+def bounds(counted: ProtocolCounts, bins: int, names: Collection[str]) -> dict[str, float]:
     """How far each of some metrics can be off for float maps, by name; only those that sort pixels can be."""
     wanted = {name: METRICS[name] for name in names if METRICS[name].bound}
-    return {name: float(metric.bound(*metric.of.exact(run, bins))) for name, metric in wanted.items()}
+    return {name: float(metric.bound(*metric.of.exact(counted, bins))) for name, metric in wanted.items()}
 
 
-def _value(metric: Metric, run: Run, exact: Callable[[Input], tuple]) -> float:
-    if metric.needs_true_class and _without_class(run):
+def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], tuple]) -> float:
+    if metric.needs_true_class and _without_class(counted):
         raise UndefinedMetricError("on some pixels no class is right")
-    if run.counts.pixels == 0:
+    if counted.counts.pixels == 0:
         raise UndefinedMetricError("no pixel counts")
     with np.errstate(invalid="ignore", divide="ignore"):
         number = float(metric.function(*exact(metric.of)))
@@ -68,7 +68,7 @@ def _value(metric: Metric, run: Run, exact: Callable[[Input], tuple]) -> float:
     return number
 
 
-def _without_class(run: Run) -> bool:
+def _without_class(counted: ProtocolCounts) -> bool:
     """Whether some pixels of several classes have no true class."""
-    several = isinstance(run.statistic, MultiClassStatistic)
-    return several and run.statistic.confusion.sum() < run.counts.pixels
+    several = isinstance(counted.statistic, MultiClassStatistic)
+    return several and counted.statistic.confusion.sum() < counted.counts.pixels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -68,12 +69,6 @@ def write_report(
     printed = json.loads((tables / "printed.json").read_text(encoding="utf-8"))
     if judged:
         printed["T8"] = {protocol: asdict(table) for protocol, table in judged.items()}
-    compared = {
-        protocol: [ProtocolComparison.of(results, protocol, (role,)) for role in ("id", "ood", "shifted")]
-        for protocol in facts.protocols
-    }
-    inside, outside, shifted = compared["raw"]
-    first_methods, first_set = _first_choice(inside)
     absent = text.not_run(claims) if claims else []
     html = (
         _environment()
@@ -85,22 +80,15 @@ def write_report(
             about=[*_trained_on(task, params or {}, data), *_about(facts)],
             protocols=facts.protocols,
             caution=summary.caution(results),
-            recommended={protocol: recommendation(*of) for protocol, of in compared.items()},
             diagrams=diagrams(results) | {"parts": [_part(results, part) for part in facts.parts]},
-            first_methods=first_methods,
-            first_set=first_set,
-            first_diagrams=pictures.diagrams(first_methods, first_set, "raw"),
-            inside=inside,
-            outside=outside,
-            shifted=shifted,
-            glance={protocol: glance(*of) for protocol, of in compared.items()},
+            **_comparison(results, pictures),
             cards=[_card(results, part) for part in facts.parts],
             reading=summary.reading(facts),
             claims=[_claim(claims, claim) for claim in claims["claims"] if claim not in absent] if claims else [],
             not_run=[_claim(claims, claim) for claim in absent] if claims else [],
             claims_reading=text.reading(claims) if claims else [],
-            tables={f"{'' if name == 'main' else name} {_title(of)}".strip(): of for name, of in printed.items()},
-            part_of=_parts_by_heading(facts, (table for of in printed.values() for table in of.values())),
+            tables={_title(name, by_protocol): by_protocol for name, by_protocol in printed.items()},
+            part_of=_parts_by_heading(facts, (table for tables in printed.values() for table in tables.values())),
             gallery=pictures.sections(),
             command=command,
             made=made or {},
@@ -127,14 +115,14 @@ def _small(cell: str) -> Markup:
     return escape(number) + (Markup("<small>{}</small>").format(rest[0]) if rest else "")
 
 
-def _estimate(of: Estimate | None, metric: str) -> Markup:
+def _estimate(effect: Estimate | None, metric: str) -> Markup:
     """A metric as it is printed everywhere, with its interval."""
-    return _small(METRICS[metric].text(of.value, low=of.low, high=of.high) if of else UNDEFINED)
+    return _small(METRICS[metric].text(effect.value, low=effect.low, high=effect.high) if effect else UNDEFINED)
 
 
-def _ends(of: Estimate) -> tuple[float, float]:
+def _ends(effect: Estimate) -> tuple[float, float]:
     """The ends of the interval, or the value where there is none."""
-    return (of.low, of.high) if of.low == of.low else (of.value, of.value)
+    return (effect.value, effect.value) if math.isnan(effect.low) else (effect.low, effect.high)
 
 
 def _trained_on(task: str, params: Mapping[str, Any], data: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -164,6 +152,26 @@ def _part(results: Results, part: str) -> dict[str, str]:
     return {"name": part, "role": role, "meaning": ROLES[role], "size": size}
 
 
+def _comparison(results: Results, pictures: Gallery) -> dict[str, Any]:
+    """How the methods compare on the sets of each role, what follows from it, and the diagrams that are shown first."""
+    compared = {
+        protocol: [ProtocolComparison.of(results, protocol, (role,)) for role in ("id", "ood", "shifted")]
+        for protocol in results.facts.protocols
+    }
+    inside, outside, shifted = compared["raw"]
+    first_methods, first_set = _first_choice(inside)
+    return {
+        "recommended": {protocol: recommendation(*by_role) for protocol, by_role in compared.items()},
+        "glance": {protocol: glance(*by_role) for protocol, by_role in compared.items()},
+        "inside": inside,
+        "outside": outside,
+        "shifted": shifted,
+        "first_methods": first_methods,
+        "first_set": first_set,
+        "first_diagrams": pictures.diagrams(first_methods, first_set, "raw"),
+    }
+
+
 def _first_choice(inside: ProtocolComparison) -> tuple[list[str], str]:
     """Methods and data set that the diagrams show at first: the baseline and the recommended or else the best
     calibrated other method, on the first set in distribution."""
@@ -177,9 +185,10 @@ def _card(results: Results, part: str) -> dict[str, Any]:
     return {**_part(results, part), "note": results.note(part), "texts": texts}
 
 
-def _title(tables: Mapping[str, Mapping[str, Any]]) -> str:
-    """What a table shows: the start of its caption."""
-    return re.split(r", \w+ protocol|\.", next(iter(tables.values()))["caption"])[0]
+def _title(name: str, tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """A table's name, and what it shows: the start of its caption."""
+    shows = re.split(r", \w+ protocol|\.", next(iter(tables.values()))["caption"])[0]
+    return shows if name == "main" else f"{name} {shows}"
 
 
 def _parts_by_heading(facts: Facts, tables: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -203,8 +212,8 @@ def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any
 
 def _methods(facts: Facts, fitted: Mapping[tuple[str, int], Mapping[str, float]]) -> Iterator[dict[str, str]]:
     """A row per method: its code, its parameters, and what was fitted, by seed where there are several."""
-    for name, of in facts.methods.items():
-        row = {"method": name, "code": of.code or "a file of the user's", "parameters": _named(of.parameters)}
+    for name, method in facts.methods.items():
+        row = {"method": name, "code": method.code or "a file of the user's", "parameters": _named(method.parameters)}
         fits = {seed: _named(fitted[name, seed]) for seed in facts.seeds_of(name) if fitted.get((name, seed))}
         if fits:
             row["fitted"] = "; ".join(f"seed {seed}: {text}" if len(fits) > 1 else text for seed, text in fits.items())

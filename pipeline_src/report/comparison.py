@@ -16,7 +16,7 @@ from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
 
-KEPT, LOST, OPEN = "kept", "lost", "not decided"
+KEPT, LOST, NOT_DECIDED = "kept", "lost", "not decided"
 RANKING = "augrc"
 # What a better calibration error must not be bought with. One confidence for all pixels, equal to the accuracy, has an
 # ECE of 0 at unchanged accuracy and even a lower NLL, and says of no pixel how far to trust it.
@@ -87,13 +87,13 @@ class ProtocolComparison:
         first, *others = among
         alike = [m for m in others if self.below_floor(first) and self.below_floor(m)]
         differences = {method: self.difference("ece", method, first) for method in others}
-        return [method for method, of in differences.items() if method in alike or not (of and of.excludes_zero)]
+        return [m for m, effect in differences.items() if m in alike or not (effect and effect.excludes_zero)]
 
     def accuracy(self, method: str) -> str:
-        """Whether the baseline's accuracy is KEPT, LOST or neither shown (OPEN), by the rule of claim C5: on every
-        data set, the whole interval of the difference lies above minus half a point."""
+        """Whether the baseline's accuracy is KEPT, LOST or NOT_DECIDED, by the rule of claim C5: on every data set, the
+        whole interval of the difference lies above minus half a point."""
         verdicts = {_verdict(self.accuracy_change(method, part)) for part in self.parts}
-        return next(verdict for verdict in (LOST, OPEN, KEPT) if verdict in verdicts)
+        return next(verdict for verdict in (LOST, NOT_DECIDED, KEPT) if verdict in verdicts)
 
     def losses(self, method: str) -> dict[str, Estimate]:
         """The data sets on which the baseline's accuracy is lost, with the difference to it."""
@@ -130,4 +130,4 @@ class ProtocolComparison:
 def _verdict(change: Estimate | None) -> str:
     if change and change.low > -MARGIN:
         return KEPT
-    return LOST if change and change.high < -MARGIN else OPEN
+    return LOST if change and change.high < -MARGIN else NOT_DECIDED

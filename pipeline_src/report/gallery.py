@@ -45,8 +45,8 @@ class Gallery:
         Raises:
             UserError: a figure is missing.
         """
-        pictures = {of: list(of.pictures(self.facts)) for of in FIGURE_TYPES if of != INTERACTIVE}
-        self._check(picture for of in pictures.values() for picture in of)
+        pictures = {sort: list(sort.pictures(self.facts)) for sort in FIGURE_TYPES if sort != INTERACTIVE}
+        self._check(picture for of_sort in pictures.values() for picture in of_sort)
         return [
             {
                 "heading": of.heading,

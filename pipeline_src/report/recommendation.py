@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report.comparison import KEPT, LOST, OPEN, REFINEMENT, ProtocolComparison
+from pipeline_src.report.comparison import KEPT, LOST, NOT_DECIDED, REFINEMENT, ProtocolComparison
 from pipeline_src.report.summary import few_units, listing
 
 ECE = METRICS["ece"]
@@ -100,13 +100,15 @@ def _lowest(sets: ProtocolComparison) -> tuple[list[str], str]:
 def _kept(inside: ProtocolComparison) -> str:
     """Which methods keep the baseline's accuracy, and which lose it."""
     others = [m for m in inside.facts.methods if m in inside.others]
-    by_verdict = {verdict: [m for m in others if inside.accuracy(m) == verdict] for verdict in (KEPT, OPEN, LOST)}
+    by_verdict = {
+        verdict: [m for m in others if inside.accuracy(m) == verdict] for verdict in (KEPT, NOT_DECIDED, LOST)
+    }
     sentences = []
     if kept := by_verdict[KEPT]:
         who = "all others keep it" if len(kept) == len(others) > 1 else listing(kept)
         sentences.append(f"Within half a point of {inside.baseline}'s on {listing(inside.parts)}: {who}.")
-    if by_verdict[OPEN]:
-        sentences.append(f"The images do not decide it for {listing(by_verdict[OPEN])}.")
+    if by_verdict[NOT_DECIDED]:
+        sentences.append(f"The images do not decide it for {listing(by_verdict[NOT_DECIDED])}.")
     if by_verdict[LOST]:
         sentences.append(f"Lost, in percentage points: {'; '.join(_losses(inside, m) for m in by_verdict[LOST])}.")
     return " ".join(sentences)
@@ -178,7 +180,7 @@ def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison
     if not (change and change.high < 0):
         return [*sentences, f"{lowest}, not significantly below {use}'s, {_mean(outside, use, 'brier')}."]
     sentences.append(f"{lowest}, significantly below {use}'s, {_mean(outside, use, 'brier')}.")
-    unsure = inside.accuracy(best) == OPEN
+    unsure = inside.accuracy(best) == NOT_DECIDED
     if inside.facts.classes == 2:  # of several no class need be right there
         if_kept = ", if it keeps the accuracy in distribution, which is not decided" * unsure
         sentences.append(f"Where many images hold none of the objects, it is the better choice{if_kept}.")

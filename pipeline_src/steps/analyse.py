@@ -12,6 +12,7 @@ from pipeline_src.engine.contract import file_digest
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.params.parts import Part
+from pipeline_src.steps import job_names
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
@@ -31,7 +32,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str | None) -> Job:
     facts, entry = experiment.facts, experiment.entry(part)
     grouped = groups.find(entry.groups, experiment.data_root)
-    evaluated = {f"{m}/seed{seed}": experiment.job(f"evaluate/{m}/seed{seed}/{part}") for m, seed in facts.runs}
+    evaluated = {f"{m}/seed{seed}": experiment.job(job_names.evaluation(m, seed, part)) for m, seed in facts.runs}
     return Job(
         *("analyse", f"analyse/{part}", experiment.results / "analysis", part, (f"{part}.npz",), work),
         parameters={

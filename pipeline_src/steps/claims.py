@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.engine.job import Job
+from pipeline_src.steps import job_names
 from pipeline_src.steps.tables import analyses, results
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """The one job."""
     facts = experiment.facts
-    learned = [f"train/{method}/seed{seed}" for method, seed in facts.runs if method in facts.learned]
+    learned = [job_names.training(*run) for run in facts.runs if run[0] in facts.learned]
     yield Job(
         *("claims", "claims", experiment.results, "claims", tuple(CLAIM_FILES), work),
         parameters={"facts": facts},
@@ -30,6 +31,6 @@ def work(job: Job, folder: Path) -> None:
     """Judge the claims."""
     from pipeline_src.claims.main import write_claims
 
-    runs = {run: f"train/{run[0]}/seed{run[1]}" for run in job.parameters["facts"].runs}
+    runs = {run: job_names.training(*run) for run in job.parameters["facts"].runs}
     alphas = {run: job.inputs[name].folder / "alpha.csv" for run, name in runs.items() if name in job.inputs}
     write_claims(results(job), alphas, folder)

@@ -30,7 +30,7 @@ def leftovers(params: Params) -> tuple[list[Leftover], list[Leftover]]:
             jobs[name] = list(build(params, name).jobs.values())
         except UserError as error:
             unread[name] = str(error).split("\n")[0]
-    wanted = {job.contract for of in jobs.values() for job in of}
+    wanted = {job.contract for group in jobs.values() for job in group}
     results = []
     for folder, stamps in _stamped(params):
         if folder.name in unread:

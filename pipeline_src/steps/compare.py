@@ -76,7 +76,7 @@ class Comparison:
             "a": self.a.name,
             "b": self.b.name,
             "explanations": {topic or "all": texts for topic, texts in self.explanations().items()},
-            "lacking": {side: ["/".join(map(str, of)) for of in runs] for side, runs in self.lacking.items()},
+            "lacking": {side: ["/".join(map(str, run)) for run in runs] for side, runs in self.lacking.items()},
             "cells": [_as_json(cell, self.why(cell)) for cell in self.cells],
         }
         write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -113,8 +113,8 @@ def compare_experiments(a: str, b: str, cores: int = 1, same_seeds: bool = False
         with ProcessPoolExecutor(min(cores, len(common)), get_context("spawn")) as pool:
             made = [*pool.map(work, common)]
     lacking = {
-        "A": [of for of in two.statistics if of not in one.statistics],
-        "B": [of for of in one.statistics if of not in two.statistics],
+        "A": [run for run in two.statistics if run not in one.statistics],
+        "B": [run for run in one.statistics if run not in two.statistics],
     }
     return Comparison(one, two, [cell for cells in made for cell in cells], lacking)
 

@@ -14,7 +14,7 @@ from pipeline_src.data import groups as image_groups
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import read
-from pipeline_src.steps import published
+from pipeline_src.steps import job_names, published
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.experiment import ExperimentGraph
 
@@ -46,7 +46,7 @@ class Side:
 
     def seeds(self, method: str, part: str) -> list[int]:
         """Seeds of a method that were evaluated on a data set."""
-        return [seed for name, seed, of in self.statistics if (name, of) == (method, part)]
+        return [seed for name, seed, where in self.statistics if (name, where) == (method, part)]
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -56,8 +56,8 @@ class Side:
     @property
     def in_words(self) -> str:
         """What was evaluated."""
-        of = (", ".join(map(str, dict.fromkeys(each))) for each in zip(*self.statistics, strict=True))
-        return "methods {}; seeds {}; data sets {}".format(*of)
+        names = (", ".join(map(str, dict.fromkeys(each))) for each in zip(*self.statistics, strict=True))
+        return "methods {}; seeds {}; data sets {}".format(*names)
 
     def only(self, method: str, title: str) -> Side:
         """What there is of one method, under another title."""
@@ -128,13 +128,13 @@ def _published(name: str) -> Side:
     evaluations = _evaluations(of.facts)
     conditions = {"": _flat(of.params) | {key: text for key, text in of.made.items() if key not in NOT_VERSIONS}}
     conditions |= _methods(of.facts) | {row["part"]: {"images": row["hash"]} for row in of.data}
-    contracts = {key: of.contracts[job] for key in evaluations if (job := _job(key)) in of.contracts}
+    contracts = {key: of.contracts[job] for key in evaluations if (job := job_names.evaluation(*key)) in of.contracts}
     files = {key: published.statistic_file(folder, *key) for key in evaluations}
     return Side(name, of.facts, files, of.groups, conditions, contracts)
 
 
 def _of_graph(name: str, graph: ExperimentGraph) -> Side:
-    jobs = {key: graph.job(_job(key)) for key in _evaluations(graph.facts)}
+    jobs = {key: graph.job(job_names.evaluation(*key)) for key in _evaluations(graph.facts)}
     there = {key: job for key, job in jobs.items() if job.current}
     if not there:
         raise UserError(
@@ -155,11 +155,6 @@ def _of_graph(name: str, graph: ExperimentGraph) -> Side:
 
 def _evaluations(facts: Facts) -> list[Evaluation]:
     return [(*run, part) for run in facts.runs for part in facts.parts]
-
-
-def _job(of: Evaluation) -> str:
-    method, seed, part = of
-    return f"evaluate/{method}/seed{seed}/{part}"
 
 
 def _groups(graph: ExperimentGraph, files: Mapping[str, Path]) -> dict[str, list[int]]:
@@ -199,7 +194,7 @@ def _images(graph: ExperimentGraph) -> dict[str, dict[str, str]]:
 
 
 def _methods(facts: Facts) -> dict[str, dict[str, Any]]:
-    return {name: {"method": of.code, **of.parameters} for name, of in facts.methods.items()}
+    return {name: {"method": method.code, **method.parameters} for name, method in facts.methods.items()}
 
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:

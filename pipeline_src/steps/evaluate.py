@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.engine.job import Job
-from pipeline_src.steps import fit, networks
+from pipeline_src.steps import fit, job_names, networks
 
 if TYPE_CHECKING:
     from pipeline_src.data.store import Store
@@ -22,11 +22,11 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
-    runs = [experiment.job(f"train/{name}/seed{s}") for name, s in experiment.networks(method, seed)]
-    fitted = {"fit": experiment.job(f"train/{method}/seed{seed}")} if experiment.posthoc(method) else {}
+    runs = [experiment.job(job_names.training(*run)) for run in experiment.networks(method, seed)]
+    fitted = {"fit": experiment.job(job_names.training(method, seed))} if experiment.posthoc(method) else {}
     corruption = experiment.corrupted.get(part)
     return Job(
-        *("evaluate", f"evaluate/{method}/seed{seed}/{part}"),
+        *("evaluate", job_names.evaluation(method, seed, part)),
         experiment.results / "statistics" / method / f"seed{seed}",
         part,
         (f"{part}.npz", f"{part}.examples.npz"),

@@ -20,6 +20,7 @@ from pipeline_src.labels import NO_CLASS
 from pipeline_src.params import changes
 from pipeline_src.params.parts import Corrupted, Part
 from pipeline_src.params.schema import LIMITS, Experiment, Limits
+from pipeline_src.steps import job_names
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
 
@@ -90,7 +91,7 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def corrupted(self) -> dict[str, Corruption]:
-        """Of the corrupted parts, what is done to their images."""
+        """Corrupted part -> what is done to its images."""
         return {
             each: Corruption(name, corruption, severity, self._clean_twin(part.clean, role == "ood"))
             for name, (part, role) in self.written.items()
@@ -100,15 +101,15 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def stored(self) -> dict[str, tuple[Part, str]]:
-        """The parts of images as they are, with their roles: all but the corrupted ones, and what of these is no test
-        set itself."""
-        lines = {of.of for of in self.corrupted.values() if not of.clean}
+        """The parts whose images are kept as they are, with their roles: all parts that are not corrupted, and the
+        clean images of corrupted sets where these are no test set themselves."""
+        lines = {corruption.of for corruption in self.corrupted.values() if not corruption.clean}
         alone = {
             name: (part.clean, role)
             for name, (part, role) in self.written.items()
             if isinstance(part, Corrupted) and name in lines
         }
-        return {name: of for name, of in self.parts.items() if name not in self.corrupted} | alone
+        return {name: part for name, part in self.parts.items() if name not in self.corrupted} | alone
 
     def store(self, part: str) -> str:
         """The name of the stored part that has a part's images as they are."""
@@ -152,7 +153,7 @@ class ExperimentGraph(Graph):
 
     def evaluations(self, method: str, seed: int) -> list[Job]:
         """The evaluations of a run, on all parts."""
-        return [self.job(f"evaluate/{method}/seed{seed}/{part}") for part in self.facts.parts]
+        return [self.job(job_names.evaluation(method, seed, part)) for part in self.facts.parts]
 
     def finished(self, *kinds: str, otherwise: str, expected: str | None = None) -> list[Job]:
         """All jobs of some kinds; UserError where results of these are not current, which begins with the name and with

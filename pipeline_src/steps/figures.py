@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline_src.engine.job import Job
 from pipeline_src.figures.catalogue import figure_files
 from pipeline_src.python_source import ROOT
+from pipeline_src.steps import job_names
 from pipeline_src.steps.tables import analyses, results
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """The one job."""
-    runs = [experiment.job(f"train/{method}/seed{seed}") for method, seed in experiment.facts.runs]
+    runs = [experiment.job(job_names.training(*run)) for run in experiment.facts.runs]
     examples = [experiment.job(name) for name in shown(experiment.facts).values()]
     styles = sorted((ROOT / "figures").glob("*.mplstyle"))
     yield Job(
@@ -33,7 +34,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 def shown(facts: Facts) -> dict[tuple[str, str], str]:
     """(method, part) -> the evaluation whose example maps are drawn: of the first seed."""
     return {
-        (method, part): f"evaluate/{method}/seed{facts.seeds[0]}/{part}"
+        (method, part): job_names.evaluation(method, facts.seeds[0], part)
         for method in facts.methods
         for part in facts.tests
     }
@@ -45,7 +46,7 @@ def work(job: Job, folder: Path) -> None:
     from pipeline_src.figures.main import draw
 
     facts = job.parameters["facts"]
-    runs = {(method, seed): job.inputs[f"train/{method}/seed{seed}"].folder for method, seed in facts.runs}
+    runs = {run: job.inputs[job_names.training(*run)].folder for run in facts.runs}
     sources = Sources(
         alphas={run: folder / "alpha.csv" for run, folder in runs.items() if run[0] in facts.learned},
         histories={run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
-from pipeline_src.steps import networks
+from pipeline_src.steps import job_names, networks
 
 if TYPE_CHECKING:
     from pipeline_src.prediction.predict import Predictor
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
     """The job of a run."""
     posthoc = experiment.posthoc(method)
-    runs = [experiment.job(f"train/{name}/seed{s}") for name, s in experiment.networks(method, seed)]
+    runs = [experiment.job(job_names.training(*run)) for run in experiment.networks(method, seed)]
     return Job(
         *networks.place(experiment, method, seed),
         ("run.json",),

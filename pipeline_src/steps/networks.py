@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_src.params.parts import Part
 from pipeline_src.params.schema import Evaluation, Experiment
+from pipeline_src.steps import job_names
 
 if TYPE_CHECKING:
     from pipeline_src.data.store import Store
@@ -24,7 +25,7 @@ MACHINE = {"device": "auto", "gpus": 0, "workers": 0}
 
 def place(experiment: ExperimentGraph, method: str, seed: int) -> tuple[str, str, Path, str]:
     """Kind, name, folder and stem of a run's job; of a post-hoc method too, which is fitted instead of trained."""
-    return "train", f"train/{method}/seed{seed}", experiment.results / "runs" / method / f"seed{seed}", "train"
+    return "train", job_names.training(method, seed), experiment.results / "runs" / method / f"seed{seed}", "train"
 
 
 def parameters(experiment: ExperimentGraph) -> dict[str, Any]:

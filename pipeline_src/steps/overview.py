@@ -25,7 +25,7 @@ READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
 def job(params: Params) -> Job:
     """The one job. Results of other experiments count by their content, as they lie there."""
     experiments, judged = list(_experiments(params)), Path(params.judged)
-    files = {f"{of.name}/{name}": of.folder / name for of in experiments if not of.unread for name in READ}
+    files = {f"{e.name}/{name}": e.folder / name for e in experiments if not e.unread for name in READ}
     files |= {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
     return Job(
         *("overview", "overview", Path("results/overview"), "overview", (*OVERVIEW_TABLES, *CLAIM_FILES), work),
@@ -103,7 +103,7 @@ def write_published() -> None:
     from pipeline_src.tables.several_experiments import task_table
 
     experiments, tasks = list(_published()), catalog.tasks()
-    shown = {task: text for task, text in tasks.items() if task in {of.task for of in experiments}}
+    shown = {task: text for task, text in tasks.items() if task in {e.task for e in experiments}}
     folder = published.FOLDER / published.OVERVIEW
     task_table(experiments, shown).write("T5", folder)
     write_overview_claims(experiments, tasks, folder)

@@ -23,7 +23,7 @@ UNKNOWN = 1000  # images, where their number is not known yet
 FIGURE = 0.15  # seconds a file
 STEPS = 6
 NO_MASKS = "Its masks do not count: under `ood:` all pixels are background. If they do, put the set under `shifted:`."
-SHOWN = 6  # differences that a reason names
+NAMED = 6  # differences that a reason names
 MEASURED = 64  # images a step at most, whatever batch_size is
 
 
@@ -56,8 +56,8 @@ class Plan:
         if (job := next((job for job in (*self.made, *self.taken) if job.kind == kind), None)) is None:
             return ""
         reasons = differences(job)
-        more = f"; and {len(reasons) - SHOWN} more (contracts --explain {job.name})" if len(reasons) > SHOWN else ""
-        return f"{job.name}: {'; '.join(reasons[:SHOWN])}{more}"
+        more = f"; and {len(reasons) - NAMED} more (contracts --explain {job.name})" if len(reasons) > NAMED else ""
+        return f"{job.name}: {'; '.join(reasons[:NAMED])}{more}"
 
 
 def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
@@ -91,8 +91,8 @@ def verified(experiment: ExperimentGraph) -> str:
 
 def adopted(experiment: ExperimentGraph) -> dict[str, str]:
     """Jobs whose results were adopted, with the reasons."""
-    entries = adoptions(list(experiment.jobs.values()))
-    return {name: "; ".join(f"{entry['why']} ({entry['time']})" for entry in of) for name, of in entries.items()}
+    adopted = adoptions(list(experiment.jobs.values()))
+    return {name: "; ".join(f"{entry['why']} ({entry['time']})" for entry in adopted[name]) for name in adopted}
 
 
 def unchecked(experiment: ExperimentGraph) -> list[str]:

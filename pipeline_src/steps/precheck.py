@@ -1,4 +1,4 @@
-"""What a later step would refuse, or what a reader of its results has to know, told before the first one runs."""
+"""What a later step would refuse, or what a reader of its results has to know, reported before the first one runs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_again(experiment: ExperimentGraph, jobs: Iterable[Job]) -> None:
     while queue:
         if (job := queue.pop()).name not in to_run:
             to_run[job.name] = job
-            queue += [of for of in job.inputs.values() if not of.current]
+            queue += [needed for needed in job.inputs.values() if not needed.current]
     if any(job.kind == "train" for job in to_run.values()):
         _check_training(experiment)
     readers = [job for job in to_run.values() if job.kind in ("prepare", "store")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import shutil
@@ -10,18 +11,19 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable, write_text
-from pipeline_src.steps import published
+from pipeline_src.steps import job_names, published
 from pipeline_src.steps.published import Publication
 from pipeline_src.steps.rebuild import rebuild
-from pipeline_src.steps.report import result_facts, store_facts
+from pipeline_src.steps.report import provenance, store_facts
 from pipeline_src.steps.tables import costs, results
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
+    from pipeline_src.analysis.run_cost import RunCost
     from pipeline_src.engine.job import Job
     from pipeline_src.steps.experiment import ExperimentGraph
 
@@ -75,7 +77,7 @@ def _write_sources(graph: ExperimentGraph, folder: Path, cores: int) -> None:
     facts = graph.facts
     _compress(graph, folder, cores)
     for method, seed in facts.runs:
-        run, to = graph.job(f"train/{method}/seed{seed}").folder, published.run_folder(folder, method, seed)
+        run, to = graph.job(job_names.training(method, seed)).folder, published.run_folder(folder, method, seed)
         if method in facts.trained:
             _copy(run / "history.csv", to / "history.csv")
         if method in facts.learned:
@@ -93,7 +95,7 @@ def _compress(graph: ExperimentGraph, folder: Path, cores: int) -> None:
         save_compact(load(job.paths[0]), file, graph.facts.bins)
 
     files = {
-        graph.job(f"evaluate/{method}/seed{seed}/{part}"): published.statistic_file(folder, method, seed, part)
+        graph.job(job_names.evaluation(method, seed, part)): published.statistic_file(folder, method, seed, part)
         for method, seed in graph.facts.runs
         for part in graph.facts.parts
     }
@@ -104,31 +106,29 @@ def _compress(graph: ExperimentGraph, folder: Path, cores: int) -> None:
 
 
 def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publication:
-    from pipeline_src.report.provenance import made_by
-
     report, of_tables = graph.job("report"), graph.job("tables")
-    measured, of_runs = results(of_tables), costs(of_tables)
-    facts = replace(graph.facts, shows_images=False)
-    seconds = [cost.training for cost in of_runs.values()]
-    of_each = [
-        {"method": method, "seed": seed} | {name: value for name, value in asdict(cost).items() if value == value}
-        for (method, seed), cost in of_runs.items()
-    ]
+    measured, facts = results(of_tables), replace(graph.facts, shows_images=False)
     return Publication(
         facts=facts,
         notes={part: note for part in facts.parts if (note := measured.own_note(part))},
         groups={part: of.tolist() for part in facts.parts if (of := measured.groups(part)) is not None},
-        costs=of_each,
+        costs=[_cost(*run, cost) for run, cost in costs(of_tables).items()],
         params=graph.settings.model_dump(mode="json"),
-        made=made_by(sum(of for of in seconds if of == of)) | result_facts(report),
+        made=provenance(report),
         data=[store_facts(report, name) for name in report.parameters["parts"]],
         files=files,
         contracts={job.name: job.contract for job in graph.of_kinds("evaluate")},
     )
 
 
+def _cost(method: str, seed: int, cost: RunCost) -> dict[str, Any]:
+    """What is published of a run's cost: what was measured."""
+    measured = {name: value for name, value in asdict(cost).items() if not math.isnan(value)}
+    return {"method": method, "seed": seed, **measured}
+
+
 def _complete(staging: Path, cores: int) -> Path:
-    """Add to the sources what is made of them, and put the folder in place."""
+    """Add what is computed from the sources, and put the folder in place."""
     made = STAGING / f"{staging.name}-made"  # by what has no images, so that the report can hold none
     rebuild(staging, made, cores)
     facts = Publication.read(staging).facts

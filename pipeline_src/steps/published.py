@@ -36,7 +36,7 @@ class Publication:
         data: a row per data set: where its images are from, how many, and a hash of them.
         files: name -> SHA-256 of each file of statistics, histories and alphas.
         contracts: those of the evaluations, by job; what was published before they were kept has none.
-        results: name -> SHA-256 of each table, verdict and number of a figure that was made of these; the same.
+        results: name -> SHA-256 of each table, verdict and number of a figure computed from these; the same.
 
     The file has a `digest` of all these beside them, by which an edit is found.
     """
@@ -106,7 +106,7 @@ def statistic_file(folder: Path, method: str, seed: int, part: str) -> Path:
 def source_files(facts: Facts, folder: Path) -> set[Path]:
     """All files that what else is published is made from."""
     statistics = {statistic_file(folder, *run, part) for run in facts.runs for part in facts.parts}
-    runs = {of: run_folder(folder, *of) for of in facts.runs}
+    runs = {run: run_folder(folder, *run) for run in facts.runs}
     histories = {runs[method, seed] / "history.csv" for method, seed in runs if method in facts.trained}
     alphas = {runs[method, seed] / "alpha.csv.xz" for method, seed in runs if method in facts.learned}
     return {folder / EXPERIMENT} | statistics | histories | alphas
@@ -138,8 +138,8 @@ def check_sources(folder: Path) -> Publication:
 
 
 def compared(folder: Path) -> set[Path]:
-    """The files below a folder, by their names in it, that are made of the sources and compared when they are made
-    again: all but drawings and pages, whose bytes depend on fonts and dates."""
+    """The files below a folder, by their names in it, that are computed from the sources and compared when they are
+    rebuilt: all but drawings and pages, whose bytes depend on fonts and dates."""
     files = (file.relative_to(folder) for file in folder.rglob("*") if file.suffix in COMPARED)
     return {file for file in files if file.parts[0] not in SOURCES}
 
@@ -150,7 +150,7 @@ def result_digests(folder: Path) -> dict[str, str]:
 
 
 def check_results(folder: Path) -> None:
-    """UserError where a file that was made of what is published is not as it was published."""
+    """UserError where a file computed from the published sources is not as it was published."""
     expected, there = Publication.read(folder).results, result_digests(folder)
     if altered := [folder / name for name in expected if there.get(name) != expected[name]]:
         raise UserError(

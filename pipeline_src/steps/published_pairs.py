@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,7 @@ from pipeline_src.steps.compare import compare_experiments
 from pipeline_src.tables.differences import QUANTITIES
 from pipeline_src.tables.paper_table import SIGNS
 
+Texts = dict[str, dict[str, dict[str, str]]]  # protocol -> data set -> metric -> a difference as it is printed
 FILE = published.FOLDER / published.OVERVIEW / "differences.json"
 
 
@@ -38,7 +40,7 @@ def write(pairs: Iterable[str]) -> None:
 
 
 def made_of(pair: str) -> dict[str, str]:
-    """Digests of all that a pair's differences are made of."""
+    """Digests of the statistics and the code that a pair's differences are computed from."""
     digests = {"code": code_of(compare, {}, (), ()).digest}
     for name in (side.partition(":")[0] for side in pair.split("/")):
         of = json.loads((published.FOLDER / name / published.EXPERIMENT).read_text(encoding="utf-8"))
@@ -50,20 +52,38 @@ def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
     digests = made_of(pair)
     if before.get("made_of") == digests:
         return before
+    return {"made_of": digests, "differences": _in_table(pair) or _computed(pair)}
+
+
+def _in_table(pair: str) -> Texts:
+    """What table T14 of an experiment has of two of its methods: the same as is computed, which takes a minute."""
+    (name, _, method), (other, _, reference) = (side.partition(":") for side in pair.split("/"))
+    texts: Texts = {}
+    file = published.FOLDER / name / "tables" / "T14.csv"
+    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines()) if name == other and file.is_file() else ()
+    for row in rows:
+        if (row["method"], row["reference"]) == (method, reference):
+            mean, low, high = (float(row[key] or "nan") for key in ("mean", "low", "high"))
+            text = QUANTITIES[row["metric"]].text(mean, low=low, high=high, mark=SIGNS.get(row["mark"], ""))
+            texts.setdefault(row["protocol"], {}).setdefault(row["part"], {})[row["column"]] = text
+    return texts
+
+
+def _computed(pair: str) -> Texts:
     first, second = (str(published.FOLDER / side) for side in pair.split("/"))
     comparison = compare_experiments(second, first)
-    texts: dict[str, dict[str, dict[str, str]]] = {}
+    texts: Texts = {}
     for metric, quantity in QUANTITIES.items():
         for cell in comparison.cells:
             if cell.metric == metric and cell.part in comparison.a.facts.tests:
                 of_part = texts.setdefault(cell.protocol, {}).setdefault(cell.part, {})
                 of_part[quantity.column] = _text(cell)
-    return {"made_of": digests, "differences": texts}
+    return texts
 
 
 def _text(cell: Cell) -> str:
     """As table T14 has it."""
-    quantity, of = QUANTITIES[cell.metric], cell.effect
-    if of is None:
+    quantity, effect = QUANTITIES[cell.metric], cell.effect
+    if effect is None:
         return quantity.text(cell.b - cell.a)
-    return quantity.text(of.value, low=of.low, high=of.high, mark=SIGNS[of.direction] if of.direction else "")
+    return quantity.text(effect.value, low=effect.low, high=effect.high, mark=SIGNS.get(effect.direction, ""))

@@ -16,6 +16,7 @@ import numpy as np
 from pipeline_src.analysis.compare import ROUNDING
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results
+from pipeline_src.analysis.run_cost import RunCost
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import style
@@ -40,12 +41,11 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     from pipeline_src.claims.main import write_claims
     from pipeline_src.figures.main import write_figures
     from pipeline_src.report import write_report
-    from pipeline_src.tables.cost import RunCost
     from pipeline_src.tables.main import metrics_with_intervals, write_tables
 
     of = check_sources(source)
     check_writable(out.parent)
-    results, sources = _results(of.facts, out), _sources(of.facts, source)
+    results, sources = _results(of, out), _sources(of.facts, source)
     shutil.rmtree(out, ignore_errors=True)
     with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
         analysed = {part: pool.submit(_analyse, source, out, part) for part in of.facts.parts}
@@ -55,8 +55,7 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         shares = [slice(first, None, cores) for first in range(cores)]
         of_figures = results, sources, out / "figures"
         drawn = [pool.submit(write_figures, *of_figures, share, style.save_for_page) for share in shares]
-        costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, of.costs)}
-        write_tables(results, out / "tables", costs)
+        write_tables(results, out / "tables")
         write_claims(results, sources.alphas, out)
         metrics = json.dumps(metrics_with_intervals(results), ensure_ascii=False)  # indented it is half as large again
         write_text(out / "metrics.json", metrics + "\n")
@@ -82,8 +81,9 @@ def _task(of: Publication) -> str:
     return catalog.tasks().get(entry.task, "") if entry else ""
 
 
-def _results(facts: Facts, out: Path) -> Results:
-    return Results(facts, {part: out / "analysis" / f"{part}.npz" for part in facts.parts})
+def _results(of: Publication, out: Path) -> Results:
+    costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, of.costs)}
+    return Results(of.facts, {part: out / "analysis" / f"{part}.npz" for part in of.facts.parts}, costs=costs)
 
 
 def _sources(facts: Facts, source: Path) -> Sources:
@@ -106,14 +106,14 @@ def _analyse(source: Path, out: Path, part: str) -> None:
         part,
         of.facts.bins,
         statistics,
-        _results(of.facts, out).files[part],
+        _results(of, out).files[part],
         note=of.notes.get(part, ""),
         groups_of=None if groups is None else lambda ids: np.array(groups, np.int64),
     )
 
 
 def check_equal(source: Path, out: Path) -> tuple[int, int]:
-    """Compare what is published with what was made of it: all but drawings, whose bytes depend on fonts.
+    """Compare what is published with what was rebuilt from it: all but drawings, whose bytes depend on fonts.
 
     Returns:
         The number of files that are equal byte by byte, and of those that differ by rounding.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from pipeline_src.engine.explain import other_versions, shortened
 from pipeline_src.engine.graph import behind
 from pipeline_src.engine.job import Job
 from pipeline_src.python_source import ROOT
-from pipeline_src.steps import fit
+from pipeline_src.steps import fit, job_names
 from pipeline_src.steps.tables import analyses, costs, results
 from pipeline_src.tables.several_experiments import judged_files, judged_table
 
@@ -42,17 +43,15 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 def work(job: Job, folder: Path) -> None:
     """Write the page."""
     from pipeline_src.report import write_report
-    from pipeline_src.report.provenance import made_by
 
     claims, judged = job.inputs["claims"].paths[0], job.options["judged"]
-    seconds = [cost.training for cost in costs(job).values()]
     write_report(
         results(job),
         tables=job.inputs["tables"].folder,
         figures=job.inputs["figures"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
-        made=made_by(sum(of for of in seconds if of == of)) | result_facts(job),
+        made=provenance(job),
         data=[store_facts(job, name) for name in job.parameters["parts"]],
         fitted=fitted(job),
         judged=judged_table(judged).printed("T8") if judged_files(judged) else None,
@@ -62,11 +61,20 @@ def work(job: Job, folder: Path) -> None:
     )
 
 
+def provenance(job: Job) -> dict[str, str]:
+    """What made the results that the page shows: commit, versions, machine and time of training, and what is known of
+    the results themselves."""
+    from pipeline_src.report.provenance import made_by
+
+    seconds = [cost.training for cost in costs(job).values()]
+    return made_by(sum(filter(math.isfinite, seconds))) | _result_facts(job)
+
+
 def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
     """What the post-hoc methods among a job's inputs were fitted to: (method, seed) -> name -> value."""
     facts = job.parameters["facts"]
-    files = {run: job.inputs[f"train/{run[0]}/seed{run[1]}"] for run in facts.runs if run[0] not in facts.trained}
-    return {run: fit.numbers(fit.read(of.paths[0])) for run, of in files.items()}
+    fits = {run: job.inputs[job_names.training(*run)] for run in facts.runs if run[0] not in facts.trained}
+    return {run: fit.numbers(fit.read(job.paths[0])) for run, job in fits.items()}
 
 
 def store_facts(job: Job, name: str) -> dict[str, Any]:
@@ -84,14 +92,14 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
     }
 
 
-def result_facts(job: Job) -> dict[str, str]:
+def _result_facts(job: Job) -> dict[str, str]:
     """What is known of the results that the page shows: since when they are verified; libraries of other versions than
     here; results that were made under another contract and adopted by hand."""
     results = behind(job.inputs.values())
-    verified = [of.verified for of in results.values() if of.current]
+    verified = [job.verified for job in results.values() if job.current]
     others = [f"{version}: {shortened(names)}" for version, names in other_versions(results.values()).items()]
     entries = adoptions(job.inputs.values())
-    why = sorted({f"{entry['why']} ({entry['time']})" for of in entries.values() for entry in of})
+    why = sorted({f"{entry['why']} ({entry['time']})" for adopted in entries.values() for entry in adopted})
     facts = {
         "results verified": f"on {min(verified)} or later: the files of {len(verified)} results, by SHA-256"
         if verified

@@ -11,7 +11,7 @@ from pipeline_src.analysis.facts import run_command
 from pipeline_src.engine.code import digest
 from pipeline_src.engine.explain import stale
 from pipeline_src.errors import UserError, listed
-from pipeline_src.steps import fit
+from pipeline_src.steps import fit, job_names
 from pipeline_src.steps.build import chosen
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class FinishedRun:
     @property
     def evaluation(self) -> Job:
         """Its job on the validation images, which knows all that a prediction depends on."""
-        return self.experiment.job(f"evaluate/{self.method}/seed{self.seed}/val")
+        return self.experiment.job(job_names.evaluation(self.method, self.seed, "val"))
 
     @property
     def made_of(self) -> list[Job]:
@@ -68,7 +68,7 @@ def find(run: str) -> FinishedRun:
         raise UserError(f"--run {run} is not the name of a run", found=run, expected=FORM, do="dense-calibration plan")
     method, seed = parts[-2], int(number[1])
     experiment = chosen(parts[0] if len(parts) == 3 else None)
-    experiment.job(f"train/{method}/seed{seed}")  # UserError where there is none
+    experiment.job(job_names.training(method, seed))  # UserError where there is none
     finished = FinishedRun(experiment, method, seed)
     if reasons := stale(finished.made_of):
         raise UserError(

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
+from pipeline_src.steps import job_names
 from pipeline_src.tables import table_files
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.results import Results
+    from pipeline_src.analysis.run_cost import RunCost
     from pipeline_src.steps.experiment import ExperimentGraph
-    from pipeline_src.tables.cost import RunCost
 
 MEASURED = ("T9.csv", "T9.md", "T9.tex", "printed.json")  # hold what runs took, here and this time
 
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """The one job."""
-    runs = [f"train/{method}/seed{seed}" for method, seed in experiment.facts.runs]
+    runs = [job_names.training(*run) for run in experiment.facts.runs]
     yield Job(
         *("tables", "tables", experiment.results / "tables", "tables", tuple(table_files()), work),
         parameters={"facts": experiment.facts},
@@ -40,7 +42,7 @@ def work(job: Job, folder: Path) -> None:
     """Write the tables."""
     from pipeline_src.tables.main import write_tables
 
-    write_tables(results(job), folder, costs(job))
+    write_tables(replace(results(job), costs=costs(job)), folder)
 
 
 def results(job: Job) -> Results:
@@ -57,11 +59,10 @@ def costs(job: Job) -> dict[tuple[str, int], RunCost]:
 
 
 def _cost(job: Job, method: str, seed: int) -> RunCost:
-    from pipeline_src.tables.cost import RunCost
+    from pipeline_src.analysis.run_cost import RunCost
 
-    run = f"{method}/seed{seed}"
-    trained, facts = job.inputs[f"train/{run}"], job.parameters["facts"]
-    evaluated = [job.inputs[f"analyse/{part}"].inputs[run] for part in facts.tests]
+    trained, facts = job.inputs[job_names.training(method, seed)], job.parameters["facts"]
+    evaluated = [job.inputs[f"analyse/{part}"].inputs[f"{method}/seed{seed}"] for part in facts.tests]
     return RunCost.read(trained.folder, _made(trained, "memory"), sum(_made(each, "seconds") for each in evaluated))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Evaluation
-from pipeline_src.steps import fit, networks
+from pipeline_src.steps import fit, job_names, networks
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
@@ -28,7 +28,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
     chosen = experiment.methods[method].method
-    references = {f"references/{name}": experiment.job(f"train/{name}/seed{seed}") for name in chosen.references()}
+    references = {f"references/{name}": experiment.job(job_names.training(name, seed)) for name in chosen.references()}
     code = networks.code(experiment, method)
     code["other_files"] |= {f"weights/{number}": file for number, file in enumerate(experiment.own_weights)}
     return Job(

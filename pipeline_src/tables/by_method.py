@@ -10,7 +10,6 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, not_run, notes, titled
 from pipeline_src.tables.cells import cells
-from pipeline_src.tables.cost import Costs
 from pipeline_src.tables.paper_table import PaperTable
 
 
@@ -30,7 +29,7 @@ class ByMethod:
     metrics: Sequence[str]
     more: str = ""
 
-    def __call__(self, results: Results, costs: Costs) -> PaperTable:
+    def __call__(self, results: Results) -> PaperTable:
         """The table of an experiment."""
         facts, parts = results.facts, results.facts.parts_of(self.roles)
         rows = [

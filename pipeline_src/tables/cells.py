@@ -1,4 +1,4 @@
-"""Metrics of an experiment's methods with spread, interval and marks: what tables of methods are made of."""
+"""Metrics of an experiment's methods with spread, interval and marks: the cells of tables of methods."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
-from pipeline_src.analysis.estimate import estimate
+from pipeline_src.analysis.estimate import estimate, sample_sd
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
-from pipeline_src.metrics.further import OVER, SQUARED, UNDER
+from pipeline_src.metrics.entries.calibration import OVER, SQUARED, UNDER
 from pipeline_src.metrics.metric import NEITHER, Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import defined
@@ -41,7 +41,7 @@ def rows(
             "method": method,
             "metric": metric,
             "mean": points.mean(),
-            "sd": points.std(ddof=1) if len(points) > 1 else math.nan,
+            "sd": sample_sd(points),
             "low": interval.low if interval else math.nan,
             "high": interval.high if interval else math.nan,
             "seeds": " ".join(map(str, one.seeds)),

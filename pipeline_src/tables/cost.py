@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
 import numpy as np
 
+from pipeline_src.analysis.estimate import sample_sd
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import HIGH, Quantity
 from pipeline_src.tables.captions import not_run
@@ -30,49 +28,13 @@ ABOUT = (
 BLANK = "A dash: the method trains nothing."
 
 
-@dataclass(frozen=True)
-class RunCost:
-    """What a run cost; NaN where it was not measured.
-
-    Attributes:
-        training: seconds.
-        images_per_second: of training.
-        memory: MB.
-        evaluation: seconds.
-        parameters: of the network.
-    """
-
-    training: float = math.nan
-    images_per_second: float = math.nan
-    memory: float = math.nan
-    evaluation: float = math.nan
-    parameters: float = math.nan
-
-    @classmethod
-    def read(cls, folder: Path, memory: float, evaluation: float) -> RunCost:
-        """From a run's folder, and what its jobs have measured."""
-        import pandas as pd
-
-        timing, facts = folder / "timing.csv", folder / "run.json"
-        content = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
-        seconds = speed = math.nan
-        if timing.is_file():
-            table = pd.read_csv(timing)
-            seconds = float(table["seconds"].sum())
-            speed = len(table) / float((1 / table["images_per_second"]).sum())  # epochs have the same images
-        return cls(seconds, speed, memory, evaluation, content.get("parameters", math.nan))
-
-
-Costs = Mapping[tuple[str, int], RunCost]  # by (method, seed)
-
-
-def cost(results: Results, costs: Costs) -> PaperTable:
+def cost(results: Results) -> PaperTable:
     """Time, speed and memory by method, over seeds."""
     facts, rows = results.facts, []
-    for method in dict.fromkeys(method for method, _ in costs):
-        by_seed = {seed: asdict(run) for (name, seed), run in costs.items() if name == method}
+    for method in dict.fromkeys(method for method, _ in results.costs):
+        by_seed = {seed: asdict(run) for (name, seed), run in results.costs.items() if name == method}
         for name, quantity in QUANTITIES.items():
-            measured = {seed: of[name] for seed, of in by_seed.items() if not math.isnan(of[name])}
+            measured = {seed: run[name] for seed, run in by_seed.items() if not math.isnan(run[name])}
             values = np.array(list(measured.values()))
             rows.append(
                 {
@@ -81,7 +43,7 @@ def cost(results: Results, costs: Costs) -> PaperTable:
                     "method": method,
                     "metric": name,
                     "mean": values.mean() if measured else math.nan,
-                    "sd": values.std(ddof=1) if len(measured) > 1 else math.nan,
+                    "sd": sample_sd(values),
                     "seeds": " ".join(map(str, measured)),
                 }
             )

@@ -10,7 +10,6 @@ from pipeline_src.analysis.resampling import FEW
 from pipeline_src.analysis.results import Results
 from pipeline_src.tables.captions import about, not_run, notes
 from pipeline_src.tables.cells import rows
-from pipeline_src.tables.cost import Costs
 from pipeline_src.tables.paper_table import PaperTable, Row
 
 ABOUT = (
@@ -24,7 +23,7 @@ PIXELS = {
 }
 
 
-def ood_detection(results: Results, costs: Costs) -> PaperTable:
+def ood_detection(results: Results) -> PaperTable:
     """Methods by sets out of distribution; groups by score."""
     facts, inside, outside = results.facts, results.facts.parts_of(["id"]), results.facts.parts_of(["ood"])
     title = "Detection of what is out of distribution"
@@ -53,7 +52,7 @@ def _cells(results: Results, protocol: str, score: str, inside: list[str], part:
 def _detections(results: Results, protocol: str, score: str, inside: list[str], part: str) -> Mapping[str, Measurement]:
     """Method -> its detection of a data set, for those that were run on all that it needs."""
     measured = {name: results.measured(protocol, name) for name in [*inside, part]}
-    common = [method for method in results.facts.methods if all(method in of for of in measured.values())]
+    common = [method for method in results.facts.methods if all(method in on_set for on_set in measured.values())]
     detections = {
         method: detection(score, {name: measured[name][method] for name in inside}, {part: measured[part][method]})
         for method in common

@@ -10,7 +10,6 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, notes
-from pipeline_src.tables.cost import Costs
 from pipeline_src.tables.paper_table import PaperTable, Row
 
 QUANTITIES = {name: Difference.of(METRICS[name]) for name in ("ece", "brier", "nll", "accuracy")}
@@ -21,7 +20,7 @@ ABOUT = (
 )
 
 
-def differences(results: Results, costs: Costs) -> PaperTable:
+def differences(results: Results) -> PaperTable:
     """Pairs of methods by metrics; groups by data set."""
     facts, parts = results.facts, list(results.facts.tests)
     rows = [

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from pipeline_src.analysis.estimate import or_none
 from pipeline_src.analysis.facts import MEANING
@@ -19,13 +16,12 @@ from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import heading, notes, seeds_in_words
 from pipeline_src.tables.cells import below_floor
-from pipeline_src.tables.cost import Costs
 from pipeline_src.tables.paper_table import FLOOR, SIGNS, write_printed
 from pipeline_src.tables.registry import TABLES
 from pipeline_src.text_tables import Group, Table
 
 # Several classes lack the last but one; the mean IoU stands in its place.
-SHOWN = ("ece", "ece_floor", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou")
+MAIN_COLUMNS = ("ece", "ece_floor", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou")
 LAST = (  # sentence of the caption: for one object class, and for several
     "All but max F are means over all pixels of a data set; NLL and entropy in nats; max F is the largest value of the "
     "mean of the images' F curves.",
@@ -34,24 +30,21 @@ LAST = (  # sentence of the caption: for one object class, and for several
 )
 
 
-def write_tables(results: Results, folder: Path, costs: Costs) -> None:
+def write_tables(results: Results, folder: Path) -> None:
     """Write the files of `tables.table_files()` into `folder`.
 
     main.csv holds all metrics in full precision, a row per protocol, data set, method and seed; Markdown and LaTeX hold
-    those of `SHOWN`. printed.json has all tables as they are printed: table -> protocol -> `text_tables.Table`.
+    those of `MAIN_COLUMNS`. printed.json has all tables as they are printed: table -> protocol -> `text_tables.Table`.
     metrics.json holds means over seeds: protocol -> method -> data set -> metric, null where a metric is undefined.
-
-    Args:
-        costs: (method, seed) -> what the run cost.
     """
     printed = {"main": {protocol: main_table(results, protocol) for protocol in results.facts.protocols}}
     write_text(folder / "main.csv", results.numbers.table.to_csv(index=False, lineterminator="\n"))
     write_printed("main", printed["main"].values(), folder)
     for name, make in TABLES.items():
-        table = make(results, costs)
+        table = make(results)
         table.write(name, folder)
         printed[name] = table.printed(name)
-    plain = {name: {protocol: asdict(table) for protocol, table in of.items()} for name, of in printed.items()}
+    plain = {name: {protocol: asdict(table) for protocol, table in tables.items()} for name, tables in printed.items()}
     write_text(folder / "printed.json", json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "metrics.json", json.dumps(means(results), indent=2, ensure_ascii=False) + "\n")
 
@@ -84,7 +77,7 @@ def main_table(results: Results, protocol: str) -> Table:
 def shown(results: Results) -> dict[str, Metric]:
     """Columns of the main table: metrics that are defined somewhere."""
     table = results.numbers.table
-    return {name: METRICS[name] for name in SHOWN if name in table and table[name].notna().any()}
+    return {name: METRICS[name] for name in MAIN_COLUMNS if name in table and table[name].notna().any()}
 
 
 def means(results: Results) -> dict[str, dict[str, dict[str, Mapping[str, float | None]]]]:
@@ -116,8 +109,6 @@ def metrics_with_intervals(results: Results) -> dict[str, Any]:
 
 
 def _values(results: Results, metric: str, protocol: str, method: str, part: str) -> dict[str, float | None]:
-    of = results.estimate(metric, protocol, method, part)
-    seeds = list(of.by_seed.values())
-    sd = float(np.std(seeds, ddof=1)) if len(seeds) > 1 else math.nan
-    values = {"mean": of.value, "sd": sd, "low": of.low, "high": of.high}
+    effect = results.estimate(metric, protocol, method, part)
+    values = {"mean": effect.value, "sd": effect.sd, "low": effect.low, "high": effect.high}
     return {name: or_none(value) for name, value in values.items()}

@@ -10,7 +10,6 @@ from pipeline_src.analysis.resampling import FEW
 from pipeline_src.analysis.results import Results
 from pipeline_src.tables.captions import about, heading, not_run, notes
 from pipeline_src.tables.cells import rows
-from pipeline_src.tables.cost import Costs
 from pipeline_src.tables.paper_table import PaperTable, Row
 
 BOUNDS = (Bound("fnr", 0.1), Bound("fpr", 0.05))
@@ -24,7 +23,7 @@ ABOUT = (
 )
 
 
-def promised_risk(results: Results, costs: Costs) -> PaperTable:
+def promised_risk(results: Results) -> PaperTable:
     """Methods by data sets; groups by bound."""
     facts, (fitted, *_) = results.facts, [*results.facts.parts_of(["val"]), None]
     first = next(iter(results.measured("raw", fitted).values()), None) if fitted else None

@@ -12,14 +12,14 @@ from pipeline_src.analysis.facts import LIKE_ID
 from pipeline_src.analysis.resampling import FEW
 from pipeline_src.analysis.results import Results
 from pipeline_src.tables.by_method import ByMethod
-from pipeline_src.tables.cost import Costs, cost
+from pipeline_src.tables.cost import cost
 from pipeline_src.tables.detection import ood_detection
 from pipeline_src.tables.differences import differences
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.promised_risk import promised_risk
 from pipeline_src.tables.static_grid import static_grid
 
-TABLES: dict[str, Callable[[Results, Costs], PaperTable]] = {
+TABLES: dict[str, Callable[[Results], PaperTable]] = {
     "T1": ByMethod("Calibration in distribution", LIKE_ID, ("ece", "oe")),
     "T2": ByMethod(
         "Accuracy kept",

@@ -10,15 +10,14 @@ from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import SYNTHETIC, about, not_run, titled
 from pipeline_src.tables.cells import cells
-from pipeline_src.tables.cost import Costs
 from pipeline_src.tables.paper_table import PaperTable, Row
 
-SHOWN = ("ece", "oe", "accuracy")
+GRID_METRICS = ("ece", "oe", "accuracy")
 FEWEST = 4  # methods that make a grid
 QUANTITIES = METRICS | {"s": Quantity(title="s")}
 
 
-def static_grid(results: Results, costs: Costs) -> PaperTable:
+def static_grid(results: Results) -> PaperTable:
     """ECE, OE and accuracy in distribution; rows alpha, columns beta, and above them s."""
     facts = results.facts
     static = dict(sorted(facts.static.items(), key=lambda item: (item[1].alpha, item[1].variant, item[1].beta)))
@@ -46,7 +45,7 @@ def _numbers(results: Results, static: Mapping[str, Perturbation]) -> Iterator[t
         for method, one in static.items():
             yield {"protocol": protocol, "method": method, "metric": "s", "mean": one.s}, "s = 2 α β"
         for part in results.facts.parts_of(LIKE_ID):
-            for metric in SHOWN:
+            for metric in GRID_METRICS:
                 for cell in cells(results, protocol, part, metric, list(static)):
                     yield cell, f"{part}: {METRICS[metric].column}"
 

@@ -10,7 +10,7 @@ from made_statistics import counted, varied
 
 from pipeline_src.analysis import compare as module
 from pipeline_src.analysis import resampling
-from pipeline_src.analysis.compare import DIFFERENT, OPEN, SAME, Cell, compare, seed_pairs
+from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell, compare, seed_pairs
 from pipeline_src.analysis.resampling import key_of, percentiles
 
 resample = partial(resampling.resample, resamples=200)  # a run takes a second with all of them
@@ -64,7 +64,7 @@ def test_other_images_are_independent():
     of_a, of_b = (resample(of, 10, 7)["raw"].values["brier"] for of in (maps(1.2), maps(2.0, seed=1, count=13)))
     apart = np.hypot(of_a.std(), of_b.std())
     assert other.effect.resampled.std() == pytest.approx(apart, rel=0.15)
-    assert other.verdict == OPEN and other.no_verdict == "the interval holds 0"
+    assert other.verdict == UNDECIDED and other.no_verdict == "the interval holds 0"
 
 
 def test_the_other_way_round_is_the_mirror_image(sharper):
@@ -85,17 +85,17 @@ def test_several_seeds_tell_of_training():
     a, b = {0: maps(1.5), 1: maps(1.5)}, {0: maps(1.4), 1: maps(1.7)}
     nll = cell(compare("photos", "baseline", 10, a, b), "nll")
     assert nll.effect.by_seed.keys() == {0, 1} and nll.effect.image_low > 0
-    assert nll.verdict == OPEN
+    assert nll.verdict == UNDECIDED
     assert nll.largest == pytest.approx(max(abs(of) for of in nll.effect.by_seed.values()))
 
 
 def test_one_group_has_no_interval():
     groups = np.zeros(12, np.int64)
     brier = cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, (groups, groups)), "brier")
-    assert brier.verdict == OPEN and brier.no_verdict.startswith("no interval")
+    assert brier.verdict == UNDECIDED and brier.no_verdict.startswith("no interval")
 
 
 def test_without_intervals_only_equality_is_told():
     cells = compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, intervals=False)
     assert cell(cells, "accuracy").verdict == SAME
-    assert cell(cells, "nll").verdict == OPEN and cell(cells, "nll").largest > 0.01
+    assert cell(cells, "nll").verdict == UNDECIDED and cell(cells, "nll").largest > 0.01

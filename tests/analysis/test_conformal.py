@@ -15,17 +15,17 @@ from pipeline_src.analysis.measurement import Reader
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.image_risks import THRESHOLDS, ImageRisks, of_levels, split
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 
 
-def counted(images, groups=None) -> Run:
+def counted(images, groups=None) -> ProtocolCounts:
     statistic = TwoClassStatistic.empty()
     for k, (f, y) in enumerate(images):
         statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), f"{k:05d}")
-    return Run(statistic, statistic.raw, units=groups)
+    return ProtocolCounts(statistic, statistic.raw, units=groups)
 
 
-def sums(run: Run) -> np.ndarray:
+def sums(run: ProtocolCounts) -> np.ndarray:
     return sum(block.sum(axis=0) for block in ImageRisks().units(run))
 
 
@@ -103,7 +103,7 @@ def drawn(rng: np.random.Generator, images: int) -> np.ndarray:
 @pytest.mark.parametrize(("risk", "alpha"), [("fnr", 0.2), ("fpr", 0.15)])
 def test_the_bound_is_kept_on_further_images(risk, alpha):
     """Over 300 drawings of 12 images and of further ones. Without n / (n + 1) and 1 / (n + 1) it would not be."""
-    rng, k = np.random.default_rng(0), conformal.NAMES.index(risk)
+    rng, k = np.random.default_rng(0), conformal.RISK_NAMES.index(risk)
     pool = drawn(rng, 3000)
     risks, known = split(pool)
     mean = risks[:, k].sum(axis=0) / known[:, k].sum()
@@ -135,10 +135,10 @@ def test_an_experiment_takes_the_thresholds_of_another_set(tmp_path):
     bound = Bound("fnr", 0.2)
     found = controlled(bound, fitted, unseen)
     for k, seed in enumerate((0, 1)):
-        t = level(bound, sums(Run(None, statistics["val", seed].raw)))
-        of = conformal.of_units(Run(None, statistics["test", seed].raw), np.full(12, t))
+        t = level(bound, sums(ProtocolCounts(None, statistics["val", seed].raw)))
+        of = conformal.of_units(ProtocolCounts(None, statistics["test", seed].raw), np.full(12, t))
         assert found.points["threshold"][k] == t / 255
-        assert [found.points[name][k] for name in conformal.NAMES] == pytest.approx(np.nanmean(of, axis=0))
+        assert [found.points[name][k] for name in conformal.RISK_NAMES] == pytest.approx(np.nanmean(of, axis=0))
         assert found.values["fnr"].shape == (2, 250) and found.values["fnr"].std() > 0
         assert found.values["fnr"][k].mean() == pytest.approx(found.points["fnr"][k], abs=0.02)
     assert controlled(Bound("fnr", 0.01), fitted, unseen) is None  # thirty images are too few
@@ -148,7 +148,7 @@ def test_of_several_images_on_a_threshold_none_is_missed():
     """f = t/255 is in the mask: 8-bit values and floats alike."""
     for f in (np.uint8(54), np.float32(54 / 255), np.uint16(54 * 257)):
         of = one(np.array([[f]]), [[1]])
-        risks, _ = split(sums(Run(of, of.raw)))
+        risks, _ = split(sums(ProtocolCounts(of, of.raw)))
         assert risks[0, 54] == 0 and risks[0, 55] == 1 and risks.shape == (2, THRESHOLDS)
 
 

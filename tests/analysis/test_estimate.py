@@ -16,7 +16,8 @@ from made_results import by_hand
 from scipy import stats
 
 from pipeline_src.analysis.estimate import Estimate, estimate, level_of_each
-from pipeline_src.metrics.registry import METRICS, SQUARED
+from pipeline_src.metrics.entries.calibration import SQUARED
+from pipeline_src.metrics.registry import METRICS
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import interval_coverage as coverage

@@ -17,8 +17,9 @@ from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import split
+from pipeline_src.metrics.entries.calibration import UNDER
 from pipeline_src.metrics.inputs import FEW
-from pipeline_src.metrics.registry import METRICS, UNDER
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
 

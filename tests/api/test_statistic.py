@@ -15,7 +15,7 @@ from pipeline_src.api import Statistic, UserError, calibration_report, reliabili
 from pipeline_src.counting import statistic as counting
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.figures.bin_tables import reliability_table
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
 RNG = np.random.default_rng(0)
@@ -32,7 +32,7 @@ def test_counts_and_metrics_are_the_pipelines():
     for k, (f, y) in enumerate(zip(MAPS, MASKS, strict=True)):
         ours.add(f, y, f"image {k:09d}")
     assert WHOLE.counts == ours.raw
-    values, reasons = summary(Run(ours, ours.raw), 15)
+    values, reasons = summary(ProtocolCounts(ours, ours.raw), 15)
     report = WHOLE.compute(bins=15)
     assert dict(report) == {name: value for name, value in values.items() if value is not None}
     assert report.undefined == reasons and (report.images, report.pixels) == (6, ours.raw.pixels)
@@ -103,7 +103,7 @@ def test_several_classes_are_the_pipelines():
         ours.add(p, y, f"image {k:09d}")
     statistic = Statistic().update(CLASSES, IDS)
     assert statistic.counts == ours.top and statistic.classes == 4
-    assert statistic.compute()["classwise_ece"] == summary(Run(ours, ours.top), 10)[0]["classwise_ece"]
+    assert statistic.compute()["classwise_ece"] == summary(ProtocolCounts(ours, ours.top), 10)[0]["classwise_ece"]
 
 
 def test_names_are_kept_and_come_once():

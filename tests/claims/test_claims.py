@@ -12,7 +12,17 @@ from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.claims.evidence import ABOVE_ZERO, BELOW_ZERO, FAILS, HOLDS, NOT_RUN, OPEN, Evidence, Finding, Wanted
+from pipeline_src.claims.evidence import (
+    ABOVE_ZERO,
+    BELOW_ZERO,
+    FAILS,
+    HOLDS,
+    NOT_DECIDED,
+    NOT_RUN,
+    Evidence,
+    Finding,
+    Wanted,
+)
 from pipeline_src.claims.main import evidence, judged, secondary
 from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.claims.text import markdown, verdicts
@@ -76,7 +86,7 @@ def test_one_opposite_set_is_enough_against(name, change):
 def test_an_interval_across_the_bound_decides_nothing(name, change, wide):
     *where, value = change
     result = finding(name, view({tuple(where): value}, wide=wide))
-    assert result.verdict == OPEN
+    assert result.verdict == NOT_DECIDED
     assert "The most open" in result.why
 
 
@@ -242,8 +252,8 @@ def test_the_lowest_mean_that_no_method_is_significantly_below_is_a_weaker_readi
     reading = "aslp_mc, lowest mean ECE, significantly above that of none"
     for ece, wide, strict, weak in (
         (0.0, (), HOLDS, HOLDS),
-        (0.0195, ("aslp_mc",), OPEN, HOLDS),  # below aslp_mei's 0.02, and not significantly
-        (0.0205, ("aslp_mc",), OPEN, OPEN),
+        (0.0195, ("aslp_mc",), NOT_DECIDED, HOLDS),  # below aslp_mei's 0.02, and not significantly
+        (0.0205, ("aslp_mc",), NOT_DECIDED, NOT_DECIDED),
         (0.03, (), FAILS, FAILS),
     ):
         seen = view({("aslp_mc", "ece", "two"): ece}, wide=wide)

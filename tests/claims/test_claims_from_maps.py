@@ -15,7 +15,7 @@ from scipy import stats
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.claims.evidence import FAILS, HOLDS, NOT_RUN, OPEN
+from pipeline_src.claims.evidence import FAILS, HOLDS, NOT_DECIDED, NOT_RUN
 from pipeline_src.claims.main import write_claims
 from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.counting.levels import PROTOCOLS
@@ -131,7 +131,7 @@ def test_files_say_the_same(written):
     for item in tree["claims"]:
         assert set(item["protocols"]) == (set(PROTOCOLS) if CLAIMS[item["claim"]].by_protocol else {"any"})
         for finding in item["protocols"].values():
-            assert finding["verdict"] in (HOLDS, FAILS, OPEN, NOT_RUN)
+            assert finding["verdict"] in (HOLDS, FAILS, NOT_DECIDED, NOT_RUN)
             assert finding["verdict"] in text
             assert (finding["verdict"] == NOT_RUN) <= bool(finding["missing"])
             for evidence in finding["evidence"]:

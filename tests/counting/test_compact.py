@@ -15,7 +15,8 @@ from pipeline_src.counting.loading import AnyStatistic, by_protocol, load, save_
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import rows_of
 from pipeline_src.counting.score_histogram import positive, top_label
-from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, SQUARED_CLASSES, SQUARED_POSITIVE, UNDER
+from pipeline_src.metrics.entries.calibration import OVER, SQUARED, SQUARED_CLASSES, SQUARED_POSITIVE, UNDER
+from pipeline_src.metrics.registry import METRICS
 
 WHOLE = COLUMNS[:5]  # columns of whole pixels
 SHIFT = 2e-3  # of metrics that sort pixels, and of F curves

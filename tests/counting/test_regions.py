@@ -10,7 +10,7 @@ from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.loading import load
 from pipeline_src.counting.regions import EVALUATED, RegionStatistics, regions
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
 
@@ -76,7 +76,7 @@ def plain(images) -> dict[str, float]:
 
 def test_metrics_of_regions_are_those_of_their_pixels():
     images = list(shapes(5))
-    values, _ = summary(Run.by_protocol(evaluated(images))["raw"])
+    values, _ = summary(ProtocolCounts.by_protocol(evaluated(images))["raw"])
     expected = plain(images)
     assert {name: values[name] for name in expected} == pytest.approx(expected, abs=1e-9)
     assert len({round(value, 4) for value in (*expected.values(), values["ece"], values["oe"])}) == 6
@@ -116,8 +116,8 @@ def test_regions_are_saved_and_merged_with_the_statistic(tmp_path):
 
 
 def test_what_was_not_counted_or_is_empty_is_said():
-    _, reasons = summary(Run.by_protocol(counted(varied(2), whole=False))["raw"])
+    _, reasons = summary(ProtocolCounts.by_protocol(counted(varied(2), whole=False))["raw"])
     assert "not counted" in reasons["border_ece"]
     background = evaluated((f, 0 * y, name) for f, y, name in shapes(2))
-    _, reasons = summary(Run.by_protocol(background)["raw"])
+    _, reasons = summary(ProtocolCounts.by_protocol(background)["raw"])
     assert "no pixel lies in the border" in reasons["border_ece"] and "interior" in reasons["interior_oe"]

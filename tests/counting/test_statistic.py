@@ -14,7 +14,7 @@ from pipeline_src.counting.score_histogram import UndefinedMetricError, positive
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.summary import summary, value
 
 
@@ -247,6 +247,6 @@ def test_quick_has_the_same_counts():
     quick, full = one(f, y, quick=True), one(f, y)
     assert np.array_equal(quick.raw.count, full.raw.count)
     assert quick.stretched is None and quick.raw.rows is None
-    values, reasons = summary(Run(quick, quick.raw))
+    values, reasons = summary(ProtocolCounts(quick, quick.raw))
     assert values["ece"] == value("ece", full.raw) and values["accuracy"] == value("accuracy", full.raw)
     assert values["nll"] is None and "quick" in reasons["nll"]

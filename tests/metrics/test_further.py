@@ -14,9 +14,8 @@ from pipeline_src.counting.score_histogram import Bins
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics import selective
 from pipeline_src.metrics.cells import TOP, PixelGroups
-from pipeline_src.metrics.further import FURTHER
-from pipeline_src.metrics.inputs import Run
-from pipeline_src.metrics.ranked import CELL_OF_LEVEL, CELLS, joined
+from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.ranked import CELL_OF_LEVEL, CELLS, by_cell
 from pipeline_src.metrics.summary import bounds, value
 
 
@@ -127,7 +126,7 @@ def test_the_bound_of_augrc_holds_for_any_order_of_tied_pixels():
     for first in (right, ~right):
         errors = np.cumsum(~right[np.lexsort((first, cells))][::-1])
         found.append(((errors + np.concatenate([[0], errors[:-1]])) / 2).sum() / n**2)
-    limit = bounds(Run(None, counts), 10, ["augrc"])["augrc"]
+    limit = bounds(ProtocolCounts(None, counts), 10, ["augrc"])["augrc"]
     assert sorted(found) == pytest.approx([value("augrc", counts) - limit, value("augrc", counts) + limit], abs=1e-12)
 
 
@@ -187,13 +186,7 @@ def test_cells_of_the_ranking():
     assert (np.diff(CELL_OF_LEVEL[-20:]) == 1).all()  # the surest pixels keep their order
     levels = np.random.default_rng(0).integers(0, 9, (2, len(CELL_OF_LEVEL)))
     expected = [np.bincount(CELL_OF_LEVEL, of, minlength=CELLS) for of in levels]
-    np.testing.assert_array_equal(joined(levels), expected)
-
-
-def test_metrics_of_this_page_are_in_the_registry():
-    from pipeline_src.metrics.registry import METRICS
-
-    assert FURTHER.items() <= METRICS.items()
+    np.testing.assert_array_equal(by_cell(levels), expected)
 
 
 def test_eight_bit_values_stored_as_floats_are_the_same_images():

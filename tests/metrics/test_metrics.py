@@ -14,8 +14,8 @@ from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.figures.bin_tables import reliability_table
-from pipeline_src.metrics.inputs import Run
-from pipeline_src.metrics.registry import OVER, SQUARED, SQUARED_POSITIVE, UNDER
+from pipeline_src.metrics.entries.calibration import OVER, SQUARED, SQUARED_POSITIVE, UNDER
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.summary import summary, value
 
 
@@ -105,11 +105,11 @@ def test_extremes():
 
 
 def test_what_is_undefined_is_none_with_a_reason():
-    values, reasons = summary(Run(None, TwoClassStatistic.empty().raw))
+    values, reasons = summary(ProtocolCounts(None, TwoClassStatistic.empty().raw))
     assert set(values.values()) == {None} and set(reasons) == set(values)
-    values, reasons = summary(Run(None, raw(np.float32([0.5, 0.7]), [255, 255])))
+    values, reasons = summary(ProtocolCounts(None, raw(np.float32([0.5, 0.7]), [255, 255])))
     assert set(values.values()) == {None}
-    values, reasons = summary(Run(None, raw(np.float32([0.25, 0.75]), [0, 0])))
+    values, reasons = summary(ProtocolCounts(None, raw(np.float32([0.25, 0.75]), [0, 0])))
     unmeasured = {"s_measure", "e_measure"}  # nobody gave them
     unmeasured |= {f"{region}_{of}" for region in ("border", "interior") for of in ("ece", "oe", SQUARED, OVER)}
     unmeasured |= {"image_ece_sd", "ece_debiased", "ece_floor"}  # there is one image
@@ -205,7 +205,7 @@ def test_what_always_holds(pairs, bins):
     f = np.array([p for p, _ in pairs], np.float32)
     y = np.array([label for _, label in pairs], np.uint8)
     counts = raw(f, y)
-    values, _ = summary(Run(None, counts), bins)
+    values, _ = summary(ProtocolCounts(None, counts), bins)
     gap = abs(top_label(counts).score.sum() / len(f) - values["accuracy"])
     # merging bins can only cancel gaps; one bin is the mean gap
     assert gap - 1e-12 <= values["ece"] <= values["mce"] + 1e-12 <= 1 + 2e-12

@@ -45,7 +45,7 @@ def test_no_other_way_of_printing_percent():
 
 
 def test_tables_print_percent_and_their_files_hold_fractions(results):
-    table = TABLES["T1"](results, {})
+    table = TABLES["T1"](results)
     rows = {row["row"]: row for row in table.rows if row["metric"] == "ece" and row["protocol"] == "raw"}
     assert rows["baseline"]["mean"] == VALUES["ece"] and str(VALUES["ece"]) in table.csv()
     printed = table.printed("T1")["raw"]

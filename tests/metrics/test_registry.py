@@ -11,7 +11,7 @@ from made_statistics import counted, of_scenes, scene, summaries, varied
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, UNDEFINED, Quantity
 from pipeline_src.metrics.region_inputs import InRegion
 from pipeline_src.metrics.registry import METRICS
@@ -89,14 +89,14 @@ def test_headings_and_names_are_unique():
 
 def test_bounds_are_those_of_metrics_that_sort_pixels():
     statistic = counted(varied(3), whole=False)
-    assert bounds(Run(statistic, statistic.raw), 10, METRICS).keys() == {
+    assert bounds(ProtocolCounts(statistic, statistic.raw), 10, METRICS).keys() == {
         "ece_equal_mass",
         "ece_sweep",
         "augrc",
         "ap",
         "auc",
     }
-    assert bounds(Run(statistic, statistic.raw), 10, ["ece", "auc"]).keys() == {"auc"}
+    assert bounds(ProtocolCounts(statistic, statistic.raw), 10, ["ece", "auc"]).keys() == {"auc"}
 
 
 def test_numbers_as_they_are_printed():

@@ -276,4 +276,4 @@ def test_a_method_that_does_not_describe_itself_is_told():
         """
 
     with pytest.raises(UserError, match="without Formula, Changes, Cost, Source, Setting"):
-        methods_page.described(Silent)
+        methods_page.docstring_facts(Silent)

@@ -11,8 +11,8 @@ from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.resampling import percentiles
-from pipeline_src.metrics.registry import SQUARED
-from pipeline_src.report.comparison import KEPT, LOST, OPEN, RANKING, ProtocolComparison
+from pipeline_src.metrics.entries.calibration import SQUARED
+from pipeline_src.report.comparison import KEPT, LOST, NOT_DECIDED, RANKING, ProtocolComparison
 from pipeline_src.report.recommendation import glance, recommendation
 
 STEADY = np.array([-0.002, 0.0, 0.002])  # resamples around a point, alike for all: differences are certain
@@ -125,7 +125,7 @@ def test_undecided_accuracy_is_not_kept():
     inside, *_ = compared(
         {"baseline": 0.04, "slp": 0.02}, accuracy={"slp": 0.896}, uncertain={("slp", "accuracy"): 0.01}
     )
-    assert inside.accuracy("slp") == OPEN
+    assert inside.accuracy("slp") == NOT_DECIDED
     words = words_of({"baseline": 0.04, "slp": 0.02}, accuracy={"slp": 0.896}, uncertain={("slp", "accuracy"): 0.01})
     assert words["Accuracy kept"] == "The images do not decide it for slp."
     assert words["What to use"].startswith("No method that keeps accuracy and refinement is better")

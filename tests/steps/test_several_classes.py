@@ -22,7 +22,7 @@ from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import split
-from pipeline_src.metrics.inputs import Run
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 from pipeline_src.params.load import read
@@ -97,8 +97,8 @@ def statistic_of(built: ExperimentGraph, method: str, part: str) -> AnyStatistic
     return load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
 
 
-def run_of(statistic: AnyStatistic) -> Run:
-    return Run.by_protocol(statistic)["raw"]
+def run_of(statistic: AnyStatistic) -> ProtocolCounts:
+    return ProtocolCounts.by_protocol(statistic)["raw"]
 
 
 def test_methods_of_null_images_are_refused(built, monkeypatch):

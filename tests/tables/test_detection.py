@@ -33,7 +33,7 @@ def results(tmp_path_factory):
 
 
 def test_rows_are_detections(results):
-    table = ood_detection(results, {})
+    table = ood_detection(results)
     assert len(table.rows) == 2 * 3 * 2 * 2 * 3  # protocols, scores, sets, methods, quantities
     for row in (row for row in table.rows if row["protocol"] == "stretched"):
         sets = {part: results.measurement(row["protocol"], row["method"], part) for part in PARTS}
@@ -49,7 +49,7 @@ def test_rows_are_detections(results):
 
 
 def test_the_printed_table(results):
-    raw = ood_detection(results, {}).printed("T10")["raw"]
+    raw = ood_detection(results).printed("T10")["raw"]
     assert [group.heading for group in raw.groups] == list(SCORES.values())
     assert raw.columns[1:4] == ["dots: AUROC %", "dots: AUPR %", "dots: FPR %"] and len(raw.columns) == 7
     assert [row[0] for row in raw.groups[0].rows] == ["baseline", "aslp_mc"]
@@ -61,5 +61,5 @@ def test_the_printed_table(results):
 @pytest.mark.parametrize("role", ["id", "ood"])
 def test_without_sets_to_compare_the_table_says_what_to_add(results, role):
     parts = {part: of for part, of in PARTS.items() if of != role}
-    table = TABLES["T10"](replace(results, facts=replace(FACTS, parts=parts)), {})
+    table = TABLES["T10"](replace(results, facts=replace(FACTS, parts=parts)))
     assert not table.rows and f"add one to “data: {role}:”" in table.notes[0]

@@ -19,13 +19,13 @@ from pipeline_src.analysis.estimate import HIGHER, LOWER
 from pipeline_src.analysis.facts import LIKE_ID, Facts, MethodFacts
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import percentiles
+from pipeline_src.analysis.run_cost import RunCost
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import defined
 from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.captions import heading
 from pipeline_src.tables.cells import marks
-from pipeline_src.tables.cost import RunCost
 from pipeline_src.tables.paper_table import BEST, COLUMNS, FLOOR, TIED
 from pipeline_src.tables.registry import TABLES
 
@@ -65,7 +65,7 @@ def results() -> HandMade:
 def written(results, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tables")
     for name, make in TABLES.items():
-        make(results, {}).write(name, folder)
+        make(results).write(name, folder)
     return folder
 
 
@@ -97,7 +97,7 @@ def test_every_number_is_that_of_the_results(results, tables):
 
 def test_tables_of_several_classes_have_what_these_have():
     three = replace(FACTS, class_names=("background", "red", "blue"), seeds=(0,))
-    made = {name: make(measured(three), {}) for name, make in TABLES.items()}
+    made = {name: make(measured(three)) for name, make in TABLES.items()}
     assert {row["metric"] for row in made["T2"].rows} == {"accuracy", "mean_iou"}
     assert "classwise_ece" in {row["metric"] for row in made["T6"].rows}
     for name in BY_METHOD:
@@ -127,7 +127,7 @@ def test_static_grid(tables, written):
 def test_methods_in_the_same_row_and_column_have_a_row_each(results):
     methods = {name: METHODS[name] for name in METHODS if "slp" in name} | {"slp_m": METHODS["slp"]}
     twice = replace(results, facts=replace(FACTS, methods=methods))
-    rows = TABLES["T3"](twice, {}).rows
+    rows = TABLES["T3"](twice).rows
     assert {row["row"] for row in rows} == {"α = 0.05", "α = 0.05 (slp_m)", "α = 0.1, noise 0.25"}
 
 
@@ -183,7 +183,7 @@ def test_one_image_has_numbers_without_intervals_and_marks():
             name: {k: of[k] for k in ("ece", "oe")} for name, of in (("points", one.points), ("values", one.values))
         }
         made[protocol, part, method] = replace(one, **kept)
-    rows = TABLES["T1"](HandMade(FACTS, {}, made), {}).rows
+    rows = TABLES["T1"](HandMade(FACTS, {}, made)).rows
     assert rows and all(math.isnan(row["low"]) and math.isnan(row["high"]) for row in rows)
 
 
@@ -219,7 +219,7 @@ def test_captions_name_protocol_images_and_interval(written):
 
 def test_what_is_missing_is_named_with_the_command(results):
     few = replace(FACTS, methods={"baseline": METHODS["baseline"]}, parts={"val": "val", "one": "id"})
-    made = {name: make(replace(results, facts=few), {}) for name, make in TABLES.items()}
+    made = {name: make(replace(results, facts=few)) for name, make in TABLES.items()}
     for name in ("T3", "T4", "T9"):
         assert not made[name].rows, name
         assert made[name].csv() == ",".join(COLUMNS) + "\n"
@@ -227,14 +227,14 @@ def test_what_is_missing_is_named_with_the_command(results):
         assert "snakemake --cores all" in " ".join(made[name].notes), name
     assert "add one to “data: ood:”" in made["T4"].notes[0]
     second = replace(few, seeds=(0, 1, 2))
-    assert TABLES["T1"](replace(results, facts=second), {}).notes == [
+    assert TABLES["T1"](replace(results, facts=second)).notes == [
         "Not run: baseline seed 2 on one. To get it, run: snakemake --cores all --config experiment=made"
     ]
 
 
 def test_notes_of_data_sets_are_below(results):
     facts = replace(FACTS, captions={"one": "Near-duplicates.", "dots": "Not shown here."})
-    assert TABLES["T1"](replace(results, facts=facts), {}).notes == ["one: Near-duplicates."]
+    assert TABLES["T1"](replace(results, facts=facts)).notes == ["one: Near-duplicates."]
 
 
 def test_cost(results, tmp_path):
@@ -244,7 +244,7 @@ def test_cost(results, tmp_path):
     assert run == RunCost(90.0, 15.0, 512.5, 8.0, 2e6)
     nothing = RunCost.read(tmp_path / "none", math.nan, math.nan)
     costs = {("baseline", 0): run, ("baseline", 1): replace(run, training=150.0), ("slp", 0): nothing}
-    (table,) = TABLES["T9"](results, costs).printed("T9").values()
+    (table,) = TABLES["T9"](replace(results, costs=costs)).printed("T9").values()
     assert table.groups[0].rows == [
         ["baseline", "2.0 ± 0.7", "15.0 ± 0.0", "512 ± 0", "8.0 ± 0.0", "2.00 ± 0.00"],
         ["slp", "–", "–", "–", "–", "–"],
@@ -300,7 +300,7 @@ def test_differences():
         ("raw", "one", "temperature"): one_seed(0.10, 0.80, (0.01, -0.01)),
     }
     facts = replace(FACTS, methods=methods, parts={"one": "id"}, seeds=(0,))
-    table = TABLES["T14"](HandMade(facts, {}, made), {})
+    table = TABLES["T14"](HandMade(facts, {}, made))
     of = {(row["method"], row["reference"], row["metric"]): row for row in table.rows}
     assert {key[:2] for key in of} == {("slp", "baseline"), ("temperature", "baseline"), ("slp", "temperature")}
     assert len(of) == len(table.rows) == 3 * 4
@@ -320,10 +320,10 @@ def test_differences():
 def test_sets_under_shift_are_shown_as_those_in_distribution(results):
     near, far = (replace(results, facts=replace(FACTS, parts={"one": role})) for role in ("id", "shifted"))
     for name in (name for name, table in BY_METHOD.items() if table.roles == LIKE_ID):
-        here, there = ([row["mean"] for row in TABLES[name](each, {}).rows] for each in (near, far))
+        here, there = ([row["mean"] for row in TABLES[name](each).rows] for each in (near, far))
         assert here == there and here
     assert "one: under shift, " in heading(far, "one")
-    titles = [TABLES["T1"](each, {}).title for each in (near, far)]
+    titles = [TABLES["T1"](each).title for each in (near, far)]
     assert titles == ["Calibration in distribution", "Calibration in distribution and under shift"]
 
 

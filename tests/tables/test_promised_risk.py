@@ -32,7 +32,7 @@ def results(tmp_path_factory):
 
 
 def test_rows_are_thresholds_of_the_validation_images(results):
-    table = promised_risk(results, {})
+    table = promised_risk(results)
     assert len(table.rows) == 2 * 2 * 2 * 2 * 3  # protocols, bounds, sets, methods, quantities
     by_name = {bound.risk: bound for bound in BOUNDS}
     for row in table.rows:
@@ -50,7 +50,7 @@ def test_rows_are_thresholds_of_the_validation_images(results):
 
 
 def test_the_printed_table(results):
-    raw = promised_risk(results, {}).printed("T13")["raw"]
+    raw = promised_risk(results).printed("T13")["raw"]
     headings = [group.heading for group in raw.groups]
     assert headings[0] == "FNR ≤ 10 %, one: in distribution, 6 images, 594 pixels"
     assert headings[3].startswith("FPR ≤ 5 %, dots: out of distribution")
@@ -60,13 +60,13 @@ def test_the_printed_table(results):
 
 
 def test_too_few_images_are_told(results):
-    table = promised_risk(replace(results, facts=replace(FACTS, parts={"one": "val", "val": "id"})), {})
+    table = promised_risk(replace(results, facts=replace(FACTS, parts={"one": "val", "val": "id"})))
     assert not table.rows
     assert table.notes[:2] == [f"{bound} needs {bound.needs} validation images, and there are 6." for bound in BOUNDS]
 
 
 def test_several_classes_and_no_validation_images(results):
     without = replace(results, facts=replace(FACTS, parts={"one": "id"}))
-    assert "Not run: the validation images" in promised_risk(without, {}).notes[0]
+    assert "Not run: the validation images" in promised_risk(without).notes[0]
     several = replace(results, facts=replace(FACTS, class_names=("a", "b", "c")))
-    assert promised_risk(several, {}).notes == ["The risks are those of masks of one object."]
+    assert promised_risk(several).notes == ["The risks are those of masks of one object."]

@@ -20,13 +20,13 @@ from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables import table_files
-from pipeline_src.tables.main import SHOWN, write_tables
+from pipeline_src.tables.main import MAIN_COLUMNS, write_tables
 from pipeline_src.text_tables import Group, Table, latex, markdown
 
 PARTS = {"val": "val", "Set_A": "id", "textures": "ood"}
 METHODS = {"baseline": MethodFacts("baseline"), "aslp_mc": MethodFacts("aslp_mc")}
 FACTS = Facts("tiny", METHODS, PARTS, (0, 1), 10, 2)
-TWO_CLASSES = [name for name in SHOWN if name != "mean_iou"]
+TWO_CLASSES = [name for name in MAIN_COLUMNS if name != "mean_iou"]
 
 
 def maps(method: str, seed: int, part: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -47,7 +47,7 @@ def results(tmp_path_factory) -> Results:
 @pytest.fixture(scope="module")
 def written(results, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("written")
-    write_tables(results, folder, {})
+    write_tables(results, folder)
     return folder
 
 
@@ -59,7 +59,7 @@ def numbers(written) -> pd.DataFrame:
 def only_set_a(tmp_path: Path, facts: Facts, without=()) -> str:
     """main.md of one data set, of which some runs may be missing."""
     facts = replace(facts, parts={"Set_A": "id"})
-    write_tables(analysed(tmp_path, facts, maps, without), tmp_path, {})
+    write_tables(analysed(tmp_path, facts, maps, without), tmp_path)
     return (tmp_path / "main.md").read_text(encoding="utf-8")
 
 
@@ -191,13 +191,13 @@ def test_blocks_of_the_baseline_are_shown_by_their_own_names(tmp_path):
 
 
 def test_generated_images_decide_no_claim(results, tmp_path):
-    write_tables(replace(results, facts=replace(FACTS, synthetic=True)), tmp_path, {})
+    write_tables(replace(results, facts=replace(FACTS, synthetic=True)), tmp_path)
     for name in ("main.md", "main.tex"):
         assert "decide no claim" in (tmp_path / name).read_text(encoding="utf-8")
 
 
 def test_same_results_same_bytes(results, written, tmp_path):
-    write_tables(Results(results.facts, results.files), tmp_path, {})
+    write_tables(Results(results.facts, results.files), tmp_path)
     for name in table_files():
         assert (tmp_path / name).read_bytes() == (written / name).read_bytes(), name
 
