@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
-from pipeline_src.analysis.resampling import NAN, Resampled, error_interval, key_of, percentiles, resample
+from pipeline_src.analysis.resampling import NAN, Resampled, error_interval, key_of, percentiles, resample, within
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
@@ -19,6 +19,7 @@ from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import CLASSES, TOP, split
 from pipeline_src.metrics.image_risks import ImageRisks
 from pipeline_src.metrics.inputs import Binned, BinNoise
+from pipeline_src.metrics.metric import FRACTION
 from pipeline_src.metrics.ranked import CELLS, Ranked
 from pipeline_src.metrics.row_inputs import ClassAreas
 
@@ -134,7 +135,7 @@ def _accuracy_band(sums: np.ndarray, bins: int, units: int) -> np.ndarray:
     whole = [a.sum(axis=1, keepdims=True) for a in (count, hits)]
     with np.errstate(invalid="ignore", divide="ignore"):
         accuracy = np.concatenate([hits / count, whole[1] / whole[0]], axis=1)
-    return np.array([percentiles(values, units) or NAN for values in accuracy.T])
+    return np.array([within(percentiles(values, units) or NAN, FRACTION) for values in accuracy.T])
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class
@@ -154,5 +155,5 @@ def _class_metrics(resampled: Sequence[Resampled], bins: int) -> np.ndarray:
     exact, drawn = values("whole"), values("resampled")
     drawn[1][:] += exact[1] - drawn[1].mean(axis=0)  # resampling adds noise to a square
     ece, square, iou = ([percentiles(of, resampled[0].units) or NAN for of in each.T] for each in drawn)
-    ece = [error_interval(*of) for of in zip(exact[0], ece, square, strict=True)]
+    ece = [within(error_interval(*of), FRACTION) for of in zip(exact[0], ece, square, strict=True)]
     return np.array([np.column_stack([exact[0], ece]), np.column_stack([exact[2], iou])])

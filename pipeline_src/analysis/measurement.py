@@ -79,10 +79,14 @@ class Measurement:
     @property
     def size(self) -> str:
         """Its images in words, with the number of their groups."""
-        if self.groups is None:
-            return f"{self.images:,} images"
-        few = ", too few for intervals" if self.units < FEW_GROUPS else ""
-        return f"{self.images:,} images in {self.units:,} group{'s' * (self.units > 1)}{few}"
+        of_images = "" if self.groups is None else f"{self.images:,} images in "
+        few = " (few: rough intervals)" if 1 < self.units < FEW_GROUPS else " (no intervals)" * (self.units == 1)
+        return f"{of_images}{self.units_in_words}{few}"
+
+    @property
+    def units_in_words(self) -> str:
+        """How many images, or groups of them, are resampled."""
+        return f"{self.units:,} {'image' if self.groups is None else 'group'}{'s' * (self.units != 1)}"
 
     def image_means(self, column: str) -> np.ndarray:
         """(S N,) the mean of a column of `IMAGE_SUMS` over the pixels of each image; without images that have no pixel

@@ -282,7 +282,7 @@ def groups_in_words(groups: np.ndarray | None) -> str:
     number = units_of(groups, len(groups))
     if number == 1:
         return "All images belong to one group, so that there are no intervals."
-    warning = f", and with fewer than {FEW_GROUPS} they are not to be trusted" if number < FEW_GROUPS else ""
+    warning = f"; of fewer than {FEW_GROUPS} they are rough (Student's t)" if number < FEW_GROUPS else ""
     return f"Intervals: bootstrap over {number:,} groups of images that are not independent{warning}."
 
 
@@ -292,7 +292,7 @@ def images_in_words(images: int) -> list[str]:
         return []
     if images == 1:
         return ["one image has no intervals"]
-    return [f"intervals over {images} images, fewer than {FEW_GROUPS}, are not to be trusted"]
+    return [f"intervals over {images} images, fewer than {FEW_GROUPS}, are rough (Student's t)"]
 
 
 @one_thread

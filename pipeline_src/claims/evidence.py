@@ -112,18 +112,48 @@ class Evidence:
             return f"{_printed(own, self.quantity)}; squared {_printed(decided, self._printed_in)}"
         return _printed(self.effect, self.quantity)
 
-    @property
-    def text(self) -> str:
-        """The comparison in a line."""
+    def text(self, level: float = LEVEL, number: int = 1) -> str:
+        """The comparison in a line, with why it is open where its interval does not show that; with the square only
+        where that alone leaves it open."""
         on = f" on {next(iter(self.sets))}" if len(self.sets) == 1 else ""
-        return f"{self.what}{on}: {self.interval} {self._printed_in.unit}".rstrip()
+        own, because = self.effect.own or self.effect, self.open_because(level, number)
+        printed, unit = _printed(own, self.quantity), self.quantity.unit
+        clear = self.wanted.outside(own.interval()) or (self.wanted.low < own.low and own.high < self.wanted.high)
+        if clear and self.says(level) == UNDECIDED and not because:
+            printed, unit = self.interval, self._printed_in.unit
+        return f"{self.what}{on}: {printed} {unit}".rstrip() + f", open: {because}" * bool(because)
+
+    def open_because(self, level: float, number: int) -> str:
+        """Why it is open although its 95 % interval may show another thing: few units, or the interval of `level`, at
+        which those of all `number` comparisons of a claim hold together. Empty elsewhere."""
+        if self.says(level) != UNDECIDED:
+            return ""
+        if 0 < (units := self.effect.units) < FEW_GROUPS:
+            return f"only {units} {'image' if units in self.sets.values() else 'group'}{'s' * (units > 1)}"
+        if not all(wanted.outside(effect.interval()) for wanted, effect in self._ranges):
+            return ""
+        wide = []
+        for wanted, effect in reversed(self._ranges):  # its own first
+            if not wanted.outside(ends := effect.interval(level)):
+                square = effect is self.effect.decided
+                low, high = map((self._printed_in if square else self.quantity).signed, ends)
+                wide.append(f"{'squared ' * square}[{low}, {high}]")
+        return f"all {number} together: {'; '.join(wide)}"
 
     @property
-    def detectable(self) -> str:
-        """The effect that an interval of this width would show in 80 % of cases, printed."""
-        _, effect = self.decisive
-        half = (effect.high - effect.low) / 2 * (1 + NORMAL.inv_cdf(0.8) / NORMAL.inv_cdf((1 + LEVEL) / 2))
-        return f"{self._printed_in.signed(half).lstrip('+')} {self._printed_in.unit}".rstrip()
+    def power(self) -> str:
+        """In a sentence: the effect that intervals of these widths would show in 80 % of cases; of a square that
+        decides as well, as the error that it means."""
+        needed = _shown(self.effect.own or self.effect)
+        if decided := self.effect.decided:
+            square, of = _shown(decided), max(decided.reference, 0)
+            lowered = math.isinf(self.wanted.low)
+            if lowered and square > of:
+                return "Not even an error of 0 would have shown itself as lower in 80 % of cases."
+            root = math.sqrt(of) - math.sqrt(of - square) if lowered else math.sqrt(of + square) - math.sqrt(of)
+            needed = max(needed, root)
+        printed = f"{self.quantity.signed(needed).lstrip('+')} {self.quantity.unit}".rstrip()
+        return f"It would have shown an effect of {printed} in 80 % of cases."
 
     @property
     def _printed_in(self) -> Quantity:
@@ -132,8 +162,9 @@ class Evidence:
             return METRICS[self.quantity.decided_by]
         return self.quantity
 
-    def as_json(self, level: float = LEVEL) -> dict[str, Any]:
-        """Numbers in full precision, as fractions, nats or shares; null where undefined. `level` as in `says`."""
+    def as_json(self, level: float = LEVEL, number: int = 1) -> dict[str, Any]:
+        """Numbers in full precision, as fractions, nats or shares; null where undefined. Arguments as in `says` and
+        `open_because`."""
         seeds, decided, own = self.effect.by_seed, self.effect.decided, self.effect.own
         by_seed = [f"{seed}: {self.quantity.signed(effect)}" for seed, effect in seeds.items()]
         return {
@@ -141,11 +172,12 @@ class Evidence:
             "sets": dict(self.sets),
             **_estimate_json(own or self.effect),
             **({"squared": _estimate_json(decided) | {"reference": or_none(decided.reference)}} if decided else {}),
-            "unit": self._printed_in.unit,
+            "unit": f"{self.quantity.unit}{f'; squared: {self._printed_in.unit}' if decided else ''}",
             "printed": self.interval,
             "printed_seeds": ", ".join(by_seed) if len(seeds) > 1 else str(next(iter(seeds))),
             "wanted": self.wanted.text(self.quantity),
             "says": self.says(level),
+            "open_because": self.open_because(level, number),
         }
 
     @classmethod
@@ -161,6 +193,11 @@ class Evidence:
 def _printed(effect: Estimate, quantity: Quantity) -> str:
     value, low, high = (quantity.signed(number) for number in (effect.value, effect.low, effect.high))
     return f"{value} [{low}, {high}]"
+
+
+def _shown(effect: Estimate) -> float:
+    """The effect that an interval of this width would show in 80 % of cases."""
+    return (effect.high - effect.low) / 2 * (1 + NORMAL.inv_cdf(0.8) / NORMAL.inv_cdf((1 + LEVEL) / 2))
 
 
 def _estimate_json(effect: Estimate) -> dict[str, Any]:
@@ -225,8 +262,8 @@ class Finding:
 
     @property
     def why(self) -> str:
-        """The verdict's reason in a few sentences: the comparison that decides, how large an effect it would have
-        shown, and what is missing."""
+        """The verdict's reason in a few sentences: the comparison that decides, where it is open how large an effect it
+        would have shown, and what is missing."""
         by_do: dict[str, list[str]] = {}
         for item in self.missing:
             by_do.setdefault(item.do, []).append(item.what)
@@ -240,9 +277,12 @@ class Finding:
         deciders = [item for item, word in zip(self.evidence, says, strict=True) if word == deciding]
         strictest = min(deciders, key=lambda item: item.slack)
         number = f"{len(self.evidence)} comparison{'s' * (len(self.evidence) > 1)}"
-        of = f"Of {number} {counted}. {which}: {strictest.text}."
-        if not math.isnan(strictest.decisive[1].low):
-            sentences = [f"It would have shown an effect of {strictest.detectable} in 80 % of cases.", *sentences]
+        of = f"Of {number} {counted}. {which}: {strictest.text(self.level, len(self.evidence))}."
+        units, known = strictest.effect.units, not math.isnan(strictest.decisive[1].low)
+        if (
+            self.verdict == NOT_DECIDED and known and not 0 < units < FEW_GROUPS
+        ):  # few show nothing, however large it is
+            sentences = [strictest.power, *sentences]
         return " ".join([of, *sentences])
 
     def as_json(self) -> dict[str, Any]:
@@ -252,7 +292,7 @@ class Finding:
             "seeds": self.seeds,
             "level": self.level,
             "why": self.why,
-            "evidence": [item.as_json(self.level) for item in self.evidence],
+            "evidence": [item.as_json(self.level, len(self.evidence)) for item in self.evidence],
             "missing": [asdict(item) for item in self.missing],
         }
 

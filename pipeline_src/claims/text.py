@@ -60,6 +60,11 @@ def verdict(claims: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
     return "".join([finding["verdict"], *about])
 
 
+def not_run(claims: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The claims that were judged in no protocol."""
+    return [c for c in claims["claims"] if all(of["verdict"] == NOT_RUN for of in c["protocols"].values())]
+
+
 def protocols(claims: Mapping[str, Any]) -> list[str]:
     """The protocols in which claims were judged."""
     return [name for name in PROTOCOLS if any(name in claim["protocols"] for claim in claims["claims"])]
@@ -82,7 +87,8 @@ def evidence(claim: Mapping[str, Any], protocol: str) -> Table:
     groups: dict[str, list[list[str]]] = {}
     for item in items:
         sets = " and ".join(f"{name} ({images:,} images)" for name, images in item["sets"].items())
-        cells = [item["what"], item["printed"], item["wanted"], item["says"]]
+        says = ": ".join(filter(None, [item["says"], item.get("open_because")]))
+        cells = [item["what"], item["printed"], item["wanted"], says]
         groups.setdefault(sets, []).append([*cells, item["printed_seeds"]])
     columns = ["", "effect [95 % interval]", "wanted", "says", "seed"]
     which = "" if protocol == "any" else f", {protocol} protocol"

@@ -272,7 +272,9 @@ def _fitted(
     return fitted(candidates[best], pixels, **options), of_images, {name: of for name, (_, of) in results.items()}
 
 
-def _compared(runs: Sequence[ProtocolCounts], bins: int, resamples: int, units: np.ndarray | None) -> dict[str, dict[str, Any]]:
+def _compared(
+    runs: Sequence[ProtocolCounts], bins: int, resamples: int, units: np.ndarray | None
+) -> dict[str, dict[str, Any]]:
     """Scores of the runs before and after and their differences on the same resamples, each with its interval. Where
     another metric decides, the interval of the difference is that one's, and stands under its name."""
     sides = before, after = [resample_counts(run, bins, SEED, resamples, units) for run in runs]

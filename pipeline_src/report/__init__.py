@@ -45,6 +45,7 @@ def write_report(
     fitted: Mapping[tuple[str, int], Mapping[str, float]] | None = None,
     judged: Mapping[str, Table] | None = None,
     command: str | None = None,
+    task: str = "",
 ) -> None:
     """Write the page.
 
@@ -59,6 +60,7 @@ def write_report(
         fitted: (method, seed) -> what was fitted in the place of training, name -> value.
         judged: models judged from saved maps, protocol -> their table.
         command: what makes all of it again.
+        task: what the training images show, in words; empty if it is not known.
 
     Raises:
         UserError: a result or a figure is missing.
@@ -67,6 +69,7 @@ def write_report(
     printed = json.loads((tables / "printed.json").read_text(encoding="utf-8"))
     if judged:
         printed["T8"] = {protocol: asdict(table) for protocol, table in judged.items()}
+    absent = text.not_run(claims) if claims else []
     html = (
         _environment()
         .get_template("report.html.j2")
@@ -74,14 +77,15 @@ def write_report(
             css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
             scripts=[Markup((HERE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
             experiment=facts.experiment,
-            about=_about(facts),
+            about=[*_trained_on(task, params or {}, data), *_about(facts)],
             protocols=facts.protocols,
-            caution=summary.caution(facts),
+            caution=summary.caution(results),
             diagrams=diagrams(results) | {"parts": [_part(results, part) for part in facts.parts]},
             **_comparison(results, pictures),
             cards=[_card(results, part) for part in facts.parts],
             reading=summary.reading(facts),
-            claims=[_claim(claims, claim) for claim in claims["claims"]] if claims else [],
+            claims=[_claim(claims, claim) for claim in claims["claims"] if claim not in absent] if claims else [],
+            not_run=[_claim(claims, claim) for claim in absent] if claims else [],
             claims_reading=text.reading(claims) if claims else [],
             tables={_title(name, by_protocol): by_protocol for name, by_protocol in printed.items()},
             part_of=_parts_by_heading(facts, (table for tables in printed.values() for table in tables.values())),
@@ -121,11 +125,22 @@ def _ends(effect: Estimate) -> tuple[float, float]:
     return (effect.value, effect.value) if math.isnan(effect.low) else (effect.low, effect.high)
 
 
+def _trained_on(task: str, params: Mapping[str, Any], data: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The task, the network and the training images, as far as they are known."""
+    model, size = params.get("model", {}), params.get("image_size")
+    network = model.get("config") or model.get("factory") or ""
+    images = next((row["images"] for row in data if row["part"] == "train"), None)
+    known = ", ".join(filter(None, (network, f"{size} px" if size else "")))
+    of = params.get("data", {}).get("train", {}).get("set")
+    trained = [f"{images:,} training images of {of}"] if images and of else []
+    return [*filter(None, (task, known)), *trained]
+
+
 def _about(facts: Facts) -> list[str]:
-    methods, parts = len(facts.methods), len(facts.parts)
+    methods, parts = len(facts.methods), len(facts.tests)
     return [
         f"{methods} method{'s' * (methods > 1)}",
-        f"{parts} data set{'s' * (parts > 1)}",
+        f"{parts} test set{'s' * (parts > 1)}",
         f"{facts.epochs} epochs",
         seeds_in_words(facts),
     ]

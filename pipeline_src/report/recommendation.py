@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report.comparison import KEPT, LOST, NOT_DECIDED, REFINEMENT, ProtocolComparison
-from pipeline_src.report.summary import listing
+from pipeline_src.report.summary import few_units, listing
 
 ECE = METRICS["ece"]
 ONCE = "Each method was trained once: another training may change the order of methods that lie close."
@@ -32,7 +32,7 @@ def recommendation(
     if not inside.methods:
         return {}
     texts = {
-        "What to use": " ".join([*_use(inside), *[ONCE] * (len(inside.facts.seeds) == 1)]),
+        "What to use": " ".join([*_use(inside), *[ONCE] * (len(inside.facts.seeds) == 1), *_hint(inside)]),
         "Best calibrated": _best(inside),
     }
     if inside.baseline and inside.others:
@@ -67,21 +67,34 @@ def glance(
 
 def _best(inside: ProtocolComparison) -> str:
     """Whose mean ECE is the lowest, and which do not differ from it."""
-    first = inside.methods[0]
     if len(inside.methods) == 1:
-        return f"{first}, the only method here: mean ECE {_mean(inside, first)}."
-    if below := [m for m in inside.methods if inside.below_floor(m)]:
-        floor = ECE.number(inside.mean("ece_floor", below[0]).value)
-        named = listing([_with_ece(inside, m) for m in below])
-        return (
-            f"{named}: below the noise floor ({floor}\u00a0%), where a network without calibration error would be on "
-            f"{listing(inside.parts)}; methods there are not ranked."
-        )
-    text = f"{first} has the lowest mean ECE on {listing(inside.parts)}, {_mean(inside, first)}"
-    tied = inside.tied(inside.methods)
-    if tied:
+        return f"{inside.methods[0]}, the only method here: mean ECE {_mean(inside, inside.methods[0])}."
+    if below := _below_floor(inside):
+        return below
+    first, text = _lowest(inside)
+    others = inside.methods[len(first) :]
+    if tied := [m for m in inside.tied(inside.methods) if m in others]:
         return f"{text}; not significantly higher: {listing([_with_ece(inside, m) for m in tied])}."
-    return f"{text}, significantly below every other; next is {_with_ece(inside, inside.methods[1])}."
+    return f"{text}, significantly below every other; next is {_with_ece(inside, others[0])}." if others else f"{text}."
+
+
+def _below_floor(sets: ProtocolComparison) -> str:
+    """Which methods no calibrated network would be told from; empty if there are none."""
+    if not (below := [m for m in sets.methods if sets.below_floor(m)]):
+        return ""
+    floor = ECE.number(sets.mean("ece_floor", below[0]).value)
+    return (
+        f"{listing([_with_ece(sets, m) for m in below])}: below the noise floor ({floor}\u00a0%), where a network "
+        f"without calibration error would be on {listing(sets.parts)}; methods there are not ranked."
+    )
+
+
+def _lowest(sets: ProtocolComparison) -> tuple[list[str], str]:
+    """Whose mean ECE is the lowest, several where it is printed alike, and that in words."""
+    printed = {method: ECE.number(sets.mean("ece", method).value) for method in sets.methods}
+    first = [method for method in sets.methods if printed[method] == printed[sets.methods[0]]]
+    has = "has" if len(first) == 1 else "share"
+    return first, f"{listing(first)} {has} the lowest mean ECE on {listing(sets.parts)}, {_mean(sets, first[0])}"
 
 
 def _kept(inside: ProtocolComparison) -> str:
@@ -96,23 +109,31 @@ def _kept(inside: ProtocolComparison) -> str:
         sentences.append(f"Within half a point of {inside.baseline}'s on {listing(inside.parts)}: {who}.")
     if by_verdict[NOT_DECIDED]:
         sentences.append(f"The images do not decide it for {listing(by_verdict[NOT_DECIDED])}.")
-    for method in by_verdict[LOST]:
-        losses = [f"{_points(-change.value)} on {part}" for part, change in inside.losses(method).items()]
-        sentences.append(f"{method} loses {listing(losses)}.")
+    if by_verdict[LOST]:
+        sentences.append(f"Lost, in percentage points: {'; '.join(_losses(inside, m) for m in by_verdict[LOST])}.")
     return " ".join(sentences)
+
+
+def _losses(inside: ProtocolComparison, method: str) -> str:
+    losses = [f"{ECE.number(-change.value)} on {part}" for part, change in inside.losses(method).items()]
+    return f"{method} {listing(losses)}"
 
 
 def _refined(inside: ProtocolComparison) -> str:
     """Whose Brier score or ranking is worse than the baseline's."""
     titles = listing([METRICS[metric].title for metric in REFINEMENT])
     worse = {m: of for m in inside.facts.methods if m in inside.others and (of := inside.worse(m))}
-    sentences = []
-    for method, changes in worse.items():
-        higher = [f"{METRICS[m].title} by {METRICS[m].signed(change.value)}" for m, change in changes.items()]
-        sentences.append(f"{method} is worse in {listing(higher)}.")
+    sentences = [f"How well confidence tells right pixels from wrong ones, by {titles}."]
+    if worse:
+        higher = {
+            method: [f"{METRICS[m].title} {_small(change.value)}" for m, change in changes.items()]
+            for method, changes in worse.items()
+        }
+        by_method = "; ".join(f"{method} {listing(of)}" for method, of in higher.items())
+        sentences.append(f"Significantly higher than {inside.baseline}'s, by: {by_method}.")
     if len(worse) < len(inside.others):
         who = "the others'" if worse else "all others'"
-        sentences.append(f"{who.capitalize()} {titles} are not significantly above {inside.baseline}'s.")
+        sentences.append(f"{who.capitalize()} are not significantly above {inside.baseline}'s.")
     return " ".join(sentences)
 
 
@@ -136,6 +157,12 @@ def _use(inside: ProtocolComparison) -> list[str]:
     return sentences
 
 
+def _hint(inside: ProtocolComparison) -> list[str]:
+    """A reservation where sets in distribution have few images, or groups of them."""
+    few = listing([f"{part} ({units})" for part, units in few_units(inside.results, inside.parts).items()] or [""])
+    return [f"That is a hint and no more on so few images or groups of them: {few}."] if few else []
+
+
 def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison) -> list[str]:
     """How the recommended method fares on images out of distribution, and whose Brier score is the lowest there."""
     baseline = inside.facts.baseline
@@ -153,17 +180,18 @@ def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison
     if not (change and change.high < 0):
         return [*sentences, f"{lowest}, not significantly below {use}'s, {_mean(outside, use, 'brier')}."]
     sentences.append(f"{lowest}, significantly below {use}'s, {_mean(outside, use, 'brier')}.")
-    if inside.accuracy(best) == NOT_DECIDED:
-        sentences.append("Whether it keeps the accuracy in distribution is not decided.")
+    unsure = inside.accuracy(best) == NOT_DECIDED
     if inside.facts.classes == 2:  # of several no class need be right there
-        sentences.append("Where many images hold none of the objects, it is the better choice.")
+        if_kept = ", if it keeps the accuracy in distribution, which is not decided" * unsure
+        sentences.append(f"Where many images hold none of the objects, it is the better choice{if_kept}.")
+    elif unsure:
+        sentences.append("Whether it keeps the accuracy in distribution is not decided.")
     return sentences
 
 
 def _under_shift(shifted: ProtocolComparison, recommended: str | None) -> str:
     """Who is best calibrated on sets from another source, and how the recommended method fares there."""
-    first, baseline = shifted.methods[0], shifted.baseline
-    text = f"{first} has the lowest mean ECE on {listing(shifted.parts)}, {_mean(shifted, first)}."
+    baseline, text = shifted.baseline, _below_floor(shifted) or f"{_lowest(shifted)[1]}."
     if recommended and baseline and recommended in shifted.methods:
         text += f" Of {recommended}, the recommended one, {_against_baseline(shifted, recommended, baseline)}"
     return f"{text} Sets from another source have no say in what to use."
@@ -171,6 +199,9 @@ def _under_shift(shifted: ProtocolComparison, recommended: str | None) -> str:
 
 def _against_baseline(sets: ProtocolComparison, method: str, baseline: str) -> str:
     """How a method fares on other sets, compared with the baseline."""
+    if sets.below_floor(method) and sets.below_floor(baseline):
+        own, other = _mean(sets, method), _mean(sets, baseline)
+        return f"its mean ECE, {own}, and {baseline}'s, {other}, are both below the noise floor."
     change = sets.difference("ece", method, baseline)
     relation = "not significantly different from"
     if change and change.excludes_zero:
@@ -187,6 +218,10 @@ def _mean(sets: ProtocolComparison, method: str, metric: str = "ece") -> str:
 
 def _with_ece(inside: ProtocolComparison, method: str) -> str:
     return f"{method} ({_mean(inside, method)})"
+
+
+def _small(value: float) -> str:
+    return f"{value:.4f}" if round(value, 4) else "less than 0.0001"
 
 
 def _points(value: float) -> str:

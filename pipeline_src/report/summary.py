@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from pipeline_src.analysis.facts import MEANING, ROLES, Facts
+from pipeline_src.analysis.resampling import FEW_GROUPS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
 from pipeline_src.metrics.registry import METRICS
+
+FITTED = "Methods were fitted to these images or steered by them: on others they are less good."
 
 
 def listing(words: Sequence[str]) -> str:
@@ -19,12 +22,28 @@ def listing(words: Sequence[str]) -> str:
 
 
 def lowest(results: Results, protocol: str, part: str) -> str:
-    """Which method has the lowest ECE on a data set, and how the baseline does there."""
+    """Which method has the lowest ECE on a data set, and how the baseline does there; or which are below the noise
+    floor, since nothing is ranked there."""
     facts = results.facts
     rows = results.numbers.mean.loc[(protocol, part)]
     rows = rows[rows["ece"].notna()]
     if rows.empty:
         return "No method has an ECE here."
+    text = _below_floor(rows.loc[[method for method in facts.methods if method in rows.index]]) or _lowest(facts, rows)
+    return f"{text} {FITTED}" if facts.parts[part] == "val" else text
+
+
+def _below_floor(rows: pd.DataFrame) -> str:
+    """Which methods no calibrated network would be told from; empty if there are none."""
+    if (below := rows[rows["ece"] < rows["ece_floor"]]).empty:
+        return ""
+    named = listing([f"{method} with {_errors(row)}" for method, row in below.iterrows()])
+    is_below = f"{'is' if len(below) == 1 else 'are'} below the noise floor ({_printed('ece_floor', below.iloc[0])})"
+    return f"{named} {is_below}, where a network without calibration error would be; methods there are not ranked."
+
+
+def _lowest(facts: Facts, rows: pd.DataFrame) -> str:
+    """Which method has the lowest ECE."""
     printed = (10000 * rows["ece"]).round()  # several share the place where they are printed alike
     winners = [method for method in facts.methods if method in rows.index and printed[method] == printed.min()]
     first, names = rows.loc[winners[0]], listing(winners)
@@ -39,14 +58,25 @@ def lowest(results: Results, protocol: str, part: str) -> str:
     return f"{text}."
 
 
-def caution(facts: Facts) -> list[str]:
+def caution(results: Results) -> list[str]:
     """What must be known before any number is read."""
-    if facts.synthetic:
+    if results.facts.synthetic:
         return [
             "All images of this experiment are generated. Its numbers show that the pipeline works; "
             "they decide no claim about photographs."
         ]
-    return []
+    if not (few := few_units(results, results.facts.tests)):
+        return []
+    return [
+        f"{listing([f'{part} has {units}' for part, units in few.items()])}. Intervals over fewer than {FEW_GROUPS} "
+        "images, or groups of them, are rough (Student's t): what they say is a hint, and such a set decides no claim."
+    ]
+
+
+def few_units(results: Results, parts: Iterable[str]) -> dict[str, str]:
+    """Data set -> its number of images, or groups of them, in words, where that is below `FEW_GROUPS`."""
+    first = {part: next(iter(results.measured("raw", part).values()), None) for part in parts}
+    return {part: one.units_in_words for part, one in first.items() if one and one.units < FEW_GROUPS}
 
 
 def reading(facts: Facts) -> list[str]:

@@ -17,6 +17,7 @@ from pipeline_src.analysis.compare import ROUNDING
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results
 from pipeline_src.analysis.run_cost import RunCost
+from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import style
 from pipeline_src.figures.figure_types import Sources
@@ -69,8 +70,15 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         made=of.made,
         data=of.data,
         command="snakemake --cores all published",
+        task=_task(of),
         claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),
     )
+
+
+def _task(of: Publication) -> str:
+    """What the training images show, in words; empty of a set that is not of the catalog."""
+    entry = catalog.load({}).get(of.params["data"]["train"]["set"])
+    return catalog.tasks().get(entry.task, "") if entry else ""
 
 
 def _results(of: Publication, out: Path) -> Results:

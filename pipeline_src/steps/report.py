@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline_src.data import catalog
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.code import digest
 from pipeline_src.engine.explain import other_versions, shortened
@@ -31,7 +32,8 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         *("report", "report", experiment.results, "report", ("report.html",), work),
         parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.stored.items()}},
         inputs=analyses(experiment) | {job.name: job for job in made},
-        options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command},
+        options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}
+        | {"task": experiment.entry("train").task},
         other_files={f"page/{number}": file for number, file in enumerate(files)} | judged,
         stamps_in=experiment.stamps,
         varying=("report.html",),
@@ -54,6 +56,7 @@ def work(job: Job, folder: Path) -> None:
         fitted=fitted(job),
         judged=judged_table(judged).printed("T8") if judged_files(judged) else None,
         command=job.options["command"],
+        task=catalog.tasks().get(job.options["task"], ""),
         claims=json.loads(claims.read_text(encoding="utf-8")),
     )
 

@@ -23,7 +23,8 @@ SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}
 MEANING_OF_MARKS = {
     BEST: "the best of its column, significantly: the interval of its paired difference to every other excludes 0 (for "
     "calibration errors that of their squares, too).",
-    TIED: "tied for the best: the paired difference to the lowest error or highest score is not significant.",
+    TIED: "not shown to differ from the best: the paired difference to the lowest error or highest score is not "
+    "significant.",
     FLOOR: "its ECE is below the noise floor: a network without calibration error measures as much on these images; "
     "not ranked.",
     LOWER: "significantly lower: the interval lies below 0 (for calibration errors that of their squares, too).",

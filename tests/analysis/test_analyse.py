@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_statistics import counted, of_scenes, scene, summaries, varied
 
-from pipeline_src.analysis.analyse import analyse
+from pipeline_src.analysis.analyse import _accuracy_band, analyse
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader, bin_choices
@@ -128,6 +128,14 @@ def test_the_pixels_of_all_seeds(files, results):
     assert raw.image_means("confidence") == pytest.approx(confidence, abs=1e-8)
     assert raw.image_means("correct") == pytest.approx([((f >= 0.5) == y).mean() for f, y in maps], abs=1e-12)
     assert raw.arrays["image_sums"].shape == (2, IMAGES, len(IMAGE_SUMS))
+
+
+def test_the_accuracy_band_of_few_images_ends_where_accuracies_do():
+    """Student's t of two units reaches 18 standard deviations of the resamples."""
+    sums = np.array([[10, 10, 0, 9, 1, 0], [10, 10, 0, 10, 0, 0]] * 20, float)  # pixels of three bins, then right ones
+    band = _accuracy_band(sums, 3, units=2)
+    assert band[0].tolist()[1] == 1 and band[1].tolist()[0] == 0 and np.isnan(band[2]).all()
+    assert percentiles(sums[:, 3] / 10, 2)[1] > 1 and percentiles(sums[:, 4] / 10, 2)[0] < 0
 
 
 def test_the_accuracy_band_is_that_of_the_drawn_images(results):
@@ -264,12 +272,12 @@ def test_groups_of_images_are_resampled_together_kept_and_told(files, tmp_path):
     results = Results(replace(FACTS, parts={"photos": "id"}), {"photos": tmp_path / "photos.npz"})
     one = results.measurement("raw", "slp", "photos")
     assert one.groups.tolist() == in_pairs(range(IMAGES)).tolist()
-    assert one.size == "12 images in 6 groups, too few for intervals"
+    assert one.size == "12 images in 6 groups (few: rough intervals)"
     alone = resample(load(files["photos"]["slp", 1]), 10, key_of("photos"), groups=one.groups)["raw"]
     np.testing.assert_array_equal(one.values["ece"][1], alone.values["ece"])
     assert results.note("photos") == (
-        "Photographs. Grey. Intervals: bootstrap over 6 groups of images that are not independent, and with fewer than "
-        "10 they are not to be trusted."
+        "Photographs. Grey. Intervals: bootstrap over 6 groups of images that are not independent; of fewer than 10 "
+        "they are rough (Student's t)."
     )
     analyse("photos", 10, files["photos"], tmp_path / "one.npz", groups_of=lambda ids: np.zeros(len(ids), np.int64))
     results = Results(replace(FACTS, parts={"photos": "id"}), {"photos": tmp_path / "one.npz"})

@@ -368,12 +368,62 @@ def test_effects_as_they_are_printed():
     assert Wanted(-0.005, 0.005).text(ece) == "within ±0.50"
     assert BELOW_ZERO.text(ece) == "below 0"
     effect = Estimate({0: -0.0123}, -0.02, -0.01)
-    texts = [Evidence("effect", {"one": 1}, effect, BELOW_ZERO, quantity).text for quantity in (ece, entropy, s)]
+    texts = [Evidence("effect", {"one": 1}, effect, BELOW_ZERO, quantity).text() for quantity in (ece, entropy, s)]
     assert texts == [
         "effect on one: −1.23 [−2.00, −1.00] percentage points",
         "effect on one: −0.0123 [−0.0200, −0.0100] nats",
         "effect on one: −0.0123 [−0.0200, −0.0100]",
     ]
+
+
+def test_what_leaves_a_comparison_open_stands_with_it():
+    def below(effect: Estimate, level: float = 0.99) -> list[str]:
+        one = Evidence("effect", {"one": 30}, effect, BELOW_ZERO, METRICS["ece"])
+        return [one.says(level), one.open_because(level, 8), one.text(level, 8).split(": ", 1)[1]]
+
+    few = below(Estimate({0: 0.02}, 0.01, 0.03, units=6))
+    assert few == ["open", "only 6 groups", "+2.00 [+1.00, +3.00] percentage points, open: only 6 groups"]
+    # Half a width of 1.96 standard errors; at 99.9 % it is 3.29 of them.
+    says, because, text = below(Estimate({0: 0.02}, 0.004, 0.036), 0.999)
+    assert says == "open" and because == "all 8 together: [−0.69, +4.69]"
+    assert text == "+2.00 [+0.40, +3.60] percentage points, open: all 8 together: [−0.69, +4.69]"
+    assert below(Estimate({0: 0.02}, 0.004, 0.036), 0.95)[:2] == ["against it", ""]
+    assert below(Estimate({0: 0.02}, -0.01, 0.05))[:2] == ["open", ""]
+
+
+def test_a_square_is_told_only_where_it_alone_leaves_a_comparison_open():
+    def text(own: Estimate, square: Estimate, level: float = 0.95) -> str:
+        effect = Estimate(own.by_seed, math.nan, math.nan, decided=square, own=own)
+        return Evidence("effect", {"one": 30}, effect, BELOW_ZERO, METRICS["ece"]).text(level, 8)
+
+    lower, either = Estimate({0: -0.02}, -0.03, -0.01), Estimate({0: -0.02}, -0.05, 0.01)
+    square, open_square = Estimate({0: -0.0004}, -0.0006, -0.0002), Estimate({0: -0.0004}, -0.0012, 0.0004)
+    assert "squared" not in text(lower, square) and "squared" not in text(either, open_square)
+    assert "−2.00 [−3.00, −1.00]; squared −4.00 [−12.00, +4.00] points²" in text(lower, open_square)
+    higher, its_square = Estimate({0: 0.02}, 0.01, 0.03), Estimate({0: 0.0004}, 0.0001, 0.0007)
+    assert text(higher, its_square, 0.999).endswith("points, open: all 8 together: squared [−1.04, +9.04]")
+
+
+def test_the_effect_that_would_have_been_shown_is_in_points():
+    """2.8016 standard errors: 1.96 for the level and 0.8416 for 80 %; of squares, the error that they mean."""
+
+    def power(own: float, square: float, reference: float) -> str:
+        decided = Estimate({0: 0.0}, -1.96 * square, 1.96 * square, reference=reference)
+        of = Estimate({0: 0.0}, -1.96 * own, 1.96 * own)
+        effect = Estimate({0: 0.0}, math.nan, math.nan, decided=decided, own=of)
+        return Evidence("effect", {"one": 30}, effect, BELOW_ZERO, METRICS["ece"]).power
+
+    assert "effect of 2.80 percentage points in 80 %" in power(0.01, 0.0, 0.01)
+    root = 100 * (0.1 - math.sqrt(0.01 - 2.8016 * 0.002))
+    assert f"effect of {root:.2f} percentage points in 80 %" in power(0.001, 0.002, 0.01)
+    assert power(0.001, 0.002, 0.005) == "Not even an error of 0 would have shown itself as lower in 80 % of cases."
+
+
+def test_the_power_stands_where_nothing_is_decided():
+    power = "in 80 % of cases"
+    assert power not in finding("C2", view()).why
+    assert power not in finding("C2", view({("slp", "ece", "two"): 0.06})).why
+    assert power in finding("C5", view({("aslp_mei", "accuracy", "two"): 0.8951}, wide=("aslp_mei",))).why
 
 
 def shown(seen: View) -> list[str]:

@@ -92,7 +92,7 @@ def test_every_format_is_judged_and_all_is_written(folders, tmp_path):
     rows = list(csv.DictReader((out / "images.csv").open()))
     assert sorted(r["id"] for r in rows) == ["a0", "a1", "a2", "a3", "a4"]
     assert [float(r["raw_ece"]) for r in rows] == sorted((float(r["raw_ece"]) for r in rows), reverse=True)
-    assert result["warnings"] == ["intervals over 5 images, fewer than 10, are not to be trusted"]
+    assert result["warnings"] == ["intervals over 5 images, fewer than 10, are rough (Student's t)"]
     assert 0 < result["bounds"]["raw"]["ece_equal_mass"] < 0.02 and 0 < result["bounds"]["raw"]["auc"] < 1e-3
 
 

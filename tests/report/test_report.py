@@ -244,6 +244,25 @@ def test_what_is_not_known_is_left_out(results, tables, figures, tmp_path):
     assert "The paper's claims" not in text
 
 
+def test_what_was_trained_on_what_stands_at_the_top(results, tables, figures, tmp_path):
+    params = {"model": {"config": "unet<s>"}, "image_size": 96, "data": {"train": {"set": "DUTS-TR"}}}
+    known = {"params": params, "data": [{"part": "train", "images": 1500}], "task": "salient objects"}
+    write_report(results, tables=tables, figures=figures, out=tmp_path / "report.html", **known)
+    text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    about = "salient objects · unet<s>, 96 px · 1,500 training images of DUTS-TR · 2 methods · 2 test sets · 3 epochs"
+    assert about in text
+
+
+def test_claims_that_were_not_run_take_one_line(results, tables, figures, tmp_path):
+    absent = {"verdict": "not run", "why": "Missing: a block.", "evidence": [], "secondary": [], "seeds": 0}
+    more = [{"claim": name, "text": "T", "rule": "R", "protocols": {"raw": absent}} for name in ("C7", "C8")]
+    claims = CLAIMS | {"claims": [*CLAIMS["claims"], *more]}
+    write_report(results, tables=tables, figures=figures, out=tmp_path / "report.html", claims=claims)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    shown, folded = html.split("<summary>Not run here: C7, C8</summary>")
+    assert "<h3>C7" in folded and "<h3>C7" not in shown and CLAIMS["claims"][0]["text"] not in folded.split("</ul>")[0]
+
+
 def test_shows_what_methods_were_given_and_what_was_fitted(results, tables, figures, tmp_path):
     """And the models that were judged from saved maps, where there are any."""
     methods = {"ce": MethodFacts("baseline"), "aslp_<mc>": MethodFacts("", {"beta": 1.0, "rule": "<b>"}, learns=True)}
@@ -352,8 +371,32 @@ def test_says_what_the_numbers_cannot_tell(seeds, words):
     text = " ".join(summary.reading(replace(FACTS, seeds=seeds)))
     assert words in text
     assert ("of the images alone" in text) == (len(seeds) == 1) == ("spread over seeds" not in text)
-    assert not summary.caution(FACTS)
 
 
-def test_generated_images_decide_no_claim():
-    assert "decide no claim" in " ".join(summary.caution(replace(FACTS, synthetic=True)))
+def test_what_must_be_known_comes_first():
+    results = made_up({"baseline": 0.04, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9})
+    assert not summary.caution(results)
+    (generated,) = summary.caution(replace(results, facts=replace(results.facts, synthetic=True)))
+    assert "decide no claim" in generated
+    few = {key: replace(one, units=9) for key, one in results.measurements.items()}
+    (rough,) = summary.caution(replace(results, measurements=few))
+    assert rough.startswith("set has 9 images.") and "decides no claim" in rough
+
+
+def test_below_the_noise_floor_nothing_is_ranked():
+    results = made_up({"baseline": 0.01, "slp": 0.02, "aslp": 0.005}, dict.fromkeys(("baseline", "slp", "aslp"), 0.9))
+    floors = {
+        key: replace(one, points=one.points | {"ece_floor": np.array([0.015])})
+        for key, one in results.measurements.items()
+    }
+    text = summary.lowest(replace(results, measurements=floors), "raw", "set").replace("\u00a0", " ")
+    assert text == (
+        "baseline with 1.00 % (OE 1.00 %) and aslp with 0.50 % (OE 1.00 %) are below the noise floor (1.50 %), where a "
+        "network without calibration error would be; methods there are not ranked."
+    )
+
+
+def test_validation_images_are_said_to_be_fitted_to():
+    results = made_up({"baseline": 0.04, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9})
+    on_val = replace(results, facts=replace(results.facts, parts={"set": "val"}))
+    assert summary.lowest(on_val, "raw", "set") == f"{summary.lowest(results, 'raw', 'set')} {summary.FITTED}"

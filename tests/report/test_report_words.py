@@ -74,7 +74,8 @@ def test_the_lowest_error_is_named_and_recommended():
         "Best calibrated": "slp has the lowest mean ECE on one and two, 2.00 % [1.81, 2.19], significantly below every "
         "other; next is mc (3.00 % [2.81, 3.19]).",
         "Accuracy kept": "Within half a point of baseline's on one and two: all others keep it.",
-        "Refinement kept": "All others' Brier and AUGRC are not significantly above baseline's.",
+        "Refinement kept": "How well confidence tells right pixels from wrong ones, by Brier and AUGRC. All others' "
+        "are not significantly above baseline's.",
         "What to use": "slp: its mean ECE is 2.00 percentage points below baseline's, at kept accuracy, "
         "Brier and AUGRC not shown to be worse. Each method was trained once: another training may change the order of "
         "methods that lie close.",
@@ -100,7 +101,7 @@ def test_what_does_not_differ_is_named_as_good():
 def test_who_loses_accuracy_is_not_recommended():
     words = words_of({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, accuracy={"slp": 0.88})
     assert words["Best calibrated"].startswith("slp has the lowest")
-    assert words["Accuracy kept"].endswith("slp loses 2.00 percentage points on one and 2.00 percentage points on two.")
+    assert words["Accuracy kept"].endswith("Lost, in percentage points: slp 2.00 on one and 2.00 on two.")
     assert words["What to use"].startswith("mc: its mean ECE is 1.00 percentage points")
 
 
@@ -109,8 +110,8 @@ def test_who_loses_refinement_is_not_recommended():
     errors = {"baseline": 0.04, "slp": 0.02, "mc": 0.03}
     words = words_of(errors, brier={"slp": 0.0337}, ranking={"slp": 0.0153})
     assert words["Refinement kept"] == (
-        "slp is worse in Brier by +0.00370 and AUGRC by +0.005300. The others' Brier and AUGRC are not significantly "
-        "above baseline's."
+        "How well confidence tells right pixels from wrong ones, by Brier and AUGRC. Significantly higher than "
+        "baseline's, by: slp Brier 0.0037 and AUGRC 0.0053. The others' are not significantly above baseline's."
     )
     assert words["What to use"].startswith("mc: its mean ECE is 1.00 percentage points")
     for metric in ("brier", "ranking"):
@@ -157,7 +158,9 @@ def test_out_of_distribution_the_lowest_brier_score_is_named():
     )
     unsure = {("mc", "accuracy"): 0.01, ("empty", "accuracy"): 0.01}
     words = words_of(errors, accuracy={"empty": 0.7}, ood_brier=there, uncertain=unsure)
-    assert "Whether it keeps the accuracy in distribution is not decided." in words["Out of distribution"]
+    assert words["Out of distribution"].endswith(
+        "it is the better choice, if it keeps the accuracy in distribution, which is not decided."
+    )
     words = words_of(errors, accuracy={"empty": 0.7}, ood_brier=there, uncertain={("mc", "brier"): 0.02})
     assert words["Out of distribution"].endswith("not significantly below slp's, 0.0300 [0.0281, 0.0319].")
     words = words_of({"baseline": 0.02, "slp": 0.03}, ood_brier={"slp": 0.02})
@@ -209,6 +212,40 @@ def test_what_was_not_run_everywhere_is_not_compared():
     inside, *_ = compared({"baseline": 0.04, "slp": 0.02, "mc": 0.01})
     del inside.results.measurements["raw", "two", "mc"]
     assert inside.methods == ["slp", "baseline"]
+
+
+def test_equal_in_print_is_shared():
+    words = words_of({"baseline": 0.02, "slp": 0.020001, "mc": 0.03}, shifted={"baseline": 0.1, "slp": 0.1, "mc": 0.2})
+    assert words["Best calibrated"] == (
+        "baseline and slp share the lowest mean ECE on one and two, 2.00 % [1.81, 2.19], significantly below every "
+        "other; next is mc (3.00 % [2.81, 3.19])."
+    )
+    assert words["Under shift"].startswith("baseline and slp share the lowest mean ECE on elsewhere, 10.00 %")
+    assert words_of({"baseline": 0.02, "slp": 0.02})["Best calibrated"].endswith("two, 2.00 % [1.81, 2.19].")
+
+
+def test_below_the_floor_nothing_is_ranked_under_shift_either():
+    there = {"baseline": 0.006, "slp": 0.005, "mc": 0.02}
+    floor = dict.fromkeys(there, 0.01)
+    words = words_of({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, shifted=there, floor=floor)["Under shift"]
+    assert words.startswith(
+        "slp (0.50 % [0.00, 0.69]) and baseline (0.60 % [0.00, 0.79]): below the noise floor (1.00 %)"
+    )
+    assert "lowest" not in words
+    assert "Of slp, the recommended one, its mean ECE, 0.50 % [0.00, 0.69], and baseline's, 0.60 %" in words
+    assert "are both below the noise floor." in words
+
+
+def test_few_groups_make_a_hint():
+    """Intervals of few are wide, and what they say is no more than a hint."""
+    inside, *others = compared({"baseline": 0.04, "slp": 0.02})
+    assert "hint" not in recommendation(inside, *others)["What to use"]
+    few = {
+        key: replace(one, units=2, arrays={"groups": np.arange(2)}) for key, one in inside.results.measurements.items()
+    }
+    results = HandMade(inside.facts, {}, few)
+    words = recommendation(*(ProtocolComparison.of(results, "raw", (role,)) for role in ("id", "ood", "shifted")))
+    assert words["What to use"].endswith("on so few images or groups of them: one (2 groups) and two (2 groups).")
 
 
 def test_sets_under_shift_are_spoken_of_apart_and_decide_nothing():
