@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline_src.calibrators.calibrator import Calibrator, fitted, nll, rounded
 from pipeline_src.calibrators.pixels import Pixels
+from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.rng import generator
 
 FOLDS = 5
@@ -41,6 +42,12 @@ def cross_validated(
             f = _written(calibrators[-1].of_pixels(held_out), tops[folds == fold][held_out.images])
             total += nll(f, held_out) * held_out.weights.sum()
     return calibrators, float(total / pixels.weights.sum())
+
+
+def nll_as_they_are(pixels: Pixels, tops: np.ndarray) -> float:
+    """The NLL of maps that are left as they are; `tops` as in `cross_validated`."""
+    unchanged = TemperatureCalibrator(temperature=1)
+    return nll(_written(unchanged.of_pixels(pixels), tops[pixels.images]), pixels)
 
 
 def _written(f: np.ndarray, tops: np.ndarray) -> np.ndarray:

@@ -107,11 +107,15 @@ def calibrate_folder(
     record = Record.of(calibrator, pixels)
     warnings = counted.warnings() if test_mask is None else _warnings({pred: counted, apply: before})
     warnings += calibrator.warnings()
+    unchanged = selection.nll_as_they_are(pixels, tops)
+    if cross_validated_nll and min(cross_validated_nll.values()) >= unchanged:
+        warnings.append("on unseen images no calibrator has a lower NLL than the maps as they are: keep them")
     result = {
         "method": calibrator.name,
         "keeps_class": calibrator.keeps_class,
         "chosen": method == AUTO,
         "cross_validated_nll": cross_validated_nll,
+        "nll_as_they_are": unchanged,
         **record.fitted_on.model_dump(),
         "scored_on": "cross-validation" if test_mask is None else str(apply),
         "scored_images": len(scored),

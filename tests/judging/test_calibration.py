@@ -161,6 +161,22 @@ def test_auto_takes_the_least_cross_validated_likelihood_loss(folders, tmp_path)
     assert again == result
 
 
+def test_calibrated_maps_are_better_left_as_they_are(tmp_path):
+    rng = np.random.default_rng(2)
+    for name in ("maps", "masks"):
+        (tmp_path / name).mkdir()
+    for k in range(12):
+        z = rng.normal(rng.normal(0, 1), 3, (40, 40))
+        f = (1 / (1 + np.exp(-z))).astype(np.float32)
+        np.save(tmp_path / "maps" / f"{k}.npy", f)
+        cv2.imwrite(str(tmp_path / "masks" / f"{k}.png"), 255 * (rng.random(f.shape) < f).astype(np.uint8))
+    folders = tmp_path / "maps", tmp_path / "masks", tmp_path / "maps"
+    left = calibrate_folder(*folders, tmp_path / "a", method="histogram_binning", resamples=0)
+    assert left["nll_as_they_are"] == pytest.approx(left["scores"]["nll"]["before"], rel=1e-5)
+    assert left["cross_validated_nll"]["histogram_binning"] > left["nll_as_they_are"]
+    assert any("keep them" in line for line in left["warnings"])
+
+
 def test_cross_validated_scores_are_of_images_that_were_not_seen(tmp_path):
     """Six images with a level each, and another share of foreground: what was fitted to an image would show."""
     maps, masks = tmp_path / "maps", tmp_path / "masks"
