@@ -31,7 +31,9 @@ def calibrate(
             help=f"Of image_temperature: {', '.join(get_args(Feature))} of an image [default: entropy]",
         ),
     ] = "",
-    shape: Annotated[bool, typer.Option("--shape", help="Of image_temperature: fit a power of the logits too")] = False,
+    shape: Annotated[
+        bool, typer.Option("--shape", metavar="", help="Of image_temperature: fit a power of the logits too")
+    ] = False,
     test_mask: Annotated[Path | None, typer.Option(help="Masks of the maps to calibrate, to score them by")] = None,
     risk: Risk = "",
     ignore: Ignore = None,

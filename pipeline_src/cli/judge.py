@@ -37,7 +37,7 @@ def judge(
     name: Annotated[str | None, typer.Option(help="Name of the model [default: that of the folder]")] = None,
     bins: Annotated[int, typer.Option(help="Number of bins; a divisor of 66300")] = 10,
     protocol: Annotated[str, typer.Option(help="raw, stretched or both")] = "both",
-    ood: Annotated[bool, typer.Option("--ood", help="No masks: every pixel is background")] = False,
+    ood: Annotated[bool, typer.Option("--ood", metavar="", help="No masks: every pixel is background")] = False,
     ignore: Ignore = None,
     border: Annotated[
         float | None, typer.Option(min=0, help="Report a band of this many pixels around borders apart")
@@ -46,7 +46,9 @@ def judge(
         Path | None, typer.Option(help="calibrator.json: judge the maps as if it had been applied to them")
     ] = None,
     risk: Risk = "",
-    whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
+    whole: Annotated[
+        bool, typer.Option("--whole-maps/--no-whole-maps", metavar="", help="S, E and weighted F too")
+    ] = True,
     resamples: Resamples = RESAMPLES,
     max_pixels: MaxPixels = LIMITS.pixels,
     groups: Groups = "",
