@@ -31,7 +31,9 @@ def calibrate(
             help=f"Of image_temperature: {', '.join(get_args(Feature))} of an image [default: entropy]",
         ),
     ] = "",
-    shape: Annotated[bool, typer.Option("--shape", help="Of image_temperature: fit a power of the logits too")] = False,
+    shape: Annotated[
+        bool, typer.Option("--shape", metavar="", help="Of image_temperature: fit a power of the logits too")
+    ] = False,
     test_mask: Annotated[Path | None, typer.Option(help="Masks of the maps to calibrate, to score them by")] = None,
     risk: Risk = "",
     ignore: Ignore = None,
@@ -68,12 +70,12 @@ def report(result: dict[str, Any], out: Path) -> str:
         else f"{result['scored_images']} images in {result['scored_on']}"
     )
     lines.append(f"  on {where}; {result['bins']} bins")
-    rows = [("", "before", "after", "difference")]
+    rows = [["", "before", "after", "difference"]]
     for name, of in result["scores"].items():
         metric = METRICS[name]
         before, after = (with_ends(metric, of[side], of["intervals"][side]) for side in ("before", "after"))
         change = with_ends(Difference.of(metric), of["after"] - of["before"], of["intervals"]["difference"])
-        rows.append((metric.column, before, after, f"{change} {of['changed']}".rstrip()))
+        rows += _rows(metric.column, before, after, change, changed=of["changed"])
     lines += [f"    {line}" for line in aligned(rows)]
     if "risk" in result:
         from pipeline_src.judging.risk import in_words  # as above
@@ -82,9 +84,18 @@ def report(result: dict[str, Any], out: Path) -> str:
         words = in_words(result["risk"]) if held_out else in_words(result["risk"], f"on {result['scored_on']}")
         lines += [f"  {text}" for text in words]
     if any(of["intervals"]["before"] for of in result["scores"].values()):
-        lines.append("  in brackets: 95 % bootstrap intervals over images; differences on the same resamples")
-        lines.append("  lower, higher: the interval of the difference excludes 0, of ECE that of the squared error")
+        lines.append("  in brackets: 95 % intervals over images; of differences on the same resamples")
+        lines.append("  lower, higher: that interval excludes 0, of ECE that of its square does, too")
     lines += [f"  {text}" for text in [result.get("groups")] if text]
     lines += [f"  warning: {text}" for text in result["warnings"]]
-    lines.append(f"  {result['applied_images']} calibrated maps and calibrator.json: {out}")
+    lines.append(f"  {result['applied_images']} calibrated maps: {out / 'maps'}")
+    lines.append(f"  the calibrator, for judge and predict: {out / 'calibrator.json'}")
     return "\n".join(lines)
+
+
+def _rows(name: str, *cells: str, changed: str) -> list[list[str]]:
+    """A metric in one row, and its intervals in a second, so that a terminal of 80 columns holds them."""
+    values, ends = zip(*(cell.partition(" [")[::2] for cell in cells), strict=True)
+    *sides, change = values
+    rows = [[name, *sides, f"{change} {changed}".rstrip()]]
+    return [*rows, ["", *(f"[{end}" if end else "" for end in ends)]] if any(ends) else rows

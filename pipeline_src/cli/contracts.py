@@ -50,7 +50,9 @@ def verify(
         list[str] | None, typer.Argument(help="Names of jobs, or patterns as in 'train/*' [default: all]")
     ] = None,
     experiment: Name = None,
-    versions: Annotated[bool, typer.Option("--versions", help="List the libraries of results instead")] = False,
+    versions: Annotated[
+        bool, typer.Option("--versions", metavar="", help="List the libraries of results instead")
+    ] = False,
 ):
     """Read every file again, from raw data to the last table, and say what is stale, missing or altered.
 
@@ -127,7 +129,7 @@ def adopt(
         typer.echo("Nothing was to be adopted: these results are current.")
 
 
-def clean(remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed")] = False):
+def clean(remove: Annotated[bool, typer.Option("--remove", metavar="", help="Remove what is listed")] = False):
     """List what no experiment of params.yaml wants any more, with sizes.
 
     Example: dense-calibration clean --remove

@@ -61,7 +61,7 @@ def list_sets():
 @app.command()
 def get(
     names: Annotated[list[str], typer.Argument(help="Data sets of `data list`", show_default=False)],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="You know the terms and agree")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="You know the terms and agree")] = False,
 ):
     """Download data sets, where their authors give an address; otherwise say what to put where.
 
@@ -177,9 +177,13 @@ def add(
     name: Annotated[str | None, typer.Option(help="Name of the set [default: that of the path]")] = None,
     images: Annotated[str | None, typer.Option(help="Folder of the images, where several could be meant")] = None,
     masks: Annotated[str | None, typer.Option(help="Folder of the masks, where several could be meant")] = None,
-    ood: Annotated[bool, typer.Option("--ood", help="There is nothing to find in the images: no masks")] = False,
+    ood: Annotated[
+        bool, typer.Option("--ood", metavar="", help="There is nothing to find in the images: no masks")
+    ] = False,
     sheet: Annotated[Path | None, typer.Option(help="Write some pairs as a picture to this new .png file")] = None,
-    write: Annotated[bool, typer.Option("--write", help=f"Put the entry under `datasets:` of {FILE}")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", metavar="", help=f"Put the entry under `datasets:` of {FILE}")
+    ] = False,
 ):
     """Find out what a folder or archive holds and write its entry.
 

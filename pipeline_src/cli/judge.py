@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated
 
 import typer
@@ -29,6 +30,14 @@ PRINTED = (
     "max_f",
 )
 
+INDENT = {"initial_indent": " " * 4, "subsequent_indent": " " * 6}
+MEANINGS = {  # of names that do not say it
+    "ece_floor": "the ECE that a calibrated network would measure on these images",
+    "oe": "over-confidence alone, weighted by confidence",
+    "ece_debiased": "root of the squared calibration error, less what noise adds",
+    "smooth_ece": "a calibration error without bins",
+}
+
 
 def judge(
     pred: Annotated[Path, typer.Option(help="Folder of prediction maps: PNG 8/16-bit, .npy, .npz")],
@@ -37,7 +46,7 @@ def judge(
     name: Annotated[str | None, typer.Option(help="Name of the model [default: that of the folder]")] = None,
     bins: Annotated[int, typer.Option(help="Number of bins; a divisor of 66300")] = 10,
     protocol: Annotated[str, typer.Option(help="raw, stretched or both")] = "both",
-    ood: Annotated[bool, typer.Option("--ood", help="No masks: every pixel is background")] = False,
+    ood: Annotated[bool, typer.Option("--ood", metavar="", help="No masks: every pixel is background")] = False,
     ignore: Ignore = None,
     border: Annotated[
         float | None, typer.Option(min=0, help="Report a band of this many pixels around borders apart")
@@ -46,7 +55,9 @@ def judge(
         Path | None, typer.Option(help="calibrator.json: judge the maps as if it had been applied to them")
     ] = None,
     risk: Risk = "",
-    whole: Annotated[bool, typer.Option("--whole-maps/--no-whole-maps", help="S, E and weighted F too")] = True,
+    whole: Annotated[
+        bool, typer.Option("--whole-maps/--no-whole-maps", metavar="", help="S, E and weighted F too")
+    ] = True,
     resamples: Resamples = RESAMPLES,
     max_pixels: MaxPixels = LIMITS.pixels,
     groups: Groups = "",
@@ -88,6 +99,11 @@ def report(result: dict, out: Path) -> str:
     """What the terminal shows: the main numbers with their intervals, warnings, and where the rest is."""
     from pipeline_src.judging.risk import in_words  # as above
 
+    meanings = {
+        METRICS[key].column: text
+        for key, text in MEANINGS.items()
+        if any(key in result[p] for p in result["undefined"])
+    }
     lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
     for protocol in result["undefined"]:
         lines.append(f"  {protocol}")
@@ -99,12 +115,14 @@ def report(result: dict, out: Path) -> str:
             lines.append(f"    {METRICS[key].column:<16}{shown}")
         if off := result["bounds"].get(protocol):
             bounds = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * of:.1e}" for key, of in off.items())
-            lines.append(f"    float maps, sorted on a grid: off by at most {bounds}")
+            lines += wrap(f"float maps, sorted on a grid: off by at most {bounds}", 80, **INDENT)
         if "risk" in result:
             lines += [f"    {text}" for text in in_words(result["risk"][protocol])]
+    lines += [f"  {name.removesuffix(' %')}: {text}" for name, text in meanings.items()]
     if any(ends for of in result["intervals"].values() for ends in of.values()):
-        lines.append("  in brackets: 95 % bootstrap intervals over images, without the variance of training")
+        lines.append("  in brackets: 95 % intervals over images, without the variance of training")
     lines += [f"  {text}" for text in [result.get("groups")] if text]
     lines += [f"  warning: {text}" for text in result["warnings"]]
-    lines.append(f"  all numbers, images and diagrams: {out}")
+    lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
+    lines += [f"  all numbers: {out / 'metrics.json'}", f"  images, the worst first: {out / 'images.csv'}"]
     return "\n".join(lines)

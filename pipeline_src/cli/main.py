@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -20,16 +21,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    *(steps.prepare, steps.store, steps.train, steps.evaluate, steps.analyse),
-    *(steps.tables, steps.figures, steps.claims, steps.report, steps.overview),
-    *(plan.plan, contracts.contracts, contracts.verify, contracts.redo, contracts.adopt, contracts.clean),
-    *(judge.judge, calibrate.calibrate, networks.predict, networks.export),
-    *(published.publish, published.rebuild, published.compare, published.crate, published.docs, init.init),
-):
-    app.command()(command)
+EXPERIMENTS = "Experiments"
+PANELS: dict[str, tuple[Callable[..., object], ...]] = {  # of --help: what is used first comes first
+    "Maps and networks": (judge.judge, calibrate.calibrate, networks.predict, networks.export),
+    EXPERIMENTS: (init.init, plan.plan, steps.report, published.compare),
+    "Steps of an experiment, which Snakemake calls in order": (
+        *(steps.prepare, steps.store, steps.train, steps.evaluate, steps.analyse),
+        *(steps.tables, steps.figures, steps.claims, steps.overview),
+    ),
+    "Published results": (published.publish, published.rebuild, published.crate, published.docs),
+    "Upkeep": (contracts.verify, contracts.redo, contracts.adopt, contracts.clean, contracts.contracts),
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
 app.command(hidden=True)(contracts.finish)
-app.add_typer(data, name="data", no_args_is_help=True)
+app.add_typer(data, name="data", no_args_is_help=True, rich_help_panel=EXPERIMENTS)
 
 
 def _version(wanted: bool) -> None:
@@ -51,7 +58,7 @@ def options(
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment, as in training.epochs=5"),
     ] = None,
     show_version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit", callback=_version, is_eager=True)
+        bool, typer.Option("--version", metavar="", help="Show the version and exit", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Calibration of dense classifiers by label perturbation. `snakemake --cores all` runs every step in order."""

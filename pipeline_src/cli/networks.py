@@ -51,7 +51,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder to write, replaced where export wrote it before")],
     run: Run = None,
     calibrator: CalibratorFile = None,
-    onnx: Annotated[bool, typer.Option(help="Whether it has a model.onnx")] = True,
+    onnx: Annotated[bool, typer.Option(metavar="", help="Whether it has a model.onnx")] = True,
     log: Log = None,
 ):
     """Write a trained run as a folder that stands alone: weights, calibrator, ONNX, model card, and code to load it.

@@ -33,6 +33,8 @@ def plan(
     for kind in of:
         table.add_row(kind, f"{made[kind]} of {of[kind]}", str(taken[kind] or ""), whole.why(kind))
     console.print(table)
+    if steps := planned.steps(graph, whole):
+        console.print(f"Snakemake counts {steps} steps: it evaluates a run on all data sets in one, and ends with one.")
     if whole.unknown:
         console.print(
             f"Counts of {', '.join(whole.unknown)} are not known before they are prepared; they count as 1,000."

@@ -21,7 +21,10 @@ def publish(
     experiment: Name = None,
     cores: Cores = None,
     again: Annotated[
-        bool, typer.Option("--from-published", help="Take the statistics that are published, after a change of code")
+        bool,
+        typer.Option(
+            "--from-published", metavar="", help="Take the statistics that are published, after a change of code"
+        ),
     ] = False,
 ):
     """Write the results of a finished experiment to results/published/, for the repository.

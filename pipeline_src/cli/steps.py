@@ -137,7 +137,10 @@ def report(
     contract: Contract = None,
     log: Log = None,
     show: Annotated[
-        bool, typer.Option("--open", help="Open the page in the browser; the one that is there, if it cannot be made")
+        bool,
+        typer.Option(
+            "--open", metavar="", help="Open the page in the browser; the one that is there, if it cannot be made"
+        ),
     ] = False,
 ):
     """Write the report page.

@@ -5,8 +5,9 @@ Drawing reads analyses, alphas, histories, example maps and stores, and no model
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,18 +22,26 @@ from pipeline_src.files import write_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+log = logging.getLogger(__name__)
+
+TENTHS = 10
 NUMBER = "%.6g"  # of a drawing; no ink shows more, and files are a third smaller
 
 
 def draw(results: Results, sources: Sources, out: Path, processes: int = 1) -> None:
-    """`write_figures` in several processes."""
+    """`write_figures` in several processes, with a line in the log for each tenth."""
+    number = max(TENTHS, processes)
+    shares = [slice(first, None, number) for first in range(number)]
     if processes == 1:
-        write_figures(results, sources, out)
+        for done, share in enumerate(shares, 1):
+            write_figures(results, sources, out, share)
+            log.info("figures: %d of %d parts drawn", done, number)
         return
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        shares = [slice(first, None, processes) for first in range(processes)]
-        for done in [pool.submit(write_figures, results, sources, out, share) for share in shares]:
-            done.result()
+        drawn = [pool.submit(write_figures, results, sources, out, share) for share in shares]
+        for done, share in enumerate(as_completed(drawn), 1):
+            share.result()
+            log.info("figures: %d of %d parts drawn", done, number)
 
 
 def write_figures(

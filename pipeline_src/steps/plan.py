@@ -80,6 +80,12 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
     return Plan(jobs, todo, taken, unknown, seconds, size, cores, warnings)
 
 
+def steps(experiment: ExperimentGraph, planned: Plan) -> int:
+    """How many steps Snakemake counts: jobs that are made together are one, and its last makes nothing."""
+    flags = {experiment.flag(job) for job in (*planned.made, *planned.taken)}
+    return len(flags) + 1 if flags else 0
+
+
 def verified(experiment: ExperimentGraph) -> str:
     """Since when all current results are known to be as they were made."""
     current = [job for job in experiment.jobs.values() if job.current]

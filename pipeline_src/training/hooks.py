@@ -135,16 +135,17 @@ class HistoryHook(Hook):
         if alphas is not None:
             self.alphas.append(alphas.copy())
         if is_main_process():
-            log.info(self._line(row, speed, runner.max_epochs))
+            log.info(self._line(row, runner.max_epochs))
             if self.follow:
                 self.follow(row)
 
-    def _line(self, row: dict[str, float], speed: float, epochs: int) -> str:
+    def _line(self, row: dict[str, float], epochs: int) -> str:
+        """At most 80 columns, unless a name is long. Accuracy and ECE are of the validation images."""
         left = np.mean([t["seconds"] for t in self.timing[-10:]]) * (epochs - row["epoch"])
-        alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.4f}"
+        alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.3f}"
         return (
-            f"{self.name}  epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f}  "
-            f"val accuracy {row['val_accuracy']:.2%}  ECE {row['val_ece']:.2%}{alpha}  {speed:.0f} images/s  "
+            f"{self.name}  {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.3f}  "
+            f"acc {row['val_accuracy']:.1%}  ECE {row['val_ece']:.2%}{alpha}  "
             f"{int(left) // 60}:{int(left) % 60:02d} left"
         )
 

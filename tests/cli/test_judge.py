@@ -39,6 +39,10 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
     assert shown.exit_code == 0, shown.output
     for words in ("maps: 3 images, 6,000 pixels", "ECE %", "off by at most equal mass %", "variance of training"):
         assert words in shown.output
+    assert "floor: the ECE that a calibrated" in shown.output
+    for file in ("reliability-stretched.svg", "metrics.json", "images.csv"):  # what is there to open
+        assert f": {out / file}\n" in shown.output and (out / file).is_file()
+    assert all(len(line) <= 80 for line in shown.output.splitlines() if str(tmp_path) not in line), shown.output
     result = json.loads((out / "metrics.json").read_text())
     assert "raw" not in result and set(result["intervals"]) == {"stretched"}
     assert [path.stem for path in out.glob("*.svg")] == ["reliability-stretched"]

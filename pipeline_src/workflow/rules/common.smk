@@ -5,6 +5,7 @@
 # On a cluster each job reads these files again, twice, where it runs (docs/cluster.md). There it asks for its own contract and
 # those of its inputs, and leaves all flags to the process that has planned the run.
 
+import logging
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from pipeline_src.engine.graph import contract
 from pipeline_src.errors import UserError
@@ -190,8 +192,25 @@ def call(command, options):
     return f"python -m pipeline_src {command} {options} --experiment {EXPERIMENT} --log {{log}}"
 
 
+# What Snakemake tells of every job beside how many are done. Its file in .snakemake/log has all of it.
+CHATTER = ("Select jobs to execute", "Execute ", "Touching output file ", "Finished jobid: ")
+
+
+def shorten_the_terminal():
+    """Leave `CHATTER` out on the terminal. No option of Snakemake does that and keeps how many steps are done."""
+    for handler in logger.handlers:
+        if handler.name == "DefaultStreamHandler":
+            handler.addFilter(lambda record: record.levelno != logging.INFO or not str(record.msg).startswith(CHATTER))
+
+
+if PLANS:
+    shorten_the_terminal()
+
+
 def started():
-    print(f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results come to {GRAPH.results}/.", file=sys.stderr, flush=True)
+    how_long = f"How long it takes: dense-calibration plan --experiment {EXPERIMENT}"
+    runs = f"{len(GRAPH.runs)} runs. Results come to {GRAPH.results}/"
+    print(f"Experiment {EXPERIMENT}: {runs}. {how_long}", file=sys.stderr, flush=True)
     for text in unchecked(GRAPH):
         print(text, file=sys.stderr, flush=True)
 
