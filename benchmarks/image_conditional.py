@@ -105,12 +105,12 @@ def groups(network, part: Store, changed: Store, experiment) -> Iterator[Pixels]
 def main() -> None:
     graph = chosen("development")
     unused = graph.job("store/unused").folder
-    held_out, changed = Store.open(unused), Corrupted(unused)
+    held_out, changed = Store(unused), Corrupted(unused)
     table: dict[tuple[str, Candidate | None], list[np.ndarray]] = {}
     for method, seed in (run for run in graph.runs if graph.posthoc(run[0])):
         job = fit.job(graph, method, seed)
         (network,), settings, of = networks.load(job), networks.settings(job), graph.posthoc(method).of
-        val = Store.open(graph.job("store/val").folder)
+        val = Store(graph.job("store/val").folder)
         photographs, _, null = (pixels.grouped() for pixels in groups(network, val, val, settings))
         both = joined([photographs, null.weighted(photographs.weights.sum() * NULL / (1 - NULL))])
         scored = [pixels.grouped() for pixels in groups(network, held_out, changed, settings)]

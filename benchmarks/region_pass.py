@@ -18,9 +18,9 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = os.environ["OPEN
 import cv2
 import numpy as np
 
-from pipeline_src.counting.regions import EVALUATED, RegionStatistics
+from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 
 
 def made(images: int):
@@ -36,11 +36,11 @@ def made(images: int):
 def main(images: int) -> None:
     """Print the table."""
     cv2.setNumThreads(1)
-    statistic, regions = TwoClassStatistic.empty(), RegionStatistics(names=EVALUATED)
+    statistic, regions = TwoClassStatistic.empty(), RegionStatistics(names=EVALUATED_REGIONS)
     passes = {
         "statistic": lambda f, y, name: statistic.add(f, y, name),
         "regions": lambda f, y, name: regions.add(f, y, name),
-        "S and E": lambda f, y, name: whole_map_measures(f, y, KEPT),
+        "S and E": lambda f, y, name: whole_map_measures(f, y, EVALUATED_MEASURES),
     }
     seconds = dict.fromkeys(passes, 0.0)
     for image in made(images):

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.data.image_io import decode_image, decode_mask, resize
 from pipeline_src.judging.files import pair_files
 from pipeline_src.metrics.summary import value
@@ -123,7 +123,7 @@ def ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     statistic = TwoClassStatistic.empty()
     for number, (level, mask) in enumerate(pairs):
         truth = (mask > 127 / 255).astype(np.uint8)
-        statistic.add(level, truth, str(number), whole=whole_map_measures(level, truth, KEPT))
+        statistic.add(level, truth, str(number), whole=whole_map_measures(level, truth, EVALUATED_MEASURES))
     return {heading: value(name, statistic.stretched) for heading, name in SHOWN.items()}
 
 

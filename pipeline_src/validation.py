@@ -62,10 +62,10 @@ class Strict(BaseModel):
 
 
 def distinct(values: list) -> list:
-    """`values`, for a field; ValueError names those that stand twice."""
+    """`values`, for a field; ValueError names the duplicates."""
     if len(set(values)) < len(values):
-        twice = list(dict.fromkeys(str(value) for value in values if values.count(value) > 1))
-        raise ValueError(f"duplicate entries: {', '.join(twice[:3])}")
+        repeated = list(dict.fromkeys(str(value) for value in values if values.count(value) > 1))
+        raise ValueError(f"duplicate entries: {', '.join(repeated[:3])}")
     return values
 
 

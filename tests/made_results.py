@@ -17,7 +17,7 @@ from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.entries.calibration import OVER, SQUARED
 
@@ -42,7 +42,9 @@ def analysed(
         for (method, seed), file in files.items():
             statistic = TwoClassStatistic.empty()
             for number, (f, truth) in enumerate(maps(method, seed, part)):
-                statistic.add(f, truth, f"{part}/{number}", whole=whole_map_measures(f, truth, KEPT), ignore=IGNORED)
+                statistic.add(
+                    f, truth, f"{part}/{number}", whole=whole_map_measures(f, truth, EVALUATED_MEASURES), ignore=IGNORED
+                )
             statistic.save(file, {})
         with patch("pipeline_src.analysis.analyse.resample", partial(resample, resamples=RESAMPLES)):
             analyse(part, facts.bins, files, folder / f"{quote(part, safe='')}.npz")

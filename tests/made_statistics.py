@@ -8,9 +8,9 @@ import numpy as np
 
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
-from pipeline_src.counting.regions import EVALUATED, RegionStatistics
+from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.summary import summary
@@ -50,9 +50,9 @@ def varied(count: int, seed: int = 0, kind: str = "float32", sharp: float = 1.5,
 
 def counted(of: Iterable[Image], whole: bool = True) -> TwoClassStatistic:
     """Statistic of images, by default with their S, E and regions, of which borders are a pixel wide."""
-    statistic, regions = TwoClassStatistic.empty(), RegionStatistics(1, EVALUATED)
+    statistic, regions = TwoClassStatistic.empty(), RegionStatistics(1, EVALUATED_REGIONS)
     for f, y, name in of:
-        statistic.add(f, y, name, whole=whole_map_measures(f, y, KEPT) if whole else None, ignore=IGNORED)
+        statistic.add(f, y, name, whole=whole_map_measures(f, y, EVALUATED_MEASURES) if whole else None, ignore=IGNORED)
         if whole:
             regions.add(f, y, name, IGNORED)
     statistic.regions = regions.by_name if whole else {}

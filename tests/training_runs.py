@@ -70,7 +70,7 @@ def run(
 ) -> Path:
     """A finished run in folder/out."""
     method = choose(name, EARLY if block is None else block).method
-    opened = (Store.open(stores[part]) for part in ("train", "val"))
+    opened = (Store(stores[part]) for part in ("train", "val"))
     of = experiment(**training)
     train(*opened, of, method, 0, folder / "work", "run", facts=facts).write(folder / out)
     return folder / out
@@ -196,7 +196,7 @@ def one_as_rank(stores: dict[str, Path], folder: Path, epochs: int) -> None:
 
 def part_of(store: Path, rows: list[int], folder: Path) -> Path:
     """A store of some of another's images, in `folder`."""
-    whole = Store.open(store)
+    whole = Store(store)
     shutil.copytree(store, folder)
     lines, offset = (folder / "index.csv").read_text().splitlines()[:1], 0
     for row in (whole.index[i] for i in rows):

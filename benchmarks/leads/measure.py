@@ -86,8 +86,8 @@ def kept(name: str, file: Path, settings) -> dict[str, Sample]:
     """The samples of a network, by group; of the validation images as `fitted`."""
     graph, folder = chosen("development"), RESULTS / "pixels" / name
     val, unused = (graph.job(f"store/{part}").folder for part in ("val", "unused"))
-    held_out = Store.open(unused)
-    stores = {"fitted": Store.open(val)} | dict(
+    held_out = Store(unused)
+    stores = {"fitted": Store(val)} | dict(
         zip(GROUPS, (held_out, Corrupted(unused), NullImages(held_out)), strict=True)
     )
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
-from pipeline_src.analysis.resampling import NAN, Resampled, key_of, percentiles, resample, within
+from pipeline_src.analysis.resampling import NAN, Resampled, error_interval, key_of, percentiles, resample, within
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
@@ -18,7 +18,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import CLASSES, TOP, split
 from pipeline_src.metrics.image_risks import ImageRisks
-from pipeline_src.metrics.inputs import Binned
+from pipeline_src.metrics.inputs import Binned, BinNoise
 from pipeline_src.metrics.metric import FRACTION
 from pipeline_src.metrics.ranked import CELLS, Ranked
 from pipeline_src.metrics.row_inputs import ClassAreas
@@ -89,8 +89,8 @@ def _measurement(
     if (family := Binned(TOP).family) in resampled[0].sums:
         sums = sum(one.sums[family].resampled for one in resampled)
         arrays["accuracy_band"] = _accuracy_band(sums, bins, resampled[0].units)
-    if Ranked.family in resampled[0].sums:
-        drawn = [one.sums[Ranked.family].resampled[:, :CELLS] for one in resampled]
+    if (ranked := Ranked().family) in resampled[0].sums:
+        drawn = [one.sums[ranked].resampled[:, :CELLS] for one in resampled]
         arrays["confidence"] = np.stack([top_label(one).count for one in counts])
         arrays["confidence_cells"] = np.stack(drawn).astype(np.float32)
     if ImageRisks.family in resampled[0].sums:
@@ -110,6 +110,7 @@ def _measurement(
             for name, of in values.items()
         },
         counts[0].pixels,
+        {name: np.array([one.bounds.get(name, 0.0) for one in resampled]) for name in resampled[0].bounds},
         {name: reason for one in resampled for name, reason in one.reasons.items()},
         arrays=arrays,
     )
@@ -141,15 +142,18 @@ def _accuracy_band(sums: np.ndarray, bins: int, units: int) -> np.ndarray:
 def _class_metrics(resampled: Sequence[Resampled], bins: int) -> np.ndarray:
     """(2, K, 3) ECE and IoU of each class as means over seeds, with the ends of their intervals."""
 
-    def values(name: str) -> tuple[np.ndarray, np.ndarray]:
-        cells, iou = (
-            of.from_sums(np.stack([getattr(one.sums[of.family], name) for one in resampled]), bins)[0]
-            for of in (Binned(CLASSES), ClassAreas())
+    def values(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        (cells, noise), (iou,) = (
+            of.from_sums(np.stack([getattr(one.sums[of.family], name) for one in resampled]), bins)
+            for of in (BinNoise(CLASSES), ClassAreas())
         )
-        return estimators.ece(split(cells, bins)), iou
+        of_class = split(cells, bins)
+        noise = noise.reshape(of_class.count.shape)
+        errors = estimators.ece(of_class), estimators.squared_error(of_class, noise), iou
+        return tuple(of.mean(axis=0) for of in errors)
 
-    made = []
-    for exact, drawn in zip(values("whole"), values("resampled"), strict=True):
-        ends = [within(percentiles(of, resampled[0].units) or NAN, FRACTION) for of in drawn.mean(axis=0).T]
-        made.append(np.column_stack([exact.mean(axis=0), ends]))
-    return np.array(made)
+    exact, drawn = values("whole"), values("resampled")
+    drawn[1][:] += exact[1] - drawn[1].mean(axis=0)  # resampling adds noise to a square
+    ece, square, iou = ([percentiles(of, resampled[0].units) or NAN for of in each.T] for each in drawn)
+    ece = [within(error_interval(*of), FRACTION) for of in zip(exact[0], ece, square, strict=True)]
+    return np.array([np.column_stack([exact[0], ece]), np.column_stack([exact[2], iou])])

@@ -169,4 +169,5 @@ def paired(of_seeds: Sequence[Resampled]) -> Measurement:
         of_seeds[0].units,
         {name: np.array([seed.points[name] for seed in of_seeds]) for name in names},
         {name: np.stack([seed.values[name] for seed in of_seeds]) for name in names},
+        bounds={name: np.array([seed.bounds.get(name, 0.0) for seed in of_seeds]) for name in names},
     )

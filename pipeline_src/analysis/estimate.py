@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import LEVEL, NAN, error_interval, interval, students_t, within
+from pipeline_src.analysis.resampling import LEVEL, NAN, error_interval, interval, students_t, widened, within
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
@@ -157,6 +157,10 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
     by_seed = dict(zip(seeds, sum(points).tolist(), strict=True))
     units = min(one.units for one, _ in terms)  # of several sets: as if all were as small as the smallest
     ends = interval(float(sum(points).mean()), resampled, units) or NAN
+    off = sum(
+        abs(weight) * one.of_seeds(one.bounds[metric], seeds).mean() for one, weight in terms if metric in one.bounds
+    )
+    ends = widened(ends, float(off))
     return Estimate(by_seed, *ends, resampled, reference=float(reference), units=units)
 
 

@@ -35,6 +35,7 @@ class Measurement:
         units: how many images, or groups of them, are resampled.
         pixels: that count, of one run.
         points: metric -> (S,), its exact values.
+        bounds: metric -> (S,), how far its values can be off, since the order of pixels within a level is not known.
         values: metric -> (S, R), its values on resamples of the images, the same draws for all methods and seeds.
         reasons: metric -> why it is undefined.
         of_all_seeds: whether its one run is made of the networks of all seeds; it is then compared with each seed of
@@ -54,6 +55,7 @@ class Measurement:
     points: Mapping[str, np.ndarray]
     values: Mapping[str, np.ndarray]
     pixels: int = 0
+    bounds: Mapping[str, np.ndarray] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     of_all_seeds: bool = False
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -121,6 +123,7 @@ def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, st
             "pixels": one.pixels,
             "reasons": dict(one.reasons),
             "points": {name: of.tolist() for name, of in one.points.items()},
+            "bounds": {name: of.tolist() for name, of in one.bounds.items()},
         }
         entries.append(facts | {"arrays": list(one.arrays)})
         named = {"values": one.values, "": one.arrays}
@@ -144,7 +147,8 @@ class Reader:
             self.header = json.loads(self._file["header"].tobytes())
             self._entries = {(e["protocol"], e["method"]): e for e in self.header["entries"]}
             for entry in self._entries.values():
-                entry["points"] = {name: np.array(of) for name, of in entry["points"].items()}
+                for numbers in ("points", "bounds"):
+                    entry[numbers] = {name: np.array(of) for name, of in entry[numbers].items()}
         except Exception as error:  # whatever a missing, foreign or broken file makes numpy, zip or json raise
             raise UserError(
                 f"{path} is not the analysis of a data set",
@@ -167,6 +171,7 @@ class Reader:
             points=entry["points"],
             values=_Lazy(self._file, (protocol, method, "values"), entry["points"]),
             pixels=entry["pixels"],
+            bounds=entry["bounds"],
             reasons=entry["reasons"],
             of_all_seeds=of_all_seeds,
             arrays=_Lazy(self._file, (protocol, method, ""), entry["arrays"]),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from statistics import NormalDist
 from zlib import crc32
@@ -26,7 +26,7 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.metrics.inputs import FEW, Columns, Input, ProtocolCounts, of_groups
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import summary
+from pipeline_src.metrics.summary import bounds, summary
 
 Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
 RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
@@ -55,6 +55,7 @@ class Resampled:
         values: metric -> (R,), its values on R resamples of the images; NaN where a resample leaves it undefined.
         sums: family of inputs -> what the values are computed from.
         units: number of images that were resampled, or of groups of them.
+        bounds: metric -> how far its value can be off, since the order of pixels within a level is not known.
     """
 
     points: Mapping[str, float]
@@ -62,6 +63,7 @@ class Resampled:
     values: Mapping[str, np.ndarray]
     sums: Mapping[object, Sums]
     units: int
+    bounds: Mapping[str, float] = field(default_factory=dict)
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
         """The 95 % interval of every metric; None where a resample leaves it undefined."""
@@ -71,7 +73,8 @@ class Resampled:
             name: error_interval(self.points[name], of, deciding[name]) if of and deciding[name] else of
             for name, of in ends.items()
         }
-        return {name: of and within(of, METRICS[name].range) for name, of in made.items()}
+        wide = {name: of and widened(of, self.bounds.get(name, 0)) for name, of in made.items()}
+        return {name: of and within(of, METRICS[name].range) for name, of in wide.items()}
 
 
 def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
@@ -110,6 +113,11 @@ def interval(value: float, resampled: np.ndarray, units: int) -> tuple[float, fl
     is 0 in nearly all resamples lies on one side of it in them, once they are centred on their mean."""
     ends = percentiles(resampled, units)
     return ends and (min(ends[0], value), max(ends[1], value))
+
+
+def widened(ends: tuple[float, float], bound: float) -> tuple[float, float]:
+    """An interval of what can be off by `bound`."""
+    return ends[0] - bound, ends[1] + bound
 
 
 def within(ends: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:
@@ -175,7 +183,9 @@ def resample_counts(
     drawn = _with_pixels(counted) if points and groups is None else groups
     sums = _sums(counted, inputs, bins, draws(len(counted.rows), resamples, key, drawn)) if points else {}
     values = {name: _values(name, sums, bins, point) for name, point in points.items()}
-    return Resampled(points, reasons, values, sums, units_of(drawn, len(counted.rows)) if points else 0)
+    # Where another metric decides, one that sorts no pixels, the order of pixels decides nothing.
+    off = bounds(counted, bins, [name for name in points if not METRICS[name].decided_by])
+    return Resampled(points, reasons, values, sums, units_of(drawn, len(counted.rows)) if points else 0, off)
 
 
 def _with_pixels(counted: ProtocolCounts) -> np.ndarray | None:

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.counting.levels import SLACK
+from pipeline_src.counting.levels import SLACK, SUM_SLACK
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.counting.storage import native
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 
-SUM = 1e-3  # probabilities of all classes may sum to 1 +- this
-NEAR = 1e-2  # as off as rounding to bfloat16 can make that
+NEAR = 1e-2  # as far from 1 as rounding to bfloat16 can make a sum
 PAIRS = "(H, W), (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes; masks (N, H, W) or (H, W)"
 
 
@@ -81,7 +80,7 @@ def check_sums(p: Any) -> None:
         return
     low, high = float(p.min()), float(p.max())
     off = float(abs(p.sum(1) - 1).max())
-    if not (low >= 0 and high <= 1 and off < SUM):  # false for NaN too
+    if not (low >= 0 and high <= 1 and off < SUM_SLACK):  # false for NaN too
         raise UserError(
             "these are not probabilities of several classes",
             found=f"values from {low:g} to {high:g}, whose sums over classes are up to {off:g} off 1",

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit, log_expit
 
-from pipeline_src.calibrators.calibrator import least, log_likelihood
+from pipeline_src.calibrators.calibrator import least, nll_and_gradient
 from pipeline_src.calibrators.per_class import PerClass
 from pipeline_src.validation import Strict
 
@@ -26,7 +26,7 @@ class BetaCurve(Strict):
         labels, weights = hits.astype(np.int64), weights / weights.sum()
 
         def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = log_likelihood((terms @ parameters)[:, None], labels, weights)
+            value, gradient = nll_and_gradient((terms @ parameters)[:, None], labels, weights)
             return value, gradient[:, 0] @ terms
 
         a, b, c = least(loss, [1.0, 1.0, 0.0], [(0, None), (0, None), (None, None)])

@@ -54,10 +54,19 @@ class Calibrator(Strict):
         """The probabilities (N, C) of pixels."""
         return self.probabilities(pixels.z, pixels.of_images)
 
+    def warnings(self) -> list[str]:
+        """Lines on a fit that should make one look at the maps and masks again."""
+        return []
+
+    @classmethod
+    def takes(cls, classes: int) -> bool:
+        """Whether it is defined for a number of classes."""
+        return cls.classes == "any" or (cls.classes == "two") == (classes == 2)
+
     @classmethod
     def check_classes(cls, classes: int) -> None:
         """UserError where it is not defined for a number of classes."""
-        if cls.classes != "any" and (cls.classes == "two") != (classes == 2):
+        if not cls.takes(classes):
             raise UserError(
                 f"the calibrator {cls.name} is for {cls.classes} classes",
                 found=f"{classes} classes",
@@ -66,19 +75,24 @@ class Calibrator(Strict):
 
 
 def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
-    """A map as it was stored, (H, W) or (K, H, W), with calibrated probabilities in the same type.
-
-    Integer maps are rounded on both sides of 0.5 alike, halves away from it: rounding moves no pixel to the other
-    class, and the identity gives the map itself.
-    """
+    """A map as it was stored, (H, W) or (K, H, W), with calibrated probabilities in the same type."""
     if probability.dtype == np.uint8 and probability.size > 256 and not calibrator.of_image:
         return calibrated(calibrator, np.arange(256, dtype=np.uint8)[None])[0][probability]
     f = calibrator.apply(log_odds(probability))
     if probability.dtype.kind != "u":
         return f.astype(probability.dtype)
     top = int(np.iinfo(probability.dtype).max)
-    from_middle = np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5
-    return np.where(f >= 0.5, top / 2 + from_middle, top / 2 - from_middle).astype(probability.dtype)
+    return np.rint(rounded(f, top) * top).astype(probability.dtype)
+
+
+def rounded(f: np.ndarray, top: int | np.ndarray) -> np.ndarray:
+    """Probabilities as an integer map with the highest level `top` holds them, a whole number of levels over `top`.
+
+    They are rounded on both sides of 0.5 alike, halves away from it: rounding moves no pixel to the other class, and
+    leaves what is on a level.
+    """
+    from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
+    return np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle)
 
 
 class FittedOn(Strict):
@@ -131,7 +145,7 @@ def nll(f: np.ndarray, pixels: Pixels) -> float:
     return float(-(pixels.weights @ np.log(given.clip(CLAMP, 1 - CLAMP))) / pixels.weights.sum())
 
 
-def log_likelihood(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+def nll_and_gradient(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
     """Mean NLL of logits z (N, C) with weights that sum to 1, and its gradient by z, (N, C)."""
     if z.shape[1] == 1:
         sign = 1.0 - 2 * labels

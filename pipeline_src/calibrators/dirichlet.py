@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from pipeline_src.calibrators.calibrator import Calibrator, least, log_likelihood
+from pipeline_src.calibrators.calibrator import Calibrator, least, nll_and_gradient
 from pipeline_src.calibrators.pixels import Pixels
 
 PENALTY = 1e-3
@@ -36,7 +36,7 @@ class DirichletCalibrator(Calibrator):
 
         def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
             matrix, bias = parameters[:-k].reshape(k, k), parameters[-k:]
-            value, gradient = log_likelihood(log_f @ matrix.T + bias, pixels.labels, weights)
+            value, gradient = nll_and_gradient(log_f @ matrix.T + bias, pixels.labels, weights)
             value += PENALTY * ((off * matrix**2).sum() / (k * (k - 1)) + (bias**2).mean())
             by_matrix = gradient.T @ log_f + 2 * PENALTY * off * matrix / (k * (k - 1))
             return value, np.append(by_matrix, gradient.sum(axis=0) + 2 * PENALTY * bias / k)

@@ -30,7 +30,7 @@ ALL = (
     ImageTemperatureCalibrator,
     SelectiveScalingCalibrator,
 )
-MOST = 100_000  # classes; a file's number of them is tried
+MOST_CLASSES = 100_000  # a file's number of them is tried
 CALIBRATORS: dict[str, type[Calibrator]] = {calibrator.name: calibrator for calibrator in ALL}
 
 
@@ -81,9 +81,9 @@ def read(path: Path) -> tuple[Calibrator, Record]:
 
 def _wrong(calibrator: Calibrator, classes: int) -> str:
     """What fits no other parameter, or gives no probabilities; empty where nothing is wrong."""
-    if not 2 <= classes <= MOST:
+    if not 2 <= classes <= MOST_CLASSES:
         return f"{classes:,} classes"
-    if calibrator.classes != "any" and (calibrator.classes == "two") != (classes == 2):
+    if not calibrator.takes(classes):
         return f"{calibrator.name}, which is for {calibrator.classes} classes"
     c = 1 if classes == 2 else classes
     for name, values in calibrator:

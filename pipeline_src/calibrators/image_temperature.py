@@ -10,7 +10,7 @@ from pydantic import Field
 from scipy.special import expit, softmax
 
 from pipeline_src.calibrators import Feature
-from pipeline_src.calibrators.calibrator import Calibrator, least, log_likelihood
+from pipeline_src.calibrators.calibrator import Calibrator, least, nll_and_gradient
 from pipeline_src.calibrators.pixels import FEATURES, OF_TWO_CLASSES, Pixels
 from pipeline_src.calibrators.temperature import BOUNDS
 from pipeline_src.errors import UserError
@@ -64,7 +64,7 @@ class ImageTemperatureCalibrator(Calibrator):
             inside = np.log(BOUNDS[0]) < log_t
             inside &= log_t < np.log(BOUNDS[1])
             scaled = sign * np.exp(g * log_z - log_t.clip(*np.log(BOUNDS))[:, None])
-            value, gradient = log_likelihood(scaled, pixels.labels, weights)
+            value, gradient = nll_and_gradient(scaled, pixels.labels, weights)
             by_log = gradient * scaled
             by_t = -(by_log.sum(axis=1) * inside) @ x
             return value, np.append(by_t, g * (by_log * log_z).sum())

@@ -13,7 +13,7 @@ from pipeline_src.calibrators.per_class import PerClass
 from pipeline_src.validation import Fraction, Strict
 
 
-class Steps(Strict):
+class MonotoneCurve(Strict):
     """The rising function of f of least squared error, linear between the knots `f` and constant beyond them."""
 
     f: list[Fraction]
@@ -47,6 +47,6 @@ class IsotonicCalibrator(PerClass):
 
     name: ClassVar[str] = "isotonic"
     keeps_class: ClassVar[bool] = False
-    curve: ClassVar[type[Steps]] = Steps
+    curve: ClassVar[type[MonotoneCurve]] = MonotoneCurve
 
-    curves: list[Steps]
+    curves: list[MonotoneCurve]

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
 
-from pipeline_src.calibrators.calibrator import Calibrator, least, log_likelihood
+from pipeline_src.calibrators.calibrator import Calibrator, least, nll_and_gradient
 from pipeline_src.calibrators.pixels import Pixels
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class PlattCalibrator(Calibrator):
         c = z.shape[1]
 
         def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = log_likelihood(z * parameters[:c] + parameters[c:], pixels.labels, weights)
+            value, gradient = nll_and_gradient(z * parameters[:c] + parameters[c:], pixels.labels, weights)
             return value, np.concatenate([(gradient * z).sum(axis=0), gradient.sum(axis=0)])
 
         fitted = least(loss, [1.0] * c + [0.0] * c)

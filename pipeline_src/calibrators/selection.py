@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.calibrators.calibrator import Calibrator, fitted, nll
+from pipeline_src.calibrators.calibrator import Calibrator, fitted, nll, rounded
 from pipeline_src.calibrators.pixels import Pixels
+from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.rng import generator
 
 FOLDS = 5
@@ -43,11 +44,15 @@ def cross_validated(
     return calibrators, float(total / pixels.weights.sum())
 
 
+def nll_as_they_are(pixels: Pixels, tops: np.ndarray) -> float:
+    """The NLL of maps that are left as they are; `tops` as in `cross_validated`."""
+    unchanged = TemperatureCalibrator(temperature=1)
+    return nll(_written(unchanged.of_pixels(pixels), tops[pixels.images]), pixels)
+
+
 def _written(f: np.ndarray, tops: np.ndarray) -> np.ndarray:
-    """Probabilities (N, C) as maps with these highest levels (N,) hold them: rounded as `calibrated` rounds, on both
-    sides of 0.5 alike."""
+    """Probabilities (N, C) as maps with these highest levels (N,) hold them."""
     if not tops.any():
         return f
-    top = np.maximum(tops, 1)[:, None]
-    from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
-    return np.where(tops[:, None] > 0, np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle), f)
+    top = tops[:, None]
+    return np.where(top > 0, rounded(f, np.maximum(top, 1)), f)

@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit, log_softmax, softmax
 
-from pipeline_src.calibrators.calibrator import Calibrator, least, log_likelihood
+from pipeline_src.calibrators.calibrator import Calibrator, least, nll_and_gradient
 from pipeline_src.calibrators.pixels import Pixels
-from pipeline_src.calibrators.temperature import minimised, nll
+from pipeline_src.calibrators.temperature import minimised, nll_at
 
 CANDIDATES = 20
 
@@ -46,7 +46,7 @@ class SelectiveScalingCalibrator(Calibrator):
         columns, share = np.hstack([terms / scale, np.ones((len(z), 1))]), pixels.weights / pixels.weights.sum()
 
         def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = log_likelihood((columns @ parameters)[:, None], wrong.astype(np.int64), share)
+            value, gradient = nll_and_gradient((columns @ parameters)[:, None], wrong.astype(np.int64), share)
             # A wrong pixel may be told from all others exactly: a small penalty keeps the weights finite.
             return value + 1e-6 * (parameters @ parameters), gradient[:, 0] @ columns + 2e-6 * parameters
 
@@ -56,7 +56,8 @@ class SelectiveScalingCalibrator(Calibrator):
         for threshold in _thresholds(score, share):
             part, rest = (_rows(pixels, of) for of in (score > threshold, score <= threshold))
             temperature = minimised(*part)
-            total = nll(*part, temperature) * part[2].sum() + (nll(*rest, 1.0) * rest[2].sum() if len(rest[0]) else 0)
+            total = nll_at(*part, temperature) * part[2].sum()
+            total += nll_at(*rest, 1.0) * rest[2].sum() if len(rest[0]) else 0
             best = min(best, (total, threshold, temperature))
         return cls(
             weights=(fitted[:-1] / scale).tolist(), bias=float(fitted[-1]), threshold=best[1], temperature=best[2]

@@ -38,7 +38,7 @@ class TemperatureCalibrator(Calibrator):
         return expit(z / self.temperature) if z.shape[1] == 1 else softmax(z / self.temperature, axis=1)
 
 
-def nll(z: np.ndarray, labels: np.ndarray, weights: np.ndarray, temperature: float) -> float:
+def nll_at(z: np.ndarray, labels: np.ndarray, weights: np.ndarray, temperature: float) -> float:
     """Mean negative log-likelihood in nats of logits (N, C) at a temperature, with weights (N,); sigmoid for C = 1,
     softmax above. Not clamped, since logits can't be infinitely sure."""
     z = z / temperature
@@ -52,7 +52,7 @@ def nll(z: np.ndarray, labels: np.ndarray, weights: np.ndarray, temperature: flo
 def minimised(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
     """The temperature in `BOUNDS` of least NLL. NLL is convex in 1/T, so there is one minimum."""
     result = minimize_scalar(
-        lambda log_t: nll(z, labels, weights, np.exp(log_t)),
+        lambda log_t: nll_at(z, labels, weights, np.exp(log_t)),
         bounds=np.log(BOUNDS),
         method="bounded",
         options={"xatol": 1e-6},

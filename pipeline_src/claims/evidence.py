@@ -279,9 +279,8 @@ class Finding:
         number = f"{len(self.evidence)} comparison{'s' * (len(self.evidence) > 1)}"
         of = f"Of {number} {counted}. {which}: {strictest.text(self.level, len(self.evidence))}."
         units, known = strictest.effect.units, not math.isnan(strictest.decisive[1].low)
-        if (
-            self.verdict == NOT_DECIDED and known and not 0 < units < FEW_GROUPS
-        ):  # few show nothing, however large it is
+        few = 0 < units < FEW_GROUPS  # which show nothing, however large it is
+        if self.verdict == NOT_DECIDED and known and not few:
             sentences = [strictest.power, *sentences]
         return " ".join([of, *sentences])
 

@@ -58,10 +58,10 @@ def calibrate(
 def report(result: dict[str, Any], out: Path) -> str:
     """What the terminal shows: the method and why, the scores before and after, and where the files are."""
     lines = [f"{result['method']}, fitted to {result['images']} images, {result['pixels']:,} pixels"]
-    likelihoods = sorted(result["cross_validated_nll"].items(), key=lambda item: item[1])
+    losses = result["cross_validated_nll"] | {"(as they are)": result["nll_as_they_are"]}
     if result["chosen"]:
         lines.append("  chosen by the NLL of images that were held out (5 folds):")
-        lines += [f"    {name:<20}{value:.5f}" for name, value in likelihoods]
+        lines += [f"    {name:<20}{value:.5f}" for name, value in sorted(losses.items(), key=lambda item: item[1])]
     if not result["keeps_class"]:
         lines.append("  the predicted class of pixels near the threshold may change")
     where = (

@@ -9,16 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline_src.counting import kernels
-from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.counts import SCORE_SUMS, Counts
 from pipeline_src.counting.levels import CLAMP, COARSE, LEVELS, POSITION, UNIT
 
 BLOCK = 1 << 15  # pixels: few enough for the caches, enough to hide what a call costs
 KEYS = 1 << 11  # pixels whose cells are known before they are counted
-SCORES = ("absolute", "brier", "nll", "entropy")
 
 
 def score_sums(error: np.ndarray, logs: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """Sums of `SCORES` (absolute error, squared error, NLL, entropy), in units of 1 / UNIT, as Python integers.
+    """Sums of `SCORE_SUMS` (absolute error, squared error, NLL, entropy), in units of 1 / UNIT, as Python integers.
 
     Each value is rounded to a whole number of units first, so the sums do not depend on the order of pixels. With q =
     1 - |f - y|, the probability given to the label, the NLL is -log q and the entropy -q log q - (1-q) log(1-q) (that
@@ -72,7 +71,7 @@ class FloatPass:
             The sums of the image by column name (empty unless `summed`), and its (256, 2) pixels per 8-bit level and
             label; None where the counts keep no rows.
         """
-        sums, scores = np.zeros(2, object), np.zeros(len(SCORES), object)
+        sums, scores = np.zeros(2, object), np.zeros(len(SCORE_SUMS), object)
         levels = np.zeros((256, 2), np.int64)
         for start in range(0, len(f), BLOCK):
             fb, yb = f[start : start + BLOCK], y[start : start + BLOCK]
@@ -92,7 +91,7 @@ class FloatPass:
             return None
         if not summed:
             return {}, levels
-        return dict(zip(("correct", "confidence", *SCORES), (*sums, *scores), strict=True)), levels
+        return dict(zip(("correct", "confidence", *SCORE_SUMS), (*sums, *scores), strict=True)), levels
 
     def _count(self, f: np.ndarray, y: np.ndarray) -> None:
         """Count a block."""
@@ -142,12 +141,14 @@ def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     return at >> 1, at & 1, pixels.reshape(-1)[at]
 
 
-def add_fractions(counts: Counts, value, label, number, denominator: int) -> tuple[dict[str, int], np.ndarray]:
+def add_fractions(
+    counts: Counts, value: np.ndarray, label: np.ndarray, number: np.ndarray, denominator: int
+) -> tuple[dict[str, int], np.ndarray]:
     """Count the histogram of one integer map: `number` pixels with f = value / denominator and the label.
 
     Args:
-        counts: the `Counts` to add to.
-        value, label, number: (n,) int64; 0 <= value <= denominator, label in {0, 1}.
+        counts: what is added to.
+        value, label, number: (n,) int64, as of `histogram`; 0 <= value <= denominator, label in {0, 1}.
 
     Returns:
         The sums of the image by column name, and its (256, 2) pixels per 8-bit level and label.
@@ -158,4 +159,4 @@ def add_fractions(counts: Counts, value, label, number, denominator: int) -> tup
     pixels = number.sum()
     confidence = round((1 - doubts / denominator / max(1, pixels)) * pixels * UNIT)
     scores = score_sums(error, np.empty((2, len(value))), number)
-    return dict(zip(("correct", "confidence", *SCORES), (correct, int(confidence), *scores), strict=True)), levels
+    return dict(zip(("correct", "confidence", *SCORE_SUMS), (correct, int(confidence), *scores), strict=True)), levels

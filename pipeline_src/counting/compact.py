@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, ImageRows, upper_edge
+from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows, upper_edge
 from pipeline_src.counting.levels import EIGHT, HALF, LEVELS, POSITION, UNIT
 from pipeline_src.counting.rows import Rows, parts, rows_of
 
@@ -28,7 +28,6 @@ LOWER = (0, 1, 2, 4, 8, 16, 26, 51, 77, 102)  # finest where most pixels are, an
 STARTS = (*LOWER, 128, *sorted(256 - start for start in LOWER[1:]))  # of the groups of 8-bit levels
 STEPS = 12  # bits of an image's mean score
 IMAGES = 4096  # of which the pixels are dealt to 8-bit levels at once
-SUMS = ("confidence", "absolute", "brier", "nll", "entropy")  # columns that are sums over the pixels of an image
 
 
 class KeptRows(NamedTuple):
@@ -67,7 +66,7 @@ class Kept(NamedTuple):
         pixels = max(1, int(self.groups.sum()) // self.groups.shape[2])
         of_score = UNIT >> STEPS
         sizes = {"s_measure": of_score, "e_measure": of_score}
-        sizes |= dict.fromkeys(SUMS, of_score << pixels.bit_length() - 1)
+        sizes |= dict.fromkeys(PIXEL_SUMS, of_score << pixels.bit_length() - 1)
         return np.array([sizes.get(name, 1) for name in COLUMNS])
 
 

@@ -29,7 +29,7 @@ from pipeline_src.counting.storage import IN_MEMORY, read, unreadable, write
 
 KIND = "compact"
 MEMBERS = ("header", "ids", "confusion", "numbers")
-NAMES = 1_000  # of counts in a file, each of which is read as a grid of 2.6 MB
+MOST_COUNTS = 1_000  # of counts in a file, each of which is read as a grid of 2.6 MB
 IDS = 1 << 27  # bytes of the images' ids
 DICTIONARY = 1 << 27  # bytes that LZMA may take to read them
 SCALE = 1 << 16  # of the expected scores of a pixel
@@ -92,8 +92,8 @@ def _read_kept(numbers: np.ndarray, images: int, names: Sequence[str], bins: int
 
 def _most(images: int, names: Sequence[str], bins: int) -> int:
     """The numbers that a file of so many images and such counts can hold."""
-    if len(names) > NAMES:
-        raise ValueError(f"{len(names):,} counts, more than {NAMES:,}")
+    if len(names) > MOST_COUNTS:
+        raise ValueError(f"{len(names):,} counts, more than {MOST_COUNTS:,}")
     cells = 12 * (len(regular_edges(bins)) + 2 * SHARES) + 2 * SHARES + 512
     groups = sum(2 * len(STARTS) * images for name in names if not name.startswith("interior/"))
     return len(names) * cells + groups + sum(len(COLUMNS) * (images + 1) for name in names if _whole(name) == name)

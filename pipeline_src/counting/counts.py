@@ -26,6 +26,8 @@ COLUMNS = (
     "s_measure",  # of the whole map, in units of 1 / levels.UNIT; `UNMEASURED` where it is undefined or not measured
     "e_measure",
 )
+SCORE_SUMS = ("absolute", "brier", "nll", "entropy")  # columns that say how wrong or unsure an image's pixels are
+PIXEL_SUMS = ("confidence", *SCORE_SUMS)  # columns that are sums over the pixels of an image
 UNMEASURED = -1
 
 

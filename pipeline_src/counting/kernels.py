@@ -104,7 +104,7 @@ def chances(error, clamp, chance):
 
 @compiled(several(INT, 4)(DOUBLES, LOGS, INTS, FLOAT, FLOAT))
 def score_sums(error, logs, number, clamp, unit):
-    """Sums of `accumulate.SCORES`, of values that stand for `number` pixels each, rounded to 1 / `unit` one by one.
+    """Sums of `counts.SCORE_SUMS`, of values that stand for `number` pixels each, rounded to 1 / `unit` one by one.
 
     Args:
         error: (n,), |f - y|.

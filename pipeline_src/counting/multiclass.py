@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import CLAMP, UNIT
+from pipeline_src.counting.levels import CLAMP, SUM_SLACK, UNIT
 from pipeline_src.counting.storage import pack, read, unpack, unreadable, write
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -141,7 +141,7 @@ def _check_pixels(p: np.ndarray, y: np.ndarray, k: int, ignore: int, image_id: s
             found=f"{y.min()} to {y.max()}",
             expected=f"0 to {k - 1}, and {ignore} for ignored pixels",
         )
-    if y.size and not (p.min() >= 0 and p.max() <= 1 and np.abs(p.sum(axis=0) - 1).max() < 1e-3):
+    if y.size and not (p.min() >= 0 and p.max() <= 1 and np.abs(p.sum(axis=0) - 1).max() < SUM_SLACK):
         raise UserError(
             f"the map of {image_id} holds values that are not probabilities",
             found=f"values from {p.min()} to {p.max()}, sums over classes up to {p.sum(axis=0).max()}",

@@ -11,7 +11,7 @@ from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.labels import IGNORED
 
 REGIONS = ("border", "interior", "background")
-EVALUATED = REGIONS[:2]  # in evaluation; what is left is background
+EVALUATED_REGIONS = REGIONS[:2]  # in evaluation; what is left is background
 
 
 def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ their split among workers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class TwoClassStatistic:
-    """Counts of both protocols; `empty`, `add`, `merge`, `+`, `save`, `load`.
+    """Counts of both protocols; `empty`, `add`, `+`, `save`, `load`.
 
     A quick statistic (`empty(quick=True)`) keeps the counts of the raw protocol only, which suffice for ECE, OE and
     accuracy, in a third of the time; its `stretched` is None.
@@ -162,24 +163,19 @@ class TwoClassStatistic:
             "width": shape[1],
             "pixels": pixels,
             "constant": int(constant and pixels > 0),
-            **{name: round(value * UNIT) for name, value in whole.get(protocol, {}).items() if value == value},
+            **{name: round(value * UNIT) for name, value in whole.get(protocol, {}).items() if not math.isnan(value)},
             **sums,
         }
         self._counts[protocol].rows.append(image_id, row, levels)
 
-    def merge(self, other: TwoClassStatistic) -> None:
-        """Add another statistic in place; UserError where they share images."""
-        if (self.stretched is None) != (other.stretched is None):
-            raise ValueError("a quick statistic and a full one cannot be merged")
-        merged = self + other
-        self.__init__(merged.raw, merged.stretched, merged.regions)
-
     def __add__(self, other: TwoClassStatistic) -> TwoClassStatistic:
+        """Both together; UserError where they share images. A quick statistic and a full one cannot be added."""
         if self.regions.keys() != other.regions.keys():
             raise ValueError("a statistic with regions and one without cannot be added")
+        raw = self.raw + other.raw  # refuses a quick statistic with a full one
         stretched = None if self.stretched is None else self.stretched + other.stretched
         regions = {name: of + other.regions[name] for name, of in self.regions.items()}
-        return TwoClassStatistic(self.raw + other.raw, stretched, regions)
+        return TwoClassStatistic(raw, stretched, regions)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TwoClassStatistic):

@@ -14,17 +14,17 @@ import numpy as np
 
 from pipeline_src.labels import IGNORED
 
-NAMES = ("s_measure", "e_measure", "weighted_f")
-KEPT = NAMES[:2]  # per image by evaluation; weighted F takes three times as long as both
+MEASURES = ("s_measure", "e_measure", "weighted_f")
+EVALUATED_MEASURES = MEASURES[:2]  # per image by evaluation; weighted F takes three times as long as both
 EPS = np.spacing(1)  # against 0 / 0, where the authors' programs have it
 THRESHOLDS = 256
 RADIUS, SIGMA = 3, 5  # of weighted F's Gaussian window, pixels
 HALF_WAY = 5  # pixels from the foreground at which an error weighs 1.5; far away it weighs 2
-FAR = 54 * HALF_WAY  # from there on float64 makes it 2
+FULL_WEIGHT_FROM = 54 * HALF_WAY  # from there on float64 makes it 2
 
 
 def whole_map_measures(
-    probability: np.ndarray, truth: np.ndarray, names: Sequence[str] = NAMES
+    probability: np.ndarray, truth: np.ndarray, names: Sequence[str] = MEASURES
 ) -> dict[str, dict[str, float]]:
     """S-measure, mean E-measure over 256 thresholds, and weighted F of one image, in [0, 1], by protocol.
 
@@ -196,14 +196,14 @@ def places(y: np.ndarray) -> Places:
     box = tuple(slice(max(0, start - RADIUS), end + RADIUS + 1) for start, end in ends)
     nearest = ndimage.distance_transform_edt(~y[box], return_distances=False, return_indices=True)
     distance = cv2.distanceTransform((~y).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    distance *= distance  # a whole number, which float32 holds up to FAR
+    distance *= distance  # a whole number, which float32 holds up to FULL_WEIGHT_FROM
     return Places(box, nearest, np.take(_weights(), np.rint(distance).astype(np.intp), mode="clip"))
 
 
 @cache
 def _weights() -> np.ndarray:
-    """The weight of an error by the squared distance from the foreground, up to FAR, and 0 in it."""
-    weights = 2 - np.exp2(-np.sqrt(np.arange(FAR**2 + 1)) / HALF_WAY)
+    """The weight of an error by the squared distance from the foreground, up to FULL_WEIGHT_FROM, and 0 in it."""
+    weights = 2 - np.exp2(-np.sqrt(np.arange(FULL_WEIGHT_FROM**2 + 1)) / HALF_WAY)
     weights[0] = 0
     return weights
 

@@ -17,15 +17,15 @@ from pipeline_src.files import fault, sha256, state, write_text
 CACHE = ".fingerprints.json"
 
 
-def digest(**parts: object) -> str:
+def hash_of(**parts: object) -> str:
     """64 hex digits for JSON-like values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def joined(hashes: Iterable[str]) -> str:
+def hash_of_archives(hashes: Iterable[str]) -> str:
     """The sha256 of one archive, or a hash of those of several."""
     hashes = list(hashes)
-    return hashes[0] if len(hashes) == 1 else digest(archives=hashes)
+    return hashes[0] if len(hashes) == 1 else hash_of(archives=hashes)
 
 
 def file_hash(path: Path, unpacked: Path) -> str:
@@ -42,9 +42,9 @@ def folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
         for group in pairing.find_files(root, folders).values()
         for path in group
     ]
-    state = digest(files=[(path, *_state(root / path)) for path in paths])
+    state = hash_of(files=[(path, *_state(root / path)) for path in paths])
     return _cached(
-        f"{root.absolute()}/", state, unpacked, lambda: digest(files=[(path, _hash(root / path)) for path in paths])
+        f"{root.absolute()}/", state, unpacked, lambda: hash_of(files=[(path, _hash(root / path)) for path in paths])
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data.content_hash import digest, joined
+from pipeline_src.data.content_hash import hash_of, hash_of_archives
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_name_list, read_name_list
 from pipeline_src.data.sources import Located, MissingSourceError, locate
@@ -89,7 +89,7 @@ def _lists(entry: Entry, located: Located, data_root: Path | str | None) -> dict
 
 def _list_digest(file: str, data_root: Path | str | None, root: Path | None) -> str | None:
     path = find_name_list(file, data_root, root)
-    return None if path is None else digest(names=read_name_list(path))
+    return None if path is None else hash_of(names=read_name_list(path))
 
 
 def _files(entry: Entry, source: Source) -> list[str]:
@@ -100,7 +100,7 @@ def _place(entry: Entry, source: Source) -> str:
     """A digest for where the entry says that the files are."""
     layout = entry.layout(source)
     paths = [layout.images, layout.masks] if source.kind == "paths" else []
-    return digest(archive=source.archive, folder=source.folder, paths=paths)
+    return hash_of(archive=source.archive, folder=source.folder, paths=paths)
 
 
 def _recorded(prepared: Path | None) -> dict[str, Any] | None:
@@ -123,7 +123,7 @@ def _from_recorded(
     """The identity by today's entry and the files that the set was prepared from."""
     source = entry.sources.get(recorded["source"]) or next(iter(entry.sources.values()))
     layout, place, changed = entry.layout(source), _place(entry, source), []
-    declared = joined(source.sha256) if source.sha256 and all(source.sha256) else None
+    declared = hash_of_archives(source.sha256) if source.sha256 and all(source.sha256) else None
     if source.kind == "paths" and place == recorded["place"]:
         layout = recorded["layout"].model_copy(update={"foreground": layout.foreground})
     content = declared or (recorded["content"] if place == recorded["place"] else f"not here: {place}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from pipeline_src.data.content_hash import digest, file_hash, file_hashes, folder_hash, joined
+from pipeline_src.data.content_hash import file_hash, file_hashes, folder_hash, hash_of, hash_of_archives
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_path
 from pipeline_src.data.unpack import unpack, whole_folder
@@ -62,7 +62,7 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
     for key, source in entry.sources.items():
         layout = entry.layout(source)
         if source.kind == "generator":
-            return Located(entry.name, key, source, layout, digest(generator=source.generator.model_dump()))
+            return Located(entry.name, key, source, layout, hash_of(generator=source.generator.model_dump()))
         if source.kind in ("folder", "paths"):
             if folder := _find_folder(source, layout, data_root):
                 root, layout = folder
@@ -72,10 +72,10 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
                     raise UserError(f"data set {entry.name}: {error}") from None
                 return Located(entry.name, key, source, layout, content, root=root)
             continue
-        declared = joined(source.sha256) if source.sha256 and all(source.sha256) else None
+        declared = hash_of_archives(source.sha256) if source.sha256 and all(source.sha256) else None
         archives = tuple(path for name in source.archive if (path := find_path(name, data_root, "archives")))
         if len(archives) == len(source.archive):
-            content = declared or joined(_archive_hash(entry, path, unpacked) for path in archives)
+            content = declared or hash_of_archives(_archive_hash(entry, path, unpacked) for path in archives)
             return Located(entry.name, key, source, layout, content, archives)
         if declared and is_unpacked(unpacked_folder(entry.name, declared, unpacked)):
             return Located(entry.name, key, source, layout, declared)
@@ -113,7 +113,7 @@ def root_folder(located: Located, unpacked: Path) -> Path:
         return located.root
     content = located.content
     if located.source.kind == "generator":  # another version of the generator draws other files
-        content = digest(content=content, code=[sha256(file) for file in GENERATOR_FILES])
+        content = hash_of(content=content, code=[sha256(file) for file in GENERATOR_FILES])
     return unpacked_folder(located.name, content, unpacked)
 
 

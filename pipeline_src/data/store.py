@@ -32,7 +32,8 @@ def _index_row(cells: dict[str, str]) -> IndexRow:
 
 
 class Store:
-    """Images and masks of a part. Arrays are read-only and memory-mapped, so that processes share them.
+    """Images and masks of a part, in a folder; UserError if there are none. Arrays are read-only and memory-mapped, so
+    that processes share them.
 
     Attributes:
         images: uint8 (N, size, size, 3), RGB.
@@ -42,7 +43,7 @@ class Store:
         info: the content of store.json.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path | str):
         self.folder = Path(folder)
         try:
             self.info = json.loads(self._file("store.json").read_text(encoding="utf-8"))
@@ -86,11 +87,6 @@ class Store:
             if (actual := getattr(self, name).shape) != shape:
                 self._reading = f"{name.strip('_')}.npy"
                 raise ValueError(f"an array of shape {actual}; index.csv is of {shape}")
-
-    @classmethod
-    def open(cls, folder: Path | str) -> Store:
-        """The store in `folder`; UserError if there is none."""
-        return cls(Path(folder))
 
     def __reduce__(self):  # worker processes map the files themselves instead of receiving the content
         return type(self), (self.folder,)

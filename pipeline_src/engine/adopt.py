@@ -94,5 +94,5 @@ def _restamp(job: Job, why: str) -> str:
     for old in job.stamps():
         old.unlink()
     new.write(job.stamp)
-    cache.keep(job.top, job.contract, job.folder, new)
+    cache.keep(job.cache, job.contract, job.folder, new)
     return contract

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_src.engine import verified
-from pipeline_src.engine.job import Job, is_stamp
+from pipeline_src.engine.job import CACHE, Job, is_stamp
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.files import writing
 
-FOLDER = ".cache"
 STAMP = "stamp.json"
 
 
@@ -25,7 +24,7 @@ def kept(job: Job) -> Stamp | None:
     """The stamp of a whole result of the job's contract in the cache, if there is one that was made of the inputs that
     lie there. Files are linked, so what was written into a result is in here, too: they are read if they have changed
     since they were read last."""
-    folder = job.top / FOLDER / job.contract
+    folder = job.cache / job.contract
     stamp = Stamp.read(folder / STAMP)
     if stamp is None or stamp.ingredients != job.ingredients or len(stamp.files) != len(job.files):
         return None
@@ -38,7 +37,7 @@ def take(job: Job, folder: Path) -> Stamp | None:
 
     None, and nothing taken, if there is no such result; one whose content was changed is removed.
     """
-    stamp, entry = kept(job), job.top / FOLDER / job.contract
+    stamp, entry = kept(job), job.cache / job.contract
     if stamp is None or not stamp.is_unchanged(entry):
         shutil.rmtree(entry, ignore_errors=True)
         return None
@@ -49,9 +48,9 @@ def take(job: Job, folder: Path) -> Stamp | None:
     return Stamp(job.ingredients, job.details, files, stamp.made, stamp.adopted)
 
 
-def keep(top: Path, contract: str, folder: Path, stamp: Stamp) -> None:
-    """Put the files in `folder` that a stamp vouches for into the cache, unless a whole result is there."""
-    entry = top / FOLDER / contract
+def keep(cache: Path, contract: str, folder: Path, stamp: Stamp) -> None:
+    """Put the files in `folder` that a stamp vouches for into a cache, unless a whole result is there."""
+    entry = cache / contract
     cached = Stamp.read(entry / STAMP)
     if cached and cached.is_whole(entry) and (cached.made, cached.adopted) == (stamp.made, stamp.adopted):
         return
@@ -103,11 +102,11 @@ class Leftover:
 def unwanted_entries(top: Path, wanted: set[str]) -> list[Leftover]:
     """Results in the cache of a top folder, and unfinished work, of contracts that are not `wanted`."""
     leftovers = []
-    for path in sorted((top / FOLDER).glob("*")):
+    for path in sorted((top / CACHE).glob("*")):
         if (stamp := Stamp.read(path / STAMP)) and path.name not in wanted:
-            lock = top / FOLDER / "locks" / path.name
+            lock = top / CACHE / "locks" / path.name
             leftovers.append(Leftover("{job}, made {time} in {folder}".format(**stamp.made), [path, lock]))
-    unfinished = sorted((top / FOLDER / "unfinished").glob("*"))
+    unfinished = sorted((top / CACHE / "unfinished").glob("*"))
     return leftovers + [Leftover("work that was stopped", [path]) for path in unfinished if path.name not in wanted]
 
 

@@ -13,33 +13,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pipeline_src.engine.modules import Module, Target
 from pipeline_src.engine.syntax import behaviour, described
 from pipeline_src.files import sha256
 from pipeline_src.python_source import ROOT
 
-# What cannot change a result: errors, of which a job ends without one, waiting, sending curves elsewhere.
+# What cannot change a result: errors, of which a job ends without one, waiting, sending curves elsewhere. Modules, or
+# definitions as in "module.py:name".
 NEUTRAL = ("errors.py", "files.py:flush", "locks.py", "training/trackers.py")
 # Modules with the classes of values that are hashed themselves: how values are read counts for nothing, methods count.
 VALUES = ("validation.py", "params", "data/entry.py", "data/catalog.py")
 LENGTH = 16
 
-CACHED = ["digest", "is_own", "_module", "_expand", "_look_up", "_file", "_packages", "_content", "_loaded_by"]
-CACHED += ["_is_neutral", "_holds_values"]
+Method = TypeVar("Method", bound=Callable)
 Vertex = tuple  # what code consists of: (kind, file or text, ...), see `Code._expand`
 
 
 @dataclass(frozen=True)
-class Digest:
-    """What `Code.digest` returns: the `digest`, and what each file contributes to it, for explanations."""
+class CodeDigest:
+    """The digest of the `whole` code that is reached, and of what lies of it in each of its `files`, for
+    explanations."""
 
-    digest: str
+    whole: str
     files: dict[str, str]
 
 
@@ -49,27 +50,25 @@ def digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
+def once(method: Method) -> Method:
+    """Of a method: for each object its answers are computed once, and go with the object."""
+    return cast(Method, cached_property(lambda self: cache(partial(method, self))))
+
+
 class Code:
-    """A package's code, read as far as it is asked for.
+    """The code of the package in the folder `root`, read as far as it is asked for."""
 
-    Args:
-        root: folder of the package.
-        neutral: modules and sub-packages below it that count for nothing, and definitions, as in "module.py:name".
-        values: those whose classes count by their methods alone.
-    """
-
-    def __init__(self, root: Path = ROOT, neutral: Iterable[str] = NEUTRAL, values: Iterable[str] = VALUES):
+    def __init__(self, root: Path = ROOT):
         self.root = root
         self._prefix = f"{root.name}."
-        self._neutral = [root / name for name in neutral]
-        self._values = [root / name for name in values]
-        for method in CACHED:
-            setattr(self, method, cache(getattr(self, method)))
+        self._neutral = [root / name for name in NEUTRAL]
+        self._values = [root / name for name in VALUES]
         self._open: set[tuple[Path, str]] = set()
 
+    @once
     def digest(
         self, definitions: tuple[tuple[str, str], ...], modules: tuple[str, ...] = (), files: tuple[Path, ...] = ()
-    ) -> Digest:
+    ) -> CodeDigest:
         """The digest of all that is reached from definitions (dotted name of the module, name in it), whole modules
         (dotted names), and files of the user's, whole."""
         roots = [self._root_vertex(module, name.split(".")[0]) for module, name in definitions]
@@ -90,8 +89,9 @@ class Code:
         for kind, file, *number in reached:
             if kind in ("statement", "bytes"):
                 by_file.setdefault(file, []).append(self._expand((kind, file, *number))[0])
-        return Digest(digest(content), {self._label(file): digest(sorted(of)) for file, of in by_file.items()})
+        return CodeDigest(digest(content), {self._label(file): digest(sorted(of)) for file, of in by_file.items()})
 
+    @once
     def _content(self, vertex: Vertex) -> tuple[str, tuple[Vertex, ...]]:
         """The digest of all that a vertex reaches, and this."""
         return self._encoded([vertex]), tuple(self._numbered([vertex]))
@@ -114,6 +114,7 @@ class Code:
                 queue += reversed(self._expand(vertex)[1])
         return numbers
 
+    @once
     def _expand(self, vertex: Vertex) -> tuple[str, list[Vertex], list[Target]]:
         """The own text of a vertex, what it refers to, and what it imports by itself."""
         match vertex:
@@ -143,6 +144,7 @@ class Code:
 
     # Names
 
+    @once
     def _look_up(self, file: Path, name: str) -> Vertex | None:
         """What a name at the top level of a file refers to."""
         bound = self._bound(file, name)
@@ -185,6 +187,7 @@ class Code:
 
     # Files
 
+    @once
     def _module(self, file: Path) -> Module:
         return Module(file)
 
@@ -196,6 +199,7 @@ class Code:
             return vertex
         raise ValueError(f"there is no {'.'.join(filter(None, (module, name)))} below {self.root}")
 
+    @once
     def _file(self, importer: Path, module: str) -> Path | None:
         """The file of a module that `importer` names; None if it is installed."""
         steps = module.lstrip(".").split(".") if module.strip(".") else []
@@ -206,6 +210,7 @@ class Code:
         folders = [] if self.is_own(importer) else [importer.parent, Path.cwd()]
         return next((file for folder in folders if (file := _file_at(folder.joinpath(*steps)))), None)
 
+    @once
     def is_own(self, file: Path) -> bool:
         """Whether a file is one of the package's."""
         return self.root in (file, *file.parents)
@@ -217,9 +222,11 @@ class Code:
         steps = text.split(".")
         return all(step.isidentifier() for step in steps) and _file_at(self.root.joinpath(*steps[1:])) is not None
 
+    @once
     def _is_neutral(self, file: Path) -> bool:
         return _is_below(self._neutral, file)
 
+    @once
     def _holds_values(self, file: Path) -> bool:
         return _is_below(self._values, file)
 
@@ -230,6 +237,7 @@ class Code:
 
     # Imports, by what they do
 
+    @once
     def _loaded_by(self, vertex: Vertex) -> list[Path]:
         """Files that run before a module or a statement does."""
         kind, file = vertex[:2]
@@ -247,6 +255,7 @@ class Code:
                 files += self._packages(module)
                 yield from (each for each in files if not (self._is_neutral(each) or self._holds_values(each)))
 
+    @once
     def _packages(self, module: Path) -> list[Path]:
         """The files of the packages that a module of ours is in."""
         files = [parent / "__init__.py" for parent in module.parents if self.is_own(parent)]

@@ -19,17 +19,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipeline_src.engine.code import LENGTH, Code, Digest, digest
+from pipeline_src.engine.code import LENGTH, Code, CodeDigest, digest
 from pipeline_src.engine.run_job import perform
+from pipeline_src.engine.verified import RECORDS
 from pipeline_src.errors import UserError
 from pipeline_src.files import sha256, write_text
 from pipeline_src.python_source import PACKAGE, ROOT
 
 PERFORM = (perform.__module__, perform.__name__)
-KEPT = Path(".snakemake/code.json")  # among Snakemake's own records, which may be removed at any time
+DIGESTS = RECORDS / "code.json"
 
 
-def plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """A parameter in JSON's types. Fields of models and dataclasses are sorted; the order of mappings and lists counts.
     A path counts by its text.
 
@@ -41,17 +42,17 @@ def plain(value: Any) -> Any:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {name: getattr(value, name) for name in sorted(field.name for field in dataclasses.fields(value))}
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): as_json(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
+        return [as_json(each) for each in value]
     if isinstance(value, set | frozenset):
-        return sorted(map(plain, value))
+        return sorted(map(as_json, value))
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, PurePath):
         return value.as_posix()
     if isinstance(value, Enum):
-        return plain(value.value)
+        return as_json(value.value)
     raise UserError(
         "a parameter of a job cannot be part of its contract",
         found=f"{value!r} of type {type(value).__name__}",
@@ -59,7 +60,7 @@ def plain(value: Any) -> Any:
     )
 
 
-def code_of(work: Callable, values: Mapping[str, Any], modules: tuple[str, ...], files: tuple[Path, ...]) -> Digest:
+def code_of(work: Callable, values: Mapping[str, Any], modules: tuple[str, ...], files: tuple[Path, ...]) -> CodeDigest:
     """The code that makes a result: `work` and what calls it, the classes of the `values` that it gets, further modules
     and files."""
     definitions = [(work.__module__, work.__qualname__), *dict.fromkeys(_classes(values))]
@@ -82,7 +83,7 @@ def _classes(value: Any) -> Iterator[tuple[str, str]]:
 
 def package_digest(
     definitions: tuple[tuple[str, str], ...], modules: tuple[str, ...] = (), files: tuple[Path, ...] = ()
-) -> Digest:
+) -> CodeDigest:
     """As `Code.digest` of this package. Files are read once in a process, and digests kept for the processes of other
     jobs."""
     if (key := _key(definitions, modules, files)) is None:
@@ -95,10 +96,10 @@ def package_digest(
             new = package_code().digest(definitions, modules, files)
         finally:
             gc.enable() if collects else None
-        stored["digests"][key] = [new.digest, new.files]
+        stored["digests"][key] = [new.whole, new.files]
         with suppress(OSError):
-            write_text(KEPT, json.dumps(stored))
-    return Digest(*stored["digests"][key])
+            write_text(DIGESTS, json.dumps(stored))
+    return CodeDigest(*stored["digests"][key])
 
 
 @cache
@@ -121,7 +122,7 @@ def _kept() -> dict[str, Any]:
     """Digests that a process has left, if the package has not changed since."""
     code = digest([[file.relative_to(ROOT).as_posix(), file.read_text("utf-8")] for file in sorted(ROOT.rglob("*.py"))])
     with suppress(OSError, ValueError):
-        if _is_of(code, content := json.loads(KEPT.read_text("utf-8"))):
+        if _is_of(code, content := json.loads(DIGESTS.read_text("utf-8"))):
             return content
     return {"code": code, "digests": {}}
 

@@ -47,7 +47,7 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
     _check_inputs(job, maker)
     check_writable(job.folder, 0 if job.current else SPACE, job.name)
     _check_places(job)
-    lock, shared = job.folder / f".{job.stem}.lock", job.top / cache.FOLDER / "locks" / job.contract
+    lock, shared = job.folder / f".{job.stem}.lock", job.cache / "locks" / job.contract
     with alone(job.name, lock), alone(job.name, shared):
         if job.current:
             log.info("%s is current", job.name)
@@ -65,7 +65,7 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
             log.info("%s done in %.1f s", job.name, stamp.made["seconds"])
             if former := Stamp.read(job.former) or job.stamped:
                 _compare(job, former, stamp)
-        publish(job, staging, stamp)
+        _put_in_place(job, staging, stamp)
         job.former.unlink(missing_ok=True)
         shutil.rmtree(job.scratch, ignore_errors=True)
     return True
@@ -168,18 +168,18 @@ def forget(job: Job) -> None:
     was is kept until then, to be compared with."""
     if stamp := job.stamped:
         stamp.write(job.former)
-    for folder in (job.top / cache.FOLDER / job.contract, job.scratch):
+    for folder in (job.cache / job.contract, job.scratch):
         shutil.rmtree(folder, ignore_errors=True)
     job.stamp.unlink(missing_ok=True)
 
 
-def publish(job: Job, staging: Path, stamp: Stamp) -> None:
+def _put_in_place(job: Job, staging: Path, stamp: Stamp) -> None:
     """Move a result from `staging` to its place. Old stamps go first and the new one comes last, so a stamp never
     vouches for a mixture; what an old one vouched for stays in the cache."""
     for path in job.stamps():
         old = Stamp.read(path)
         if old and not old.faults(job.folder, job.record):
-            cache.keep(job.top, path.suffix[1:], job.folder, old)
+            cache.keep(job.cache, path.suffix[1:], job.folder, old)
         path.unlink()
         for name in set(old.files) - set(job.files) if old else ():
             (job.folder / name).unlink(missing_ok=True)
@@ -187,7 +187,7 @@ def publish(job: Job, staging: Path, stamp: Stamp) -> None:
         os.replace(staging / name, job.folder / name)
     shutil.rmtree(staging)
     stamp.write(job.stamp)
-    cache.keep(job.top, job.contract, job.folder, stamp)
+    cache.keep(job.cache, job.contract, job.folder, stamp)
     if faults := job.faults():
         raise UserError(
             f"{faults[0].file} changed while {job.name} put it in place",

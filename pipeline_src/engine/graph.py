@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from pipeline_src.engine.code import digest
 from pipeline_src.engine.job import Job
+from pipeline_src.engine.verified import RECORDS
 from pipeline_src.errors import UserError, did_you_mean
 
 
@@ -61,7 +62,7 @@ class Graph:
         """The file whose existence tells Snakemake that the result of a job is current, with those that are made
         `together` with it: an output of their rule."""
         name, jobs = self.together(job)
-        return f".snakemake/current/{self.name}/{name}.{contract(jobs)}"
+        return f"{RECORDS}/current/{self.name}/{name}.{contract(jobs)}"
 
     def dependants(self, names: Collection[str]) -> list[Job]:
         """Jobs that need one of `names`, directly or not."""

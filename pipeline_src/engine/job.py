@@ -9,10 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.engine.code import LENGTH, Digest, digest
-from pipeline_src.engine.contract import code_of, file_digest, plain
+from pipeline_src.engine.code import LENGTH, CodeDigest, digest
+from pipeline_src.engine.contract import as_json, code_of, file_digest
 from pipeline_src.engine.stamp import Fault, Stamp
 from pipeline_src.engine.verified import FOLDER, readings
+
+CACHE = ".cache"  # in each top folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +64,14 @@ class Job:
         """What the contract is the hash of."""
         return {
             "kind": self.kind,
-            "parameters": plain(dict(sorted(self.parameters.items()))),
+            "parameters": as_json(dict(sorted(self.parameters.items()))),
             "inputs": {role: self.inputs[role].contract for role in sorted(self.inputs)},
-            "code": self.code.digest,
+            "code": self.code.whole,
             "files": {role: file_digest(self.other_files[role]) for role in sorted(self.other_files)},
         }
 
     @cached_property
-    def code(self) -> Digest:
+    def code(self) -> CodeDigest:
         """The code that makes the result."""
         values = {"parameters": self.parameters, "options": self.options}
         return code_of(self.work, values, self.modules, self.code_files)
@@ -101,19 +103,19 @@ class Job:
         return [self.folder / name for name in self.files]
 
     @property
-    def top(self) -> Path:
-        """The folder of all results of this sort, in which `cache` keeps them."""
-        return Path(self.folder.parts[0])
+    def cache(self) -> Path:
+        """The folder in the top folder in which `cache` keeps all results by contract."""
+        return Path(self.folder.parts[0], CACHE)
 
     @property
     def scratch(self) -> Path:
         """A folder for what `work` can go on from after it was stopped; removed when the result is whole."""
-        return self.top / ".cache" / "unfinished" / self.contract
+        return self.cache / "unfinished" / self.contract
 
     @property
     def former(self) -> Path:
         """The stamp of a result that is to be made again."""
-        return self.top / ".cache" / "former" / f"{self.contract}.json"
+        return self.cache / "former" / f"{self.contract}.json"
 
     # What is there
 

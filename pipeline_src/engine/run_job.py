@@ -24,9 +24,9 @@ def perform(job: Any, folder: Path) -> tuple[dict[str, Any], dict[str, dict[str,
     missing = [name for name in job.files if not (folder / name).is_file()]
     if missing:
         raise UserError(f"{job.name} did not write {', '.join(missing)}", found=sorted(os.listdir(folder)))
-    return job.ingredients, described(folder, job.files)
+    return job.ingredients, sizes_and_hashes(folder, job.files)
 
 
-def described(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+def sizes_and_hashes(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of files in `folder`, by name."""
     return {name: {"size": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in names}

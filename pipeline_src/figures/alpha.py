@@ -33,8 +33,13 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     tables = tables_of(sources.alphas, picture.method)
     epochs, last = quantiles(tables), histogram(tables)
     networks = results.facts.networks_in_words(picture.method)
+    title = f"{picture.title}: learned α"
     lines = [f"{len(tables[0]):,} training images · {len(epochs)} epochs · {networks}"]
-    return Painted(draw(epochs, last, f"{picture.title}: learned α", lines), {"": epochs, "last": last})
+    if (epochs["mean"] == 0).all():  # as of a control
+        figure = style.only_words(title, [*lines, "α is 0 for every image in every epoch."])
+    else:
+        figure = draw(epochs, last, title, lines)
+    return Painted(figure, {"": epochs, "last": last})
 
 
 def quantiles(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -63,7 +68,7 @@ def histogram(alphas: Sequence[pd.DataFrame], bins: int = 40) -> pd.DataFrame:
 def draw(epochs: pd.DataFrame, last: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw `quantiles` and `histogram`; the two panels share the axis of alpha."""
     figure, used = style.new_figure(2.75, heading, lines)
-    main, side = (style.place(figure, x, used + 0.3, wide, 2.0) for x, wide in ((0.51, 1.9), (2.53, 0.82)))
+    main, side = (style.place(figure, x, used + 0.3, wide, 2.0) for x, wide in ((0.51, 1.84), (2.57, 0.78)))
     side.sharey(main)
     for (low, high), shade in zip(BANDS, (0.18, 0.34), strict=True):
         main.fill_between(

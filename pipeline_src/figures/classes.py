@@ -27,7 +27,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     for part in facts.parts_of(LIKE_ID) if facts.class_names else ():
         for metric, label in METRICS.items():
             title, wide = f"{label} class by class on {part}", style.is_wide(len(facts.methods))
-            how = f"raw protocol, {facts.bins} bins; {facts.networks_in_words()}; intervals over images"
+            how = f"raw protocol, {facts.bins} bins; {style.averaged(facts)}; intervals over images"
             caption = f"{title}, a panel per method, {how}."
             yield Picture(FIGURE, (metric, part), title, caption, "raw", part, metric=metric, wide=wide)
 
@@ -40,7 +40,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         for method, one in results.measured(picture.protocol, picture.part).items()
     }
     first = next(iter(facts.methods))
-    lines = [style.size(picture, results), f"{facts.networks_in_words()} · strokes: 95 % over images · grey: {first}"]
+    how = f"{style.averaged(facts)} · strokes: 95 % intervals over images · grey: {first}"
+    lines = [style.size(picture, results), how]
     left_out = len(facts.class_names) - MOST_ROWS
     if left_out > 0:
         lines.append(f"the {MOST_ROWS} worst classes by the mean over methods; the csv has the {left_out} others too")
@@ -101,7 +102,7 @@ def draw(
         style.name_rows(axes, shown, 10)
         bare(axes, first, last, f"{METRICS[metric]}, %")
         axes.tick_params(axis="y", labelsize=5.5)  # ten letters have the room of a number
-        name_panel(axes, method, notes[method])
+        name_panel(axes, method, notes[method], tables)
     return figure
 
 

@@ -65,7 +65,7 @@ def draw(
         axes.set_xlim(least, 1)
         axes.set_ylim(floor - foot, 1)
         axes.plot([least, 1], [least, 1], color=style.MUTED, linewidth=0.7, linestyle=(0, (4, 2)))
-        axes.plot(reference["confidence"], reference["accuracy"], color=style.CALIBRATED, linewidth=1.6)
+        axes.plot(reference["confidence"], reference["accuracy"], color=style.FAINT, linewidth=1.2)
         x, y = bins["confidence"], bins["accuracy"]
         for colour, where in ((style.OVER, x > y), (style.UNDER, x < y)):
             axes.fill_between(x, y, x, where=where, interpolate=True, color=colour, alpha=0.35, linewidth=0)
@@ -83,10 +83,10 @@ def draw(
             linewidth=min(0.4, 4 / len(table)),
         )
         axes.axhline(floor, color=style.GRID, linewidth=0.6)
-        axes.set_xticks([least, (1 + least) / 2, 1], [f"{least:.2g}", "", "1"])
-        axes.set_yticks([0.5, 0.75, 1] if floor else [0, 0.5, 1], ["0.5", "", "1"] if floor else ["0", "0.5", "1"])
-        bare(axes, first, last, "Confidence", "Accuracy")
-        name_panel(axes, method, notes[method])
+        axes.set_xticks([least, (1 + least) / 2, 1], [f"{100 * least:.2g}", "", "100"])
+        axes.set_yticks([0.5, 0.75, 1] if floor else [0, 0.5, 1], ["50", "", "100"] if floor else ["0", "50", "100"])
+        bare(axes, first, last, "Confidence, %", "Accuracy, %")
+        name_panel(axes, method, notes[method], tables)
     return figure
 
 

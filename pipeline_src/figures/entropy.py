@@ -42,7 +42,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
             for role in ("id", "ood")
         }
     )
-    lines = [f"{protocol} protocol · images of all seeds · strokes: medians", *style.sets_by_role(facts)]
+    how = [f"{protocol} protocol · images of all seeds", "strokes: medians · each row has its own scale"]
+    lines = how + style.sets_by_role(facts)
     return Painted(draw(table, picture.title, lines), {"": table})
 
 
@@ -89,7 +90,8 @@ def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     axes.grid(True, axis="x")
     axes.grid(False, axis="y")
     axes.set_xlabel("Mean entropy of an image's pixels, nats")
-    style.key(figure, [(ROLES[role], style.ROLE_STYLES[role]) for role in ("id", "ood")], 1.35, used + 0.14, 0.98)
+    keys = [(ROLES[role], style.ROLE_STYLES[role] | {"marker": "s"}) for role in ("id", "ood")]  # of areas
+    style.key(figure, keys, 1.35, used + 0.14, 0.98)
     return figure
 
 
@@ -101,7 +103,8 @@ FIGURE = FigureType(
     "entropy",
     "Predictive entropy in and out of distribution",
     "Images by the mean entropy of their pixels: upwards those in distribution, downwards those out of it; the strokes "
-    "are medians. A method that knows what it does not know has the lower hill further to the right.",
+    "are medians. Heights compare within a row, not between rows. A method that knows what it does not know has the "
+    "images out of distribution, below the line, further to the right than those in distribution.",
     pictures,
     paint,
 )

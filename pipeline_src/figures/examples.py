@@ -40,7 +40,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     from pipeline_src.data.store import Store
     from pipeline_src.prediction.examples import read
 
-    facts, store = results.facts, Store.open(sources.stores[picture.part])
+    facts, store = results.facts, Store(sources.stores[picture.part])
     maps = {method: read(sources.examples[method, picture.part]) for method in shown_methods(facts)}
     table = prepare(maps, store)
     lines = [

@@ -38,7 +38,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     table = prepare(tables_of(sources.alphas, picture.method))
     networks = results.facts.networks_in_words(picture.method)
     lines = [f"mean over the last fifth of the epochs · {networks} · masks outlined"]
-    store = Store.open(sources.stores["train"])
+    store = Store(sources.stores["train"])
     return Painted(draw(table, store, f"{picture.title}: lowest and highest α", lines), {"": table})
 
 

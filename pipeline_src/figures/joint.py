@@ -16,6 +16,7 @@ from pipeline_src.figures.panels import bare, name_panel, small_multiples, stack
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
     from pipeline_src.analysis.results import Results
@@ -77,28 +78,50 @@ def draw(tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: 
     every, shades = pd.concat(tables.values()), LinearSegmentedColormap.from_list("shades", SHADES)
     least = min(float(np.floor(10 * every["confidence"].min()) / 10), LEAST) if len(every) else LEAST
     low = min(float(np.floor(10 * every["accuracy"].min()) / 10), LEAST) if len(every) else LEAST
-    most = np.log10(max(every["images"].max(), 2)) if len(every) else 1
-    figure, panels = small_multiples(len(tables), heading, lines)
+    low_density, high_density = (every["density"].min(), every["density"].max()) if len(every) else (1, 1)
+    span = np.log10(high_density / low_density) or 1.0
+    figure, panels = small_multiples(len(tables), heading, lines, foot=0.25)
     for (method, table), (axes, first, last) in zip(tables.items(), panels, strict=True):
         # Squares, not an image: they stay sharp at any size. Shades are logarithmic, since one cell holds most images.
         corners = np.array([[0, 0], [0, STEP], [STEP, STEP], [STEP, 0]])
         squares = table[["confidence", "accuracy"]].to_numpy()[:, None] + corners
-        axes.add_collection(PolyCollection(squares, facecolors=shades(np.log10(table["images"]) / most), linewidths=0))
+        colours = shades(np.log10(table["density"] / low_density) / span)
+        axes.add_collection(PolyCollection(squares, facecolors=colours, linewidths=0))
         axes.plot([least, 1], [least, 1], color=style.INK, linewidth=0.8, linestyle=(0, (4, 2)))
         axes.set_xlim(least, 1)
         axes.set_ylim(low, 1)
-        axes.set_xticks([least, (1 + least) / 2, 1], [f"{least:g}", "", "1"])
-        axes.set_yticks([low, (1 + low) / 2, 1], [f"{low:g}", "", "1"])
-        bare(axes, first, last, "Confidence", "Accuracy")
-        name_panel(axes, method, notes[method])
+        axes.set_xticks([least, (1 + least) / 2, 1], [f"{100 * least:.0f}", "", "100"])
+        axes.set_yticks([low, (1 + low) / 2, 1], [f"{100 * low:.0f}", "", "100"])
+        bare(axes, first, last, "Confidence, %", "Accuracy, %")
+        name_panel(axes, method, notes[method], tables)
+    if len(every):
+        _key(figure, shades, low_density * STEP**2, high_density * STEP**2)
     return figure
+
+
+def _key(figure: Figure, shades: Colormap, low: float, high: float) -> None:
+    """The shades of the least and the largest share of a method's images in a cell."""
+    x, wide, steps = 2.35, 0.6, 30
+    y = figure.get_figheight() - 0.2
+    style.write(figure, 0.1, y, "share of the images, log scale:")
+    style.write(figure, x - 0.06, y, _share(low), ha="right")
+    axes = style.place(figure, x, y - 0.05, wide, 0.1)
+    axes.bar(np.arange(steps), 1, 1.02, align="edge", color=shades(np.arange(steps) / (steps - 1)))
+    axes.set_xlim(0, steps)
+    axes.set_ylim(0, 1)
+    axes.axis("off")
+    style.write(figure, x + wide + 0.06, y, _share(high))
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.2g} %" if value < 0.995 else "100 %"
 
 
 FIGURE = FigureType(
     "joint",
     "Joint density of confidence and accuracy",
-    "Images by the mean confidence and the accuracy of their pixels; darker cells hold more images, on a logarithmic "
-    "scale. Images below the diagonal are judged over-confidently.",
+    "Images by the mean confidence and the accuracy of their pixels; darker cells hold a larger share of a "
+    "method's images, on a logarithmic scale. Images below the diagonal are judged over-confidently.",
     pictures,
     paint,
 )

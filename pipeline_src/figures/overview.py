@@ -79,16 +79,15 @@ def draw(table: pd.DataFrame, methods: Collection[str], heading: str, lines: Seq
         axes = style.place(figure, LABEL + c * column, used + 0.36, wide, high)
         _draw_set(axes, table[table["part"] == part], methods, least)
         axes.tick_params(labelleft=c == 0)
-        axes.set_title(
-            style.shortened(part, int(column / 0.068)), loc="left", fontsize=7, fontweight="bold", parse_math=False
-        )
+        title = style.shortened(part, int(column / 0.068), parts)
+        axes.set_title(title, loc="left", fontsize=7, fontweight="bold", parse_math=False)
     foot = used + 0.36 + high + 0.42
     entries = [
         ("over-confident", {"marker": "s", "color": style.OVER}),
         ("under-confident", {"marker": "s", "color": style.UNDER}),
     ]
     style.key(figure, entries, 0.15, foot, 1.05)
-    text = "by confidence, left to right · numbers: ECE in % · heights compare in a column"
+    text = "by confidence in %, left to right · numbers: ECE in % · heights compare in a column"
     style.write(figure, 2.4, foot, text)
     return figure
 
@@ -111,7 +110,7 @@ def _draw_set(axes: Axes, table: pd.DataFrame, methods: Collection[str], least: 
     axes.set_xlim(least, 1)
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    axes.set_xticks([least, 1], [f"{least:.2g}", "1"], color=style.MUTED)
+    axes.set_xticks([least, 1], [f"{100 * least:.2g}", "100"], color=style.MUTED)
     axes.tick_params(bottom=False)
     for text, align in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
         text.set_ha(align)

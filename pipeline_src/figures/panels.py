@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline_src.figures import style
@@ -18,9 +18,10 @@ LARGEST = 2.1
 
 
 def small_multiples(
-    number: int, heading: str, lines: Sequence[str], ratio: float = 1.0, inches: float | None = None
+    number: int, heading: str, lines: Sequence[str], ratio: float = 1.0, inches: float | None = None, foot: float = 0.0
 ) -> tuple[Figure, list[tuple[Axes, bool, bool]]]:
-    """`number` panels in rows of seven at most, `ratio` times as high as wide, or `inches` high.
+    """`number` panels in rows of seven at most, `ratio` times as high as wide, or `inches` high, above `foot` inches
+    that are free.
 
     Returns:
         the figure, and per panel its axes and whether they are the first of their row and the last of their column,
@@ -31,7 +32,7 @@ def small_multiples(
     columns = math.ceil(number / rows)
     wide = min((width - LEFT - RIGHT - GAP * (columns - 1)) / columns, LARGEST)
     high = ratio * wide if inches is None else inches
-    figure, used = style.new_figure(rows * (TITLE + high) + BOTTOM + 0.06, heading, lines, width)
+    figure, used = style.new_figure(rows * (TITLE + high) + BOTTOM + foot + 0.06, heading, lines, width)
     panels = []
     for k in range(number):
         row, column = divmod(k, columns)
@@ -40,12 +41,13 @@ def small_multiples(
     return figure, panels
 
 
-def name_panel(axes: Axes, method: str, note: str) -> None:
-    """The method of a panel, and its number in quieter letters below."""
+def name_panel(axes: Axes, method: str, note: str, methods: Iterable[str]) -> None:
+    """The method of a panel, in letters that tell it from the figure's other `methods`, and its number below."""
     inches = axes.get_position().width * axes.figure.get_figwidth()
-    for text, y, weight, colour in ((method, 12, "bold", style.INK), (note, 3, "normal", style.MUTED)):
+    shown = style.shortened(method, int(inches / 0.057), methods), style.shortened(note, int(inches / 0.052))
+    for text, y, weight, colour in ((shown[0], 12, "bold", style.INK), (shown[1], 3, "normal", style.MUTED)):
         axes.annotate(
-            style.shortened(text, int(inches / (0.057 if weight == "bold" else 0.052))),
+            text,
             (0, 1),
             xytext=(0, y),
             xycoords="axes fraction",
@@ -84,22 +86,25 @@ def draw_curves(
     Args:
         curves: method -> `x`, `y`, and `low` and `high` where it has a band.
         notes: method -> its number in words.
-        y_range: None: the methods' heights cannot be compared, so each panel has a range of its own and no others.
+        y_range: None: the methods' heights cannot be compared, so each panel has a range of its own, without numbers,
+            and no others' curves.
     """
     figure, panels = small_multiples(len(curves), heading, lines)
     for (method, curve), (axes, first, last) in zip(curves.items(), panels, strict=True):
         for other in curves.values() if y_range else ():
-            axes.plot(other["x"], other["y"], color=style.GRID, linewidth=0.7)
+            axes.plot(other["x"], other["y"], color=style.FAINT, linewidth=0.4)
         if "low" in curve:
             axes.fill_between(curve["x"], curve["low"], curve["high"], color=style.ACCENT, alpha=0.3, linewidth=0)
         axes.plot(curve["x"], curve["y"], color=style.INK, linewidth=1.2)
         axes.set_xlim(*x_range)
         axes.set_xticks([x_range[0], sum(x_range) / 2, x_range[1]], [f"{x_range[0]:g}", "", f"{x_range[1]:g}"])
-        axes.yaxis.get_major_locator().set_params(nbins=4)
         if y_range:
+            axes.yaxis.get_major_locator().set_params(nbins=4)
             axes.set_ylim(*y_range)
+        else:
+            axes.set_yticks([])
         bare(axes, first and bool(y_range), last, axis_labels[0], axis_labels[1])
-        name_panel(axes, method, notes[method])
+        name_panel(axes, method, notes[method], curves)
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
     from pipeline_src.analysis.results import Results
     from pipeline_src.counting.counts import Counts
 
-CONFIDENCE = "Confidence of the top label"
-ACCURACY = "Accuracy (top label)"
+CONFIDENCE = "Confidence of the top label, %"
+ACCURACY = "Accuracy of the top label, %"
 ISOTONIC = "isotonic"  # ending of a csv file
 
 
@@ -77,17 +78,23 @@ def draw(
     draw_accuracy(main, table, curve, corner)
     main.tick_params(labelbottom=False, bottom=False)
     shares.set_xlim(main.get_xlim())
-    shares.set_xticks(main.get_xticks())
+    _percent(shares.set_xticks, main.get_xticks())
     _shares(shares, table, corner[0])
     shares.set_xlabel(CONFIDENCE)
     return figure
 
 
+def _percent(set_ticks: Callable[..., object], ticks: Iterable[float]) -> None:
+    set_ticks(ticks, [f"{100 * tick:.0f}" for tick in ticks])
+
+
 def draw_accuracy(axes: Axes, table: pd.DataFrame, curve: pd.DataFrame, corner: tuple[float, float]) -> None:
     """Accuracy against confidence, as `draw` has it above the shares of pixels; the same arguments."""
     least, floor = corner
-    _bars(axes, bin_tables.drawn_bins(table), floor, least)
-    axes.plot(curve["confidence"], curve["accuracy"], color=style.INK, linewidth=0.7, zorder=4)
+    bins = bin_tables.drawn_bins(table)
+    _bars(axes, bins, floor, least)
+    isotonic = axes.plot(curve["confidence"], curve["accuracy"], color=style.INK, linewidth=0.7, zorder=4)[0]
+    _legend(axes, bins, isotonic)
     _means(axes, table[table["bin"] == "all"].iloc[0], floor)
 
 
@@ -95,9 +102,9 @@ def _bars(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> None:
     from matplotlib.patches import Rectangle
 
     axes.set_xlim(least, 1)
-    axes.set_xticks([tick / 10 for tick in range(math.ceil(10 * least), 11)])
+    _percent(axes.set_xticks, [tick / 10 for tick in range(math.ceil(10 * least), 11)])
     axes.set_ylim(floor, 1)
-    axes.set_yticks([tick / 10 for tick in range(round(10 * floor), 11, 2 if floor == 0 else 1)])
+    _percent(axes.set_yticks, [tick / 10 for tick in range(round(10 * floor), 11, 2 if floor == 0 else 1)])
     axes.set_ylabel(ACCURACY)
     axes.plot([least, 1], [least, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 2)), zorder=4)
     for row in bins.itertuples():
@@ -114,9 +121,16 @@ def _bars(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> None:
         if not math.isnan(row.low):
             axes.plot([left + width / 2] * 2, [row.low, row.high], color=style.INK, linewidth=0.9, zorder=5)
             axes.plot([left + width / 2] * 2, [row.low, row.high], "_", color=style.INK, markersize=4, zorder=5)
+
+
+def _legend(axes: Axes, bins: pd.DataFrame, isotonic: Line2D) -> None:
+    """What is drawn, and no more."""
+    gaps = (("over-confident", style.OVER, bins["gap"] > 0), ("under-confident", style.UNDER, bins["gap"] < 0))
+    entries = {text: _gap((0, 0), 1, 1, colour) for text, colour, where in gaps if where.any()}
+    entries |= {"isotonic regression": isotonic} if len(isotonic.get_xdata()) else {}
     axes.legend(
-        [_gap((0, 0), 1, 1, colour) for colour in (style.OVER, style.UNDER)],
-        ["over-confident", "under-confident"],
+        list(entries.values()),
+        list(entries),
         loc="lower right",
         handlelength=1.6,
         borderaxespad=0.4,

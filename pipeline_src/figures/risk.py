@@ -38,11 +38,16 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     shown = {method: table.rename(columns={"coverage": "x", "risk": "y"}) * 100 for method, table in tables.items()}
     notes = {m: f"mean {table['y'].mean():.2f} %" if len(table) else "no pixels" for m, table in shown.items()}
     top = max((float(table["y"].max()) for table in shown.values() if len(table)), default=1.0)
+    lines = [f"{style.size(picture, results)} · {facts.networks_in_words()}"]
+    alike = {value for table in shown.values() for value in table["y"]}
+    if alike in ({0.0}, {100.0}):
+        words = "Every method is right on every pixel." if alike == {0.0} else "Every method is wrong on every pixel."
+        return Painted(style.only_words(picture.title, [*lines, words]), {"": stacked(tables)})
     figure = draw_curves(
         shown,
         notes,
         picture.title,
-        [f"{style.size(picture, results)} · {facts.networks_in_words()}"],
+        lines,
         ("Pixels kept, %", "Error, %"),
         (0, 100),
         (0, 1.04 * max(top, 0.01)),

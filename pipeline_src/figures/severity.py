@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 METRICS = {"ece": "ECE, %", "accuracy": "Accuracy, %"}
 LEFT, GAP, RIGHT, HIGH, BELOW = 0.55, 0.36, 0.12, 1.15, 0.14  # inches
-# Tol's colour-blind safe "muted" scheme; markers distinguish methods in grey.
-COLOURS = (style.INK, "#cc6677", "#332288", "#117733", "#88ccee", "#882255", "#44aa99", "#999933", "#aa4499", "#ddaa33")
-MARKERS = ("s", "o", "^", "D", "v", "P", "X", "<", ">")
 APART = 0.45  # of the distance between two severities, which the methods take up side by side
 
 
@@ -30,7 +27,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
         wide = style.is_wide(len({corruption.name for corruption in facts.corrupted.values() if corruption.of == line}))
         for protocol in facts.protocols:
             title = f"{line}: calibration and accuracy by severity"
-            how = f"{protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}; 95 % intervals over images"
+            how = f"{protocol} protocol, {facts.bins} bins; {style.averaged(facts)}; {style.intervals(facts)}"
             caption = f"ECE and accuracy on {line} by corruption and severity, {how}."
             yield Picture(FIGURE, (protocol, line), title, caption, protocol, wide=wide)
 
@@ -50,7 +47,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         for metric in METRICS
     }
     table = prepare(estimates)
-    lines = [f"{protocol} protocol · strokes: 95 % over images" + f" · 0: {clean}" * bool(clean)]
+    lines = [f"{protocol} protocol · strokes: {style.intervals(facts)}" + f" · 0: {clean}" * bool(clean)]
     return Painted(draw(table, picture.title, lines), {"": table})
 
 
@@ -77,10 +74,13 @@ def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     keys = -(-len(methods) // across) * 0.17
     figure, used = style.new_figure(keys + 2 * (HIGH + BELOW) + 0.75, heading, lines, width)
     wide = (width - LEFT - RIGHT - GAP * (len(columns) - 1)) / len(columns)
-    looks = {method: {"color": COLOURS[k % 10], "marker": MARKERS[k % 9]} for k, method in enumerate(methods)}
+    looks = {
+        method: {"color": style.METHOD_COLOURS[k % 8], "marker": style.METHOD_MARKERS[k % 7]}
+        for k, method in enumerate(methods)
+    }
     for k, method in enumerate(methods):
         at = 0.2 + k % across * 1.7, used + 0.08 + k // across * 0.17
-        style.key(figure, [(style.shortened(method, 24), looks[method])], *at, 1)
+        style.key(figure, [(style.shortened(method, 24, methods), looks[method])], *at, 1)
     severities = sorted(set(table["severity"]))
     for r, (metric, text) in enumerate(METRICS.items()):
         of_metric = table[table["metric"] == metric]
@@ -112,7 +112,7 @@ FIGURE = FigureType(
     "severity",
     "Corruptions by severity",
     "ECE and accuracy of each method as the images of a test set are corrupted more and more; 0 is the set as it is, "
-    "and the strokes are 95 % intervals over images. A method whose ECE stays low while its accuracy falls knows what "
+    "and the strokes are 95 % intervals. A method whose ECE stays low while its accuracy falls knows what "
     "it no longer sees.",
     pictures,
     paint,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, PAPER = "#1d2530", "#66707c", "#d9dee4", "#ffffff"
 # Over- and under-confidence differ in hue (safe for colour-blind readers), in lightness and in hatch.
 OVER, UNDER, CALIBRATED = "#c2410c", "#2f73b3", "#aeb6c0"
+FAINT = "#8a939e"  # of lines behind others: what has a meaning needs a contrast of 3 to the paper
 HATCH = {OVER: "/////", UNDER: "\\\\\\\\\\"}  # dots would make an SVG ten times as large
 ACCENT = UNDER
 # In distribution, under shift and out of distribution, distinguished by marker too.
@@ -31,14 +32,10 @@ ROLE_STYLES = {
     "shifted": {"color": "#009988", "marker": "^"},
     "ood": {"color": "#c2410c", "marker": "D"},
 }
-# Families of methods, from Tol's colour-blind safe "vibrant" scheme; markers distinguish them in grey.
-FAMILIES = {
-    "baseline": {"color": INK, "marker": "s"},
-    "static perturbation": {"color": "#0077bb", "marker": "^"},
-    "adaptive perturbation": {"color": "#cc3311", "marker": "o"},
-    "other training": {"color": "#009988", "marker": "D"},
-    "post-hoc": {"color": "#997700", "marker": "P"},
-}
+# Of the methods in their order, and from the beginning again: --c1 to --c8 of the report, so that a method has the same
+# colour in the page's own diagrams. Markers distinguish them in grey.
+METHOD_COLOURS = ("#5b6570", "#0072b2", "#d55e00", "#00845f", "#b0417f", "#8a6d00", "#6247aa", "#a3212b")
+METHOD_MARKERS = ("o", "s", "^", "D", "*", "P", "v")
 WIDTH, WIDE = 3.5, 7.0  # inches: a column, and the page
 LARGEST_SVG = 250_000  # bytes, of a drawing in a page; an image is then smaller, and soon drawn
 
@@ -75,6 +72,11 @@ def new_figure(body: float, heading: str, lines: Sequence[str], width: float = W
     return figure, used
 
 
+def only_words(heading: str, lines: Sequence[str]) -> Figure:
+    """In the place of a figure that would show nothing: the last of `lines` says so."""
+    return new_figure(0.08, heading, lines)[0]
+
+
 def write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
     """Text that begins `x` inches from the left and whose middle is `y` from the top; `look` as in `Figure.text`."""
     # Names are the user's: a $ in them is a $.
@@ -82,9 +84,10 @@ def write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
     figure.text(x / figure.get_figwidth(), 1 - y / figure.get_figheight(), text, **look)
 
 
-def name_rows(axes: Axes, names: Iterable[str], letters: int = 21) -> None:
+def name_rows(axes: Axes, names: Iterable[str], letters: int = 20) -> None:
     """Rows 0, 1, ... from the top, each with a name of at most so many letters."""
-    shown = [shortened(name, letters) for name in names]
+    names = list(names)
+    shown = [shortened(name, letters, names) for name in names]
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_yticks(range(len(shown)), shown)
     for text in axes.get_yticklabels():
@@ -135,6 +138,17 @@ def sets_by_role(facts: Facts) -> list[str]:
     return [f"{ROLES[role]}: {', '.join(facts.parts_of([role]))}" for role in roles]
 
 
+def intervals(facts: Facts) -> str:
+    """What is in the intervals of estimates, in words."""
+    return f"95 % intervals over images{' and seeds' * (len(facts.seeds) > 1)}"
+
+
+def averaged(facts: Facts) -> str:
+    """Which networks estimates are of, in words: of several seeds, they are means."""
+    seeds = ", ".join(map(str, facts.seeds))
+    return f"means over seeds {seeds}" if len(facts.seeds) > 1 else f"seed {seeds}"
+
+
 METADATA: dict[str, dict[str, None]] = {  # no date and no version, so that the same figure has the same bytes
     ".svg": {"Date": None, "Creator": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -177,7 +191,15 @@ def _write(figure: Figure, stem: Path, suffix: str) -> None:
         figure.savefig(path, metadata=METADATA[suffix])
 
 
-def shortened(text: str, width: int) -> str:
-    """`text`, its middle left out where it is longer than `width` characters."""
-    half = (width - 1) // 2
-    return text if len(text) <= width else f"{text[:half]}…{text[-half:]}"
+def shortened(text: str, width: int, among: Iterable[str] = ()) -> str:
+    """`text` in at most `width` characters: its middle is left out, or another part where one of `among`, which are
+    cut at the same place, would read alike."""
+    names = {text, *among}
+
+    def cut(name: str, head: int) -> str:
+        return name if len(name) <= width else f"{name[:head]}…{name[head + 1 - width :]}"
+
+    heads = sorted(range(1, width - 1), key=lambda head: abs(head - (width - 1) // 2))
+    if head := next((head for head in heads if len({cut(name, head) for name in names}) == len(names)), 0):
+        return cut(text, head)
+    return f"{text[: width - 3]}…{sorted(names).index(text) + 1}" if len(text) > width else text

@@ -28,7 +28,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     """One in every protocol where static methods have several strengths."""
     strengths = {round(perturbation.s, 9) for perturbation in facts.static.values()}
     for protocol in facts.protocols if facts.tests and len(strengths) >= FEWEST else ():
-        how = f"{protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}"
+        how = f"{protocol} protocol, {facts.bins} bins; {style.averaged(facts)}"
         caption = f"Static label perturbation over s = 2αβ, a line per β, {how}."
         yield Picture(FIGURE, (protocol,), "Static perturbation by strength", caption, protocol, wide=True)
 
@@ -49,7 +49,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
             for part in facts.tests
             for metric in METRICS
         }
-    lines = [f"{protocol} protocol · strokes: 95 % over images" + " · dashed: baseline" * bool(baseline)]
+    lines = [f"{protocol} protocol · strokes: {style.intervals(facts)}" + " · dashed: baseline" * bool(baseline)]
     return Painted(draw(table, baseline, picture.title, lines), {"": table})
 
 
@@ -89,7 +89,7 @@ def draw(table: pd.DataFrame, baseline: Mapping[tuple[str, str], float], heading
     }
     for k, name in enumerate(names):
         at = LEFT + k % across * 1.28, used + 0.08 + k // across * 0.17
-        style.key(figure, [(style.shortened(name, 20), looks[name])], *at, 1)
+        style.key(figure, [(style.shortened(name, 20, names), looks[name])], *at, 1)
     for r, (metric, text) in enumerate(METRICS.items()):
         for c, part in enumerate(parts):
             y = used + keys + 0.36 + r * (HIGH + 0.12)
@@ -110,9 +110,8 @@ def draw(table: pd.DataFrame, baseline: Mapping[tuple[str, str], float], heading
             if r == 2:
                 axes.set_xlabel("s = 2αβ")
             if r == 0:
-                axes.set_title(
-                    style.shortened(part, int(wide / 0.07)), fontsize=7, fontweight="bold", loc="left", parse_math=False
-                )
+                title = style.shortened(part, int(wide / 0.07), parts)
+                axes.set_title(title, fontsize=7, fontweight="bold", loc="left", parse_math=False)
     return figure
 
 

@@ -1,12 +1,10 @@
-"""ECE against accuracy of all methods on one data set, with intervals."""
+"""ECE and accuracy of all methods on one data set, with intervals: a row per method."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
@@ -19,20 +17,21 @@ if TYPE_CHECKING:
     from pipeline_src.analysis.estimate import Estimate
     from pipeline_src.analysis.results import Results
 
-METRICS = ("ece", "accuracy")
-LINE = 0.155  # inches between names
+METRICS = {"ece": "ECE, %", "accuracy": "Accuracy, %"}
+BETTER = {"ece": "less is better", "accuracy": "more is better"}
+ROW, LEFT, GAP, RIGHT = 0.2, 1.3, 0.22, 0.12  # inches
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every test set in every protocol."""
     for part, protocol in product(facts.tests, facts.protocols):
-        how = f"{protocol} protocol, {facts.bins} bins; 95 % intervals"
-        caption = f"ECE against accuracy of all methods on {part}, {how}."
+        how = f"{protocol} protocol, {facts.bins} bins; {style.averaged(facts)}; {style.intervals(facts)}"
+        caption = f"ECE and accuracy of all methods on {part}, {how}."
         yield Picture(FIGURE, (protocol, part), f"ECE and accuracy on {part}", caption, protocol, part)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
-    """All methods, coloured by family."""
+    """All methods, the baseline also a dashed line."""
     facts = results.facts
     estimates = {
         (method, metric): results.estimate(metric, picture.protocol, method, picture.part)
@@ -40,7 +39,10 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         for metric in METRICS
     }
     table = prepare(estimates, {method: facts.family(method) for method in facts.methods})
-    lines = [style.size(picture, results), "strokes: 95 % over images"]
+    dashed = " · dashed: baseline" * bool(facts.baseline)
+    lines = [style.size(picture, results), style.averaged(facts) + dashed, f"strokes: {style.intervals(facts)}"]
+    if "accuracy" not in drawn_metrics(table):
+        lines.append(f"accuracy of every method: {style.percent(table['accuracy'].iloc[0], 2)}")
     return Painted(draw(table, picture.title, lines), {"": table})
 
 
@@ -49,7 +51,7 @@ def prepare(estimates: Mapping[tuple[str, str], Estimate], families: Mapping[str
 
     Args:
         estimates: by (method, metric).
-        families: method -> key of `style.FAMILIES`; their order is that of the rows.
+        families: method -> what kind of method it is; their order is that of the rows.
     """
     import pandas as pd
 
@@ -63,63 +65,50 @@ def prepare(estimates: Mapping[tuple[str, str], Estimate], families: Mapping[str
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
-    """Draw from `prepare`; names stand at the right, in the order of accuracy, with a line to their point."""
-    from matplotlib.lines import Line2D
+def drawn_metrics(table: pd.DataFrame) -> list[str]:
+    """ECE; and accuracy, unless it is the same for all methods without any interval, as where no pixel can be right."""
+    seen = table[["accuracy", "accuracy_low", "accuracy_high"]].stack()
+    return [metric for metric in METRICS if metric == "ece" or seen.nunique() > 1]
 
-    families = [name for name in style.FAMILIES if name in set(table["family"])]
-    column = max(2.3, LINE * len(table))
-    keys = -(-len(families) // 2) * 0.16
-    figure, used = style.new_figure(column + 0.5 + keys + 0.1, heading, lines)
-    axes = style.place(figure, 0.52, used + 0.06, 1.72, column)
-    x, y = 100 * table["ece"], 100 * table["accuracy"]
-    for k, row in table.iterrows():
-        look = style.FAMILIES[row["family"]]
-        thin = {"color": look["color"], "linewidth": 0.7, "alpha": 0.5}
-        axes.plot([100 * row["ece_low"], 100 * row["ece_high"]], [y[k]] * 2, **thin)
-        axes.plot([x[k]] * 2, [100 * row["accuracy_low"], 100 * row["accuracy_high"]], **thin)
-        axes.plot([x[k]], [y[k]], **look, markersize=4.2, markeredgecolor=style.PAPER, markeredgewidth=0.5, zorder=5)
-    axes.set_xlim(left=0)
-    axes.margins(0.06)
-    axes.grid(True, axis="both")
-    axes.xaxis.get_major_locator().set_params(nbins=4)
-    axes.set_xlabel("ECE, %  (less is better)")
-    axes.set_ylabel("Accuracy, %  (more is better)")
-    figure.canvas.draw()  # places are known only now
-    whole = figure.get_figwidth(), figure.get_figheight()
-    order = y.sort_values(ascending=False, kind="stable").index
-    box = axes.get_window_extent()
-    points = [axes.transData.transform((x[k], y[k]))[1] / figure.dpi for k in order]
-    tops = spread(points, box.y0 / figure.dpi + LINE / 2, box.y1 / figure.dpi)
-    for k, at in zip(order, tops, strict=True):
-        point = axes.transData.transform((x[k], y[k])) / figure.dpi
-        xs, ys = (point[0], 2.3, 2.4), (point[1], at, at)
-        figure.add_artist(
-            Line2D(
-                [v / whole[0] for v in xs], [v / whole[1] for v in ys], color=style.CALIBRATED, linewidth=0.5, zorder=0
-            )
-        )
-        colour = style.FAMILIES[table.loc[k, "family"]]["color"]
-        name = style.shortened(table.loc[k, "method"], 19)
-        style.write(figure, 2.43, whole[1] - at, name, fontsize=6.5, color=colour)
-    for k, name in enumerate(families):
-        style.key(figure, [(name, style.FAMILIES[name])], 0.2 + k % 2 * 1.7, used + column + 0.58 + k // 2 * 0.16, 1)
+
+def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
+    """Draw from `prepare`: a row per method, a panel per metric, the baseline's values as dashed lines."""
+    import pandas as pd
+
+    metrics, high = drawn_metrics(table), ROW * len(table) + 0.06
+    figure, used = style.new_figure(high + 0.7, heading, lines)
+    wide = (style.WIDTH - LEFT - RIGHT - GAP * (len(metrics) - 1)) / len(metrics)
+    baseline = table[table["family"] == "baseline"]
+    for c, metric in enumerate(metrics):
+        axes = style.place(figure, LEFT + c * (wide + GAP), used + 0.22, wide, high)
+        value, low, high_end = (100 * table[metric + end] for end in ("", "_low", "_high"))
+        for at in 100 * baseline[metric]:
+            axes.axvline(at, color=style.MUTED, linewidth=0.8, linestyle=(0, (4, 2)))
+        axes.hlines(table.index, low, high_end, color=style.ACCENT, linewidth=1.1)
+        axes.plot(value, table.index, "o", color=style.INK, markersize=3.2, clip_on=False)
+        style.name_rows(axes, table["method"])
+        axes.tick_params(labelleft=c == 0)
+        axes.grid(True, axis="x")
+        axes.grid(False, axis="y")
+        axes.set_xlim(*limits(pd.concat([value, low, high_end]), metric == "ece"))
+        axes.xaxis.get_major_locator().set_params(nbins=3 if len(metrics) > 1 else 6)
+        axes.set_xlabel(METRICS[metric])
+        axes.set_title(BETTER[metric], fontsize=6.5, loc="left", color=style.MUTED)
     return figure
 
 
-def spread(heights: Sequence[float], low: float, high: float) -> np.ndarray:
-    """Descending heights, moved little, so that neighbours are at least `LINE` apart and all lie in [low, high]."""
-    from scipy.optimize import isotonic_regression
-
-    below = LINE * np.arange(len(heights))
-    moved = isotonic_regression(np.add(heights, below), increasing=False).x - below
-    return np.maximum(np.minimum(moved, high - below), low + below[::-1])
+def limits(values: pd.Series, from_zero: bool) -> tuple[float, float]:
+    """Ends of an axis for values in %: room around them, but none below 0 or above 100."""
+    low, high = (0.0, values.max()) if from_zero else (values.min(), values.max())
+    room = max(0.08 * (high - low), 0.01)
+    return max(low - room, 0.0), min(high + room, 100.0)
 
 
 FIGURE = FigureType(
     "tradeoff",
     "Calibration and accuracy",
-    "ECE against accuracy, a point per method; the strokes are 95 % intervals. The best place is the upper left.",
+    "ECE and accuracy of every method, a row each; the strokes are 95 % intervals. A method that is calibrated at no "
+    "cost lies to the left in the first panel and not left of the baseline in the second.",
     pictures,
     paint,
 )

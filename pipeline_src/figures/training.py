@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from pipeline_src.analysis.results import Results
 
-# Columns of history.csv by name of the figure: axis label, and factor.
+# Columns of history.csv by name of the figure: axis label, factor, and decimals.
 COLUMNS = {
-    "loss": ("loss", "Loss", 1),
-    "accuracy": ("val_accuracy", "Accuracy, %", 100),
-    "ece": ("val_ece", "ECE, %", 100),
+    "loss": ("loss", "Loss", 1, 3),
+    "accuracy": ("val_accuracy", "Accuracy, %", 100, 1),
+    "ece": ("val_ece", "ECE, %", 100, 2),
 }
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every column where methods train."""
-    for key, (_, label, _) in COLUMNS.items() if facts.trained else ():
+    for key, (_, label, *_) in COLUMNS.items() if facts.trained else ():
         title = f"{label.removesuffix(', %')} of the {'training' if key == 'loss' else 'validation'} images"
         caption = f"{title} over epochs, all methods that train."
         yield Picture(FIGURE, (key,), title, caption, wide=style.is_wide(len(facts.trained)))
@@ -35,13 +35,13 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """All methods that train; losses on axes of their own, since they cannot be compared."""
-    facts, (column, label, factor) = results.facts, COLUMNS[picture.key[0]]
+    facts, (column, label, factor, digits) = results.facts, COLUMNS[picture.key[0]]
     tables = {method: prepare(tables_of(sources.histories, method), column) for method in facts.trained}
     shown, notes = {}, {}
     for method, table in tables.items():
         values = table[["mean", "least", "most"]] * factor
         curve = shown[method] = values.set_axis(["y", "low", "high"], axis=1).assign(x=table["epoch"])
-        notes[method] = f"{curve['y'].iloc[0]:.3g} → {curve['y'].iloc[-1]:.3g}"
+        notes[method] = f"{curve['y'].iloc[0]:.{digits}f} → {curve['y'].iloc[-1]:.{digits}f}"
     every = np.concatenate([curve[["low", "high"]].to_numpy().ravel() for curve in shown.values()])
     low, high = np.quantile(every[np.isfinite(every)], [0.005, 0.995]) if np.isfinite(every).any() else (0, 1)
     room = 0.06 * max(high - low, 1e-3)
@@ -50,7 +50,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         shown,
         notes,
         picture.title,
-        [f"after each epoch · {facts.networks_in_words().replace('pooled', 'averaged')}"],
+        [f"after each epoch · {style.averaged(facts)}", *["each panel has its own scale"] * (column == "loss")],
         ("Epoch", label),
         (1, max(epochs, 2)),
         (low - room, high + room) if column != "loss" else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,11 @@ import numpy as np
 
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import Estimate, estimate
-from pipeline_src.analysis.resampling import (
-    RESAMPLES,
-    SEED,
-    Resampled,
-    groups_in_words,
-    images_in_words,
-    resample_counts,
-)
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, groups_in_words, images_in_words, resample_counts
 from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_pixels, joined, log_odds
-from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.counting.counts import COLUMNS, ImageRows
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.rows import parts
@@ -45,8 +37,8 @@ from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.rng import generator
 
-LIMIT = 2**23  # numbers of pixels of K classes that are held at once
-SCORES = ("ece", "brier", "augrc", "nll", "accuracy")
+MOST_NUMBERS = 2**23  # of pixels of K classes that are held at once
+SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
 AUTO = "auto"
 
 
@@ -102,30 +94,28 @@ def calibrate_folder(
     calibrated_files.check_applied(applied, classes)
     pixels, tops = _pixels(pairs, classes, counted, ignore)
     _check_labels(pixels, mask)
-    candidates = _candidates(method, pixels.classes)
-
-    folds = selection.folds_of(np.arange(pixels.number) if units is None else units)
-    held_out = (folds, tops) if test_mask is None or method == AUTO else None
-    chosen, by_fold, likelihoods = _chosen(candidates, pixels, held_out, options)
-    calibrator = fitted(candidates[chosen], pixels, **options)
+    calibrator, of_images, cross_validated_nll = _fitted(method, pixels, tops, units, options, test_mask is None)
     if test_mask is None:
-        by_stem = dict(zip((stem for stem, *_ in pairs.names), folds.tolist(), strict=True))
+        by_stem = dict(zip((stem for stem, *_ in pairs.names), of_images, strict=True))
         scored, before = pairs, counted
-        scored.calibrator = lambda stem: by_fold[by_stem[stem]]
+        scored.calibrator = by_stem.__getitem__
     else:
         scored, before = applied, _count(applied, classes, ignore)
         scored.calibrator = lambda stem: calibrator
     after = _count(scored, classes, ignore)
     runs = [ProtocolCounts.by_protocol(of.statistic)["raw"] for of in (before, after)]
-    scores = [resample_counts(run, bins, SEED, resamples, units_of_scored) for run in runs]
     record = Record.of(calibrator, pixels)
     warnings = counted.warnings() if test_mask is None else _warnings({pred: counted, apply: before})
-    warnings += calibrator.warnings() if isinstance(calibrator, PlattCalibrator) else []
+    warnings += calibrator.warnings()
+    unchanged = selection.nll_as_they_are(pixels, tops)
+    if cross_validated_nll and min(cross_validated_nll.values()) >= unchanged:
+        warnings.append("on unseen images no calibrator has a lower NLL than the maps as they are: keep them")
     result = {
-        "method": chosen,
+        "method": calibrator.name,
         "keeps_class": calibrator.keeps_class,
         "chosen": method == AUTO,
-        "cross_validated_nll": likelihoods,
+        "cross_validated_nll": cross_validated_nll,
+        "nll_as_they_are": unchanged,
         **record.fitted_on.model_dump(),
         "scored_on": "cross-validation" if test_mask is None else str(apply),
         "scored_images": len(scored),
@@ -133,7 +123,7 @@ def calibrate_folder(
         "bins": bins,
         **({"groups": groups_in_words(units_of_scored)} if groups else {}),
         "warnings": warnings + (images_in_words(len(scored)) if resamples and not groups else []),
-        "scores": _compared(*scores, resamples),
+        "scores": _compared(runs, bins, resamples, units_of_scored),
     }
     if bound:
         pairs.calibrator = lambda stem: calibrator
@@ -163,13 +153,12 @@ def _candidates(method: str, classes: int) -> dict[str, type[Calibrator]]:
     """The calibrator of this name, or all for this number of classes."""
     if method != AUTO:
         return {method: files.CALIBRATORS[method]}
-    number = "two" if classes == 2 else "several"
-    return {name: kind for name, kind in files.CALIBRATORS.items() if kind.classes in ("any", number)}
+    return {name: kind for name, kind in files.CALIBRATORS.items() if kind.takes(classes)}
 
 
 def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
     """Of the fit of `image_temperature`; UserError where another method is asked for, or for features that there are
-    not, or that stand twice."""
+    not, or that are repeated."""
     options = {"features": tuple(features.split(","))} if features else {}
     options |= {"shape": True} if shape else {}
     if options and method != ImageTemperatureCalibrator.name:
@@ -186,10 +175,10 @@ def _options(method: str, features: str, shape: bool) -> dict[str, Any]:
             expected=", ".join(FEATURES),
             do=did_you_mean(unknown[0], FEATURES) or f"--features {','.join(FEATURES)}",
         )
-    if twice := sorted({name for name in given if given.count(name) > 1}):
+    if repeated := sorted({name for name in given if given.count(name) > 1}):
         raise UserError(
-            "--features: a feature stands twice",
-            found=", ".join(twice),
+            "--features: a feature is repeated",
+            found=", ".join(repeated),
             expected="each once",
             do=f"--features {','.join(dict.fromkeys(given))}",
         )
@@ -208,7 +197,7 @@ def _pixels(pairs: Pairs, classes: int | None, counted: FolderCounts, ignore: in
         if classes:
             probability, truth, _ = several_classes.read(pair, classes, void)
             truth = np.where(truth == void, classes, truth)
-            valid, most = int((truth < classes).sum()), max(1, LIMIT // (classes * len(pairs)))
+            valid, most = int((truth < classes).sum()), max(1, MOST_NUMBERS // (classes * len(pairs)))
             draws = generator(pair.stem, "calibrate")
             chosen = draws.choice(valid, most, replace=False) if valid > most else None
             parts.append(image_pixels(log_odds(probability), truth, chosen))
@@ -252,17 +241,26 @@ def _contents(rows: ImageRows) -> dict[str, bytes]:
     return {name: row.tobytes() for name, row in zip(rows.ids, sums, strict=True) if not row[constant]}
 
 
-def _chosen(
-    candidates: dict[str, type[Calibrator]],
+def _fitted(
+    method: str,
     pixels: Pixels,
-    held_out: tuple[np.ndarray, np.ndarray] | None,
+    tops: np.ndarray,
+    units: np.ndarray | None,
     options: Mapping[str, Any],
-) -> tuple[str, list[Calibrator], dict[str, float]]:
-    """The name of the candidate of least cross-validated NLL, its calibrators by fold, and the NLL of all. `held_out`:
-    folds and tops of `selection.cross_validated`; None to take the one candidate without."""
-    if held_out is None:
-        return next(iter(candidates)), [], {}
-    if held_out[0].max(initial=0) < 1:
+    cross_validate: bool,
+) -> tuple[Calibrator, list[Calibrator], dict[str, float]]:
+    """The candidate of least cross-validated NLL, fitted to all pixels; by image the same one fitted without its fold;
+    and the NLL of all candidates. The last two are empty where one method is asked for and not cross-validated.
+
+    Args:
+        tops: (I,) as in `selection.cross_validated`.
+        units: (I,) the group of each image; None where each is its own.
+    """
+    candidates = _candidates(method, pixels.classes)
+    if method != AUTO and not cross_validate:
+        return fitted(candidates[method], pixels, **options), [], {}
+    folds = selection.folds_of(np.arange(pixels.number) if units is None else units)
+    if folds.max(initial=0) < 1:
         raise UserError(
             "one image, or one group of images, cannot be cross-validated",
             found=f"{pixels.number} image(s) in --pred",
@@ -271,20 +269,23 @@ def _chosen(
         )
     with quiet(logging.getLogger("pipeline_src.calibrators")):  # of each fold: the one fitted to all images says it
         results = {
-            name: selection.cross_validated(kind, pixels, *held_out, **options) for name, kind in candidates.items()
+            name: selection.cross_validated(kind, pixels, folds, tops, **options) for name, kind in candidates.items()
         }
     best = min(results, key=lambda name: results[name][1])
-    return best, results[best][0], {name: likelihood for name, (_, likelihood) in results.items()}
+    of_images = [results[best][0][fold] for fold in folds.tolist()]
+    return fitted(candidates[best], pixels, **options), of_images, {name: of for name, (_, of) in results.items()}
 
 
-def _compared(before: Resampled, after: Resampled, resamples: int) -> dict[str, dict[str, Any]]:
-    """Scores before and after and their differences on the same resamples, each with its interval. Where another metric
-    decides, the interval of the difference is that one's, and stands under its name."""
-    sides = (before, after)
+def _compared(
+    runs: Sequence[ProtocolCounts], bins: int, resamples: int, units: np.ndarray | None
+) -> dict[str, dict[str, Any]]:
+    """Scores of the runs before and after and their differences on the same resamples, each with its interval. Where
+    another metric decides, the interval of the difference is that one's, and stands under its name."""
+    sides = before, after = [resample_counts(run, bins, SEED, resamples, units) for run in runs]
     ends = [of.intervals() if resamples else {} for of in sides]
     terms = [(paired([of]), weight) for of, weight in zip(sides, (-1.0, 1.0), strict=True)]
     scores = {}
-    for name in (name for name in SCORES if name in before.points):
+    for name in (name for name in SCORED if name in before.points):
         intervals = {"before": ends[0].get(name), "after": ends[1].get(name), "difference": None}
         changed = ""
         if resamples and (change := estimate(name, *terms)):

@@ -29,7 +29,7 @@ from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.per_image import per_image
 from pipeline_src.metrics.summary import bounds, summary
 
-MOST = 100_000  # resamples; each takes time and space on the disk
+MOST_RESAMPLES = 100_000  # each takes time and space on the disk
 
 
 def judge_folder(
@@ -133,9 +133,12 @@ def judge_folder(
 
 def check_resamples(resamples: int) -> None:
     """UserError where there are too many."""
-    if not 0 <= resamples <= MOST:
+    if not 0 <= resamples <= MOST_RESAMPLES:
         raise UserError(
-            "--resamples cannot be used", found=f"{resamples:,}", expected=f"0 to {MOST:,}", do="--resamples 1000"
+            "--resamples cannot be used",
+            found=f"{resamples:,}",
+            expected=f"0 to {MOST_RESAMPLES:,}",
+            do="--resamples 1000",
         )
 
 

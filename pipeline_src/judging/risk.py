@@ -8,13 +8,13 @@ import numpy as np
 
 from pipeline_src.analysis import conformal
 from pipeline_src.analysis.conformal import Bound
-from pipeline_src.analysis.resampling import image_means, percentiles
+from pipeline_src.analysis.resampling import image_means, percentiles, within
 from pipeline_src.calibrators.selection import folds_of
 from pipeline_src.errors import UserError
 from pipeline_src.judging.files import Pairs
 from pipeline_src.metrics.image_risks import EIGHT_BIT, split
 from pipeline_src.metrics.inputs import ProtocolCounts
-from pipeline_src.metrics.metric import with_ends
+from pipeline_src.metrics.metric import FRACTION, with_ends
 
 LEAST = 1e-9  # that a bound can be; whatever a computer holds of images keeps none below
 
@@ -109,7 +109,8 @@ def _delivered(run: ProtocolCounts, levels: np.ndarray, seed: int, resamples: in
     values: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": {}}
     for k, name in enumerate(conformal.RISK_NAMES):
         values[name] = float(risks[defined[:, k], k].mean()) if defined[:, k].any() else None
-        values["intervals"][name] = None if resampled is None else percentiles(resampled[:, k], len(risks))
+        ends = None if resampled is None else percentiles(resampled[:, k], len(risks))
+        values["intervals"][name] = ends and within(ends, FRACTION)
     return values
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 
 from pipeline_src.calibrators.calibrator import calibrated
+from pipeline_src.counting.levels import SUM_SLACK
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.judging.arrays import matched, read_labels, read_map
@@ -15,7 +16,6 @@ from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.judging.masks import unused_ignore
 from pipeline_src.labels import IGNORED
 
-SUM = 1e-3  # probabilities of all classes may sum to 1 +- this
 NOTE = (
     "Fractions, not percent. Confidence is the largest of the K probabilities; bins are right-closed on it. brier is "
     "the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort "
@@ -53,7 +53,7 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
         if probability.ndim != 3:
             raise UnusableFileError(f"an array of shape {probability.shape}; expected {classes} classes, as most maps")
         if probability.shape[1:] != truth.shape and (
-            probability.shape[:2] == truth.shape or np.allclose(probability.sum(axis=-1), 1, atol=SUM)
+            probability.shape[:2] == truth.shape or np.allclose(probability.sum(axis=-1), 1, atol=SUM_SLACK)
         ):
             raise UnusableFileError(
                 f"an array of shape {probability.shape}, channels last; expected (classes, height, width): use "
@@ -65,7 +65,7 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
             probability = calibrated(pair.calibrator, probability)
         probability, resized = matched(probability, truth.shape)
         sums = probability.sum(axis=0)[truth != ignore]
-        if not np.allclose(sums, 1, rtol=0, atol=SUM):
+        if not np.allclose(sums, 1, rtol=0, atol=SUM_SLACK):
             raise UnusableFileError(
                 f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel"
             )

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_src.analysis.resampling import image_means, percentiles, units_of
+from pipeline_src.analysis.resampling import image_means, percentiles, units_of, within
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.rows import parts
-from pipeline_src.counting.whole_maps import NAMES, whole_map_measures
+from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.judging.files import Pair, Pairs
 from pipeline_src.judging.masks import Meaning
 from pipeline_src.judging.two_classes import read
+from pipeline_src.metrics.metric import FRACTION
 
 MISSING = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
 
@@ -26,7 +27,7 @@ class WholeImages:
     """Measures of whole maps in one protocol.
 
     Attributes:
-        table: (N, len(NAMES)), in the order of the stems; NaN where undefined.
+        table: (N, len(MEASURES)), in the order of the stems; NaN where undefined.
     """
 
     table: np.ndarray
@@ -34,7 +35,7 @@ class WholeImages:
     @property
     def means(self) -> dict[str, float | None]:
         """Mean over the images that have a value; None without any."""
-        columns = zip(NAMES, self.table.T, strict=True)
+        columns = zip(MEASURES, self.table.T, strict=True)
         return {name: None if np.isnan(of).all() else float(of[~np.isnan(of)].mean()) for name, of in columns}
 
     def intervals(
@@ -43,11 +44,12 @@ class WholeImages:
         """Bootstrap intervals of the means, on the same draws as all others."""
         resampled = image_means(self.table, key, resamples, groups)
         units = units_of(groups, len(self.table))
-        return {name: percentiles(of, units) for name, of in zip(NAMES, resampled.T, strict=True)}
+        ends = {name: percentiles(of, units) for name, of in zip(MEASURES, resampled.T, strict=True)}
+        return {name: of and within(of, FRACTION) for name, of in ends.items()}
 
     def part(self, images: slice) -> dict[str, np.ndarray]:
         """Values of some images by name."""
-        return dict(zip(NAMES, self.table[images].T, strict=True))
+        return dict(zip(MEASURES, self.table[images].T, strict=True))
 
 
 def whole_images(pairs: Pairs, meaning: Meaning, workers: int | None = None) -> dict[str, WholeImages]:
@@ -58,7 +60,7 @@ def whole_images(pairs: Pairs, meaning: Meaning, workers: int | None = None) -> 
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = workers or min(cores, max(1, len(pairs) // 16))
-    values = np.empty((len(PROTOCOLS), len(pairs), len(NAMES)))
+    values = np.empty((len(PROTOCOLS), len(pairs), len(MEASURES)))
     # Not a multiprocessing.Pool, which waits for ever if a worker is killed.
     several = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) if workers > 1 else nullcontext()
     with several as pool:
@@ -73,4 +75,4 @@ def _of_image(job: tuple[Pair, Meaning]) -> list[list[float]]:
     pair, meaning = job
     probability, truth, _, _ = read(pair, meaning)
     values = whole_map_measures(probability, truth)
-    return [[values[protocol][name] for name in NAMES] for protocol in PROTOCOLS]
+    return [[values[protocol][name] for name in MEASURES] for protocol in PROTOCOLS]

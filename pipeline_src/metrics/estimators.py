@@ -169,6 +169,24 @@ def aurc(bins: Bins) -> np.ndarray:
     return ((errors - wrong - rate * before) * harmonic + rate * count).sum(axis=-1) / bins.n
 
 
+def aurc_bound(row: Bins) -> float:
+    """How far `aurc` of one row (K,) can be from its value on sorted pixels: where within each cell all errors come
+    first, or all last."""
+    count, wrong = np.flip(row.count).astype(float), np.flip(row.count - row.hits).astype(float)
+    after, errors = np.cumsum(count), np.cumsum(wrong)
+    before, found = after - count, errors - wrong
+
+    def inverses(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+        return _digamma(stop + 1) - _digamma(start + 1)
+
+    first, last = before + wrong, after - wrong
+    most = wrong + (found - before) * inverses(before, first) + errors * inverses(first, after)
+    least = found * inverses(before, last) + wrong + (found - last) * inverses(last, after)
+    rate = wrong / np.where(count > 0, count, 1)
+    tied = (found - rate * before) * inverses(before, after) + rate * count
+    return float(max((most - tied).sum(), (tied - least).sum()) / after[-1])
+
+
 def auc(bins: Bins) -> np.ndarray:
     """Probability that a hit scores above a miss, ties half; NaN without hits or without misses."""
     miss = bins.count - bins.hits

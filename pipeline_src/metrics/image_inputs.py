@@ -1,7 +1,7 @@
 """Inputs of metrics that compare images: the calibration error and the area of each, from its 8-bit levels.
 
 They are exact for 8-bit maps. Of float maps the pixels of an image within an 8-bit level take the distribution that
-all images together have there (`cells`).
+all images together have there (`cells`); its mean confidence is exact.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from pipeline_src.counting.rows import parts
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP, as_bins
-from pipeline_src.metrics.inputs import Columns, Input, ProtocolCounts
+from pipeline_src.metrics.inputs import Binned, Columns, Input, ProtocolCounts
 
 
 class _OfImages(Input):
@@ -29,11 +29,11 @@ class ImageErrors(_OfImages):
     family = "image errors"
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        levels, per_pixel = counted.levels, counted.groups.per_pixel(TOP, bins)
+        in_bins = Binned(TOP).columns(counted, bins)
 
         @np.errstate(invalid="ignore")
         def summed(images: slice) -> np.ndarray:
-            of_images = as_bins(levels(images) @ per_pixel)
+            of_images = as_bins(in_bins(images))
             ece, has_pixels = estimators.ece(of_images), of_images.n > 0
             return np.where(has_pixels[:, None], np.stack([ece, ece**2, has_pixels], axis=1), 0)
 

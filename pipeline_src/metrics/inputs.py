@@ -13,7 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline_src.counting.counts import Counts, ImageRows
+from pipeline_src.counting.counts import COLUMNS, Counts, ImageRows
+from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.loading import AnyStatistic, by_protocol
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
@@ -173,6 +174,9 @@ class Binned(Input):
         number = self.bins or bins
         cells = [_by_cell(one, score, number) for one, score in self._scores(counted)]
 
+        if self.score == TOP:
+            return _with_own_confidence(counted, cells[0], number)
+
         def of_images(images: slice) -> np.ndarray:
             by_kind = [of(images).reshape(-1, 3, number) for of in cells]
             return np.concatenate(by_kind, axis=2).reshape(-1, 3 * number * len(cells))
@@ -273,6 +277,35 @@ class Ordered(Input):
 
     def _with_groups(self, cells: Bins, bins: int) -> tuple:
         return (cells, bins) if self.groups else (cells,)
+
+
+def _with_own_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -> Columns:
+    """`columns`, (n, 3 B) pixels, hits and confidences of images in bins, with the summed confidence that each image
+    truly has.
+
+    Below 8 bits an image is taken to be as all are together. What it then has too much or too little is shared by its
+    pixels, and what that brings into a bin is taken from the pixels there: images of a network that is nearly always
+    sure keep a gap of their own, and the sum over all images stays.
+    """
+    at = COLUMNS.index("confidence")
+
+    def missing(images: slice, cells: np.ndarray) -> np.ndarray:
+        pixels, _, confidence = np.moveaxis(cells.sum(axis=2, keepdims=True), 1, 0)
+        off = counted.rows.table[images][:, at, None] / UNIT - confidence
+        exact = np.abs(off) <= pixels / UNIT  # as of 8-bit maps: the confidence of each pixel was rounded
+        return np.where(exact, 0, off) / np.maximum(pixels, 1)
+
+    def of_images(images: slice) -> np.ndarray:
+        cells = columns(images).reshape(-1, 3, bins)
+        cells[:, 2] += (missing(images, cells) - brought) * cells[:, 0]
+        return cells.reshape(-1, 3 * bins)
+
+    brought = np.zeros((2, bins))
+    for block in parts(len(counted.rows)):
+        cells = columns(block).reshape(-1, 3, bins)
+        brought += (missing(block, cells) * cells[:, 0]).sum(axis=0), cells[:, 0].sum(axis=0)
+    brought = brought[0] / np.maximum(brought[1], 1)
+    return of_images
 
 
 def _by_cell(counted: ProtocolCounts, score: str, cells: int) -> Columns:

@@ -8,12 +8,15 @@ from functools import cache
 import numpy as np
 
 from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.levels import POSITION
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.metrics.inputs import Input, ProtocolCounts
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
+
+ROUNDED = 2.0**-23  # a float32, with as much again for positions
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
@@ -51,9 +54,28 @@ def defined(classes: int) -> list[str]:
 
 
 def bounds(counted: ProtocolCounts, bins: int, names: Collection[str]) -> dict[str, float]:
-    """How far each of some metrics can be off for float maps, by name; only those that sort pixels can be."""
+    """How far each of some metrics can be off for float maps, by name; only those that sort pixels can be. Of maps of 8
+    or 16 bits none is."""
+    if _ties_are_real(counted.counts):
+        return {}
     wanted = {name: METRICS[name] for name in names if METRICS[name].bound}
     return {name: float(metric.bound(*metric.of.exact(counted, bins))) for name, metric in wanted.items()}
+
+
+def _ties_are_real(counts: Counts) -> bool:
+    """Whether all probabilities are those of 16-bit maps, or of 8-bit maps that are stretched: no two of them share a
+    level, so that the mean of a cell is the value of all its pixels."""
+    level, predicted, label = np.nonzero(counts.count)
+    cell = level, predicted, label
+    mean = (level + counts.position[cell] / counts.count[cell] / POSITION) / counts.levels
+    return any((np.abs(mean - nearest) < ROUNDED).all() for nearest in (np.rint(65535 * mean) / 65535, _fraction(mean)))
+
+
+def _fraction(values: np.ndarray) -> np.ndarray:
+    """The nearest k/m with 0 < m < 256, of which two are at least 1 / (254 * 255) apart: a level is narrower."""
+    fractions = np.unique(np.concatenate([np.arange(m + 1) / m for m in range(1, 256)]))
+    at = np.searchsorted((fractions[1:] + fractions[:-1]) / 2, values)
+    return fractions[at]
 
 
 def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], tuple]) -> float:

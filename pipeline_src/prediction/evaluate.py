@@ -8,9 +8,9 @@ import time
 import numpy as np
 
 from pipeline_src.counting.loading import AnyStatistic, empty
-from pipeline_src.counting.regions import EVALUATED, RegionStatistics
+from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.data.store import Store
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment
@@ -27,10 +27,12 @@ def evaluate(
     `examples.example_ids`."""
     classes = predictor.networks[0].classes  # a store without masks does not know its number
     statistic, maps = empty(classes), dict.fromkeys(examples.example_ids(store.ids))
-    regions = RegionStatistics(names=EVALUATED if classes == 2 else ())
+    regions = RegionStatistics(names=EVALUATED_REGIONS if classes == 2 else ())
     started = logged = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
-        extra = {"whole": whole_map_measures(probability, truth, KEPT)} if classes == 2 else {"no_class": NO_CLASS}
+        extra = {"no_class": NO_CLASS}
+        if classes == 2:
+            extra = {"whole": whole_map_measures(probability, truth, EVALUATED_MEASURES)}
         statistic.add(probability, truth, sample, **extra)
         if isinstance(statistic, TwoClassStatistic):
             regions.add(probability, truth, sample)

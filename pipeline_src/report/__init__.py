@@ -105,7 +105,7 @@ def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters |= {"small": _small, "estimate": _estimate, "ends": _ends}
+    made.filters |= {"small": _small, "estimate": _estimate, "ends": _ends, "breakable": _breakable}
     return made
 
 
@@ -113,6 +113,11 @@ def _small(cell: str) -> Markup:
     """A cell of a table; what follows the number, its spread and interval, is set small."""
     number, *rest = re.split(r"(?= [±\[])", cell, maxsplit=1)
     return escape(number) + (Markup("<small>{}</small>").format(rest[0]) if rest else "")
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may go on in the next line after each of its words."""
+    return Markup("<wbr>").join(re.split(r"(?<=[_-])", name))
 
 
 def _estimate(effect: Estimate | None, metric: str) -> Markup:
@@ -221,8 +226,15 @@ def _methods(facts: Facts, fitted: Mapping[tuple[str, int], Mapping[str, float]]
 
 
 def _named(values: Mapping[str, Any]) -> str:
-    shown = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in values.items()}
-    return ", ".join(f"{name} {text}" for name, text in shown.items())
+    return ", ".join(f"{name} {_in_words(value)}" for name, value in values.items())
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, (list, tuple)):
+        return " and ".join(map(_in_words, value)) or "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list]:

@@ -20,7 +20,8 @@
   new ResizeObserver(() => { if (chart.clientWidth !== width) draw(); }).observe(chart);
   let width = 0;
 
-  // What is chosen: a series per method, each with its bins. The floor of confidence is 1 over the number of classes.
+  // What is chosen: a series per method, each with its bins. A method keeps its look, whatever else is chosen. The floor of
+  // confidence is 1 over the number of classes.
   function chosen() {
     const bins = +form.elements.bins.value, part = form.elements.set.value, protocol = form.elements.shown.value;
     const cells = data.cells[protocol][part];
@@ -29,9 +30,10 @@
     const series = methods.map((name, place) => {
       const { ece, oe, rows } = cells[name][bins];
       const all = d3.sum(rows, (row) => row[1]), right = d3.sum(rows, (row) => row[2]), excess = d3.sum(rows, (row) => row[3]);
-      const look = { colour: `var(--c${(place % SERIES) + 1})`, symbol: SYMBOLS[place % SYMBOLS.length], dash: place < SERIES ? null : "4 3" };
-      const shown = rows.map(([k, pixels, hits, over]) => ({
-        name, place, pixels, ...look, lower: Math.max(k / bins, data.floor), from: k / bins, upper: (k + 1) / bins,
+      const own = data.methods.indexOf(name);
+      const look = { colour: `var(--c${(own % SERIES) + 1})`, symbol: SYMBOLS[own % SYMBOLS.length], dash: own < SERIES ? null : "4 3" };
+      const shown = rows.map(([k, pixels, hits, over, low = null, high = null]) => ({
+        name, place, pixels, low, high, ...look, lower: Math.max(k / bins, data.floor), from: k / bins, upper: (k + 1) / bins,
         share: pixels / all, accuracy: hits / pixels, confidence: (hits + over) / pixels,
       }));
       return { name, ...look, ece, oe, accuracy: all ? right / all : null, confidence: all ? (right + excess) / all : null, bins: shown };
@@ -44,7 +46,7 @@
     width = chart.clientWidth;
     // A bin left of the axis holds confidences of the floor alone; a few of them would only distract.
     const points = series.flatMap((one) => one.bins.filter((bin) => bin.upper > data.floor || bin.share >= 0.001));
-    const least = d3.min(points, (bin) => bin.accuracy) ?? data.floor;
+    const least = d3.min(points, (bin) => bin.low ?? bin.accuracy) ?? data.floor;
     const bottom = Math.max(0, Math.min(data.floor - 0.1, Math.floor(10 * least) / 10));
     const shared = {
       width, marginLeft: 52, marginRight: 16, style: { fontSize: "12px", fontFamily: "inherit", background: "none", color: "var(--ink)" },
@@ -58,7 +60,9 @@
         Plot.text([["over-confident", 1, bottom]], { x: "1", y: "2", text: "0", fill: "var(--over)", textAnchor: "end", lineAnchor: "bottom", dx: -6, dy: -6 }),
         Plot.text([["under-confident", data.floor, 1]], { x: "1", y: "2", text: "0", fill: "var(--under)", textAnchor: "start", lineAnchor: "top", dx: 6, dy: 6 }),
         ...(series.length === 1 ? bars(points, bottom) : lines(series, points)),
-        Plot.dot(points, { x: "confidence", y: "accuracy", fill: series.length === 1 ? "var(--ink)" : (bin) => bin.colour, symbol: (bin) => (series.length === 1 ? "circle" : bin.symbol), stroke: "var(--paper)", strokeWidth: 1, r: 4.5, className: "points", clip: false }),
+        // Side by side, where several methods have them at one place.
+        ...series.map((one, place) => Plot.ruleX(points.filter((bin) => bin.place === place && bin.low !== null), { x: "confidence", y1: "low", y2: "high", stroke: series.length === 1 ? "var(--ink)" : one.colour, strokeWidth: 1.5, dx: 3 * (place - (series.length - 1) / 2), className: "whiskers" })),
+        Plot.dot(points, { x: "confidence", y: "accuracy", fill: series.length === 1 ? "var(--ink)" : (bin) => bin.colour, symbol: (bin) => (series.length === 1 ? "circle" : bin.symbol), stroke: "var(--paper)", strokeWidth: 1, r: 3.5, className: "points", clip: false }),
       ],
       symbol: { type: "identity" },
       color: { type: "identity" },
@@ -100,10 +104,12 @@
     return series.map((one, place) => Plot.line(points.filter((bin) => bin.place === place), { x: "confidence", y: "accuracy", stroke: one.colour, strokeWidth: 2, strokeDasharray: one.dash }));
   }
 
+  const interval = (bin) => (bin.low === null ? "–" : `[${percent(bin.low)}, ${percent(bin.high)}]`);
   const describe = (bin) => [
     `${bin.name}, confidence ${percent(bin.from, 1)} to ${percent(bin.upper, 1)} %`,
     `${counted(bin.pixels)} pixels (${percent(bin.share)} %)`,
     `confidence ${percent(bin.confidence)} %, accuracy ${percent(bin.accuracy)} %`,
+    ...(bin.low === null ? [] : [`95 % interval of the accuracy ${interval(bin)}`]),
   ];
 
   // A bin's numbers on hover and on focus; Tab comes to the first point, the arrow keys go from there.
@@ -155,7 +161,7 @@
       head.scope = "row";
       const swatch = Object.assign(document.createElement("span"), { className: "swatch" });
       if (series.length > 1) swatch.style.background = one.colour;
-      head.append(swatch, one.name);
+      head.append(swatch, ...one.name.split(/(?<=[_-])/).flatMap((part) => [part, document.createElement("wbr")]));
       row.append(head);
     };
     const [whole, bins] = [readout, document.getElementById("bins")].map((table) => table.tBodies[0]);
@@ -168,7 +174,7 @@
       for (const bin of one.bins) {
         const line = bins.insertRow();
         named(line, one);
-        cells(line, [`${percent(bin.from, 1)}–${percent(bin.upper, 1)}`, counted(bin.pixels), percent(bin.share), percent(bin.confidence), percent(bin.accuracy), percent(bin.confidence - bin.accuracy)]);
+        cells(line, [`${percent(bin.from, 1)}–${percent(bin.upper, 1)}`, counted(bin.pixels), percent(bin.share), percent(bin.confidence), percent(bin.accuracy), interval(bin), percent(bin.confidence - bin.accuracy)]);
       }
     }
   }

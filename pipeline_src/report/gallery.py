@@ -25,6 +25,7 @@ THEMED = {
     style.PAPER: "--paper",
     style.OVER: "--over",
     style.UNDER: "--under",
+    **{colour: f"--c{k}" for k, colour in enumerate(style.METHOD_COLOURS, 1)},
 }
 
 
@@ -40,7 +41,7 @@ class Gallery:
         self._serial = count(1)
 
     def sections(self) -> list[dict[str, Any]]:
-        """One per sort: `name`, `heading`, `reading`, and `figures`, each with its `picture` and its `html`.
+        """One per sort: `heading`, `reading`, `count` in words, and `figures`, each with its `picture` and its `html`.
 
         Raises:
             UserError: a figure is missing.
@@ -51,6 +52,7 @@ class Gallery:
             {
                 "heading": of.heading,
                 "reading": of.reading,
+                "count": self._count(shown),
                 "figures": [{"picture": picture, "html": self.html(picture)} for picture in shown],
             }
             for of, shown in pictures.items()
@@ -71,6 +73,11 @@ class Gallery:
             return inline_svg(drawing, next(self._serial), picture.caption)
         data = base64.b64encode(drawing.read_bytes()).decode()
         return Markup(f'<img src="data:image/png;base64,{data}" alt="{escape(picture.caption)}" loading="lazy">')
+
+    def _count(self, shown: list[Picture]) -> str:
+        """How many there are; where each is of a protocol, how many a reader of one protocol sees."""
+        protocols = len({picture.protocol for picture in shown})
+        return f"{len(shown) // protocols} in each protocol" if protocols > 1 else str(len(shown))
 
     def _check(self, pictures: Iterable[Picture]) -> None:
         files = [style.in_page(self.folder / picture.name) for picture in pictures]

@@ -5,6 +5,7 @@
 
   // Theme: as the system has it until the reader chooses.
   const theme = document.getElementById("theme");
+  theme.hidden = false;
   const dark = () => getComputedStyle(document.documentElement).colorScheme === "dark" ||
     (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   const named = () => { theme.textContent = dark() ? "Light" : "Dark"; theme.setAttribute("aria-label", `${theme.textContent} theme`); };

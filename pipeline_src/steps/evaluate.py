@@ -46,7 +46,7 @@ def work(job: Job, folder: Path) -> None:
     """Write the statistic and the example maps."""
     from pipeline_src.data.store import Store
 
-    _evaluate(job, folder, Store.open(job.inputs["part"].folder))
+    _evaluate(job, folder, Store(job.inputs["part"].folder))
 
 
 def work_corrupted(job: Job, folder: Path) -> None:
@@ -63,7 +63,7 @@ def _evaluate(job: Job, folder: Path, store: Store) -> None:
     from pipeline_src.prediction.evaluate import evaluate
 
     if job.inputs["part"] is not job.inputs["val"]:
-        stores = {name: Store.open(job.inputs[name].folder) for name in ("train", "val")}
+        stores = {name: Store(job.inputs[name].folder) for name in ("train", "val")}
         networks.report_overlap(stores | {job.options["part"]: store}, {})
     statistic, shown = evaluate(fit.predictor(job), store, networks.settings(job), job.options["title"])
     statistic.save(folder / job.files[0], {"contract": job.contract})

@@ -50,7 +50,7 @@ def work(job: Job, folder: Path) -> None:
 
     for line in networks.notes(job):
         log.warning(line)
-    store = Store.open(job.inputs["val"].folder) if "val" in job.inputs else None
+    store = Store(job.inputs["val"].folder) if "val" in job.inputs else None
     fitted = callbacks.fit(job.parameters["method"], networks.load(job), store, networks.settings(job))
     shown = ", ".join(f"{name} {value:.6g}" for name, value in numbers(fitted).items()) or "nothing to fit"
     log.info("%s: %s", job.options["title"], shown)

@@ -41,7 +41,7 @@ def write(pairs: Iterable[str]) -> None:
 
 def made_of(pair: str) -> dict[str, str]:
     """Digests of the statistics and the code that a pair's differences are computed from."""
-    digests = {"code": code_of(compare, {}, (), ()).digest}
+    digests = {"code": code_of(compare, {}, (), ()).whole}
     for name in (side.partition(":")[0] for side in pair.split("/")):
         of = json.loads((published.FOLDER / name / published.EXPERIMENT).read_text(encoding="utf-8"))
         digests[name] = digest(sorted(of["files"].items()))

@@ -73,7 +73,7 @@ def train_into(job: Job, folder: Path) -> None:
     from pipeline_src.training.loop import train
     from pipeline_src.training.trackers import trackers
 
-    of, stores = job.parameters, [Store.open(job.inputs[part].folder) for part in ("train", "val")]
+    of, stores = job.parameters, [Store(job.inputs[part].folder) for part in ("train", "val")]
     if main := int(os.environ.get("RANK", 0)) == 0:
         networks.report_overlap(dict(zip(("train", "val"), stores, strict=True)), job.options["tests"])
         for line in networks.notes(job):

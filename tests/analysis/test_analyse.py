@@ -226,6 +226,13 @@ def test_several_classes(tmp_path, recwarn):
     assert [str(w.message) for w in recwarn] == []
 
 
+def test_the_error_of_a_calibrated_class_may_be_0(tmp_path):
+    of_scenes([scene(k, classes=3, sharp=1.0) for k in range(20)], 3).save(tmp_path / "0.npz", {})
+    analyse("streets", 10, {("baseline", 0): tmp_path / "0.npz"}, tmp_path / "streets.npz")
+    low, high = Reader(tmp_path / "streets.npz").measurement("raw", "baseline").arrays["class_metrics"][0].T[1:]
+    assert (low == 0).all() and (high > 0).all()
+
+
 def _class_eces(statistic: MultiClassStatistic) -> list[float]:
     return [value("positive_ece", counts) for counts in statistic.classes]
 

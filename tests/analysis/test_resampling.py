@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from pipeline_src.analysis import resampling
+from pipeline_src.analysis.compare import paired
+from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.resampling import image_means, key_of, percentiles, resample, units_of
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import TwoClassStatistic
@@ -84,6 +87,41 @@ def test_what_sums_over_images_leave_out_is_small(kind, monkeypatch):
             assert of.values[name] == pytest.approx([point, point], abs=1e-12), name
             whole = metric.function(*metric.of.from_sums(of.sums[metric.of.family].whole, 10))
             assert whole == pytest.approx(point, abs=0.01 if metric.of.few else 1e-12), name
+
+
+def test_images_of_a_sure_network_keep_their_own_confidence():
+    """All pixels above 254/255 and right: the ECE is the mean doubt of the images, and varies as that."""
+    rng = np.random.default_rng(3)
+    doubts = rng.uniform(1e-4, 3.8e-3, 40)
+    maps = [(np.full((8, 8), 1 - doubt, np.float32), np.ones((8, 8), np.uint8), f"{doubt:.6f}") for doubt in doubts]
+    of = resample(counted(maps, whole=False), 10, key=0)["raw"]
+    assert of.points["ece"] == pytest.approx(doubts.mean(), rel=1e-3)
+    assert of.points["image_ece"] == pytest.approx(doubts.mean(), rel=1e-3)
+    for name in ("ece", "mce", "image_ece"):
+        assert of.values[name].std() == pytest.approx(of.values["gap"].std(), rel=1e-3), name
+
+
+def test_a_temperature_is_not_said_to_change_the_order():
+    """Nearly all pixels share the level next to 1, where errors are fewer towards 1: the level does not show it."""
+    rng = np.random.default_rng(0)
+    z = np.abs(rng.normal(14, 5, (30, 48, 48))).astype(np.float32)
+    y = (rng.random(z.shape) > 0.5 * np.exp(-z / 3)).astype(np.uint8)
+    done = []
+    for temperature in (1, 2.6):
+        f = 1 / (1 + np.exp(-z / np.float32(temperature)))
+        done.append(resample(counted(zip(f, y, map(str, range(30)), strict=True), whole=False), 10, key=0)["raw"])
+    before, after = (paired([each]) for each in done)
+    for name in ("aurc", "augrc", "auc"):
+        assert estimate(name, (after, 1.0), (before, -1.0)).direction == "", name
+        assert abs(done[0].points[name] - done[1].points[name]) <= done[0].bounds[name] + done[1].bounds[name]
+    plain = replace(after, bounds={}), replace(before, bounds={})
+    assert estimate("augrc", (plain[0], 1.0), (plain[1], -1.0)).direction == "lower"
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+def test_only_float_maps_have_ties_that_are_none(kind):
+    for protocol, of in resample(counted(varied(6, kind=kind), whole=False), 10, key=0, resamples=2).items():
+        assert (of.bounds == {}) == (kind == "uint8" or (kind == "uint16" and protocol == "raw"))
 
 
 def test_class_metrics_of_resamples_are_those_of_the_images_drawn():

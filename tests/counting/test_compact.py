@@ -8,8 +8,8 @@ from made_statistics import counted, images, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting import compact_file
-from pipeline_src.counting.compact import STARTS, STEPS, SUMS
-from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, ImageRows
+from pipeline_src.counting.compact import STARTS, STEPS
+from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.loading import AnyStatistic, by_protocol, load, save_compact
 from pipeline_src.counting.multiclass import MultiClassStatistic
@@ -100,7 +100,7 @@ def test_billions_of_pixels_are_kept_as_thousands_are(tmp_path):
     for counts in counts_of(whole):
         for name in ("count", "position", "on_edge"):
             setattr(counts, name, getattr(counts, name) << 22)
-        rows, sums = counts.rows, [COLUMNS.index("pixels"), COLUMNS.index("correct"), *map(COLUMNS.index, SUMS)]
+        rows, sums = counts.rows, [COLUMNS.index("pixels"), COLUMNS.index("correct"), *map(COLUMNS.index, PIXEL_SUMS)]
         table = rows.table[:]
         table[:, sums] <<= 22
         counts.rows = ImageRows(rows.ids, rows_of(table), rows_of(rows.levels[:] << 22))

@@ -17,9 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_statistics import one
 
-from pipeline_src.counting import accumulate, kernels
+from pipeline_src.counting import kernels
 from pipeline_src.counting.accumulate import FloatPass
-from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.counts import SCORE_SUMS, Counts
 from pipeline_src.counting.levels import CLAMP, COARSE, HALF, LEVELS, POSITION, UNIT
 from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
@@ -97,14 +97,14 @@ def test_integers_are_counted_by_the_definition(data, kind):
         counts = getattr(statistic, protocol)
         expected = count, position, on_edge
         assert_counts(counts, expected)
-        sums = {name: counts.rows.total(name) for name in ("correct", *accumulate.SCORES)}
+        sums = {name: counts.rows.total(name) for name in ("correct", *SCORE_SUMS)}
         assert sums["correct"] == sum((f >= Fraction(1, 2)) == label for f, _, label in of)
         assert_scores(sums, [(f, label) for f, _, label in of])
 
 
 def assert_scores(sums: dict[str, int], pixels: list[tuple[Fraction, int]]) -> None:
     """Sums of scores are the definition's, but for a unit a pixel where the last bit of a logarithm decides."""
-    expected = dict.fromkeys(accumulate.SCORES, 0)
+    expected = dict.fromkeys(SCORE_SUMS, 0)
     for f, label in pixels:
         error = abs(label - float(f))
         wrong = min(max(error, CLAMP), 1 - CLAMP)
@@ -213,7 +213,7 @@ def test_the_digest_of_counting_code_knows_the_kernels(tmp_path):
     for old, new in {"+ rest[i]": "- rest[i]", "correct += n *": "correct += 2 * n *", '"uint16"': '"uint32"'}.items():
         assert old in text
         (root / "counting/kernels.py").write_text(text.replace(old, new))
-        assert Code(root).digest(definitions).digest != before.digest, old
+        assert Code(root).digest(definitions).whole != before.whole, old
 
 
 # The cache, with a kernel that takes no time to compile

@@ -12,7 +12,7 @@ from pipeline_src.counting.counts import COLUMNS, UNMEASURED
 from pipeline_src.counting.levels import HALF, LEVELS, POSITION, UNIT
 from pipeline_src.counting.score_histogram import UndefinedMetricError, positive, top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.counting.whole_maps import KEPT, whole_map_measures
+from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.summary import summary, value
@@ -99,8 +99,7 @@ def test_parts_merge_to_the_whole_in_any_order(kind, tmp_path):
     parts = [TwoClassStatistic.empty() for _ in range(3)]
     for k, image in enumerate(reversed(everything)):
         parts[k * 7 % 3].add(*image)
-    first = parts[2] + parts[0]
-    first.merge(parts[1])
+    first = parts[2] + parts[0] + parts[1]
     assert first == whole
     assert first.raw.rows.ids == sorted(first.raw.rows.ids)
     whole.save(tmp_path / "a.npz", {"set": "x"})
@@ -210,7 +209,7 @@ def test_an_image_is_counted_once():
     with pytest.raises(UserError, match="already"):
         statistic.add(np.float32([[0.5]]), np.uint8([[1]]), "a")
     with pytest.raises(UserError, match="more than once"):
-        statistic.merge(one(np.float32([0.1]), [1]))
+        statistic + one(np.float32([0.1]), [1])
 
 
 def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
@@ -220,14 +219,14 @@ def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
     statistic, found = TwoClassStatistic.empty(), {}
     for name, truth in truths.items():
         f = (0.2 + 0.5 * rng.random(truth.shape)).astype(np.float32)
-        found[name] = whole_map_measures(f, truth, KEPT)
+        found[name] = whole_map_measures(f, truth, EVALUATED_MEASURES)
         statistic.add(f, truth, name, whole=found[name])
     statistic.save(tmp_path / "s.npz", {})
     statistic, _ = TwoClassStatistic.load(tmp_path / "s.npz")
     for protocol in ("raw", "stretched"):
-        expected = np.array([[found[name][protocol][key] for key in KEPT] for name in "abc"])
+        expected = np.array([[found[name][protocol][key] for key in EVALUATED_MEASURES] for name in "abc"])
         counts = getattr(statistic, protocol)
-        columns = np.stack([counts.rows.table.column(COLUMNS.index(key)) for key in KEPT], axis=1)
+        columns = np.stack([counts.rows.table.column(COLUMNS.index(key)) for key in EVALUATED_MEASURES], axis=1)
         kept = np.where(columns == UNMEASURED, np.nan, columns / UNIT)
         np.testing.assert_allclose(kept, expected, atol=1e-9)  # nine decimals are kept
         assert np.isnan(expected).tolist() == [[False, False], [False, False], [True, True]]
@@ -235,7 +234,7 @@ def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
         assert value("e_measure", counts) == pytest.approx(expected[:2, 1].mean(), abs=1e-9)
     # All background: S is 1 - the mean probability (Fan et al. 2017).
     f = np.full((2, 2), 0.25, np.float32)
-    assert whole_map_measures(f, np.zeros((2, 2), np.uint8), KEPT)["raw"]["s_measure"] == 0.75
+    assert whole_map_measures(f, np.zeros((2, 2), np.uint8), EVALUATED_MEASURES)["raw"]["s_measure"] == 0.75
     alone = one(np.float32([0.5]), [1])
     with pytest.raises(UndefinedMetricError, match="whole maps"):
         value("s_measure", alone.raw)
@@ -247,6 +246,9 @@ def test_quick_has_the_same_counts():
     quick, full = one(f, y, quick=True), one(f, y)
     assert np.array_equal(quick.raw.count, full.raw.count)
     assert quick.stretched is None and quick.raw.rows is None
+    for first, second in ((quick, full), (full, quick)):
+        with pytest.raises(ValueError, match="quick"):
+            first + second
     values, reasons = summary(ProtocolCounts(quick, quick.raw))
     assert values["ece"] == value("ece", full.raw) and values["accuracy"] == value("accuracy", full.raw)
     assert values["nll"] is None and "quick" in reasons["nll"]

@@ -58,7 +58,7 @@ def test_ids_are_counted_and_stored_with_void_as_255(mine, tmp_path):
     assert [row.foreground for row in rows] == pytest.approx((made != 7).mean((1, 2)), abs=1e-6)
 
     build(Part(set="mine"), mine, tmp_path, tmp_path / "u", tmp_path / "manifest", 20, tmp_path / "s")
-    store = Store.open(tmp_path / "s")
+    store = Store(tmp_path / "s")
     assert (store.classes, store.masks.shape, store.images.shape) == (3, (3, 20, 20), (3, 20, 20, 3))
     for i in range(3):
         expected = np.where(made[i] == 7, 255, made[i])

@@ -46,7 +46,7 @@ def test_halves_of_the_validation_list(prepared, downloads, tmp_path, end):
     names = read_name_list(find_path("DUTS-TR-val.txt", downloads, "splits"))
     part = Part(set="DUTS-TR", split="val", **{end: 500})
     build(part, sets["DUTS-TR"], downloads, root / "unpacked", root / "DUTS-TR", 96, tmp_path / "s")
-    store = Store.open(tmp_path / "s")
+    store = Store(tmp_path / "s")
     assert store.ids == [f"DUTS-TR/{name}" for name in (names[:500] if end == "first" else names[500:])]
     share = np.mean([store.truth(i).mean() for i in range(500)])
     assert store.masks.mean() / 255 == pytest.approx(share, abs=0.002)
@@ -58,5 +58,5 @@ def test_textures_are_all_background(prepared, downloads, tmp_path):
     for name in ("DTD", "Brodatz"):
         part = Part(set=name, split="test")
         build(part, sets[name], downloads, root / "unpacked", root / name, 64, tmp_path / name)
-        store = Store.open(tmp_path / name)
+        store = Store(tmp_path / name)
         assert len(store) == EXPECTED[name] and not store.masks.any() and store.images.std() > 20

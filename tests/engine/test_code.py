@@ -88,7 +88,7 @@ class Package:
         self.write(name, (self.root / name).read_text() + text)
 
     def digest(self, definition: str = "run", module: str = "pkg.main", **more) -> str:
-        return Code(self.root, ("errors.py",)).digest(((module, definition),), **more).digest
+        return Code(self.root).digest(((module, definition),), **more).whole
 
 
 @pytest.fixture
@@ -366,11 +366,11 @@ def test_whole_modules_count_and_their_dotted_names_in_texts_do_not(package):
 
 
 def test_explanations_name_the_files_with_reached_definitions(package):
-    code = Code(package.root, ("errors.py",))
+    code = Code(package.root)
     before = code.digest((("pkg.main", "run"),)).files
     assert set(before) == {"pkg/main.py", "pkg/tools.py", "pkg/lazy.py"}
     package.edit("tools.py", "return 2", "return 3")
-    after = Code(package.root, ("errors.py",)).digest((("pkg.main", "run"),)).files
+    after = Code(package.root).digest((("pkg.main", "run"),)).files
     assert {name for name in before if before[name] != after[name]} == {"pkg/tools.py"}
 
 
@@ -462,12 +462,12 @@ VALUES = {
     "__init__.py": "",
     "main.py": """
         from pkg.files import write
-        from pkg.schema import ALL, Part
+        from pkg.validation import ALL, Part
 
         def run(part: Part) -> None:
             write(part.name + ALL)
         """,
-    "schema.py": """
+    "validation.py": """
         from pydantic import BaseModel, Field, field_validator
 
         ALL = "all"
@@ -500,10 +500,10 @@ VALUES = {
 @pytest.mark.parametrize(
     ("file", "old", "new", "counts"),
     [
-        ("schema.py", "Field(32, ge=32)", "Field(64, ge=64)", False),
-        ("schema.py", "return size", "return 2 * size", False),
-        ("schema.py", "str(self.size)", "str(2 * self.size)", True),
-        ("schema.py", '"all"', '"every"', True),
+        ("validation.py", "Field(32, ge=32)", "Field(64, ge=64)", False),
+        ("validation.py", "return size", "return 2 * size", False),
+        ("validation.py", "str(self.size)", "str(2 * self.size)", True),
+        ("validation.py", '"all"', '"every"', True),
         ("files.py", "os.fsync(file)", "pass", False),
         ("files.py", "print(text)", "print(text[::-1])", True),
     ],
@@ -512,8 +512,8 @@ def test_of_values_that_are_hashed_the_methods_count(tmp_path, file, old, new, c
     package = Package(tmp_path, VALUES)
 
     def code() -> str:
-        roots = (("pkg.main", "run"), ("pkg.schema", "Part"))
-        return Code(package.root, ("files.py:flush",), ("schema.py",)).digest(roots).digest
+        roots = (("pkg.main", "run"), ("pkg.validation", "Part"))
+        return Code(package.root).digest(roots).whole
 
     before = code()
     text = (package.root / file).read_text()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from pipeline_src.engine.contract import plain
+from pipeline_src.engine.contract import as_json
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 
@@ -96,12 +96,12 @@ def test_files_count_by_role_and_content(tmp_path):
 
 
 def test_models_and_dataclasses_count_by_their_values():
-    assert plain(Model()) == {"name": "a", "rate": 0.1}
-    assert plain({"f": Facts({"b": 1, "a": 2}), "s": {2, 1}}) == {
+    assert as_json(Model()) == {"name": "a", "rate": 0.1}
+    assert as_json({"f": Facts({"b": 1, "a": 2}), "s": {2, 1}}) == {
         "f": {"order": {"b": 1, "a": 2}, "size": [1, 2]},
         "s": [1, 2],
     }
-    assert plain(Path("a") / "b") == "a/b" and plain(Colour.RED) == "red"
+    assert as_json(Path("a") / "b") == "a/b" and as_json(Colour.RED) == "red"
     contract = made(parameters={"f": Facts({"b": 1, "a": 2})}).contract
     assert made(parameters={"f": Facts({"b": 1, "a": 2})}).contract == contract
     assert made(parameters={"f": Facts({"a": 2, "b": 1})}).contract != contract  # an order may be shown
@@ -110,7 +110,7 @@ def test_models_and_dataclasses_count_by_their_values():
 @pytest.mark.parametrize("value", [np.float64(1), object(), work, b"x"])
 def test_values_whose_text_may_differ_between_machines_are_refused(value):
     with pytest.raises(UserError, match=r"cannot be part of its contract[\s\S]*numbers, texts"):
-        plain({"a": [value]})
+        as_json({"a": [value]})
 
 
 def test_code_of_classes_that_work_gets_counts():

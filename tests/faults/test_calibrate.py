@@ -243,9 +243,9 @@ ROWS = [
     ),
     row(
         "feature_twice",
-        "a feature that stands twice",
+        "a feature that is repeated",
         command("--method", "image_temperature", "--features", "entropy,margin,entropy"),
-        "--features: a feature stands twice",
+        "--features: a feature is repeated",
         "entropy",
         "each once",
         "--features entropy,margin$",

@@ -558,11 +558,11 @@ def test_a_damaged_cache_of_digests_is_made_anew(tmp_path, monkeypatch, text):
     project(tmp_path)
     contract._kept.cache_clear()
     wanted = build(read()).job("tables").contract
-    code = json.loads(contract.KEPT.read_text())["code"]
-    contract.KEPT.write_text(text % code if "%" in text else text)
+    code = json.loads(contract.DIGESTS.read_text())["code"]
+    contract.DIGESTS.write_text(text % code if "%" in text else text)
     contract._kept.cache_clear()
     assert build(read()).job("tables").contract == wanted
-    assert json.loads(contract.KEPT.read_text())["digests"]
+    assert json.loads(contract.DIGESTS.read_text())["digests"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])

@@ -106,7 +106,7 @@ def damaged(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], Non
 
 
 def opening(folder: Path) -> None:
-    Store.open(folder / "store")
+    Store(folder / "store")
 
 
 def selecting(folder: Path) -> None:
@@ -563,7 +563,7 @@ def test_a_set_out_of_distribution_is_background_whatever_its_masks_show(tmp_pat
     prepare(*places)
     for label, out in ((None, "id"), (0, "ood"), (254, "no-class")):
         build(Part(set="mine"), *places, 32, tmp_path / out, label)
-    shown, background, no_class = (Store.open(tmp_path / out) for out in ("id", "ood", "no-class"))
+    shown, background, no_class = (Store(tmp_path / out) for out in ("id", "ood", "no-class"))
     assert shown.truth(0).any() and shown.masks.any() and not shown.info["ood"]
     assert not background.truth(0).any() and not background.masks.any() and background.info["ood"]
     assert (no_class.truth(0) == 254).all() and np.array_equal(no_class.images, shown.images)

@@ -331,7 +331,7 @@ ROWS = [
     ),
     row(
         "feature-twice",
-        "a feature of image_temperature that stands twice",
+        "a feature of image_temperature that is repeated",
         "it is named",
         written(
             TEXT.replace("slp: {alpha: 0.05}", "t: {method: image_temperature, features: [entropy, entropy]}").replace(

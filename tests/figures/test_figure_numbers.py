@@ -22,7 +22,6 @@ from pipeline_src.figures import alpha, entropy, examples, extremes, joint, over
 from pipeline_src.figures.bin_tables import reliability_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.figure_types import Sources
-from pipeline_src.figures.tradeoff import LINE, spread
 from pipeline_src.labels import IGNORED
 
 BINS = 10
@@ -219,7 +218,7 @@ def test_training_curves_are_over_seeds():
 
 def test_examples_numbers(tmp_path):
     pairs = maps("baseline", 0, "Set_A")
-    store = Store.open(make_store(tmp_path / "store", [truth for _, truth in pairs]))
+    store = Store(make_store(tmp_path / "store", [truth for _, truth in pairs]))
     row = examples.prepare({"m": {"2": pairs[2][0]}}, store).iloc[0]
     confidence, right = pixels(0)
     assert row["confidence"] == pytest.approx(confidence[2].mean(), abs=1e-6)
@@ -275,11 +274,3 @@ def test_sweep_has_a_line_per_beta():
     ece = table[table["metric"] == "ece"]
     assert ece[["method", "line"]].to_numpy().tolist() == [["c", "label smoothing"], ["b", "β = 0.5"], ["a", "β = 0.5"]]
     assert ece["s"].tolist() == pytest.approx([0.2, 0.05, 0.1])
-
-
-@pytest.mark.parametrize("heights", [[1.0], [2.0] * 9, [3.0, 2.95, 1.0], [3.0, 3.0, 0.0, 0.0]])
-def test_names_keep_their_order_and_distance(heights):
-    moved = spread(heights, 0.0, 3.0)
-    assert moved.min() >= -1e-9 and moved.max() <= 3 + 1e-9
-    assert (-np.diff(moved) >= LINE - 1e-9).all()
-    assert spread([2.0, 1.0], 0.0, 3.0).tolist() == [2.0, 1.0]

@@ -150,15 +150,31 @@ def test_whole_maps_are_calibrated_too(done, folders, tmp_path):
 
 def test_auto_takes_the_least_cross_validated_likelihood_loss(folders, tmp_path):
     result = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", resamples=0)
-    likelihoods = result["cross_validated_nll"]
-    assert set(likelihoods) == set(files.CALIBRATORS) - {"dirichlet"}
-    assert result["method"] == min(likelihoods, key=likelihoods.get) and result["chosen"]
-    assert likelihoods["histogram_binning"] > likelihoods["temperature"]
+    cross_validated_nll = result["cross_validated_nll"]
+    assert set(cross_validated_nll) == set(files.CALIBRATORS) - {"dirichlet"}
+    assert result["method"] == min(cross_validated_nll, key=cross_validated_nll.get) and result["chosen"]
+    assert cross_validated_nll["histogram_binning"] > cross_validated_nll["temperature"]
     assert result["scored_on"] == "cross-validation" and result["scored_images"] == 18
-    assert result["scores"]["nll"]["after"] == pytest.approx(likelihoods[result["method"]], rel=0.05)
+    assert result["scores"]["nll"]["after"] == pytest.approx(cross_validated_nll[result["method"]], rel=0.05)
     assert result["scores"]["ece"]["intervals"] == {"before": None, "after": None, "difference": None}
     again = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", resamples=0)
     assert again == result
+
+
+def test_calibrated_maps_are_better_left_as_they_are(tmp_path):
+    rng = np.random.default_rng(2)
+    for name in ("maps", "masks"):
+        (tmp_path / name).mkdir()
+    for k in range(12):
+        z = rng.normal(rng.normal(0, 1), 3, (40, 40))
+        f = (1 / (1 + np.exp(-z))).astype(np.float32)
+        np.save(tmp_path / "maps" / f"{k}.npy", f)
+        cv2.imwrite(str(tmp_path / "masks" / f"{k}.png"), 255 * (rng.random(f.shape) < f).astype(np.uint8))
+    folders = tmp_path / "maps", tmp_path / "masks", tmp_path / "maps"
+    left = calibrate_folder(*folders, tmp_path / "a", method="histogram_binning", resamples=0)
+    assert left["nll_as_they_are"] == pytest.approx(left["scores"]["nll"]["before"], rel=1e-5)
+    assert left["cross_validated_nll"]["histogram_binning"] > left["nll_as_they_are"]
+    assert any("keep them" in line for line in left["warnings"])
 
 
 def test_cross_validated_scores_are_of_images_that_were_not_seen(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.counting.whole_maps import NAMES, whole_map_measures
+from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_sums, sha256
 from pipeline_src.judging import folder as judging
@@ -134,7 +134,7 @@ def test_whole_map_metrics_are_those_of_the_maps(folders, tmp_path):
     expected = whole_map_measures(v, (mask > 127).astype(np.uint8))
     assert result["bounds"] == {"raw": {}, "stretched": {}}  # the one map has 8 bits: exact
     for protocol, values in expected.items():
-        assert {name: result[protocol][name] for name in NAMES} == pytest.approx(values, abs=1e-12)
+        assert {name: result[protocol][name] for name in MEASURES} == pytest.approx(values, abs=1e-12)
 
 
 def test_all_problems_are_named_at_once_and_nothing_is_written(folders, tmp_path):
@@ -247,7 +247,7 @@ def test_reading_files(tmp_path):
     with pytest.raises(UnusableFileError, match="2 arrays"):
         read_map(tmp_path / "two.npz")
     cv2.imwrite(str(tmp_path / "01.png"), np.uint8([[0, 1, 1]]))
-    assert read_mask(tmp_path / "01.png", Meaning(top=1))[0].tolist() == [[0, 1, 1]]
+    assert read_mask(tmp_path / "01.png", Meaning(foreground=1))[0].tolist() == [[0, 1, 1]]
     cv2.imwrite(str(tmp_path / "grey.png"), np.uint8([[0, 127, 128, 255]]))
     assert read_mask(tmp_path / "grey.png")[0].tolist() == [[0, 0, 1, 1]] and read_mask(tmp_path / "grey.png")[1] == 2
     assert read_mask(tmp_path / "grey.png", Meaning(127))[0].tolist() == [[0, 255, 1, 1]]
@@ -265,7 +265,7 @@ def test_pairs_are_in_the_order_of_their_stems_and_whole_maps_too(folders):
     of_all = whole_images(found, USUAL, workers=2)
     last = whole_map_measures(*read(found[4])[:2])
     for protocol in ("raw", "stretched"):
-        assert dict(zip(NAMES, of_all[protocol].table[4], strict=True)) == last[protocol]
+        assert dict(zip(MEASURES, of_all[protocol].table[4], strict=True)) == last[protocol]
 
 
 def test_images_of_a_group_are_resampled_together(folders, tmp_path):

@@ -40,6 +40,7 @@ def test_maps_of_several_classes(tmp_path):
     assert 0 < result["bounds"]["raw"]["ece_equal_mass"] < 0.02 and set(result["bounds"]["raw"]) == {
         "ece_equal_mass",
         "ece_sweep",
+        "aurc",
         "augrc",
     }
     assert len(rows) == 4 and float(rows[0]["raw_ece"]) >= float(rows[-1]["raw_ece"]) > 0

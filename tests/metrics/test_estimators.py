@@ -17,7 +17,7 @@ from pipeline_src.metrics.summary import bounds, value
 
 
 def bound(name, counts, bins=10):
-    return bounds(ProtocolCounts(None, counts), bins, [name])[name]
+    return bounds(ProtocolCounts(None, counts), bins, [name]).get(name, 0.0)
 
 
 @pytest.fixture(scope="module", params=["float32", "uint8"])
@@ -335,7 +335,7 @@ def test_bounds_hold_for_any_order_of_tied_pixels():
     rng = np.random.default_rng(5)
     for _ in range(30):
         cells = np.sort(rng.integers(0, 6, 60))  # few cells: cuts fall inside of them
-        f, y = 0.53125 + cells / 16, (rng.random(60) < rng.random(6)[cells]).astype(int)
+        f, y = 0.53125 + 2**-17 + cells / 16, (rng.random(60) < rng.random(6)[cells]).astype(int)
         y[0] = 1
         counts = one(np.float32(f), y).raw
         row = top_label(counts).bins
@@ -350,5 +350,9 @@ def test_bounds_hold_for_any_order_of_tied_pixels():
             precisions.append((np.cumsum(hits) / np.arange(1, 61))[hits == 1].mean())
         off = max(abs(each - value("ap", counts)) for each in precisions)
         assert off == pytest.approx(bound("ap", counts), abs=1e-12)
+        orders = [np.lexsort((tied, cells))[::-1] for tied in (y, -y)]
+        risks = [(np.cumsum(1 - y[order]) / np.arange(1, 61)).mean() for order in orders]
+        off = max(abs(each - value("aurc", counts)) for each in risks)
+        assert off == pytest.approx(bound("aurc", counts), abs=1e-12)
         number = estimators.sweep_groups(row)[1]
         assert bound("ece_sweep", counts) == bound("ece_equal_mass", counts, number)

@@ -93,6 +93,7 @@ def test_bounds_are_those_of_metrics_that_sort_pixels():
         "ece_equal_mass",
         "ece_sweep",
         "augrc",
+        "aurc",
         "ap",
         "auc",
     }

@@ -105,7 +105,7 @@ def test_brightness_keeps_hue_and_saturation():
 
 
 def test_a_corrupted_store_is_the_store_but_for_its_images(stores):
-    clean, noisy = Store.open(stores["val"]), CorruptedStore(stores["val"], "shot_noise", 4)
+    clean, noisy = Store(stores["val"]), CorruptedStore(stores["val"], "shot_noise", 4)
     assert (len(noisy), noisy.ids, noisy.size, noisy.classes) == (len(clean), clean.ids, clean.size, clean.classes)
     before = {path: path.read_bytes() for path in Path(stores["val"]).iterdir()}
     for k in (3, 0):  # in any order

@@ -33,7 +33,7 @@ def test_street_scenes_of_camvid(downloads, tmp_path):
     places = downloads, tmp_path / "unpacked", tmp_path / "manifest"
     prepare(entry, *places)
     build(Part(set="CamVid", split="test", first=2), entry, *places, 64, tmp_path / "store")
-    store = Store.open(tmp_path / "store")
+    store = Store(tmp_path / "store")
     torch.manual_seed(0)
     network = DenseClassifier(
         build_segmentor("tiny_fpn", False, 64, store.classes), normalisation("tiny_fpn"), classes=store.classes

@@ -16,6 +16,7 @@ from made_results import HandMade, analysed, by_hand
 from project import call
 from typer.testing import CliRunner
 
+from pipeline_src import report
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.cli.main import app
@@ -91,7 +92,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
-        if tag not in ("meta", "link", "input", "br", "img"):
+        if tag not in ("meta", "link", "input", "br", "img", "wbr"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
@@ -176,6 +177,27 @@ def test_the_gallery_holds_the_catalogue(page):
     assert all(picture.caption in page.text for picture in shown)
     captions = [picture.caption for picture in opening + shown]
     assert sorted(a.get("aria-label") or a["alt"] for a in drawn) == sorted(captions)
+
+
+def test_a_method_has_one_colour_in_figures_and_in_the_page():
+    css = (Path(report.__file__).parent / "report.css").read_text(encoding="utf-8")
+    colours = re.findall(r"--c\d: light-dark\((#\w+),", css)
+    assert tuple(colours) == style.METHOD_COLOURS
+
+
+def test_headings_count_the_figures_that_a_reader_of_one_protocol_sees(html):
+    counts = re.findall(r"<summary><h3>([^<]+)</h3> <span class=\"count\">([^<]+)</span>", html)
+    shown = [picture for picture in pictures(FACTS) if picture.type is not reliability.FIGURE]
+    assert len(counts) == len({picture.type for picture in shown})
+    for heading, text in counts:
+        of = [picture for picture in shown if picture.type.heading == heading]
+        one = [picture for picture in of if picture.protocol in ("", "raw")]
+        assert text == (str(len(one)) if len(one) == len(of) else f"{len(one)} in each protocol")
+
+
+def test_parameters_are_written_in_words():
+    values = {"features": ["entropy", "area"], "shape": False, "of": None, "lr": 0.001}
+    assert report._named(values) == "features entropy and area, shape no, of none, lr 0.001"
 
 
 def test_the_page_opens_with_its_picture(page):

@@ -68,8 +68,11 @@ def test_the_diagrams_hold_the_counted_bins(results, bins):
             assert shown[name] == pytest.approx(np.mean([one[name] for one in seeds]), abs=1e-6)
         pixels, hits, score = (sum(one[name] for one in seeds) for name in ("pixels", "hits", "score"))
         assert [row[:3] for row in shown["rows"]] == [[k, pixels[k], hits[k]] for k in range(bins) if pixels[k]]
-        for k, _, right, excess in shown["rows"]:
+        band = results.measurement("raw", method, part).arrays["accuracy_band"]
+        for k, _, right, excess, *ends in shown["rows"]:
             assert right + excess == pytest.approx(score[k], abs=1e-3)
+            known = bins == results.facts.bins and not np.isnan(band[k]).any()
+            assert ends == pytest.approx(band[k].tolist() if known else [], abs=1e-5)
 
 
 def test_the_glance_and_the_cards_hold_the_counted_errors(results):

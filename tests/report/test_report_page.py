@@ -119,6 +119,36 @@ def test_the_bins_are_those_of_the_statistic(page, results, bins):
     assert page.locator("#chart .points > *").count() == len(wanted)
 
 
+@pytest.mark.parametrize("part", ["scenes", "textures"])
+def test_whiskers_are_the_intervals_of_the_figures(page, results, part):
+    page.select_option("#choose [name=set]", part)
+    page.uncheck("#choose [value=aslp_mc]", force=True)
+    bins = pd.read_csv(results / f"figures/reliability-raw-baseline-{part}.csv", dtype={"bin": str})
+    bins = bins[(bins["bin"] != "all") & (bins["pixels"] > 0)]
+    wanted = [(100 * row.low, 100 * row.high) if row.low == row.low else () for row in bins.itertuples()]
+    shown = [tuple(map(float, re.findall(r"[\d.]+", row[6]))) for row in rows(page, "#bins")]
+    assert len(shown) == len(wanted)
+    for one, other in zip(shown, wanted, strict=True):
+        assert one == pytest.approx(other, abs=0.0051)
+    known = sum(bool(ends) for ends in wanted)
+    assert page.locator("#chart .whiskers line").count() == known > 0
+    page.select_option("#choose [name=bins]", "20")
+    assert page.locator("#chart .whiskers line").count() == 0  # they are known for the experiment's own bins
+
+
+def test_a_method_keeps_its_colour_whatever_else_is_chosen(browser, results, tmp_path):
+    html = (results / "report.html").read_text(encoding="utf-8")
+    methods = '"methods": ["baseline", "aslp_mc"]'
+    assert methods in html
+    (tmp_path / "report.html").write_text(html.replace(methods, methods.replace("[", '["not chosen", ')), "utf-8")
+    page = opened(browser, tmp_path)
+    for method in ("baseline", "aslp_mc"):
+        page.check(f"#choose [value={method}]", force=True)
+    looks = page.locator("#readout .swatch").evaluate_all("all => all.map(e => e.style.background)")
+    assert looks == ["var(--c2)", "var(--c3)"]
+    page.context.close()
+
+
 def test_choosing_changes_the_diagram(page):
     seen = []
     for change in (
@@ -234,6 +264,18 @@ def test_no_violation_of_accessibility(browser, results, scheme):
     page.context.close()
 
 
+def test_names_on_a_phone_are_whole(browser, results, tmp_path):
+    html = (results / "report.html").read_text(encoding="utf-8")
+    name = "temperature_of_a_method_with_a_long_name"
+    (tmp_path / "report.html").write_text(html.replace('<th scope="row">baseline', f'<th scope="row">{name}'), "utf-8")
+    page = opened(browser, tmp_path, viewport=PHONE)
+    open_all(page)
+    cut = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
+    names = page.locator("tbody th[scope=row]", has_text=name)
+    assert names.count() > 1 and names.evaluate_all(cut) == []
+    page.context.close()
+
+
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_the_page_never_scrolls_sideways(browser, results, size):
     page = opened(browser, results, viewport=size)
@@ -264,6 +306,7 @@ def test_without_javascript_words_pictures_claims_and_tables_are_there(browser, 
     assert page.is_hidden("#choose")
     assert page.is_hidden("#filters")
     assert page.is_hidden("#numbers")
+    assert page.is_hidden("#theme")
     assert page.locator(".still svg:visible").count() == 2
     page.context.close()
 

@@ -79,5 +79,5 @@ def test_masks_out_of_distribution_do_not_count_and_that_is_said(graph):
     assert "Its masks do not count" in notes(graph())["odd"] and "test" not in notes(graph())
     from pipeline_src.data.store import Store
 
-    assert not any(Store.open("data/small/stores/odd").truth(i).any() for i in range(2))
-    assert all(Store.open("data/small/stores/val").truth(i).any() for i in range(2))
+    assert not any(Store("data/small/stores/odd").truth(i).any() for i in range(2))
+    assert all(Store("data/small/stores/val").truth(i).any() for i in range(2))

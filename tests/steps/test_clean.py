@@ -8,8 +8,8 @@ import pytest
 import yaml
 from project import ROOT
 
-from pipeline_src.engine.cache import FOLDER
 from pipeline_src.engine.execute import execute
+from pipeline_src.engine.job import CACHE
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
 from pipeline_src.steps.clean import leftovers
@@ -65,7 +65,7 @@ def test_jobs_and_parameters_that_are_gone(params):
         leftover.remove()
     assert not Path("data/one/manifests/tiny-textures").exists() and not Path("data/two").exists()
     assert Path("data/one/manifests/tiny-scenes/manifest.csv").is_file()
-    assert [path.name for path in (Path("data") / FOLDER).iterdir() if len(path.name) == 16] == []
+    assert [path.name for path in (Path("data") / CACHE).iterdir() if len(path.name) == 16] == []
     assert leftovers(read()) == ([], [])
 
 

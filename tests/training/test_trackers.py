@@ -81,7 +81,7 @@ def test_what_can_not_be_opened_is_told_before_training(tmp_path, settings, word
 
 def test_a_training_tells_its_rows_as_they_come(stores, tmp_path):
     told = []
-    opened = [Store.open(stores[part]) for part in ("train", "val")]
+    opened = [Store(stores[part]) for part in ("train", "val")]
     method = choose("baseline", {}).method
     run = train(*opened, experiment(), method, 0, tmp_path / "work", "run", follow=told.append)
     run.write(tmp_path / "out")

@@ -51,7 +51,7 @@ def test_methods_differ(stores, tmp_path):
 def test_alphas_belong_to_their_images(stores, tmp_path):
     out = run(stores, tmp_path, epochs=3)
     table = pd.read_csv(out / "alpha.csv")
-    assert table["id"].tolist() == Store.open(stores["train"]).ids
+    assert table["id"].tolist() == Store(stores["train"]).ids
     assert (table["1"] == 0).all()
     assert table["2"].nunique() > 1
     assert pd.read_csv(out / "history.csv")["mean_alpha"].tolist() == pytest.approx(
@@ -61,8 +61,8 @@ def test_alphas_belong_to_their_images(stores, tmp_path):
 
 def test_what_happens_to_an_image_does_not_depend_on_the_others(stores, tmp_path):
     """An image left out (`on_problem: skip`) moves all indices, and neither draws nor augmentation of any other."""
-    whole = Store.open(stores["train"])
-    fewer = Store.open(part_of(stores["train"], [i for i in range(len(whole)) if i != 1], tmp_path / "fewer"))
+    whole = Store(stores["train"])
+    fewer = Store(part_of(stores["train"], [i for i in range(len(whole)) if i != 1], tmp_path / "fewer"))
     assert fewer.ids == [*whole.ids[:1], *whole.ids[2:]]
     one, other = (TrainingSamples(store, Augmentation(), seed=0) for store in (whole, fewer))
     method = choose("slp", {"alpha": 0.3}).method

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from pipeline_src.metrics import estimators, selective
-from pipeline_src.metrics.cells import POSITIVE, TOP
-from pipeline_src.metrics.inputs import Ordered
+from pipeline_src.metrics.cells import POSITIVE
 from pipeline_src.metrics.metric import HIGH, NO_FOREGROUND, Metric, fraction, percent
 from pipeline_src.metrics.ranked import Ranked
 
@@ -15,11 +14,12 @@ GEIFMAN = "Geifman and El-Yaniv, NeurIPS 2017"
 RANKING: dict[str, Metric] = {
     "aurc": fraction(
         "AURC",
-        Ordered(TOP),
+        Ranked(),
         estimators.aurc,
         "Area under the risk-coverage curve: mean over i of the error rate of the i most confident pixels.",
         digits=4,
         reference="Geifman, Uziel, El-Yaniv, ICLR 2019",
+        bound=estimators.aurc_bound,
     ),
     "augrc": Metric(
         title="AUGRC",
@@ -54,7 +54,7 @@ RANKING: dict[str, Metric] = {
     ),
     "ap": fraction(
         "average precision",
-        Ordered(POSITIVE),
+        Ranked(POSITIVE),
         estimators.ap,
         "Σ of gains in recall times precision of the positive class, not interpolated; a level's pixels together.",
         heading="AP",
@@ -65,7 +65,7 @@ RANKING: dict[str, Metric] = {
     ),
     "auc": fraction(
         "AUC",
-        Ordered(POSITIVE),
+        Ranked(POSITIVE),
         estimators.auc,
         "Area under the ROC curve of the positive class; ties count half.",
         better=HIGH,
