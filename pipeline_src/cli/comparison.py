@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell
 from pipeline_src.errors import listed
+from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, aligned
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 PRINTED_METRICS = ("ece", "oe", "accuracy", "brier", "nll")
 MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}
 FEW = 5  # examples
+FITTED = " (validation images: what is fitted after training was fitted to these)"
 
 
 def in_words(of: Comparison) -> str:
@@ -29,7 +31,8 @@ def in_words(of: Comparison) -> str:
     for heading, rows in by_place.items():
         table = [["", *(METRICS[name].column for name in PRINTED_METRICS)]]
         table += [[method, *(_text(cells.get(name)) for name in PRINTED_METRICS)] for method, cells in rows.items()]
-        lines += ["", heading, *(f"  {line}" for line in aligned(table))]
+        note = FITTED if of.a.facts.parts.get(heading.rpartition(", ")[0]) == "val" else ""
+        lines += ["", f"{heading}{note}", *(f"  {line}" for line in aligned(table))]
     lines += ["", _counts(of.cells), *_explained(of)]
     return "\n".join(lines)
 
@@ -67,7 +70,7 @@ def _text(cell: Cell | None) -> str:
     """The difference with its interval; an error that is decided by its square has none of its own."""
     if cell is None or math.isnan(cell.b - cell.a):
         return UNDEFINED
-    metric, effect = METRICS[cell.metric], cell.effect
+    metric, effect = Difference.of(METRICS[cell.metric]), cell.effect
     low, high = (effect.low, effect.high) if effect and cell.verdict != SAME else (math.nan, math.nan)
     return f"{MARKS[cell.verdict]} {metric.text(cell.b - cell.a, low=low, high=high)}"
 

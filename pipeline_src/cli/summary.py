@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline_src.claims.text import protocols
+from pipeline_src.claims.text import not_run, protocols
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.steps.experiment import ExperimentGraph
 
@@ -24,8 +24,10 @@ def show(graph: ExperimentGraph) -> None:
     file = graph.results / "claims.json"
     if file.is_file() and graph.job("claims").current:
         claims = json.loads(file.read_text(encoding="utf-8"))
-        if claims["claims"]:
+        if len(not_run(claims)) < len(claims["claims"]):
             console.print(_claims(claims))
+        if absent := not_run(claims):
+            console.print(f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)")
     report = graph.results / "report.html"
     if report.is_file() and graph.job("report").current:
         console.print(f"Report: [bold]{report.resolve().as_uri()}[/bold]", soft_wrap=True)
@@ -37,7 +39,8 @@ def _claims(claims: dict[str, Any]) -> Table:
     table.add_column("claim")
     for protocol in protocols(claims):
         table.add_column(protocol, no_wrap=True)
-    for claim in claims["claims"]:
+    absent = not_run(claims)
+    for claim in (claim for claim in claims["claims"] if claim not in absent):
         facts = claim["protocols"]
         cells = ((facts.get(protocol) or facts["any"])["verdict"] for protocol in protocols(claims))
         table.add_row(f"{claim['claim']} {claim['text']}", *cells)

@@ -100,7 +100,7 @@ def check_bins(bins: int, levels: int = LEVELS) -> None:
         raise UserError(
             "this number of bins cannot be formed exactly",
             found=bins,
-            expected=f"a divisor of {levels}, such as 10 or 15; the nearest are {sorted(near)}",
+            expected=f"a divisor of {levels}, such as 10 or 15; the nearest are {', '.join(map(str, sorted(near)))}",
         )
 
 

@@ -99,7 +99,9 @@ def pair_files(maps: Path, masks: Path | None, values: int = PIXELS) -> Pairs:
             "there are no maps, or no masks, to read",
             found=listed(empty),
             expected="a folder of maps and one of masks",
-            do="name the folder of masks; `judge` takes images without any object by --ood" if of_maps else None,
+            do="name the folder of masks; `judge` takes images without any object by --ood"
+            if of_maps
+            else "name the folder that holds the maps: PNG, TIFF or BMP of one channel, .npy or .npz",
         )
     problems += [f"{_name(stem, of_maps[stem])}: no mask" for stem in sorted(of_maps.keys() - of_masks.keys())]
     for stem in sorted(of_masks.keys() - of_maps.keys()):

@@ -56,8 +56,8 @@ class Quantity:
 
     def number(self, value: float) -> str:
         """`value` as it is printed; a zero has no sign."""
-        text = f"{self.factor * value:,.{self.digits}f}"
-        return text if text.strip("-0.,") else text.lstrip("-")
+        text = f"{self.factor * value:,.{self.digits}f}".replace("-", "−")
+        return text if text.strip("−0.,") else text.lstrip("−")
 
     def signed(self, value: float) -> str:
         """A difference of two values as it is printed: with its sign, and with a digit more than values have unless it

@@ -43,6 +43,7 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         "root of mean squares (RMS): compare it within its column. "
         f"Intervals of equal mass, sweep and smooth rest on {FEW} of the resamples.",
     ),
+    "T9": cost,
     "T10": ood_detection,
     "T11": ByMethod(
         "Selective prediction in distribution",
@@ -59,5 +60,4 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
     ),
     "T13": promised_risk,
     "T14": differences,
-    "T9": cost,
 }

@@ -57,7 +57,7 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
             if e.unread:
                 missing.append(_not_read(e))
                 continue
-            of_experiment = [row | {"group": f"{text}: {e.name}, {row['group']}"} for row in numbers(e)]
+            of_experiment = [row | {"group": f"{text}: {row['group']} ({e.name})"} for row in numbers(e)]
             shown = {row["part"] for row in of_experiment}
             captions |= {part: f"{part}: {caption}" for part, caption in e.captions.items() if part in shown}
             missing += [] if of_experiment else [not_run(e.name, text)]

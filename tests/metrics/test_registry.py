@@ -105,6 +105,6 @@ def test_numbers_as_they_are_printed():
     assert (percent.column, percent.text(0.12345)) == ("ECE %", "12.35")
     assert percent.text(0.1, 0.02, 0.05, 0.15, "*") == "10.00* ± 2.00 [5.00, 15.00]"
     assert percent.text(math.nan) == UNDEFINED
-    assert percent.number(-0.00001) == "0.00" and percent.number(-0.01) == "-1.00"
+    assert percent.number(-0.00001) == "0.00" and percent.number(-0.01) == "−1.00"
     seconds = Quantity(title="training time", heading="s", unit="s", digits=1)
     assert (seconds.column, seconds.text(1234.56)) == ("s", "1,234.6")

@@ -72,7 +72,7 @@ def test_without_a_second_network_the_change_is_named(experiments):
 def test_other_tasks(experiments):
     made = task_table(experiments, TASKS)
     assert {row["experiment"] for row in made.rows} == {"hidden", "hidden_big"}
-    assert made.rows[0]["group"] == "camouflaged objects: hidden, one"
+    assert made.rows[0]["group"] == "camouflaged objects: one (hidden)"
     assert any(note.startswith("Not run: smoke.") and note.endswith("experiment=foggy") for note in made.notes)
     assert any(note.startswith("Not run: polyps.") and "docs/data.md" in note for note in made.notes)
     assert "camouflaged" not in " ".join(made.notes)
@@ -84,7 +84,7 @@ def test_the_table_of_tasks_says_what_a_shown_set_needs(tmp_path):
     made = task_table(
         [ExperimentSummary("fog", "smoke", "small", 0, folder, captions=captions) for folder in folders], {}
     )
-    assert {row["group"] for row in made.rows} == {"smoke: fog, one, under shift"}
+    assert {row["group"] for row in made.rows} == {"smoke: one, under shift (fog)"}
     assert made.title == "Other tasks, in distribution and under shift"
     assert made.notes[0] == "one: Near-duplicates." and not any("Nothing" in note for note in made.notes)
 
