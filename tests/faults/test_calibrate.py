@@ -65,6 +65,12 @@ def remove(name: str):
     return lambda folder: (folder / name).unlink()
 
 
+def as_jpeg(folder: Path) -> None:
+    for path in (folder / "masks").iterdir():
+        cv2.imwrite(str(path.with_suffix(".jpg")), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) // 255)
+        path.unlink()
+
+
 def several(folder: Path) -> None:
     (folder / "other/9.png").unlink()
     np.save(folder / "other/9.npy", np.full((3, 12, 12), 1 / 3, np.float32))
@@ -73,7 +79,8 @@ def several(folder: Path) -> None:
 def among_older_results(folder: Path) -> None:
     (folder / "out/maps/old").mkdir(parents=True)
     (folder / "out/calibrator.json").write_text("{}")
-    (folder / "out/maps/notes.txt").write_text("mine")
+    for name in ("notes.txt", "old/notes.txt"):
+        (folder / "out/maps" / name).write_text("mine")
 
 
 def another(folder: Path) -> None:
@@ -130,6 +137,17 @@ ROWS = [
         "add the missing files",
         make=and_then(remove("masks/1.png")),
         happens="refused; all files without a partner are named",
+    ),
+    row(
+        "jpeg_ids",
+        "JPEG masks of 0 and 1",
+        command(),
+        "the masks in masks are JPEG files, which do not keep ids",
+        r"no value above 127 \(0\.jpg\)",
+        "PNG files",
+        "as PNG",
+        make=and_then(as_jpeg),
+        happens="refused: JPEG changes values",
     ),
     row(
         "applied_maps_missing",
@@ -314,9 +332,9 @@ ROWS = [
     ),
     row(
         "out_with_a_folder",
-        "maps/ of older results holds a folder, or a file that is no map",
+        "maps/ of older results holds files that are no maps, one of them in a subfolder",
         command(),
-        r"out/maps has what calibrate did not write(.|\n)*notes\.txt(.|\n)*old",
+        r"out/maps has what calibrate did not write(.|\n)*maps/notes\.txt(.|\n)*old/notes\.txt",
         "2 that are not maps",
         "calibrated maps alone",
         "move them",
