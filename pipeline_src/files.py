@@ -87,12 +87,13 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def check_writable(folder: Path, needed: int = SPACE, what: str = "what is made") -> None:
+def check_writable(folder: Path, needed: int = SPACE, what: str = "what is made", do: str = "free some space") -> None:
     """Make `folder`, and find out whether something can be written there, before hours go into it.
 
     Args:
         needed: bytes that have to be free.
         what: belongs there.
+        do: what helps where the disk is too small.
 
     Raises:
         UserError: a file is in the way, the folder cannot be made, is not writable, or the disk is full.
@@ -121,10 +122,10 @@ def check_writable(folder: Path, needed: int = SPACE, what: str = "what is made"
             pass
     if (free := _free(folder / "*")) < needed:
         raise UserError(
-            f"the disk is nearly full: nothing can be made in {folder}",
-            found=f"{free / 2**20:.1f} MiB free",
-            expected=f"{needed / 2**20:.0f} MiB or more",
-            do="free some space, and start the same command again",
+            f"the disk is nearly full: {what} does not fit into {folder}",
+            found=f"{free / 2**20:,.1f} MiB free",
+            expected=f"{needed / 2**20:,.0f} MiB or more",
+            do=f"{do}, and start the same command again",
         )
 
 

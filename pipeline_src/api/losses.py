@@ -16,7 +16,7 @@ from pipeline_src.training.checkpoint import packed, unpacked
 from pipeline_src.training.classifier import class_planes
 from pipeline_src.training.method import Batch, Method, Validation
 from pipeline_src.training.pixels import class_logits
-from pipeline_src.training.registry import choose
+from pipeline_src.training.registry import method_class
 from pipeline_src.validation import validate
 
 RULES = ("mc", "mei", "cl")
@@ -44,11 +44,11 @@ class SCBCE(nn.Module):
         self._start("slp", {"alpha": alpha, "beta": beta} | parameters, 1, classes, ignore)
 
     def _start(self, name: str, parameters: dict[str, Any], images: int, classes: int, ignore: int | None) -> None:
-        method = validate(type(choose(name, {}).method), parameters, type(self).__name__)
+        method = validate(method_class(name), parameters, type(self).__name__)
         assert isinstance(method, Method)
         method.start(images, {}, classes)
         self.method, self.classes = method, classes
-        self.said, self.ignore = ignore is not None, IGNORED if ignore is None else ignore
+        self.ignore_given, self.ignore = ignore is not None, IGNORED if ignore is None else ignore
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
         """The loss, a scalar.
@@ -97,7 +97,7 @@ class SCBCE(nn.Module):
         if soft:
             return z, y
         some = bool(ignored.any())
-        if some and not self.said and self.classes == 2 and not (y == 1).any():
+        if some and not self.ignore_given and self.classes == 2 and not (y == 1).any():
             raise UserError(  # as `Statistic` does
                 "the masks have no foreground, and 255 may be it",
                 found=f"the values {torch.unique(y).tolist()}",

@@ -87,7 +87,7 @@ class DenseCalibrationMetric(BaseMetric):
         raise NotImplementedError
 
 
-class _OfHead:
+class _HeadLoss:
     """What a decode head asks of a loss.
 
     Attributes:
@@ -98,16 +98,16 @@ class _OfHead:
     loss_weight: float
     loss_name: str
     ignore: int
-    said: bool
+    ignore_given: bool
 
     def _settings(self, weight: Tensor | None, ignore_index: int) -> None:
         if weight is not None:
             raise UserError("label perturbation has no weights of pixels", do="leave out `sampler` in the decode head")
-        self.ignore, self.said = ignore_index, True  # mmsegmentation pads with it
+        self.ignore, self.ignore_given = ignore_index, True  # mmsegmentation pads with it
 
 
 @MODELS.register_module("SCBCE")
-class SCBCEOfHead(_OfHead, losses.SCBCE):
+class SCBCEHeadLoss(_HeadLoss, losses.SCBCE):
     """`losses.SCBCE` in a decode head: `loss_decode=dict(type="SCBCE", alpha=0.05)`; `classes` for K classes."""
 
     def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_scbce", **parameters: Any):
@@ -122,7 +122,7 @@ class SCBCEOfHead(_OfHead, losses.SCBCE):
 
 
 @MODELS.register_module("ASLP")
-class ASLPOfHead(_OfHead, losses.ASLP):
+class ASLPHeadLoss(_HeadLoss, losses.ASLP):
     """`losses.ASLP` in a decode head: `loss_decode=dict(type="ASLP", rule="mc")`, with an `ASLPHook`."""
 
     def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_aslp", images: int = 0, **parameters: Any):
@@ -186,6 +186,6 @@ class ASLPHook(Hook):
         for loss in self._losses(runner):
             loss.end_epoch(accuracy, gap)
 
-    def _losses(self, runner: Runner) -> list[ASLPOfHead]:
+    def _losses(self, runner: Runner) -> list[ASLPHeadLoss]:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        return [module for module in model.modules() if isinstance(module, ASLPOfHead)]
+        return [module for module in model.modules() if isinstance(module, ASLPHeadLoss)]

@@ -23,7 +23,7 @@ from pipeline_src.metrics.summary import value
 
 ARRAYS = ("count", "position", "on_edge")  # of `Counts`
 ALSO = ("accuracy", "gap")  # means over pixels that counts have too
-NAMES = [name for name, metric in METRICS.items() if metric.of.pooled or name in ALSO]
+OF_COUNTS = [name for name, metric in METRICS.items() if metric.of.pooled or name in ALSO]
 DEFAULT = ("ece", "oe", "accuracy", "gap")
 
 
@@ -36,14 +36,14 @@ def check(names: Sequence[str], bins: int, ignore: int | None) -> None:
         raise UserError(
             "names must be a list", found=repr(names), expected="names of metrics", do='names=["ece", "oe"]'
         )
-    if unknown := [name for name in names if name not in NAMES]:
+    if unknown := [name for name in names if name not in OF_COUNTS]:
         raise UserError(
             f"names: {unknown[0]!r} is not a metric of counts alone",
             found=", ".join(map(str, unknown)),
-            expected=", ".join(NAMES),
+            expected=", ".join(OF_COUNTS),
             do="Statistic has the metrics that need images"
             if unknown[0] in METRICS
-            else did_you_mean(unknown[0], NAMES),
+            else did_you_mean(unknown[0], OF_COUNTS),
         )
 
 

@@ -141,12 +141,14 @@ def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     return at >> 1, at & 1, pixels.reshape(-1)[at]
 
 
-def add_fractions(counts: Counts, value, label, number, denominator: int) -> tuple[dict[str, int], np.ndarray]:
+def add_fractions(
+    counts: Counts, value: np.ndarray, label: np.ndarray, number: np.ndarray, denominator: int
+) -> tuple[dict[str, int], np.ndarray]:
     """Count the histogram of one integer map: `number` pixels with f = value / denominator and the label.
 
     Args:
-        counts: the `Counts` to add to.
-        value, label, number: (n,) int64; 0 <= value <= denominator, label in {0, 1}.
+        counts: what is added to.
+        value, label, number: (n,) int64, as of `histogram`; 0 <= value <= denominator, label in {0, 1}.
 
     Returns:
         The sums of the image by column name, and its (256, 2) pixels per 8-bit level and label.

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +22,7 @@ from pipeline_src.data.masks import masks_of
 from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.data.unpack import whole_folder
 from pipeline_src.errors import UserError
-from pipeline_src.files import fault, write_text
+from pipeline_src.files import check_writable, fault, write_text
 from pipeline_src.params.parts import Part
 from pipeline_src.params.schema import LIMITS, Limits
 
@@ -68,7 +67,9 @@ def build(
     if label is not None:
         rows = [replace(row, mask="", sha256_mask="", grey=0) for row in rows]
     pixels = sum(row.height * row.width for row in rows)
-    _check_disk(len(rows) * size * size * 4 + pixels + 4 * sum(row.grey for row in rows), Path(out))
+    needed = len(rows) * size * size * 4 + pixels + 4 * sum(row.grey for row in rows)
+    smaller = "free some space, or choose a smaller image_size"
+    check_writable(Path(out).parent, needed, f"the data store {Path(out).name}", smaller)
     log.info("%s: storing %s samples at %d px", part, f"{len(rows):,}", size)
     info = {
         "schema": SCHEMA,
@@ -98,18 +99,6 @@ def build(
         _write_samples(folder, map(load, rows), rows, size)
         write_text(folder / "store.json", json.dumps(info, indent=1) + "\n")
     return info
-
-
-def _check_disk(needed: int, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(out.parent).free
-    if needed > free:
-        raise UserError(
-            f"the disk is too small for the data store {out}",
-            found=f"{free / 2**30:.1f} GiB free",
-            expected=f"{needed / 2**30:.1f} GiB",
-            do="free some space, or choose a smaller image_size",
-        )
 
 
 def _write_samples(folder: Path, samples: Iterator[tuple[np.ndarray, ...]], rows: Sequence[Row], size: int) -> None:

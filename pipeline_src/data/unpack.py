@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline_src.errors import UserError
-from pipeline_src.files import fault, writing
+from pipeline_src.files import check_writable, fault, writing
 from pipeline_src.params.schema import LIMITS, Limits
 
 # Blocks of a tar archive that hold no file, but a long name of one: tarfile reads them whole, whatever size they claim.
@@ -149,7 +149,7 @@ def _members(archive: Path, into: Path, limits: Limits) -> Iterator[tuple[str, I
             _check_limit(archive, "archive_members", len(opened.infolist()), limits)
             declared = sum(info.file_size for info in opened.infolist())
             _check_limit(archive, "archive_bytes", declared, limits)
-            _check_space(archive, declared, into)
+            check_writable(into, declared, f"what {archive} holds")
             for info in opened.infolist():
                 mode = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was made on Windows
                 if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -192,16 +192,6 @@ def _check_limit(archive: Path, key: str, number: int, limits: Limits) -> None:
             found=f"{number:,} {of}, or more",
             expected=f"at most {limit:,}",
             do=f"if it is what you want to unpack, write `limits: {{{key}: N}}` with a larger N into params.yaml",
-        )
-
-
-def _check_space(archive: Path, needed: int, into: Path) -> None:
-    if needed > (free := shutil.disk_usage(into).free):
-        raise UserError(
-            f"the disk is too small to unpack {archive} into {into.parent}",
-            found=f"{free / 2**30:.1f} GiB free",
-            expected=f"{needed / 2**30:.1f} GiB",
-            do="free some space",
         )
 
 

@@ -17,7 +17,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.text_tables import markdown_rows
 from pipeline_src.training.method import Block, Method
-from pipeline_src.training.registry import choose, method_names
+from pipeline_src.training.registry import choose, method_class, method_names
 
 FILE = Path("docs/methods.md")
 COLUMNS = ("Idea", "Formula", "Changes", "Cost", "Source")
@@ -58,7 +58,7 @@ def page() -> str:
     rows: dict[str, list[list[str]]] = {kind: [] for kind in KINDS}
     settings = []
     for name in method_names():
-        method = type(choose(name, {}).method)
+        method = method_class(name)
         facts = described(method)
         cells = [f"`{name}`", *(facts[column] for column in COLUMNS[:2]), _parameters(method)]
         rows[facts["Kind"]].append([*cells, *(facts[column] for column in COLUMNS[2:])])

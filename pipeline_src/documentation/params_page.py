@@ -14,7 +14,7 @@ from pipeline_src.params.parts import Corrupted, Part
 from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Limits, Model, Params, Training
 from pipeline_src.params.sweep import Sweep
 from pipeline_src.training.method import Method
-from pipeline_src.training.registry import choose, method_names
+from pipeline_src.training.registry import method_class, method_names
 
 FILE = Path("docs/params.md")
 SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
@@ -64,7 +64,7 @@ def page() -> str:
     parts += ["## A sweep", SWEEP, _table(Sweep.model_fields)]
     parts += ["## Methods", METHODS, _table(Method.model_fields)]
     for name in method_names():
-        fields = own_fields(type(choose(name, {}).method))
+        fields = own_fields(method_class(name))
         parts += [f"### `{name}`", _table(fields) if fields else "No parameters."]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline_src.data.entry import Entry
 from pipeline_src.documentation.methods_page import described
 from pipeline_src.params.schema import Experiment, Params
-from pipeline_src.training.registry import choose, method_names
+from pipeline_src.training.registry import method_class, method_names
 
 FILE = Path("params.schema.json")
 NOTHING = {"type": "null"}
@@ -64,7 +64,7 @@ def _partial(of: Any) -> Any:
 
 def _method(name: str) -> Schema:
     """A block of a method's parameters, which may also name it."""
-    method = type(choose(name, {}).method)
+    method = method_class(name)
     of = method.model_json_schema() | {"title": name, "description": described(method)["Idea"]}
     return of | {"properties": {"method": {"const": name}, **of.get("properties", {})}}
 

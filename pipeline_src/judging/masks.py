@@ -22,12 +22,12 @@ class Meaning:
 
     Attributes:
         ignore: the value of pixels that never count, if any.
-        top: the value of the object, 1 or 255; pixels above its half are foreground.
+        foreground: the value of the object, 1 or 255; pixels above its half are foreground.
         notes: warnings, a line each.
     """
 
     ignore: int | None = None
-    top: int = 255
+    foreground: int = 255
     notes: list[str] = field(default_factory=list)
 
 
@@ -42,8 +42,8 @@ def read_mask(path: Path, meaning: Meaning = USUAL, limit: int = PIXELS) -> tupl
     """
     values, ignored, between = mask_values(path, meaning.ignore, limit)
     if between is None:
-        between = np.count_nonzero((values != 0) & (values != meaning.top))
-    truth = (values > meaning.top // 2).astype(np.uint8)
+        between = np.count_nonzero((values != 0) & (values != meaning.foreground))
+    truth = (values > meaning.foreground // 2).astype(np.uint8)
     truth[ignored] = IGNORED
     return truth, int(between)
 

@@ -1,1 +1,1 @@
-"""params.yaml: its schema (the one truth on keys, types, defaults and texts), its reading and its documentation."""
+"""params.yaml: its schema (the one truth on keys, types, defaults and texts), and its reading."""

@@ -127,7 +127,9 @@ class Training(Strict):
     workers: Annotated[int, Field(ge=0, le=1024)] = Field(
         0, description="Processes that load data for one job; results do not depend on it."
     )
-    device: str = Field("auto", description="`auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`...")
+    device: str = Field(
+        "auto", description="`auto` (a CUDA GPU if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`..., `mps`."
+    )
     gpus: Annotated[int, Field(ge=0)] = Field(
         0,
         description="GPUs a training job reserves with Snakemake (`--resources gpu=N`); above 1, it trains with DDP in "

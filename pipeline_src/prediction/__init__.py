@@ -1,1 +1,1 @@
-"""Prediction: exported models over a store at the images' original size, and what is kept of it."""
+"""Prediction: trained networks over a store at the images' original size, and what is kept of it."""

@@ -17,7 +17,7 @@ from pipeline_src.files import atomic
 
 NUMBER = 6
 KEY = "examples"
-TOP = 255
+WHITE = 255
 
 
 def example_ids(ids: Iterable[str]) -> list[str]:
@@ -27,7 +27,7 @@ def example_ids(ids: Iterable[str]) -> list[str]:
 
 def write(path: Path | str, maps: Mapping[str, np.ndarray]) -> None:
     """Write probabilities in [0, 1], (H, W) or (K, H, W) by image id, to 8 bits; the same maps give the same bytes."""
-    levels = {name: np.rint(of * TOP).astype(np.uint8) for name, of in maps.items()}
+    levels = {name: np.rint(of * WHITE).astype(np.uint8) for name, of in maps.items()}
     with atomic(path) as temporary:
         np.savez_compressed(temporary, **levels)
 
@@ -43,7 +43,7 @@ def read(path: Path | str) -> dict[str, np.ndarray]:
     """
     try:
         with np.load(path) as file:
-            return {name: file[name].astype(np.float32) / TOP for name in file.files}
+            return {name: file[name].astype(np.float32) / WHITE for name in file.files}
     except (OSError, ValueError) as error:
         raise UserError(
             f"no example maps in {path}", found=error, do="run `snakemake --cores all`, which makes them"

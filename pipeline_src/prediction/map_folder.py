@@ -17,7 +17,7 @@ from pipeline_src.prediction.image_files import ImageFile
 
 RECORD = "maps.jsonl"
 Format = Literal["png8", "png16", "npy"]
-LEVELS = {"png8": np.uint8, "png16": np.uint16}
+DTYPES = {"png8": np.uint8, "png16": np.uint16}
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class MapFolder:
             if self.format == "npy":
                 np.save(temporary, probability.astype(np.float32))
             else:
-                kind = LEVELS[self.format]
+                kind = DTYPES[self.format]
                 levels = np.rint(probability.astype(np.float64) * np.iinfo(kind).max).astype(kind)
                 temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
             line = Made(self.name(image), self.model, self.made_by, sha256(image.path), sha256(temporary))

@@ -1,1 +1,1 @@
-"""Training: draws and augmentation -> targets of a method -> mmengine Runner -> checkpoints, exported model, alphas."""
+"""Training: draws and augmentation -> targets of a method -> mmengine Runner -> model.safetensors, checkpoints."""

@@ -23,6 +23,11 @@ def method_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 
 
+def method_class(name: str) -> type[Block]:
+    """The class of a method of the project."""
+    return _class(name, importlib.import_module(f"{methods.__name__}.{name}"))
+
+
 @dataclass(frozen=True)
 class Chosen:
     """A method, training or post-hoc, with its parameters; its code is a `module` of the package or a user's `file`,
@@ -57,15 +62,13 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
                 expected=", ".join(names),
                 do=did_you_mean(code, names) or "name a file of yours with `file: my_method.py`",
             )
-        module = importlib.import_module(f"{methods.__name__}.{code}")
+        kind = method_class(code)
     else:
-        module = load(Path(file), f"methods.{name}.file")
-    kind = _class(name, module)
-    if file is not None:
+        kind = _class(name, load(Path(file), f"methods.{name}.file"))
         check_callbacks(kind)
     method = validate(kind, parameters, f"methods.{name}")
     own = file is None
-    return Chosen(method, module.__name__ if own else None, None if own else Path(file).expanduser(), files)
+    return Chosen(method, kind.__module__ if own else None, None if own else Path(file).expanduser(), files)
 
 
 def _files(name: str, named: Any, has_file: bool) -> tuple[Path, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -54,10 +56,10 @@ class CalibrationMetric(BaseMetric):
         """Accuracy, ECE and `Validation` of all ranks' images together."""
         parts = all_gather_object((self.statistic, self.null, self.right_on_grey))
         self._reset()
-        whole, right_on_grey = _sum(of for of, *_ in parts), sum(right for *_, right in parts)
+        whole, right_on_grey = reduce(add, (of for of, *_ in parts)), sum(right for *_, right in parts)
         validation = self._validation(whole, right_on_grey)
         if null := [of for _, of, _ in parts if of is not None]:
-            validation = replace(validation, null=self._validation(_sum(null), 0))
+            validation = replace(validation, null=self._validation(reduce(add, null), 0))
         bins = validation.histogram.binned(10)
         ece = float(np.abs(bins.excess).sum() / bins.count.sum())
         return {"val/accuracy": validation.accuracy, "val/ece": ece, "val/validation": validation}
@@ -73,13 +75,6 @@ class CalibrationMetric(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict:
         raise NotImplementedError("evaluate() does it all")
-
-
-def _sum(statistics: Iterable[TwoClassStatistic]) -> TwoClassStatistic:
-    whole = TwoClassStatistic.empty(quick=True)
-    for statistic in statistics:
-        whole.merge(statistic)
-    return whole
 
 
 def top_class(probability: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

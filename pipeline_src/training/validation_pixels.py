@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline_src.params.schema import Experiment
     from pipeline_src.training.classifier import DenseClassifier
 
-LIMIT = 2**23  # about as many logits of validation pixels are held at once, 64 MB
+MOST_LOGITS = 2**23  # of validation pixels, about, are held at once: 64 MB
 
 
 def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment, null: float = 0.0) -> Pixels:
@@ -30,7 +30,7 @@ def validation_pixels(network: DenseClassifier, store: Store, experiment: Experi
     """
     from pipeline_src.training.samples import evaluation_batches
 
-    share = LIMIT / (network.classes * sum(row.height * row.width for row in store.index))
+    share = MOST_LOGITS / (network.classes * sum(row.height * row.width for row in store.index))
     pixels = pixels_of(network, evaluation_batches(store, experiment, network.mean.device), share)
     if not null:
         return pixels

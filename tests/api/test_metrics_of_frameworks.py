@@ -12,7 +12,7 @@ from api_ranks import as_rank, learned, made, measured, million, sure
 from training_runs import two_ranks
 
 from pipeline_src.api import Statistic, UserError, reliability_diagram
-from pipeline_src.api.pixel_counts import ARRAYS, DEFAULT, NAMES
+from pipeline_src.api.pixel_counts import ARRAYS, DEFAULT, OF_COUNTS
 
 pytest.importorskip("torchmetrics")
 from pipeline_src.api import DenseCalibration
@@ -22,7 +22,7 @@ from pipeline_src.api import DenseCalibration
 @pytest.mark.parametrize("batch", [1, 3, 7])
 def test_counts_are_those_of_the_statistic(classes, batch):
     p, y = made(classes)
-    names = [name for name in NAMES if name in Statistic().update(p, y).compute()]
+    names = [name for name in OF_COUNTS if name in Statistic().update(p, y).compute()]
     metric = DenseCalibration(names, bins=15)
     for start in range(0, len(p), batch):
         metric.update(p[start : start + batch], y[start : start + batch])

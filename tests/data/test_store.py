@@ -128,6 +128,6 @@ def test_what_is_no_store_is_told(tmp_path, stored):
 
 def test_a_full_disk_is_seen_before(stored, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("pipeline_src.data.build.shutil.disk_usage", lambda _: usage)
-    with pytest.raises(UserError, match="disk is too small"):
+    monkeypatch.setattr("pipeline_src.files.shutil.disk_usage", lambda _: usage)
+    with pytest.raises(UserError, match=r"(?s)the data store .* does not fit into.*a smaller image_size"):
         stored()

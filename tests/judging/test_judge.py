@@ -247,7 +247,7 @@ def test_reading_files(tmp_path):
     with pytest.raises(UnusableFileError, match="2 arrays"):
         read_map(tmp_path / "two.npz")
     cv2.imwrite(str(tmp_path / "01.png"), np.uint8([[0, 1, 1]]))
-    assert read_mask(tmp_path / "01.png", Meaning(top=1))[0].tolist() == [[0, 1, 1]]
+    assert read_mask(tmp_path / "01.png", Meaning(foreground=1))[0].tolist() == [[0, 1, 1]]
     cv2.imwrite(str(tmp_path / "grey.png"), np.uint8([[0, 127, 128, 255]]))
     assert read_mask(tmp_path / "grey.png")[0].tolist() == [[0, 0, 1, 1]] and read_mask(tmp_path / "grey.png")[1] == 2
     assert read_mask(tmp_path / "grey.png", Meaning(127))[0].tolist() == [[0, 255, 1, 1]]

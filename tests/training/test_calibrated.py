@@ -140,7 +140,7 @@ def test_the_largest_square():
 def test_features_are_those_of_the_image_not_of_its_sample(monkeypatch):
     store, network = Made(1), Coloured(1)
     whole = validation_pixels(network, store, SETTINGS)
-    monkeypatch.setattr("pipeline_src.training.validation_pixels.LIMIT", 2000)
+    monkeypatch.setattr("pipeline_src.training.validation_pixels.MOST_LOGITS", 2000)
     some = validation_pixels(network, store, SETTINGS)
     assert isinstance(some, Pixels) and len(some.z) < 1100 < len(whole.z)
     assert some.features == pytest.approx(whole.features, nan_ok=True)

@@ -17,7 +17,7 @@ from training_runs import Coloured, MadeStore
 from tutorial import command
 
 from pipeline_src.calibrators.pixels import Pixels
-from pipeline_src.calibrators.temperature import minimised, nll
+from pipeline_src.calibrators.temperature import minimised, nll_at
 from pipeline_src.data.store import Store
 from pipeline_src.engine import contract
 from pipeline_src.engine.graph import Graph
@@ -105,9 +105,9 @@ def at(t: float) -> dict:
 
 def line_search(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
     """The temperature of GRID with the least NLL. It has one minimum, which lies next to that of every 50th."""
-    coarse = 50 * np.argmin([nll(z, labels, weights, t) for t in GRID[::50]])
+    coarse = 50 * np.argmin([nll_at(z, labels, weights, t) for t in GRID[::50]])
     near = GRID[max(0, coarse - 50) : coarse + 51]
-    return near[np.argmin([nll(z, labels, weights, t) for t in near])]
+    return near[np.argmin([nll_at(z, labels, weights, t) for t in near])]
 
 
 def test_the_temperature_is_that_of_a_line_search(networks, val):
@@ -116,7 +116,7 @@ def test_the_temperature_is_that_of_a_line_search(networks, val):
     fitted = Temperature().fit(networks[:1], val, EXPERIMENT)
     on = fitted["fitted_on"]
     assert 1 / STEP <= fitted["parameters"]["temperature"] / least <= STEP
-    assert on["nll_after"] <= min(on["nll_before"], nll(z, labels, weights, least)) + 1e-9
+    assert on["nll_after"] <= min(on["nll_before"], nll_at(z, labels, weights, least)) + 1e-9
     assert on["nll_before"] == pytest.approx(np.logaddexp(0, (1 - 2 * labels) * z[:, 0]).mean(), rel=1e-6)
     assert on["pixels"] == len(z) == sum(row.height * row.width for row in val.index)
     assert on["images"] == len(val)
@@ -183,7 +183,7 @@ def test_softmax_temperature(three):
 
 def test_the_sample_is_keyed_by_image(networks, val, monkeypatch):
     everything = sampled(networks[0], val, EXPERIMENT)[0]
-    monkeypatch.setattr(sampling, "LIMIT", 0.1 * 2 * len(everything))
+    monkeypatch.setattr(sampling, "MOST_LOGITS", 0.1 * 2 * len(everything))
     z, labels, weights = sampled(networks[0], val, EXPERIMENT)
     sizes = np.array([row.height * row.width for row in val.index])
     drawn = np.ceil(0.1 * sizes).astype(int)
@@ -244,7 +244,7 @@ def test_an_image_weighs_its_valid_pixels(channels, monkeypatch):
     assert exact["fitted_on"]["pixels"] == len(sampled(network, store, EXPERIMENT)[0]) == len(z)
     assert exact["parameters"]["temperature"] == pytest.approx(everything, rel=1e-3)
 
-    monkeypatch.setattr(sampling, "LIMIT", 100_000 * network.classes)
+    monkeypatch.setattr(sampling, "MOST_LOGITS", 100_000 * network.classes)
     fitted = Temperature().fit([network], store, EXPERIMENT)
     t = fitted["parameters"]["temperature"]
     assert fitted["fitted_on"]["pixels"] == pytest.approx(len(z))

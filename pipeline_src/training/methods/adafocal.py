@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from pipeline_src.training.method import Method, Validation
-from pipeline_src.training.methods.focal import doubt
+from pipeline_src.training.methods.focal import one_minus_p
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,7 +66,7 @@ class AdaFocal(Method):
         log_f, y = log_distribution(z), planes(t)
         f = log_f.exp()
         gamma = z.new_tensor(self._gammas)[torch.bucketize(f.detach(), z.new_tensor(self._edges))]
-        base = torch.where(gamma > 0, doubt(log_f), 1 + f)
+        base = torch.where(gamma > 0, one_minus_p(log_f), 1 + f)
         return mean((y * base ** gamma.abs() * -log_f).sum(1), y)
 
     def after_validation(self, validation: Validation, epoch: int) -> None:

@@ -47,10 +47,10 @@ class Focal(Method):
         gamma = self.gamma
         if self.schedule == "flsd53":
             gamma = torch.where(log_f.detach().exp() < UNLIKELY, STRONG, gamma)
-        return mean((y * doubt(log_f) ** gamma * -log_f).sum(1), y)
+        return mean((y * one_minus_p(log_f) ** gamma * -log_f).sum(1), y)
 
 
-def doubt(log_f: Tensor) -> Tensor:
+def one_minus_p(log_f: Tensor) -> Tensor:
     """1 - f for log f <= 0, elementwise, at least 1e-12.
 
     A power of it below 1 has an infinite slope at f = 1, where the -log f it is multiplied with is 0: with the clamp
