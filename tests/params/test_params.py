@@ -102,7 +102,8 @@ def test_duplicate_keys_are_reported_with_both_lines(tmp_path):
 def test_a_key_beside_a_merge_key_is_not_a_duplicate(tmp_path):
     """`<<: *t` stands for the keys that are not given: the own one counts."""
     file = tmp_path / "params.yaml"
-    first, second = "  first: &t\n    methods: [slp]\n    seeds: [3]\n", "  second:\n    <<: *t\n    methods: [baseline]\n"
+    first = "  first: &t\n    methods: [slp]\n    seeds: [3]\n"
+    second = "  second:\n    <<: *t\n    methods: [baseline]\n"
     text = Path("params.yaml").read_text()
     file.write_text(text.replace("experiments:\n", f"experiments:\n{first}{second}", 1))
     experiments = read(file).experiments
