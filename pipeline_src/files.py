@@ -9,7 +9,8 @@ import shutil
 import stat
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,6 +56,17 @@ def atomic(path: Path | str) -> Iterator[Path]:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove the temporary files of `atomic` that a killed process left beside these files."""
+    of_folder: dict[Path, set[tuple[str, str]]] = defaultdict(set)
+    for path in paths:
+        of_folder[path.parent].add((f".{path.stem[:100]}", path.suffix))
+    for folder, own in of_folder.items():
+        for file in folder.glob(".*-????????.*"):
+            if (file.stem[: -len("-12345678")], file.suffix) in own:
+                file.unlink(missing_ok=True)
 
 
 @contextmanager

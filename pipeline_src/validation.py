@@ -74,11 +74,18 @@ SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
-def validate(schema: type[Schema], content: Any, where: str) -> Schema:
+def validate(
+    schema: type[Schema],
+    content: Any,
+    where: str,
+    expected: str = "keys and values as in docs/params.md; of data sets, as in docs/data.md",
+    do: str = "correct the keys that are named",
+) -> Schema:
     """`content` as a `schema`.
 
     Args:
         where: the file or key that holds `content`.
+        expected, do: of the error.
 
     Raises:
         UserError: names every wrong key and value, with the nearest valid names.
@@ -89,8 +96,8 @@ def validate(schema: type[Schema], content: Any, where: str) -> Schema:
         messages = [_message(details, schema) for details in error.errors()]
         raise UserError(
             f"{where} has invalid values:{listed(messages)}",
-            expected="keys and values as in docs/params.md; of data sets, as in docs/data.md",
-            do="correct the keys that are named",
+            expected=expected,
+            do=do,
         ) from None
 
 

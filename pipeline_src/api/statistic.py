@@ -12,6 +12,7 @@ from pipeline_src.api.arrays import array, binary, check_label, check_number, ch
 from pipeline_src.counting import statistic as two_classes
 from pipeline_src.counting.counts import Counts, ImageRows
 from pipeline_src.counting.loading import AnyStatistic
+from pipeline_src.counting.map_range import check_range
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -45,6 +46,8 @@ class CalibrationReport(Mapping[str, float]):
     undefined: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
+        if name in self.undefined:
+            raise KeyError(f"{name} is undefined: {self.undefined[name]}")
         return self.numbers[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -74,6 +77,7 @@ class Statistic:
         check_label(ignore)
         self.ignore = ignore
         self._of: AnyStatistic | None = None  # the number of classes is that of the first image
+        self._highest: dict[str, int] = {}  # value of integer maps, by type
 
     def update(self, probabilities: Any, masks: Any, names: Sequence[str] | None = None) -> Statistic:
         """Count images, and return the statistic itself.
@@ -104,7 +108,13 @@ class Statistic:
             said = None if self.ignore is None else IGNORED
             for row in zip(p, binary(y, self.ignore), names, strict=True):
                 of.add(*row, ignore=said)
+            if p.dtype.kind == "u" and p.size:
+                self._note({str(p.dtype): int(p.max())})
         return self
+
+    def _note(self, highest: Mapping[str, int]) -> None:
+        for kind, value in highest.items():
+            self._highest[kind] = max(self._highest.get(kind, 0), value)
 
     def _with_classes(self, classes: int) -> AnyStatistic:
         if self._of is None:
@@ -153,6 +163,7 @@ class Statistic:
         if other._of is not None:
             this, that = self._with_classes(other.classes), _renumbered(other._of, len(self))
             self._of = this + that  # type: ignore[operator]  # both of one kind, by `_with_classes`
+            self._note(other._highest)
         return self
 
     def compute(self, bins: int = 10, intervals: bool = False) -> CalibrationReport:
@@ -161,8 +172,13 @@ class Statistic:
         Args:
             bins: equal-width and equal-mass bins, a divisor of 66,300 such as 10, 15, 20 or 100.
             intervals: also 95 % intervals, by 1,000 resamples of the images.
+
+        Raises:
+            UserError: all integer maps hold such small values that they are no probabilities, as 8-bit values in
+                uint16. It is said here, since one image can have none above them.
         """
         check_number(bins)
+        check_range(self._highest, "maps")
         statistic = self._of or two_classes.TwoClassStatistic(Counts.empty(), None)
         run = ProtocolCounts(statistic, self.counts)
         values, reasons = summary(run, bins)
@@ -179,10 +195,11 @@ class Statistic:
             parts = of.top, of.classes, of.confusion
         elif of is not None:
             parts = of.raw, None
-        return {"ignore": self.ignore, "parts": parts}
+        return {"ignore": self.ignore, "parts": parts, "highest": self._highest}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.ignore, parts = state["ignore"], state["parts"]
+        self._highest = dict(state.get("highest", {}))  # which earlier versions did not keep
         kind = MultiClassStatistic if parts and len(parts) == 3 else two_classes.TwoClassStatistic
         self._of = kind(*parts) if parts else None
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit, log_expit
 
-from pipeline_src.calibrators.calibrator import least, nll_and_gradient
+from pipeline_src.calibrators.calibrator import Coefficient, least, nll_and_gradient
 from pipeline_src.calibrators.per_class import PerClass
 from pipeline_src.validation import Strict
 
@@ -16,9 +16,9 @@ from pipeline_src.validation import Strict
 class BetaCurve(Strict):
     """sigmoid(a log f - b log(1 - f) + c) with a, b >= 0; a = b = 1 and c = 0 is the identity."""
 
-    a: float = Field(ge=0)
-    b: float = Field(ge=0)
-    c: float
+    a: Coefficient = Field(ge=0)
+    b: Coefficient = Field(ge=0)
+    c: Coefficient
 
     @classmethod
     def fit(cls, z: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> Self:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
+from pydantic import Field
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax
 
@@ -15,6 +16,8 @@ from pipeline_src.counting.levels import CLAMP
 from pipeline_src.errors import UserError
 from pipeline_src.validation import Strict
 
+Coefficient = Annotated[float, Field(ge=-1e9, le=1e9)]  # times a logit, it is a number
+VERSION = 1  # of calibrator.json
 Bounds = Sequence[tuple[float | None, float | None]]
 
 
@@ -107,7 +110,7 @@ class FittedOn(Strict):
 class Record(Strict):
     """A calibrator as it is kept: the content of calibrator.json, and of a post-hoc method's run.json."""
 
-    version: Literal[1] = 1
+    version: Literal[1]  # VERSION
     calibrator: str
     classes: int
     parameters: dict[str, Any]
@@ -123,7 +126,13 @@ class Record(Strict):
             nll_after=nll(calibrator.of_pixels(pixels), pixels),
         )
         parameters = calibrator.model_dump(mode="json")
-        return cls(calibrator=calibrator.name, classes=pixels.classes, parameters=parameters, fitted_on=fitted_on)
+        return cls(
+            version=VERSION,
+            calibrator=calibrator.name,
+            classes=pixels.classes,
+            parameters=parameters,
+            fitted_on=fitted_on,
+        )
 
 
 def fitted(calibrator: type[Calibrator], pixels: Pixels, **options: Any) -> Calibrator:

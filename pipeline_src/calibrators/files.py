@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline_src.calibrators.beta import BetaCalibrator
-from pipeline_src.calibrators.calibrator import Calibrator, Record
+from pipeline_src.calibrators.calibrator import VERSION, Calibrator, Record
 from pipeline_src.calibrators.dirichlet import DirichletCalibrator
 from pipeline_src.calibrators.histogram_binning import HistogramBinningCalibrator
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
@@ -30,6 +31,7 @@ ALL = (
     ImageTemperatureCalibrator,
     SelectiveScalingCalibrator,
 )
+EXPECTED, DO = "what `calibrate` wrote (docs/calibrate.md)", "fit it again: dense-calibration calibrate"
 MOST_CLASSES = 100_000  # a file's number of them is tried
 CALIBRATORS: dict[str, type[Calibrator]] = {calibrator.name: calibrator for calibrator in ALL}
 
@@ -59,7 +61,7 @@ def read(path: Path) -> tuple[Calibrator, Record]:
         UserError: names the file; it is absent, not JSON, of another version, or has wrong parameters.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not a calibrator's file",
@@ -67,16 +69,33 @@ def read(path: Path) -> tuple[Calibrator, Record]:
             expected="a calibrator.json that `calibrate` wrote",
             do="dense-calibration calibrate --pred MAPS --mask MASKS --apply MAPS --out DIR",
         ) from None
-    record = validate(Record, content, str(path))
-    calibrator = validate(named(record.calibrator, str(path)), record.parameters, f"{path}: parameters")
+    version = content.get("version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise UserError(
+            f"{path} was written by a later version of this program",
+            found=f"version {version} of the file",
+            expected=f"version {VERSION} (docs/calibrate.md)",
+            do="update the program, or " + DO,
+        )
+    record = validate(Record, content, str(path), EXPECTED, DO)
+    kind = named(record.calibrator, str(path))
+    calibrator = validate(kind, record.parameters, f"{path}: parameters", EXPECTED, DO)
     if wrong := _wrong(calibrator, record.classes):
         raise UserError(
             f"{path}: parameters are not those of a fitted calibrator",
             found=wrong,
             expected=f"what `calibrate` wrote for {record.classes} classes",
-            do="fit it again: dense-calibration calibrate",
+            do=DO,
         )
     return calibrator, record
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The keys and values of a JSON object; ValueError for a key that comes twice, of which the last would count."""
+    keys = [key for key, _ in pairs]
+    if repeated := sorted({key for key in keys if keys.count(key) > 1}):
+        raise ValueError(f"duplicate keys: {', '.join(repeated)}")
+    return dict(pairs)
 
 
 def _wrong(calibrator: Calibrator, classes: int) -> str:

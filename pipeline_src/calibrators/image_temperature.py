@@ -36,7 +36,7 @@ class ImageTemperatureCalibrator(Calibrator):
 
     a: float
     b: dict[Feature, float]
-    g: float = Field(1.0, gt=0)
+    g: float = Field(1.0, ge=SHAPES[0] / 10, le=SHAPES[1] * 10)
 
     @classmethod
     def fit(cls, pixels: Pixels, features: Sequence[Feature] = ("entropy",), shape: bool = False) -> Self:

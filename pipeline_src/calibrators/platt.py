@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
 
-from pipeline_src.calibrators.calibrator import Calibrator, least, nll_and_gradient
+from pipeline_src.calibrators.calibrator import Calibrator, Coefficient, least, nll_and_gradient
 from pipeline_src.calibrators.pixels import Pixels
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ class PlattCalibrator(Calibrator):
     name: ClassVar[str] = "platt"
     keeps_class: ClassVar[bool] = False
 
-    scale: list[float]
-    bias: list[float]
+    scale: list[Coefficient]
+    bias: list[Coefficient]
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 import numpy as np
-from pydantic import Field
 from scipy.special import expit, log_softmax, softmax
 
 from pipeline_src.calibrators.calibrator import Calibrator, least, nll_and_gradient
 from pipeline_src.calibrators.pixels import Pixels
-from pipeline_src.calibrators.temperature import minimised, nll_at
+from pipeline_src.calibrators.temperature import Temperature, minimised, nll_at
 
 CANDIDATES = 20
 
@@ -36,7 +35,7 @@ class SelectiveScalingCalibrator(Calibrator):
     weights: list[float]
     bias: float
     threshold: float
-    temperature: float = Field(gt=0)
+    temperature: Temperature
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:

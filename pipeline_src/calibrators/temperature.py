@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,7 @@ from pipeline_src.calibrators.pixels import Pixels
 log = logging.getLogger(__name__)
 
 BOUNDS = (1e-2, 1e2)
+Temperature = Annotated[float, Field(ge=1e-3, le=1e3)]  # of a file, which can be written by hand
 
 
 class TemperatureCalibrator(Calibrator):
@@ -25,7 +26,7 @@ class TemperatureCalibrator(Calibrator):
     name: ClassVar[str] = "temperature"
     keeps_class: ClassVar[bool] = True
 
-    temperature: float = Field(gt=0)
+    temperature: Temperature
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:

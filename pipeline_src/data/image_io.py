@@ -78,7 +78,7 @@ def as_mask(values: np.ndarray, foreground: int | None = None) -> np.ndarray:
     if 0 < values.max() < 3:
         raise UnreadableImageError(
             f"mask has no value above {values.max()}, so nothing in it is an object",
-            "if 1 is its object, add `foreground: 1` to the data set",
+            f"if {values.max()} is its object, add `foreground: {values.max()}` to the data set",
         )
     return values
 
@@ -103,13 +103,19 @@ def mask_values(data: bytes, indices: bool) -> np.ndarray:
     if mask.ndim == 3:
         colour = mask[..., :3].astype(np.int16)
         if np.ptp(colour, axis=2).max() > GREY_SPREAD:
-            raise UnreadableImageError(
-                "mask is coloured", "save it with one channel, 0 for background and 255 for the object"
-            )
+            raise UnreadableImageError("mask is coloured", _without_colours(data))
         if mask.shape[2] == 4 and mask[..., 3].min() < 255:
             raise UnreadableImageError("mask is partly transparent", "save it without an alpha channel")
         mask = np.ascontiguousarray(mask[..., 1])
     return mask
+
+
+def _without_colours(data: bytes) -> str:
+    """What to do about a coloured mask."""
+    if (indices := palette_indices(data)) is None:
+        return "save it with one channel, 0 for background and 255 for the object"
+    which = indices.max() if len(np.unique(indices)) <= 2 else "N"
+    return f"it has a palette: add `foreground: {which}`, the index of the object, to the data set"
 
 
 def open_image(data: bytes) -> Image.Image:

@@ -36,6 +36,8 @@ class ObjectMasks:
             UnreadableImageError: the file cannot be used.
         """
         foreground = self.layout.foreground
+        if foreground is not None:
+            _check_ids(data, "the value `foreground`", ", or leave out `foreground` if its values are 0 and 255")
         stored = image_io.mask_values(data, foreground is not None)
         mask = image_io.as_mask(stored, foreground)
         values = set(np.bincount(stored.ravel()).nonzero()[0].tolist())
@@ -101,6 +103,7 @@ class ClassMasks:
         self.pixels: dict[str, np.ndarray] = {}  # pixels by id, of each mask read so far
 
     def read(self, row: Row, data: bytes) -> tuple[int, ...]:
+        _check_ids(data, "class ids")
         labels = self._decode(data)
         self.pixels[row.id] = np.bincount(labels.ravel(), minlength=IGNORED + 1)
         row.foreground = float(1 - self.pixels[row.id][IGNORED] / labels.size)
@@ -128,6 +131,14 @@ class ClassMasks:
 
     def _decode(self, data: bytes) -> np.ndarray:
         return decode_labels(data, len(self.entry.classes), self.entry.void)
+
+
+def _check_ids(data: bytes, ids: str, more: str = "") -> None:
+    """Refuse a JPEG file where single values count: it moves them by a few."""
+    if data.startswith(image_io.JPEG):
+        raise UnreadableImageError(
+            f"mask is a JPEG file, which does not keep {ids}", f"save it as PNG, not from the JPEG{more}"
+        )
 
 
 def decode_labels(data: bytes, classes: int, void: int = IGNORED) -> np.ndarray:

@@ -58,7 +58,8 @@ def ingredients(job: Job) -> list[Ingredient]:
 def differences(job: Job) -> list[str]:
     """Why a job is not current: what differs from the result that lies there, or what is missing of it."""
     if stamp_there(job) is None:
-        return ["not made yet"]
+        unread = [f"its stamp {path} cannot be read: damaged, or of an older version" for path in sorted(job.stamps())]
+        return unread or ["not made yet"]
     changes = {each.name: each for each in ingredients(job) if each.differs}
     if changes:
         if any(name.startswith("code ") for name in changes):

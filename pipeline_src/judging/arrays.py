@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from pipeline_src.counting.levels import SLACK
 from pipeline_src.counting.storage import native
 from pipeline_src.data.image_headers import UPRIGHT, read_header
-from pipeline_src.data.image_io import PIXELS, UnreadableImageError, decode, palette_indices
+from pipeline_src.data.image_io import JPEG, PIXELS, UnreadableImageError, decode, palette_indices
 from pipeline_src.judging.files import ARRAYS, UnusableFileError
 
 Palette = Literal["colours", "either", "indices"]  # of a picture: its colours, indices, or its colours if they are grey
@@ -114,14 +114,25 @@ def read_labels(path: Path, limit: int = PIXELS) -> np.ndarray:
     """A mask of class ids, (H, W) integers; the indices of a picture with a palette.
 
     Raises:
-        UnusableFileError: not readable, several different channels, no integers.
+        UnusableFileError: not readable, several different channels, no integers; a JPEG file, which does not keep ids.
     """
+    if is_jpeg(path):
+        raise UnusableFileError("a JPEG file, which does not keep class ids; save the ids as PNG")
     array = _load(path, "indices", limit)
     if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.integer):
         raise UnusableFileError(
             f"an array of shape {array.shape} and type {array.dtype}; expected (height, width) class ids"
         )
     return array
+
+
+def is_jpeg(path: Path) -> bool:
+    """Whether a file is JPEG, whatever its name; not where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(JPEG)) == JPEG
+    except OSError:
+        return False
 
 
 def _load(path: Path, palette: Palette, limit: int, shape: tuple[int, ...] | None = None) -> np.ndarray:

@@ -44,8 +44,7 @@ def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
             expected="a new folder, or one with older results of calibrate",
             do="give another --out, or delete the folder",
         )
-    maps = sorted(folder.iterdir()) if folder.exists() else []
-    if foreign := [path for path in maps if path.suffix.lower() not in (*IMAGES, *ARRAYS) or not path.is_file()]:
+    if foreign := [path for path in sorted(folder.rglob("*")) if not _is_folder(path) and not _is_map(path)]:
         raise UserError(
             f"--out {out}: {folder} has what calibrate did not write, and would be removed{listed(foreign)}",
             found=f"{len(foreign)} that are not maps",
@@ -64,7 +63,7 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
     problems = []
     for pair in pairs:
         try:
-            with naming(pair.map):
+            with naming(pair, pair.map):
                 probability = read_map(pair.map, limit=pair.values)
                 there = len(probability) if probability.ndim == 3 else None
                 if there != classes:
@@ -83,11 +82,22 @@ def write(pairs: Pairs, calibrator: Calibrator, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     names = set()
     for pair in pairs:
-        _write(folder / pair.map.name, pair.map, calibrated(calibrator, read_map(pair.map, limit=pair.values)))
-        names.add(pair.map.name)
-    for path in folder.iterdir():
-        if path.name not in names:
+        name = pair.name(pair.map)
+        _write(folder / name, pair.map, calibrated(calibrator, read_map(pair.map, limit=pair.values)))
+        names.add(folder / name)
+    for path in sorted(folder.rglob("*"), reverse=True):  # what a folder holds before the folder itself
+        if not _is_folder(path) and path not in names:
             path.unlink()
+        elif _is_folder(path) and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_map(path: Path) -> bool:
+    return path.suffix.lower() in (*IMAGES, *ARRAYS) and path.is_file()
 
 
 def _write(path: Path, original: Path, probability: np.ndarray) -> None:

@@ -20,6 +20,7 @@ IMAGES = (".png", ".tif", ".tiff", ".bmp")
 ARRAYS = (".npy", ".npz")
 JPEG = (".jpg", ".jpeg")
 MASK_IMAGES = (*IMAGES, *JPEG, ".gif")
+RESULTS = ({"metrics.json", "statistic.npz"}, {"calibrator.json", "scores.json"})  # files of `judge`, of `calibrate`
 LOSSY = "JPEG changes probabilities: save maps as .png or .npy"
 
 
@@ -32,6 +33,7 @@ class Pair:
     """A prediction map and its mask.
 
     Attributes:
+        stem: the name below the folder without the suffix, such as `video/0001`.
         mask: None if all pixels are background.
         values: that a file may hold (pixels, times classes); a larger one is not decoded.
         calibrator: applied to the map, if any.
@@ -42,6 +44,10 @@ class Pair:
     mask: Path | None
     values: int = PIXELS
     calibrator: Calibrator | None = None
+
+    def name(self, path: Path) -> str:
+        """The name of its map or mask below the folder, with forward slashes."""
+        return "/".join(path.parts[-1 - self.stem.count("/") :])
 
 
 @dataclass(eq=False)
@@ -75,7 +81,7 @@ class Pairs(Sequence):
 
 
 def pair_files(maps: Path, masks: Path | None, values: int = PIXELS) -> Pairs:
-    """Pair the files of two folders by stem, in the order of the stems.
+    """Pair the files of two folders and their subfolders by stem, in the order of the stems.
 
     Args:
         values: that a file may hold.
@@ -127,12 +133,12 @@ def readable(pairs: Pairs, read: Callable[[Pair], tuple], problems: list[str]) -
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Put the name of a file before the reason why it cannot be used."""
+def naming(pair: Pair, path: Path) -> Iterator[None]:
+    """Put the name of the map or the mask of a pair before the reason why it cannot be used."""
     try:
         yield
     except UnusableFileError as reason:
-        raise UnusableFileError(f"{path.name}: {reason}") from reason
+        raise UnusableFileError(f"{pair.name(path)}: {reason}") from reason
 
 
 def check_problems(pairs: Pairs, unusable: list[str]) -> None:
@@ -165,14 +171,41 @@ def _name(stem: str, ending: str) -> str:
     return stem + ending if ending.startswith(".") else ending
 
 
+def _below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
+    """Names of files below a folder, with forward slashes. Hidden ones are left out, and so are subfolders with results
+    of `judge` and `calibrate`. A folder that is called like a file is taken for one, and a link to a folder ends in /:
+    neither can be used.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    for top, folders, names in os.walk(folder, onerror=_refuse):
+        inside = Path(top).relative_to(folder)
+        if inside.parts and any(result <= {*names} for result in RESULTS):
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        links = [name for name in folders if os.path.islink(os.path.join(top, name))]
+        files = [name for name in folders if name not in links and os.path.splitext(name)[1].lower() in suffixes]
+        folders[:] = [name for name in folders if name not in links and name not in files]
+        names = [name for name in names if not name.startswith(".")]
+        yield from ((inside / name).as_posix() for name in [*names, *files])
+        yield from ((inside / name).as_posix() + "/" for name in links)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
+
+
 def _by_stem(folder: Path, suffixes: tuple[str, ...], empty: list[str], problems: list[str]) -> dict[str, str]:
     """The suffix of every file that can be used, by stem (`files.composed`); a file whose name is in another form has
     its whole name instead of the suffix."""
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(_below(folder, suffixes))
     except OSError as error:
         reasons = {errno.ENOENT: "no such folder", errno.ENOTDIR: "not a folder"}
-        empty.append(f"{folder}: {reasons.get(error.errno, f'cannot be read ({error.strerror})')}")
+        where = error.filename or folder
+        empty.append(f"{where}: {reasons.get(error.errno, f'cannot be read ({error.strerror})')}")
         return {}
     suffix_of: dict[str, str] = {}
     duplicates: dict[str, list[str]] = defaultdict(list)
@@ -180,7 +213,7 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...], empty: list[str], problems
     for name in names:
         raw, suffix = os.path.splitext(name)
         lossy += suffix.lower() in JPEG
-        if suffix.lower() not in suffixes or name.startswith("."):
+        if suffix.lower() not in suffixes and not name.endswith("/"):
             continue
         reason = fault(folder / name) or (None if is_utf8(name) else "has a name that is not UTF-8; rename it")
         if reason:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.judging.files import Pair
@@ -45,6 +46,14 @@ class FolderCounts:
     def highest_at_all(self) -> float:
         """The largest value of all maps, in the units of any type."""
         return max(self.highest.values(), default=math.nan)
+
+    def note_decisions(self, of: Counts, more: str = "") -> None:
+        """Note where every confidence is 1, of maps that are not 0 everywhere; `more` ends the line."""
+        if of.pixels > 0 and of.pixels == of.count[0].sum() and not of.position.any() and self.highest_at_all > 0:
+            self.notes.append(
+                "the maps hold 0 and 1 alone, which are decisions and no probabilities: ECE is their share of errors"
+                + more
+            )
 
     def warnings(self) -> list[str]:
         """One line per kind of warning that occurred."""

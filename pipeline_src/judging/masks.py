@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.data.image_io import PIXELS
-from pipeline_src.judging.arrays import mask_values
-from pipeline_src.judging.files import Pairs, UnusableFileError
+from pipeline_src.errors import UserError
+from pipeline_src.judging.arrays import is_jpeg, mask_values
+from pipeline_src.judging.files import ARRAYS, Pairs, UnusableFileError
 from pipeline_src.labels import IGNORED
 
 SMALL = 64  # ids of classes lie below, values of soft edges on both sides
@@ -52,25 +53,42 @@ def unused_ignore(ignore: int) -> str:
     return f"no mask pixel has the value {ignore}, which --ignore names"
 
 
+def check_ignore(pairs: Pairs, ignore: int | None) -> None:
+    """UserError where `ignore` is a value that no pixel of a picture has; arrays can have it."""
+    if ignore is None or 0 <= ignore <= 255 or any(mask.endswith(ARRAYS) for *_, mask in pairs.names):
+        return
+    raise UserError(
+        "--ignore is a value that no mask can have",
+        found=f"--ignore {ignore}, masks of 8 bits in {pairs.masks}",
+        expected="0 to 255",
+        do="name the value of the ignored pixels, such as --ignore 255",
+    )
+
+
 def survey(pairs: Pairs, ignore: int | None = None) -> Meaning:
     """Read all masks once to distinguish 0 and 1 from 0 and 255. Files that cannot be read are skipped.
 
     Raises:
-        UnusableFileError: class ids, or ignored pixels that `ignore` does not name, which would be judged wrongly.
+        UserError: class ids, or ignored pixels that `ignore` does not name, which would be judged wrongly.
     """
-    seen, any_ignored, example = np.zeros(256, bool), False, {}
+    check_ignore(pairs, ignore)
+    seen, any_ignored, example, jpeg = np.zeros(256, bool), False, {}, ""
     for pair in pairs:
         try:
             values, ignored, between = mask_values(pair.mask, ignore, pair.values)
         except UnusableFileError:
             continue
         any_ignored |= bool(ignored.any())
+        jpeg = jpeg or (pair.name(pair.mask) if is_jpeg(pair.mask) else "")
         if between is None and not ignored.all():
             here = np.bincount(values[~ignored], minlength=256) > 0
-            example |= dict.fromkeys(np.flatnonzero(here & ~seen).tolist(), pair.mask.name)
+            example |= dict.fromkeys(np.flatnonzero(here & ~seen).tolist(), pair.name(pair.mask))
             seen |= here
     values = np.flatnonzero(seen).tolist()
-    _refuse(values, ignore if any_ignored else None, example)
+    masks = f"the masks in {pairs.masks}"
+    if jpeg:
+        _check_jpeg(masks, jpeg, values, ignore)
+    _check_values(masks, values, ignore if any_ignored else None, example)
     notes = [] if ignore is None or any_ignored else [unused_ignore(ignore)]
     grey = [value for value in values[:-1] if value > 0]
     if len(grey) == 1:
@@ -78,23 +96,48 @@ def survey(pairs: Pairs, ignore: int | None = None) -> Meaning:
     return Meaning(ignore, 1 if values and values[-1] == 1 else 255, notes)
 
 
-def _refuse(values: list[int], ignored: int | None, example: dict[int, str]) -> None:
-    """Raise `UnusableFileError` where `values`, all in the masks except `ignored`, do not show what is an object."""
+def _check_jpeg(masks: str, example: str, values: list[int], ignore: int | None) -> None:
+    """Raise `UserError` where JPEG, which moves values by a few, changes what they mean: 0 and 1, which can all become
+    0, and the value of ignored pixels."""
+    if ignore is not None or not values or values[-1] <= 127:
+        raise UserError(
+            f"{masks} are JPEG files, which do not keep "
+            + ("the value of ignored pixels" if ignore is not None else "ids such as 0 and 1"),
+            found=f"--ignore {ignore}, {example}" if ignore is not None else f"no value above 127 ({example})",
+            expected="PNG files, or JPEG files of 0 and 255 without ignored pixels",
+            do="save the masks as PNG from what they were made of, and not from the JPEG files"
+            + ("; images without any object need no masks: --ood" if ignore is None and not any(values) else ""),
+        )
+
+
+def _check_values(masks: str, values: list[int], ignored: int | None, example: dict[int, str]) -> None:
+    """Raise `UserError` where `values`, all in the masks except `ignored`, do not show what is an object."""
+    unclear = f"{masks} do not show what is an object"
     if ignored == 255 and values == [0]:
-        raise UnusableFileError(
-            "0 and 255 only, and --ignore 255 leaves out what seems to be the object; leave out --ignore, or mark "
-            "ignored pixels with another value"
+        raise UserError(
+            unclear,
+            found="0 and 255 only, and --ignore 255 leaves out what seems to be the object",
+            expected="0 and 255, or 0 and 1, beside the ignored value",
+            do="leave out --ignore, or mark ignored pixels with another value",
         )
     if not values or values[-1] <= 1:
         return
-    shown = ", ".join(f"{value} ({example[value]})" for value in [*values[:4], *values[4:][-1:]])
-    if values[-1] <= 127:
-        raise UnusableFileError(
-            f"the values {shown}; expected 0 and 255, or 0 and 1 (class ids go with maps of K classes)"
+    top = values[-1]
+    shown = "the values " + ", ".join(f"{value} ({example[value]})" for value in [*values[:4], *values[4:][-1:]])
+    if top <= 127:
+        which = str(top) if values in ([0, top], [top]) else "ID"
+        more = ", of the id of the object" if which == "ID" else ""
+        raise UserError(
+            unclear,
+            found=shown,
+            expected="0 and 255, or 0 and 1 (class ids go with maps of K classes)",
+            do=f"save np.uint8(255 * (mask == {which})) as PNG" + more,
         )
-    below = [value for value in values if 0 < value < values[-1]]
+    below = [value for value in values if 0 < value < top]
     if below and below[0] < SMALL and below[-1] <= 127:
-        raise UnusableFileError(
-            f"the values {shown}, which do not show what is an object; expected 0 and 255, or 0 and 1. If "
-            f"{values[-1]} marks pixels that never count: --ignore {values[-1]}"
+        raise UserError(
+            unclear,
+            found=shown,
+            expected="0 and 255, or 0 and 1",
+            do=f"if {top} marks pixels that never count: --ignore {top}; else save np.uint8(255 * (mask == ID)) as PNG",
         )

@@ -13,7 +13,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.judging.arrays import matched, read_labels, read_map
 from pipeline_src.judging.files import Pair, Pairs, UnusableFileError, check_problems, naming, readable
 from pipeline_src.judging.folder_counts import FolderCounts
-from pipeline_src.judging.masks import unused_ignore
+from pipeline_src.judging.masks import check_ignore, unused_ignore
 from pipeline_src.labels import IGNORED
 
 NOTE = (
@@ -46,9 +46,9 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
     Raises:
         UnusableFileError: with the name of the file.
     """
-    with naming(pair.mask):
+    with naming(pair, pair.mask):
         truth = read_labels(pair.mask, pair.values)
-    with naming(pair.map):
+    with naming(pair, pair.map):
         probability = read_map(pair.map, truth.shape, pair.values)
         if probability.ndim != 3:
             raise UnusableFileError(f"an array of shape {probability.shape}; expected {classes} classes, as most maps")
@@ -69,7 +69,7 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
             raise UnusableFileError(
                 f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel"
             )
-    with naming(pair.mask):
+    with naming(pair, pair.mask):
         ids = truth[truth != ignore]
         if ids.size and not (ids.min() >= 0 and ids.max() < classes):
             raise UnusableFileError(
@@ -88,6 +88,7 @@ def count(pairs: Pairs, classes: int, ignore: int | None = None) -> FolderCounts
     Raises:
         UserError: names all files that have no partner or cannot be used.
     """
+    check_ignore(pairs, ignore)
     statistic, problems, any_ignored = MultiClassStatistic.empty(classes), [], False
     counted, void = FolderCounts(statistic), IGNORED if ignore is None else ignore
     for pair, (probability, truth, resized) in readable(pairs, lambda p: read(p, classes, void), problems):
@@ -101,6 +102,7 @@ def count(pairs: Pairs, classes: int, ignore: int | None = None) -> FolderCounts
             expected=f"class ids 0 to {classes - 1}",
             do="save objects by their class id, or mark ignored pixels with another value and name it by --ignore",
         )
+    counted.note_decisions(statistic.top)
     if ignore is not None and not any_ignored:
         counted.notes.append(unused_ignore(ignore))
     return counted

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from pipeline_src.calibrators.calibrator import calibrated
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.map_range import check_range, low_range
 from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
@@ -32,9 +32,9 @@ def read(pair: Pair, meaning: Meaning = USUAL) -> tuple[np.ndarray, np.ndarray, 
     """
     truth, grey = None, 0
     if pair.mask is not None:
-        with naming(pair.mask):
+        with naming(pair, pair.mask):
             truth, grey = read_mask(pair.mask, meaning, pair.values)
-    with naming(pair.map):
+    with naming(pair, pair.map):
         probability = read_map(pair.map, None if truth is None else truth.shape, pair.values)
         if probability.ndim != 2:
             raise UnusableFileError(f"an array of shape {probability.shape}; expected (height, width), as most maps")
@@ -56,14 +56,14 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
     Raises:
         UserError: names all files that have no partner or cannot be used.
     """
-    counted, problems, unclear = FolderCounts(TwoClassStatistic.empty()), [], []
+    counted, problems, unclear = FolderCounts(TwoClassStatistic.empty()), [], None
     if border is not None:
         counted.regions = RegionStatistics(border)
     if pairs.masks is not None:
         try:
             counted.meaning = survey(pairs, ignore)
-        except UnusableFileError as reason:
-            unclear = [f"masks in {pairs.masks}: {reason}"]
+        except UserError as reason:
+            unclear = reason  # after files that cannot be used: if no map can be, all may be of several classes
     for pair, (probability, truth, resized, grey) in readable(pairs, lambda p: read(p, counted.meaning), problems):
         counted.statistic.add(probability, truth, pair.stem, ignore=IGNORED)
         if counted.regions is not None:
@@ -72,34 +72,24 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
         counted.grey_pixels += grey
     if counted.regions is not None:
         counted.statistic.regions = counted.regions.by_name
-    # If no map can be used, maps and masks may be of several classes.
-    check_problems(pairs, problems + (unclear if len(problems) < len(pairs) else []))
-    if pairs.calibrator is None:
-        _check_range(pairs.maps, counted.highest)
+    check_problems(pairs, problems)
+    if unclear:
+        raise unclear
+    raw = counted.statistic.raw
     counted.notes = list(counted.meaning.notes)
-    if _decided(counted):
-        counted.notes.append(
-            "the maps hold 0 and 1 alone, which are decisions and no probabilities: ECE is their share of errors"
-            + ("; are --pred and --mask swapped?" if counted.grey_pixels else "")
-        )
+    counted.notes += _objects(raw) if pairs.masks is not None else []
+    if pairs.calibrator is None:
+        check_range(counted.highest, f"maps in {pairs.maps}")
+        counted.notes += low_range(counted.highest) if raw.count[:, :, 1].any() else []
+    counted.note_decisions(raw, "; are --pred and --mask swapped?" if counted.grey_pixels else "")
     if constant := counted.statistic.stretched.rows.total("constant"):
         counted.notes.append(f"{constant} map(s) hold one value only; stretched, they become 0")
     return counted
 
 
-def _decided(counted: FolderCounts) -> bool:
-    """Whether every confidence is 1, of maps that are not 0 everywhere."""
-    raw = counted.statistic.raw
-    return raw.pixels > 0 and raw.pixels == raw.count[0].sum() and not raw.position.any() and counted.highest_at_all > 0
-
-
-def _check_range(maps: Path, highest: dict[str, float]) -> None:
-    """Raise `UserError` where all integer maps of a type hold such small values that they mean something else."""
-    for kind, low, meaning in (("uint8", 1, "decisions 0 and 1"), ("uint16", 255, "8-bit values")):
-        if 0 < highest.get(kind, 0) <= low:
-            raise UserError(
-                f"the {kind} maps in {maps} look like {meaning}: read as probabilities, all would be nearly 0",
-                found=f"no value above {highest[kind]}",
-                expected=f"0 to {np.iinfo(kind).max} for probabilities from 0 to 1",
-                do=f"save round({np.iinfo(kind).max} * probability), or floats as .npy if probabilities are that small",
-            )
+def _objects(raw: Counts) -> list[str]:
+    """A warning where all pixels of all masks are of one kind."""
+    objects = int(raw.count[:, :, 1].sum())
+    if raw.pixels and not objects:
+        return ["no mask has an object: if the masks are right, --ood judges the maps without them"]
+    return ["every mask pixel is of the object, none of the background"] if 0 < objects == raw.pixels else []

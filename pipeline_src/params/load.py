@@ -62,6 +62,7 @@ def read_yaml(file: Path) -> Any:
             return None
         if _written_out(root, {}) > MAX_NODES:
             raise ValueError(f"its aliases (*name) stand for more than {MAX_NODES:,} values, or for themselves")
+        duplicates = dict.fromkeys(_duplicate_keys(root, "", set()))  # before merge keys (<<) are written out
         content = loader.construct_document(root)
     except OSError as error:
         raise UserError(f"{file} cannot be read", found=error, expected="a text file", do="check it") from None
@@ -72,7 +73,7 @@ def read_yaml(file: Path) -> Any:
             expected="keys and values as in docs/params.md",
             do="fix the line that the message names",
         ) from None
-    if duplicates := dict.fromkeys(_duplicate_keys(root, "", set())):
+    if duplicates:
         raise UserError(f"{file} has duplicate keys:{listed(duplicates)}", do="merge the two blocks into one")
     if other := misread(root):
         raise UserError(

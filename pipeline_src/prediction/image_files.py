@@ -49,9 +49,9 @@ def find(images: str) -> list[ImageFile]:
     if not image_paths:
         raise UserError(
             f"--images {images}: there are no images",
-            found=f"{len(paths)} files of other kinds" if paths else f"nothing at {folder.absolute()}",
+            found=_what_is_there(folder, paths),
             expected=f"a folder, or a pattern in quotes as 'photos/*.jpg': {', '.join(sorted(IMAGE_SUFFIXES))}",
-            do="correct the path",
+            do="correct the path" + (", or put images into the folder" if folder.is_dir() else ""),
         )
     if other := {path for path in paths if not path.is_dir()} - {*image_paths}:
         log.info("--images %s: %d other files are passed over, such as %s", images, len(other), min(other))
@@ -66,6 +66,12 @@ def find(images: str) -> list[ImageFile]:
             do="rename them, or choose by a pattern: --images 'DIR/*.png'",
         )
     return files
+
+
+def _what_is_there(folder: Path, paths: Sequence[Path]) -> str:
+    if paths:
+        return f"{len(paths)} files of other kinds"
+    return f"an empty folder, {folder.absolute()}" if folder.is_dir() else f"nothing at {folder.absolute()}"
 
 
 def _fixed(pattern: Path) -> Path:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic, sha256, write_text
+from pipeline_src.files import atomic, remove_leftovers, sha256, write_text
 from pipeline_src.prediction.image_files import ImageFile
 
 RECORD = "maps.jsonl"
@@ -44,6 +44,7 @@ class MapFolder:
     def __init__(self, folder: Path, model: str, made_by: str, format: Format):
         self.folder, self.model, self.made_by, self.format = folder, model, made_by, format
         self.record = folder / RECORD
+        self.torn: list[str] = []  # lines of the record that are cut off
         self.made = {line.map: line for line in self._read()}
 
     def _read(self) -> list[Made]:
@@ -53,7 +54,7 @@ class MapFolder:
                 try:
                     lines.append(Made(**json.loads(text)))
                 except (ValueError, TypeError):  # the last line of a process that was killed: its map is made again
-                    continue
+                    self.torn += [text.rstrip("\ufffd")] if text else []
         return lines
 
     def name(self, image: ImageFile) -> str:
@@ -84,13 +85,25 @@ class MapFolder:
                 do="give another --out, or the --format of the maps that are there",
             )
         names = [name for image in images if (name := self.name(image)) not in self.made]
-        if foreign := [name for name in names if (self.folder / name).exists()]:
+        if foreign := self._foreign([name for name in names if (self.folder / name).exists()]):
             raise UserError(
                 f"--out {self.folder} has files that predict did not write, and would overwrite{listed(foreign)}",
                 found=f"no line for them in {self.record}",
                 expected="a new folder, or one with older results of predict",
                 do="give another --out",
             )
+
+    def _foreign(self, names: list[str]) -> list[str]:
+        """Those of some maps that no line stands for, not even a torn one, which stands for one map."""
+        for text in self.torn:
+            heads = {name: json.dumps({"map": name, "model": self.model}, ensure_ascii=False)[:-1] for name in names}
+            own = next((name for name, head in heads.items() if text.startswith(head) or head.startswith(text)), None)
+            names = [name for name in names if name != own]
+        return names
+
+    def clear(self, images: Sequence[ImageFile]) -> None:
+        """Remove what a killed process left of maps that it had not finished."""
+        remove_leftovers([self.record, *(self.folder / self.name(image) for image in images)])
 
     def is_done(self, image: ImageFile) -> bool:
         """Whether the map of an image is there as it was made, by this model, of today's file."""

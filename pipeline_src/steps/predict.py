@@ -87,6 +87,7 @@ def predict(
     maps.check(files)
     image_files.check(files, max_pixels)
     check_writable(out)
+    maps.clear(files)
     missing = {file.name for file in files if not maps.is_done(file)}
     if len(missing) < len(files):
         log.info("%d of %d maps are there already", len(files) - len(missing), len(files))

@@ -117,6 +117,9 @@ def test_names_are_kept_and_come_once():
 def test_nothing_counted_is_nothing_known():
     report = Statistic().compute(intervals=True)
     assert not report and report.undefined["ece"] == "no pixel counts" and len(str(report).splitlines()) == 1
+    with pytest.raises(KeyError, match="ece is undefined: no pixel counts"):
+        report["ece"]
+    assert "ece" not in report and report.get("ece") is None
 
 
 def test_masks_of_0_and_255_are_taken_only_if_255_is_said_to_be_ignored():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 
 import numpy as np
@@ -24,6 +25,13 @@ def row(
 
 def counting(f: object, y: object) -> Callable[[], object]:
     return lambda: Statistic().update(f, y)
+
+
+def scaled(kind: type, top: int) -> Statistic:
+    """Of maps up to a value, of two processes: one image alone may have none above it."""
+    maps = np.linspace(0, top, F.size).reshape(F.shape).astype(kind)
+    other = Statistic().update(maps[1:], Y[1:])
+    return pickle.loads(pickle.dumps(Statistic().update(maps[:1], Y[:1]).merge(other)))
 
 
 ROWS = [
@@ -63,6 +71,17 @@ ROWS = [
         "not probabilities",
         "0.5 off 1",
         "sum to 1",
+    ),
+    *(
+        row(
+            f"{kind.__name__}-of-{name}",
+            f"{fault} as {kind.__name__}",
+            lambda kind=kind, top=top: scaled(kind, top).compute(),
+            f"the {kind.__name__} maps look like {fault}",
+            f"no value above {top}",
+            do="save round",
+        )
+        for kind, top, name, fault in ((np.uint16, 255, "255", "8-bit values"), (np.uint8, 1, "1", "decisions 0 and 1"))
     ),
     row("whole-maps", "probabilities as int64", counting(F.astype(int), Y), "unknown type", "int64", "float32"),
     row(

@@ -65,6 +65,12 @@ def remove(name: str):
     return lambda folder: (folder / name).unlink()
 
 
+def as_jpeg(folder: Path) -> None:
+    for path in (folder / "masks").iterdir():
+        cv2.imwrite(str(path.with_suffix(".jpg")), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) // 255)
+        path.unlink()
+
+
 def several(folder: Path) -> None:
     (folder / "other/9.png").unlink()
     np.save(folder / "other/9.npy", np.full((3, 12, 12), 1 / 3, np.float32))
@@ -73,7 +79,8 @@ def several(folder: Path) -> None:
 def among_older_results(folder: Path) -> None:
     (folder / "out/maps/old").mkdir(parents=True)
     (folder / "out/calibrator.json").write_text("{}")
-    (folder / "out/maps/notes.txt").write_text("mine")
+    for name in ("notes.txt", "old/notes.txt"):
+        (folder / "out/maps" / name).write_text("mine")
 
 
 def another(folder: Path) -> None:
@@ -130,6 +137,17 @@ ROWS = [
         "add the missing files",
         make=and_then(remove("masks/1.png")),
         happens="refused; all files without a partner are named",
+    ),
+    row(
+        "jpeg_ids",
+        "JPEG masks of 0 and 1",
+        command(),
+        "the masks in masks are JPEG files, which do not keep ids",
+        r"no value above 127 \(0\.jpg\)",
+        "PNG files",
+        "as PNG",
+        make=and_then(as_jpeg),
+        happens="refused: JPEG changes values",
     ),
     row(
         "applied_maps_missing",
@@ -314,9 +332,9 @@ ROWS = [
     ),
     row(
         "out_with_a_folder",
-        "maps/ of older results holds a folder, or a file that is no map",
+        "maps/ of older results holds files that are no maps, one of them in a subfolder",
         command(),
-        r"out/maps has what calibrate did not write(.|\n)*notes\.txt(.|\n)*old",
+        r"out/maps has what calibrate did not write(.|\n)*maps/notes\.txt(.|\n)*old/notes\.txt",
         "2 that are not maps",
         "calibrated maps alone",
         "move them",
@@ -365,9 +383,39 @@ ROWS = [
         "file_version",
         "a calibrator's file of another version",
         judged,
-        r"calibrator\.json.*(.|\n)*version: .*found 2",
+        r"calibrator\.json was written by a later version",
+        "version 2",
+        r"version 1 \(docs/calibrate\.md\)",
+        "update the program, or fit it again",
         make=written(calibrator(version=2)),
-        happens="refused; file and key are named",
+        happens="refused; the version is named",
+    ),
+    *(
+        row(
+            f"file_{name}",
+            f"a calibrator's file {fault}",
+            judged,
+            rf"calibrator\.json has invalid values(.|\n)*version: {found}",
+            expected=r"what `calibrate` wrote \(docs/calibrate\.md\)",
+            do="fit it again",
+            make=written({key: of for key, of in calibrator(**changes).items() if of is not None}),
+            happens="refused; file and key are named",
+        )
+        for name, fault, changes, found in (
+            ("no_version", "without a version", {"version": None}, "is missing"),
+            ("version_0", "of a version that there was not", {"version": 0}, ".*found 0"),
+        )
+    ),
+    row(
+        "file_key_twice",
+        "a calibrator's file with a key twice",
+        judged,
+        r"calibrator\.json is not a calibrator's file",
+        "duplicate keys: parameters",
+        "`calibrate` wrote",
+        "calibrate --pred",
+        make=written(json.dumps(calibrator())[:-1] + ', "parameters": {"temperature": 3.0}}'),
+        happens="refused: the second would count in silence",
     ),
     row(
         "file_name",
@@ -384,9 +432,38 @@ ROWS = [
         "file_parameter",
         "a calibrator's file with a parameter out of bounds",
         judged,
-        r"calibrator\.json: parameters(.|\n)*temperature: .*greater than 0",
+        r"calibrator\.json: parameters(.|\n)*temperature: .*greater than or equal to 0\.001",
+        expected="what `calibrate` wrote",
+        do="fit it again",
         make=written(calibrator(parameters={"temperature": -1})),
         happens="refused; file and key are named",
+    ),
+    *(
+        row(
+            f"file_scale_{number}",
+            f"a calibrator's file with {fault}",
+            judged,
+            rf"calibrator\.json: parameters(.|\n)*{key}: .*(greater|less) than or equal to {bound}",
+            do="fit it again",
+            make=written(calibrator(calibrator=kind, parameters=parameters)),
+            happens="refused: no fit gives it",
+        )
+        for number, (kind, fault, key, parameters, bound) in enumerate(
+            (
+                ("temperature", "T = 1e308", "temperature", {"temperature": 1e308}, "1000"),
+                ("temperature", "T = 1e-308", "temperature", {"temperature": 1e-308}, r"0\.001"),
+                ("image_temperature", "g = 1e9", "g", {"a": 0, "b": {}, "g": 1e9}, "200"),
+                ("platt", "a slope of 1e308", r"scale\.0", {"scale": [1e308], "bias": [0]}, "1000000000"),
+                ("beta", "a = 1e308", r"curves\.0\.a", {"curves": [{"a": 1e308, "b": 1, "c": 0}]}, "1000000000"),
+                (
+                    "selective_scaling",
+                    "T = 1e308 of the pixels that are likely wrong",
+                    "temperature",
+                    {"weights": [1], "bias": 0, "threshold": 0, "temperature": 1e308},
+                    "1000",
+                ),
+            )
+        )
     ),
     *(
         row(

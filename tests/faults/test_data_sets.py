@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import socket
 import struct
@@ -17,9 +18,11 @@ import yaml
 from bad_input import BadInput, refusals
 from damaged import written_into
 from made_sets import encoded, entry, image, mask, pairs, write_files, write_zip
+from PIL import Image
 
 from pipeline_src.data import catalog, groups, manifest, sources
 from pipeline_src.data.build import build
+from pipeline_src.data.detection.detect import detect
 from pipeline_src.data.lookup import read_name_list
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
@@ -89,6 +92,23 @@ def row(
 NAMED = "it is listed by name, with what to do; with `on_problem: skip` it is left out"
 
 
+def palette_mask() -> bytes:
+    picture = Image.fromarray(mask() // 255, "P")
+    picture.putpalette([0, 0, 0, 200, 0, 0])
+    picture.save(file := io.BytesIO(), "PNG")
+    return file.getvalue()
+
+
+def jpeg_pairs(top: int) -> dict[str, bytes]:
+    files = pairs(3)
+    masks = {name[:-4] + ".jpg": encoded(mask() // 255 * np.uint8(top), ".jpg") for name in files if "GT" in name}
+    return {name: data for name, data in files.items() if "GT" not in name} | masks
+
+
+def adding(folder: Path) -> None:
+    detect(folder / "set")
+
+
 def stored(folder: Path) -> None:
     """A store."""
     write_files(folder / "set", pairs(3))
@@ -135,6 +155,50 @@ def list_of_unpacked(folder: Path, text: str) -> None:
 
 OF_ARCHIVE = {"archive": "a.zip", "images": "Image", "masks": "GT"}
 ROWS = [
+    row(
+        "jpeg-foreground",
+        "a JPEG mask of 0 and 1, with `foreground: 1`",
+        NAMED,
+        folder_set(Image__j_dot_png=encoded(image(9)), GT__j_dot_jpg=encoded(mask() // 255, ".jpg")),
+        r"GT/j\.jpg: mask is a JPEG file, which does not keep the value `foreground`; save it as PNG",
+        call=preparing(**MINE, foreground=1),
+    ),
+    row(
+        "jpeg-classes",
+        "a JPEG mask of class ids",
+        NAMED,
+        folder_set(Image__j_dot_png=encoded(image(9)), GT__j_dot_jpg=encoded(mask() // 255, ".jpg")),
+        r"GT/j\.jpg: mask is a JPEG file, which does not keep class ids",
+        call=preparing(**MINE, classes=["background", "a", "b"]),
+    ),
+    *(
+        row(
+            f"jpeg-added-{top}",
+            f"`data add` of JPEG masks of 0 and {top}",
+            "it is refused, and PNG is named",
+            lambda folder, top=top: write_files(folder / "set", jpeg_pairs(top)),
+            "JPEG files, which do not keep ids",
+            "values up to",
+            "PNG files",
+            "as PNG",
+            call=adding,
+        )
+        for top in (1, 3, 100)
+    ),
+    row(
+        "mask-of-2",
+        "a mask of 0 and 2",
+        NAMED,
+        folder_set(Image__j_dot_png=encoded(image(9)), GT__j_dot_png=encoded(mask() // 255 * 2)),
+        r"GT/j\.png: mask has no value above 2, (.*)if 2 is its object, add `foreground: 2`",
+    ),
+    row(
+        "mask-palette",
+        "a mask with a palette of two colours",
+        NAMED,
+        folder_set(Image__j_dot_png=encoded(image(9)), GT__j_dot_png=palette_mask()),
+        r"GT/j\.png: mask is coloured; it has a palette: add `foreground: 1`, the index",
+    ),
     row(
         "pipe",
         "a named pipe among the images",

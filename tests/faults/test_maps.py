@@ -137,6 +137,17 @@ def renumbered(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarr
     return changed
 
 
+def jpeg(values: np.ndarray, quality: int) -> Callable[[Path], None]:
+    return lambda path: cv2.imwrite(
+        str(path.with_suffix(".jpg")), np.uint8(values), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+
+
+def sub(folder: Path) -> None:
+    folder.mkdir()
+    np.save(folder / "c.npy", P)
+
+
 def turned(path: Path) -> None:
     exif = Image.Exif()
     exif[274] = 3
@@ -175,6 +186,8 @@ def adding(truth: np.ndarray, f: np.ndarray = P) -> Callable[[Path], None]:
 
 
 NAMED = "it is named with the reason, and nothing is written"
+JPEG = "it is refused: JPEG changes values"
+IDS, EMPTY = {"masks__a_dot_png": np.uint8(DISC)}, {"masks__a_dot_png": void(0)}
 UNREADABLE = r"s\.npz is not a statistic that can be read"
 ROWS = [
     row(
@@ -353,6 +366,86 @@ ROWS = [
         NAMED,
         put(masks__b_dot_png=turned),
         r"b\.png: an EXIF orientation of 3, which would not be applied; turn its pixels, or remove the tag",
+    ),
+    *(
+        row(
+            f"jpeg-{name}",
+            f"JPEG masks of {fault}",
+            happens,
+            put(masks__b_dot_png=jpeg(values, quality), **more),
+            found,
+            "the masks in masks are JPEG files, which do not keep " + what,
+            "PNG files",
+            do,
+            call=judging(**options),
+        )
+        for name, fault, happens, values, quality, more, found, what, do, options in (
+            ("ids", "0 and 1", JPEG, DISC, 95, IDS, r"no value above 127 \(b\.jpg\)", "ids", "as PNG", {}),
+            ("lost-ids", "0 and 1, of which all became 0", JPEG, DISC, 30, EMPTY, "no value above", "ids", "--ood", {}),
+            (
+                "ignored",
+                "which `--ignore` names a value",
+                "it is refused: the value is changed",
+                np.where(X < 9, 128, 255 * DISC),
+                95,
+                {},
+                r"--ignore 128, b\.jpg",
+                "the value of ignored pixels",
+                "as PNG",
+                {"ignore": 128},
+            ),
+        )
+    ),
+    row(
+        "jpeg-class-ids",
+        "JPEG masks of class ids",
+        NAMED,
+        put(
+            maps__a_dot_npy=np.full((3, 24, 32), 1 / 3, np.float32),
+            maps__b_dot_npy=np.full((3, 24, 32), 1 / 3, np.float32),
+            masks__b_dot_png=jpeg(2 * DISC, 95),
+        ),
+        r"b\.jpg: a JPEG file, which does not keep class ids; save the ids as PNG",
+    ),
+    row(
+        "other-object",
+        "masks whose object has another value than 1 and 255",
+        "value and file are named, and how to save them",
+        put(masks__a_dot_png=np.uint8(127 * DISC), masks__b_dot_png=np.uint8(127 * DISC)),
+        r"0 \(a\.png\), 127 \(a\.png\)",
+        "the masks in masks do not show what is an object",
+        "0 and 255",
+        r"255 \* \(mask == 127\)",
+    ),
+    *(
+        row(
+            f"ignore-{value}",
+            f"`--ignore {value}`, which no mask of 8 bits can have",
+            "it is refused",
+            put(),
+            rf"--ignore {value}, masks of 8 bits in masks",
+            "--ignore is a value that no mask can have",
+            "0 to 255",
+            "name the value",
+            call=judging(ignore=value),
+        )
+        for value in (300, -1)
+    ),
+    row(
+        "subfolder-without-masks",
+        "a subfolder of maps, but not of masks",
+        NAMED,
+        put(maps__v=sub),
+        r"v/c\.npy: no mask",
+        expected="one mask for every map",
+        do="add the missing files",
+    ),
+    row(
+        "linked-subfolder",
+        "a link to a folder among the masks",
+        NAMED + "; it is not followed",
+        put(masks__v=lambda path: path.symlink_to("..")),
+        r"v/ is a link to a folder",
     ),
     row(
         "all-ignored",

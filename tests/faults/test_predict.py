@@ -337,6 +337,16 @@ ROWS = [
         "correct the path",
     ),
     row(
+        "images_empty",
+        "`--images` names an empty folder",
+        command("predict", "--images", "none", "--out", "maps", "--weights", "net"),
+        "--images none: there are no images",
+        "an empty folder, /",
+        r"\.jpg",
+        "put images into the folder",
+        make=and_then(lambda where: (where / "none").mkdir()),
+    ),
+    row(
         "images_of_other_kinds",
         "`--images` names files that are no images",
         command("predict", "--images", "notes", "--out", "maps", "--weights", "net"),

@@ -69,6 +69,11 @@ def without_records() -> None:
     shutil.rmtree(".snakemake")
 
 
+def cut_off_stamp() -> None:
+    stamp = graph().job("train").stamp
+    stamp.write_bytes(stamp.read_bytes()[: stamp.stat().st_size // 2])
+
+
 def other_content() -> None:
     """A training and its evaluation, and the training again, with other bits."""
     execute(graph().job("evaluate"))
@@ -156,14 +161,21 @@ ROWS = [
         "a stamp is empty",
         after(lambda: write_text(graph().job("train").stamp, "")),
         "^evaluate: inputs are not current$",
-        "train: not made yet",
+        rf"train: its stamp {STAMPS}/train\.[0-9a-f]{{16}} cannot be read: damaged",
+    ),
+    refused(
+        "cut-off-stamp",
+        "a stamp was cut in half",
+        after(cut_off_stamp),
+        "^evaluate: inputs are not current$",
+        rf"train: its stamp {STAMPS}/train\.[0-9a-f]{{16}} cannot be read: damaged",
     ),
     refused(
         "foreign-stamp",
         "a stamp holds something else",
         after(lambda: write_text(graph().job("train").stamp, "[1, null]")),
         "^evaluate: inputs are not current$",
-        "train: not made yet",
+        rf"train: its stamp {STAMPS}/train\.[0-9a-f]{{16}} cannot be read: damaged",
     ),
     refused(
         "renamed-stamp",

@@ -314,6 +314,27 @@ def test_an_older_result_is_replaced(folders, tmp_path):
     assert json.loads((tmp_path / "out/calibrator.json").read_text())["calibrator"] == "temperature"
 
 
+def test_maps_in_subfolders_are_calibrated_too(folders, tmp_path):
+    """Of videos, whose frames have the same names."""
+    nested = {name: tmp_path / name for name in folders}
+    for name, folder in folders.items():
+        for video in ("a", "b"):
+            (nested[name] / video).mkdir(parents=True)
+        for k, path in enumerate(sorted(folder.iterdir())):
+            shutil.copy(path, nested[name] / ("b" if k % 2 else "a" if k % 4 else "."))
+    (tmp_path / "out/maps/old").mkdir(parents=True)
+    (tmp_path / "out/maps/old/0.png").write_bytes(b"of an earlier run")
+    (tmp_path / "out/calibrator.json").write_text("{}")
+    result = calibrate_folder(**nested, out=tmp_path / "out", method="temperature", resamples=0)
+    assert (result["images"], result["applied_images"], result["scored_images"]) == (18, 12, 12)
+    files = [path.relative_to(nested["apply"]) for path in nested["apply"].rglob("*")]
+    assert sorted(files) == sorted(
+        path.relative_to(tmp_path / "out/maps") for path in (tmp_path / "out/maps").rglob("*")
+    )
+    flat = calibrate_folder(**folders, out=tmp_path / "flat", method="temperature", resamples=0)
+    assert result["scores"] == flat["scores"]
+
+
 # One map
 
 

@@ -51,7 +51,7 @@ def refused(judged, *words, **options):
         judged(**options)
     for each in words:
         assert each in str(error.value), str(error.value)
-    assert not os.path.exists("out")
+    assert not os.path.exists(options.get("out", "out"))
 
 
 def with_void(values, void):
@@ -110,7 +110,7 @@ def test_what_masks_mean_is_decided_for_the_folder(judged):
     result = judged(out="void", ignore=255)
     assert result["raw"]["accuracy"] == 1 and result["n_pixels"] == (24 + 21) * 32
     put("masks", a=3 * ones, b=0 * ones)
-    refused(judged, "3 (a.png)", "expected 0 and 255, or 0 and 1")
+    refused(judged, "3 (a.png)", "0 and 255, or 0 and 1", "255 * (mask == 3)")
     put("masks", a=255 * ones, b=ones)  # 0 and 255 beside 0 and 1
     refused(judged, "1 (b.png)", "255 (a.png)")
     put("masks", a=cv2.GaussianBlur(255 * ones, (5, 5), 0), b=0 * ones + 1)  # soft edges, and a trace of grey
@@ -118,6 +118,39 @@ def test_what_masks_mean_is_decided_for_the_folder(judged):
     assert "neither 0 nor 255" in result["warnings"][0] and 0.4 < result["raw"]["accuracy"] < 1
     put("masks", a=255 * ones, b=with_void(255 * ones, 128))
     assert any("--ignore 128" in line for line in judged(out="128")["warnings"])
+
+
+def test_maps_in_subfolders_count_by_their_path(judged):
+    for folder, array in (("maps", P), ("masks", np.uint8(255 * DISC))):
+        Path(folder, "v/1").mkdir(parents=True)
+        put(folder, b=array), put(f"{folder}/v/1", b=array)
+    result = judged(groups="^([^/]+)")
+    assert result["n_images"] == 2 and result["raw"]["accuracy"] == 1
+    ids = [line.split(",")[0] for line in Path("out/images.csv").read_text().splitlines()]
+    assert sorted(ids[1:]) == ["b", "v/1/b"]
+    judge_folder(Path("maps"), Path("masks"), "net", Path("maps/judged"), resamples=0, whole=False)
+    assert judged()["n_images"] == 2  # without statistic.npz of the results among the maps
+    put("masks/v/1", b=np.uint8(255 * DISC[:, :20]))
+    refused(judged, "v/1/b.npy: height x width 24 x 32, but", out="none")
+
+
+def test_all_masks_without_an_object_are_told(judged):
+    put("maps", a=P)
+    for value, words in ((0, "no mask has an object"), (255, "every mask pixel is of the object")):
+        put("masks", a=np.full(SHAPE, value, np.uint8))
+        assert any(words in line for line in judged()["warnings"])
+    put("masks", a=np.uint8(255 * DISC))
+    assert not any("object" in line for line in judged()["warnings"])
+
+
+@pytest.mark.parametrize("scale", [np.uint16(4095 * P), np.uint16(10_000 * P), np.uint8(100 * P)])
+def test_integer_maps_on_another_scale_are_told(judged, scale):
+    put("maps", a=scale), put("masks", a=DISC)
+    assert any("on another scale" in line for line in judged()["warnings"])
+    put("masks", a=0 * DISC)  # of images without objects none is expected to be sure
+    assert not any("on another scale" in line for line in judged()["warnings"])
+    put("maps", a=np.uint16(65535 * P)), put("masks", a=DISC)
+    assert not judged()["warnings"]
 
 
 def test_float_masks_of_0_and_255_are_read(judged):
@@ -155,6 +188,14 @@ def test_decisions_are_no_probabilities(judged):
     put("maps", a=np.float32(DISC)), put("masks", b=P)  # a map among the masks
     Path("masks/a.npy").unlink(), Path("maps/a.npy").unlink()
     assert any("are --pred and --mask swapped?" in line for line in judged()["warnings"])
+
+
+def test_decisions_of_several_classes_are_no_probabilities(judged):
+    put("maps", a=np.float32(np.arange(3)[:, None, None] == LABELS)), put("masks", a=LABELS)
+    (warning,) = judged()["warnings"]
+    assert "the maps hold 0 and 1 alone" in warning
+    put("maps", a=THREE)
+    assert not judged()["warnings"]
 
 
 def test_few_images_have_intervals_that_are_too_narrow(judged):

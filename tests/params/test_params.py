@@ -99,6 +99,20 @@ def test_duplicate_keys_are_reported_with_both_lines(tmp_path):
     assert read(file) == read()
 
 
+def test_a_key_beside_a_merge_key_is_not_a_duplicate(tmp_path):
+    """`<<: *t` stands for the keys that are not given: the own one counts."""
+    file = tmp_path / "params.yaml"
+    first = "  first: &t\n    methods: [slp]\n    seeds: [3]\n"
+    second = "  second:\n    <<: *t\n    methods: [baseline]\n"
+    text = Path("params.yaml").read_text()
+    file.write_text(text.replace("experiments:\n", f"experiments:\n{first}{second}", 1))
+    experiments = read(file).experiments
+    assert experiments["second"] == {"seeds": [3], "methods": ["baseline"]}
+    file.write_text(file.read_text().replace("[baseline]\n", "[baseline]\n    methods: [slp]\n", 1))
+    with pytest.raises(UserError, match=r"experiments\.second\.methods: lines"):
+        read(file)
+
+
 @pytest.mark.parametrize(
     ("block", "message"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -125,6 +126,33 @@ def test_a_map_that_was_written_last_is_known(source, images, tmp_path, monkeypa
         patch.setattr(map_folder, "atomic", killed_behind)
         step.predict(source, str(images), tmp_path / "out")
     assert step.predict(source, str(images), tmp_path / "out") == (4, 3)
+
+
+@pytest.mark.parametrize("left", [-20, 30, 8])
+def test_a_map_whose_line_was_torn_is_made_again(source, images, tmp_path, left):
+    """By a power cut, which leaves less of the record than there was. Another model's map stays a stranger's."""
+    step.predict(source, str(images), tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "out")
+    record_file = tmp_path / "out" / RECORD
+    *lines, last = record_file.read_text().splitlines()
+    record_file.write_text("\n".join([*lines, last[:left]]))
+    assert step.predict(source, str(images), tmp_path / "out") == (4, 1)
+    assert written(tmp_path / "out") == written(tmp_path / "whole")
+    record_file.write_text("\n".join([*lines, last.replace(f'"{source.name}"', '"other"')[:-20]]))
+    with pytest.raises(UserError, match="files that predict did not write"):
+        step.predict(source, str(images), tmp_path / "out")
+    record_file.write_text("\n".join([*lines[:-1], last[:8]]))  # one torn line stands for one map
+    with pytest.raises(UserError, match="files that predict did not write"):
+        step.predict(source, str(images), tmp_path / "out")
+
+
+def test_what_a_killed_process_left_of_a_map_is_removed(source, images, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (".a-mqppbfpb.png", ".maps-0123abc_.jsonl", ".mine-mqppbfpb.png", ".a-short.png"):
+        (out / name).touch()
+    step.predict(source, str(images), out)
+    assert sorted(path.name for path in out.glob(".*")) == [".a-short.png", ".mine-mqppbfpb.png"]
 
 
 def test_lines_behind_a_torn_one_are_read(images, tmp_path):

@@ -90,12 +90,13 @@ def interpret_masks(masks: Iterable[Path]) -> MaskValues:
     Raises:
         UserError: no mask can be used, all are empty, or their values are neither those of an object nor class ids.
     """
-    counts, palette, unreadable = np.zeros(256, np.int64), False, []
+    counts, palette, jpeg, unreadable = np.zeros(256, np.int64), False, None, []
     for path in masks:
         try:
             data = path.read_bytes()
             counts += np.bincount(image_io.mask_values(data, indices=True).ravel(), minlength=256)
             palette = palette or image_io.palette_indices(data) is not None
+            jpeg = jpeg or (path if data.startswith(image_io.JPEG) else None)
         except UnreadableImageError as error:
             unreadable.append((path, error))
         except OSError:
@@ -103,9 +104,22 @@ def interpret_masks(masks: Iterable[Path]) -> MaskValues:
     if not counts.any():
         path, error = unreadable[0]
         raise UserError(f"none of the masks can be used; {path}: {error.problem}", do=error.do)
+    meaning = None if jpeg and not counts[128:].any() else _meaning(counts, palette, len(unreadable), path)
+    if jpeg and (meaning is None or meaning.classes or meaning.foreground is not None):
+        raise UserError(
+            f"masks such as {jpeg} are JPEG files, which do not keep ids",
+            found=f"values up to {counts.nonzero()[0].max()}, not those of an object alone",
+            expected="PNG files, or JPEG files of 0 and 255",
+            do="save the masks as PNG from what they were made of, not from the JPEG files",
+        )
+    assert meaning is not None
+    return meaning
+
+
+def _meaning(counts: np.ndarray, palette: bool, lost: int, path: Path) -> MaskValues:
+    """What values with these counts mean; `path` is an example of the masks."""
     values = counts.nonzero()[0].tolist()
     ids = [value for value in values if value not in (0, 255)]
-    lost = len(unreadable)
     if values == [0]:
         raise UserError(
             f"all masks are empty, such as {path}", found="no value but 0", do="for images without an object, add --ood"
