@@ -174,16 +174,16 @@ def aurc_bound(row: Bins) -> float:
     first, or all last."""
     count, wrong = np.flip(row.count).astype(float), np.flip(row.count - row.hits).astype(float)
     after, errors = np.cumsum(count), np.cumsum(wrong)
-    before, found = after - count, errors - wrong
+    before, earlier = after - count, errors - wrong
 
     def inverses(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
         return _digamma(stop + 1) - _digamma(start + 1)
 
     first, last = before + wrong, after - wrong
-    most = wrong + (found - before) * inverses(before, first) + errors * inverses(first, after)
-    least = found * inverses(before, last) + wrong + (found - last) * inverses(last, after)
+    most = wrong + (earlier - before) * inverses(before, first) + errors * inverses(first, after)
+    least = earlier * inverses(before, last) + wrong + (earlier - last) * inverses(last, after)
     rate = wrong / np.where(count > 0, count, 1)
-    tied = (found - rate * before) * inverses(before, after) + rate * count
+    tied = (earlier - rate * before) * inverses(before, after) + rate * count
     return float(max((most - tied).sum(), (tied - least).sum()) / after[-1])
 
 
