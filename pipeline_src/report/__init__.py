@@ -131,14 +131,14 @@ def _ends(effect: Estimate) -> tuple[float, float]:
 
 
 def _trained_on(task: str, params: Mapping[str, Any], data: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The task, the network and the training images, as far as they are known."""
+    """The task, the network and the training images, as far as they are recorded."""
     model, size = params.get("model", {}), params.get("image_size")
     network = model.get("config") or model.get("factory") or ""
     images = next((row["images"] for row in data if row["part"] == "train"), None)
-    known = ", ".join(filter(None, (network, f"{size} px" if size else "")))
+    recorded = ", ".join(filter(None, (network, f"{size} px" if size else "")))
     of = params.get("data", {}).get("train", {}).get("set")
     trained = [f"{images:,} training images of {of}"] if images and of else []
-    return [*filter(None, (task, known)), *trained]
+    return [*filter(None, (task, recorded)), *trained]
 
 
 def _about(facts: Facts) -> list[str]:
