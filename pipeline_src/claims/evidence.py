@@ -275,9 +275,9 @@ class Finding:
         strictest = min(deciders, key=lambda item: item.slack)
         number = f"{len(self.evidence)} comparison{'s' * (len(self.evidence) > 1)}"
         of = f"Of {number} {counted}. {which}: {strictest.text(self.level, len(self.evidence))}."
-        units, known = strictest.effect.units, not math.isnan(strictest.decisive[1].low)
+        units, undefined = strictest.effect.units, math.isnan(strictest.decisive[1].low)
         few = 0 < units < FEW_GROUPS  # which show nothing, however large it is
-        if self.verdict == NOT_DECIDED and known and not few:
+        if self.verdict == NOT_DECIDED and not (undefined or few):
             sentences = [strictest.power, *sentences]
         return " ".join([of, *sentences])
 
