@@ -113,8 +113,7 @@ class Evidence:
         return _printed(self.effect, self.quantity)
 
     def text(self, level: float = LEVEL, number: int = 1) -> str:
-        """The comparison in a line, with why it is open where its interval does not show that; with the square only
-        where that alone leaves it open."""
+        """The comparison in a line: why it is open where that is not seen, and the square where that leaves it open."""
         on = f" on {next(iter(self.sets))}" if len(self.sets) == 1 else ""
         own, because = self.effect.own or self.effect, self.open_because(level, number)
         printed, unit = _printed(own, self.quantity), self.quantity.unit
@@ -124,8 +123,7 @@ class Evidence:
         return f"{self.what}{on}: {printed} {unit}".rstrip() + f", open: {because}" * bool(because)
 
     def open_because(self, level: float, number: int) -> str:
-        """Why it is open although its 95 % interval may show another thing: few units, or the interval of `level`, at
-        which those of all `number` comparisons of a claim hold together. Empty elsewhere."""
+        """Why it is open where its 95 % interval may not show it: few units, or the level of all `number` together."""
         if self.says(level) != UNDECIDED:
             return ""
         if 0 < (units := self.effect.units) < FEW_GROUPS:
@@ -142,8 +140,7 @@ class Evidence:
 
     @property
     def power(self) -> str:
-        """In a sentence: the effect that intervals of these widths would show in 80 % of cases; of a square that
-        decides as well, as the error that it means."""
+        """The effect that intervals of these widths would show in 80 % of cases; of a square, the error it means."""
         needed = _shown(self.effect.own or self.effect)
         if decided := self.effect.decided:
             square, of = _shown(decided), max(decided.reference, 0)
@@ -278,9 +275,9 @@ class Finding:
         strictest = min(deciders, key=lambda item: item.slack)
         number = f"{len(self.evidence)} comparison{'s' * (len(self.evidence) > 1)}"
         of = f"Of {number} {counted}. {which}: {strictest.text(self.level, len(self.evidence))}."
-        units, has_interval = strictest.effect.units, not math.isnan(strictest.decisive[1].low)
+        units, undefined = strictest.effect.units, math.isnan(strictest.decisive[1].low)
         few = 0 < units < FEW_GROUPS  # which show nothing, however large it is
-        if self.verdict == NOT_DECIDED and has_interval and not few:
+        if self.verdict == NOT_DECIDED and not (undefined or few):
             sentences = [strictest.power, *sentences]
         return " ".join([of, *sentences])
 

@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 
-from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import POSITION
+from pipeline_src.counting.counts import COLUMNS, Counts
+from pipeline_src.counting.levels import POSITION, UNIT
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import UndefinedMetricError
@@ -64,8 +64,12 @@ def bounds(counted: ProtocolCounts, bins: int, names: Collection[str]) -> dict[s
 
 def _ties_are_real(counts: Counts) -> bool:
     """Whether all probabilities are those of 16-bit maps, or of 8-bit maps that are stretched: no two of them share a
-    level, so that the mean of a cell is the value of all its pixels."""
+    level, so that the mean of a cell is the value of all its pixels. Or all images have one and the same confidence."""
     level, predicted, label = np.nonzero(counts.count)
+    if counts.rows is not None and np.ptp(level) == 0:
+        pixels, confidence = (counts.rows.table.column(COLUMNS.index(name)) for name in ("pixels", "confidence"))
+        if np.ptp(confidence[pixels > 0] / pixels[pixels > 0] / UNIT) < ROUNDED:
+            return True
     cell = level, predicted, label
     mean = (level + counts.position[cell] / counts.count[cell] / POSITION) / counts.levels
     return any((np.abs(mean - nearest) < ROUNDED).all() for nearest in (np.rint(65535 * mean) / 65535, _fraction(mean)))

@@ -135,10 +135,10 @@ def _trained_on(task: str, params: Mapping[str, Any], data: Sequence[Mapping[str
     model, size = params.get("model", {}), params.get("image_size")
     network = model.get("config") or model.get("factory") or ""
     images = next((row["images"] for row in data if row["part"] == "train"), None)
-    recorded = ", ".join(filter(None, (network, f"{size} px" if size else "")))
+    setting = ", ".join(filter(None, (network, f"{size} px" if size else "")))
     of = params.get("data", {}).get("train", {}).get("set")
     trained = [f"{images:,} training images of {of}"] if images and of else []
-    return [*filter(None, (task, recorded)), *trained]
+    return [*filter(None, (task, setting)), *trained]
 
 
 def _about(facts: Facts) -> list[str]:
