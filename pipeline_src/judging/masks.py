@@ -55,7 +55,7 @@ def unused_ignore(ignore: int) -> str:
 
 def check_ignore(pairs: Pairs, ignore: int | None) -> None:
     """UserError where `ignore` is a value that no pixel of a picture has; arrays can have it."""
-    if ignore is None or 0 <= ignore <= 255 or any(mask.endswith(ARRAYS) for *_, mask in pairs.names):
+    if ignore is None or 0 <= ignore <= 255 or any(mask.lower().endswith(ARRAYS) for *_, mask in pairs.names):
         return
     raise UserError(
         "--ignore is a value that no mask can have",
