@@ -66,7 +66,7 @@ def _ties_are_real(counts: Counts) -> bool:
     """Whether all probabilities are those of 16-bit maps, or of 8-bit maps that are stretched: no two of them share a
     level, so that the mean of a cell is the value of all its pixels. Or all images have one and the same confidence."""
     level, predicted, label = np.nonzero(counts.count)
-    if counts.rows is not None and np.ptp(level) == 0:
+    if counts.rows is not None and len(set(level)) == 1:
         pixels, confidence = (counts.rows.table.column(COLUMNS.index(name)) for name in ("pixels", "confidence"))
         if np.ptp(confidence[pixels > 0] / pixels[pixels > 0] / UNIT) < ROUNDED:
             return True
