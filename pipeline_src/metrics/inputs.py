@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, Counts, ImageRows
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, ImageRows
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.loading import AnyStatistic, by_protocol
 from pipeline_src.counting.multiclass import MultiClassStatistic
@@ -291,9 +291,10 @@ def _with_own_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -
 
     def missing(images: slice, cells: np.ndarray) -> np.ndarray:
         pixels, _, confidence = np.moveaxis(cells.sum(axis=2, keepdims=True), 1, 0)
-        off = counted.rows.table[images][:, at, None] / UNIT - confidence
+        own = counted.rows.table[images][:, at, None]
+        off = own / UNIT - confidence
         exact = np.abs(off) <= pixels / UNIT  # as of 8-bit maps: the confidence of each pixel was rounded
-        return np.where(exact, 0, off) / np.maximum(pixels, 1)
+        return np.where(exact | (own == UNMEASURED), 0, off) / np.maximum(pixels, 1)
 
     def of_images(images: slice) -> np.ndarray:
         cells = columns(images).reshape(-1, 3, bins)

@@ -16,6 +16,7 @@ from pipeline_src.analysis import resampling
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.resampling import image_means, key_of, percentiles, resample, units_of
+from pipeline_src.counting.loading import load, save_compact
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics import estimators
@@ -99,6 +100,15 @@ def test_images_of_a_sure_network_keep_their_own_confidence():
     assert of.points["image_ece"] == pytest.approx(doubts.mean(), rel=1e-3)
     for name in ("ece", "mce", "image_ece"):
         assert of.values[name].std() == pytest.approx(of.values["gap"].std(), rel=1e-3), name
+
+
+def test_published_regions_vary_as_their_images_do(tmp_path):
+    """Their rows have no confidence of their own any more: bins are those of their 8-bit levels."""
+    statistic = counted(varied(12))
+    save_compact(statistic, tmp_path / "s.npz", 10)
+    whole, published = (resample(of, 10, key=0, resamples=300)["raw"] for of in (statistic, load(tmp_path / "s.npz")))
+    for name in ("ece", "border_ece", "interior_ece"):
+        assert published.values[name].std() == pytest.approx(whole.values[name].std(), rel=0.08), name
 
 
 def test_a_temperature_is_not_said_to_change_the_order():
