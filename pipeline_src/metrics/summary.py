@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, Counts
-from pipeline_src.counting.levels import POSITION, UNIT
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.levels import POSITION
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import UndefinedMetricError
@@ -17,6 +17,7 @@ from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 
 ROUNDED = 2.0**-23  # a float32, with as much again for positions
+FEW_VALUES = 64  # of all pixels; a network that is not rounded has thousands
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
@@ -63,16 +64,16 @@ def bounds(counted: ProtocolCounts, bins: int, names: Collection[str]) -> dict[s
 
 
 def _ties_are_real(counts: Counts) -> bool:
-    """Whether all probabilities are those of 16-bit maps, or of 8-bit maps that are stretched: no two of them share a
-    level, so that the mean of a cell is the value of all its pixels. Or all images have one and the same confidence."""
+    """Whether pixels of one level are taken to have one value. So it is with a few values, as of a histogram binning or a
+    constant; with those of 16-bit maps, or of 8-bit maps that are stretched: no two of them share a level, so that the
+    mean of a cell is the value of all its pixels."""
     level, predicted, label = np.nonzero(counts.count)
-    if counts.rows is not None and len(set(level)) == 1:
-        pixels, confidence = (counts.rows.table.column(COLUMNS.index(name)) for name in ("pixels", "confidence"))
-        if np.ptp(confidence[pixels > 0] / pixels[pixels > 0] / UNIT) < ROUNDED:
-            return True
     cell = level, predicted, label
     mean = (level + counts.position[cell] / counts.count[cell] / POSITION) / counts.levels
-    return any((np.abs(mean - nearest) < ROUNDED).all() for nearest in (np.rint(65535 * mean) / 65535, _fraction(mean)))
+    whole = any(
+        (np.abs(mean - nearest) < ROUNDED).all() for nearest in (np.rint(65535 * mean) / 65535, _fraction(mean))
+    )
+    return whole or len(np.unique(level)) <= FEW_VALUES
 
 
 def _fraction(values: np.ndarray) -> np.ndarray:

@@ -134,6 +134,11 @@ def test_only_float_maps_have_ties_that_are_none(kind):
         assert (of.bounds == {}) == (kind == "uint8" or (kind == "uint16" and protocol == "raw"))
 
 
+def test_few_values_are_tied_in_truth():
+    maps = [(np.float32(np.round(f, 1) * 0.99 + 0.003), y, name) for f, y, name in varied(6)]
+    assert resample(counted(maps, whole=False), 10, key=0, resamples=2)["raw"].bounds == {}
+
+
 def test_class_metrics_of_resamples_are_those_of_the_images_drawn():
     """One class of three is only predicted."""
     scenes = [scene(k, classes=3, shape=(12, 15)) for k in range(4)]
