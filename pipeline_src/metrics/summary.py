@@ -64,7 +64,7 @@ def bounds(counted: ProtocolCounts, bins: int, names: Collection[str]) -> dict[s
 
 
 def _ties_are_real(counts: Counts) -> bool:
-    """Whether pixels of one level are taken to have one value. So it is with a few values, as of a histogram binning or a
+    """Whether pixels of one level are taken to have one value. So it is with a few values, as of histogram binning or a
     constant; with those of 16-bit maps, or of 8-bit maps that are stretched: no two of them share a level, so that the
     mean of a cell is the value of all its pixels."""
     level, predicted, label = np.nonzero(counts.count)

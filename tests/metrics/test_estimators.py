@@ -13,11 +13,12 @@ from pipeline_src.counting.score_histogram import Bins, UndefinedMetricError, to
 from pipeline_src.metrics import estimators, smooth_ece
 from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import bounds, value
+from pipeline_src.metrics.summary import value
 
 
 def bound(name, counts, bins=10):
-    return bounds(ProtocolCounts(None, counts), bins, [name]).get(name, 0.0)
+    metric = METRICS[name]
+    return float(metric.bound(*metric.of.exact(ProtocolCounts(None, counts), bins)))
 
 
 @pytest.fixture(scope="module", params=["float32", "uint8"])
