@@ -145,4 +145,4 @@ def test_the_overview_of_what_is_published_is_current(tmp_path, monkeypatch):
     kept = {file.name: file.read_text() for file in (ROOT / published.FOLDER / published.OVERVIEW).iterdir()}
     assert kept.pop("differences.json")  # of pairs that pages show
     assert made == kept and set(made) == {"T5.csv", "T5.md", "T5.tex", "claims.json", "claims.md"}
-    assert "cod, CAMO" in made["T5.md"] and "camouflaged objects (cod): ECE" in made["claims.md"]
+    assert "camouflaged objects: CAMO (cod)" in made["T5.md"] and "camouflaged objects (cod): ECE" in made["claims.md"]
