@@ -310,7 +310,7 @@ def _with_own_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -
 
 
 def _by_cell(counted: ProtocolCounts, score: str, cells: int) -> Columns:
-    per_pixel, levels = counted.groups.per_pixel(score, cells), counted.levels
+    levels, per_pixel = counted.levels, counted.groups.per_pixel(score, cells)
     return lambda images: levels(images) @ per_pixel
 
 

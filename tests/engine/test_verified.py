@@ -182,7 +182,8 @@ def test_only_what_was_made_of_the_same_content_is_taken_over():
 def test_a_damaged_stamp_is_none(text):
     execute(job())
     job().stamp.write_text(text)
-    assert Stamp.read(job().stamp) is None and not job().current and differences(job()) == ["not made yet"]
+    assert Stamp.read(job().stamp) is None and not job().current
+    assert differences(job()) == [f"its stamp {job().stamp} cannot be read: damaged, or of an older version"]
     assert execute(job()) and job().current
 
 

@@ -437,7 +437,7 @@ ROWS = [
         "fitted-parameter",
         "A parameter that a calibrator was fitted to is out of bounds",
         lambda folder: Temperature().restored({"parameters": {"temperature": -1.0}}),
-        r"run\.json: fitted\.parameters(.|\n)*temperature: .*greater than 0",
+        r"run\.json: fitted\.parameters(.|\n)*temperature: .*greater than or equal to 0\.001",
         make=lambda folder: None,
         happens="Refused by name.",
     ),

@@ -10,13 +10,12 @@ from made_statistics import counted, of_scenes, one, scene, summaries, varied
 from sklearn.metrics import roc_auc_score
 
 from pipeline_src.analysis.resampling import resample
-from pipeline_src.counting.score_histogram import Bins
+from pipeline_src.counting.score_histogram import Bins, top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics import selective
 from pipeline_src.metrics.cells import TOP, PixelGroups
-from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.ranked import CELL_OF_LEVEL, CELLS, by_cell
-from pipeline_src.metrics.summary import bounds, value
+from pipeline_src.metrics.summary import value
 
 
 def top_of(maps) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +125,7 @@ def test_the_bound_of_augrc_holds_for_any_order_of_tied_pixels():
     for first in (right, ~right):
         errors = np.cumsum(~right[np.lexsort((first, cells))][::-1])
         found.append(((errors + np.concatenate([[0], errors[:-1]])) / 2).sum() / n**2)
-    limit = bounds(ProtocolCounts(None, counts), 10, ["augrc"])["augrc"]
+    limit = selective.augrc_bound(top_label(counts).bins)
     assert sorted(found) == pytest.approx([value("augrc", counts) - limit, value("augrc", counts) + limit], abs=1e-12)
 
 

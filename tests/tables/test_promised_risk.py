@@ -52,7 +52,7 @@ def test_rows_are_thresholds_of_the_validation_images(results):
 def test_the_printed_table(results):
     raw = promised_risk(results).printed("T13")["raw"]
     headings = [group.heading for group in raw.groups]
-    assert headings[0] == "FNR ≤ 10 %, one: in distribution, 6 images, 594 pixels"
+    assert headings[0] == "FNR ≤ 10 %, one: in distribution, 6 images (few: rough intervals), 594 pixels"
     assert headings[3].startswith("FPR ≤ 5 %, dots: out of distribution")
     assert raw.columns == ["", "threshold", "FNR %", "FPR %"]
     assert "by the 20 images of val" in raw.caption
