@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
-from pipeline_src.analysis.resampling import NAN, Resampled, error_interval, key_of, percentiles, resample, within
+from pipeline_src.analysis.resampling import NAN, Resampled, error_interval, interval, key_of, resample, within
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
@@ -87,8 +87,8 @@ def _measurement(
     if groups is not None:
         arrays["groups"] = groups
     if (family := Binned(TOP).family) in resampled[0].sums:
-        sums = sum(one.sums[family].resampled for one in resampled)
-        arrays["accuracy_band"] = _accuracy_band(sums, bins, resampled[0].units)
+        whole, drawn = (sum(getattr(one.sums[family], name) for one in resampled) for name in ("whole", "resampled"))
+        arrays["accuracy_band"] = _accuracy_band(whole, drawn, bins, resampled[0].units)
     if (ranked := Ranked().family) in resampled[0].sums:
         drawn = [one.sums[ranked].resampled[:, :CELLS] for one in resampled]
         arrays["confidence"] = np.stack([top_label(one).count for one in counts])
@@ -128,14 +128,18 @@ def _errors_by_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
     return np.array(rows)
 
 
-def _accuracy_band(sums: np.ndarray, bins: int, units: int) -> np.ndarray:
-    """(bins + 1, 2) interval of the accuracy in each bin and in all, of sums (R, 3 bins); NaN where a resample leaves a
-    bin empty."""
-    count, hits = sums[:, :bins], sums[:, bins : 2 * bins]
-    whole = [a.sum(axis=1, keepdims=True) for a in (count, hits)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        accuracy = np.concatenate([hits / count, whole[1] / whole[0]], axis=1)
-    return np.array([within(percentiles(values, units) or NAN, FRACTION) for values in accuracy.T])
+def _accuracy_band(whole: np.ndarray, resampled: np.ndarray, bins: int, units: int) -> np.ndarray:
+    """(bins + 1, 2) interval of the accuracy in each bin and in all, of sums over all images, (3 bins,), and over
+    resamples, (R, 3 bins); NaN where a resample leaves a bin empty."""
+
+    def accuracy(sums: np.ndarray) -> np.ndarray:
+        count, hits = sums[..., :bins], sums[..., bins : 2 * bins]
+        of_all = [a.sum(axis=-1, keepdims=True) for a in (count, hits)]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.concatenate([hits / count, of_all[1] / of_all[0]], axis=-1)
+
+    pairs = zip(accuracy(whole), accuracy(resampled).T, strict=True)
+    return np.array([interval(value, values, units, FRACTION) or NAN for value, values in pairs])
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class
@@ -154,6 +158,9 @@ def _class_metrics(resampled: Sequence[Resampled], bins: int) -> np.ndarray:
 
     exact, drawn = values("whole"), values("resampled")
     drawn[1][:] += exact[1] - drawn[1].mean(axis=0)  # resampling adds noise to a square
-    ece, square, iou = ([percentiles(of, resampled[0].units) or NAN for of in each.T] for each in drawn)
+    ece, square, iou = (
+        [interval(*of, resampled[0].units) or NAN for of in zip(values, of_resamples.T, strict=True)]
+        for values, of_resamples in zip(exact, drawn, strict=True)
+    )
     ece = [within(error_interval(*of), FRACTION) for of in zip(exact[0], ece, square, strict=True)]
     return np.array([np.column_stack([exact[0], ece]), np.column_stack([exact[2], iou])])

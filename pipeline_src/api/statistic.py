@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images
@@ -14,7 +16,7 @@ from pipeline_src.counting.counts import Counts, ImageRows
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.map_range import check_range
 from pipeline_src.counting.multiclass import MultiClassStatistic
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, listed
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.metric import with_ends
@@ -23,6 +25,7 @@ from pipeline_src.metrics.summary import summary
 from pipeline_src.text_tables import aligned
 
 NUMBERED = re.compile(r"image \d{9}")  # the name of an image that was given none
+Groups = Sequence[Hashable] | Mapping[str, Hashable]  # of images
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,16 +169,19 @@ class Statistic:
             self._note(other._highest)
         return self
 
-    def compute(self, bins: int = 10, intervals: bool = False) -> CalibrationReport:
+    def compute(self, bins: int = 10, intervals: bool = False, groups: Groups | None = None) -> CalibrationReport:
         """Every metric that is defined (docs/metrics.md).
 
         Args:
             bins: equal-width and equal-mass bins, a divisor of 66,300 such as 10, 15, 20 or 100.
             intervals: also 95 % intervals, by 1,000 resamples of the images.
+            groups: the group of each image, where images are not independent, such as frames of a video: resamples are
+                of groups then. By the names of the images, or in the order of
+                these names: that of adding where they were given none.
 
         Raises:
-            UserError: all integer maps hold such small values that they are no probabilities, as 8-bit values in
-                uint16. It is said here, since one image can have none above them.
+            UserError: `groups` do not fit the images. Or all integer maps hold such small values that they are no
+                probabilities, as 8-bit values in uint16: it is said here, since one image can have none above them.
         """
         check_number(bins)
         check_range(self._highest, "maps")
@@ -183,7 +189,8 @@ class Statistic:
         run = ProtocolCounts(statistic, self.counts)
         values, reasons = summary(run, bins)
         defined = {name: value for name, value in values.items() if value is not None}
-        ends = resample_counts(run, bins, SEED, RESAMPLES).intervals() if intervals and defined else {}
+        units = None if groups is None else _numbered(groups, [] if self._of is None else run.rows.ids)
+        ends = resample_counts(run, bins, SEED, RESAMPLES, units).intervals() if intervals and defined else {}
         both = {name: of for name, of in ends.items() if of}
         return CalibrationReport(defined, len(self), self.counts.pixels, bins, both, reasons)
 
@@ -205,10 +212,29 @@ class Statistic:
 
 
 def calibration_report(
-    probabilities: Any, masks: Any, bins: int = 10, intervals: bool = True, ignore: int | None = None
+    probabilities: Any,
+    masks: Any,
+    bins: int = 10,
+    intervals: bool = True,
+    ignore: int | None = None,
+    groups: Sequence[Hashable] | None = None,
 ) -> CalibrationReport:
     """Every metric of some images with its interval; arguments as those of `Statistic`."""
-    return Statistic(ignore).update(probabilities, masks).compute(bins, intervals)
+    return Statistic(ignore).update(probabilities, masks).compute(bins, intervals, groups)
+
+
+def _numbered(groups: Groups, images: Sequence[str]) -> np.ndarray:
+    """(N,) the number of the group of each image, from 0; UserError where `groups` do not fit the images."""
+    if isinstance(groups, Mapping):
+        of_images = [groups[image] for image in images if image in groups]
+        found = f"none for {listed([image for image in images if image not in groups])}"
+    else:
+        of_images = list(getattr(groups, "tolist", lambda: groups)())  # elements of tensors are never equal
+        found = f"{len(of_images)} for {len(images)} images"
+    if len(of_images) != len(images):
+        raise UserError("groups do not fit the images", found=found, expected="the group of each image")
+    number = {group: k for k, group in enumerate(dict.fromkeys(of_images))}
+    return np.array([number[group] for group in of_images], np.int64)
 
 
 def _renumbered(of: AnyStatistic, start: int) -> AnyStatistic:

@@ -10,14 +10,13 @@ a saw at opposite phases, which takes from the covariance (of images of one and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.resampling import image_means, key_of, percentiles
+from pipeline_src.analysis.resampling import NAN, image_means, interval, key_of
 from pipeline_src.claims.evidence import ABOVE_ZERO, Evidence
 from pipeline_src.claims.view import Items, View
 from pipeline_src.metrics.metric import Quantity
@@ -63,7 +62,8 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
         phases.append(phase)
         lasts.append(_share(table.iloc[:, -1].to_numpy()))
         resampled.append(shares_of(image_means(moments, key_of("train")))[0])
-    effect = Estimate(shares, *(percentiles(np.mean(resampled, axis=0), len(before)) or (math.nan, math.nan)))
+    mean = float(np.mean(list(shares.values())))
+    effect = Estimate(shares, *(interval(mean, np.mean(resampled, axis=0), len(before)) or NAN))
     comparison = f"phase alone: {100 * np.mean(phases):.1f} %, the last alphas: {100 * np.mean(lasts):.1f} %"
     what = f"the images' own part of the spread of the alphas of {method} ({comparison})"
     return Evidence(what, {"train": len(before)}, effect, ABOVE_ZERO, SPREAD)

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline_src.analysis import conformal
 from pipeline_src.analysis.conformal import Bound
-from pipeline_src.analysis.resampling import image_means, percentiles, within
+from pipeline_src.analysis.resampling import image_means, interval
 from pipeline_src.calibrators.selection import folds_of
 from pipeline_src.errors import UserError
 from pipeline_src.judging.files import Pairs
@@ -108,9 +108,9 @@ def _delivered(run: ProtocolCounts, levels: np.ndarray, seed: int, resamples: in
     resampled = image_means(risks, seed, resamples) if resamples else None
     values: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": {}}
     for k, name in enumerate(conformal.RISK_NAMES):
-        values[name] = float(risks[defined[:, k], k].mean()) if defined[:, k].any() else None
-        ends = None if resampled is None else percentiles(resampled[:, k], len(risks))
-        values["intervals"][name] = ends and within(ends, FRACTION)
+        mean = values[name] = float(risks[defined[:, k], k].mean()) if defined[:, k].any() else None
+        known = mean is not None and resampled is not None
+        values["intervals"][name] = interval(mean, resampled[:, k], len(risks), FRACTION) if known else None
     return values
 
 

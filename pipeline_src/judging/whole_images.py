@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_src.analysis.resampling import image_means, percentiles, units_of, within
+from pipeline_src.analysis.resampling import image_means, interval, units_of
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.rows import parts
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
@@ -44,8 +44,8 @@ class WholeImages:
         """Bootstrap intervals of the means, on the same draws as all others."""
         resampled = image_means(self.table, key, resamples, groups)
         units = units_of(groups, len(self.table))
-        ends = {name: percentiles(of, units) for name, of in zip(MEASURES, resampled.T, strict=True)}
-        return {name: of and within(of, FRACTION) for name, of in ends.items()}
+        pairs = zip(self.means.items(), resampled.T, strict=True)
+        return {name: None if mean is None else interval(mean, of, units, FRACTION) for (name, mean), of in pairs}
 
     def part(self, images: slice) -> dict[str, np.ndarray]:
         """Values of some images by name."""

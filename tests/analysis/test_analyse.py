@@ -12,7 +12,7 @@ from pipeline_src.analysis.analyse import _accuracy_band, analyse
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader, bin_choices
-from pipeline_src.analysis.resampling import RESAMPLES, key_of, percentiles, resample
+from pipeline_src.analysis.resampling import RESAMPLES, interval, key_of, resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.loading import load
 from pipeline_src.counting.multiclass import MultiClassStatistic
@@ -93,7 +93,7 @@ def test_differences_are_paired_by_seed_and_image(results):
     assert gap.by_seed == {k: baseline.points["nll"][k] - slp.points["nll"][k] for k in (0, 1)}
     assert gap.value == pytest.approx(np.mean(list(gap.by_seed.values())))
     values = (baseline.values["nll"] - slp.values["nll"]).mean(axis=0)
-    assert (gap.image_low, gap.image_high) == percentiles(values, IMAGES)
+    assert (gap.image_low, gap.image_high) == interval(gap.value, values, IMAGES)
     np.testing.assert_array_equal(gap.resampled, values)
     alone = estimate("nll", (baseline, 1))
     assert gap.image_high - gap.image_low < alone.image_high - alone.image_low  # what the images have in common cancels
@@ -133,9 +133,9 @@ def test_the_pixels_of_all_seeds(files, results):
 def test_the_accuracy_band_of_few_images_ends_where_accuracies_do():
     """Student's t of two units reaches 18 standard deviations of the resamples."""
     sums = np.array([[10, 10, 0, 9, 1, 0], [10, 10, 0, 10, 0, 0]] * 20, float)  # pixels of three bins, then right ones
-    band = _accuracy_band(sums, 3, units=2)
+    band = _accuracy_band(sums.sum(axis=0), sums, 3, units=2)
     assert band[0].tolist()[1] == 1 and band[1].tolist()[0] == 0 and np.isnan(band[2]).all()
-    assert percentiles(sums[:, 3] / 10, 2)[1] > 1 and percentiles(sums[:, 4] / 10, 2)[0] < 0
+    assert interval(0.95, sums[:, 3] / 10, 2)[1] > 1 and interval(0.05, sums[:, 4] / 10, 2)[0] < 0
 
 
 def test_the_accuracy_band_is_that_of_the_drawn_images(results):
@@ -154,7 +154,9 @@ def test_the_accuracy_band_is_that_of_the_drawn_images(results):
     whole = np.array([hits[of].sum() / count[of].sum() for of in chosen])
     band = results.measurement("raw", "slp", "photos").arrays["accuracy_band"]
     assert np.isnan(band[:5]).all()  # no confidence lies below 0.5
-    expected = [percentiles(values, IMAGES) for values in np.column_stack([by_bin[:, 5:], whole]).T]
+    exact = np.append(hits.sum(axis=0) / count.sum(axis=0), hits.sum() / count.sum())[5:]
+    drawn = np.column_stack([by_bin[:, 5:], whole]).T
+    expected = [interval(*of, IMAGES) for of in zip(exact, drawn, strict=True)]
     np.testing.assert_allclose(band[5:], expected, atol=1e-9)
 
 

@@ -11,7 +11,7 @@ from made_statistics import counted, varied
 from pipeline_src.analysis import compare as module
 from pipeline_src.analysis import resampling
 from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell, compare, seed_pairs
-from pipeline_src.analysis.resampling import key_of, percentiles
+from pipeline_src.analysis.resampling import interval, key_of
 
 resample = partial(resampling.resample, resamples=200)  # a run takes a second with all of them
 
@@ -56,7 +56,7 @@ def test_differences_are_paired_by_image(sharper):
     """The interval is that of the differences on the same resamples of the images."""
     one, two = (resample(maps(sharp), 10, key_of("photos"))["raw"].values["nll"] for sharp in (1.2, 2.0))
     found = cell(sharper, "nll").effect
-    assert (found.image_low, found.image_high) == pytest.approx(percentiles(two - one, 12))
+    assert (found.image_low, found.image_high) == pytest.approx(interval(found.value, two - one, 12))
 
 
 def test_other_images_are_independent():

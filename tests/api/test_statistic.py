@@ -114,6 +114,26 @@ def test_names_are_kept_and_come_once():
         Statistic().update(MAPS[:1], MASKS[:1], ["a"]).update(MAPS[:1], MASKS[:1], ["a"])
 
 
+@pytest.mark.parametrize("form", [list, np.array, torch.tensor, lambda of: dict(zip("abcdef", of, strict=True))])
+def test_whole_groups_are_resampled(form):
+    """Three images and a copy of each are no more than three images."""
+    maps, masks = MAPS[[0, 0, 1, 1, 3, 3]], MASKS[[0, 0, 1, 1, 3, 3]]
+    groups = form([4, 4, 2, 2, 7, 7])
+    names = list(groups) if isinstance(groups, dict) else None
+    of_groups = Statistic().update(maps, masks, names).compute(intervals=True, groups=groups).intervals
+    alone = calibration_report(MAPS[[0, 1, 3]], MASKS[[0, 1, 3]]).intervals
+    assert of_groups["accuracy"] == pytest.approx(alone["accuracy"])
+    if names is None:
+        assert calibration_report(maps, masks, groups=groups).intervals == of_groups
+    assert of_groups["accuracy"] != calibration_report(maps, masks).intervals["accuracy"]
+
+
+@pytest.mark.parametrize(("groups", "found"), [([1, 2], "2 for 6 images"), ({"image 000000000": 1}, "none for image")])
+def test_groups_that_do_not_fit_are_refused(groups, found):
+    with pytest.raises(UserError, match=rf"groups do not fit the images(.|\n)*{found}"):
+        WHOLE.compute(groups=groups)
+
+
 def test_nothing_counted_is_nothing_known():
     report = Statistic().compute(intervals=True)
     assert not report and report.undefined["ece"] == "no pixel counts" and len(str(report).splitlines()) == 1
