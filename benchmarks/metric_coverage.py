@@ -7,7 +7,8 @@ harder than others. A network knows these probabilities (calibrated), takes thei
 times a factor that goes with how hard the image is, so that some images are over-confident and others under-confident
 (both). One more expects too much foreground, in images of which every second is turned over, so that its confidence is
 right nevertheless: as much over-confident where it predicts foreground as under-confident elsewhere (biased). The last
-one is nearly right but for a tenth of the images, where it is nearly a guess (few bad). True values are those of 20,000 images. Writes benchmarks/intervals/metrics.md, from where docs/metrics.md has it.
+one is nearly right but for a tenth of the images, where it is nearly a guess (few bad). True values are those of 20,000
+images. Writes benchmarks/intervals/metrics.md, from where docs/metrics.md has it.
 """
 
 from __future__ import annotations

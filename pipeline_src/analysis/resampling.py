@@ -129,7 +129,7 @@ def interval(
         return None
     low, high = min(ends[0], value), max(ends[1], value)
     if units >= FEW_GROUPS:
-        # With skewness g an end is t + g (2 t^2 + 1) / 6 standard deviations away, and a percentile t + g (t^2 - 1) / 6.
+        # With skewness g an end is t + g (2 t^2 + 1) / 6 standard deviations away, a percentile t + g (t^2 - 1) / 6.
         farther = float(resampled.std()) * _skewness(resampled) * (_distance(units) ** 2 + 2) / 6
         low, high = low + min(0, farther), high + max(0, farther)
     return within((low, high), limits)

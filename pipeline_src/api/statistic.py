@@ -16,7 +16,7 @@ from pipeline_src.counting.counts import Counts, ImageRows
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.map_range import check_range
 from pipeline_src.counting.multiclass import MultiClassStatistic
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.metric import with_ends
@@ -227,7 +227,7 @@ def _numbered(groups: Groups, images: Sequence[str]) -> np.ndarray:
     """(N,) the number of the group of each image, from 0; UserError where `groups` do not fit the images."""
     if isinstance(groups, Mapping):
         of_images = [groups[image] for image in images if image in groups]
-        found = f"none for {listed([image for image in images if image not in groups])}"
+        found = f"none for {next((image for image in images if image not in groups), '')}"
     else:
         of_images = list(getattr(groups, "tolist", lambda: groups)())  # elements of tensors are never equal
         found = f"{len(of_images)} for {len(images)} images"
