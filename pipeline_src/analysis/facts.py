@@ -23,7 +23,8 @@ MEANING = {
     "raw": "probabilities as the model gives them",
     "stretched": "each map stretched to [0, 1] first, as the released test program does",
 }
-# What the paper compares with each other, by code. Temperature scaling counts where it corrects the baseline.
+# What claims compare with each other, by code: the paper's methods and our list of its rivals (docs/protocol.md,
+# section 6). Temperature scaling counts where it corrects the baseline.
 COMPARED = (
     *("baseline", "slp", "label_smoothing", "als", "aslp_mei", "aslp_mc"),
     *("temperature", "brier", "mmce", "mixup", "focal", "adafocal"),
@@ -212,7 +213,7 @@ class Facts:
 
     @property
     def compared(self) -> list[str]:
-        """Blocks that belong to the paper's comparison."""
+        """Blocks of `COMPARED`."""
         candidates = {name for name in self.methods if self.methods[name].code in COMPARED}
         plain = {name for name in candidates if self.methods[name].code == "baseline"}
         return [name for name in self.methods if name in candidates and self.methods[name].of in (None, *plain)]

@@ -31,19 +31,32 @@ SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=1
 
 def differ(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
     """The alphas of a method differ between images."""
-    import pandas as pd
-
-    tables = {
-        seed: pd.read_csv(path, dtype={"id": str}, index_col="id").sort_index()
-        for (method, seed), path in view.alphas.items()
-        if method == block
-    }
-    if not tables:
+    if not (tables := _tables(view, block)):
         yield view.missing(f"the run of {block}")
     elif (epochs := min(table.shape[1] for table in tables.values())) < FEWEST:
         yield view.missing(f"{FEWEST} epochs (there are {epochs})", "raise “training: epochs:”")
     else:
         yield spread(block, tables)
+
+
+def _tables(view: View, block: str) -> dict[int, pd.DataFrame]:
+    """Seed -> alphas by image (rows) and epoch, of a block of `methods:`."""
+    import pandas as pd
+
+    files = {seed: path for (method, seed), path in view.alphas.items() if method == block}
+    return {seed: pd.read_csv(path, dtype={"id": str}, index_col="id").sort_index() for seed, path in files.items()}
+
+
+def mean_levels(view: View) -> dict[str, float]:
+    """Of each method that learns alphas, their mean over images, seeds and the last fifth of the epochs."""
+    tables = {block: _tables(view, block) for block in view.facts.methods}
+    return {
+        block: float(
+            np.mean([table.iloc[:, -max(1, table.shape[1] // WINDOWS) :].mean(axis=None) for table in of.values()])
+        )
+        for block, of in tables.items()
+        if of
+    }
 
 
 def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:

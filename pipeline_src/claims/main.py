@@ -11,12 +11,15 @@ from pipeline_src.analysis.facts import COMPARED
 from pipeline_src.analysis.resampling import groups_in_words
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
+from pipeline_src.claims.alphas import mean_levels
 from pipeline_src.claims.checks import keeps
 from pipeline_src.claims.evidence import NOT_RUN, Evidence, Finding
 from pipeline_src.claims.other_tasks import AGAINST_BASELINE, against_baseline
 from pipeline_src.claims.registry import CLAIMS, Claim
 from pipeline_src.claims.view import Items, View
 from pipeline_src.metrics.registry import METRICS
+
+READINGS = ("theta_lm", "beta")  # parameters of adaptive methods that the paper's sources leave open
 
 
 def write_claims(results: Results, alphas: Mapping[tuple[str, int], Path], folder: Path) -> None:
@@ -42,12 +45,22 @@ def judged(view: View) -> dict[str, Any]:
         "synthetic": facts.synthetic,
         "interval": text.INTERVAL,
         "compared": facts.compared,
+        "learned": _learned(view),
         "groups": [f"{p}: {groups_in_words(of)}" for p in facts.tests if (of := view.results.groups(p)) is not None],
         "not_compared": [code for code in COMPARED if code not in codes],
         "claims": [{"claim": name, **claim} for name, claim in claims.items() if name not in left_out],
         **({"left_out": left_out} if left_out else {}),
         AGAINST_BASELINE: {p: against_baseline(replace(view, protocol=p)) for p in facts.protocols},
     }
+
+
+def _learned(view: View) -> list[str]:
+    """What methods that learn alphas end at, and as what they were read: verdicts on them depend on it."""
+    methods, levels = view.facts.methods, []
+    for block, mean in mean_levels(view).items():
+        read = [f"{name} {methods[block].parameters[name]}" for name in READINGS if name in methods[block].parameters]
+        levels.append(f"{block} {mean:.3f}" + f" ({', '.join(read)})" * bool(read))
+    return [f"Mean alpha over the last fifth of the epochs: {', '.join(levels)}."] if levels else []
 
 
 def _is_not_run(claim: Mapping[str, Any]) -> bool:
@@ -101,6 +114,6 @@ def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
 
 
 def rivals(claim: Claim, view: View, code: str) -> list[str]:
-    """The methods of the paper's comparison with which a claim compares the subject of a code."""
+    """The methods with which a claim compares the subject of a code."""
     wanted = {*claim.rivals} - {code}
     return [name for name in view.facts.compared if view.facts.methods[name].code in wanted]

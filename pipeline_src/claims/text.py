@@ -41,8 +41,9 @@ def reading(claims: Mapping[str, Any]) -> list[str]:
     sentences += claims.get("groups", [])
     if "compared" in claims:
         blocks, missing = (", ".join(claims[key]) for key in ("compared", "not_compared"))
-        compared = f"The paper's comparison in this experiment: {blocks or 'none of its methods'}."
-        sentences.append(f"{compared} Not in this experiment: {missing}." if missing else compared)
+        compared = f"Methods that claims compare, of those in this experiment: {blocks or 'none'}."
+        sentences.append(f"{compared} Not in it: {missing}." if missing else compared)
+    sentences += claims.get("learned", [])
     return [*sentences, *_left_out(claims)]
 
 

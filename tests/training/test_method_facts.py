@@ -12,6 +12,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from pipeline_src.training.method import Validation
+from pipeline_src.training.registry import choose
+
 ETA, LAM, M = 0.002, 2000.0, 4.0  # the released eta and lambda; m = 4 is a realistic mean margin
 
 
@@ -127,12 +130,32 @@ def test_the_divided_variant_does_not_depend_on_beta():
     assert alpha_path(1.0, 0.94, 40, divided=True) == pytest.approx(at_one), "the two variants agree at beta = 1"
 
 
-def test_mei_grows_while_accuracy_holds_and_ends_above_mc():
-    free = alpha_path(1.0, 0.0, 100)  # an A of 0 never binds: Reg = 0, as in MEI while accuracy does not fall
-    assert np.diff(free[:24]) == pytest.approx(ETA * M)
+def mei_path(theta_lm: str, sd: float, epochs: int = 60, seed: int = 0) -> np.ndarray:
+    """(epochs,) alpha of ASLP_MEI for margins M, where accuracies vary by `sd` around one level."""
+    accuracies, baseline = np.random.default_rng(seed).normal(0.94, sd, (2, epochs))
+    method = choose("aslp_mei", {"theta_lm": theta_lm, "start_epoch": 1}).method
+    method.start(1, {"baseline": baseline.tolist()})
+    path = []
+    for epoch, accuracy in enumerate(accuracies.tolist(), 1):
+        method.after_step(np.array([M]), np.array([0]), epoch)
+        method.after_validation(Validation(accuracy, accuracy), epoch)
+        path.append(method.alphas[0])
+    return np.array(path)
+
+
+def test_mei_grows_while_accuracy_holds():
+    free = mei_path("best_so_far", 0.0, 100)
+    assert np.diff(free[1:24]) == pytest.approx(ETA * M)
     assert free.max() < 0.5, "the clip keeps the expected label on its side of 0.5"
     assert free[-1] == pytest.approx(0.5, abs=0.011)
-    assert free[-1] > 3 * alpha_path(1.0, 0.94, 60)[-20:].mean()
+
+
+def test_what_mei_is_held_against_decides_how_far_it_comes():
+    ends = {
+        name: np.mean([mei_path(name, 0.002, seed=seed)[-12:].mean() for seed in range(40)])
+        for name in ("best_so_far", "baseline", "last_epoch")
+    }
+    assert ends["best_so_far"] < 0.01 and min(ends["baseline"], ends["last_epoch"]) > 0.05, ends
 
 
 def test_alpha_stays_at_zero_where_network_and_label_disagree():

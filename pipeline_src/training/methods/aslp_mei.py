@@ -20,6 +20,7 @@ class ASLPMEI(OnAccuracy):
     Formula: `alpha_i <- clip(alpha_i + eta (m_i / beta + lam min(0, A - A_lm)))`
     Changes: labels
     Cost: none measurable
+    Setting: `eta`, `lam` and `start_epoch` of the authors' program, which has no MEI. beta and the reading are ours.
     Source: Liu et al., ICCV 2023
     """
 

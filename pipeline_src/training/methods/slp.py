@@ -23,6 +23,7 @@ class SLP(Perturbing):
     Formula: `(1 - Z) L(y) + Z L(p(y, beta))`, `Z ~ Bernoulli(alpha)` per image and step
     Changes: labels
     Cost: none measurable
+    Setting: alpha is ours: the paper's is not known.
     Source: Liu et al., ICCV 2023; HI as DisturbLabel (Xie et al., CVPR 2016)
     """
 
