@@ -20,7 +20,7 @@ class ASLPMC(OnAccuracy):
     Formula: `alpha_i <- clip(alpha_i + eta (m_i / beta + lam min(0, (1 - A) - beta alpha_i)))`
     Changes: labels
     Cost: none measurable
-    Setting: `eta`, `lam` and `start_epoch` of the authors' program. beta is ours: its default, 2, is `aslp_mc_released`.
+    Setting: `eta`, `lam`, `start_epoch` of the authors' program. beta is ours: its default, 2, is `aslp_mc_released`.
     Source: Liu et al., ICCV 2023
     """
 
