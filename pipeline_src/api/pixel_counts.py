@@ -21,7 +21,6 @@ from pipeline_src.metrics.inputs import Binned, Input
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
-ARRAYS = ("count", "position", "on_edge")  # of `Counts`
 ALSO = ("accuracy", "gap")  # means over pixels that counts have too
 OF_COUNTS = [name for name, metric in METRICS.items() if metric.of.pooled or name in ALSO]
 DEFAULT = ("ece", "oe", "accuracy", "gap")

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline_src.api.pixel_counts import ARRAYS, DEFAULT, check, counted, levels_for, values
-from pipeline_src.counting.counts import Counts
+from pipeline_src.api.pixel_counts import DEFAULT, check, counted, levels_for, values
+from pipeline_src.counting.counts import ARRAYS, Counts
 from pipeline_src.errors import UserError
 
 try:
@@ -40,6 +40,7 @@ class DenseCalibration(Metric):
     count: Tensor
     position: Tensor
     on_edge: Tensor
+    surest: Tensor
     top: Tensor
 
     def __init__(self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int | None = None, **kwargs: Any):
@@ -74,8 +75,8 @@ class DenseCalibration(Metric):
         """The pixels that were counted; also of all processes, within `compute`."""
         if self.top.all():
             raise UserError("one metric was given maps of an object and of several classes", do="a metric for each")
-        count, position, on_edge = (getattr(self, name).cpu().numpy() for name in ARRAYS)
-        return Counts(count, position, on_edge, rows=None, top=bool(self.top[1]))
+        arrays = {name: getattr(self, name).cpu().numpy() for name in ARRAYS}
+        return Counts(**arrays, rows=None, top=bool(self.top[1]))
 
     def compute(self) -> dict[str, Tensor]:
         """Metrics by name, float64 scalars; NaN where one is undefined, as without pixels."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline_src.counting import kernels
+from pipeline_src.counting import kernels, surest
 from pipeline_src.counting.counts import SCORE_SUMS, Counts
 from pipeline_src.counting.levels import CLAMP, COARSE, LEVELS, POSITION, UNIT
 
@@ -44,7 +44,10 @@ class FloatPass:
     def __init__(self, counts: Counts, scores: bool = False):
         self.counts, self.scores = counts, scores
         self.copies = kernels.COPIES if counts.levels == COARSE and not scores else 1
-        self.pending = np.zeros(self.copies * counts.count.size, np.int64)
+        finest = counts.levels == LEVELS
+        self.last = surest.LAST if finest else 0
+        self.level = surest.LEVEL_OF_CELL if finest else np.arange(len(counts.count))
+        self.pending = np.zeros(self.copies * 4 * len(self.level), np.int64)
         self.held = 0
         self.cell, self.rest = np.empty((2, KEYS), np.int32)
         self.scaled = np.empty(BLOCK, np.float32)
@@ -102,14 +105,14 @@ class FloatPass:
         if self.copies > 1:
             kernels.count_coarsely(f, y, levels, POSITION.bit_length() - 1, *of)
             return
-        edge = kernels.count_floats(f, y, self.scores, levels, POSITION, *of)
+        edge = kernels.count_floats(f, y, self.scores, levels, POSITION, surest.SHIFT, self.last, *of)
         if levels == LEVELS:
             self.counts.on_edge[LEVELS // 4] += edge
 
     def flush(self) -> None:
         """Move the buffered pixels into the counts."""
-        of = (self.counts.count.reshape(-1), self.counts.position.reshape(-1))
-        kernels.move(self.pending, self.copies, self.counts.levels, *of)
+        of = (getattr(self.counts, name).reshape(-1) for name in ("count", "position", "surest"))
+        kernels.move(self.pending, self.level, self.copies, self.counts.levels, *of)
         self.held = 0
 
 
@@ -154,8 +157,9 @@ def add_fractions(
         The sums of the image by column name, and its (256, 2) pixels per 8-bit level and label.
     """
     levels, error = np.zeros((256, 2), np.int64), np.empty(len(value))
-    of = (counts.count, counts.position, counts.on_edge, levels, error)
-    correct, doubts = kernels.count_fractions(value, label, number, denominator, counts.levels, POSITION, *of)
+    grid = (counts.levels, POSITION, surest.SHIFT, surest.LAST)
+    of = (counts.count, counts.position, counts.on_edge, counts.surest, levels, error)
+    correct, doubts = kernels.count_fractions(value, label, number, denominator, *grid, *of)
     pixels = number.sum()
     confidence = round((1 - doubts / denominator / max(1, pixels)) * pixels * UNIT)
     scores = score_sums(error, np.empty((2, len(value))), number)

@@ -1,8 +1,9 @@
 """Statistics small enough for a repository: some dozens of bytes an image, where a full one takes thousands.
 
 Kept exactly: the pixels, hits and scores of all images together in bins of every number that is in use; their pixels by
-8-bit level; the totals of all columns of the rows; and of each image its columns that are whole pixels, and its pixels
-in `STARTS` groups of 8-bit levels. Not kept, so that reading fills it in:
+8-bit level; the cells of the surest pixels, where they part a level; the totals of all columns of the rows; and of each
+image its columns that are whole pixels, and its pixels in `STARTS` groups of 8-bit levels. Not kept, so that reading
+fills it in:
 
 - finer than the cells of `edges`, all pixels of a cell have the cell's mean doubt (the order of pixels, as in AUC);
 - within a group of levels, an image's pixels are spread as those of all images together (F curves);
@@ -21,6 +22,7 @@ import numpy as np
 from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows, upper_edge
 from pipeline_src.counting.levels import EIGHT, HALF, LEVELS, POSITION, UNIT
 from pipeline_src.counting.rows import Rows, parts, rows_of
+from pipeline_src.counting.surest import SPLIT, UNKNOWN, check, further_cells
 
 BINS = (100, 30)  # every number of bins in use divides one of them
 SHARES = 24  # no cell holds a greater part of the pixels of a predicted class, unless they are on one level
@@ -52,6 +54,7 @@ class Kept(NamedTuple):
         pooled: (256, 2) pixels of all images by 8-bit level and label.
         groups: (G, 2, N) pixels of each image by group of levels and label.
         table: None of regions.
+        surest: of `Counts`; `UNKNOWN` where it says no more than the levels, and of regions and of single classes.
     """
 
     limits: np.ndarray
@@ -59,6 +62,7 @@ class Kept(NamedTuple):
     pooled: np.ndarray
     groups: np.ndarray
     table: KeptRows | None
+    surest: np.ndarray = UNKNOWN
 
     @property
     def steps(self) -> np.ndarray:
@@ -70,18 +74,23 @@ class Kept(NamedTuple):
         return np.array([sizes.get(name, 1) for name in COLUMNS])
 
 
-def keep(counts: Counts, bins: int, columns: bool) -> Kept:
+def keep(counts: Counts, bins: int, columns: bool, order: bool) -> Kept:
     """What is kept of counts; `bins` is a further number of bins that is kept exactly, `columns` whether those of the
-    rows are kept."""
+    rows are kept, `order` whether the cells of the surest pixels are."""
+    surest = counts.surest if order and further_cells(counts.surest) else UNKNOWN
     limits = edges(counts, bins)
+    if len(surest):
+        limits = np.union1d(limits, SPLIT)
     groups = np.add.reduceat(counts.rows.levels[:].astype(np.int64), STARTS, axis=1).transpose(1, 2, 0)
-    kept = Kept(limits, _cells(counts, limits), counts.rows.pooled(), groups, None)
+    kept = Kept(limits, _cells(counts, limits), counts.rows.pooled(), groups, None, surest)
     return kept._replace(table=_table(counts.rows.table[:], kept.steps)) if columns else kept
 
 
 def restored(kept: Kept, ids: list[str], top: bool) -> Counts:
     """Counts of which `kept` was kept."""
     counts = _of_cells(kept.cells, kept.limits)
+    check(kept.surest, counts.count, "surest")
+    counts.surest = kept.surest
     shape = (len(ids), len(COLUMNS))
     table = np.full(shape, UNMEASURED) if kept.table is None else _of_table(kept.table, kept.steps)
     counts.rows, counts.top = ImageRows(ids, rows_of(table), _levels(kept.groups, kept.pooled)), top

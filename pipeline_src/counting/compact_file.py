@@ -24,11 +24,13 @@ import numpy as np
 
 from pipeline_src.counting.compact import SHARES, STARTS, Kept, KeptRows, keep, regular_edges, restored
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts
-from pipeline_src.counting.levels import CLAMP, EIGHT, HALF, UNIT
+from pipeline_src.counting.levels import CLAMP, EIGHT, HALF, PROTOCOLS, UNIT
 from pipeline_src.counting.storage import IN_MEMORY, read, unreadable, write
+from pipeline_src.counting.surest import CELLS
 
 KIND = "compact"
 MEMBERS = ("header", "ids", "confusion", "numbers")
+RANKED = (*PROTOCOLS, "top")  # the counts whose pixels metrics sort
 MOST_COUNTS = 1_000  # of counts in a file, each of which is read as a grid of 2.6 MB
 IDS = 1 << 27  # bytes of the images' ids
 DICTIONARY = 1 << 27  # bytes that LZMA may take to read them
@@ -42,12 +44,13 @@ def write_compact(path: Path, counts: Mapping[str, Counts], confusion: np.ndarra
     Those of a region are named `border/raw` and the like, and come after the whole images and the border.
     """
     ids = next(iter(counts.values())).rows.ids
-    kept = {name: keep(of, bins, _whole(name) == name) for name, of in counts.items()}
+    kept = {name: keep(of, bins, _whole(name) == name, name in RANKED) for name, of in counts.items()}
     arrays = {"ids": np.frombuffer(lzma.compress(json.dumps(ids).encode()), np.uint8)}
     if confusion is not None:
         arrays["confusion"] = confusion
-    arrays["numbers"] = _squeezed([*_cells(kept, bins), *_groups(kept), *_tables(kept)])
-    write(path, KIND, arrays, {"names": list(kept), "bins": bins})
+    surest = {name: of.surest for name, of in kept.items() if len(of.surest)}
+    arrays["numbers"] = _squeezed([*_cells(kept, bins), *_groups(kept), *_tables(kept), *surest.values()])
+    write(path, KIND, arrays, {"names": list(kept), "bins": bins} | ({"surest": list(surest)} if surest else {}))
 
 
 def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
@@ -62,7 +65,7 @@ def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
         ids = json.loads(_decompressed(arrays["ids"], opened, IDS))
         if not all(isinstance(name, str) for name in ids):
             raise ValueError("ids that are not text")
-        kept = _read_kept(arrays["numbers"], len(ids), about["names"], about["bins"])
+        kept = _read_kept(arrays["numbers"], len(ids), about["names"], about["bins"], about.get("surest", []))
         return {name: restored(of, ids, name == "top") for name, of in kept.items()}, arrays.get("confusion")
     except Exception as error:  # whatever missing or damaged members make of it
         raise unreadable(path, error) from error
@@ -76,13 +79,17 @@ def _check_members(path: Path) -> None:
         raise ValueError(f"{len(members)} members, such as {members[-1]}; expected {', '.join(MEMBERS)}")
 
 
-def _read_kept(numbers: np.ndarray, images: int, names: Sequence[str], bins: int) -> dict[str, Kept]:
+def _read_kept(
+    numbers: np.ndarray, images: int, names: Sequence[str], bins: int, surest: Sequence[str]
+) -> dict[str, Kept]:
     """What is kept, of the member `numbers` of a file; ValueError where it holds more."""
     stream = _Stream(numbers, _most(images, names, bins))
     cells = {name: _read_cells(stream, bins) for name in names}
     groups = _read_groups(stream, names, images)
     kept = {name: Kept(*cells[name], groups[name], None) for name in names}
     read = kept | _read_tables(stream, kept)
+    for name in surest:
+        read[name] = read[name]._replace(surest=stream.take(CELLS, 2, 2))
     if stream.left:
         raise ValueError(f"{stream.left:,} numbers too many")
     if any(pixels.size and pixels.min() < 0 for of in read.values() for pixels in (of.cells[:2], of.pooled, of.groups)):
@@ -94,7 +101,7 @@ def _most(images: int, names: Sequence[str], bins: int) -> int:
     """The numbers that a file of so many images and such counts can hold."""
     if len(names) > MOST_COUNTS:
         raise ValueError(f"{len(names):,} counts, more than {MOST_COUNTS:,}")
-    cells = 12 * (len(regular_edges(bins)) + 2 * SHARES) + 2 * SHARES + 512
+    cells = 12 * (len(regular_edges(bins)) + 2 * SHARES) + 2 * SHARES + 512 + 4 * CELLS
     groups = sum(2 * len(STARTS) * images for name in names if not name.startswith("interior/"))
     return len(names) * cells + groups + sum(len(COLUMNS) * (images + 1) for name in names if _whole(name) == name)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from pipeline_src.counting.levels import EIGHT, HALF, LEVELS
 from pipeline_src.counting.rows import Rows, parts
+from pipeline_src.counting.surest import CELLS, UNKNOWN
 from pipeline_src.errors import UserError, listed
 
 COLUMNS = (
@@ -29,6 +30,7 @@ COLUMNS = (
 SCORE_SUMS = ("absolute", "brier", "nll", "entropy")  # columns that say how wrong or unsure an image's pixels are
 PIXEL_SUMS = ("confidence", *SCORE_SUMS)  # columns that are sums over the pixels of an image
 UNMEASURED = -1
+ARRAYS = ("count", "position", "on_edge", "surest")  # of `Counts`
 
 
 class ImageRows:
@@ -125,9 +127,11 @@ class Counts:
         count: (H + 1, 2, 2) int64, pixels by doubt level, predicted class and label; H is half the number of levels.
         position: the same shape, int64, summed positions within the level in units of 1 / levels.POSITION.
         on_edge: (H + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level and label.
-        rows: one row per image; None in a quick statistic, which keeps the three arrays only.
+        rows: one row per image; None in a quick statistic, which keeps the arrays only.
         top: whether f is the confidence of the top one of K classes and y whether that class is right. The positive
             class of such pairs is the top label.
+        surest: (CELLS, 2, 2) int64, pixels of the first levels by cell (`surest`), predicted class and label; `UNKNOWN`
+            of few levels, and in statistics of earlier versions.
     """
 
     count: np.ndarray
@@ -135,6 +139,7 @@ class Counts:
     on_edge: np.ndarray
     rows: ImageRows | None
     top: bool = False
+    surest: np.ndarray = field(default_factory=UNKNOWN.copy)
 
     @classmethod
     def empty(cls, rows: bool = True, top: bool = False, levels: int = LEVELS) -> Counts:
@@ -145,6 +150,7 @@ class Counts:
             np.zeros(shape[:2], np.int64),
             ImageRows() if rows else None,
             top,
+            np.zeros((CELLS, 2, 2), np.int64) if levels == LEVELS else UNKNOWN,
         )
 
     @property
@@ -161,13 +167,14 @@ class Counts:
         if (self.rows is None) != (other.rows is None):
             raise ValueError("a quick statistic (without rows) and a full one cannot be added")
         rows = None if self.rows is None else self.rows + other.rows
-        arrays = (getattr(self, name) + getattr(other, name) for name in ("count", "position", "on_edge"))
-        return Counts(*arrays, rows=rows, top=self.top)
+        count, position, on_edge = (getattr(self, name) + getattr(other, name) for name in ARRAYS[:3])
+        surest = self.surest + other.surest if len(self.surest) == len(other.surest) else UNKNOWN
+        return Counts(count, position, on_edge, rows, self.top, surest)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Counts):
             return NotImplemented
-        same = all(np.array_equal(getattr(self, k), getattr(other, k)) for k in ("count", "position", "on_edge"))
+        same = all(np.array_equal(getattr(self, name), getattr(other, name)) for name in ARRAYS)
         return same and self.rows == other.rows and self.top == other.top
 
     __hash__ = None

@@ -17,14 +17,15 @@ ROWS, TABLE, CUBE = (written("int64", axes) for axes in (1, 2, 3))
 SMALL, ERRORS, LOGS = written("int32"), written("float64"), written("float64", 2)
 
 
-@compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, SMALL, SMALL, ROWS))
-def count_floats(f, y, scores, levels, position, cell, rest, pending):
-    """Add pixels to `pending`, (2 * levels + 4,): by doubt level, predicted class and label.
+@compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, INT, INT, SMALL, SMALL, ROWS))
+def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pending):
+    """Add pixels to `pending`, (4 * (levels // 2 + 1 + last),): by cell (`surest`), predicted class and label.
 
     Args:
         f, y: (n,), probabilities and labels.
         scores: whether all bits of f below 0.5 count (`accumulate.FloatPass`).
         levels, position: the number of levels, and `POSITION`.
+        shift, last: `surest.SHIFT` and `surest.LAST`, or 0 for cells that are levels.
         cell, rest: (m,) int32, buffers.
 
     Returns:
@@ -32,14 +33,17 @@ def count_floats(f, y, scores, levels, position, cell, rest, pending):
     """
     one, half = np.float32(1), np.float32(0.5)
     edge, edge_foreground = 0, 0
+    shift, last = np.int32(shift), np.int32(last)
     for start in range(0, f.size, cell.size):
         fb, yb = f[start : start + cell.size], y[start : start + cell.size]
         for i in range(fb.size):  # several pixels at once, as nothing is looked up
             p = fb[i]
-            doubt = np.float64(min(p, one - p) if scores else one - max(p, one - p))
+            least = np.float32(abs(min(p, one - p)))  # of -0.0, too
+            doubt = np.float64(least if scores else one - max(p, one - p))
             level = np.floor(doubt * levels)  # exact: 24 by 17 bits
             rest[i] = np.int32(np.rint(doubt * position) * levels - level * position)
-            cell[i] = 4 * np.int32(level) + 2 * (p >= half) + yb[i]
+            finer = (np.float32(least).view(np.int32) >> shift) + (least > 0)
+            cell[i] = 4 * (np.int32(level) + min(finer, last)) + 2 * (p >= half) + yb[i]
             on_edge = (doubt == 0.25) & (p < half)
             edge += on_edge
             edge_foreground += on_edge & (yb[i] == 1)
@@ -67,14 +71,18 @@ def count_coarsely(f, y, levels, bits, cell, rest, pending):
             pending[np.uint32(cell[i])] += PIXEL + levels // 2 + rest[i]
 
 
-@compiled(NOTHING(ROWS, INT, INT, ROWS, ROWS))
-def move(pending, copies, levels, count, position):
-    """Move `pending` into `count` and `position`, (2 * levels + 4,)."""
-    for cell in range(count.size):
+@compiled(NOTHING(ROWS, INTS, INT, INT, ROWS, ROWS, ROWS))
+def move(pending, level, copies, levels, count, position, surest):
+    """Move `pending` into `count` and `position`, (2 * levels + 4,), and into `surest` what it has room for; `level` is
+    that of each cell."""
+    for cell in range(4 * level.size):
+        to = 4 * level[cell // 4] + cell % 4
         for i in range(cell * copies, (cell + 1) * copies):
             pixels = np.int64(np.uint64(pending[i]) // np.uint64(PIXEL))
-            count[cell] += pixels
-            position[cell] += pending[i] - pixels * (PIXEL + levels // 2)
+            count[to] += pixels
+            position[to] += pending[i] - pixels * (PIXEL + levels // 2)
+            if cell < surest.size:
+                surest[cell] += pixels
             pending[i] = 0
 
 
@@ -130,9 +138,12 @@ def histogram(v, y, pixels):
         pixels[v[i], y[i]] += 1
 
 
-@compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, CUBE, CUBE, TABLE, TABLE, ERRORS))
-def count_fractions(value, label, number, denominator, levels, position, count, positions, on_edge, image, error):
-    """Count `number` pixels with f = value / denominator and the label, each (n,), in exact integers.
+@compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, INT, INT, CUBE, CUBE, TABLE, CUBE, TABLE, ERRORS))
+def count_fractions(
+    value, label, number, denominator, levels, position, shift, last, count, positions, on_edge, surest, image, error
+):
+    """Count `number` pixels with f = value / denominator and the label, each (n,), in exact integers; `surest` holds
+    those that it has cells for.
 
     Returns:
         correct pixels, and their summed doubts times the denominator.
@@ -145,6 +156,10 @@ def count_fractions(value, label, number, denominator, levels, position, count, 
         predicted = np.int64(2 * v >= denominator)
         count[level, predicted, y] += n
         positions[level, predicted, y] += n * np.int64(np.rint(rest * (position / denominator)))
+        finer = (np.float32(doubt / denominator).view(np.int32) >> shift) + (doubt > 0)
+        cell = level + min(finer, last)
+        if cell < surest.shape[0]:
+            surest[cell, predicted, y] += n
         if rest == 0 and level > 0 and not predicted:
             on_edge[level, y] += n
         image[v * 255 // denominator, y] += n

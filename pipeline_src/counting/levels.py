@@ -10,7 +10,8 @@ predicted classes, by truncation alone. Besides its count a level keeps the exac
 doubt * LEVELS - j, in units of 2^-24; from both follows the exact sum of confidences.
 
 LEVELS is divisible by 10, 15, 20, 100 (bins) and 255 (8-bit levels), and above 65,535, so that two values of an 8-bit
-or 16-bit map never share a level: every metric of the order of confidences is exact for such maps.
+or 16-bit map never share a level: every metric of the order of confidences is exact for such maps. Of float maps the
+first levels are parted further (`surest`).
 
 Bins of the positive class are right-closed on f, which for f < 0.5 is left-closed on confidence. The two differ only
 for f = j / LEVELS exactly, and those pixels are counted once more, per level (`on_edge`).

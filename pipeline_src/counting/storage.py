@@ -12,9 +12,10 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 from numpy.lib import format as npy
 
-from pipeline_src.counting.counts import COLUMNS, Counts, ImageRows
+from pipeline_src.counting.counts import ARRAYS, COLUMNS, Counts, ImageRows
 from pipeline_src.counting.levels import CLAMP, LEVELS, POSITION, UNIT
 from pipeline_src.counting.rows import Rows, parts
+from pipeline_src.counting.surest import UNKNOWN, check
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
@@ -30,7 +31,7 @@ def native(array: np.ndarray) -> np.ndarray:
 def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:
     """The arrays of `counts` by name; only cells with pixels, since most levels of a small data set are empty."""
     arrays = {}
-    for name in ("count", "position", "on_edge"):
+    for name in ARRAYS if len(counts.surest) else ARRAYS[:3]:
         dense = getattr(counts, name).reshape(-1)
         at = np.flatnonzero(dense)
         arrays[f"{prefix}_{name}_at"] = np.diff(at, prepend=0).astype(np.uint32)
@@ -46,9 +47,12 @@ def unpack(arrays: Mapping[str, np.ndarray | Rows], prefix: str) -> Counts:
     """The counts that `pack` packed."""
     rows = f"{prefix}_table" in arrays
     counts = Counts.empty(rows=rows)
-    for name in ("count", "position", "on_edge"):
+    if f"{prefix}_surest" not in arrays:  # as earlier versions wrote it
+        counts.surest = UNKNOWN
+    for name in ARRAYS if len(counts.surest) else ARRAYS[:3]:
         at = np.cumsum(arrays[f"{prefix}_{name}_at"], dtype=np.int64)
         getattr(counts, name).reshape(-1)[at] = arrays[f"{prefix}_{name}"]
+    check(counts.surest, counts.count, f"{prefix}_surest")
     if rows:
         ids, table, levels = (arrays[name] for name in ("ids", f"{prefix}_table", f"{prefix}_image_levels"))
         counts.rows = ImageRows(ids := json.loads(ids.tobytes()), table, levels)

@@ -19,7 +19,7 @@ from pipeline_src.labels import IGNORED
 NOTE = (
     "Fractions, not percent. Confidence is the largest of the K probabilities; bins are right-closed on it. brier is "
     "the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort "
-    "pixels count those within 1.5e-5 as tied, which `bounds` limits. Intervals: 95 % bootstrap over "
+    "pixels count those within 1.5e-5 or less as tied, which `bounds` limits. Intervals: 95 % bootstrap over "
     "images; they leave out the variance of training."
 )
 

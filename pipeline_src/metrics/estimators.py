@@ -5,7 +5,8 @@ Each takes `Bins`, arrays of shape (..., K) over cells in ascending order of the
 metrics are in `registry`.
 
 Estimators that sort pixels (equal mass, sweep, AURC, AUC, AP) take the pixels of a cell as tied. In 8-bit and 16-bit
-maps they are, and the numbers are exact; for float maps a level is 1 / LEVELS = 1.5e-5 wide.
+maps they are, and the numbers are exact; for float maps a level is 1 / LEVELS = 1.5e-5 wide, and a cell of the surest
+pixels less (`counting.surest`).
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from pipeline_src.counting.score_histogram import Bins, ScoreHistogram, Undefine
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP, PixelGroups, as_bins
 
-CELLS = 204  # of a score, in which resamples know the pixels of metrics that sort them
 FEW = 250  # resamples of such metrics, which cost ten times as much as the others
 Columns = Callable[[slice], np.ndarray]  # images -> (n, C), numbers of each image that are summed
 
@@ -55,6 +54,16 @@ class ProtocolCounts:
         if score not in self._histograms:
             self._histograms[score] = (top_label if score == TOP else positive)(self.counts)
         return self._histograms[score]
+
+    @cached_property
+    def confidences(self) -> np.ndarray:
+        """(N,) int64, the summed confidence of each image as the rows have it."""
+        return self.rows.table.column(COLUMNS.index("confidence"))
+
+    @cached_property
+    def shared(self) -> dict[int, np.ndarray]:
+        """What `_with_own_confidence` finds out of all images, by number of bins: several inputs need it."""
+        return {}
 
     @cached_property
     def of_regions(self) -> dict[str, ProtocolCounts]:
@@ -172,7 +181,7 @@ class Binned(Input):
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         number = self.bins or bins
-        cells = [_by_cell(one, score, number) for one, score in self._scores(counted)]
+        cells = [of_pixels(one, one.groups.per_pixel(score, number)) for one, score in self._scores(counted)]
 
         if self.score == TOP:
             return _with_own_confidence(counted, cells[0], number)
@@ -229,56 +238,6 @@ class BinNoise(Binned):
         return pixels, np.where(units > 1, units / np.maximum(units - 1, 1), np.nan) * spread
 
 
-@dataclass(frozen=True)
-class Ordered(Input):
-    """Pixels in the order of a score: `Bins` of many narrow cells, ascending.
-
-    Exact for 8-bit and 16-bit maps. On resamples they are known in `CELLS` cells, so that resampled values need a shift
-    to the exact one (`analysis.resampling`).
-
-    Attributes:
-        cells: joined to so many equally wide cells; None for all levels.
-        groups: whether the metric is also given the number of bins.
-    """
-
-    score: str
-    cells: int | None = None
-    groups: bool = False
-    pooled = few = True
-
-    @property
-    def description(self) -> str:
-        return f"order of {self.score}"
-
-    @property
-    def family(self) -> object:
-        return ("ordered", self.score)
-
-    @property
-    def classes(self) -> str:
-        return "any" if self.score == TOP else "two"
-
-    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
-        pixels = counted.histogram(self.score)
-        return self._with_groups((pixels.binned(self.cells) if self.cells else pixels).bins, bins)
-
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        cells = _by_cell(counted, self.score, CELLS)
-        if self.score == POSITIVE or counted.counts.top:
-            return cells
-        # Of two classes no confidence lies below 0.5.
-        return lambda images: cells(images).reshape(-1, 3, CELLS)[:, :, CELLS // 2 :].reshape(-1, 3 * CELLS // 2)
-
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        by_kind = sums.reshape(*sums.shape[:-1], 3, -1)
-        missing = CELLS - by_kind.shape[-1]
-        padded = np.pad(by_kind, [(0, 0)] * (by_kind.ndim - 1) + [(missing, 0)])
-        return self._with_groups(as_bins(padded.reshape(*sums.shape[:-1], -1)), bins)
-
-    def _with_groups(self, cells: Bins, bins: int) -> tuple:
-        return (cells, bins) if self.groups else (cells,)
-
-
 def _with_own_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -> Columns:
     """`columns`, (n, 3 B) pixels, hits and confidences of images in bins, with the summed confidence that each image
     truly has.
@@ -287,30 +246,33 @@ def _with_own_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -
     pixels, and what that brings into a bin is taken from the pixels there: images of a network that is nearly always
     sure keep a gap of their own, and the sum over all images stays.
     """
-    at = COLUMNS.index("confidence")
+    if (counted.confidences == UNMEASURED).all():
+        return columns
 
     def missing(images: slice, cells: np.ndarray) -> np.ndarray:
         pixels, _, confidence = np.moveaxis(cells.sum(axis=2, keepdims=True), 1, 0)
-        own = counted.rows.table[images][:, at, None]
+        own = counted.confidences[images, None]
         off = own / UNIT - confidence
         exact = np.abs(off) <= pixels / UNIT  # as of 8-bit maps: the confidence of each pixel was rounded
         return np.where(exact | (own == UNMEASURED), 0, off) / np.maximum(pixels, 1)
 
     def of_images(images: slice) -> np.ndarray:
         cells = columns(images).reshape(-1, 3, bins)
-        cells[:, 2] += (missing(images, cells) - brought) * cells[:, 0]
+        cells[:, 2] += (missing(images, cells) - counted.shared[bins]) * cells[:, 0]
         return cells.reshape(-1, 3 * bins)
 
-    brought = np.zeros((2, bins))
-    for block in parts(len(counted.rows)):
-        cells = columns(block).reshape(-1, 3, bins)
-        brought += (missing(block, cells) * cells[:, 0]).sum(axis=0), cells[:, 0].sum(axis=0)
-    brought = brought[0] / np.maximum(brought[1], 1)
+    if bins not in counted.shared:
+        brought = np.zeros((2, bins))
+        for block in parts(len(counted.rows)):
+            cells = columns(block).reshape(-1, 3, bins)
+            brought += (missing(block, cells) * cells[:, 0]).sum(axis=0), cells[:, 0].sum(axis=0)
+        counted.shared[bins] = brought[0] / np.maximum(brought[1], 1)
     return of_images
 
 
-def _by_cell(counted: ProtocolCounts, score: str, cells: int) -> Columns:
-    levels, per_pixel = counted.levels, counted.groups.per_pixel(score, cells)
+def of_pixels(counted: ProtocolCounts, per_pixel: np.ndarray) -> Columns:
+    """Sums over the pixels of images, of (512, C) numbers of a pixel by 8-bit level and label (`PixelGroups`)."""
+    levels = counted.levels
     return lambda images: levels(images) @ per_pixel
 
 

@@ -103,7 +103,7 @@ class Metric(Quantity):
         decided_by: the metric by whose difference two values are called different, where the resampled values of this
             one mislead: an error near 0 can only be resampled to larger ones.
         floor: the metric that says what this one measures where there is no error; values below it are not ranked.
-        bound: arguments -> how far it can be off for float maps, whose pixels within a level count as tied.
+        bound: arguments -> how far it can be off for float maps, whose pixels within a level or cell count as tied.
     """
 
     of: Input

@@ -1,20 +1,25 @@
-"""Pixels in the order of a score, in the same cells on every data set, fine where scores lie.
+"""Pixels in the order of a score, in the same cells on every data set.
 
-Confidences of networks crowd near 1, probabilities of the positive class near 0 and 1. The cells are levels joined so
-that each spans about a twelfth of its distance to these, at most 0.01: the surest pixels keep their order, and the
-cells of two data sets can be compared.
+Confidences of networks crowd near 1, probabilities of the positive class near 0 and 1. So there are cells besides
+equally wide ones: levels joined so that each spans about a twelfth of its distance to these, at most 0.01. The surest
+pixels keep their order, and the cells of two data sets can be compared.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
+from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import HALF, LEVELS
+from pipeline_src.counting.score_histogram import Bins, positive, top_label
+from pipeline_src.counting.surest import SPLIT, further_cells
 from pipeline_src.metrics.cells import POSITIVE, TOP, as_bins
-from pipeline_src.metrics.inputs import Columns, Input, ProtocolCounts
+from pipeline_src.metrics.inputs import Columns, Input, ProtocolCounts, of_pixels
+
+EQUAL = 204  # equally wide cells
 
 
 def _starts() -> list[int]:
@@ -36,14 +41,66 @@ CELL_OF_PROBABILITY = np.concatenate([_FROM_HALF[-1] - _FROM_HALF[::-1], _FROM_H
 
 
 @dataclass(frozen=True)
-class Ranked(Input):
-    """Pixels in the order of a score, TOP or POSITIVE: `Bins` of all levels, on resamples of few cells.
+class _Sorted(Input):
+    """Pixels in the order of a score, TOP or POSITIVE: `Bins` of many narrow cells, ascending.
 
-    Resampled values need a shift to the exact one (`analysis.resampling`), as those of `inputs.Ordered`.
+    Exact for 8-bit and 16-bit maps. On resamples they are known in few cells, so that resampled values need a shift to
+    the exact one (`analysis.resampling`).
     """
 
     score: str = TOP
     pooled = few = True
+
+    @property
+    def classes(self) -> str:
+        return "any" if self.score == TOP else "two"
+
+
+@dataclass(frozen=True)
+class Ordered(_Sorted):
+    """In the order of the levels, on resamples in `EQUAL` cells.
+
+    Attributes:
+        cells: joined to so many equally wide cells; None for all levels.
+        groups: whether the metric is also given the number of bins.
+    """
+
+    cells: int | None = None
+    groups: bool = False
+
+    @property
+    def description(self) -> str:
+        return f"order of {self.score}"
+
+    @property
+    def family(self) -> object:
+        return ("ordered", self.score)
+
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        pixels = counted.histogram(self.score)
+        return self._with_groups((pixels.binned(self.cells) if self.cells else pixels).bins, bins)
+
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        cells = of_pixels(counted, counted.groups.per_pixel(self.score, EQUAL))
+        if self.score == POSITIVE or counted.counts.top:
+            return cells
+        # Of two classes no confidence lies below 0.5.
+        return lambda images: cells(images).reshape(-1, 3, EQUAL)[:, :, EQUAL // 2 :].reshape(-1, 3 * EQUAL // 2)
+
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+        by_kind = sums.reshape(*sums.shape[:-1], 3, -1)
+        missing = EQUAL - by_kind.shape[-1]
+        padded = np.pad(by_kind, [(0, 0)] * (by_kind.ndim - 1) + [(missing, 0)])
+        return self._with_groups(as_bins(padded.reshape(*sums.shape[:-1], -1)), bins)
+
+    def _with_groups(self, cells: Bins, bins: int) -> tuple:
+        return (cells, bins) if self.groups else (cells,)
+
+
+@dataclass(frozen=True)
+class Ranked(_Sorted):
+    """In the order of the levels and, in the place of the first, of the cells of the surest pixels; on resamples in
+    `CELLS` cells, fine where scores lie."""
 
     @property
     def description(self) -> str:
@@ -53,20 +110,34 @@ class Ranked(Input):
     def family(self) -> object:
         return "ranked", self.score
 
-    @property
-    def classes(self) -> str:
-        return "two" if self.score == POSITIVE else "any"
-
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
-        return (counted.histogram(self.score).bins,)
+        finer = further_cells(counted.counts.surest)
+        return (_with_surest(counted.counts, self.score) if finer else counted.histogram(self.score).bins,)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         cells = CELL_OF_LEVEL if self.score == TOP else CELL_OF_PROBABILITY
-        per_pixel, levels = counted.groups.in_cells(self.score, cells), counted.levels
-        return lambda images: levels(images) @ per_pixel
+        return of_pixels(counted, counted.groups.in_cells(self.score, cells))
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return (as_bins(sums),)
+
+
+def _with_surest(counts: Counts, score: str) -> Bins:
+    """Pixels and hits by level, ascending, and by cell at the ends; scores themselves play no part."""
+    count, on_edge = counts.count.copy(), counts.on_edge.copy()
+    count[:SPLIT] = on_edge[:SPLIT] = 0
+    others, cells = replace(counts, count=count, on_edge=on_edge), counts.surest
+    if score == TOP and not counts.top:
+        middle, low = top_label(others), cells[:0, 0]
+        high = np.stack([cells[:, 0, 1] + cells[:, 1, 0], cells[:, 0, 0] + cells[:, 1, 1]], axis=1)
+    else:
+        middle, low, high = positive(others), cells[:, 0], cells[:, 1]
+    return Bins(
+        np.concatenate([low.sum(axis=1), middle.count, high[::-1].sum(axis=1)]),
+        np.concatenate([low[:, 1], middle.hits, high[::-1, 1]]),
+        nothing := np.zeros(1),
+        nothing,
+    )
 
 
 def by_cell(levels: np.ndarray) -> np.ndarray:

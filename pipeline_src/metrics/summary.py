@@ -12,6 +12,7 @@ from pipeline_src.counting.levels import POSITION
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import UndefinedMetricError
+from pipeline_src.counting.surest import further_cells
 from pipeline_src.metrics.inputs import Input, ProtocolCounts
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
@@ -67,13 +68,14 @@ def _ties_are_real(counts: Counts) -> bool:
     """Whether pixels of one level are taken to have one value. So it is with a few values, as of histogram binning or a
     constant; with those of 16-bit maps, or of 8-bit maps that are stretched: no two of them share a level, so that the
     mean of a cell is the value of all its pixels."""
+    finer = further_cells(counts.surest)  # of a level with several values
     level, predicted, label = np.nonzero(counts.count)
     cell = level, predicted, label
     mean = (level + counts.position[cell] / counts.count[cell] / POSITION) / counts.levels
-    whole = any(
+    whole = not finer and any(
         (np.abs(mean - nearest) < ROUNDED).all() for nearest in (np.rint(65535 * mean) / 65535, _fraction(mean))
     )
-    return whole or len(np.unique(level)) <= FEW_VALUES
+    return whole or len(np.unique(level)) + finer <= FEW_VALUES
 
 
 def _fraction(values: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from pipeline_src.analysis.resampling import image_means, interval, key_of, perc
 from pipeline_src.counting.loading import load, save_compact
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.surest import UNKNOWN
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import split
 from pipeline_src.metrics.entries.calibration import UNDER
@@ -111,21 +112,26 @@ def test_published_regions_vary_as_their_images_do(tmp_path):
         assert published.values[name].std() == pytest.approx(whole.values[name].std(), rel=0.08), name
 
 
-def test_a_temperature_is_not_said_to_change_the_order():
-    """Nearly all pixels share the level next to 1, where errors are fewer towards 1: the level does not show it."""
+@pytest.mark.parametrize("counted_by_cell", [True, False])
+def test_a_temperature_is_not_said_to_change_the_order(counted_by_cell):
+    """Nearly all pixels share the level next to 1, where errors are fewer towards 1: the level does not show it, and of
+    f = 1 nothing does."""
     rng = np.random.default_rng(0)
     z = np.abs(rng.normal(14, 5, (30, 48, 48))).astype(np.float32)
     y = (rng.random(z.shape) > 0.5 * np.exp(-z / 3)).astype(np.uint8)
     done = []
     for temperature in (1, 2.6):
         f = 1 / (1 + np.exp(-z / np.float32(temperature)))
-        done.append(resample(counted(zip(f, y, map(str, range(30)), strict=True), whole=False), 10, key=0)["raw"])
+        statistic = counted(zip(f, y, map(str, range(30)), strict=True), whole=False)
+        if not counted_by_cell:
+            statistic.raw.surest = statistic.stretched.surest = UNKNOWN
+        done.append(resample(statistic, 10, key=0)["raw"])
     before, after = (paired([each]) for each in done)
     for name in ("aurc", "augrc", "auc"):
         assert estimate(name, (after, 1.0), (before, -1.0)).direction == "", name
         assert abs(done[0].points[name] - done[1].points[name]) <= done[0].bounds[name] + done[1].bounds[name]
     plain = replace(after, bounds={}), replace(before, bounds={})
-    assert estimate("augrc", (plain[0], 1.0), (plain[1], -1.0)).direction == "lower"
+    assert estimate("augrc", (plain[0], 1.0), (plain[1], -1.0)).direction == ("" if counted_by_cell else "lower")
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])

@@ -12,7 +12,8 @@ from api_ranks import as_rank, learned, made, measured, million, sure
 from training_runs import two_ranks
 
 from pipeline_src.api import Statistic, UserError, reliability_diagram
-from pipeline_src.api.pixel_counts import ARRAYS, DEFAULT, OF_COUNTS
+from pipeline_src.api.pixel_counts import DEFAULT, OF_COUNTS
+from pipeline_src.counting.counts import ARRAYS
 
 pytest.importorskip("torchmetrics")
 from pipeline_src.api import DenseCalibration

@@ -15,8 +15,10 @@ from pipeline_src.counting.loading import AnyStatistic, by_protocol, load, save_
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import rows_of
 from pipeline_src.counting.score_histogram import positive, top_label
+from pipeline_src.counting.surest import UNKNOWN
 from pipeline_src.metrics.entries.calibration import OVER, SQUARED, SQUARED_CLASSES, SQUARED_POSITIVE, UNDER
 from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.summary import value
 
 WHOLE = COLUMNS[:5]  # columns of whole pixels
 SHIFT = 2e-3  # of metrics that sort pixels, and of F curves
@@ -44,6 +46,7 @@ STEEP |= {
 }  # the variance over few images of few pixels
 STATISTICS = {
     "float32": lambda: counted(varied(60)),
+    "saturated float32": lambda: counted(varied(60, sharp=8)),
     "uint8": lambda: counted(varied(60, kind="uint8")),
     "ignored pixels": lambda: counted(images(40)),
     "several classes": lambda: of_scenes(scene(seed) for seed in range(12)),
@@ -136,7 +139,7 @@ def test_the_file_loses_nothing_of_what_is_kept(name, tmp_path, monkeypatch):
     save_compact(STATISTICS[name](), file := tmp_path / "a.npz", bins=12)
     read, _ = compact_file.read_compact(file)
     for of, (name, found) in zip(written, read.items(), strict=True):
-        for field in ("limits", "cells", "pooled", "groups"):
+        for field in ("limits", "cells", "pooled", "groups", "surest"):
             np.testing.assert_array_equal(getattr(of, field), getattr(found, field), err_msg=f"{name} {field}")
         assert (of.table is None) == (found.table is None) == ("/" in name)
         for one, other in zip(of.table or (), found.table or (), strict=True):
@@ -168,10 +171,25 @@ def test_metrics_are_near(both):
     whole, compact = map(summaries, both)
     for protocol, (values, reasons) in whole.items():
         assert compact[protocol][1] == reasons
-        for name, value in values.items():
+        for name, number in values.items():
             limit = SHIFT if name in SORTING else NEAR if name in OF_IMAGES else EXACT
             limit = STEEP.get(name, limit)
-            assert value is None or abs(compact[protocol][0][name] - value) < limit, name
+            assert number is None or abs(compact[protocol][0][name] - number) < limit, name
+
+
+def test_saturated_maps_keep_their_order(tmp_path):
+    whole = counted(varied(40, sharp=15), whole=False)
+    save_compact(whole, tmp_path / "a.npz", 10)
+    for one, other in pairs((whole, load(tmp_path / "a.npz"))):
+        assert (one.count[0].sum() > 0.6 * one.pixels) and np.array_equal(one.surest, other.surest)
+        for name in ("aurc", "augrc", "ap", "auc"):
+            assert value(name, other) == pytest.approx(value(name, one), rel=1e-3), name
+
+
+def test_only_cells_that_part_a_level_are_kept(tmp_path):
+    for kind in ("uint8", "uint16"):
+        save_compact(counted(varied(9, kind=kind), whole=False), tmp_path / "a.npz", 10)
+        assert load(tmp_path / "a.npz").raw.surest is UNKNOWN
 
 
 def test_intervals_are_near(tmp_path):

@@ -19,34 +19,50 @@ from made_statistics import one
 
 from pipeline_src.counting import kernels
 from pipeline_src.counting.accumulate import FloatPass
-from pipeline_src.counting.counts import SCORE_SUMS, Counts
+from pipeline_src.counting.counts import ARRAYS, SCORE_SUMS, Counts
 from pipeline_src.counting.levels import CLAMP, COARSE, HALF, LEVELS, POSITION, UNIT
 from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.surest import CELLS, SPLIT
 from pipeline_src.engine.code import Code
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import ROOT
 
 EDGES = [float(np.float32(j / LEVELS)) for j in (0, 1, 260, HALF // 2, 19_890, 26_520, HALF - 1, HALF, 46_410, LEVELS)]
 EDGES += [float(np.nextafter(np.float32(edge), np.float32(to))) for edge in EDGES for to in (0, 1)]
-FLOATS = st.lists(st.tuples(st.floats(0, 1, width=32) | st.sampled_from(EDGES), st.booleans()), max_size=40)
+SURE = st.floats(0, float(np.float32(SPLIT / LEVELS)), width=32)
+VALUES = (
+    st.floats(0, 1, width=32) | st.sampled_from(EDGES) | SURE | SURE.map(lambda doubt: float(np.float32(1 - doubt)))
+)
+FLOATS = st.lists(st.tuples(VALUES, st.booleans()), max_size=40)
 half_to_even = round  # of Python and of IEEE 754
 
 
 def defined(pixels: list[tuple[Fraction, Fraction, int]]) -> tuple[np.ndarray, ...]:
-    """Pixels, positions and pixels on edges by their definition (`levels`), of (f, doubt, label)."""
+    """The arrays of counts by their definition (`levels`, `surest`), of (f, doubt, label)."""
     count, position = np.zeros((2, HALF + 1, 2, 2), np.int64)
-    on_edge = np.zeros((HALF + 1, 2), np.int64)
+    on_edge, surest = np.zeros((HALF + 1, 2), np.int64), np.zeros((CELLS, 2, 2), np.int64)
     for f, doubt, label in pixels:
         level, predicted = math.floor(doubt * LEVELS), int(f >= Fraction(1, 2))
         count[level, predicted, label] += 1
         position[level, predicted, label] += half_to_even(doubt * POSITION) * LEVELS - level * POSITION
         on_edge[level, label] += doubt * LEVELS == level and not predicted and 0 < level < HALF
-    return count, position, on_edge
+        if level < SPLIT:
+            surest[level + min(sixteenths(min(f, 1 - f)), sixteenths(Fraction(SPLIT, LEVELS))), predicted, label] += 1
+    return count, position, on_edge, surest
+
+
+def sixteenths(doubt: Fraction) -> int:
+    """0 of 0, and of other doubts 1 more than the sixteenths of octaves from 2^-126 on; below it they are linear."""
+    if doubt == 0:
+        return 0
+    mantissa, exponent = math.frexp(float(np.float32(float(doubt))))
+    subnormal = exponent <= -126
+    return 1 + (math.floor(doubt * 2**130) if subnormal else 16 * (exponent + 126) + math.floor(32 * mantissa - 16))
 
 
 def assert_counts(counts: Counts, expected: tuple[np.ndarray, ...]) -> None:
-    for name, array in zip(("count", "position", "on_edge"), expected, strict=True):
+    for name, array in zip(ARRAYS, expected, strict=True):
         assert np.array_equal(getattr(counts, name), array), name
 
 
@@ -89,13 +105,13 @@ def test_integers_are_counted_by_the_definition(data, kind):
             f = Fraction(int(value) - start, length)
             of.append((f, min(f, 1 - f), int(label)))
         # A position is rounded once, from its exact value.
-        count, _, on_edge = defined(of)
+        count, _, on_edge, surest = defined(of)
         position = np.zeros_like(count)
         for f, doubt, label in of:
             level = math.floor(doubt * LEVELS)
             position[level, int(2 * f >= 1), label] += half_to_even((doubt * LEVELS - level) * POSITION)
         counts = getattr(statistic, protocol)
-        expected = count, position, on_edge
+        expected = count, position, on_edge, surest
         assert_counts(counts, expected)
         sums = {name: counts.rows.total(name) for name in ("correct", *SCORE_SUMS)}
         assert sums["correct"] == sum((f >= Fraction(1, 2)) == label for f, _, label in of)
@@ -183,7 +199,7 @@ def test_a_cell_holds_more_pixels_than_are_buffered(value, levels, scores):
         counting = FloatPass(into, scores)
         counting.add(values, np.ones(len(values), np.uint8))
         counting.flush()
-    for name in ("count", "position", "on_edge"):
+    for name in ARRAYS:
         assert np.array_equal(getattr(counts, name), len(f) * getattr(single, name)), name
 
 

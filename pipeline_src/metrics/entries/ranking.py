@@ -56,7 +56,7 @@ RANKING: dict[str, Metric] = {
         "average precision",
         Ranked(POSITIVE),
         estimators.ap,
-        "Σ of gains in recall times precision of the positive class, not interpolated; a level's pixels together.",
+        "Σ of gains in recall times precision of the positive class, not interpolated; equal pixels together.",
         heading="AP",
         better=HIGH,
         undefined=NO_FOREGROUND,

@@ -1,0 +1,128 @@
+"""Metrics that rank pixels, beside those of all pixels one by one: on maps of networks that are nearly always sure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_statistics import one, varied
+
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.surest import UNKNOWN
+from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.summary import bounds, value
+
+NAMES = ("aurc", "augrc", "coverage_at_1", "ap", "auc")
+
+
+def ranked(doubt: np.ndarray, right: np.ndarray) -> dict[str, float]:
+    """AURC, AUGRC and coverage at 1 % of pixels one by one, in the order of their doubt, equal ones evenly mixed."""
+    place, right = np.unique(doubt, return_inverse=True)[1], right.astype(float)
+    of_place = np.bincount(place)
+    wrong = np.repeat(np.bincount(place, 1 - right) / of_place, of_place).cumsum()
+    kept = np.arange(1, len(doubt) + 1)
+    risk = wrong / kept
+    return {
+        "aurc": risk.mean(),
+        "augrc": np.trapezoid(np.append(0, wrong), dx=1 / len(doubt)) / len(doubt),
+        "coverage_at_1": kept[risk <= 0.01].max(initial=0) / len(doubt),
+    }
+
+
+def of_object(f: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """AP and AUC of pixels one by one, of equal ones together, in the order of f; near 1 it is float32's."""
+    place = np.unique(f, return_inverse=True)[1]
+    pixels, objects = (np.bincount(place, of)[::-1] for of in (None, y))
+    true, others = objects.cumsum(), (pixels - objects).cumsum()
+    before = others - (pixels - objects)
+    return {
+        "ap": (objects * true / pixels.cumsum()).sum() / true[-1],
+        "auc": 1 - (objects * (before + others) / 2).sum() / true[-1] / others[-1],
+    }
+
+
+def exact(f: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    f = f.astype(float)
+    return ranked(np.minimum(f, 1 - f), (f >= 0.5) == y) | of_object(f, y)
+
+
+def drawn(deviation: float, errors: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A map of the logits' deviation, and a mask of so many errors, fewer where it is surer."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(0, deviation, (300, 400))
+    chance = np.exp(-np.abs(z) / 6)
+    wrong = rng.random(z.shape) < np.minimum(0.5, chance * errors / chance.mean())
+    with np.errstate(over="ignore"):
+        return (1 / (1 + np.exp(-z.astype(np.float32)))).astype(np.float32), ((z > 0) ^ wrong).astype(np.uint8)
+
+
+def levels_alone(counts: Counts) -> Counts:
+    """As earlier versions counted."""
+    return replace(counts, surest=UNKNOWN)
+
+
+@pytest.mark.parametrize("errors", [0.001, 0.01, 0.05])
+@pytest.mark.parametrize("deviation", [15, 25, 40])
+def test_saturated_maps_are_ranked_as_their_pixels(deviation, errors):
+    f, y = drawn(deviation, errors)
+    statistic = one(f, y)
+    expected = exact(f.ravel(), y.ravel())
+    for counts in (statistic.raw, statistic.stretched) if f.min() == 0 and f.max() == 1 else (statistic.raw,):
+        limits = bounds(ProtocolCounts(statistic, counts), 10, NAMES)
+        for name in NAMES:
+            off = abs(value(name, counts) / expected[name] - 1)
+            assert off < (2e-3 if name == "coverage_at_1" else 5e-4), name
+            assert off * expected[name] <= limits.get(name, 1), name
+    before = {name: value(name, levels_alone(statistic.raw)) for name in NAMES}
+    assert before["aurc"] > 1.05 * expected["aurc"] and before["augrc"] > 1.015 * expected["augrc"]
+    assert before["auc"] < expected["auc"] - 1e-5
+
+
+@pytest.mark.parametrize("limit", ["aurc", "augrc", "ap", "auc"])
+def test_cells_bound_what_they_leave_open(limit):
+    f, y = drawn(6, 0.01)  # with few pixels at 1, which float32 ties
+    counts = one(f, y).raw
+    (finer,), (coarse,) = (
+        bounds(ProtocolCounts(None, of), 10, [limit]).values() for of in (counts, levels_alone(counts))
+    )
+    off = abs(value(limit, counts) - exact(f.ravel(), y.ravel())[limit])
+    assert off <= finer < coarse / 4
+
+
+def test_top_labels_are_ranked_as_their_pixels():
+    rng = np.random.default_rng(0)
+    z = 12 * rng.normal(0, 1.5, (4, 200, 300)).astype(np.float32)
+    p = np.exp(z - z.max(axis=0))
+    p = (p / p.sum(axis=0)).astype(np.float32)
+    top = np.sort(z, axis=0)
+    wrong = rng.random(top.shape[1:]) < 0.1 * np.exp(-(top[-1] - top[-2]) / 6)
+    truth = np.where(wrong, (z.argmax(axis=0) + 1) % 4, z.argmax(axis=0))
+    statistic = MultiClassStatistic.empty(4)
+    statistic.add(p, truth, "a")
+    expected = ranked(1 - p.max(axis=0).ravel().astype(float), p.argmax(axis=0).ravel() == truth.ravel())
+    for name, number in expected.items():
+        assert value(name, statistic.top) == pytest.approx(number, rel=1e-3), name
+    assert value("aurc", levels_alone(statistic.top)) > 1.05 * expected["aurc"]
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "uint8 as float32"])
+def test_maps_of_8_and_16_bits_are_ranked_as_before(kind):
+    statistic = TwoClassStatistic.empty()
+    for f, y, name in varied(5, kind=kind.split()[0], sharp=4):
+        statistic.add((f / 255).astype(np.float32) if " " in kind else f, y, name)
+    for counts in (statistic.raw, statistic.stretched):
+        before = ProtocolCounts(None, levels_alone(counts))
+        assert counts.surest[0].any()
+        assert all(value(name, counts) == value(name, levels_alone(counts)) for name in NAMES)
+        assert bounds(ProtocolCounts(None, counts), 10, NAMES) == bounds(before, 10, NAMES) == {}
+
+
+def test_pixels_that_share_sixty_levels_have_an_order_if_cells_say_so():
+    f, y = drawn(15, 0.01)
+    f = np.where((f < 2e-4) | (f > 1 - 2e-4), f, f > 0.5).astype(np.float32)
+    counts = one(f, y).raw
+    assert bounds(ProtocolCounts(None, levels_alone(counts)), 10, ["aurc"]) == {}
+    assert bounds(ProtocolCounts(None, counts), 10, ["aurc"])["aurc"] > 0
