@@ -9,15 +9,11 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
 from pipeline_src.labels import IGNORED, NO_CLASS
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.results import Results
     from pipeline_src.data.store import Store
 
 CELL, LABEL = 0.95, 0.95  # inches
@@ -63,7 +59,7 @@ def judged(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(probability, 1 - probability), probability >= 0.5
 
 
-def prepare(maps: Maps, store: Store) -> pd.DataFrame:
+def prepare(maps: Maps, store: Store) -> DataFrame:
     """A row per method and image: mean `confidence` and `accuracy` of the pixels that count."""
     import pandas as pd
 
@@ -85,7 +81,7 @@ def prepare(maps: Maps, store: Store) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, maps: Maps, store: Store, heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: DataFrame, maps: Maps, store: Store, heading: str, lines: Sequence[str]) -> Figure:
     """Draw a column per image: the image, its mask, and per method its confidence and its wrong pixels, shaded by how
     sure they are.
     """

@@ -9,14 +9,19 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources, tables_of
+from pipeline_src.figures.figure_types import (
+    DataFrame,
+    Figure,
+    FigureType,
+    Painted,
+    Picture,
+    Results,
+    Sources,
+    tables_of,
+)
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.results import Results
     from pipeline_src.data.store import Store
 
 NUMBER = 6
@@ -42,7 +47,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(table, store, f"{picture.title}: lowest and highest α", lines), {"": table})
 
 
-def prepare(alphas: Sequence[pd.DataFrame], number: int = NUMBER) -> pd.DataFrame:
+def prepare(alphas: Sequence[DataFrame], number: int = NUMBER) -> DataFrame:
     """`end` ("lowest" or "highest"), `id` and `alpha` of up to `number` images at each end, from the end inwards.
 
     Args:
@@ -61,7 +66,7 @@ def prepare(alphas: Sequence[pd.DataFrame], number: int = NUMBER) -> pd.DataFram
     return pd.concat([low, high], ignore_index=True)[["end", "id", "alpha"]]
 
 
-def draw(table: pd.DataFrame, store: Store, heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: DataFrame, store: Store, heading: str, lines: Sequence[str]) -> Figure:
     """Draw the images, the outline of their masks on them, from the training store."""
     place = {name: k for k, name in enumerate(store.ids)}
     step = CELL + 0.24

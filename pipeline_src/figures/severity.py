@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.estimate import Estimate
-    from pipeline_src.analysis.results import Results
+from pipeline_src.figures.figure_types import (
+    DataFrame,
+    Estimate,
+    Figure,
+    FigureType,
+    Painted,
+    Picture,
+    Results,
+    Sources,
+)
 
 METRICS = {"ece": "ECE, %", "accuracy": "Accuracy, %"}
 LEFT, GAP, RIGHT, HIGH, BELOW = 0.55, 0.36, 0.12, 1.15, 0.14  # inches
@@ -51,7 +52,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(table, picture.title, lines), {"": table})
 
 
-def prepare(estimates: Mapping[tuple[str, str, str, int, str], Estimate]) -> pd.DataFrame:
+def prepare(estimates: Mapping[tuple[str, str, str, int, str], Estimate]) -> DataFrame:
     """A row per method, corruption, severity and metric: the data set, and `value`, `low`, `high`.
 
     Args:
@@ -67,7 +68,7 @@ def prepare(estimates: Mapping[tuple[str, str, str, int, str], Estimate]) -> pd.
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`: a row of panels per metric, a column per corruption, a line per method over severity."""
     columns, methods = table["corruption"].unique(), table["method"].unique()
     width, across = (style.WIDE, 4) if style.is_wide(len(columns)) else (style.WIDTH, 2)

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources, tables_of
+from pipeline_src.figures.figure_types import DataFrame, FigureType, Painted, Picture, Results, Sources, tables_of
 from pipeline_src.figures.panels import draw_curves, stacked
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from pipeline_src.analysis.results import Results
 
 # Columns of history.csv by name of the figure: axis label, factor, and decimals.
 COLUMNS = {
@@ -58,7 +52,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(figure, {"": stacked(tables)})
 
 
-def prepare(histories: Sequence[pd.DataFrame], column: str) -> pd.DataFrame:
+def prepare(histories: Sequence[DataFrame], column: str) -> DataFrame:
     """`epoch`, and the `mean`, `least` and `most` of a column over the seeds that have come so far.
 
     Args:
