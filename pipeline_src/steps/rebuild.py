@@ -40,7 +40,7 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     """
     from pipeline_src.claims.main import write_claims
     from pipeline_src.figures.main import write_figures
-    from pipeline_src.report import write_report
+    from pipeline_src.report.page import write_report
     from pipeline_src.tables.main import metrics_with_intervals, write_tables
 
     of = check_sources(source)

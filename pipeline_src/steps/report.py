@@ -42,7 +42,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 def work(job: Job, folder: Path) -> None:
     """Write the page."""
-    from pipeline_src.report import write_report
+    from pipeline_src.report.page import write_report
 
     claims, judged = job.inputs["claims"].paths[0], job.options["judged"]
     write_report(

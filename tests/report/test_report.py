@@ -25,8 +25,9 @@ from pipeline_src.figures import alpha, reliability, style
 from pipeline_src.figures.bin_tables import isotonic_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.figure_types import Picture
-from pipeline_src.report import SCRIPTS, summary, write_report
+from pipeline_src.report import summary
 from pipeline_src.report.gallery import Gallery
+from pipeline_src.report.page import SCRIPTS, write_report
 from pipeline_src.report.provenance import commit, made_by
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.report import fitted
