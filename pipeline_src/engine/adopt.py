@@ -70,7 +70,7 @@ def _faults(job: Job, named: Sequence[Job]) -> Iterator[str]:
         yield "not made yet"
     elif list(stamp.files) != list(job.files):
         yield f"it makes other files now: {', '.join(sorted(set(stamp.files) ^ set(job.files)))}"
-    elif not stamp.is_unchanged(job.folder):
+    elif stamp.faults(job.folder, job.record, again=True):
         yield "its files are not as they were made"
     yield from (
         f"its input {of.name} is not current" for of in job.inputs.values() if not of.current and of not in named
