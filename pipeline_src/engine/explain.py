@@ -11,8 +11,6 @@ from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.versions import installed
 
-HERE = "(here "
-
 
 @dataclass(frozen=True)
 class Ingredient:
@@ -90,10 +88,11 @@ def made_with(jobs: Iterable[Job]) -> dict[str, list[str]]:
 def other_versions(jobs: Iterable[Job]) -> dict[str, list[str]]:
     """A library's version that is not the one here -> names of the jobs that used it."""
     names_by_version: dict[str, list[str]] = {}
-    for text, names in made_with(jobs).items():
-        for each in text.split(", "):
-            if HERE in each:
-                names_by_version.setdefault(each, []).extend(names)
+    for job in jobs:
+        stamp = job.stamped
+        for name, number in stamp.made.get("versions", {}).items() if stamp else ():
+            if number != installed(name):
+                names_by_version.setdefault(_version(name, number), []).append(job.name)
     return names_by_version
 
 
@@ -105,7 +104,7 @@ def shortened(names: list[str], most: int = 5) -> str:
 
 def _version(name: str, number: str) -> str:
     here = installed(name)
-    return f"{name} {number}" + ("" if number == here else f" {HERE}{here or 'none'})")
+    return f"{name} {number}" + ("" if number == here else f" (here {here or 'none'})")
 
 
 def stamp_there(job: Job) -> tuple[Path, Stamp] | None:
