@@ -65,7 +65,7 @@ def _entities(graph: ExperimentGraph, jobs: list[Job]) -> Iterator[Entity]:
     files = {file["@id"]: file for job in jobs for file in _files(graph.results, job)}
     paths = [graph.results / name for name in (params_file().name, SETTINGS)]
     params, settings = given = [_file(path, sha256(path)) for path in paths]
-    stamps = [stamp for job in jobs if (stamp := job.stamped)]
+    stamps = [stamp for job in jobs if (stamp := job.valid_stamp)]
     started, ended = min(map(_start, stamps)), max(map(_end, stamps))
     yield {
         "@id": METADATA,
@@ -153,7 +153,7 @@ def _workflow() -> Iterator[Entity]:
 
 def _files(root: Path, job: Job) -> Iterator[Entity]:
     """The files of a job, as its stamp vouches for them."""
-    for path, of in zip(job.paths, job.stamped.files.values(), strict=True):  # type: ignore[union-attr]  # it is current
+    for path, of in zip(job.paths, job.valid_stamp.files.values(), strict=True):  # type: ignore[union-attr]  # it is current
         yield _file(path, of["sha256"], root) | {"description": f"{job.name}, contract {job.contract}"}
 
 

@@ -167,11 +167,11 @@ class ExperimentGraph(Graph):
             )
         return jobs
 
-    def together(self, job: Job) -> tuple[str, list[Job]]:
+    def batch_of(self, job: Job) -> tuple[str, list[Job]]:
         """A run is evaluated on all parts by one job of Snakemake: an evaluation takes seconds, and so does starting
         torch."""
         if job.kind != "evaluate":
-            return super().together(job)
+            return super().batch_of(job)
         name = job.name.rpartition("/")[0]
         return name, self._evaluated[name]
 

@@ -66,7 +66,7 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
     made: dict[str, Job] = {}
     taken = []
     for job in (job for job in jobs if not job.current):
-        if cache.kept(job) or job.contract in made:
+        if cache.find(job) or job.contract in made:
             taken.append(job)
         else:
             made[job.contract] = job
@@ -154,7 +154,7 @@ def speeds(experiment: ExperimentGraph) -> tuple[float, float]:
 def _seconds(experiment: ExperimentGraph, todo: list[Job], images: Mapping[str, int]) -> float:
     """Seconds of work in one lane."""
     training, inference = speeds(experiment) if any(job.kind in ("train", "evaluate") for job in todo) else (1.0, 1.0)
-    started = {experiment.together(job)[0]: job.kind for job in todo}
+    started = {experiment.batch_of(job)[0]: job.kind for job in todo}
     total = sum(STARTUP.get(kind, 1.0) for kind in started.values())
     for job in todo:
         if job.kind == "train":
