@@ -24,19 +24,19 @@ APART = 0.45  # of the distance between two severities, which the methods take u
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every corrupted set in every protocol."""
-    for line in dict.fromkeys(corruption.of for corruption in facts.corrupted.values()):
-        wide = style.is_wide(len({corruption.name for corruption in facts.corrupted.values() if corruption.of == line}))
+    for line in dict.fromkeys(corruption.line for corruption in facts.corrupted.values()):
+        names = {corruption.name for corruption in facts.corrupted.values() if corruption.line == line}
         for protocol in facts.protocols:
             title = f"{line}: calibration and accuracy by severity"
             how = f"{protocol} protocol, {facts.bins} bins; {style.averaged(facts)}; {style.intervals(facts)}"
             caption = f"ECE and accuracy on {line} by corruption and severity, {how}."
-            yield Picture(FIGURE, (protocol, line), title, caption, protocol, wide=wide)
+            yield Picture(FIGURE, (protocol, line), title, caption, protocol, wide=style.is_wide(len(names)))
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """All methods; severity 0 is the test set of the same images as they are."""
     facts, protocol, line = results.facts, picture.protocol, picture.key[1]
-    here = {part: corruption for part, corruption in facts.corrupted.items() if corruption.of == line}
+    here = {part: corruption for part, corruption in facts.corrupted.items() if corruption.line == line}
     places = {part: (corruption.name, corruption.severity) for part, corruption in here.items()}
     clean = next(iter(here.values())).clean
     names = list(dict.fromkeys(name for name, _ in places.values()))
