@@ -28,7 +28,7 @@ def find(job: Job, again: bool = False) -> Stamp | None:
     stamp = Stamp.read(folder / STAMP)
     if stamp is None or stamp.ingredients != job.ingredients or len(stamp.files) != len(job.files):
         return None
-    altered = stamp.faults(folder, verified.FOLDER / folder.with_name(f"{folder.name}.json"), again)
+    altered = stamp.faults(folder, verified.READINGS / folder.with_name(f"{folder.name}.json"), again)
     return None if altered or job.changed_inputs(stamp) else stamp
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline_src.engine.code import LENGTH, CodeDigest, digest
 from pipeline_src.engine.contract import as_json, code_of, file_digest
 from pipeline_src.engine.stamp import Fault, Stamp
-from pipeline_src.engine.verified import FOLDER, readings
+from pipeline_src.engine.verified import READINGS, readings
 
 CACHE = ".cache"  # in each top folder
 
@@ -126,7 +126,7 @@ class Job:
     @property
     def record(self) -> Path:
         """Where it is kept what was read of the result that lies there."""
-        return FOLDER / self.stamp_folder / f"{self.stem}.json"
+        return READINGS / self.stamp_folder / f"{self.stem}.json"
 
     @property
     def current(self) -> bool:

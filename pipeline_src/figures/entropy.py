@@ -11,7 +11,7 @@ from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
-BINS = 35
+ENTROPY_BINS = 35
 HIGHEST_ENTROPY = math.log(2)  # of two classes, in nats
 
 
@@ -53,7 +53,7 @@ def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> DataFrame:
 
     most, tables = max([HIGHEST_ENTROPY, *(values.max() for values in entropies.values() if len(values))]), []
     for (method, role), values in entropies.items():
-        counts, edges = np.histogram(values, bins=BINS, range=(0, most))
+        counts, edges = np.histogram(values, bins=ENTROPY_BINS, range=(0, most))
         bins = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "images": counts})
         bins.insert(0, "role", role)
         bins.insert(0, "method", method)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TENTHS = 10
-NUMBER = "%.6g"  # of a drawing; no ink shows more, and files are a third smaller
+SIX_DIGITS = "%.6g"  # of a drawing; no ink shows more, and files are a third smaller
 
 
 def draw(results: Results, sources: Sources, out: Path, processes: int = 1) -> None:
@@ -66,7 +66,7 @@ def write_figures(
             painted = picture.type.paint(picture, results, sources)
             for ending, table in painted.tables.items():
                 name = "-".join(filter(None, [picture.name, ending]))
-                write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=NUMBER, lineterminator="\n"))
+                write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=SIX_DIGITS, lineterminator="\n"))
             save(painted.figure, out / picture.name)
 
 

@@ -10,7 +10,7 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.figure_types import Axes, DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
-LABEL, NUMBER, EDGE = 1.28, 0.34, 0.1  # inches for the methods' names, the numbers, and the right edge
+LABEL_WIDTH, NUMBER_WIDTH, EDGE_WIDTH = 1.28, 0.34, 0.1  # inches
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -65,10 +65,10 @@ def draw(table: DataFrame, methods: Collection[str], heading: str, lines: Sequen
     step = 0.26 if len(methods) > 8 else 0.36
     high = len(methods) * step
     figure, used = style.new_figure(0.36 + high + 0.62, heading, lines, style.WIDE)
-    column = (style.WIDE - LABEL - EDGE) / len(parts)
-    wide = min(column - NUMBER - 0.1, 1.6)
+    column = (style.WIDE - LABEL_WIDTH - EDGE_WIDTH) / len(parts)
+    wide = min(column - NUMBER_WIDTH - 0.1, 1.6)
     for c, part in enumerate(parts):
-        axes = style.place(figure, LABEL + c * column, used + 0.36, wide, high)
+        axes = style.place(figure, LABEL_WIDTH + c * column, used + 0.36, wide, high)
         _draw_set(axes, table[table["part"] == part], methods, least)
         axes.tick_params(labelleft=c == 0)
         title = style.shortened(part, int(column / 0.068), parts)

@@ -12,7 +12,7 @@ from pipeline_src.figures.figure_types import DataFrame, FigureType, Painted, Pi
 from pipeline_src.figures.panels import draw_curves, stacked
 
 # Columns of history.csv by name of the figure: axis label, factor, and decimals.
-COLUMNS = {
+CURVES = {
     "loss": ("loss", "Loss", 1, 3),
     "accuracy": ("val_accuracy", "Accuracy, %", 100, 1),
     "ece": ("val_ece", "ECE, %", 100, 2),
@@ -21,7 +21,7 @@ COLUMNS = {
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every column where methods train."""
-    for key, (_, label, *_) in COLUMNS.items() if facts.trained else ():
+    for key, (_, label, *_) in CURVES.items() if facts.trained else ():
         title = f"{label.removesuffix(', %')} of the {'training' if key == 'loss' else 'validation'} images"
         caption = f"{title} over epochs, all methods that train."
         yield Picture(FIGURE, (key,), title, caption, wide=style.is_wide(len(facts.trained)))
@@ -29,7 +29,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """All methods that train; losses on axes of their own, since they cannot be compared."""
-    facts, (column, label, factor, digits) = results.facts, COLUMNS[picture.key[0]]
+    facts, (column, label, factor, digits) = results.facts, CURVES[picture.key[0]]
     tables = {method: prepare(tables_of(sources.histories, method), column) for method in facts.trained}
     shown, notes = {}, {}
     for method, table in tables.items():

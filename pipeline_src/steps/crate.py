@@ -33,7 +33,7 @@ PROFILES = {
 }
 LICENCE = "https://spdx.org/licenses/Apache-2.0"
 KINDS = ("train", "evaluate", "analyse", "tables", "figures", "claims", "report")
-FORMATS = {
+MEDIA_TYPES = {
     **{".csv": "text/csv", ".html": "text/html", ".json": "application/json", ".md": "text/markdown"},
     **{".npz": "application/zip", ".safetensors": "application/octet-stream", ".yaml": "application/yaml"},
     **{".pdf": "application/pdf", ".png": "image/png", ".svg": "image/svg+xml", ".tex": "application/x-tex"},
@@ -160,7 +160,7 @@ def _files(root: Path, job: Job) -> Iterator[Entity]:
 def _file(path: Path, hashed: str, root: Path | None = None) -> Entity:
     name = path.relative_to(root or path.parent).as_posix()
     entity = {"@id": name, "@type": "File", "name": name, "contentSize": str(path.stat().st_size), "sha256": hashed}
-    return entity | ({"encodingFormat": FORMATS[path.suffix]} if path.suffix in FORMATS else {})
+    return entity | ({"encodingFormat": MEDIA_TYPES[path.suffix]} if path.suffix in MEDIA_TYPES else {})
 
 
 def _of(name: str) -> Entity:

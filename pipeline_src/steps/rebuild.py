@@ -27,7 +27,7 @@ from pipeline_src.steps.published import Publication, check_sources, compared, r
 log = logging.getLogger(__name__)
 
 REBUILT = Path("results/published-rebuilt")
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+DECIMAL = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 def rebuild(source: Path, out: Path, cores: int = 1) -> None:
@@ -144,7 +144,7 @@ def check_equal(source: Path, out: Path) -> tuple[int, int]:
 
 def _close(one: str, two: str) -> bool:
     """Whether two texts differ in numbers only, and in these by rounding."""
-    if NUMBER.split(one) != NUMBER.split(two):
+    if DECIMAL.split(one) != DECIMAL.split(two):
         return False
-    pairs = zip(NUMBER.findall(one), NUMBER.findall(two), strict=True)
+    pairs = zip(DECIMAL.findall(one), DECIMAL.findall(two), strict=True)
     return all(math.isclose(float(a), float(b), rel_tol=ROUNDING, abs_tol=ROUNDING) for a, b in pairs)
