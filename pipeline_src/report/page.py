@@ -20,7 +20,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.files import write_text
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report import summary
+from pipeline_src.report import sentences
 from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
 from pipeline_src.report.gallery import Gallery
@@ -50,8 +50,8 @@ def write_report(
     """Write the page.
 
     Args:
-        tables: folder that `tables.main.write_tables` wrote.
-        figures: folder that `figures.main.write_figures` wrote.
+        tables: folder that `tables.write.write_tables` wrote.
+        figures: folder that `figures.write.write_figures` wrote.
         out: the HTML file.
         claims: what claims.json holds; left out if there is none.
         params: the resolved experiment; printed as YAML.
@@ -79,11 +79,11 @@ def write_report(
             experiment=facts.experiment,
             about=[*_trained_on(task, params or {}, data), *_about(facts)],
             protocols=facts.protocols,
-            caution=summary.caution(results),
+            caution=sentences.caution(results),
             diagrams=diagrams(results) | {"parts": [_part(results, part) for part in facts.parts]},
             **_comparison(results, pictures),
             cards=[_card(results, part) for part in facts.parts],
-            reading=summary.reading(facts),
+            reading=sentences.reading(facts),
             claims=[_claim(claims, claim) for claim in claims["claims"] if claim not in absent] if claims else [],
             not_run=[_claim(claims, claim) for claim in absent] if claims else [],
             claims_reading=text.reading(claims) if claims else [],
@@ -186,7 +186,7 @@ def _first_choice(inside: ProtocolComparison) -> tuple[list[str], str]:
 
 
 def _card(results: Results, part: str) -> dict[str, Any]:
-    texts = {protocol: summary.lowest(results, protocol, part) for protocol in results.facts.protocols}
+    texts = {protocol: sentences.lowest(results, protocol, part) for protocol in results.facts.protocols}
     return {**_part(results, part), "note": results.note(part), "texts": texts}
 
 

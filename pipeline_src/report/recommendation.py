@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report.comparison import KEPT, LOST, NOT_DECIDED, REFINEMENT, ProtocolComparison
-from pipeline_src.report.summary import few_units, listing
+from pipeline_src.report.sentences import few_units, listing
 
 ECE = METRICS["ece"]
 ONCE = "Each method was trained once: another training may change the order of methods that lie close."

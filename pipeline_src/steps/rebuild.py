@@ -38,10 +38,10 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         out: a folder that is made anew: tables/, figures/, claims.json, claims.md, metrics.json, report.html.
         cores: processes that analyse data sets and draw figures.
     """
-    from pipeline_src.claims.main import write_claims
-    from pipeline_src.figures.main import write_figures
+    from pipeline_src.claims.write import write_claims
+    from pipeline_src.figures.write import write_figures
     from pipeline_src.report.page import write_report
-    from pipeline_src.tables.main import metrics_with_intervals, write_tables
+    from pipeline_src.tables.write import metrics_with_intervals, write_tables
 
     of = check_sources(source)
     check_writable(out.parent)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pipeline_src.analysis.detection import QUANTITIES, SCORES, detection
 from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.ood_detection import QUANTITIES, SCORES, detection
 from pipeline_src.analysis.resampling import FEW
 from pipeline_src.analysis.results import Results
 from pipeline_src.tables.captions import about, not_run, notes
