@@ -39,7 +39,7 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         cores: processes that analyse data sets and draw figures.
     """
     from pipeline_src.claims.write import write_claims
-    from pipeline_src.figures.write import write_figures
+    from pipeline_src.figures.write import draw
     from pipeline_src.report.page import write_report
     from pipeline_src.tables.write import metrics_with_intervals, write_tables
 
@@ -52,15 +52,11 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         for part, done in analysed.items():
             done.result()
             log.info("%s: %s analysed", source.name, part)
-        shares = [slice(first, None, cores) for first in range(cores)]
-        of_figures = results, sources, out / "figures"
-        drawn = [pool.submit(write_figures, *of_figures, share, style.save_for_page) for share in shares]
-        write_tables(results, out / "tables")
-        write_claims(results, sources.alphas, out)
-        metrics = json.dumps(metrics_with_intervals(results), ensure_ascii=False)  # indented it is half as large again
-        write_text(out / "metrics.json", metrics + "\n")
-        for done in drawn:
-            done.result()
+    write_tables(results, out / "tables")
+    write_claims(results, sources.alphas, out)
+    metrics = json.dumps(metrics_with_intervals(results), ensure_ascii=False)  # indented it is half as large again
+    write_text(out / "metrics.json", metrics + "\n")
+    draw(results, sources, out / "figures", cores, style.save_for_page)
     write_report(
         results,
         tables=out / "tables",
