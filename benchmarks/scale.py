@@ -80,14 +80,14 @@ def experiment(seeds: int) -> ExperimentGraph:
 
 
 def jobs(graph: ExperimentGraph, speeds: Speeds) -> dict[str, Job]:
-    """All jobs of Snakemake by name; evaluations of a run are one (`ExperimentGraph.together`)."""
+    """All jobs of Snakemake by name; evaluations of a run are one (`ExperimentGraph.batch_of`)."""
     made: dict[str, Job] = {}
     for job in graph.jobs.values():
-        name, together = graph.together(job)
-        before = {graph.together(of)[0] for each in together for of in each.inputs.values()}
+        name, batch = graph.batch_of(job)
+        before = {graph.batch_of(of)[0] for each in batch for of in each.inputs.values()}
         if job.kind == "train":
             before |= {of.name for of in graph.of_kinds("prepare")}
-        seconds = sum(_seconds(graph, each.name, len(each.files), speeds) for each in together)
+        seconds = sum(_seconds(graph, each.name, len(each.files), speeds) for each in batch)
         gpus = int(job.kind in ("train", "evaluate"))
         made[name] = Job(speeds.start + speeds.wait + seconds, gpus, tuple(sorted(before)))
     return made

@@ -66,7 +66,7 @@ class MethodFacts:
     of_all_seeds: bool = False
 
     @property
-    def of(self) -> str | None:
+    def uses(self) -> str | None:
         """The block whose networks a post-hoc method uses."""
         return None if self.trains else self.parameters.get("of")
 
@@ -87,13 +87,13 @@ class Corruption:
     """What is done to the images of a data set when they are evaluated.
 
     Attributes:
-        of: the line of params.yaml that stands for all its corruptions and severities.
+        line: the one of params.yaml that stands for all its corruptions and severities.
         name: of the corruption.
         severity: from 1 to 5.
         clean: the test set of the same images as they are; empty if there is none.
     """
 
-    of: str
+    line: str
     name: str
     severity: int
     clean: str = ""
@@ -216,7 +216,7 @@ class Facts:
         """Blocks of `COMPARED`."""
         candidates = {name for name in self.methods if self.methods[name].code in COMPARED}
         plain = {name for name in candidates if self.methods[name].code == "baseline"}
-        return [name for name in self.methods if name in candidates and self.methods[name].of in (None, *plain)]
+        return [name for name in self.methods if name in candidates and self.methods[name].uses in (None, *plain)]
 
     def family(self, method: str) -> str:
         """What kind of method it is, as figures colour it."""

@@ -22,16 +22,14 @@ __all__ = [
     "calibration_report",
     "reliability_diagram",
 ]
-_MODULES = {
-    "ASLP": "pipeline_src.api.losses",
-    "SCBCE": "pipeline_src.api.losses",
-    "CalibrationReport": "pipeline_src.api.statistic",
-    "DenseCalibration": "pipeline_src.api.torch_metric",
-    "Statistic": "pipeline_src.api.statistic",
-    "UserError": "pipeline_src.errors",
-    "calibration_report": "pipeline_src.api.statistic",
-    "reliability_diagram": "pipeline_src.api.diagram",
+_NAMES = {
+    "pipeline_src.api.diagram": ["reliability_diagram"],
+    "pipeline_src.api.losses": ["ASLP", "SCBCE"],
+    "pipeline_src.api.statistic": ["CalibrationReport", "Statistic", "calibration_report"],
+    "pipeline_src.api.torch_metric": ["DenseCalibration"],
+    "pipeline_src.errors": ["UserError"],
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

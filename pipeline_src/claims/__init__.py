@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from pipeline_src.errors import UserError, did_you_mean
 
-CLAIM_FILES = ("claims.json", "claims.md")  # what `main.write_claims` writes
+CLAIM_FILES = ("claims.json", "claims.md")  # what `write.write_claims` writes
 
 
 def check_names(names: Collection[str], key: str) -> None:

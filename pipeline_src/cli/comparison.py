@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PRINTED_METRICS = ("ece", "oe", "accuracy", "brier", "nll")
 MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}
-FEW = 5  # examples
+MOST_EXAMPLES = 5
 FITTED = " (validation images: what is fitted after training was fitted to these)"
 
 
@@ -50,7 +50,7 @@ def checked(of: Comparison, tolerance: float) -> str:
     ]
     if not beyond:
         return "\n".join([*lines, f"None differs by more than {tolerance:g}."])
-    shown = listed((f"{_place(cell)}: {cell.a:.6g} and {cell.b:.6g}" for cell in beyond), FEW)
+    shown = listed((f"{_place(cell)}: {cell.a:.6g} and {cell.b:.6g}" for cell in beyond), MOST_EXAMPLES)
     return "\n".join([*lines, f"{len(beyond)} numbers differ by more than {tolerance:g}:{shown}", *_explained(of)])
 
 
@@ -58,7 +58,7 @@ def _head(of: Comparison) -> list[str]:
     lines = [f"A: {of.a.name}", f"B: {of.b.name}"]
     for side, runs in of.lacking.items():
         if runs:
-            lines.append(f"{side} lacks{listed(('/'.join(map(str, run)) for run in runs), FEW)}")
+            lines.append(f"{side} lacks{listed(('/'.join(map(str, run)) for run in runs), MOST_EXAMPLES)}")
     return lines
 
 

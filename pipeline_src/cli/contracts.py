@@ -16,7 +16,7 @@ from pipeline_src.engine import dvc
 from pipeline_src.engine.adopt import adopt as adopt_results
 from pipeline_src.engine.cache import Leftover, size
 from pipeline_src.engine.execute import forget
-from pipeline_src.engine.explain import ingredients, made_with, stamp_there
+from pipeline_src.engine.explain import ingredients, latest_stamp, made_with
 from pipeline_src.engine.verified import now
 from pipeline_src.params import changes
 from pipeline_src.params.load import read
@@ -37,7 +37,7 @@ def contracts(
     if explain is None:
         dvc.write_contracts(stages(graph), graph.results / "contracts")
         return
-    job, there = graph.job(explain), stamp_there(graph.job(explain))
+    job, there = graph.job(explain), latest_stamp(graph.job(explain))
     typer.echo(f"{job.name}: contract {job.contract}, made of")
     for each in ingredients(job):
         before = f"  (was {each.before or 'absent'})" if there and each.differs else ""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pipeline_src.data.detection.detect import Detected
 
-FEW = 30  # validation images
+ENOUGH_IMAGES = 30  # to validate on
 
 app = typer.Typer(help="Data sets: which are known and here, whether they are in order, and how to add one.")
 
@@ -212,10 +212,10 @@ def add(
     console.print(f"{path}: {len(detected.pairs):,} {'pairs' if detected.masks else 'images, no masks'}")
     for text in _remarks(name, detected, None if path.is_dir() else maybe_cut(path)):
         console.print(text)
-    if 0 < (number := _validation(loaded, detected.pairs, root, path)) < FEW:
+    if 0 < (number := _validation(loaded, detected.pairs, root, path)) < ENOUGH_IMAGES:
         console.print(
-            f"The split val has {number} images. With fewer than {FEW}, what is fitted or chosen on them varies much: "
-            "give it a larger `fraction`."
+            f"The split val has {number} images. With fewer than {ENOUGH_IMAGES}, what is fitted or chosen on them "
+            "varies much: give it a larger `fraction`."
         )
     if sheet:
         save(picture, sheet)

@@ -12,7 +12,7 @@ from pipeline_src.cli.options import CalibratorFile, Log, MaxPixels, Run, start_
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import LIMITS
 
-FORMATS = ("png8", "png16", "npy")
+MAP_FORMATS = ("png8", "png16", "npy")
 
 
 def predict(
@@ -36,8 +36,8 @@ def predict(
     """
     if (run is None) == (weights is None):
         raise UserError("predict needs either --run or --weights", do="--run EXPERIMENT/METHOD/seedN, or --weights DIR")
-    if format not in (None, *FORMATS):
-        raise UserError("unknown --format", found=format, expected=", ".join(FORMATS), do="--format png16")
+    if format not in (None, *MAP_FORMATS):
+        raise UserError("unknown --format", found=format, expected=", ".join(MAP_FORMATS), do="--format png16")
     from pipeline_src.steps import predict as step  # imports torch, which other commands do without
 
     start_log(log)

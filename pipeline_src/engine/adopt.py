@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from pipeline_src.engine import cache
 from pipeline_src.engine.code import digest
-from pipeline_src.engine.explain import differences, stamp_there
-from pipeline_src.engine.graph import Graph, behind
+from pipeline_src.engine.explain import differences, latest_stamp
+from pipeline_src.engine.graph import Graph, with_inputs
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.engine.verified import now
@@ -46,7 +46,7 @@ def adopt(
     former = {job.name: _restamp(job, why) for job in named}
     left: dict[str, list[str]] = {}
     for job in graph.dependants(former):
-        there = stamp_there(job)
+        there = latest_stamp(job)
         if there is None or job.current or job.kind in remade:
             continue
         path, stamp = there
@@ -59,18 +59,18 @@ def adopt(
 
 def adoptions(jobs: Collection[Job]) -> dict[str, list[Mapping[str, str]]]:
     """Of the jobs and all their inputs, direct or not, those whose results were adopted, with their stamps' entries."""
-    stamps = {name: Stamp.read(job.stamp) for name, job in behind(jobs).items()}
+    stamps = {name: Stamp.read(job.stamp) for name, job in with_inputs(jobs).items()}
     return {name: list(stamp.adopted) for name, stamp in stamps.items() if stamp and stamp.adopted}
 
 
 def _faults(job: Job, named: Sequence[Job]) -> Iterator[str]:
     """Why a job's result cannot be adopted."""
-    _, stamp = stamp_there(job) or (None, None)
+    _, stamp = latest_stamp(job) or (None, None)
     if stamp is None:
         yield "not made yet"
     elif list(stamp.files) != list(job.files):
         yield f"it makes other files now: {', '.join(sorted(set(stamp.files) ^ set(job.files)))}"
-    elif not stamp.is_unchanged(job.folder):
+    elif stamp.faults(job.folder, job.record, again=True):
         yield "its files are not as they were made"
     yield from (
         f"its input {of.name} is not current" for of in job.inputs.values() if not of.current and of not in named
@@ -85,7 +85,7 @@ def _former_contract(job: Job, former: Mapping[str, str]) -> str:
 
 def _restamp(job: Job, why: str) -> str:
     """Replace the stamp; the former contract."""
-    there = stamp_there(job)
+    there = latest_stamp(job)
     assert there is not None, job.name
     path, stamp = there
     contract = path.suffix[1:]
@@ -94,5 +94,5 @@ def _restamp(job: Job, why: str) -> str:
     for old in job.stamps():
         old.unlink()
     new.write(job.stamp)
-    cache.keep(job.cache, job.contract, job.folder, new)
+    cache.save(job.cache, job.contract, job.folder, new)
     return contract

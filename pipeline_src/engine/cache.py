@@ -20,25 +20,25 @@ from pipeline_src.files import writing
 STAMP = "stamp.json"
 
 
-def kept(job: Job) -> Stamp | None:
+def find(job: Job, again: bool = False) -> Stamp | None:
     """The stamp of a whole result of the job's contract in the cache, if there is one that was made of the inputs that
     lie there. Files are linked, so what was written into a result is in here, too: they are read if they have changed
-    since they were read last."""
+    since they were read last, or all of them `again`."""
     folder = job.cache / job.contract
     stamp = Stamp.read(folder / STAMP)
     if stamp is None or stamp.ingredients != job.ingredients or len(stamp.files) != len(job.files):
         return None
-    altered = stamp.faults(folder, verified.FOLDER / folder.with_name(f"{folder.name}.json"))
-    return None if altered or job.made_of_others(stamp) else stamp
+    altered = stamp.faults(folder, verified.READINGS / folder.with_name(f"{folder.name}.json"), again)
+    return None if altered or job.changed_inputs(stamp) else stamp
 
 
-def take(job: Job, folder: Path) -> Stamp | None:
+def restore(job: Job, folder: Path) -> Stamp | None:
     """Link the files of the job's contract from the cache into `folder`, under the job's own names; their stamp.
 
     None, and nothing taken, if there is no such result; one whose content was changed is removed.
     """
-    stamp, entry = kept(job), job.cache / job.contract
-    if stamp is None or not stamp.is_unchanged(entry):
+    stamp, entry = find(job, again=True), job.cache / job.contract
+    if stamp is None:
         shutil.rmtree(entry, ignore_errors=True)
         return None
     names = dict(zip(stamp.files, job.files, strict=True))
@@ -48,7 +48,7 @@ def take(job: Job, folder: Path) -> Stamp | None:
     return Stamp(job.ingredients, job.details, files, stamp.made, stamp.adopted)
 
 
-def keep(cache: Path, contract: str, folder: Path, stamp: Stamp) -> None:
+def save(cache: Path, contract: str, folder: Path, stamp: Stamp) -> None:
     """Put the files in `folder` that a stamp vouches for into a cache, unless a whole result is there."""
     entry = cache / contract
     cached = Stamp.read(entry / STAMP)

@@ -56,17 +56,17 @@ def execute(job: Job, expected: str | None = None, maker: str = "snakemake --cor
         staging = job.folder / f".{job.stem}.new"
         shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
         staging.mkdir()
-        stamp = cache.take(job, staging)
+        stamp = cache.restore(job, staging)
         if stamp:
             made = "{folder} on {time}".format(**stamp.made)
             log.info("%s taken over: same contract as %s made in %s", job.name, stamp.made["job"], made)
         else:
             stamp = _make(job, staging)
             log.info("%s done in %.1f s", job.name, stamp.made["seconds"])
-            if former := Stamp.read(job.former) or job.stamped:
+            if former := Stamp.read(job.previous_stamp) or job.valid_stamp:
                 _compare(job, former, stamp)
         _put_in_place(job, staging, stamp)
-        job.former.unlink(missing_ok=True)
+        job.previous_stamp.unlink(missing_ok=True)
         shutil.rmtree(job.scratch, ignore_errors=True)
     return True
 
@@ -166,8 +166,8 @@ def _compare(job: Job, former: Stamp, new: Stamp) -> None:
 def forget(job: Job) -> None:
     """Let a result be made again though it is current: neither its stamp nor the cache vouches for it any more. What it
     was is kept until then, to be compared with."""
-    if stamp := job.stamped:
-        stamp.write(job.former)
+    if stamp := job.valid_stamp:
+        stamp.write(job.previous_stamp)
     for folder in (job.cache / job.contract, job.scratch):
         shutil.rmtree(folder, ignore_errors=True)
     job.stamp.unlink(missing_ok=True)
@@ -179,7 +179,7 @@ def _put_in_place(job: Job, staging: Path, stamp: Stamp) -> None:
     for path in job.stamps():
         old = Stamp.read(path)
         if old and not old.faults(job.folder, job.record):
-            cache.keep(job.cache, path.suffix[1:], job.folder, old)
+            cache.save(job.cache, path.suffix[1:], job.folder, old)
         path.unlink()
         for name in set(old.files) - set(job.files) if old else ():
             (job.folder / name).unlink(missing_ok=True)
@@ -187,7 +187,7 @@ def _put_in_place(job: Job, staging: Path, stamp: Stamp) -> None:
         os.replace(staging / name, job.folder / name)
     shutil.rmtree(staging)
     stamp.write(job.stamp)
-    cache.keep(job.cache, job.contract, job.folder, stamp)
+    cache.save(job.cache, job.contract, job.folder, stamp)
     if faults := job.faults():
         raise UserError(
             f"{faults[0].file} changed while {job.name} put it in place",

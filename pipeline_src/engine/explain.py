@@ -11,8 +11,6 @@ from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.versions import installed
 
-HERE = "(here "
-
 
 @dataclass(frozen=True)
 class Ingredient:
@@ -47,7 +45,7 @@ class Ingredient:
 def ingredients(job: Job) -> list[Ingredient]:
     """All that the job's contract is made of, and what the contract of the result that lies there has besides."""
     new, old = dict(_flat(job.ingredients, job.details)), {}
-    if there := stamp_there(job):
+    if there := latest_stamp(job):
         old = dict(_flat(there[1].ingredients, there[1].details))
         if new["code"] == old["code"]:  # its files may have been renamed or moved
             old = {name: text for name, text in old.items() if not name.startswith("code ")}
@@ -57,7 +55,7 @@ def ingredients(job: Job) -> list[Ingredient]:
 
 def differences(job: Job) -> list[str]:
     """Why a job is not current: what differs from the result that lies there, or what is missing of it."""
-    if stamp_there(job) is None:
+    if latest_stamp(job) is None:
         unread = [f"its stamp {path} cannot be read: damaged, or of an older version" for path in sorted(job.stamps())]
         return unread or ["not made yet"]
     changes = {each.name: each for each in ingredients(job) if each.differs}
@@ -65,9 +63,9 @@ def differences(job: Job) -> list[str]:
         if any(name.startswith("code ") for name in changes):
             changes.pop("code", None)  # the files say it
         return [each.difference for each in changes.values() if not each.is_named_by(changes)]
-    if (stamp := job.stamped) is None:
+    if (stamp := job.valid_stamp) is None:
         return ["it makes other files"]
-    others = [f"{job.inputs[role].name} was made anew and has another content" for role in job.made_of_others(stamp)]
+    others = [f"{job.inputs[role].name} was made anew and has another content" for role in job.changed_inputs(stamp)]
     return [str(fault) for fault in job.faults()] + others
 
 
@@ -81,7 +79,7 @@ def made_with(jobs: Iterable[Job]) -> dict[str, list[str]]:
     former versions of this program do not say."""
     names_by_versions: dict[str, list[str]] = {}
     for job in jobs:
-        if stamp := job.stamped:
+        if stamp := job.valid_stamp:
             texts = [_version(*each) for each in stamp.made.get("versions", {}).items()]
             names_by_versions.setdefault(", ".join(texts) or "not known", []).append(job.name)
     return names_by_versions
@@ -90,10 +88,11 @@ def made_with(jobs: Iterable[Job]) -> dict[str, list[str]]:
 def other_versions(jobs: Iterable[Job]) -> dict[str, list[str]]:
     """A library's version that is not the one here -> names of the jobs that used it."""
     names_by_version: dict[str, list[str]] = {}
-    for text, names in made_with(jobs).items():
-        for each in text.split(", "):
-            if HERE in each:
-                names_by_version.setdefault(each, []).extend(names)
+    for job in jobs:
+        stamp = job.valid_stamp
+        for name, number in stamp.made.get("versions", {}).items() if stamp else ():
+            if number != installed(name):
+                names_by_version.setdefault(_version(name, number), []).append(job.name)
     return names_by_version
 
 
@@ -105,10 +104,10 @@ def shortened(names: list[str], most: int = 5) -> str:
 
 def _version(name: str, number: str) -> str:
     here = installed(name)
-    return f"{name} {number}" + ("" if number == here else f" {HERE}{here or 'none'})")
+    return f"{name} {number}" + ("" if number == here else f" (here {here or 'none'})")
 
 
-def stamp_there(job: Job) -> tuple[Path, Stamp] | None:
+def latest_stamp(job: Job) -> tuple[Path, Stamp] | None:
     """The stamp of the result that lies there, and where it is; of the current contract, if there are several."""
     paths = sorted(job.stamps(), key=lambda path: path != job.stamp)
     return next(((path, stamp) for path in paths if (stamp := Stamp.read(path))), None)

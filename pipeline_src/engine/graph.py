@@ -54,14 +54,14 @@ class Graph:
             matches |= {name: self.job(name) for name in names or [pattern]}
         return [job for name, job in self.jobs.items() if name in matches]
 
-    def together(self, job: Job) -> tuple[str, list[Job]]:
+    def batch_of(self, job: Job) -> tuple[str, list[Job]]:
         """The jobs that one job of Snakemake makes, this one among them, and their common name. Here it is alone."""
         return job.name, [job]
 
     def flag(self, job: Job) -> str:
         """The file whose existence tells Snakemake that the result of a job is current, with those that are made
-        `together` with it: an output of their rule."""
-        name, jobs = self.together(job)
+        in a batch with it: an output of their rule."""
+        name, jobs = self.batch_of(job)
         return f"{RECORDS}/current/{self.name}/{name}.{contract(jobs)}"
 
     def dependants(self, names: Collection[str]) -> list[Job]:
@@ -78,7 +78,7 @@ def contract(jobs: list[Job]) -> str:
     return jobs[0].contract if len(jobs) == 1 else digest([job.contract for job in jobs])
 
 
-def behind(jobs: Iterable[Job]) -> dict[str, Job]:
+def with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
     """Jobs and all their inputs, direct or not, by name."""
     seen: dict[str, Job] = {}
     queue = list(jobs)

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline_src.engine.code import LENGTH, CodeDigest, digest
 from pipeline_src.engine.contract import as_json, code_of, file_digest
 from pipeline_src.engine.stamp import Fault, Stamp
-from pipeline_src.engine.verified import FOLDER, readings
+from pipeline_src.engine.verified import READINGS, readings
 
 CACHE = ".cache"  # in each top folder
 
@@ -113,7 +113,7 @@ class Job:
         return self.cache / "unfinished" / self.contract
 
     @property
-    def former(self) -> Path:
+    def previous_stamp(self) -> Path:
         """The stamp of a result that is to be made again."""
         return self.cache / "former" / f"{self.contract}.json"
 
@@ -126,16 +126,16 @@ class Job:
     @property
     def record(self) -> Path:
         """Where it is kept what was read of the result that lies there."""
-        return FOLDER / self.stamp_folder / f"{self.stem}.json"
+        return READINGS / self.stamp_folder / f"{self.stem}.json"
 
     @property
     def current(self) -> bool:
         """Whether the stamp and all files are there, these as they were made, and of the inputs that lie there."""
-        stamp = self.stamped
-        return stamp is not None and not stamp.faults(self.folder, self.record) and not self.made_of_others(stamp)
+        stamp = self.valid_stamp
+        return stamp is not None and not stamp.faults(self.folder, self.record) and not self.changed_inputs(stamp)
 
     @property
-    def stamped(self) -> Stamp | None:
+    def valid_stamp(self) -> Stamp | None:
         """The stamp of today's contract, if it is there, says what that is made of, and vouches for the files that the
         job makes."""
         stamp = Stamp.read(self.stamp)
@@ -146,11 +146,11 @@ class Job:
     def content(self) -> str | None:
         """16 hex digits for the files of its current result, but for those that vary; None if there is no such
         result."""
-        if (stamp := self.stamped) is None:
+        if (stamp := self.valid_stamp) is None:
             return None
         return digest([of["sha256"] for name, of in stamp.files.items() if name not in self.varying])
 
-    def made_of_others(self, stamp: Stamp) -> list[str]:
+    def changed_inputs(self, stamp: Stamp) -> list[str]:
         """Roles of inputs that had another content when a result was made: the same contract on another machine may
         end in other bits."""
         read = stamp.made.get("read", {})
@@ -164,7 +164,7 @@ class Job:
 
     def faults(self, again: bool = False) -> list[Fault]:
         """Files that are not as the stamp of today's contract says; `again`: all are read, whatever is known."""
-        stamp = self.stamped
+        stamp = self.valid_stamp
         return stamp.faults(self.folder, self.record, again) if stamp else []
 
     @property

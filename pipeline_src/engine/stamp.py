@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline_src.engine import verified
-from pipeline_src.engine.run_job import sizes_and_hashes
 from pipeline_src.files import write_text
 
 PARTS = {"kind", "parameters", "inputs", "code", "files", "job", "folder", "time"}  # of `ingredients` and `made`
@@ -85,10 +84,6 @@ class Stamp:
     def is_whole(self, folder: Path) -> bool:
         """Whether all files are in `folder`, in their sizes."""
         return all(_size(folder / name) == of["size"] for name, of in self.files.items())
-
-    def is_unchanged(self, folder: Path) -> bool:
-        """Whether all files are in `folder`, with their content."""
-        return self.is_whole(folder) and sizes_and_hashes(folder, self.files) == self.files
 
 
 @cache

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from pipeline_src.files import sha256, state
 
 RECORDS = Path(".snakemake")  # among Snakemake's own, which may be removed at any time
-FOLDER = RECORDS / "verified"
+READINGS = RECORDS / "verified"
 TICK_NS = 20_000_000  # clocks of file systems stand still for 1 to 10 ms
 
 

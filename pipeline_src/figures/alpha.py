@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources, tables_of
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.results import Results
+from pipeline_src.figures.figure_types import (
+    DataFrame,
+    Figure,
+    FigureType,
+    Painted,
+    Picture,
+    Results,
+    Sources,
+    tables_of,
+)
 
 BANDS = ((0.05, 0.95), (0.25, 0.75))
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -42,7 +44,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(figure, {"": epochs, "last": last})
 
 
-def quantiles(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def quantiles(alphas: Sequence[DataFrame]) -> DataFrame:
     """Quantiles and mean over all images of all seeds, a row per epoch.
 
     Args:
@@ -56,7 +58,7 @@ def quantiles(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def histogram(alphas: Sequence[pd.DataFrame], bins: int = 40) -> pd.DataFrame:
+def histogram(alphas: Sequence[DataFrame], bins: int = 40) -> DataFrame:
     """Images by alpha after the last epoch: `lower`, `upper`, `images`, in `bins` equal steps up to the largest."""
     import pandas as pd
 
@@ -65,7 +67,7 @@ def histogram(alphas: Sequence[pd.DataFrame], bins: int = 40) -> pd.DataFrame:
     return pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "images": counts})
 
 
-def draw(epochs: pd.DataFrame, last: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
+def draw(epochs: DataFrame, last: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw `quantiles` and `histogram`; the two panels share the axis of alpha."""
     figure, used = style.new_figure(2.75, heading, lines)
     main, side = (style.place(figure, x, used + 0.3, wide, 2.0) for x, wide in ((0.51, 1.84), (2.57, 0.78)))
@@ -108,7 +110,7 @@ def _column(quantile: float) -> str:
     return f"q{100 * quantile:02.0f}"
 
 
-def _values(alphas: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _values(alphas: Sequence[DataFrame]) -> DataFrame:
     """All images of all seeds, a column per epoch in order (a seed that is still shorter ends the table)."""
     import pandas as pd
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from pipeline_src.analysis.results import Results
-    from pipeline_src.counting.counts import Counts
+from pipeline_src.figures.figure_types import Counts, DataFrame, Results
 
 # A binary top label is never less confident than this, so the lower half of [0, 1] can hold no pixel.
 LEAST = 0.5
 
 
 @lru_cache(maxsize=16)  # small, and needed by several figures
-def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], pd.DataFrame]:
+def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], DataFrame]:
     """`reliability_table` with its band for all methods on a data set, by (protocol, method)."""
     return {
         (protocol, method): reliability_table(one.counts, results.facts.bins, one.arrays.get("accuracy_band"))
@@ -29,7 +24,7 @@ def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], pd.
     }
 
 
-def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None) -> pd.DataFrame:
+def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None) -> DataFrame:
     """The numbers of a diagram.
 
     Args:
@@ -59,7 +54,7 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
     return table.assign(low=low, high=high)
 
 
-def isotonic_table(counts: Counts) -> pd.DataFrame:
+def isotonic_table(counts: Counts) -> DataFrame:
     """Isotonic regression of the accuracy on the `confidence` of the top label, ascending: ends of blocks of equal
     `accuracy`; empty without pixels."""
     import pandas as pd
@@ -82,24 +77,24 @@ def corner_of_part(results: Results, part: str) -> tuple[float, float]:
     return corner(list(reliability_tables(results, part).values()))
 
 
-def corner(tables: Sequence[pd.DataFrame]) -> tuple[float, float]:
+def corner(tables: Sequence[DataFrame]) -> tuple[float, float]:
     """Lower ends of the axes of confidence and of accuracy that suit all `tables`."""
     return least_of(tables), _floor_of(tables)
 
 
-def least_of(tables: Sequence[pd.DataFrame]) -> float:
+def least_of(tables: Sequence[DataFrame]) -> float:
     """Lower end of the confidence axis that suits all `tables`: 0.5, or a bin's edge below where there are more than
     two classes."""
     bins = [drawn_bins(table) for table in tables]
     return float(min([LEAST, *(lower for table in bins for lower in table.loc[table["confidence"] < LEAST, "lower"])]))
 
 
-def _floor_of(tables: Sequence[pd.DataFrame]) -> float:
+def _floor_of(tables: Sequence[DataFrame]) -> float:
     least = min((drawn_bins(table)[["accuracy", "low"]].min().min() for table in tables), default=1.0)
     return 0.4 if math.isnan(least) or least >= 0.42 else 0.0
 
 
-def drawn_bins(table: pd.DataFrame) -> pd.DataFrame:
+def drawn_bins(table: DataFrame) -> DataFrame:
     """The bins that a diagram shows: those with pixels, but not the few whose confidence is 0.5 to the last bit.
 
     These are alone in the right-closed bin that ends at 0.5, left of the axis; below 0.1 % they would only distract.

@@ -33,5 +33,5 @@ def pictures(facts: Facts) -> list[Picture]:
 
 
 def figure_files(facts: Facts) -> list[str]:
-    """Names of all files that `main.write_figures` writes."""
+    """Names of all files that `write.write_figures` writes."""
     return sorted(file for picture in pictures(facts) for file in picture.files)

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline_src.analysis.facts import LIKE_ID, Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.panels import bare, name_panel, small_multiples, stacked
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.results import Results
 
 METRICS = {"ece": "ECE", "iou": "IoU"}  # of a single class, in the order of `Measurement.arrays["class_metrics"]`
 MOST_ROWS = 24  # classes for whose names a column has room
@@ -55,7 +48,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(figure, {"": stacked(tables)})
 
 
-def prepare(class_metrics: np.ndarray, class_names: Sequence[str]) -> pd.DataFrame:
+def prepare(class_metrics: np.ndarray, class_names: Sequence[str]) -> DataFrame:
     """A row per class: `class`, its pixels' `ece` and `iou` as means over seeds, and the ends of their intervals
     (`ece_low`...; NaN where a resample lacks the class)."""
     import pandas as pd
@@ -66,7 +59,7 @@ def prepare(class_metrics: np.ndarray, class_names: Sequence[str]) -> pd.DataFra
     return table
 
 
-def drawn_classes(tables: Mapping[str, pd.DataFrame], metric: str) -> list[str]:
+def drawn_classes(tables: Mapping[str, DataFrame], metric: str) -> list[str]:
     """The classes to draw, in the order of the data set: all, or so many as `MOST_ROWS` that are least calibrated or
     worst segmented by the mean over methods."""
     mean = sum(table.set_index("class")[metric].fillna(0) for table in tables.values()) / len(tables)
@@ -75,7 +68,7 @@ def drawn_classes(tables: Mapping[str, pd.DataFrame], metric: str) -> list[str]:
 
 
 def draw(
-    tables: Mapping[str, pd.DataFrame], metric: str, notes: Mapping[str, str], heading: str, lines: Sequence[str]
+    tables: Mapping[str, DataFrame], metric: str, notes: Mapping[str, str], heading: str, lines: Sequence[str]
 ) -> Figure:
     """Draw the panels.
 

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.panels import bare, name_panel, small_multiples, stacked
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.results import Results
 
 FOOT = 0.2  # of the height of the accuracy axis, for the shares of pixels
 
@@ -47,7 +40,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
 
 
 def draw(
-    tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: str, lines: Sequence[str], floor: float
+    tables: Mapping[str, DataFrame], notes: Mapping[str, str], heading: str, lines: Sequence[str], floor: float
 ) -> Figure:
     """Draw the panels from their numbers.
 

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.results import Results
-
-BINS = 35
+ENTROPY_BINS = 35
 HIGHEST_ENTROPY = math.log(2)  # of two classes, in nats
 
 
@@ -47,7 +40,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(table, picture.title, lines), {"": table})
 
 
-def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> DataFrame:
     """Images by mean entropy of their pixels.
 
     Args:
@@ -60,7 +53,7 @@ def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
 
     most, tables = max([HIGHEST_ENTROPY, *(values.max() for values in entropies.values() if len(values))]), []
     for (method, role), values in entropies.items():
-        counts, edges = np.histogram(values, bins=BINS, range=(0, most))
+        counts, edges = np.histogram(values, bins=ENTROPY_BINS, range=(0, most))
         bins = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "images": counts})
         bins.insert(0, "role", role)
         bins.insert(0, "method", method)
@@ -69,7 +62,7 @@ def prepare(entropies: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`: per method a histogram upwards in distribution and one downwards out of it."""
     methods = table["method"].unique()
     step = 0.26 if len(methods) > 8 else 0.42
@@ -95,7 +88,7 @@ def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     return figure
 
 
-def _end(table: pd.DataFrame) -> float:
+def _end(table: DataFrame) -> float:
     return float(table.loc[table["images"] > 0, "upper"].max()) if table["images"].any() else HIGHEST_ENTROPY
 
 

@@ -9,18 +9,14 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
 from pipeline_src.labels import IGNORED, NO_CLASS
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.results import Results
     from pipeline_src.data.store import Store
 
-CELL, LABEL = 0.95, 0.95  # inches
+CELL_WIDTH, LABEL = 0.95, 0.95  # inches
 SURE = ("#fde9a9", "#b9d3ea", "#2f73b3", "#0b2340")
 WRONG = ("#f7d9c4", "#c2410c", "#5a1503")
 
@@ -63,7 +59,7 @@ def judged(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(probability, 1 - probability), probability >= 0.5
 
 
-def prepare(maps: Maps, store: Store) -> pd.DataFrame:
+def prepare(maps: Maps, store: Store) -> DataFrame:
     """A row per method and image: mean `confidence` and `accuracy` of the pixels that count."""
     import pandas as pd
 
@@ -85,7 +81,7 @@ def prepare(maps: Maps, store: Store) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, maps: Maps, store: Store, heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: DataFrame, maps: Maps, store: Store, heading: str, lines: Sequence[str]) -> Figure:
     """Draw a column per image: the image, its mask, and per method its confidence and its wrong pixels, shaded by how
     sure they are.
     """
@@ -95,7 +91,7 @@ def draw(table: pd.DataFrame, maps: Maps, store: Store, heading: str, lines: Seq
     place = {name: k for k, name in enumerate(store.ids)}
     images = list(next(iter(maps.values())))
     least = 1 / max(store.classes, 2)
-    heights = [CELL * min(1, max(store.index[place[i]].height / store.index[place[i]].width for i in images))] * (
+    heights = [CELL_WIDTH * min(1, max(store.index[place[i]].height / store.index[place[i]].width for i in images))] * (
         2 + 2 * len(maps)
     )
     gaps = [0.06, 0.06] + [0.06, 0.22] * len(maps)
@@ -119,11 +115,12 @@ def draw(table: pd.DataFrame, maps: Maps, store: Store, heading: str, lines: Seq
             errors = (predicted != truth) & (truth != IGNORED)
             shown += [_rgb(sure(scaled)), np.where(errors[..., None], _rgb(wrong(scaled)), np.uint8(240))]
         for r, picture in enumerate(shown):
-            show(figure, shrunk(picture, *size), LABEL + c, used + tops[r], CELL, heights[r])
+            show(figure, shrunk(picture, *size), LABEL + c, used + tops[r], CELL_WIDTH, heights[r])
         for m, method in enumerate(maps):
             row = numbers.loc[(method, image)]
             text = f"conf. {100 * row['confidence']:.1f} · acc. {style.percent(row['accuracy'])}"
-            style.write(figure, LABEL + c + CELL / 2, used + tops[4 + 2 * m] - 0.13, text, ha="center", fontsize=5.2)
+            middle = LABEL + c + CELL_WIDTH / 2
+            style.write(figure, middle, used + tops[4 + 2 * m] - 0.13, text, ha="center", fontsize=5.2)
     y = used + tops[-1] + 0.14
     for x, text, shades in ((LABEL, "confidence", sure), (LABEL + 3.0, "confidence of wrong pixels", wrong)):
         strip = _rgb(shades(np.linspace(0, 1, 64)[None]))

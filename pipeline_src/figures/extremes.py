@@ -9,19 +9,24 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources, tables_of
+from pipeline_src.figures.figure_types import (
+    DataFrame,
+    Figure,
+    FigureType,
+    Painted,
+    Picture,
+    Results,
+    Sources,
+    tables_of,
+)
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.results import Results
     from pipeline_src.data.store import Store
 
-NUMBER = 6
+IMAGES_PER_END = 6
 WINDOWS = 5  # alpha is averaged over the last fifth of the epochs, since it saws
-CELL, LABEL = 0.94, 0.95  # inches
+CELL_SIDE, LABEL = 0.94, 0.95  # inches
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -42,7 +47,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(table, store, f"{picture.title}: lowest and highest α", lines), {"": table})
 
 
-def prepare(alphas: Sequence[pd.DataFrame], number: int = NUMBER) -> pd.DataFrame:
+def prepare(alphas: Sequence[DataFrame], number: int = IMAGES_PER_END) -> DataFrame:
     """`end` ("lowest" or "highest"), `id` and `alpha` of up to `number` images at each end, from the end inwards.
 
     Args:
@@ -61,24 +66,24 @@ def prepare(alphas: Sequence[pd.DataFrame], number: int = NUMBER) -> pd.DataFram
     return pd.concat([low, high], ignore_index=True)[["end", "id", "alpha"]]
 
 
-def draw(table: pd.DataFrame, store: Store, heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: DataFrame, store: Store, heading: str, lines: Sequence[str]) -> Figure:
     """Draw the images, the outline of their masks on them, from the training store."""
     place = {name: k for k, name in enumerate(store.ids)}
-    step = CELL + 0.24
+    step = CELL_SIDE + 0.24
     figure, used = style.new_figure(2 * step + 0.12, heading, lines, style.WIDE)
     for r, end in enumerate(("lowest", "highest")):
         y = used + 0.06 + r * step
-        row_name(figure, f"{end} α", y + CELL / 2, 14)
+        row_name(figure, f"{end} α", y + CELL_SIDE / 2, 14)
         for c, row in enumerate(table[table["end"] == end].itertuples()):
             k = place[row.id]
             size = store.index[k].height, store.index[k].width
-            axes = show(figure, shrunk(np.asarray(store.images[k]), *size), LABEL + c * 1.0, y, CELL, CELL)
+            axes = show(figure, shrunk(np.asarray(store.images[k]), *size), LABEL + c * 1.0, y, CELL_SIDE, CELL_SIDE)
             mask = shrunk(np.asarray(store.masks[k]), *size)
             if mask.min() < 128 <= mask.max():
                 for colour, width in ((style.PAPER, 1.8), (style.OVER, 0.9)):
                     axes.contour(mask, levels=[127.5], colors=[colour], linewidths=[width])
-            middle = LABEL + c + CELL / 2
-            style.write(figure, middle, y + CELL + 0.1, f"{row.alpha:.3f}", ha="center", fontsize=6.5)
+            middle = LABEL + c + CELL_SIDE / 2
+            style.write(figure, middle, y + CELL_SIDE + 0.1, f"{row.alpha:.3f}", ha="center", fontsize=6.5)
     return figure
 
 

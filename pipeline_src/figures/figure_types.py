@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pipeline_src.analysis.facts import Facts
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
+    from pandas import DataFrame as DataFrame
+    from pandas import Series as Series
 
-    from pipeline_src.analysis.results import Results
+    from pipeline_src.analysis.estimate import Estimate as Estimate
+    from pipeline_src.analysis.results import Results as Results
+    from pipeline_src.counting.counts import Counts as Counts
+else:  # slow to import, and named in annotations alone
+    Axes = Figure = DataFrame = Series = Estimate = Results = Counts = Any
 
 SUFFIXES = (".csv", ".pdf", ".png", ".svg")
 
@@ -80,7 +86,7 @@ class Painted:
     """A figure and the numbers that it is drawn from, by ending of their file's name; "" is the figure's own."""
 
     figure: Figure
-    tables: Mapping[str, pd.DataFrame]
+    tables: Mapping[str, DataFrame]
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ class FigureType:
     paint: Callable[[Picture, Results, Sources], Painted]
 
 
-def tables_of(files: Mapping[tuple[str, int], Path], method: str) -> list[pd.DataFrame]:
+def tables_of(files: Mapping[tuple[str, int], Path], method: str) -> list[DataFrame]:
     """The csv file of each seed of a method."""
     import pandas as pd
 

@@ -11,15 +11,11 @@ import numpy as np
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.bin_tables import LEAST
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.panels import bare, name_panel, small_multiples, stacked
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.colors import Colormap
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.results import Results
 
 STEP = 0.02  # side of a cell
 SHADES = ("#dbe8f3", "#2f73b3", "#0b2340")
@@ -50,7 +46,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(tables, notes, picture.title, lines), {"": stacked(tables)})
 
 
-def prepare(confidence: np.ndarray, accuracy: np.ndarray) -> pd.DataFrame:
+def prepare(confidence: np.ndarray, accuracy: np.ndarray) -> DataFrame:
     """Images by mean confidence and accuracy of their pixels, a row per cell that holds any.
 
     Args:
@@ -69,7 +65,7 @@ def prepare(confidence: np.ndarray, accuracy: np.ndarray) -> pd.DataFrame:
     return table.round({"confidence": 6, "accuracy": 6}).assign(density=images / max(len(confidence), 1) / STEP**2)
 
 
-def draw(tables: Mapping[str, pd.DataFrame], notes: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
+def draw(tables: Mapping[str, DataFrame], notes: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
     """Draw the panels from `prepare`, by method; `notes` are its numbers in words."""
     import pandas as pd
     from matplotlib.collections import PolyCollection

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.estimate import Estimate
-    from pipeline_src.analysis.results import Results
-
+from pipeline_src.figures.figure_types import (
+    DataFrame,
+    Estimate,
+    Figure,
+    FigureType,
+    Painted,
+    Picture,
+    Results,
+    Sources,
+)
 
 LINE = 0.065  # inches between the data sets of a method
 
@@ -42,7 +42,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(table, picture.title, lines), {"": table})
 
 
-def prepare(oe: Mapping[tuple[str, str], Estimate], roles: Mapping[str, str]) -> pd.DataFrame:
+def prepare(oe: Mapping[tuple[str, str], Estimate], roles: Mapping[str, str]) -> DataFrame:
     """A row per method and test set: `oe`, `low`, `high`; from their estimates by (method, data set)."""
     import pandas as pd
 
@@ -53,7 +53,7 @@ def prepare(oe: Mapping[tuple[str, str], Estimate], roles: Mapping[str, str]) ->
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`: a row per method, in it a line per data set, and a stroke at the mean of each role."""
     roles = list(style.ROLE_STYLES)
     sets = table.drop_duplicates("part").sort_values("role", key=lambda of: of.map(roles.index), kind="stable")
@@ -95,7 +95,7 @@ def _fill(place: int) -> dict[str, object]:
     return {"fillstyle": ("full", "none", "left", "bottom", "right", "top")[place % 6], "markeredgewidth": 0.7}
 
 
-def _key_rows(sets: pd.DataFrame) -> list[tuple[str, list[str]]]:
+def _key_rows(sets: DataFrame) -> list[tuple[str, list[str]]]:
     """The sets, two in a row, after the words for their role."""
     rows = []
     for role, parts in sets.groupby("role", sort=False)["part"]:

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import Axes, DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.results import Results
-
-LABEL, NUMBER, EDGE = 1.28, 0.34, 0.1  # inches for the methods' names, the numbers, and the right edge
+LABEL_WIDTH, NUMBER_WIDTH, EDGE_WIDTH = 1.28, 0.34, 0.1  # inches
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -43,7 +35,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(table, facts.methods, picture.title, lines, least), {"": table})
 
 
-def prepare(tables: Mapping[tuple[str, str], pd.DataFrame], ece: Mapping[tuple[str, str], float]) -> pd.DataFrame:
+def prepare(tables: Mapping[tuple[str, str], DataFrame], ece: Mapping[tuple[str, str], float]) -> DataFrame:
     """A row per method, part and bin with pixels: `contribution` is share x (confidence - accuracy), whose absolute
     values sum to the ECE of the pixels of all seeds together; `ece` is that of the tables.
 
@@ -62,7 +54,7 @@ def prepare(tables: Mapping[tuple[str, str], pd.DataFrame], ece: Mapping[tuple[s
     return pd.concat(rows, ignore_index=True)[columns]
 
 
-def draw(table: pd.DataFrame, methods: Collection[str], heading: str, lines: Sequence[str], least: float) -> Figure:
+def draw(table: DataFrame, methods: Collection[str], heading: str, lines: Sequence[str], least: float) -> Figure:
     """Draw the matrix from `prepare`.
 
     Args:
@@ -73,10 +65,10 @@ def draw(table: pd.DataFrame, methods: Collection[str], heading: str, lines: Seq
     step = 0.26 if len(methods) > 8 else 0.36
     high = len(methods) * step
     figure, used = style.new_figure(0.36 + high + 0.62, heading, lines, style.WIDE)
-    column = (style.WIDE - LABEL - EDGE) / len(parts)
-    wide = min(column - NUMBER - 0.1, 1.6)
+    column = (style.WIDE - LABEL_WIDTH - EDGE_WIDTH) / len(parts)
+    wide = min(column - NUMBER_WIDTH - 0.1, 1.6)
     for c, part in enumerate(parts):
-        axes = style.place(figure, LABEL + c * column, used + 0.36, wide, high)
+        axes = style.place(figure, LABEL_WIDTH + c * column, used + 0.36, wide, high)
         _draw_set(axes, table[table["part"] == part], methods, least)
         axes.tick_params(labelleft=c == 0)
         title = style.shortened(part, int(column / 0.068), parts)
@@ -92,7 +84,7 @@ def draw(table: pd.DataFrame, methods: Collection[str], heading: str, lines: Seq
     return figure
 
 
-def _draw_set(axes: Axes, table: pd.DataFrame, methods: Collection[str], least: float) -> None:
+def _draw_set(axes: Axes, table: DataFrame, methods: Collection[str], least: float) -> None:
     """The bars and numbers of a data set. A row is 1 high, downwards; its bars reach at most 0.45 from its middle."""
     rows = {method: k for k, method in enumerate(methods)}
     reach = max(float(table["contribution"].abs().max()), 1e-9)

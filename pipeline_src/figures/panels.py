@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pipeline_src.figures import style
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from pipeline_src.figures.figure_types import Axes, DataFrame, Figure
 
 LEFT, RIGHT, GAP, TITLE, BOTTOM = 0.52, 0.12, 0.13, 0.32, 0.46  # inches
 LARGEST = 2.1
@@ -73,7 +68,7 @@ def bare(axes: Axes, first: bool, last: bool, x_label: str = "", y_label: str = 
 
 
 def draw_curves(
-    curves: Mapping[str, pd.DataFrame],
+    curves: Mapping[str, DataFrame],
     notes: Mapping[str, str],
     heading: str,
     lines: Sequence[str],
@@ -108,7 +103,7 @@ def draw_curves(
     return figure
 
 
-def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def stacked(tables: Mapping[str, DataFrame]) -> DataFrame:
     """One table, with the method in its first column."""
     import pandas as pd
 

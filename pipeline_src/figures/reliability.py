@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.bin_tables import LEAST
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import (
+    Axes,
+    Counts,
+    DataFrame,
+    Figure,
+    FigureType,
+    Painted,
+    Picture,
+    Results,
+    Series,
+    Sources,
+)
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
-
-    from pipeline_src.analysis.results import Results
-    from pipeline_src.counting.counts import Counts
 
 CONFIDENCE = "Confidence of the top label, %"
 ACCURACY = "Accuracy of the top label, %"
@@ -58,10 +63,10 @@ def draw_counts(counts: Counts, bins: int, title: str, lines: Sequence[str], ste
 
 
 def draw(
-    table: pd.DataFrame,
+    table: DataFrame,
     heading: str,
     lines: Sequence[str],
-    curve: pd.DataFrame,
+    curve: DataFrame,
     corner: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw the diagram from its numbers.
@@ -88,7 +93,7 @@ def _percent(set_ticks: Callable[..., object], ticks: Iterable[float]) -> None:
     set_ticks(ticks, [f"{100 * tick:.0f}" for tick in ticks])
 
 
-def draw_accuracy(axes: Axes, table: pd.DataFrame, curve: pd.DataFrame, corner: tuple[float, float]) -> None:
+def draw_accuracy(axes: Axes, table: DataFrame, curve: DataFrame, corner: tuple[float, float]) -> None:
     """Accuracy against confidence, as `draw` has it above the shares of pixels; the same arguments."""
     least, floor = corner
     bins = bin_tables.drawn_bins(table)
@@ -98,7 +103,7 @@ def draw_accuracy(axes: Axes, table: pd.DataFrame, curve: pd.DataFrame, corner: 
     _means(axes, table[table["bin"] == "all"].iloc[0], floor)
 
 
-def _bars(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> None:
+def _bars(axes: Axes, bins: DataFrame, floor: float, least: float) -> None:
     from matplotlib.patches import Rectangle
 
     axes.set_xlim(least, 1)
@@ -123,7 +128,7 @@ def _bars(axes: Axes, bins: pd.DataFrame, floor: float, least: float) -> None:
             axes.plot([left + width / 2] * 2, [row.low, row.high], "_", color=style.INK, markersize=4, zorder=5)
 
 
-def _legend(axes: Axes, bins: pd.DataFrame, isotonic: Line2D) -> None:
+def _legend(axes: Axes, bins: DataFrame, isotonic: Line2D) -> None:
     """What is drawn, and no more."""
     gaps = (("over-confident", style.OVER, bins["gap"] > 0), ("under-confident", style.UNDER, bins["gap"] < 0))
     entries = {text: _gap((0, 0), 1, 1, colour) for text, colour, where in gaps if where.any()}
@@ -152,7 +157,7 @@ def _gap(corner: tuple[float, float], width: float, height: float, colour: str) 
     )
 
 
-def _means(axes: Axes, whole: pd.Series, floor: float) -> None:
+def _means(axes: Axes, whole: Series, floor: float) -> None:
     """Both means as lines to the outer edges, where their values stand clear of the bars."""
     confidence, accuracy = whole["confidence"], whole["accuracy"]
     if math.isnan(confidence):
@@ -189,7 +194,7 @@ def _means(axes: Axes, whole: pd.Series, floor: float) -> None:
     )
 
 
-def _shares(axes: Axes, table: pd.DataFrame, least: float) -> None:
+def _shares(axes: Axes, table: DataFrame, least: float) -> None:
     axes.set_ylim(0, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
     axes.set_ylabel("Pixels, %")

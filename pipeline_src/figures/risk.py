@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.figure_types import Counts, DataFrame, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.panels import draw_curves, stacked
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from pipeline_src.analysis.results import Results
-    from pipeline_src.counting.counts import Counts
 
 POINTS = 100
 
@@ -55,7 +48,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(figure, {"": stacked(tables)})
 
 
-def prepare(counts: Counts) -> pd.DataFrame:
+def prepare(counts: Counts) -> DataFrame:
     """`risk`, the share of wrong pixels among the share `coverage` of the most confident ones; both in [0, 1].
 
     Tied pixels are taken in equal parts. Empty without pixels.

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.estimate import Estimate
-    from pipeline_src.analysis.results import Results
+from pipeline_src.figures.figure_types import (
+    DataFrame,
+    Estimate,
+    Figure,
+    FigureType,
+    Painted,
+    Picture,
+    Results,
+    Sources,
+)
 
 METRICS = {"ece": "ECE, %", "accuracy": "Accuracy, %"}
 LEFT, GAP, RIGHT, HIGH, BELOW = 0.55, 0.36, 0.12, 1.15, 0.14  # inches
@@ -23,19 +24,19 @@ APART = 0.45  # of the distance between two severities, which the methods take u
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every corrupted set in every protocol."""
-    for line in dict.fromkeys(corruption.of for corruption in facts.corrupted.values()):
-        wide = style.is_wide(len({corruption.name for corruption in facts.corrupted.values() if corruption.of == line}))
+    for line in dict.fromkeys(corruption.line for corruption in facts.corrupted.values()):
+        names = {corruption.name for corruption in facts.corrupted.values() if corruption.line == line}
         for protocol in facts.protocols:
             title = f"{line}: calibration and accuracy by severity"
             how = f"{protocol} protocol, {facts.bins} bins; {style.averaged(facts)}; {style.intervals(facts)}"
             caption = f"ECE and accuracy on {line} by corruption and severity, {how}."
-            yield Picture(FIGURE, (protocol, line), title, caption, protocol, wide=wide)
+            yield Picture(FIGURE, (protocol, line), title, caption, protocol, wide=style.is_wide(len(names)))
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """All methods; severity 0 is the test set of the same images as they are."""
     facts, protocol, line = results.facts, picture.protocol, picture.key[1]
-    here = {part: corruption for part, corruption in facts.corrupted.items() if corruption.of == line}
+    here = {part: corruption for part, corruption in facts.corrupted.items() if corruption.line == line}
     places = {part: (corruption.name, corruption.severity) for part, corruption in here.items()}
     clean = next(iter(here.values())).clean
     names = list(dict.fromkeys(name for name, _ in places.values()))
@@ -51,7 +52,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(table, picture.title, lines), {"": table})
 
 
-def prepare(estimates: Mapping[tuple[str, str, str, int, str], Estimate]) -> pd.DataFrame:
+def prepare(estimates: Mapping[tuple[str, str, str, int, str], Estimate]) -> DataFrame:
     """A row per method, corruption, severity and metric: the data set, and `value`, `low`, `high`.
 
     Args:
@@ -67,7 +68,7 @@ def prepare(estimates: Mapping[tuple[str, str, str, int, str], Estimate]) -> pd.
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`: a row of panels per metric, a column per corruption, a line per method over severity."""
     columns, methods = table["corruption"].unique(), table["method"].unique()
     width, across = (style.WIDE, 4) if style.is_wide(len(columns)) else (style.WIDTH, 2)

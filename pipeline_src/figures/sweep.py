@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.facts import Facts, Perturbation
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.estimate import Estimate
-    from pipeline_src.analysis.results import Results
+from pipeline_src.figures.figure_types import (
+    DataFrame,
+    Estimate,
+    Figure,
+    FigureType,
+    Painted,
+    Picture,
+    Results,
+    Sources,
+)
 
 FEWEST = 3  # strengths that make a sweep
 METRICS = {"ece": "ECE, %", "oe": "OE, %", "accuracy": "Accuracy, %"}
@@ -53,7 +54,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(table, baseline, picture.title, lines), {"": table})
 
 
-def prepare(estimates: Mapping[tuple[str, str, str], Estimate], static: Mapping[str, Perturbation]) -> pd.DataFrame:
+def prepare(estimates: Mapping[tuple[str, str, str], Estimate], static: Mapping[str, Perturbation]) -> DataFrame:
     """A row per static method, part and metric: `line` (beta and variant), `alpha`, `beta`, `s`, and
     `value`, `low`, `high`.
 
@@ -73,7 +74,7 @@ def prepare(estimates: Mapping[tuple[str, str, str], Estimate], static: Mapping[
     return pd.DataFrame(rows).sort_values(["line", "s", "method"], kind="stable", ignore_index=True)
 
 
-def draw(table: pd.DataFrame, baseline: Mapping[tuple[str, str], float], heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: DataFrame, baseline: Mapping[tuple[str, str], float], heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`: a row of panels per metric, a column per data set, a line per beta over s = 2 alpha beta.
 
     Args:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from pipeline_src.figures import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from pipeline_src.figures.figure_types import Axes, Figure
 
 LARGEST = 128  # pixels of the longer side: more would make files large, and no picture is wider than an inch
 

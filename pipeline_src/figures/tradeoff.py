@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from pipeline_src.analysis.estimate import Estimate
-    from pipeline_src.analysis.results import Results
+from pipeline_src.figures.figure_types import (
+    DataFrame,
+    Estimate,
+    Figure,
+    FigureType,
+    Painted,
+    Picture,
+    Results,
+    Series,
+    Sources,
+)
 
 METRICS = {"ece": "ECE, %", "accuracy": "Accuracy, %"}
 BETTER = {"ece": "less is better", "accuracy": "more is better"}
@@ -46,7 +48,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(table, picture.title, lines), {"": table})
 
 
-def prepare(estimates: Mapping[tuple[str, str], Estimate], families: Mapping[str, str]) -> pd.DataFrame:
+def prepare(estimates: Mapping[tuple[str, str], Estimate], families: Mapping[str, str]) -> DataFrame:
     """A row per method: its family, and ECE and accuracy with the ends of their intervals.
 
     Args:
@@ -65,13 +67,13 @@ def prepare(estimates: Mapping[tuple[str, str], Estimate], families: Mapping[str
     return pd.DataFrame(rows)
 
 
-def drawn_metrics(table: pd.DataFrame) -> list[str]:
+def drawn_metrics(table: DataFrame) -> list[str]:
     """ECE; and accuracy, unless it is the same for all methods without any interval, as where no pixel can be right."""
     seen = table[["accuracy", "accuracy_low", "accuracy_high"]].stack()
     return [metric for metric in METRICS if metric == "ece" or seen.nunique() > 1]
 
 
-def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
+def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`: a row per method, a panel per metric, the baseline's values as dashed lines."""
     import pandas as pd
 
@@ -97,7 +99,7 @@ def draw(table: pd.DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     return figure
 
 
-def limits(values: pd.Series, from_zero: bool) -> tuple[float, float]:
+def limits(values: Series, from_zero: bool) -> tuple[float, float]:
     """Ends of an axis for values in %: room around them, but none below 0 or above 100."""
     low, high = (0.0, values.max()) if from_zero else (values.min(), values.max())
     room = max(0.08 * (high - low), 0.01)

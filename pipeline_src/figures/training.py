@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import FigureType, Painted, Picture, Sources, tables_of
+from pipeline_src.figures.figure_types import DataFrame, FigureType, Painted, Picture, Results, Sources, tables_of
 from pipeline_src.figures.panels import draw_curves, stacked
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from pipeline_src.analysis.results import Results
-
 # Columns of history.csv by name of the figure: axis label, factor, and decimals.
-COLUMNS = {
+CURVES = {
     "loss": ("loss", "Loss", 1, 3),
     "accuracy": ("val_accuracy", "Accuracy, %", 100, 1),
     "ece": ("val_ece", "ECE, %", 100, 2),
@@ -27,7 +21,7 @@ COLUMNS = {
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every column where methods train."""
-    for key, (_, label, *_) in COLUMNS.items() if facts.trained else ():
+    for key, (_, label, *_) in CURVES.items() if facts.trained else ():
         title = f"{label.removesuffix(', %')} of the {'training' if key == 'loss' else 'validation'} images"
         caption = f"{title} over epochs, all methods that train."
         yield Picture(FIGURE, (key,), title, caption, wide=style.is_wide(len(facts.trained)))
@@ -35,7 +29,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """All methods that train; losses on axes of their own, since they cannot be compared."""
-    facts, (column, label, factor, digits) = results.facts, COLUMNS[picture.key[0]]
+    facts, (column, label, factor, digits) = results.facts, CURVES[picture.key[0]]
     tables = {method: prepare(tables_of(sources.histories, method), column) for method in facts.trained}
     shown, notes = {}, {}
     for method, table in tables.items():
@@ -58,7 +52,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(figure, {"": stacked(tables)})
 
 
-def prepare(histories: Sequence[pd.DataFrame], column: str) -> pd.DataFrame:
+def prepare(histories: Sequence[DataFrame], column: str) -> DataFrame:
     """`epoch`, and the `mean`, `least` and `most` of a column over the seeds that have come so far.
 
     Args:

@@ -16,41 +16,41 @@ class InRegion(Input):
 
     Attributes:
         region: its name.
-        of: the other input.
+        input: the other input.
     """
 
     region: str
-    of: Input
+    input: Input
     classes = "two"
 
     @property
     def description(self) -> str:
-        return f"{self.of.description}, {self.region}"
+        return f"{self.input.description}, {self.region}"
 
     @property
     def family(self) -> object:
-        return self.region, self.of.family
+        return self.region, self.input.family
 
     @property
     def few(self) -> bool:
-        return self.of.few
+        return self.input.few
 
     @property
     def centred(self) -> bool:
-        return self.of.centred
+        return self.input.centred
 
     def of_units(self, columns: np.ndarray) -> np.ndarray:
-        return self.of.of_units(columns)
+        return self.input.of_units(columns)
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
         if self.region not in counted.regions:
             raise UndefinedMetricError("the regions of the masks were not counted")
         if counted.regions[self.region].counts.pixels == 0:
             raise UndefinedMetricError(f"no pixel lies in the {self.region} of an object")
-        return self.of.exact(counted.of_regions[self.region], bins)
+        return self.input.exact(counted.of_regions[self.region], bins)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        return self.of.columns(counted.of_regions[self.region], bins)
+        return self.input.columns(counted.of_regions[self.region], bins)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        return self.of.from_sums(sums, bins)
+        return self.input.from_sums(sums, bins)

@@ -15,6 +15,7 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
+from pipeline_src.metrics.registry import METRICS
 
 KEPT, LOST, NOT_DECIDED = "kept", "lost", "not decided"
 RANKING = "augrc"
@@ -81,6 +82,17 @@ class ProtocolComparison:
     def below_floor(self, method: str) -> bool:
         """Whether a method's mean ECE is below what a network without calibration error would measure."""
         return self.mean("ece", method).value < self.mean("ece_floor", method).value
+
+    @cached_property
+    def below(self) -> list[str]:
+        """The methods that no calibrated network would be told from, by mean ECE."""
+        return [method for method in self.methods if self.below_floor(method)]
+
+    @cached_property
+    def lowest(self) -> list[str]:
+        """The methods of the lowest mean ECE, several where it is printed alike."""
+        printed = {method: METRICS["ece"].number(self.mean("ece", method).value) for method in self.methods}
+        return [method for method in self.methods if printed[method] == printed[self.methods[0]]]
 
     def tied(self, among: Sequence[str]) -> list[str]:
         """Those of some methods, by ECE, whose ECE does not differ significantly from that of the first of them."""

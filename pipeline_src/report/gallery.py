@@ -33,7 +33,7 @@ class Gallery:
     """The figures of an experiment, made part of one page.
 
     Args:
-        folder: what `figures.main.write_figures` wrote.
+        folder: what `figures.write.write_figures` wrote.
     """
 
     def __init__(self, facts: Facts, folder: Path):

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report.comparison import KEPT, LOST, NOT_DECIDED, REFINEMENT, ProtocolComparison
-from pipeline_src.report.summary import few_units, listing
+from pipeline_src.report.sentences import few_units, listing
 
 ECE = METRICS["ece"]
 ONCE = "Each method was trained once: another training may change the order of methods that lie close."
@@ -71,8 +71,7 @@ def _best(inside: ProtocolComparison) -> str:
         return f"{inside.methods[0]}, the only method here: mean ECE {_mean(inside, inside.methods[0])}."
     if below := _below_floor(inside):
         return below
-    first, text = _lowest(inside)
-    others = inside.methods[len(first) :]
+    text, others = _lowest(inside), inside.methods[len(inside.lowest) :]
     if tied := [m for m in inside.tied(inside.methods) if m in others]:
         return f"{text}; not significantly higher: {listing([_with_ece(inside, m) for m in tied])}."
     return f"{text}, significantly below every other; next is {_with_ece(inside, others[0])}." if others else f"{text}."
@@ -80,21 +79,20 @@ def _best(inside: ProtocolComparison) -> str:
 
 def _below_floor(sets: ProtocolComparison) -> str:
     """Which methods no calibrated network would be told from; empty if there are none."""
-    if not (below := [m for m in sets.methods if sets.below_floor(m)]):
+    if not sets.below:
         return ""
-    floor = ECE.number(sets.mean("ece_floor", below[0]).value)
+    floor = ECE.number(sets.mean("ece_floor", sets.below[0]).value)
     return (
-        f"{listing([_with_ece(sets, m) for m in below])}: below the noise floor ({floor}\u00a0%), where a network "
+        f"{listing([_with_ece(sets, m) for m in sets.below])}: below the noise floor ({floor}\u00a0%), where a network "
         f"without calibration error would be on {listing(sets.parts)}; methods there are not ranked."
     )
 
 
-def _lowest(sets: ProtocolComparison) -> tuple[list[str], str]:
-    """Whose mean ECE is the lowest, several where it is printed alike, and that in words."""
-    printed = {method: ECE.number(sets.mean("ece", method).value) for method in sets.methods}
-    first = [method for method in sets.methods if printed[method] == printed[sets.methods[0]]]
-    has = "has" if len(first) == 1 else "share"
-    return first, f"{listing(first)} {has} the lowest mean ECE on {listing(sets.parts)}, {_mean(sets, first[0])}"
+def _lowest(sets: ProtocolComparison) -> str:
+    """Whose mean ECE is the lowest."""
+    has = "has" if len(sets.lowest) == 1 else "share"
+    ece = _mean(sets, sets.lowest[0])
+    return f"{listing(sets.lowest)} {has} the lowest mean ECE on {listing(sets.parts)}, {ece}"
 
 
 def _kept(inside: ProtocolComparison) -> str:
@@ -191,7 +189,7 @@ def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison
 
 def _under_shift(shifted: ProtocolComparison, recommended: str | None) -> str:
     """Who is best calibrated on sets from another source, and how the recommended method fares there."""
-    baseline, text = shifted.baseline, _below_floor(shifted) or f"{_lowest(shifted)[1]}."
+    baseline, text = shifted.baseline, _below_floor(shifted) or f"{_lowest(shifted)}."
     if recommended and baseline and recommended in shifted.methods:
         text += f" Of {recommended}, the recommended one, {_against_baseline(shifted, recommended, baseline)}"
     return f"{text} Sets from another source have no say in what to use."

@@ -17,7 +17,8 @@ from pipeline_src.steps.prepare import UNPACKED
 from pipeline_src.training.registry import choose
 from pipeline_src.validation import SHORT
 
-STEPS = (prepare, store, train, evaluate, analyse, tables, figures, claims, report)  # each needs only those before it
+# Each needs only those before it.
+STEP_MODULES = (prepare, store, train, evaluate, analyse, tables, figures, claims, report)
 STAGES = {  # DVC's stages, and the kinds of jobs in each
     "data": ("prepare", "store"),
     "train": ("train",),
@@ -62,7 +63,7 @@ def _build(params: Params, name: str | None) -> ExperimentGraph:
     graph.check()
     graph.add(prepare.jobs(graph))
     part_checks.check_name_lists(entries, graph.stored, graph.data_root, UNPACKED)
-    for step in STEPS[1:]:
+    for step in STEP_MODULES[1:]:
         graph.add(step.jobs(graph))
     return graph
 

@@ -29,7 +29,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 def work(job: Job, folder: Path) -> None:
     """Judge the claims."""
-    from pipeline_src.claims.main import write_claims
+    from pipeline_src.claims.write import write_claims
 
     runs = {run: job_names.training(*run) for run in job.parameters["facts"].runs}
     alphas = {run: job.inputs[name].folder / "alpha.csv" for run, name in runs.items() if name in job.inputs}

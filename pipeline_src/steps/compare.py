@@ -50,8 +50,8 @@ class Comparison:
         """What may explain the difference of a cell; why nothing can be said of it, first."""
         if cell.verdict == SAME:
             return []
-        by_topic, of = self.explanations(), self.a.facts.methods[cell.method].of
-        about = dict.fromkeys(["", "train", "val", cell.part, cell.method, of or ""])
+        by_topic, used = self.explanations(), self.a.facts.methods[cell.method].uses
+        about = dict.fromkeys(["", "train", "val", cell.part, cell.method, used or ""])
         texts = [f"{topic}: {text}".removeprefix(": ") for topic in about for text in by_topic.get(topic, [])]
         seeds = [f"other seeds: {one} / {two}" for one, two in cell.seeds if one != two]
         nothing = "" if texts or seeds else "nothing that is recorded differs"

@@ -33,7 +33,7 @@ PROFILES = {
 }
 LICENCE = "https://spdx.org/licenses/Apache-2.0"
 KINDS = ("train", "evaluate", "analyse", "tables", "figures", "claims", "report")
-FORMATS = {
+MEDIA_TYPES = {
     **{".csv": "text/csv", ".html": "text/html", ".json": "application/json", ".md": "text/markdown"},
     **{".npz": "application/zip", ".safetensors": "application/octet-stream", ".yaml": "application/yaml"},
     **{".pdf": "application/pdf", ".png": "image/png", ".svg": "image/svg+xml", ".tex": "application/x-tex"},
@@ -65,7 +65,7 @@ def _entities(graph: ExperimentGraph, jobs: list[Job]) -> Iterator[Entity]:
     files = {file["@id"]: file for job in jobs for file in _files(graph.results, job)}
     paths = [graph.results / name for name in (params_file().name, SETTINGS)]
     params, settings = given = [_file(path, sha256(path)) for path in paths]
-    stamps = [stamp for job in jobs if (stamp := job.stamped)]
+    stamps = [stamp for job in jobs if (stamp := job.valid_stamp)]
     started, ended = min(map(_start, stamps)), max(map(_end, stamps))
     yield {
         "@id": METADATA,
@@ -153,14 +153,14 @@ def _workflow() -> Iterator[Entity]:
 
 def _files(root: Path, job: Job) -> Iterator[Entity]:
     """The files of a job, as its stamp vouches for them."""
-    for path, of in zip(job.paths, job.stamped.files.values(), strict=True):  # type: ignore[union-attr]  # it is current
+    for path, of in zip(job.paths, job.valid_stamp.files.values(), strict=True):  # type: ignore[union-attr]  # it is current
         yield _file(path, of["sha256"], root) | {"description": f"{job.name}, contract {job.contract}"}
 
 
 def _file(path: Path, hashed: str, root: Path | None = None) -> Entity:
     name = path.relative_to(root or path.parent).as_posix()
     entity = {"@id": name, "@type": "File", "name": name, "contentSize": str(path.stat().st_size), "sha256": hashed}
-    return entity | ({"encodingFormat": FORMATS[path.suffix]} if path.suffix in FORMATS else {})
+    return entity | ({"encodingFormat": MEDIA_TYPES[path.suffix]} if path.suffix in MEDIA_TYPES else {})
 
 
 def _of(name: str) -> Entity:

@@ -103,7 +103,7 @@ class ExperimentGraph(Graph):
     def stored(self) -> dict[str, tuple[Part, str]]:
         """The parts whose images are kept as they are, with their roles: all parts that are not corrupted, and the
         clean images of corrupted sets where these are no test set themselves."""
-        lines = {corruption.of for corruption in self.corrupted.values() if not corruption.clean}
+        lines = {corruption.line for corruption in self.corrupted.values() if not corruption.clean}
         alone = {
             name: (part.clean, role)
             for name, (part, role) in self.written.items()
@@ -114,7 +114,7 @@ class ExperimentGraph(Graph):
     def store(self, part: str) -> str:
         """The name of the stored part that has a part's images as they are."""
         corruption = self.corrupted.get(part)
-        return (corruption.clean or corruption.of) if corruption else part
+        return (corruption.clean or corruption.line) if corruption else part
 
     def _clean_twin(self, wanted: Part, ood: bool) -> str:
         """A test set of these images, with the same labels."""
@@ -167,11 +167,11 @@ class ExperimentGraph(Graph):
             )
         return jobs
 
-    def together(self, job: Job) -> tuple[str, list[Job]]:
+    def batch_of(self, job: Job) -> tuple[str, list[Job]]:
         """A run is evaluated on all parts by one job of Snakemake: an evaluation takes seconds, and so does starting
         torch."""
         if job.kind != "evaluate":
-            return super().together(job)
+            return super().batch_of(job)
         name = job.name.rpartition("/")[0]
         return name, self._evaluated[name]
 

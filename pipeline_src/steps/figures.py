@@ -43,7 +43,7 @@ def shown(facts: Facts) -> dict[tuple[str, str], str]:
 def work(job: Job, folder: Path) -> None:
     """Draw the figures."""
     from pipeline_src.figures.figure_types import Sources
-    from pipeline_src.figures.main import draw
+    from pipeline_src.figures.write import draw
 
     facts = job.parameters["facts"]
     runs = {run: job.inputs[job_names.training(*run)].folder for run in facts.runs}

@@ -12,7 +12,7 @@ from pipeline_src.data import catalog
 from pipeline_src.engine.explain import differences, shortened
 from pipeline_src.engine.job import Job, is_stamp
 from pipeline_src.engine.stamp import Stamp
-from pipeline_src.engine.verified import FOLDER
+from pipeline_src.engine.verified import READINGS
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
@@ -73,7 +73,7 @@ def _altered(folder: Path) -> str:
         if not any((folder / file).is_file() for file in read):
             continue
         there = [stamp for path in stamps.glob(f"{name}.*") if is_stamp(path) and (stamp := Stamp.read(path))]
-        faults = [stamp.faults(place, FOLDER / stamps / f"{name}.json") for stamp in there]
+        faults = [stamp.faults(place, READINGS / stamps / f"{name}.json") for stamp in there]
         if not there:
             return f"no stamp vouches for its {name}"
         if all(faults):

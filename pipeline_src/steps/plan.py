@@ -18,10 +18,10 @@ from pipeline_src.steps.experiment import ExperimentGraph
 
 # Seconds that importing torch, mmseg, matplotlib take; else 1.
 STARTUP = {"train": 8.0, "evaluate": 6.0, "figures": 3.0}
-PIXELS = 400 * 300  # a photograph of the usual data sets, where the real sizes are not known yet
+USUAL_PIXELS = 400 * 300  # a photograph of the usual data sets, where the real sizes are not known yet
 UNKNOWN = 1000  # images, where their number is not known yet
 FIGURE = 0.15  # seconds a file
-STEPS = 6
+TIMED_STEPS = 6
 NO_MASKS = "Its masks do not count: under `ood:` all pixels are background. If they do, put the set under `shifted:`."
 NAMED = 6  # differences that a reason names
 MEASURED = 64  # images a step at most, whatever batch_size is
@@ -66,7 +66,7 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
     made: dict[str, Job] = {}
     taken = []
     for job in (job for job in jobs if not job.current):
-        if cache.kept(job) or job.contract in made:
+        if cache.find(job) or job.contract in made:
             taken.append(job)
         else:
             made[job.contract] = job
@@ -138,9 +138,9 @@ def speeds(experiment: ExperimentGraph) -> tuple[float, float]:
     def measured(step: Callable[[], object]) -> float:
         step()  # the first one allocates
         started = time.perf_counter()
-        for _ in range(STEPS):
+        for _ in range(TIMED_STEPS):
             step()
-        return STEPS * len(images) / (time.perf_counter() - started)
+        return TIMED_STEPS * len(images) / (time.perf_counter() - started)
 
     def infer() -> None:
         with torch.inference_mode():
@@ -154,7 +154,7 @@ def speeds(experiment: ExperimentGraph) -> tuple[float, float]:
 def _seconds(experiment: ExperimentGraph, todo: list[Job], images: Mapping[str, int]) -> float:
     """Seconds of work in one lane."""
     training, inference = speeds(experiment) if any(job.kind in ("train", "evaluate") for job in todo) else (1.0, 1.0)
-    started = {experiment.together(job)[0]: job.kind for job in todo}
+    started = {experiment.batch_of(job)[0]: job.kind for job in todo}
     total = sum(STARTUP.get(kind, 1.0) for kind in started.values())
     for job in todo:
         if job.kind == "train":
@@ -186,7 +186,7 @@ def _bytes(experiment: ExperimentGraph, images: Mapping[str, int]) -> float:
     from pipeline_src.training.models.build import build_segmentor
 
     e, facts = experiment.settings, experiment.facts
-    stores = sum(n * (4 * e.image_size**2 + PIXELS) for n in images.values())
+    stores = sum(n * (4 * e.image_size**2 + USUAL_PIXELS) for n in images.values())
     segmentor = build_segmentor(e.model.network, False, e.image_size, facts.classes)
     model = 4 * sum(p.numel() for p in segmentor.parameters())
     statistics = len(facts.runs) * len(facts.parts) * 2e6

@@ -27,7 +27,7 @@ from pipeline_src.steps.published import Publication, check_sources, compared, r
 log = logging.getLogger(__name__)
 
 REBUILT = Path("results/published-rebuilt")
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+DECIMAL = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 def rebuild(source: Path, out: Path, cores: int = 1) -> None:
@@ -38,10 +38,10 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         out: a folder that is made anew: tables/, figures/, claims.json, claims.md, metrics.json, report.html.
         cores: processes that analyse data sets and draw figures.
     """
-    from pipeline_src.claims.main import write_claims
-    from pipeline_src.figures.main import write_figures
-    from pipeline_src.report import write_report
-    from pipeline_src.tables.main import metrics_with_intervals, write_tables
+    from pipeline_src.claims.write import write_claims
+    from pipeline_src.figures.write import draw
+    from pipeline_src.report.page import write_report
+    from pipeline_src.tables.write import metrics_with_intervals, write_tables
 
     of = check_sources(source)
     check_writable(out.parent)
@@ -52,15 +52,11 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         for part, done in analysed.items():
             done.result()
             log.info("%s: %s analysed", source.name, part)
-        shares = [slice(first, None, cores) for first in range(cores)]
-        of_figures = results, sources, out / "figures"
-        drawn = [pool.submit(write_figures, *of_figures, share, style.save_for_page) for share in shares]
-        write_tables(results, out / "tables")
-        write_claims(results, sources.alphas, out)
-        metrics = json.dumps(metrics_with_intervals(results), ensure_ascii=False)  # indented it is half as large again
-        write_text(out / "metrics.json", metrics + "\n")
-        for done in drawn:
-            done.result()
+    write_tables(results, out / "tables")
+    write_claims(results, sources.alphas, out)
+    metrics = json.dumps(metrics_with_intervals(results), ensure_ascii=False)  # indented it is half as large again
+    write_text(out / "metrics.json", metrics + "\n")
+    draw(results, sources, out / "figures", cores, style.save_for_page)
     write_report(
         results,
         tables=out / "tables",
@@ -144,7 +140,7 @@ def check_equal(source: Path, out: Path) -> tuple[int, int]:
 
 def _close(one: str, two: str) -> bool:
     """Whether two texts differ in numbers only, and in these by rounding."""
-    if NUMBER.split(one) != NUMBER.split(two):
+    if DECIMAL.split(one) != DECIMAL.split(two):
         return False
-    pairs = zip(NUMBER.findall(one), NUMBER.findall(two), strict=True)
+    pairs = zip(DECIMAL.findall(one), DECIMAL.findall(two), strict=True)
     return all(math.isclose(float(a), float(b), rel_tol=ROUNDING, abs_tol=ROUNDING) for a, b in pairs)

@@ -12,7 +12,7 @@ from pipeline_src.data import catalog
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.code import digest
 from pipeline_src.engine.explain import other_versions, shortened
-from pipeline_src.engine.graph import behind
+from pipeline_src.engine.graph import with_inputs
 from pipeline_src.engine.job import Job
 from pipeline_src.python_source import ROOT
 from pipeline_src.steps import fit, job_names
@@ -42,7 +42,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 def work(job: Job, folder: Path) -> None:
     """Write the page."""
-    from pipeline_src.report import write_report
+    from pipeline_src.report.page import write_report
 
     claims, judged = job.inputs["claims"].paths[0], job.options["judged"]
     write_report(
@@ -95,7 +95,7 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
 def _result_facts(job: Job) -> dict[str, str]:
     """What is known of the results that the page shows: since when they are verified; libraries of other versions than
     here; results that were made under another contract and adopted by hand."""
-    results = behind(job.inputs.values())
+    results = with_inputs(job.inputs.values())
     verified = [job.verified for job in results.values() if job.current]
     others = [f"{version}: {shortened(names)}" for version, names in other_versions(results.values()).items()]
     entries = adoptions(job.inputs.values())

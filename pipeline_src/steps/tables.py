@@ -40,7 +40,7 @@ def analyses(experiment: ExperimentGraph) -> dict[str, Job]:
 
 def work(job: Job, folder: Path) -> None:
     """Write the tables."""
-    from pipeline_src.tables.main import write_tables
+    from pipeline_src.tables.write import write_tables
 
     write_tables(replace(results(job), costs=costs(job)), folder)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline_src.data import manifest, sources
-from pipeline_src.engine.explain import differences, stamp_there
+from pipeline_src.engine.explain import differences, latest_stamp
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Fault
 from pipeline_src.files import sha256
@@ -41,7 +41,7 @@ def verify(jobs: Iterable[Job]) -> Verification:
     """Read all files of the results of `jobs` and, for sets, of their raw data; compare with stamps and manifests."""
     verification = Verification()
     for job in jobs:
-        is_there, faults = stamp_there(job) is not None, verify_files(job, verification)
+        is_there, faults = latest_stamp(job) is not None, verify_files(job, verification)
         if not faults and not job.current:
             verification.stale[job.name] = "; ".join(differences(job))
         if job.kind == "prepare" and is_there and not faults:
@@ -51,7 +51,7 @@ def verify(jobs: Iterable[Job]) -> Verification:
 
 def verify_files(job: Job, verification: Verification) -> list[Fault]:
     """Read the files of the result that lies there; those that are not as its stamp says, whatever it was made of."""
-    _, stamp = stamp_there(job) or (None, None)
+    _, stamp = latest_stamp(job) or (None, None)
     faults = stamp.faults(job.folder, job.record, again=True) if stamp else []
     verification.files += len(stamp.files) if stamp else 0
     verification.faults += [(job.name, fault) for fault in faults]

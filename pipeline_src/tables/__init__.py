@@ -2,7 +2,7 @@
 
 
 def table_files() -> tuple[str, ...]:
-    """Names of the files that `main.write_tables` writes."""
+    """Names of the files that `write.write_tables` writes."""
     from pipeline_src.tables.registry import TABLES
 
     tables = (f"{name}.{suffix}" for name in ("main", *TABLES) for suffix in ("csv", "md", "tex"))

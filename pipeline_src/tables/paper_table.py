@@ -32,7 +32,7 @@ MEANING_OF_MARKS = {
 }
 # Where a number is printed (protocol, group, row, column), what it is of, and what it is: the mean over seeds, their
 # sample standard deviation, the ends of its 95 % interval, and its numbers of seeds and images.
-COLUMNS = (
+CSV_COLUMNS = (
     *("protocol", "group", "row", "column", "part", "role", "method", "metric"),
     *("mean", "sd", "low", "high", "seeds", "images", "mark"),
 )
@@ -46,7 +46,7 @@ class PaperTable:
 
     Attributes:
         title: what it shows, the start of its caption.
-        rows: the rows of the csv, a number each, in the order in which they are shown. Keys are `COLUMNS`, of which
+        rows: the rows of the csv, a number each, in the order in which they are shown. Keys are `CSV_COLUMNS`, of which
             those that do not apply may be absent, and further columns.
         about: what the caption says of all of it.
         notes: sentences below it; what is missing is named there, with the command that makes it.
@@ -68,9 +68,9 @@ class PaperTable:
 
     def csv(self) -> str:
         """All rows in full precision; what is absent or undefined is empty."""
-        more = dict.fromkeys(key for row in self.rows for key in row if key not in COLUMNS)
+        more = dict.fromkeys(key for row in self.rows for key in row if key not in CSV_COLUMNS)
         text = io.StringIO()
-        writer = csv.DictWriter(text, [*COLUMNS, *more], restval="", lineterminator="\n")
+        writer = csv.DictWriter(text, [*CSV_COLUMNS, *more], restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: _exact(value) for key, value in row.items()} for row in self.rows)
         return text.getvalue()

@@ -12,7 +12,7 @@ from pipeline_src.tables.captions import about, heading, not_run, notes
 from pipeline_src.tables.cells import rows
 from pipeline_src.tables.paper_table import PaperTable, Row
 
-BOUNDS = (Bound("fnr", 0.1), Bound("fpr", 0.05))
+RISK_BOUNDS = (Bound("fnr", 0.1), Bound("fpr", 0.05))
 TITLE = "Masks with a bound on a risk, by conformal risk control"
 ABOUT = (
     "The mask is f ≥ threshold. FNR: share of an image's object that it misses; FPR: share of its background in it; "
@@ -34,11 +34,11 @@ def promised_risk(results: Results) -> PaperTable:
     made = [
         {**cell, "group": f"{bound}, {heading(results, part)}", "row": cell["method"]}
         for protocol in facts.protocols
-        for bound in BOUNDS
+        for bound in RISK_BOUNDS
         for part in facts.tests
         for cell in _cells(results, protocol, bound, fitted, part)
     ]
-    few = [bound for bound in BOUNDS if first.images < bound.needs]
+    few = [bound for bound in RISK_BOUNDS if first.images < bound.needs]
     missing = [f"{bound} needs {bound.needs} validation images, and there are {first.images}." for bound in few]
     text = f"{about(facts)} {ABOUT.format(images=first.images, part=fitted)}"
     return PaperTable(TITLE, made, text, [*missing, *notes(results, (), list(facts.tests))], quantities=QUANTITIES)

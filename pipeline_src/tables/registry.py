@@ -13,8 +13,8 @@ from pipeline_src.analysis.resampling import FEW
 from pipeline_src.analysis.results import Results
 from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.cost import cost
-from pipeline_src.tables.detection import ood_detection
 from pipeline_src.tables.differences import differences
+from pipeline_src.tables.ood_detection import ood_detection
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.promised_risk import promised_risk
 from pipeline_src.tables.static_grid import static_grid

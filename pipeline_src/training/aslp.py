@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, PrivateAttr
 
-from pipeline_src.training.method import Perturbing, Validation
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pipeline_src.training.method import Perturbing, Tensor, Validation
 
 
 class AdaptivePerturbation(Perturbing):

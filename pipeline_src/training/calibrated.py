@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from pipeline_src.training.method import Tensor
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.validation import validate
 
 if TYPE_CHECKING:  # they import scipy, which a check of params.yaml does without
-    from torch import Tensor
-
     from pipeline_src.calibrators.calibrator import Calibrator
     from pipeline_src.calibrators.pixels import Pixels
     from pipeline_src.data.store import Store

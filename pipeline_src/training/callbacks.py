@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import math
+import json
 import traceback
 from pathlib import Path
 from typing import Any
@@ -97,10 +97,14 @@ def history_values(method: Method, columns: dict[str, Any]) -> dict[str, float]:
 def fit(method: Block, *arguments: Any) -> dict[str, Any]:
     """What a post-hoc method has learned, as values that JSON can hold."""
     values = call(method, "fit", *arguments)
-    expected = "a dict of finite numbers, texts, and lists and dicts of them; {} where there is nothing to fit"
-    if not isinstance(values, dict) or not _is_plain(values):
+    try:
+        plain = json.loads(json.dumps(values, allow_nan=False, default=lambda number: number.item()))
+    except (TypeError, ValueError, AttributeError, RuntimeError):  # torch's for a tensor of several numbers
+        plain = None
+    if not isinstance(values, dict) or plain != values:  # keys that are no texts, tuples
+        expected = "a dict of finite numbers, texts, and lists and dicts of them; {} where there is nothing to fit"
         raise _wrong(method, "fit", values, expected)
-    return _plain(values)
+    return plain
 
 
 def logits(method: Block, *arguments: Any) -> list[Tensor]:
@@ -133,23 +137,6 @@ def probability(method: Block, z: list[Tensor], size: tuple[int, int], fitted: d
             expected="numbers in [0, 1]",
         )
     return result.astype(np.float32, copy=False)
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(each) for key, each in value.items())
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return isinstance(value, str) or (isinstance(value, int | float | np.number) and math.isfinite(value))
-
-
-def _plain(value: Any) -> Any:
-    """With Python's numbers in place of numpy's."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _numbers(method: Block, callback: str, expected: str, *arguments: Any) -> dict[str, float]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # importing torch takes 1.5 s, and params.yaml is checked far
     from torch import Tensor
 
     from pipeline_src.counting.score_histogram import ScoreHistogram
+else:
+    Tensor = Any
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from pipeline_src.training.method import Block
+from pipeline_src.training.method import Block, Tensor
 from pipeline_src.validation import Name
 
 if TYPE_CHECKING:  # as in method.py: params.yaml is checked without torch
-    from torch import Tensor
-
     from pipeline_src.data.store import Store
     from pipeline_src.params.schema import Experiment
     from pipeline_src.training.classifier import DenseClassifier

@@ -11,8 +11,8 @@ from made_claims import view
 
 from pipeline_src.claims.alphas import spread
 from pipeline_src.claims.evidence import HOLDS, Evidence, Finding
-from pipeline_src.claims.main import evidence
 from pipeline_src.claims.registry import CLAIMS
+from pipeline_src.claims.write import evidence
 
 
 def judged(**values: np.ndarray) -> Evidence:

@@ -23,10 +23,10 @@ from pipeline_src.claims.evidence import (
     Finding,
     Wanted,
 )
-from pipeline_src.claims.main import evidence, judged, secondary
 from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.claims.text import markdown, verdicts
 from pipeline_src.claims.view import View
+from pipeline_src.claims.write import evidence, judged, secondary
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS
 

@@ -16,8 +16,8 @@ from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.claims.evidence import FAILS, HOLDS, NOT_DECIDED, NOT_RUN
-from pipeline_src.claims.main import write_claims
 from pipeline_src.claims.registry import CLAIMS
+from pipeline_src.claims.write import write_claims
 from pipeline_src.counting.levels import PROTOCOLS
 
 IMAGES = 7

@@ -9,7 +9,7 @@ import guide
 CODE = """
 from pathlib import Path
 from made_claims import METHODS, PARTS, view
-from pipeline_src.claims.main import write_claims
+from pipeline_src.claims.write import write_claims
 
 values = {(method, "max_f", part): 0.8 for method in METHODS for part in PARTS}
 values |= {(method, "ue", part): 0.2 * (method == "aslp_mc") for method in METHODS for part in PARTS}

@@ -11,7 +11,7 @@ import numpy as np
 import pipeline_src
 from made_results import HandMade, by_hand
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.figures import catalogue, main
+from pipeline_src.figures import catalogue, write
 from pipeline_src.figures.figure_types import Sources
 
 assert Path(pipeline_src.__file__).is_relative_to(Path.cwd())
@@ -22,7 +22,7 @@ drawn = [picture for picture in catalogue.pictures(facts) if picture.type.name =
 main.pictures = lambda facts: drawn
 measured = by_hand({"brier": [0.125]}, np.array([0.0, 0.0]))
 keys = [(protocol, part, method) for protocol in facts.protocols for part in facts.parts for method in methods]
-main.write_figures(HandMade(facts, {}, dict.fromkeys(keys, measured)), Sources(), Path("figures"))
+write.write_figures(HandMade(facts, {}, dict.fromkeys(keys, measured)), Sources(), Path("figures"))
 assert {path.name for path in Path("figures").iterdir()} == {file for picture in drawn for file in picture.files}
 """
 

@@ -150,12 +150,12 @@ def test_another_job_never_works_under_a_contract(monkeypatch):
     monkeypatch.setattr(engine, "perform", lambda job, folder: perform(replace(job, parameters={"a": 2}), folder))
     with pytest.raises(ValueError, match="what worked was another job"):
         execute(job())
-    assert not job().current and not cache.kept(job()) and not cache.kept(job(2))
+    assert not job().current and not cache.find(job()) and not cache.find(job(2))
 
 
 def test_a_stamp_says_with_which_versions(monkeypatch):
     execute(job())
-    used = job().stamped.made["versions"]
+    used = job().valid_stamp.made["versions"]
     assert used["python"] == platform.python_version() and used["numpy"] == np.__version__ and used.keys() <= KNOWN
     assert other_versions([job()]) == {}
     monkeypatch.setattr(explain, "installed", lambda name: "0.1" if name == "numpy" else used[name])
@@ -182,7 +182,7 @@ def test_a_result_of_another_experiment_is_taken_over(caplog):
     caplog.set_level("INFO")
     execute(job(text="one"))
     other = job(place="results/two/y", files=("other name.txt",), fails=True)
-    assert cache.kept(other)
+    assert cache.find(other)
     assert execute(other) and other.current
     file = Path("results/two/y/other name.txt")
     assert file.read_text() == "one" and file.samefile("results/one/x/result.txt")
@@ -240,9 +240,9 @@ def test_a_damaged_entry_is_not_taken(damage):
 def test_what_was_written_into_a_result_and_so_into_its_entry_is_not_taken():
     """As `plan` has to know: size and mtime are as before."""
     execute(job())
-    assert cache.kept(job())
+    assert cache.find(job())
     written_into(Path("results/one/x/result.txt"))
-    assert not job().current and not cache.kept(job())
+    assert not job().current and not cache.find(job())
 
 
 def test_lost_files_are_told_in_one_line(caplog):
@@ -321,7 +321,7 @@ def test_what_nobody_wants_is_found_and_removed():
     for each in [*entries, *results]:
         each.remove()
     assert not gone.folder.exists() and not stopped.parent.exists()
-    assert wanted.current and same.current and cache.kept(wanted)
+    assert wanted.current and same.current and cache.find(wanted)
 
 
 # Files

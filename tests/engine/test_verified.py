@@ -63,7 +63,7 @@ def test_an_altered_file_is_noticed_and_named_and_made_again(alter):
     assert not trained.current and differences(trained) == ["model.bin was changed"]
     evaluated.stamp.unlink()
     shutil.rmtree(f"results/.cache/{evaluated.contract}")
-    with pytest.raises(UserError, match=f"{sha256(model)}[\\s\\S]*{trained.stamped.files['model.bin']['sha256']}"):
+    with pytest.raises(UserError, match=f"{sha256(model)}[\\s\\S]*{trained.valid_stamp.files['model.bin']['sha256']}"):
         execute(evaluated)
     assert not evaluated.stamp.exists()
     assert execute(trained) and model.read_text() == "weights"
@@ -89,7 +89,7 @@ def test_all_is_read_again_where_it_is_asked_for():
     """A disk that changes bytes by itself leaves no trace in times."""
     execute(job())
     written_into(job().paths[0])
-    trusted = verified.Reading(verified._state(job().paths[0]), job().stamped.files["model.bin"]["sha256"], "then")
+    trusted = verified.Reading(verified._state(job().paths[0]), job().valid_stamp.files["model.bin"]["sha256"], "then")
     verified._write(job().record, verified._read(job().record) | {"model.bin": trusted})
     assert job().current
     assert [fault.file.name for fault in job().faults(again=True)] == ["model.bin"]
@@ -122,13 +122,13 @@ def test_a_file_that_cannot_be_read_is_made_again(monkeypatch):
 
 
 def test_what_changes_while_it_is_put_in_place_is_told(monkeypatch):
-    keep = cache.keep
+    save = cache.save
 
     def disturbed(top, contract, folder, stamp):
-        keep(top, contract, folder, stamp)
+        save(top, contract, folder, stamp)
         written_into(folder / "model.bin")
 
-    monkeypatch.setattr(cache, "keep", disturbed)
+    monkeypatch.setattr(cache, "save", disturbed)
     with pytest.raises(UserError, match=r"model.bin changed while train put it in place"):
         execute(job())
 
@@ -168,9 +168,9 @@ def test_only_what_was_made_of_the_same_content_is_taken_over():
     shutil.rmtree(f"results/.cache/{job().contract}")
     other, evaluated = chain(model_bin="WEIGHTS")
     execute(other)
-    assert cache.kept(evaluated) is None
+    assert cache.find(evaluated) is None
     execute(evaluated)
-    assert evaluated.stamped.made["read"] == {"networks/0": other.content}
+    assert evaluated.valid_stamp.made["read"] == {"networks/0": other.content}
 
 
 # Stamps
@@ -208,9 +208,9 @@ def test_what_is_forgotten_is_made_again_and_compared(caplog):
     write_text(trained.scratch / "last.pt", "a checkpoint")
     for texts, told in (({}, "train is as before, bit for bit"), ({"timing_csv": "9"}, "train is as before")):
         forget(trained)
-        assert not trained.current and cache.kept(trained) is None and not trained.scratch.exists()
+        assert not trained.current and cache.find(trained) is None and not trained.scratch.exists()
         assert execute(chain(**texts)[0]) and "taken over" not in caplog.text
-        assert told in caplog.text and not trained.former.exists() and evaluated.current
+        assert told in caplog.text and not trained.previous_stamp.exists() and evaluated.current
         caplog.clear()
     forget(trained)
     execute(chain(model_bin="WEIGHTS")[0])

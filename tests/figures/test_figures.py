@@ -47,7 +47,7 @@ from pipeline_src.figures import (
 )
 from pipeline_src.figures.catalogue import FIGURE_TYPES, figure_files, pictures
 from pipeline_src.figures.figure_types import Sources
-from pipeline_src.figures.main import write_figures
+from pipeline_src.figures.write import write_figures
 from pipeline_src.prediction.corruptions import CORRUPTIONS
 
 

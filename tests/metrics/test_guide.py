@@ -19,7 +19,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.documentation import metrics_page
 from pipeline_src.judging.folder import judge_folder
 from pipeline_src.metrics.summary import value
-from pipeline_src.tables.main import write_tables
+from pipeline_src.tables.write import write_tables
 
 # Confidence 0.75 with half of the pixels right, then 1 with all right.
 assert value("rms", one(np.float32([0.75, 0.25, 1, 1]), [1, 1, 1, 1]).raw) == pytest.approx((0.25**2 / 2) ** 0.5)

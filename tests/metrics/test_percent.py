@@ -12,11 +12,11 @@ from made_results import HandMade, by_hand
 from project import ROOT
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.claims.main import judged
+from pipeline_src.claims.write import judged
 from pipeline_src.cli import judge
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report import _estimate
 from pipeline_src.report.comparison import ProtocolComparison
+from pipeline_src.report.page import _estimate
 from pipeline_src.report.recommendation import recommendation
 from pipeline_src.tables.registry import TABLES
 

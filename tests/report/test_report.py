@@ -25,8 +25,9 @@ from pipeline_src.figures import alpha, reliability, style
 from pipeline_src.figures.bin_tables import isotonic_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.figure_types import Picture
-from pipeline_src.report import SCRIPTS, summary, write_report
+from pipeline_src.report import sentences
 from pipeline_src.report.gallery import Gallery
+from pipeline_src.report.page import SCRIPTS, write_report
 from pipeline_src.report.provenance import commit, made_by
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.report import fitted
@@ -326,8 +327,8 @@ def test_the_baseline_is_known_by_its_code(results, page):
     words = page.text.replace("\u00a0", " ")
     assert "is better calibrated than ce beyond what the images leave open" in words  # two images
     assert "not significantly higher: ce (" in words
-    assert "aslp_<mc> has the lowest ECE" in summary.lowest(results, "raw", ODD)
-    assert "; ce has " in summary.lowest(results, "raw", ODD)
+    assert "aslp_<mc> has the lowest ECE" in sentences.lowest(results, "raw", ODD)
+    assert "; ce has " in sentences.lowest(results, "raw", ODD)
 
 
 def test_versions_and_machine_are_known(monkeypatch, tmp_path):
@@ -365,43 +366,43 @@ def made_up(ece: dict[str, float], accuracy: dict[str, float]) -> Results:
 
 def test_lowest_is_the_lowest():
     results = made_up({"baseline": 0.04, "slp": 0.02, "aslp": 0.03}, {"baseline": 0.9, "slp": 0.88, "aslp": 0.9})
-    assert summary.lowest(results, "raw", "set").replace("\u00a0", " ") == (
+    assert sentences.lowest(results, "raw", "set").replace("\u00a0", " ") == (
         "slp has the lowest ECE, 2.00 % (OE 1.00 %); baseline has 4.00 % (OE 1.00 %). "
         "Accuracy 88.00 %, with baseline 90.00 %."
     )
 
 
 def test_the_baseline_may_win():
-    text = summary.lowest(made_up({"baseline": 0.01, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9}), "raw", "set")
+    text = sentences.lowest(made_up({"baseline": 0.01, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9}), "raw", "set")
     assert text.startswith("baseline has the lowest ECE, 1.00")
     assert "next is slp, 2.00" in text
 
 
 def test_equal_in_print_is_a_tie():
     ece = {"baseline": 0.04, "slp": 0.020001, "aslp": 0.02}
-    text = summary.lowest(made_up(ece, dict.fromkeys(ece, 0.9)), "raw", "set")
+    text = sentences.lowest(made_up(ece, dict.fromkeys(ece, 0.9)), "raw", "set")
     assert text.startswith("slp and aslp share the lowest ECE")
 
 
 def test_without_a_baseline_nothing_is_compared_with_it():
     results = made_up({"slp": 0.1, "aslp": 0.2}, {"slp": 0.9, "aslp": 0.9})
-    assert summary.lowest(results, "raw", "set").endswith("next is aslp, 20.00\u00a0% (OE 1.00\u00a0%).")
+    assert sentences.lowest(results, "raw", "set").endswith("next is aslp, 20.00\u00a0% (OE 1.00\u00a0%).")
 
 
 @pytest.mark.parametrize(("seeds", "words"), [((0,), "trained once"), ((0, 1), "means over 2 seeds")])
 def test_says_what_the_numbers_cannot_tell(seeds, words):
-    text = " ".join(summary.reading(replace(FACTS, seeds=seeds)))
+    text = " ".join(sentences.reading(replace(FACTS, seeds=seeds)))
     assert words in text
     assert ("of the images alone" in text) == (len(seeds) == 1) == ("spread over seeds" not in text)
 
 
 def test_what_must_be_known_comes_first():
     results = made_up({"baseline": 0.04, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9})
-    assert not summary.caution(results)
-    (generated,) = summary.caution(replace(results, facts=replace(results.facts, synthetic=True)))
+    assert not sentences.caution(results)
+    (generated,) = sentences.caution(replace(results, facts=replace(results.facts, synthetic=True)))
     assert "decide no claim" in generated
     few = {key: replace(one, units=9) for key, one in results.measurements.items()}
-    (rough,) = summary.caution(replace(results, measurements=few))
+    (rough,) = sentences.caution(replace(results, measurements=few))
     assert rough.startswith("set has 9 images.") and "decides no claim" in rough
 
 
@@ -411,7 +412,7 @@ def test_below_the_noise_floor_nothing_is_ranked():
         key: replace(one, points=one.points | {"ece_floor": np.array([0.015])})
         for key, one in results.measurements.items()
     }
-    text = summary.lowest(replace(results, measurements=floors), "raw", "set").replace("\u00a0", " ")
+    text = sentences.lowest(replace(results, measurements=floors), "raw", "set").replace("\u00a0", " ")
     assert text == (
         "baseline with 1.00 % (OE 1.00 %) and aslp with 0.50 % (OE 1.00 %) are below the noise floor (1.50 %), where a "
         "network without calibration error would be; methods there are not ranked."
@@ -421,4 +422,4 @@ def test_below_the_noise_floor_nothing_is_ranked():
 def test_validation_images_are_said_to_be_fitted_to():
     results = made_up({"baseline": 0.04, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9})
     on_val = replace(results, facts=replace(results.facts, parts={"set": "val"}))
-    assert summary.lowest(on_val, "raw", "set") == f"{summary.lowest(results, 'raw', 'set')} {summary.FITTED}"
+    assert sentences.lowest(on_val, "raw", "set") == f"{sentences.lowest(results, 'raw', 'set')} {sentences.FITTED}"

@@ -14,7 +14,7 @@ from pipeline_src.analysis.measurement import BIN_CHOICES
 from pipeline_src.analysis.results import Results
 from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
-from pipeline_src.report.summary import lowest
+from pipeline_src.report.sentences import lowest
 
 PARTS = {"val": "val", "set": "id", "textures": "ood"}
 METHODS = {"baseline": 0.3, "slp": 0.1}

@@ -10,7 +10,7 @@ CODE = """
 from pathlib import Path
 from made_claims import view
 from pipeline_src.tables import table_files
-from pipeline_src.tables.main import write_tables
+from pipeline_src.tables.write import write_tables
 
 write_tables(view().results, Path("tables"))
 assert table_files()[-5:-2] == ("T21.csv", "T21.md", "T21.tex"), table_files()

@@ -10,7 +10,7 @@ from made_results import analysed
 
 from pipeline_src.analysis.conformal import controlled
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.tables.promised_risk import BOUNDS, promised_risk
+from pipeline_src.tables.promised_risk import RISK_BOUNDS, promised_risk
 
 PARTS = {"val": "val", "one": "id", "dots": "ood"}
 METHODS = {"baseline": MethodFacts("baseline"), "mean": MethodFacts("deep_ensemble", of_all_seeds=True, trains=False)}
@@ -34,7 +34,7 @@ def results(tmp_path_factory):
 def test_rows_are_thresholds_of_the_validation_images(results):
     table = promised_risk(results)
     assert len(table.rows) == 2 * 2 * 2 * 2 * 3  # protocols, bounds, sets, methods, quantities
-    by_name = {bound.risk: bound for bound in BOUNDS}
+    by_name = {bound.risk: bound for bound in RISK_BOUNDS}
     for row in table.rows:
         of = [results.measurement(row["protocol"], row["method"], part) for part in ("val", row["part"])]
         found = controlled(by_name[row["risk"]], *of)
@@ -62,7 +62,9 @@ def test_the_printed_table(results):
 def test_too_few_images_are_told(results):
     table = promised_risk(replace(results, facts=replace(FACTS, parts={"one": "val", "val": "id"})))
     assert not table.rows
-    assert table.notes[:2] == [f"{bound} needs {bound.needs} validation images, and there are 6." for bound in BOUNDS]
+    assert table.notes[:2] == [
+        f"{bound} needs {bound.needs} validation images, and there are 6." for bound in RISK_BOUNDS
+    ]
 
 
 def test_several_classes_and_no_validation_images(results):

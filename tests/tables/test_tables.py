@@ -20,7 +20,7 @@ from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables import table_files
-from pipeline_src.tables.main import MAIN_COLUMNS, write_tables
+from pipeline_src.tables.write import MAIN_COLUMNS, write_tables
 from pipeline_src.text_tables import Group, Table, latex, markdown
 
 PARTS = {"val": "val", "Set_A": "id", "textures": "ood"}

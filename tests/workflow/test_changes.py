@@ -24,7 +24,7 @@ def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, 
         "for picture in pictures(results.facts)[share] for name in picture.files",
     )
     blank = f"    return [write_text(out / name, {BLANK!r}) {files}]\n"
-    edit(clone / "pipeline_src/figures/main.py", drawn, blank + drawn)
+    edit(clone / "pipeline_src/figures/write.py", drawn, blank + drawn)
     before = stamps(clone)
     edit(clone / "params.yaml", "    bins: 10\n", "    bins: 15\n")
     assert planned(clone, "--", "results/tiny/tables/main.csv") == {"analyse": 3, "tables": 1, "tables_files": 1}

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, PrivateAttr
 
-from pipeline_src.training.method import Method, Validation
+from pipeline_src.training.method import Method, Tensor, Validation
 from pipeline_src.training.methods.focal import one_minus_p
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from pipeline_src.counting.score_histogram import ScoreHistogram
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field, PrivateAttr
 
 from pipeline_src.data.null_images import SMALLEST, largest_square
 from pipeline_src.errors import UserError
-from pipeline_src.training.method import Batch, Validation
+from pipeline_src.training.method import Batch, Tensor, Validation
 from pipeline_src.training.methods.aslp_cl import ASLPCL
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class ASLPGroups(ASLPCL):

@@ -4,12 +4,7 @@ loss" (NeurIPS 2020)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from pipeline_src.training.method import Method
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pipeline_src.training.method import Method, Tensor
 
 
 class Brier(Method):

@@ -4,14 +4,9 @@ Maier-Hein, "nnU-Net: A self-configuring method for deep learning-based biomedic
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from pipeline_src.training.method import Method
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pipeline_src.training.method import Method, Tensor
 
 
 class DiceCE(Method):

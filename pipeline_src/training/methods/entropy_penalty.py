@@ -3,14 +3,9 @@ confident output distributions" (ICLR workshop 2017)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from pipeline_src.training.method import Method
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pipeline_src.training.method import Method, Tensor
 
 
 class EntropyPenalty(Method):

@@ -4,14 +4,11 @@ Mukhoti, Kulharia, Sanyal, Golodetz, Torr and Dokania, "Calibrating deep neural 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from pipeline_src.training.method import Method
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pipeline_src.training.method import Method, Tensor
 
 UNLIKELY, STRONG = 0.2, 5.0  # FLSD-53: gamma is 5 where the label's probability is below 0.2
 

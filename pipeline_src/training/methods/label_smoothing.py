@@ -5,14 +5,9 @@ Reference: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from pipeline_src.training.method import Batch, Method, perturbed
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pipeline_src.training.method import Batch, Method, Tensor, perturbed
 
 
 class LabelSmoothing(Method):

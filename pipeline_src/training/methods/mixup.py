@@ -4,14 +4,9 @@ uncertainty for deep neural networks" (NeurIPS 2019)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from pipeline_src.training.method import Batch, Method
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pipeline_src.training.method import Batch, Method, Tensor
 
 
 class Mixup(Method):

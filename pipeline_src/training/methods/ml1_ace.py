@@ -5,14 +5,11 @@ reliable uncertainty in medical image segmentation" (IEEE Transactions on Medica
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from pipeline_src.training.method import Method
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pipeline_src.training.method import Method, Tensor
 
 EMPTY = 0.01  # pixels: soft bins with less are empty, as in the authors' program
 

@@ -4,14 +4,11 @@ networks with penalty-based constraints" (Medical Image Analysis 2025)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from pipeline_src.training.method import Method
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pipeline_src.training.method import Method, Tensor
 
 
 class NACL(Method):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from pipeline_src.training.method import Batch, Perturbing, perturbed
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pipeline_src.training.method import Batch, Perturbing, Tensor, perturbed
 
 
 class SLP(Perturbing):

@@ -3,14 +3,11 @@ from expert annotations" (IPMI 2021)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from pipeline_src.training.method import Batch, Method
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pipeline_src.training.method import Batch, Method, Tensor
 
 
 class SVLS(Method):

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline_src.training.calibrated import Calibrated
+from pipeline_src.training.method import Tensor
 from pipeline_src.training.posthoc import PostHoc
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from pipeline_src.calibrators.calibrator import Calibrator
     from pipeline_src.calibrators.pixels import Pixels
 

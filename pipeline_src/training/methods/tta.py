@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from pipeline_src.training.method import Tensor
 from pipeline_src.training.posthoc import PostHoc
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from pipeline_src.training.classifier import DenseClassifier
 
 STRIDE = 32  # sides that every network takes are multiples of it

@@ -122,7 +122,7 @@ def inputs_of(pattern):
     together with it."""
 
     def inputs(wildcards):
-        name, jobs = GRAPH.together(GRAPH.job(pattern.format(**wildcards)))
+        name, jobs = GRAPH.batch_of(GRAPH.job(pattern.format(**wildcards)))
         if wildcards.contract != contract(jobs):
             raise WorkflowError(f"{name} has the contract {contract(jobs)} with these parameters, data and code")
         return needed(*jobs)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from made_results import analysed
 
-from pipeline_src.analysis.detection import QUANTITIES, SCORES, detection
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.tables.detection import ood_detection
+from pipeline_src.analysis.ood_detection import QUANTITIES, SCORES, detection
+from pipeline_src.tables.ood_detection import ood_detection
 from pipeline_src.tables.registry import TABLES
 
 PARTS = {"val": "val", "one": "id", "two": "id", "far": "shifted", "dots": "ood", "leaves": "ood"}

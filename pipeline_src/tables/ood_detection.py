@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pipeline_src.analysis.detection import QUANTITIES, SCORES, detection
 from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.ood_detection import QUANTITIES, SCORES, detection
 from pipeline_src.analysis.resampling import FEW
 from pipeline_src.analysis.results import Results
 from pipeline_src.tables.captions import about, not_run, notes
@@ -17,7 +17,7 @@ ABOUT = (
     "how often it scores above the other. AUPR depends on how many there are of both. FPR: share of the other that a "
     f"threshold lets pass that keeps 95 % of it. Intervals rest on {FEW} of the resamples, each set drawn by itself. "
 )
-PIXELS = {
+PIXELS_NOTE = {
     False: "Of two classes the entropy of pixels ranks as their confidence does.",
     True: "The entropy of pixels is undefined: the counts of several classes do not hold it.",
 }
@@ -38,7 +38,7 @@ def ood_detection(results: Results) -> PaperTable:
         for part in outside
         for cell in _cells(results, protocol, score, inside, part)
     ]
-    text = f"{about(facts)} {ABOUT.format(sets=' and '.join(inside))}{PIXELS[facts.classes > 2]}"
+    text = f"{about(facts)} {ABOUT.format(sets=' and '.join(inside))}{PIXELS_NOTE[facts.classes > 2]}"
     return PaperTable(title, made, text, notes(results, (), [*inside, *outside]), quantities=QUANTITIES)
 
 

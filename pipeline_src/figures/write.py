@@ -10,35 +10,32 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError
 from pipeline_src.figures import style
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.figures.figure_types import Sources
+from pipeline_src.figures.figure_types import Figure, Sources
 from pipeline_src.files import write_text
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 log = logging.getLogger(__name__)
+Save = Callable[[Figure, Path], None]  # writes a drawing, given its file without suffix
 
 TENTHS = 10
-NUMBER = "%.6g"  # of a drawing; no ink shows more, and files are a third smaller
+SIX_DIGITS = "%.6g"  # of a drawing; no ink shows more, and files are a third smaller
 
 
-def draw(results: Results, sources: Sources, out: Path, processes: int = 1) -> None:
+def draw(results: Results, sources: Sources, out: Path, processes: int = 1, save: Save = style.save) -> None:
     """`write_figures` in several processes, with a line in the log for each tenth."""
     number = max(TENTHS, processes)
     shares = [slice(first, None, number) for first in range(number)]
     if processes == 1:
         for done, share in enumerate(shares, 1):
-            write_figures(results, sources, out, share)
+            write_figures(results, sources, out, share, save)
             log.info("figures: %d of %d parts drawn", done, number)
         return
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        drawn = [pool.submit(write_figures, results, sources, out, share) for share in shares]
+        drawn = [pool.submit(write_figures, results, sources, out, share, save) for share in shares]
         for done, share in enumerate(as_completed(drawn), 1):
             share.result()
             log.info("figures: %d of %d parts drawn", done, number)
@@ -49,13 +46,12 @@ def write_figures(
     sources: Sources,
     out: Path,
     share: slice = slice(None),
-    save: Callable[[Figure, Path], None] = style.save,
+    save: Save = style.save,
 ) -> None:
     """Write the figures of an experiment into `out`, the files of `catalogue.figure_files`.
 
     Args:
         share: of the figures, where several processes draw them.
-        save: writes a drawing, given its file without suffix.
 
     Raises:
         UserError: a method was not evaluated on a data set.
@@ -66,7 +62,7 @@ def write_figures(
             painted = picture.type.paint(picture, results, sources)
             for ending, table in painted.tables.items():
                 name = "-".join(filter(None, [picture.name, ending]))
-                write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=NUMBER, lineterminator="\n"))
+                write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=SIX_DIGITS, lineterminator="\n"))
             save(painted.figure, out / picture.name)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import pandas as pd
-
 from pipeline_src.analysis.facts import MEANING, ROLES, Facts
 from pipeline_src.analysis.resampling import FEW_GROUPS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
 from pipeline_src.metrics.registry import METRICS
+from pipeline_src.report.comparison import ProtocolComparison
 
 FITTED = "Methods were fitted to these images or steered by them: on others they are less good."
 
@@ -24,38 +23,31 @@ def listing(words: Sequence[str]) -> str:
 def lowest(results: Results, protocol: str, part: str) -> str:
     """Which method has the lowest ECE on a data set, and how the baseline does there; or which are below the noise
     floor, since nothing is ranked there."""
-    facts = results.facts
-    rows = results.numbers.mean.loc[(protocol, part)]
-    rows = rows[rows["ece"].notna()]
-    if rows.empty:
+    here = ProtocolComparison(results, protocol, [part])
+    if not here.methods:
         return "No method has an ECE here."
-    text = _below_floor(rows.loc[[method for method in facts.methods if method in rows.index]]) or _lowest(facts, rows)
-    return f"{text} {FITTED}" if facts.parts[part] == "val" else text
+    text = _below_floor(here) or _lowest(here)
+    return f"{text} {FITTED}" if here.facts.parts[part] == "val" else text
 
 
-def _below_floor(rows: pd.DataFrame) -> str:
+def _below_floor(here: ProtocolComparison) -> str:
     """Which methods no calibrated network would be told from; empty if there are none."""
-    if (below := rows[rows["ece"] < rows["ece_floor"]]).empty:
+    if not (below := [method for method in here.facts.methods if method in here.below]):
         return ""
-    named = listing([f"{method} with {_errors(row)}" for method, row in below.iterrows()])
-    is_below = f"{'is' if len(below) == 1 else 'are'} below the noise floor ({_printed('ece_floor', below.iloc[0])})"
+    named = listing([f"{method} with {_errors(here, method)}" for method in below])
+    is_below = f"{'is' if len(below) == 1 else 'are'} below the noise floor ({_printed(here, 'ece_floor', below[0])})"
     return f"{named} {is_below}, where a network without calibration error would be; methods there are not ranked."
 
 
-def _lowest(facts: Facts, rows: pd.DataFrame) -> str:
+def _lowest(here: ProtocolComparison) -> str:
     """Which method has the lowest ECE."""
-    printed = (10000 * rows["ece"]).round()  # several share the place where they are printed alike
-    winners = [method for method in facts.methods if method in rows.index and printed[method] == printed.min()]
-    first, names = rows.loc[winners[0]], listing(winners)
-    text = f"{names} {'has' if len(winners) == 1 else 'share'} the lowest ECE, {_errors(first)}"
-    if facts.baseline in rows.index and facts.baseline not in winners:
-        name, base = facts.baseline, rows.loc[facts.baseline]
-        accuracy = f"Accuracy {_printed('accuracy', first)}, with {name} {_printed('accuracy', base)}"
-        return f"{text}; {name} has {_errors(base)}. {accuracy}."
-    if len(rows) > len(winners):
-        following = rows["ece"].drop(winners).idxmin()
-        return f"{text}; next is {following}, {_errors(rows.loc[following])}."
-    return f"{text}."
+    winners, base = [method for method in here.facts.methods if method in here.lowest], here.baseline
+    first, others = winners[0], here.methods[len(winners) :]
+    text = f"{listing(winners)} {'has' if len(winners) == 1 else 'share'} the lowest ECE, {_errors(here, first)}"
+    if base and base not in winners:
+        accuracy = f"Accuracy {_printed(here, 'accuracy', first)}, with {base} {_printed(here, 'accuracy', base)}"
+        return f"{text}; {base} has {_errors(here, base)}. {accuracy}."
+    return f"{text}; next is {others[0]}, {_errors(here, others[0])}." if others else f"{text}."
 
 
 def caution(results: Results) -> list[str]:
@@ -118,9 +110,9 @@ def reading(facts: Facts) -> list[str]:
     return sentences
 
 
-def _errors(row: pd.Series) -> str:
-    return f"{_printed('ece', row)} (OE {_printed('oe', row)})"
+def _errors(here: ProtocolComparison, method: str) -> str:
+    return f"{_printed(here, 'ece', method)} (OE {_printed(here, 'oe', method)})"
 
 
-def _printed(metric: str, row: pd.Series) -> str:
-    return f"{METRICS[metric].number(row[metric])}\u00a0%"
+def _printed(here: ProtocolComparison, metric: str, method: str) -> str:
+    return f"{METRICS[metric].number(here.mean(metric, method).value)}\u00a0%"
