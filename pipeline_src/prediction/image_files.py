@@ -136,11 +136,7 @@ class ImageStore:
     def __len__(self) -> int:
         return len(self.files)
 
-    @property
-    def images(self) -> ImageStore:
-        return self
-
-    def __getitem__(self, i: int) -> np.ndarray:
+    def image(self, i: int) -> np.ndarray:
         path = self.files[i].path
         try:
             data = content(path)

@@ -184,7 +184,7 @@ def test_a_damaged_jpeg_is_named(images, tmp_path, caplog, capfd):
     data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
     file = tmp_path / "photo.jpg"
     file.write_bytes(data)
-    assert image_files.ImageStore([image_files.ImageFile(file, "photo")], 32)[0].shape == (32, 32, 3)
+    assert image_files.ImageStore([image_files.ImageFile(file, "photo")], 32).image(0).shape == (32, 32, 3)
     assert "photo.jpg: Corrupt JPEG data" in caplog.text and "JPEG" not in capfd.readouterr().err
 
 
