@@ -138,7 +138,7 @@ def test_scores_are_those_of_judge_on_the_written_maps(done, folders, tmp_path):
 
 def test_whole_maps_are_calibrated_too(done, folders, tmp_path):
     out, _ = done
-    options = {"whole": True, "resamples": 0, "workers": 1}
+    options = {"whole": True, "resamples": 0}
     as_if = judge_folder(
         folders["apply"], folders["test_mask"], "m", tmp_path / "if", calibrator=out / "calibrator.json", **options
     )
