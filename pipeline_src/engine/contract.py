@@ -82,7 +82,7 @@ def _classes(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def package_digest(
-    definitions: tuple[tuple[str, str], ...], modules: tuple[str, ...] = (), files: tuple[Path, ...] = ()
+    definitions: tuple[tuple[str, str], ...], modules: tuple[str, ...], files: tuple[Path, ...]
 ) -> CodeDigest:
     """As `Code.digest` of this package. Files are read once in a process, and digests kept for the processes of other
     jobs."""
