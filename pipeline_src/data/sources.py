@@ -13,7 +13,7 @@ from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_path
 from pipeline_src.data.unpack import unpack, whole_folder
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import fault, sha256, write_text
+from pipeline_src.files import fault, reading, sha256, write_text
 from pipeline_src.locks import alone
 from pipeline_src.params.schema import LIMITS, Limits
 from pipeline_src.python_source import ROOT
@@ -146,18 +146,15 @@ def check_unpacked(located: Located, root: Path) -> None:
 
 def _list_of(root: Path) -> dict[str, str]:
     """The SHA-256 of each file of an unpacked set by its list; UserError where that is none."""
-    try:
+    with reading(
+        f"{root / UNPACKED} is damaged, by which unpacked files are checked",
+        expected="the SHA-256 of each file, as it was unpacked",
+        do=f"remove {root}, and it is unpacked again",
+        named=True,
+    ):
         content = json.loads((root / UNPACKED).read_bytes())
-        problem = "" if isinstance(content, dict) else f"no list of files: {type(content).__name__}"
-    except (OSError, ValueError, RecursionError) as error:
-        problem = f"{type(error).__name__}: {error}"
-    if problem:
-        raise UserError(
-            f"{root / UNPACKED} is damaged, by which unpacked files are checked",
-            found=problem,
-            expected="the SHA-256 of each file, as it was unpacked",
-            do=f"remove {root}, and it is unpacked again",
-        )
+        if not isinstance(content, dict):
+            raise ValueError(f"no list of files: {type(content).__name__}")
     return content
 
 

@@ -17,7 +17,7 @@ from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.pairing import walk
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import fault
+from pipeline_src.files import content
 
 log = logging.getLogger(__name__)
 
@@ -115,13 +115,6 @@ def _check_depth(header: Header) -> None:
     """Refuse a TIFF of values that OpenCV makes no colours of."""
     if not isinstance(header.bits, int) or header.bits > 16:
         raise UnreadableImageError(f"has values of {header.bits} bits", "save it with 8 or 16 bits")
-
-
-def content(path: Path) -> bytes:
-    """The bytes of a file; OSError for what is none."""
-    if reason := fault(path):
-        raise OSError(reason)
-    return path.read_bytes()
 
 
 class ImageStore:
