@@ -17,10 +17,10 @@ from pipeline_src.engine.adopt import adopt as adopt_results
 from pipeline_src.engine.cache import Leftover, size
 from pipeline_src.engine.execute import forget
 from pipeline_src.engine.explain import ingredients, latest_stamp, made_with
-from pipeline_src.engine.verified import now
 from pipeline_src.params import changes
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import stages
+from pipeline_src.verified import now
 
 logger = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from pipeline_src.data import catalog
 from pipeline_src.engine.explain import differences, shortened
 from pipeline_src.engine.job import Job, is_stamp
 from pipeline_src.engine.stamp import Stamp
-from pipeline_src.engine.verified import READINGS
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.steps import published
 from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files
+from pipeline_src.verified import READINGS
 
 READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
 

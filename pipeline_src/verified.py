@@ -1,13 +1,13 @@
 """SHA-256 of files as they were last read, so that what nothing has touched since is not read again.
 
-Records lie among Snakemake's own and may be removed at any time. After a clone or a pull there are none, and all files
-are read once.
+Records may be removed at any time. After a clone or a pull there are none, and all files are read once.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline_src.files import sha256, state
+from pipeline_src.files import fault, sha256, state
 
 RECORDS = Path(".snakemake")  # among Snakemake's own, which may be removed at any time
 READINGS = RECORDS / "verified"
@@ -26,8 +26,8 @@ class Reading(NamedTuple):
     """What was last read of a file.
 
     Attributes:
-        state: `files.state`.
-        sha256: 64 hex digits, or why it can't be read.
+        state: `files.state`; empty where it could not be read.
+        sha256: `hash_or_fault`.
         time: when it was read (UTC).
     """
 
@@ -68,10 +68,21 @@ def _state(file: Path) -> list[int] | None:
 def _look(file: Path, state: list[int]) -> Reading:
     while 0 <= (age := time.time_ns() - max(state[1:3])) < TICK_NS:  # one more change would not show in its times
         time.sleep((TICK_NS - age) / 1e9)
+    hashed = hash_or_fault(file)
+    return Reading(state if is_hash(hashed) else [], hashed, now())
+
+
+def hash_or_fault(file: Path) -> str:
+    """64 hex digits of a file's bytes, or why they cannot be read."""
     try:
-        return Reading(state, sha256(file), now())
+        return fault(file) or sha256(file)
     except OSError as error:
-        return Reading([], f"unreadable: {error.strerror}", now())
+        return f"cannot be read: {error.strerror}"
+
+
+def is_hash(text: str) -> bool:
+    """Whether `hash_or_fault` is of a file that was read."""
+    return re.fullmatch("[0-9a-f]{64}", text) is not None
 
 
 def _read(record: Path) -> dict[str, Reading]:
