@@ -32,10 +32,9 @@ ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
     "report": NUMBERS | {"tables", "figures", "claims"},
     "engine": set(),
     "steps": NUMBERS | NETWORKS | {"export", "tables", "claims", "figures", "judging", "report", "engine"},
-    "documentation": {"params", "training", "data", "metrics", "counting"},
 }
 ALLOWED["api"] = NUMBERS | {"figures", "training"}
-ALLOWED["cli"] = ALLOWED["steps"] | {"steps", "documentation"}
+ALLOWED["cli"] = ALLOWED["steps"] | {"steps"}
 
 
 def modules() -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""The commands about published results and pages: `publish`, `rebuild`, `compare`, `crate` and `docs`."""
+"""The commands about published results: `publish`, `rebuild`, `compare` and `crate`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def publish(
     else:
         folder = step.publish(experiment_graph(experiment), number)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    typer.echo(f"{folder}: {size / 1e6:.1f} MB. Commit it, and write it into the pages: dense-calibration docs")
+    typer.echo(f"{folder}: {size / 1e6:.1f} MB. Commit it.")
 
 
 def rebuild(
@@ -110,23 +110,3 @@ def crate(experiment: Name = None):
 
     graph = experiment_graph(experiment)
     typer.echo(f"{write(graph)}: the crate is the folder {graph.results}")
-
-
-def docs():
-    """Write docs/params.md, docs/methods.md, docs/metrics.md and params.schema.json from the code that they describe,
-    and the tables of README.md and docs/, and results/published/overview, from published results.
-
-    Example: dense-calibration docs
-    """
-    from pipeline_src.documentation import methods_page, metrics_page, params_page, params_schema, published_tables
-    from pipeline_src.steps import overview, published, published_pairs
-
-    for name in published.names():
-        published.check_results(published.FOLDER / name)
-    for page in (params_page, methods_page, metrics_page, params_schema):
-        page.FILE.write_text(page.page(), encoding="utf-8")
-    pages = {file: file.read_text(encoding="utf-8") for file in published_tables.files()}
-    published_pairs.write(pair for page in pages.values() for pair in published_tables.pairs(page))
-    for file, page in pages.items():
-        file.write_text(published_tables.rewritten(page, published.FOLDER), encoding="utf-8")
-    overview.write_published()
