@@ -23,7 +23,7 @@ import published_pairs
 import published_tables
 
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.steps import published
+from pipeline_src.publishing import published
 
 TABLES = {"methods": method_tables.TABLES, "metrics": metric_tables.TABLES, "params": params_tables.TABLES}
 KINDS = "|".join((*TABLES, "published", "files"))

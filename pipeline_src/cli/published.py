@@ -32,7 +32,7 @@ def publish(
     Example: dense-calibration publish --experiment mini
     """
     from pipeline_src.params.load import read
-    from pipeline_src.steps import publish as step
+    from pipeline_src.publishing import publish as step
 
     number = cores or os.cpu_count() or 1
     if again:
@@ -53,8 +53,8 @@ def rebuild(
 
     Example: dense-calibration rebuild --experiment mini_seeds
     """
-    from pipeline_src.steps import published
-    from pipeline_src.steps import rebuild as step
+    from pipeline_src.publishing import published
+    from pipeline_src.publishing import rebuild as step
 
     start_log(log)
     names = [experiment] if experiment else published.names()
@@ -87,7 +87,7 @@ def compare(
     Example: dense-calibration compare results/published/mini_seeds mini_seeds
     Example: dense-calibration compare mini_seeds:baseline mini_seeds:aslp_cl
     """
-    from pipeline_src.steps.compare import compare_experiments
+    from pipeline_src.publishing.compare import compare_experiments
 
     start_log()
     if json:
@@ -106,7 +106,7 @@ def crate(experiment: Name = None):
 
     Example: dense-calibration crate --experiment mini
     """
-    from pipeline_src.steps.crate import write
+    from pipeline_src.publishing.crate import write
 
     graph = experiment_graph(experiment)
     typer.echo(f"{write(graph)}: the crate is the folder {graph.results}")

@@ -18,7 +18,7 @@ from pipeline_src.claims.main import judged as judged_alone
 from pipeline_src.claims.other_tasks import judged, write_overview_claims
 from pipeline_src.claims.view import View
 from pipeline_src.errors import UserError
-from pipeline_src.steps import published
+from pipeline_src.publishing import published
 
 TASKS = {"cod": "camouflaged objects", "smoke": "smoke", "semantic": "semantic segmentation", "polyp": "polyps"}
 

@@ -9,7 +9,7 @@ import pages
 from bad_input import BadInput, refusals, run
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.steps.published import Publication, result_digests, source_digests, source_files
+from pipeline_src.publishing.published import Publication, result_digests, source_digests, source_files
 
 FACTS = Facts("small", {"aslp": MethodFacts("aslp_mc", {}, learns=True)}, {"val": "val"}, seeds=(0,))
 FOLDER = Path("results/published/small")
