@@ -15,9 +15,10 @@ from project import ROOT
 from safetensors.torch import load_file, save_file
 
 from pipeline_src.engine.execute import execute
+from pipeline_src.inspection import precheck
 from pipeline_src.params.load import read, resolve
 from pipeline_src.prediction.predict import load
-from pipeline_src.steps import fit, precheck, train
+from pipeline_src.steps import fit, train
 from pipeline_src.steps.build import build
 from pipeline_src.training import checkpoint
 from pipeline_src.training.methods.temperature import Temperature

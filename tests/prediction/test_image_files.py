@@ -17,13 +17,13 @@ from PIL import Image
 
 from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
+from pipeline_src.deployment import predict as step
+from pipeline_src.deployment.predict import MapSource
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 from pipeline_src.params.schema import Evaluation, Experiment, Training
 from pipeline_src.prediction import image_files, map_folder
 from pipeline_src.prediction.map_folder import RECORD, MapFolder
-from pipeline_src.steps import predict as step
-from pipeline_src.steps.predict import MapSource
 
 SHAPES = {"a": (40, 50), "b": (33, 64), "deep/c": (20, 30), "deep/d": (64, 64)}
 

@@ -23,7 +23,7 @@ from pipeline_src.params.load import read
 from pipeline_src.python_source import ROOT
 from pipeline_src.steps import overview
 from pipeline_src.steps.build import chosen
-from pipeline_src.steps.plan import unchecked
+from pipeline_src.inspection.plan import unchecked
 
 PLANS = workflow.is_main_process  # else this is one job, whose command names its rule (--allowed-rules)
 

@@ -9,8 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from method_tables import docstring_facts
+
 from pipeline_src.data.entry import Entry
-from pipeline_src.documentation.methods_page import docstring_facts
 from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.training.registry import method_class, method_names
 

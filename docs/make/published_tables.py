@@ -25,42 +25,21 @@ from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, markdown_rows
 
-BLOCK = re.compile(
-    r"^(<!-- published: ([^\n]+?) -->\n)(?:(?!<!-- published).)*?^(<!-- end of published -->)", re.DOTALL | re.MULTILINE
-)
-MARK = re.compile(r"^<!-- (?:end of )?published\b.*", re.MULTILINE)
 NOT_RUN = "not run"  # the verdict on a claim whose methods an experiment lacks
 METRIC_TABLE, CLAIMS, VERDICTS = "PROTOCOL METRIC ...", "claims", "verdicts PROTOCOL EXPERIMENT ..."
 DIFFERENCES = "differences PROTOCOL EXPERIMENT:METHOD/EXPERIMENT:METHOD ..."
 
 
-def files() -> list[Path]:
-    """The pages that may have such tables."""
-    return [Path("README.md"), *sorted(Path("docs").rglob("*.md"))]
-
-
-def rewritten(page: str, folder: Path) -> str:
-    """The text of a page with the numbers that are published in `folder`.
+def text(words: Sequence[str], folder: Path) -> str | None:
+    """What is published in `folder`, by the words of a comment; None for an experiment that is not published.
 
     Raises:
-        UserError: names a comment without its partner, or one that does not say what is known.
+        UserError: the words do not say what is known, or a file is not what was published.
     """
-    if stray := MARK.search(BLOCK.sub("", page)):
-        raise UserError(
-            "a table of published results has no beginning or no end",
-            found=stray[0],
-            expected="<!-- published: EXPERIMENT PROTOCOL METRIC ... -->, and below it <!-- end of published -->, "
-            "each a line",
-            do="write the other line",
-        )
-    return BLOCK.sub(lambda block: _filled(block, folder), page)
-
-
-def _filled(block: re.Match[str], folder: Path) -> str:
     try:
-        return _block(block, folder)
+        return _text(words, folder)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        place = folder / block[2].split()[0]
+        place = folder / words[0]
         raise UserError(
             f"{place}: metrics.json, claims.json or differences.json is not what was published",
             found=f"{type(error).__name__}: {error}",
@@ -69,25 +48,21 @@ def _filled(block: re.Match[str], folder: Path) -> str:
         ) from None
 
 
-def _block(block: re.Match[str], folder: Path) -> str:
-    """The comments with what is between them."""
-    experiment, *words = block[2].split()
+def _text(words: Sequence[str], folder: Path) -> str | None:
+    experiment, *words = words
 
     def read(name: str, experiment: str = experiment) -> Any:
         return json.loads((folder / experiment / name).read_text(encoding="utf-8"))
 
     if experiment == "differences":
-        text = differences(read("differences.json", "overview"), words)
-        return f"{block[1]}{text}\n{block[3]}"
+        return differences(read("differences.json", "overview"), words)
     if not (folder / experiment / "metrics.json").is_file():
-        return block[0]
+        return None
     if words == ["claims"]:
-        text = claims(read("claims.json")["claims"])
-    elif words[:1] == ["verdicts"] and len(words) > 1:
-        text = verdicts({name: read("claims.json", name)["claims"] for name in [experiment, *words[2:]]}, words[1])
-    else:
-        text = table(read("metrics.json"), words)
-    return f"{block[1]}{text}\n{block[3]}"
+        return claims(read("claims.json")["claims"])
+    if words[:1] == ["verdicts"] and len(words) > 1:
+        return verdicts({name: read("claims.json", name)["claims"] for name in [experiment, *words[2:]]}, words[1])
+    return table(read("metrics.json"), words)
 
 
 def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
@@ -106,12 +81,6 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
         for method, by_part in published["metrics"][protocol].items()
     ]
     return markdown_rows([protocol, *heads], rows)
-
-
-def pairs(page: str) -> list[str]:
-    """The pairs of published methods whose differences a page shows."""
-    blocks = [block[2].split() for block in BLOCK.finditer(page)]
-    return [pair for words in blocks if words[0] == "differences" for pair in words[2:]]
 
 
 def differences(published: Mapping[str, Any], words: Sequence[str]) -> str:
@@ -180,8 +149,12 @@ def _cell(values: Mapping[str, Mapping[str, float | None]], metrics: Sequence[st
     texts = []
     for number, name in enumerate(metrics):
         of = values.get(name, {})
-        mean, *rest = (math.nan if of.get(key) is None else of[key] for key in ("mean", "sd", "low", "high"))
-        floor = values.get(METRICS[name].floor, {}).get("mean")
-        mark = "°" if floor is not None and mean < floor else ""
-        texts.append(METRICS[name].text(mean, *([math.nan] * 3 if number else rest), mark))
+        mean, *spread = (_or_nan(of.get(key)) for key in ("mean", "sd", "low", "high"))
+        mark = "°" if mean < _or_nan(values.get(METRICS[name].floor, {}).get("mean")) else ""
+        sd, low, high = [math.nan] * 3 if number else spread
+        texts.append(METRICS[name].text(mean, sd, low, high, mark))
     return " / ".join(texts)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

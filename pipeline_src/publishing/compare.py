@@ -16,7 +16,7 @@ from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
 from pipeline_src.analysis.estimate import or_none
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
-from pipeline_src.steps.compared_experiments import Evaluation, Side, sides
+from pipeline_src.publishing.compared_experiments import Evaluation, Side, sides
 
 if TYPE_CHECKING:
     from pipeline_src.counting.loading import AnyStatistic

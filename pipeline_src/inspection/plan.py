@@ -12,7 +12,7 @@ from pipeline_src.engine import cache
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
-from pipeline_src.steps import precheck
+from pipeline_src.inspection import precheck
 from pipeline_src.steps.analyse import coverage
 from pipeline_src.steps.experiment import ExperimentGraph
 

@@ -11,8 +11,8 @@ from pipeline_src.analysis.compare import Cell, compare
 from pipeline_src.engine.code import digest
 from pipeline_src.engine.contract import code_of
 from pipeline_src.files import write_text
-from pipeline_src.steps import published
-from pipeline_src.steps.compare import compare_experiments
+from pipeline_src.publishing import published
+from pipeline_src.publishing.compare import compare_experiments
 from pipeline_src.tables.differences import QUANTITIES
 from pipeline_src.tables.paper_table import SIGNS
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 
+import published_pairs
 import pytest
 from made_published import FACTS, maps, publish
 
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.steps import published, published_pairs
-from pipeline_src.steps.compare import compare_experiments
+from pipeline_src.publishing import published
+from pipeline_src.publishing.compare import compare_experiments
 
 PAIR = "one:slp/other:baseline"
 

@@ -6,11 +6,11 @@ import copy
 import json
 
 import jsonschema
+import params_schema
 import pytest
 import yaml
 from project import ROOT
 
-from pipeline_src.documentation import params_schema
 from pipeline_src.training.registry import method_names
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -18,7 +18,7 @@ CHECK = jsonschema.Draft202012Validator(params_schema.schema())
 
 
 def test_the_file_is_in_step():
-    assert params_schema.FILE.read_text(encoding="utf-8") == params_schema.page(), "run `python -m pipeline_src docs`"
+    assert params_schema.FILE.read_text(encoding="utf-8") == params_schema.page(), "run `python docs/make`"
 
 
 def test_it_is_a_schema_and_params_yaml_names_it():

@@ -14,10 +14,11 @@ from pipeline_src.cli.main import app
 from pipeline_src.engine.execute import execute
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
+from pipeline_src.inspection import precheck
+from pipeline_src.inspection.plan import plan
 from pipeline_src.params.load import read
-from pipeline_src.steps import precheck, train
+from pipeline_src.steps import train
 from pipeline_src.steps.build import build
-from pipeline_src.steps.plan import plan
 
 TWIN = "train and other hold 1 byte-identical images under different names: mine/s00 = others/o01"
 READS = "mine.py, line 5: open(path) reads what no contract may hold"

@@ -22,7 +22,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import style
 from pipeline_src.figures.figure_types import Sources
 from pipeline_src.files import check_writable, write_text
-from pipeline_src.steps.published import Publication, check_sources, compared, run_folder, statistic_file
+from pipeline_src.publishing.published import Publication, check_sources, compared, run_folder, statistic_file
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_src.calibrators.files import read_for
+from pipeline_src.deployment import runs
 from pipeline_src.engine.code import digest
 from pipeline_src.errors import UserError
 from pipeline_src.files import check_writable, sha256
 from pipeline_src.params.schema import LIMITS, Evaluation, Experiment, Training
 from pipeline_src.prediction import image_files
 from pipeline_src.prediction.map_folder import Format, MapFolder
-from pipeline_src.steps import networks, runs
+from pipeline_src.steps import networks
 
 if TYPE_CHECKING:
     from pipeline_src.prediction.image_files import ImageFile

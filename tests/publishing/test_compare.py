@@ -15,8 +15,8 @@ from pipeline_src.analysis.facts import MethodFacts
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
-from pipeline_src.steps.compare import compare_experiments
-from pipeline_src.steps.published import Publication
+from pipeline_src.publishing.compare import compare_experiments
+from pipeline_src.publishing.published import Publication
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from made_sets import pairs, write_zip
 
 from pipeline_src.engine.execute import execute
 from pipeline_src.engine.explain import differences
+from pipeline_src.inspection.plan import notes, unchecked
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
-from pipeline_src.steps.plan import notes, unchecked
 
 SPLITS = {"val": {"of": "all", "fraction": 0.25}, "rest": {"of": "all", "without": "val"}}
 ENTRY = {"archive": "a.zip", "images": "Image", "masks": "GT", "splits": SPLITS}

@@ -16,10 +16,10 @@ from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.files import sha256
-from pipeline_src.steps import publish, published
-from pipeline_src.steps.publish import _compress, refuse_images
-from pipeline_src.steps.published import Publication
-from pipeline_src.steps.rebuild import check_equal
+from pipeline_src.publishing import publish, published
+from pipeline_src.publishing.publish import _compress, refuse_images
+from pipeline_src.publishing.published import Publication
+from pipeline_src.publishing.rebuild import check_equal
 
 FACTS = Facts(
     "small",

@@ -14,7 +14,8 @@ from pipeline_src.data import groups as image_groups
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import read
-from pipeline_src.steps import job_names, published
+from pipeline_src.publishing import published
+from pipeline_src.steps import job_names
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.experiment import ExperimentGraph
 

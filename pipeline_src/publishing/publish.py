@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable, write_text
-from pipeline_src.steps import job_names, published
-from pipeline_src.steps.published import Publication
-from pipeline_src.steps.rebuild import rebuild
+from pipeline_src.publishing import published
+from pipeline_src.publishing.published import Publication
+from pipeline_src.publishing.rebuild import rebuild
+from pipeline_src.steps import job_names
 from pipeline_src.steps.report import provenance, store_facts
 from pipeline_src.steps.tables import costs, results
 

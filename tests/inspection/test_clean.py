@@ -10,9 +10,9 @@ from project import ROOT
 
 from pipeline_src.engine.execute import execute
 from pipeline_src.engine.job import CACHE
+from pipeline_src.inspection.clean import leftovers
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
-from pipeline_src.steps.clean import leftovers
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pipeline_src.deployment import runs
+from pipeline_src.deployment.runs import FinishedRun
 from pipeline_src.errors import UserError
-from pipeline_src.steps import networks, runs
-from pipeline_src.steps.runs import FinishedRun
+from pipeline_src.steps import networks
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.measurement import Measurement
