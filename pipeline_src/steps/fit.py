@@ -25,9 +25,9 @@ def job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
     posthoc = experiment.posthoc(method)
     runs = [experiment.job(job_names.training(*run)) for run in experiment.networks(method, seed)]
     return Job(
-        *networks.place(experiment, method, seed),
-        ("run.json",),
-        work,
+        **networks.place(experiment, method, seed),
+        files=("run.json",),
+        work=work,
         parameters=parameters(experiment, method, seed),
         inputs={f"networks/{number}": run for number, run in enumerate(runs)}
         | ({"val": experiment.job("store/val")} if posthoc and posthoc.fits else {}),

@@ -26,7 +26,12 @@ def job(params: Params) -> Job:
     files = {f"{e.name}/{name}": e.folder / name for e in experiments if not e.unread for name in READ}
     files |= {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
     return Job(
-        *("overview", "overview", Path("results/overview"), "overview", (*OVERVIEW_TABLES, *CLAIM_FILES), work),
+        kind="overview",
+        name="overview",
+        folder=Path("results/overview"),
+        stem="overview",
+        files=(*OVERVIEW_TABLES, *CLAIM_FILES),
+        work=work,
         parameters={"experiments": experiments, "tasks": catalog.tasks()},
         options={"judged": judged},
         other_files={role: file for role, file in files.items() if file.is_file()},
