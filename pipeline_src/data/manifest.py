@@ -55,7 +55,7 @@ class Problem:
         return f"{self.file}: {self.problem}; {self.do}"
 
 
-TYPES = get_type_hints(Row)  # by column
+TYPES = get_type_hints(Row) | {"splits": str}  # of the columns
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
