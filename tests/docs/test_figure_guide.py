@@ -19,7 +19,7 @@ methods = {name: MethodFacts(name) for name in ("baseline", "aslp_mc")}
 facts = Facts("guide", methods, {"val": "val", "scenes": "id"})
 assert [figure_type.name for figure_type in catalogue.FIGURE_TYPES[:3]] == ["tradeoff", "brier", "overview"]
 drawn = [picture for picture in catalogue.pictures(facts) if picture.type.name == "brier"]
-main.pictures = lambda facts: drawn
+write.pictures = lambda facts: drawn
 measured = by_hand({"brier": [0.125]}, np.array([0.0, 0.0]))
 keys = [(protocol, part, method) for protocol in facts.protocols for part in facts.parts for method in methods]
 write.write_figures(HandMade(facts, {}, dict.fromkeys(keys, measured)), Sources(), Path("figures"))
