@@ -16,7 +16,6 @@ from made_results import HandMade, analysed, by_hand
 from project import call
 from typer.testing import CliRunner
 
-from pipeline_src import report
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.cli.main import app
@@ -27,7 +26,7 @@ from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.figure_types import Picture
 from pipeline_src.report import sentences
 from pipeline_src.report.gallery import Gallery
-from pipeline_src.report.page import SCRIPTS, write_report
+from pipeline_src.report.page import HERE, SCRIPTS, _named, write_report
 from pipeline_src.report.provenance import commit, made_by
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.report import fitted
@@ -181,7 +180,7 @@ def test_the_gallery_holds_the_catalogue(page):
 
 
 def test_a_method_has_one_colour_in_figures_and_in_the_page():
-    css = (Path(report.__file__).parent / "report.css").read_text(encoding="utf-8")
+    css = (HERE / "report.css").read_text(encoding="utf-8")
     colours = re.findall(r"--c\d: light-dark\((#\w+),", css)
     assert tuple(colours) == style.METHOD_COLOURS
 
@@ -198,7 +197,7 @@ def test_headings_count_the_figures_that_a_reader_of_one_protocol_sees(html):
 
 def test_parameters_are_written_in_words():
     values = {"features": ["entropy", "area"], "shape": False, "of": None, "lr": 0.001}
-    assert report._named(values) == "features entropy and area, shape no, of none, lr 0.001"
+    assert _named(values) == "features entropy and area, shape no, of none, lr 0.001"
 
 
 def test_the_page_opens_with_its_picture(page):
