@@ -24,7 +24,7 @@ FILES = 40  # that differ
 JUDGE = """
 import json, resource, sys
 from pathlib import Path
-from pipeline_src.steps.judge import judge
+from pipeline_src.judging.judge import judge
 folder = Path(sys.argv[1])
 judge(folder / "maps", folder / "masks", "made up", folder / "out", whole=False)
 print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))

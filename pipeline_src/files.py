@@ -161,6 +161,30 @@ def fault(path: Path) -> str | None:
     return None if stat.S_ISREG(mode) else f"is {link}{NOT_FILES.get(stat.S_IFMT(mode), 'no file')}"
 
 
+def content(path: Path) -> bytes:
+    """The bytes of a file; OSError for what is none (`fault`)."""
+    if reason := fault(path):
+        raise OSError(reason)
+    return path.read_bytes()
+
+
+@contextmanager
+def reading(
+    what: str, *, expected: str | None, do: str, also: type[Exception] = OSError, named: bool = False
+) -> Iterator[None]:
+    """Turn what a missing, foreign or damaged file makes its reader raise into a UserError of that text.
+
+    Args:
+        also: what the reader of this format raises besides Python's usual errors.
+        named: whether what is found there begins with the kind of the error.
+    """
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, also) as error:
+        text = f"{type(error).__name__}: {error}" if named else str(error)
+        raise UserError(what, found=text, expected=expected, do=do) from error
+
+
 def state(path: Path) -> list[int]:
     """What tells that a file has changed, without reading it: size, mtime and ctime in ns, inode. Whoever writes into a
     file can set its mtime back, but not its ctime."""

@@ -28,7 +28,7 @@ from project import call, copy, draw_quickly, make, snakemake
 os.fsync = lambda file: None
 
 # These take longest. The first keeps a worker busy while another makes `finished`.
-FIRST = ("training/test_every_method", "workflow/", "faults/test_kill", "documentation/test_tutorials")
+FIRST = ("training/test_every_method", "workflow/", "faults/test_kill", "docs/test_tutorials")
 FIRST += ("steps/test_several_classes", "training/test_posthoc", "export/")
 
 

@@ -35,4 +35,4 @@ def changed(text: str, diff: str) -> str:
 def run(folder: Path, code: str) -> None:
     """Run code with the package and the tests' helpers of `folder`."""
     (folder / "check.py").write_text(code)
-    call(folder, "python", "check.py", PYTHONPATH=f"{folder}:{TESTS}")
+    call(folder, "python", "check.py", PYTHONPATH=f"{folder}:{TESTS}:{ROOT / 'docs/make'}")

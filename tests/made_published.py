@@ -11,8 +11,8 @@ from made_statistics import counted, varied
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.counting.loading import save_compact
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.steps import published
-from pipeline_src.steps.published import Publication, source_digests
+from pipeline_src.publishing import published
+from pipeline_src.publishing.published import Publication, source_digests
 
 FACTS = Facts(
     "small", {"baseline": MethodFacts("baseline"), "slp": MethodFacts("slp", {"alpha": 0.1})}, {"photos": "id"}

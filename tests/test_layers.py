@@ -12,9 +12,13 @@ import pytest
 from project import ROOT
 
 PACKAGE = ROOT / "pipeline_src"
-GROUND = {"errors", "files", "validation", "rng", "python_source", "text_tables", "labels", "versions", "locks", "logs"}
+GROUND = {
+    *("errors", "files", "validation", "rng", "python_source", "text_tables"),
+    *("labels", "versions", "locks", "logs", "verified"),
+}
 NUMBERS = {"counting", "metrics", "analysis"}
 NETWORKS = {"params", "data", "calibrators", "training", "prediction"}
+SHOWN = {"tables", "claims", "figures", "report"}
 ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
     "counting": set(),
     "metrics": {"counting"},
@@ -28,14 +32,16 @@ ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
     "tables": NUMBERS,
     "claims": NUMBERS,
     "figures": NUMBERS | {"data", "prediction"},  # figures that show images
-    "judging": NUMBERS | {"data", "calibrators"},
+    "judging": NUMBERS | {"data", "calibrators", "figures"},
     "report": NUMBERS | {"tables", "figures", "claims"},
     "engine": set(),
-    "steps": NUMBERS | NETWORKS | {"export", "tables", "claims", "figures", "judging", "report", "engine"},
-    "documentation": {"params", "training", "data", "metrics", "counting"},
+    "steps": NUMBERS | NETWORKS | SHOWN | {"engine"},
+    "inspection": {"params", "data", "training", "engine", "steps"},
+    "publishing": NUMBERS | SHOWN | {"params", "data", "engine", "steps"},
+    "deployment": NUMBERS | NETWORKS | {"export", "engine", "steps"},
 }
+ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["api"] = NUMBERS | {"figures", "training"}
-ALLOWED["cli"] = ALLOWED["steps"] | {"steps", "documentation"}
 
 
 def modules() -> dict[str, Path]:

@@ -128,6 +128,9 @@ class MadeStore:
     def __len__(self) -> int:
         return len(self.images)
 
+    def image(self, i: int) -> np.ndarray:
+        return self.images[i]
+
     def truth(self, i: int) -> np.ndarray:
         return self.truths[i]
 

@@ -7,13 +7,15 @@ imported: Snakemake asks for file names whenever it starts.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.counting import levels
-from pipeline_src.errors import UserError
+from pipeline_src.files import reading
 
 # Role of a data set -> how it is called in text.
 ROLES = {"val": "validation", "id": "in distribution", "shifted": "under shift", "ood": "out of distribution"}
@@ -259,14 +261,10 @@ class ExperimentSummary:
     captions: Mapping[str, str] = field(default_factory=dict)
     unread: str = ""
 
-    def damaged(self, file: Path, problem: str, expected: str) -> UserError:
-        """The error for a file of its results that is not what the experiment wrote."""
-        return UserError(
-            f"{file} is damaged",
-            found=problem,
-            expected=expected,
-            do=f"remove it and run: {run_command(self.name)}; of a published experiment: git checkout -- {file}",
-        )
+    def reading(self, file: Path, expected: str) -> AbstractContextManager[None]:
+        """`files.reading` of a file of its results."""
+        do = f"remove it and run: {run_command(self.name)}; of a published experiment: git checkout -- {file}"
+        return reading(f"{file} is damaged", expected=expected, do=do, also=csv.Error, named=True)
 
 
 def run_command(experiment: str) -> str:

@@ -18,7 +18,7 @@ from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.selective_scaling import SelectiveScalingCalibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.files import write_text
+from pipeline_src.files import reading, write_text
 from pipeline_src.validation import validate
 
 ALL = (
@@ -60,15 +60,12 @@ def read(path: Path) -> tuple[Calibrator, Record]:
     Raises:
         UserError: names the file; it is absent, not JSON, of another version, or has wrong parameters.
     """
-    try:
+    with reading(
+        f"{path} is not a calibrator's file",
+        expected="a calibrator.json that `calibrate` wrote",
+        do="dense-calibration calibrate --pred MAPS --mask MASKS --apply MAPS --out DIR",
+    ):
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path} is not a calibrator's file",
-            found=error,
-            expected="a calibrator.json that `calibrate` wrote",
-            do="dense-calibration calibrate --pred MAPS --mask MASKS --apply MAPS --out DIR",
-        ) from None
     version = content.get("version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > VERSION:
         raise UserError(

@@ -86,13 +86,10 @@ def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -
 def _content(e: ExperimentSummary) -> dict[str, Any]:
     """What the claims.json of an experiment holds; UserError where that is nothing of the kind."""
     file = e.folder / "claims.json"
-    try:
+    with e.reading(file, "the verdicts that the experiment wrote"):
         content = json.loads(file.read_bytes())
-        problem = "" if isinstance(content, dict) else type(content).__name__
-    except (OSError, ValueError, RecursionError) as error:
-        problem = f"{type(error).__name__}: {error}"
-    if problem:
-        raise e.damaged(file, problem, "the verdicts that the experiment wrote")
+        if not isinstance(content, dict):
+            raise ValueError(type(content).__name__)
     return content
 
 

@@ -14,7 +14,7 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, aligned
 
 if TYPE_CHECKING:
-    from pipeline_src.steps.compare import Comparison
+    from pipeline_src.publishing.compare import Comparison
 
 PRINTED_METRICS = ("ece", "oe", "accuracy", "brier", "nll")
 MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}

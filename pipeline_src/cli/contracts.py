@@ -17,10 +17,10 @@ from pipeline_src.engine.adopt import adopt as adopt_results
 from pipeline_src.engine.cache import Leftover, size
 from pipeline_src.engine.execute import forget
 from pipeline_src.engine.explain import ingredients, latest_stamp, made_with
-from pipeline_src.engine.verified import now
 from pipeline_src.params import changes
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import stages
+from pipeline_src.verified import now
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +58,8 @@ def verify(
 
     Example: dense-calibration verify 'train/*' --experiment mini
     """
+    from pipeline_src.inspection import verify as step
     from pipeline_src.steps import overview
-    from pipeline_src.steps import verify as step
 
     graph = experiment_graph(experiment)
     chosen = graph.matching(jobs or ["*"])
@@ -96,7 +96,7 @@ def redo(
 
     Example: dense-calibration redo train/aslp_cl/seed0
     """
-    from pipeline_src.steps import precheck
+    from pipeline_src.inspection import precheck
 
     graph = experiment_graph(experiment)
     named = [job.name for job in graph.matching(jobs)]
@@ -134,7 +134,7 @@ def clean(remove: Annotated[bool, typer.Option("--remove", metavar="", help="Rem
 
     Example: dense-calibration clean --remove
     """
-    from pipeline_src.steps.clean import leftovers
+    from pipeline_src.inspection.clean import leftovers
 
     start_log()
     (results, entries), console = leftovers(read()), Console(markup=False, highlight=False, soft_wrap=True)

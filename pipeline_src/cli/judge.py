@@ -66,7 +66,7 @@ def judge(
 
     Example: dense-calibration judge --pred maps --mask masks --out judged
     """
-    from pipeline_src.steps import judge as step  # imports scipy and OpenCV, which other commands do without
+    from pipeline_src.judging import judge as step  # imports scipy and OpenCV, which other commands do without
 
     if ood == (mask is not None):
         raise UserError(

@@ -38,7 +38,7 @@ def predict(
         raise UserError("predict needs either --run or --weights", do="--run EXPERIMENT/METHOD/seedN, or --weights DIR")
     if format not in (None, *MAP_FORMATS):
         raise UserError("unknown --format", found=format, expected=", ".join(MAP_FORMATS), do="--format png16")
-    from pipeline_src.steps import predict as step  # imports torch, which other commands do without
+    from pipeline_src.deployment import predict as step  # imports torch, which other commands do without
 
     start_log(log)
     source = step.of_run(run) if run is not None else step.of_folder(weights)
@@ -62,7 +62,7 @@ def export(
     """
     if run is None:
         raise UserError("export needs --run", do="--run EXPERIMENT/METHOD/seedN")
-    from pipeline_src.steps.export import export as step  # as above
+    from pipeline_src.deployment.export import export as step  # as above
 
     start_log(log)
     step(run, out, calibrator, onnx)

@@ -22,7 +22,7 @@ def plan(
 
     Example: dense-calibration plan --experiment mini
     """
-    from pipeline_src.steps import plan as planned
+    from pipeline_src.inspection import plan as planned
 
     graph, console = experiment_graph(experiment), Console()
     whole = planned.plan(graph, cores)

@@ -1,4 +1,4 @@
-"""The commands about published results and pages: `publish`, `rebuild`, `compare`, `crate` and `docs`."""
+"""The commands about published results: `publish`, `rebuild`, `compare` and `crate`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def publish(
     Example: dense-calibration publish --experiment mini
     """
     from pipeline_src.params.load import read
-    from pipeline_src.steps import publish as step
+    from pipeline_src.publishing import publish as step
 
     number = cores or os.cpu_count() or 1
     if again:
@@ -41,7 +41,7 @@ def publish(
     else:
         folder = step.publish(experiment_graph(experiment), number)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    typer.echo(f"{folder}: {size / 1e6:.1f} MB. Commit it, and write it into the pages: dense-calibration docs")
+    typer.echo(f"{folder}: {size / 1e6:.1f} MB. Commit it.")
 
 
 def rebuild(
@@ -53,8 +53,8 @@ def rebuild(
 
     Example: dense-calibration rebuild --experiment mini_seeds
     """
-    from pipeline_src.steps import published
-    from pipeline_src.steps import rebuild as step
+    from pipeline_src.publishing import published
+    from pipeline_src.publishing import rebuild as step
 
     start_log(log)
     names = [experiment] if experiment else published.names()
@@ -87,7 +87,7 @@ def compare(
     Example: dense-calibration compare results/published/mini_seeds mini_seeds
     Example: dense-calibration compare mini_seeds:baseline mini_seeds:aslp_cl
     """
-    from pipeline_src.steps.compare import compare_experiments
+    from pipeline_src.publishing.compare import compare_experiments
 
     start_log()
     if json:
@@ -106,27 +106,7 @@ def crate(experiment: Name = None):
 
     Example: dense-calibration crate --experiment mini
     """
-    from pipeline_src.steps.crate import write
+    from pipeline_src.publishing.crate import write
 
     graph = experiment_graph(experiment)
     typer.echo(f"{write(graph)}: the crate is the folder {graph.results}")
-
-
-def docs():
-    """Write docs/params.md, docs/methods.md, docs/metrics.md and params.schema.json from the code that they describe,
-    and the tables of README.md and docs/, and results/published/overview, from published results.
-
-    Example: dense-calibration docs
-    """
-    from pipeline_src.documentation import methods_page, metrics_page, params_page, params_schema, published_tables
-    from pipeline_src.steps import overview, published, published_pairs
-
-    for name in published.names():
-        published.check_results(published.FOLDER / name)
-    for page in (params_page, methods_page, metrics_page, params_schema):
-        page.FILE.write_text(page.page(), encoding="utf-8")
-    pages = {file: file.read_text(encoding="utf-8") for file in published_tables.files()}
-    published_pairs.write(pair for page in pages.values() for pair in published_tables.pairs(page))
-    for file, page in pages.items():
-        file.write_text(published_tables.rewritten(page, published.FOLDER), encoding="utf-8")
-    overview.write_published()

@@ -1,20 +1,17 @@
-"""Hashes of files and folders, kept in a cache so that an unchanged archive is read once."""
+"""Hashes of files and folders, kept so that a file is read once as long as it does not change."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline_src.data import pairing
 from pipeline_src.data.entry import Layout
-from pipeline_src.errors import UserError
-from pipeline_src.files import fault, sha256, state, write_text
+from pipeline_src.verified import hash_or_fault, readings
 
-CACHE = ".fingerprints.json"
+FINGERPRINTS = ".fingerprints"  # a record of each source, below the folder of unpacked sets
 
 
 def hash_of(**parts: object) -> str:
@@ -29,12 +26,12 @@ def hash_of_archives(hashes: Iterable[str]) -> str:
 
 
 def file_hash(path: Path, unpacked: Path) -> str:
-    """The sha256 of a file; computed again only when the file has changed (`_state`)."""
-    return _cached(str(path.absolute()), _state(path), unpacked, lambda: sha256(path))
+    """`hash_or_fault` of a file; it is read again only when it has changed."""
+    return _hashes(path, path.parent, [path.name], unpacked)[path.name]
 
 
 def folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
-    """Hash of names and bytes of all images and masks; computed again only when one of them has changed (`_state`)."""
+    """Hash of names and bytes of all images and masks; only those that have changed are read again."""
     paths = [
         path
         for folders in (layout.images, layout.masks)
@@ -42,41 +39,17 @@ def folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
         for group in pairing.find_files(root, folders).values()
         for path in group
     ]
-    state = hash_of(files=[(path, *_state(root / path)) for path in paths])
-    return _cached(
-        f"{root.absolute()}/", state, unpacked, lambda: hash_of(files=[(path, _hash(root / path)) for path in paths])
-    )
+    hashes = _hashes(root, root, paths, unpacked)
+    return hash_of(files=[(path, hashes[path]) for path in paths])
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """The sha256 of all files below `folder` by their paths in it, sorted."""
     paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
-    return {path.relative_to(folder).as_posix(): _hash(path) for path in paths}
+    return {path.relative_to(folder).as_posix(): hash_or_fault(path) for path in paths}
 
 
-def _state(path: Path) -> list[object]:
-    """What tells that a file has changed, or why it cannot be read."""
-    reason = fault(path)
-    return [reason] if reason else [*state(path)]
-
-
-def _hash(path: Path) -> str:
-    """The sha256 of a file, or why it cannot be read: `prepare` lists it, or leaves it out."""
-    try:
-        return fault(path) or sha256(path)
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-
-
-def _cached(key: str, state: object, unpacked: Path, compute: Callable[[], str]) -> str:
-    cache = Path(unpacked) / CACHE
-    try:
-        hashes = json.loads(cache.read_text(encoding="utf-8"))
-        cached_state, hashed = hashes.get(key, (None, None))
-    except (OSError, ValueError, AttributeError, TypeError):  # none, or not ours
-        hashes, cached_state, hashed = {}, None, None
-    if cached_state != state or not re.fullmatch("[0-9a-f]{64}", str(hashed)):
-        hashes[key] = [state, hashed := compute()]
-        with suppress(OSError, UserError):  # a folder that cannot be written costs time and nothing else
-            write_text(cache, json.dumps(hashes, indent=1, sort_keys=True) + "\n")
-    return hashed
+def _hashes(source: Path, folder: Path, names: list[str], unpacked: Path) -> dict[str, str]:
+    """`hash_or_fault` of the files of a source by name, from its record in `unpacked` where nothing has changed."""
+    read = readings(folder, names, unpacked / FINGERPRINTS / f"{hash_of(source=str(source.absolute()))[:16]}.json")
+    return {name: read[name].sha256 if name in read else hash_or_fault(folder / name) for name in names}

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline_src.data.entry import GROUPS_FILE
 from pipeline_src.data.lookup import find_name_list
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import composed, fault
+from pipeline_src.files import composed, content, reading
 
 COLUMNS = ["id", "group"]
 
@@ -78,15 +78,10 @@ def _of_file(stems: Sequence[str], file: Path) -> list[object]:
 
 def _read(file: Path) -> dict[str, str]:
     """Group by stem."""
-    try:
-        if reason := fault(file):
-            raise OSError(reason)
-        lines = composed(file.read_text(encoding="utf-8-sig")).splitlines()
+    what = f"the file of groups {file} cannot be read"
+    with reading(what, expected="a csv file in UTF-8", do="correct it", also=csv.Error):
+        lines = composed(content(file).decode("utf-8-sig")).splitlines()
         header, *rows = list(csv.reader(line for line in lines if not line.startswith("#"))) or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(
-            f"the file of groups {file} cannot be read", found=error, expected="a csv file in UTF-8", do="correct it"
-        ) from None
     bad = [",".join(row) for row in rows if len(row) != len(COLUMNS) or not all(row)]
     if header != COLUMNS or bad or not rows:
         problem = ",".join(header) if header != COLUMNS else listed(bad) or "no row"

@@ -71,7 +71,7 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
     return as_mask(mask_values(data, foreground is not None), foreground)
 
 
-def as_mask(values: np.ndarray, foreground: int | None = None) -> np.ndarray:
+def as_mask(values: np.ndarray, foreground: int | None) -> np.ndarray:
     """The result of `decode_mask` for the values of a file."""
     if foreground is not None:
         return np.where(values == foreground, np.uint8(255), np.uint8(0))

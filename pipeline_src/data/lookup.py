@@ -6,8 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from pipeline_src.data.entry import Entry
-from pipeline_src.errors import UserError
-from pipeline_src.files import composed, fault
+from pipeline_src.files import composed, content, reading
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 LISTS = Path(__file__).parent / "lists"
@@ -31,17 +30,12 @@ def find_name_list(name: str, data_root: Path | str | None, root: Path | None) -
 
 def read_name_list(path: Path) -> list[str]:
     """Stems of a name list: one a line, with or without folder and image suffix; empty and # lines are skipped."""
-    try:
-        if reason := fault(path):
-            raise OSError(reason)
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"name list {path} cannot be read",
-            found=error,
-            expected="a text file in UTF-8, one name a line",
-            do="correct the file, or the split that names it",
-        ) from error
+    with reading(
+        f"name list {path} cannot be read",
+        expected="a text file in UTF-8, one name a line",
+        do="correct the file, or the split that names it",
+    ):
+        lines = content(path).decode("utf-8-sig").splitlines()
     stems = []
     for line in (line.strip() for line in lines):
         if line and not line.startswith("#"):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
@@ -55,7 +55,7 @@ class Problem:
         return f"{self.file}: {self.problem}; {self.do}"
 
 
-TYPES = {each.name: {"int": int, "float": float}.get(each.type, str) for each in fields(Row)}
+TYPES = get_type_hints(Row) | {"splits": str}  # of the columns
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:

@@ -37,33 +37,23 @@ class NullImages(Store):
                 expected="a square without any, of an eighth of the side",
                 do="leave out `null_images`",
             )
-        self._of, self.info = store, {}
-        self.images = Crops(store.images, kept, [squares[i] for i in kept])
-        self.masks = np.zeros(self.images.shape[:3], np.uint8)
+        self._of, self._squares, self.info = store, [(i, *squares[i]) for i in kept], {}
         self.index = [_cropped(store.index[i], squares[i][2] / store.size) for i in kept]
         self.ids = [row.id for row in self.index]
 
     def __reduce__(self):
         return type(self), (self._of,)
 
+    def image(self, i: int) -> np.ndarray:
+        k, top, left, side = self._squares[i]
+        crop = self._of.image(k)[top : top + side, left : left + side]
+        return cv2.resize(np.ascontiguousarray(crop), (self._of.size, self._of.size))
+
     def truth(self, i: int) -> np.ndarray:
         return np.zeros((self.index[i].height, self.index[i].width), np.uint8)
 
     def grey(self, i: int) -> np.ndarray:
         return np.zeros(0, np.int32)
-
-
-class Crops:
-    """What is read of `Store.images`: squares (top, left, side) of the images `kept`, resized to those images' size."""
-
-    def __init__(self, images: np.ndarray, kept: list[int], squares: list[tuple[int, int, int]]):
-        self._images, self._kept, self._squares = images, kept, squares
-        self.shape = (len(kept), *images.shape[1:])
-
-    def __getitem__(self, i: int) -> np.ndarray:
-        top, left, side = self._squares[i]
-        crop = self._images[self._kept[i]][top : top + side, left : left + side]
-        return cv2.resize(np.ascontiguousarray(crop), self.shape[1:3])
 
 
 def _cropped(row: IndexRow, share: float) -> IndexRow:

@@ -14,7 +14,7 @@ from pipeline_src.data.lookup import benchmark_file, read_name_list
 from pipeline_src.data.sources import Located
 from pipeline_src.data.unpack import maybe_cut
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import LIMITS, Limits
+from pipeline_src.params.schema import Limits
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SetReport:
     notes: list[str] = field(default_factory=list)
 
 
-def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path, limits: Limits = LIMITS) -> SetReport:
+def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path, limits: Limits) -> SetReport:
     """Read every file of a set: pairs, counts, sizes, values of masks, name lists, and the sha256 of its archives."""
     from pipeline_src.data.prepare import prepare
 

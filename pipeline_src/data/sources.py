@@ -13,10 +13,11 @@ from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_path
 from pipeline_src.data.unpack import unpack, whole_folder
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import fault, sha256, write_text
+from pipeline_src.files import reading, sha256, write_text
 from pipeline_src.locks import alone
 from pipeline_src.params.schema import LIMITS, Limits
 from pipeline_src.python_source import ROOT
+from pipeline_src.verified import is_hash
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 UNPACKED = ".files.json"  # in an unpacked folder: the sha256 of each file, as it was unpacked
@@ -83,14 +84,10 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
 
 
 def _archive_hash(entry: Entry, path: Path, unpacked: Path) -> str:
-    reason = fault(path)
-    try:
-        if reason is None:
-            return file_hash(path, unpacked)
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
+    if is_hash(hashed := file_hash(path, unpacked)):
+        return hashed
     raise UserError(
-        f"data set {entry.name}: {path} {reason}",
+        f"data set {entry.name}: {path} {hashed}",
         expected="a zip or tar archive",
         do="get the file again, or write `folder:` instead of `archive:` if it is a folder",
     )
@@ -146,18 +143,15 @@ def check_unpacked(located: Located, root: Path) -> None:
 
 def _list_of(root: Path) -> dict[str, str]:
     """The SHA-256 of each file of an unpacked set by its list; UserError where that is none."""
-    try:
+    with reading(
+        f"{root / UNPACKED} is damaged, by which unpacked files are checked",
+        expected="the SHA-256 of each file, as it was unpacked",
+        do=f"remove {root}, and it is unpacked again",
+        named=True,
+    ):
         content = json.loads((root / UNPACKED).read_bytes())
-        problem = "" if isinstance(content, dict) else f"no list of files: {type(content).__name__}"
-    except (OSError, ValueError, RecursionError) as error:
-        problem = f"{type(error).__name__}: {error}"
-    if problem:
-        raise UserError(
-            f"{root / UNPACKED} is damaged, by which unpacked files are checked",
-            found=problem,
-            expected="the SHA-256 of each file, as it was unpacked",
-            do=f"remove {root}, and it is unpacked again",
-        )
+        if not isinstance(content, dict):
+            raise ValueError(f"no list of files: {type(content).__name__}")
     return content
 
 

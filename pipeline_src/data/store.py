@@ -104,6 +104,10 @@ class Store:
         """Height and width of `images` and `masks`."""
         return self.images.shape[1]
 
+    def image(self, i: int) -> np.ndarray:
+        """What the network sees of sample `i`, uint8 (size, size, 3)."""
+        return self.images[i]
+
     def truth(self, i: int) -> np.ndarray:
         """Labels of sample `i` at its original size, uint8 (H, W): 0 background and 1 object (mask > 127), or class
         ids; also `labels.NO_CLASS` and `labels.IGNORED`."""

@@ -11,8 +11,8 @@ from pipeline_src.engine.explain import differences, latest_stamp
 from pipeline_src.engine.graph import Graph, with_inputs
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.stamp import Stamp
-from pipeline_src.engine.verified import now
 from pipeline_src.errors import UserError, listed
+from pipeline_src.verified import now
 
 
 def adopt(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_src.engine import verified
+from pipeline_src import verified
 from pipeline_src.engine.job import CACHE, Job, is_stamp
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.files import writing

@@ -21,10 +21,10 @@ from pydantic import BaseModel
 
 from pipeline_src.engine.code import LENGTH, Code, CodeDigest, digest
 from pipeline_src.engine.run_job import perform
-from pipeline_src.engine.verified import RECORDS
 from pipeline_src.errors import UserError
 from pipeline_src.files import sha256, write_text
 from pipeline_src.python_source import PACKAGE, ROOT
+from pipeline_src.verified import RECORDS
 
 PERFORM = (perform.__module__, perform.__name__)
 DIGESTS = RECORDS / "code.json"
@@ -82,7 +82,7 @@ def _classes(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def package_digest(
-    definitions: tuple[tuple[str, str], ...], modules: tuple[str, ...] = (), files: tuple[Path, ...] = ()
+    definitions: tuple[tuple[str, str], ...], modules: tuple[str, ...], files: tuple[Path, ...]
 ) -> CodeDigest:
     """As `Code.digest` of this package. Files are read once in a process, and digests kept for the processes of other
     jobs."""

@@ -17,10 +17,10 @@ from pipeline_src.engine.graph import contract
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.run_job import perform
 from pipeline_src.engine.stamp import Stamp
-from pipeline_src.engine.verified import now
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import SPACE, check_writable, writing
 from pipeline_src.locks import alone
+from pipeline_src.verified import now
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 
 from pipeline_src.engine.code import digest
 from pipeline_src.engine.job import Job
-from pipeline_src.engine.verified import RECORDS
 from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.verified import RECORDS
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline_src.engine.code import LENGTH, CodeDigest, digest
 from pipeline_src.engine.contract import as_json, code_of, file_digest
 from pipeline_src.engine.stamp import Fault, Stamp
-from pipeline_src.engine.verified import READINGS, readings
+from pipeline_src.verified import READINGS, readings
 
 CACHE = ".cache"  # in each top folder
 

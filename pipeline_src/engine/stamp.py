@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline_src.engine import verified
+from pipeline_src import verified
 from pipeline_src.files import write_text
 
 PARTS = {"kind", "parameters", "inputs", "code", "files", "job", "folder", "time"}  # of `ingredients` and `made`

@@ -20,7 +20,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.export import graph, onnx_file, standalone
 from pipeline_src.export.graph import Written
 from pipeline_src.export.standalone import ExportedModel
-from pipeline_src.files import atomic, check_writable, read_sums, sha256, write_sums, write_text
+from pipeline_src.files import atomic, check_writable, read_sums, reading, sha256, write_sums, write_text
 from pipeline_src.training.network_file import METADATA
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.validation import Count, Strict, validate
@@ -143,14 +143,18 @@ def read(folder: Path, hashed: bool = True) -> ExportedModel:
             expected="a folder that `export` wrote",
             do="dense-calibration export --run RUN --out DIR",
         )
-    settings = validate(Preprocessing, _json(folder / PREPROCESSING), str(folder / PREPROCESSING))
+    file, again = folder / PREPROCESSING, "export the run again"
+    with reading(f"{file} cannot be read", expected="JSON", do=again):
+        content = json.loads(file.read_text(encoding="utf-8"))
+    settings = validate(Preprocessing, content, str(file))
     record = None
     if (folder / CALIBRATOR).exists():
-        source = str(folder / PREPROCESSING)
-        _, fitted = calibrators.read_for(folder / CALIBRATOR, settings.classes, source, "export the run again")
+        _, fitted = calibrators.read_for(folder / CALIBRATOR, settings.classes, str(file), again)
         record = fitted.model_dump(mode="json")
     network = graph.run(graph.check(folder / NETWORK))
-    tensors = _tensors(folder / WEIGHTS)
+    whole = "a whole file of safetensors"
+    with reading(f"{folder / WEIGHTS} can't be read", expected=whole, do=again, also=SafetensorError):
+        tensors = load_file(folder / WEIGHTS)
     if hashed:
         _check_sums(folder)
     model = ExportedModel(network, tensors, settings.model_dump(), record).eval()
@@ -187,22 +191,6 @@ def _check_sums(folder: Path) -> None:
             expected=f"sha256 {exported.get(altered[0], 'of nothing: the folder had no such file')}, as {SUMS} says",
             do="export the run again, or copy the folder again",
         )
-
-
-def _json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read", found=error, expected="JSON", do="export the run again") from None
-
-
-def _tensors(file: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(file)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise UserError(
-            f"{file} can't be read", found=error, expected="a whole file of safetensors", do="export the run again"
-        ) from None
 
 
 class Member(NamedTuple):

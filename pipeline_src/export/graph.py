@@ -56,9 +56,7 @@ class Written:
     single: bool
 
 
-def written_out(
-    module: nn.Module, size: int, channels: int, named: Callable[[str], str] = lambda name: name
-) -> Written:
+def written_out(module: nn.Module, size: int, channels: int, named: Callable[[str], str]) -> Written:
     """The graph of a network.
 
     Args:

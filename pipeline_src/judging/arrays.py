@@ -110,7 +110,7 @@ def mask_values(
     return values.astype(np.uint8), ignored, None
 
 
-def read_labels(path: Path, limit: int = PIXELS) -> np.ndarray:
+def read_labels(path: Path, limit: int) -> np.ndarray:
     """A mask of class ids, (H, W) integers; the indices of a picture with a palette.
 
     Raises:

@@ -45,7 +45,6 @@ def judge_folder(
     whole: bool = True,
     resamples: int = RESAMPLES,
     groups: str = "",
-    workers: int | None = None,
     max_pixels: int = PIXELS,
     calibrator: Path | None = None,
     risk: str = "",
@@ -67,7 +66,6 @@ def judge_folder(
         whole: also compute S, E and weighted F.
         resamples: bootstrap resamples; 0 for no intervals.
         groups: which images are not independent (`data.groups`); they are resampled together.
-        workers: processes for the whole-map metrics; default all cores.
         max_pixels: that a map (times its classes) or a mask may have; larger ones are not decoded.
         calibrator: a calibrator.json; the maps are judged as if it had been applied to them.
         risk: a bound such as "fnr=0.1", for which a threshold is given (`judging.risk`).
@@ -98,7 +96,7 @@ def judge_folder(
         counted = several_classes.count(pairs, classes, ignore)
     else:
         counted = two_classes.count(pairs, ignore, border)
-        images = whole_images(pairs, counted.meaning, workers) if whole else {}
+        images = whole_images(pairs, counted.meaning) if whole else {}
     counts = _counts(counted, protocols, mask, ignore)
     first = next(iter(counts.values()))
     result = {

@@ -65,7 +65,7 @@ def check_ignore(pairs: Pairs, ignore: int | None) -> None:
     )
 
 
-def survey(pairs: Pairs, ignore: int | None = None) -> Meaning:
+def survey(pairs: Pairs, ignore: int | None) -> Meaning:
     """Read all masks once to distinguish 0 and 1 from 0 and 255. Files that cannot be read are skipped.
 
     Raises:

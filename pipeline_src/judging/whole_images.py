@@ -19,6 +19,7 @@ from pipeline_src.judging.masks import Meaning
 from pipeline_src.judging.two_classes import read
 from pipeline_src.metrics.metric import FRACTION
 
+EACH = 16  # images or more for each process
 MISSING = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
 
 
@@ -52,14 +53,10 @@ class WholeImages:
         return dict(zip(MEASURES, self.table[images].T, strict=True))
 
 
-def whole_images(pairs: Pairs, meaning: Meaning, workers: int | None = None) -> dict[str, WholeImages]:
-    """Measures of all images by protocol.
-
-    Args:
-        workers: processes; default all cores, but at least 16 images each.
-    """
+def whole_images(pairs: Pairs, meaning: Meaning) -> dict[str, WholeImages]:
+    """Measures of all images by protocol."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = workers or min(cores, max(1, len(pairs) // 16))
+    workers = min(cores, len(pairs) // EACH)
     values = np.empty((len(PROTOCOLS), len(pairs), len(MEASURES)))
     # Not a multiprocessing.Pool, which waits for ever if a worker is killed.
     several = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) if workers > 1 else nullcontext()

@@ -184,7 +184,7 @@ class Binned(Input):
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         number = self.bins or bins
-        cells = [of_pixels(one, one.groups.per_pixel(score, number)) for one, score in self._scores(counted)]
+        cells = [of_pixels(one, score, number) for one, score in self._scores(counted)]
 
         if self.score == TOP:
             return _with_own_confidence(counted, cells[0], number)
@@ -273,9 +273,10 @@ def _with_own_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -
     return of_images
 
 
-def of_pixels(counted: ProtocolCounts, per_pixel: np.ndarray) -> Columns:
-    """Sums over the pixels of images, of (512, C) numbers of a pixel by 8-bit level and label (`PixelGroups`)."""
-    levels = counted.levels
+def of_pixels(counted: ProtocolCounts, score: str, cells: int | np.ndarray) -> Columns:
+    """Pixels, hits and scores in cells of a score: so many equally wide ones, or those that levels are joined to."""
+    levels, groups = counted.levels, counted.groups  # in this order: a quick statistic has no rows per image
+    per_pixel = groups.per_pixel(score, cells) if isinstance(cells, int) else groups.in_cells(score, cells)
     return lambda images: levels(images) @ per_pixel
 
 

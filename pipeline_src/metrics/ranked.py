@@ -81,7 +81,7 @@ class Ordered(_Sorted):
         return self._with_groups((pixels.binned(self.cells) if self.cells else pixels).bins, bins)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        cells = of_pixels(counted, counted.groups.per_pixel(self.score, EQUAL))
+        cells = of_pixels(counted, self.score, EQUAL)
         if self.score == POSITIVE or counted.counts.top:
             return cells
         # Of two classes no confidence lies below 0.5.
@@ -115,8 +115,7 @@ class Ranked(_Sorted):
         return (_with_surest(counted.counts, self.score) if finer else counted.histogram(self.score).bins,)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        cells = CELL_OF_LEVEL if self.score == TOP else CELL_OF_PROBABILITY
-        return of_pixels(counted, counted.groups.in_cells(self.score, cells))
+        return of_pixels(counted, self.score, CELL_OF_LEVEL if self.score == TOP else CELL_OF_PROBABILITY)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return (as_bins(sums),)

@@ -38,21 +38,12 @@ class CorruptedStore(Store):
     def __init__(self, folder: Path, corruption: str, severity: int):
         super().__init__(folder)
         self._corruption = corruption, severity
-        self.images = _Images(self.images, self.ids, corruption, severity)
 
     def __reduce__(self):
         return type(self), (self.folder, *self._corruption)
 
-
-class _Images:
-    """What is read of `Store.images` in evaluation: single images, and the shape."""
-
-    def __init__(self, clean: np.ndarray, ids: list[str], corruption: str, severity: int):
-        self._clean, self._ids, self._corruption = clean, ids, (corruption, severity)
-        self.shape = clean.shape
-
-    def __getitem__(self, i: int) -> np.ndarray:
-        return corrupted(self._clean[i], self._ids[i], *self._corruption)
+    def image(self, i: int) -> np.ndarray:
+        return corrupted(self.images[i], self.ids[i], *self._corruption)
 
 
 def gaussian_noise(x: np.ndarray, draws: np.random.Generator, deviation: float) -> np.ndarray:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.errors import UserError
-from pipeline_src.files import atomic
+from pipeline_src.files import atomic, reading
 
 NUMBER = 6
 KEY = "examples"
@@ -41,10 +40,7 @@ def read(path: Path | str) -> dict[str, np.ndarray]:
     Raises:
         UserError: there is no such file.
     """
-    try:
-        with np.load(path) as file:
-            return {name: file[name].astype(np.float32) / WHITE for name in file.files}
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"no example maps in {path}", found=error, do="run `snakemake --cores all`, which makes them"
-        ) from None
+    do = "run `snakemake --cores all`, which makes them"
+    with reading(f"no example maps in {path}", expected=None, do=do), np.load(path) as file:
+        maps = {name: file[name].astype(np.float32) / WHITE for name in file.files}
+    return maps

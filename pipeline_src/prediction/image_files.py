@@ -17,7 +17,7 @@ from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.pairing import walk
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import fault
+from pipeline_src.files import content
 
 log = logging.getLogger(__name__)
 
@@ -117,13 +117,6 @@ def _check_depth(header: Header) -> None:
         raise UnreadableImageError(f"has values of {header.bits} bits", "save it with 8 or 16 bits")
 
 
-def content(path: Path) -> bytes:
-    """The bytes of a file; OSError for what is none."""
-    if reason := fault(path):
-        raise OSError(reason)
-    return path.read_bytes()
-
-
 class ImageStore:
     """What `evaluation_batches` reads of a `Store`: RGB images resized to S x S, and labels of their original sizes,
     which say the size and no more."""
@@ -136,11 +129,7 @@ class ImageStore:
     def __len__(self) -> int:
         return len(self.files)
 
-    @property
-    def images(self) -> ImageStore:
-        return self
-
-    def __getitem__(self, i: int) -> np.ndarray:
+    def image(self, i: int) -> np.ndarray:
         path = self.files[i].path
         try:
             data = content(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,7 +45,6 @@ class MapFolder:
     def __init__(self, folder: Path, model: str, made_by: str, format: Format):
         self.folder, self.model, self.made_by, self.format = folder, model, made_by, format
         self.record = folder / RECORD
-        self.torn: list[str] = []  # lines of the record that are cut off
         self.made = {line.map: line for line in self._read()}
 
     def _read(self) -> list[Made]:
@@ -53,8 +53,8 @@ class MapFolder:
             for text in self.record.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     lines.append(Made(**json.loads(text)))
-                except (ValueError, TypeError):  # the last line of a process that was killed: its map is made again
-                    self.torn += [text.rstrip("\ufffd")] if text else []
+                except (ValueError, TypeError):  # empty, or cut off by a kill: its map was not in place yet
+                    continue
         return lines
 
     def name(self, image: ImageFile) -> str:
@@ -85,21 +85,13 @@ class MapFolder:
                 do="give another --out, or the --format of the maps that are there",
             )
         names = [name for image in images if (name := self.name(image)) not in self.made]
-        if foreign := self._foreign([name for name in names if (self.folder / name).exists()]):
+        if foreign := [name for name in names if (self.folder / name).exists()]:
             raise UserError(
                 f"--out {self.folder} has files that predict did not write, and would overwrite{listed(foreign)}",
                 found=f"no line for them in {self.record}",
                 expected="a new folder, or one with older results of predict",
                 do="give another --out",
             )
-
-    def _foreign(self, names: list[str]) -> list[str]:
-        """Those of some maps that no line stands for, not even a torn one, which stands for one map."""
-        for text in self.torn:
-            heads = {name: json.dumps({"map": name, "model": self.model}, ensure_ascii=False)[:-1] for name in names}
-            own = next((name for name, head in heads.items() if text.startswith(head) or head.startswith(text)), None)
-            names = [name for name in names if name != own]
-        return names
 
     def clear(self, images: Sequence[ImageFile]) -> None:
         """Remove what a killed process left of maps that it had not finished."""
@@ -131,9 +123,12 @@ class MapFolder:
                 levels = np.rint(probability.astype(np.float64) * np.iinfo(kind).max).astype(kind)
                 temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
             line = Made(self.name(image), self.model, self.made_by, sha256(image.path), sha256(temporary))
-            # Before the map is in place, which would be a stranger's else; apart from what a kill left of another line.
+            # On the disk before the map is in place, which would be a stranger's else, also after a power cut; apart
+            # from what a kill left of another line.
             with open(self.record, "a", encoding="utf-8") as record:
                 record.write(f"\n{_text(line)}")
+                record.flush()
+                os.fsync(record.fileno())
         self.made[line.map] = line
 
     def finish(self) -> None:

@@ -14,7 +14,7 @@ PACKAGES = ("python", "dense-calibration", "torch", "onedl-mmengine", "onedl-mms
 CODE = ("*.py", "*.smk", "*Snakefile", "pipeline_src")  # patterns of git's, at any depth
 
 
-def made_by(training_seconds: float = 0) -> dict[str, str]:
+def made_by(training_seconds: float) -> dict[str, str]:
     """Commit, versions, machine and time, by name; what cannot be found out is left out. Versions and machine are those
     of the report's own job: a cluster may have trained elsewhere.
 

@@ -34,7 +34,12 @@ def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str
     grouped = groups.find(entry.groups, experiment.data_root)
     evaluated = {f"{m}/seed{seed}": experiment.job(job_names.evaluation(m, seed, part)) for m, seed in facts.runs}
     return Job(
-        *("analyse", f"analyse/{part}", experiment.results / "analysis", part, (f"{part}.npz",), work),
+        kind="analyse",
+        name=f"analyse/{part}",
+        folder=experiment.results / "analysis",
+        stem=part,
+        files=(f"{part}.npz",),
+        work=work,
         parameters={
             "part": part,
             "bins": facts.bins,

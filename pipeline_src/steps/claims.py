@@ -20,7 +20,12 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     facts = experiment.facts
     learned = [job_names.training(*run) for run in facts.runs if run[0] in facts.learned]
     yield Job(
-        *("claims", "claims", experiment.results, "claims", tuple(CLAIM_FILES), work),
+        kind="claims",
+        name="claims",
+        folder=experiment.results,
+        stem="claims",
+        files=tuple(CLAIM_FILES),
+        work=work,
         parameters={"facts": facts},
         inputs=analyses(experiment) | {name: experiment.job(name) for name in learned},
         stamps_in=experiment.stamps,

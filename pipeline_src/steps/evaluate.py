@@ -26,11 +26,12 @@ def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
     fitted = {"fit": experiment.job(job_names.training(method, seed))} if experiment.posthoc(method) else {}
     corruption = experiment.corrupted.get(part)
     return Job(
-        *("evaluate", job_names.evaluation(method, seed, part)),
-        experiment.results / "statistics" / method / f"seed{seed}",
-        part,
-        (f"{part}.npz", f"{part}.examples.npz"),
-        work_corrupted if corruption else work,
+        kind="evaluate",
+        name=job_names.evaluation(method, seed, part),
+        folder=experiment.results / "statistics" / method / f"seed{seed}",
+        stem=part,
+        files=(f"{part}.npz", f"{part}.examples.npz"),
+        work=work_corrupted if corruption else work,
         parameters=fit.parameters(experiment, method, seed)
         | ({"corruption": (corruption.name, corruption.severity)} if corruption else {}),
         inputs={f"networks/{number}": run for number, run in enumerate(runs)}

@@ -23,7 +23,12 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     examples = [experiment.job(name) for name in shown(experiment.facts).values()]
     styles = sorted((ROOT / "figures").glob("*.mplstyle"))
     yield Job(
-        *("figures", "figures", experiment.results / "figures", "figures", tuple(figure_files(experiment.facts)), work),
+        kind="figures",
+        name="figures",
+        folder=experiment.results / "figures",
+        stem="figures",
+        files=tuple(figure_files(experiment.facts)),
+        work=work,
         parameters={"facts": experiment.facts},
         inputs=analyses(experiment) | {job.name: job for job in (*runs, *examples, *experiment.of_kinds("store"))},
         other_files={f"style/{number}": file for number, file in enumerate(styles)},

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_src.engine.job import Job
-from pipeline_src.errors import UserError
-from pipeline_src.files import write_text
+from pipeline_src.files import reading, write_text
 from pipeline_src.steps import job_names, networks
 
 if TYPE_CHECKING:
@@ -26,9 +25,9 @@ def job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
     posthoc = experiment.posthoc(method)
     runs = [experiment.job(job_names.training(*run)) for run in experiment.networks(method, seed)]
     return Job(
-        *networks.place(experiment, method, seed),
-        ("run.json",),
-        work,
+        **networks.place(experiment, method, seed),
+        files=("run.json",),
+        work=work,
         parameters=parameters(experiment, method, seed),
         inputs={f"networks/{number}": run for number, run in enumerate(runs)}
         | ({"val": experiment.job("store/val")} if posthoc and posthoc.fits else {}),
@@ -59,18 +58,16 @@ def work(job: Job, folder: Path) -> None:
 
 def read(file: Path) -> dict[str, Any]:
     """What was fitted, from run.json."""
-    try:
+    with reading(
+        f"{file} does not say what was fitted",
+        expected='{"fitted": {name: value}}',
+        do=f"remove {file}, then start the command again",
+        named=True,
+    ):
         fitted = json.loads(file.read_bytes())["fitted"]
         if not isinstance(fitted, dict):
             raise TypeError(f"{type(fitted).__name__} in the place of a dict")
-        return fitted
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(
-            f"{file} does not say what was fitted",
-            found=f"{type(error).__name__}: {error}",
-            expected='{"fitted": {name: value}}',
-            do=f"remove {file}, then start the command again",
-        ) from None
+    return fitted
 
 
 def predictor(job: Job) -> Predictor:

@@ -23,9 +23,11 @@ log = logging.getLogger(__name__)
 MACHINE = {"device": "auto", "gpus": 0, "workers": 0}
 
 
-def place(experiment: ExperimentGraph, method: str, seed: int) -> tuple[str, str, Path, str]:
-    """Kind, name, folder and stem of a run's job; of a post-hoc method too, which is fitted instead of trained."""
-    return "train", job_names.training(method, seed), experiment.results / "runs" / method / f"seed{seed}", "train"
+def place(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
+    """What a run's job is called and where it lies; that of a post-hoc method too, which is fitted instead of
+    trained."""
+    folder = experiment.results / "runs" / method / f"seed{seed}"
+    return {"kind": "train", "name": job_names.training(method, seed), "folder": folder, "stem": "train"}
 
 
 def parameters(experiment: ExperimentGraph) -> dict[str, Any]:

@@ -1,5 +1,4 @@
-"""What spans experiments: other tasks, other networks, other people's models, from what lies in results/; and other
-tasks from what is published."""
+"""What spans experiments: other tasks, other networks, other people's models, from what lies in results/."""
 
 from __future__ import annotations
 
@@ -12,12 +11,11 @@ from pipeline_src.data import catalog
 from pipeline_src.engine.explain import differences, shortened
 from pipeline_src.engine.job import Job, is_stamp
 from pipeline_src.engine.stamp import Stamp
-from pipeline_src.engine.verified import READINGS
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
-from pipeline_src.steps import published
 from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files
+from pipeline_src.verified import READINGS
 
 READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
 
@@ -28,7 +26,12 @@ def job(params: Params) -> Job:
     files = {f"{e.name}/{name}": e.folder / name for e in experiments if not e.unread for name in READ}
     files |= {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
     return Job(
-        *("overview", "overview", Path("results/overview"), "overview", (*OVERVIEW_TABLES, *CLAIM_FILES), work),
+        kind="overview",
+        name="overview",
+        folder=Path("results/overview"),
+        stem="overview",
+        files=(*OVERVIEW_TABLES, *CLAIM_FILES),
+        work=work,
         parameters={"experiments": experiments, "tasks": catalog.tasks()},
         options={"judged": judged},
         other_files={role: file for role, file in files.items() if file.is_file()},
@@ -95,30 +98,3 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
         network, data = settings.model.network, settings.data.model_dump(mode="json")
         folder = Path("results") / name
         yield ExperimentSummary(name, task, network, data, folder, captions, _altered(folder))
-
-
-def write_published() -> None:
-    """Write table T5 and claim C8 of the published experiments, beside them."""
-    from pipeline_src.claims.other_tasks import write_overview_claims
-    from pipeline_src.tables.several_experiments import task_table
-
-    experiments, tasks = list(_published()), catalog.tasks()
-    shown = {task: text for task, text in tasks.items() if task in {e.task for e in experiments}}
-    folder = published.FOLDER / published.OVERVIEW
-    task_table(experiments, shown).write("T5", folder)
-    write_overview_claims(experiments, tasks, folder)
-
-
-def _published() -> Iterator[ExperimentSummary]:
-    entries = catalog.load({})
-    for name in published.names():
-        folder = published.FOLDER / name
-        of = published.Publication.read(folder)
-        try:
-            task = catalog.find(entries, of.params["data"]["train"]["set"]).task
-        except UserError:  # trained on a set that is not of the catalog
-            continue
-        tests = of.facts.parts_of(("id", "shifted"))
-        captions = {part: caption for part, caption in of.facts.captions.items() if part in tests}
-        network = of.params["model"]["config"] or of.params["model"]["factory"]
-        yield ExperimentSummary(name, task, network, of.params["data"], folder, captions)

@@ -31,7 +31,12 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
             absent.append(str(error))
             continue
         yield Job(
-            *("prepare", f"prepare/{name}", folder, "prepare", FILES, work),
+            kind="prepare",
+            name=f"prepare/{name}",
+            folder=folder,
+            stem="prepare",
+            files=FILES,
+            work=work,
             parameters={
                 "data": identity.parameters,
                 "on_problem": (on_problem := experiment.settings.data.on_problem),

@@ -29,7 +29,12 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     files = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
     judged = {f"judged/{file.relative_to(experiment.judged)}": file for file in judged_files(experiment.judged)}
     yield Job(
-        *("report", "report", experiment.results, "report", ("report.html",), work),
+        kind="report",
+        name="report",
+        folder=experiment.results,
+        stem="report",
+        files=("report.html",),
+        work=work,
         parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.stored.items()}},
         inputs=analyses(experiment) | {job.name: job for job in made},
         options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}

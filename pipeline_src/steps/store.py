@@ -19,8 +19,12 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """A job per part."""
     for name, (part, _) in experiment.stored.items():
         yield Job(
-            *("store", f"store/{name}", experiment.data / "stores" / name, "store", FILES),
-            work,
+            kind="store",
+            name=f"store/{name}",
+            folder=experiment.data / "stores" / name,
+            stem="store",
+            files=FILES,
+            work=work,
             parameters={
                 "part": part,
                 "size": experiment.settings.image_size,

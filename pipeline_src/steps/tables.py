@@ -25,7 +25,12 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """The one job."""
     runs = [job_names.training(*run) for run in experiment.facts.runs]
     yield Job(
-        *("tables", "tables", experiment.results / "tables", "tables", tuple(table_files()), work),
+        kind="tables",
+        name="tables",
+        folder=experiment.results / "tables",
+        stem="tables",
+        files=tuple(table_files()),
+        work=work,
         parameters={"facts": experiment.facts},
         inputs=analyses(experiment) | {name: experiment.job(name) for name in runs},
         stamps_in=experiment.stamps,

@@ -32,9 +32,9 @@ def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
     code = networks.code(experiment, method)
     code["other_files"] |= {f"weights/{number}": file for number, file in enumerate(experiment.own_weights)}
     return Job(
-        *networks.place(experiment, method, seed),
-        (*FILES, "alpha.csv") if chosen.learns else FILES,
-        work,
+        **networks.place(experiment, method, seed),
+        files=(*FILES, "alpha.csv") if chosen.learns else FILES,
+        work=work,
         # Validation has a batch size of its own: that of `evaluation` may change without a new training.
         parameters=networks.parameters(experiment)
         | {"method": chosen, "seed": seed, "batch_size": Evaluation().batch_size},

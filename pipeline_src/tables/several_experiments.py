@@ -106,10 +106,8 @@ def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
         return []
     rows = []
     for file, metrics in files.items():
-        try:
+        with e.reading(file, "the table that the experiment wrote"):
             rows += _rows(file, metrics)
-        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            raise e.damaged(file, f"{type(error).__name__}: {error}", "the table that the experiment wrote") from None
     return [row | {"experiment": e.name, "task": e.task, "model": e.network} for row in rows]
 
 

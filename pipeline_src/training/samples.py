@@ -32,7 +32,7 @@ class TrainingSamples(Dataset):
         cv2.setNumThreads(0)
         epoch, i = divmod(key, len(self.store))
         rng = generator(self.seed, epoch, self.store.ids[i], "augmentation")
-        image, mask = augment(self.store.images[i], self.store.masks[i], rng, self.augmentation, self.store.classes > 2)
+        image, mask = augment(self.store.image(i), self.store.masks[i], rng, self.augmentation, self.store.classes > 2)
         return {
             "inputs": torch.from_numpy(image).permute(2, 0, 1),
             "masks": torch.from_numpy(mask)[None],
@@ -77,7 +77,7 @@ class EvaluationSamples(Dataset):
         return len(self.store)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        image = torch.from_numpy(np.array(self.store.images[i])).permute(2, 0, 1)
+        image = torch.from_numpy(np.array(self.store.image(i))).permute(2, 0, 1)
         truth, grey = np.array(self.store.truth(i)), np.array(self.store.grey(i))
         return {"inputs": image, "truth": truth, "grey": grey, "id": self.store.ids[i]}
 

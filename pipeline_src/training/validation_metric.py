@@ -29,7 +29,7 @@ class CalibrationMetric(BaseMetric):
 
     default_prefix = "val"
 
-    def __init__(self, released: bool = False):
+    def __init__(self, released: bool):
         super().__init__()
         self.released = released
         self.classwise = False

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import published_overview
 import pytest
 from made_claims import changed, view, without, without_parts, without_runs
 from project import ROOT
@@ -17,7 +18,7 @@ from pipeline_src.claims.other_tasks import judged, write_overview_claims
 from pipeline_src.claims.view import View
 from pipeline_src.claims.write import judged as judged_alone
 from pipeline_src.errors import UserError
-from pipeline_src.steps import overview, published
+from pipeline_src.publishing import published
 
 TASKS = {"cod": "camouflaged objects", "smoke": "smoke", "semantic": "semantic segmentation", "polyp": "polyps"}
 
@@ -129,7 +130,7 @@ def test_generated_images_are_never_concealed(tmp_path):
 
 
 def test_the_overview_of_what_is_published_is_current(tmp_path, monkeypatch):
-    """As `docs` makes it of the published experiments; one on a set of a user's own is left out."""
+    """As docs/make writes it from the published experiments; one on a set of a user's own is left out."""
     for source in (ROOT / published.FOLDER).glob("*/*"):
         kept = source.parent.name != published.OVERVIEW
         if kept and source.name in (published.EXPERIMENT, "claims.json", "tables"):
@@ -140,7 +141,7 @@ def test_the_overview_of_what_is_published_is_current(tmp_path, monkeypatch):
     of = published.Publication.read(published.FOLDER / "cod")
     of = replace(of, params=of.params | {"data": of.params["data"] | {"train": {"set": "mine"}}})
     (folder / published.EXPERIMENT).write_text(of.text())
-    overview.write_published()
+    published_overview.write()
     made = {file.name: file.read_text() for file in (published.FOLDER / published.OVERVIEW).iterdir()}
     kept = {file.name: file.read_text() for file in (ROOT / published.FOLDER / published.OVERVIEW).iterdir()}
     assert kept.pop("differences.json")  # of pairs that pages show

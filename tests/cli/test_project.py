@@ -24,7 +24,7 @@ def environment(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
-    monkeypatch.setattr("pipeline_src.steps.plan.speeds", lambda experiment: (100.0, 100.0))
+    monkeypatch.setattr("pipeline_src.inspection.plan.speeds", lambda experiment: (100.0, 100.0))
 
 
 def run(*words: str) -> str:

@@ -9,7 +9,7 @@ from made_statistics import counted, images, of_scenes, scene, summaries, varied
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting import compact_file
 from pipeline_src.counting.compact import STARTS, STEPS
-from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows
+from pipeline_src.counting.counts import ARRAYS, COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.loading import AnyStatistic, by_protocol, load, save_compact
 from pipeline_src.counting.multiclass import MultiClassStatistic
@@ -101,7 +101,7 @@ def test_billions_of_pixels_are_kept_as_thousands_are(tmp_path):
     """180 thousand million pixels: sums of scores, and products of pixels, are beyond int64."""
     whole = counted(varied(60), whole=False)
     for counts in counts_of(whole):
-        for name in ("count", "position", "on_edge"):
+        for name in ARRAYS:
             setattr(counts, name, getattr(counts, name) << 22)
         rows, sums = counts.rows, [COLUMNS.index("pixels"), COLUMNS.index("correct"), *map(COLUMNS.index, PIXEL_SUMS)]
         table = rows.table[:]

@@ -14,6 +14,7 @@ import pytest
 from damaged import written_into
 from made_sets import entry, pairs, write_files, write_tar, write_zip
 
+from pipeline_src import verified
 from pipeline_src.data import catalog, content_hash, pairing, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.identity import identify
@@ -165,14 +166,15 @@ def test_an_edit_that_keeps_size_and_mtime_is_seen(tmp_path, kind):
 
 
 @pytest.mark.parametrize("text", ["[1]", "null", '{"%s": 3}', '{"%s": [1, 2, 3]}', '{"%s": ["a", "b"]}', "{", "\udcff"])
-def test_a_cache_of_other_content_is_made_again(tmp_path, text):
+def test_a_record_of_other_content_is_made_again(tmp_path, text):
     write_files(tmp_path / "data", pairs(2))
     mine = entry(folder="data", images="Image", masks="GT")
     before = identify(mine, tmp_path, tmp_path / "u")
-    cache = tmp_path / "u" / content_hash.CACHE
-    cache.write_bytes(text.replace("%s", f"{tmp_path}/data/").encode("utf-8", "surrogateescape"))
+    (record,) = (tmp_path / "u" / content_hash.FINGERPRINTS).iterdir()
+    states = {name: state for name, (state, *_) in json.loads(record.read_text()).items()}
+    record.write_bytes(text.replace("%s", "Image/s00.jpg").encode("utf-8", "surrogateescape"))
     assert identify(mine, tmp_path, tmp_path / "u") == before
-    assert len(json.loads(cache.read_text())) == 1
+    assert {name: state for name, (state, *_) in json.loads(record.read_text()).items()} == states
 
 
 def test_an_archive_is_hashed_once_and_its_declared_hash_is_taken(tmp_path, monkeypatch):
@@ -180,7 +182,7 @@ def test_an_archive_is_hashed_once_and_its_declared_hash_is_taken(tmp_path, monk
     mine = entry(archive="a.zip", images="Image", masks="GT")
     undeclared = identify(mine, tmp_path, tmp_path / "u")
     declared = entry(archive="a.zip", images="Image", masks="GT", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setattr(content_hash, "sha256", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr(verified, "sha256", lambda path: pytest.fail("read again"))
     assert undeclared == identify(mine, tmp_path, tmp_path / "u")
     assert undeclared == identify(declared, tmp_path, tmp_path / "none")
 

@@ -15,7 +15,7 @@ from pipeline_src.engine import dvc
 from pipeline_src.engine.execute import execute
 from pipeline_src.engine.graph import Graph
 from pipeline_src.engine.job import Job
-from pipeline_src.steps import precheck
+from pipeline_src.inspection import precheck
 
 
 def work(job: Job, folder: Path) -> None:

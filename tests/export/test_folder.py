@@ -17,11 +17,11 @@ import torch
 from exported_folders import SIZE, predictor, record
 
 from pipeline_src.data.image_io import decode_image, resize
+from pipeline_src.deployment import export as step
 from pipeline_src.errors import UserError
 from pipeline_src.export import folder, graph, members, onnx_file
 from pipeline_src.export.standalone import ExportedModel
 from pipeline_src.prediction.predict import Predictor
-from pipeline_src.steps import export as step
 from pipeline_src.training import callbacks
 from pipeline_src.training.methods.mc_dropout import MCDropout
 from pipeline_src.training.methods.temperature import Temperature

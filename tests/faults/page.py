@@ -27,5 +27,5 @@ def _table(module: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(HERE), str(HERE.parent)]
+    sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "docs/make")]
     PAGE.write_text(page(), encoding="utf-8", newline="\n")

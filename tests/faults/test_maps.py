@@ -57,7 +57,7 @@ def put(**files: object) -> Callable[[Path], None]:
 
 
 def judging(mask: str | None = "masks", **options) -> Callable[[Path], None]:
-    options = {"resamples": 0, "whole": False, "workers": 1, **options}
+    options = {"resamples": 0, "whole": False, **options}
     out = Path(options.pop("out", "results"))
     return lambda folder: judge_folder(Path("maps"), mask and Path(mask), "net", out, **options) and None
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pages
 from bad_input import BadInput, refusals, run
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.steps.published import Publication, result_digests, source_digests, source_files
+from pipeline_src.publishing.published import Publication, result_digests, source_digests, source_files
 
 FACTS = Facts("small", {"aslp": MethodFacts("aslp_mc", {}, learns=True)}, {"val": "val"}, seeds=(0,))
 FOLDER = Path("results/published/small")
@@ -147,13 +148,13 @@ ROWS = [
         BadInput(
             f"{Path(name).stem}-{what}",
             f"a published {Path(name).name} that was {what}",
-            lambda _: run("docs"),
+            lambda _: pages.write(),
             rf"^results/published/small/{name} is not what was published$",
             r"missing or altered:(.|\n)*" + name,
             r"digests are in results/published/small/experiment\.json",
             r"git checkout -- results/published/small, or .*publish --from-published --experiment small",
             make=published(fault),
-            happens="`docs` stops before it writes a page, and names the file",
+            happens="`python docs/make` stops before it writes a page, and names the file",
         )
         for name, what, fault in (
             ("metrics.json", "edited", edit("metrics.json", "1", "2")),

@@ -23,7 +23,7 @@ from pipeline_src.counting.accumulate import add_fractions
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.judging import calibrated_files, calibration, two_classes
+from pipeline_src.judging import calibrated_files, calibrator_fit, two_classes
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.calibration import calibrate_folder
 from pipeline_src.judging.files import pair_files
@@ -138,7 +138,7 @@ def test_scores_are_those_of_judge_on_the_written_maps(done, folders, tmp_path):
 
 def test_whole_maps_are_calibrated_too(done, folders, tmp_path):
     out, _ = done
-    options = {"whole": True, "resamples": 0, "workers": 1}
+    options = {"whole": True, "resamples": 0}
     as_if = judge_folder(
         folders["apply"], folders["test_mask"], "m", tmp_path / "if", calibrator=out / "calibrator.json", **options
     )
@@ -439,7 +439,7 @@ def test_calibrators_on_a_published_network(halves):
     """Each half is read once. Its maps have 8 bits, so that a calibrator of single pixels maps 256 values, and scores
     follow from the pixels by value and label (`calibrate` says the same: tests above, on drawn maps)."""
     fitted_half = pair_files(halves["pred"], halves["mask"])
-    pixels, tops = calibration._pixels(fitted_half, None, two_classes.count(fitted_half), None)
+    pixels, tops = calibrator_fit.pixels_of(fitted_half, None, two_classes.count(fitted_half), None)
     assert set(tops) == {255}
     levels = two_classes.count(pair_files(halves["apply"], halves["test_mask"])).statistic.raw.rows.pooled()
     assert levels.sum() == 23_406_592

@@ -31,7 +31,7 @@ def judged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(name="net", out="out", mask="masks", **options):
-        options = {"resamples": 0, "whole": False, "workers": 1, **options}
+        options = {"resamples": 0, "whole": False, **options}
         return judge_folder(Path("maps"), mask and Path(mask), name, Path(out), **options)
 
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import cv2
 import numpy as np
@@ -71,7 +72,7 @@ def test_every_format_is_judged_and_all_is_written(folders, tmp_path):
     def draw(counts, protocol, values):
         drawn[protocol] = counts, values
 
-    result = judge_folder(maps, masks, "mine", out, resamples=50, workers=1, draw=draw)
+    result = judge_folder(maps, masks, "mine", out, resamples=50, draw=draw)
     assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(result))
     written = {"metrics.json", "statistic.npz", "images.csv"}
     assert {p.name for p in out.iterdir()} == {*written, "metrics.sha256"}
@@ -98,7 +99,7 @@ def test_every_format_is_judged_and_all_is_written(folders, tmp_path):
 
 def test_each_image_by_itself(folders, tmp_path):
     maps, masks = folders
-    judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0, workers=1)
+    judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0)
     rows = {r["id"]: r for r in csv.DictReader((tmp_path / "out" / "images.csv").open())}
     for path in maps.iterdir():
         alone = TwoClassStatistic.empty()
@@ -129,7 +130,7 @@ def test_whole_map_metrics_are_those_of_the_maps(folders, tmp_path):
     for path in [*maps.iterdir(), *masks.iterdir()]:
         if not path.name.startswith("a0"):
             path.unlink()
-    result = judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0, workers=1)
+    result = judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0)
     v, mask = cv2.imread(str(maps / "a0.png"), 0), cv2.imread(str(masks / "a0.png"), 0)
     expected = whole_map_measures(v, (mask > 127).astype(np.uint8))
     assert result["bounds"] == {"raw": {}, "stretched": {}}  # the one map has 8 bits: exact
@@ -198,7 +199,7 @@ def test_other_sizes_are_resized_and_grey_pixels_cut_with_a_warning(folders, tmp
 
 def test_without_masks_all_is_background(folders, tmp_path):
     maps, _ = folders
-    result = judge_folder(maps, None, "mine", tmp_path / "out", resamples=20, workers=1)
+    result = judge_folder(maps, None, "mine", tmp_path / "out", resamples=20)
     assert result["raw"]["max_f"] is None and "foreground" in result["undefined"]["raw"]["max_f"]
     assert result["raw"]["weighted_f"] is None and result["intervals"]["raw"]["weighted_f"] is None
     assert result["raw"]["accuracy"] < 1 and result["raw"]["s_measure"] is not None
@@ -256,13 +257,15 @@ def test_reading_files(tmp_path):
     assert fitted(np.uint8([[0, 200]]), (1, 4)).dtype == np.uint8
 
 
-def test_pairs_are_in_the_order_of_their_stems_and_whole_maps_too(folders):
+def test_pairs_are_in_the_order_of_their_stems_and_whole_maps_of_several_processes_too(folders, monkeypatch):
     maps, masks = folders
     (maps / ".hidden.png").write_bytes(b""), (maps / "notes.txt").write_text("no map")
     found = pair_files(maps, masks)
     assert [pair.stem for pair in found] == ["a0", "a1", "a2", "a3", "a4"]
     assert all(pair.map.is_file() and pair.mask.is_file() and pair.map.stem == pair.mask.stem for pair in found)
-    of_all = whole_images(found, USUAL, workers=2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
+    monkeypatch.setattr("pipeline_src.judging.whole_images.EACH", 2)
+    of_all = whole_images(found, USUAL)
     last = whole_map_measures(*read(found[4])[:2])
     for protocol in ("raw", "stretched"):
         assert dict(zip(MEASURES, of_all[protocol].table[4], strict=True)) == last[protocol]

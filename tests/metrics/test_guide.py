@@ -7,6 +7,7 @@ from guide import follow, run
 CHECK = """
 from pathlib import Path
 
+import metric_tables
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +17,6 @@ from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.documentation import metrics_page
 from pipeline_src.judging.folder import judge_folder
 from pipeline_src.metrics.summary import value
 from pipeline_src.tables.write import write_tables
@@ -43,7 +43,7 @@ judged = judge_folder(Path("maps"), Path("masks"), "ce", Path("out"), whole=Fals
 assert judged["raw"]["rms"] == results.numbers.mean.loc[("raw", "photos", "ce"), "rms"]
 low, high = judged["intervals"]["raw"]["rms"]
 assert low < judged["raw"]["rms"] < high
-assert "| `rms` | RMS % | confidence in bins |" in metrics_page.page()
+assert "| `rms` | RMS % | confidence in bins |" in metric_tables.of_classes("any")
 """
 
 

@@ -1,4 +1,4 @@
-"""params.yaml: merging, checks in the user's words, and documentation that is in step."""
+"""params.yaml: merging and checks in the user's words."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ import pytest
 import yaml
 
 from pipeline_src.data.entry import Generator
-from pipeline_src.documentation import methods_page
-from pipeline_src.documentation import params_page as docs
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import downloads, merge, read, resolve
 from pipeline_src.params.parts import Corrupted
 from pipeline_src.params.schema import Experiment, Limits, Model, Training
 from pipeline_src.steps.build import build
-from pipeline_src.training.method import Block
 from pipeline_src.training.methods.slp import SLP
 from pipeline_src.training.registry import choose
 from pipeline_src.validation import validate
@@ -54,10 +51,6 @@ def test_defaults_can_be_left_out(tmp_path, content):
     experiment = merge(content.pop("defaults"), content["experiments"]["tiny"])
     left_out = read(written(tmp_path, content | {"experiment": "tiny", "experiments": {"tiny": experiment}}))
     assert resolve(left_out, "tiny")[1] == resolve(read(), "tiny")[1]
-
-
-def test_the_documentation_is_in_step():
-    assert docs.FILE.read_text(encoding="utf-8") == docs.page(), "run `dense-calibration docs`"
 
 
 def test_a_bare_off_is_off():
@@ -274,20 +267,3 @@ def test_wrong_sweeps(tmp_path, content, sweeps, words):
     with pytest.raises(UserError) as error:
         build(read(written(tmp_path, content)), "tiny")
     assert all(word in str(error.value) for word in words), error.value
-
-
-def test_the_page_of_methods_is_in_step():
-    assert methods_page.FILE.read_text(encoding="utf-8") == methods_page.page(), "run `dense-calibration docs`"
-
-
-def test_a_method_that_does_not_describe_itself_is_told():
-    class Silent(Block):
-        """Does something.
-
-        Kind: rivals
-        Idea: It
-            goes on.
-        """
-
-    with pytest.raises(UserError, match="without Formula, Changes, Cost, Source, Setting"):
-        methods_page.docstring_facts(Silent)

@@ -14,11 +14,11 @@ from safetensors import safe_open
 from pipeline_src.data import catalog
 from pipeline_src.engine.execute import execute
 from pipeline_src.errors import UserError
+from pipeline_src.inspection.plan import plan
 from pipeline_src.params.load import read, resolve
 from pipeline_src.steps.build import build
 from pipeline_src.steps.experiment import ExperimentGraph
 from pipeline_src.steps.networks import facts, load
-from pipeline_src.steps.plan import plan
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import sha256
+from pipeline_src.publishing.crate import KINDS, METADATA, write
 from pipeline_src.steps.build import chosen
-from pipeline_src.steps.crate import KINDS, METADATA, write
 
 
 def test_the_crate_lists_the_real_results(clone: Path, monkeypatch):

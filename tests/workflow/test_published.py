@@ -9,7 +9,7 @@ from project import ROOT, call, draw_quickly, edit, snakemake
 from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
-from pipeline_src.steps import rebuild
+from pipeline_src.publishing import rebuild
 
 PUBLISHED, REBUILT = Path("results/published/tiny"), Path("results/published-rebuilt/tiny")
 PAGE = (ROOT / "docs/workflow.md").read_text(encoding="utf-8")

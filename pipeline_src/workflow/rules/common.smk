@@ -18,12 +18,12 @@ from snakemake.logging import logger
 from pipeline_src.engine.graph import contract
 from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import pictures
+from pipeline_src.inspection.plan import unchecked
 from pipeline_src.params import changes
 from pipeline_src.params.load import read
 from pipeline_src.python_source import ROOT
 from pipeline_src.steps import overview
 from pipeline_src.steps.build import chosen
-from pipeline_src.steps.plan import unchecked
 
 PLANS = workflow.is_main_process  # else this is one job, whose command names its rule (--allowed-rules)
 

@@ -1,0 +1,98 @@
+"""README.md and docs/ with what is made from code and from published results, between two comments that say what:
+
+    <!-- metrics: two -->
+
+    <!-- end of metrics -->
+
+`methods`, `metrics` and `params` take the name of one of the `TABLES` of their module, `published` what
+`published_tables` says, and `files` a pattern of Markdown files, whose text it takes over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import method_tables
+import metric_tables
+import params_schema
+import params_tables
+import published_overview
+import published_pairs
+import published_tables
+
+from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.publishing import published
+
+TABLES = {"methods": method_tables.TABLES, "metrics": metric_tables.TABLES, "params": params_tables.TABLES}
+KINDS = "|".join((*TABLES, "published", "files"))
+BLOCK = re.compile(
+    rf"^(<!-- ({KINDS}): ([^\n]+?) -->\n)(?:(?!<!-- (?:{KINDS}):).)*?^(<!-- end of \2 -->)", re.DOTALL | re.MULTILINE
+)
+MARK = re.compile(rf"^<!-- (?:end of )?(?:{KINDS})\b.*", re.MULTILINE)
+
+
+def write() -> None:
+    """Write all of it into the pages of the working folder, with params.schema.json and what spans the published
+    experiments.
+
+    Raises:
+        UserError: names a file that is not as it was published, before anything is written.
+    """
+    for name in published.names():
+        published.check_results(published.FOLDER / name)
+    params_schema.FILE.write_text(params_schema.page(), encoding="utf-8")
+    pages = {file: file.read_text(encoding="utf-8") for file in files()}
+    published_pairs.write(pair for page in pages.values() for pair in pairs(page))
+    for file, page in pages.items():
+        file.write_text(rewritten(page), encoding="utf-8")
+    published_overview.write()
+
+
+def files() -> list[Path]:
+    """The pages that may have such comments."""
+    return [Path("README.md"), *sorted(Path("docs").rglob("*.md"))]
+
+
+def pairs(page: str) -> list[str]:
+    """The pairs of published methods whose differences a page shows."""
+    comments = [block[3].split() for block in BLOCK.finditer(page) if block[2] == "published"]
+    return [pair for words in comments if words[0] == "differences" for pair in words[2:]]
+
+
+def rewritten(page: str, folder: Path = published.FOLDER) -> str:
+    """The text of a page with what is made today, numbers from what is published in `folder`.
+
+    Raises:
+        UserError: names a comment without its partner, or one that does not say what is known.
+    """
+    if stray := MARK.search(BLOCK.sub("", page)):
+        raise UserError(
+            "a text that is made from code or results has no beginning or no end",
+            found=stray[0],
+            expected=f"<!-- KIND: ... -->, and below it <!-- end of KIND -->, each a line; KIND is {KINDS}",
+            do="write the other line",
+        )
+
+    def filled(block: re.Match[str]) -> str:
+        text = _made(block[2], block[3].split(), folder)
+        return block[0] if text is None else f"{block[1]}{text}\n{block[4]}"
+
+    return BLOCK.sub(filled, page)
+
+
+def _made(kind: str, words: Sequence[str], folder: Path) -> str | None:
+    if kind == "published":
+        return published_tables.text(words, folder)
+    if kind == "files":
+        return "\n\n".join(file.read_text(encoding="utf-8").strip() for file in sorted(Path().glob(words[0])))
+    return _table(kind, TABLES[kind], " ".join(words))
+
+
+def _table(kind: str, tables: Mapping[str, Callable[[], str]], name: str) -> str:
+    if name not in tables:
+        raise UserError(
+            f"there is no table <!-- {kind}: {name} -->", expected=", ".join(tables), do=did_you_mean(name, tables)
+        )
+    return tables[name]()

@@ -1,0 +1,36 @@
+"""results/published/overview: table T5 and claim C8 of the published experiments, which span tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline_src.analysis.facts import ExperimentSummary
+from pipeline_src.claims.other_tasks import write_overview_claims
+from pipeline_src.data import catalog
+from pipeline_src.errors import UserError
+from pipeline_src.publishing import published
+from pipeline_src.tables.several_experiments import task_table
+
+
+def write() -> None:
+    """Write both beside the published experiments."""
+    experiments, tasks = list(_experiments()), catalog.tasks()
+    shown = {task: text for task, text in tasks.items() if task in {e.task for e in experiments}}
+    folder = published.FOLDER / published.OVERVIEW
+    task_table(experiments, shown).write("T5", folder)
+    write_overview_claims(experiments, tasks, folder)
+
+
+def _experiments() -> Iterator[ExperimentSummary]:
+    entries = catalog.load({})
+    for name in published.names():
+        folder = published.FOLDER / name
+        of = published.Publication.read(folder)
+        try:
+            task = catalog.find(entries, of.params["data"]["train"]["set"]).task
+        except UserError:  # trained on a set that is not of the catalog
+            continue
+        tests = of.facts.parts_of(("id", "shifted"))
+        captions = {part: caption for part, caption in of.facts.captions.items() if part in tests}
+        network = of.params["model"]["config"] or of.params["model"]["factory"]
+        yield ExperimentSummary(name, task, network, of.params["data"], folder, captions)

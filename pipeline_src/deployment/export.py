@@ -1,0 +1,222 @@
+"""A run as a folder that stands alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from pipeline_src.deployment import runs
+from pipeline_src.deployment.runs import FinishedRun
+from pipeline_src.errors import UserError
+from pipeline_src.steps import networks
+
+if TYPE_CHECKING:
+    from pipeline_src.analysis.measurement import Measurement
+    from pipeline_src.export.card import Card
+    from pipeline_src.export.folder import Preprocessing
+    from pipeline_src.export.standalone import ExportedModel
+    from pipeline_src.prediction.predict import Predictor
+
+log = logging.getLogger(__name__)
+TOLERANCE = 1e-5  # of probabilities, between the folder and the run
+
+
+def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = True) -> Path:
+    """Write the run `name` into the folder `out`, which is replaced as a whole at the end; returns it.
+
+    Args:
+        calibrator: a calibrator.json, fitted to maps of the run, that the folder is to have.
+        onnx: whether it has a model.onnx.
+
+    Raises:
+        UserError: the run is not there, its method cannot leave this program, or a library is missing; nothing is
+            written then.
+    """
+    from pipeline_src.export import folder as exported
+    from pipeline_src.export import graph, members, onnx_file
+
+    exported.check(out)
+    out = out.resolve()  # a link stays one, and "." has a name
+    if onnx:
+        onnx_file.check_installed()
+    run = runs.find(name)
+    predictor = run.predictor()
+    for network in predictor.networks:
+        network.cpu().amp = "off"
+    record = _calibrator(members.calibrator_of(predictor, run.method), calibrator, run)
+    parts, size = members.Members(predictor).eval(), run.experiment.settings.image_size
+    classes, number = run.experiment.facts.classes, len(predictor.networks)
+    written = graph.written_out(
+        parts, size, 1 if classes == 2 else classes, lambda tensor: members.tensor_name(tensor, number)
+    )
+    log.info("%s: network.py written, %d tensors", run.name, len(written.tensors))
+    facts = _facts(run)
+    settings = exported.Preprocessing(
+        image_size=size,
+        mean=facts["normalisation"][0],
+        std=facts["normalisation"][1],
+        classes=classes,
+        class_names=list(run.experiment.facts.class_names),
+        single=written.single,
+    )
+    card = _card(run, settings, record, number, onnx, calibrator)
+    texts = {exported.CARD: card.text(), exported.CONFIG: yaml.safe_dump(_config(run, facts), sort_keys=False)}
+    staging = out.parent / f".{out.name}.new"
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        model = exported.write(staging, written, settings, record, texts, facts, onnx)
+        _check(model, predictor)
+        shutil.rmtree(out, ignore_errors=True)
+        os.replace(staging, out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return out
+
+
+def _calibrator(own: dict[str, Any] | None, file: Path | None, run: FinishedRun) -> dict[str, Any] | None:
+    from pipeline_src.calibrators.files import read_for
+
+    if file is None:
+        return own
+    by = own["calibrator"] if own else ""
+    do = "fit one to maps of this run: dense-calibration predict, then dense-calibration calibrate"
+    _, record = read_for(file, run.experiment.facts.classes, run.name, do, by)
+    return record.model_dump(mode="json")
+
+
+def _check(model: ExportedModel, predictor: Predictor) -> None:
+    """UserError where the folder's networks give other probabilities than the run's, ahead of any calibrator."""
+    import torch
+
+    from pipeline_src.export.standalone import averaged, probability
+    from pipeline_src.training import callbacks
+
+    size = model.settings["image_size"]
+    x = torch.randint(0, 256, (3, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        of_run = callbacks.logits(predictor.method, predictor.networks, x, ["0", "1", "2"], predictor.seed)
+        ours, theirs = (probability(averaged([z.float() for z in of])) for of in (model.logits(x.float()), of_run))
+    if (off := float((ours - theirs).abs().max())) > TOLERANCE:
+        raise UserError(
+            "the exported network differs from the run's",
+            found=f"probabilities that differ by {off:.2g}",
+            expected=f"at most {TOLERANCE:g}",
+            do="predict with the run itself: dense-calibration predict --run RUN",
+        )
+
+
+def _facts(run: FinishedRun) -> dict[str, Any]:
+    """What the folder is, for the metadata of its weights and config.yaml."""
+    network_jobs = [job for job in run.made_of if job.kind == "train" and "model.safetensors" in job.files]
+    first = networks.facts(network_jobs[0])
+    return {**first, "run": run.name, "contract": ", ".join(job.contract for job in run.made_of)}
+
+
+def _config(run: FinishedRun, facts: dict[str, Any]) -> dict[str, Any]:
+    block = run.experiment.methods[run.method].method
+    return {
+        "run": run.name,
+        "method": {"block": run.method, "class": type(block).__name__, "parameters": block.model_dump(mode="json")},
+        "seed": run.seed,
+        "network": {key: facts[key] for key in ("network", "model", "classes", "normalisation") if key in facts},
+        "contract": facts["contract"],
+        "experiment": run.experiment.settings.model_dump(mode="json"),
+    }
+
+
+def _card(
+    run: FinishedRun,
+    settings: Preprocessing,
+    record: dict[str, Any] | None,
+    members: int,
+    onnx: bool,
+    calibrator: Path | None,
+) -> Card:
+    from pipeline_src.export.card import Card
+
+    graph, of = run.experiment, run.experiment.settings
+    validation = str(graph.written["val"][0])
+    training = {
+        "network": of.model.network + (f", {members} networks" if members > 1 else ""),
+        "method": f"`{run.method}`, seed {run.seed}: {_source(run)}",
+        "training images": str(graph.written["train"][0]),
+        "validation images": validation,
+        "epochs": str(of.training.epochs),
+        "batch size, learning rate": f"{of.training.batch_size}, {of.training.lr:g}",
+    }
+    return Card(
+        run=run.name,
+        what=f"A network for dense (per-pixel) classification: {of.model.network}, trained on "
+        f"{graph.written['train'][0]}, with the method `{run.method}`.",
+        settings=settings,
+        calibrator=record,
+        fitted_to="" if calibrator else validation,
+        training=training,
+        measured={} if calibrator else _measured(run),
+        limits=_limits(run, bool(calibrator)),
+        data=_data(run),
+        members=members,
+        bins=graph.facts.bins,
+        onnx=onnx,
+        pretrained=of.model.pretrained,
+    )
+
+
+def _source(run: FinishedRun) -> str:
+    text = type(run.experiment.methods[run.method].method).__doc__ or ""
+    lines = [line.strip() for line in text.splitlines()]
+    return next((line.removeprefix("Source: ") for line in lines if line.startswith("Source: ")), "a method of its own")
+
+
+def _measured(run: FinishedRun) -> dict[str, tuple[str, Measurement]]:
+    """The numbers of the run on the test sets whose analysis is current."""
+    from pipeline_src.analysis.results import Results
+    from pipeline_src.export.card import of_seed
+
+    graph = run.experiment
+    current = {part: job for part in graph.facts.tests if (job := graph.job(f"analyse/{part}")).current}
+    facts = replace(graph.facts, parts={part: graph.facts.parts[part] for part in current})
+    results = Results(facts, {part: job.paths[0] for part, job in current.items()})
+    return {
+        part: (graph.facts.parts[part], of_seed(measured, run.seed))
+        for part in current
+        if (measured := results.measurement("raw", run.method, part))
+    }
+
+
+def _limits(run: FinishedRun, calibrated: bool) -> list[str]:
+    settings, facts = run.experiment.settings, run.experiment.facts
+    texts = [
+        f"It was trained on images of {settings.image_size} x {settings.image_size} pixels; of larger ones it sees no "
+        "finer detail.",
+        "Calibration holds for images like those that it was measured on. Under shift, and on images without any "
+        "object, confidence can be wrong by more: see the rows of such sets, if there are any.",
+        "Calibration is of all pixels of a set together; in a single image or region it can be off.",
+        "It is one training run: another seed gives other numbers. Nothing here speaks of fitness for a purpose.",
+    ]
+    if facts.synthetic:
+        texts.insert(0, "It was trained on drawn scenes, to try the program: it is of no use for photographs.")
+    if calibrated:
+        texts.append(
+            "Its calibrator was fitted elsewhere, and no numbers of network and calibrator together are known."
+        )
+    if settings.training.amp != "off":
+        texts.append(f"It was trained and measured in mixed precision ({settings.training.amp}), and is float32 here.")
+    return texts
+
+
+def _data(run: FinishedRun) -> list[dict[str, str]]:
+    """Each data set of the run with what it was used for, and its terms."""
+    graph, uses = run.experiment, dict[str, list[str]]()
+    for part, (of, role) in graph.stored.items():
+        uses.setdefault(of.set, []).append({"train": "training", "val": "validation"}.get(role, f"test ({part})"))
+    return [
+        {"name": name, "use": ", ".join(of), "terms": graph.entries[name].terms or "not stated in params.yaml"}
+        for name, of in uses.items()
+    ]

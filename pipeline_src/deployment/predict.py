@@ -1,0 +1,154 @@
+"""Probability maps of images, by a run of an experiment or by an exported folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline_src.calibrators.files import read_for
+from pipeline_src.deployment import runs
+from pipeline_src.engine.code import digest
+from pipeline_src.errors import UserError
+from pipeline_src.files import check_writable, sha256
+from pipeline_src.params.schema import LIMITS, Evaluation, Experiment, Training
+from pipeline_src.prediction import image_files
+from pipeline_src.prediction.map_folder import Format, MapFolder
+from pipeline_src.steps import networks
+
+if TYPE_CHECKING:
+    from pipeline_src.prediction.image_files import ImageFile
+    from pipeline_src.prediction.predict import Predictor
+
+log = logging.getLogger(__name__)
+EVERY = 10  # seconds between lines of progress
+
+
+@dataclass(frozen=True)
+class MapSource:
+    """What predicts.
+
+    Attributes:
+        name: of the run, or of the exported folder.
+        digest: of all that its maps depend on.
+        settings: image size, batch size and machine.
+        calibrated: the method or file that calibrates it; empty where nothing does.
+    """
+
+    name: str
+    digest: str
+    classes: int
+    settings: Experiment
+    predictor: Predictor
+    calibrated: str = ""
+
+
+def predict(
+    source: MapSource,
+    images: str,
+    out: Path,
+    format: Format | None = None,
+    calibrator: Path | None = None,
+    max_pixels: int = LIMITS.pixels,
+) -> tuple[int, int]:
+    """Write the probability map of each image, at its original size; returns the numbers of images and of new maps.
+
+    Args:
+        images: a folder or a pattern.
+        out: folder of the maps. Those that are there, of the same image and the same model, are not made again.
+        format: by default png16 for maps of one object, npy for those of several classes.
+        calibrator: a calibrator.json, fitted to maps of this model, that is applied to them.
+        max_pixels: that an image may have.
+
+    Raises:
+        UserError: names all images that cannot be used, or the option that does not fit; nothing is written then.
+    """
+    from pipeline_src.calibrators.calibrator import calibrated
+    from pipeline_src.prediction.predict import predict as predictions
+
+    form: Format = format or ("png16" if source.classes == 2 else "npy")
+    if source.classes > 2 and form != "npy":
+        raise UserError(
+            "maps of several classes cannot be PNG files",
+            found=f"--format {form}, {source.classes} classes",
+            expected="npy, an array (classes, height, width)",
+            do="--format npy",
+        )
+    applied = None
+    if calibrator:
+        do = "fit one to maps of this model: dense-calibration calibrate"
+        applied, _ = read_for(calibrator, source.classes, source.name, do, source.calibrated)
+    files = image_files.find(images)
+    _check_apart(out, files)
+    made_by = digest([source.digest, form, sha256(calibrator) if calibrator else None])
+    maps = MapFolder(out, source.name, made_by, form)
+    maps.check(files)
+    image_files.check(files, max_pixels)
+    check_writable(out)
+    maps.clear(files)
+    missing = {file.name for file in files if not maps.is_done(file)}
+    if len(missing) < len(files):
+        log.info("%d of %d maps are there already", len(files) - len(missing), len(files))
+    # In whole batches of the list, since the last bits of a prediction depend on its batch.
+    size = source.settings.evaluation.batch_size
+    batches = [files[start : start + size] for start in range(0, len(files), size)]
+    wanted = [file for batch in batches if missing & {file.name for file in batch} for file in batch]
+    store = image_files.ImageStore(wanted, source.settings.image_size)
+    # The store has all that a prediction reads of one.
+    made = predictions(source.predictor, store, source.settings)  # type: ignore[arg-type]
+    for file, (probability, _, _) in _with_progress(zip(wanted, made, strict=True), len(wanted)):
+        if file.name in missing:
+            maps.write(file, calibrated(applied, probability) if applied else probability)
+    maps.finish()
+    return len(files), len(missing)
+
+
+def _check_apart(out: Path, files: Sequence[ImageFile]) -> None:
+    """UserError where maps would lie among the images."""
+    sources = {file.path.resolve().parent for file in files}
+    if sources & {out.resolve(), *((out / file.name).parent.resolve() for file in files)}:
+        raise UserError(
+            f"--out {out} is a folder of images, and maps would be mixed with them",
+            expected="a folder of its own",
+            do="give another --out",
+        )
+
+
+def _with_progress(images: Iterable[Any], number: int) -> Iterator[Any]:
+    """The images; now and then a line in the log."""
+    started = logged = time.perf_counter()
+    for count, image in enumerate(images, 1):
+        yield image
+        if (now := time.perf_counter()) - logged > EVERY:
+            logged, left = now, (now - started) / count * (number - count)
+            log.info("image %d/%d  %.1f images/s  %.0f s left", count, number, count / (now - started), left)
+
+
+def of_run(name: str) -> MapSource:
+    """A run of an experiment, with its settings."""
+    from pipeline_src.training.calibrated import Calibrated
+
+    run = runs.find(name)
+    classes, settings = run.experiment.facts.classes, networks.settings(run.evaluation)
+    predictor = run.predictor()
+    by = run.method if isinstance(predictor.method, Calibrated) else ""
+    return MapSource(run.name, run.digest, classes, settings, predictor, by)
+
+
+def of_folder(folder: Path) -> MapSource:
+    """An exported folder, on a GPU if there is one."""
+    from pipeline_src.export import folder as exported
+    from pipeline_src.prediction.predict import Predictor
+    from pipeline_src.training.device import prepare_device
+
+    training = Training()
+    model = exported.read(folder).to(prepare_device(training))
+    values = {"image_size": model.settings["image_size"], "training": training, "evaluation": Evaluation()}
+    settings = Experiment.model_construct(**values)
+    predictor = Predictor([exported.Member.of(model)], method=exported.Exported(), fitted={"model": model})  # type: ignore[list-item]
+    by = model.calibrator["calibrator"] if model.calibrator else ""
+    hashed = digest([sha256(folder / name) for name in exported.PREDICTS if (folder / name).exists()])
+    return MapSource(folder.resolve().name, hashed, model.settings["classes"], settings, predictor, by)

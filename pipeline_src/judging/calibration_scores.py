@@ -1,0 +1,67 @@
+"""Scores of maps before and after calibration, and what a reader has to know of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline_src.analysis.compare import paired
+from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.resampling import SEED, resample_counts
+from pipeline_src.counting.counts import COLUMNS, ImageRows
+from pipeline_src.counting.loading import by_protocol
+from pipeline_src.counting.rows import parts
+from pipeline_src.judging.folder_counts import FolderCounts
+from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.registry import METRICS
+
+SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
+
+
+def compared(
+    runs: Sequence[ProtocolCounts], bins: int, resamples: int, units: np.ndarray | None
+) -> dict[str, dict[str, Any]]:
+    """Scores of the runs before and after and their differences on the same resamples, each with its interval. Where
+    another metric decides, the interval of the difference is that one's, and stands under its name."""
+    sides = before, after = [resample_counts(run, bins, SEED, resamples, units) for run in runs]
+    ends = [of.intervals() if resamples else {} for of in sides]
+    terms = [(paired([of]), weight) for of, weight in zip(sides, (-1.0, 1.0), strict=True)]
+    scores = {}
+    for name in (name for name in SCORED if name in before.points):
+        intervals = {"before": ends[0].get(name), "after": ends[1].get(name), "difference": None}
+        changed = ""
+        if resamples and (change := estimate(name, *terms)):
+            intervals["difference"], changed = _ends(change), change.direction
+            intervals |= {METRICS[name].decided_by: _ends(change.decided)} if change.decided else {}
+        values = {"before": before.points[name], "after": after.points[name]}
+        scores[name] = values | {"intervals": intervals, "changed": changed}
+    return scores
+
+
+def _ends(of: Estimate) -> tuple[float, float] | None:
+    return None if math.isnan(of.low) else (of.low, of.high)
+
+
+def warnings_of(fitted_and_scored: Mapping[Path, FolderCounts]) -> list[str]:
+    """Of two folders, each with its name; and that they share images."""
+    lines = [f"{folder}: {line}" for folder, of in fitted_and_scored.items() for line in of.warnings()]
+    fitted_images, scored = (by_protocol(of.statistic)["raw"].rows for of in fitted_and_scored.values())
+    fitted_to = set(_contents(fitted_images).values())
+    if again := [name for name, content in _contents(scored).items() if content in fitted_to]:
+        lines.append(
+            f"{len(again)} of the {len(scored)} images that are scored are among those fitted to, under whatever names "
+            f"({', '.join(again[:3])}{', ...' if len(again) > 3 else ''}): their scores are too good"
+        )
+    return lines
+
+
+def _contents(rows: ImageRows) -> dict[str, bytes]:
+    """By name, sums over an image's pixels of 30 bits each, by which it is known again. Maps of one value are left out:
+    images can have the same."""
+    constant = COLUMNS.index("constant")
+    sums = (row for part in parts(len(rows)) for row in rows.table[part])
+    return {name: row.tobytes() for name, row in zip(rows.ids, sums, strict=True) if not row[constant]}

@@ -1,0 +1,130 @@
+"""The calibrator of saved maps: the pixels that it is fitted to, and the one of least cross-validated NLL."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline_src.calibrators import files, selection
+from pipeline_src.calibrators.calibrator import Calibrator, fitted
+from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
+from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_pixels, joined, log_odds
+from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.judging import several_classes, two_classes
+from pipeline_src.judging.files import Pairs
+from pipeline_src.judging.folder_counts import FolderCounts
+from pipeline_src.labels import IGNORED
+from pipeline_src.logs import quiet
+from pipeline_src.rng import generator
+
+MOST_NUMBERS = 2**23  # of pixels of K classes that are held at once
+AUTO = "auto"
+
+
+def options_of(method: str, features: str, shape: bool) -> dict[str, Any]:
+    """Of the fit of `image_temperature`; UserError where another method is asked for, or for features that there are
+    not, or that are repeated."""
+    options = {"features": tuple(features.split(","))} if features else {}
+    options |= {"shape": True} if shape else {}
+    if options and method != ImageTemperatureCalibrator.name:
+        raise UserError(
+            f"--{next(iter(options))} is an option of {ImageTemperatureCalibrator.name}",
+            found=f"--method {method}",
+            do=f"--method {ImageTemperatureCalibrator.name}",
+        )
+    given = options.get("features", ())
+    if unknown := [name for name in given if name not in FEATURES]:
+        raise UserError(
+            "--features: there is no feature of this name",
+            found=unknown[0],
+            expected=", ".join(FEATURES),
+            do=did_you_mean(unknown[0], FEATURES) or f"--features {','.join(FEATURES)}",
+        )
+    if repeated := sorted({name for name in given if given.count(name) > 1}):
+        raise UserError(
+            "--features: a feature is repeated",
+            found=", ".join(repeated),
+            expected="each once",
+            do=f"--features {','.join(dict.fromkeys(given))}",
+        )
+    return options
+
+
+def pixels_of(
+    pairs: Pairs, classes: int | None, counted: FolderCounts, ignore: int | None
+) -> tuple[Pixels, np.ndarray]:
+    """The pixels of all pairs: of one object all, grouped; of K classes as many of each image as fit, each of which
+    stands for an equal share of it. And of each map the highest level of its type, 0 for floats."""
+    parts, tops, void = [], [], IGNORED if ignore is None else ignore
+    for pair in pairs:
+        if classes:
+            probability, truth, _ = several_classes.read(pair, classes, void)
+            truth = np.where(truth == void, classes, truth)
+            valid, most = int((truth < classes).sum()), max(1, MOST_NUMBERS // (classes * len(pairs)))
+            draws = generator(pair.stem, "calibrate")
+            chosen = draws.choice(valid, most, replace=False) if valid > most else None
+            parts.append(image_pixels(log_odds(probability), truth, chosen))
+        else:
+            probability, truth, *_ = two_classes.read(pair, counted.meaning)
+            parts.append(image_pixels(log_odds(probability), truth).grouped())
+        tops.append(np.iinfo(probability.dtype).max if probability.dtype.kind == "u" else 0)
+    return joined(parts), np.array(tops)
+
+
+def check_labels(pixels: Pixels, mask: Path) -> None:
+    """UserError where the pixels of the masks in `mask` are all of one class."""
+    present = np.unique(pixels.labels[pixels.weights > 0])
+    if len(present) < 2:
+        one = {0: "background"}.get(int(present[0]), f"class {present[0]}") if len(present) else "no pixel that counts"
+        raise UserError(
+            f"no calibrator can be fitted to the masks in {mask}",
+            found=f"{one} alone",
+            expected="pixels of two classes or more",
+            do="give --mask the masks of validation images with and without objects",
+        )
+
+
+def fit(
+    method: str,
+    pixels: Pixels,
+    tops: np.ndarray,
+    units: np.ndarray | None,
+    options: Mapping[str, Any],
+    cross_validate: bool,
+) -> tuple[Calibrator, list[Calibrator], dict[str, float]]:
+    """The candidate of least cross-validated NLL, fitted to all pixels; by image the same one fitted without its fold;
+    and the NLL of all candidates. The last two are empty where one method is asked for and not cross-validated.
+
+    Args:
+        tops: (I,) as in `selection.cross_validated`.
+        units: (I,) the group of each image; None where each is its own.
+    """
+    candidates = _candidates(method, pixels.classes)
+    if method != AUTO and not cross_validate:
+        return fitted(candidates[method], pixels, **options), [], {}
+    folds = selection.folds_of(np.arange(pixels.number) if units is None else units)
+    if folds.max(initial=0) < 1:
+        raise UserError(
+            "one image, or one group of images, cannot be cross-validated",
+            found=f"{pixels.number} image(s) in --pred",
+            expected="two or more, of two groups",
+            do="give more images, or --method and --test-mask",
+        )
+    with quiet(logging.getLogger("pipeline_src.calibrators")):  # of each fold: the one fitted to all images says it
+        results = {
+            name: selection.cross_validated(kind, pixels, folds, tops, **options) for name, kind in candidates.items()
+        }
+    best = min(results, key=lambda name: results[name][1])
+    of_images = [results[best][0][fold] for fold in folds.tolist()]
+    return fitted(candidates[best], pixels, **options), of_images, {name: of for name, (_, of) in results.items()}
+
+
+def _candidates(method: str, classes: int) -> dict[str, type[Calibrator]]:
+    """The calibrator of this name, or all for this number of classes."""
+    if method != AUTO:
+        return {method: files.CALIBRATORS[method]}
+    return {name: kind for name, kind in files.CALIBRATORS.items() if kind.takes(classes)}

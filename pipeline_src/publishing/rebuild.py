@@ -1,0 +1,146 @@
+"""Tables, claims, figures and the report of a published experiment, made again without its data and networks."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_src.analysis.compare import ROUNDING
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.results import Results
+from pipeline_src.analysis.run_cost import RunCost
+from pipeline_src.data import catalog
+from pipeline_src.errors import UserError, listed
+from pipeline_src.figures import style
+from pipeline_src.figures.figure_types import Sources
+from pipeline_src.files import check_writable, write_text
+from pipeline_src.publishing.published import Publication, check_sources, compared, run_folder, statistic_file
+
+log = logging.getLogger(__name__)
+
+REBUILT = Path("results/published-rebuilt")
+DECIMAL = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def rebuild(source: Path, out: Path, cores: int = 1) -> None:
+    """Make all results of a published experiment.
+
+    Args:
+        source: its folder.
+        out: a folder that is made anew: tables/, figures/, claims.json, claims.md, metrics.json, report.html.
+        cores: processes that analyse data sets and draw figures.
+    """
+    from pipeline_src.claims.write import write_claims
+    from pipeline_src.figures.write import draw
+    from pipeline_src.report.page import write_report
+    from pipeline_src.tables.write import metrics_with_intervals, write_tables
+
+    of = check_sources(source)
+    check_writable(out.parent)
+    results, sources = _results(of, out), _sources(of.facts, source)
+    shutil.rmtree(out, ignore_errors=True)
+    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
+        analysed = {part: pool.submit(_analyse, source, out, part) for part in of.facts.parts}
+        for part, done in analysed.items():
+            done.result()
+            log.info("%s: %s analysed", source.name, part)
+    write_tables(results, out / "tables")
+    write_claims(results, sources.alphas, out)
+    metrics = json.dumps(metrics_with_intervals(results), ensure_ascii=False)  # indented it is half as large again
+    write_text(out / "metrics.json", metrics + "\n")
+    draw(results, sources, out / "figures", cores, style.save_for_page)
+    write_report(
+        results,
+        tables=out / "tables",
+        figures=out / "figures",
+        out=out / "report.html",
+        params=of.params,
+        made=of.made,
+        data=of.data,
+        command="snakemake --cores all published",
+        task=_task(of),
+        claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),
+    )
+
+
+def _task(of: Publication) -> str:
+    """What the training images show, in words; empty of a set that is not of the catalog."""
+    entry = catalog.load({}).get(of.params["data"]["train"]["set"])
+    return catalog.tasks().get(entry.task, "") if entry else ""
+
+
+def _results(of: Publication, out: Path) -> Results:
+    costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, of.costs)}
+    return Results(of.facts, {part: out / "analysis" / f"{part}.npz" for part in of.facts.parts}, costs=costs)
+
+
+def _sources(facts: Facts, source: Path) -> Sources:
+    """Histories and alphas; there are no images."""
+    runs = {run: run_folder(source, *run) for run in facts.runs}
+    return Sources(
+        alphas={run: folder / "alpha.csv.xz" for run, folder in runs.items() if run[0] in facts.learned},
+        histories={run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained},
+    )
+
+
+def _analyse(source: Path, out: Path, part: str) -> None:
+    """Analyse the compact statistics of all runs on a data set."""
+    from pipeline_src.analysis.analyse import analyse
+
+    of = Publication.read(source)
+    statistics = {run: statistic_file(source, *run, part) for run in of.facts.runs}
+    groups = of.groups.get(part)
+    analyse(
+        part,
+        of.facts.bins,
+        statistics,
+        _results(of, out).files[part],
+        note=of.notes.get(part, ""),
+        groups_of=None if groups is None else lambda ids: np.array(groups, np.int64),
+    )
+
+
+def check_equal(source: Path, out: Path) -> tuple[int, int]:
+    """Compare what is published with what was rebuilt from it: all but drawings, whose bytes depend on fonts.
+
+    Returns:
+        The number of files that are equal byte by byte, and of those that differ by rounding.
+
+    Raises:
+        UserError: names the files that differ.
+    """
+    old, new = compared(source), compared(out)
+    other = [f"{file} is not made any more" for file in sorted(old - new)]
+    other += [f"{file} is not published" for file in sorted(new - old)]
+    close = 0
+    for file in sorted(old & new):
+        before, after = ((folder / file).read_bytes() for folder in (source, out))
+        if before == after:
+            continue
+        if _close(*(content.decode(errors="replace") for content in (before, after))):
+            close += 1
+        else:
+            other.append(f"{file} differs")
+    if other:
+        raise UserError(
+            f"{source}: what is published is not what its statistics give today{listed(other)}",
+            do=f"compare it with {out}; if the change is wanted: "
+            f"dense-calibration publish --from-published --experiment {source.name}",
+        )
+    return len(old) - close, close
+
+
+def _close(one: str, two: str) -> bool:
+    """Whether two texts differ in numbers only, and in these by rounding."""
+    if DECIMAL.split(one) != DECIMAL.split(two):
+        return False
+    pairs = zip(DECIMAL.findall(one), DECIMAL.findall(two), strict=True)
+    return all(math.isclose(float(a), float(b), rel_tol=ROUNDING, abs_tol=ROUNDING) for a, b in pairs)

@@ -1,0 +1,72 @@
+"""Differences between published methods, as pages show them."""
+
+from __future__ import annotations
+
+import json
+
+import published_pairs
+import pytest
+from made_published import FACTS, maps, publish
+
+from pipeline_src.errors import UserError
+from pipeline_src.metrics.metric import Difference
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.publishing import published
+from pipeline_src.publishing.compare import compare_experiments
+
+PAIR = "one:slp/other:baseline"
+
+
+def written() -> dict:
+    return json.loads(published_pairs.FILE.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "other"):
+        publish(name)
+
+
+def test_they_are_those_of_compare(folder):
+    published_pairs.write([PAIR, PAIR])
+    assert [*written()] == [PAIR]
+    texts = written()[PAIR]["differences"]["raw"]["photos"]
+    cells = compare_experiments(*(f"{published.FOLDER}/{side}" for side in reversed(PAIR.split("/")))).cells
+    effect = next(cell.effect for cell in cells if (cell.metric, cell.protocol) == ("brier", "raw"))
+    brier = Difference.of(METRICS["brier"])
+    arrow = {"lower": "↓", "higher": "↑", "": ""}[effect.direction]
+    assert texts["Brier"] == brier.text(effect.value, low=effect.low, high=effect.high, mark=arrow)
+    assert texts["ECE, points"].startswith("−") and "[" not in texts["ECE, points"]
+
+
+def test_a_pair_of_one_experiment_is_that_of_its_table(folder):
+    pair = "one:slp/one:baseline"
+    (table := published.FOLDER / "one/tables/T14.csv").parent.mkdir()
+    head = "protocol,part,method,metric,column,mean,low,high,mark,reference"
+    table.write_text(f"{head}\nraw,photos,slp,brier,Brier,-0.001,-0.002,-0.0005,lower,baseline\n", encoding="utf-8")
+    published_pairs.write([pair])
+    assert written()[pair]["differences"] == {"raw": {"photos": {"Brier": "−0.00100↓ [−0.00200, −0.00050]"}}}
+
+
+def test_what_rests_on_the_same_is_kept(folder):
+    published_pairs.write([PAIR])
+    before = written()
+    marked = {PAIR: before[PAIR] | {"differences": {"raw": {"photos": {"ECE, points": "kept"}}}}}
+    published_pairs.FILE.write_text(json.dumps(marked), encoding="utf-8")
+    published_pairs.write([PAIR])
+    assert written() == marked
+    publish("one", FACTS, lambda method, seed, part: maps("other", seed + 1, part))
+    published_pairs.write([PAIR])
+    assert written()[PAIR]["differences"] != before[PAIR]["differences"]
+    for damaged in ("{", "[1]", '{"one:slp/other:baseline": 3}'):
+        published_pairs.FILE.write_text(damaged, encoding="utf-8")
+        published_pairs.write([PAIR])
+        assert written()[PAIR]["made_of"] == published_pairs.made_of(PAIR)
+    published_pairs.write([])
+    assert written() == {}
+
+
+def test_a_method_that_is_not_there_is_named(folder):
+    with pytest.raises(UserError, match="no method 'slq'"):
+        published_pairs.write(["one:slq/other:baseline"])

@@ -1,0 +1,171 @@
+"""Tables of published results in README.md and docs/."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from pages import pairs, rewritten
+
+from pipeline_src.engine.code import digest
+from pipeline_src.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+PAGE = "Before.\n\n<!-- published: small raw ece accuracy -->\n| old |\n<!-- end of published -->\n\nAfter.\n"
+WRITTEN = """Before.
+
+<!-- published: small raw ece accuracy -->
+| raw | photos | textures (OOD) |
+| --- | --- | --- |
+| baseline | 4.00 ± 0.50 / 91.00 | 3.00 / – |
+| aslp | 1.00 / 92.00 | – / – |
+<!-- end of published -->
+
+After.
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Published numbers of two methods on a validation set and two test sets."""
+
+    def of(mean: float | None, sd: float | None = None) -> dict[str, float | None]:
+        return {"mean": mean, "sd": sd, "low": None, "high": None}
+
+    photos = {"ece": of(0.04, 0.005), "accuracy": of(0.91, 0.01)}
+    metrics = {
+        "baseline": {"val": photos, "photos": photos, "textures": {"ece": of(0.03), "accuracy": of(None)}},
+        "aslp": {"val": photos, "photos": {"ece": of(0.01), "accuracy": of(0.92)}},
+    }
+    sets = {"val": {"role": "val"}, "photos": {"role": "id"}, "textures": {"role": "ood"}}
+    content = {"sets": sets, "metrics": {"raw": metrics}}
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "metrics.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_a_table_is_written_from_published_numbers(folder):
+    assert rewritten(PAGE, folder) == WRITTEN
+    assert rewritten(WRITTEN, folder) == WRITTEN
+
+
+@pytest.mark.parametrize("between", ["", "\n", "| old |\n\n"])
+def test_an_empty_table_is_filled(folder, between):
+    assert rewritten(PAGE.replace("| old |\n", between), folder) == WRITTEN
+
+
+@pytest.mark.parametrize("line", ["<!-- end of published -->", "<!-- published: small raw ece accuracy -->"])
+def test_a_comment_without_its_partner_is_refused(folder, line):
+    with pytest.raises(UserError, match=rf"no beginning or no end\n.*{re.escape(line[:12])}"):
+        rewritten(PAGE + f"{line}\n", folder)
+    with pytest.raises(UserError, match="no beginning or no end"):
+        rewritten(PAGE.replace(f"{line}\n", ""), folder)
+
+
+def test_a_table_of_an_experiment_that_is_not_published_stays(tmp_path):
+    assert rewritten(PAGE, tmp_path) == PAGE
+
+
+@pytest.mark.parametrize(
+    "words", ["", "raw", "rotated ece", "raw ece nothing", "differences", "differences raw", "verdicts"]
+)
+def test_a_table_of_unknown_numbers_is_refused(folder, words):
+    """The message says what was asked for, and all that can be."""
+    with pytest.raises(UserError, match=f"found: +{words or 'the name of an experiment alone'}\n") as refused:
+        rewritten(PAGE.replace("raw ece accuracy", words), folder)
+    for form in ("PROTOCOL METRIC ...", "differences PROTOCOL EXPERIMENT:METHOD/", "claims"):
+        assert str(refused.value).count(form) == 1
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"metrics": {"raw": {"baseline": 3}}, "sets": {"photos": {"role": "id"}}}']
+)
+def test_edited_numbers_are_named(folder, content):
+    (folder / "small" / "metrics.json").write_text(content)
+    with pytest.raises(
+        UserError,
+        match=r"small: metrics\.json, claims\.json or differences\.json is not what was published(.|\n)*git checkout",
+    ):
+        rewritten(PAGE, folder)
+
+
+def test_claims_are_a_table_too(folder):
+    protocols = {"raw": {"verdict": "holds", "why": "All for it."}, "stretched": {"verdict": "not run", "why": "–"}}
+    claims = [{"claim": "C1", "text": "Over-confident.", "protocols": protocols}]
+    (folder / "small" / "claims.json").write_text(json.dumps({"claims": claims}))
+    written = rewritten(PAGE.replace("raw ece accuracy", "claims"), folder)
+    assert "| C1 | Over-confident. | raw: holds | All for it. |\n|  |  | stretched: not run | – |" in written
+
+
+def test_verdicts_of_several_experiments_are_a_table_too(folder):
+    def claims(**verdicts: dict[str, str]) -> str:
+        of = {name: {key: {"verdict": text} for key, text in of.items()} for name, of in verdicts.items()}
+        return json.dumps({"claims": [{"claim": name, "text": f"{name}.", "protocols": of[name]} for name in of]})
+
+    (folder / "small" / "claims.json").write_text(
+        claims(C2={"raw": "holds"}, ours={"stretched": "holds"}, C10={"any": "not decided"})
+    )
+    (folder / "other").mkdir()
+    (folder / "other" / "claims.json").write_text(
+        claims(C2={"raw": "not run", "stretched": "holds"}, C9={"raw": "holds"})
+    )
+    written = rewritten(PAGE.replace("raw ece accuracy", "verdicts raw other"), folder)
+    rows = [
+        "| raw | claim | small | other |",
+        "| --- | --- | --- | --- |",
+        "| C2 | C2. | holds | – |",
+        "| C9 | C9. | – | holds |",
+        "| C10 | C10. | not decided | – |",
+        "| ours | ours. | – | – |",
+    ]
+    assert "\n".join(rows) in written
+
+
+def test_differences_are_a_table_too(folder):
+    texts = {"photos": {"ECE, points": "−3.00↓", "Brier": "0.00"}, "smoke": {"ECE, points": "+1.00"}}
+    (folder / "overview").mkdir()
+    content = {"a:slp/b:slp": {"made_of": {}, "differences": {"raw": texts}}}
+    (folder / "overview" / "differences.json").write_text(json.dumps(content))
+    page = "<!-- published: differences raw a:slp/b:slp -->\n<!-- end of published -->\n"
+    assert pairs(page + PAGE) == ["a:slp/b:slp"]
+    rows = [line for line in rewritten(page, folder).splitlines() if line.startswith("|")]
+    assert rows[0] == "| raw | photos | smoke |"
+    assert rows[2:] == ["| slp − slp: ECE, points | −3.00↓ | +1.00 |", "| slp − slp: Brier | 0.00 | – |"]
+    for words in ("raw", "raw a:slp/c:slp", "no a:slp/b:slp"):
+        with pytest.raises(UserError, match="nothing is known of"):
+            rewritten(page.replace("raw a:slp/b:slp", words), folder)
+
+
+NUMBER = r"[+−]?\d+\.\d+"
+EFFECT = re.compile(rf"({NUMBER})[↓↑]? \[({NUMBER}), ({NUMBER})\]")
+
+
+def effects(lines: Iterable[str]) -> set[tuple[float, ...]]:
+    """Values with the ends of their intervals, as they are printed."""
+    return {tuple(float(n.replace("−", "-")) for n in of) for line in lines for of in EFFECT.findall(line)}
+
+
+def test_intervals_in_prose_are_those_of_a_table():
+    """Rounded, of the tables of published differences that a command writes."""
+    lines = [line for name in ("evidence", "findings") for line in (ROOT / f"docs/{name}.md").read_text().splitlines()]
+    tables = [file.read_text() for file in ROOT.glob("results/published/*/tables/T14.csv")]
+    known = effects(line for line in lines if line.startswith("|"))
+    for row in (row for text in tables for row in csv.DictReader(text.splitlines()) if row["low"]):
+        factor = 100 if row["metric"] == "accuracy" else 1
+        known.add(tuple(factor * float(row[name]) for name in ("mean", "low", "high")))
+    told = effects(line for line in lines if not line.startswith("|"))
+    assert len(told) > 5
+    rounded = {tuple(round(number, digits) for number in of) for of in known for digits in (2, 3, 4)}
+    assert told <= rounded, told - rounded
+
+
+def test_published_differences_rest_on_what_is_published():
+    published = ROOT / "results/published"
+    for of in json.loads((published / "overview/differences.json").read_text()).values():
+        for name in of["made_of"].keys() - {"code"}:
+            files = json.loads((published / name / "experiment.json").read_text())["files"]
+            assert of["made_of"][name] == digest(sorted(files.items()))

@@ -1,0 +1,129 @@
+"""`compare`: published experiments and the reasons for their differences."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from made_published import FACTS, maps, publish
+from typer.testing import CliRunner
+
+from pipeline_src.analysis import compare
+from pipeline_src.analysis.compare import Cell
+from pipeline_src.analysis.facts import MethodFacts
+from pipeline_src.analysis.resampling import resample
+from pipeline_src.cli.main import app
+from pipeline_src.errors import UserError
+from pipeline_src.publishing.compare import Comparison, compare_experiments
+from pipeline_src.publishing.published import Publication
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(compare, "resample", partial(resample, resamples=200))  # a run takes a second with all of them
+    return tmp_path
+
+
+def said(*words: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["compare", *map(str, words), "--cores", "1"])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_an_experiment_is_the_same_as_itself(folder):
+    a, b = publish("one"), publish("two", made={"torch": "2.9.0", "commit": "new"})
+    told = said(a, b)
+    assert "0 different, 0 cannot be said" in told and "commit" not in told  # nothing is to be explained
+    assert "None differs by more than 0." in said(a, b, "--within", "0")
+
+
+def test_two_methods_of_an_experiment_are_compared_in_pairs(folder):
+    a = publish("one")
+    told = said(f"{a}:baseline", f"{a}:slp", "--json", "all.json")
+    cells = json.loads((folder / "all.json").read_text())["cells"]
+    assert {cell["method"] for cell in cells} == {"slp - baseline"} and "slp - baseline" in told
+    nll = next(c for c in cells if (c["metric"], c["protocol"]) == ("nll", "raw"))
+    assert nll["seeds"] == [[0, 0]] and nll["difference"] == pytest.approx(nll["b"] - nll["a"])
+    assert "0 different, 0 cannot be said" in said(f"{a}:slp", f"{a}:slp")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "words"),
+    [
+        ("results/published/one:slpp", "results/published/one:slp", ["no method 'slpp'", "baseline", "slp"]),
+        ("results/published/one:slp", "results/published/one", ["one side names a method", "EXPERIMENT:METHOD"]),
+    ],
+)
+def test_methods_that_can_not_be_compared(folder, a, b, words):
+    publish("one")
+    with pytest.raises(UserError) as raised:
+        compare_experiments(a, b)
+    assert all(word in str(raised.value) for word in words)
+
+
+def test_what_may_explain_a_difference_is_told_where_it_counts(folder):
+    methods = FACTS.methods | {"slp": MethodFacts("slp", {"alpha": 0.2})}
+    a = publish("one")
+    b = publish(
+        "two",
+        replace(FACTS, methods=methods),
+        lambda method, seed, part: maps("other" if method == "slp" else method, seed, part),
+        {"torch": "2.10.0", "written": "today"},
+        params={"image_size": 128, "training": {"epochs": 60, "device": "cuda"}},
+    )
+    told = said(a, b, "--json", "all.json")
+    assert "torch 2.9.0 / 2.10.0" in told and "image_size 96 / 128" in told and "slp: alpha 0.1 / 0.2" in told
+    assert "device" not in told and "written" not in told  # they change no number
+    cells = {
+        (c["method"], c["metric"], c["protocol"]): c for c in json.loads((folder / "all.json").read_text())["cells"]
+    }
+    same, other = (cells[method, "nll", "raw"] for method in ("baseline", "slp"))
+    assert same["verdict"] == "same" and same["why"] == []
+    assert other["verdict"] == "different" and other["low"] < other["difference"] < other["high"]
+    assert other["why"] == ["image_size 96 / 128", "torch 2.9.0 / 2.10.0", "slp: alpha 0.1 / 0.2"]
+    assert cells["slp", "ece", "raw"]["deciding_low"] is not None
+
+
+def test_a_run_is_checked_within_a_tolerance(folder):
+    a = publish("one")
+    b = publish("two", statistic=lambda method, seed, part: maps(method, 1, part))
+    told = said(a, b, "--within", "0.0001", code=1)
+    assert "numbers differ by more than 0.0001" in told and "Nothing that is recorded differs" in told
+    assert "None differs by more than 1." in said(a, b, "--within", "1")
+
+
+def test_other_seeds_are_said_and_not_checked(folder):
+    a, b = publish("one"), publish("two", replace(FACTS, seeds=(3,)))
+    comparison = compare_experiments(str(a), str(b))
+    assert {cell.seeds[0] for cell in comparison.cells} == {(0, 3)}
+    different = next(cell for cell in comparison.cells if cell.verdict == "different")
+    assert comparison.why(different) == ["other seeds: 0 / 3"]
+    assert comparison.lacking["A"] == [(method, 3, "photos") for method in FACTS.methods]
+
+
+def test_contracts_are_kept_and_compared(folder):
+    contracts = {"evaluate/slp/seed0/photos": "0123456789abcdef"}
+    a = publish("one", contracts=contracts)
+    b = publish("two", statistic=lambda method, seed, part: maps(method, 1, part), contracts=contracts)
+    assert Publication.read(a).contracts == contracts
+    comparison = compare_experiments(str(a), str(b))
+    why = {cell.method: comparison.why(cell) for cell in comparison.cells if cell.verdict == "different"}
+    assert why["slp"] == ["the contract is the same", "nothing that is recorded differs"]
+    assert why["baseline"] == ["nothing that is recorded differs"]
+
+
+def test_what_one_lacks_is_left_out(folder):
+    a = publish("one")
+    b = publish("two", replace(FACTS, methods={"slp": FACTS.methods["slp"]}))
+    told = said(a, b)
+    assert "B lacks\n    - baseline/0/photos" in told and "A lacks" not in told
+
+
+@pytest.mark.parametrize(("largest", "told"), [(math.nan, True), (1.5, True), (1.0, False)])
+def test_what_one_side_alone_defines_is_beyond_any_tolerance(largest, told):
+    cell = Cell("raw", "photos", "slp", "auc", [(0, 0)], math.nan, 0.9, "cannot be said", largest)
+    assert Comparison(None, None, [cell], {}).beyond(1) == [cell] * told

@@ -1,0 +1,187 @@
+"""What may be published, and how published results are compared with those made of them again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import pytest
+from made_published import maps
+from made_published import publish as published_before
+from project import ROOT
+
+from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.errors import UserError
+from pipeline_src.figures.catalogue import pictures
+from pipeline_src.files import sha256
+from pipeline_src.publishing import publish, published
+from pipeline_src.publishing.publish import _compress, refuse_images
+from pipeline_src.publishing.published import Publication
+from pipeline_src.publishing.rebuild import check_equal
+
+FACTS = Facts(
+    "small",
+    {"baseline": MethodFacts("baseline"), "aslp": MethodFacts("aslp_mc", {"beta": 1.0}, learns=True)},
+    {"val": "val", "photos": "id"},
+    seeds=(0, 1),
+    captions={"photos": "Frames of three films."},
+    shows_images=False,
+)
+
+
+class Evaluated(NamedTuple):
+    """What is asked of a job."""
+
+    name: str
+    paths: tuple[Path]
+
+
+@pytest.fixture
+def twice(tmp_path: Path) -> tuple[Path, Path]:
+    """A published folder, and the same made again."""
+    for name in ("published", "made"):
+        folder = tmp_path / name
+        (folder / "tables").mkdir(parents=True)
+        (folder / "tables" / "T1.csv").write_text("method,ece\nbaseline,0.0412345678901234\n")
+        (folder / "claims.md").write_text("C1 holds: +0.2 [−0.1, 0.5].\n")
+    (tmp_path / "published" / "experiment.json").write_text("{}")
+    (tmp_path / "made" / "analysis.npz").write_bytes(b"")
+    return tmp_path / "published", tmp_path / "made"
+
+
+def test_what_is_published_of_an_experiment_is_read_as_it_was(tmp_path):
+    costs = [{"method": "baseline", "seed": 0, "training": 12.5}]
+    made, data, files = {"commit": "a"}, [{"images": 3}], {"runs/baseline/seed0/history.csv": "0" * 64}
+    of = Publication(FACTS, {"photos": "Half of them."}, {}, costs, {"seeds": [0, 1]}, made, data, files)
+    (tmp_path / "experiment.json").write_text(of.text())
+    read = Publication.read(tmp_path)
+    assert read.text() == of.text()
+    assert read.facts.methods == FACTS.methods and read.facts.runs == FACTS.runs
+
+
+def test_equal_files_are_counted(twice):
+    assert check_equal(*twice) == (2, 0)
+
+
+def test_the_last_bits_of_another_processor_are_no_difference(twice):
+    (twice[1] / "tables" / "T1.csv").write_text("method,ece\nbaseline,0.0412345678901299\n")
+    assert check_equal(*twice) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("tables/T1.csv", "method,ece\nbaseline,0.0412349\n"),
+        ("tables/T1.csv", "method,ece\nslp,0.0412345678901234\n"),
+        ("claims.md", "C1 holds: −0.2 [−0.1, 0.5].\n"),
+        ("tables/T10.csv", "new\n"),
+    ],
+)
+def test_a_difference_is_refused_by_name(twice, file, text):
+    (twice[1] / file).write_text(text)
+    with pytest.raises(UserError, match=file):
+        check_equal(*twice)
+
+
+def test_a_lost_file_is_refused_by_name(twice):
+    (twice[1] / "claims.md").unlink()
+    with pytest.raises(UserError, match=r"claims.md is not made any more"):
+        check_equal(*twice)
+
+
+def test_images_of_data_sets_are_not_published(tmp_path):
+    (tmp_path / "a.svg").write_text("<svg><path d='M 0 0'/></svg>")
+    refuse_images(tmp_path)
+    (tmp_path / "b.svg").write_text("<svg><image href='data:image/png;base64,AA'/></svg>")
+    with pytest.raises(UserError, match=r"b\.svg"):
+        refuse_images(tmp_path)
+    (tmp_path / "c.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"(?s)c\.png.*b\.svg"):
+        refuse_images(tmp_path)
+
+
+def test_published_figures_show_no_images():
+    kinds = {picture.type.name for picture in pictures(FACTS)}
+    assert kinds and not kinds & {"examples", "extremes"}
+
+
+def test_statistics_are_compressed_by_threads_as_one_by_one(tmp_path, caplog):
+    jobs = {}
+    for method, seed in FACTS.runs:
+        for part in FACTS.parts:
+            file = tmp_path / method / str(seed) / f"{part}.npz"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            maps(method, seed, part).save(file, {})
+            jobs[f"evaluate/{method}/seed{seed}/{part}"] = Evaluated(f"{method}/{seed}/{part}", (file,))
+    graph = SimpleNamespace(facts=FACTS, job=jobs.__getitem__)
+    with caplog.at_level("INFO", "pipeline_src"):
+        for cores in (1, 4):
+            _compress(graph, tmp_path / str(cores), cores)
+    one, four = (sorted((tmp_path / cores).rglob("*.npz")) for cores in "14")
+    assert len(one) == len(jobs) and [file.read_bytes() for file in one] == [file.read_bytes() for file in four]
+    assert f"{len(jobs)} of {len(jobs)}" in caplog.messages[-1]
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(file.parent for file in (ROOT / published.FOLDER).glob("*/statistics")), ids=lambda of: of.name
+)
+def test_what_the_repository_publishes_holds_its_digest(folder):
+    """Else an edit of experiment.json is not found; `publish --from-published` writes it."""
+    Publication.read(folder)
+    assert '"digest": "' in (folder / "experiment.json").read_text(encoding="utf-8")
+
+
+def test_what_the_repository_publishes_is_small():
+    files = [file for file in (ROOT / published.FOLDER).rglob("*") if file.is_file()]
+    kept = [
+        file for file in files if file.name != "report.html" or file.parent.name == "evidence"
+    ]  # as .gitignore has it
+    distinct = {sha256(file): file.stat().st_size for file in kept}  # git keeps equal files once
+    assert sum(distinct.values()) < 60e6
+
+
+def test_what_is_published_holds_the_digests_of_what_was_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = published_before("small")
+    published.check_results(folder)  # of an earlier version: there are none
+
+    def rebuild(source: Path, out: Path, cores: int) -> None:
+        (out / "tables").mkdir(parents=True)
+        for name in ("metrics.json", "tables/T1.csv", "report.html"):
+            (out / name).write_text(name)
+
+    monkeypatch.setattr(publish, "rebuild", rebuild)
+    monkeypatch.setattr(publish, "_drawn", lambda facts, folder: [])
+    assert publish.publish_again("small") == folder
+    assert set(Publication.read(folder).results) == {"metrics.json", "tables/T1.csv"}
+    published.check_results(folder)
+    (folder / "report.html").unlink()  # is not in the repository
+    published.check_results(folder)
+    assert published.check_sources(folder).results
+
+
+def test_what_is_published_outlives_a_publication_that_is_stopped(tmp_path, monkeypatch):
+    """At the moment at which the old folder is moved aside and the new one is not in place."""
+    monkeypatch.chdir(tmp_path)
+    before = (published_before("small") / "experiment.json").read_bytes()
+    monkeypatch.setattr(
+        publish, "rebuild", lambda source, out, cores: (out / "tables").mkdir(parents=True, exist_ok=True)
+    )
+    monkeypatch.setattr(publish, "_drawn", lambda facts, folder: [])
+    replace, stopped = os.replace, []
+
+    def stop(source: Path, target: Path) -> None:
+        if target == published.FOLDER / "small" and not stopped:
+            stopped.append(target)
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(publish.os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        publish.publish_again("small")
+    assert not (published.FOLDER / "small").exists()
+    folder = publish.publish_again("small")
+    assert (folder / "experiment.json").read_bytes() == before
+    assert not list(publish.STAGING.iterdir())
