@@ -88,7 +88,8 @@ def compare(
         part: name of the data set, the key of the draws.
         bins: equal-width bins of ECE and OE on [0, 1].
         a, b: seed -> statistic.
-        groups: of the images of A and of B, where images are not independent.
+        groups: of the images of A and of B, where images are not independent; of the same images those of one count for
+            both.
         intervals: whether to resample where A and B are not equal.
     """
     pairs = seed_pairs([*a], [*b])
@@ -151,8 +152,9 @@ def _resampled(
     """Measurements of A and B by protocol, with the pairs of seeds numbered."""
     ids = [by_protocol(statistics[0])["raw"].rows.ids for statistics in sides]
     keys = key_of(part), key_of(part if ids[0] == ids[1] else f"{part} of the other")
-    if ids[0] == ids[1] and groups[0] is not None:
-        groups = groups[0], groups[0]  # the same draws
+    if ids[0] == ids[1]:
+        known = groups[1] if groups[0] is None else groups[0]
+        groups = known, known  # the same draws
     measured = []
     for statistics, key, of_images in zip(sides, keys, groups, strict=True):
         of_seeds = [resample(statistic, bins, key, groups=of_images) for statistic in statistics]

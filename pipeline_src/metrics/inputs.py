@@ -22,6 +22,7 @@ from pipeline_src.counting.score_histogram import Bins, ScoreHistogram, Undefine
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP, PixelGroups, as_bins
 
+QUICK = "a quick statistic does not measure it"
 FEW = 250  # resamples of such metrics, which cost ten times as much as the others
 Columns = Callable[[slice], np.ndarray]  # images -> (n, C), numbers of each image that are summed
 
@@ -42,7 +43,9 @@ class ProtocolCounts:
 
     @cached_property
     def groups(self) -> PixelGroups:
-        """The pooled pixels, which all images share."""
+        """The pooled pixels, which all images share; raises `UndefinedMetricError` where images have no rows."""
+        if self.counts.rows is None:
+            raise UndefinedMetricError(QUICK)
         return PixelGroups(self.counts)
 
     @cached_property
@@ -96,7 +99,7 @@ class ProtocolCounts:
         if self.counts.pixels == 0:
             raise UndefinedMetricError("no pixel counts")
         if self.counts.rows is None:
-            raise UndefinedMetricError("a quick statistic does not measure it")
+            raise UndefinedMetricError(QUICK)
         return self.counts.rows
 
     @property

@@ -59,11 +59,22 @@ def test_differences_are_paired_by_image(sharper):
     assert (found.image_low, found.image_high) == pytest.approx(interval(found.value, two - one, 12))
 
 
+def test_a_difference_is_as_unsure_as_the_order_of_pixels_on_both_sides(sharper):
+    one, two = (resample(maps(sharp), 10, key_of("photos"))["raw"] for sharp in (1.2, 2.0))
+    found = cell(sharper, "auc").effect
+    low, high = interval(found.value, two.values["auc"] - one.values["auc"], 12)
+    off = one.bounds["auc"] + two.bounds["auc"]
+    assert min(one.bounds["auc"], two.bounds["auc"]) > 1e-6
+    assert (found.image_low, found.image_high) == pytest.approx((low - off, high + off), abs=1e-12)
+
+
 def test_other_images_are_independent():
-    other = cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0, seed=1, count=13)}), "brier")
-    of_a, of_b = (resample(of, 10, 7)["raw"].values["brier"] for of in (maps(1.2), maps(2.0, seed=1, count=13)))
-    apart = np.hypot(of_a.std(), of_b.std())
-    assert other.effect.resampled.std() == pytest.approx(apart, rel=0.15)
+    """As many images by other names, whose errors are alike: on the same draws their difference would hardly vary."""
+    others = counted(((f, y, f"x{name}") for f, y, name in varied(12, sharp=2.0)), whole=False)
+    other = cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: others}), "brier")
+    of_a, of_b = (resample(of, 10, 7)["raw"].values["brier"] for of in (maps(1.2), maps(2.0)))
+    assert np.std(of_b - of_a) < 0.5 * of_a.std()
+    assert other.effect.resampled.std() == pytest.approx(np.hypot(of_a.std(), of_b.std()), rel=0.15)
     assert other.verdict == UNDECIDED and other.no_verdict == "the interval holds 0"
 
 
@@ -93,6 +104,17 @@ def test_one_group_has_no_interval():
     groups = np.zeros(12, np.int64)
     brier = cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, (groups, groups)), "brier")
     assert brier.verdict == UNDECIDED and brier.no_verdict.startswith("no interval")
+
+
+@pytest.mark.parametrize("known", [(True, False), (False, True)])
+def test_groups_that_one_side_knows_are_those_of_both(known):
+    """They are of the same images, which are drawn together."""
+    groups = np.arange(12) // 2
+    wanted, found = (
+        cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, of), "brier").effect
+        for of in ((groups, groups), tuple(groups if side else None for side in known))
+    )
+    assert (found.units, found.low, found.high) == (6, wanted.low, wanted.high)
 
 
 def test_without_intervals_only_equality_is_told():

@@ -109,6 +109,11 @@ def test_what_no_registry_knows_has_no_range():
     assert estimate("something", (one, 1.0), quantities={"something": METRICS["accuracy"]}).high == 1
 
 
+def test_an_effect_on_several_sets_has_the_units_of_the_smallest():
+    small, large = (by_hand({"nll": [1.0]}, np.linspace(-1, 1, 101), units=units) for units in (5, 50))
+    assert estimate("nll", (large, 0.5), (small, 0.5)).units == 5
+
+
 # Several at once
 
 
@@ -128,6 +133,13 @@ def test_independent_effects_cost_what_sidak_says():
     without = [Estimate({0: 0.0}, -1, 1)] * 20
     assert level_of_each(without) == pytest.approx(0.95 ** (1 / 20))
     assert level_of_each([]) == 0.95
+
+
+def test_networks_of_several_seeds_cost_what_sidak_says():
+    """The resamples are those of the same images, and do not tell that networks err independently."""
+    resampled = np.random.default_rng(0).normal(size=1000)
+    trained = [Estimate({0: -0.1, 1: 0.0, 2: 0.1}, -1, 1, resampled)] * 6
+    assert level_of_each(trained) == pytest.approx(0.95 ** (1 / 6))
 
 
 def test_of_twenty_true_nulls_one_opposes_in_one_of_twenty_cases():

@@ -140,6 +140,14 @@ def test_only_float_maps_have_ties_that_are_none(kind):
         assert (of.bounds == {}) == (kind == "uint8" or (kind == "uint16" and protocol == "raw"))
 
 
+def test_intervals_are_wider_by_what_ties_leave_open():
+    of = resample(counted(varied(12), whole=False), 10, key=0, resamples=200)["raw"]
+    wide, plain = of.intervals(), replace(of, bounds={}).intervals()
+    assert of.bounds and min(of.bounds.values()) > 0
+    for name, bound in of.bounds.items():
+        assert wide[name] == pytest.approx((plain[name][0] - bound, plain[name][1] + bound), abs=1e-12), name
+
+
 def test_few_values_are_tied_in_truth():
     maps = [(np.float32(np.round(f, 1) * 0.99 + 0.003), y, name) for f, y, name in varied(6)]
     assert resample(counted(maps, whole=False), 10, key=0, resamples=2)["raw"].bounds == {}

@@ -49,6 +49,15 @@ def test_seeds_repeat_draws():
     assert [loss(Z, Y).item() for _ in range(5)] == first and len(set(first)) > 1
 
 
+def test_processes_with_the_same_seed_draw_apart(monkeypatch):
+    loss, drawn = SCBCE(0.4), []
+    for rank in (0, 1):
+        monkeypatch.setattr("pipeline_src.api.losses.get_rank", lambda rank=rank: rank)
+        torch.manual_seed(3)
+        drawn.append([loss(Z, Y).item() for _ in range(5)])
+    assert drawn[0] != drawn[1]
+
+
 @pytest.mark.parametrize(("z", "y", "classes"), [(Z, Y, 2), (ZK, YK, 5)])
 def test_ignored_pixels_have_no_part(z, y, classes):
     some = y.clone()

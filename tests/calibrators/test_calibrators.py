@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline_src.calibrators import files
 from pipeline_src.calibrators.beta import BetaCalibrator, BetaCurve
-from pipeline_src.calibrators.calibrator import Calibrator, Record, fitted, nll, uncalibrated
+from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, fitted, nll, rounded, uncalibrated
 from pipeline_src.calibrators.dirichlet import PENALTY, DirichletCalibrator
 from pipeline_src.calibrators.files import CALIBRATORS
 from pipeline_src.calibrators.histogram_binning import HistogramBinningCalibrator
@@ -350,3 +350,20 @@ def test_what_is_not_defined_is_refused():
         DirichletCalibrator.fit(sample(1))
     with pytest.raises(UserError, match="foreground: features of two classes"):
         ImageTemperatureCalibrator.fit(sample(3), features=["foreground"])
+
+
+@pytest.mark.parametrize("name", [name for name, k in DEFINED if k == 1])
+def test_an_eight_bit_map_is_calibrated_as_a_whole(of_all, name):
+    """By its 256 levels where each pixel counts alone, and not where the image has a temperature of its own."""
+    v = np.random.default_rng(0).integers(90, 256, (32, 32)).astype(np.uint8)
+    expected = rounded(of_all[name, 1].apply(log_odds(v)), 255) * 255
+    assert np.array_equal(calibrated(of_all[name, 1], v), np.rint(expected))
+
+
+@pytest.mark.parametrize("top", [255, 65535])
+def test_probabilities_are_rounded_away_from_one_half(top):
+    """On both sides alike, and what is on a level stays; halves lie as close to it as a float64 can tell."""
+    k = np.arange(top + 1)
+    assert np.array_equal(np.rint(rounded(k / top, top) * top), k)
+    halves = (k[:-1] + 0.5) / top
+    assert np.array_equal(np.rint(rounded(halves, top) * top), np.where(halves >= 0.5, k[1:], k[:-1]))

@@ -357,6 +357,13 @@ def test_generated_images_are_never_concealed():
     assert "settle no claim" not in markdown(judged(view()))
 
 
+def test_a_margin_around_a_reference_below_it_has_no_lower_end():
+    """An error cannot be lower by more than it is."""
+    assert Wanted(-0.005, np.inf).squared(0.004) == Wanted(-np.inf, np.inf)
+    of_both = Wanted(-0.005, 0.005).squared(0.01)
+    assert (of_both.low, of_both.high) == pytest.approx((0.005**2 - 0.01**2, 0.015**2 - 0.01**2))
+
+
 def test_effects_as_they_are_printed():
     ece, entropy, s = METRICS["ece"], METRICS["entropy"], METRICS["s_measure"]
     assert ece.signed(0.0123) == "+1.23"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from zipfile import ZipFile
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,6 +33,14 @@ def test_a_float_is_counted_in_its_exact_level():
     assert counts.count.sum() == 8
     assert counts.count[HALF].tolist() == [[0, 1], [0, 1]]  # 0.5 and the float below it
     assert counts.on_edge.sum() == 1 and counts.on_edge[LEVELS // 4, 1] == 1
+
+
+def test_pixels_on_an_edge_belong_to_the_cell_below_it():
+    """0.75 is in doubt as 0.25 is, and lies on no edge; of the last level all pixels below 0.5 do."""
+    counts = one(np.float32([0.75] * 3 + [0.25] * 2), [1, 0, 1, 0, 1]).raw
+    assert counts.on_edge.sum() == 2 and positive(counts).count.min() >= 0
+    just_below = one(np.nextafter(np.float32([0.5]), np.float32(0)), [1]).raw
+    assert positive(just_below).count.sum() == positive(just_below).hits.sum() == 1
 
 
 @pytest.mark.parametrize("kind", ["float32", "uint8", "uint16"])
@@ -172,14 +183,30 @@ def test_files_that_are_no_statistic_are_refused(tmp_path):
     (tmp_path / "text.npz").write_text("no")
     with pytest.raises(UserError, match="can be read"):
         TwoClassStatistic.load(tmp_path / "text.npz")
+
+
+@pytest.mark.parametrize(
+    "change", [{"schema": 9}, {"clamp": 1e-6}, {"columns": [COLUMNS[1], COLUMNS[0], *COLUMNS[2:]]}, {"levels": 10}]
+)
+def test_a_statistic_of_another_schema_is_refused(tmp_path, change):
     one(np.float32([0.5]), [1]).save(tmp_path / "s.npz", {})
     with np.load(tmp_path / "s.npz") as file:
         arrays = dict(file)
-    text = arrays["header"].tobytes().replace(b'"schema": 3', b'"schema": 9')
-    assert text != arrays["header"].tobytes()
+    header = json.loads(arrays["header"].tobytes())
+    text = json.dumps(header | change).encode()
     np.savez(tmp_path / "s.npz", **arrays | {"header": np.frombuffer(text, np.uint8)})
     with pytest.raises(UserError, match="another schema"):
         TwoClassStatistic.load(tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize("member", ["raw_count.npy", "raw_table.npy"])
+def test_an_array_of_another_size_than_it_says_is_refused(tmp_path, member):
+    one(np.float32([0.5]), [1]).save(tmp_path / "s.npz", {})
+    with ZipFile(tmp_path / "s.npz") as file, ZipFile(tmp_path / "t.npz", "w") as changed:
+        for name in file.namelist():
+            changed.writestr(name, file.read(name) + bytes(8 * (name == member)))
+    with pytest.raises(UserError, match=f"can be read[\\s\\S]*{member} is for"):
+        TwoClassStatistic.load(tmp_path / "t.npz")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from made_sets import encoded, mask
+from made_sets import encoded, image, mask
 from PIL import Image
 
 from pipeline_src.data import image_io
@@ -66,3 +66,12 @@ def test_damaged_exif_data_ask_for_nothing():
     assert read_header(damaged).orientation == read_header(encoded(MASK)).orientation == UPRIGHT
     with pytest.raises(image_io.UnreadableImageError, match="cannot be decoded"):
         read_header(b"II*\0\x08\0\0\0\xff\xff")
+
+
+def test_the_end_of_a_thumbnail_is_not_that_of_its_image():
+    whole, thumbnail = encoded(image(0, 200, 200), ".jpg"), b"Exif\0\0" + encoded(image(1), ".jpg")
+    app1 = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    data = whole[:2] + app1 + whole[2:]
+    image_io.check_whole(data)
+    with pytest.raises(image_io.UnreadableImageError, match="cut off"):
+        image_io.check_whole(data[: len(data) // 2])

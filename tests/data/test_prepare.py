@@ -354,6 +354,17 @@ def test_identical_images_are_reported(run):
     assert check_disjoint(parts) == {("train", "val"): [("mine/s00", "mine/s03")]}
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_identical_images_are_drawn_together(run, seed):
+    files = pairs(8)
+    for name, copy in (("s00", "s05"), ("s02", "s03")):
+        files[f"Image/{copy}.jpg"] = files[f"Image/{name}.jpg"]
+    splits = {"val": {"of": "all", "fraction": 0.5, "seed": seed}, "train": {"of": "all", "without": "val"}}
+    assert len(run(files, splits=splits)["identical_images"]) == 2
+    parts = {name: manifest.select(Part(set="mine", split=name), run.out) for name in splits}
+    assert check_disjoint(parts) == {}
+
+
 def test_parts_that_overlap_are_refused(run):
     run(pairs(6))
     first, last = Part(set="mine", first=4), Part(set="mine", last=3)

@@ -126,6 +126,15 @@ def test_what_is_no_store_is_told(tmp_path, stored):
         Store(folder)
 
 
+@pytest.mark.parametrize("name", ["images", "masks", "truth", "grey"])
+def test_an_array_of_another_size_than_the_index_says_is_told(stored, name):
+    """Else each image behind the missing pixels would have the labels of others."""
+    file = stored().folder / f"{name}.npy"
+    np.save(file, np.load(file)[:-1])
+    with pytest.raises(UserError, match=rf"{name}\.npy of a data store cannot be read[\s\S]*an array of shape"):
+        Store(file.parent)
+
+
 def test_a_full_disk_is_seen_before(stored, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("pipeline_src.files.shutil.disk_usage", lambda _: usage)

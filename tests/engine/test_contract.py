@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from pipeline_src.engine import contract
 from pipeline_src.engine.contract import as_json
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
+from pipeline_src.files import write_text
 
 
 class Model(BaseModel):
@@ -124,3 +127,12 @@ def test_code_of_classes_that_work_gets_counts():
     assert files().keys() == {f"pipeline_src/{name}.py" for name in ("rng", "files", "engine/run_job")}
     for values in ({"parameters": {"method": MethodFacts()}}, {"options": {"methods": [MethodFacts()]}}):
         assert "pipeline_src/analysis/facts.py" in files(**values)
+
+
+def test_digests_of_other_code_are_not_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    read = contract._kept.__wrapped__
+    ours = {"code": read()["code"], "digests": {"key": ["a digest", {}]}}
+    for content, digests in ((ours, ours["digests"]), (ours | {"code": "x"}, {})):
+        write_text(contract.DIGESTS, json.dumps(content))
+        assert read() == {"code": ours["code"], "digests": digests}

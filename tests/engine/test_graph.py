@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from damaged import flipped
 
 from pipeline_src.engine.adopt import adopt, adoptions
 from pipeline_src.engine.execute import execute
@@ -132,6 +133,17 @@ def test_a_result_of_an_outdated_input_is_not_adopted():
         adopt(changed, ["train/a/seed0"], "why")
     assert made.job("train/a/seed0").current
     assert "report" not in adopt(changed, ["train/a/seed0", "store/train"], "why")[0]
+
+
+def test_a_result_that_was_altered_is_not_adopted():
+    run(graph())
+    changed = graph(train=1)
+    flipped(changed.job("evaluate/a").paths[0])
+    adopted, left = adopt(changed, ["train/a/seed0"], "why")
+    assert adopted == ["train/a/seed0"] and "evaluate/a" in left
+    flipped(changed.job("train/b/seed0").paths[0])
+    with pytest.raises(UserError, match="train/b/seed0: its files are not as they were made"):
+        adopt(changed, ["train/b/seed0"], "why")
 
 
 def test_an_adopted_result_is_taken_over_as_such():

@@ -77,6 +77,18 @@ def test_what_nothing_has_touched_is_not_read(monkeypatch):
     assert job().current
 
 
+def test_a_file_is_read_when_the_clock_has_moved_on_since_its_change(monkeypatch):
+    """One more change in the same tick would not show in its times."""
+    file = Path("file")
+    file.write_text("text")
+    changed, slept = max(verified._state(file)[1:3]), []
+    times = iter([changed + verified.TICK_NS // 4, changed + verified.TICK_NS])
+    monkeypatch.setattr(verified.time, "time_ns", lambda: next(times))
+    monkeypatch.setattr(verified.time, "sleep", slept.append)
+    verified.readings(Path(), ["file"], Path("record"))
+    assert slept == [pytest.approx(0.75e-9 * verified.TICK_NS)]
+
+
 def test_another_time_alone_changes_nothing():
     """As a clone, a pull and a copy do."""
     execute(job())
@@ -159,6 +171,14 @@ def test_what_a_run_took_makes_nothing_outdated():
     shutil.rmtree("results/.cache")
     execute(chain(timing_csv="2.5")[0])
     assert evaluated.current
+
+
+def test_what_lost_its_stamp_is_not_said_to_have_another_content():
+    trained, evaluated = chain()
+    execute(trained)
+    execute(evaluated)
+    trained.stamp.unlink()
+    assert evaluated.changed_inputs(evaluated.valid_stamp) == [] and evaluated.current
 
 
 def test_only_what_was_made_of_the_same_content_is_taken_over():

@@ -66,10 +66,10 @@ def lying_zip(folder: Path) -> None:
 
 
 def huge_name(folder: Path) -> None:
-    """A tar whose member has a name of 4 GB, in a header that says so and 600 bytes of it."""
-    info = tarfile.TarInfo("././@LongLink")
-    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 4 << 30
-    (folder / "a").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"x" * 600)
+    """A whole tar whose second member has a name of 2 MB."""
+    with tarfile.open(folder / "a", "w", format=tarfile.GNU_FORMAT) as archive:
+        for name in ("fine", "x" * 2_000_000):
+            archive.addfile(tarfile.TarInfo(name))
 
 
 def row(
@@ -186,10 +186,10 @@ ROWS = [
     ),
     row(
         "huge-name",
-        "a tar whose header claims a name of 4 GB",
+        "a tar with a name of 2 MB",
         huge_name,
-        "archive .*/a is broken|neither a zip nor a tar",
-        "4,294,967,296 bytes|",
+        "archive .*/a is broken",
+        "a name or header of 2,000,001 bytes",
         do="download it again",
         happens=BROKEN + "; it is not read",
     ),

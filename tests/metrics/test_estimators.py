@@ -126,6 +126,12 @@ def test_debiased_by_its_formula(pixels):
     assert value("ece_debiased_authors", counts) == pytest.approx(authors, abs=1e-9)
 
 
+@pytest.mark.parametrize("hit", [0, 1])
+def test_a_single_pixel_allows_no_estimate_of_its_noise(hit):
+    counts = one(np.float32([0.8]), [hit]).raw
+    assert value("ece_debiased_authors", counts) == pytest.approx((0.8 - hit) ** 2, abs=1e-6)
+
+
 def test_debiased_is_nought_on_calibrated_noise():
     counts = one(np.full(8, 0.75, np.float32), [1, 1, 1, 0, 1, 1, 1, 0]).raw
     assert value("ece_debiased_pixels", counts) == 0

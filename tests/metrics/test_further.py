@@ -116,6 +116,12 @@ def test_a_curve_that_comes_back_below_a_risk_counts_to_its_last_point():
     assert selective.coverage_at_risk(bins, 100) == 0.5
 
 
+def test_a_risk_that_is_just_reached_is_kept():
+    """By all pixels of the last cell, too, behind which there is none."""
+    bins = Bins(*np.array([[100.0], [99.0], [99.0], [0.0]]))
+    assert selective.coverage_at_risk(bins, 100) == 1
+
+
 def test_the_bound_of_augrc_holds_for_any_order_of_tied_pixels():
     rng = np.random.default_rng(5)
     cells, n = np.sort(rng.integers(0, 6, 60)), 60

@@ -48,13 +48,22 @@ def test_a_corruption_grows_with_its_severity(name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_draws_are_keyed_by_image_corruption_and_severity(name):
+def test_an_image_is_corrupted_in_the_same_way_again(name):
     one = corrupted(PHOTO, "set/a", name, 3)
     assert one.dtype == np.uint8 and one.shape == PHOTO.shape
-    np.random.default_rng(1).random(1000)
     assert np.array_equal(one, corrupted(PHOTO, "set/a", name, 3))
     drawn = name in ("gaussian_noise", "shot_noise")
     assert np.array_equal(one, corrupted(PHOTO, "set/b", name, 3)) != drawn
+
+
+@pytest.mark.parametrize(
+    "other", [("set/b", "gaussian_noise", 1), ("set/a", "shot_noise", 1), ("set/a", "gaussian_noise", 2)]
+)
+def test_draws_are_keyed_by_image_corruption_and_severity(monkeypatch, other):
+    """Noise of another key is no multiple of the same noise."""
+    monkeypatch.setitem(CORRUPTIONS, "shot_noise", CORRUPTIONS["gaussian_noise"])
+    one, two = (corrupted(GREY, *key).ravel() for key in (("set/a", "gaussian_noise", 1), other))
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.05
 
 
 @pytest.mark.parametrize(("severity", "deviation"), [(1, 0.08), (3, 0.18)])
@@ -81,6 +90,14 @@ def test_blurs_spread_a_point():
     y, x = np.mgrid[-20:21, -20:21]
     assert np.array_equal(disk, x**2 + y**2 <= 9)
     assert disk.sum() == 29
+
+
+@pytest.mark.parametrize("blur", ["gaussian_blur", "defocus_blur"])
+def test_blurs_spread_no_colour_into_another(blur):
+    point = np.zeros((41, 41, 3), np.uint8)
+    point[20, 20, 0] = 255
+    blurred = corrupted(point, "a", blur, 1)
+    assert blurred[..., 0].any() and not blurred[..., 1:].any()
 
 
 def test_contrast_and_brightness_by_hand():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -11,11 +12,12 @@ from made_published import FACTS, maps, publish
 from typer.testing import CliRunner
 
 from pipeline_src.analysis import compare
+from pipeline_src.analysis.compare import Cell
 from pipeline_src.analysis.facts import MethodFacts
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
-from pipeline_src.publishing.compare import compare_experiments
+from pipeline_src.publishing.compare import Comparison, compare_experiments
 from pipeline_src.publishing.published import Publication
 
 
@@ -119,3 +121,9 @@ def test_what_one_lacks_is_left_out(folder):
     b = publish("two", replace(FACTS, methods={"slp": FACTS.methods["slp"]}))
     told = said(a, b)
     assert "B lacks\n    - baseline/0/photos" in told and "A lacks" not in told
+
+
+@pytest.mark.parametrize(("largest", "told"), [(math.nan, True), (1.5, True), (1.0, False)])
+def test_what_one_side_alone_defines_is_beyond_any_tolerance(largest, told):
+    cell = Cell("raw", "photos", "slp", "auc", [(0, 0)], math.nan, 0.9, "cannot be said", largest)
+    assert Comparison(None, None, [cell], {}).beyond(1) == [cell] * told

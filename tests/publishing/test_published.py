@@ -95,6 +95,8 @@ def test_images_of_data_sets_are_not_published(tmp_path):
     (tmp_path / "a.svg").write_text("<svg><path d='M 0 0'/></svg>")
     refuse_images(tmp_path)
     (tmp_path / "b.svg").write_text("<svg><image href='data:image/png;base64,AA'/></svg>")
+    with pytest.raises(UserError, match=r"b\.svg"):
+        refuse_images(tmp_path)
     (tmp_path / "c.png").write_bytes(b"")
     with pytest.raises(UserError, match=r"(?s)c\.png.*b\.svg"):
         refuse_images(tmp_path)

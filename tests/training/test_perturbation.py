@@ -428,11 +428,12 @@ def test_meis_update_in_float64(beta):
 def test_drawn_images_become_their_largest_square_of_background():
     from pipeline_src.training.methods.aslp_groups import with_null_images
 
-    x, y = torch.rand(3, 3, 16, 16), torch.zeros(3, 1, 16, 16)
+    x, y = torch.rand(4, 3, 16, 16), torch.zeros(4, 1, 16, 16)
     x[0, :, :, :9], y[0, :, :, 9:] = 0.5, 1  # a square of 9 px on the left, of one colour
-    y[1] = 1  # no room
-    new_x, new_y, replaced = with_null_images(x, y, np.array([True, True, False]))
-    assert replaced.tolist() == [True, False, False]
+    y[1:3] = 1  # no room
+    y[2, 0, 5, 5] = 0  # for a pixel alone, of which an image would be one colour
+    new_x, new_y, replaced = with_null_images(x, y, np.array([True, True, True, False]))
+    assert replaced.tolist() == [True, False, False, False]
     assert (new_x[0] == 0.5).all() and not new_y[0].any()
     assert torch.equal(new_x[1:], x[1:]) and torch.equal(new_y[1:], y[1:])
     assert y[0].any(), "the images that came stay as they are"

@@ -268,6 +268,20 @@ def test_weights_of_a_whole_model_are_checked_too(written, tmp_path):
         build_segmentor(path, True, 64)
 
 
+def test_a_file_that_sets_less_than_half_of_the_weights_is_refused(written, tmp_path):
+    """As does one of another network that shares a layer."""
+    text = CONFIG.format(head="FCNHead", options="num_convs=1,") + (
+        f"model['pretrained'] = None\nmodel['init_cfg'] = dict(type='Pretrained', checkpoint='{tmp_path}/mine.pth')\n"
+    )
+    path = written(text)
+    weights = {name: of for name, of in build_segmentor(path, False, 64).named_parameters() if of.ndim > 1}
+    kept = dict(list(weights.items())[: len(weights) // 10])
+    assert kept
+    torch.save({"state_dict": kept}, tmp_path / "mine.pth")
+    with pytest.raises(UserError, match=f"{len(kept)} of {len(weights)} weights have a value of the file"):
+        build_segmentor(path, True, 64)
+
+
 def test_a_timm_backbone_downloads_nothing_unasked(written, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("timm was asked for weights")
