@@ -57,8 +57,8 @@ class Calibrator(Strict):
         """The probabilities (N, C) of pixels."""
         return self.probabilities(pixels.z, pixels.of_images)
 
-    def warnings(self) -> list[str]:
-        """Lines on a fit that should make one look at the maps and masks again."""
+    def warnings(self, pixels: Pixels) -> list[str]:
+        """Lines on a fit to these pixels that should make one look at the maps and masks again."""
         return []
 
     @classmethod

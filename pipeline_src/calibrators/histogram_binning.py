@@ -6,12 +6,10 @@ from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import Field
-from scipy.special import expit
 
 from pipeline_src.calibrators.per_class import PerClass
+from pipeline_src.calibrators.pixels import BINS, bins_of
 from pipeline_src.validation import Fraction, Strict
-
-BINS = 10
 
 
 class Histogram(Strict):
@@ -21,18 +19,13 @@ class Histogram(Strict):
 
     @classmethod
     def fit(cls, z: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> Self:
-        bins = _bins(z)
+        bins = bins_of(z)
         count, hit = (np.bincount(bins, weights=of, minlength=BINS) for of in (weights, weights * hits))
         middle = (np.arange(BINS) + 0.5) / BINS
         return cls(shares=np.where(count > 0, hit / np.where(count > 0, count, 1), middle).tolist())
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
-        return np.array(self.shares)[_bins(z)]
-
-
-def _bins(z: np.ndarray) -> np.ndarray:
-    """Levels of 8-bit maps lie on edges, such as 51/255: 1e-9 keeps them right of it however f is rounded."""
-    return np.minimum((expit(z) * BINS + 1e-9).astype(np.int64), BINS - 1)
+        return np.array(self.shares)[bins_of(z)]
 
 
 class HistogramBinningCalibrator(PerClass):

@@ -10,12 +10,14 @@ from pydantic import Field
 from scipy.special import expit, softmax
 
 from pipeline_src.calibrators import Feature
-from pipeline_src.calibrators.calibrator import Calibrator, least, nll_and_gradient
+from pipeline_src.calibrators.calibrator import Calibrator, Coefficient, least, nll_and_gradient
 from pipeline_src.calibrators.pixels import FEATURES, OF_TWO_CLASSES, Pixels
-from pipeline_src.calibrators.temperature import BOUNDS
+from pipeline_src.calibrators.temperature import BOUNDS, FLAT, NEAR, nll_at
 from pipeline_src.errors import UserError
 
 SHAPES = (0.05, 20.0)
+EQUAL = 1e-6  # spread of a feature up to which rounding, and no difference of the images, explains it
+FEW = 10  # images that do not tell how temperature follows a feature
 
 
 class ImageTemperatureCalibrator(Calibrator):
@@ -34,8 +36,8 @@ class ImageTemperatureCalibrator(Calibrator):
     keeps_class: ClassVar[bool] = True
     of_image: ClassVar[bool] = True
 
-    a: float
-    b: dict[Feature, float]
+    a: Coefficient
+    b: dict[Feature, Coefficient]
     g: float = Field(1.0, ge=SHAPES[0] / 10, le=SHAPES[1] * 10)
 
     @classmethod
@@ -53,8 +55,8 @@ class ImageTemperatureCalibrator(Calibrator):
         columns = [FEATURES.index(name) for name in features]
         of_image = pixels.features[:, columns]
         centre, spread = of_image.mean(axis=0), of_image.std(axis=0)
-        spread = np.where(spread > 0, spread, 1)  # standardised for the minimisation alone
-        x = np.hstack([np.ones((pixels.number, 1)), (of_image - centre) / spread])[pixels.images]
+        scale = np.where(spread > EQUAL, 1 / np.maximum(spread, EQUAL), 0)  # standardised for the minimisation alone
+        x = np.hstack([np.ones((pixels.number, 1)), (of_image - centre) * scale])[pixels.images]
         z, weights = centred(pixels.z), pixels.weights / pixels.weights.sum()
         sign, log_z = np.sign(z), np.log(np.maximum(np.abs(z), 1e-300))
 
@@ -71,9 +73,28 @@ class ImageTemperatureCalibrator(Calibrator):
 
         limits = tuple(np.log(SHAPES)) if shape else (0.0, 0.0)
         fitted = least(loss, [0.0] * (len(columns) + 2), [(None, None)] * (len(columns) + 1) + [limits])
-        b = fitted[1:-1] / spread
+        b = fitted[1:-1] * scale
         named = dict(zip(features, b.tolist(), strict=True))
         return cls(a=float(fitted[0] - b @ centre), b=named, g=float(np.exp(fitted[-1])))
+
+    def warnings(self, pixels: Pixels) -> list[str]:
+        lines, n = [], pixels.number
+        if self.b and n < FEW:
+            features = " and ".join(self.b)
+            lines.append(f"{n} images hardly tell how the temperature follows {features}; give {FEW} or more")
+        temperatures = self.temperatures(pixels.features)
+        ends = ((temperatures < BOUNDS[0] * NEAR) | (temperatures > BOUNDS[1] / NEAR)).sum()
+        if ends:
+            lines.append(f"the temperature of {ends} of {n} images lies at a bound; the pixels do not determine it")
+        elif self._flat(pixels):
+            lines.append("the loss is flat up to a temperature's bound; the pixels do not determine the temperatures")
+        return lines
+
+    def _flat(self, pixels: Pixels) -> bool:
+        """Whether one temperature at a bound has no larger NLL."""
+        bent, of = self._bent(pixels.z), (pixels.labels, pixels.weights)
+        least = nll_at(bent / self.temperatures(pixels.of_images)[:, None], *of, 1)
+        return any(nll_at(bent, *of, bound) <= least * (1 + FLAT) for bound in BOUNDS)
 
     def temperatures(self, features: np.ndarray) -> np.ndarray:
         """(N, 4) features -> (N,) T."""
@@ -81,9 +102,12 @@ class ImageTemperatureCalibrator(Calibrator):
         return np.exp(np.clip(log_t, *np.log(BOUNDS)) * np.ones(len(features)))
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
-        z = centred(z)
-        z = np.sign(z) * np.abs(z) ** self.g / self.temperatures(features)[:, None]
+        z = self._bent(z) / self.temperatures(features)[:, None]
         return expit(z) if z.shape[1] == 1 else softmax(z, axis=1)
+
+    def _bent(self, z: np.ndarray) -> np.ndarray:
+        z = centred(z)
+        return np.sign(z) * np.abs(z) ** self.g
 
 
 def centred(z: np.ndarray) -> np.ndarray:

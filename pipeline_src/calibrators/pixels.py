@@ -13,6 +13,7 @@ from scipy.special import expit, log_expit, log_softmax
 from pipeline_src.calibrators import Feature
 from pipeline_src.counting.levels import CLAMP
 
+BINS = 10  # of histogram binning
 CELL = 1 / 64  # of a logit; neighbouring 8-bit probabilities are further apart (at 0.5: 2 log(128/127) = 1/63.75)
 FEATURES: tuple[Feature, ...] = get_args(Feature)
 OF_TWO_CLASSES: frozenset[Feature] = frozenset({"foreground", "peak"})
@@ -65,10 +66,11 @@ class Pixels:
         return replace(self, weights=self.weights * (total / self.weights.sum()))
 
     def grouped(self) -> Pixels:
-        """Pixels of an image with one logit in the same cell of 1/64 as one row of each label, with their mean logit.
+        """Pixels of an image with one logit in the same cell as one row of each label, with their mean logit. Cells are
+        1/64 wide and end where a bin of histogram binning does.
 
-        Of 8-bit maps no two values share a cell: it is the same exactly. Of finer ones it moves an NLL by less than
-        1e-5 of it. Pixels of K classes stay apart.
+        Of 8-bit maps no two values share a cell: it is the same exactly. Of finer ones it moves an NLL by less
+        than 1e-4 of it where there are 20,000 pixels, and by less the more there are. Pixels of K classes stay apart.
         """
         return self._grouped(self.images, self.features) if self.z.shape[1] == 1 else self
 
@@ -79,7 +81,7 @@ class Pixels:
 
     def _grouped(self, images: np.ndarray, features: np.ndarray) -> Pixels:
         z = self.z[:, 0]
-        cells = np.rint(z / CELL).astype(np.int64)
+        cells = np.rint(z / CELL).astype(np.int64) + bins_of(z)  # both rise with z: no two pairs have the same sum
         low, span = cells.min(initial=0), np.ptp(cells) + 1 if len(cells) else 1
         _, first, inverse = np.unique(images * span + cells - low, return_index=True, return_inverse=True)
         weights = np.bincount(inverse, self.weights)
@@ -90,6 +92,12 @@ class Pixels:
         cell = key // k
         mean = (z[first] + off)[cell]
         return Pixels(mean[:, None], key % k, np.bincount(at, self.weights), images[first][cell], features)
+
+
+def bins_of(z: np.ndarray) -> np.ndarray:
+    """The one of ten left-closed bins of f that each logit lies in. Levels of 8-bit maps lie on edges, such as 51/255:
+    1e-9 keeps them right of it however f is rounded."""
+    return np.minimum((expit(z) * BINS + 1e-9).astype(np.int64), BINS - 1)
 
 
 def joined(parts: Sequence[Pixels]) -> Pixels:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import ClassVar, Self
 
 import numpy as np
@@ -10,8 +9,6 @@ from scipy.special import expit, log_softmax, softmax
 
 from pipeline_src.calibrators.calibrator import Calibrator, Coefficient, least, nll_and_gradient
 from pipeline_src.calibrators.pixels import Pixels
-
-log = logging.getLogger(__name__)
 
 
 class PlattCalibrator(Calibrator):
@@ -39,12 +36,9 @@ class PlattCalibrator(Calibrator):
 
         fitted = least(loss, [1.0] * c + [0.0] * c)
         bias = fitted[c:] - (fitted[c:].mean() if c > 1 else 0)  # a constant added to all classes changes nothing
-        platt = cls(scale=fitted[:c].tolist(), bias=bias.tolist())
-        for text in platt.warnings():
-            log.warning("%s", text)
-        return platt
+        return cls(scale=fitted[:c].tolist(), bias=bias.tolist())
 
-    def warnings(self) -> list[str]:
+    def warnings(self, pixels: Pixels) -> list[str]:
         """A line where the predictions rank pixels the wrong way round."""
         falling = [k for k, scale in enumerate(self.scale) if scale < 0]
         if not falling:

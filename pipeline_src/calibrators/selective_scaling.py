@@ -9,7 +9,7 @@ from scipy.special import expit, log_softmax, softmax
 
 from pipeline_src.calibrators.calibrator import Calibrator, least, nll_and_gradient
 from pipeline_src.calibrators.pixels import Pixels
-from pipeline_src.calibrators.temperature import Temperature, minimised, nll_at
+from pipeline_src.calibrators.temperature import Temperature, minimised, nll_at, undetermined
 
 CANDIDATES = 20
 
@@ -62,9 +62,16 @@ class SelectiveScalingCalibrator(Calibrator):
             weights=(fitted[:-1] / scale).tolist(), bias=float(fitted[-1]), threshold=best[1], temperature=best[2]
         )
 
+    def warnings(self, pixels: Pixels) -> list[str]:
+        scaled = _rows(pixels, self._likely_wrong(pixels.z))
+        return undetermined(*scaled, self.temperature) if scaled[2].any() else []
+
+    def _likely_wrong(self, z: np.ndarray) -> np.ndarray:
+        """(N,) bool, the pixels whose logits are divided."""
+        return _terms(z) @ np.array(self.weights) + self.bias > self.threshold
+
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
-        score = _terms(z) @ np.array(self.weights) + self.bias
-        z = z / np.where(score > self.threshold, self.temperature, 1)[:, None]
+        z = z / np.where(self._likely_wrong(z), self.temperature, 1)[:, None]
         return expit(z) if z.shape[1] == 1 else softmax(z, axis=1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
@@ -13,9 +12,9 @@ from scipy.special import expit, logsumexp, softmax
 from pipeline_src.calibrators.calibrator import Calibrator
 from pipeline_src.calibrators.pixels import Pixels
 
-log = logging.getLogger(__name__)
-
 BOUNDS = (1e-2, 1e2)
+NEAR = 1.001  # times a bound is at it
+FLAT = 1e-9  # as a share of the NLL
 Temperature = Annotated[float, Field(ge=1e-3, le=1e3)]  # of a file, which can be written by hand
 
 
@@ -30,10 +29,10 @@ class TemperatureCalibrator(Calibrator):
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
-        temperature = minimised(pixels.z, pixels.labels, pixels.weights)
-        if not 1.001 * BOUNDS[0] < temperature < BOUNDS[1] / 1.001:
-            log.warning("the temperature %g lies at a bound: the validation pixels don't determine it", temperature)
-        return cls(temperature=temperature)
+        return cls(temperature=minimised(pixels.z, pixels.labels, pixels.weights))
+
+    def warnings(self, pixels: Pixels) -> list[str]:
+        return undetermined(pixels.z, pixels.labels, pixels.weights, self.temperature)
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
         return expit(z / self.temperature) if z.shape[1] == 1 else softmax(z / self.temperature, axis=1)
@@ -59,3 +58,16 @@ def minimised(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
         options={"xatol": 1e-6},
     )
     return float(np.exp(result.x))
+
+
+def undetermined(z: np.ndarray, labels: np.ndarray, weights: np.ndarray, temperature: float) -> list[str]:
+    """A line where a temperature at a bound has no larger NLL than the fitted one: the minimum lies there, or the NLL
+    is flat up to it, as that of hard maps without errors is, which underflows."""
+    most = nll_at(z, labels, weights, temperature) * (1 + FLAT)
+    at = [bound for bound in BOUNDS if nll_at(z, labels, weights, bound) <= most]
+    if not at:
+        return []
+    near = any(bound / NEAR < temperature < bound * NEAR for bound in at)
+    flat = " and ".join(f"{bound:g}" for bound in at)
+    where = "lies at a bound" if near else f"is one of many: the loss is flat up to {flat}"
+    return [f"the temperature {temperature:.4g} {where}; the pixels do not determine it"]

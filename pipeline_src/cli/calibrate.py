@@ -9,6 +9,7 @@ import typer
 
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.calibrators import Feature
+from pipeline_src.cli.judge import off_by
 from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
@@ -58,8 +59,8 @@ def calibrate(
 def report(result: dict[str, Any], out: Path) -> str:
     """What the terminal shows: the method and why, the scores before and after, and where the files are."""
     lines = [f"{result['method']}, fitted to {result['images']} images, {result['pixels']:,} pixels"]
-    losses = result["cross_validated_nll"] | {"(as they are)": result["nll_as_they_are"]}
     if result["chosen"]:
+        losses = result["cross_validated_nll"] | {"(as they are)": result["nll_as_they_are"]}
         lines.append("  chosen by the NLL of images that were held out (5 folds):")
         lines += [f"    {name:<20}{value:.5f}" for name, value in sorted(losses.items(), key=lambda item: item[1])]
     if not result["keeps_class"]:
@@ -77,6 +78,8 @@ def report(result: dict[str, Any], out: Path) -> str:
         change = with_ends(Difference.of(metric), of["after"] - of["before"], of["intervals"]["difference"])
         rows += _rows(metric.column, before, after, change, changed=of["changed"])
     lines += [f"    {line}" for line in aligned(rows)]
+    for side, off in result["bounds"].items():
+        lines += off_by(off, side)
     if "risk" in result:
         from pipeline_src.judging.risk import in_words  # as above
 

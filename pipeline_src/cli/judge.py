@@ -30,7 +30,6 @@ PRINTED = (
     "max_f",
 )
 
-INDENT = {"initial_indent": " " * 4, "subsequent_indent": " " * 6}
 MEANINGS = {  # of names that do not say it
     "ece_floor": "the ECE that a calibrated network would measure on these images",
     "oe": "over-confidence alone, weighted by confidence",
@@ -113,9 +112,7 @@ def report(result: dict, out: Path) -> str:
             if value is not None and (floor := result[protocol].get(METRICS[key].floor)) and value < floor:
                 shown += " (below the noise floor: a calibrated network measures as much)"
             lines.append(f"    {METRICS[key].column:<16}{shown}")
-        if off := result["bounds"].get(protocol):
-            bounds = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * of:.1e}" for key, of in off.items())
-            lines += wrap(f"float maps, sorted on a grid: off by at most {bounds}", 80, **INDENT)
+        lines += off_by(result["bounds"].get(protocol, {}))
         if "risk" in result:
             lines += [f"    {text}" for text in in_words(result["risk"][protocol])]
     lines += [f"  {name.removesuffix(' %')}: {text}" for name, text in meanings.items()]
@@ -126,3 +123,12 @@ def report(result: dict, out: Path) -> str:
     lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
     lines += [f"  all numbers: {out / 'metrics.json'}", f"  images, the worst first: {out / 'images.csv'}"]
     return "\n".join(lines)
+
+
+def off_by(bounds: dict[str, float], of: str = "") -> list[str]:
+    """How far metrics of float maps can be off, as the terminal shows it; nothing where none can. `of` says of what."""
+    if not bounds:
+        return []
+    off = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * bound:.1e}" for key, bound in bounds.items())
+    text = f"float maps{of and ', ' + of}, sorted on a grid: off by at most {off}"
+    return wrap(text, 80, initial_indent=" " * 4, subsequent_indent=" " * 6)

@@ -15,6 +15,7 @@ from pipeline_src.deployment import runs
 from pipeline_src.deployment.runs import FinishedRun
 from pipeline_src.errors import UserError
 from pipeline_src.steps import networks
+from pipeline_src.text_tables import UNDEFINED
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.measurement import Measurement
@@ -144,7 +145,7 @@ def _card(
     validation = str(graph.written["val"][0])
     training = {
         "network": of.model.network + (f", {members} networks" if members > 1 else ""),
-        "method": f"`{run.method}`, seed {run.seed}: {_source(run)}",
+        "method": f"`{run.method}`, seed {run.seed}{_source(run)}",
         "training images": str(graph.written["train"][0]),
         "validation images": validation,
         "epochs": str(of.training.epochs),
@@ -169,9 +170,12 @@ def _card(
 
 
 def _source(run: FinishedRun) -> str:
+    """ ": " and where the method comes from; empty for what has no source, such as a baseline."""
     text = type(run.experiment.methods[run.method].method).__doc__ or ""
     lines = [line.strip() for line in text.splitlines()]
-    return next((line.removeprefix("Source: ") for line in lines if line.startswith("Source: ")), "a method of its own")
+    sources = [line.removeprefix("Source: ") for line in lines if line.startswith("Source: ")]
+    source = sources[0] if sources else "a method of its own"
+    return "" if source == UNDEFINED else f": {source}"
 
 
 def _measured(run: FinishedRun) -> dict[str, tuple[str, Measurement]]:

@@ -16,7 +16,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.judging import calibrated_files, output_folder, several_classes, two_classes
 from pipeline_src.judging import risk as risks
-from pipeline_src.judging.calibration_scores import compared, warnings_of
+from pipeline_src.judging.calibration_scores import compared, inverted, warnings_of
 from pipeline_src.judging.calibrator_fit import AUTO, check_labels, fit, options_of, pixels_of
 from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.folder import check_resamples, groups_of
@@ -88,9 +88,9 @@ def calibrate_folder(
     runs = [ProtocolCounts.by_protocol(of.statistic)["raw"] for of in (before, after)]
     record = Record.of(calibrator, pixels)
     warnings = counted.warnings() if test_mask is None else warnings_of({pred: counted, apply: before})
-    warnings += calibrator.warnings()
-    unchanged = selection.nll_as_they_are(pixels, tops)
-    if cross_validated_nll and min(cross_validated_nll.values()) >= unchanged:
+    warnings += inverted(counted) + calibrator.warnings(pixels)
+    unchanged = selection.nll_as_they_are(pixels, tops) if cross_validated_nll else None
+    if unchanged is not None and min(cross_validated_nll.values()) >= unchanged:
         warnings.append("on unseen images no calibrator has a lower NLL than the maps as they are: keep them")
     result = {
         "method": calibrator.name,
@@ -105,7 +105,7 @@ def calibrate_folder(
         "bins": bins,
         **({"groups": groups_in_words(units_of_scored)} if groups else {}),
         "warnings": warnings + (images_in_words(len(scored)) if resamples and not groups else []),
-        "scores": compared(runs, bins, resamples, units_of_scored),
+        **compared(runs, bins, resamples, units_of_scored),
     }
     if bound:
         pairs.calibrator = lambda stem: calibrator

@@ -14,10 +14,12 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.resampling import SEED, resample_counts
 from pipeline_src.counting.counts import COLUMNS, ImageRows
 from pipeline_src.counting.loading import by_protocol
+from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
 from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.summary import value
 
 SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
 
@@ -25,8 +27,9 @@ SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
 def compared(
     runs: Sequence[ProtocolCounts], bins: int, resamples: int, units: np.ndarray | None
 ) -> dict[str, dict[str, Any]]:
-    """Scores of the runs before and after and their differences on the same resamples, each with its interval. Where
-    another metric decides, the interval of the difference is that one's, and stands under its name."""
+    """`scores` of the runs before and after and their differences on the same resamples, each with its interval. Where
+    another metric decides, the interval of the difference is that one's, and stands under its name. And `bounds`: by
+    side and metric, how far values of float maps can be off."""
     sides = before, after = [resample_counts(run, bins, SEED, resamples, units) for run in runs]
     ends = [of.intervals() if resamples else {} for of in sides]
     terms = [(paired([of]), weight) for of, weight in zip(sides, (-1.0, 1.0), strict=True)]
@@ -39,7 +42,11 @@ def compared(
             intervals |= {METRICS[name].decided_by: _ends(change.decided)} if change.decided else {}
         values = {"before": before.points[name], "after": after.points[name]}
         scores[name] = values | {"intervals": intervals, "changed": changed}
-    return scores
+    bounds = {
+        side: {name: off for name, off in of.bounds.items() if name in scores}
+        for side, of in zip(("before", "after"), sides, strict=True)
+    }
+    return {"scores": scores, "bounds": bounds}
 
 
 def _ends(of: Estimate) -> tuple[float, float] | None:
@@ -57,6 +64,23 @@ def warnings_of(fitted_and_scored: Mapping[Path, FolderCounts]) -> list[str]:
             f"({', '.join(again[:3])}{', ...' if len(again) > 3 else ''}): their scores are too good"
         )
     return lines
+
+
+def inverted(counted: FolderCounts) -> list[str]:
+    """A line where the maps are worse than chance at telling classes apart: a calibrator would hide it, or turn them
+    round."""
+    run = by_protocol(counted.statistic)["raw"]
+    accuracy = value("accuracy", run)
+    several = isinstance(counted.statistic, MultiClassStatistic)
+    chance = 1 / len(counted.statistic.classes) if several else 0.5
+    auc = 0.5 if several else value("auc", run)
+    if accuracy >= chance and auc >= 0.5:
+        return []
+    found = f"the fitted maps are right on {accuracy:.1%} of the pixels"
+    if several:
+        return [f"{found}; are class ids in another order?"]
+    look = "are maps or masks inverted, or labels swapped?" if auc < 0.5 else "do maps and masks belong together?"
+    return [f"{found}, and rank {auc:.1%} of the pairs of object and background rightly; {look}"]
 
 
 def _contents(rows: ImageRows) -> dict[str, bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from pipeline_src.judging import several_classes, two_classes
 from pipeline_src.judging.files import Pairs
 from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.labels import IGNORED
-from pipeline_src.logs import quiet
 from pipeline_src.rng import generator
 
 MOST_NUMBERS = 2**23  # of pixels of K classes that are held at once
@@ -114,10 +112,9 @@ def fit(
             expected="two or more, of two groups",
             do="give more images, or --method and --test-mask",
         )
-    with quiet(logging.getLogger("pipeline_src.calibrators")):  # of each fold: the one fitted to all images says it
-        results = {
-            name: selection.cross_validated(kind, pixels, folds, tops, **options) for name, kind in candidates.items()
-        }
+    results = {
+        name: selection.cross_validated(kind, pixels, folds, tops, **options) for name, kind in candidates.items()
+    }
     best = min(results, key=lambda name: results[name][1])
     of_images = [results[best][0][fold] for fold in folds.tolist()]
     return fitted(candidates[best], pixels, **options), of_images, {name: of for name, (_, of) in results.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:  # they import scipy, which a check of params.yaml does withou
     from pipeline_src.params.schema import Experiment
     from pipeline_src.training.classifier import DenseClassifier
 
+log = logging.getLogger(__name__)
+
 
 class Calibrated(PostHoc):
     """The base of these methods: a subclass names its calibrator. What is fitted is its `Record`."""
@@ -33,7 +36,10 @@ class Calibrated(PostHoc):
         from pipeline_src.calibrators.calibrator import Record
 
         pixels = self.pixels(networks[0], store, experiment)
-        return Record.of(self.fitted(pixels), pixels).model_dump(mode="json")
+        calibrator = self.fitted(pixels)
+        for text in calibrator.warnings(pixels):
+            log.warning("%s", text)
+        return Record.of(calibrator, pixels).model_dump(mode="json")
 
     def pixels(self, network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:
         """What is fitted to."""

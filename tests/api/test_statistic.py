@@ -134,6 +134,17 @@ def test_groups_that_do_not_fit_are_refused(groups, found):
         WHOLE.compute(groups=groups)
 
 
+def test_the_order_of_images_with_names_changes_no_bit():
+    names = [f"{k:02d}" for k in range(len(MAPS))]
+    order = np.random.default_rng(0).permutation(len(MAPS))
+    one = Statistic().update(MAPS, MASKS, names=names).compute(intervals=True)
+    other = Statistic()
+    for k in order:
+        other.update(MAPS[k], MASKS[k], names=[names[k]])
+    again = other.compute(intervals=True)
+    assert dict(again) == dict(one) and again.intervals == one.intervals
+
+
 def test_nothing_counted_is_nothing_known():
     report = Statistic().compute(intervals=True)
     assert not report and report.undefined["ece"] == "no pixel counts" and len(str(report).splitlines()) == 1

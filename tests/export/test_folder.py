@@ -23,6 +23,7 @@ from pipeline_src.export import folder, graph, members, onnx_file
 from pipeline_src.export.standalone import ExportedModel
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training import callbacks
+from pipeline_src.training.methods.baseline import Baseline
 from pipeline_src.training.methods.mc_dropout import MCDropout
 from pipeline_src.training.methods.temperature import Temperature
 from pipeline_src.training.methods.tta import TTA
@@ -261,3 +262,9 @@ def test_a_link_and_the_working_folder_are_replaced_like_any_other(out, tmp_path
         step.export("a/b/seed0", Path(out), onnx=False)
     assert (tmp_path / "real/README.md").read_text() == "card" and (tmp_path / "link").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+@pytest.mark.parametrize(("kind", "text"), [(Baseline, ""), (Temperature, ": Guo et al., ICML 2017")])
+def test_the_card_names_the_source_of_a_method_that_has_one(kind, text):
+    methods = {"it": SimpleNamespace(method=kind())}
+    assert step._source(SimpleNamespace(method="it", experiment=SimpleNamespace(methods=methods))) == text

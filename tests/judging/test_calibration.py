@@ -174,6 +174,15 @@ def test_calibrated_maps_are_better_left_as_they_are(tmp_path):
     left = calibrate_folder(*folders, tmp_path / "a", method="histogram_binning", resamples=0)
     assert left["nll_as_they_are"] == pytest.approx(left["scores"]["nll"]["before"], rel=1e-5)
     assert left["cross_validated_nll"]["histogram_binning"] > left["nll_as_they_are"]
+    scored = calibrate_folder(
+        *folders[:2],
+        *made(tmp_path, "test", 2)[:1],
+        tmp_path / "b",
+        method="histogram_binning",
+        test_mask=tmp_path / "test/masks",
+        resamples=0,
+    )
+    assert scored["nll_as_they_are"] is None and not any("keep them" in line for line in scored["warnings"])
     assert any("keep them" in line for line in left["warnings"])
 
 
@@ -244,17 +253,20 @@ def test_auto_does_not_choose_what_leaves_wrong_pixels_at_the_last_level(tmp_pat
     assert result["method"] != "selective_scaling"
 
 
-def test_inverted_maps_are_told_by_the_slope(folders, tmp_path, caplog):
+@pytest.mark.parametrize("method", ["platt", "isotonic", "histogram_binning", "auto"])
+def test_inverted_maps_are_told_whatever_the_method(folders, tmp_path, method):
     masks = tmp_path / "inverted"
     masks.mkdir()
     for path in folders["mask"].iterdir():
         cv2.imwrite(str(masks / path.name), 255 - cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
-    options = {"method": "platt", "resamples": 0}
+    options = {"method": method, "resamples": 0}
     result = calibrate_folder(folders["pred"], masks, folders["apply"], tmp_path / "out", **options)
-    (warning,) = (line for line in result["warnings"] if "the wrong way round" in line)
-    assert caplog.text.count(warning) == 1
+    (warning,) = (line for line in result["warnings"] if "are maps or masks inverted, or labels swapped?" in line)
+    right = float(re.search(r"right on (\S+)%", warning)[1])
+    assert right / 100 == pytest.approx(result["scores"]["accuracy"]["before"], abs=6e-4) and right < 40
+    assert any("the fitted slope is negative" in line for line in result["warnings"]) == (result["method"] == "platt")
     again = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", **options)
-    assert not any("wrong way" in line for line in again["warnings"])
+    assert not any("inverted" in line for line in again["warnings"])
 
 
 def test_scored_images_that_were_fitted_to_are_named(folders, tmp_path):
@@ -335,6 +347,26 @@ def test_maps_in_subfolders_are_calibrated_too(folders, tmp_path):
     assert result["scores"] == flat["scores"]
 
 
+@pytest.mark.parametrize("method", ["temperature", "platt"])
+def test_scores_of_float_maps_have_the_bounds_that_judge_has(folders, tmp_path, method):
+    """A temperature keeps the order of pixels by their confidence."""
+    options = {"test_mask": folders["test_mask"], "method": method, "resamples": 0}
+    result = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", **options)
+    options = {"whole": False, "resamples": 0, "protocols": ("raw",)}
+    for side, maps in (("before", folders["apply"]), ("after", tmp_path / "out/maps")):
+        judged = judge_folder(maps, folders["test_mask"], "m", tmp_path / side, **options)
+        assert result["bounds"][side]["augrc"] == pytest.approx(judged["bounds"]["raw"]["augrc"], rel=0.2)
+    if method == "temperature":
+        augrc, off = result["scores"]["augrc"], [result["bounds"][side]["augrc"] for side in ("before", "after")]
+        assert 0 < abs(augrc["after"] - augrc["before"]) <= sum(off) < 1e-3
+
+
+def test_maps_of_eight_bits_have_no_bounds(tmp_path):
+    maps, masks = surely(tmp_path, "uint8")
+    result = calibrate_folder(maps, masks, maps, tmp_path / "out", method="platt", resamples=0)
+    assert result["bounds"] == {"before": {}, "after": {}}
+
+
 # One map
 
 
@@ -382,6 +414,7 @@ def test_the_command_says_what_it_chose_and_how_all_did(folders, tmp_path):
         "histogram_binning",
         "18 images, 21,600 pixels",
         "AUGRC",
+        "float maps, after, sorted on a grid: off by at most AUGRC",
         "[",
         "12 calibrated",
     ):
@@ -396,15 +429,19 @@ def test_the_command_says_what_it_chose_and_how_all_did(folders, tmp_path):
     assert "dense-calibration calibrate --pred" in help_page
 
 
-def test_what_calibrators_say_of_each_fold_is_said_once(tmp_path, caplog):
+def test_what_calibrators_say_of_a_fit_is_said_once_and_kept(tmp_path):
     folders = [tmp_path / name for name in ("maps", "masks")]
     rng = np.random.default_rng(0)
     for i in range(5):
         for folder, values in zip(folders, (rng.random((9, 9)), rng.integers(0, 2, (9, 9))), strict=True):
             folder.mkdir(exist_ok=True)
             np.save(folder / f"{i}.npy", values)
-    calibrate_folder(*folders, folders[0], tmp_path / "out", method="temperature", resamples=0)
-    assert caplog.text.count("lies at a bound") == 1
+    words = [word for name, path in zip(("--pred", "--mask"), folders, strict=True) for word in (name, str(path))]
+    words += ["--apply", str(folders[0]), "--out", str(tmp_path / "out"), "--method", "temperature", "--resamples", "0"]
+    shown = CliRunner().invoke(app, ["calibrate", *words])
+    assert shown.output.count("lies at a bound") == 1
+    kept = json.loads((tmp_path / "out/scores.json").read_text())["warnings"]
+    assert sum("lies at a bound" in line for line in kept) == 1
 
 
 # A published network

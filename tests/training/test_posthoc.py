@@ -138,10 +138,12 @@ def test_a_known_factor_on_calibrated_logits_is_recovered(classes):
     assert 1 / STEP <= minimised(*few) / line_search(*few) <= STEP
 
 
-def test_a_temperature_at_a_bound_is_logged(caplog):
+def test_a_temperature_at_a_bound_is_logged(caplog, monkeypatch):
     certain = Pixels(np.array([[5.0], [-5.0]]), np.array([1, 0]), np.ones(2), np.zeros(2, int), np.zeros((1, 3)))
-    assert Temperature().fitted(certain).temperature == pytest.approx(0.01, rel=1e-3)
-    assert "lies at a bound" in caplog.text
+    monkeypatch.setattr(Temperature, "pixels", lambda *_: certain)
+    fitted = Temperature().fit([None], None, None)
+    assert fitted["parameters"]["temperature"] == pytest.approx(0.01, rel=1e-3)
+    assert caplog.text.count("lies at a bound") == 1
 
 
 def test_temperature_one_is_the_baseline_bit_for_bit_and_none_changes_a_class(networks, val):
