@@ -153,8 +153,8 @@ def _resampled(
     ids = [by_protocol(statistics[0])["raw"].rows.ids for statistics in sides]
     keys = key_of(part), key_of(part if ids[0] == ids[1] else f"{part} of the other")
     if ids[0] == ids[1]:
-        known = groups[1] if groups[0] is None else groups[0]
-        groups = known, known  # the same draws
+        shared = groups[1] if groups[0] is None else groups[0]
+        groups = shared, shared  # the same draws
     measured = []
     for statistics, key, of_images in zip(sides, keys, groups, strict=True):
         of_seeds = [resample(statistic, bins, key, groups=of_images) for statistic in statistics]
