@@ -229,12 +229,12 @@ def _numbered(groups: Groups, images: Sequence[str]) -> np.ndarray:
     """(N,) the number of the group of each image, from 0; UserError where `groups` do not fit the images."""
     if isinstance(groups, Mapping):
         of_images = [groups[image] for image in images if image in groups]
-        found = f"none for {next((image for image in images if image not in groups), '')}"
+        these = f"none for {next((image for image in images if image not in groups), '')}"
     else:
         of_images = list(getattr(groups, "tolist", lambda: groups)())  # elements of tensors are never equal
-        found = f"{len(of_images)} for {len(images)} images"
+        these = f"{len(of_images)} for {len(images)} images"
     if len(of_images) != len(images):
-        raise UserError("groups do not fit the images", found=found, expected="the group of each image")
+        raise UserError("groups do not fit the images", found=these, expected="the group of each image")
     number = {group: k for k, group in enumerate(dict.fromkeys(of_images))}
     return np.array([number[group] for group in of_images], np.int64)
 

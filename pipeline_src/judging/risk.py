@@ -109,8 +109,8 @@ def _delivered(run: ProtocolCounts, levels: np.ndarray, seed: int, resamples: in
     values: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": {}}
     for k, name in enumerate(conformal.RISK_NAMES):
         mean = values[name] = float(risks[defined[:, k], k].mean()) if defined[:, k].any() else None
-        known = mean is not None and resampled is not None
-        values["intervals"][name] = interval(mean, resampled[:, k], len(risks), FRACTION) if known else None
+        measured = mean is not None and resampled is not None
+        values["intervals"][name] = interval(mean, resampled[:, k], len(risks), FRACTION) if measured else None
     return values
 
 
