@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Annotated
@@ -113,6 +114,8 @@ def report(result: dict, out: Path) -> str:
             if value is not None and (floor := result[protocol].get(METRICS[key].floor)) and value < floor:
                 shown += " (below the noise floor: a calibrated network measures as much)"
             lines.append(f"    {METRICS[key].column:<16}{shown}")
+        if said := tendency(result[protocol], result["intervals"].get(protocol, {}).get("gap")):
+            lines += wrap(said, 80, **INDENT)
         if off := result["bounds"].get(protocol):
             bounds = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * of:.1e}" for key, of in off.items())
             lines += wrap(f"float maps, sorted on a grid: off by at most {bounds}", 80, **INDENT)
@@ -126,3 +129,17 @@ def report(result: dict, out: Path) -> str:
     lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
     lines += [f"  all numbers: {out / 'metrics.json'}", f"  images, the worst first: {out / 'images.csv'}"]
     return "\n".join(lines)
+
+
+def tendency(values: dict, ends: Sequence[float] | None) -> str:
+    """In a sentence, whether confidence is above or below accuracy, of values by metric and the interval of `gap`."""
+    accuracy, gap = values.get("accuracy"), values.get("gap")
+    if accuracy is None or gap is None:
+        return ""
+    number = METRICS["gap"].number
+    means = f"mean confidence {number(accuracy + gap)} %, accuracy {number(accuracy)} %"
+    if not gap or (ends and ends[0] <= 0 <= ends[1]):
+        interval = f" (difference in points {with_ends(METRICS['gap'], gap, ends)})" if ends else ""
+        return f"neither over- nor under-confident on average, as far as these images show: {means}{interval}"
+    of = with_ends(METRICS["gap"], abs(gap), sorted(map(abs, ends)) if ends else None)
+    return f"{'over' if gap > 0 else 'under'}-confident by {of} points on average: {means}"
