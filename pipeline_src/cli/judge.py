@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Annotated
@@ -112,6 +113,8 @@ def report(result: dict, out: Path) -> str:
             if value is not None and (floor := result[protocol].get(METRICS[key].floor)) and value < floor:
                 shown += " (below the noise floor: a calibrated network measures as much)"
             lines.append(f"    {METRICS[key].column:<16}{shown}")
+        if said := tendency(result[protocol], result["intervals"].get(protocol, {}).get("gap")):
+            lines += wrap(said, 80, **INDENT)
         lines += off_by(result["bounds"].get(protocol, {}))
         if "risk" in result:
             lines += [f"    {text}" for text in in_words(result["risk"][protocol])]
@@ -131,4 +134,18 @@ def off_by(bounds: dict[str, float], of: str = "") -> list[str]:
         return []
     off = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * bound:.1e}" for key, bound in bounds.items())
     text = f"float maps{of and ', ' + of}, sorted on a grid: off by at most {off}"
-    return wrap(text, 80, initial_indent=" " * 4, subsequent_indent=" " * 6)
+    return wrap(text, 80, **INDENT)
+
+
+def tendency(values: dict, ends: Sequence[float] | None) -> str:
+    """In a sentence, whether confidence is above or below accuracy, of values by metric and the interval of `gap`."""
+    accuracy, gap = values.get("accuracy"), values.get("gap")
+    if accuracy is None or gap is None:
+        return ""
+    number = METRICS["gap"].number
+    means = f"mean confidence {number(accuracy + gap)} %, accuracy {number(accuracy)} %"
+    if not gap or (ends and ends[0] <= 0 <= ends[1]):
+        interval = f" (difference in points {with_ends(METRICS['gap'], gap, ends)})" if ends else ""
+        return f"neither over- nor under-confident on average, as far as these images show: {means}{interval}"
+    of = with_ends(METRICS["gap"], abs(gap), sorted(map(abs, ends)) if ends else None)
+    return f"{'over' if gap > 0 else 'under'}-confident by {of} points on average: {means}"

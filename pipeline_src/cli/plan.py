@@ -56,7 +56,11 @@ def plan(
         console.print(line, markup=False)
     for part, text in planned.notes(graph).items():
         console.print(f"{part}: {text}")
-    console.print(f"Run it: {graph.command}", soft_wrap=True, markup=False, highlight=False)
+    if whole.made or whole.taken:
+        last = f"Run it: {graph.command}"
+    else:
+        last = f"All is current, nothing is to be run. The report: {graph.job('report').paths[0]}"
+    console.print(last, soft_wrap=True, markup=False, highlight=False)
 
 
 def _duration(seconds: float) -> str:

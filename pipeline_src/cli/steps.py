@@ -143,7 +143,7 @@ def report(
         ),
     ] = False,
 ):
-    """Write the report page.
+    """Write the report page, results/EXPERIMENT/report.html, and say where it is.
 
     Example: dense-calibration report --open
     """
@@ -155,8 +155,10 @@ def report(
         if not (show and page.is_file()):
             raise
         logger.warning("%s is shown as it was made before. It is not current:\n%s", page, error)
-    if show:
-        webbrowser.open(page.resolve().as_uri())
+    if show or not contract:  # of a workflow, `finish` says it
+        typer.echo(f"Report: {page.resolve().as_uri()}")
+    if show and not webbrowser.open(page.resolve().as_uri()):
+        logger.warning("No browser was found here to open it in.")
 
 
 def overview(contract: Contract = None, log: Log = None):

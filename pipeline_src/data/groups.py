@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import composed, content, reading
 
 COLUMNS = ["id", "group"]
+SHOWN = 5  # groups that a line names
 
 
 def find(groups: str, data_root: Path | str | None) -> Path | None:
@@ -40,8 +42,8 @@ def find(groups: str, data_root: Path | str | None) -> Path | None:
     return path
 
 
-def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
-    """(N,) int64: the group of each image, from 0 in the order in which they occur.
+def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[str | tuple[str]]:
+    """The group of each image; that of an image that belongs to no other is a tuple with its stem.
 
     Args:
         ids: stems, or ids "<set>/<stem>".
@@ -51,12 +53,28 @@ def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndar
         UserError: images that the pattern does not fit; a file of another form, or one that names none of the images.
     """
     stems = [name.rpartition("/")[2] for name in ids]
-    names = _of_pattern(stems, groups) if file is None else _of_file(stems, file)
+    return _of_pattern(stems, groups) if file is None else _of_file(stems, file)
+
+
+def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
+    """(N,) int64: the group of each image (`names`), from 0 in the order in which they occur."""
     numbers: dict[object, int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names(ids, groups, file)], np.int64)
 
 
-def _of_pattern(stems: Sequence[str], pattern: str) -> list[object]:
+def crossings(parts: Mapping[str, Sequence[str | tuple[str]]]) -> list[str]:
+    """A line for each two parts that have groups in common, of the groups of their images; test parts may."""
+    lines = []
+    for one, two in combinations(parts, 2):
+        shared = sorted({*parts[one]} & {*parts[two]}, key=str) if {one, two} & {"train", "val"} else []
+        if shared := [name for name in shared if isinstance(name, str)]:
+            number, more = len(shared), ", ..." * (len(shared) > SHOWN)
+            which = f"group{'s' * (number > 1)} of images that are not independent: {', '.join(shared[:SHOWN])}{more}"
+            lines.append(f"{one} and {two} share {number:,} {which}")
+    return lines
+
+
+def _of_pattern(stems: Sequence[str], pattern: str) -> list[str | tuple[str]]:
     matches = {stem: re.search(pattern, stem) for stem in stems}
     if without := [stem for stem, match in matches.items() if not (match and match[1])]:
         raise UserError(
@@ -65,7 +83,7 @@ def _of_pattern(stems: Sequence[str], pattern: str) -> list[object]:
     return [matches[stem][1] for stem in stems]
 
 
-def _of_file(stems: Sequence[str], file: Path) -> list[object]:
+def _of_file(stems: Sequence[str], file: Path) -> list[str | tuple[str]]:
     groups = _read(file)
     if stems and not any(stem in groups for stem in stems):
         raise UserError(

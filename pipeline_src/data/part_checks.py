@@ -15,9 +15,11 @@ from pipeline_src.data.lookup import find_name_list
 from pipeline_src.errors import UserError, listed
 from pipeline_src.params.parts import ALL, Part
 
+# Those that `data add` writes, in a form that fits entries in lines and in braces.
 SPLITS = (
-    "give the set splits, as in docs/your-data.md: "
-    "splits: {val: {of: all, fraction: 0.1, seed: 0}, train: {of: all, without: val}}"
+    "add to its entry what `data add` writes: splits: {test: {of: all, fraction: 0.2, seed: 0}, "
+    "not-test: {of: all, without: test}, val: {of: not-test, fraction: 0.1, seed: 0}, "
+    "train: {of: not-test, without: val}}"
 )
 Parts = Mapping[str, tuple[Part, str]]  # part and role (train, val, id, shifted or ood) by name
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline_src.data import groups
 from pipeline_src.data.entry import Entry, Split
 from pipeline_src.data.lookup import find_name_list, read_name_list
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.params.parts import ALL
 
+USUAL = ("train", "val", "test")
+
 
 def assign_splits(
-    entry: Entry, splits: dict[str, Split], data_root: Path | str | None, root: Path, rows: Sequence[Row]
+    entry: Entry,
+    splits: dict[str, Split],
+    data_root: Path | str | None,
+    root: Path,
+    rows: Sequence[Row],
 ) -> tuple[list[Problem], list[str]]:
     """Write the position of each row in every split into it.
 
@@ -24,14 +31,23 @@ def assign_splits(
 
     Returns:
         Problems with name lists, and notes.
+
+    Raises:
+        UserError: the set's `groups` do not fit its images.
     """
-    assignment = _Assignment(entry, splits, data_root, root, rows)
+    stems = [row.stem for row in rows]
+    file = groups.find(entry.groups, data_root) if entry.groups else None
+    of = dict(zip(stems, groups.names(stems, entry.groups, file), strict=True)) if entry.groups else {}
+    assignment = _Assignment(entry, splits, data_root, root, rows, of)
     by_stem = {row.stem: row for row in rows}
     for name in splits:
         for rank, stem in enumerate(assignment.stems(name)):
             by_stem[stem].splits[name] = rank
     if not entry.built_in:
         assignment.notes += [f"split {name} is empty" for name, stems in assignment.done.items() if not stems]
+    shared = {name: [of[stem] for stem in assignment.done.get(name, ()) if of] for name in USUAL}
+    kept = "; the splits of this set are kept as results on it were published" if entry.built_in else ""
+    assignment.notes += [f"splits {line}{kept}" for line in groups.crossings(shared)]
     return assignment.problems, list(dict.fromkeys(assignment.notes))
 
 
@@ -42,9 +58,15 @@ class _Assignment:
     data_root: Path | str | None
     root: Path
     rows: Sequence[Row]
+    groups: Mapping[str, str | tuple[str]]  # of each stem; empty where all images are independent
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     done: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def whole_groups(self) -> bool:
+        """Whether no drawn share divides a group. Those of built-in sets stay as results on them were published."""
+        return bool(self.groups) and not self.entry.built_in
 
     def stems(self, name: str) -> list[str]:
         """The stems of a split, in its order."""
@@ -57,32 +79,52 @@ class _Assignment:
             elif split.folder is not None:
                 self.done[name] = [row.stem for row in self.rows if f"/{split.folder}/" in f"/{row.image}"]
             else:
-                self.done[name] = self._derived(split)
+                self.done[name] = self._derived(name, split)
         return self.done[name]
 
-    def _derived(self, split: Split) -> list[str]:
+    def _derived(self, name: str, split: Split) -> list[str]:
         stems = self.stems(split.of)
         if split.without is not None:
             excluded = set(self.stems(split.without))
             stems = [stem for stem in stems if stem not in excluded]
         if split.fraction is not None:
             # By hash, so that one more image does not change the choice among all others.
-            same = self._identical(stems)
+            together, wanted = self._together(stems), round(split.fraction * len(stems))
             drawn: set[str] = set()
-            for first in sorted(same, key=lambda stem: hashlib.sha256(f"{split.seed}/{stem}".encode()).digest()):
-                if len(drawn) < round(split.fraction * len(stems)):
-                    drawn.update(same[first])
+            for first in sorted(together, key=lambda stem: hashlib.sha256(f"{split.seed}/{stem}".encode()).digest()):
+                if len(drawn) < wanted:
+                    drawn.update(together[first])
+            if self.whole_groups and len(drawn) != wanted:
+                asked = f"{split.fraction:g} of {len(stems):,} images are {wanted:,}"
+                self.notes.append(f"split {name} has {len(drawn):,} images ({asked}): groups are drawn whole")
             stems = [stem for stem in stems if stem in drawn]
         return stems
 
-    def _identical(self, stems: list[str]) -> dict[str, list[str]]:
-        """The stems of byte-identical images by the first of them. They are drawn together, so that no training image
-        is validated or tested on under another name."""
-        hashes = {row.stem: row.sha256_image or row.stem for row in self.rows}
-        same: dict[str, list[str]] = {}
+    def _together(self, stems: list[str]) -> dict[str, list[str]]:
+        """The stems of byte-identical images, and of those of one group, by the first of them. They are drawn together,
+        so that no training image is validated or tested on under another name, and no patient or video by another
+        image."""
+        keys: dict[str, list[object]] = {row.stem: [row.sha256_image or row.stem] for row in self.rows}
+        if self.whole_groups:
+            for stem, group in self.groups.items():
+                keys[stem].append(("group", group))
+        parents: dict[str, str] = {}
+        holders: dict[object, str] = {}
+
+        def first(stem: str) -> str:
+            while parents[stem] != stem:
+                stem = parents[stem]
+            return stem
+
         for stem in sorted(stems):
-            same.setdefault(hashes[stem], []).append(stem)
-        return {group[0]: group for group in same.values()}
+            parents[stem] = stem
+            for key in keys[stem]:
+                low, high = sorted((first(stem), first(holders.setdefault(key, stem))))
+                parents[high] = low
+        together: dict[str, list[str]] = {}
+        for stem in parents:
+            together.setdefault(first(stem), []).append(stem)
+        return together
 
     def _listed(self, name: str, split: Split) -> list[str]:
         listed: dict[str, None] = {}

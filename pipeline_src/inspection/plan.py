@@ -12,7 +12,7 @@ from pipeline_src.engine import cache
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
-from pipeline_src.inspection import precheck
+from pipeline_src.inspection import precheck, sizes
 from pipeline_src.steps.analyse import coverage
 from pipeline_src.steps.experiment import ExperimentGraph
 
@@ -71,10 +71,10 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
         else:
             made[job.contract] = job
     cores = cores or os.cpu_count() or 1
-    todo, sizes = list(made.values()), {part: precheck.size(experiment, part) for part in experiment.stored}
-    images = {part: number or UNKNOWN for part, number in sizes.items()}
+    todo, counts = list(made.values()), {part: sizes.estimated(experiment, part) for part in experiment.stored}
+    images = {part: number or UNKNOWN for part, number in counts.items()}
     lanes = max(1, min(cores // experiment.settings.training.threads, len(experiment.runs)))
-    unknown = [part for part, number in sizes.items() if number is None]
+    unknown = [part for part, number in counts.items() if number is None]
     seconds = _seconds(experiment, todo, images) / lanes if todo else 0.0
     size = _bytes(experiment, images) if todo else 0.0
     return Plan(jobs, todo, taken, unknown, seconds, size, cores, warnings)

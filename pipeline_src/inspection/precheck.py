@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from pipeline_src.data import manifest, sources
+from pipeline_src.data import groups, manifest, sources
+from pipeline_src.data.manifest import Row
 from pipeline_src.data.part_checks import check_disjoint
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
+from pipeline_src.inspection.sizes import size
 from pipeline_src.params.parts import ALL, Part
 from pipeline_src.steps import networks
 from pipeline_src.steps.prepare import UNPACKED
@@ -24,8 +26,8 @@ def check(experiment: ExperimentGraph) -> list[str]:
     judged by what is known.
 
     Returns:
-        Photographs that parts share under different names, which parts that is not known of, and what users' files read
-        past the contract.
+        Photographs that parts share under different names, groups of images that are in several of them, which parts
+        that is not known of, and what users' files read past the contract.
     """
     _check_ranges(experiment)
     for name in experiment.stored:
@@ -35,13 +37,23 @@ def check(experiment: ExperimentGraph) -> list[str]:
         job = experiment.job(f"prepare/{part.set}")
         if job.current:
             rows[name] = manifest.select(part, job.folder)
-    lines = networks.shared_images(check_disjoint(rows))
+    lines = networks.shared_images(check_disjoint(rows)) + _shared_groups(experiment, rows)
     if any(not job.current for job in experiment.of_kinds("train")):
         _check_training(experiment)
     if unknown := [name for name in experiment.stored if name not in rows]:
         lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")
     runs = (networks.notes(job) for job in experiment.of_kinds("train"))
     return list(dict.fromkeys([*lines, *(line for lines in runs for line in lines)]))
+
+
+def _shared_groups(experiment: ExperimentGraph, rows: Mapping[str, Sequence[Row]]) -> list[str]:
+    """A line for each two parts with images of one group, such as a patient or a video."""
+    lines = []
+    for name, entry in {entry.name: entry for part in rows if (entry := experiment.entry(part)).groups}.items():
+        file = groups.find(entry.groups, experiment.data_root)
+        of = {part: [row.id for row in rows[part]] for part in rows if experiment.entry(part).name == name}
+        lines += groups.crossings({part: groups.names(ids, entry.groups, file) for part, ids in of.items()})
+    return lines
 
 
 def check_again(experiment: ExperimentGraph, jobs: Iterable[Job]) -> None:
@@ -64,22 +76,6 @@ def check_again(experiment: ExperimentGraph, jobs: Iterable[Job]) -> None:
                 sources.check_unpacked(located, root)
         except UserError as error:
             raise UserError(f"{job.name} can't be made again here, and nothing was forgotten: {error}") from None
-
-
-def size(experiment: ExperimentGraph, part: str) -> int | None:
-    """Number of images of a part, from its manifest or else from the catalog; None if neither knows."""
-    chosen, _ = experiment.stored[part]
-    prepared = experiment.job(f"prepare/{chosen.set}")
-    if prepared.current:
-        return len(manifest.select(chosen, prepared.folder))
-    if chosen.first or chosen.last:
-        return chosen.first or chosen.last
-    for source in experiment.entry(part).sources.values():
-        if source.generator and chosen.split in source.generator.counts:
-            return source.generator.counts[chosen.split]
-        if source.count and chosen.split == ALL:
-            return source.count
-    return None
 
 
 def _check_ranges(experiment: ExperimentGraph) -> None:

@@ -129,8 +129,8 @@ def in_words(result: dict[str, Any], where: str = "each fifth of them at the thr
     if result["level"] is None:
         return [f"{bound}: no threshold keeps it: {result['reason']}"]
     lines = [
-        f"{bound}: the mask f >= {result['threshold']:.4f} ({result['level']} of 255) keeps it in expectation, by "
-        f"{result['images']:,} images, for images exchangeable with these",
+        f"{bound}: a mask of the pixels of probability {result['threshold']:.4f} ({result['level']} of 255) or more "
+        f"keeps it on average over images like these {result['images']:,} (exchangeable with them)",
         *([f"  {result['reason']}: the maps are too poor, or the images too few"] if "reason" in result else []),
     ]
     if result["delivered"] is None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_src.data import catalog, sources
+from pipeline_src.data import catalog, groups, sources
 from pipeline_src.data.identity import identify
+from pipeline_src.engine.contract import file_digest
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
@@ -25,6 +26,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     absent = []
     for name in dict.fromkeys(part.set for part, _ in experiment.parts.values()):
         entry, folder = catalog.find(experiment.entries, name), experiment.data / "manifests" / name
+        grouped = groups.find(entry.groups, experiment.data_root)
         try:
             identity = identify(entry, experiment.data_root, UNPACKED, folder)
         except sources.MissingSourceError as error:
@@ -45,6 +47,8 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
                 "classes": entry.classes,
                 "void": entry.void if entry.classes else None,
                 "skip_unmasked": entry.skip_unmasked,
+                # Groups are drawn whole, and what crosses splits is noted.
+                **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}),
             },
             options={
                 "entry": entry,

@@ -219,11 +219,35 @@ def test_pairs_are_shown_as_a_picture_and_in_characters(tmp_path):
 
 def test_a_params_file_of_another_form_is_left_alone(project):
     write_files(project / "mine", files(3, "photos/*.jpg", "masks/*.png"))
-    text = PARAMS.replace("datasets: {}", "datasets: {other: {images: a, masks: b}}")
+    text = PARAMS.replace("datasets: {}", "datasets: {other: {images: a,\n  masks: b}}")
     (project / "params.yaml").write_text(text)
     with pytest.raises(UserError, match="cannot be inserted into"):
         call("add", "mine", "--write", code=2)
     assert (project / "params.yaml").read_text() == text
+
+
+def test_an_entry_goes_beside_those_in_braces(project):
+    """As README and the comment in params.yaml once showed them."""
+    write_files(project / "mine", files(3, "photos/*.jpg", "masks/*.png"))
+    old = "{a: {images: a, masks: b}, b: {images: c, ood: true}}"
+    (project / "params.yaml").write_text(PARAMS.replace("datasets: {}", f"datasets: {old}"))
+    call("add", "mine", "--write")
+    written = (project / "params.yaml").read_text()
+    sets = yaml.safe_load(written)["datasets"]
+    assert {name: sets[name] for name in "ab"} == yaml.safe_load(old) and sets["mine"]["folder"] == "mine"
+    assert "datasets:  # yours\n  mine:\n" in written and "\n  a: {images: a, masks: b}\n" in written
+
+
+def test_check_names_groups_that_cross_splits(project):
+    """By design they do in some published sets, so that it is no fault."""
+    write_files(project / "mine", pairs(6) | {"train.txt": b"s00\ns01\ns02\n", "test.txt": b"s03\ns04\ns05\n"})
+    (project / "groups.csv").write_text("id,group\ns02,Eve\ns03,Eve\ns04,Ada\n")
+    entry = {"folder": "mine", "images": "Image", "masks": "GT", "groups": "groups.csv"}
+    entry |= {"splits": {"train": "train.txt", "test": "test.txt"}}
+    (project / "params.yaml").write_text(PARAMS.replace("datasets: {}", f"datasets: {{mine: {entry}}}"))
+    said = call("check")
+    assert "in order" in said
+    assert "splits train and test share 1 group of images that are not independent: Eve\n" in said
 
 
 def test_an_entry_goes_into_the_params_file_that_is_named(project, monkeypatch):

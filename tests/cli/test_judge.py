@@ -10,8 +10,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pipeline_src.cli.judge import judge
+from pipeline_src.cli.judge import judge, tendency
 from pipeline_src.errors import UserError
+from pipeline_src.judging.judge import judge as judge_maps
 
 
 @pytest.fixture
@@ -42,6 +43,8 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
     assert "floor: the ECE that a calibrated" in shown.output
     for file in ("reliability-stretched.svg", "metrics.json", "images.csv"):  # what is there to open
         assert f": {out / file}\n" in shown.output and (out / file).is_file()
+    sentence = " ".join(shown.output.split())
+    assert "-confident by " in sentence and " points on average: mean confidence " in sentence
     assert all(len(line) <= 80 for line in shown.output.splitlines() if str(tmp_path) not in line), shown.output
     result = json.loads((out / "metrics.json").read_text())
     assert "raw" not in result and set(result["intervals"]) == {"stretched"}
@@ -50,3 +53,30 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
         assert isinstance(CliRunner().invoke(app, [*wrong, "--out", str(out)]).exception, UserError)
     wrong = CliRunner().invoke(app, ["--pred", str(maps), "--ood", "--out", str(tmp_path / "no"), "--bins", "11"])
     assert isinstance(wrong.exception, UserError) and not (tmp_path / "no").exists()
+
+
+def test_the_diagram_names_the_images(folders, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("pipeline_src.judging.judge.draw_counts", lambda *of: drawn.append(of[3][0]))
+    maps, masks = folders
+    judge_maps(maps, masks, "net", tmp_path / "out", protocols=("raw",), whole=False, resamples=0)
+    assert drawn == [f"3 images of {tmp_path.name}/masks"]
+
+
+@pytest.mark.parametrize(
+    "gap, ends, said",
+    [
+        (
+            0.04,
+            (0.02, 0.06),
+            "over-confident by 4.00 [2.00, 6.00] points on average: mean confidence 94.00 %, accuracy 90",
+        ),
+        (-0.04, (-0.06, -0.03), "under-confident by 4.00 [3.00, 6.00] points on average: mean confidence 86.00 %"),
+        (0.04, None, "over-confident by 4.00 points on average: mean confidence 94.00 %, accuracy 90.00 %"),
+        (0.04, (-0.01, 0.06), "neither over- nor under-confident on average, as far as these images show: mean"),
+        (0.0, None, "neither over- nor under-confident"),
+        (None, None, ""),
+    ],
+)
+def test_a_sentence_says_whether_the_maps_are_too_sure(gap, ends, said):
+    assert tendency({"accuracy": 0.9, "gap": gap}, ends).startswith(said)

@@ -20,7 +20,7 @@ def opened(monkeypatch, tmp_path) -> list[str]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(steps, "experiment_graph", lambda experiment, log: graph)
     seen: list[str] = []
-    monkeypatch.setattr(steps.webbrowser, "open", seen.append)
+    monkeypatch.setattr(steps.webbrowser, "open", lambda address: seen.append(address) or True)
     tables = Job("tables", "tables", Path("results/t"), "tables", ("a.csv",), write)
     page = Job("report", "report", tables.folder, "report", ("report.html",), write, inputs={"tables": tables})
     graph = Graph("tiny")
@@ -40,7 +40,16 @@ def report(*options: str):
 def test_the_page_opens_in_the_browser_on_request(opened, monkeypatch):
     monkeypatch.setattr(steps, "execute", lambda job, *more: True)
     assert report().exit_code == 0 and opened == []
+    assert report().output.startswith("Report: file:///") and report().output.endswith("/results/t/report.html\n")
     assert report("--open").exit_code == 0 and [page.endswith("/results/t/report.html") for page in opened] == [True]
+
+
+def test_without_a_browser_its_address_is_printed(opened, monkeypatch, caplog):
+    monkeypatch.setattr(steps, "execute", lambda job, *more: True)
+    monkeypatch.setattr(steps.webbrowser, "open", lambda address: False)
+    with caplog.at_level(logging.WARNING):
+        done = report("--open")
+    assert done.exit_code == 0 and "/results/t/report.html\n" in done.output and "No browser was found" in caplog.text
 
 
 def test_a_page_that_is_there_opens_though_it_is_not_current(opened, tmp_path, caplog):

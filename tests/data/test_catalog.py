@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from damaged import written_into
 from made_sets import entry, pairs, write_files, write_tar, write_zip
 
 from pipeline_src import verified
 from pipeline_src.data import catalog, content_hash, pairing, sources
+from pipeline_src.data.detection.params_entry import complete_splits
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.identity import identify
 from pipeline_src.data.lookup import LISTS, find_name_list, read_name_list
@@ -97,6 +99,14 @@ def test_all_faults_come_at_once_and_names_are_plain():
     with pytest.raises(UserError) as error:
         catalog.load({"one": {"images": "a"}, "../two": {"images": "a", "masks": "b"}, "three": {"imgs": 1}})
     assert all(text in str(error.value) for text in ("datasets.one", "datasets.../two", "datasets.three.imgs"))
+
+
+def test_a_set_without_splits_is_told_those_that_data_add_writes():
+    mine = {"mine": entry(images="a", masks="b")}
+    with pytest.raises(UserError, match="has no split 'train'") as error:
+        check_parts(mine, {"train": (Part(set="mine", split="train"), "train")})
+    shown = yaml.safe_load(str(error.value).partition("splits: ")[2])
+    assert shown == complete_splits({}) and list(shown) == list(complete_splits({}))
 
 
 def test_unknown_sets_and_splits_name_the_nearest():

@@ -322,6 +322,37 @@ def test_a_seeded_share_depends_on_the_seed_and_hardly_on_the_other_files(run):
     assert few != chosen(16, 1) and len(few & chosen(20, 0)) >= 3
 
 
+@pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
+def test_drawn_splits_draw_whole_groups(run, fraction):
+    """Ten patients of four images; two of them share an image, too, and come together."""
+    files = {name.replace("/s", f"/p{int(name[-6:-4]) // 4}-"): data for name, data in pairs(40).items()}
+    files["Image/p1-04.jpg"] = files["Image/p0-00.jpg"]
+    drawn = {"val": {"of": "all", "fraction": fraction}, "train": {"of": "all", "without": "val"}}
+    summary = run(files, groups="^(p.)-", splits=drawn)
+    patients = [{row.stem[:2] for row in manifest.read(run.out) if split in row.splits} for split in drawn]
+    assert patients[0] and not patients[0] & patients[1] and len({"p0", "p1"} & patients[0]) != 1
+    assert summary["splits"]["val"] == 4 * len(patients[0]) >= 40 * fraction
+    assert not any("share" in note for note in summary["notes"])
+    exact = summary["splits"]["val"] == 40 * fraction
+    assert any("groups are drawn whole" in note for note in summary["notes"]) == (not exact)
+    run(files, splits=drawn)
+    patients = [{row.stem[:2] for row in manifest.read(run.out) if split in row.splits} for split in drawn]
+    assert patients[0] & patients[1]  # without groups they are torn
+
+
+def test_shares_of_built_in_sets_stay_and_say_what_they_share(run):
+    """Results on them are published."""
+    files = {name.replace("/s", f"/p{int(name[-6:-4]) // 4}-"): data for name, data in pairs(40).items()}
+    drawn = {"val": {"of": "all", "fraction": 0.25}, "train": {"of": "all", "without": "val"}}
+    run(files, splits=drawn)
+    before = manifest.read(run.out)
+    ours = entry(folder="set", images="Image", masks="GT", splits=drawn, groups="^(p.)-")
+    ours = ours.model_copy(update={"built_in": True})
+    notes = prepare(ours, run.downloads, run.out, run.out, "fail")["notes"]
+    assert manifest.read(run.out) == before
+    assert any(note.startswith("splits train and val share") and "were published" in note for note in notes)
+
+
 def test_names_without_a_file_are_problems(run):
     run.downloads.mkdir()
     (run.downloads / "val.txt").write_text("s00\ns77\ns78\ns00\n")

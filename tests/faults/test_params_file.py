@@ -285,7 +285,7 @@ ROWS = [
         changed("train: {set: mine, first: 3}", "train: {set: mine, split: train}"),
         "data set mine has no split 'train'",
         expected="one of all",
-        do=r"splits: \{val: \{of: all, fraction: 0\.1, seed: 0\}, train: \{of: all, without: val\}\}",
+        do=r"splits: \{test: \{.*\}, val: \{.*\}, train: \{.*\}\}",
     ),
     row(
         "split-of-itself",

@@ -16,6 +16,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.inspection import precheck
 from pipeline_src.inspection.plan import plan
+from pipeline_src.inspection.sizes import estimated
 from pipeline_src.params.load import read
 from pipeline_src.steps import train
 from pipeline_src.steps.build import build
@@ -68,6 +69,46 @@ def test_plan_tells_images_that_parts_share_and_files_that_are_read(project):
         execute(job)
     said = " ".join(CliRunner().invoke(app, ["plan"]).output.split())
     assert TWIN in said and READS in said and "Whether" not in said
+
+
+def test_plan_names_groups_that_are_in_several_parts(project):
+    """`first` and `last` cut a group in two, whatever the splits are."""
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["datasets"]["mine"]["groups"] = "^(s)"
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    graph = build(read())
+    for job in graph.of_kinds("prepare"):
+        execute(job)
+    assert "train and val share 1 group of images that are not independent: s" in precheck.check(graph)
+    content["datasets"]["mine"]["groups"] = "^s(..)"
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    graph = build(read())
+    assert not graph.job("prepare/mine").current  # drawn splits depend on them
+    execute(graph.job("prepare/mine"))
+    assert not any("not independent" in line for line in precheck.check(graph))
+
+
+def test_plan_counts_the_files_of_a_set_that_is_not_prepared(project):
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    drawn = {"val": {"of": "all", "fraction": 0.25}, "train": {"of": "all", "without": "val"}}
+    content["datasets"]["mine"]["splits"] = drawn
+    parts = {"train": {"set": "mine", "split": "train"}, "val": {"set": "mine", "split": "val"}}
+    content["experiments"]["trial"]["data"] |= parts
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    graph = build(read())
+    assert {part: estimated(graph, part) for part in graph.stored} == {"train": 9, "val": 3, "other": 4}
+    assert plan(graph).unknown == []
+
+
+def test_plan_says_that_nothing_is_to_be_run(project, monkeypatch):
+    assert "Run it: snakemake" in CliRunner().invoke(app, ["plan"]).output
+    monkeypatch.setattr("pipeline_src.engine.job.Job.current", property(lambda job: True))
+    monkeypatch.setattr("pipeline_src.inspection.plan.precheck.check", lambda graph: [])
+    monkeypatch.setattr("pipeline_src.inspection.plan.sizes.estimated", lambda graph, part: 4)
+    monkeypatch.setattr("pipeline_src.inspection.plan.verified", lambda graph: "")
+    monkeypatch.setattr("pipeline_src.inspection.plan.notes", lambda graph: {})
+    said = CliRunner().invoke(app, ["plan"]).output
+    assert "Run it" not in said and "nothing is to be run. The report: results/trial/report.html" in said
 
 
 def test_a_tracker_that_there_is_not_is_told_before_anything_runs(project):

@@ -145,6 +145,9 @@ def test_the_command_says_it_and_takes_features(val, tmp_path):
     words += ["--method", "image_temperature", "--features", "entropy,margin", "--shape", "--resamples", "20"]
     shown = CliRunner().invoke(app, ["calibrate", *words, "--risk", "fnr=0.2"])
     assert shown.exit_code == 0, shown.output
-    assert "FNR ≤ 20 %: the mask f >= " in shown.output and "delivered, each fifth of them" in shown.output
+    assert (
+        "FNR ≤ 20 %: a mask of the pixels of probability 0." in shown.output
+        and "delivered, each fifth of them" in shown.output
+    )
     parameters = json.loads((tmp_path / "out/calibrator.json").read_text())["parameters"]
     assert list(parameters["b"]) == ["entropy", "margin"] and parameters["g"] != 1

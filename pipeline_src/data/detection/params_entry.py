@@ -92,7 +92,7 @@ def insert(file: Path, name: str, entry: dict[str, Any]) -> None:
     """Put an entry first under `datasets:` (added at the end if the key is missing); all other lines stay as they are.
 
     Raises:
-        UserError: the name exists, or `datasets:` does not begin a line and hold {} or indented lines.
+        UserError: the name exists, or `datasets:` does not begin a line with braces, or before indented lines.
     """
     file = file.resolve()  # a link stays one
     text = file.read_bytes().decode("utf-8")
@@ -108,7 +108,7 @@ def insert(file: Path, name: str, entry: dict[str, Any]) -> None:
     if not unchanged:
         raise UserError(
             f"the entry cannot be inserted into {file} automatically",
-            expected="a line `datasets: {}`, or `datasets:` with its entries below, indented by two spaces",
+            expected="`datasets:` with its entries below, indented by two spaces, or in the same line between braces",
             do="insert the lines printed above yourself",
         )
     write_text(file, after)
@@ -125,7 +125,20 @@ def _with_block(text: str, block: str, has_datasets: bool) -> str:
     at = next((i for i, line in enumerate(lines) if line.startswith("datasets:")), None)
     if at is None:
         return text
-    head, comment = re.fullmatch(r"([^#]*?)\s*(#.*)?", lines[at].rstrip("\r\n")).groups()
+    line = lines[at].rstrip("\r\n")
+    head, comment = re.fullmatch(r"([^#]*?)\s*(#.*)?", line).groups()
+    if entries := _in_braces(line):
+        head, comment = "datasets:", line[entries[-1].stop :].lstrip(" },")
+        block += "".join(f"  {line[entry]}\n" for entry in entries)
     lines[at] = re.sub(r"\s*\{\s*\}$", "", head) + (f"  {comment}" if comment else "") + newline
     lines.insert(at + 1, block.replace("\n", newline))
     return "".join(lines)
+
+
+def _in_braces(line: str) -> list[slice]:
+    """Where the entries of `datasets: {one: {...}, two: {...}}` are in its line; none of a line that is no such."""
+    try:
+        (_, value), *_ = yaml.compose(line).value
+        return [slice(key.start_mark.index, of.end_mark.index) for key, of in value.value if value.flow_style]
+    except (yaml.YAMLError, AttributeError, ValueError, TypeError):
+        return []

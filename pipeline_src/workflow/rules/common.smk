@@ -7,6 +7,7 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -196,11 +197,22 @@ def call(command, options):
 CHATTER = ("Select jobs to execute", "Execute ", "Touching output file ", "Finished jobid: ")
 
 
+# A file that is a target is made by another rule's job, after Snakemake looked for it: it warns of each.
+MADE_MEANWHILE = re.compile("Warning: the following output files of rule [a-z]+_files were not present")
+
+
+def is_shown(record):
+    """Whether a message is for the terminal."""
+    text = str(record.msg)
+    return not (MADE_MEANWHILE.match(text) or (record.levelno == logging.INFO and text.startswith(CHATTER)))
+
+
 def shorten_the_terminal():
-    """Leave `CHATTER` out on the terminal. No option of Snakemake does that and keeps how many steps are done."""
+    """Leave `CHATTER` and `MADE_MEANWHILE` out on the terminal. No option of Snakemake does that and keeps how many steps
+    are done."""
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":
-            handler.addFilter(lambda record: record.levelno != logging.INFO or not str(record.msg).startswith(CHATTER))
+            handler.addFilter(is_shown)
 
 
 if PLANS:
