@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -166,7 +167,8 @@ def test_contributions_add_up_to_the_ece(results, table):
     # A seed's gaps of 0.45 and -0.35, half of the pixels each; the other's of -0.05 and -0.35.
     of = [counts_of([0.95, 0.95, 0.65, 0.65], truth) for truth in ([1, 0, 1, 1], [1, 1, 1, 1])]
     cells = np.array([[one.count, one.hits, one.excess] for one in (top_label(each).binned(BINS) for each in of)])
-    pooled = {("m", "p"): reliability_table(of[0] + of[1], BINS)}
+    both = replace(of[0], rows=None) + replace(of[1], rows=None)
+    pooled = {("m", "p"): reliability_table(both, BINS)}
     drawn = overview.prepare(pooled, {("m", "p"): cells}, {("m", "p"): 0.3}).set_index("upper")
     assert drawn.loc[[0.7, 1.0], "over"].tolist() == pytest.approx([0, 0.1125], abs=1e-6)
     assert drawn.loc[[0.7, 1.0], "under"].tolist() == pytest.approx([0.175, 0.0125], abs=1e-6)

@@ -469,7 +469,7 @@ def test_long_names_are_broken_after_a_word():
     names = ["temperature_mixup", "temperature_slp_cl_averaged", "baseline", "weird-seed3", "one-seed3"]
     assert labels(names, 13) == [
         "temperature_\nmixup",
-        "temperature_\nslp_c…veraged",
+        "temperature_\nslp_cl…eraged",
         "baseline",
         "weird-seed3",
         "one-seed3",

@@ -27,7 +27,7 @@ from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.figure_types import Picture
 from pipeline_src.report import sentences
 from pipeline_src.report.gallery import Gallery
-from pipeline_src.report.page import SCRIPTS, write_report
+from pipeline_src.report.page import SCRIPTS, _named, write_report
 from pipeline_src.report.provenance import commit, made_by
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.report import fitted
@@ -198,7 +198,7 @@ def test_headings_count_the_figures_that_a_reader_of_one_protocol_sees(html):
 
 def test_parameters_are_written_in_words():
     values = {"features": ["entropy", "area"], "shape": False, "of": None, "lr": 0.001}
-    assert report._named(values) == "features entropy and area, shape no, of none, lr 0.001"
+    assert _named(values) == "features entropy and area, shape no, of none, lr 0.001"
 
 
 def test_the_page_opens_with_its_picture(page):

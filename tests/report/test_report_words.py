@@ -71,7 +71,7 @@ def words_of(*of, **more) -> dict[str, str]:
 def test_the_lowest_error_is_named_and_recommended():
     words = words_of({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, ood={"baseline": 0.05, "slp": 0.01, "mc": 0.05})
     assert words == {
-        "Best calibrated": "slp has the lowest mean ECE on one and two, 2.00 %, significantly below every "
+        "Best calibrated": "slp has the lowest mean ECE on one and two, 2.00 % [1.81, 2.19], significantly below every "
         "other; next is mc (3.00 % [2.81, 3.19]).",
         "Accuracy kept": "Within half a point of baseline's on one and two: all others keep it.",
         "Refinement kept": "How well confidence tells right pixels from wrong ones, by Brier and AUGRC. None is "
