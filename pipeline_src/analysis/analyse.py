@@ -163,7 +163,9 @@ def _accuracy_band(whole: np.ndarray, resampled: np.ndarray, bins: int, units: i
 
     enough = [*(filled > min(FEW_GROUPS, units) - 1e-6), True]  # rounding: shares of images add up to one
     pairs = zip(accuracy(whole), accuracy(resampled).T, enough, strict=True)
-    return np.array([(known and interval(value, of, units, FRACTION)) or NAN for value, of, known in pairs])
+    return np.array(
+        [(filled_enough and interval(value, of, units, FRACTION)) or NAN for value, of, filled_enough in pairs]
+    )
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class

@@ -24,9 +24,9 @@ def labels(names: Iterable[str], letters: int, lines: int = 2) -> list[str]:
 
 def _values(name: str) -> str:
     """The values of a block of a sweep, "static-alpha0_025-beta0_5" -> "α 0.025, β 0.5"; another name as it is."""
-    if not (found := SWEPT.fullmatch(name)):
+    if not (match := SWEPT.fullmatch(name)):
         return name
-    return ", ".join(f"{GREEK.get(key, key)} {value.replace('_', '.')}" for key, value in VALUE.findall(found[1]))
+    return ", ".join(f"{GREEK.get(key, key)} {value.replace('_', '.')}" for key, value in VALUE.findall(match[1]))
 
 
 def _distinct(labels_of: Mapping[str, str]) -> dict[str, str]:
@@ -37,7 +37,7 @@ def _distinct(labels_of: Mapping[str, str]) -> dict[str, str]:
 
 def _in_lines(text: str, letters: int) -> str:
     """A long text in two lines, broken after one of its words; what is too long even so loses letters."""
-    places = [found.end() for found in re.finditer(r"[_-]|, ", text)]
+    places = [match.end() for match in re.finditer(r"[_-]|, ", text)]
     heads = [place for place in places if len(text[:place].rstrip()) <= letters and place < len(text)]
     if len(text) <= letters or not heads:
         return shortened(text, letters)
