@@ -101,6 +101,7 @@ LATEX = {
     "·": "$\\cdot$",
     "★": "$^\\star$",
     "†": "$^\\dagger$",
+    "‡": "$^\\ddagger$",
     "°": "$^\\circ$",
     "↓": "$\\downarrow$",
     "↑": "$\\uparrow$",

@@ -7,8 +7,6 @@ table.
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Callable
 from functools import partial
 
@@ -17,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.text_tables import markdown_rows
+from pipeline_src.training.described import docstring_lines
 from pipeline_src.training.method import Block, Method
 from pipeline_src.training.registry import choose, method_class, method_names
 
@@ -46,9 +45,7 @@ def settings() -> str:
 
 def docstring_facts(method: type[Block]) -> dict[str, str]:
     """The lines at the end of a method's docstring, by key; UserError names those that are missing."""
-    text = inspect.cleandoc(method.__doc__ or "")
-    lines = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", text, re.MULTILINE)
-    facts = {key: " ".join(value.split()).replace("|", "\\|") for key, value in lines}
+    facts = {key: text.replace("|", "\\|") for key, text in docstring_lines(method).items()}
     needed = ["Kind", *COLUMNS, *(["Setting"] if facts.get("Kind") in OTHERS else [])]
     missing = [key for key in needed if key not in facts]
     if missing or facts["Kind"] not in KINDS:

@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
-from pipeline_src.analysis.resampling import NAN, Resampled, error_interval, interval, key_of, resample, within
+from pipeline_src.analysis.resampling import (
+    FEW_GROUPS,
+    NAN,
+    Resampled,
+    error_interval,
+    interval,
+    key_of,
+    resample,
+    within,
+)
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
@@ -17,6 +26,7 @@ from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import CLASSES, TOP, split
+from pipeline_src.metrics.image_inputs import FilledBins
 from pipeline_src.metrics.image_risks import ImageRisks
 from pipeline_src.metrics.inputs import Binned, BinNoise
 from pipeline_src.metrics.metric import FRACTION
@@ -61,7 +71,7 @@ def analyse(
                     expected="the same images for all methods and seeds",
                 )
             of_seeds.append(statistic)
-            further = [ImageRisks()] if isinstance(statistic, TwoClassStatistic) else []
+            further = [FilledBins(), *[ImageRisks()] * isinstance(statistic, TwoClassStatistic)]
             resampled.append(resample(statistic, bins, key_of(part), groups=groups, further=further))
         for protocol in resampled[0]:
             of_protocol = [one[protocol] for one in resampled]
@@ -83,12 +93,14 @@ def _measurement(
     arrays = counts_arrays(sum(rest, first)) | {
         "image_sums": np.stack([one.rows.table[:][:, at] for one in counts]),
         "errors_by_bins": _errors_by_bins(counts, bins),
+        "seed_bins": _seed_bins(counts, bins),
     }
     if groups is not None:
         arrays["groups"] = groups
     if (family := Binned(TOP).family) in resampled[0].sums:
         whole, drawn = (sum(getattr(one.sums[family], name) for one in resampled) for name in ("whole", "resampled"))
-        arrays["accuracy_band"] = _accuracy_band(whole, drawn, bins, resampled[0].units)
+        filled = np.max([one.sums[FilledBins.family].whole for one in resampled], axis=0)
+        arrays["accuracy_band"] = _accuracy_band(whole, drawn, bins, resampled[0].units, filled)
     if (ranked := Ranked().family) in resampled[0].sums:
         drawn = [one.sums[ranked].resampled[:, :CELLS] for one in resampled]
         arrays["confidence"] = np.stack([top_label(one).count for one in counts])
@@ -128,9 +140,20 @@ def _errors_by_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
     return np.array(rows)
 
 
-def _accuracy_band(whole: np.ndarray, resampled: np.ndarray, bins: int, units: int) -> np.ndarray:
+def _seed_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
+    """(S, 3, bins) pixels, hits and excess of the top label in each bin."""
+    binned = [top_label(one).binned(bins) for one in counts]
+    return np.array([[of.count, of.hits, of.excess] for of in binned], np.float64)
+
+
+def _accuracy_band(whole: np.ndarray, resampled: np.ndarray, bins: int, units: int, filled: np.ndarray) -> np.ndarray:
     """(bins + 1, 2) interval of the accuracy in each bin and in all, of sums over all images, (3 bins,), and over
-    resamples, (R, 3 bins); NaN where a resample leaves a bin empty."""
+    resamples, (R, 3 bins). NaN where a resample leaves a bin empty, and in a bin in which fewer than `FEW_GROUPS` units
+    have pixels, or not all of a set of fewer: how those few differ says little of others.
+
+    Args:
+        filled: (bins,) units with pixels in each bin.
+    """
 
     def accuracy(sums: np.ndarray) -> np.ndarray:
         count, hits = sums[..., :bins], sums[..., bins : 2 * bins]
@@ -138,8 +161,11 @@ def _accuracy_band(whole: np.ndarray, resampled: np.ndarray, bins: int, units: i
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.concatenate([hits / count, of_all[1] / of_all[0]], axis=-1)
 
-    pairs = zip(accuracy(whole), accuracy(resampled).T, strict=True)
-    return np.array([interval(value, values, units, FRACTION) or NAN for value, values in pairs])
+    enough = [*(filled > min(FEW_GROUPS, units) - 1e-6), True]  # rounding: shares of images add up to one
+    pairs = zip(accuracy(whole), accuracy(resampled).T, enough, strict=True)
+    return np.array(
+        [(filled_enough and interval(value, of, units, FRACTION)) or NAN for value, of, filled_enough in pairs]
+    )
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class

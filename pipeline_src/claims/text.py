@@ -93,7 +93,7 @@ def evidence(claim: Mapping[str, Any], protocol: str) -> Table:
         groups.setdefault(sets, []).append([*cells, item["printed_seeds"]])
     columns = ["", "effect [95 % interval]", "wanted", "says", "seed"]
     which = "" if protocol == "any" else f", {protocol} protocol"
-    units = ", ".join(dict.fromkeys(item["unit"] for item in items if item["unit"]))
+    units = "; ".join(dict.fromkeys(unit for item in items for unit in item["unit"].split("; ") if unit))
     caption = f"Evidence on {claim['claim']}{which}{f', in {units}' if units else ''}."
     return Table(f"tab:{claim['claim']}-{protocol}", caption, columns, [Group(*item) for item in groups.items()])
 

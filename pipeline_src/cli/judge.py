@@ -31,6 +31,7 @@ PRINTED = (
     "max_f",
 )
 
+INDENT = {"initial_indent": " " * 4, "subsequent_indent": " " * 6}
 MEANINGS = {  # of names that do not say it
     "ece_floor": "the ECE that a calibrated network would measure on these images",
     "oe": "over-confidence alone, weighted by confidence",

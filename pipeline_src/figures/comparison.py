@@ -33,10 +33,20 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         tables,
         {method: f"ECE {style.percent(value, 2)}" for method, value in ece.items()},
         picture.title,
-        [style.size(picture, results), f"{facts.networks_in_words()} · {facts.bins} bins · grey line: {first}"],
+        [style.size(picture, results), *_how(facts, first)],
         bin_tables.corner_of_part(results, part)[1],
     )
     return Painted(figure, {"": stacked(tables)})
+
+
+def _how(facts: Facts, first: str) -> list[str]:
+    """What the numbers and the lines are of: errors of seeds of opposite sign cancel where pixels are pooled."""
+    if len(facts.seeds) == 1:
+        return [f"{facts.networks_in_words()} · {facts.bins} bins · grey line: {first}"]
+    return [
+        f"number: mean ECE of the networks of seeds {', '.join(map(str, facts.seeds))} · {facts.bins} bins",
+        f"line: their pixels pooled, where errors of opposite sign cancel · grey line: {first}",
+    ]
 
 
 def draw(

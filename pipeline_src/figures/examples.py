@@ -10,6 +10,7 @@ import numpy as np
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
+from pipeline_src.figures.names import shortened
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
 from pipeline_src.labels import IGNORED, NO_CLASS
 
@@ -102,7 +103,7 @@ def draw(table: DataFrame, maps: Maps, store: Store, heading: str, lines: Sequen
     numbers = table.set_index(["method", "id"])
     for m, method in enumerate(maps):
         for what, at in (("confidence", tops[2 + 2 * m]), ("wrong pixels", tops[3 + 2 * m])):
-            row_name(figure, f"{style.shortened(method, 15)}: {what}", used + at + heights[0] / 2, 15)
+            row_name(figure, f"{shortened(method, 15)}: {what}", used + at + heights[0] / 2, 15)
     for c, image in enumerate(images):
         k = place[image]
         truth, size = store.truth(k), (store.index[k].height, store.index[k].width)

@@ -83,7 +83,7 @@ def draw(table: DataFrame, store: Store, heading: str, lines: Sequence[str]) -> 
                 for colour, width in ((style.PAPER, 1.8), (style.OVER, 0.9)):
                     axes.contour(mask, levels=[127.5], colors=[colour], linewidths=[width])
             middle = LABEL + c + CELL_SIDE / 2
-            style.write(figure, middle, y + CELL_SIDE + 0.1, f"{row.alpha:.3f}", ha="center", fontsize=6.5)
+            style.write(figure, middle, y + CELL_SIDE + 0.1, f"{row.alpha:.3g}", ha="center", fontsize=6.5)
     return figure
 
 

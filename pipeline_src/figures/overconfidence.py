@@ -16,6 +16,7 @@ from pipeline_src.figures.figure_types import (
     Results,
     Sources,
 )
+from pipeline_src.figures.names import shortened
 
 LINE = 0.065  # inches between the data sets of a method
 
@@ -38,7 +39,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     }
     table = prepare(oe, facts.tests)
     how = f"{protocol} protocol · {facts.bins} bins · {style.averaged(facts)}"
-    lines = [how, f"strokes: {style.intervals(facts)}", "upright strokes: means over the data sets of a role"]
+    lines = [how, f"strokes: {style.intervals(facts)}", "vertical strokes: means over the data sets of a role"]
     return Painted(draw(table, picture.title, lines), {"": table})
 
 
@@ -68,7 +69,7 @@ def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     for k, (role, parts) in enumerate(keys):
         y = used + 0.08 + 0.14 * k
         style.write(figure, 0.1, y, role)
-        style.key(figure, [(style.shortened(part, 17, looks), looks[part]) for part in parts], 1.3, y, 1.1)
+        style.key(figure, [(shortened(part, 17, looks), looks[part]) for part in parts], 1.3, y, 1.1)
     axes = style.place(figure, 1.3, used + 0.14 * len(keys) + 0.08, 2.05, high)
     for k, method in enumerate(methods):
         of_method = table[table["method"] == method].set_index("part")
@@ -107,7 +108,7 @@ def _key_rows(sets: DataFrame) -> list[tuple[str, list[str]]]:
 FIGURE = FigureType(
     "overconfidence",
     "Over-confidence in and out of distribution",
-    "OE of every method, a mark per data set with its 95 % interval; the upright strokes are the means over "
+    "OE of every method, a mark per data set with its 95 % interval; the vertical strokes are the means over "
     "the data sets of a role.",
     pictures,
     paint,

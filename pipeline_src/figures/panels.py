@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pipeline_src.figures import style
 from pipeline_src.figures.figure_types import Axes, DataFrame, Figure
+from pipeline_src.figures.names import labels, shortened
 
-LEFT, RIGHT, GAP, TITLE, BOTTOM = 0.52, 0.12, 0.13, 0.32, 0.46  # inches
+LEFT, RIGHT, GAP, TITLE, BOTTOM = 0.52, 0.12, 0.13, 0.4, 0.46  # inches
 LARGEST = 2.1
 
 
@@ -36,10 +37,11 @@ def small_multiples(
     return figure, panels
 
 
-def name_panel(axes: Axes, method: str, note: str, methods: Iterable[str]) -> None:
+def name_panel(axes: Axes, method: str, note: str, methods: Collection[str]) -> None:
     """The method of a panel, in letters that tell it from the figure's other `methods`, and its number below."""
     inches = axes.get_position().width * axes.figure.get_figwidth()
-    shown = style.shortened(method, int(inches / 0.057), methods), style.shortened(note, int(inches / 0.052))
+    label = dict(zip(methods, labels(methods, int(inches / 0.057)), strict=True))[method]
+    shown = label, shortened(note, int(inches / 0.052))
     for text, y, weight, colour in ((shown[0], 12, "bold", style.INK), (shown[1], 3, "normal", style.MUTED)):
         axes.annotate(
             text,
@@ -50,6 +52,7 @@ def name_panel(axes: Axes, method: str, note: str, methods: Iterable[str]) -> No
             fontsize=6 if weight == "bold" else 6.5,
             fontweight=weight,
             color=colour,
+            linespacing=0.95,
             parse_math=False,
         )
 

@@ -46,10 +46,10 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     facts, method, place = results.facts, picture.method, (picture.protocol, picture.method, picture.part)
     tables = bin_tables.reliability_tables(results, picture.part)
     ece, oe = (style.percent(results.estimate(name, *place).value, 2) for name in ("ece", "oe"))
-    lines = [
-        style.size(picture, results),
-        f"ECE {ece} · OE {oe} · {facts.bins} bins · {facts.networks_in_words(method)}",
-    ]
+    errors, networks = f"ECE {ece} · OE {oe}", f"{facts.bins} bins · {facts.networks_in_words(method)}"
+    several = len(facts.seeds_of(method)) > 1
+    how = [f"{errors} · {style.averaged(facts)}", f"bars: {networks}"] if several else [f"{errors} · {networks}"]
+    lines = [style.size(picture, results), *how]
     table, corner = tables[picture.protocol, method], bin_tables.corner_of_part(results, picture.part)
     curve = bin_tables.isotonic_table(results.measured(picture.protocol, picture.part)[method].counts)
     return Painted(draw(table, picture.title, lines, curve, corner), {"": table, ISOTONIC: curve})

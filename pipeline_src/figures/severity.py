@@ -16,6 +16,7 @@ from pipeline_src.figures.figure_types import (
     Results,
     Sources,
 )
+from pipeline_src.figures.names import labels, shortened
 
 METRICS = {"ece": "ECE, %", "accuracy": "Accuracy, %"}
 LEFT, GAP, RIGHT, HIGH, BELOW = 0.55, 0.36, 0.12, 1.15, 0.14  # inches
@@ -79,9 +80,9 @@ def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
         method: {"color": style.METHOD_COLOURS[k % 8], "marker": style.METHOD_MARKERS[k % 7]}
         for k, method in enumerate(methods)
     }
-    for k, method in enumerate(methods):
+    for k, (method, label) in enumerate(zip(methods, labels(methods, 24, lines=1), strict=True)):
         at = 0.2 + k % across * 1.7, used + 0.08 + k // across * 0.17
-        style.key(figure, [(style.shortened(method, 24, methods), looks[method])], *at, 1)
+        style.key(figure, [(label, looks[method])], *at, 1)
     severities = sorted(set(table["severity"]))
     for r, (metric, text) in enumerate(METRICS.items()):
         of_metric = table[table["metric"] == metric]
@@ -104,7 +105,7 @@ def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
             if r == len(METRICS) - 1:
                 axes.set_xlabel("Severity")
             else:
-                title = style.shortened(corruption.replace("_", " "), int(wide / 0.065))
+                title = shortened(corruption.replace("_", " "), int(wide / 0.065))
                 axes.set_title(title, fontsize=7, fontweight="bold", loc="left", parse_math=False)
     return figure
 

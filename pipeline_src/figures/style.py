@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.figures import letters
+from pipeline_src.figures.names import labels
 from pipeline_src.files import atomic
 
 if TYPE_CHECKING:
@@ -84,14 +85,15 @@ def write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
     figure.text(x / figure.get_figwidth(), 1 - y / figure.get_figheight(), text, **look)
 
 
-def name_rows(axes: Axes, names: Iterable[str], letters: int = 20) -> None:
-    """Rows 0, 1, ... from the top, each with a name of at most so many letters."""
-    names = list(names)
-    shown = [shortened(name, letters, names) for name in names]
+def name_rows(axes: Axes, methods: Iterable[str], letters: int = 20) -> None:
+    """Rows 0, 1, ... from the top, each with a name of at most so many letters, or two smaller lines of them."""
+    shown = labels(methods, letters)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_yticks(range(len(shown)), shown)
     for text in axes.get_yticklabels():
         text.set_parse_math(False)
+        if "\n" in text.get_text():
+            text.set(fontsize=5.5, linespacing=0.95)
 
 
 def place(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:
@@ -189,17 +191,3 @@ def in_page(stem: Path) -> Path:
 def _write(figure: Figure, stem: Path, suffix: str) -> None:
     with atomic(stem.with_name(stem.name + suffix)) as path:
         figure.savefig(path, metadata=METADATA[suffix])
-
-
-def shortened(text: str, width: int, among: Iterable[str] = ()) -> str:
-    """`text` in at most `width` characters: its middle is left out, or another part where one of `among`, which are
-    cut at the same place, would read alike."""
-    names = {text, *among}
-
-    def cut(name: str, head: int) -> str:
-        return name if len(name) <= width else f"{name[:head]}…{name[head + 1 - width :]}"
-
-    heads = sorted(range(1, width - 1), key=lambda head: abs(head - (width - 1) // 2))
-    if head := next((head for head in heads if len({cut(name, head) for name in names}) == len(names)), 0):
-        return cut(text, head)
-    return f"{text[: width - 3]}…{sorted(names).index(text) + 1}" if len(text) > width else text

@@ -16,6 +16,7 @@ from pipeline_src.figures.figure_types import (
     Results,
     Sources,
 )
+from pipeline_src.figures.names import shortened
 
 FEWEST = 3  # strengths that make a sweep
 METRICS = {"ece": "ECE, %", "oe": "OE, %", "accuracy": "Accuracy, %"}
@@ -90,7 +91,7 @@ def draw(table: DataFrame, baseline: Mapping[tuple[str, str], float], heading: s
     }
     for k, name in enumerate(names):
         at = LEFT + k % across * 1.28, used + 0.08 + k // across * 0.17
-        style.key(figure, [(style.shortened(name, 20, names), looks[name])], *at, 1)
+        style.key(figure, [(shortened(name, 20, names), looks[name])], *at, 1)
     for r, (metric, text) in enumerate(METRICS.items()):
         for c, part in enumerate(parts):
             y = used + keys + 0.36 + r * (HIGH + 0.12)
@@ -111,7 +112,7 @@ def draw(table: DataFrame, baseline: Mapping[tuple[str, str], float], heading: s
             if r == 2:
                 axes.set_xlabel("s = 2αβ")
             if r == 0:
-                title = style.shortened(part, int(wide / 0.07), parts)
+                title = shortened(part, int(wide / 0.07), parts)
                 axes.set_title(title, fontsize=7, fontweight="bold", loc="left", parse_math=False)
     return figure
 

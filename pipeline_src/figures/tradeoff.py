@@ -21,7 +21,7 @@ from pipeline_src.figures.figure_types import (
 
 METRICS = {"ece": "ECE, %", "accuracy": "Accuracy, %"}
 BETTER = {"ece": "less is better", "accuracy": "more is better"}
-ROW, LEFT, GAP, RIGHT = 0.2, 1.3, 0.22, 0.12  # inches
+ROW, LEFT, GAP, RIGHT = 0.2, 1.3, 0.22, 0.2  # inches
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:

@@ -46,6 +46,20 @@ class ImageErrors(_OfImages):
         return mean, np.where(images > 1, spread, np.nan)
 
 
+class FilledBins(Input):
+    """How many independent units have pixels in each bin of the top label's confidence, (..., B). Of a bin of which an
+    image has less than a pixel, where levels are shared out among images, that share of the image counts."""
+
+    description = "images in bins"
+    family, few = "filled bins", True
+
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        return Binned(TOP).columns(counted, bins)
+
+    def of_units(self, columns: np.ndarray) -> np.ndarray:
+        return np.minimum(as_bins(columns).count, 1)
+
+
 class ImageAreas(_OfImages):
     """Means over images of (mean f - share of foreground) and of its absolute value, (...) each."""
 

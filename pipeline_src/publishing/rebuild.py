@@ -23,6 +23,7 @@ from pipeline_src.figures import style
 from pipeline_src.figures.figure_types import Sources
 from pipeline_src.files import check_writable, write_text
 from pipeline_src.publishing.published import Publication, check_sources, compared, run_folder, statistic_file
+from pipeline_src.steps.report import described
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,9 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         params=of.params,
         made=of.made,
         data=of.data,
+        described=described(of.facts),
         command="snakemake --cores all published",
+        published=True,
         task=_task(of),
         claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),
     )

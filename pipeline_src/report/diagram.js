@@ -14,16 +14,16 @@
   for (const radio of document.querySelectorAll("input[name=protocol]")) {
     radio.addEventListener("change", () => {
       const protocol = radio.id.split("-")[1];
-      if (protocol in data.cells) { form.elements.shown.value = protocol; draw(); }
+      if (protocol in data.cells) { shown = protocol; draw(); }
     });
   }
   new ResizeObserver(() => { if (chart.clientWidth !== width) draw(); }).observe(chart);
-  let width = 0;
+  let width = 0, shown = Object.keys(data.cells)[0]; // the protocol; of both, the one that was chosen last
 
   // What is chosen: a series per method, each with its bins. A method keeps its look, whatever else is chosen. The floor of
   // confidence is 1 over the number of classes.
   function chosen() {
-    const bins = +form.elements.bins.value, part = form.elements.set.value, protocol = form.elements.shown.value;
+    const bins = +form.elements.bins.value, part = form.elements.set.value, protocol = shown;
     const cells = data.cells[protocol][part];
     const ticked = [...form.querySelectorAll("input[name=of]:checked")].map((box) => box.value);
     const methods = data.methods.filter((name) => ticked.includes(name) && name in cells);

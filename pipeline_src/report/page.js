@@ -68,11 +68,6 @@
   filters.addEventListener("input", filter);
   filters.addEventListener("reset", () => setTimeout(filter));
   filters.addEventListener("submit", (event) => event.preventDefault());
-  const { protocol } = filters.elements; // there is none where there is one protocol
-  protocol?.addEventListener("input", () => document.getElementById(`protocol-${protocol.value}`).click());
-  for (const radio of all("input[name=protocol]")) {
-    radio.addEventListener("change", () => { protocol.value = radio.id.split("-")[1]; });
-  }
   filter();
 
   // All that is folded is open in print.

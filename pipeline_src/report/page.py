@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from markupsafe import Markup, escape
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import ROLES, Facts
+from pipeline_src.analysis.resampling import FEW_GROUPS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.files import write_text
@@ -24,7 +26,7 @@ from pipeline_src.report import sentences
 from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
 from pipeline_src.report.gallery import Gallery
-from pipeline_src.report.recommendation import glance, recommendation
+from pipeline_src.report.recommendation import glance, recommendation, use_in_short
 from pipeline_src.tables.captions import seeds_in_words
 from pipeline_src.text_tables import UNDEFINED, Table
 
@@ -44,7 +46,9 @@ def write_report(
     data: Sequence[Mapping[str, Any]] = (),
     fitted: Mapping[tuple[str, int], Mapping[str, float]] | None = None,
     judged: Mapping[str, Table] | None = None,
+    described: Mapping[str, Mapping[str, str]] | None = None,
     command: str | None = None,
+    published: bool = False,
     task: str = "",
 ) -> None:
     """Write the page.
@@ -59,7 +63,9 @@ def write_report(
         data: a row per data set (manifest and store summaries), name of the column -> value.
         fitted: (method, seed) -> what was fitted in the place of training, name -> value.
         judged: models judged from saved maps, protocol -> their table.
+        described: what methods are, method -> its `title` and its `idea` in a sentence.
         command: what makes all of it again.
+        published: whether that is from the published statistics, without networks.
         task: what the training images show, in words; empty if it is not known.
 
     Raises:
@@ -69,9 +75,9 @@ def write_report(
     printed = json.loads((tables / "printed.json").read_text(encoding="utf-8"))
     if judged:
         printed["T8"] = {protocol: asdict(table) for protocol, table in judged.items()}
-    absent = text.not_run(claims) if claims else []
+    absent, described = text.not_run(claims) if claims else [], described or {}
     html = (
-        _environment()
+        _environment({method: of["idea"] for method, of in described.items()})
         .get_template("report.html.j2")
         .render(
             css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
@@ -79,9 +85,10 @@ def write_report(
             experiment=facts.experiment,
             about=[*_trained_on(task, params or {}, data), *_about(facts)],
             protocols=facts.protocols,
+            few=FEW_GROUPS,
             caution=sentences.caution(results),
             diagrams=diagrams(results) | {"parts": [_part(results, part) for part in facts.parts]},
-            **_comparison(results, pictures),
+            **_comparison(results, pictures, _titles(facts, described)),
             cards=[_card(results, part) for part in facts.parts],
             reading=sentences.reading(facts),
             claims=[_claim(claims, claim) for claim in claims["claims"] if claim not in absent] if claims else [],
@@ -91,20 +98,26 @@ def write_report(
             part_of=_parts_by_heading(facts, (table for tables in printed.values() for table in tables.values())),
             gallery=pictures.sections(),
             command=command,
+            published=published,
             made=made or {},
             data=_columns(data),
-            methods=_columns(list(_methods(facts, fitted or {}))),
+            methods=_columns(list(_methods(facts, fitted or {}, described))),
             params=yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True) if params else "",
         )
     )
     write_text(out, html + "\n")
 
 
-def _environment() -> Environment:
-    """Everything that is put into the page is escaped; what is undefined is an error, not a gap."""
+def _environment(ideas: Mapping[str, str]) -> Environment:
+    """Everything that is put into the page is escaped; what is undefined is an error, not a gap.
+
+    Args:
+        ideas: method -> what it is, which is shown where its name is pointed at.
+    """
     made = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    made.globals["ideas"] = defaultdict(str, ideas)
     made.filters |= {"small": _small, "estimate": _estimate, "ends": _ends, "breakable": _breakable}
     return made
 
@@ -157,7 +170,18 @@ def _part(results: Results, part: str) -> dict[str, str]:
     return {"name": part, "role": role, "meaning": ROLES[role], "size": size}
 
 
-def _comparison(results: Results, pictures: Gallery) -> dict[str, Any]:
+def _titles(facts: Facts, described: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Methods by the names that literature has for them, where these say more; with the networks that one is of, if
+    these are not the baseline's."""
+    titles = {}
+    for method, of in described.items():
+        if re.sub(r"\W|_", "", of["title"].lower()) != re.sub(r"\W|_", "", method.lower()):
+            uses = facts.methods[method].uses
+            titles[method] = of["title"] + f" of {uses}" * (uses not in (None, facts.baseline))
+    return titles
+
+
+def _comparison(results: Results, pictures: Gallery, titles: Mapping[str, str]) -> dict[str, Any]:
     """How the methods compare on the sets of each role, what follows from it, and the diagrams that are shown first."""
     compared = {
         protocol: [ProtocolComparison.of(results, protocol, (role,)) for role in ("id", "ood", "shifted")]
@@ -166,7 +190,8 @@ def _comparison(results: Results, pictures: Gallery) -> dict[str, Any]:
     inside, outside, shifted = compared["raw"]
     first_methods, first_set = _first_choice(inside)
     return {
-        "recommended": {protocol: recommendation(*by_role) for protocol, by_role in compared.items()},
+        "recommended": {protocol: recommendation(*by_role, titles) for protocol, by_role in compared.items()},
+        "use": {protocol: use_in_short(inside, titles) for protocol, (inside, *_) in compared.items()},
         "glance": {protocol: glance(*by_role) for protocol, by_role in compared.items()},
         "inside": inside,
         "outside": outside,
@@ -215,10 +240,17 @@ def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any
     return {"name": claim["claim"], "text": claim["text"], "rule": claim["rule"], "protocols": by_protocol}
 
 
-def _methods(facts: Facts, fitted: Mapping[tuple[str, int], Mapping[str, float]]) -> Iterator[dict[str, str]]:
-    """A row per method: its code, its parameters, and what was fitted, by seed where there are several."""
+def _methods(
+    facts: Facts,
+    fitted: Mapping[tuple[str, int], Mapping[str, float]],
+    described: Mapping[str, Mapping[str, str]],
+) -> Iterator[dict[str, str]]:
+    """A row per method: its code, what it does, its parameters, and what was fitted, by seed where there are
+    several."""
     for name, method in facts.methods.items():
-        row = {"method": name, "code": method.code or "a file of the user's", "parameters": _named(method.parameters)}
+        row = {"method": name, "code": method.code or "a file of the user's"}
+        row |= {"idea": described[name]["idea"]} if name in described else {}
+        row["parameters"] = _named(method.parameters)
         fits = {seed: _named(fitted[name, seed]) for seed in facts.seeds_of(name) if fitted.get((name, seed))}
         if fits:
             row["fitted"] = "; ".join(f"seed {seed}: {text}" if len(fits) > 1 else text for seed, text in fits.items())

@@ -11,8 +11,10 @@ are not shown to lose accuracy, Brier score or ranking in distribution.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report.comparison import KEPT, LOST, NOT_DECIDED, REFINEMENT, ProtocolComparison
 from pipeline_src.report.sentences import few_units, listing
@@ -22,17 +24,23 @@ ONCE = "Each method was trained once: another training may change the order of m
 
 
 def recommendation(
-    inside: ProtocolComparison, outside: ProtocolComparison, shifted: ProtocolComparison
+    inside: ProtocolComparison,
+    outside: ProtocolComparison,
+    shifted: ProtocolComparison,
+    titles: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Heading -> sentences; empty where no test set is in distribution.
 
     Args:
         inside, outside, shifted: the methods on the sets in and out of distribution, and under shift.
+        titles: method -> its name in the literature.
     """
     if not inside.methods:
         return {}
     texts = {
-        "What to use": " ".join([*_use(inside), *[ONCE] * (len(inside.facts.seeds) == 1), *_hint(inside)]),
+        "What to use": " ".join(
+            [*_use(inside, titles or {}), *[ONCE] * (len(inside.facts.seeds) == 1), *_hint(inside)]
+        ),
         "Best calibrated": _best(inside),
     }
     if inside.baseline and inside.others:
@@ -43,6 +51,11 @@ def recommendation(
     if inside.baseline in outside.methods and len(outside.methods) > 1:
         texts["Out of distribution"] = " ".join(_out_of_distribution(inside, outside))
     return texts
+
+
+def use_in_short(inside: ProtocolComparison, titles: Mapping[str, str]) -> str:
+    """The first sentence of what to use, with its reservation; empty where no test set is in distribution."""
+    return " ".join([*_use(inside, titles)[:1], *_hint(inside)]) if inside.methods else ""
 
 
 def glance(
@@ -89,9 +102,10 @@ def _below_floor(sets: ProtocolComparison) -> str:
 
 
 def _lowest(sets: ProtocolComparison) -> str:
-    """Whose mean ECE is the lowest."""
-    has = "has" if len(sets.lowest) == 1 else "share"
-    ece = _mean(sets, sets.lowest[0])
+    """Whose mean ECE is the lowest; what several share has no interval, since each has its own."""
+    has, ece = "has", _mean(sets, sets.lowest[0])
+    if len(sets.lowest) > 1:
+        has, ece = "share", ece.split(" [")[0]
     return f"{listing(sets.lowest)} {has} the lowest mean ECE on {listing(sets.parts)}, {ece}"
 
 
@@ -106,7 +120,7 @@ def _kept(inside: ProtocolComparison) -> str:
         who = "all others keep it" if len(kept) == len(others) > 1 else listing(kept)
         sentences.append(f"Within half a point of {inside.baseline}'s on {listing(inside.parts)}: {who}.")
     if by_verdict[NOT_DECIDED]:
-        sentences.append(f"The images do not decide it for {listing(by_verdict[NOT_DECIDED])}.")
+        sentences.append(f"Not decided by these images: {listing(by_verdict[NOT_DECIDED])}.")
     if by_verdict[LOST]:
         sentences.append(f"Lost, in percentage points: {'; '.join(_losses(inside, m) for m in by_verdict[LOST])}.")
     return " ".join(sentences)
@@ -130,12 +144,11 @@ def _refined(inside: ProtocolComparison) -> str:
         by_method = "; ".join(f"{method} {listing(of)}" for method, of in higher.items())
         sentences.append(f"Significantly higher than {inside.baseline}'s, by: {by_method}.")
     if len(worse) < len(inside.others):
-        who = "the others'" if worse else "all others'"
-        sentences.append(f"{who.capitalize()} are not significantly above {inside.baseline}'s.")
+        sentences.append(f"{'No other is' if worse else 'None is'} significantly higher than {inside.baseline}'s.")
     return " ".join(sentences)
 
 
-def _use(inside: ProtocolComparison) -> list[str]:
+def _use(inside: ProtocolComparison, titles: Mapping[str, str]) -> list[str]:
     """The recommended method and what is as good; or why there is none."""
     baseline, first = inside.baseline, inside.recommended
     if not baseline:
@@ -144,12 +157,16 @@ def _use(inside: ProtocolComparison) -> list[str]:
         return ["There is nothing to compare with."]
     if not first:
         return [
-            f"No method that keeps accuracy and refinement is better calibrated than {baseline} beyond what the "
-            "images leave open: these numbers give no reason to change."
+            f"No method that keeps accuracy and refinement has a significantly lower mean ECE than {baseline}: these "
+            "numbers give no reason to change."
         ]
     gain = inside.difference("ece", first, baseline)
-    lower = f"{_points(-gain.value)} below {baseline}'s"
-    sentences = [f"{first}: its mean ECE is {lower}, at kept accuracy, Brier and AUGRC not shown to be worse."]
+    lower = f"{_points(gain)} below {baseline}'s"
+    called = f"{first} ({titles[first]})" if first in titles else first
+    sentences = [
+        f"{called}: its mean ECE is {lower}, at kept accuracy, Brier and AUGRC not shown to be worse.",
+        "It was chosen by the images that it is judged on: on others, expect to gain a little less.",
+    ]
     if tied := [m for m in inside.tied(inside.candidates) if m != baseline]:
         sentences.append(f"As good, as far as these images can tell: {listing(tied)}.")
     return sentences
@@ -168,9 +185,16 @@ def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison
     sentences, there = [], f"on {listing(outside.parts)}"
     if use != baseline:
         sentences.append(f"Of {use}, the recommended one, {there} {_against_baseline(outside, use, baseline)}")
+        sentences += _by_set(outside, use, baseline)
         there = "there"
     able = [m for m in outside.methods if m == baseline or (m in inside.others and not inside.lost(m))]
     best = min(able, key=lambda method: outside.mean("brier", method).value)
+    number = METRICS["brier"].number
+    alike = [m for m in able if number(outside.mean("brier", m).value) == number(outside.mean("brier", best).value)]
+    if use in alike[1:] or (len(alike) > 1 and use == alike[0]):
+        named = [m for m in outside.facts.methods if m in alike]
+        shared = number(outside.mean("brier", best).value)
+        return [*sentences, f"{listing(named)} share the lowest mean Brier score {there}, {shared}."]
     lowest = f"{best} has the lowest mean Brier score {there}, {_mean(outside, best, 'brier')}"
     if best == use:
         return [*sentences, f"{lowest}."]
@@ -207,6 +231,15 @@ def _against_baseline(sets: ProtocolComparison, method: str, baseline: str) -> s
     return f"its mean ECE, {_mean(sets, method)}, is {relation} {baseline}'s, {_mean(sets, baseline)}."
 
 
+def _by_set(sets: ProtocolComparison, method: str, baseline: str) -> list[str]:
+    """The errors behind a mean over several sets, which can hide one that is far above the baseline's."""
+    if len(sets.parts) == 1:
+        return []
+    alone = {part: ProtocolComparison(sets.results, sets.protocol, [part]) for part in sets.parts}
+    errors = [f"{part} {_mean(of, method)} against {_mean(of, baseline)}" for part, of in alone.items()]
+    return [f"Set by set: {'; '.join(errors)}."]
+
+
 def _mean(sets: ProtocolComparison, method: str, metric: str = "ece") -> str:
     """A method's mean over some sets with its interval, as the tables print it."""
     of, quantity = sets.mean(metric, method), METRICS[metric]
@@ -222,5 +255,7 @@ def _small(value: float) -> str:
     return f"{value:.4f}" if round(value, 4) else "less than 0.0001"
 
 
-def _points(value: float) -> str:
-    return f"{ECE.number(value)}\u00a0percentage points"
+def _points(gain: Estimate) -> str:
+    """A significant difference of errors, without its sign, with the interval of its own resamples."""
+    own = gain.own or gain
+    return f"{ECE.text(-own.value, low=-own.high, high=-own.low).replace(' [', ' percentage points [')}"

@@ -11,7 +11,7 @@ from pipeline_src.claims.checks import MARGIN
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report.comparison import ProtocolComparison
 
-FITTED = "Methods were fitted to these images or steered by them: on others they are less good."
+FITTED = "Methods were fitted to these images or steered by them, so on others they do worse."
 
 
 def listing(words: Sequence[str]) -> str:
@@ -43,10 +43,16 @@ def _lowest(here: ProtocolComparison) -> str:
     """Which method has the lowest ECE."""
     winners, base = [method for method in here.facts.methods if method in here.lowest], here.baseline
     first, others = winners[0], here.methods[len(winners) :]
-    text = f"{listing(winners)} {'has' if len(winners) == 1 else 'share'} the lowest ECE, {_errors(here, first)}"
+    if len(winners) > 1:
+        named = listing([f"{method} (OE {_printed(here, 'oe', method)})" for method in winners])
+        text = f"{named} share the lowest ECE, {_printed(here, 'ece', first)}"
+    else:
+        text = f"{first} has the lowest ECE, {_errors(here, first)}"
     if base and base not in winners:
-        accuracy = f"Accuracy {_printed(here, 'accuracy', first)}, with {base} {_printed(here, 'accuracy', base)}"
-        return f"{text}; {base} has {_errors(here, base)}. {accuracy}."
+        accuracies = [_printed(here, "accuracy", method) for method in winners]
+        with_them = accuracies[0] if len(set(accuracies)) == 1 else f"{listing(accuracies)} in this order"
+        with_base = _printed(here, "accuracy", base)
+        return f"{text}; {base} has {_errors(here, base)}. Accuracy {with_them}, with {base} {with_base}."
     return f"{text}; next is {others[0]}, {_errors(here, others[0])}." if others else f"{text}."
 
 
@@ -86,15 +92,16 @@ def reading(facts: Facts) -> list[str]:
     else:
         sentences.append(
             f"Values are means over {len(facts.seeds)} seeds, ± is the sample standard deviation between them. "
-            "Intervals hold the sampling of images and the spread over seeds."
+            "Intervals include the sampling of images and the spread over seeds."
         )
     sentences.append(
         "Accuracy is kept where, on every in-distribution set, the whole interval of the difference to the baseline's "
         f"lies above −{100 * MARGIN:.1f} percentage points."
     )
     sentences.append(
-        "MCB and DSC (CORP) are parts of the Brier score: MCB is what recalibration would save of it, lower is better "
-        "calibrated; DSC is how well a map tells pixels apart, higher is better. A constant map has a DSC of 0."
+        "Miscalibration and discrimination (CORP; MCB and DSC in tables) are parts of the Brier score. Miscalibration "
+        "is what recalibration would save of it: lower is better. Discrimination is how well a map tells pixels apart: "
+        "higher is better, and a constant map has 0. It is not the Dice coefficient, which segmentation calls DSC."
     )
     roles = set(facts.parts.values())
     if "val" in roles:

@@ -20,6 +20,7 @@ from pipeline_src.steps.tables import analyses, costs, results
 from pipeline_src.tables.several_experiments import judged_files, judged_table
 
 if TYPE_CHECKING:
+    from pipeline_src.analysis.facts import Facts
     from pipeline_src.steps.experiment import ExperimentGraph
 
 
@@ -60,6 +61,7 @@ def work(job: Job, folder: Path) -> None:
         data=[store_facts(job, name) for name in job.parameters["parts"]],
         fitted=fitted(job),
         judged=judged_table(judged).printed("T8") if judged_files(judged) else None,
+        described=described(job.parameters["facts"]),
         command=job.options["command"],
         task=catalog.tasks().get(job.options["task"], ""),
         claims=json.loads(claims.read_text(encoding="utf-8")),
@@ -80,6 +82,14 @@ def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
     facts = job.parameters["facts"]
     fits = {run: job.inputs[job_names.training(*run)] for run in facts.runs if run[0] not in facts.trained}
     return {run: fit.numbers(fit.read(job.paths[0])) for run, job in fits.items()}
+
+
+def described(facts: Facts) -> dict[str, dict[str, str]]:
+    """What the methods are, block -> `title` and `idea`; those of the user's own files are not in it."""
+    from pipeline_src.training.described import described
+
+    of = {name: described(method.code) for name, method in facts.methods.items()}
+    return {name: text for name, text in of.items() if text}
 
 
 def store_facts(job: Job, name: str) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from pipeline_src.tables.paper_table import PaperTable, Row
 
 ABOUT = (
     "{sets} taken together against each set out of distribution; what is in distribution is the positive class. AUROC: "
-    "how often it scores above the other. AUPR depends on how many there are of both. FPR: share of the other that a "
-    f"threshold lets pass that keeps 95 % of it. Intervals rest on {FEW} of the resamples, each set drawn by itself. "
+    "how often it scores above the other; 50 % is chance, and below it the network is surer of the other, of "
+    "textures than of photographs, however methods rank. AUPR depends on how many there are of both. FPR: share of the "
+    "other that a threshold lets pass that keeps 95 % of it. "
+    f"Intervals rest on {FEW} of the resamples, each set drawn by itself. "
 )
 PIXELS_NOTE = {
     False: "Of two classes the entropy of pixels ranks as their confidence does.",

@@ -18,8 +18,8 @@ from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, Group, Table, latex, markdown
 
-BEST, TIED, FLOOR = "best", "tied", "floor"
-SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}
+BEST, TIED, FLOOR, BROKEN = "best", "tied", "floor", "broken"
+SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", BROKEN: "‡", LOWER: "↓", HIGHER: "↑"}
 MEANING_OF_MARKS = {
     BEST: "the best of its column, significantly: the interval of its paired difference to every other excludes 0 (for "
     "calibration errors that of their squares, too).",
@@ -27,6 +27,7 @@ MEANING_OF_MARKS = {
     "significant.",
     FLOOR: "its ECE is below the noise floor: a network without calibration error measures as much on these images; "
     "not ranked.",
+    BROKEN: "does not keep the bound: the interval of the delivered risk lies above it.",
     LOWER: "significantly lower: the interval lies below 0 (for calibration errors that of their squares, too).",
     HIGHER: "significantly higher: the interval lies above 0 (for calibration errors that of their squares, too).",
 }

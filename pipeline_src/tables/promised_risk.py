@@ -10,7 +10,7 @@ from pipeline_src.analysis.resampling import FEW
 from pipeline_src.analysis.results import Results
 from pipeline_src.tables.captions import about, heading, not_run, notes
 from pipeline_src.tables.cells import rows
-from pipeline_src.tables.paper_table import PaperTable, Row
+from pipeline_src.tables.paper_table import BROKEN, PaperTable, Row
 
 RISK_BOUNDS = (Bound("fnr", 0.1), Bound("fpr", 0.05))
 TITLE = "Masks with a bound on a risk, by conformal risk control"
@@ -53,4 +53,5 @@ def _cells(results: Results, protocol: str, bound: Bound, fitted: str, part: str
     place = {"protocol": protocol, "part": part, "role": results.facts.parts[part]}
     for metric, quantity in QUANTITIES.items():
         for cell in rows(place, metric, by_method, QUANTITIES):
-            yield {**cell, "column": quantity.column, "risk": bound.risk, "alpha": bound.alpha}
+            broken = metric == bound.risk and cell["low"] > bound.alpha
+            yield {**cell, "column": quantity.column, "risk": bound.risk, "alpha": bound.alpha, "mark": BROKEN * broken}

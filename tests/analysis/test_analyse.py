@@ -17,6 +17,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.counting.loading import load
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
+from pipeline_src.metrics.image_inputs import FilledBins
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.row_inputs import PixelMeans
@@ -133,9 +134,27 @@ def test_the_pixels_of_all_seeds(files, results):
 def test_the_accuracy_band_of_few_images_ends_where_accuracies_do():
     """Student's t of two units reaches 18 standard deviations of the resamples."""
     sums = np.array([[10, 10, 0, 9, 1, 0], [10, 10, 0, 10, 0, 0]] * 20, float)  # pixels of three bins, then right ones
-    band = _accuracy_band(sums.sum(axis=0), sums, 3, units=2)
+    band = _accuracy_band(sums.sum(axis=0), sums, 3, 2, np.array([2, 2, 0]))
     assert band[0].tolist()[1] == 1 and band[1].tolist()[0] == 0 and np.isnan(band[2]).all()
     assert interval(0.95, sums[:, 3] / 10, 2)[1] > 1 and interval(0.05, sums[:, 4] / 10, 2)[0] < 0
+
+
+def test_a_bin_of_few_images_has_no_band():
+    """Nine images of a hundred, however many pixels they have there; of two images, one."""
+    sums = np.array([[90, 100, 80, 95], [90, 100, 81, 94]] * 20, float)  # of two bins
+    for units, filled, known in ((100, [9, 10], [False, True]), (2, [1, 2], [False, True])):
+        band = _accuracy_band(np.append(sums[0], [0, 0]), np.pad(sums, ((0, 0), (0, 2))), 2, units, np.array(filled))
+        assert (~np.isnan(band[:, 0])).tolist() == [*known, True]
+
+
+def test_images_in_bins_are_counted(files):
+    statistic = load(files["photos"]["slp", 0])
+    sums = resample(statistic, 10, key_of("photos"), further=[FilledBins()])["raw"].sums[FilledBins.family]
+    present = np.zeros(10)
+    for f, _, _ in images("slp", 0, "photos"):
+        confidence = np.maximum(f / 255, 1 - f / 255)
+        present[np.unique(np.ceil(confidence * 10 - 1e-9).astype(int)) - 1] += 1
+    np.testing.assert_allclose(sums.whole, present, atol=1e-9)
 
 
 def test_the_accuracy_band_is_that_of_the_drawn_images(results):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, Perturba
 from pipeline_src.analysis.resampling import percentiles
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
+from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.data.store import Store
 from pipeline_src.figures import alpha, entropy, examples, extremes, joint, overview, risk, severity, sweep, training
@@ -158,13 +160,23 @@ def test_risk_falls_with_the_order_of_confidence(results):
     assert risk.prepare(TwoClassStatistic.empty().raw).empty
 
 
-def test_contributions_add_up_to_the_ece(table):
-    table = overview.prepare({("m", "p"): table.reset_index()}, {("m", "p"): 0.1})
-    confidence, right = (np.concatenate([pixels(seed)[k].ravel() for seed in SEEDS]) for k in range(2))
-    assert table["contribution"].sum() == pytest.approx(confidence.mean() - right.mean(), abs=1e-7)
-    one = counts_of([0.95, 0.95, 0.65, 0.65], [1, 0, 1, 1])  # gaps of 0.45 and -0.35, half of the pixels each
-    table = overview.prepare({("m", "p"): reliability_table(one, BINS)}, {("m", "p"): 0.4}).set_index("upper")
-    assert table.loc[[0.7, 1.0], "contribution"].tolist() == pytest.approx([-0.175, 0.225], abs=1e-6)
+def test_contributions_add_up_to_the_ece(results, table):
+    seeds, ece = results.measurement(*BASELINE).arrays["seed_bins"], results.estimate("ece", *BASELINE).value
+    drawn = overview.prepare({("m", "p"): table.reset_index()}, {("m", "p"): seeds}, {("m", "p"): ece})
+    assert drawn[["over", "under"]].to_numpy().sum() == pytest.approx(ece, abs=1e-7)
+    # A seed's gaps of 0.45 and -0.35, half of the pixels each; the other's of -0.05 and -0.35.
+    of = [counts_of([0.95, 0.95, 0.65, 0.65], truth) for truth in ([1, 0, 1, 1], [1, 1, 1, 1])]
+    cells = np.array([[one.count, one.hits, one.excess] for one in (top_label(each).binned(BINS) for each in of)])
+    both = replace(of[0], rows=None) + replace(of[1], rows=None)
+    pooled = {("m", "p"): reliability_table(both, BINS)}
+    drawn = overview.prepare(pooled, {("m", "p"): cells}, {("m", "p"): 0.3}).set_index("upper")
+    assert drawn.loc[[0.7, 1.0], "over"].tolist() == pytest.approx([0, 0.1125], abs=1e-6)
+    assert drawn.loc[[0.7, 1.0], "under"].tolist() == pytest.approx([0.175, 0.0125], abs=1e-6)
+
+
+@pytest.mark.parametrize(("number", "below"), [(4.83, 2), (72.36, 50), (0.013, 0.01), (1.0, 1), (20, 20)])
+def test_a_scale_is_a_round_number(number, below):
+    assert overview.round_below(number) == pytest.approx(below)
 
 
 def test_an_experiment_of_one_image(tmp_path):

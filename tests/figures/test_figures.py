@@ -47,6 +47,7 @@ from pipeline_src.figures import (
 )
 from pipeline_src.figures.catalogue import FIGURE_TYPES, figure_files, pictures
 from pipeline_src.figures.figure_types import Sources
+from pipeline_src.figures.names import labels, shortened
 from pipeline_src.figures.write import write_figures
 from pipeline_src.prediction.corruptions import CORRUPTIONS
 
@@ -294,7 +295,10 @@ def compared(names, bins: pd.DataFrame) -> Figure:
 
 def overviewed(names, parts) -> Figure:
     tables = {(name, part): CASES["over-confident"] for name in names for part in parts}
-    return overview.draw(overview.prepare(tables, dict.fromkeys(tables, 0.1)), names, HEADING, LINES, 0.5)
+    bins = CASES["over-confident"].iloc[:-1]
+    cells = np.nan_to_num([[bins["pixels"], bins["pixels"] * bins["accuracy"], bins["pixels"] * bins["gap"]]])
+    table = overview.prepare(tables, dict.fromkeys(tables, cells), dict.fromkeys(tables, 0.1))
+    return overview.draw(table, names, HEADING, LINES, 0.5)
 
 
 def joined(names, images: int) -> Figure:
@@ -441,22 +445,36 @@ TWINS = ["a" * 30 + k + "b" * 30 for k in "12"] + ["1" + "a" * 30 + "b" * 30, "a
 @pytest.mark.parametrize("width", [12, 15, 19, 24])
 @pytest.mark.parametrize("names", [ALIKE, GRID, MANY, TWINS], ids=["averages", "static grid", "many", "middles"])
 def test_different_names_are_shortened_to_different_labels(names, width):
-    shown = [style.shortened(name, width, names) for name in names]
+    shown = [shortened(name, width, names) for name in names]
     assert len(set(shown)) == len(names)
     assert all(len(label) <= width for label in shown)
     assert all(label == name for name, label in zip(names, shown, strict=True) if len(name) <= width)
 
 
 def test_a_name_alone_is_cut_in_its_middle():
-    assert style.shortened("temperature_aslp_cl_averaged", 19) == "temperatu…_averaged"
+    assert shortened("temperature_aslp_cl_averaged", 19) == "temperatu…_averaged"
 
 
 def test_panels_and_rows_of_similar_names_are_told_apart():
     with style.house():
         for figure in (compared(GRID, CASES["empty"]), traded(GRID, 0), over(GRID, {"a": "id", "b": "ood"})):
             figure.canvas.draw()
-            texts = [text.get_text() for text in figure.findobj(Text)]
-            assert len({text for text in texts if text.startswith("s") and "…" in text}) == len(GRID)
+            texts = {text.get_text().replace("\n", " ") for text in figure.findobj(Text)}
+            assert {text for text in texts if text.startswith("α 0.")} == {
+                f"α {a}, β {b}" for a in ("0.025", "0.05", "0.1") for b in ("0.5", "1.0")
+            }
+
+
+def test_long_names_are_broken_after_a_word():
+    names = ["temperature_mixup", "temperature_slp_cl_averaged", "baseline", "weird-seed3", "one-seed3"]
+    assert labels(names, 13) == [
+        "temperature_\nmixup",
+        "temperature_\nslp_cl…eraged",
+        "baseline",
+        "weird-seed3",
+        "one-seed3",
+    ]
+    assert labels(["sweep-gain0_5", "other-gain0_5"], 10) == ["sweep-\ngain0_5", "other-\ngain0_5"]
 
 
 def test_intervals_and_means_are_called_what_they_are():

@@ -207,6 +207,24 @@ def test_the_page_opens_with_its_picture(page):
     assert [tag for tag, _ in page.tags[figure:]].index("svg") < [tag for tag, _ in page.tags[figure:]].index("table")
 
 
+def test_the_page_says_what_to_use_before_its_picture_and_what_methods_are(results, tables, figures, tmp_path):
+    ideas = {"ce": {"title": "Baseline", "idea": "Plain <likelihood>."}}
+    told = {"described": ideas, "published": True, "command": "make it"}
+    write_report(results, tables=tables, figures=figures, out=tmp_path / "report.html", **told)
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    classes = [attributes.get("class", "") for _, attributes in page.tags]
+    assert classes.index("use") < classes.index("diagram")
+    named = [attributes["title"] for tag, attributes in page.tags if tag == "th" and "title" in attributes]
+    assert len(named) > 1 and set(named) == {"Plain <likelihood>."}
+    assert "baselinePlain <likelihood>." in page.text  # code and idea, in the table of methods
+    assert "which are not trained again, by make it" in page.text
+    assert page.text.count("Protocol") == 1
+
+
+def test_an_empty_table_has_no_frame(page):
+    assert not any("Strengths. All." in attributes.get("aria-label", "") for _, attributes in page.tags)
+
+
 def test_a_large_drawing_is_an_image(tmp_path):
     picture = Picture(alpha.FIGURE, ("x",), "x", "What it shows")
     (tmp_path / "alpha-x.png").write_bytes(b"PNG")
@@ -324,7 +342,7 @@ def test_a_missing_figure_is_named(results, tables, tmp_path):
 
 def test_the_baseline_is_known_by_its_code(results, page):
     words = page.text.replace("\u00a0", " ")
-    assert "is better calibrated than ce beyond what the images leave open" in words  # two images
+    assert "has a significantly lower mean ECE than ce" in words  # two images
     assert "not significantly higher: ce (" in words
     assert "aslp_<mc> has the lowest ECE" in sentences.lowest(results, "raw", ODD)
     assert "; ce has " in sentences.lowest(results, "raw", ODD)
@@ -380,7 +398,9 @@ def test_the_baseline_may_win():
 def test_equal_in_print_is_a_tie():
     ece = {"baseline": 0.04, "slp": 0.020001, "aslp": 0.02}
     text = sentences.lowest(made_up(ece, dict.fromkeys(ece, 0.9)), "raw", "set")
-    assert text.startswith("slp and aslp share the lowest ECE")
+    assert text.startswith("slp (OE 1.00\u00a0%) and aslp (OE 1.00\u00a0%) share the lowest ECE, 2.00\u00a0%; baseline")
+    text = sentences.lowest(made_up(ece, {"baseline": 0.9, "slp": 0.88, "aslp": 0.91}), "raw", "set")
+    assert text.endswith("88.00\u00a0% and 91.00\u00a0% in this order, with baseline 90.00\u00a0%.")
 
 
 def test_without_a_baseline_nothing_is_compared_with_it():

@@ -13,7 +13,7 @@ from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.resampling import percentiles
 from pipeline_src.metrics.entries.calibration import SQUARED
 from pipeline_src.report.comparison import KEPT, LOST, NOT_DECIDED, RANKING, ProtocolComparison
-from pipeline_src.report.recommendation import glance, recommendation
+from pipeline_src.report.recommendation import glance, recommendation, use_in_short
 
 STEADY = np.array([-0.002, 0.0, 0.002])  # resamples around a point, alike for all: differences are certain
 ASIDE = np.array([1, 0, -1])
@@ -74,13 +74,14 @@ def test_the_lowest_error_is_named_and_recommended():
         "Best calibrated": "slp has the lowest mean ECE on one and two, 2.00 % [1.81, 2.19], significantly below every "
         "other; next is mc (3.00 % [2.81, 3.19]).",
         "Accuracy kept": "Within half a point of baseline's on one and two: all others keep it.",
-        "Refinement kept": "How well confidence tells right pixels from wrong ones, by Brier and AUGRC. All others' "
-        "are not significantly above baseline's.",
-        "What to use": "slp: its mean ECE is 2.00 percentage points below baseline's, at kept accuracy, "
-        "Brier and AUGRC not shown to be worse. Each method was trained once: another training may change the order of "
+        "Refinement kept": "How well confidence tells right pixels from wrong ones, by Brier and AUGRC. None is "
+        "significantly higher than baseline's.",
+        "What to use": "slp: its mean ECE is 2.00 percentage points [2.00, 2.00] below baseline's, at kept accuracy, "
+        "Brier and AUGRC not shown to be worse. It was chosen by the images that it is judged on: on others, expect to "
+        "gain a little less. Each method was trained once: another training may change the order of "
         "methods that lie close.",
         "Out of distribution": "Of slp, the recommended one, on textures its mean ECE, 1.00 % [0.00, 1.19], is lower "
-        "than baseline's, 5.00 % [4.81, 5.19]. slp has the lowest mean Brier score there, 0.0300 [0.0281, 0.0319].",
+        "than baseline's, 5.00 % [4.81, 5.19]. baseline, slp and mc share the lowest mean Brier score there, 0.0300.",
     }
 
 
@@ -102,7 +103,7 @@ def test_who_loses_accuracy_is_not_recommended():
     words = words_of({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, accuracy={"slp": 0.88})
     assert words["Best calibrated"].startswith("slp has the lowest")
     assert words["Accuracy kept"].endswith("Lost, in percentage points: slp 2.00 on one and 2.00 on two.")
-    assert words["What to use"].startswith("mc: its mean ECE is 1.00 percentage points")
+    assert words["What to use"].startswith("mc: its mean ECE is 1.00 percentage points [1.00, 1.00] below")
 
 
 def test_who_loses_refinement_is_not_recommended():
@@ -111,9 +112,9 @@ def test_who_loses_refinement_is_not_recommended():
     words = words_of(errors, brier={"slp": 0.0337}, ranking={"slp": 0.0153})
     assert words["Refinement kept"] == (
         "How well confidence tells right pixels from wrong ones, by Brier and AUGRC. Significantly higher than "
-        "baseline's, by: slp Brier 0.0037 and AUGRC 0.0053. The others' are not significantly above baseline's."
+        "baseline's, by: slp Brier 0.0037 and AUGRC 0.0053. No other is significantly higher than baseline's."
     )
-    assert words["What to use"].startswith("mc: its mean ECE is 1.00 percentage points")
+    assert words["What to use"].startswith("mc: its mean ECE is 1.00 percentage points [1.00, 1.00] below")
     for metric in ("brier", "ranking"):
         inside, *_ = compared({"baseline": 0.04, "slp": 0.02}, **{metric: {"slp": 0.05}})
         assert inside.recommended is None and inside.candidates == ["baseline"]
@@ -127,8 +128,8 @@ def test_undecided_accuracy_is_not_kept():
     )
     assert inside.accuracy("slp") == NOT_DECIDED
     words = words_of({"baseline": 0.04, "slp": 0.02}, accuracy={"slp": 0.896}, uncertain={("slp", "accuracy"): 0.01})
-    assert words["Accuracy kept"] == "The images do not decide it for slp."
-    assert words["What to use"].startswith("No method that keeps accuracy and refinement is better")
+    assert words["Accuracy kept"] == "Not decided by these images: slp."
+    assert words["What to use"].startswith("No method that keeps accuracy and refinement has a significantly lower")
 
 
 @pytest.mark.parametrize("ece", [{"baseline": 0.02, "slp": 0.03}, {"baseline": 0.02, "slp": 0.019}])
@@ -205,7 +206,7 @@ def test_of_two_baselines_the_one_of_its_name_decides():
     assert inside.baseline == "baseline"
     assert inside.recommended == "ce"
     words = words_of({"first": 0.01, "second": 0.04}, codes={"first": "baseline", "second": "baseline"})
-    assert "better calibrated than first" in words["What to use"]
+    assert "lower mean ECE than first" in words["What to use"]
 
 
 def test_what_was_not_run_everywhere_is_not_compared():
@@ -217,11 +218,11 @@ def test_what_was_not_run_everywhere_is_not_compared():
 def test_equal_in_print_is_shared():
     words = words_of({"baseline": 0.02, "slp": 0.020001, "mc": 0.03}, shifted={"baseline": 0.1, "slp": 0.1, "mc": 0.2})
     assert words["Best calibrated"] == (
-        "baseline and slp share the lowest mean ECE on one and two, 2.00 % [1.81, 2.19], significantly below every "
+        "baseline and slp share the lowest mean ECE on one and two, 2.00 %, significantly below every "
         "other; next is mc (3.00 % [2.81, 3.19])."
     )
     assert words["Under shift"].startswith("baseline and slp share the lowest mean ECE on elsewhere, 10.00 %")
-    assert words_of({"baseline": 0.02, "slp": 0.02})["Best calibrated"].endswith("two, 2.00 % [1.81, 2.19].")
+    assert words_of({"baseline": 0.02, "slp": 0.02})["Best calibrated"].endswith("two, 2.00 %.")
 
 
 def test_below_the_floor_nothing_is_ranked_under_shift_either():
@@ -234,6 +235,29 @@ def test_below_the_floor_nothing_is_ranked_under_shift_either():
     assert "lowest" not in words
     assert "Of slp, the recommended one, its mean ECE, 0.50 % [0.00, 0.69], and baseline's, 0.60 %" in words
     assert "are both below the noise floor." in words
+
+
+def test_a_method_is_called_by_its_name_and_in_short_by_one_sentence():
+    inside, *others = compared({"baseline": 0.04, "beta": 0.02})
+    titles = {"beta": "Beta calibration"}
+    short = use_in_short(inside, titles)
+    assert (
+        short.startswith("beta (Beta calibration): its mean ECE is 2.00 percentage points") and short.count(". ") == 0
+    )
+    assert recommendation(inside, *others, titles)["What to use"].startswith(short)
+    assert use_in_short(ProtocolComparison(inside.results, "raw", ()), titles) == ""
+
+
+def test_a_mean_over_sets_does_not_hide_one_of_them():
+    """On one of two sets of textures the method's error is above the baseline's."""
+    inside, outside, shifted = compared({"baseline": 0.04, "slp": 0.02}, ood={"baseline": 0.05, "slp": 0.01})
+    there = {"baseline": 0.01, "slp": 0.03}
+    more = {("raw", "grass", m): by_hand({"ece": [e], "brier": [0.03]}, STEADY) for m, e in there.items()}
+    results = HandMade(inside.facts, {}, inside.results.measurements | more)
+    both = ProtocolComparison(results, "raw", ["textures", "grass"])
+    words = recommendation(inside, both, shifted)["Out of distribution"].replace("\u00a0", " ")
+    assert "Set by set: textures 1.00 % [0.00, 1.19] against 5.00 % [4.81, 5.19]; grass 3.00 % [" in words
+    assert "Set by set" not in recommendation(inside, outside, shifted)["Out of distribution"]
 
 
 def test_few_groups_make_a_hint():
