@@ -82,12 +82,12 @@ def test_opens_from_a_file_without_errors_and_loads_nothing(page, results):
 def test_the_page_begins_with_its_picture(page):
     assert page.locator("main > section").first.get_attribute("id") == "reliability"
     box = page.locator("#chart").bounding_box()
-    assert box["y"] + 0.75 * box["height"] <= DESKTOP["height"]
+    assert box["y"] + 0.7 * box["height"] <= DESKTOP["height"]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_diagram_has_the_numbers_of_the_table(page, numbers, protocol):
-    page.select_option("#choose [name=shown]", protocol)
+    page.check(f"#protocol-{protocol}", force=True)
     for method in numbers.index.unique("method"):
         page.check(f"#choose [value={method}]", force=True)
     for part in numbers.index.unique("part"):
@@ -266,7 +266,7 @@ def test_no_violation_of_accessibility(browser, results, scheme):
 def test_names_on_a_phone_are_whole(browser, results, tmp_path):
     html = (results / "report.html").read_text(encoding="utf-8")
     name = "temperature_of_a_method_with_a_long_name"
-    (tmp_path / "report.html").write_text(html.replace('<th scope="row">baseline', f'<th scope="row">{name}'), "utf-8")
+    (tmp_path / "report.html").write_text(re.sub(r'(<th scope="row"[^>]*>)baseline', rf"\1{name}", html), "utf-8")
     page = opened(browser, tmp_path, viewport=PHONE)
     open_all(page)
     cut = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
