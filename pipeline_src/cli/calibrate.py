@@ -88,7 +88,7 @@ def report(result: dict[str, Any], out: Path) -> str:
         lines += [f"  {text}" for text in words]
     if any(of["intervals"]["before"] for of in result["scores"].values()):
         lines.append("  in brackets: 95 % intervals over images; of differences on the same resamples")
-        lines.append("  lower, higher: that interval excludes 0; for ECE, so does that of the squared error")
+        lines.append("  lower, higher: this interval excludes 0; of ECE, the squared error's does, too")
     lines += [f"  {text}" for text in [result.get("groups")] if text]
     lines += [f"  warning: {text}" for text in result["warnings"]]
     lines.append(f"  {result['applied_images']} calibrated maps: {out / 'maps'}")

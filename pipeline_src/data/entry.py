@@ -227,6 +227,12 @@ class Entry(Source):
         """The splits of one source: its own override the set's."""
         return {**self.splits, **source.splits}
 
+    @property
+    def draws_groups(self) -> bool:
+        """Whether shares of its images are drawn by whole groups. Those of built-in sets are as results were published."""
+        splits = (split for source in self.sources.values() for split in self.splits_of(source).values())
+        return bool(self.groups) and not self.built_in and any(split.fraction is not None for split in splits)
+
     @cached_property
     def split_names(self) -> tuple[str, ...]:
         """All split names that some source of the set has."""

@@ -36,8 +36,9 @@ def assign_splits(
         UserError: the set's `groups` do not fit its images.
     """
     stems = [row.stem for row in rows]
-    file = groups.find(entry.groups, data_root) if entry.groups else None
-    of = dict(zip(stems, groups.names(stems, entry.groups, file), strict=True)) if entry.groups else {}
+    grouped = bool(entry.groups) and not entry.built_in
+    file = groups.find(entry.groups, data_root) if grouped else None
+    of = dict(zip(stems, groups.names(stems, entry.groups, file), strict=True)) if grouped else {}
     assignment = _Assignment(entry, splits, data_root, root, rows, of)
     by_stem = {row.stem: row for row in rows}
     for name in splits:
@@ -46,8 +47,7 @@ def assign_splits(
     if not entry.built_in:
         assignment.notes += [f"split {name} is empty" for name, stems in assignment.done.items() if not stems]
     shared = {name: [of[stem] for stem in assignment.done.get(name, ()) if of] for name in USUAL}
-    kept = "; the splits of this set are kept as results on it were published" if entry.built_in else ""
-    assignment.notes += [f"splits {line}{kept}" for line in groups.crossings(shared)]
+    assignment.notes += [f"splits {line}" for line in groups.crossings(shared)]
     return assignment.problems, list(dict.fromkeys(assignment.notes))
 
 
@@ -65,8 +65,8 @@ class _Assignment:
 
     @property
     def whole_groups(self) -> bool:
-        """Whether no drawn share divides a group. Those of built-in sets stay as results on them were published."""
-        return bool(self.groups) and not self.entry.built_in
+        """Whether no drawn share divides a group."""
+        return self.entry.draws_groups
 
     def stems(self, name: str) -> list[str]:
         """The stems of a split, in its order."""

@@ -76,11 +76,11 @@ def inverted(counted: FolderCounts) -> list[str]:
     auc = 0.5 if several else value("auc", run)
     if accuracy >= chance and auc >= 0.5:
         return []
-    right = f"the fitted maps are right on {accuracy:.1%} of the pixels"
+    right = f"the fitted maps are right on {100 * accuracy:.1f} % of the pixels"
     if several:
         return [f"{right}; are class ids in another order?"]
     look = "are maps or masks inverted, or labels swapped?" if auc < 0.5 else "do maps and masks belong together?"
-    return [f"{right}, and rank {auc:.1%} of the pairs of object and background rightly; {look}"]
+    return [f"{right}, and rank {100 * auc:.1f} % of the pairs of object and background rightly; {look}"]
 
 
 def _contents(rows: ImageRows) -> dict[str, bytes]:

@@ -26,7 +26,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     absent = []
     for name in dict.fromkeys(part.set for part, _ in experiment.parts.values()):
         entry, folder = catalog.find(experiment.entries, name), experiment.data / "manifests" / name
-        grouped = groups.find(entry.groups, experiment.data_root)
+        grouped = groups.find(entry.groups, experiment.data_root) if entry.draws_groups else None
         try:
             identity = identify(entry, experiment.data_root, UNPACKED, folder)
         except sources.MissingSourceError as error:
@@ -47,8 +47,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
                 "classes": entry.classes,
                 "void": entry.void if entry.classes else None,
                 "skip_unmasked": entry.skip_unmasked,
-                # Groups are drawn whole, and what crosses splits is noted.
-                **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}),
+                **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.draws_groups else {}),
             },
             options={
                 "entry": entry,

@@ -262,7 +262,7 @@ def test_inverted_maps_are_told_whatever_the_method(folders, tmp_path, method):
     options = {"method": method, "resamples": 0}
     result = calibrate_folder(folders["pred"], masks, folders["apply"], tmp_path / "out", **options)
     (warning,) = (line for line in result["warnings"] if "are maps or masks inverted, or labels swapped?" in line)
-    right = float(re.search(r"right on (\S+)%", warning)[1])
+    right = float(re.search(r"right on (\S+) %", warning)[1])
     assert right / 100 == pytest.approx(result["scores"]["accuracy"]["before"], abs=6e-4) and right < 40
     assert any("the fitted slope is negative" in line for line in result["warnings"]) == (result["method"] == "platt")
     again = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", **options)
