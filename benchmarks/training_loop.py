@@ -42,6 +42,9 @@ class Noise:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def image(self, i: int) -> np.ndarray:
+        return self.images[i]
+
     def truth(self, i: int) -> np.ndarray:
         return self.masks[i] // 255
 

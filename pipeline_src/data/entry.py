@@ -229,7 +229,7 @@ class Entry(Source):
 
     @property
     def draws_groups(self) -> bool:
-        """Whether shares of its images are drawn by whole groups. Those of built-in sets are as results were published."""
+        """Whether shares are drawn by whole groups; those of built-in sets stay as results were published."""
         splits = (split for source in self.sources.values() for split in self.splits_of(source).values())
         return bool(self.groups) and not self.built_in and any(split.fraction is not None for split in splits)
 
