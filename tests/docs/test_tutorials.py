@@ -59,7 +59,7 @@ def test_calibrate(tmp_path, monkeypatch, capsys):
 def test_conformal(tmp_path, monkeypatch, capsys):
     follow("docs/conformal.md", tmp_path, monkeypatch)
     said = capsys.readouterr().out
-    assert "FNR ≤ 10 %: the mask f >= " in said and "delivered, on test/maps: FNR % " in said
+    assert "FNR ≤ 10 %: a mask of the pixels of probability " in said and "delivered, on test/maps: FNR % " in said
 
 
 def test_use_a_model(tmp_path, monkeypatch):
