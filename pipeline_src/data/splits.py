@@ -63,11 +63,6 @@ class _Assignment:
     notes: list[str] = field(default_factory=list)
     done: dict[str, list[str]] = field(default_factory=dict)
 
-    @property
-    def whole_groups(self) -> bool:
-        """Whether no drawn share divides a group."""
-        return self.entry.draws_groups
-
     def stems(self, name: str) -> list[str]:
         """The stems of a split, in its order."""
         if name == ALL:
@@ -94,7 +89,7 @@ class _Assignment:
             for first in sorted(together, key=lambda stem: hashlib.sha256(f"{split.seed}/{stem}".encode()).digest()):
                 if len(drawn) < wanted:
                     drawn.update(together[first])
-            if self.whole_groups and len(drawn) != wanted:
+            if self.entry.draws_groups and len(drawn) != wanted:
                 asked = f"{split.fraction:g} of {len(stems):,} images are {wanted:,}"
                 self.notes.append(f"split {name} has {len(drawn):,} images ({asked}): groups are drawn whole")
             stems = [stem for stem in stems if stem in drawn]
@@ -105,7 +100,7 @@ class _Assignment:
         so that no training image is validated or tested on under another name, and no patient or video by another
         image."""
         keys: dict[str, list[object]] = {row.stem: [row.sha256_image or row.stem] for row in self.rows}
-        if self.whole_groups:
+        if self.entry.draws_groups:
             for stem, group in self.groups.items():
                 keys[stem].append(("group", group))
         parents: dict[str, str] = {}
