@@ -28,7 +28,10 @@ class LocalTemperature(PostHoc):
     Changes: probabilities
     Cost: none in training; the fit is `epochs` passes of the small network, a prediction one
     Setting: The authors' tree: four leaves and their gates from the logits, one leaf from the image. Ours: `T = exp` of
-        its root, which starts at 1, where theirs is a ReLU; gates that start at random; epochs and rate.
+        its root, which starts at 1, where theirs is a ReLU that starts at 2; gates that start at random. 10 epochs of
+        Adam at 0.01 in batches of `evaluation.batch_size`, and the last
+        state; theirs are 200 epochs at 1e-4 in batches of 4,
+        and the state of least NLL on held-out validation images.
     Source: Ding et al., ICCV 2021
     """
 
