@@ -44,10 +44,10 @@ def write() -> None:
         published.check_results(published.FOLDER / name)
     params_schema.FILE.write_text(params_schema.page(), encoding="utf-8")
     pages = {file: file.read_text(encoding="utf-8") for file in files()}
+    published_overview.write()  # before the pages, which show its verdicts
     published_pairs.write(pair for page in pages.values() for pair in pairs(page))
     for file, page in pages.items():
         file.write_text(rewritten(page), encoding="utf-8")
-    published_overview.write()
 
 
 def files() -> list[Path]:
