@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from pipeline_src.files import atomic
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.files import ARRAYS, IMAGES, Pairs, UnusableFileError, check_problems, naming
 
-FOLDER = "maps"
+CALIBRATOR, FOLDER, SCORES = "calibrator.json", "maps", "scores.json"
 NETWORK = ("SHA256SUMS", "model.safetensors")  # of an exported folder, which may have a calibrator.json of its own
 
 
@@ -78,18 +79,20 @@ def _kind(classes: int | None) -> str:
 
 
 def write(pairs: Pairs, calibrator: Calibrator, folder: Path) -> None:
-    """Write the calibrated map of each pair under its own name, and remove what an earlier run left beside them."""
+    """Write the calibrated map of each pair under its own name."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = set()
     for pair in pairs:
-        name = pair.name(pair.map)
-        _write(folder / name, pair.map, calibrated(calibrator, read_map(pair.map, limit=pair.values)))
-        names.add(folder / name)
-    for path in sorted(folder.rglob("*"), reverse=True):  # what a folder holds before the folder itself
-        if not _is_folder(path) and path not in names:
-            path.unlink()
-        elif _is_folder(path) and not any(path.iterdir()):
-            path.rmdir()
+        _write(folder / pair.name(pair.map), pair.map, calibrated(calibrator, read_map(pair.map, limit=pair.values)))
+
+
+def put(new: Path, out: Path) -> None:
+    """Move results from `new` to `out`, scores.json last: that it is there means that all of them are, and belong
+    together. At no moment are maps beside the calibrator of others."""
+    (out / SCORES).unlink(missing_ok=True)
+    if os.path.lexists(out / FOLDER):
+        os.replace(out / FOLDER, new / "former")
+    for name in (CALIBRATOR, FOLDER, SCORES):
+        os.replace(new / name, out / name)
 
 
 def _is_folder(path: Path) -> bool:

@@ -112,9 +112,11 @@ def calibrate_folder(
         of_fitted = ProtocolCounts.by_protocol(_count(pairs, classes, ignore).statistic)["raw"]
         test = {"held_out" if test_mask is None else "unseen": replace(runs[1], units=units_of_scored)}
         result["risk"] = risks.controlled(replace(of_fitted, units=units), bound, SEED, resamples, **test)
-    files.write(out / "calibrator.json", record)
-    calibrated_files.write(applied, calibrator, out / calibrated_files.FOLDER)
-    write_text(out / "scores.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    with output_folder.staged(out) as new:
+        files.write(new / calibrated_files.CALIBRATOR, record)
+        calibrated_files.write(applied, calibrator, new / calibrated_files.FOLDER)
+        write_text(new / calibrated_files.SCORES, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        calibrated_files.put(new, out)
     return result
 
 

@@ -48,7 +48,7 @@ def judge_folder(
     max_pixels: int = PIXELS,
     calibrator: Path | None = None,
     risk: str = "",
-    draw: Callable[[Counts, str, dict], None] | None = None,
+    draw: Callable[[Counts, str, dict, Path], None] | None = None,
 ) -> dict:
     """Judge the maps in `pred` against the masks in `mask` (None: all background) and write everything into `out`.
 
@@ -69,8 +69,8 @@ def judge_folder(
         max_pixels: that a map (times its classes) or a mask may have; larger ones are not decoded.
         calibrator: a calibrator.json; the maps are judged as if it had been applied to them.
         risk: a bound such as "fnr=0.1", for which a threshold is given (`judging.risk`).
-        draw: called with counts, protocol and values by metric once per protocol of one object, to draw the
-            reliability diagram.
+        draw: called with counts, protocol, values by metric and a folder once per protocol of one object, to draw the
+            reliability diagram into it.
 
     Raises:
         UserError: names all files that cannot be used, or the option that does not fit, or no pixel counts; nothing is
@@ -117,15 +117,16 @@ def judge_folder(
     if counted.regions is not None:
         result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins)}
 
-    output_folder.clear(out)
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
-    counted.statistic.save(out / "statistic.npz", provenance)
     tables = {p: _per_image(of, bins, images.get(p)) for p, of in counts.items()}
-    output_folder.write_images(out / "images.csv", first.rows, tables)
-    if draw and not classes:
-        for protocol, of in counts.items():
-            draw(of, protocol, result[protocol])
-    output_folder.complete(out, json.dumps(result, indent=2, allow_nan=False) + "\n")
+    with output_folder.staged(out) as new:
+        counted.statistic.save(new / "statistic.npz", provenance)
+        output_folder.write_images(new / "images.csv", first.rows, tables)
+        if draw and not classes:
+            for protocol, of in counts.items():
+                draw(of, protocol, result[protocol], new)
+        output_folder.complete(new, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        output_folder.put(new, out)
     return result
 
 

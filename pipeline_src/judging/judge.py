@@ -14,10 +14,10 @@ from pipeline_src.metrics.registry import METRICS
 def judge(pred: Path, mask: Path | None, name: str, out: Path, *, bins: int = 10, **options: Any) -> dict:
     """`judge_folder`, with a reliability diagram per protocol of one object."""
 
-    def draw(counts: Counts, protocol: str, values: dict) -> None:
+    def draw(counts: Counts, protocol: str, values: dict, folder: Path) -> None:
         ece, oe = (METRICS[name].number(values[name]) for name in ("ece", "oe"))
         of = f"{len(counts.rows):,} images of {'/'.join((mask or pred).parts[-2:])}"
         lines = [of, f"{protocol} protocol, {bins} bins; ECE {ece} %, OE {oe} %"]
-        draw_counts(counts, bins, name, lines, out / f"reliability-{protocol}")
+        draw_counts(counts, bins, name, lines, folder / f"reliability-{protocol}")
 
     return judge_folder(pred, mask, name, out, bins=bins, draw=draw, **options)

@@ -6,8 +6,11 @@ import csv
 import hashlib
 import json
 import math
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ import numpy as np
 from pipeline_src.counting.counts import COLUMNS, ImageRows
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.errors import UserError
-from pipeline_src.files import SUMS, atomic, sha256, write_sums, write_text
+from pipeline_src.files import SUMS, atomic, sha256, write_sums, write_text, writing
 
 Parts = Iterator[tuple[slice, dict[str, np.ndarray]]]  # as `per_image` yields
 
@@ -59,11 +62,27 @@ def check(out: Path, name: str, inputs: tuple[Path | None, ...]) -> None:
             )
 
 
-def clear(out: Path) -> None:
-    """Delete metrics.json, whose presence means that all results are complete, and diagrams, which are not overwritten
-    by results of one protocol or of K classes."""
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """Yield an empty folder in `out` to write into, which is removed at the end. What was there before stays as it was
+    until all that is new is on the disk and can be moved."""
+    new = out / ".new"
+    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
+    try:
+        with writing(new):
+            new.mkdir(parents=True)
+        yield new
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def put(new: Path, out: Path) -> None:
+    """Move results from `new` to `out`, metrics.json last: that it is there means that all of them are, and belong
+    together. Diagrams go first, since not all are overwritten by results of one protocol or of K classes."""
     for path in [out / "metrics.json", out / f"metrics{SUMS}", *out.glob("reliability-*.*")]:
         path.unlink(missing_ok=True)
+    for path in sorted(new.iterdir(), key=lambda path: path.name == "metrics.json"):
+        os.replace(path, out / path.name)
 
 
 def complete(out: Path, metrics: str) -> None:

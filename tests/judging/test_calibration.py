@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tarfile
@@ -11,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from damaged import full_disk
 from scipy.special import expit, softmax
 from typer.testing import CliRunner
 
@@ -23,6 +25,7 @@ from pipeline_src.counting.accumulate import add_fractions
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.errors import UserError
 from pipeline_src.judging import calibrated_files, calibrator_fit, two_classes
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.calibration import calibrate_folder
@@ -324,6 +327,53 @@ def test_an_older_result_is_replaced(folders, tmp_path):
     calibrate_folder(*paths, tmp_path / "out", method="temperature", **options)
     assert not (tmp_path / "out/maps/left.png").exists()
     assert json.loads((tmp_path / "out/calibrator.json").read_text())["calibrator"] == "temperature"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def by_method(folders, tmp_path_factory) -> dict[str, Path]:
+    """A result of two methods."""
+    top = tmp_path_factory.mktemp("methods")
+    for method in ("platt", "temperature"):
+        calibrate_folder(**folders, out=top / method, method=method, resamples=0)
+    return {method: top / method for method in ("platt", "temperature")}
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_run_that_is_killed_leaves_no_scores_and_no_maps_of_another_calibrator(
+    folders, by_method, tmp_path, monkeypatch, moment
+):
+    shutil.copytree(by_method["platt"], out := tmp_path / "out")
+    replace, moved = os.replace, []
+
+    def stop(source: Path, target: Path) -> None:
+        if out in (Path(source).parent, Path(target).parent):
+            if len(moved) == moment:
+                raise KeyboardInterrupt
+            moved.append(target)
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", stop)
+        calibrate_folder(**folders, out=out, method="temperature", resamples=0)
+    left = contents(out)
+    whole = contents(by_method[json.loads(left["calibrator.json"])["calibrator"]])
+    maps = {name for name in left if name.startswith("maps/")}
+    assert "scores.json" not in left and left.items() <= whole.items()
+    assert not maps or maps == {name for name in whole if name.startswith("maps/")}
+    calibrate_folder(**folders, out=out, method="temperature", resamples=0)
+    assert contents(out) == contents(by_method["temperature"])
+
+
+@pytest.mark.parametrize("moment", [0, 2, 13])  # the calibrator, a map, the scores
+def test_a_full_disk_leaves_what_was_there_as_it_was(folders, by_method, tmp_path, moment):
+    shutil.copytree(by_method["platt"], out := tmp_path / "out")
+    with full_disk(moment), pytest.raises(UserError, match=r"the disk is full(.|\n)*was there before is as it was"):
+        calibrate_folder(**folders, out=out, method="temperature", resamples=0)
+    assert contents(out) == contents(by_method["platt"])
 
 
 def test_maps_in_subfolders_are_calibrated_too(folders, tmp_path):

@@ -9,12 +9,12 @@ import os
 import cv2
 import numpy as np
 import pytest
+from damaged import full_disk
 
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_sums, sha256
-from pipeline_src.judging import folder as judging
 from pipeline_src.judging.arrays import fitted, mask_values, read_map
 from pipeline_src.judging.files import UnusableFileError, pair_files
 from pipeline_src.judging.folder import judge_folder
@@ -69,7 +69,7 @@ def test_every_format_is_judged_and_all_is_written(folders, tmp_path):
     maps, masks = folders
     out, drawn = tmp_path / "out", {}
 
-    def draw(counts, protocol, values):
+    def draw(counts, protocol, values, _):
         drawn[protocol] = counts, values
 
     result = judge_folder(maps, masks, "mine", out, resamples=50, draw=draw)
@@ -228,17 +228,37 @@ def test_resamples_without_a_pixel_leave_no_interval_and_warn_of_nothing(folders
     assert result["intervals"]["raw"]["ece"] is None and [str(w) for w in recwarn] == []
 
 
-def test_old_results_are_removed_before_new_ones_are_written(folders, tmp_path, monkeypatch):
-    maps, masks = folders
-    judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0, whole=False)
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
-    def full(*_):
-        raise OSError("no space left")
 
-    monkeypatch.setattr(judging.output_folder, "write_images", full)
-    with pytest.raises(OSError, match="no space"):
-        judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0, whole=False)
-    assert not (tmp_path / "out" / "metrics.json").exists()
+def test_old_results_are_removed_before_new_ones_are_put_in_their_place(folders, tmp_path, monkeypatch):
+    options = {"resamples": 0, "whole": False}
+    judge_folder(*folders, "mine", out := tmp_path / "out", **options)
+    replace = os.replace
+
+    def killed(source, target):
+        if target == out / "images.csv":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", killed)
+        judge_folder(*folders, "mine", out, bins=15, **options)
+    assert not (out / "metrics.json").exists()
+    judge_folder(*folders, "mine", out, bins=15, **options)
+    judge_folder(*folders, "mine", tmp_path / "new", bins=15, **options)
+    assert contents(out) == contents(tmp_path / "new")
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_full_disk_leaves_what_was_there_as_it_was(folders, tmp_path, moment):
+    options = {"resamples": 0, "whole": False}
+    judge_folder(*folders, "mine", out := tmp_path / "out", **options)
+    before = contents(out)
+    with full_disk(moment), pytest.raises(UserError, match=r"the disk is full(.|\n)*was there before is as it was"):
+        judge_folder(*folders, "mine", out, bins=15, **options)
+    assert contents(out) == before
 
 
 def test_reading_files(tmp_path):
