@@ -96,7 +96,7 @@ def write(
     write_text(folder / NETWORK, written.source)
     write_text(folder / PREPROCESSING, json.dumps(settings.model_dump(), indent=2) + "\n")
     if calibrator:
-        write_text(folder / CALIBRATOR, json.dumps(calibrator, indent=2) + "\n")
+        calibrators.write(folder / CALIBRATOR, calibrator)
     for name, source in COPIED.items():
         shutil.copyfile(source, folder / name)
     for name, text in texts.items():

@@ -388,6 +388,20 @@ def test_a_file_gives_the_same_calibrator(of_all, case, tmp_path):
     assert record.fitted_on.nll_after < record.fitted_on.nll_before
     content = json.loads((tmp_path / "calibrator.json").read_text())
     assert content["version"] == 1 and content["calibrator"] == case[0]
+    del content["sha256"]
+    (tmp_path / "earlier.json").write_text(json.dumps(content))
+    assert files.read(tmp_path / "earlier.json") == (again, record)
+
+
+def test_a_flipped_bit_of_a_file_is_found(of_all, tmp_path):
+    """Parameters, counts, names, keys and the digest itself: whatever is still JSON."""
+    files.write(file := tmp_path / "calibrator.json", Record.of(of_all["platt", 1], sample(1)))
+    written = file.read_bytes()
+    for place, byte in enumerate(written):
+        if byte not in b" \n":
+            file.write_bytes(written[:place] + bytes([byte ^ 1]) + written[place + 1 :])
+            with pytest.raises(UserError, match=r"calibrator\.json"):
+                files.read(file)
 
 
 @settings(max_examples=50, deadline=None)

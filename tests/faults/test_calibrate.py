@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from bad_input import BadInput, check, run
 
+from pipeline_src.calibrators import files
+
 OPTIONS = ("calibrate", "--pred", "maps", "--mask", "masks", "--apply", "other", "--out", "out", "--resamples", "0")
 REFUSED = "refused before anything is computed"
 
@@ -52,6 +54,12 @@ def written(content: object):
         (folder / "calibrator.json").write_text(content if isinstance(content, str) else json.dumps(content))
 
     return and_then(change)
+
+
+def altered(folder: Path) -> None:
+    file = folder / "calibrator.json"
+    files.write(file, calibrator())
+    file.write_text(file.read_text().replace("2.0", "2.1"))
 
 
 JUDGE = ("judge", "--pred", "maps", "--mask", "masks", "--out", "judged", "--resamples", "0", "--no-whole-maps")
@@ -538,6 +546,17 @@ ROWS = [
         r"calibrator\.json(.|\n)*temperature: no such key",
         make=written(calibrator(temperature=2)),
         happens="refused; file and key are named",
+    ),
+    row(
+        "file_altered",
+        "a calibrator with another parameter than was fitted",
+        judged,
+        r"calibrator\.json was altered",
+        "content of the sha256",
+        "own sha256",
+        "fit it again.*remove its line 'sha256'",
+        make=and_then(altered),
+        happens="refused",
     ),
     row(
         "file_classes",
