@@ -14,7 +14,7 @@ from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
-from pipeline_src.judging import calibrated_files, output_folder, several_classes, two_classes
+from pipeline_src.judging import calibrated_files, several_classes, two_classes
 from pipeline_src.judging import risk as risks
 from pipeline_src.judging.calibration_scores import compared, inverted, warnings_of
 from pipeline_src.judging.calibrator_fit import AUTO, check_labels, fit, options_of, pixels_of
@@ -119,9 +119,7 @@ def calibrate_folder(
 
 
 def _check_folders(pred: Path, mask: Path, apply: Path, test_mask: Path | None, out: Path) -> None:
-    inputs = (pred, mask, apply, test_mask)
-    output_folder.check(out, "", inputs)
-    calibrated_files.check(out, inputs)
+    calibrated_files.check(out, (pred, mask, apply, test_mask))
     if test_mask is not None and apply.resolve() == pred.resolve():
         raise UserError(
             "--test-mask would score the calibrator on the images that it was fitted to",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src import __version__
+from pipeline_src import __version__, outputs
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, groups_in_words, images_in_words, resample_counts
 from pipeline_src.calibrators.files import read_for
 from pipeline_src.counting.counts import Counts
@@ -80,7 +80,7 @@ def judge_folder(
     check_resamples(resamples)
     if border is not None and not 0 <= border < np.inf:
         raise UserError("--border cannot be used", found=border, expected="0 or more pixels", do="--border 5")
-    output_folder.check(out, name, (pred, mask))
+    outputs.check(out, "judge", inputs=(pred, mask), model=name, others=output_folder.others(out, name))
     if mask is None and ignore is not None:
         raise UserError("--ignore applies to masks, and there are none", do="leave out --ignore")
     pairs = pair_files(pred, mask, max_pixels)
