@@ -11,7 +11,7 @@ from pipeline_src.analysis.facts import COMPARED
 from pipeline_src.analysis.resampling import groups_in_words
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
-from pipeline_src.claims.alphas import mean_levels
+from pipeline_src.claims.alphas import mean_levels, read
 from pipeline_src.claims.checks import keeps
 from pipeline_src.claims.evidence import NOT_RUN, Evidence, Finding
 from pipeline_src.claims.other_tasks import AGAINST_BASELINE, against_baseline
@@ -28,7 +28,8 @@ def write_claims(results: Results, alphas: Mapping[tuple[str, int], Path], folde
     Args:
         alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
     """
-    text.write(judged(View(results, alphas=alphas)), folder)
+    tables = {run: read(file) for run, file in alphas.items()}
+    text.write(judged(View(results, alphas=tables)), folder)
 
 
 def judged(view: View) -> dict[str, Any]:
