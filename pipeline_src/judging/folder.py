@@ -112,7 +112,7 @@ def judge_folder(
         **_numbers(counted, counts, images, bins, resamples, of_images),
     }
     if bound:
-        runs = {p: replace(run, units=of_images) for p, run in ProtocolCounts.by_protocol(counted.statistic).items()}
+        runs = {p: replace(run, units=of_images) for p, run in counted.runs.items()}
         result["risk"] = {p: risks.controlled(runs[p], bound, SEED, resamples) for p in counts}
     if counted.regions is not None:
         result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins)}
@@ -180,9 +180,9 @@ def _numbers(
     groups: np.ndarray | None,
 ) -> dict:
     """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol."""
-    numbers = {"intervals": {}, "undefined": {}, "bounds": {}}
+    runs, numbers = counted.runs, {"intervals": {}, "undefined": {}, "bounds": {}}
     for protocol in counts:
-        run = ProtocolCounts.by_protocol(counted.statistic)[protocol]
+        run = runs[protocol]
         values, reasons = summary(run, bins)
         defined = [name for name, value in values.items() if value is not None]
         numbers["bounds"][protocol] = bounds(run, bins, defined) if "float" in counted.highest else {}

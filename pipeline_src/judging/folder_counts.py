@@ -12,6 +12,7 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.judging.files import Pair
 from pipeline_src.judging.masks import USUAL, Meaning
+from pipeline_src.metrics.inputs import ProtocolCounts
 
 
 @dataclass
@@ -35,6 +36,11 @@ class FolderCounts:
     grey_pixels: int = 0
     highest: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def runs(self) -> dict[str, ProtocolCounts]:
+        """By protocol."""
+        return ProtocolCounts.by_protocol(self.statistic)
 
     def note_map(self, pair: Pair, probability: np.ndarray, resized: bool) -> None:
         """Note the type and size of a map."""
