@@ -137,9 +137,9 @@ def clean(remove: Annotated[bool, typer.Option("--remove", metavar="", help="Rem
 
     start_log()
     (results, entries), console = leftovers(read()), plain_console()
-    for title, of in (("In folders of results", results), ("In the cache", entries)):
-        console.print(f"{title}: {len(of)} that nothing in params.yaml asks for")
-        for leftover in of:
+    for title, group in (("In folders of results", results), ("In the cache", entries)):
+        console.print(f"{title}: {len(group)} that nothing in params.yaml asks for")
+        for leftover in group:
             console.print(f"  {_megabytes([leftover]):>12}  {leftover.paths[0]}  {leftover.what}")
     everything = [*results, *entries]
     console.print(

@@ -119,7 +119,7 @@ def report(result: dict, out: Path) -> str:
         if "risk" in result:
             lines += [f"    {text}" for text in in_words(result["risk"][protocol])]
     lines += [f"  {name.removesuffix(' %')}: {text}" for name, text in meanings.items()]
-    some = any(ends for of in result["intervals"].values() for ends in of.values())
+    some = any(ends for by_metric in result["intervals"].values() for ends in by_metric.values())
     lines += remarks(result, ["in brackets: 95 % intervals over images, without the variance of training"] * some)
     lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
     lines += [f"  all numbers: {out / 'metrics.json'}", f"  images, the worst first: {out / 'images.csv'}"]
@@ -136,5 +136,5 @@ def tendency(values: dict, ends: Sequence[float] | None) -> str:
     if not gap or (ends and ends[0] <= 0 <= ends[1]):
         interval = f" (difference in points {with_ends(METRICS['gap'], gap, ends)})" if ends else ""
         return f"neither over- nor under-confident on average, as far as these images show: {means}{interval}"
-    of = with_ends(METRICS["gap"], abs(gap), sorted(map(abs, ends)) if ends else None)
-    return f"{'over' if gap > 0 else 'under'}-confident by {of} points on average: {means}"
+    points = with_ends(METRICS["gap"], abs(gap), sorted(map(abs, ends)) if ends else None)
+    return f"{'over' if gap > 0 else 'under'}-confident by {points} points on average: {means}"

@@ -14,12 +14,12 @@ def wrapped(text: str) -> list[str]:
     return wrap(text, 80, initial_indent=" " * 4, subsequent_indent=" " * 6)
 
 
-def off_by(bounds: dict[str, float], of: str = "") -> list[str]:
+def off_by(bounds: dict[str, float], side: str = "") -> list[str]:
     """How far metrics of float maps can be off; nothing where none can. `of` says of what."""
     if not bounds:
         return []
     off = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * bound:.1e}" for key, bound in bounds.items())
-    return wrapped(f"float maps{of and ', ' + of}, sorted on a grid: off by at most {off}")
+    return wrapped(f"float maps{side and ', ' + side}, sorted on a grid: off by at most {off}")
 
 
 def remarks(result: dict[str, Any], intervals: Sequence[str]) -> list[str]:

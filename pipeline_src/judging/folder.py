@@ -120,11 +120,11 @@ def judge_folder(
     output_folder.clear(out)
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
     counted.statistic.save(out / "statistic.npz", provenance)
-    tables = {p: _per_image(of, bins, images.get(p)) for p, of in counts.items()}
+    tables = {p: _per_image(of_protocol, bins, images.get(p)) for p, of_protocol in counts.items()}
     output_folder.write_images(out / "images.csv", first.rows, tables)
     if draw and not classes:
-        for protocol, of in counts.items():
-            draw(of, protocol, result[protocol])
+        for protocol, of_protocol in counts.items():
+            draw(of_protocol, protocol, result[protocol])
     output_folder.complete(out, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 
@@ -160,8 +160,8 @@ def _counts(
     counted: FolderCounts, protocols: tuple[str, ...], mask: Path | None, ignore: int | None
 ) -> dict[str, Counts]:
     """By protocol; UserError where there is nothing to judge."""
-    counts = {p: of for p, of in by_protocol(counted.statistic).items() if p in protocols}
-    if not all(of.pixels for of in counts.values()):
+    counts = {p: of_protocol for p, of_protocol in by_protocol(counted.statistic).items() if p in protocols}
+    if not all(of_protocol.pixels for of_protocol in counts.values()):
         raise UserError(
             f"no pixel of the masks in {mask} counts; nothing was written",
             found=f"the value {IGNORED if ignore is None else ignore}, which is ignored, at every pixel",
@@ -201,7 +201,7 @@ def _numbers(
 
 def _regions(counted: FolderCounts, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
     """Values by protocol and region."""
-    by_name = {region: ProtocolCounts.by_protocol(of) for region, of in counted.regions.by_name.items()}
+    by_name = {region: ProtocolCounts.by_protocol(statistic) for region, statistic in counted.regions.by_name.items()}
     return {
         p: {name: {"n_pixels": runs[p].counts.pixels, **summary(runs[p], bins)[0]} for name, runs in by_name.items()}
         for p in protocols

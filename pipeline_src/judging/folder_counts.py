@@ -53,9 +53,10 @@ class FolderCounts:
         """The largest value of all maps, in the units of any type."""
         return max(self.highest.values(), default=math.nan)
 
-    def note_decisions(self, of: Counts, more: str = "") -> None:
+    def note_decisions(self, counts: Counts, more: str = "") -> None:
         """Note where every confidence is 1, of maps that are not 0 everywhere; `more` ends the line."""
-        if of.pixels > 0 and of.pixels == of.count[0].sum() and not of.position.any() and self.highest_at_all > 0:
+        all_sure = counts.pixels == counts.count[0].sum() and not counts.position.any()
+        if all_sure and counts.pixels and self.highest_at_all > 0:
             self.notes.append(
                 "the maps hold 0 and 1 alone, which are decisions and no probabilities: ECE is their share of errors"
                 + more

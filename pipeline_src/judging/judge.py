@@ -16,8 +16,8 @@ def judge(pred: Path, mask: Path | None, name: str, out: Path, *, bins: int = 10
 
     def draw(counts: Counts, protocol: str, values: dict) -> None:
         ece, oe = (METRICS[name].number(values[name]) for name in ("ece", "oe"))
-        of = f"{len(counts.rows):,} images of {'/'.join((mask or pred).parts[-2:])}"
-        lines = [of, f"{protocol} protocol, {bins} bins; ECE {ece} %, OE {oe} %"]
+        images = f"{len(counts.rows):,} images of {'/'.join((mask or pred).parts[-2:])}"
+        lines = [images, f"{protocol} protocol, {bins} bins; ECE {ece} %, OE {oe} %"]
         draw_counts(counts, bins, name, lines, out / f"reliability-{protocol}")
 
     return judge_folder(pred, mask, name, out, bins=bins, draw=draw, **options)

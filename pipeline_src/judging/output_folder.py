@@ -70,7 +70,9 @@ def _joined(tables: Mapping[str, Parts]) -> tuple[list[str], Rows]:
     """Names and values of all columns of `tables`; the values may not fit into memory."""
     names, values = [], Rows((0,), np.float64)
     for of_part in zip(*tables.values(), strict=True):
-        columns = {f"{p}_{key}": of for p, (_, table) in zip(tables, of_part, strict=True) for key, of in table.items()}
+        columns = {
+            f"{p}_{key}": column for p, (_, table) in zip(tables, of_part, strict=True) for key, column in table.items()
+        }
         names = [name for name in columns if not name.endswith("_pixels")]
         values = values if len(values) else Rows((len(names),), np.float64)
         values.append(np.stack([columns[name] for name in names], axis=1))
