@@ -66,7 +66,7 @@ def judge(
 
     Example: dense-calibration judge --pred maps --mask masks --out judged
     """
-    from pipeline_src.judging import judge as step  # imports scipy and OpenCV, which other commands do without
+    from pipeline_src.judging.folder import judge_folder  # imports scipy and OpenCV, which other commands do without
 
     if ood == (mask is not None):
         raise UserError(
@@ -76,7 +76,7 @@ def judge(
     check_groups(groups)
     if protocol not in (*PROTOCOLS, "both"):
         raise UserError("unknown --protocol", found=protocol, expected="raw, stretched or both")
-    result = step.judge(
+    result = judge_folder(
         pred,
         mask,
         name or pred.resolve().name,
@@ -91,6 +91,7 @@ def judge(
         max_pixels=max_pixels,
         calibrator=calibrator,
         risk=risk,
+        diagrams=True,
     )
     typer.echo(report(result, out))
 

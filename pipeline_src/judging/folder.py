@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.groups import find, number
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
+from pipeline_src.figures.reliability import draw_counts
 from pipeline_src.judging import output_folder, several_classes, two_classes
 from pipeline_src.judging import risk as risks
 from pipeline_src.judging.files import Pairs, pair_files
@@ -27,6 +27,7 @@ from pipeline_src.judging.whole_images import MISSING, WholeImages, whole_images
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.per_image import per_image
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import bounds, summary
 
 MOST_RESAMPLES = 100_000  # each takes time and space on the disk
@@ -48,7 +49,7 @@ def judge_folder(
     max_pixels: int = PIXELS,
     calibrator: Path | None = None,
     risk: str = "",
-    draw: Callable[[Counts, str, dict], None] | None = None,
+    diagrams: bool = False,
 ) -> dict:
     """Judge the maps in `pred` against the masks in `mask` (None: all background) and write everything into `out`.
 
@@ -69,8 +70,7 @@ def judge_folder(
         max_pixels: that a map (times its classes) or a mask may have; larger ones are not decoded.
         calibrator: a calibrator.json; the maps are judged as if it had been applied to them.
         risk: a bound such as "fnr=0.1", for which a threshold is given (`judging.risk`).
-        draw: called with counts, protocol and values by metric once per protocol of one object, to draw the
-            reliability diagram.
+        diagrams: also draw the reliability diagram of each protocol of one object.
 
     Raises:
         UserError: names all files that cannot be used, or the option that does not fit, or no pixel counts; nothing is
@@ -122,9 +122,11 @@ def judge_folder(
     counted.statistic.save(out / "statistic.npz", provenance)
     tables = {p: _per_image(of_protocol, bins, images.get(p)) for p, of_protocol in counts.items()}
     output_folder.write_images(out / "images.csv", first.rows, tables)
-    if draw and not classes:
-        for protocol, of_protocol in counts.items():
-            draw(of_protocol, protocol, result[protocol])
+    for protocol, of_protocol in counts.items() if diagrams and not classes else ():
+        ece, oe = (METRICS[metric].number(result[protocol][metric]) for metric in ("ece", "oe"))
+        images = f"{len(pairs):,} images of {'/'.join((mask or pred).parts[-2:])}"
+        lines = [images, f"{protocol} protocol, {bins} bins; ECE {ece} %, OE {oe} %"]
+        draw_counts(of_protocol, bins, name, lines, out / f"reliability-{protocol}")
     output_folder.complete(out, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 
