@@ -234,6 +234,7 @@ def test_the_folder_to_write_into_is_checked_first(judged, monkeypatch):
     monkeypatch.setattr(tempfile, "NamedTemporaryFile", denied)
     with pytest.raises(UserError, match=r"not writable(.|\n)*no permission"):
         judged()
+    assert not Path("out").exists()
 
 
 def test_results_of_another_model_are_kept_and_old_diagrams_are_not(judged):
