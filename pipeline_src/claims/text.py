@@ -63,7 +63,11 @@ def verdict(claims: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
 
 def not_run(claims: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The claims that were judged in no protocol."""
-    return [c for c in claims["claims"] if all(of["verdict"] == NOT_RUN for of in c["protocols"].values())]
+    return [claim for claim in claims["claims"] if is_not_run(claim)]
+
+
+def is_not_run(claim: Mapping[str, Any]) -> bool:
+    return all(finding["verdict"] == NOT_RUN for finding in claim["protocols"].values())
 
 
 def protocols(claims: Mapping[str, Any]) -> list[str]:

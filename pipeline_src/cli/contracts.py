@@ -9,9 +9,8 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from pipeline_src.cli.options import Name, experiment_graph, start_log
+from pipeline_src.cli.options import Name, experiment_graph, plain_console, start_log
 from pipeline_src.engine import dvc
 from pipeline_src.engine.adopt import adopt as adopt_results
 from pipeline_src.engine.cache import Leftover, size
@@ -137,10 +136,10 @@ def clean(remove: Annotated[bool, typer.Option("--remove", metavar="", help="Rem
     from pipeline_src.inspection.clean import leftovers
 
     start_log()
-    (results, entries), console = leftovers(read()), Console(markup=False, highlight=False, soft_wrap=True)
-    for title, of in (("In folders of results", results), ("In the cache", entries)):
-        console.print(f"{title}: {len(of)} that nothing in params.yaml asks for")
-        for leftover in of:
+    (results, entries), console = leftovers(read()), plain_console()
+    for title, group in (("In folders of results", results), ("In the cache", entries)):
+        console.print(f"{title}: {len(group)} that nothing in params.yaml asks for")
+        for leftover in group:
             console.print(f"  {_megabytes([leftover]):>12}  {leftover.paths[0]}  {leftover.what}")
     everything = [*results, *entries]
     console.print(

@@ -117,7 +117,7 @@ def fit(
     }
     best = min(results, key=lambda name: results[name][1])
     of_images = [results[best][0][fold] for fold in folds.tolist()]
-    return fitted(candidates[best], pixels, **options), of_images, {name: of for name, (_, of) in results.items()}
+    return fitted(candidates[best], pixels, **options), of_images, {name: nll for name, (_, nll) in results.items()}
 
 
 def _candidates(method: str, classes: int) -> dict[str, type[Calibrator]]:

@@ -44,12 +44,12 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
     from pipeline_src.report.page import write_report
     from pipeline_src.tables.write import metrics_with_intervals, write_tables
 
-    of = check_sources(source)
+    publication = check_sources(source)
     check_writable(out.parent)
-    results, sources = _results(of, out), _sources(of.facts, source)
+    results, sources = _results(publication, out), _sources(publication.facts, source)
     shutil.rmtree(out, ignore_errors=True)
     with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
-        analysed = {part: pool.submit(_analyse, source, out, part) for part in of.facts.parts}
+        analysed = {part: pool.submit(_analyse, source, out, part) for part in publication.facts.parts}
         for part, done in analysed.items():
             done.result()
             log.info("%s: %s analysed", source.name, part)
@@ -63,26 +63,27 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         tables=out / "tables",
         figures=out / "figures",
         out=out / "report.html",
-        params=of.params,
-        made=of.made,
-        data=of.data,
-        described=described(of.facts),
+        params=publication.params,
+        made=publication.made,
+        data=publication.data,
+        described=described(publication.facts),
         command="snakemake --cores all published",
         published=True,
-        task=_task(of),
+        task=_task(publication),
         claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),
     )
 
 
-def _task(of: Publication) -> str:
+def _task(publication: Publication) -> str:
     """What the training images show, in words; empty of a set that is not of the catalog."""
-    entry = catalog.load({}).get(of.params["data"]["train"]["set"])
+    entry = catalog.load({}).get(publication.params["data"]["train"]["set"])
     return catalog.tasks().get(entry.task, "") if entry else ""
 
 
-def _results(of: Publication, out: Path) -> Results:
-    costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, of.costs)}
-    return Results(of.facts, {part: out / "analysis" / f"{part}.npz" for part in of.facts.parts}, costs=costs)
+def _results(publication: Publication, out: Path) -> Results:
+    costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, publication.costs)}
+    files = {part: out / "analysis" / f"{part}.npz" for part in publication.facts.parts}
+    return Results(publication.facts, files, costs=costs)
 
 
 def _sources(facts: Facts, source: Path) -> Sources:
@@ -98,15 +99,15 @@ def _analyse(source: Path, out: Path, part: str) -> None:
     """Analyse the compact statistics of all runs on a data set."""
     from pipeline_src.analysis.analyse import analyse
 
-    of = Publication.read(source)
-    statistics = {run: statistic_file(source, *run, part) for run in of.facts.runs}
-    groups = of.groups.get(part)
+    publication = Publication.read(source)
+    statistics = {run: statistic_file(source, *run, part) for run in publication.facts.runs}
+    groups = publication.groups.get(part)
     analyse(
         part,
-        of.facts.bins,
+        publication.facts.bins,
         statistics,
-        _results(of, out).files[part],
-        note=of.notes.get(part, ""),
+        _results(publication, out).files[part],
+        note=publication.notes.get(part, ""),
         groups_of=None if groups is None else lambda ids: np.array(groups, np.int64),
     )
 
