@@ -31,7 +31,6 @@ PRINTED = (
     "max_f",
 )
 
-INDENT = {"initial_indent": " " * 4, "subsequent_indent": " " * 6}
 MEANINGS = {  # of names that do not say it
     "ece_floor": "the ECE that a calibrated network would measure on these images",
     "oe": "over-confidence alone, weighted by confidence",
@@ -62,7 +61,7 @@ def judge(
     resamples: Resamples = RESAMPLES,
     max_pixels: MaxPixels = LIMITS.pixels,
     groups: Groups = "",
-):
+) -> None:
     """Judge saved prediction maps of any model against masks.
 
     Example: dense-calibration judge --pred maps --mask masks --out judged
@@ -115,7 +114,7 @@ def report(result: dict, out: Path) -> str:
                 shown += " (below the noise floor: a calibrated network measures as much)"
             lines.append(f"    {METRICS[key].column:<16}{shown}")
         if said := tendency(result[protocol], result["intervals"].get(protocol, {}).get("gap")):
-            lines += wrap(said, 80, **INDENT)
+            lines += indented(said)
         lines += off_by(result["bounds"].get(protocol, {}))
         if "risk" in result:
             lines += [f"    {text}" for text in in_words(result["risk"][protocol])]
@@ -135,7 +134,12 @@ def off_by(bounds: dict[str, float], of: str = "") -> list[str]:
         return []
     off = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * bound:.1e}" for key, bound in bounds.items())
     text = f"float maps{of and ', ' + of}, sorted on a grid: off by at most {off}"
-    return wrap(text, 80, **INDENT)
+    return indented(text)
+
+
+def indented(text: str) -> list[str]:
+    """`text` in lines of at most 80 characters, below the name of a protocol."""
+    return wrap(text, 80, initial_indent=" " * 4, subsequent_indent=" " * 6)
 
 
 def tendency(values: dict, ends: Sequence[float] | None) -> str:

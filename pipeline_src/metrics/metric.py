@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +69,7 @@ class Quantity:
         return text if text.strip("+−0.") else text[1:]  # no sign before a zero
 
 
-def with_ends(quantity: Quantity, value: float, ends: tuple[float, float] | None) -> str:
+def with_ends(quantity: Quantity, value: float, ends: Sequence[float] | None) -> str:
     """`value` as it is printed, with the ends of its interval where they are known."""
     low, high = ends or (math.nan, math.nan)
     return quantity.text(value, low=low, high=high)
