@@ -83,7 +83,7 @@ def mask_values(
     Returns:
         (H, W) uint8 with 0 where a pixel is ignored; (H, W) bool, ignored pixels; and the number of grey pixels.
         Masks of bool and of fractions have the values 0 and 255. For whole numbers the number of grey pixels is None:
-        their meaning depends on the other masks (`survey`).
+        their meaning depends on the other masks (`masks.Survey`).
 
     Raises:
         UnusableFileError: not readable, several different channels, an unknown type.
@@ -96,18 +96,18 @@ def mask_values(
     ignored = np.zeros(array.shape, bool) if ignore is None else array == ignore
     if array.dtype == bool:
         return np.where(array & ~ignored, np.uint8(255), np.uint8(0)), ignored, 0
-    values = np.where(ignored, array.dtype.type(0), array)
+    values = array if ignore is None else np.where(ignored, array.dtype.type(0), array)
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= 255):  # NaN too
         raise UnusableFileError(f"values from {low:g} to {high:g}; expected 0 and 255, or 0 and 1")
     if array.dtype.kind != "f":
-        return values.astype(np.uint8), ignored, None
+        return values.astype(np.uint8, copy=False), ignored, None
     between = int(np.count_nonzero(values != np.rint(values)))
     if between and high > 1:
         raise UnusableFileError(f"fractions up to {high:g}; expected 0 and 255, or 0 and 1")
     if between:
         return np.where(values > 0.5, np.uint8(255), np.uint8(0)), ignored, between
-    return values.astype(np.uint8), ignored, None
+    return values.astype(np.uint8, copy=False), ignored, None
 
 
 def read_labels(path: Path, limit: int) -> np.ndarray:

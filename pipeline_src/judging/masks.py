@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
+import cv2
 import numpy as np
 
-from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
 from pipeline_src.judging.arrays import is_jpeg, mask_values
-from pipeline_src.judging.files import ARRAYS, Pairs, UnusableFileError
+from pipeline_src.judging.files import ARRAYS, Pair, Pairs, UnusableFileError
 from pipeline_src.labels import IGNORED
 
 SMALL = 64  # ids of classes lie below, values of soft edges on both sides
@@ -34,13 +33,11 @@ class Meaning:
 USUAL = Meaning()
 
 
-def read_mask(path: Path, meaning: Meaning = USUAL, limit: int = PIXELS) -> tuple[np.ndarray, int]:
-    """A binary mask as (H, W) uint8 with 0 background, 1 foreground, 255 ignored, and the number of grey pixels.
-
-    Raises:
-        UnusableFileError: as `mask_values`.
-    """
-    values, ignored, between = mask_values(path, meaning.ignore, limit)
+def truth_of(
+    values: np.ndarray, ignored: np.ndarray, between: int | None, meaning: Meaning = USUAL
+) -> tuple[np.ndarray, int]:
+    """The binary mask that `mask_values` has read, (H, W) uint8 with 0 background, 1 foreground, 255 ignored, and the
+    number of grey pixels."""
     if between is None:
         between = np.count_nonzero((values != 0) & (values != meaning.foreground))
     truth = (values > meaning.foreground // 2).astype(np.uint8)
@@ -65,35 +62,52 @@ def check_ignore(pairs: Pairs, ignore: int | None) -> None:
     )
 
 
-def survey(pairs: Pairs, ignore: int | None) -> Meaning:
-    """Read all masks once to distinguish 0 and 1 from 0 and 255. Files that cannot be read are skipped.
+class Survey:
+    """What the values of all masks of a folder mean, collected while they are read."""
 
-    Raises:
-        UserError: class ids, or ignored pixels that `ignore` does not name, which would be judged wrongly.
-    """
-    check_ignore(pairs, ignore)
-    seen, any_ignored, example, jpeg = np.zeros(256, bool), False, {}, ""
+    def __init__(self, pairs: Pairs, ignore: int | None) -> None:
+        check_ignore(pairs, ignore)
+        self.masks, self.ignore = f"the masks in {pairs.masks}", ignore
+        self.any_ignored, self.jpeg = False, ""
+        self.example: dict[int, str] = {}  # a mask that has it, by value
+
+    def add(self, pair: Pair, values: np.ndarray, ignored: np.ndarray, between: int | None) -> None:
+        """Note what `mask_values` says of the mask of a pair."""
+        some = self.ignore is not None and bool(ignored.any())
+        self.any_ignored |= some
+        self.jpeg = self.jpeg or (pair.name(pair.mask) if is_jpeg(pair.mask) else "")
+        if between is None:
+            histogram = cv2.calcHist([values], [0], None if not some else (~ignored).astype(np.uint8), [256], [0, 256])
+            for value in np.flatnonzero(histogram).tolist():
+                self.example.setdefault(value, pair.name(pair.mask))
+
+    def meaning(self) -> Meaning:
+        """How all of them are read: 0 and 1, or 0 and 255.
+
+        Raises:
+            UserError: class ids, or ignored pixels that `ignore` does not name, which would be judged wrongly.
+        """
+        values = sorted(self.example)
+        if self.jpeg:
+            _check_jpeg(self.masks, self.jpeg, values, self.ignore)
+        _check_values(self.masks, values, self.ignore if self.any_ignored else None, self.example)
+        notes = [] if self.ignore is None or self.any_ignored else [unused_ignore(self.ignore)]
+        grey = [value for value in values[:-1] if value > 0]
+        if len(grey) == 1:
+            notes.append(f"all grey mask pixels have the value {grey[0]}: if they should not count, --ignore {grey[0]}")
+        return Meaning(self.ignore, 1 if values and values[-1] == 1 else 255, notes)
+
+
+def first_meaning(pairs: Pairs, ignore: int | None) -> Meaning:
+    """What the first mask with an object means by itself; one of 255 where there is none."""
     for pair in pairs:
         try:
-            values, ignored, between = mask_values(pair.mask, ignore, pair.values)
+            values, _, between = mask_values(pair.mask, ignore, pair.values)
         except UnusableFileError:
             continue
-        any_ignored |= bool(ignored.any())
-        jpeg = jpeg or (pair.name(pair.mask) if is_jpeg(pair.mask) else "")
-        if between is None and not ignored.all():
-            here = np.bincount(values[~ignored], minlength=256) > 0
-            example |= dict.fromkeys(np.flatnonzero(here & ~seen).tolist(), pair.name(pair.mask))
-            seen |= here
-    values = np.flatnonzero(seen).tolist()
-    masks = f"the masks in {pairs.masks}"
-    if jpeg:
-        _check_jpeg(masks, jpeg, values, ignore)
-    _check_values(masks, values, ignore if any_ignored else None, example)
-    notes = [] if ignore is None or any_ignored else [unused_ignore(ignore)]
-    grey = [value for value in values[:-1] if value > 0]
-    if len(grey) == 1:
-        notes.append(f"all grey mask pixels have the value {grey[0]}: if they should not count, --ignore {grey[0]}")
-    return Meaning(ignore, 1 if values and values[-1] == 1 else 255, notes)
+        if values.any():
+            return Meaning(ignore, 1 if between is None and values.max() == 1 else 255)
+    return Meaning(ignore)
 
 
 def _check_jpeg(masks: str, example: str, values: list[int], ignore: int | None) -> None:

@@ -9,11 +9,10 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.map_range import check_range, low_range
 from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.errors import UserError
-from pipeline_src.judging.arrays import matched, read_map
+from pipeline_src.judging.arrays import mask_values, matched, read_map
 from pipeline_src.judging.files import Pair, Pairs, UnusableFileError, check_problems, naming, readable
 from pipeline_src.judging.folder_counts import FolderCounts
-from pipeline_src.judging.masks import USUAL, Meaning, read_mask, survey
+from pipeline_src.judging.masks import USUAL, Meaning, Survey, first_meaning, truth_of
 from pipeline_src.labels import IGNORED
 
 NOTE = (
@@ -24,8 +23,11 @@ NOTE = (
 )
 
 
-def read(pair: Pair, meaning: Meaning = USUAL) -> tuple[np.ndarray, np.ndarray, bool, int]:
-    """Map and mask of a pair in one size: probability, truth, whether the map was resized, grey mask pixels.
+def read(
+    pair: Pair, meaning: Meaning = USUAL, survey: Survey | None = None
+) -> tuple[np.ndarray, np.ndarray, bool, int]:
+    """Map and mask of a pair in one size: probability, truth, whether the map was resized, grey mask pixels. `survey`
+    notes what is in the mask.
 
     Raises:
         UnusableFileError: with the name of the file.
@@ -33,7 +35,10 @@ def read(pair: Pair, meaning: Meaning = USUAL) -> tuple[np.ndarray, np.ndarray, 
     truth, grey = None, 0
     if pair.mask is not None:
         with naming(pair, pair.mask):
-            truth, grey = read_mask(pair.mask, meaning, pair.values)
+            content = mask_values(pair.mask, meaning.ignore, pair.values)
+        if survey is not None:
+            survey.add(pair, *content)
+        truth, grey = truth_of(*content, meaning)
     with naming(pair, pair.map):
         probability = read_map(pair.map, None if truth is None else truth.shape, pair.values)
         if probability.ndim != 2:
@@ -56,25 +61,15 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
     Raises:
         UserError: names all files that have no partner or cannot be used.
     """
-    counted, problems, unclear = FolderCounts(TwoClassStatistic.empty()), [], None
-    if border is not None:
-        counted.regions = RegionStatistics(border)
-    if pairs.masks is not None:
-        try:
-            counted.meaning = survey(pairs, ignore)
-        except UserError as reason:
-            unclear = reason  # after files that cannot be used: if no map can be, all may be of several classes
-    for pair, (probability, truth, resized, grey) in readable(pairs, lambda p: read(p, counted.meaning), problems):
-        counted.statistic.add(probability, truth, pair.stem, ignore=IGNORED)
-        if counted.regions is not None:
-            counted.regions.add(probability, truth, pair.stem, IGNORED)
-        counted.note_map(pair, probability, resized)
-        counted.grey_pixels += grey
-    if counted.regions is not None:
-        counted.statistic.regions = counted.regions.by_name
-    check_problems(pairs, problems)
-    if unclear:
-        raise unclear
+    if pairs.masks is None:
+        counted = _pass(pairs, USUAL, border, None)
+    else:
+        survey, assumed = Survey(pairs, ignore), first_meaning(pairs, ignore)
+        counted = _pass(pairs, assumed, border, survey)
+        meaning = survey.meaning()  # after files that cannot be used: if no map can be, all may be of several classes
+        if meaning.foreground != assumed.foreground:
+            counted = _pass(pairs, meaning, border, None)
+        counted.meaning = meaning
     raw = counted.statistic.raw
     counted.notes = list(counted.meaning.notes)
     counted.notes += _objects(raw) if pairs.masks is not None else []
@@ -84,6 +79,27 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
     counted.note_decisions(raw, "; are --pred and --mask swapped?" if counted.grey_pixels else "")
     if constant := counted.statistic.stretched.rows.total("constant"):
         counted.notes.append(f"{constant} map(s) hold one value only; stretched, they become 0")
+    return counted
+
+
+def _pass(pairs: Pairs, meaning: Meaning, border: float | None, survey: Survey | None) -> FolderCounts:
+    """The counts of all pairs, whose masks `survey` notes.
+
+    Raises:
+        UserError: names all files that have no partner or cannot be used.
+    """
+    counted, problems = FolderCounts(TwoClassStatistic.empty()), []
+    if border is not None:
+        counted.regions = RegionStatistics(border)
+    for pair, (probability, truth, resized, grey) in readable(pairs, lambda p: read(p, meaning, survey), problems):
+        counted.statistic.add(probability, truth, pair.stem, ignore=IGNORED)
+        if counted.regions is not None:
+            counted.regions.add(probability, truth, pair.stem, IGNORED)
+        counted.note_map(pair, probability, resized)
+        counted.grey_pixels += grey
+    if counted.regions is not None:
+        counted.statistic.regions = counted.regions.by_name
+    check_problems(pairs, problems)
     return counted
 
 

@@ -15,11 +15,11 @@ from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_sums, sha256
 from pipeline_src.judging import folder as judging
-from pipeline_src.judging.arrays import fitted, read_map
+from pipeline_src.judging.arrays import fitted, mask_values, read_map
 from pipeline_src.judging.files import UnusableFileError, pair_files
 from pipeline_src.judging.folder import judge_folder
-from pipeline_src.judging.masks import USUAL, Meaning, read_mask
-from pipeline_src.judging.two_classes import read
+from pipeline_src.judging.masks import USUAL, Meaning, truth_of
+from pipeline_src.judging.two_classes import count, read
 from pipeline_src.judging.whole_images import whole_images
 from pipeline_src.metrics.per_image import per_image
 from pipeline_src.metrics.summary import value
@@ -61,7 +61,7 @@ def expected(maps, masks):
     statistic = TwoClassStatistic.empty()
     for path in sorted(maps.iterdir()):
         mask = next(masks.glob(path.stem + ".*"))
-        statistic.add(read_map(path), read_mask(mask)[0], path.stem)
+        statistic.add(read_map(path), truth_of(*mask_values(mask))[0], path.stem)
     return statistic
 
 
@@ -103,7 +103,7 @@ def test_each_image_by_itself(folders, tmp_path):
     rows = {r["id"]: r for r in csv.DictReader((tmp_path / "out" / "images.csv").open())}
     for path in maps.iterdir():
         alone = TwoClassStatistic.empty()
-        alone.add(read_map(path), read_mask(next(masks.glob(path.stem + ".*")))[0], path.stem)
+        alone.add(read_map(path), truth_of(*mask_values(next(masks.glob(path.stem + ".*"))))[0], path.stem)
         row = rows[path.stem]
         for name in ("accuracy", "nll", "brier", "entropy", "mae", "max_f"):
             assert float(row[f"stretched_{name}"]) == pytest.approx(value(name, alone.stretched), rel=1e-5)
@@ -248,12 +248,15 @@ def test_reading_files(tmp_path):
     with pytest.raises(UnusableFileError, match="2 arrays"):
         read_map(tmp_path / "two.npz")
     cv2.imwrite(str(tmp_path / "01.png"), np.uint8([[0, 1, 1]]))
-    assert read_mask(tmp_path / "01.png", Meaning(foreground=1))[0].tolist() == [[0, 1, 1]]
+    assert truth_of(*mask_values(tmp_path / "01.png"), Meaning(foreground=1))[0].tolist() == [[0, 1, 1]]
     cv2.imwrite(str(tmp_path / "grey.png"), np.uint8([[0, 127, 128, 255]]))
-    assert read_mask(tmp_path / "grey.png")[0].tolist() == [[0, 0, 1, 1]] and read_mask(tmp_path / "grey.png")[1] == 2
-    assert read_mask(tmp_path / "grey.png", Meaning(127))[0].tolist() == [[0, 255, 1, 1]]
+    assert (
+        truth_of(*mask_values(tmp_path / "grey.png"))[0].tolist() == [[0, 0, 1, 1]]
+        and truth_of(*mask_values(tmp_path / "grey.png"))[1] == 2
+    )
+    assert truth_of(*mask_values(tmp_path / "grey.png", 127), Meaning(127))[0].tolist() == [[0, 255, 1, 1]]
     cv2.imwrite(str(tmp_path / "rgb.png"), np.full((2, 2, 3), 255, np.uint8))
-    assert read_mask(tmp_path / "rgb.png")[0].tolist() == [[1, 1], [1, 1]]
+    assert truth_of(*mask_values(tmp_path / "rgb.png"))[0].tolist() == [[1, 1], [1, 1]]
     assert fitted(np.uint8([[0, 200]]), (1, 4)).dtype == np.uint8
 
 
@@ -281,3 +284,19 @@ def test_images_of_a_group_are_resampled_together(folders, tmp_path):
     assert both["raw"] == alone["raw"] and both["intervals"]["raw"]["ece"] != alone["intervals"]["raw"]["ece"]
     one = judge_folder(maps, masks, "c", tmp_path / "c", resamples=50, groups="^(a)")
     assert set(one["intervals"]["raw"].values()) == {None}
+
+
+def test_a_first_mask_that_means_something_else_than_all_together_is_read_again(tmp_path):
+    maps, masks = tmp_path / "maps", tmp_path / "masks"
+    maps.mkdir(), masks.mkdir()
+    soft = np.uint8([[0, 1, 64, 127, 128, 200, 255, 255]])
+    for stem, mask in (("a", np.uint8([[0, 1, 1, 0, 0, 0, 0, 0]])), ("b", soft), ("c", np.asfortranarray(soft))):
+        cv2.imwrite(str(maps / f"{stem}.png"), np.uint8([[10, 20, 30, 40, 50, 60, 70, 80]]))
+        np.save(masks / f"{stem}.npy", mask)
+    counted = count(pair_files(maps, masks))
+    assert counted.meaning.foreground == 255 and counted.grey_pixels == 2 + 2 * 5
+    assert counted.statistic.raw.count[:, :, 1].sum() == 2 * 4
+    np.save(masks / "b.npy", np.uint8(soft > 127)), np.save(masks / "c.npy", np.uint8(soft > 127))
+    counted = count(pair_files(maps, masks))
+    assert counted.meaning.foreground == 1 and counted.grey_pixels == 0
+    assert counted.statistic.raw.count[:, :, 1].sum() == 2 + 2 * 4
