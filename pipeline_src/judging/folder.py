@@ -6,15 +6,17 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline_src import __version__
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, groups_in_words, images_in_words, resample_counts
 from pipeline_src.calibrators.files import read_for
-from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.loading import by_protocol
+from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.groups import find, number
 from pipeline_src.data.image_io import PIXELS
@@ -115,13 +117,13 @@ def judge_folder(
         runs = {p: replace(run, units=of_images) for p, run in ProtocolCounts.by_protocol(counted.statistic).items()}
         result["risk"] = {p: risks.controlled(runs[p], bound, SEED, resamples) for p in counts}
     if counted.regions is not None:
-        result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins)}
+        result["regions"] = {"border_pixels": border, **_regions(counted.regions, protocols, bins)}
 
     output_folder.clear(out)
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
     counted.statistic.save(out / "statistic.npz", provenance)
     tables = {p: _per_image(of, bins, images.get(p)) for p, of in counts.items()}
-    output_folder.write_images(out / "images.csv", first.rows, tables)
+    output_folder.write_images(out / "images.csv", image_rows(first), tables)
     if draw and not classes:
         for protocol, of in counts.items():
             draw(of, protocol, result[protocol])
@@ -180,7 +182,7 @@ def _numbers(
     groups: np.ndarray | None,
 ) -> dict:
     """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol."""
-    numbers = {"intervals": {}, "undefined": {}, "bounds": {}}
+    numbers: dict[str, dict[str, Any]] = {"intervals": {}, "undefined": {}, "bounds": {}}
     for protocol in counts:
         run = ProtocolCounts.by_protocol(counted.statistic)[protocol]
         values, reasons = summary(run, bins)
@@ -199,9 +201,9 @@ def _numbers(
     return numbers
 
 
-def _regions(counted: FolderCounts, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
+def _regions(regions: RegionStatistics, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
     """Values by protocol and region."""
-    by_name = {region: ProtocolCounts.by_protocol(of) for region, of in counted.regions.by_name.items()}
+    by_name = {region: ProtocolCounts.by_protocol(of) for region, of in regions.by_name.items()}
     return {
         p: {name: {"n_pixels": runs[p].counts.pixels, **summary(runs[p], bins)[0]} for name, runs in by_name.items()}
         for p in protocols

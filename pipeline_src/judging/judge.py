@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.figures.reliability import draw_counts
 from pipeline_src.judging.folder import judge_folder
 from pipeline_src.metrics.registry import METRICS
@@ -16,7 +16,7 @@ def judge(pred: Path, mask: Path | None, name: str, out: Path, *, bins: int = 10
 
     def draw(counts: Counts, protocol: str, values: dict) -> None:
         ece, oe = (METRICS[name].number(values[name]) for name in ("ece", "oe"))
-        of = f"{len(counts.rows):,} images of {'/'.join((mask or pred).parts[-2:])}"
+        of = f"{len(image_rows(counts)):,} images of {'/'.join((mask or pred).parts[-2:])}"
         lines = [of, f"{protocol} protocol, {bins} bins; ECE {ece} %, OE {oe} %"]
         draw_counts(counts, bins, name, lines, out / f"reliability-{protocol}")
 
