@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -122,13 +123,13 @@ class Metric(Quantity):
         return self.of.classes
 
 
-def percent(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
+def percent(title: str, of: Input, function: Callable, definition: str, **more: Any) -> Metric:
     """A fraction; differences are in percentage points."""
     about = {"factor": 100, "digits": 2, "unit": "percentage points", "range": FRACTION} | more
     return Metric(title=title, of=of, function=function, definition=definition, **about)
 
 
-def fraction(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
+def fraction(title: str, of: Input, function: Callable, definition: str, **more: Any) -> Metric:
     """A number between 0 and 1 that is printed as it is."""
     return Metric(title=title, of=of, function=function, definition=definition, range=FRACTION, **more)
 
