@@ -47,7 +47,7 @@ def calibrate(
     resamples: Resamples = RESAMPLES,
     max_pixels: MaxPixels = LIMITS.pixels,
     groups: Groups = "",
-):
+) -> None:
     """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
 
     Example: dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated
@@ -55,9 +55,22 @@ def calibrate(
     from pipeline_src.judging.calibration import calibrate_folder  # imports scipy and OpenCV, as judge does
 
     check_groups(groups)
-    options = {"ignore": ignore, "bins": bins, "resamples": resamples, "groups": groups, "max_pixels": max_pixels}
-    options |= {"risk": risk, "features": features, "shape": shape}
-    result = calibrate_folder(pred, mask, apply, out, method=method, test_mask=test_mask, **options)
+    result = calibrate_folder(
+        pred,
+        mask,
+        apply,
+        out,
+        method=method,
+        test_mask=test_mask,
+        ignore=ignore,
+        bins=bins,
+        resamples=resamples,
+        groups=groups,
+        max_pixels=max_pixels,
+        risk=risk,
+        features=features,
+        shape=shape,
+    )
     typer.echo(report(result, out))
 
 

@@ -57,7 +57,7 @@ def list_sets():
 def get(
     names: Annotated[list[str], typer.Argument(help="Data sets of `data list`", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="You know the terms and agree")] = False,
-):
+) -> None:
     """Download data sets, where their authors give an address; otherwise say what to put where.
 
     What was stopped goes on when the command is started again.
@@ -105,7 +105,7 @@ def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
 @app.command()
 def check(
     names: Annotated[list[str] | None, typer.Argument(help=f"Data sets [default: all here, all of {FILE}]")] = None,
-):
+) -> None:
     """Read every file: pairs, counts, sizes, values of masks, name lists, sha256. Exit code 1 on a fault.
 
     Example: dense-calibration data check DTD
@@ -145,7 +145,7 @@ def check(
 def croissant(
     name: Annotated[str, typer.Argument(help="A data set of the experiment", show_default=False)],
     experiment: Name = None,
-):
+) -> None:
     """Write Croissant metadata of a prepared data set beside its manifest.
 
     Example: dense-calibration data croissant tiny-scenes --experiment tiny
@@ -179,7 +179,7 @@ def add(
     write: Annotated[
         bool, typer.Option("--write", metavar="", help=f"Put the entry under `datasets:` of {FILE}")
     ] = False,
-):
+) -> None:
     """Find out what a folder or archive holds and write its entry.
 
     Example: dense-calibration data add my-set.zip --write
@@ -268,7 +268,7 @@ def _checked(name: str) -> str:
 
 
 @contextmanager
-def _opened(path: Path):
+def _opened(path: Path) -> Iterator[Path]:
     """The folder itself, or what the archive holds, for a while."""
     if path.is_dir():
         yield path

@@ -61,7 +61,7 @@ def judge(
     resamples: Resamples = RESAMPLES,
     max_pixels: MaxPixels = LIMITS.pixels,
     groups: Groups = "",
-):
+) -> None:
     """Judge saved prediction maps of any model against masks.
 
     Example: dense-calibration judge --pred maps --mask masks --out judged

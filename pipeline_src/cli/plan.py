@@ -17,7 +17,7 @@ from pipeline_src.engine.explain import other_versions, shortened
 def plan(
     experiment: Name = None,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores to plan with [default: all]")] = None,
-):
+) -> None:
     """A dry look: what is to be run and why, how long it takes here, how much disk it needs.
 
     Example: dense-calibration plan --experiment mini

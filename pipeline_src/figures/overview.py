@@ -112,9 +112,9 @@ def _draw_set(axes: Axes, table: DataFrame, methods: Collection[str], least: flo
     axes.set_xticks([least, 1], [f"{100 * least:.2g}", "100"], color=style.MUTED)
     axes.tick_params(bottom=False)
     for text, align in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-        text.set_ha(align)
+        text.set(ha=align)
     style.name_rows(axes, methods)
-    wide = axes.get_position().width * axes.figure.get_figwidth()  # inches
+    wide = axes.get_position().width * axes.figure.figure.get_figwidth()  # inches
     for method, ece in table.groupby("method")["ece"].first().items():
         axes.text(1 + 0.05 * (1 - least) / wide, rows[method], f"{100 * ece:.2f}", va="center", fontsize=7)
 

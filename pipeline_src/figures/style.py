@@ -81,7 +81,7 @@ def only_words(heading: str, lines: Sequence[str]) -> Figure:
 def write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
     """Text that begins `x` inches from the left and whose middle is `y` from the top; `look` as in `Figure.text`."""
     # Names are the user's: a $ in them is a $.
-    look = {"va": "center", "fontsize": 7, "color": MUTED, "parse_math": False} | look
+    look = dict[str, Any](va="center", fontsize=7, color=MUTED, parse_math=False) | look
     figure.text(x / figure.get_figwidth(), 1 - y / figure.get_figheight(), text, **look)
 
 
@@ -102,7 +102,7 @@ def place(figure: Figure, x: float, y: float, width: float, height: float) -> Ax
     return figure.add_axes((x / whole[0], 1 - (y + height) / whole[1], width / whole[0], height / whole[1]))
 
 
-def key(figure: Figure, entries: Sequence[tuple[str, Mapping[str, object]]], x: float, y: float, step: float) -> None:
+def key(figure: Figure, entries: Sequence[tuple[str, Mapping[str, Any]]], x: float, y: float, step: float) -> None:
     """Markers with their names in a row, the first `x`, `y` inches from the upper left corner, `step` inches apart."""
     from matplotlib.lines import Line2D
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import cv2
 import numpy as np
+from numpy.lib import format as npy
 
 from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
@@ -98,7 +100,12 @@ def _write(path: Path, original: Path, probability: np.ndarray) -> None:
             return
         with loaded:
             (name,) = loaded
-            np.savez_compressed(temporary, **{name: _like(loaded[name], probability)})
+            # As numpy.savez_compressed, for which an array may not be called `file`.
+            with (
+                ZipFile(temporary, "w", ZIP_DEFLATED) as file,
+                file.open(f"{name}.npy", "w", force_zip64=True) as member,
+            ):
+                npy.write_array(member, _like(loaded[name], probability), allow_pickle=False)
 
 
 def _like(original: np.ndarray, probability: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.resampling import SEED, resample_counts
-from pipeline_src.counting.counts import COLUMNS, ImageRows
+from pipeline_src.counting.counts import COLUMNS, ImageRows, image_rows
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
@@ -56,7 +56,9 @@ def _ends(effect: Estimate) -> tuple[float, float] | None:
 def warnings_of(fitted_and_scored: Mapping[Path, FolderCounts]) -> list[str]:
     """Of two folders, each with its name; and that they share images."""
     lines = [f"{folder}: {line}" for folder, counted in fitted_and_scored.items() for line in counted.warnings()]
-    fitted_images, scored = (by_protocol(counted.statistic)["raw"].rows for counted in fitted_and_scored.values())
+    fitted_images, scored = (
+        image_rows(by_protocol(counted.statistic)["raw"]) for counted in fitted_and_scored.values()
+    )
     fitted_to = set(_contents(fitted_images).values())
     if again := [name for name, content in _contents(scored).items() if content in fitted_to]:
         lines.append(
@@ -72,7 +74,7 @@ def inverted(counted: FolderCounts) -> list[str]:
     run = by_protocol(counted.statistic)["raw"]
     accuracy = value("accuracy", run)
     several = isinstance(counted.statistic, MultiClassStatistic)
-    chance = 1 / len(counted.statistic.classes) if several else 0.5
+    chance = 1 / len(counted.statistic.classes) if isinstance(counted.statistic, MultiClassStatistic) else 0.5
     auc = 0.5 if several else value("auc", run)
     if accuracy >= chance and auc >= 0.5:
         return []

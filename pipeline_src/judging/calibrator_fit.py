@@ -26,7 +26,7 @@ AUTO = "auto"
 def options_of(method: str, features: str, shape: bool) -> dict[str, Any]:
     """Of the fit of `image_temperature`; UserError where another method is asked for, or for features that there are
     not, or that are repeated."""
-    options = {"features": tuple(features.split(","))} if features else {}
+    options: dict[str, Any] = {"features": tuple(features.split(","))} if features else {}
     options |= {"shape": True} if shape else {}
     if options and method != ImageTemperatureCalibrator.name:
         raise UserError(

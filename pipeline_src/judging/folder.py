@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline_src import __version__, outputs
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, groups_in_words, images_in_words, resample_counts
 from pipeline_src.calibrators.files import read_for
-from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.loading import by_protocol
+from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.groups import find, number
 from pipeline_src.data.image_io import PIXELS
@@ -115,17 +117,17 @@ def judge_folder(
         runs = {p: replace(run, units=of_images) for p, run in counted.runs.items()}
         result["risk"] = {p: risks.controlled(runs[p], bound, SEED, resamples) for p in counts}
     if counted.regions is not None:
-        result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins)}
+        result["regions"] = {"border_pixels": border, **_regions(counted.regions, protocols, bins)}
 
     output_folder.clear(out)
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
     counted.statistic.save(out / "statistic.npz", provenance)
     tables = {p: _per_image(of_protocol, bins, images.get(p)) for p, of_protocol in counts.items()}
-    output_folder.write_images(out / "images.csv", first.rows, tables)
+    output_folder.write_images(out / "images.csv", image_rows(first), tables)
     for protocol, of_protocol in counts.items() if diagrams and not classes else ():
         ece, oe = (METRICS[metric].number(result[protocol][metric]) for metric in ("ece", "oe"))
-        images = f"{len(pairs):,} images of {'/'.join((mask or pred).parts[-2:])}"
-        lines = [images, f"{protocol} protocol, {bins} bins; ECE {ece} %, OE {oe} %"]
+        judged = f"{len(pairs):,} images of {'/'.join((mask or pred).parts[-2:])}"
+        lines = [judged, f"{protocol} protocol, {bins} bins; ECE {ece} %, OE {oe} %"]
         draw_counts(of_protocol, bins, name, lines, out / f"reliability-{protocol}")
     output_folder.complete(out, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
@@ -182,7 +184,8 @@ def _numbers(
     groups: np.ndarray | None,
 ) -> dict:
     """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol."""
-    runs, numbers = counted.runs, {"intervals": {}, "undefined": {}, "bounds": {}}
+    runs = counted.runs
+    numbers: dict[str, dict[str, Any]] = {"intervals": {}, "undefined": {}, "bounds": {}}
     for protocol in counts:
         run = runs[protocol]
         values, reasons = summary(run, bins)
@@ -201,9 +204,9 @@ def _numbers(
     return numbers
 
 
-def _regions(counted: FolderCounts, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
+def _regions(regions: RegionStatistics, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
     """Values by protocol and region."""
-    by_name = {region: ProtocolCounts.by_protocol(statistic) for region, statistic in counted.regions.by_name.items()}
+    by_name = {region: ProtocolCounts.by_protocol(statistic) for region, statistic in regions.by_name.items()}
     return {
         p: {name: {"n_pixels": runs[p].counts.pixels, **summary(runs[p], bins)[0]} for name, runs in by_name.items()}
         for p in protocols

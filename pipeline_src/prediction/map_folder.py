@@ -19,7 +19,7 @@ from pipeline_src.prediction.image_files import ImageFile
 
 RECORD = "maps.jsonl"
 Format = Literal["png8", "png16", "npy"]
-DTYPES = {"png8": np.uint8, "png16": np.uint16}
+DTYPES: dict[str, type[np.unsignedinteger]] = {"png8": np.uint8, "png16": np.uint16}
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ def _comparison(results: Results, pictures: Gallery, titles: Mapping[str, str]) 
     inside, outside, shifted = compared["raw"]
     first_methods, first_set = _first_choice(inside)
     return {
-        "recommended": {protocol: recommendation(*by_role, titles) for protocol, by_role in compared.items()},
+        "recommended": {protocol: recommendation(*by_role, titles=titles) for protocol, by_role in compared.items()},
         "use": {protocol: use_in_short(inside, titles) for protocol, (inside, *_) in compared.items()},
         "glance": {protocol: glance(*by_role) for protocol, by_role in compared.items()},
         "inside": inside,
