@@ -28,6 +28,8 @@ THEMED = {
     **{colour: f"--c{k}" for k, colour in enumerate(style.METHOD_COLOURS, 1)},
 }
 
+GLYPH = re.compile(r'<path id="([^"]*-[^"]*)"[^>]*/>')  # the font and the number in it; other ids have no hyphen
+
 
 class Gallery:
     """The figures of an experiment, made part of one page.
@@ -39,6 +41,7 @@ class Gallery:
     def __init__(self, facts: Facts, folder: Path):
         self.facts, self.folder = facts, folder
         self._serial = count(1)
+        self._glyphs: set[str] = set()
 
     def sections(self) -> list[dict[str, Any]]:
         """One per sort: `heading`, `reading`, `count` in words, and `figures`, each with its `picture` and its `html`.
@@ -70,7 +73,7 @@ class Gallery:
         """A figure as an element of the page."""
         drawing = style.in_page(self.folder / picture.name)
         if drawing.suffix == ".svg":
-            return inline_svg(drawing, next(self._serial), picture.caption)
+            return inline_svg(drawing, next(self._serial), picture.caption, self._glyphs)
         data = base64.b64encode(drawing.read_bytes()).decode()
         return Markup(f'<img src="data:image/png;base64,{data}" alt="{escape(picture.caption)}" loading="lazy">')
 
@@ -87,21 +90,29 @@ class Gallery:
             raise UserError(f"figures are missing in {self.folder}{listed(missing)}", do=do)
 
 
-def inline_svg(path: Path, number: int, title: str) -> Markup:
+def inline_svg(path: Path, number: int, title: str, glyphs: set[str]) -> Markup:
     """The picture of an SVG file written by matplotlib, as an element for HTML in colours that follow the theme.
 
     Args:
         number: of the figure on its page; ids get it as a prefix, since all figures share one document.
         title: what a screen reader says.
+        glyphs: those that the page has; the first figure that needs one brings it for all, and adds it here.
     """
+
+    def first(glyph: re.Match[str]) -> str:
+        known = glyph[1] in glyphs
+        glyphs.add(glyph[1])
+        return "" if known else glyph[0]
+
     text = path.read_text(encoding="utf-8")
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
-    text = re.sub(r'\bid="([^"]+)"', rf'id="f{number}-\1"', text)
+    text = GLYPH.sub(first, text)
+    text = re.sub(r'\bid="([^"-]+)"', rf'id="f{number}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#f{number}-\1)", text)
-    text = re.sub(r'xlink:href="#([^"]+)"', rf'href="#f{number}-\1"', text)
-    text = re.sub(r"\s*\n\s*", " ", text).replace("> <", "><")
+    text = re.sub(r'xlink:href="#([^"-]+)"', rf'href="#f{number}-\1"', text).replace("xlink:href", "href")
+    text = re.sub(r"\s*\n\s*", " ", text).replace("> <", "><").replace("<defs></defs>", "")
     for colour, variable in THEMED.items():
         text = text.replace(colour, f"var({variable})")
     head, rest = text.split(">", 1)
