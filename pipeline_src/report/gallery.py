@@ -41,7 +41,7 @@ class Gallery:
     def __init__(self, facts: Facts, folder: Path):
         self.facts, self.folder = facts, folder
         self._serial = count(1)
-        self._glyphs: set[str] = set()
+        self._glyphs: dict[str, str] = {}
 
     def sections(self) -> list[dict[str, Any]]:
         """One per sort: `heading`, `reading`, `count` in words, and `figures`, each with its `picture` and its `html`.
@@ -77,6 +77,11 @@ class Gallery:
         data = base64.b64encode(drawing.read_bytes()).decode()
         return Markup(f'<img src="data:image/png;base64,{data}" alt="{escape(picture.caption)}" loading="lazy">')
 
+    def glyphs(self) -> Markup:
+        """The outlines of the letters of all figures so far, for the page to have once: a figure that had them could be
+        hidden, and the letters of others with it."""
+        return Markup("".join(self._glyphs.values()))
+
     def _count(self, shown: list[Picture]) -> str:
         """How many there are; where each is of a protocol, how many a reader of one protocol sees."""
         protocols = len({picture.protocol for picture in shown})
@@ -90,25 +95,20 @@ class Gallery:
             raise UserError(f"figures are missing in {self.folder}{listed(missing)}", do=do)
 
 
-def inline_svg(path: Path, number: int, title: str, glyphs: set[str]) -> Markup:
+def inline_svg(path: Path, number: int, title: str, glyphs: dict[str, str]) -> Markup:
     """The picture of an SVG file written by matplotlib, as an element for HTML in colours that follow the theme.
 
     Args:
         number: of the figure on its page; ids get it as a prefix, since all figures share one document.
         title: what a screen reader says.
-        glyphs: those that the page has; the first figure that needs one brings it for all, and adds it here.
+        glyphs: gets the outlines of letters by their ids, which figures share.
     """
-
-    def first(glyph: re.Match[str]) -> str:
-        known = glyph[1] in glyphs
-        glyphs.add(glyph[1])
-        return "" if known else glyph[0]
-
     text = path.read_text(encoding="utf-8")
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
-    text = GLYPH.sub(first, text)
+    glyphs |= {glyph[1]: glyph[0] for glyph in GLYPH.finditer(text)}
+    text = GLYPH.sub("", text)
     text = re.sub(r'\bid="([^"-]+)"', rf'id="f{number}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#f{number}-\1)", text)
     text = re.sub(r'xlink:href="#([^"-]+)"', rf'href="#f{number}-\1"', text).replace("xlink:href", "href")
