@@ -15,7 +15,7 @@ from project import ROOT
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.files import rounded, sha256
+from pipeline_src.files import rounded, sha256, write_json
 from pipeline_src.publishing import publish, published
 from pipeline_src.publishing.publish import _compress, refuse_images
 from pipeline_src.publishing.published import Publication
@@ -63,6 +63,13 @@ def test_what_is_published_of_an_experiment_is_read_as_it_was(tmp_path):
 
 def test_equal_files_are_counted(twice):
     assert check_equal(*twice) == (2, 0)
+
+
+def test_measured_numbers_have_eight_digits_and_all_else_stays(tmp_path):
+    content = {"a": [1 / 3, 2, None, 2e-7 / 3], "b": ("0.123456789", 123456789, True)}
+    write_json(tmp_path / "a.json", content)
+    text = '{"a":[0.33333333,2,null,6.6666667e-08],"b":["0.123456789",123456789,true]}\n'
+    assert (tmp_path / "a.json").read_text() == text
 
 
 def test_the_last_digit_of_another_processor_is_no_difference(twice):
