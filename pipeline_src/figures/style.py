@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.figures import letters
 from pipeline_src.figures.names import labels
+from pipeline_src.figures.small_svg import smaller
 from pipeline_src.files import atomic
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ ROLE_STYLES = {
 METHOD_COLOURS = ("#5b6570", "#0072b2", "#d55e00", "#00845f", "#b0417f", "#8a6d00", "#6247aa", "#a3212b")
 METHOD_MARKERS = ("o", "s", "^", "D", "*", "P", "v")
 WIDTH, WIDE = 3.5, 7.0  # inches: a column, and the page
-LARGEST_SVG = 250_000  # bytes, of a drawing in a page; an image is then smaller, and soon drawn
+LARGEST_SVG = 150_000  # bytes, of a drawing in a page; an image is then smaller, and soon drawn
+COLOURS = 64  # of an image in a page: ink, its tints and what lies between these and the paper
 
 
 def house() -> AbstractContextManager:
@@ -173,11 +175,11 @@ def save_for_page(figure: Figure, stem: Path) -> None:
 
 
 def _with_palette(file: Path) -> None:
-    """Give an image 256 colours, which a drawing can spare: a third of its size."""
+    """Give an image `COLOURS` colours, which a drawing can spare: a quarter of its size."""
     from PIL import Image
 
     with Image.open(file) as image:
-        drawn = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        drawn = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     with atomic(file) as path:
         drawn.save(path, "PNG", optimize=True)
 
@@ -191,3 +193,5 @@ def in_page(stem: Path) -> Path:
 def _write(figure: Figure, stem: Path, suffix: str) -> None:
     with atomic(stem.with_name(stem.name + suffix)) as path:
         figure.savefig(path, metadata=METADATA[suffix])
+        if suffix == ".svg":
+            path.write_text(smaller(path.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")

@@ -97,6 +97,7 @@ def write_report(
             tables={_title(name, by_protocol): by_protocol for name, by_protocol in printed.items()},
             part_of=_parts_by_heading(facts, (table for tables in printed.values() for table in tables.values())),
             gallery=pictures.sections(),
+            glyphs=pictures.glyphs(),  # after all figures
             command=command,
             published=published,
             made=made or {},
