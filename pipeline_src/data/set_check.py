@@ -32,7 +32,8 @@ def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path, limits
     """Read every file of a set: pairs, counts, sizes, values of masks, name lists, and the sha256 of its archives."""
     from pipeline_src.data.prepare import prepare
 
-    key, headers = "", {}
+    key = ""
+    headers: dict[str, Header] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
             located = sources.locate(entry, data_root, unpacked)

@@ -3,55 +3,41 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import cv2
 import numpy as np
+from numpy.lib import format as npy
 
+from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.files import ARRAYS, IMAGES, Pairs, UnusableFileError, check_problems, naming
 
 CALIBRATOR, FOLDER, SCORES = "calibrator.json", "maps", "scores.json"
-NETWORK = ("SHA256SUMS", "model.safetensors")  # of an exported folder, which may have a calibrator.json of its own
+OF_OTHERS = ("metrics.json", "SHA256SUMS", "model.safetensors")  # an exported folder has a calibrator.json of its own
 
 
 def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
-    """Check that calibrated maps can be written into maps/ of `out`.
+    """Check that a calibrator and calibrated maps can be written into `out`.
 
     Raises:
-        UserError: it is one of `inputs`, or holds files that `calibrate` did not write; `out` holds a network.
+        UserError: as `outputs.check`; `out` holds a network or results of `judge`, or maps/ what `calibrate` did not
+            write.
     """
-    folder = out / FOLDER
-    if there := [name for name in NETWORK if (out / name).exists()]:
-        raise UserError(
-            f"--out {out} holds a network, and what calibrator.json says beside it would be replaced",
-            found=" and ".join(there),
-            expected="a folder of its own",
-            do="give another --out; `export --calibrator` puts its calibrator beside a network",
-        )
-    if any(path is not None and path.resolve() == folder.resolve() for path in inputs):
-        raise UserError(
-            f"--out {out}: {folder} is a folder of maps or masks, and would be overwritten",
-            expected="a folder of its own",
-            do="give another --out",
-        )
-    if folder.exists() and not (out / "calibrator.json").exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(
-            f"--out {out}: {folder} is there, and calibrate did not write it",
-            found="no calibrator.json beside it",
-            expected="a new folder, or one with older results of calibrate",
-            do="give another --out, or delete the folder",
-        )
-    if foreign := [path for path in sorted(folder.rglob("*")) if not _is_folder(path) and not _is_map(path)]:
-        raise UserError(
-            f"--out {out}: {folder} has what calibrate did not write, and would be removed{listed(foreign)}",
-            found=f"{len(foreign)} that are not maps",
-            expected="calibrated maps alone",
-            do="move them elsewhere, or give another --out",
-        )
+    outputs.check(out, "calibrate", below=[out / FOLDER], inputs=inputs, foreign=_foreign(out))
+
+
+def _foreign(out: Path) -> Iterator[Path]:
+    yield from (out / name for name in OF_OTHERS if (out / name).exists())
+    is_ours = (out / "calibrator.json").exists()
+    for path in sorted((out / FOLDER).rglob("*")):
+        if not (is_ours and (_is_folder(path) or _is_map(path))):
+            yield path
 
 
 def check_applied(pairs: Pairs, classes: int | None) -> None:
@@ -117,7 +103,12 @@ def _write(path: Path, original: Path, probability: np.ndarray) -> None:
             return
         with loaded:
             (name,) = loaded
-            np.savez_compressed(temporary, **{name: _like(loaded[name], probability)})
+            # As numpy.savez_compressed, for which an array may not be called `file`.
+            with (
+                ZipFile(temporary, "w", ZIP_DEFLATED) as file,
+                file.open(f"{name}.npy", "w", force_zip64=True) as member,
+            ):
+                npy.write_array(member, _like(loaded[name], probability), allow_pickle=False)
 
 
 def _like(original: np.ndarray, probability: np.ndarray) -> np.ndarray:

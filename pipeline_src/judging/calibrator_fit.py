@@ -26,7 +26,7 @@ AUTO = "auto"
 def options_of(method: str, features: str, shape: bool) -> dict[str, Any]:
     """Of the fit of `image_temperature`; UserError where another method is asked for, or for features that there are
     not, or that are repeated."""
-    options = {"features": tuple(features.split(","))} if features else {}
+    options: dict[str, Any] = {"features": tuple(features.split(","))} if features else {}
     options |= {"shape": True} if shape else {}
     if options and method != ImageTemperatureCalibrator.name:
         raise UserError(
@@ -117,7 +117,7 @@ def fit(
     }
     best = min(results, key=lambda name: results[name][1])
     of_images = [results[best][0][fold] for fold in folds.tolist()]
-    return fitted(candidates[best], pixels, **options), of_images, {name: of for name, (_, of) in results.items()}
+    return fitted(candidates[best], pixels, **options), of_images, {name: nll for name, (_, nll) in results.items()}
 
 
 def _candidates(method: str, classes: int) -> dict[str, type[Calibrator]]:

@@ -1,4 +1,4 @@
-"""The folder of results: checked before anything is computed, cleared of older results, and its table of images."""
+"""The folder of results: whose it holds, cleared of older ones, and its table of images."""
 
 from __future__ import annotations
 
@@ -7,73 +7,27 @@ import hashlib
 import json
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from pipeline_src.counting.counts import COLUMNS, ImageRows
 from pipeline_src.counting.rows import Rows, parts
-from pipeline_src.errors import UserError
-from pipeline_src.files import SUMS, atomic, sha256, write_sums, write_text, writing
+from pipeline_src.files import SUMS, atomic, sha256, write_sums, write_text
 
 Parts = Iterator[tuple[slice, dict[str, np.ndarray]]]  # as `per_image` yields
 
 
-def check(out: Path, name: str, inputs: tuple[Path | None, ...]) -> None:
-    """Check that results of the model `name` can be written into `out`.
-
-    Raises:
-        UserError: `out` is a file, cannot be written, is one of `inputs`, or holds the results of another model.
-    """
-    try:
-        there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    except OSError as error:  # such as a name that is too long
-        raise UserError(
-            f"--out {out} cannot be made", found=error.strerror, expected="a folder", do="give another --out"
-        ) from error
-    if not there.is_dir():
-        raise UserError(f"--out {out}: {there} is a file", expected="a folder to write into, made if it does not exist")
-    if any(path is not None and path.exists() and out.resolve() == path.resolve() for path in inputs):
-        raise UserError(
-            f"--out {out} is the folder of maps or masks, and results would be mixed with them",
-            do="give another folder",
-        )
-    try:
-        tempfile.TemporaryFile(dir=there).close()
-    except OSError as error:
-        raise UserError(
-            f"--out {out} cannot be written", found=error, expected="a folder that can be", do="give another --out"
-        ) from error
+def others(out: Path, name: str) -> Iterator[str]:
+    """Whose results a folder holds, if they are not of the model `name`."""
     if (out / "metrics.json").exists():
         try:
             other = json.loads((out / "metrics.json").read_text(encoding="utf-8"))["name"]
         except (OSError, ValueError, KeyError, TypeError):
-            other = "a file that judge did not write"
+            other = "a metrics.json that judge did not write"
         if other != name:
-            raise UserError(
-                f"{out / 'metrics.json'} holds another model's results",
-                found=other,
-                expected=name,
-                do=f"give another --out, or delete {out}",
-            )
-
-
-@contextmanager
-def staged(out: Path) -> Iterator[Path]:
-    """Yield an empty folder in `out` to write into, which is removed at the end. What was there before stays as it was
-    until all that is new is on the disk and can be moved."""
-    new = out / ".new"
-    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
-    try:
-        with writing(new):
-            new.mkdir(parents=True)
-        yield new
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+            yield other
 
 
 def put(new: Path, out: Path) -> None:
@@ -119,7 +73,9 @@ def _joined(tables: Mapping[str, Parts]) -> tuple[list[str], Rows]:
     """Names and values of all columns of `tables`; the values may not fit into memory."""
     names, values = [], Rows((0,), np.float64)
     for of_part in zip(*tables.values(), strict=True):
-        columns = {f"{p}_{key}": of for p, (_, table) in zip(tables, of_part, strict=True) for key, of in table.items()}
+        columns = {
+            f"{p}_{key}": column for p, (_, table) in zip(tables, of_part, strict=True) for key, column in table.items()
+        }
         names = [name for name in columns if not name.endswith("_pixels")]
         values = values if len(values) else Rows((len(names),), np.float64)
         values.append(np.stack([columns[name] for name in names], axis=1))

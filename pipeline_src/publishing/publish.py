@@ -112,7 +112,7 @@ def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publicatio
     return Publication(
         facts=facts,
         notes={part: note for part in facts.parts if (note := measured.own_note(part))},
-        groups={part: of.tolist() for part in facts.parts if (of := measured.groups(part)) is not None},
+        groups={part: groups.tolist() for part in facts.parts if (groups := measured.groups(part)) is not None},
         costs=[_cost(*run, cost) for run, cost in costs(of_tables).items()],
         params=graph.settings.model_dump(mode="json"),
         made=provenance(report),
@@ -140,8 +140,8 @@ def _complete(staging: Path, cores: int) -> Path:
     ):
         _copy(file, staging / file.relative_to(made))
     refuse_images(staging)
-    of = replace(Publication.read(staging), results=published.result_digests(staging))
-    write_text(staging / published.EXPERIMENT, of.text())
+    publication = replace(Publication.read(staging), results=published.result_digests(staging))
+    write_text(staging / published.EXPERIMENT, publication.text())
     target = published.FOLDER / staging.name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(former := _former(staging.name), ignore_errors=True)

@@ -58,7 +58,7 @@ class Publication:
         file = folder / EXPERIMENT
         try:
             content = json.loads(file.read_bytes())
-            of = TypeAdapter(cls).validate_python(content)
+            publication = TypeAdapter(cls).validate_python(content)
             problem = "" if content.get("digest") == _digest(content) else "it is not what was published"
         except OSError as error:
             raise UserError(
@@ -79,7 +79,7 @@ class Publication:
                 expected="the file that `dense-calibration publish` wrote, with the digest in its last line",
                 do=f"git checkout -- {file}",
             )
-        return of
+        return publication
 
     def text(self) -> str:
         """As `read` reads it."""
@@ -121,20 +121,21 @@ def source_digests(facts: Facts, folder: Path) -> dict[str, str]:
 def check_sources(folder: Path) -> Publication:
     """What is published; UserError where files lack, were altered or do not belong, among those that all else is made
     from."""
-    of = Publication.read(folder)
-    wanted = source_files(of.facts, folder)
+    publication = Publication.read(folder)
+    wanted = source_files(publication.facts, folder)
     present = {file for name in SOURCES for file in [folder / name, *(folder / name).rglob("*")] if file.is_file()}
     wrong = [f"{file} is missing" for file in sorted(wanted - present)]
     wrong += [f"{file} does not belong there" for file in sorted(present - wanted)]
-    digests = source_digests(of.facts, folder) if not wrong else of.files
-    wrong += [f"{folder / name} was altered" for name in sorted(digests) if digests[name] != of.files.get(name)]
+    expected = publication.files
+    digests = source_digests(publication.facts, folder) if not wrong else expected
+    wrong += [f"{folder / name} was altered" for name in sorted(digests) if digests[name] != expected.get(name)]
     if wrong:
         raise UserError(
             f"{folder} is not what was published{listed(wrong)}",
             expected="experiment.json, a statistic for each run and data set, histories and alphas",
             do=f"git checkout -- {folder}, and remove what git does not know there",
         )
-    return of
+    return publication
 
 
 def compared(folder: Path) -> set[Path]:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli.judge import judge, tendency
 from pipeline_src.errors import UserError
-from pipeline_src.judging.judge import judge as judge_maps
+from pipeline_src.judging.folder import judge_folder
 
 
 @pytest.fixture
@@ -57,9 +57,10 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
 
 def test_the_diagram_names_the_images(folders, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr("pipeline_src.judging.judge.draw_counts", lambda *of: drawn.append(of[3][0]))
+    monkeypatch.setattr("pipeline_src.judging.folder.draw_counts", lambda *of: drawn.append(of[3][0]))
     maps, masks = folders
-    judge_maps(maps, masks, "net", tmp_path / "out", protocols=("raw",), whole=False, resamples=0)
+    options = {"protocols": ("raw",), "whole": False, "resamples": 0, "diagrams": True}
+    judge_folder(maps, masks, "net", tmp_path / "out", **options)
     assert drawn == [f"3 images of {tmp_path.name}/masks"]
 
 

@@ -15,6 +15,7 @@ from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_sums, sha256
+from pipeline_src.judging import folder as judging
 from pipeline_src.judging.arrays import fitted, mask_values, read_map
 from pipeline_src.judging.files import UnusableFileError, pair_files
 from pipeline_src.judging.folder import judge_folder
@@ -65,14 +66,15 @@ def expected(maps, masks):
     return statistic
 
 
-def test_every_format_is_judged_and_all_is_written(folders, tmp_path):
+def test_every_format_is_judged_and_all_is_written(folders, tmp_path, monkeypatch):
     maps, masks = folders
     out, drawn = tmp_path / "out", {}
 
-    def draw(counts, protocol, values, _):
-        drawn[protocol] = counts, values
+    def draw(counts, bins, title, lines, stem):
+        drawn[stem.name] = counts, lines[1]
 
-    result = judge_folder(maps, masks, "mine", out, resamples=50, draw=draw)
+    monkeypatch.setattr(judging, "draw_counts", draw)
+    result = judge_folder(maps, masks, "mine", out, resamples=50, diagrams=True)
     assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(result))
     written = {"metrics.json", "statistic.npz", "images.csv"}
     assert {p.name for p in out.iterdir()} == {*written, "metrics.sha256"}
@@ -80,7 +82,11 @@ def test_every_format_is_judged_and_all_is_written(folders, tmp_path):
     assert (result["name"], result["n_images"], result["n_pixels"], result["bins"]) == ("mine", 5, 5 * 2000, 10)
     statistic = expected(maps, masks)
     assert TwoClassStatistic.load(out / "statistic.npz")[0] == statistic
-    assert drawn == {p: (getattr(statistic, p), result[p]) for p in ("raw", "stretched")}
+    for protocol in ("raw", "stretched"):
+        ece, oe = (100 * result[protocol][name] for name in ("ece", "oe"))
+        below = f"{protocol} protocol, 10 bins; ECE {ece:.2f} %, OE {oe:.2f} %"
+        assert drawn.pop(f"reliability-{protocol}") == (getattr(statistic, protocol), below)
+    assert not drawn
     names = "ece ece_equal_mass ece_sweep ece_debiased smooth_ece oe ue accuracy brier nll entropy mae max_f"
     for protocol in ("raw", "stretched"):
         for name in names.split():

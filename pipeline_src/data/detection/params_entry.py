@@ -126,7 +126,8 @@ def _with_block(text: str, block: str, has_datasets: bool) -> str:
     if at is None:
         return text
     line = lines[at].rstrip("\r\n")
-    head, comment = re.fullmatch(r"([^#]*?)\s*(#.*)?", line).groups()
+    head, mark, after = line.partition("#")
+    head, comment = head.rstrip(), mark + after
     if entries := _in_braces(line):
         head, comment = "datasets:", line[entries[-1].stop :].lstrip(" },")
         block += "".join(f"  {line[entry]}\n" for entry in entries)
@@ -138,7 +139,9 @@ def _with_block(text: str, block: str, has_datasets: bool) -> str:
 def _in_braces(line: str) -> list[slice]:
     """Where the entries of `datasets: {one: {...}, two: {...}}` are in its line; none of a line that is no such."""
     try:
-        (_, value), *_ = yaml.compose(line).value
+        if (root := yaml.compose(line)) is None:
+            return []
+        (_, value), *_ = root.value
         return [slice(key.start_mark.index, of.end_mark.index) for key, of in value.value if value.flow_style]
     except (yaml.YAMLError, AttributeError, ValueError, TypeError):
         return []
