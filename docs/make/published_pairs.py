@@ -43,8 +43,7 @@ def made_of(pair: str) -> dict[str, str]:
     """Digests of the statistics and the code that a pair's differences are computed from."""
     digests = {"code": code_of(compare, {}, (), ()).whole}
     for name in (side.partition(":")[0] for side in pair.split("/")):
-        of = json.loads((published.FOLDER / name / published.EXPERIMENT).read_text(encoding="utf-8"))
-        digests[name] = digest(sorted(of["files"].items()))
+        digests[name] = digest(sorted(published.Publication.read(published.FOLDER / name).files.items()))
     return digests
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline_src import locks
 from pipeline_src.analysis.facts import Facts
+from pipeline_src.engine.job import CACHE
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import sha256
 
-FOLDER = Path("results/published")
+FOLDER, STAGING = Path("results/published"), Path("results/.published")
+FORMER = "-former"
 EXPERIMENT = "experiment.json"
 OVERVIEW = "overview"  # the folder of what spans the published experiments
 COMPARED = (".csv", ".json", ".md", ".tex")
@@ -61,11 +65,15 @@ class Publication:
             publication = TypeAdapter(cls).validate_python(content)
             problem = "" if content.get("digest") == _digest(content) else "it is not what was published"
         except OSError as error:
+            aside = former(folder.name).exists() and not folder.exists()
+            again = f"dense-calibration publish --from-published --experiment {folder.name}"
             raise UserError(
                 f"{folder} is not a published experiment",
-                found=error,
+                found=f"{former(folder.name)}, where a `publish` that was stopped had put it" if aside else error,
                 expected=f"one of: {', '.join(names()) or 'none'}",
-                do=f"git checkout -- {folder}, or: dense-calibration publish --experiment {folder.name}",
+                do=f"{again}, which puts it back"
+                if aside
+                else f"git checkout -- {folder}, or: dense-calibration publish --experiment {folder.name}",
             ) from None
         except ValidationError as error:
             first = error.errors()[0]
@@ -94,8 +102,20 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def names() -> list[str]:
-    """The names of all published experiments."""
-    return sorted(folder.name for folder in FOLDER.glob("*") if folder.is_dir() and folder.name != OVERVIEW)
+    """The names of all published experiments, those among them that a stopped `publish` left moved aside."""
+    there = {folder.name for folder in FOLDER.glob("*") if folder.is_dir() and folder.name != OVERVIEW}
+    return sorted(there | {folder.name.removesuffix(FORMER) for folder in STAGING.glob(f"*{FORMER}")})
+
+
+def former(name: str) -> Path:
+    """Where what was published of an experiment is kept until the new is in place."""
+    return STAGING / f"{name}{FORMER}"
+
+
+def alone(name: str) -> AbstractContextManager[None]:
+    """Hold the lock of a published experiment, in which it is published, or made again and compared."""
+    folder = FOLDER / name
+    return locks.alone(str(folder), FOLDER.parent / CACHE / "locks" / f"published-{name}")
 
 
 def statistic_file(folder: Path, method: str, seed: int, part: str) -> Path:

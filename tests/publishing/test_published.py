@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -12,11 +14,14 @@ from made_published import maps
 from made_published import publish as published_before
 from project import ROOT
 
+from pipeline_src import locks
 from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.cli import published as cli
 from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.files import rounded, sha256, write_json
 from pipeline_src.publishing import publish, published
+from pipeline_src.publishing import rebuild as rebuild_step
 from pipeline_src.publishing.publish import _compress, refuse_images
 from pipeline_src.publishing.published import Publication
 from pipeline_src.publishing.rebuild import check_equal
@@ -189,7 +194,34 @@ def test_what_is_published_outlives_a_publication_that_is_stopped(tmp_path, monk
     monkeypatch.setattr(publish.os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
         publish.publish_again("small")
-    assert not (published.FOLDER / "small").exists()
+    assert not (published.FOLDER / "small").exists() and published.names() == ["small"]
+    with pytest.raises(UserError, match=r"small-former(.|\n)*publish --from-published --experiment small, which puts"):
+        Publication.read(published.FOLDER / "small")
     folder = publish.publish_again("small")
     assert (folder / "experiment.json").read_bytes() == before
     assert not list(publish.STAGING.iterdir())
+
+
+@pytest.mark.parametrize("command", ["rebuild", "publish"])
+def test_an_experiment_is_published_and_made_again_by_one_process_at_a_time(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(locks, "POLL", 0.05)
+    published_before("small")
+    said = []
+
+    def work(*_) -> tuple[int, int]:
+        said.append("begins")
+        time.sleep(0.2)
+        said.append("ends")
+        return 0, 0
+
+    monkeypatch.setattr(rebuild_step, "rebuild", lambda *_: None)
+    monkeypatch.setattr(rebuild_step, "check_equal", work)
+    monkeypatch.setattr(publish, "_complete", work)
+    call = {"rebuild": lambda: cli.rebuild("small", 1, None), "publish": lambda: publish.publish_again("small")}[
+        command
+    ]
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(call) for _ in range(3)]:
+            done.result()
+    assert said == ["begins", "ends"] * 3
