@@ -44,6 +44,9 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
 
     exported.check(out)
     out = out.resolve()  # a link stays one, and "." has a name
+    former = out.parent / f".{out.name}.former"
+    if former.exists() and not out.exists():  # a process was killed before the new folder was in place
+        os.replace(former, out)
     if onnx:
         onnx_file.check_installed()
     run = runs.find(name)
@@ -73,8 +76,11 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
     try:
         model = exported.write(staging, written, settings, record, texts, facts, onnx)
         _check(model, predictor)
-        shutil.rmtree(out, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
+        if out.exists():
+            os.replace(out, former)
         os.replace(staging, out)
+        shutil.rmtree(former, ignore_errors=True)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return out
