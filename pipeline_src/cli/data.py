@@ -219,8 +219,8 @@ def add(
         console.print(f"Put this under `datasets:` of {params_file()}, or call again with --write:\n")
     typer.echo(yaml_block(name, entry))
     if write:
-        insert(params_file(), name, entry)
-        console.print(f"Written to {params_file()}. Next: dense-calibration data check {name}")
+        done = "Written to" if insert(params_file(), name, entry) else "This is already in"
+        console.print(f"{done} {params_file()}. Next: dense-calibration data check {name}")
 
 
 def _remarks(name: str, detected: Detected, cut: str | None) -> Iterator[str]:

@@ -9,6 +9,8 @@ import io
 import lzma
 import re
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -19,7 +21,9 @@ from made_sets import encoded, files, mask, pairs, photo, write_files, write_tar
 from PIL import Image
 from typer.testing import CliRunner
 
+from pipeline_src import locks
 from pipeline_src.cli.main import app
+from pipeline_src.data.detection import params_entry
 from pipeline_src.data.detection.contact_sheet import contact_sheet, in_blocks
 from pipeline_src.errors import UserError
 
@@ -171,10 +175,32 @@ def test_a_folder_becomes_an_entry_that_is_in_order(project):
     kept = [line for line in (project / "params.yaml").read_text().splitlines() if line in PARAMS.splitlines()]
     assert kept == [line for line in PARAMS.splitlines() if not line.startswith("datasets")]
     assert "datasets:  # yours" in (project / "params.yaml").read_text()
-    with pytest.raises(UserError, match="has a data set mine already"):
-        call("add", "mine", "--write", code=2)
+    before = (project / "params.yaml").read_bytes()
+    assert "This is already in params.yaml" in call("add", "mine", "--write")
+    with pytest.raises(UserError, match="has another data set mine already"):
+        call("add", "mine", "--ood", "--images", "photos", "--write", code=2)
+    assert (project / "params.yaml").read_bytes() == before
     call("add", "mine", "--name", "other", "--write")
     assert list(yaml.safe_load((project / "params.yaml").read_text())["datasets"]) == ["other", "mine"]
+
+
+def test_entries_that_are_inserted_at_once_are_all_there(project, monkeypatch):
+    monkeypatch.setattr(locks, "POLL", 0.01)
+    loaded = params_entry.yaml.load
+
+    def slowly(*given):
+        content = loaded(*given)
+        time.sleep(0.05)
+        return content
+
+    monkeypatch.setattr(params_entry.yaml, "load", slowly)
+    (project / ".params-12345678.yaml").write_text("of a process that was killed")
+    names = ["one", "two", "three", "four"]
+    with ThreadPoolExecutor(4) as pool:
+        entries = [{"folder": name, "images": ".", "ood": True} for name in names]
+        assert all(pool.map(params_entry.insert, [project / "params.yaml"] * 4, names, entries))
+    assert {*names} <= {*yaml.safe_load((project / "params.yaml").read_text())["datasets"]}
+    assert not (project / ".params-12345678.yaml").exists()
 
 
 def test_an_archive_with_lists_beside_it(project):
