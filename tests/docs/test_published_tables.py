@@ -129,6 +129,7 @@ def test_verdicts_of_several_experiments_are_a_table_too(folder):
 def test_verdicts_of_what_spans_experiments_are_made_before_the_pages(folder, monkeypatch):
     """Else a page would show those that somebody edited, until it is written again."""
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(pages, "TABLES", {})
     monkeypatch.setattr(pages.published, "names", list)
     monkeypatch.setattr(pages.published_pairs, "write", lambda pairs: None)
     verdict = '{"claims": [{"claim": "C8", "text": "On all tasks.", "protocols": {"raw": {"verdict": "%s"}}}]}'
