@@ -67,8 +67,9 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
     for path in paths:
         of_folder[path.parent].add((f".{path.stem[:100]}", path.suffix))
     for folder, own in of_folder.items():
-        for file in folder.glob(".*-????????.*"):
-            if (file.stem[: -len("-12345678")], file.suffix) in own:
+        for file in folder.glob(".*-????????*"):
+            stem, random = file.stem[: -len("-12345678")], file.stem[-len("-12345678") :]
+            if (stem, file.suffix) in own and random.startswith("-"):
                 file.unlink(missing_ok=True)
 
 

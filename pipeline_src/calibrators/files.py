@@ -84,10 +84,10 @@ def read(path: Path) -> tuple[Calibrator, Record]:
             expected=f"version {VERSION} (docs/calibrate.md)",
             do="update the program, or " + DO,
         )
-    if isinstance(content, dict) and DIGEST in content and content.pop(DIGEST) != (found := _digest(content)):
+    if isinstance(content, dict) and DIGEST in content and content.pop(DIGEST) != (digest := _digest(content)):
         raise UserError(
             f"{path} was altered since it was written",
-            found=f"content of the {DIGEST} {found}",
+            found=f"content of the {DIGEST} {digest}",
             expected=f"the content that the file's own {DIGEST} is of",
             do=f"{DO}; or, if you meant to change it, remove its line {DIGEST!r}",
         )
