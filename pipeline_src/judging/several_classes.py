@@ -68,8 +68,10 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
     with naming(pair, pair.mask):
         ids = truth[truth != ignore]
         if ids.size and not (ids.min() >= 0 and ids.max() < classes):
+            another = ignore != IGNORED and IGNORED in ids
             raise UnusableFileError(
                 f"class ids from {ids.min()} to {ids.max()}; expected 0 to {classes - 1}, {ignore} ignored"
+                + f" ({IGNORED} counts, as --ignore names another value)" * another
             )
     return probability, truth, resized
 
