@@ -19,7 +19,7 @@ from pipeline_src.data.manifest import Row
 from pipeline_src.data.set_check import check_set
 from pipeline_src.data.sources import available_source
 from pipeline_src.data.splits import assign_splits
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, few
 from pipeline_src.files import fault
 from pipeline_src.params.load import FILE, downloads, params_file, read
 from pipeline_src.steps.prepare import UNPACKED
@@ -225,10 +225,13 @@ def add(
 
 def _remarks(name: str, detected: Detected, cut: str | None) -> Iterator[str]:
     """What the user should know of a folder; `cut` says why an archive may not be whole."""
-    if detected.values.classes:
-        yield (
-            f"Masks of {detected.values.classes} ids: give `classes` their names, and name one that is void by `void:`."
-        )
+    if ids := detected.values.ids:
+        yield f"Masks of {len(ids)} ids: give `classes` their names, and name one that is void by `void:`."
+        if (empty := detected.values.classes - len(ids)) > 0:
+            yield (
+                f"They are {few(ids)}: the entry has a class for each id from 0 to {ids[-1]}, {empty} of them without "
+                f"a pixel. Keep these, or renumber the masks to 0 to {len(ids) - 1}."
+            )
     if detected.unpaired:
         yield f"{detected.unpaired:,} images or masks have no partner: `data check {name}` lists them."
     if detected.unreadable:

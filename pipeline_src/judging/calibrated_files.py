@@ -15,6 +15,7 @@ from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
+from pipeline_src.judging import several_classes
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.files import ARRAYS, IMAGES, Pairs, UnusableFileError, check_problems, naming
 
@@ -45,7 +46,7 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
 
     Raises:
         UserError: names all that cannot be used, or are of another number of classes than the fitted ones (None: of one
-            object).
+            object), or whose classes do not sum to 1.
     """
     problems = []
     for pair in pairs:
@@ -55,6 +56,8 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
                 there = len(probability) if probability.ndim == 3 else None
                 if there != classes:
                     raise UnusableFileError(f"{_kind(there)}; expected {_kind(classes)}, as the fitted maps")
+                if classes and pair.mask is None:  # with a mask, void pixels are left out when it is scored
+                    several_classes.check_sums(probability.sum(axis=0))
         except UnusableFileError as reason:
             problems.append(str(reason))
     check_problems(pairs, problems)

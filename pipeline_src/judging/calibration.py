@@ -18,7 +18,7 @@ from pipeline_src.files import write_text
 from pipeline_src.judging import calibrated_files, several_classes, two_classes
 from pipeline_src.judging import risk as risks
 from pipeline_src.judging.calibration_scores import compared, inverted, warnings_of
-from pipeline_src.judging.calibrator_fit import AUTO, check_labels, fit, options_of, pixels_of
+from pipeline_src.judging.calibrator_fit import AUTO, check_labels, fit, left_out, options_of, pixels_of
 from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.folder import check_resamples, groups_of
 from pipeline_src.judging.folder_counts import FolderCounts
@@ -88,7 +88,7 @@ def calibrate_folder(
     runs = [counts.runs["raw"] for counts in (before, after)]
     record = Record.of(calibrator, pixels)
     warnings = counted.warnings() if test_mask is None else warnings_of({pred: counted, apply: before})
-    warnings += inverted(counted) + calibrator.warnings(pixels)
+    warnings += inverted(counted) + left_out(method, pixels) + calibrator.warnings(pixels)
     unchanged = selection.nll_as_they_are(pixels, tops) if cross_validated_nll else None
     if unchanged is not None and min(cross_validated_nll.values()) >= unchanged:
         warnings.append("on unseen images no calibrator has a lower NLL than the maps as they are: keep them")

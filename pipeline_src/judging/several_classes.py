@@ -66,18 +66,24 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
         if pair.calibrator is not None:
             probability = calibrated(pair.calibrator, probability)
         probability, resized = matched(probability, truth.shape)
-        sums = probability.sum(axis=0)[truth != ignore]
-        if not np.allclose(sums, 1, rtol=0, atol=SUM_SLACK):
-            raise UnusableFileError(
-                f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel"
-            )
+        check_sums(probability.sum(axis=0)[truth != ignore])
     with naming(pair, mask):
         ids = truth[truth != ignore]
         if ids.size and not (ids.min() >= 0 and ids.max() < classes):
+            another = ignore != IGNORED and IGNORED in ids
             raise UnusableFileError(
                 f"class ids from {ids.min()} to {ids.max()}; expected 0 to {classes - 1}, {ignore} ignored"
+                + f" ({IGNORED} counts, as --ignore names another value)" * another
             )
     return probability, truth, resized
+
+
+def check_sums(sums: np.ndarray) -> None:
+    """UnusableFileError where sums over the classes are not 1."""
+    if not np.allclose(sums, 1, rtol=0, atol=SUM_SLACK):
+        raise UnusableFileError(
+            f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel"
+        )
 
 
 def count(pairs: Pairs, classes: int, ignore: int | None = None) -> FolderCounts:

@@ -83,6 +83,15 @@ def test_platt_tells_the_classes_that_are_ranked_the_wrong_way_round():
     assert "for class 1 (-0.5)" in warning
 
 
+def test_platt_names_a_class_without_a_pixel_beside_it():
+    of = sample(3)
+    seen = of.labels != 2
+    of = pixels(of.z[seen], of.labels[seen])
+    assert of.absent == [2] and not sample(1).absent
+    wrong, absent = sorted(PlattCalibrator(scale=[1, -0.5, 1], bias=[0, 0, 0]).warnings(of), reverse=True)
+    assert "for class 1 (-0.5)" in wrong and "of class 2:" in absent
+
+
 def test_beta_is_the_direct_optimum():
     of = weighted_sample()
     log_f, log_g = np.log(expit(of.z[:, 0])), np.log(expit(-of.z[:, 0]))

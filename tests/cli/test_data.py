@@ -231,6 +231,31 @@ def test_textures_and_classes(project):
     assert "in order; 5 samples" in call("check")
 
 
+@pytest.mark.parametrize(("values", "told"), [([0] * 40 + [2] + [255] * 9, True), ([0] * 40 + [90, 255], False)])
+def test_an_object_that_may_be_void_is_told_by_add_and_check(project, values, told):
+    masks = np.resize(values, (30, 40)).astype(np.uint8)
+    write_files(project / "mine", files(5, "images/*.jpg", "labels/*.png", lambda i: masks))
+    said = [call("add", "mine", "--write"), call("check", "mine")]
+    assert ["If 2 is a class and 255 is void" in text for text in said] == [told, told]
+
+
+def test_ids_that_no_pixel_has_are_told(project):
+    ids = np.resize([1, 5, 7, 9, 255], (30, 40)).astype(np.uint8)
+    write_files(project / "gaps", files(5, "images/*.jpg", "labels/*.png", lambda i: ids))
+    said = call("add", "gaps", "--write")
+    assert "Masks of 4 ids" in said and "They are 1, 5, 7, 9" in said and "renumber the masks to 0 to 3" in said
+    names = yaml.safe_load((project / "params.yaml").read_text())["datasets"]["gaps"]["classes"]
+    assert names == [f"class{i}" for i in range(10)]
+
+
+def test_one_large_value_beside_ids_is_void_in_the_entry(project):
+    ids = np.resize([1, 5, 7, 9, 255], (30, 40)).astype(np.uint8)
+    write_files(project / "rim", files(5, "images/*.jpg", "labels/*.png", lambda i: np.where(ids > 9, 254, ids // 4)))
+    entry = added("rim")
+    assert (entry["classes"], entry["void"]) == (["background", "class1", "class2"], 254)
+    assert "in order; 5 samples" in call("check", "rim")
+
+
 def test_pairs_are_shown_as_a_picture_and_in_characters(tmp_path):
     ids = np.resize([0, 1, 2], (8, 8)).astype(np.uint8)
     ids = ids.repeat(12, axis=0).repeat(12, axis=1)

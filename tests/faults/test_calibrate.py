@@ -84,6 +84,17 @@ def several(folder: Path) -> None:
     np.save(folder / "other/9.npy", np.full((3, 12, 12), 1 / 3, np.float32))
 
 
+def several_that_sum_to_more(folder: Path) -> None:
+    """Maps of three classes, and one to calibrate with 0.5 for each class."""
+    make(folder)
+    several(folder)
+    for path in (folder / "maps").iterdir():
+        path.unlink()
+        np.save(path.with_suffix(".npy"), np.random.default_rng(0).dirichlet(np.ones(3), (12, 12)).transpose(2, 0, 1))
+        cv2.imwrite(str(folder / "masks" / path.name), np.arange(144, dtype=np.uint8).reshape(12, 12) % 3)
+    np.save(folder / "other/9.npy", np.full((3, 12, 12), 0.5, np.float32))
+
+
 def among_older_results(folder: Path) -> None:
     (folder / "out/maps/old").mkdir(parents=True)
     (folder / "out/calibrator.json").write_text("{}")
@@ -181,6 +192,15 @@ ROWS = [
         "cannot be used",
         r"9\.npy: a map of 3 classes; expected a map of one object",
         make=and_then(several),
+        happens="refused; all such files are named",
+    ),
+    row(
+        "applied_sums",
+        "maps to calibrate whose classes do not sum to 1, such as sigmoids",
+        command("--method", "temperature"),
+        "cannot be used",
+        r"9\.npy: sums over the classes from 1.5 to 1.5; expected 1 at every pixel",
+        make=several_that_sum_to_more,
         happens="refused; all such files are named",
     ),
     row(

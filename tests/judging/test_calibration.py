@@ -321,6 +321,45 @@ def test_maps_of_three_classes(tmp_path):
     assert written.dtype == np.float32 and written.sum(axis=0) == pytest.approx(np.ones((20, 30)), abs=1e-6)
 
 
+def without_a_class(root: Path) -> list[Path]:
+    """Maps of three classes; the masks to fit to leave out all pixels of the last one."""
+    rng = np.random.default_rng(0)
+    for part in ("val", "test"):
+        for folder in ("maps", "masks"):
+            (root / part / folder).mkdir(parents=True)
+        for i in range(6):
+            z = rng.normal(0, 2, (3, 20, 30))
+            truth = (z + rng.gumbel(size=z.shape)).argmax(0)
+            np.save(root / part / "maps" / f"{i}.npy", softmax(z, axis=0).astype(np.float32))
+            cv2.imwrite(str(root / part / "masks" / f"{i}.png"), np.where((truth == 2) & (part == "val"), 255, truth))
+    return [root / name for name in ("val/maps", "val/masks", "test/maps")]
+
+
+@pytest.mark.parametrize("method", ["platt", "beta", "dirichlet", "isotonic", "histogram_binning", "temperature"])
+def test_a_class_without_a_fitted_pixel_is_named(tmp_path, method):
+    """Where the predicted class can change; and it is this one that is predicted less or no more."""
+    folders = without_a_class(tmp_path)
+    result = calibrate_folder(*folders, tmp_path / "out", method=method, test_mask=tmp_path / "test/masks", resamples=0)
+    named = [line for line in result["warnings"] if "no fitted pixel is of class 2:" in line]
+    assert len(named) == (method != "temperature"), result["warnings"]
+    before, after = (
+        sum(np.count_nonzero(np.load(path).argmax(axis=0) == 2) for path in folder.iterdir())
+        for folder in (folders[2], tmp_path / "out/maps")
+    )
+    assert after < before / 2 if named else after == before
+
+
+def test_auto_keeps_the_class_that_it_has_not_seen(tmp_path):
+    pred, mask, apply = without_a_class(tmp_path)
+    words = ["--pred", str(pred), "--mask", str(mask), "--apply", str(apply), "--out", str(tmp_path / "out")]
+    shown = CliRunner().invoke(app, ["calibrate", *words, "--resamples", "0"])
+    kept = json.loads((tmp_path / "out/scores.json").read_text())
+    assert set(kept["cross_validated_nll"]) == {"temperature", "image_temperature", "selective_scaling"}
+    (line,) = [line for line in kept["warnings"] if "auto chose among the calibrators that keep" in line]
+    assert "of class 2:" in line and "platt, beta, dirichlet, isotonic, histogram_binning" in line
+    assert f"warning: {line}" in shown.output
+
+
 def test_an_older_result_is_replaced(folders, tmp_path):
     paths = folders["pred"], folders["mask"], folders["apply"]
     calibrate_folder(*paths, tmp_path / "out", method="platt", test_mask=folders["test_mask"], resamples=0)

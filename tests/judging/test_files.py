@@ -271,6 +271,12 @@ def test_options_and_masks_that_classes_do_not_have(judged):
     refused(judged, "--border", border=2)
     refused(judged, "need masks", mask=None)
     assert "no mask pixel has the value 9" in judged(out="nine", ignore=9)["warnings"][0]
+    put("masks", a=np.where(DISC, LABELS, 255).astype(np.int64))
+    refused(
+        judged,
+        "class ids from 1 to 255; expected 0 to 2, 9 ignored (255 counts, as --ignore names another value)",
+        ignore=9,
+    )
     put("masks", a=255 * DISC.astype(np.int64))
     refused(judged, "0 and 255 only")
 

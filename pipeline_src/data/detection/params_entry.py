@@ -43,7 +43,10 @@ def entry_of(path: Path, root: Path, detected: Detected, data_root: Path) -> dic
     if detected.values.foreground is not None:
         entry["foreground"] = detected.values.foreground
     if detected.values.classes:
-        entry["classes"] = ["background", *(f"class{i}" for i in range(1, detected.values.classes))]
+        names = [f"class{i}" for i in range(detected.values.classes)]
+        entry["classes"] = ["background", *names[1:]] if 0 in detected.values.ids else names  # it is right on textures
+    if detected.values.void is not None:
+        entry["void"] = detected.values.void
     return {**entry, "splits": complete_splits({name: source(split) for name, split in detected.splits.items()})}
 
 
