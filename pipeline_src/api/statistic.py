@@ -178,8 +178,8 @@ class Statistic:
             bins: equal-width and equal-mass bins, a divisor of 66,300 such as 10, 15, 20 or 100.
             intervals: also 95 % intervals, by 1,000 resamples of the images.
             groups: the group of each image, where images are not independent, such as frames of a video: resamples are
-                of groups then. By the names of the images, or in the order of
-                these names: that of adding where they were given none.
+                of groups then, and what noise adds to an error is reckoned over them. By the names of the images, or in
+                the order of these names: that of adding where they were given none.
 
         Raises:
             UserError: `groups` do not fit the images. Or all integer maps hold such small values that they are no
@@ -188,10 +188,11 @@ class Statistic:
         check_number(bins)
         check_range(self._highest, "maps")
         statistic = self._of or two_classes.TwoClassStatistic(Counts.empty(), None)
-        run = ProtocolCounts(statistic, self.counts)
+        rows = self.counts.rows
+        units = None if groups is None else _numbered(groups, [] if rows is None else rows.ids)
+        run = ProtocolCounts(statistic, self.counts, units=units)
         values, reasons = summary(run, bins)
         defined = {name: value for name, value in values.items() if value is not None}
-        units = None if groups is None else _numbered(groups, [] if self._of is None else run.rows.ids)
         ends = resample_counts(run, bins, SEED, RESAMPLES, units).intervals() if intervals and defined else {}
         both = {name: of for name, of in ends.items() if of}
         return CalibrationReport(defined, len(self), self.counts.pixels, bins, both, reasons)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,10 +111,10 @@ def judge_folder(
         **_numbers(counted, counts, images, bins, resamples, of_images),
     }
     if bound:
-        runs = {p: replace(run, units=of_images) for p, run in ProtocolCounts.by_protocol(counted.statistic).items()}
+        runs = ProtocolCounts.by_protocol(counted.statistic, of_images)
         result["risk"] = {p: risks.controlled(runs[p], bound, SEED, resamples) for p in counts}
     if counted.regions is not None:
-        result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins)}
+        result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins, of_images)}
 
     output_folder.clear(out)
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
@@ -181,8 +180,9 @@ def _numbers(
 ) -> dict:
     """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol."""
     numbers = {"intervals": {}, "undefined": {}, "bounds": {}}
+    runs = ProtocolCounts.by_protocol(counted.statistic, groups)
     for protocol in counts:
-        run = ProtocolCounts.by_protocol(counted.statistic)[protocol]
+        run = runs[protocol]
         values, reasons = summary(run, bins)
         defined = [name for name, value in values.items() if value is not None]
         numbers["bounds"][protocol] = bounds(run, bins, defined) if "float" in counted.highest else {}
@@ -199,9 +199,11 @@ def _numbers(
     return numbers
 
 
-def _regions(counted: FolderCounts, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
+def _regions(
+    counted: FolderCounts, protocols: tuple[str, ...], bins: int, groups: np.ndarray | None
+) -> dict[str, dict]:
     """Values by protocol and region."""
-    by_name = {region: ProtocolCounts.by_protocol(of) for region, of in counted.regions.by_name.items()}
+    by_name = {region: ProtocolCounts.by_protocol(of, groups) for region, of in counted.regions.by_name.items()}
     return {
         p: {name: {"n_pixels": runs[p].counts.pixels, **summary(runs[p], bins)[0]} for name, runs in by_name.items()}
         for p in protocols

@@ -16,7 +16,7 @@ from pipeline_src.metrics.row_inputs import PixelMeans
 
 SQUARED, OVER, UNDER = "squared_error", "squared_overconfidence", "squared_underconfidence"
 SQUARED_POSITIVE, SQUARED_CLASSES = "positive_squared_error", "classwise_squared_error"
-FEW_IMAGES = "its variance needs two images"
+FEW_IMAGES = "its variance needs two images, or two groups of them"
 NAEINI = "Naeini, Cooper, Hauskrecht, AAAI 2015"
 ROELOFS = "Roelofs et al., AISTATS 2022"
 
