@@ -35,7 +35,7 @@ class CalibrationReport(Mapping[str, float]):
 
     Attributes:
         numbers: metric -> value, of all metrics that are defined.
-        intervals: metric -> ends of its 95 % interval over images; empty unless it was asked for.
+        intervals: metric -> ends of its 95 % interval over images or groups of them; empty unless it was asked for.
         undefined: metric -> why it has no value.
         images, pixels: that count.
         bins: of the metrics that have bins.

@@ -87,7 +87,8 @@ def report(result: dict[str, Any], out: Path) -> str:
         words = in_words(result["risk"]) if held_out else in_words(result["risk"], f"on {result['scored_on']}")
         lines += [f"  {text}" for text in words]
     if any(of["intervals"]["before"] for of in result["scores"].values()):
-        lines.append("  in brackets: 95 % intervals over images; of differences on the same resamples")
+        units = "groups of images" if "groups" in result else "images"
+        lines.append(f"  in brackets: 95 % intervals over {units}; of differences on the same resamples")
         lines.append("  lower, higher: this interval excludes 0; of ECE, the squared error's does, too")
     lines += [f"  {text}" for text in [result.get("groups")] if text]
     lines += [f"  warning: {text}" for text in result["warnings"]]

@@ -121,7 +121,8 @@ def report(result: dict, out: Path) -> str:
             lines += [f"    {text}" for text in in_words(result["risk"][protocol])]
     lines += [f"  {name.removesuffix(' %')}: {text}" for name, text in meanings.items()]
     if any(ends for of in result["intervals"].values() for ends in of.values()):
-        lines.append("  in brackets: 95 % intervals over images, without the variance of training")
+        units = "groups of images" if "groups" in result else "images"
+        lines.append(f"  in brackets: 95 % intervals over {units}, without the variance of training")
     lines += [f"  {text}" for text in [result.get("groups")] if text]
     lines += [f"  warning: {text}" for text in result["warnings"]]
     lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
