@@ -31,6 +31,7 @@ PRINTED = (
     "max_f",
 )
 
+MARGIN = 0.005  # a difference of confidence and accuracy within half a point is none, as for claim C3
 INDENT = {"initial_indent": " " * 4, "subsequent_indent": " " * 6}
 MEANINGS = {  # of names that do not say it
     "ece_floor": "the ECE that a calibrated network would measure on these images",
@@ -148,6 +149,8 @@ def tendency(values: dict, ends: Sequence[float] | None) -> str:
     means = f"mean confidence {number(accuracy + gap)} %, accuracy {number(accuracy)} %"
     if not gap or (ends and ends[0] <= 0 <= ends[1]):
         interval = f" (difference in points {with_ends(METRICS['gap'], gap, ends)})" if ends else ""
-        return f"neither over- nor under-confident on average, as far as these images show: {means}{interval}"
+        if ends and max(map(abs, ends)) > MARGIN:
+            return f"whether over- or under-confident on average cannot be said from these images: {means}{interval}"
+        return f"neither over- nor under-confident on average: {means}{interval}"
     of = with_ends(METRICS["gap"], abs(gap), sorted(map(abs, ends)) if ends else None)
     return f"{'over' if gap > 0 else 'under'}-confident by {of} points on average: {means}"
