@@ -71,6 +71,8 @@ def report(result: dict[str, Any], out: Path) -> str:
         else f"{result['scored_images']} images in {result['scored_on']}"
     )
     lines.append(f"  on {where}; {result['bins']} bins")
+    if result["chosen"] and result["scored_on"] == "cross-validation":
+        lines.append("  but the choice of the method has: scores are a little too good (not with --test-mask)")
     rows = [["", "before", "after", "difference"]]
     for name, of in result["scores"].items():
         metric = METRICS[name]
