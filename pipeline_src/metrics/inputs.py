@@ -127,6 +127,7 @@ class Input:
     family: object  # hashable: inputs of one family need the same sums
     pooled: bool = False  # whether all pixels together tell it, without the rows per image
     few: bool = False  # whether `FEW` resamples suffice
+    present: int | None = None  # the column that counts the images that have its metrics; None if all have them
     centred: bool = False  # whether resampling biases its metrics: resampled values are shifted to the exact one
     classes: str = "any"  # "two", "several" or "any" number of classes
 
