@@ -94,13 +94,17 @@ def compare(
     """
     pairs = seed_pairs([*a], [*b])
     sides = [[by_seed[pair[k]] for pair in pairs] for k, by_seed in enumerate((a, b))]
-    points = [_points(statistics, bins) for statistics in sides]
+    same = _same_images(sides)
+    if same:
+        shared = groups[1] if groups[0] is None else groups[0]
+        groups = shared, shared  # the same draws
+    points = [_points(*side, bins) for side in zip(sides, groups, strict=True)]
     protocols = [protocol for protocol in points[0] if protocol in points[1]]
     resampled = None
     if intervals and any(
         _largest(*points, protocol, m) > ROUNDING for protocol in protocols for m in points[0][protocol]
     ):
-        resampled = _resampled(part, bins, sides, groups)
+        resampled = _resampled(part, bins, sides, groups, same)
     cells = []
     for protocol in protocols:
         for metric, values in points[0][protocol].items():
@@ -127,9 +131,14 @@ def _verdict(largest: float, effect: Estimate | None) -> str:
     return DIFFERENT if effect is not None and effect.excludes_zero else UNDECIDED
 
 
-def _points(statistics: Sequence[AnyStatistic], bins: int) -> Points:
+def _same_images(sides: Sequence[Sequence[AnyStatistic]]) -> bool:
+    a, b = (by_protocol(statistics[0])["raw"].rows for statistics in sides)
+    return a is not None and b is not None and a.ids == b.ids
+
+
+def _points(statistics: Sequence[AnyStatistic], groups: Groups, bins: int) -> Points:
     of_seeds = [
-        {protocol: summary(counted, bins)[0] for protocol, counted in ProtocolCounts.by_protocol(statistic).items()}
+        {name: summary(counted, bins)[0] for name, counted in ProtocolCounts.by_protocol(statistic, groups).items()}
         for statistic in statistics
     ]
     return {
@@ -147,14 +156,10 @@ def _largest(a: Points, b: Points, protocol: str, metric: str) -> float:
 
 
 def _resampled(
-    part: str, bins: int, sides: Sequence[Sequence[AnyStatistic]], groups: tuple[Groups, Groups]
+    part: str, bins: int, sides: Sequence[Sequence[AnyStatistic]], groups: tuple[Groups, Groups], same: bool
 ) -> list[dict[str, Measurement]]:
-    """Measurements of A and B by protocol, with the pairs of seeds numbered."""
-    ids = [by_protocol(statistics[0])["raw"].rows.ids for statistics in sides]
-    keys = key_of(part), key_of(part if ids[0] == ids[1] else f"{part} of the other")
-    if ids[0] == ids[1]:
-        shared = groups[1] if groups[0] is None else groups[0]
-        groups = shared, shared  # the same draws
+    """Measurements of A and B by protocol, with the pairs of seeds numbered; `same` images have the same draws."""
+    keys = key_of(part), key_of(part if same else f"{part} of the other")
     measured = []
     for statistics, key, of_images in zip(sides, keys, groups, strict=True):
         of_seeds = [resample(statistic, bins, key, groups=of_images) for statistic in statistics]

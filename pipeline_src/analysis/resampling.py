@@ -12,7 +12,7 @@ bias that resampling adds to an unbiased estimate of a squared error (`Input.cen
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from statistics import NormalDist
@@ -39,10 +39,12 @@ ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal m
 
 @dataclass
 class Sums:
-    """Sums over images: `whole` (C,) over all, `resampled` (R, C) over resamples of them."""
+    """Sums over images: `whole` (C,) over all, `resampled` (R, C) over resamples of them; `present` (C,) is the number
+    of images, or groups of them, that add something."""
 
     whole: np.ndarray
     resampled: np.ndarray
+    present: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Resampled:
         sums: family of inputs -> what the values are computed from.
         units: number of images that were resampled, or of groups of them.
         bounds: metric -> how far its value can be off, since the order of pixels within a level is not known.
+        present: metric -> number of images, or groups, that have it, of those that some do not have.
     """
 
     points: Mapping[str, float]
@@ -64,10 +67,12 @@ class Resampled:
     sums: Mapping[object, Sums]
     units: int
     bounds: Mapping[str, float] = field(default_factory=dict)
+    present: Mapping[str, int] = field(default_factory=dict)
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
         """The 95 % interval of every metric; None where a resample leaves it undefined."""
-        ends = {name: interval(self.points[name], values, self.units) for name, values in self.values.items()}
+        units = dict.fromkeys(self.values, self.units) | dict(self.present)
+        ends = {name: interval(self.points[name], values, units[name]) for name, values in self.values.items()}
         deciding = {name: ends.get(METRICS[name].decided_by) for name in ends}
         made = {
             name: error_interval(self.points[name], of, deciding[name]) if of and deciding[name] else of
@@ -83,7 +88,7 @@ def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
     Args:
         units: number of images that were resampled, or of groups of them.
     """
-    if np.isnan(values).any():
+    if units < 2 or np.isnan(values).any():
         return None
     if units < FEW_GROUPS:
         half = _distance(units) * float(values.std())
@@ -213,7 +218,14 @@ def resample_counts(
     values = {name: _values(name, sums, bins, point) for name, point in points.items()}
     # Where another metric decides, one that sorts no pixels, the order of pixels decides nothing.
     off = bounds(counted, bins, [name for name in points if not METRICS[name].decided_by])
-    return Resampled(points, reasons, values, sums, units_of(drawn, len(counted.rows)) if points else 0, off)
+    units = units_of(drawn, len(counted.rows)) if points else 0
+    return Resampled(points, reasons, values, sums, units, off, _present(points, sums, units))
+
+
+def _present(names: Iterable[str], sums: Mapping[object, Sums], units: int) -> dict[str, int]:
+    inputs = {name: METRICS[name].of for name in names}
+    number = {name: int(sums[of.family].present[of.present]) for name, of in inputs.items() if of.present is not None}
+    return {name: of for name, of in number.items() if of < units}
 
 
 def _with_pixels(counted: ProtocolCounts) -> np.ndarray | None:
@@ -247,10 +259,12 @@ def _sums(counted: ProtocolCounts, inputs: Mapping[object, Input], bins: int, dr
     for of_units, times in _units(counted, columns, drawn):
         for family, of in of_units.items():
             values = inputs[family].of_units(of)
-            added = Sums(values.sum(axis=0), (times[:FEW] if inputs[family].few else times) @ values)
+            of_resamples = (times[:FEW] if inputs[family].few else times) @ values
+            added = Sums(values.sum(axis=0), of_resamples, np.count_nonzero(values, axis=0))
             if family in sums:
                 sums[family].whole += added.whole
                 sums[family].resampled += added.resampled
+                sums[family].present += added.present
             else:
                 sums[family] = added
     return sums
@@ -321,6 +335,15 @@ def images_in_words(images: int) -> list[str]:
     if images == 1:
         return ["one image has no intervals"]
     return [f"intervals over {images} images, fewer than {FEW_GROUPS}, are rough (Student's t)"]
+
+
+def few_in_words(present: Mapping[str, int]) -> list[str]:
+    """What readers have to know of intervals of metrics that few images, or groups of them, have (`present`)."""
+    few = {name: number for name, number in present.items() if number < FEW_GROUPS}
+    return [
+        f"few images, or groups of them, have {', '.join(f'{name} ({number})' for name, number in few.items())}: their "
+        "intervals are rough (Student's t)"
+    ] * bool(few)
 
 
 @one_thread

@@ -35,7 +35,7 @@ class CalibrationReport(Mapping[str, float]):
 
     Attributes:
         numbers: metric -> value, of all metrics that are defined.
-        intervals: metric -> ends of its 95 % interval over images; empty unless it was asked for.
+        intervals: metric -> ends of its 95 % interval over images or groups of them; empty unless it was asked for.
         undefined: metric -> why it has no value.
         images, pixels: that count.
         bins: of the metrics that have bins.
@@ -179,8 +179,8 @@ class Statistic:
             bins: equal-width and equal-mass bins, a divisor of 66,300 such as 10, 15, 20 or 100.
             intervals: also 95 % intervals, by 1,000 resamples of the images.
             groups: the group of each image, where images are not independent, such as frames of a video: resamples are
-                of groups then. By the names of the images, or in the order of
-                these names: that of adding where they were given none.
+                of groups then, and what noise adds to an error is reckoned over them. By the names of the images, or in
+                the order of these names: that of adding where they were given none.
 
         Raises:
             UserError: `groups` do not fit the images. Or all integer maps hold such small values that they are no
@@ -189,10 +189,11 @@ class Statistic:
         check_number(bins)
         check_range(self._highest, "maps")
         statistic = self._statistic or two_classes.TwoClassStatistic(Counts.empty(), None)
-        run = ProtocolCounts(statistic, self.counts)
+        rows = self.counts.rows
+        units = None if groups is None else _numbered(groups, [] if rows is None else rows.ids)
+        run = ProtocolCounts(statistic, self.counts, units=units)
         values, reasons = summary(run, bins)
         defined = {name: value for name, value in values.items() if value is not None}
-        units = None if groups is None else _numbered(groups, [] if self._statistic is None else run.rows.ids)
         ends = resample_counts(run, bins, SEED, RESAMPLES, units).intervals() if intervals and defined else {}
         both = {name: interval for name, interval in ends.items() if interval}
         return CalibrationReport(defined, len(self), self.counts.pixels, bins, both, reasons)

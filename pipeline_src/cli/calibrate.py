@@ -17,7 +17,7 @@ from pipeline_src.params.schema import LIMITS
 from pipeline_src.text_tables import aligned
 
 INTERVALS = (
-    "in brackets: 95 % intervals over images; of differences on the same resamples",
+    "in brackets: 95 % intervals over {units}; of differences on the same resamples",
     "lower, higher: this interval excludes 0; of ECE, the squared error's does, too",
 )
 
@@ -89,6 +89,8 @@ def report(result: dict[str, Any], out: Path) -> str:
         else f"{result['scored_images']} images in {result['scored_on']}"
     )
     lines.append(f"  on {where}; {result['bins']} bins")
+    if result["chosen"] and result["scored_on"] == "cross-validation":
+        lines.append("  but the choice of the method has: scores are a little too good (not with --test-mask)")
     rows = [["", "before", "after", "difference"]]
     for name, score in result["scores"].items():
         metric = METRICS[name]

@@ -31,6 +31,7 @@ PRINTED = (
     "max_f",
 )
 
+MARGIN = 0.005  # a difference of confidence and accuracy within half a point is none, as for claim C3
 MEANINGS = {  # of names that do not say it
     "ece_floor": "the ECE that a calibrated network would measure on these images",
     "oe": "over-confidence alone, weighted by confidence",
@@ -121,7 +122,7 @@ def report(result: dict, out: Path) -> str:
             lines += [f"    {text}" for text in in_words(result["risk"][protocol])]
     lines += [f"  {name.removesuffix(' %')}: {text}" for name, text in meanings.items()]
     some = any(ends for by_metric in result["intervals"].values() for ends in by_metric.values())
-    lines += remarks(result, ["in brackets: 95 % intervals over images, without the variance of training"] * some)
+    lines += remarks(result, ["in brackets: 95 % intervals over {units}, without the variance of training"] * some)
     lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
     lines += [f"  all numbers: {out / 'metrics.json'}", f"  images, the worst first: {out / 'images.csv'}"]
     return "\n".join(lines)
@@ -136,6 +137,8 @@ def tendency(values: dict, ends: Sequence[float] | None) -> str:
     means = f"mean confidence {number(accuracy + gap)} %, accuracy {number(accuracy)} %"
     if not gap or (ends and ends[0] <= 0 <= ends[1]):
         interval = f" (difference in points {with_ends(METRICS['gap'], gap, ends)})" if ends else ""
-        return f"neither over- nor under-confident on average, as far as these images show: {means}{interval}"
+        if ends and max(map(abs, ends)) > MARGIN:
+            return f"whether over- or under-confident on average cannot be said from these images: {means}{interval}"
+        return f"neither over- nor under-confident on average: {means}{interval}"
     points = with_ends(METRICS["gap"], abs(gap), sorted(map(abs, ends)) if ends else None)
     return f"{'over' if gap > 0 else 'under'}-confident by {points} points on average: {means}"

@@ -15,7 +15,7 @@ def wrapped(text: str) -> list[str]:
 
 
 def off_by(bounds: dict[str, float], side: str = "") -> list[str]:
-    """How far metrics of float maps can be off; nothing where none can. `of` says of what."""
+    """How far metrics of float maps can be off; nothing where none can. `side` says of what."""
     if not bounds:
         return []
     off = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * bound:.1e}" for key, bound in bounds.items())
@@ -23,6 +23,12 @@ def off_by(bounds: dict[str, float], side: str = "") -> list[str]:
 
 
 def remarks(result: dict[str, Any], intervals: Sequence[str]) -> list[str]:
-    """How the `intervals` are read, if there are any; of which groups the images are; and warnings."""
-    lines = [*intervals, *filter(None, [result.get("groups")]), *(f"warning: {text}" for text in result["warnings"])]
+    """How the `intervals` are read, if there are any, {units} standing for what they are over; of which groups the
+    images are; and warnings."""
+    over = "groups of images" if "groups" in result else "images"
+    lines = [
+        *(text.format(units=over) for text in intervals),
+        *filter(None, [result.get("groups")]),
+        *(f"warning: {text}" for text in result["warnings"]),
+    ]
     return [f"  {line}" for line in lines]

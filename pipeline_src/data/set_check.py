@@ -70,7 +70,7 @@ def _groups(entry: Entry, stems: list[str], data_root: Path | str | None) -> lis
 def _ids(root: Path, grey: list[str]) -> list[str]:
     """That the values of some of the masks with grey pixels may be class ids."""
     read = (image_io.mask_values((root / mask).read_bytes(), indices=False) for mask in evenly_spaced(grey))
-    note = perhaps_ids(sum(np.bincount(values.ravel(), minlength=256) for values in read))
+    note = perhaps_ids(sum((np.bincount(values.ravel(), minlength=256) for values in read), np.zeros(256, np.int64)))
     return [note] if note else []
 
 

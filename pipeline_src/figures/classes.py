@@ -20,7 +20,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     for part in facts.parts_of(LIKE_ID) if facts.class_names else ():
         for metric, label in METRICS.items():
             title, wide = f"{label} class by class on {part}", style.is_wide(len(facts.methods))
-            how = f"raw protocol, {facts.bins} bins; {style.averaged(facts)}; intervals over images"
+            how = f"raw protocol, {facts.bins} bins; {style.averaged(facts)}; 95 % intervals over images or groups"
             caption = f"{title}, a panel per method, {how}."
             yield Picture(FIGURE, (metric, part), title, caption, "raw", part, metric=metric, wide=wide)
 
@@ -33,7 +33,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         for method, one in results.measured(picture.protocol, picture.part).items()
     }
     first = next(iter(facts.methods))
-    how = f"{style.averaged(facts)} · strokes: 95 % intervals over images · grey: {first}"
+    over = f"95 % intervals over {style.units(results, [picture.part])}"
+    how = f"{style.averaged(facts)} · strokes: {over} · grey: {first}"
     lines = [style.size(picture, results), how]
     left_out = len(facts.class_names) - MOST_ROWS
     if left_out > 0:

@@ -97,8 +97,8 @@ FIGURE = FigureType(
     "comparison",
     "Methods compared",
     "A small reliability diagram per method, all on the same axes: the line is the accuracy in each bin of confidence, "
-    "its band the 95 % interval over images, the tinted area its gap to the diagonal. The bars at the foot are the "
-    "share of pixels per bin.",
+    "its band the 95 % interval over images or their groups, the tinted area its gap to the diagonal. The bars at the "
+    "foot are the share of pixels per bin.",
     pictures,
     paint,
 )

@@ -39,7 +39,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     }
     table = prepare(oe, facts.tests)
     how = f"{protocol} protocol · {facts.bins} bins · {style.averaged(facts)}"
-    lines = [how, f"strokes: {style.intervals(facts)}", "vertical strokes: means over the data sets of a role"]
+    over = style.intervals(facts, style.units(results, facts.tests))
+    lines = [how, f"strokes: {over}", "vertical strokes: means over the data sets of a role"]
     return Painted(draw(table, picture.title, lines), {"": table})
 
 

@@ -230,9 +230,10 @@ FIGURE = FigureType(
     "reliability",
     "Reliability",
     "Accuracy of the top label against its confidence, in bins of confidence. A bar ends at the bin's accuracy, its "
-    "whisker is the 95 % interval over images; the hatched part is the gap to the bin's mean confidence. The thin line "
-    "is the isotonic regression of all pixels, which needs no bins. The circle marks the means over all pixels. The "
-    "panel below has the share of pixels per bin: where it is small, the gap above weighs little in the ECE.",
+    "whisker is the 95 % interval over images or their groups; the hatched part is the gap to the bin's mean "
+    "confidence. The thin line is the isotonic regression of all pixels, which needs no bins. The circle marks the "
+    "means over all pixels. The panel below has the share of pixels per bin: where it is small, the gap above weighs "
+    "little in the ECE.",
     pictures,
     paint,
 )

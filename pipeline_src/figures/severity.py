@@ -49,7 +49,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         for metric in METRICS
     }
     table = prepare(estimates)
-    lines = [f"{protocol} protocol · strokes: {style.intervals(facts)}" + f" · 0: {clean}" * bool(clean)]
+    over = style.intervals(facts, style.units(results, dict(shown)))
+    lines = [f"{protocol} protocol · strokes: {over}" + f" · 0: {clean}" * bool(clean)]
     return Painted(draw(table, picture.title, lines), {"": table})
 
 

@@ -142,9 +142,15 @@ def sets_by_role(facts: Facts) -> list[str]:
     return [f"{ROLES[role]}: {', '.join(facts.parts_of([role]))}" for role in roles]
 
 
-def intervals(facts: Facts) -> str:
-    """What is in the intervals of estimates, in words."""
-    return f"95 % intervals over images{' and seeds' * (len(facts.seeds) > 1)}"
+def intervals(facts: Facts, units: str = "images or their groups") -> str:
+    """What is in the intervals of estimates, in words; `units` are what is resampled (`units`)."""
+    return f"95 % intervals over {units}{' and seeds' * (len(facts.seeds) > 1)}"
+
+
+def units(results: Results, parts: Iterable[str]) -> str:
+    """What is resampled on some data sets, in words."""
+    grouped = {results.groups(part) is not None for part in parts}
+    return "images or their groups" if len(grouped) > 1 else "groups of images" if True in grouped else "images"
 
 
 def averaged(facts: Facts) -> str:

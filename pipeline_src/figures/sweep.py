@@ -51,7 +51,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
             for part in facts.tests
             for metric in METRICS
         }
-    lines = [f"{protocol} protocol · strokes: {style.intervals(facts)}" + " · dashed: baseline" * bool(baseline)]
+    over = style.intervals(facts, style.units(results, facts.tests))
+    lines = [f"{protocol} protocol · strokes: {over}" + " · dashed: baseline" * bool(baseline)]
     return Painted(draw(table, baseline, picture.title, lines), {"": table})
 
 

@@ -42,7 +42,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     }
     table = prepare(estimates, {method: facts.family(method) for method in facts.methods})
     dashed = " · dashed: baseline" * bool(facts.baseline)
-    lines = [style.size(picture, results), style.averaged(facts) + dashed, f"strokes: {style.intervals(facts)}"]
+    over = style.intervals(facts, style.units(results, [picture.part]))
+    lines = [style.size(picture, results), style.averaged(facts) + dashed, f"strokes: {over}"]
     if "accuracy" not in drawn_metrics(table):
         lines.append(f"accuracy of every method: {style.percent(table['accuracy'].iloc[0], 2)}")
     return Painted(draw(table, picture.title, lines), {"": table})

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline_src import __version__, outputs
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, groups_in_words, images_in_words, resample_counts
+from pipeline_src.analysis.resampling import (
+    FEW_GROUPS,
+    RESAMPLES,
+    SEED,
+    few_in_words,
+    groups_in_words,
+    images_in_words,
+    resample_counts,
+)
 from pipeline_src.calibrators.files import read_for
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.levels import PROTOCOLS
@@ -101,6 +108,7 @@ def judge_folder(
         images = whole_images(pairs, counted.meaning) if whole else {}
     counts = _counts(counted, protocols, mask, ignore)
     first = next(iter(counts.values()))
+    numbers, few = _numbers(counted, counts, images, bins, resamples, of_images)
     result = {
         "name": name,
         "n_images": len(pairs),
@@ -110,14 +118,14 @@ def judge_folder(
         "bins": bins,
         "note": (several_classes if classes else two_classes).NOTE,
         **({"groups": groups_in_words(of_images)} if groups else {}),
-        "warnings": counted.warnings() + (images_in_words(len(pairs)) if resamples and not groups else []),
-        **_numbers(counted, counts, images, bins, resamples, of_images),
+        "warnings": counted.warnings() + (images_in_words(len(pairs)) if resamples and not groups else []) + few,
+        **numbers,
     }
     if bound:
-        runs = {p: replace(run, units=of_images) for p, run in counted.runs.items()}
+        runs = ProtocolCounts.by_protocol(counted.statistic, of_images)
         result["risk"] = {p: risks.controlled(runs[p], bound, SEED, resamples) for p in counts}
     if counted.regions is not None:
-        result["regions"] = {"border_pixels": border, **_regions(counted.regions, protocols, bins)}
+        result["regions"] = {"border_pixels": border, **_regions(counted.regions, protocols, bins, of_images)}
 
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
     tables = {p: _per_image(of_protocol, bins, images.get(p)) for p, of_protocol in counts.items()}
@@ -183,31 +191,40 @@ def _numbers(
     bins: int,
     resamples: int,
     groups: np.ndarray | None,
-) -> dict:
-    """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol."""
-    runs = counted.runs
-    numbers: dict[str, dict[str, Any]] = {"intervals": {}, "undefined": {}, "bounds": {}}
+) -> tuple[dict[str, Any], list[str]]:
+    """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol; and warnings of metrics
+    that few images have."""
+    numbers: dict[str, Any] = {"intervals": {}, "undefined": {}, "bounds": {}}
+    few: dict[str, int] = {}
+    runs = ProtocolCounts.by_protocol(counted.statistic, groups)
     for protocol in counts:
         run = runs[protocol]
         values, reasons = summary(run, bins)
         defined = [name for name, value in values.items() if value is not None]
         numbers["bounds"][protocol] = bounds(run, bins, defined) if "float" in counted.highest else {}
-        intervals = resample_counts(run, bins, SEED, resamples, groups).intervals() if resamples else {}
+        resampled = resample_counts(run, bins, SEED, resamples, groups) if resamples else None
+        intervals, present = (resampled.intervals(), dict(resampled.present)) if resampled else ({}, {})
         if images:
             means = images[protocol].means
-            intervals |= images[protocol].intervals(SEED, resamples, groups) if resamples else {}
+            if resampled:
+                intervals |= images[protocol].intervals(SEED, resamples, groups)
+                present |= images[protocol].present(groups)
             reasons = {name: reason for name, reason in reasons.items() if name not in means}
             reasons |= {name: MISSING for name, value in means.items() if value is None}
             values |= means
         numbers[protocol], numbers["undefined"][protocol] = values, reasons
-        if resamples:
+        if resampled:
             numbers["intervals"][protocol] = {name: intervals.get(name) for name in values}
-    return numbers
+            if resampled.units >= FEW_GROUPS:  # or else it is said of all metrics
+                few |= {name: of for name, of in present.items() if values[name] is not None}
+    return numbers, few_in_words(few)
 
 
-def _regions(regions: RegionStatistics, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
+def _regions(
+    regions: RegionStatistics, protocols: tuple[str, ...], bins: int, groups: np.ndarray | None
+) -> dict[str, dict]:
     """Values by protocol and region."""
-    by_name = {region: ProtocolCounts.by_protocol(statistic) for region, statistic in regions.by_name.items()}
+    by_name = {region: ProtocolCounts.by_protocol(statistic, groups) for region, statistic in regions.by_name.items()}
     return {
         p: {name: {"n_pixels": runs[p].counts.pixels, **summary(runs[p], bins)[0]} for name, runs in by_name.items()}
         for p in protocols

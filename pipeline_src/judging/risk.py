@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline_src.analysis import conformal
 from pipeline_src.analysis.conformal import Bound
-from pipeline_src.analysis.resampling import image_means, interval
+from pipeline_src.analysis.resampling import FEW_GROUPS, image_means, interval
 from pipeline_src.calibrators.selection import folds_of
 from pipeline_src.errors import UserError
 from pipeline_src.judging.files import Pairs
@@ -71,7 +71,8 @@ def controlled(
         held_out: the images of `run`, each as it is scored by what has not seen it; by default `run` itself.
 
     Returns:
-        `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `level` t and `threshold` t/255,
+        `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `over`, "groups" where these are
+        what the bound is on; `level` t and `threshold` t/255,
         None where there is none; `promised`, n/(n+1) R + 1/(n+1) there; a `reason` where the threshold is none or
         serves nothing; `delivered`, both risks with `images` and `intervals`, None where no threshold was tried.
     """
@@ -89,6 +90,7 @@ def _fitted(run: ProtocolCounts, bound: Bound) -> dict[str, Any]:
     sums = conformal.of_folds(run, np.zeros(run.number, np.int64))[0]
     units = int(split(sums)[1][conformal.RISK_NAMES.index(bound.risk)])
     result: dict[str, Any] = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
+    result |= {"over": "groups"} if run.units is not None else {}
     t = conformal.level(bound, sums)
     if t is None:
         label = "foreground" if bound.risk == "fnr" else "background"
@@ -109,8 +111,11 @@ def _delivered(run: ProtocolCounts, levels: np.ndarray, seed: int, resamples: in
     values: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": {}}
     for k, name in enumerate(conformal.RISK_NAMES):
         mean = values[name] = float(risks[defined[:, k], k].mean()) if defined[:, k].any() else None
-        ends = None if mean is None or resampled is None else interval(mean, resampled[:, k], len(risks), FRACTION)
+        units = int(defined[:, k].sum())
+        ends = None if mean is None or resampled is None else interval(mean, resampled[:, k], units, FRACTION)
         values["intervals"][name] = ends
+        if ends and units < FEW_GROUPS:
+            values["few"] = values.get("few", {}) | {name: units}
     return values
 
 
@@ -125,12 +130,14 @@ def _cross_validated(run: ProtocolCounts, bound: Bound, seed: int, resamples: in
 
 def in_words(result: dict[str, Any], where: str = "each fifth of them at the threshold of the others") -> list[str]:
     """What the terminal shows of `controlled`; `where` is what the risks were delivered on."""
-    bound = Bound(result["risk"], result["alpha"])
+    bound, grouped = Bound(result["risk"], result["alpha"]), result.get("over") == "groups"
+    units = "groups" if grouped else "images"
     if result["level"] is None:
         return [f"{bound}: no threshold keeps it: {result['reason']}"]
     lines = [
         f"{bound}: a mask of the pixels of probability {result['threshold']:.4f} ({result['level']} of 255) or more "
-        f"keeps it on average over images like these {result['images']:,} (exchangeable with them)",
+        f"keeps it on average over {units} like these {result['images']:,} (exchangeable with them)",
+        *(["  it is on the mean risk of a further group; that of a further image can be larger"] if grouped else []),
         *([f"  {result['reason']}: the maps are too poor, or the images too few"] if "reason" in result else []),
     ]
     if result["delivered"] is None:
@@ -140,4 +147,6 @@ def in_words(result: dict[str, Any], where: str = "each fifth of them at the thr
         for name, quantity in RISKS.items()
         if (value := result["delivered"][name]) is not None
     ]
-    return [*lines, f"  delivered, {where}: {', '.join(shown)}"]
+    lines.append(f"  delivered, {where}: {', '.join(shown)}{', means over groups' * grouped}")
+    few = result["delivered"].get("few", {})
+    return lines + [f"  few {units} have {RISKS[n].title} ({of}): a rough interval" for n, of in few.items()]

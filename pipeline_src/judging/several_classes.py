@@ -20,7 +20,7 @@ NOTE = (
     "Fractions, not percent. Confidence is the largest of the K probabilities; bins are right-closed on it. brier is "
     "the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort "
     "pixels count those within 1.5e-5 or less as tied, which `bounds` limits. Intervals: 95 % bootstrap over "
-    "images; they leave out the variance of training."
+    "images, or over their groups; they leave out the variance of training."
 )
 
 

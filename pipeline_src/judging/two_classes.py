@@ -20,7 +20,7 @@ NOTE = (
     "Fractions, not percent. Pixels of all images are pooled; bins are right-closed on confidence max(f, 1 - f). "
     "NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort pixels are exact for 8-bit and 16-bit "
     "maps; for float maps pixels within 1.5e-5 or less count as tied, which `bounds` limits. "
-    "Intervals: 95 % bootstrap over images; they leave out the variance of training."
+    "Intervals: 95 % bootstrap over images, or over their groups; they leave out the variance of training."
 )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_src.analysis.resampling import image_means, interval, units_of
+from pipeline_src.analysis.resampling import image_means, interval
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.rows import parts
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
@@ -47,9 +47,15 @@ class WholeImages:
     ) -> dict[str, tuple[float, float] | None]:
         """Bootstrap intervals of the means, on the same draws as all others."""
         resampled = image_means(self.table, key, resamples, groups)
-        units = units_of(groups, len(self.table))
+        units = self.present(groups)
         pairs = zip(self.means.items(), resampled.T, strict=True)
-        return {name: None if mean is None else interval(mean, means, units, FRACTION) for (name, mean), means in pairs}
+        return {n: None if mean is None else interval(mean, means, units[n], FRACTION) for (n, mean), means in pairs}
+
+    def present(self, groups: np.ndarray | None) -> dict[str, int]:
+        """How many images, or groups of them, have each measure."""
+        units = np.arange(len(self.table)) if groups is None else groups
+        columns = zip(MEASURES, ~np.isnan(self.table.T), strict=True)
+        return {name: len(np.unique(units[defined])) for name, defined in columns}
 
     def part(self, images: slice) -> dict[str, np.ndarray]:
         """Values of some images by name."""

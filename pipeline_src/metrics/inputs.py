@@ -108,14 +108,14 @@ class ProtocolCounts:
         return len(self.rows) if self.units is None else int(self.units.max(initial=-1)) + 1
 
     @classmethod
-    def by_protocol(cls, statistic: AnyStatistic) -> dict[str, ProtocolCounts]:
-        """Those of each protocol of a statistic."""
+    def by_protocol(cls, statistic: AnyStatistic, units: np.ndarray | None = None) -> dict[str, ProtocolCounts]:
+        """Those of each protocol of a statistic; `units` as above."""
         regions: dict[str, dict[str, ProtocolCounts]] = {}
         for name, of in (statistic.regions if isinstance(statistic, TwoClassStatistic) else {}).items():
             for protocol, counted in cls.by_protocol(of).items():
                 regions.setdefault(protocol, {})[name] = counted
         return {
-            protocol: cls(statistic, counts, regions.get(protocol, {}))
+            protocol: cls(statistic, counts, regions.get(protocol, {}), units)
             for protocol, counts in by_protocol(statistic).items()
         }
 
@@ -127,6 +127,7 @@ class Input:
     family: object  # hashable: inputs of one family need the same sums
     pooled: bool = False  # whether all pixels together tell it, without the rows per image
     few: bool = False  # whether `FEW` resamples suffice
+    present: int | None = None  # the column that counts the images that have its metrics; None if all have them
     centred: bool = False  # whether resampling biases its metrics: resampled values are shifted to the exact one
     classes: str = "any"  # "two", "several" or "any" number of classes
 

@@ -60,6 +60,7 @@ class ImageMeans(Input):
 
     def __init__(self, column: str):
         self.column = column
+        self.present = len(self.names) + self.names.index(column)
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
         values = self._values(counted)(slice(None))[:, self.names.index(self.column)]
@@ -113,7 +114,7 @@ class MeanFCurve(Input):
     """The mean of the F curves of the images that have foreground, (..., 256) over thresholds."""
 
     description = "F curves of images"
-    family, classes = "F curves", "two"
+    family, classes, present = "F curves", "two", 256
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
         columns = self.columns(counted, bins)

@@ -121,3 +121,17 @@ def test_without_intervals_only_equality_is_told():
     cells = compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, intervals=False)
     assert cell(cells, "accuracy").verdict == SAME
     assert cell(cells, "nll").verdict == UNDECIDED and cell(cells, "nll").largest > 0.01
+
+
+@pytest.mark.parametrize("intervals", [False, True])
+def test_what_noise_adds_is_reckoned_over_the_groups(intervals):
+    """As in the tables of each: the points are those of the measurements that are compared."""
+    groups = np.arange(12) // 4
+    a, b = maps(1.2), maps(2.0)
+    cells = compare("photos", "baseline", 10, {0: a}, {0: b}, (groups, None), intervals)
+    sides = [resampling.resample(of, 10, 0, 0, groups)["raw"].points for of in (a, b)]
+    for metric in ("ece_floor", "squared_error", "ece"):
+        found = cell(cells, metric)
+        assert (found.a, found.b) == (sides[0][metric], sides[1][metric])
+    alone = cell(compare("photos", "baseline", 10, {0: a}, {0: b}, intervals=False), "ece_floor")
+    assert alone.a != sides[0]["ece_floor"]

@@ -15,7 +15,15 @@ from threadpoolctl import threadpool_limits
 from pipeline_src.analysis import resampling
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import estimate
-from pipeline_src.analysis.resampling import image_means, interval, key_of, percentiles, resample, units_of
+from pipeline_src.analysis.resampling import (
+    few_in_words,
+    image_means,
+    interval,
+    key_of,
+    percentiles,
+    resample,
+    units_of,
+)
 from pipeline_src.counting.loading import load, save_compact
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import TwoClassStatistic
@@ -362,3 +370,18 @@ def test_intervals_over_groups_cover_where_images_are_copies():
             covered[name] += low <= 0 <= high
     # The interval over images is 1 / sqrt(8) as wide as it must be: 51 % coverage. Six standard deviations apart.
     assert covered["images"] <= 70 and covered["groups"] >= 80
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(24) // 2])
+def test_intervals_count_the_images_that_have_the_metric(groups):
+    """Images without foreground have no F: 16 of 24, which are 8 of 12 groups."""
+    images = [(f, y * (k < 8), name) for k, (f, y, name) in enumerate(varied(24))]
+    resampled = resample(counted(images, whole=False), 10, 0, 100, groups)["raw"]
+    units = 8 if groups is None else 4
+    assert resampled.present == {"max_f": units, "mean_f": units}
+    ends = resampled.intervals()
+    for name in resampled.present:
+        assert ends[name] == interval(resampled.points[name], resampled.values[name], units, (0, 1))
+    nll = resampled.points["nll"], resampled.values["nll"], 24 if groups is None else 12
+    assert ends["nll"] == interval(*nll, (0, np.inf))
+    assert "max_f (" in few_in_words(resampled.present)[0] and few_in_words({"max_f": 10}) == []

@@ -11,6 +11,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from pipeline_src.analysis.resampling import resample_counts
 from pipeline_src.api import Statistic, UserError, calibration_report, reliability_diagram
 from pipeline_src.counting import statistic as counting
 from pipeline_src.counting.multiclass import MultiClassStatistic
@@ -126,6 +127,17 @@ def test_whole_groups_are_resampled(form):
     if names is None:
         assert calibration_report(maps, masks, groups=groups).intervals == of_groups
     assert of_groups["accuracy"] != calibration_report(maps, masks).intervals["accuracy"]
+
+
+@pytest.mark.parametrize(("maps", "masks"), [(MAPS, MASKS), (CLASSES, IDS)], ids=["object", "classes"])
+def test_what_noise_adds_is_reckoned_over_the_groups(maps, masks):
+    """Points are those that are resampled: a noise floor over images can lie outside of its interval over groups."""
+    groups = np.array([0, 0, 0, 1, 2, 2])[: len(maps)]
+    whole = Statistic().update(maps, masks)
+    report = whole.compute(groups=groups)
+    wanted = resample_counts(ProtocolCounts(whole._of, whole.counts), 10, 0, 0, groups).points
+    assert dict(report) == wanted
+    assert {"ece_floor", "squared_error"} <= {name for name, of in whole.compute().items() if of != wanted[name]}
 
 
 @pytest.mark.parametrize(("groups", "found"), [([1, 2], "2 for 6 images"), ({"image 000000000": 1}, "none for image")])

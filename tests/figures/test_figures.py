@@ -230,6 +230,21 @@ def test_the_baseline_is_known_by_its_code():
     assert "raw protocol · strokes: 95 % intervals over images · dashed: baseline" in drawn("ce")
 
 
+@pytest.mark.parametrize(
+    ("grouped", "over"),
+    [({}, "images"), ({"a"}, "images or their groups"), ({"a", "b"}, "groups of images")],
+)
+def test_intervals_over_groups_are_called_so(grouped, over):
+    """A figure of several sets, of which some have groups."""
+    facts = Facts("x", {"ce": MethodFacts("baseline")}, {"a": "id", "b": "ood"}, seeds=(0, 1))
+    measured = by_hand({"oe": [0.1]}, np.array([-0.01, 0.01]))
+    of_groups = replace(measured, arrays=dict(measured.arrays) | {"groups": np.zeros(2, np.int64)})
+    results = HandMade(facts, {}, {("raw", p, "ce"): of_groups if p in grouped else measured for p in facts.parts})
+    painted = overconfidence.FIGURE.paint(next(iter(overconfidence.FIGURE.pictures(facts))), results, Sources())
+    texts = [text.get_text() for text in painted.figure.findobj(Text)]
+    assert f"strokes: 95 % intervals over {over} and seeds" in " ".join(" ".join(texts).split())  # which is wrapped
+
+
 def bins_of(share, confidence, accuracy) -> pd.DataFrame:
     edges = np.arange(11) / 10
     table = pd.DataFrame(
@@ -480,8 +495,8 @@ def test_long_names_are_broken_after_a_word():
 def test_intervals_and_means_are_called_what_they_are():
     one = Facts("x", {}, {})
     several = replace(one, seeds=(0, 1))
-    assert style.intervals(one) == "95 % intervals over images" and style.averaged(one) == "seed 0"
-    assert style.intervals(several) == "95 % intervals over images and seeds"
+    assert style.intervals(one, "images") == "95 % intervals over images" and style.averaged(one) == "seed 0"
+    assert style.intervals(several, "images") == "95 % intervals over images and seeds"
     assert style.averaged(several) == "means over seeds 0, 1"
 
 

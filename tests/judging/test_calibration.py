@@ -21,6 +21,7 @@ from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import calibrated, fitted
 from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
+from pipeline_src.cli.calibrate import report
 from pipeline_src.cli.main import app
 from pipeline_src.counting.accumulate import add_fractions
 from pipeline_src.counting.counts import Counts
@@ -160,6 +161,7 @@ def test_auto_takes_the_least_cross_validated_likelihood_loss(folders, tmp_path)
     assert result["method"] == min(cross_validated_nll, key=cross_validated_nll.get) and result["chosen"]
     assert cross_validated_nll["histogram_binning"] > cross_validated_nll["temperature"]
     assert result["scored_on"] == "cross-validation" and result["scored_images"] == 18
+    assert "but the choice of the method has" in report(result, tmp_path)
     assert result["scores"]["nll"]["after"] == pytest.approx(cross_validated_nll[result["method"]], rel=0.05)
     assert result["scores"]["ece"]["intervals"] == {"before": None, "after": None, "difference": None}
     again = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", resamples=0)
@@ -207,7 +209,7 @@ def test_cross_validated_scores_are_of_images_that_were_not_seen(tmp_path):
 def test_groups_share_a_fold(folders, tmp_path):
     paths = folders["pred"], folders["mask"], folders["apply"]
     result = calibrate_folder(*paths, tmp_path / "out", method="platt", resamples=20, groups="^a(.)")
-    assert "2 groups" in result["groups"]
+    assert "2 groups" in result["groups"] and "the choice of the method" not in report(result, tmp_path)
     assert list(result["cross_validated_nll"]) == ["platt"]
 
 

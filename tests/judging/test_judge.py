@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from damaged import full_disk
 
+from pipeline_src.analysis.resampling import resample_counts
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
@@ -22,6 +23,7 @@ from pipeline_src.judging.folder import judge_folder
 from pipeline_src.judging.masks import USUAL, Meaning, truth_of
 from pipeline_src.judging.two_classes import count, read
 from pipeline_src.judging.whole_images import whole_images
+from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.per_image import per_image
 from pipeline_src.metrics.summary import value
 
@@ -307,9 +309,28 @@ def test_images_of_a_group_are_resampled_together(folders, tmp_path):
     alone = judge_folder(maps, masks, "a", tmp_path / "a", resamples=50)
     both = judge_folder(maps, masks, "b", tmp_path / "b", resamples=50, groups=str(tmp_path / "clips.csv"))
     assert "groups" not in alone and f"over {-(-len(names) // 2)} groups" in both["groups"]
-    assert both["raw"] == alone["raw"] and both["intervals"]["raw"]["ece"] != alone["intervals"]["raw"]["ece"]
+    assert both["raw"]["ece"] == alone["raw"]["ece"]
+    assert both["intervals"]["raw"]["ece"] != alone["intervals"]["raw"]["ece"]
     one = judge_folder(maps, masks, "c", tmp_path / "c", resamples=50, groups="^(a)")
     assert set(one["intervals"]["raw"].values()) == {None}
+
+
+def test_what_noise_adds_is_reckoned_over_the_groups(folders, tmp_path):
+    """Points are those that are resampled: a noise floor over images can lie outside of its interval over groups."""
+    maps, masks = folders
+    groups = np.array([0, 0, 0, 1, 2])
+    (tmp_path / "groups.csv").write_text("id,group\n" + "".join(f"a{k},{group}\n" for k, group in enumerate(groups)))
+    options = {"protocols": ("raw",), "border": 2, "whole": False, "resamples": 0}
+    over_groups = judge_folder(maps, masks, "a", tmp_path / "a", groups=str(tmp_path / "groups.csv"), **options)
+    over_images = judge_folder(maps, masks, "b", tmp_path / "b", **options)
+    counted = count(pair_files(maps, masks), None, 2)
+    wanted = resample_counts(ProtocolCounts.by_protocol(counted.statistic)["raw"], 10, 0, 0, groups).points
+    assert {name: value for name, value in over_groups["raw"].items() if value is not None} == wanted
+    assert {"ece_floor", "squared_error"} <= {n for n, of in wanted.items() if of != over_images["raw"][n]}
+    for name, of in counted.regions.by_name.items():
+        wanted = resample_counts(ProtocolCounts.by_protocol(of)["raw"], 10, 0, 0, groups).points
+        found = over_groups["regions"]["raw"][name]
+        assert {n: of for n, of in found.items() if n != "n_pixels" and of is not None} == wanted
 
 
 def test_a_first_mask_that_means_something_else_than_all_together_is_read_again(tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from pipeline_src.analysis.resampling import SEED, image_means, interval
 from pipeline_src.calibrators.selection import folds_of
 from pipeline_src.cli.main import app
 from pipeline_src.judging.calibration import calibrate_folder
@@ -81,6 +82,28 @@ def test_images_without_an_object_do_not_count(tmp_path):
     ]
 
 
+def test_intervals_count_the_images_that_have_the_risk(tmp_path):
+    """As many images without an object say nothing of the FNR: seven images, and not 25."""
+    where = made(tmp_path, "few", 0, objects=7)
+    options = {"risk": "fnr=0.4", "protocols": ("raw",), "resamples": 200}
+    result = judged(where, tmp_path / "out", **options)
+    delivered = result["risk"]["raw"]["delivered"]
+    fnr, levels = second_way(*where), {}
+    folds = folds_of(np.arange(IMAGES))
+    for fold in range(5):
+        rest = fnr[(folds != fold) & (np.arange(IMAGES) < 7)]
+        levels[fold] = np.flatnonzero((rest.sum(axis=0) + 1) / (len(rest) + 1) <= 0.4)[-1]
+    risks = np.full((IMAGES, 1), np.nan)
+    risks[:7, 0] = [fnr[i, levels[folds[i]]] for i in range(7)]
+    resampled = image_means(risks, SEED, 200)[:, 0]
+    assert delivered["intervals"]["fnr"] == pytest.approx(interval(delivered["fnr"], resampled, 7, (0, 1)))
+    assert (
+        delivered["few"] == {"fnr": 7}
+        and "few images have FNR (7): a rough interval" in in_words(result["risk"]["raw"])[-1]
+    )
+    assert any("have max_f (7), mean_f (7)" in line for line in result["warnings"])
+
+
 def test_textures_have_a_false_positive_rate(val, tmp_path):
     result = judge_folder(val[0], None, "net", tmp_path / "out", whole=False, resamples=0, risk="fpr=0.2")["risk"][
         "raw"
@@ -94,7 +117,10 @@ def test_groups_count_once(val, tmp_path):
     result = judged(val, tmp_path / "out", **options)["risk"]["raw"]
     fnr = second_way(*val)
     of_groups = np.stack([fnr[g::12].mean(axis=0) for g in range(12)])
-    assert result["images"] == 12
+    assert result["images"] == 12 and "over groups like these 12 (" in in_words(result)[0]
+    assert "a further group; that of a further image can be larger" in in_words(result)[1]
+    alone = judged(val, tmp_path / "alone", **options | {"groups": ""})["risk"]["raw"]
+    assert "over images like these 25 (" in in_words(alone)[0] and not any("group" in line for line in in_words(alone))
     assert result["level"] == np.flatnonzero((of_groups.sum(axis=0) + 1) / 13 <= 0.2)[-1]
 
 

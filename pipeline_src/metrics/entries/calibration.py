@@ -16,7 +16,7 @@ from pipeline_src.metrics.row_inputs import PixelMeans
 
 SQUARED, OVER, UNDER = "squared_error", "squared_overconfidence", "squared_underconfidence"
 SQUARED_POSITIVE, SQUARED_CLASSES = "positive_squared_error", "classwise_squared_error"
-FEW_IMAGES = "its variance needs two images"
+FEW_IMAGES = "its variance needs two images, or two groups of them"
 NAEINI = "Naeini, Cooper, Hauskrecht, AAAI 2015"
 ROELOFS = "Roelofs et al., AISTATS 2022"
 
@@ -129,8 +129,9 @@ CALIBRATION: dict[str, Metric] = {
         BinNoise(TOP),
         estimators.squared_error,
         "Σ (E_k² − V_k)/n_k/N: E_k is the summed confidence of a bin less its hits, V_k the sampling variance of E_k "
-        "over images. An unbiased estimate of Σ n_k/N (conf_k − acc_k)², around 0 where there is no error. By its "
-        "difference two methods are called different in calibration error.",
+        "over images, or over groups of them that are not independent. An unbiased estimate of "
+        "Σ n_k/N (conf_k − acc_k)², around 0 where there is no error. By its difference two methods are called "
+        "different in calibration error.",
         heading="squared, debiased",
     ),
     OVER: squared(
@@ -179,7 +180,9 @@ CALIBRATION: dict[str, Metric] = {
         BinNoise(TOP),
         estimators.noise_floor,
         "Mean ECE that a perfectly calibrated network of this variance over images would measure on so many of them: "
-        "Σ √(2 V_k/π)/N. An ECE below it is as good as 0.",
+        "Σ √(2 V_k/π)/N. An ECE below it cannot be told from 0 by these images, which is no proof that it is small. A "
+        "calibrated network lies above it half of the time, so that an ECE above it alone is no evidence of an error "
+        "either; that is what the interval of the squared error is for.",
         heading="floor %",
         better=NEITHER,
         undefined=FEW_IMAGES,

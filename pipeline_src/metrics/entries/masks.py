@@ -25,7 +25,9 @@ MASKS: dict[str, Metric] = {
         "max F",
         MeanFCurve(),
         lambda curve: curve.max(axis=-1),
-        "Largest value of the mean of the images' F curves (β² = 0.3): one threshold for all images.",
+        "Largest value of the mean of the images' F curves (β² = 0.3): one threshold for all images. "
+        "With few images it is too high, since the threshold is chosen on them, and resamples repeat that: intervals "
+        "from 8 to 30 images held the true value in 72 to 82 % of simulated sets.",
         better=HIGH,
         undefined=NO_FOREGROUND,
         reference="Achanta et al., CVPR 2009",

@@ -62,7 +62,8 @@ SCORES: dict[str, Metric] = {
         "miscalibration",
         Ordered(POSITIVE),
         estimators.miscalibration,
-        "What isotonic recalibration of f would save of the Brier score, which is MCB − DSC + uncertainty. No bins.",
+        "What isotonic recalibration of f would save of the Brier score, which is MCB − DSC + uncertainty. No bins. "
+        "Of saturated float maps some percent too low (docs/exactness.md).",
         heading="MCB",
         digits=4,
         reference=CORP,
@@ -72,7 +73,8 @@ SCORES: dict[str, Metric] = {
         "discrimination",
         Ordered(POSITIVE),
         estimators.discrimination,
-        "What f, so recalibrated, saves over a constant f, the share of foreground. 0 for a constant map.",
+        "What f, so recalibrated, saves over a constant f, the share of foreground. 0 for a constant map. "
+        "Of saturated float maps as much too low as MCB.",
         heading="DSC",
         digits=4,
         better=HIGH,
