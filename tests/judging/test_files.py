@@ -299,10 +299,10 @@ def test_rounding_above_1_and_square_maps_are_put_right(judged):
     assert result["raw"]["accuracy"] > 0.95 and "b" in result["warnings"][0]
 
 
-@pytest.mark.parametrize("mask", [DISC[:, :23].T, DISC[:, :26].T, DISC[:, :21]])
-def test_maps_that_are_rotated_or_cropped_are_refused(judged, mask):
-    """The first of nearly square images, whose shape alone would pass for one of another size."""
-    put("maps", a=P[:, :23] if mask.shape[0] == 23 else P[:, :26]), put("masks", a=mask)
+@pytest.mark.parametrize(("width", "mask"), [(23, DISC[:, :23].T), (26, DISC[:, :21])], ids=["rotated", "cropped"])
+def test_maps_that_are_rotated_or_cropped_are_refused(judged, width, mask):
+    """The first is nearly square: its shape would pass for another size of the mask's."""
+    put("maps", a=P[:, :width]), put("masks", a=mask)
     refused(judged, "rotated or cropped")
 
 
