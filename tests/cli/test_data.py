@@ -150,6 +150,18 @@ def test_check_compares_archives_with_their_sha256(project):
     )
 
 
+def test_check_reads_archives_that_are_unpacked_already(project):
+    """What was unpacked is whole; the archive is not any more."""
+    path = write_zip(project / "downloads/a.zip", pairs(2))
+    entry = {"archive": "a.zip", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "images": "Image"}
+    entry |= {"masks": "GT"}
+    (project / "params.yaml").write_text(PARAMS.replace("datasets: {}", f"datasets: {{mine: {entry}}}"))
+    assert "in order; 2 samples" in call("check", "mine")
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert "a.zip is not the archive" in call("check", "mine", code=1)
+
+
 def test_what_is_not_here_or_unknown_is_told(project):
     assert "holds none that is known" in call("check")
     assert "ECSSD is not available" in call("check", "ECSSD", code=1)

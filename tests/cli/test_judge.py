@@ -1,4 +1,4 @@
-"""The command `judge`."""
+"""The commands `judge` and `calibrate`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import typer
 from typer.testing import CliRunner
 
 from pipeline_src.cli.judge import judge, tendency
+from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
+from pipeline_src.judging.calibration import calibrate_folder
 from pipeline_src.judging.folder import judge_folder
 
 
@@ -30,11 +32,11 @@ def folders(tmp_path):
 
 def test_the_main_numbers_are_shown(folders, tmp_path):
     maps, masks = folders
-    app = typer.Typer()
-    app.command()(judge)
+    alone = typer.Typer()
+    alone.command()(judge)
     out = tmp_path / "out"
     shown = CliRunner().invoke(
-        app,
+        alone,
         [*("--pred", str(maps), "--mask", str(masks), "--out", str(out), "--protocol", "stretched"), "--no-whole-maps"],
     )
     assert shown.exit_code == 0, shown.output
@@ -50,8 +52,8 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
     assert "raw" not in result and set(result["intervals"]) == {"stretched"}
     assert [path.stem for path in out.glob("*.svg")] == ["reliability-stretched"]
     for wrong in (["--pred", str(maps)], ["--pred", str(maps), "--mask", str(masks), "--ood"]):
-        assert isinstance(CliRunner().invoke(app, [*wrong, "--out", str(out)]).exception, UserError)
-    wrong = CliRunner().invoke(app, ["--pred", str(maps), "--ood", "--out", str(tmp_path / "no"), "--bins", "11"])
+        assert isinstance(CliRunner().invoke(alone, [*wrong, "--out", str(out)]).exception, UserError)
+    wrong = CliRunner().invoke(alone, ["--pred", str(maps), "--ood", "--out", str(tmp_path / "no"), "--bins", "11"])
     assert isinstance(wrong.exception, UserError) and not (tmp_path / "no").exists()
 
 
@@ -62,6 +64,31 @@ def test_the_diagram_names_the_images(folders, tmp_path, monkeypatch):
     options = {"protocols": ("raw",), "whole": False, "resamples": 0, "diagrams": True}
     judge_folder(maps, masks, "net", tmp_path / "out", **options)
     assert drawn == [f"3 images of {tmp_path.name}/masks"]
+
+
+def test_what_is_typed_is_what_is_done(folders, tmp_path, monkeypatch):
+    maps, masks = folders
+    for path in masks.iterdir():
+        mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        mask[:3] = 77
+        cv2.imwrite(str(path), mask)
+    words = ["--ignore", "77", "--groups", "(a.)", "--bins", "15", "--resamples", "20", "--risk", "fnr=0.5"]
+    options = {"ignore": 77, "groups": "(a.)", "bins": 15, "resamples": 20, "risk": "fnr=0.5"}
+    one, two = tmp_path / "judged", tmp_path / "typed"
+    expected = judge_folder(*folders, "n", one, protocols=("raw",), border=2, whole=False, **options)
+    words += ["--pred", str(maps), "--mask", str(masks), "--out"]
+    typed = [*words, str(two), "--name", "n", "--protocol", "raw", "--border", "2", "--no-whole-maps"]
+    monkeypatch.setattr("pipeline_src.judging.folder.draw_counts", lambda *of: None)
+    assert CliRunner().invoke(app, ["judge", *typed], catch_exceptions=False).exit_code == 0
+    assert json.loads((two / "metrics.json").read_text()) == json.loads(json.dumps(expected))
+    assert expected["n_pixels"] == 3 * 37 * 50 and "3 groups" in expected["groups"]
+
+    one, two = tmp_path / "fitted", tmp_path / "typed_too"
+    expected = calibrate_folder(*folders, maps, one, method="platt", **options)
+    typed = [*words, str(two), "--apply", str(maps), "--method", "platt"]
+    assert CliRunner().invoke(app, ["calibrate", *typed], catch_exceptions=False).exit_code == 0
+    assert json.loads((two / "scores.json").read_text()) == json.loads(json.dumps(expected))
+    assert expected["pixels"] == 3 * 37 * 50 and "3 groups" in expected["groups"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -160,6 +161,9 @@ def test_torch_and_safetensors_are_enough(exported, tmp_path):
     [
         ("model.safetensors", lambda data: data[:-1] + bytes([data[-1] ^ 1])),
         ("model.py", lambda data: data + b"\n"),
+        ("load.py", lambda data: data + b"\n"),
+        ("network.py", lambda data: data + b"\n"),
+        ("preprocessing.json", lambda data: data + b"\n"),
         ("calibrator.json", lambda data: b"{}"),
         ("SHA256SUMS", lambda data: data[:70]),  # cut off in the first line
         ("SHA256SUMS", lambda data: b"\xff" + data),
@@ -263,8 +267,8 @@ def test_preprocessing_says_what_is_done(exported):
 
 
 @pytest.fixture
-def finished_run(monkeypatch):
-    """In the place of a run that was trained: a/b/seed0."""
+def run(monkeypatch) -> SimpleNamespace:
+    """A run that `export` finds, without an experiment."""
     facts = SimpleNamespace(classes=2, class_names=())
     experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE), facts=facts)
     run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor)
@@ -272,10 +276,37 @@ def finished_run(monkeypatch):
     monkeypatch.setattr(step, "_facts", lambda run: {"normalisation": ([127.5] * 3, [127.5] * 3), "run": run.name})
     monkeypatch.setattr(step, "_config", lambda *of: {})
     monkeypatch.setattr(step, "_card", lambda *of: SimpleNamespace(text=lambda: "card"))
+    return run
+
+
+def test_a_folder_that_predicts_otherwise_than_the_run_is_not_put_in_place(run, tmp_path, monkeypatch):
+    step.export("a/b/seed0", tmp_path / "out", onnx=False)
+    before, read = (tmp_path / "out" / folder.SUMS).read_bytes(), folder.read
+
+    def altered(*of, **options):
+        model = read(*of, **options)
+        getattr(model, model.names["mean"]).add_(1)
+        return model
+
+    monkeypatch.setattr(folder, "read", altered)
+    monkeypatch.setattr(step, "_card", lambda *of: SimpleNamespace(text=lambda: "another card"))
+    with pytest.raises(UserError, match="the exported network differs from the run's"):
+        step.export("a/b/seed0", tmp_path / "out", onnx=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / folder.SUMS).read_bytes() == before
+    assert (tmp_path / "out" / folder.CARD).read_text() == "card"
+
+
+def test_an_onnx_file_that_differs_is_refused_when_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_file, "write", lambda model, file, description: file.touch())
+    for off, refused in ((0.9, False), (1.1, True)):
+        monkeypatch.setattr(onnx_file, "differences", lambda *of, off=off: np.array([0, off * onnx_file.TOLERANCE]))
+        with pytest.raises(UserError, match="differs from torch") if refused else nullcontext():
+            exported_folders.write(tmp_path, predictor(), onnx=True)
 
 
 @pytest.mark.parametrize("out", ["link", "."])
-def test_a_link_and_the_working_folder_are_replaced_like_any_other(out, finished_run, tmp_path, monkeypatch):
+def test_a_link_and_the_working_folder_are_replaced_like_any_other(run, out, tmp_path, monkeypatch):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     monkeypatch.chdir(tmp_path / ("real" if out == "." else ""))
@@ -286,7 +317,7 @@ def test_a_link_and_the_working_folder_are_replaced_like_any_other(out, finished
 
 
 @pytest.mark.parametrize("moment", ["former removed", "new put in place"])
-def test_an_export_that_is_killed_leaves_a_whole_folder(finished_run, tmp_path, monkeypatch, moment):
+def test_an_export_that_is_killed_leaves_a_whole_folder(run, tmp_path, monkeypatch, moment):
     step.export("a/b/seed0", out := tmp_path / "out", onnx=False)
     names = sorted(path.name for path in out.iterdir())
     remove, replace = shutil.rmtree, os.replace

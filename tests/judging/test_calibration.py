@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from damaged import full_disk
+from made_statistics import one
 from scipy.special import expit, softmax
 from typer.testing import CliRunner
 
@@ -31,8 +32,10 @@ from pipeline_src.errors import UserError
 from pipeline_src.judging import calibrated_files, calibrator_fit, two_classes
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.calibration import calibrate_folder
+from pipeline_src.judging.calibration_scores import inverted
 from pipeline_src.judging.files import pair_files
 from pipeline_src.judging.folder import judge_folder
+from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
@@ -150,8 +153,7 @@ def test_whole_maps_are_calibrated_too(done, folders, tmp_path):
     )
     written = judge_folder(out / "maps", folders["test_mask"], "m", tmp_path / "written", **options)
     for name in ("weighted_f", "s_measure"):
-        if name in as_if["raw"]:
-            assert as_if["raw"][name] == pytest.approx(written["raw"][name], abs=1e-4)
+        assert as_if["raw"][name] == pytest.approx(written["raw"][name], abs=1e-4)
 
 
 def test_auto_takes_the_least_cross_validated_likelihood_loss(folders, tmp_path):
@@ -235,18 +237,19 @@ def test_groups_are_those_of_the_scored_images(folders, tmp_path):
 
 
 def surely(root: Path, kind: str) -> tuple[Path, Path]:
-    """Maps of one type, over-confident discs whose pixels reach 0 and 1, some of these wrong; and their masks."""
+    """Maps of one type, or `mixed` of two, over-confident discs whose pixels reach 0 and 1, some of these
+    wrong; and their masks."""
     rng, (y, x) = np.random.default_rng(1), np.mgrid[:40, :40]
     maps, masks = root / "maps", root / "masks"
     maps.mkdir(), masks.mkdir()
     for i in range(10):
         z = 10 - np.hypot(y - 20, x - rng.integers(10, 30))
         cv2.imwrite(str(masks / f"{i}.png"), np.uint8(255 * (rng.random(z.shape) < expit(z))))
-        save(maps, str(i), expit(1.3 * z), kind)
+        save(maps, str(i), expit(1.3 * z), ("uint8", "float32")[i % 2] if kind == "mixed" else kind)
     return maps, masks
 
 
-@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32", "mixed"])
 @pytest.mark.parametrize("method", ["selective_scaling", "isotonic", "temperature"])
 def test_the_likelihood_that_chooses_is_that_of_the_maps_as_written(tmp_path, kind, method):
     maps, masks = surely(tmp_path, kind)
@@ -274,6 +277,20 @@ def test_inverted_maps_are_told_whatever_the_method(folders, tmp_path, method):
     assert any("the fitted slope is negative" in line for line in result["warnings"]) == (result["method"] == "platt")
     again = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", **options)
     assert not any("inverted" in line for line in again["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("background", "objects", "told"),
+    [
+        (0.2, 0.1, "right on 90.0 % of the pixels, and rank 0.0 % of the pairs .* inverted"),
+        (0.6, 0.7, "right on 10.0 % of the pixels, and rank 100.0 % of the pairs .* belong together"),
+        (0.2, 0.3, ""),
+    ],
+)
+def test_maps_of_little_foreground_that_rank_it_wrongly_are_told(background, objects, told):
+    """Though most of their pixels are right."""
+    lines = inverted(FolderCounts(one([background] * 9 + [objects], [0] * 9 + [1])))
+    assert re.search(told, lines[0]) if told else not lines
 
 
 def test_scored_images_that_were_fitted_to_are_named(folders, tmp_path):

@@ -307,6 +307,19 @@ def test_rounding_above_1_and_square_maps_are_put_right(judged):
     assert result["raw"]["accuracy"] > 0.95 and "b" in result["warnings"][0]
 
 
+@pytest.mark.parametrize(("width", "mask"), [(23, DISC[:, :23].T), (26, DISC[:, :21])], ids=["rotated", "cropped"])
+def test_maps_that_are_rotated_or_cropped_are_refused(judged, width, mask):
+    """The first is nearly square: its shape would pass for another size of the mask's."""
+    put("maps", a=P[:, :width]), put("masks", a=mask)
+    refused(judged, "rotated or cropped")
+
+
+def test_masks_of_fractions_are_cut_at_one_half(judged):
+    put("maps", a=P), put("masks", a=np.where(DISC, np.float32(0.51), np.float32(0.5)))
+    result = judged()
+    assert result["raw"]["accuracy"] == 1 and f"{DISC.size} mask pixel(s)" in " ".join(result["warnings"])
+
+
 def test_transparent_maps_are_refused(judged):
     grey = np.uint8(255 * P)
     cv2.imwrite("maps/a.png", cv2.merge([grey * 0, grey * 0, grey * 0, grey])), put("masks", a=DISC)

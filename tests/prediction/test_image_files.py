@@ -204,6 +204,21 @@ def test_what_differs_is_made_again_and_nothing_else(source, images, tmp_path):
     assert [line["map"] for line in lines] == [f"{name}.png" for name in sorted(SHAPES)]
 
 
+def test_maps_of_another_calibrator_or_format_are_made_again(source, images, tmp_path):
+    """Their names are the same."""
+    file, other = tmp_path / "calibrator.json", tmp_path / "other.json"
+    file.write_text(json.dumps(record()))
+    other.write_text(json.dumps(record(parameters={"temperature": 3.0})))
+    for form, calibrator in (("png16", None), ("png16", file), ("png16", other), ("png8", other)):
+        before = written(tmp_path / "out")
+        assert step.predict(source, str(images), tmp_path / "out", form, calibrator) == (4, 4)
+        assert not {*before.values()} & {*written(tmp_path / "out").values()}
+        assert step.predict(source, str(images), tmp_path / "out", form, calibrator) == (4, 0)
+    file.write_text(json.dumps(record(parameters={"temperature": 4.0})))
+    other.write_text(file.read_text())  # fitted again
+    assert step.predict(source, str(images), tmp_path / "out", form, other) == (4, 4)
+
+
 def test_a_calibrator_is_applied_as_calibrate_does(source, images, tmp_path):
     (tmp_path / "calibrator.json").write_text(json.dumps(record()))
     for name, file in (("plain", None), ("warm", tmp_path / "calibrator.json")):

@@ -115,6 +115,24 @@ def test_images_of_data_sets_are_not_published(tmp_path):
         refuse_images(tmp_path)
 
 
+def test_no_image_of_a_data_set_is_put_in_place(tmp_path, monkeypatch):
+    """Whatever draws it: a user's figure, too."""
+    monkeypatch.chdir(tmp_path)
+    folder = published_before("small")
+
+    def rebuild(source: Path, out: Path, cores: int) -> None:
+        for part in ("tables", "figures"):
+            (out / part).mkdir(parents=True)
+        (out / "figures/mine.svg").write_text("<svg><image href='a.png'/></svg>")
+
+    monkeypatch.setattr(publish, "rebuild", rebuild)
+    monkeypatch.setattr(publish, "_drawn", lambda facts, folder: folder.iterdir())
+    before = (folder / "experiment.json").read_bytes()
+    with pytest.raises(UserError, match=r"mine\.svg"):
+        publish.publish_again("small")
+    assert (folder / "experiment.json").read_bytes() == before and not (folder / "figures").exists()
+
+
 def test_published_figures_show_no_images():
     kinds = {picture.type.name for picture in pictures(FACTS)}
     assert kinds and not kinds & {"examples", "extremes"}
