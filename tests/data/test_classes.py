@@ -111,11 +111,17 @@ def test_facts_may_stand_in_a_users_entry_and_faults_are_told():
 def test_sets_of_an_experiment_have_the_same_classes():
     one = {"images": "a", "masks": "b", "classes": CLASSES}
     sets = catalog.load(
-        {"one": one, "other": {**one, "classes": ["road", *CLASSES]}, "plain": {"images": "a", "ood": True}}
+        {
+            "one": one,
+            "other": {**one, "classes": ["road", *CLASSES]},
+            "turned": {**one, "classes": CLASSES[::-1]},
+            "renamed": {**one, "classes": [*CLASSES[:-1], "bush"]},
+            "plain": {"images": "a", "ood": True},
+        }
     )
     train = {"train": (Part(set="one"), "train")}
     check_parts(sets, {**train, "t": (Part(set="one"), "id"), "o": (Part(set="plain"), "ood")})
-    for name in ("other", "ECSSD"):
+    for name in ("other", "turned", "renamed", "ECSSD"):
         with pytest.raises(UserError, match=f"{name} has other classes than the training set one"):
             check_parts(sets, {**train, "t": (Part(set=name), "shifted")})
     with pytest.raises(UserError, match="no class of other is right"):

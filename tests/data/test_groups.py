@@ -74,3 +74,18 @@ def test_the_groups_of_smoke_join_frames_of_a_fire(downloads):
     of = dict(zip(stems, groups.number(stems, entry.groups, groups.find(entry.groups, downloads)), strict=True))
     assert of["1498417233_+00840"] == of["1498417653_+01260"] != of["1512674524_+00540"]  # seconds since it began
     assert 10 < len(set(of.values())) < len(stems)
+
+
+def test_groups_that_two_parts_share_are_told_unless_both_are_tests():
+    alone = ("x",)  # an image that belongs to no other, by the same name in two parts
+    parts = {"train": ["a", "b", alone], "val": ["c", "b", "d"], "test": ["d", alone, "e"], "more": ["e", "c"]}
+    words = "of images that are not independent"
+    assert groups.crossings(parts) == [
+        f"train and val share 1 group {words}: b",
+        f"val and test share 1 group {words}: d",
+        f"val and more share 1 group {words}: c",
+    ]
+    many = [f"g{i}" for i in range(7)]
+    assert groups.crossings({"id": many, "val": many[::-1]}) == [
+        f"id and val share 7 groups {words}: g0, g1, g2, g3, g4, ..."
+    ]

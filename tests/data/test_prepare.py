@@ -371,6 +371,21 @@ def test_splits_by_folder(run):
     assert run(files, images="img", masks="gt", splits=splits)["splits"] == {"all": 5, "train": 2, "test": 3}
 
 
+def test_a_split_is_of_folders_that_have_its_whole_name(run):
+    """Neither `val/img/test_1.jpg` nor what lies in `contest/` or `tests/` is of the folder `test`."""
+    names = ("test/*/a", "val/*/test_1", "contest/*/b", "tests/*/c")
+    files = {f"{name.replace('*', 'img')}.jpg": encoded(image(i), ".jpg") for i, name in enumerate(names)}
+    files |= {f"{name.replace('*', 'gt')}.png": encoded(mask(i)) for i, name in enumerate(names)}
+    splits = {name: {"folder": name} for name in ("test", "val")}
+    run(files, images="img", masks="gt", splits=splits)
+    assert {row.stem: [*row.splits] for row in manifest.read(run.out)} == {
+        "a": ["test"],
+        "test_1": ["val"],
+        "b": [],
+        "c": [],
+    }
+
+
 def test_identical_images_are_reported(run):
     files = pairs(4)
     files["Image/s03.jpg"] = files["Image/s00.jpg"]

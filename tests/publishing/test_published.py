@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import pandas as pd
 import pytest
 from made_published import maps
 from made_published import publish as published_before
@@ -153,6 +154,23 @@ def test_statistics_are_compressed_by_threads_as_one_by_one(tmp_path, caplog):
     one, four = (sorted((tmp_path / cores).rglob("*.npz")) for cores in "14")
     assert len(one) == len(jobs) and [file.read_bytes() for file in one] == [file.read_bytes() for file in four]
     assert f"{len(jobs)} of {len(jobs)}" in caplog.messages[-1]
+
+
+def test_published_alphas_have_four_digits(tmp_path, monkeypatch):
+    """They move by thousandths."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "history.csv").write_text("epoch\n1\n")
+    (run / "alpha.csv").write_text("id,1,2\n001,0.0123449,0.0133451\n002,1.0,0.99996\n")
+    monkeypatch.setattr(publish, "_compress", lambda *_: None)
+    monkeypatch.setattr(publish, "_publication", lambda *_: SimpleNamespace(text=str))
+    monkeypatch.setattr(published, "source_digests", lambda *_: {})
+    publish._write_sources(
+        SimpleNamespace(facts=FACTS, job=lambda name: SimpleNamespace(folder=run)), tmp_path / "to", 1
+    )
+    kept = pd.read_csv(published.run_folder(tmp_path / "to", "aslp", 0) / "alpha.csv.xz", dtype={"id": str})
+    assert kept.to_numpy().tolist() == [["001", 0.0123, 0.0133], ["002", 1.0, 1.0]]
+    assert not (published.run_folder(tmp_path / "to", "baseline", 0) / "alpha.csv.xz").exists()
 
 
 @pytest.mark.parametrize(

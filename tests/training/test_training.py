@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
 from small_networks import build
 from torch import nn
 from training_runs import outputs, part_of, run, stopped
@@ -18,9 +17,9 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Augmentation, Training
 from pipeline_src.rng import generator
-from pipeline_src.training import loop, run_checks
+from pipeline_src.training import run_checks
 from pipeline_src.training.augment import augment
-from pipeline_src.training.hooks import AverageHook, learning_rate
+from pipeline_src.training.hooks import learning_rate
 from pipeline_src.training.method import Batch
 from pipeline_src.training.models.factory import Network
 from pipeline_src.training.registry import choose
@@ -81,28 +80,6 @@ def test_a_run_stopped_after_any_epoch_ends_in_the_same_bits(stores, tmp_path, m
     whole = outputs(run(stores, tmp_path / "whole", epochs=4))
     start = partial(run, stores, tmp_path / "stopped", epochs=4)
     assert outputs(stopped(monkeypatch, (1, 2, 3, 4), start)) == whole
-
-
-def test_averaged_weights_are_the_mean_of_those_after_each_step(stores, tmp_path, monkeypatch):
-    """As long as the window is not full. They are what is exported, and what is validated."""
-    seen = []
-
-    class Noted(AverageHook):
-        def after_train_iter(self, runner, *arguments, **named):
-            seen.append({name: value.clone() for name, value in runner.model.segmentor.state_dict().items()})
-            super().after_train_iter(runner, *arguments, **named)
-
-    monkeypatch.setattr(loop, "AverageHook", Noted)
-    averaged = run(stores, tmp_path / "averaged", "slp", {"average_epochs": 100}, epochs=2)
-    last = run(stores, tmp_path / "last", "slp", {}, epochs=2)
-    weights, others = (load_file(folder / "model.safetensors") for folder in (averaged, last))
-    for name, value in weights.items():
-        if value.is_floating_point():
-            assert torch.allclose(value, torch.stack([step[name] for step in seen]).mean(0), atol=1e-6), name
-            assert torch.equal(seen[-1][name], others[name]), "training itself is that without an average"
-    history, other = (pd.read_csv(folder / "history.csv") for folder in (averaged, last))
-    assert history["loss"].tolist() == other["loss"].tolist()
-    assert history["val_ece"].tolist() != other["val_ece"].tolist(), "the averaged network is validated"
 
 
 def test_a_run_with_averaged_weights_that_was_stopped_ends_in_the_same_bits(stores, tmp_path, monkeypatch):
@@ -204,3 +181,34 @@ def test_a_crop_takes_no_more_than_its_share():
     assert min(widths) >= 199 - 20 - 1
     assert min(widths) < 185
     assert max(widths) > 195
+
+
+def test_rotations_are_by_degrees():
+    """A dot right of the centre moves on its circle by at most so many degrees, and in some epochs by most of them."""
+    image, mask = np.zeros((101, 101, 3), np.uint8), np.zeros((101, 101), np.uint8)
+    mask[49:52, 89:92] = 255
+    settings, angles = Augmentation(flip=0, crop=0, rotate_probability=1, rotate_degrees=30), []
+    for key in range(40):
+        _, moved = augment(image, mask, generator(key), settings)
+        rows, columns = np.nonzero(moved > 127)
+        y, x = rows.mean() - 50, columns.mean() - 50
+        assert np.hypot(x, y) == pytest.approx(40, abs=1)
+        angles.append(np.degrees(np.arctan2(y, x)))
+    assert -32 < min(angles) < -20 and 20 < max(angles) < 32
+
+
+def test_what_a_rotation_brings_in_is_ignored_in_a_mask_of_ids():
+    """Ids are never mixed; a soft mask is background there."""
+    image, ids = np.full((64, 64, 3), 200, np.uint8), np.full((64, 64), 1, np.uint8)
+    ids[:, 32:] = 3
+    settings = Augmentation(flip=0, crop=0, rotate_probability=1, rotate_degrees=40)
+    outside = 0
+    for key in range(10):
+        moved, mask = augment(image, ids, generator(key), settings, ids=True)
+        assert set(np.unique(mask)) <= {1, 3, 255}
+        assert moved[mask == 255].max(initial=0) < 128 and moved[mask != 255].min() > 0
+        assert np.all(mask[moved[..., 0] == 0] == 255)
+        outside += np.count_nonzero(mask == 255)
+        _, soft = augment(image, np.full((64, 64), 255, np.uint8), generator(key), settings)
+        assert np.all(soft[moved[..., 0] == 0] == 0)
+    assert outside > 1000

@@ -1,0 +1,104 @@
+"""Images that are not independent, such as frames of films: their groups count wherever intervals are made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from made_published import FACTS as OF_TWO
+from made_published import publish
+from made_statistics import counted, varied
+
+from pipeline_src.analysis import analyse, compare
+from pipeline_src.analysis.estimate import Estimate
+from pipeline_src.analysis.resampling import resample
+from pipeline_src.analysis.results import Results
+from pipeline_src.counting.loading import save_compact
+from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.params.parts import Part
+from pipeline_src.publishing.compare import compare_experiments
+from pipeline_src.publishing.published import Publication
+from pipeline_src.publishing.rebuild import _analyse, _results
+from pipeline_src.steps.analyse import work
+
+FACTS = replace(OF_TWO, methods={"slp": OF_TWO.methods["slp"]})
+FILMS, FRAMES = 6, 3
+GROUPS = np.repeat(np.arange(FILMS), FRAMES)
+
+
+def films(method: str, seed: int, part: str) -> TwoClassStatistic:
+    """Six films of three equal frames: as if independent, they seem to say three times as much."""
+    scenes = list(varied(FILMS, sharp=1.2 + seed / 10))
+    return counted(((*scenes[film][:2], f"film{film}-{k}") for k, film in enumerate(GROUPS)), whole=False)
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for module in (analyse, compare):
+        monkeypatch.setattr(module, "resample", partial(resample, resamples=60))
+
+
+def is_wider(grouped: Estimate, independent: Estimate) -> bool:
+    """By the root of three at least: few units make it wider still."""
+    assert (grouped.units, independent.units) == (FILMS, FILMS * FRAMES)
+    widths = [of.image_high - of.image_low for of in (grouped, independent)]
+    return grouped.value == independent.value and widths[0] > 1.5 * widths[1] > 0
+
+
+def rebuilt(name: str, **published) -> Results:
+    source, out = publish(name, FACTS, films, **published), Path(f"rebuilt-{name}")
+    (out / "analysis").mkdir(parents=True)
+    _analyse(source, out, "photos")
+    return _results(Publication.read(source), out)
+
+
+def test_what_is_made_of_published_statistics_keeps_groups_and_notes():
+    grouped = rebuilt("films", groups={"photos": GROUPS.tolist()}, notes={"photos": "Half of them."})
+    independent = rebuilt("frames")
+    assert (grouped.own_note("photos"), independent.own_note("photos")) == ("Half of them.", "")
+    assert grouped.groups("photos").tolist() == GROUPS.tolist() and independent.groups("photos") is None
+    assert is_wider(*(of.estimate("brier", "raw", "slp", "photos") for of in (grouped, independent)))
+
+
+@pytest.mark.parametrize("known", ["A", "B"])
+def test_experiments_on_the_same_images_are_compared_over_the_groups_that_one_of_them_knows(known):
+    other = publish("other", FACTS, lambda method, seed, part: films(method, seed + 3, part))
+    frames = publish("frames", FACTS, films)
+    grouped = publish("films", FACTS, films, groups={"photos": GROUPS.tolist()})
+
+    def effect(one: Path) -> Estimate:
+        sides = (one, other) if known == "A" else (other, one)
+        cells = compare_experiments(*map(str, sides)).cells
+        return next(c.effect for c in cells if (c.method, c.metric, c.protocol) == ("slp", "brier", "raw"))
+
+    assert is_wider(effect(grouped), effect(frames))
+
+
+@pytest.mark.parametrize("kind", ["pattern", "file"])
+def test_an_analysis_takes_the_groups_of_the_set(tmp_path, kind):
+    Path("clips.csv").write_text("id,group\n" + "".join(f"film{g}-{k},{g}\n" for k, g in enumerate(GROUPS)))
+    evaluated = {}
+    for method, seed in FACTS.runs:
+        save_compact(films(method, seed, "photos"), tmp_path / f"{method}.npz", FACTS.bins)
+        evaluated[f"{method}/seed{seed}"] = SimpleNamespace(paths=[tmp_path / f"{method}.npz"])
+
+    def analysed(groups: str, grouped: Path | None) -> Results:
+        job = SimpleNamespace(
+            files=("photos.npz",),
+            parameters={"part": "photos", "bins": FACTS.bins, "runs": FACTS.runs, "images": Part(set="x")},
+            inputs=evaluated | {"prepare": SimpleNamespace(folder=tmp_path)},
+            options={"names": None, "groups": groups, "grouped": grouped},
+        )
+        folder = tmp_path / f"analysed-{bool(groups)}"
+        folder.mkdir()
+        work(job, folder)
+        return Results(FACTS, {"photos": folder / "photos.npz"})
+
+    grouped = analysed("^(film.)-", None) if kind == "pattern" else analysed("clips.csv", Path("clips.csv"))
+    assert grouped.groups("photos").tolist() == GROUPS.tolist()
+    assert is_wider(*(of.estimate("brier", "raw", "slp", "photos") for of in (grouped, analysed("", None))))
