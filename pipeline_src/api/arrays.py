@@ -16,13 +16,14 @@ NEAR = 1e-2  # as far from 1 as rounding to bfloat16 can make a sum
 PAIRS = "(H, W), (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes; masks (N, H, W) or (H, W)"
 
 
-def images(probabilities: Any, masks: Any) -> tuple[Any, Any]:
+def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, Any]:
     """Probabilities (N, H, W) of an object or (N, K, H, W) of K > 2 classes, and masks (N, H, W).
 
     Of two classes the second is the object.
 
     Args:
         probabilities, masks: arrays or tensors, of one image or of a batch.
+        ignore: the label of pixels that never count, 255 by default.
 
     Raises:
         UserError: the shapes do not fit.
@@ -44,7 +45,7 @@ def images(probabilities: Any, masks: Any) -> tuple[Any, Any]:
     p = _clipped(p)
     if p.ndim == 4 and p.shape[1] <= 2:
         if p.shape[1] == 2:
-            check_sums(p)
+            check_sums(p, y, ignore)
         p = p[:, -1]
     return p, y
 
@@ -74,12 +75,16 @@ def check_label(ignore: Any) -> None:
         )
 
 
-def check_sums(p: Any) -> None:
-    """UserError where probabilities (N, K, H, W), an array or a tensor, are none or do not sum to 1 over the K."""
+def check_sums(p: Any, masks: Any, ignore: int | None) -> None:
+    """UserError where probabilities (N, K, H, W), an array or a tensor, are none, or do not sum to 1 over the K where
+    pixels count."""
     if not p.shape[0] * p.shape[2] * p.shape[3]:
         return
     low, high = float(p.min()), float(p.max())
-    off = float(abs(p.sum(1) - 1).max())
+    differences = abs(p.sum(1) - 1)
+    off = float(differences.max())
+    if off >= SUM_SLACK:  # few maps have a sum of 0 where nothing counts: masks are looked at only then
+        off = float(array(differences)[array(masks) != (IGNORED if ignore is None else ignore)].max(initial=0))
     if not (low >= 0 and high <= 1 and off < SUM_SLACK):  # false for NaN too
         raise UserError(
             "these are not probabilities of several classes",

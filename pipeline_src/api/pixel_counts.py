@@ -69,7 +69,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
     Raises:
         UserError: shapes, labels or values do not fit.
     """
-    p, y = images(probabilities, masks)
+    p, y = images(probabilities, masks, ignore)
     if p.ndim == 3:
         statistic = TwoClassStatistic(Counts.empty(rows=False, levels=levels), None)
         rows = len(p), math.prod(p.shape[1:])  # a batch may be empty
@@ -77,7 +77,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
         statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)
         return statistic.raw
     p = torch.as_tensor(p).float()
-    check_sums(p)
+    check_sums(p, y, ignore)
     ignored = IGNORED if ignore is None else ignore
     labels = class_ids(array(y), p.shape[1], ignored).reshape(-1)
     confidence, predicted = (array(of).reshape(-1) for of in p.max(1))  # where the tensor is: one number of K moves

@@ -98,7 +98,7 @@ class Statistic:
         Raises:
             UserError: shapes, labels, values or names do not fit. The images before the one at fault are counted.
         """
-        p, y = images(array(probabilities), array(masks))
+        p, y = images(array(probabilities), array(masks), self.ignore)
         classes = p.shape[1] if p.ndim == 4 else 2
         statistic = self._with_classes(classes)
         first = len(self)
@@ -106,7 +106,7 @@ class Statistic:
         if len(names) != len(y):
             raise UserError("names do not fit the images", found=f"{len(names)} for {len(y)}", expected="one for each")
         if isinstance(statistic, MultiClassStatistic):
-            check_sums(p)
+            check_sums(p, y, self.ignore)
             ignored = IGNORED if self.ignore is None else self.ignore
             for row in zip(p, class_ids(y, classes, ignored), names, strict=True):
                 statistic.add(*row, ignore=ignored)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from pipeline_src.analysis.resampling import resample_counts
 from pipeline_src.api import Statistic, UserError, calibration_report, reliability_diagram
+from pipeline_src.api.pixel_counts import counted
 from pipeline_src.counting import statistic as counting
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.figures.bin_tables import reliability_table
@@ -163,6 +164,24 @@ def test_nothing_counted_is_nothing_known():
     with pytest.raises(KeyError, match="ece is undefined: no pixel counts"):
         report["ece"]
     assert "ece" not in report and report.get("ece") is None
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("ignore", [None, 9])
+def test_sums_count_where_pixels_do(classes, ignore):
+    """As in `judge`: maps are 0 where nothing counts, as where a crop is padded."""
+    rng, void = np.random.default_rng(0), 255 if ignore is None else ignore
+    p = rng.dirichlet(np.ones(classes), (2, 6, 7)).transpose(0, 3, 1, 2)
+    y = rng.integers(0, classes, (2, 6, 7))
+    y[:, :2] = void
+    padded = p.copy()
+    padded[:, :, :2] = 0
+    assert Statistic(ignore=ignore).update(padded, y).compute() == Statistic(ignore=ignore).update(p, y).compute()
+    for maps in (padded, torch.as_tensor(padded)):
+        assert np.array_equal(counted(maps, torch.as_tensor(y), ignore).count, counted(p, y, ignore).count)
+    padded[0, :, 4, 4] = 0
+    with pytest.raises(UserError, match="up to 1 off 1"):
+        Statistic(ignore=ignore).update(padded, y)
 
 
 def test_masks_of_0_and_255_are_taken_only_if_255_is_said_to_be_ignored():
