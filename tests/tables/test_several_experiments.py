@@ -141,6 +141,18 @@ def test_judged_maps(tmp_path):
     ]
 
 
+def test_judged_maps_have_the_intervals_of_their_protocol(tmp_path):
+    ends = {"raw": [0.05, 0.15], "stretched": [0.25, 0.35]}
+    values = {protocol: {"ece": sum(pair) / 2} for protocol, pair in ends.items()}
+    content = {"name": "U2Net", "n_images": 7, "intervals": {of: {"ece": pair} for of, pair in ends.items()}} | values
+    (folder := tmp_path / "ECSSD/U2Net").mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps(content))
+    rows = judged_table(tmp_path).rows
+    assert {row["protocol"]: (row["mean"], row["low"], row["high"]) for row in rows} == {
+        protocol: (values[protocol]["ece"], *pair) for protocol, pair in ends.items()
+    }
+
+
 def test_judged_maps_that_were_altered_are_named_and_not_shown(tmp_path):
     content = {"name": "U2Net", "n_images": 7, "raw": {"ece": 0.1}, "intervals": {}}
     (folder := tmp_path / "ECSSD/U2Net").mkdir(parents=True)

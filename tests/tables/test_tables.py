@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_results import analysed
+from made_results import HandMade, analysed, by_hand
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables import table_files
-from pipeline_src.tables.write import MAIN_COLUMNS, write_tables
+from pipeline_src.tables.write import MAIN_COLUMNS, main_table, metrics_with_intervals, write_tables
 from pipeline_src.text_tables import Group, Table, latex, markdown
 
 PARTS = {"val": "val", "Set_A": "id", "textures": "ood"}
@@ -161,6 +161,42 @@ def test_json_holds_means(written, numbers):
     assert values == pytest.approx(means.to_dict(), rel=1e-7)  # eight digits
 
 
+def apart() -> HandMade:
+    """One method below the noise floor and one above it, in numbers that are all different."""
+    measured = {}
+    for protocol, shift in (("raw", 0.0), ("stretched", 0.001)):
+        for method, ece in (("baseline", 0.01), ("aslp_mc", 0.03)):
+            points = {"ece": [ece + shift, ece + shift + 0.002], "ece_floor": [0.02, 0.02], "accuracy": [0.9, 0.91]}
+            measured[protocol, "Set_A", method] = by_hand(points, np.array([-0.004, 0.001, 0.002]), (0, 1), pixels=7)
+    return HandMade(replace(FACTS, parts={"Set_A": "id"}), {}, measured)
+
+
+def test_what_lies_below_the_noise_floor_has_a_sign_in_the_main_table():
+    for protocol in FACTS.protocols:
+        table = main_table(apart(), protocol)
+        shown = {row[0]: dict(zip(table.columns[1:], row[1:], strict=True)) for row in table.groups[0].rows}
+        assert {method: "°" in cells["ECE %"] for method, cells in shown.items()} == {
+            "baseline": True,
+            "aslp_mc": False,
+        }
+        assert not any("°" in cell for cells in shown.values() for name, cell in cells.items() if name != "ECE %")
+
+
+def test_published_metrics_are_the_estimates():
+    made = apart()
+    published = metrics_with_intervals(made)
+    assert published["sets"] == {"Set_A": {"role": "id", "images": 100, "pixels": 7}}
+    for (protocol, part, method), one in made.measurements.items():
+        of = published["metrics"][protocol][method][part]
+        assert set(of) == set(one.points)
+        for metric, values in of.items():
+            expected = made.estimate(metric, protocol, method, part)
+            points = one.points[metric]
+            assert values["mean"] == pytest.approx(points.mean()) and values["sd"] == pytest.approx(points.std(ddof=1))
+            assert (values["low"], values["high"]) == (expected.low, expected.high)
+            assert metric == "ece_floor" or values["low"] < values["mean"] < values["high"]
+
+
 def test_tables_as_printed_are_those_of_the_report(written):
     printed = json.loads((written / "printed.json").read_text(encoding="utf-8"))
     assert list(printed)[:2] == ["main", "T1"]
@@ -214,6 +250,49 @@ def test_latex_escapes():
     bare = text.replace(r"\{", "").replace(r"\}", "")
     assert bare.count("{") == bare.count("}")
     assert not any(line.startswith(("[", "*")) for line in text.splitlines()), "LaTeX would read an option of \\\\"
+
+
+MACROS = {  # what TeX prints for them
+    r"$\pm$": "±",
+    "$-$": "−",
+    "--": "–",
+    r"$^\star$": "★",
+    r"$^\dagger$": "†",
+    r"$^\ddagger$": "‡",
+    r"$^\circ$": "°",
+    r"$\downarrow$": "↓",
+    r"$\uparrow$": "↑",
+    r"\_": "_",
+    r"\%": "%",
+    "{[}": "[",
+    "{*}": "*",
+}
+
+
+def in_print(tex: str) -> list[list[str]]:
+    """The rows of LaTeX tables as they are printed, without those of groups."""
+    lines = [
+        line.removesuffix(r" \\") for line in tex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
+    ]
+    found = [[re.sub(r"\{\\tiny (.*)\}", r" \1", cell) for cell in re.split(r" (?<!\\)& ", line)] for line in lines]
+    for macro, sign in MACROS.items():
+        found = [[cell.replace(macro, sign) for cell in row] for row in found]
+    return found
+
+
+def test_latex_prints_the_cells_of_markdown(written):
+    marks = [f"{k}.5 ± 0.1 [{k}.0, {k}.9] {sign}" for k, sign in enumerate("★†‡°↓↑")]
+    made_up = Table(
+        "tab:marks", "Marks.", ["", "ECE %"], [Group("", [[f"m_{k}", cell] for k, cell in enumerate(marks)])]
+    )
+    texts = [
+        (name, *((written / f"{name}.{end}").read_text(encoding="utf-8") for end in ("md", "tex")))
+        for name in ("main", "T1")
+    ]
+    for name, md, tex in [*texts, ("made up", markdown(made_up), latex(made_up))]:
+        rows = [line[2:-2].split(" | ") for line in md.splitlines() if line.startswith("| ")]
+        rows = [row for row in rows if set(row[1:]) != {""} and row[0] != "---"]
+        assert in_print(tex) == [[re.sub(r"\\(.)", r"\1", cell) for cell in row] for row in rows], name
 
 
 def test_markdown_escapes():
