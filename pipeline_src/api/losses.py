@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from mmengine.dist import all_gather_object, get_rank
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
@@ -15,11 +16,30 @@ from pipeline_src.labels import IGNORED
 from pipeline_src.training.checkpoint import packed, unpacked
 from pipeline_src.training.classifier import class_planes
 from pipeline_src.training.method import Batch, Method, Validation
+from pipeline_src.training.methods.slp import SLP
 from pipeline_src.training.pixels import class_logits
 from pipeline_src.training.registry import method_class
 from pipeline_src.validation import validate
 
 RULES = ("mc", "mei", "cl")
+
+
+class _SLP(SLP):
+    """SLP of a number of classes that is known; a block of params.yaml is checked without, by the bound of two."""
+
+    classes: int = Field(2, ge=2)
+
+    @model_validator(mode="after")
+    def _right_side(self) -> Self:
+        bound = (self.classes - 1) / (self.classes * self.beta)
+        if self.alpha >= bound:
+            raise ValueError(
+                f"alpha must be below (K - 1) / (K beta) = {bound:g} for {self.classes} classes, else the "
+                "expected label changes class"
+            )
+        if self.noise and self.form == "expected":
+            raise ValueError("noise has mean 0: the expected form has none")
+        return self
 
 
 class SCBCE(nn.Module):
@@ -29,7 +49,7 @@ class SCBCE(nn.Module):
     Draws come from torch's global generator: `torch.manual_seed` repeats them.
 
     Args:
-        alpha: probability that an image is perturbed.
+        alpha: probability that an image is perturbed; below (K - 1) / (K beta).
         beta: 1 inverts its label, 0.5 makes it uniform.
         classes: K; 2 for one logit a pixel.
         ignore: the label of pixels that never count. Without one it is 255, and for two classes a batch without any 1
@@ -44,7 +64,8 @@ class SCBCE(nn.Module):
         self._start("slp", {"alpha": alpha, "beta": beta} | parameters, 1, classes, ignore)
 
     def _start(self, name: str, parameters: dict[str, Any], images: int, classes: int, ignore: int | None) -> None:
-        method = validate(method_class(name), parameters, type(self).__name__)
+        of_classes = {"classes": classes} if name == "slp" else {}
+        method = validate(_SLP if of_classes else method_class(name), parameters | of_classes, type(self).__name__)
         assert isinstance(method, Method)
         method.start(images, {}, classes)
         self.method, self.classes = method, classes

@@ -46,6 +46,17 @@ def check(names: Sequence[str], bins: int, ignore: int | None) -> None:
         )
 
 
+def check_classes(names: Sequence[str], counts: Counts) -> None:
+    """UserError where counts are of K classes and a metric of an object alone is asked for."""
+    if counts.top and (of_object := [name for name in names if METRICS[name].classes == "two"]):
+        raise UserError(
+            "names: of several classes these metrics are not defined",
+            found=", ".join(of_object),
+            expected=", ".join(name for name in OF_COUNTS if METRICS[name].classes != "two"),
+            do="leave them out",
+        )
+
+
 def levels_for(names: Collection[str], bins: int) -> int:
     """The number of levels that metrics need: COARSE where its levels form the bins of all of them, else LEVELS."""
 
@@ -96,8 +107,6 @@ def values(counts: Counts, names: Sequence[str], bins: int) -> dict[str, float]:
 
 
 def _value(name: str, counts: Counts, bins: int) -> float:
-    if counts.top and METRICS[name].classes == "two":
-        return float("nan")
     try:
         if name == "gap":  # from the confidences of the counts; `value` takes them from rows
             pixels = top_label(counts).binned(1).bins

@@ -24,6 +24,16 @@ def test_without_perturbation_it_is_cross_entropy():
     assert SCBCE(0, classes=5)(ZK, YK) == pytest.approx(F.cross_entropy(ZK, YK).item(), rel=1e-6)
 
 
+@pytest.mark.parametrize(("classes", "beta", "bound"), [(2, 1, 0.5), (4, 1, 0.75), (5, 0.5, 1.6), (3, 0.75, 8 / 9)])
+def test_alpha_stays_below_the_bound_of_the_classes(classes, beta, bound):
+    """(K - 1) / (K beta): the label of its expectation is as likely as any other class there."""
+    assert SCBCE(bound - 1e-6, beta, classes).method.alpha == bound - 1e-6
+    with pytest.raises(
+        UserError, match=rf"alpha must be below \(K - 1\) / \(K beta\) = {bound:g} for {classes} classes"
+    ):
+        SCBCE(bound, beta, classes)
+
+
 def test_every_draw_is_a_mix_of_labels_and_inverted_labels():
     """beta = 1: an image's label or its inversion; the mean over draws follows alpha."""
     torch.manual_seed(0)

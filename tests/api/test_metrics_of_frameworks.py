@@ -124,11 +124,13 @@ def test_an_empty_batch_adds_nothing(classes):
     assert metric.compute() == values
 
 
-def test_what_only_an_object_has_is_undefined_for_classes():
-    metric = DenseCalibration(("ece", "auc"))
-    metric.update(*made(3))
-    values = metric.compute()
-    assert values["auc"].isnan() and values["ece"] > 0
+def test_what_only_an_object_has_is_refused_for_classes():
+    metric = DenseCalibration(("ece", "auc", "positive_ece"))
+    with pytest.raises(UserError, match=r"found: +auc, positive_ece\n(.|\n)*ece, mce(.|\n)*leave them out") as error:
+        metric.update(*made(3))
+    assert "dsc" not in str(error.value)
+    metric.update(*made(2))
+    assert metric.compute()["auc"] > 0
 
 
 def test_a_metric_is_of_an_object_or_of_classes():
