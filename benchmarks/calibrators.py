@@ -1,5 +1,7 @@
 """Calibrators on U2-Net's maps of ECSSD: half of the images fitted, half scored. Prints the table of docs/calibrate.md.
 
+In brackets: 95 % intervals over the scored images; ° marks an ECE below its noise floor.
+
 ASLP_DOWNLOADS=... python benchmarks/calibrators.py
 """
 
@@ -14,6 +16,9 @@ import numpy as np
 
 from pipeline_src.calibrators.files import CALIBRATORS
 from pipeline_src.judging.calibration import calibrate_folder
+from pipeline_src.judging.folder import judge_folder
+from pipeline_src.metrics.metric import with_ends
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.params.load import downloads, read
 
 
@@ -39,22 +44,37 @@ def halves(folder: Path) -> dict[str, Path]:
     }
 
 
+COLUMNS = ("ece", "ece_floor", "brier", "augrc", "nll", "accuracy")
+
+
+def row(title: str, held_out: str, judged: dict) -> str:
+    """Values with their intervals; an ECE below its noise floor has a mark."""
+    values, ends = judged["raw"], judged["intervals"]["raw"]
+    cells = [with_ends(METRICS[name], values[name], ends[name]) for name in COLUMNS]
+    if values["ece"] < values["ece_floor"]:
+        cells[0] = cells[0].replace(" ", "° ", 1)
+    cells[1] = METRICS["ece_floor"].number(values["ece_floor"])
+    return f"| {' | '.join([title, held_out, *cells])} |"
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         where = halves(folder)
         chosen = calibrate_folder(**where, out=folder / "auto", resamples=0)
-        rows = {"as they are": (None, {key: of["before"] for key, of in chosen["scores"].items()})}
-        for method in (name for name in CALIBRATORS if name != "dirichlet"):
-            result = calibrate_folder(**where, out=folder / method, method=method, resamples=0)
-            scores = {key: of["after"] for key, of in result["scores"].items()}
-            rows[f"`{method}`"] = (chosen["cross_validated_nll"][method], scores)
-    print("| calibrator | cross-validated NLL | ECE % | Brier % | AUGRC % | NLL | accuracy % |")
-    print("|---|---|---|---|---|---|---|")
-    for title, (likelihood, of) in rows.items():
-        held_out = "" if likelihood is None else f"{likelihood:.4f}"
-        percent = (f"{100 * of[key]:.2f}" for key in ("ece", "brier", "augrc"))
-        print(f"| {title} | {held_out} | {' | '.join(percent)} | {of['nll']:.4f} | {100 * of['accuracy']:.2f} |")
+        headings = ["calibrator", "cross-validated NLL", *(METRICS[name].column for name in COLUMNS)]
+        print(f"| {' | '.join(headings)} |\n|{'---|' * len(headings)}")
+        for method in (None, *(name for name in CALIBRATORS if name != "dirichlet")):
+            if method:
+                calibrate_folder(**where, out=folder / method, method=method, resamples=0)
+            judged = judge_folder(
+                *(where["apply"], where["test_mask"], method or "maps", folder / f"judged-{method}"),
+                protocols=("raw",),
+                whole=False,
+                calibrator=folder / method / "calibrator.json" if method else None,
+            )
+            held_out = chosen["cross_validated_nll"][method] if method else chosen["nll_as_they_are"]
+            print(row(f"`{method}`" if method else "as they are", f"{held_out:.4f}", judged))
     print(f"\n`auto` chooses `{chosen['method']}`.")
 
 
