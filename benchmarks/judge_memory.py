@@ -24,9 +24,9 @@ FILES = 40  # that differ
 JUDGE = """
 import json, resource, sys
 from pathlib import Path
-from pipeline_src.judging.judge import judge
+from pipeline_src.judging.folder import judge_folder
 folder = Path(sys.argv[1])
-judge(folder / "maps", folder / "masks", "made up", folder / "out", whole=False)
+judge_folder(folder / "maps", folder / "masks", "made up", folder / "out", whole=False, diagrams=True)
 print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 """
 

@@ -31,6 +31,13 @@ def listed(items: Iterable[object], most: int = 20) -> str:
     return "".join(rows[:most]) + (f"\n    ... and {rest} more" if rest > 0 else "")
 
 
+def few(items: Iterable[object], most: int = 10) -> str:
+    """`items` in one line, cut after `most` with a count of the rest."""
+    texts = [str(item) for item in items]
+    rest = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
     """A hint with the nearest valid name, upper and lower case alike, or None if nothing is near."""
     lower = {str(each).lower(): each for each in valid}

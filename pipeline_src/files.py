@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -13,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.errors import UserError
 
@@ -27,6 +29,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 SPARE = 1 << 20  # bytes; with fewer a disk is full
 SPACE = 32 << 20  # bytes that are free before a result is made
+DIGITS = 8  # significant, of measured numbers in tables and JSON: more take room, and the last of 17 are a processor's
 SUMS = ".sha256"  # of the file with the digests of a result and of those beside it
 
 
@@ -64,8 +67,9 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
     for path in paths:
         of_folder[path.parent].add((f".{path.stem[:100]}", path.suffix))
     for folder, own in of_folder.items():
-        for file in folder.glob(".*-????????.*"):
-            if (file.stem[: -len("-12345678")], file.suffix) in own:
+        for file in folder.glob(".*-????????*"):
+            stem, random = file.stem[: -len("-12345678")], file.stem[-len("-12345678") :]
+            if (stem, file.suffix) in own and random.startswith("-"):
                 file.unlink(missing_ok=True)
 
 
@@ -217,6 +221,20 @@ def write_text(path: Path | str, text: str) -> None:
     """Write `text` (UTF-8, newlines as they are) atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path | str, content: Any) -> None:
+    """Write results as JSON in one line without spaces, `rounded`."""
+    write_text(path, json.dumps(rounded(content), ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def rounded(content: Any) -> Any:
+    """`DIGITS` significant digits of a float, or of those in dictionaries and lists; what else there is stays."""
+    if isinstance(content, float):
+        return float(f"{content:.{DIGITS}g}")
+    if isinstance(content, Mapping):
+        return {key: rounded(value) for key, value in content.items()}
+    return [*map(rounded, content)] if isinstance(content, list | tuple) else content
 
 
 def write_sums(path: Path, sums: Mapping[str, str]) -> None:

@@ -1,9 +1,14 @@
-"""What may happen to a file."""
+"""What may happen to a file, and to a disk."""
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 
 def flipped(file: Path) -> None:
@@ -26,6 +31,21 @@ def written_into(file: Path, at: int = -1) -> None:
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     after = file.stat()
     assert (after.st_size, after.st_ino, after.st_mtime_ns) == (before.st_size, before.st_ino, before.st_mtime_ns)
+
+
+@contextmanager
+def full_disk(after: int) -> Iterator[None]:
+    """A disk that is full when so many files have been flushed to it."""
+    flushed: list[object] = []
+
+    def fsync(file: object) -> None:
+        if len(flushed) == after:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flushed.append(file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        yield
 
 
 class Trap:

@@ -22,7 +22,8 @@ import published_overview
 import published_pairs
 import published_tables
 
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError, did_you_mean, listed
+from pipeline_src.files import remove_leftovers, write_text
 from pipeline_src.publishing import published
 
 TABLES = {"methods": method_tables.TABLES, "metrics": metric_tables.TABLES, "params": params_tables.TABLES}
@@ -38,16 +39,34 @@ def write() -> None:
     experiments.
 
     Raises:
-        UserError: names a file that is not as it was published, before anything is written.
+        UserError: names a file that is not as it was published, a page without text, or a table without a page, before
+            anything is written.
     """
     for name in published.names():
         published.check_results(published.FOLDER / name)
-    params_schema.FILE.write_text(params_schema.page(), encoding="utf-8")
+    remove_leftovers([*files(), params_schema.FILE, published_pairs.FILE])  # of a process that was killed
     pages = {file: file.read_text(encoding="utf-8") for file in files()}
+    _check_whole(pages)
+    write_text(params_schema.FILE, params_schema.page())
+    published_overview.write()  # before the pages, which show its verdicts
     published_pairs.write(pair for page in pages.values() for pair in pairs(page))
     for file, page in pages.items():
-        file.write_text(rewritten(page), encoding="utf-8")
-    published_overview.write()
+        write_text(file, rewritten(page))
+
+
+def _check_whole(pages: Mapping[Path, str]) -> None:
+    """UserError where a page has no text, or a table of the code is on none: a file was cut short, or lost its
+    comments."""
+    shown = {(block[2], block[3]) for page in pages.values() for block in BLOCK.finditer(page)}
+    lost = [f"<!-- {kind}: {name} -->" for kind in TABLES for name in TABLES[kind] if (kind, name) not in shown]
+    wrong = [f"{file} is empty" for file, page in pages.items() if not page.strip()]
+    wrong += [f"{comment} is in no page" for comment in lost]
+    if wrong:
+        raise UserError(
+            f"README.md and docs/ are not whole{listed(wrong)}",
+            expected="text in every page, and each table of the code in one of them",
+            do="git checkout -- README.md docs, or write the comments of the table where it is to stand",
+        )
 
 
 def files() -> list[Path]:

@@ -22,15 +22,15 @@ FILE = published.FOLDER / published.OVERVIEW / "differences.json"
 
 def write(pairs: Iterable[str]) -> None:
     """Write the differences of pairs `EXPERIMENT:METHOD/EXPERIMENT:METHOD`, the first less the second. Those that rest
-    on the same statistics and code as before stay as they are; another takes a minute.
+    on the same statistics and code as before stay as they are, if nobody edited them; another takes a minute.
 
     Raises:
         UserError: there is no such experiment or method, or a statistic is not what was published.
     """
     try:
         before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
-        before = {pair: of for pair, of in before.items() if set(of) == {"made_of", "differences"}}
-    except (ValueError, AttributeError, TypeError):
+        before = {pair: of for pair, of in before.items() if of == _entry(of["made_of"], of["differences"])}
+    except (ValueError, AttributeError, TypeError, KeyError):
         before = {}  # damaged: all of it is made again
     made: dict[str, Any] = {}
     for pair in sorted(set(pairs)):
@@ -43,8 +43,7 @@ def made_of(pair: str) -> dict[str, str]:
     """Digests of the statistics and the code that a pair's differences are computed from."""
     digests = {"code": code_of(compare, {}, (), ()).whole}
     for name in (side.partition(":")[0] for side in pair.split("/")):
-        of = json.loads((published.FOLDER / name / published.EXPERIMENT).read_text(encoding="utf-8"))
-        digests[name] = digest(sorted(of["files"].items()))
+        digests[name] = digest(sorted(published.Publication.read(published.FOLDER / name).files.items()))
     return digests
 
 
@@ -52,7 +51,12 @@ def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
     digests = made_of(pair)
     if before.get("made_of") == digests:
         return before
-    return {"made_of": digests, "differences": _in_table(pair) or _computed(pair)}
+    return _entry(digests, _in_table(pair) or _computed(pair))
+
+
+def _entry(made_of: dict[str, str], texts: Texts) -> dict[str, Any]:
+    """What is kept of a pair; by the digest of its texts an edit is found."""
+    return {"made_of": made_of, "differences": texts, "digest": digest(texts)}
 
 
 def _in_table(pair: str) -> Texts:

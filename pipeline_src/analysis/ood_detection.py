@@ -81,7 +81,7 @@ def detection(score: str, inside: Mapping[str, Measurement], outside: Mapping[st
     )
 
 
-PointsAndValues = tuple[dict[str, float], dict[str, np.ndarray]]  # points, values on resamples
+PointsAndValues = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]  # points, values on resamples
 
 
 def _of_pixels(

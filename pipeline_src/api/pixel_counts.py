@@ -49,8 +49,8 @@ def check(names: Sequence[str], bins: int, ignore: int | None) -> None:
 def levels_for(names: Collection[str], bins: int) -> int:
     """The number of levels that metrics need: COARSE where its levels form the bins of all of them, else LEVELS."""
 
-    def formed(of: Input) -> bool:
-        return isinstance(of, Binned) and COARSE % (of.bins or bins) == 0
+    def formed(wanted: Input) -> bool:
+        return isinstance(wanted, Binned) and COARSE % (wanted.bins or bins) == 0
 
     return COARSE if all(name in ALSO or formed(METRICS[name].of) for name in names) else LEVELS
 

@@ -61,7 +61,8 @@ class CalibrationReport(Mapping[str, float]):
 
     def __str__(self) -> str:
         metrics = {name: METRICS[name] for name in self}
-        rows = [(of.column, with_ends(of, self[name], self.intervals.get(name))) for name, of in metrics.items()]
+        ends = {name: self.intervals.get(name) for name in metrics}
+        rows = [(metric.column, with_ends(metric, self[name], ends[name])) for name, metric in metrics.items()]
         return "\n".join([f"{self.images:,} images, {self.pixels:,} pixels, {self.bins} bins", *aligned(rows)])
 
 
@@ -81,7 +82,7 @@ class Statistic:
     def __init__(self, ignore: int | None = None):
         check_label(ignore)
         self.ignore = ignore
-        self._of: AnyStatistic | None = None  # the number of classes is that of the first image
+        self._statistic: AnyStatistic | None = None  # the number of classes is that of the first image
         self._highest: dict[str, int] = {}  # value of integer maps, by type
 
     def update(self, probabilities: Any, masks: Any, names: Sequence[str] | None = None) -> Statistic:
@@ -99,20 +100,20 @@ class Statistic:
         """
         p, y = images(array(probabilities), array(masks))
         classes = p.shape[1] if p.ndim == 4 else 2
-        of = self._with_classes(classes)
+        statistic = self._with_classes(classes)
         first = len(self)
         names = [f"image {first + k:09d}" for k in range(len(y))] if names is None else list(map(str, names))
         if len(names) != len(y):
             raise UserError("names do not fit the images", found=f"{len(names)} for {len(y)}", expected="one for each")
-        if isinstance(of, MultiClassStatistic):
+        if isinstance(statistic, MultiClassStatistic):
             check_sums(p)
             ignored = IGNORED if self.ignore is None else self.ignore
             for row in zip(p, class_ids(y, classes, ignored), names, strict=True):
-                of.add(*row, ignore=ignored)
+                statistic.add(*row, ignore=ignored)
         else:
             said = None if self.ignore is None else IGNORED
             for row in zip(p, binary(y, self.ignore), names, strict=True):
-                of.add(*row, ignore=said)
+                statistic.add(*row, ignore=said)
             if p.dtype.kind == "u" and p.size:
                 self._note({str(p.dtype): int(p.max())})
         return self
@@ -122,29 +123,29 @@ class Statistic:
             self._highest[kind] = max(self._highest.get(kind, 0), value)
 
     def _with_classes(self, classes: int) -> AnyStatistic:
-        if self._of is None:
+        if self._statistic is None:
             several = MultiClassStatistic.empty(classes) if classes > 2 else None
             # The raw protocol alone: the stretched one is the paper's, and takes as long again.
-            self._of = several or two_classes.TwoClassStatistic(Counts.empty(), None)
+            self._statistic = several or two_classes.TwoClassStatistic(Counts.empty(), None)
         if self.classes != classes:
             raise UserError(
                 "images of one statistic have different numbers of classes",
                 found=f"{classes} after {self.classes}",
                 do="a Statistic for each",
             )
-        return self._of
+        return self._statistic
 
     @property
     def classes(self) -> int:
         """The number of classes; 2 for an object."""
-        return len(self._of.classes) if isinstance(self._of, MultiClassStatistic) else 2
+        return len(self._statistic.classes) if isinstance(self._statistic, MultiClassStatistic) else 2
 
     @property
     def counts(self) -> Counts:
         """The pixels by predicted class, label and probability; of K classes by the top one and its probability."""
-        if self._of is None:
+        if self._statistic is None:
             return Counts.empty()
-        return self._of.top if isinstance(self._of, MultiClassStatistic) else self._of.raw
+        return self._statistic.top if isinstance(self._statistic, MultiClassStatistic) else self._statistic.raw
 
     def __len__(self) -> int:
         """The number of images."""
@@ -165,9 +166,9 @@ class Statistic:
                 expected="a Statistic, from which reports are computed",
                 do="merge statistics first, then `compute`",
             )
-        if other._of is not None:
-            this, that = self._with_classes(other.classes), _renumbered(other._of, len(self))
-            self._of = this + that  # type: ignore[operator]  # both of one kind, by `_with_classes`
+        if other._statistic is not None:
+            this, that = self._with_classes(other.classes), _renumbered(other._statistic, len(self))
+            self._statistic = this + that  # type: ignore[operator]  # both of one kind, by `_with_classes`
             self._note(other._highest)
         return self
 
@@ -187,30 +188,30 @@ class Statistic:
         """
         check_number(bins)
         check_range(self._highest, "maps")
-        statistic = self._of or two_classes.TwoClassStatistic(Counts.empty(), None)
+        statistic = self._statistic or two_classes.TwoClassStatistic(Counts.empty(), None)
         run = ProtocolCounts(statistic, self.counts)
         values, reasons = summary(run, bins)
         defined = {name: value for name, value in values.items() if value is not None}
-        units = None if groups is None else _numbered(groups, [] if self._of is None else run.rows.ids)
+        units = None if groups is None else _numbered(groups, [] if self._statistic is None else run.rows.ids)
         ends = resample_counts(run, bins, SEED, RESAMPLES, units).intervals() if intervals and defined else {}
-        both = {name: of for name, of in ends.items() if of}
+        both = {name: interval for name, interval in ends.items() if interval}
         return CalibrationReport(defined, len(self), self.counts.pixels, bins, both, reasons)
 
     # Copies must not share or lose the buffers of a pass over the pixels: they are made anew from the counts.
 
     def __getstate__(self) -> dict[str, Any]:
-        of, parts = self._of, None
-        if isinstance(of, MultiClassStatistic):
-            parts = of.top, of.classes, of.confusion
-        elif of is not None:
-            parts = of.raw, None
+        statistic, parts = self._statistic, None
+        if isinstance(statistic, MultiClassStatistic):
+            parts = statistic.top, statistic.classes, statistic.confusion
+        elif statistic is not None:
+            parts = statistic.raw, None
         return {"ignore": self.ignore, "parts": parts, "highest": self._highest}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.ignore, parts = state["ignore"], state["parts"]
         self._highest = dict(state.get("highest", {}))  # which earlier versions did not keep
         kind = MultiClassStatistic if parts and len(parts) == 3 else two_classes.TwoClassStatistic
-        self._of = kind(*parts) if parts else None
+        self._statistic = kind(*parts) if parts else None
 
 
 def calibration_report(
@@ -239,7 +240,7 @@ def _numbered(groups: Groups, images: Sequence[str]) -> np.ndarray:
     return np.array([number[group] for group in of_images], np.int64)
 
 
-def _renumbered(of: AnyStatistic, start: int) -> AnyStatistic:
+def _renumbered(statistic: AnyStatistic, start: int) -> AnyStatistic:
     """The same statistic, with images that have no names numbered from `start` on."""
 
     def counts(part: Counts) -> Counts:
@@ -248,6 +249,6 @@ def _renumbered(of: AnyStatistic, start: int) -> AnyStatistic:
         ids = [f"image {start + int(i[6:]):09d}" if NUMBERED.fullmatch(i) else i for i in rows.ids]
         return replace(part, rows=ImageRows(ids, rows.table, rows.levels))
 
-    if isinstance(of, MultiClassStatistic):
-        return MultiClassStatistic(counts(of.top), [counts(part) for part in of.classes], of.confusion)
-    return two_classes.TwoClassStatistic(counts(of.raw), None)
+    if isinstance(statistic, MultiClassStatistic):
+        return MultiClassStatistic(counts(statistic.top), list(map(counts, statistic.classes)), statistic.confusion)
+    return two_classes.TwoClassStatistic(counts(statistic.raw), None)

@@ -13,7 +13,7 @@ from scipy.special import expit, log_expit, log_softmax
 
 from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_features, log_odds
 from pipeline_src.counting.levels import CLAMP
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, few
 from pipeline_src.validation import Strict
 
 Coefficient = Annotated[float, Field(ge=-1e9, le=1e9)]  # times a logit, it is a number
@@ -59,7 +59,12 @@ class Calibrator(Strict):
 
     def warnings(self, pixels: Pixels) -> list[str]:
         """Lines on a fit to these pixels that should make one look at the maps and masks again."""
-        return []
+        if self.keeps_class or not pixels.absent:
+            return []
+        return [
+            f"no fitted pixel is of class {few(pixels.absent)}: {self.name} learns not to predict what it has not "
+            "seen; fit to masks that have all classes, or take one that keeps the predicted class, such as temperature"
+        ]
 
     @classmethod
     def takes(cls, classes: int) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ ALL = (
     SelectiveScalingCalibrator,
 )
 EXPECTED, DO = "what `calibrate` wrote (docs/calibrate.md)", "fit it again: dense-calibration calibrate"
+DIGEST = "sha256"  # the key
 MOST_CLASSES = 100_000  # a file's number of them is tried
 CALIBRATORS: dict[str, type[Calibrator]] = {calibrator.name: calibrator for calibrator in ALL}
 
@@ -49,16 +52,23 @@ def named(name: str, where: str) -> type[Calibrator]:
     return CALIBRATORS[name]
 
 
-def write(path: Path, record: Record) -> None:
-    """Write a calibrator.json."""
-    write_text(path, json.dumps(record.model_dump(mode="json"), indent=2) + "\n")
+def write(path: Path, record: Record | Mapping[str, Any]) -> None:
+    """Write a calibrator.json, with the digest by which `read` finds an edit."""
+    content = record.model_dump(mode="json") if isinstance(record, Record) else dict(record)
+    write_text(path, json.dumps(content | {DIGEST: _digest(content)}, indent=2) + "\n")
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content but for its digest."""
+    plain = {key: value for key, value in content.items() if key != DIGEST}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def read(path: Path) -> tuple[Calibrator, Record]:
-    """The calibrator in a file, and its record.
+    """The calibrator in a file, and its record. A file without a digest, of an earlier version or by hand, is read.
 
     Raises:
-        UserError: names the file; it is absent, not JSON, of another version, or has wrong parameters.
+        UserError: names the file; it is absent, not JSON, of another version, was edited, or has wrong parameters.
     """
     with reading(
         f"{path} is not a calibrator's file",
@@ -73,6 +83,13 @@ def read(path: Path) -> tuple[Calibrator, Record]:
             found=f"version {version} of the file",
             expected=f"version {VERSION} (docs/calibrate.md)",
             do="update the program, or " + DO,
+        )
+    if isinstance(content, dict) and DIGEST in content and content.pop(DIGEST) != (digest := _digest(content)):
+        raise UserError(
+            f"{path} was altered since it was written",
+            found=f"content of the {DIGEST} {digest}",
+            expected=f"the content that the file's own {DIGEST} is of",
+            do=f"{DO}; or, if you meant to change it, remove its line {DIGEST!r}",
         )
     record = validate(Record, content, str(path), EXPECTED, DO)
     kind = named(record.calibrator, str(path))

@@ -48,6 +48,11 @@ class Pixels:
         """K."""
         return max(2, self.z.shape[1])
 
+    @property
+    def absent(self) -> list[int]:
+        """The classes that no pixel is of."""
+        return np.flatnonzero(np.bincount(self.labels, self.weights, minlength=self.classes) == 0).tolist()
+
     @cached_property
     def of_images(self) -> np.ndarray:
         """(N, 4) the features of each pixel's image."""

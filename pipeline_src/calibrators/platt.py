@@ -39,14 +39,16 @@ class PlattCalibrator(Calibrator):
         return cls(scale=fitted[:c].tolist(), bias=bias.tolist())
 
     def warnings(self, pixels: Pixels) -> list[str]:
-        """A line where the predictions rank pixels the wrong way round."""
+        """Also a line where the predictions rank pixels the wrong way round."""
+        lines = super().warnings(pixels)
         falling = [k for k, scale in enumerate(self.scale) if scale < 0]
         if not falling:
-            return []
+            return lines
         of = f" for class {', '.join(map(str, falling))}" if len(self.scale) > 1 else ""
         return [
+            *lines,
             f"the fitted slope is negative{of} ({', '.join(f'{self.scale[k]:.3g}' for k in falling)}): the maps rank "
-            "pixels the wrong way round; are maps or masks inverted?"
+            "pixels the wrong way round; are maps or masks inverted?",
         ]
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:

@@ -18,10 +18,11 @@ class SelectiveScalingCalibrator(Calibrator):
     """A classifier tells pixels that are likely wrong from those that are likely right; the logits of the former are
     divided by T, those of the latter stay. The class of every pixel stays what it was.
 
-    Simplified: the authors' classifier is a network of three layers on log f, and their T a constant (about 2, larger
-    where the classifier is good). Here it is a logistic regression on log f, its threshold is the one of 20 quantiles
-    of its score, and T the temperature, of least NLL together. Trained by cross entropy it says "wrong" where that is
-    the likelier, which for one logit is nowhere: hence the fitted threshold.
+    Simplified: the authors' classifier is a network of four linear layers with batch norm on log f, mispredicted pixels
+    counted twice, and their T a constant (about 2, up to 1e10 where the classifier is good). Here it is a logistic
+    regression on log f, its threshold is the one of 20 quantiles of its score, and T the temperature, of least NLL
+    together. Trained by cross entropy it says "wrong" where that is the likelier, which for one logit is nowhere: hence
+    the fitted threshold.
 
     Attributes:
         weights, bias: of the score, weights @ terms + bias; a term for log f of each class, and for one logit abs(z).

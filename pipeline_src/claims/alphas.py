@@ -11,6 +11,7 @@ a saw at opposite phases, which takes from the covariance (of images of one and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,24 +40,23 @@ def differ(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
         yield spread(block, tables)
 
 
-def _tables(view: View, block: str) -> dict[int, pd.DataFrame]:
-    """Seed -> alphas by image (rows) and epoch, of a block of `methods:`."""
+def read(file: Path) -> pd.DataFrame:
+    """The alphas of a run by image (rows) and epoch."""
     import pandas as pd
 
-    files = {seed: path for (method, seed), path in view.alphas.items() if method == block}
-    return {seed: pd.read_csv(path, dtype={"id": str}, index_col="id").sort_index() for seed, path in files.items()}
+    return pd.read_csv(file, dtype={"id": str}, index_col="id").sort_index()
+
+
+def _tables(view: View, block: str) -> dict[int, pd.DataFrame]:
+    """Seed -> alphas, of a block of `methods:`."""
+    return {seed: table for (method, seed), table in view.alphas.items() if method == block}
 
 
 def mean_levels(view: View) -> dict[str, float]:
     """Of each method that learns alphas, their mean over images, seeds and the last fifth of the epochs."""
     tables = {block: _tables(view, block) for block in view.facts.methods}
-    return {
-        block: float(
-            np.mean([table.iloc[:, -max(1, table.shape[1] // WINDOWS) :].mean(axis=None) for table in of.values()])
-        )
-        for block, of in tables.items()
-        if of
-    }
+    ends = {block: [window(table.to_numpy()).mean() for table in of.values()] for block, of in tables.items()}
+    return {block: float(np.mean(means)) for block, means in ends.items() if means}
 
 
 def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
@@ -68,7 +68,7 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     """
     shares, phases, lasts, resampled = {}, [], [], []
     for seed, table in sorted(tables.items()):
-        before, last = windows(table.to_numpy())
+        before, last = (window(table.to_numpy(), ago) for ago in (1, 0))
         moments = np.stack([before, last, before * last, before**2, last**2], axis=1)
         share, phase = shares_of(moments.mean(axis=0))
         shares[seed] = float(share)
@@ -87,10 +87,11 @@ def _share(alphas: np.ndarray) -> float:
     return float(alphas.std() / (alphas.mean() or 1))
 
 
-def windows(alphas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) mean alphas over the last window but one and over the last, of alphas (N, epochs)."""
-    length = alphas.shape[1] // WINDOWS
-    return alphas[:, -2 * length : -length].mean(axis=1), alphas[:, -length:].mean(axis=1)
+def window(alphas: np.ndarray, ago: int = 0) -> np.ndarray:
+    """(N,) mean alphas over the last window of epochs, or over that so many windows `ago`, of alphas (N, epochs)."""
+    epochs = alphas.shape[1]
+    length = max(1, epochs // WINDOWS)
+    return alphas[:, epochs - (ago + 1) * length : epochs - ago * length].mean(axis=1)
 
 
 def shares_of(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from pipeline_src.analysis.resampling import FEW_GROUPS, RESAMPLES
 from pipeline_src.claims.evidence import NOT_RUN
 from pipeline_src.counting.levels import PROTOCOLS
-from pipeline_src.files import write_text
+from pipeline_src.files import write_json, write_text
 from pipeline_src.text_tables import Group, Table, markdown_text
 from pipeline_src.text_tables import markdown as markdown_table
 
@@ -30,7 +29,7 @@ SYNTHETIC = "All images are generated: these verdicts show that the pipeline wor
 
 def write(claims: Mapping[str, Any], folder: Path) -> None:
     """claims.json and claims.md."""
-    write_text(folder / "claims.json", json.dumps(claims, indent=1, ensure_ascii=False) + "\n")
+    write_json(folder / "claims.json", claims)
     write_text(folder / "claims.md", markdown(claims))
 
 
@@ -63,7 +62,11 @@ def verdict(claims: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
 
 def not_run(claims: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The claims that were judged in no protocol."""
-    return [c for c in claims["claims"] if all(of["verdict"] == NOT_RUN for of in c["protocols"].values())]
+    return [claim for claim in claims["claims"] if is_not_run(claim)]
+
+
+def is_not_run(claim: Mapping[str, Any]) -> bool:
+    return all(finding["verdict"] == NOT_RUN for finding in claim["protocols"].values())
 
 
 def protocols(claims: Mapping[str, Any]) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.estimate import common_seeds, estimate
 from pipeline_src.analysis.facts import ROLES, Facts, run_command
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.evidence import Evidence, Missing, Wanted
 from pipeline_src.metrics.registry import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Items = Iterator[Evidence | Missing]
 
@@ -22,13 +25,13 @@ class View:
     Args:
         results: the measurements of the experiment.
         protocol: raw or stretched.
-        alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
+        alphas: (method, seed) -> the alphas of the methods that learn some, by image (rows) and epoch.
         instead: the sets of a role in the place of those that decide claims.
     """
 
     results: Results
     protocol: str = "raw"
-    alphas: Mapping[tuple[str, int], Path] = field(default_factory=dict)
+    alphas: Mapping[tuple[str, int], pd.DataFrame] = field(default_factory=dict)
     instead: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property

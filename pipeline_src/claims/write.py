@@ -11,9 +11,9 @@ from pipeline_src.analysis.facts import COMPARED
 from pipeline_src.analysis.resampling import groups_in_words
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
-from pipeline_src.claims.alphas import mean_levels
+from pipeline_src.claims.alphas import mean_levels, read
 from pipeline_src.claims.checks import keeps
-from pipeline_src.claims.evidence import NOT_RUN, Evidence, Finding
+from pipeline_src.claims.evidence import Evidence, Finding
 from pipeline_src.claims.other_tasks import AGAINST_BASELINE, against_baseline
 from pipeline_src.claims.registry import CLAIMS, Claim
 from pipeline_src.claims.view import Items, View
@@ -28,7 +28,8 @@ def write_claims(results: Results, alphas: Mapping[tuple[str, int], Path], folde
     Args:
         alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
     """
-    text.write(judged(View(results, alphas=alphas)), folder)
+    tables = {run: read(file) for run, file in alphas.items()}
+    text.write(judged(View(results, alphas=tables)), folder)
 
 
 def judged(view: View) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def judged(view: View) -> dict[str, Any]:
     facts = view.facts
     wanted = [name for name in CLAIMS if facts.claims is None or name in facts.claims]
     claims = {name: _judged(CLAIMS[name], view) for name in wanted}
-    left_out = [name for name in claims if facts.own_data and facts.claims is None and _is_not_run(claims[name])]
+    left_out = [name for name in claims if facts.own_data and facts.claims is None and text.is_not_run(claims[name])]
     codes = {method.code for method in facts.methods.values()}
     return {
         "experiment": facts.experiment,
@@ -61,10 +62,6 @@ def _learned(view: View) -> list[str]:
         read = [f"{name} {methods[block].parameters[name]}" for name in READINGS if name in methods[block].parameters]
         levels.append(f"{block} {mean:.3f}" + f" ({', '.join(read)})" * bool(read))
     return [f"Mean alpha over the last fifth of the epochs: {', '.join(levels)}."] if levels else []
-
-
-def _is_not_run(claim: Mapping[str, Any]) -> bool:
-    return all(finding["verdict"] == NOT_RUN for finding in claim["protocols"].values())
 
 
 def _judged(claim: Claim, view: View) -> dict[str, Any]:

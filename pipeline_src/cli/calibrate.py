@@ -9,12 +9,17 @@ import typer
 
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.calibrators import Feature
-from pipeline_src.cli.judge import off_by
 from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
+from pipeline_src.cli.words import off_by, remarks
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.params.schema import LIMITS
 from pipeline_src.text_tables import aligned
+
+INTERVALS = (
+    "in brackets: 95 % intervals over images; of differences on the same resamples",
+    "lower, higher: this interval excludes 0; of ECE, the squared error's does, too",
+)
 
 
 def calibrate(
@@ -42,7 +47,7 @@ def calibrate(
     resamples: Resamples = RESAMPLES,
     max_pixels: MaxPixels = LIMITS.pixels,
     groups: Groups = "",
-):
+) -> None:
     """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
 
     Example: dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated
@@ -50,9 +55,22 @@ def calibrate(
     from pipeline_src.judging.calibration import calibrate_folder  # imports scipy and OpenCV, as judge does
 
     check_groups(groups)
-    options = {"ignore": ignore, "bins": bins, "resamples": resamples, "groups": groups, "max_pixels": max_pixels}
-    options |= {"risk": risk, "features": features, "shape": shape}
-    result = calibrate_folder(pred, mask, apply, out, method=method, test_mask=test_mask, **options)
+    result = calibrate_folder(
+        pred,
+        mask,
+        apply,
+        out,
+        method=method,
+        test_mask=test_mask,
+        ignore=ignore,
+        bins=bins,
+        resamples=resamples,
+        groups=groups,
+        max_pixels=max_pixels,
+        risk=risk,
+        features=features,
+        shape=shape,
+    )
     typer.echo(report(result, out))
 
 
@@ -72,11 +90,11 @@ def report(result: dict[str, Any], out: Path) -> str:
     )
     lines.append(f"  on {where}; {result['bins']} bins")
     rows = [["", "before", "after", "difference"]]
-    for name, of in result["scores"].items():
+    for name, score in result["scores"].items():
         metric = METRICS[name]
-        before, after = (with_ends(metric, of[side], of["intervals"][side]) for side in ("before", "after"))
-        change = with_ends(Difference.of(metric), of["after"] - of["before"], of["intervals"]["difference"])
-        rows += _rows(metric.column, before, after, change, changed=of["changed"])
+        before, after = (with_ends(metric, score[side], score["intervals"][side]) for side in ("before", "after"))
+        change = with_ends(Difference.of(metric), score["after"] - score["before"], score["intervals"]["difference"])
+        rows += _rows(metric.column, before, after, change, changed=score["changed"])
     lines += [f"    {line}" for line in aligned(rows)]
     for side, off in result["bounds"].items():
         lines += off_by(off, side)
@@ -86,11 +104,8 @@ def report(result: dict[str, Any], out: Path) -> str:
         held_out = result["scored_on"] == "cross-validation"
         words = in_words(result["risk"]) if held_out else in_words(result["risk"], f"on {result['scored_on']}")
         lines += [f"  {text}" for text in words]
-    if any(of["intervals"]["before"] for of in result["scores"].values()):
-        lines.append("  in brackets: 95 % intervals over images; of differences on the same resamples")
-        lines.append("  lower, higher: this interval excludes 0; of ECE, the squared error's does, too")
-    lines += [f"  {text}" for text in [result.get("groups")] if text]
-    lines += [f"  warning: {text}" for text in result["warnings"]]
+    some = any(score["intervals"]["before"] for score in result["scores"].values())
+    lines += remarks(result, INTERVALS if some else ())
     lines.append(f"  {result['applied_images']} calibrated maps: {out / 'maps'}")
     lines.append(f"  the calibrator, for judge and predict: {out / 'calibrator.json'}")
     return "\n".join(lines)

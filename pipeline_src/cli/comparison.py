@@ -22,41 +22,42 @@ MOST_EXAMPLES = 5
 FITTED = " (validation images: what is fitted after training was fitted to these)"
 
 
-def in_words(of: Comparison) -> str:
+def in_words(comparison: Comparison) -> str:
     """The main metrics of all methods, how many metrics differ, and what may explain it."""
-    lines = [*_head(of), "B - A with 95 % intervals:  = same  ≠ different  ? cannot be said"]
+    lines = [*_head(comparison), "B - A with 95 % intervals:  = same  ≠ different  ? cannot be said"]
     by_place: dict[str, dict[str, dict[str, Cell]]] = {}
-    for cell in of.cells:
+    for cell in comparison.cells:
         by_place.setdefault(f"{cell.part}, {cell.protocol}", {}).setdefault(cell.method, {})[cell.metric] = cell
     for heading, rows in by_place.items():
         table = [["", *(METRICS[name].column for name in PRINTED_METRICS)]]
         table += [[method, *(_text(cells.get(name)) for name in PRINTED_METRICS)] for method, cells in rows.items()]
-        note = FITTED if of.a.facts.parts.get(heading.rpartition(", ")[0]) == "val" else ""
+        note = FITTED if comparison.a.facts.parts.get(heading.rpartition(", ")[0]) == "val" else ""
         lines += ["", f"{heading}{note}", *(f"  {line}" for line in aligned(table))]
-    lines += ["", _counts(of.cells), *_explained(of)]
+    lines += ["", _counts(comparison.cells), *_explained(comparison)]
     return "\n".join(lines)
 
 
-def checked(of: Comparison, tolerance: float) -> str:
+def checked(comparison: Comparison, tolerance: float) -> str:
     """Whether all runs of the same seed have the same numbers, within a tolerance."""
-    runs = {(cell.method, seed, cell.part) for cell in of.cells for seed, _ in cell.seeds}
-    beyond = sorted(of.beyond(tolerance), key=lambda cell: -cell.largest)
-    comparable = [cell for cell in of.cells if not math.isnan(cell.largest)]
+    runs = {(cell.method, seed, cell.part) for cell in comparison.cells for seed, _ in cell.seeds}
+    beyond = sorted(comparison.beyond(tolerance), key=lambda cell: -cell.largest)
+    comparable = [cell for cell in comparison.cells if not math.isnan(cell.largest)]
     largest = max(comparable, key=lambda cell: cell.largest)
     lines = [
-        *_head(of),
-        f"{len(runs)} runs on data sets have the same seed in both; {len(of.cells)} numbers, means over seeds",
+        *_head(comparison),
+        f"{len(runs)} runs on data sets have the same seed in both; {len(comparison.cells)} numbers, means over seeds",
         f"largest difference of a run: {largest.largest:.3g} ({_place(largest)})",
     ]
     if not beyond:
         return "\n".join([*lines, f"None differs by more than {tolerance:g}."])
     shown = listed((f"{_place(cell)}: {cell.a:.6g} and {cell.b:.6g}" for cell in beyond), MOST_EXAMPLES)
-    return "\n".join([*lines, f"{len(beyond)} numbers differ by more than {tolerance:g}:{shown}", *_explained(of)])
+    differ = f"{len(beyond)} numbers differ by more than {tolerance:g}:{shown}"
+    return "\n".join([*lines, differ, *_explained(comparison)])
 
 
-def _head(of: Comparison) -> list[str]:
-    lines = [f"A: {of.a.name}", f"B: {of.b.name}"]
-    for side, runs in of.lacking.items():
+def _head(comparison: Comparison) -> list[str]:
+    lines = [f"A: {comparison.a.name}", f"B: {comparison.b.name}"]
+    for side, runs in comparison.lacking.items():
         if runs:
             lines.append(f"{side} lacks{listed(('/'.join(map(str, run)) for run in runs), MOST_EXAMPLES)}")
     return lines
@@ -83,11 +84,12 @@ def _counts(cells: Sequence[Cell]) -> str:
     return f"All {len(cells)} numbers: {text}.{chance}"
 
 
-def _explained(of: Comparison) -> list[str]:
+def _explained(comparison: Comparison) -> list[str]:
     """What differs, by topic; seeds and contracts where they do."""
-    texts = [f"{topic}: {text}".removeprefix(": ") for topic, lines in of.explanations().items() for text in lines]
-    seeds = dict.fromkeys(f"other seeds: {one} / {two}" for cell in of.cells for one, two in cell.seeds if one != two)
-    differ = any(cell.verdict != SAME for cell in of.cells)
+    topics, cells = comparison.explanations(), comparison.cells
+    texts = [f"{topic}: {text}".removeprefix(": ") for topic, lines in topics.items() for text in lines]
+    seeds = dict.fromkeys(f"other seeds: {one} / {two}" for cell in cells for one, two in cell.seeds if one != two)
+    differ = any(cell.verdict != SAME for cell in cells)
     if not differ:
         return []
     if not (texts or seeds):

@@ -9,9 +9,8 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from pipeline_src.cli.options import Name, experiment_graph, start_log
+from pipeline_src.cli.options import Name, experiment_graph, plain_console, start_log
 from pipeline_src.engine import dvc
 from pipeline_src.engine.adopt import adopt as adopt_results
 from pipeline_src.engine.cache import Leftover, size
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 def contracts(
     experiment: Name = None,
     explain: Annotated[str | None, typer.Option(metavar="JOB", help="Show what a job's contract is made of")] = None,
-):
+) -> None:
     """Write the contracts that DVC's stages depend on, or explain one.
 
     Example: dense-calibration contracts --explain train/baseline/seed0
@@ -53,7 +52,7 @@ def verify(
     versions: Annotated[
         bool, typer.Option("--versions", metavar="", help="List the libraries of results instead")
     ] = False,
-):
+) -> None:
     """Read every file again, from raw data to the last table, and say what is stale, missing or altered.
 
     Example: dense-calibration verify 'train/*' --experiment mini
@@ -91,7 +90,7 @@ def redo(
     jobs: Annotated[list[str], typer.Argument(help="Names of jobs, or patterns as in 'train/*'")],
     experiment: Name = None,
     cores: Annotated[str, typer.Option(help="Cores for Snakemake")] = "all",
-):
+) -> None:
     """Make results again though they are current, with all that depends on them; what differs then is named.
 
     Example: dense-calibration redo train/aslp_cl/seed0
@@ -113,7 +112,7 @@ def adopt(
     jobs: Annotated[list[str], typer.Argument(help="Names of jobs, or patterns as in 'train/*'")],
     why: Annotated[str, typer.Option(help="Why the results are still right; kept in their stamps")],
     experiment: Name = None,
-):
+) -> None:
     """Vouch for results after a change that does not concern them: they are stamped anew instead of made again.
 
     Example: dense-calibration adopt 'train/*' --why 'a message was reworded'
@@ -129,7 +128,7 @@ def adopt(
         typer.echo("Nothing was to be adopted: these results are current.")
 
 
-def clean(remove: Annotated[bool, typer.Option("--remove", metavar="", help="Remove what is listed")] = False):
+def clean(remove: Annotated[bool, typer.Option("--remove", metavar="", help="Remove what is listed")] = False) -> None:
     """List what no experiment of params.yaml wants any more, with sizes.
 
     Example: dense-calibration clean --remove
@@ -137,10 +136,10 @@ def clean(remove: Annotated[bool, typer.Option("--remove", metavar="", help="Rem
     from pipeline_src.inspection.clean import leftovers
 
     start_log()
-    (results, entries), console = leftovers(read()), Console(markup=False, highlight=False, soft_wrap=True)
-    for title, of in (("In folders of results", results), ("In the cache", entries)):
-        console.print(f"{title}: {len(of)} that nothing in params.yaml asks for")
-        for leftover in of:
+    (results, entries), console = leftovers(read()), plain_console()
+    for title, group in (("In folders of results", results), ("In the cache", entries)):
+        console.print(f"{title}: {len(group)} that nothing in params.yaml asks for")
+        for leftover in group:
             console.print(f"  {_megabytes([leftover]):>12}  {leftover.paths[0]}  {leftover.what}")
     everything = [*results, *entries]
     console.print(
@@ -158,7 +157,7 @@ def _megabytes(leftovers: list[Leftover]) -> str:
     return f"{size(leftovers) / 2**20:,.1f} MiB"
 
 
-def finish(experiment: Name = None):
+def finish(experiment: Name = None) -> None:
     """After a run: let DVC record it, print the main numbers and where the report is."""
     from pipeline_src.cli.summary import show
 

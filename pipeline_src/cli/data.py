@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipeline_src.cli.options import Name
+from pipeline_src.cli.options import Name, plain_console
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import SET_NAME, Entry
 from pipeline_src.data.manifest import Row
 from pipeline_src.data.set_check import check_set
 from pipeline_src.data.sources import available_source
 from pipeline_src.data.splits import assign_splits
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, few
 from pipeline_src.files import fault
 from pipeline_src.params.load import FILE, downloads, params_file, read
 from pipeline_src.steps.prepare import UNPACKED
@@ -34,11 +34,6 @@ ENOUGH_IMAGES = 30  # to validate on
 app = typer.Typer(help="Data sets: which are known and here, whether they are in order, and how to add one.")
 
 
-def _console() -> Console:
-    """Names of files are printed as they are: no [markup], no line broken in the middle of an address."""
-    return Console(markup=False, highlight=False, soft_wrap=True)
-
-
 @app.command("list")
 def list_sets():
     """All data sets that are known: what for, where to get them, how many images, which source is here (*), terms.
@@ -46,7 +41,7 @@ def list_sets():
     Example: dense-calibration data list
     """
     params = read()
-    root, console = downloads(params), _console()
+    root, console = downloads(params), plain_console()
     console.print(f"Data sets, and the sources that each can come from; * lies in {root}")
     for name, entry in catalog.load(params.datasets).items():
         console.print(f"\n{name}: {entry.task}; {', '.join(entry.roles)}", style="bold")
@@ -62,7 +57,7 @@ def list_sets():
 def get(
     names: Annotated[list[str], typer.Argument(help="Data sets of `data list`", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="You know the terms and agree")] = False,
-):
+) -> None:
     """Download data sets, where their authors give an address; otherwise say what to put where.
 
     What was stopped goes on when the command is started again.
@@ -72,7 +67,7 @@ def get(
     from pipeline_src.data.download import archives, download
 
     params = read()
-    root, console = downloads(params), _console()
+    root, console = downloads(params), plain_console()
     entries = catalog.load(params.datasets)
     for entry in [catalog.find(entries, name) for name in names]:
         if entry.generated or available_source(entry, root):
@@ -110,13 +105,13 @@ def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
 @app.command()
 def check(
     names: Annotated[list[str] | None, typer.Argument(help=f"Data sets [default: all here, all of {FILE}]")] = None,
-):
+) -> None:
     """Read every file: pairs, counts, sizes, values of masks, name lists, sha256. Exit code 1 on a fault.
 
     Example: dense-calibration data check DTD
     """
     params = read()
-    root, console = downloads(params), _console()
+    root, console = downloads(params), plain_console()
     entries, wrong = catalog.load_valid(params.datasets)
     wrong = {name: text for name, text in wrong.items() if not names or name in names}
     default = [
@@ -150,7 +145,7 @@ def check(
 def croissant(
     name: Annotated[str, typer.Argument(help="A data set of the experiment", show_default=False)],
     experiment: Name = None,
-):
+) -> None:
     """Write Croissant metadata of a prepared data set beside its manifest.
 
     Example: dense-calibration data croissant tiny-scenes --experiment tiny
@@ -168,7 +163,7 @@ def croissant(
             expected="the list of its files with their hashes, which `prepare` writes",
             do=f"dense-calibration prepare --set {name}" + (f" --experiment {experiment}" if experiment else ""),
         )
-    _console().print(str(module.write(entry, prepared)))
+    plain_console().print(str(module.write(entry, prepared)))
 
 
 @app.command()
@@ -184,7 +179,7 @@ def add(
     write: Annotated[
         bool, typer.Option("--write", metavar="", help=f"Put the entry under `datasets:` of {FILE}")
     ] = False,
-):
+) -> None:
     """Find out what a folder or archive holds and write its entry.
 
     Example: dense-calibration data add my-set.zip --write
@@ -195,10 +190,8 @@ def add(
     from pipeline_src.data.unpack import maybe_cut
 
     params = read()
-    root, console = downloads(params), _console()
-    if not path.exists():
-        raise UserError(f"{path} does not exist", expected="a folder, or a zip or tar archive")
-    if not path.is_dir() and (reason := fault(path)):
+    root, console = downloads(params), plain_console()
+    if not path.is_dir() and (reason := fault(path) if path.exists() else "does not exist"):
         raise UserError(f"{path} {reason}", expected="a folder, or a zip or tar archive", do="name another path")
     stem = path.name.split(".")[0]
     name = _checked(name or stem)
@@ -226,16 +219,19 @@ def add(
         console.print(f"Put this under `datasets:` of {params_file()}, or call again with --write:\n")
     typer.echo(yaml_block(name, entry))
     if write:
-        insert(params_file(), name, entry)
-        console.print(f"Written to {params_file()}. Next: dense-calibration data check {name}")
+        done = "Written to" if insert(params_file(), name, entry) else "This is already in"
+        console.print(f"{done} {params_file()}. Next: dense-calibration data check {name}")
 
 
 def _remarks(name: str, detected: Detected, cut: str | None) -> Iterator[str]:
     """What the user should know of a folder; `cut` says why an archive may not be whole."""
-    if detected.values.classes:
-        yield (
-            f"Masks of {detected.values.classes} ids: give `classes` their names, and name one that is void by `void:`."
-        )
+    if ids := detected.values.ids:
+        yield f"Masks of {len(ids)} ids: give `classes` their names, and name one that is void by `void:`."
+        if (empty := detected.values.classes - len(ids)) > 0:
+            yield (
+                f"They are {few(ids)}: the entry has a class for each id from 0 to {ids[-1]}, {empty} of them without "
+                f"a pixel. Keep these, or renumber the masks to 0 to {len(ids) - 1}."
+            )
     if detected.unpaired:
         yield f"{detected.unpaired:,} images or masks have no partner: `data check {name}` lists them."
     if detected.unreadable:
@@ -275,7 +271,7 @@ def _checked(name: str) -> str:
 
 
 @contextmanager
-def _opened(path: Path):
+def _opened(path: Path) -> Iterator[Path]:
     """The folder itself, or what the archive holds, for a while."""
     if path.is_dir():
         yield path

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import check_writable
+from pipeline_src.files import atomic, check_writable, remove_leftovers
 from pipeline_src.python_source import ROOT
 
 TEMPLATE = ROOT / "workflow" / "project"
@@ -18,14 +18,16 @@ TEMPLATE = ROOT / "workflow" / "project"
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, new or without a project")],
-):
+) -> None:
     """Make a project of your own: params.yaml with a small experiment, and what Snakemake needs to run it.
 
     Example: dense-calibration init my-project
     """
     check_writable(folder, what="the project")
     wanted = {file: folder / file.relative_to(TEMPLATE) for file in sorted(TEMPLATE.rglob("*")) if file.is_file()}
-    if there := [path for path in wanted.values() if path.exists()]:
+    there = [path for path in wanted.values() if path.exists()]
+    own = [path for file, path in wanted.items() if path.is_file() and path.read_bytes() == file.read_bytes()]
+    if there and (there != own or len(own) == len(wanted)):  # else an `init` that was killed is gone on with
         raise UserError(
             f"{there[0]} is there already",
             found=listed(there),
@@ -34,8 +36,11 @@ def init(
         )
     for parent in {path.parent for path in wanted.values()}:
         check_writable(parent, what="the project")
+    remove_leftovers(wanted.values())
     for file, path in wanted.items():
-        shutil.copyfile(file, path)
+        if path not in own:
+            with atomic(path) as temporary:
+                shutil.copyfile(file, temporary)
     typer.echo(
         f"{folder / 'params.yaml'} names an experiment on drawn scenes; your data, models and methods go there, too.\n"
         f"Next: cd {shlex.quote(str(folder))} && dense-calibration plan && snakemake --cores all"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import wrap
 from typing import Annotated
 
 import typer
 
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
+from pipeline_src.cli.words import off_by, remarks, wrapped
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import with_ends
@@ -31,7 +31,6 @@ PRINTED = (
     "max_f",
 )
 
-INDENT = {"initial_indent": " " * 4, "subsequent_indent": " " * 6}
 MEANINGS = {  # of names that do not say it
     "ece_floor": "the ECE that a calibrated network would measure on these images",
     "oe": "over-confidence alone, weighted by confidence",
@@ -62,12 +61,12 @@ def judge(
     resamples: Resamples = RESAMPLES,
     max_pixels: MaxPixels = LIMITS.pixels,
     groups: Groups = "",
-):
+) -> None:
     """Judge saved prediction maps of any model against masks.
 
     Example: dense-calibration judge --pred maps --mask masks --out judged
     """
-    from pipeline_src.judging import judge as step  # imports scipy and OpenCV, which other commands do without
+    from pipeline_src.judging.folder import judge_folder  # imports scipy and OpenCV, which other commands do without
 
     if ood == (mask is not None):
         raise UserError(
@@ -77,7 +76,7 @@ def judge(
     check_groups(groups)
     if protocol not in (*PROTOCOLS, "both"):
         raise UserError("unknown --protocol", found=protocol, expected="raw, stretched or both")
-    result = step.judge(
+    result = judge_folder(
         pred,
         mask,
         name or pred.resolve().name,
@@ -92,6 +91,7 @@ def judge(
         max_pixels=max_pixels,
         calibrator=calibrator,
         risk=risk,
+        diagrams=True,
     )
     typer.echo(report(result, out))
 
@@ -115,27 +115,16 @@ def report(result: dict, out: Path) -> str:
                 shown += " (below the noise floor: a calibrated network measures as much)"
             lines.append(f"    {METRICS[key].column:<16}{shown}")
         if said := tendency(result[protocol], result["intervals"].get(protocol, {}).get("gap")):
-            lines += wrap(said, 80, **INDENT)
+            lines += wrapped(said)
         lines += off_by(result["bounds"].get(protocol, {}))
         if "risk" in result:
             lines += [f"    {text}" for text in in_words(result["risk"][protocol])]
     lines += [f"  {name.removesuffix(' %')}: {text}" for name, text in meanings.items()]
-    if any(ends for of in result["intervals"].values() for ends in of.values()):
-        lines.append("  in brackets: 95 % intervals over images, without the variance of training")
-    lines += [f"  {text}" for text in [result.get("groups")] if text]
-    lines += [f"  warning: {text}" for text in result["warnings"]]
+    some = any(ends for by_metric in result["intervals"].values() for ends in by_metric.values())
+    lines += remarks(result, ["in brackets: 95 % intervals over images, without the variance of training"] * some)
     lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
     lines += [f"  all numbers: {out / 'metrics.json'}", f"  images, the worst first: {out / 'images.csv'}"]
     return "\n".join(lines)
-
-
-def off_by(bounds: dict[str, float], of: str = "") -> list[str]:
-    """How far metrics of float maps can be off, as the terminal shows it; nothing where none can. `of` says of what."""
-    if not bounds:
-        return []
-    off = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * bound:.1e}" for key, bound in bounds.items())
-    text = f"float maps{of and ', ' + of}, sorted on a grid: off by at most {off}"
-    return wrap(text, 80, **INDENT)
 
 
 def tendency(values: dict, ends: Sequence[float] | None) -> str:
@@ -148,5 +137,5 @@ def tendency(values: dict, ends: Sequence[float] | None) -> str:
     if not gap or (ends and ends[0] <= 0 <= ends[1]):
         interval = f" (difference in points {with_ends(METRICS['gap'], gap, ends)})" if ends else ""
         return f"neither over- nor under-confident on average, as far as these images show: {means}{interval}"
-    of = with_ends(METRICS["gap"], abs(gap), sorted(map(abs, ends)) if ends else None)
-    return f"{'over' if gap > 0 else 'under'}-confident by {of} points on average: {means}"
+    points = with_ends(METRICS["gap"], abs(gap), sorted(map(abs, ends)) if ends else None)
+    return f"{'over' if gap > 0 else 'under'}-confident by {points} points on average: {means}"

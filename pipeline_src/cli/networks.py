@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,10 @@ from pipeline_src.cli.options import CalibratorFile, Log, MaxPixels, Run, start_
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import LIMITS
 
-MAP_FORMATS = ("png8", "png16", "npy")
+if TYPE_CHECKING:
+    from pipeline_src.prediction.map_folder import Format
+
+MAP_FORMATS: tuple[Format, ...] = ("png8", "png16", "npy")
 
 
 def predict(
@@ -27,7 +30,7 @@ def predict(
     calibrator: CalibratorFile = None,
     max_pixels: MaxPixels = LIMITS.pixels,
     log: Log = None,
-):
+) -> None:
     """Write probability maps of images, at their original size, by a trained run or an exported folder.
 
     The calibrator of a run or folder is applied. Started again, the command goes on where it was.
@@ -36,13 +39,14 @@ def predict(
     """
     if (run is None) == (weights is None):
         raise UserError("predict needs either --run or --weights", do="--run EXPERIMENT/METHOD/seedN, or --weights DIR")
-    if format not in (None, *MAP_FORMATS):
+    form = next((each for each in MAP_FORMATS if each == format), None)
+    if form != format:
         raise UserError("unknown --format", found=format, expected=", ".join(MAP_FORMATS), do="--format png16")
     from pipeline_src.deployment import predict as step  # imports torch, which other commands do without
 
     start_log(log)
-    source = step.of_run(run) if run is not None else step.of_folder(weights)
-    number, new = step.predict(source, images, out, format, calibrator, max_pixels)
+    source = step.of_folder(weights) if weights is not None else step.of_run(run or "")
+    number, new = step.predict(source, images, out, form, calibrator, max_pixels)
     by = f", calibrated by {source.calibrated or calibrator}" if source.calibrated or calibrator else ""
     typer.echo(f"{number} maps of {source.name}{by}, {new} of them new: {out}")
 
@@ -53,7 +57,7 @@ def export(
     calibrator: CalibratorFile = None,
     onnx: Annotated[bool, typer.Option(metavar="", help="Whether it has a model.onnx")] = True,
     log: Log = None,
-):
+) -> None:
     """Write a trained run as a folder that stands alone: weights, calibrator, ONNX, model card, and code to load it.
 
     It needs torch and safetensors alone. Nothing is uploaded.

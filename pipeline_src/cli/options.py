@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from pipeline_src.data import entry
 from pipeline_src.errors import UserError
@@ -94,6 +95,11 @@ def experiment_graph(experiment: str | None, log: Path | None = None) -> Experim
     """The jobs of an experiment; messages go to the terminal, and to a file."""
     start_log(log)
     return chosen(experiment)
+
+
+def plain_console() -> Console:
+    """Names of files are printed as they are: no [markup], no line broken in the middle of an address."""
+    return Console(markup=False, highlight=False, soft_wrap=True)
 
 
 def start_log(log: Path | None = None) -> None:

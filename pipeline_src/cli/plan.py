@@ -17,7 +17,7 @@ from pipeline_src.engine.explain import other_versions, shortened
 def plan(
     experiment: Name = None,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores to plan with [default: all]")] = None,
-):
+) -> None:
     """A dry look: what is to be run and why, how long it takes here, how much disk it needs.
 
     Example: dense-calibration plan --experiment mini
@@ -29,9 +29,9 @@ def plan(
     table = Table(title=f"{graph.name}: {len(whole.made)} of {len(whole.jobs)} jobs to run")
     for heading in ("jobs", "to run", "taken over", "why (the first)"):
         table.add_column(heading)
-    made, taken, of = (Counter(job.kind for job in jobs) for jobs in (whole.made, whole.taken, whole.jobs))
-    for kind in of:
-        table.add_row(kind, f"{made[kind]} of {of[kind]}", str(taken[kind] or ""), whole.why(kind))
+    made, taken, every = (Counter(job.kind for job in jobs) for jobs in (whole.made, whole.taken, whole.jobs))
+    for kind in every:
+        table.add_row(kind, f"{made[kind]} of {every[kind]}", str(taken[kind] or ""), whole.why(kind))
     console.print(table)
     if steps := planned.steps(graph, whole):
         console.print(f"Snakemake counts {steps} steps: it evaluates a run on all data sets in one, and ends with one.")

@@ -26,7 +26,7 @@ def publish(
             "--from-published", metavar="", help="Take the statistics that are published, after a change of code"
         ),
     ] = False,
-):
+) -> None:
     """Write the results of a finished experiment to results/published/, for the repository.
 
     Example: dense-calibration publish --experiment mini
@@ -48,7 +48,7 @@ def rebuild(
     experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="A published one [default: all]")] = None,
     cores: Cores = None,
     log: Log = None,
-):
+) -> None:
     """Make tables, claims, figures and reports of published experiments again, and compare them with the published.
 
     Example: dense-calibration rebuild --experiment mini_seeds
@@ -62,8 +62,10 @@ def rebuild(
         logger.info("%s holds no experiment; `dense-calibration publish` writes a finished one there", published.FOLDER)
     for name in names:
         source, out = published.FOLDER / name, step.REBUILT / name
-        step.rebuild(source, out, cores or os.cpu_count() or 1)
-        same, close = step.check_equal(source, out)
+        published.Publication.read(source)
+        with published.alone(name):
+            step.rebuild(source, out, cores or os.cpu_count() or 1)
+            same, close = step.check_equal(source, out)
         rounded = f", {close} more but for rounding" if close else ""
         logger.info(
             "%s: %d files are equal to what is published%s. Report: %s", name, same, rounded, out / "report.html"
@@ -81,7 +83,7 @@ def compare(
         Path | None, typer.Option(dir_okay=False, help="Write all metrics, intervals and reasons to this file")
     ] = None,
     cores: Cores = None,
-):
+) -> None:
     """Compare two experiments, or two methods: same, different or cannot be said, number by number, and why.
 
     Example: dense-calibration compare results/published/mini_seeds mini_seeds
@@ -101,7 +103,7 @@ def compare(
         raise typer.Exit(1)
 
 
-def crate(experiment: Name = None):
+def crate(experiment: Name = None) -> None:
     """Describe a finished experiment as a Workflow Run RO-Crate: its folder of results is the crate.
 
     Example: dense-calibration crate --experiment mini

@@ -27,7 +27,7 @@ def prepare(
     experiment: Name = None,
     contract: Contract = None,
     log: Log = None,
-):
+) -> None:
     """Unpack, pair and verify a data set.
 
     Example: dense-calibration prepare --set scenes
@@ -40,7 +40,7 @@ def store(
     experiment: Name = None,
     contract: Contract = None,
     log: Log = None,
-):
+) -> None:
     """Decode and resize a part of a data set, once.
 
     Example: dense-calibration store --part train
@@ -55,7 +55,7 @@ def train(
     contract: Contract = None,
     log: Log = None,
     into: Annotated[Path | None, typer.Option(help="Be one rank of a training that writes here", hidden=True)] = None,
-):
+) -> None:
     """Train one run, or go on where it was stopped; fit a post-hoc method.
 
     Example: dense-calibration train --method aslp_cl --seed 0
@@ -76,7 +76,7 @@ def evaluate(
     experiment: Name = None,
     contract: Contract = None,
     log: Log = None,
-):
+) -> None:
     """Run a trained model over the test sets, or one of them, and count.
 
     Example: dense-calibration evaluate --method aslp_cl --seed 0
@@ -94,7 +94,7 @@ def analyse(
     experiment: Name = None,
     contract: Contract = None,
     log: Log = None,
-):
+) -> None:
     """Compute metrics and intervals of all runs on a test set.
 
     Example: dense-calibration analyse --part scenes
@@ -102,7 +102,7 @@ def analyse(
     _make(f"analyse/{part}", experiment, contract, log)
 
 
-def tables(experiment: Name = None, contract: Contract = None, log: Log = None):
+def tables(experiment: Name = None, contract: Contract = None, log: Log = None) -> None:
     """Write the tables.
 
     Example: dense-calibration tables --experiment mini
@@ -115,7 +115,7 @@ def figures(
     contract: Contract = None,
     log: Log = None,
     processes: Annotated[int, typer.Option(min=1, max=1024, help="Processes that draw")] = 1,
-):
+) -> None:
     """Draw the figures.
 
     Example: dense-calibration figures --experiment mini --processes 2
@@ -124,7 +124,7 @@ def figures(
     execute(replace(graph.job("figures"), options={"processes": processes}), contract, graph.command)
 
 
-def claims(experiment: Name = None, contract: Contract = None, log: Log = None):
+def claims(experiment: Name = None, contract: Contract = None, log: Log = None) -> None:
     """Judge the paper's claims.
 
     Example: dense-calibration claims --experiment mini
@@ -142,7 +142,7 @@ def report(
             "--open", metavar="", help="Open the page in the browser; the one that is there, if it cannot be made"
         ),
     ] = False,
-):
+) -> None:
     """Write the report page, results/EXPERIMENT/report.html, and say where it is.
 
     Example: dense-calibration report --open
@@ -161,7 +161,7 @@ def report(
         logger.warning("No browser was found here to open it in.")
 
 
-def overview(contract: Contract = None, log: Log = None):
+def overview(contract: Contract = None, log: Log = None) -> None:
     """Write the tables and the claim that span experiments, from what lies in results/.
 
     Example: dense-calibration overview

@@ -61,7 +61,7 @@ class FloatPass:
         y: np.ndarray,
         scale: tuple[np.float32, np.float32] | None = None,
         summed: bool = True,
-    ):
+    ) -> tuple[dict[str, int], np.ndarray] | None:
         """Count one image.
 
         Args:

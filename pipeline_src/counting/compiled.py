@@ -7,6 +7,7 @@ arguments, and call kernels of their own file alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pipeline_src.errors import UserError
 
@@ -19,6 +20,9 @@ except ImportError as error:
         expected="a numba that fits this Python and this numpy",
         do="python -m pip install --upgrade numba",
     ) from error
+
+if TYPE_CHECKING:
+    from numba.core.typing.templates import Signature
 
 INT, FLOAT, BOOL, NOTHING, several = types.int64, types.float64, types.boolean, types.void, types.UniTuple
 
@@ -33,7 +37,7 @@ def written(dtype: str, axes: int = 1) -> types.Array:
     return types.Array(getattr(types, dtype), axes, "C")
 
 
-def compiled(*signatures: types.Type) -> Callable[[Callable], Callable]:
+def compiled(*signatures: Signature) -> Callable[[Callable], Callable]:
     """Compile a function for these types of arguments, at once, and so that it may run beside other threads.
 
     What the folder of the cache does, full, read-only, damaged or in use by others, costs time alone.

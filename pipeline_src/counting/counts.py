@@ -180,6 +180,13 @@ class Counts:
     __hash__ = None
 
 
+def image_rows(counts: Counts) -> ImageRows:
+    """Its row per image; ValueError for a quick statistic, which has none."""
+    if counts.rows is None:
+        raise ValueError("a quick statistic has no rows")
+    return counts.rows
+
+
 def upper_edge(counts: Counts) -> np.ndarray:
     """(HALF + 1, 2) pixels at f = 1 - j / LEVELS >= 0.5 exactly, by level j and label, where that is a threshold t/255.
 

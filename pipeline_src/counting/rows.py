@@ -55,7 +55,7 @@ class Rows:
         self._read(start * self.row_bytes, rows)
         return rows
 
-    def take(self, indices: Sequence[int]) -> np.ndarray:
+    def take(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """(n, *shape): the rows at `indices`."""
         rows = np.empty((len(indices), *self.shape), self.dtype)
         for row, index in zip(rows.reshape(len(rows), -1), indices, strict=True):

@@ -27,6 +27,8 @@ from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 
 if TYPE_CHECKING:
+    Whole = Mapping[str, Mapping[str, float]]
+
     from pipeline_src.counting.accumulate import FloatPass
 
 
@@ -72,7 +74,7 @@ class TwoClassStatistic:
         truth: np.ndarray,
         image_id: str,
         within: np.ndarray | None = None,
-        whole: Mapping[str, Mapping[str, float]] | None = None,
+        whole: Whole | None = None,
         ignore: int | None = None,
     ) -> None:
         """Count one image.
@@ -107,7 +109,9 @@ class TwoClassStatistic:
         add = self._add_integers if f.dtype in (np.uint8, np.uint16) else self._add_floats
         add(f, y, image_id, truth.shape, kept, whole or {})
 
-    def _add_floats(self, f, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None, whole) -> None:
+    def _add_floats(
+        self, f: np.ndarray, y: np.ndarray, image_id: str, shape: tuple[int, ...], kept: np.ndarray | None, whole: Whole
+    ) -> None:
         # Compiled code is slow to import, and reading counts does without.
         from pipeline_src.counting.accumulate import FloatPass, extremes, surely_in_unit_interval
 
@@ -139,7 +143,9 @@ class TwoClassStatistic:
             if row is not None:
                 self._row(protocol, image_id, shape, f.size, high == low, whole, *row)
 
-    def _add_integers(self, v, y, image_id: str, shape: tuple[int, int], kept: np.ndarray | None, whole) -> None:
+    def _add_integers(
+        self, v: np.ndarray, y: np.ndarray, image_id: str, shape: tuple[int, ...], kept: np.ndarray | None, whole: Whole
+    ) -> None:
         from pipeline_src.counting.accumulate import add_fractions, extremes, histogram
 
         top = np.iinfo(v.dtype).max
@@ -156,7 +162,17 @@ class TwoClassStatistic:
             if counts.rows is not None:
                 self._row(protocol, image_id, shape, v.size, high == low, whole, *row)
 
-    def _row(self, protocol, image_id, shape, pixels, constant, whole, sums, levels) -> None:
+    def _row(
+        self,
+        protocol: str,
+        image_id: str,
+        shape: tuple[int, ...],
+        pixels: int,
+        constant: bool,
+        whole: Whole,
+        sums: Mapping[str, int],
+        levels: np.ndarray,
+    ) -> None:
         self._ids.add(image_id)
         row = {
             "height": shape[0],

@@ -62,7 +62,7 @@ def unpack(arrays: Mapping[str, np.ndarray | Rows], prefix: str) -> Counts:
     return counts
 
 
-def write(path: Path | str, kind: str, arrays: dict[str, np.ndarray | Rows], provenance: dict) -> None:
+def write(path: Path | str, kind: str, arrays: Mapping[str, np.ndarray | Rows], provenance: dict) -> None:
     """Write arrays with a header on how to read them; `provenance` is anything that JSON can hold."""
     header = {
         "schema": SCHEMA,

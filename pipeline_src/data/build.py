@@ -121,7 +121,7 @@ def _write_samples(folder: Path, samples: Iterator[tuple[np.ndarray, ...]], rows
 
 
 @contextmanager
-def _array(path: Path, *shape: int) -> Iterator[Callable[[np.ndarray], None]]:
+def _array(path: Path, *shape: int) -> Iterator[Callable[[np.ndarray], object]]:
     """A .npy file of uint8 that is written piece by piece, so that a large one stays out of memory."""
     with open(path, "wb") as file:
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
-from pipeline_src.data import groups, manifest, sources
+import numpy as np
+
+from pipeline_src.data import groups, image_io, manifest, sources
+from pipeline_src.data.detection.mask_recognition import evenly_spaced, perhaps_ids
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.image_headers import SEVERAL, UPRIGHT, Header
 from pipeline_src.data.lookup import benchmark_file, read_name_list
@@ -32,7 +35,8 @@ def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path, limits
     """Read every file of a set: pairs, counts, sizes, values of masks, name lists, and the sha256 of its archives."""
     from pipeline_src.data.prepare import prepare
 
-    key, headers = "", {}
+    key = ""
+    headers: dict[str, Header] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
             located = sources.locate(entry, data_root, unpacked)
@@ -42,6 +46,9 @@ def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path, limits
             rows = manifest.read(Path(folder))
             stems = [row.stem for row in rows]
             summary["notes"] += _groups(entry, stems, data_root)
+            grey = [row.mask for row in rows if row.grey and not entry.classes]
+            if grey and located.layout.foreground is None:
+                summary["notes"] += _ids(sources.open_root(located, unpacked, limits), grey)
         except (UserError, OSError) as error:  # reported, so that the next set can be checked all the same
             return SetReport(key, problems=[str(error)])
         problems = [str(problem) for problem in manifest.read_problems(Path(folder))]
@@ -58,6 +65,13 @@ def _groups(entry: Entry, stems: list[str], data_root: Path | str | None) -> lis
         return []
     number = groups.number(stems, entry.groups, groups.find(entry.groups, data_root)).max(initial=-1) + 1
     return [f"{len(stems):,} images in {number:,} groups of images that are not independent"]
+
+
+def _ids(root: Path, grey: list[str]) -> list[str]:
+    """That the values of some of the masks with grey pixels may be class ids."""
+    read = (image_io.mask_values((root / mask).read_bytes(), indices=False) for mask in evenly_spaced(grey))
+    note = perhaps_ids(sum(np.bincount(values.ravel(), minlength=256) for values in read))
+    return [note] if note else []
 
 
 def _turned(headers: dict[str, Header]) -> list[str]:

@@ -99,27 +99,17 @@ class _Assignment:
         """The stems of byte-identical images, and of those of one group, by the first of them. They are drawn together,
         so that no training image is validated or tested on under another name, and no patient or video by another
         image."""
+        from scipy.cluster.hierarchy import DisjointSet  # takes half a second, which `plan` does without
+
         keys: dict[str, list[object]] = {row.stem: [row.sha256_image or row.stem] for row in self.rows}
         if self.entry.draws_groups:
             for stem, group in self.groups.items():
                 keys[stem].append(("group", group))
-        parents: dict[str, str] = {}
-        holders: dict[object, str] = {}
-
-        def first(stem: str) -> str:
-            while parents[stem] != stem:
-                stem = parents[stem]
-            return stem
-
-        for stem in sorted(stems):
-            parents[stem] = stem
+        sets, holders = DisjointSet(stems), dict[object, str]()
+        for stem in stems:
             for key in keys[stem]:
-                low, high = sorted((first(stem), first(holders.setdefault(key, stem))))
-                parents[high] = low
-        together: dict[str, list[str]] = {}
-        for stem in parents:
-            together.setdefault(first(stem), []).append(stem)
-        return together
+                sets.merge(stem, holders.setdefault(key, stem))
+        return {min(subset): sorted(subset) for subset in sets.subsets()}
 
     def _listed(self, name: str, split: Split) -> list[str]:
         listed: dict[str, None] = {}

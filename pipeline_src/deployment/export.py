@@ -44,6 +44,9 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
 
     exported.check(out)
     out = out.resolve()  # a link stays one, and "." has a name
+    former = out.parent / f".{out.name}.former"
+    if former.exists() and not out.exists():  # a process was killed before the new folder was in place
+        os.replace(former, out)
     if onnx:
         onnx_file.check_installed()
     run = runs.find(name)
@@ -73,8 +76,11 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
     try:
         model = exported.write(staging, written, settings, record, texts, facts, onnx)
         _check(model, predictor)
-        shutil.rmtree(out, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
+        if out.exists():
+            os.replace(out, former)
         os.replace(staging, out)
+        shutil.rmtree(former, ignore_errors=True)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return out
@@ -141,19 +147,19 @@ def _card(
 ) -> Card:
     from pipeline_src.export.card import Card
 
-    graph, of = run.experiment, run.experiment.settings
+    graph, experiment = run.experiment, run.experiment.settings
     validation = str(graph.written["val"][0])
     training = {
-        "network": of.model.network + (f", {members} networks" if members > 1 else ""),
+        "network": experiment.model.network + (f", {members} networks" if members > 1 else ""),
         "method": f"`{run.method}`, seed {run.seed}{_source(run)}",
         "training images": str(graph.written["train"][0]),
         "validation images": validation,
-        "epochs": str(of.training.epochs),
-        "batch size, learning rate": f"{of.training.batch_size}, {of.training.lr:g}",
+        "epochs": str(experiment.training.epochs),
+        "batch size, learning rate": f"{experiment.training.batch_size}, {experiment.training.lr:g}",
     }
     return Card(
         run=run.name,
-        what=f"A network for dense (per-pixel) classification: {of.model.network}, trained on "
+        what=f"A network for dense (per-pixel) classification: {experiment.model.network}, trained on "
         f"{graph.written['train'][0]}, with the method `{run.method}`.",
         settings=settings,
         calibrator=record,
@@ -165,7 +171,7 @@ def _card(
         members=members,
         bins=graph.facts.bins,
         onnx=onnx,
-        pretrained=of.model.pretrained,
+        pretrained=experiment.model.pretrained,
     )
 
 
@@ -218,9 +224,9 @@ def _limits(run: FinishedRun, calibrated: bool) -> list[str]:
 def _data(run: FinishedRun) -> list[dict[str, str]]:
     """Each data set of the run with what it was used for, and its terms."""
     graph, uses = run.experiment, dict[str, list[str]]()
-    for part, (of, role) in graph.stored.items():
-        uses.setdefault(of.set, []).append({"train": "training", "val": "validation"}.get(role, f"test ({part})"))
+    for part, (source, role) in graph.stored.items():
+        uses.setdefault(source.set, []).append({"train": "training", "val": "validation"}.get(role, f"test ({part})"))
     return [
-        {"name": name, "use": ", ".join(of), "terms": graph.entries[name].terms or "not stated in params.yaml"}
-        for name, of in uses.items()
+        {"name": name, "use": ", ".join(purposes), "terms": graph.entries[name].terms or "not stated in params.yaml"}
+        for name, purposes in uses.items()
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,13 @@ from pipeline_src.calibrators.files import read_for
 from pipeline_src.deployment import runs
 from pipeline_src.engine.code import digest
 from pipeline_src.errors import UserError
-from pipeline_src.files import check_writable, sha256
+from pipeline_src.files import sha256
 from pipeline_src.params.schema import LIMITS, Evaluation, Experiment, Training
 from pipeline_src.prediction import image_files
 from pipeline_src.prediction.map_folder import Format, MapFolder
 from pipeline_src.steps import networks
 
 if TYPE_CHECKING:
-    from pipeline_src.prediction.image_files import ImageFile
     from pipeline_src.prediction.predict import Predictor
 
 log = logging.getLogger(__name__)
@@ -82,12 +81,10 @@ def predict(
         do = "fit one to maps of this model: dense-calibration calibrate"
         applied, _ = read_for(calibrator, source.classes, source.name, do, source.calibrated)
     files = image_files.find(images)
-    _check_apart(out, files)
     made_by = digest([source.digest, form, sha256(calibrator) if calibrator else None])
     maps = MapFolder(out, source.name, made_by, form)
     maps.check(files)
     image_files.check(files, max_pixels)
-    check_writable(out)
     maps.clear(files)
     missing = {file.name for file in files if not maps.is_done(file)}
     if len(missing) < len(files):
@@ -104,17 +101,6 @@ def predict(
             maps.write(file, calibrated(applied, probability) if applied else probability)
     maps.finish()
     return len(files), len(missing)
-
-
-def _check_apart(out: Path, files: Sequence[ImageFile]) -> None:
-    """UserError where maps would lie among the images."""
-    sources = {file.path.resolve().parent for file in files}
-    if sources & {out.resolve(), *((out / file.name).parent.resolve() for file in files)}:
-        raise UserError(
-            f"--out {out} is a folder of images, and maps would be mixed with them",
-            expected="a folder of its own",
-            do="give another --out",
-        )
 
 
 def _with_progress(images: Iterable[Any], number: int) -> Iterator[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,12 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from pipeline_src import outputs
 from pipeline_src.calibrators import files as calibrators
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError
 from pipeline_src.export import graph, onnx_file, standalone
 from pipeline_src.export.graph import Written
 from pipeline_src.export.standalone import ExportedModel
-from pipeline_src.files import atomic, check_writable, read_sums, reading, sha256, write_sums, write_text
+from pipeline_src.files import atomic, read_sums, reading, sha256, write_sums, write_text
 from pipeline_src.training.network_file import METADATA
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.validation import Count, Strict, validate
@@ -62,15 +63,12 @@ def check(folder: Path) -> None:
     Raises:
         UserError: it is a file, cannot be written, or has files that `export` did not write.
     """
-    check_writable(folder)
-    there = {path.name for path in folder.iterdir()}
-    if foreign := there - {*FILES} or (there if there and not {WEIGHTS, NETWORK} <= there else ()):
-        raise UserError(
-            f"--out {folder} is there, and export did not write it",
-            found=listed(sorted(foreign)),
-            expected="a new folder, or one that export wrote before",
-            do="give another --out",
-        )
+    outputs.check(folder, "export", foreign=_foreign(folder))
+
+
+def _foreign(folder: Path) -> Iterator[str]:
+    there = {path.name for path in folder.glob("*")}
+    yield from sorted(there - {*FILES} or (there if not {WEIGHTS, NETWORK} <= there else ()))
 
 
 def write(
@@ -96,7 +94,7 @@ def write(
     write_text(folder / NETWORK, written.source)
     write_text(folder / PREPROCESSING, json.dumps(settings.model_dump(), indent=2) + "\n")
     if calibrator:
-        write_text(folder / CALIBRATOR, json.dumps(calibrator, indent=2) + "\n")
+        calibrators.write(folder / CALIBRATOR, calibrator)
     for name, source in COPIED.items():
         shutil.copyfile(source, folder / name)
     for name, text in texts.items():

@@ -149,30 +149,30 @@ def shared_out(f: Tensor) -> Tensor:
 # Calibrators: functions of z float64 and their parameters.
 
 
-def temperature(z: Tensor, of: Mapping[str, Any]) -> Tensor:
-    return probability(z / of["temperature"])
+def temperature(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
+    return probability(z / parameters["temperature"])
 
 
-def platt(z: Tensor, of: Mapping[str, Any]) -> Tensor:
+def platt(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
     z = z if z.shape[1] == 1 else z.log_softmax(1)
-    return probability(z * by_class(of["scale"], z) + by_class(of["bias"], z))
+    return probability(z * by_class(parameters["scale"], z) + by_class(parameters["bias"], z))
 
 
-def beta(z: Tensor, of: Mapping[str, Any]) -> Tensor:
+def beta(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
     z = against_rest(z)
-    a, b, c = (by_class([curve[name] for curve in of["curves"]], z) for name in "abc")
+    a, b, c = (by_class([curve[name] for curve in parameters["curves"]], z) for name in "abc")
     return shared_out((a * log_sigmoid(z) - b * log_sigmoid(-z) + c).sigmoid())
 
 
-def dirichlet(z: Tensor, of: Mapping[str, Any]) -> Tensor:
+def dirichlet(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
     log_f = z.log_softmax(1)
-    turned = (z.new_tensor(of["matrix"]) @ log_f.flatten(2)).view_as(log_f)
-    return (turned + by_class(of["bias"], z)).softmax(1)
+    turned = (z.new_tensor(parameters["matrix"]) @ log_f.flatten(2)).view_as(log_f)
+    return (turned + by_class(parameters["bias"], z)).softmax(1)
 
 
-def isotonic(z: Tensor, of: Mapping[str, Any]) -> Tensor:
+def isotonic(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
     f = against_rest(z).sigmoid()
-    curves = zip(f.unbind(1), of["curves"], strict=True)
+    curves = zip(f.unbind(1), parameters["curves"], strict=True)
     values = [interpolated(x, x.new_tensor(curve["f"]), x.new_tensor(curve["value"])) for x, curve in curves]
     return shared_out(torch.stack(values, 1))
 
@@ -190,21 +190,21 @@ def interpolated(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
     return values[below] + share * (values[above] - values[below])
 
 
-def histogram_binning(z: Tensor, of: Mapping[str, Any]) -> Tensor:
+def histogram_binning(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
     f = against_rest(z).sigmoid()
     values = []
-    for x, curve in zip(f.unbind(1), of["curves"], strict=True):
+    for x, curve in zip(f.unbind(1), parameters["curves"], strict=True):
         bins = len(curve["shares"])
         values.append(x.new_tensor(curve["shares"])[(x * bins + 1e-9).long().clamp(max=bins - 1)])
     return shared_out(torch.stack(values, 1))
 
 
-def image_temperature(z: Tensor, of: Mapping[str, Any]) -> Tensor:
-    features = image_features(z, of["b"])
-    log_t = of["a"] + sum(b * features[name] for name, b in of["b"].items())
+def image_temperature(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
+    features = image_features(z, parameters["b"])
+    log_t = parameters["a"] + sum(b * features[name] for name, b in parameters["b"].items())
     t = torch.as_tensor(log_t, dtype=z.dtype, device=z.device).clamp(*BOUNDS).exp()
     z = z if z.shape[1] == 1 else z - z.mean(1, keepdim=True)
-    return probability(z.sign() * z.abs() ** of["g"] / t)
+    return probability(z.sign() * z.abs() ** parameters["g"] / t)
 
 
 def image_features(z: Tensor, names: Collection[str]) -> dict[str, Tensor]:
@@ -228,10 +228,10 @@ def image_features(z: Tensor, names: Collection[str]) -> dict[str, Tensor]:
     return {"entropy": entropy.mean(pixels, keepdim=True), "margin": margin.mean(pixels, keepdim=True)}
 
 
-def selective_scaling(z: Tensor, of: Mapping[str, Any]) -> Tensor:
+def selective_scaling(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
     terms = z.abs() if z.shape[1] == 1 else z.log_softmax(1)
-    score = (terms * by_class(of["weights"], z)).sum(1, keepdim=True) + of["bias"]
-    return probability(z / (1 + (of["temperature"] - 1) * (score > of["threshold"]).to(z.dtype)))
+    score = (terms * by_class(parameters["weights"], z)).sum(1, keepdim=True) + parameters["bias"]
+    return probability(z / (1 + (parameters["temperature"] - 1) * (score > parameters["threshold"]).to(z.dtype)))
 
 
 CALIBRATORS = {

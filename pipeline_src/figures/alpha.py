@@ -87,7 +87,7 @@ def draw(epochs: DataFrame, last: DataFrame, heading: str, lines: Sequence[str])
     main.yaxis.set_major_formatter("{x:g}")
     main.set_ylabel("Perturbation probability, α")
     main.set_xlabel("Epoch")
-    main.xaxis.get_major_locator().set_params(integer=True)
+    main.locator_params("x", integer=True)
     main.set_title("median, 50 % and 90 % of images", fontsize=7, loc="left", color=style.MUTED)
     width = last["upper"] - last["lower"]
     side.barh(
@@ -100,7 +100,7 @@ def draw(epochs: DataFrame, last: DataFrame, heading: str, lines: Sequence[str])
         linewidth=0.3,
     )
     side.set_xlabel("Images")
-    side.xaxis.get_major_locator().set_params(integer=True, nbins=3)
+    side.locator_params("x", integer=True, nbins=3)
     side.tick_params(labelleft=False)
     side.set_title("after the last", fontsize=7, loc="left", color=style.MUTED)
     return figure

@@ -91,7 +91,7 @@ def draw(
         axes.hlines(rows, values[f"{metric}_low"], values[f"{metric}_high"], color=style.ACCENT, linewidth=0.9)
         axes.plot(values[metric], rows, linestyle="none", marker="o", color=style.INK, markersize=2.6, clip_on=False)
         axes.set_xlim(0, 100 if metric == "iou" else max(1.04 * most, 0.1))
-        axes.xaxis.get_major_locator().set_params(nbins=3, integer=True)
+        axes.locator_params("x", nbins=3, integer=True)
         style.name_rows(axes, shown, 10)
         bare(axes, first, last, f"{METRICS[metric]}, %")
         axes.tick_params(axis="y", labelsize=5.5)  # ten letters have the room of a number

@@ -43,7 +43,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         f"{style.size(picture, results)} · {facts.networks_in_words()}",
         "images by mean confidence and accuracy · share of them below the diagonal (over-confident)",
     ]
-    return Painted(draw(tables, notes, picture.title, lines), {"": stacked(tables)})
+    return Painted(draw(tables, notes, picture.title, lines), {"": stacked(tables).drop(columns="density")})
 
 
 def prepare(confidence: np.ndarray, accuracy: np.ndarray) -> DataFrame:

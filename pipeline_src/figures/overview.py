@@ -101,10 +101,11 @@ def draw(table: DataFrame, methods: Collection[str], heading: str, lines: Sequen
 def _draw_set(axes: Axes, table: DataFrame, methods: Collection[str], least: float, reach: float) -> None:
     """The bars and numbers of a data set. A row is 1 high, downwards; bars of `reach` end `REACH` from its middle."""
     rows = {method: k for k, method in enumerate(methods)}
-    left, middles = table["lower"].clip(lower=least), table["method"].map(rows)
     for name, towards, colour in (("over", -1, style.OVER), ("under", 1, style.UNDER)):
-        heights = towards * REACH * table[name] / reach
-        axes.bar(left, heights, table["upper"] - left, middles, align="edge", color=colour, linewidth=0)
+        shown = table[table[name] > 0]
+        left, heights = shown["lower"].clip(lower=least), towards * REACH * shown[name] / reach
+        middles = shown["method"].map(rows)
+        axes.bar(left, heights, shown["upper"] - left, middles, align="edge", color=colour, linewidth=0)
     axes.hlines(range(len(rows)), least, 1, color=style.MUTED, linewidth=0.6)
     axes.set_xlim(least, 1)
     axes.grid(False)
@@ -112,9 +113,9 @@ def _draw_set(axes: Axes, table: DataFrame, methods: Collection[str], least: flo
     axes.set_xticks([least, 1], [f"{100 * least:.2g}", "100"], color=style.MUTED)
     axes.tick_params(bottom=False)
     for text, align in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-        text.set_ha(align)
+        text.set(ha=align)
     style.name_rows(axes, methods)
-    wide = axes.get_position().width * axes.figure.get_figwidth()  # inches
+    wide = axes.get_position().width * axes.figure.figure.get_figwidth()  # inches
     for method, ece in table.groupby("method")["ece"].first().items():
         axes.text(1 + 0.05 * (1 - least) / wide, rows[method], f"{100 * ece:.2f}", va="center", fontsize=7)
 

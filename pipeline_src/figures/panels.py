@@ -39,7 +39,7 @@ def small_multiples(
 
 def name_panel(axes: Axes, method: str, note: str, methods: Collection[str]) -> None:
     """The method of a panel, in letters that tell it from the figure's other `methods`, and its number below."""
-    inches = axes.get_position().width * axes.figure.get_figwidth()
+    inches = axes.get_position().width * axes.figure.figure.get_figwidth()
     label = dict(zip(methods, labels(methods, int(inches / 0.057)), strict=True))[method]
     shown = label, shortened(note, int(inches / 0.052))
     for text, y, weight, colour in ((shown[0], 12, "bold", style.INK), (shown[1], 3, "normal", style.MUTED)):
@@ -62,8 +62,8 @@ def bare(axes: Axes, first: bool, last: bool, x_label: str = "", y_label: str = 
     axes.tick_params(labelleft=first, labelbottom=last, labelsize=6.5)
     if last:
         outer = axes.get_xticklabels()
-        outer[0].set_ha("left")  # so that neighbouring panels' numbers do not meet
-        outer[-1].set_ha("right")
+        outer[0].set(ha="left")  # so that neighbouring panels' numbers do not meet
+        outer[-1].set(ha="right")
     if first and y_label:
         axes.set_ylabel(y_label, labelpad=3)
     if last and x_label:
@@ -97,7 +97,7 @@ def draw_curves(
         axes.set_xlim(*x_range)
         axes.set_xticks([x_range[0], sum(x_range) / 2, x_range[1]], [f"{x_range[0]:g}", "", f"{x_range[1]:g}"])
         if y_range:
-            axes.yaxis.get_major_locator().set_params(nbins=4)
+            axes.locator_params("y", nbins=4)
             axes.set_ylim(*y_range)
         else:
             axes.set_yticks([])

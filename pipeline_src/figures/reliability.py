@@ -8,6 +8,8 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.bin_tables import LEAST
@@ -25,6 +27,7 @@ from pipeline_src.figures.figure_types import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
@@ -131,8 +134,9 @@ def _bars(axes: Axes, bins: DataFrame, floor: float, least: float) -> None:
 def _legend(axes: Axes, bins: DataFrame, isotonic: Line2D) -> None:
     """What is drawn, and no more."""
     gaps = (("over-confident", style.OVER, bins["gap"] > 0), ("under-confident", style.UNDER, bins["gap"] < 0))
+    entries: dict[str, Artist | tuple[Artist, ...]]
     entries = {text: _gap((0, 0), 1, 1, colour) for text, colour, where in gaps if where.any()}
-    entries |= {"isotonic regression": isotonic} if len(isotonic.get_xdata()) else {}
+    entries |= {"isotonic regression": isotonic} if np.size(isotonic.get_xdata()) else {}
     axes.legend(
         list(entries.values()),
         list(entries),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.figure_types import Counts, DataFrame, FigureType, Painted, Picture, Results, Sources
-from pipeline_src.figures.panels import draw_curves, stacked
+from pipeline_src.figures.panels import draw_curves
 
 POINTS = 100
 
@@ -28,6 +28,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """All methods, each in percent."""
     facts, measured = results.facts, results.measured(picture.protocol, picture.part)
     tables = {method: prepare(one.counts) for method, one in measured.items()}
+    numbers = _side_by_side(tables)
     shown = {method: table.rename(columns={"coverage": "x", "risk": "y"}) * 100 for method, table in tables.items()}
     notes = {m: f"mean {table['y'].mean():.2f} %" if len(table) else "no pixels" for m, table in shown.items()}
     top = max((float(table["y"].max()) for table in shown.values() if len(table)), default=1.0)
@@ -35,7 +36,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     alike = {value for table in shown.values() for value in table["y"]}
     if alike in ({0.0}, {100.0}):
         words = "Every method is right on every pixel." if alike == {0.0} else "Every method is wrong on every pixel."
-        return Painted(style.only_words(picture.title, [*lines, words]), {"": stacked(tables)})
+        return Painted(style.only_words(picture.title, [*lines, words]), {"": numbers})
     figure = draw_curves(
         shown,
         notes,
@@ -45,7 +46,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         (0, 100),
         (0, 1.04 * max(top, 0.01)),
     )
-    return Painted(figure, {"": stacked(tables)})
+    return Painted(figure, {"": numbers})
 
 
 def prepare(counts: Counts) -> DataFrame:
@@ -64,6 +65,14 @@ def prepare(counts: Counts) -> DataFrame:
     coverage = np.arange(1, POINTS + 1) / POINTS
     number = coverage * kept[-1]
     return pd.DataFrame({"coverage": coverage, "risk": np.interp(number, kept, errors) / number})
+
+
+def _side_by_side(tables: Mapping[str, DataFrame]) -> DataFrame:
+    """`coverage`, and the risk of each method in a column of its name."""
+    import pandas as pd
+
+    risks = {method: table.set_index("coverage")["risk"] for method, table in tables.items()}
+    return pd.concat(risks, axis=1).reset_index(allow_duplicates=True)
 
 
 FIGURE = FigureType(

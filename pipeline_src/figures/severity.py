@@ -93,12 +93,13 @@ def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
                 here = of_metric[(of_metric["corruption"] == corruption) & (of_metric["method"] == method)]
                 here = here.sort_values("severity")
                 x = here["severity"] + APART * ((k + 0.5) / len(looks) - 0.5)
-                axes.vlines(x, 100 * here["low"], 100 * here["high"], color=look["color"], linewidth=0.7)
-                axes.plot(x, 100 * here["value"], **look, linewidth=0.9, markersize=2.8)
+                colour, marker = look["color"], look["marker"]
+                axes.vlines(x, 100 * here["low"], 100 * here["high"], color=colour, linewidth=0.7)
+                axes.plot(x, 100 * here["value"], color=colour, marker=marker, linewidth=0.9, markersize=2.8)
             axes.set_xticks(severities)
             axes.set_xlim(severities[0] - 0.5, severities[-1] + 0.5)
             axes.margins(y=0.08)
-            axes.yaxis.get_major_locator().set_params(nbins=4)
+            axes.locator_params("y", nbins=4)
             axes.tick_params(labelbottom=r == len(METRICS) - 1, labelsize=6.5)
             if c == 0:
                 axes.set_ylabel(text)

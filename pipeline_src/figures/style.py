@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.figures import letters
 from pipeline_src.figures.names import labels
+from pipeline_src.figures.small_svg import smaller
 from pipeline_src.files import atomic
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ ROLE_STYLES = {
 METHOD_COLOURS = ("#5b6570", "#0072b2", "#d55e00", "#00845f", "#b0417f", "#8a6d00", "#6247aa", "#a3212b")
 METHOD_MARKERS = ("o", "s", "^", "D", "*", "P", "v")
 WIDTH, WIDE = 3.5, 7.0  # inches: a column, and the page
-LARGEST_SVG = 250_000  # bytes, of a drawing in a page; an image is then smaller, and soon drawn
+LARGEST_SVG = 150_000  # bytes, of a drawing in a page; an image is then smaller, and soon drawn
+COLOURS = 64  # of an image in a page: ink, its tints and what lies between these and the paper
 
 
 def house() -> AbstractContextManager:
@@ -81,7 +83,7 @@ def only_words(heading: str, lines: Sequence[str]) -> Figure:
 def write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
     """Text that begins `x` inches from the left and whose middle is `y` from the top; `look` as in `Figure.text`."""
     # Names are the user's: a $ in them is a $.
-    look = {"va": "center", "fontsize": 7, "color": MUTED, "parse_math": False} | look
+    look = dict[str, Any](va="center", fontsize=7, color=MUTED, parse_math=False) | look
     figure.text(x / figure.get_figwidth(), 1 - y / figure.get_figheight(), text, **look)
 
 
@@ -102,7 +104,7 @@ def place(figure: Figure, x: float, y: float, width: float, height: float) -> Ax
     return figure.add_axes((x / whole[0], 1 - (y + height) / whole[1], width / whole[0], height / whole[1]))
 
 
-def key(figure: Figure, entries: Sequence[tuple[str, Mapping[str, object]]], x: float, y: float, step: float) -> None:
+def key(figure: Figure, entries: Sequence[tuple[str, Mapping[str, Any]]], x: float, y: float, step: float) -> None:
     """Markers with their names in a row, the first `x`, `y` inches from the upper left corner, `step` inches apart."""
     from matplotlib.lines import Line2D
 
@@ -173,11 +175,11 @@ def save_for_page(figure: Figure, stem: Path) -> None:
 
 
 def _with_palette(file: Path) -> None:
-    """Give an image 256 colours, which a drawing can spare: a third of its size."""
+    """Give an image `COLOURS` colours, which a drawing can spare: a quarter of its size."""
     from PIL import Image
 
     with Image.open(file) as image:
-        drawn = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        drawn = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     with atomic(file) as path:
         drawn.save(path, "PNG", optimize=True)
 
@@ -191,3 +193,5 @@ def in_page(stem: Path) -> Path:
 def _write(figure: Figure, stem: Path, suffix: str) -> None:
     with atomic(stem.with_name(stem.name + suffix)) as path:
         figure.savefig(path, metadata=METADATA[suffix])
+        if suffix == ".svg":
+            path.write_text(smaller(path.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")

@@ -69,7 +69,7 @@ def prepare(estimates: Mapping[tuple[str, str, str], Estimate], static: Mapping[
     for (method, part, metric), number in estimates.items():
         one = static[method]
         line = one.variant if one.alpha == 1 and one.variant else ", ".join([f"β = {one.beta:.3g}", one.variant])
-        place = {"method": method, "part": part, "line": line.removesuffix(", ")}
+        place: dict[str, str | float] = {"method": method, "part": part, "line": line.removesuffix(", ")}
         place |= {"alpha": one.alpha, "beta": one.beta, "s": one.s}
         rows.append(place | {"metric": metric, "value": number.value, "low": number.low, "high": number.high})
     return pd.DataFrame(rows).sort_values(["line", "s", "method"], kind="stable", ignore_index=True)
@@ -100,12 +100,12 @@ def draw(table: DataFrame, baseline: Mapping[tuple[str, str], float], heading: s
                 axes.axhline(100 * baseline[part, metric], color=style.MUTED, linewidth=0.8, linestyle=(0, (4, 2)))
             for name, look in looks.items():
                 here = table[(table["part"] == part) & (table["line"] == name) & (table["metric"] == metric)]
-                axes.vlines(here["s"], 100 * here["low"], 100 * here["high"], color=look["color"], linewidth=0.7)
-                axes.plot(here["s"], 100 * here["value"], **look, linewidth=1, markersize=3.4)
+                colour, marker = look["color"], look["marker"]
+                axes.vlines(here["s"], 100 * here["low"], 100 * here["high"], color=colour, linewidth=0.7)
+                axes.plot(here["s"], 100 * here["value"], color=colour, marker=marker, linewidth=1, markersize=3.4)
             axes.set_xlim(0, 1.08 * table["s"].max())
             axes.margins(y=0.12)
-            axes.xaxis.get_major_locator().set_params(nbins=4)
-            axes.yaxis.get_major_locator().set_params(nbins=4)
+            axes.locator_params(nbins=4)
             axes.tick_params(labelbottom=r == 2, labelsize=6.5)
             if c == 0:
                 axes.set_ylabel(text)

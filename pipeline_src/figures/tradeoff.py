@@ -93,7 +93,7 @@ def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
         axes.grid(True, axis="x")
         axes.grid(False, axis="y")
         axes.set_xlim(*limits(pd.concat([value, low, high_end]), metric == "ece"))
-        axes.xaxis.get_major_locator().set_params(nbins=3 if len(metrics) > 1 else 6)
+        axes.locator_params("x", nbins=3 if len(metrics) > 1 else 6)
         axes.set_xlabel(METRICS[metric])
         axes.set_title(BETTER[metric], fontsize=6.5, loc="left", color=style.MUTED)
     return figure

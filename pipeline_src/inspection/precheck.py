@@ -51,8 +51,8 @@ def _shared_groups(experiment: ExperimentGraph, rows: Mapping[str, Sequence[Row]
     lines = []
     for name, entry in {entry.name: entry for part in rows if (entry := experiment.entry(part)).groups}.items():
         file = groups.find(entry.groups, experiment.data_root)
-        of = {part: [row.id for row in rows[part]] for part in rows if experiment.entry(part).name == name}
-        lines += groups.crossings({part: groups.names(ids, entry.groups, file) for part, ids in of.items()})
+        by_part = {part: [row.id for row in rows[part]] for part in rows if experiment.entry(part).name == name}
+        lines += groups.crossings({part: groups.names(ids, entry.groups, file) for part, ids in by_part.items()})
     return lines
 
 
@@ -133,14 +133,14 @@ def _check_training(experiment: ExperimentGraph) -> None:
     from pipeline_src.training.models.build import build_segmentor
     from pipeline_src.training.trackers import check_type
 
-    of = experiment.settings
+    settings = experiment.settings
     for tracker in experiment.trackers:
         check_type(tracker["type"])
-    run_checks.check_gpus(of.training)
-    prepare_device(of.training)
+    run_checks.check_gpus(settings.training)
+    prepare_device(settings.training)
     images = size(experiment, "train")
     if images is not None:
-        run_checks.check_batch(of.training, images)
-    if of.training.batch_size == max(1, of.training.gpus):
-        network = build_segmentor(of.model.network, False, of.image_size, experiment.facts.classes)
-        run_checks.check_single_image(network, of.image_size)
+        run_checks.check_batch(settings.training, images)
+    if settings.training.batch_size == max(1, settings.training.gpus):
+        network = build_segmentor(settings.model.network, False, settings.image_size, experiment.facts.classes)
+        run_checks.check_single_image(network, settings.image_size)

@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import cv2
 import numpy as np
+from numpy.lib import format as npy
 
+from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
+from pipeline_src.judging import several_classes
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.files import ARRAYS, IMAGES, Pairs, UnusableFileError, check_problems, naming
 
-FOLDER = "maps"
-NETWORK = ("SHA256SUMS", "model.safetensors")  # of an exported folder, which may have a calibrator.json of its own
+CALIBRATOR, FOLDER, SCORES = "calibrator.json", "maps", "scores.json"
+OF_OTHERS = ("metrics.json", "SHA256SUMS", "model.safetensors")  # an exported folder has a calibrator.json of its own
 
 
 def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
-    """Check that calibrated maps can be written into maps/ of `out`.
+    """Check that a calibrator and calibrated maps can be written into `out`.
 
     Raises:
-        UserError: it is one of `inputs`, or holds files that `calibrate` did not write; `out` holds a network.
+        UserError: as `outputs.check`; `out` holds a network or results of `judge`, or maps/ what `calibrate` did not
+            write.
     """
-    folder = out / FOLDER
-    if there := [name for name in NETWORK if (out / name).exists()]:
-        raise UserError(
-            f"--out {out} holds a network, and what calibrator.json says beside it would be replaced",
-            found=" and ".join(there),
-            expected="a folder of its own",
-            do="give another --out; `export --calibrator` puts its calibrator beside a network",
-        )
-    if any(path is not None and path.resolve() == folder.resolve() for path in inputs):
-        raise UserError(
-            f"--out {out}: {folder} is a folder of maps or masks, and would be overwritten",
-            expected="a folder of its own",
-            do="give another --out",
-        )
-    if folder.exists() and not (out / "calibrator.json").exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(
-            f"--out {out}: {folder} is there, and calibrate did not write it",
-            found="no calibrator.json beside it",
-            expected="a new folder, or one with older results of calibrate",
-            do="give another --out, or delete the folder",
-        )
-    if foreign := [path for path in sorted(folder.rglob("*")) if not _is_folder(path) and not _is_map(path)]:
-        raise UserError(
-            f"--out {out}: {folder} has what calibrate did not write, and would be removed{listed(foreign)}",
-            found=f"{len(foreign)} that are not maps",
-            expected="calibrated maps alone",
-            do="move them elsewhere, or give another --out",
-        )
+    outputs.check(out, "calibrate", below=[out / FOLDER], inputs=inputs, foreign=_foreign(out))
+
+
+def _foreign(out: Path) -> Iterator[Path]:
+    yield from (out / name for name in OF_OTHERS if (out / name).exists())
+    is_ours = (out / "calibrator.json").exists()
+    for path in sorted((out / FOLDER).rglob("*")):
+        if not (is_ours and (_is_folder(path) or _is_map(path))):
+            yield path
 
 
 def check_applied(pairs: Pairs, classes: int | None) -> None:
@@ -58,7 +46,7 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
 
     Raises:
         UserError: names all that cannot be used, or are of another number of classes than the fitted ones (None: of one
-            object).
+            object), or whose classes do not sum to 1.
     """
     problems = []
     for pair in pairs:
@@ -68,6 +56,8 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
                 there = len(probability) if probability.ndim == 3 else None
                 if there != classes:
                     raise UnusableFileError(f"{_kind(there)}; expected {_kind(classes)}, as the fitted maps")
+                if classes and pair.mask is None:  # with a mask, void pixels are left out when it is scored
+                    several_classes.check_sums(probability.sum(axis=0))
         except UnusableFileError as reason:
             problems.append(str(reason))
     check_problems(pairs, problems)
@@ -78,18 +68,20 @@ def _kind(classes: int | None) -> str:
 
 
 def write(pairs: Pairs, calibrator: Calibrator, folder: Path) -> None:
-    """Write the calibrated map of each pair under its own name, and remove what an earlier run left beside them."""
+    """Write the calibrated map of each pair under its own name."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = set()
     for pair in pairs:
-        name = pair.name(pair.map)
-        _write(folder / name, pair.map, calibrated(calibrator, read_map(pair.map, limit=pair.values)))
-        names.add(folder / name)
-    for path in sorted(folder.rglob("*"), reverse=True):  # what a folder holds before the folder itself
-        if not _is_folder(path) and path not in names:
-            path.unlink()
-        elif _is_folder(path) and not any(path.iterdir()):
-            path.rmdir()
+        _write(folder / pair.name(pair.map), pair.map, calibrated(calibrator, read_map(pair.map, limit=pair.values)))
+
+
+def put(new: Path, out: Path) -> None:
+    """Move results from `new` to `out`, scores.json last: that it is there means that all of them are, and belong
+    together. At no moment are maps beside the calibrator of others."""
+    (out / SCORES).unlink(missing_ok=True)
+    if os.path.lexists(out / FOLDER):
+        os.replace(out / FOLDER, new / "former")
+    for name in (CALIBRATOR, FOLDER, SCORES):
+        os.replace(new / name, out / name)
 
 
 def _is_folder(path: Path) -> bool:
@@ -114,7 +106,12 @@ def _write(path: Path, original: Path, probability: np.ndarray) -> None:
             return
         with loaded:
             (name,) = loaded
-            np.savez_compressed(temporary, **{name: _like(loaded[name], probability)})
+            # As numpy.savez_compressed, for which an array may not be called `file`.
+            with (
+                ZipFile(temporary, "w", ZIP_DEFLATED) as file,
+                file.open(f"{name}.npy", "w", force_zip64=True) as member,
+            ):
+                npy.write_array(member, _like(loaded[name], probability), allow_pickle=False)
 
 
 def _like(original: np.ndarray, probability: np.ndarray) -> np.ndarray:

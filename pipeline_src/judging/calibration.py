@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline_src import outputs
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, groups_in_words, images_in_words
 from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Record
@@ -14,14 +15,13 @@ from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
-from pipeline_src.judging import calibrated_files, output_folder, several_classes, two_classes
+from pipeline_src.judging import calibrated_files, several_classes, two_classes
 from pipeline_src.judging import risk as risks
 from pipeline_src.judging.calibration_scores import compared, inverted, warnings_of
-from pipeline_src.judging.calibrator_fit import AUTO, check_labels, fit, options_of, pixels_of
+from pipeline_src.judging.calibrator_fit import AUTO, check_labels, fit, left_out, options_of, pixels_of
 from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.folder import check_resamples, groups_of
 from pipeline_src.judging.folder_counts import FolderCounts
-from pipeline_src.metrics.inputs import ProtocolCounts
 
 
 def calibrate_folder(
@@ -85,10 +85,10 @@ def calibrate_folder(
         scored, before = applied, _count(applied, classes, ignore)
         scored.calibrator = lambda stem: calibrator
     after = _count(scored, classes, ignore)
-    runs = [ProtocolCounts.by_protocol(of.statistic)["raw"] for of in (before, after)]
+    runs = [counts.runs["raw"] for counts in (before, after)]
     record = Record.of(calibrator, pixels)
     warnings = counted.warnings() if test_mask is None else warnings_of({pred: counted, apply: before})
-    warnings += inverted(counted) + calibrator.warnings(pixels)
+    warnings += inverted(counted) + left_out(method, pixels) + calibrator.warnings(pixels)
     unchanged = selection.nll_as_they_are(pixels, tops) if cross_validated_nll else None
     if unchanged is not None and min(cross_validated_nll.values()) >= unchanged:
         warnings.append("on unseen images no calibrator has a lower NLL than the maps as they are: keep them")
@@ -109,19 +109,19 @@ def calibrate_folder(
     }
     if bound:
         pairs.calibrator = lambda stem: calibrator
-        of_fitted = ProtocolCounts.by_protocol(_count(pairs, classes, ignore).statistic)["raw"]
+        of_fitted = _count(pairs, classes, ignore).runs["raw"]
         test = {"held_out" if test_mask is None else "unseen": replace(runs[1], units=units_of_scored)}
         result["risk"] = risks.controlled(replace(of_fitted, units=units), bound, SEED, resamples, **test)
-    files.write(out / "calibrator.json", record)
-    calibrated_files.write(applied, calibrator, out / calibrated_files.FOLDER)
-    write_text(out / "scores.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    with outputs.staged(out) as new:
+        files.write(new / calibrated_files.CALIBRATOR, record)
+        calibrated_files.write(applied, calibrator, new / calibrated_files.FOLDER)
+        write_text(new / calibrated_files.SCORES, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        calibrated_files.put(new, out)
     return result
 
 
 def _check_folders(pred: Path, mask: Path, apply: Path, test_mask: Path | None, out: Path) -> None:
-    inputs = (pred, mask, apply, test_mask)
-    output_folder.check(out, "", inputs)
-    calibrated_files.check(out, inputs)
+    calibrated_files.check(out, (pred, mask, apply, test_mask))
     if test_mask is not None and apply.resolve() == pred.resolve():
         raise UserError(
             "--test-mask would score the calibrator on the images that it was fitted to",

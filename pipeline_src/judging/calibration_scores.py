@@ -12,7 +12,7 @@ import numpy as np
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.resampling import SEED, resample_counts
-from pipeline_src.counting.counts import COLUMNS, ImageRows
+from pipeline_src.counting.counts import COLUMNS, ImageRows, image_rows
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
@@ -31,8 +31,8 @@ def compared(
     another metric decides, the interval of the difference is that one's, and stands under its name. And `bounds`: by
     side and metric, how far values of float maps can be off."""
     sides = before, after = [resample_counts(run, bins, SEED, resamples, units) for run in runs]
-    ends = [of.intervals() if resamples else {} for of in sides]
-    terms = [(paired([of]), weight) for of, weight in zip(sides, (-1.0, 1.0), strict=True)]
+    ends = [resampled.intervals() if resamples else {} for resampled in sides]
+    terms = [(paired([resampled]), weight) for resampled, weight in zip(sides, (-1.0, 1.0), strict=True)]
     scores = {}
     for name in (name for name in SCORED if name in before.points):
         intervals = {"before": ends[0].get(name), "after": ends[1].get(name), "difference": None}
@@ -43,20 +43,22 @@ def compared(
         values = {"before": before.points[name], "after": after.points[name]}
         scores[name] = values | {"intervals": intervals, "changed": changed}
     bounds = {
-        side: {name: off for name, off in of.bounds.items() if name in scores}
-        for side, of in zip(("before", "after"), sides, strict=True)
+        side: {name: off for name, off in resampled.bounds.items() if name in scores}
+        for side, resampled in zip(("before", "after"), sides, strict=True)
     }
     return {"scores": scores, "bounds": bounds}
 
 
-def _ends(of: Estimate) -> tuple[float, float] | None:
-    return None if math.isnan(of.low) else (of.low, of.high)
+def _ends(effect: Estimate) -> tuple[float, float] | None:
+    return None if math.isnan(effect.low) else (effect.low, effect.high)
 
 
 def warnings_of(fitted_and_scored: Mapping[Path, FolderCounts]) -> list[str]:
     """Of two folders, each with its name; and that they share images."""
-    lines = [f"{folder}: {line}" for folder, of in fitted_and_scored.items() for line in of.warnings()]
-    fitted_images, scored = (by_protocol(of.statistic)["raw"].rows for of in fitted_and_scored.values())
+    lines = [f"{folder}: {line}" for folder, counted in fitted_and_scored.items() for line in counted.warnings()]
+    fitted_images, scored = (
+        image_rows(by_protocol(counted.statistic)["raw"]) for counted in fitted_and_scored.values()
+    )
     fitted_to = set(_contents(fitted_images).values())
     if again := [name for name, content in _contents(scored).items() if content in fitted_to]:
         lines.append(
@@ -72,7 +74,7 @@ def inverted(counted: FolderCounts) -> list[str]:
     run = by_protocol(counted.statistic)["raw"]
     accuracy = value("accuracy", run)
     several = isinstance(counted.statistic, MultiClassStatistic)
-    chance = 1 / len(counted.statistic.classes) if several else 0.5
+    chance = 1 / len(counted.statistic.classes) if isinstance(counted.statistic, MultiClassStatistic) else 0.5
     auc = 0.5 if several else value("auc", run)
     if accuracy >= chance and auc >= 0.5:
         return []

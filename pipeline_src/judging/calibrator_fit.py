@@ -12,7 +12,7 @@ from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Calibrator, fitted
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_pixels, joined, log_odds
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError, did_you_mean, few
 from pipeline_src.judging import several_classes, two_classes
 from pipeline_src.judging.files import Pairs
 from pipeline_src.judging.folder_counts import FolderCounts
@@ -26,7 +26,7 @@ AUTO = "auto"
 def options_of(method: str, features: str, shape: bool) -> dict[str, Any]:
     """Of the fit of `image_temperature`; UserError where another method is asked for, or for features that there are
     not, or that are repeated."""
-    options = {"features": tuple(features.split(","))} if features else {}
+    options: dict[str, Any] = {"features": tuple(features.split(","))} if features else {}
     options |= {"shape": True} if shape else {}
     if options and method != ImageTemperatureCalibrator.name:
         raise UserError(
@@ -101,7 +101,7 @@ def fit(
         tops: (I,) as in `selection.cross_validated`.
         units: (I,) the group of each image; None where each is its own.
     """
-    candidates = _candidates(method, pixels.classes)
+    candidates = _candidates(method, pixels)
     if method != AUTO and not cross_validate:
         return fitted(candidates[method], pixels, **options), [], {}
     folds = selection.folds_of(np.arange(pixels.number) if units is None else units)
@@ -117,11 +117,25 @@ def fit(
     }
     best = min(results, key=lambda name: results[name][1])
     of_images = [results[best][0][fold] for fold in folds.tolist()]
-    return fitted(candidates[best], pixels, **options), of_images, {name: of for name, (_, of) in results.items()}
+    return fitted(candidates[best], pixels, **options), of_images, {name: nll for name, (_, nll) in results.items()}
 
 
-def _candidates(method: str, classes: int) -> dict[str, type[Calibrator]]:
-    """The calibrator of this name, or all for this number of classes."""
+def left_out(method: str, pixels: Pixels) -> list[str]:
+    """A line where `auto` has not tried all calibrators."""
+    tried = _candidates(method, pixels)
+    names = [name for name, kind in files.CALIBRATORS.items() if kind.takes(pixels.classes) and name not in tried]
+    if method != AUTO or not names:
+        return []
+    return [
+        f"no fitted pixel is of class {few(pixels.absent)}: auto chose among the calibrators that keep the predicted "
+        f"class, since the others ({', '.join(names)}) learn not to predict what they have not seen"
+    ]
+
+
+def _candidates(method: str, pixels: Pixels) -> dict[str, type[Calibrator]]:
+    """The calibrator of this name, or all for this number of classes; where a class has no pixel, those of them that
+    keep the predicted class."""
     if method != AUTO:
         return {method: files.CALIBRATORS[method]}
-    return {name: kind for name, kind in files.CALIBRATORS.items() if kind.takes(classes)}
+    usable = {name: kind for name, kind in files.CALIBRATORS.items() if kind.takes(pixels.classes)}
+    return {name: kind for name, kind in usable.items() if kind.keeps_class or not pixels.absent}

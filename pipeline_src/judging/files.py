@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ class Pair:
 
 
 @dataclass(eq=False)
-class Pairs(Sequence):
+class Pairs:
     """Pairs in the order of their stems; only names are in memory.
 
     Attributes:
@@ -72,6 +72,9 @@ class Pairs(Sequence):
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, index: int) -> Pair:
         stem, of_map, of_mask = self.names[index]
@@ -203,7 +206,7 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...], empty: list[str], problems
     try:
         names = sorted(_below(folder, suffixes))
     except OSError as error:
-        reasons = {errno.ENOENT: "no such folder", errno.ENOTDIR: "not a folder"}
+        reasons: dict[int | None, str] = {errno.ENOENT: "no such folder", errno.ENOTDIR: "not a folder"}
         where = error.filename or folder
         empty.append(f"{where}: {reasons.get(error.errno, f'cannot be read ({error.strerror})')}")
         return {}

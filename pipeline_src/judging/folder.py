@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from pipeline_src import __version__
+from pipeline_src import __version__, outputs
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, groups_in_words, images_in_words, resample_counts
 from pipeline_src.calibrators.files import read_for
-from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.loading import by_protocol
+from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.groups import find, number
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
+from pipeline_src.figures.reliability import draw_counts
 from pipeline_src.judging import output_folder, several_classes, two_classes
 from pipeline_src.judging import risk as risks
 from pipeline_src.judging.files import Pairs, pair_files
@@ -27,6 +29,7 @@ from pipeline_src.judging.whole_images import MISSING, WholeImages, whole_images
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.per_image import per_image
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import bounds, summary
 
 MOST_RESAMPLES = 100_000  # each takes time and space on the disk
@@ -48,7 +51,7 @@ def judge_folder(
     max_pixels: int = PIXELS,
     calibrator: Path | None = None,
     risk: str = "",
-    draw: Callable[[Counts, str, dict], None] | None = None,
+    diagrams: bool = False,
 ) -> dict:
     """Judge the maps in `pred` against the masks in `mask` (None: all background) and write everything into `out`.
 
@@ -69,8 +72,7 @@ def judge_folder(
         max_pixels: that a map (times its classes) or a mask may have; larger ones are not decoded.
         calibrator: a calibrator.json; the maps are judged as if it had been applied to them.
         risk: a bound such as "fnr=0.1", for which a threshold is given (`judging.risk`).
-        draw: called with counts, protocol and values by metric once per protocol of one object, to draw the
-            reliability diagram.
+        diagrams: also draw the reliability diagram of each protocol of one object.
 
     Raises:
         UserError: names all files that cannot be used, or the option that does not fit, or no pixel counts; nothing is
@@ -80,7 +82,7 @@ def judge_folder(
     check_resamples(resamples)
     if border is not None and not 0 <= border < np.inf:
         raise UserError("--border cannot be used", found=border, expected="0 or more pixels", do="--border 5")
-    output_folder.check(out, name, (pred, mask))
+    outputs.check(out, "judge", inputs=(pred, mask), model=name, others=output_folder.others(out, name))
     if mask is None and ignore is not None:
         raise UserError("--ignore applies to masks, and there are none", do="leave out --ignore")
     pairs = pair_files(pred, mask, max_pixels)
@@ -112,20 +114,23 @@ def judge_folder(
         **_numbers(counted, counts, images, bins, resamples, of_images),
     }
     if bound:
-        runs = {p: replace(run, units=of_images) for p, run in ProtocolCounts.by_protocol(counted.statistic).items()}
+        runs = {p: replace(run, units=of_images) for p, run in counted.runs.items()}
         result["risk"] = {p: risks.controlled(runs[p], bound, SEED, resamples) for p in counts}
     if counted.regions is not None:
-        result["regions"] = {"border_pixels": border, **_regions(counted, protocols, bins)}
+        result["regions"] = {"border_pixels": border, **_regions(counted.regions, protocols, bins)}
 
-    output_folder.clear(out)
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
-    counted.statistic.save(out / "statistic.npz", provenance)
-    tables = {p: _per_image(of, bins, images.get(p)) for p, of in counts.items()}
-    output_folder.write_images(out / "images.csv", first.rows, tables)
-    if draw and not classes:
-        for protocol, of in counts.items():
-            draw(of, protocol, result[protocol])
-    output_folder.complete(out, json.dumps(result, indent=2, allow_nan=False) + "\n")
+    tables = {p: _per_image(of_protocol, bins, images.get(p)) for p, of_protocol in counts.items()}
+    with outputs.staged(out) as new:
+        counted.statistic.save(new / "statistic.npz", provenance)
+        output_folder.write_images(new / "images.csv", image_rows(first), tables)
+        for protocol, of_protocol in counts.items() if diagrams and not classes else ():
+            ece, oe = (METRICS[metric].number(result[protocol][metric]) for metric in ("ece", "oe"))
+            judged = f"{len(pairs):,} images of {'/'.join((mask or pred).parts[-2:])}"
+            lines = [judged, f"{protocol} protocol, {bins} bins; ECE {ece} %, OE {oe} %"]
+            draw_counts(of_protocol, bins, name, lines, new / f"reliability-{protocol}")
+        output_folder.complete(new, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        output_folder.put(new, out)
     return result
 
 
@@ -160,8 +165,8 @@ def _counts(
     counted: FolderCounts, protocols: tuple[str, ...], mask: Path | None, ignore: int | None
 ) -> dict[str, Counts]:
     """By protocol; UserError where there is nothing to judge."""
-    counts = {p: of for p, of in by_protocol(counted.statistic).items() if p in protocols}
-    if not all(of.pixels for of in counts.values()):
+    counts = {p: of_protocol for p, of_protocol in by_protocol(counted.statistic).items() if p in protocols}
+    if not all(of_protocol.pixels for of_protocol in counts.values()):
         raise UserError(
             f"no pixel of the masks in {mask} counts; nothing was written",
             found=f"the value {IGNORED if ignore is None else ignore}, which is ignored, at every pixel",
@@ -180,9 +185,10 @@ def _numbers(
     groups: np.ndarray | None,
 ) -> dict:
     """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol."""
-    numbers = {"intervals": {}, "undefined": {}, "bounds": {}}
+    runs = counted.runs
+    numbers: dict[str, dict[str, Any]] = {"intervals": {}, "undefined": {}, "bounds": {}}
     for protocol in counts:
-        run = ProtocolCounts.by_protocol(counted.statistic)[protocol]
+        run = runs[protocol]
         values, reasons = summary(run, bins)
         defined = [name for name, value in values.items() if value is not None]
         numbers["bounds"][protocol] = bounds(run, bins, defined) if "float" in counted.highest else {}
@@ -199,9 +205,9 @@ def _numbers(
     return numbers
 
 
-def _regions(counted: FolderCounts, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
+def _regions(regions: RegionStatistics, protocols: tuple[str, ...], bins: int) -> dict[str, dict]:
     """Values by protocol and region."""
-    by_name = {region: ProtocolCounts.by_protocol(of) for region, of in counted.regions.by_name.items()}
+    by_name = {region: ProtocolCounts.by_protocol(statistic) for region, statistic in regions.by_name.items()}
     return {
         p: {name: {"n_pixels": runs[p].counts.pixels, **summary(runs[p], bins)[0]} for name, runs in by_name.items()}
         for p in protocols

@@ -12,6 +12,7 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.judging.files import Pair
 from pipeline_src.judging.masks import USUAL, Meaning
+from pipeline_src.metrics.inputs import ProtocolCounts
 
 
 @dataclass
@@ -36,6 +37,11 @@ class FolderCounts:
     highest: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def runs(self) -> dict[str, ProtocolCounts]:
+        """By protocol."""
+        return ProtocolCounts.by_protocol(self.statistic)
+
     def note_map(self, pair: Pair, probability: np.ndarray, resized: bool) -> None:
         """Note the type and size of a map."""
         kind = str(probability.dtype) if probability.dtype.kind == "u" else "float"
@@ -47,9 +53,10 @@ class FolderCounts:
         """The largest value of all maps, in the units of any type."""
         return max(self.highest.values(), default=math.nan)
 
-    def note_decisions(self, of: Counts, more: str = "") -> None:
+    def note_decisions(self, counts: Counts, more: str = "") -> None:
         """Note where every confidence is 1, of maps that are not 0 everywhere; `more` ends the line."""
-        if of.pixels > 0 and of.pixels == of.count[0].sum() and not of.position.any() and self.highest_at_all > 0:
+        all_sure = counts.pixels == counts.count[0].sum() and not counts.position.any()
+        if all_sure and counts.pixels and self.highest_at_all > 0:
             self.notes.append(
                 "the maps hold 0 and 1 alone, which are decisions and no probabilities: ECE is their share of errors"
                 + more

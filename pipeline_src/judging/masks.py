@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from pipeline_src.errors import UserError
 from pipeline_src.judging.arrays import is_jpeg, mask_values
-from pipeline_src.judging.files import ARRAYS, Pair, Pairs, UnusableFileError
+from pipeline_src.judging.files import ARRAYS, Pairs, UnusableFileError
 from pipeline_src.labels import IGNORED
 
 SMALL = 64  # ids of classes lie below, values of soft edges on both sides
@@ -71,15 +72,15 @@ class Survey:
         self.any_ignored, self.jpeg = False, ""
         self.example: dict[int, str] = {}  # a mask that has it, by value
 
-    def add(self, pair: Pair, values: np.ndarray, ignored: np.ndarray, between: int | None) -> None:
-        """Note what `mask_values` says of the mask of a pair."""
+    def add(self, mask: Path, name: str, values: np.ndarray, ignored: np.ndarray, between: int | None) -> None:
+        """Note what `mask_values` says of a mask."""
         some = self.ignore is not None and bool(ignored.any())
         self.any_ignored |= some
-        self.jpeg = self.jpeg or (pair.name(pair.mask) if is_jpeg(pair.mask) else "")
+        self.jpeg = self.jpeg or (name if is_jpeg(mask) else "")
         if between is None:
             histogram = cv2.calcHist([values], [0], None if not some else (~ignored).astype(np.uint8), [256], [0, 256])
             for value in np.flatnonzero(histogram).tolist():
-                self.example.setdefault(value, pair.name(pair.mask))
+                self.example.setdefault(value, name)
 
     def meaning(self) -> Meaning:
         """How all of them are read: 0 and 1, or 0 and 255.
@@ -100,9 +101,9 @@ class Survey:
 
 def first_meaning(pairs: Pairs, ignore: int | None) -> Meaning:
     """What the first mask with an object means by itself; one of 255 where there is none."""
-    for pair in pairs:
+    for mask in (pair.mask for pair in pairs if pair.mask is not None):
         try:
-            values, _, between = mask_values(pair.mask, ignore, pair.values)
+            values, _, between = mask_values(mask, ignore, pairs.values)
         except UnusableFileError:
             continue
         if values.any():

@@ -1,4 +1,4 @@
-"""The folder of results: checked before anything is computed, cleared of older results, and its table of images."""
+"""The folder of results: whose it holds, cleared of older ones, and its table of images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import math
-import tempfile
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,56 +14,29 @@ import numpy as np
 
 from pipeline_src.counting.counts import COLUMNS, ImageRows
 from pipeline_src.counting.rows import Rows, parts
-from pipeline_src.errors import UserError
 from pipeline_src.files import SUMS, atomic, sha256, write_sums, write_text
 
 Parts = Iterator[tuple[slice, dict[str, np.ndarray]]]  # as `per_image` yields
 
 
-def check(out: Path, name: str, inputs: tuple[Path | None, ...]) -> None:
-    """Check that results of the model `name` can be written into `out`.
-
-    Raises:
-        UserError: `out` is a file, cannot be written, is one of `inputs`, or holds the results of another model.
-    """
-    try:
-        there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    except OSError as error:  # such as a name that is too long
-        raise UserError(
-            f"--out {out} cannot be made", found=error.strerror, expected="a folder", do="give another --out"
-        ) from error
-    if not there.is_dir():
-        raise UserError(f"--out {out}: {there} is a file", expected="a folder to write into, made if it does not exist")
-    if any(path is not None and path.exists() and out.resolve() == path.resolve() for path in inputs):
-        raise UserError(
-            f"--out {out} is the folder of maps or masks, and results would be mixed with them",
-            do="give another folder",
-        )
-    try:
-        tempfile.TemporaryFile(dir=there).close()
-    except OSError as error:
-        raise UserError(
-            f"--out {out} cannot be written", found=error, expected="a folder that can be", do="give another --out"
-        ) from error
+def others(out: Path, name: str) -> Iterator[str]:
+    """Whose results a folder holds, if they are not of the model `name`."""
     if (out / "metrics.json").exists():
         try:
             other = json.loads((out / "metrics.json").read_text(encoding="utf-8"))["name"]
         except (OSError, ValueError, KeyError, TypeError):
-            other = "a file that judge did not write"
+            other = "a metrics.json that judge did not write"
         if other != name:
-            raise UserError(
-                f"{out / 'metrics.json'} holds another model's results",
-                found=other,
-                expected=name,
-                do=f"give another --out, or delete {out}",
-            )
+            yield other
 
 
-def clear(out: Path) -> None:
-    """Delete metrics.json, whose presence means that all results are complete, and diagrams, which are not overwritten
-    by results of one protocol or of K classes."""
+def put(new: Path, out: Path) -> None:
+    """Move results from `new` to `out`, metrics.json last: that it is there means that all of them are, and belong
+    together. Diagrams go first, since not all are overwritten by results of one protocol or of K classes."""
     for path in [out / "metrics.json", out / f"metrics{SUMS}", *out.glob("reliability-*.*")]:
         path.unlink(missing_ok=True)
+    for path in sorted(new.iterdir(), key=lambda path: path.name == "metrics.json"):
+        os.replace(path, out / path.name)
 
 
 def complete(out: Path, metrics: str) -> None:
@@ -100,7 +73,9 @@ def _joined(tables: Mapping[str, Parts]) -> tuple[list[str], Rows]:
     """Names and values of all columns of `tables`; the values may not fit into memory."""
     names, values = [], Rows((0,), np.float64)
     for of_part in zip(*tables.values(), strict=True):
-        columns = {f"{p}_{key}": of for p, (_, table) in zip(tables, of_part, strict=True) for key, of in table.items()}
+        columns = {
+            f"{p}_{key}": column for p, (_, table) in zip(tables, of_part, strict=True) for key, column in table.items()
+        }
         names = [name for name in columns if not name.endswith("_pixels")]
         values = values if len(values) else Rows((len(names),), np.float64)
         values.append(np.stack([columns[name] for name in names], axis=1))

@@ -12,7 +12,7 @@ from pipeline_src.analysis.resampling import image_means, interval
 from pipeline_src.calibrators.selection import folds_of
 from pipeline_src.errors import UserError
 from pipeline_src.judging.files import Pairs
-from pipeline_src.metrics.image_risks import EIGHT_BIT, split
+from pipeline_src.metrics.image_risks import EIGHT_BIT, RISKS, split
 from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.metric import FRACTION, with_ends
 
@@ -137,7 +137,7 @@ def in_words(result: dict[str, Any], where: str = "each fifth of them at the thr
         return [*lines, "  not tried: a part of the images alone gives no threshold"]
     shown = [
         f"{quantity.title} % {with_ends(quantity, value, result['delivered']['intervals'][name])}"
-        for name, quantity in conformal.RISKS.items()
+        for name, quantity in RISKS.items()
         if (value := result["delivered"][name]) is not None
     ]
     return [*lines, f"  delivered, {where}: {', '.join(shown)}"]

@@ -29,7 +29,7 @@ def classes_of(pairs: Pairs) -> int | None:
     shapes = []
     for k in range(0, len(pairs), max(1, len(pairs) // 10)):
         try:
-            shape = None if pairs[k].mask is None else read_labels(pairs[k].mask, pairs.values).shape
+            shape = None if (mask := pairs[k].mask) is None else read_labels(mask, pairs.values).shape
         except UnusableFileError:
             shape = None
         try:
@@ -46,8 +46,10 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
     Raises:
         UnusableFileError: with the name of the file.
     """
-    with naming(pair, pair.mask):
-        truth = read_labels(pair.mask, pair.values)
+    if (mask := pair.mask) is None:
+        raise ValueError("maps of several classes need masks")
+    with naming(pair, mask):
+        truth = read_labels(mask, pair.values)
     with naming(pair, pair.map):
         probability = read_map(pair.map, truth.shape, pair.values)
         if probability.ndim != 3:
@@ -64,18 +66,24 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
         if pair.calibrator is not None:
             probability = calibrated(pair.calibrator, probability)
         probability, resized = matched(probability, truth.shape)
-        sums = probability.sum(axis=0)[truth != ignore]
-        if not np.allclose(sums, 1, rtol=0, atol=SUM_SLACK):
-            raise UnusableFileError(
-                f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel"
-            )
-    with naming(pair, pair.mask):
+        check_sums(probability.sum(axis=0)[truth != ignore])
+    with naming(pair, mask):
         ids = truth[truth != ignore]
         if ids.size and not (ids.min() >= 0 and ids.max() < classes):
+            another = ignore != IGNORED and IGNORED in ids
             raise UnusableFileError(
                 f"class ids from {ids.min()} to {ids.max()}; expected 0 to {classes - 1}, {ignore} ignored"
+                + f" ({IGNORED} counts, as --ignore names another value)" * another
             )
     return probability, truth, resized
+
+
+def check_sums(sums: np.ndarray) -> None:
+    """UnusableFileError where sums over the classes are not 1."""
+    if not np.allclose(sums, 1, rtol=0, atol=SUM_SLACK):
+        raise UnusableFileError(
+            f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel"
+        )
 
 
 def count(pairs: Pairs, classes: int, ignore: int | None = None) -> FolderCounts:
@@ -89,7 +97,8 @@ def count(pairs: Pairs, classes: int, ignore: int | None = None) -> FolderCounts
         UserError: names all files that have no partner or cannot be used.
     """
     check_ignore(pairs, ignore)
-    statistic, problems, any_ignored = MultiClassStatistic.empty(classes), [], False
+    statistic, any_ignored = MultiClassStatistic.empty(classes), False
+    problems: list[str] = []
     counted, void = FolderCounts(statistic), IGNORED if ignore is None else ignore
     for pair, (probability, truth, resized) in readable(pairs, lambda p: read(p, classes, void), problems):
         statistic.add(probability, truth, pair.stem, void)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline_src.calibrators.calibrator import calibrated
-from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.counts import Counts, image_rows
+from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.map_range import check_range, low_range
 from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.counting.statistic import TwoClassStatistic
@@ -37,7 +38,7 @@ def read(
         with naming(pair, pair.mask):
             content = mask_values(pair.mask, meaning.ignore, pair.values)
         if survey is not None:
-            survey.add(pair, *content)
+            survey.add(pair.mask, pair.name(pair.mask), *content)
         truth, grey = truth_of(*content, meaning)
     with naming(pair, pair.map):
         probability = read_map(pair.map, None if truth is None else truth.shape, pair.values)
@@ -70,14 +71,15 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
         if meaning.foreground != assumed.foreground:
             counted = _pass(pairs, meaning, border, None)
         counted.meaning = meaning
-    raw = counted.statistic.raw
+    by = by_protocol(counted.statistic)
+    raw = by["raw"]
     counted.notes = list(counted.meaning.notes)
     counted.notes += _objects(raw) if pairs.masks is not None else []
     if pairs.calibrator is None:
         check_range(counted.highest, f"maps in {pairs.maps}")
         counted.notes += low_range(counted.highest) if raw.count[:, :, 1].any() else []
     counted.note_decisions(raw, "; are --pred and --mask swapped?" if counted.grey_pixels else "")
-    if constant := counted.statistic.stretched.rows.total("constant"):
+    if constant := image_rows(by["stretched"]).total("constant"):
         counted.notes.append(f"{constant} map(s) hold one value only; stretched, they become 0")
     return counted
 
@@ -88,17 +90,19 @@ def _pass(pairs: Pairs, meaning: Meaning, border: float | None, survey: Survey |
     Raises:
         UserError: names all files that have no partner or cannot be used.
     """
-    counted, problems = FolderCounts(TwoClassStatistic.empty()), []
+    statistic = TwoClassStatistic.empty()
+    counted = FolderCounts(statistic)
+    problems: list[str] = []
     if border is not None:
         counted.regions = RegionStatistics(border)
     for pair, (probability, truth, resized, grey) in readable(pairs, lambda p: read(p, meaning, survey), problems):
-        counted.statistic.add(probability, truth, pair.stem, ignore=IGNORED)
+        statistic.add(probability, truth, pair.stem, ignore=IGNORED)
         if counted.regions is not None:
             counted.regions.add(probability, truth, pair.stem, IGNORED)
         counted.note_map(pair, probability, resized)
         counted.grey_pixels += grey
     if counted.regions is not None:
-        counted.statistic.regions = counted.regions.by_name
+        statistic.regions = counted.regions.by_name
     check_problems(pairs, problems)
     return counted
 

@@ -37,7 +37,10 @@ class WholeImages:
     def means(self) -> dict[str, float | None]:
         """Mean over the images that have a value; None without any."""
         columns = zip(MEASURES, self.table.T, strict=True)
-        return {name: None if np.isnan(of).all() else float(of[~np.isnan(of)].mean()) for name, of in columns}
+        return {
+            name: None if np.isnan(values).all() else float(values[~np.isnan(values)].mean())
+            for name, values in columns
+        }
 
     def intervals(
         self, key: int, resamples: int, groups: np.ndarray | None = None
@@ -46,7 +49,7 @@ class WholeImages:
         resampled = image_means(self.table, key, resamples, groups)
         units = units_of(groups, len(self.table))
         pairs = zip(self.means.items(), resampled.T, strict=True)
-        return {name: None if mean is None else interval(mean, of, units, FRACTION) for (name, mean), of in pairs}
+        return {name: None if mean is None else interval(mean, means, units, FRACTION) for (name, mean), means in pairs}
 
     def part(self, images: slice) -> dict[str, np.ndarray]:
         """Values of some images by name."""

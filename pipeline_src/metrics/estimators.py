@@ -11,6 +11,8 @@ pixels less (`counting.surest`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pipeline_src.counting.score_histogram import Bins
@@ -142,7 +144,7 @@ def sweep_groups(row: Bins) -> tuple[float, int]:
     return _grouped_error(rank, excess, groups), groups
 
 
-def _cumulative(row: Bins) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _cumulative(row: Bins) -> tuple[np.ndarray, ...]:
     """(n+1,) pixels, hits and excess up to each cell of one row that has pixels, from 0."""
     met = row.count > 0
     return tuple(np.concatenate([[0.0], np.cumsum(a[met])]) for a in (row.count, row.hits, row.excess))
@@ -153,7 +155,7 @@ def _grouped_error(rank: np.ndarray, excess: np.ndarray, groups: int) -> float:
     return float(np.abs(np.diff(np.interp(cuts, rank, excess))).sum() / rank[-1])
 
 
-def _by_row(bins: Bins, function) -> np.ndarray:
+def _by_row(bins: Bins, function: Callable[[Bins], float]) -> np.ndarray:
     """`function` of each row of `bins`, as an array (...)."""
     flat = [a.reshape(-1, a.shape[-1]) for a in (bins.count, bins.hits, bins.score, bins.excess)]
     return np.array([function(Bins(*row)) for row in zip(*flat, strict=True)]).reshape(bins.count.shape[:-1])

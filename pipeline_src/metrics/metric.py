@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ class Quantity:
         return text if text.strip("+−0.") else text[1:]  # no sign before a zero
 
 
-def with_ends(quantity: Quantity, value: float, ends: tuple[float, float] | None) -> str:
+def with_ends(quantity: Quantity, value: float, ends: Sequence[float] | None) -> str:
     """`value` as it is printed, with the ends of its interval where they are known."""
     low, high = ends or (math.nan, math.nan)
     return quantity.text(value, low=low, high=high)
@@ -122,13 +123,13 @@ class Metric(Quantity):
         return self.of.classes
 
 
-def percent(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
+def percent(title: str, of: Input, function: Callable, definition: str, **more: Any) -> Metric:
     """A fraction; differences are in percentage points."""
     about = {"factor": 100, "digits": 2, "unit": "percentage points", "range": FRACTION} | more
     return Metric(title=title, of=of, function=function, definition=definition, **about)
 
 
-def fraction(title: str, of: Input, function: Callable, definition: str, **more) -> Metric:
+def fraction(title: str, of: Input, function: Callable, definition: str, **more: Any) -> Metric:
     """A number between 0 and 1 that is printed as it is."""
     return Metric(title=title, of=of, function=function, definition=definition, range=FRACTION, **more)
 

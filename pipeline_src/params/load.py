@@ -128,7 +128,7 @@ def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
         )
     merged = merge(params.defaults, params.experiments[name] or {})
     experiment = validate(Experiment, merged, f"experiments.{name} (with defaults)")
-    methods = []
+    methods: list[str] = []
     for method in experiment.methods:
         if method in params.sweeps:
             methods += params.sweeps[method].blocks(method)
@@ -152,7 +152,7 @@ def downloads(params: Params) -> Path:
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """`above` laid over `below`: mappings key by key, everything else as a whole. Of keys that exclude each other the
     one above stays."""
-    result = {key: value for key, value in below.items() if above.get(EXCLUSIVE.get(key)) is None}
+    result = {key: value for key, value in below.items() if key not in EXCLUSIVE or above.get(EXCLUSIVE[key]) is None}
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(below.get(key), dict)
         result[key] = merge(below[key], value) if both else value

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import yaml
 
 
-def misread(root: yaml.Node) -> list[str]:
-    """A line for each such value or key below `root`: what it is read as, and what to write."""
+def misread(root: yaml.Node | None) -> list[str]:
+    """A line for each such value or key below `root` (None of nothing): what it is read as, and what to write."""
     read = yaml.SafeLoader("")
     lines = []
-    for node in _scalars(root, set()):
+    for node in _scalars(root, set()) if root else ():
         kind, text = node.tag.rpartition(":")[2], node.value
         if node.style in ("'", '"') or kind not in ("int", "float", "timestamp"):
             continue

@@ -33,19 +33,20 @@ class Sweep(Strict):
 
     @property
     def _swept(self) -> dict[str, list]:
-        return {key: values for key, values in self.model_extra.items() if isinstance(values, list)}
+        return {key: values for key, values in (self.model_extra or {}).items() if isinstance(values, list)}
 
     @property
     def combinations(self) -> int:
         """How many methods it stands for."""
         return math.prod(map(len, self._swept.values()))
 
-    def blocks(self, name: str) -> dict[str, dict[str, Any]]:
+    def blocks(self, name: str) -> dict[str, dict[str, Any] | None]:
         """The blocks of `methods:` that a sweep `name` stands for, such as `name-alpha0_05-beta0_75`."""
         code: dict[str, Any] = {"method": self.method} if self.method else {"file": self.file}
         code |= {"files": self.files} if self.files else {}
+        code |= self.model_extra or {}
         chosen = (dict(zip(self._swept, values, strict=True)) for values in product(*self._swept.values()))
-        return {title: code | self.model_extra | of for title, of in zip(self.titles(name), chosen, strict=True)}
+        return {title: code | of for title, of in zip(self.titles(name), chosen, strict=True)}
 
     def titles(self, name: str) -> list[str]:
         """The names of the blocks of a sweep `name`, one for each combination."""

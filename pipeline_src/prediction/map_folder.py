@@ -12,13 +12,14 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from pipeline_src import outputs
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, remove_leftovers, sha256, write_text
 from pipeline_src.prediction.image_files import ImageFile
 
 RECORD = "maps.jsonl"
 Format = Literal["png8", "png16", "npy"]
-DTYPES = {"png8": np.uint8, "png16": np.uint16}
+DTYPES: dict[str, type[np.unsignedinteger]] = {"png8": np.uint8, "png16": np.uint16}
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,18 @@ class MapFolder:
         """Check that the maps of some images can be written.
 
         Raises:
-            UserError: the folder has maps of another model or with another suffix, or files of these names that
-                `predict` did not write.
+            UserError: as `outputs.check`; the folder has maps with another suffix.
         """
-        if others := sorted({line.model for line in self.made.values()} - {self.model}):
-            raise UserError(
-                f"--out {self.folder} has maps of another model",
-                found=", ".join(others),
-                expected=f"a new folder, or one with maps of {self.model}",
-                do="give another --out, or delete the folder",
-            )
+        names = [self.name(image) for image in images]
+        outputs.check(
+            self.folder,
+            "predict",
+            below={(self.folder / name).parent for name in names},
+            inputs={folder for image in images for folder in (image.path.parent, image.path.resolve().parent)},
+            model=self.model,
+            others=sorted({line.model for line in self.made.values()} - {self.model}),
+            foreign=[name for name in names if name not in self.made and (self.folder / name).exists()],
+        )
         suffix = ".npy" if self.format == "npy" else ".png"
         there = sorted(name for name in self.made if not name.endswith(suffix) and (self.folder / name).exists())
         if there:
@@ -83,14 +86,6 @@ class MapFolder:
                 found=listed(there, 3),
                 expected=f"a new folder, or one with {suffix} maps alone: --format {self.format} was asked for",
                 do="give another --out, or the --format of the maps that are there",
-            )
-        names = [name for image in images if (name := self.name(image)) not in self.made]
-        if foreign := [name for name in names if (self.folder / name).exists()]:
-            raise UserError(
-                f"--out {self.folder} has files that predict did not write, and would overwrite{listed(foreign)}",
-                found=f"no line for them in {self.record}",
-                expected="a new folder, or one with older results of predict",
-                do="give another --out",
             )
 
     def clear(self, images: Sequence[ImageFile]) -> None:

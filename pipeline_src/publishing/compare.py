@@ -144,8 +144,8 @@ def _cells(a: Side, b: Side, pair: tuple[str, str], intervals: bool) -> list[Cel
     method, part = pair
     pairs = seed_pairs(a.seeds(method, part), b.seeds(method, part))
     of_a, of_b = (
-        {seed: _compact(of.statistics[method, seed, part], of.facts.bins) for seed in seeds}
-        for of, seeds in zip((a, b), zip(*pairs, strict=True), strict=True)
+        {seed: _compact(side.statistics[method, seed, part], side.facts.bins) for seed in seeds}
+        for side, seeds in zip((a, b), zip(*pairs, strict=True), strict=True)
     )
     return compare(part, method, a.facts.bins, of_a, of_b, (a.group(part), b.group(part)), intervals)
 

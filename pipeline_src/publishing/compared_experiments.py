@@ -69,10 +69,10 @@ class Side:
                 do=did_you_mean(method, self.facts.methods),
             )
 
-        def renamed(of: Mapping[Evaluation, Any]) -> dict[Evaluation, Any]:
-            return {(title, seed, part): each for (name, seed, part), each in of.items() if name == method}
+        def renamed(by_evaluation: Mapping[Evaluation, Any]) -> dict[Evaluation, Any]:
+            return {(title, seed, part): each for (name, seed, part), each in by_evaluation.items() if name == method}
 
-        conditions = {topic: of for topic, of in self.conditions.items() if topic not in self.facts.methods}
+        conditions = {topic: values for topic, values in self.conditions.items() if topic not in self.facts.methods}
         return replace(
             self,
             name=f"{self.name}:{method}",
@@ -111,8 +111,8 @@ def _side(name: str) -> Side:
     if (folder / published.EXPERIMENT).exists() or folder.parent == published.FOLDER:
         return _published(name)
     experiments = read().experiments
-    of = folder.name if folder.parent == Path("results") else name
-    if of not in experiments:
+    experiment = folder.name if folder.parent == Path("results") else name
+    if experiment not in experiments:
         names = [*(str(published.FOLDER / each) for each in published.names()), *experiments]
         raise UserError(
             f"{name} is neither a published experiment nor one of params.yaml",
@@ -120,18 +120,19 @@ def _side(name: str) -> Side:
             expected=f"one of: {', '.join(names)}",
             do="results of another project are compared after `dense-calibration publish` there",
         )
-    return _of_graph(name, chosen(of))
+    return _of_graph(name, chosen(experiment))
 
 
 def _published(name: str) -> Side:
     folder = Path(name)
-    of = published.check_sources(folder)
-    evaluations = _evaluations(of.facts)
-    conditions = {"": _flat(of.params) | {key: text for key, text in of.made.items() if key not in NOT_VERSIONS}}
-    conditions |= _methods(of.facts) | {row["part"]: {"images": row["hash"]} for row in of.data}
-    contracts = {key: of.contracts[job] for key in evaluations if (job := job_names.evaluation(*key)) in of.contracts}
-    files = {key: published.statistic_file(folder, *key) for key in evaluations}
-    return Side(name, of.facts, files, of.groups, conditions, contracts)
+    publication = published.check_sources(folder)
+    facts, by_job = publication.facts, publication.contracts
+    versions = {key: text for key, text in publication.made.items() if key not in NOT_VERSIONS}
+    conditions = {"": _flat(publication.params) | versions} | _methods(facts)
+    conditions |= {row["part"]: {"images": row["hash"]} for row in publication.data}
+    files = {key: published.statistic_file(folder, *key) for key in _evaluations(facts)}
+    contracts = {key: by_job[job] for key in files if (job := job_names.evaluation(*key)) in by_job}
+    return Side(name, facts, files, publication.groups, conditions, contracts)
 
 
 def _of_graph(name: str, graph: ExperimentGraph) -> Side:
@@ -181,8 +182,8 @@ def _versions(graph: ExperimentGraph) -> dict[str, str]:
             for name, version in stamp.made.get("versions", {}).items():
                 versions.setdefault(name, set()).add(version)
     here = {"machine": machine(), "commit": commit()}
-    return {name: ", ".join(sorted(of)) for name, of in versions.items()} | {
-        name: of for name, of in here.items() if of
+    return {name: ", ".join(sorted(several)) for name, several in versions.items()} | {
+        name: text for name, text in here.items() if text
     }
 
 

@@ -153,8 +153,8 @@ def _workflow() -> Iterator[Entity]:
 
 def _files(root: Path, job: Job) -> Iterator[Entity]:
     """The files of a job, as its stamp vouches for them."""
-    for path, of in zip(job.paths, job.valid_stamp.files.values(), strict=True):  # type: ignore[union-attr]  # it is current
-        yield _file(path, of["sha256"], root) | {"description": f"{job.name}, contract {job.contract}"}
+    for path, digests in zip(job.paths, job.valid_stamp.files.values(), strict=True):  # type: ignore[union-attr]  # it is current
+        yield _file(path, digests["sha256"], root) | {"description": f"{job.name}, contract {job.contract}"}
 
 
 def _file(path: Path, hashed: str, root: Path | None = None) -> Entity:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable, write_text
 from pipeline_src.publishing import published
-from pipeline_src.publishing.published import Publication
+from pipeline_src.publishing.published import STAGING, Publication, former
 from pipeline_src.publishing.rebuild import rebuild
 from pipeline_src.steps import job_names
 from pipeline_src.steps.report import provenance, store_facts
@@ -34,7 +34,6 @@ NEEDED = ("prepare", "store", "train", "evaluate", "analyse")
 SUFFIXES = (".csv", ".json", ".md", ".tex", ".npz", ".svg", ".xz", ".html")
 IMAGE = re.compile(r"<image\b|data:image/")
 ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
-STAGING = Path("results/.published")
 
 
 def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
@@ -46,23 +45,25 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     graph.finished(*NEEDED, otherwise="cannot be published")
     _check_places()
     staging = STAGING / graph.name
-    _restore(graph.name)
-    shutil.rmtree(staging, ignore_errors=True)
-    _write_sources(graph, staging, cores)
-    return _complete(staging, cores)
+    with published.alone(graph.name):
+        _restore(graph.name)
+        shutil.rmtree(staging, ignore_errors=True)
+        _write_sources(graph, staging, cores)
+        return _complete(staging, cores)
 
 
 def publish_again(name: str, cores: int = 1) -> Path:
     """Make what is published of an experiment anew from its statistics, after a change of code; returns the folder."""
     staging = STAGING / name
-    _restore(name)
-    published.check_sources(published.FOLDER / name)
     _check_places()
-    shutil.rmtree(staging, ignore_errors=True)
-    for source in published.SOURCES:
-        old = published.FOLDER / name / source
-        (shutil.copytree if old.is_dir() else _copy)(old, staging / source)
-    return _complete(staging, cores)
+    with published.alone(name):
+        _restore(name)
+        published.check_sources(published.FOLDER / name)
+        shutil.rmtree(staging, ignore_errors=True)
+        for source in published.SOURCES:
+            old = published.FOLDER / name / source
+            (shutil.copytree if old.is_dir() else _copy)(old, staging / source)
+        return _complete(staging, cores)
 
 
 def _check_places() -> None:
@@ -112,7 +113,7 @@ def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publicatio
     return Publication(
         facts=facts,
         notes={part: note for part in facts.parts if (note := measured.own_note(part))},
-        groups={part: of.tolist() for part in facts.parts if (of := measured.groups(part)) is not None},
+        groups={part: groups.tolist() for part in facts.parts if (groups := measured.groups(part)) is not None},
         costs=[_cost(*run, cost) for run, cost in costs(of_tables).items()],
         params=graph.settings.model_dump(mode="json"),
         made=provenance(report),
@@ -140,28 +141,23 @@ def _complete(staging: Path, cores: int) -> Path:
     ):
         _copy(file, staging / file.relative_to(made))
     refuse_images(staging)
-    of = replace(Publication.read(staging), results=published.result_digests(staging))
-    write_text(staging / published.EXPERIMENT, of.text())
+    publication = replace(Publication.read(staging), results=published.result_digests(staging))
+    write_text(staging / published.EXPERIMENT, publication.text())
     target = published.FOLDER / staging.name
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(former := _former(staging.name), ignore_errors=True)
+    shutil.rmtree(aside := former(staging.name), ignore_errors=True)
     if target.exists():
-        os.replace(target, former)
+        os.replace(target, aside)
     os.replace(staging, target)
-    for done in (former, made):
+    for done in (aside, made):
         shutil.rmtree(done, ignore_errors=True)
     return target
 
 
-def _former(name: str) -> Path:
-    """Where what was published is kept until the new is in place."""
-    return STAGING / f"{name}-former"
-
-
 def _restore(name: str) -> None:
     """Put back what a process that was killed had moved aside."""
-    if _former(name).exists() and not (published.FOLDER / name).exists():
-        os.replace(_former(name), published.FOLDER / name)
+    if former(name).exists() and not (published.FOLDER / name).exists():
+        os.replace(former(name), published.FOLDER / name)
 
 
 def _drawn(facts: Facts, folder: Path) -> Iterable[Path]:

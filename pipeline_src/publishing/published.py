@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline_src import locks
 from pipeline_src.analysis.facts import Facts
+from pipeline_src.engine.job import CACHE
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import sha256
 
-FOLDER = Path("results/published")
+FOLDER, STAGING = Path("results/published"), Path("results/.published")
+FORMER = "-former"
 EXPERIMENT = "experiment.json"
 OVERVIEW = "overview"  # the folder of what spans the published experiments
 COMPARED = (".csv", ".json", ".md", ".tex")
@@ -58,14 +62,18 @@ class Publication:
         file = folder / EXPERIMENT
         try:
             content = json.loads(file.read_bytes())
-            of = TypeAdapter(cls).validate_python(content)
+            publication = TypeAdapter(cls).validate_python(content)
             problem = "" if content.get("digest") == _digest(content) else "it is not what was published"
         except OSError as error:
+            aside = former(folder.name).exists() and not folder.exists()
+            again = f"dense-calibration publish --from-published --experiment {folder.name}"
             raise UserError(
                 f"{folder} is not a published experiment",
-                found=error,
+                found=f"{former(folder.name)}, where a `publish` that was stopped had put it" if aside else error,
                 expected=f"one of: {', '.join(names()) or 'none'}",
-                do=f"git checkout -- {folder}, or: dense-calibration publish --experiment {folder.name}",
+                do=f"{again}, which puts it back"
+                if aside
+                else f"git checkout -- {folder}, or: dense-calibration publish --experiment {folder.name}",
             ) from None
         except ValidationError as error:
             first = error.errors()[0]
@@ -79,7 +87,7 @@ class Publication:
                 expected="the file that `dense-calibration publish` wrote, with the digest in its last line",
                 do=f"git checkout -- {file}",
             )
-        return of
+        return publication
 
     def text(self) -> str:
         """As `read` reads it."""
@@ -94,8 +102,20 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def names() -> list[str]:
-    """The names of all published experiments."""
-    return sorted(folder.name for folder in FOLDER.glob("*") if folder.is_dir() and folder.name != OVERVIEW)
+    """The names of all published experiments, those among them that a stopped `publish` left moved aside."""
+    there = {folder.name for folder in FOLDER.glob("*") if folder.is_dir() and folder.name != OVERVIEW}
+    return sorted(there | {folder.name.removesuffix(FORMER) for folder in STAGING.glob(f"*{FORMER}")})
+
+
+def former(name: str) -> Path:
+    """Where what was published of an experiment is kept until the new is in place."""
+    return STAGING / f"{name}{FORMER}"
+
+
+def alone(name: str) -> AbstractContextManager[None]:
+    """Hold the lock of a published experiment, in which it is published, or made again and compared."""
+    folder = FOLDER / name
+    return locks.alone(str(folder), FOLDER.parent / CACHE / "locks" / f"published-{name}")
 
 
 def statistic_file(folder: Path, method: str, seed: int, part: str) -> Path:
@@ -121,20 +141,21 @@ def source_digests(facts: Facts, folder: Path) -> dict[str, str]:
 def check_sources(folder: Path) -> Publication:
     """What is published; UserError where files lack, were altered or do not belong, among those that all else is made
     from."""
-    of = Publication.read(folder)
-    wanted = source_files(of.facts, folder)
+    publication = Publication.read(folder)
+    wanted = source_files(publication.facts, folder)
     present = {file for name in SOURCES for file in [folder / name, *(folder / name).rglob("*")] if file.is_file()}
     wrong = [f"{file} is missing" for file in sorted(wanted - present)]
     wrong += [f"{file} does not belong there" for file in sorted(present - wanted)]
-    digests = source_digests(of.facts, folder) if not wrong else of.files
-    wrong += [f"{folder / name} was altered" for name in sorted(digests) if digests[name] != of.files.get(name)]
+    expected = publication.files
+    digests = source_digests(publication.facts, folder) if not wrong else expected
+    wrong += [f"{folder / name} was altered" for name in sorted(digests) if digests[name] != expected.get(name)]
     if wrong:
         raise UserError(
             f"{folder} is not what was published{listed(wrong)}",
             expected="experiment.json, a statistic for each run and data set, histories and alphas",
             do=f"git checkout -- {folder}, and remove what git does not know there",
         )
-    return of
+    return publication
 
 
 def compared(folder: Path) -> set[Path]:

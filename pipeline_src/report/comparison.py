@@ -70,10 +70,11 @@ class ProtocolComparison:
         """A metric's mean over the data sets; NaN where it is undefined."""
         return self._sum(metric, self.parts, {method: 1.0}) or UNDEFINED_ESTIMATE
 
-    def difference(self, metric: str, method: str, other: str) -> Estimate | None:
-        """The mean over the data sets of one method's metric less another's, on the same images; None without a seed
-        that both have."""
-        return self._sum(metric, self.parts, {method: 1.0, other: -1.0})
+    def difference(self, metric: str, method: str, other: str | None, part: str | None = None) -> Estimate | None:
+        """One method's metric less another's on the same images, on a data set or as the mean over all; None without
+        the other, or a seed that both have."""
+        parts = self.parts if part is None else [part]
+        return self._sum(metric, parts, {method: 1.0, other: -1.0}) if other is not None else None
 
     def _sum(self, metric: str, parts: Sequence[str], weights: dict[str, float]) -> Estimate | None:
         share = 1 / len(parts)
@@ -114,7 +115,7 @@ class ProtocolComparison:
 
     def accuracy_change(self, method: str, part: str) -> Estimate | None:
         """The difference of a method's accuracy to the baseline's on one data set."""
-        return self._sum("accuracy", [part], {method: 1.0, self.facts.baseline: -1.0})
+        return self.difference("accuracy", method, self.facts.baseline, part)
 
     def worse(self, method: str) -> dict[str, Estimate]:
         """The metrics of `REFINEMENT` whose mean is significantly above the baseline's, with the difference."""
@@ -134,8 +135,8 @@ class ProtocolComparison:
     @property
     def recommended(self) -> str | None:
         """The candidate of the lowest mean ECE, if that is significantly below the baseline's."""
-        first = next(iter(self.candidates), self.baseline)
-        gain = self.difference("ece", first, self.baseline) if first != self.baseline else None
+        first = next(iter(self.candidates), None)
+        gain = self.difference("ece", first, self.baseline) if first and first != self.baseline else None
         return first if gain and gain.excludes_zero else None
 
 

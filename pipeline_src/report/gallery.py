@@ -28,6 +28,8 @@ THEMED = {
     **{colour: f"--c{k}" for k, colour in enumerate(style.METHOD_COLOURS, 1)},
 }
 
+GLYPH = re.compile(r'<path id="([^"]*-[^"]*)"[^>]*/>')  # the font and the number in it; other ids have no hyphen
+
 
 class Gallery:
     """The figures of an experiment, made part of one page.
@@ -39,6 +41,7 @@ class Gallery:
     def __init__(self, facts: Facts, folder: Path):
         self.facts, self.folder = facts, folder
         self._serial = count(1)
+        self._glyphs: dict[str, str] = {}
 
     def sections(self) -> list[dict[str, Any]]:
         """One per sort: `heading`, `reading`, `count` in words, and `figures`, each with its `picture` and its `html`.
@@ -70,9 +73,14 @@ class Gallery:
         """A figure as an element of the page."""
         drawing = style.in_page(self.folder / picture.name)
         if drawing.suffix == ".svg":
-            return inline_svg(drawing, next(self._serial), picture.caption)
+            return inline_svg(drawing, next(self._serial), picture.caption, self._glyphs)
         data = base64.b64encode(drawing.read_bytes()).decode()
         return Markup(f'<img src="data:image/png;base64,{data}" alt="{escape(picture.caption)}" loading="lazy">')
+
+    def glyphs(self) -> Markup:
+        """The outlines of the letters of all figures so far, for the page to have once: a figure that had them could be
+        hidden, and the letters of others with it."""
+        return Markup("".join(self._glyphs.values()))
 
     def _count(self, shown: list[Picture]) -> str:
         """How many there are; where each is of a protocol, how many a reader of one protocol sees."""
@@ -87,21 +95,24 @@ class Gallery:
             raise UserError(f"figures are missing in {self.folder}{listed(missing)}", do=do)
 
 
-def inline_svg(path: Path, number: int, title: str) -> Markup:
+def inline_svg(path: Path, number: int, title: str, glyphs: dict[str, str]) -> Markup:
     """The picture of an SVG file written by matplotlib, as an element for HTML in colours that follow the theme.
 
     Args:
         number: of the figure on its page; ids get it as a prefix, since all figures share one document.
         title: what a screen reader says.
+        glyphs: gets the outlines of letters by their ids, which figures share.
     """
     text = path.read_text(encoding="utf-8")
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
-    text = re.sub(r'\bid="([^"]+)"', rf'id="f{number}-\1"', text)
+    glyphs |= {glyph[1]: glyph[0] for glyph in GLYPH.finditer(text)}
+    text = GLYPH.sub("", text)
+    text = re.sub(r'\bid="([^"-]+)"', rf'id="f{number}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#f{number}-\1)", text)
-    text = re.sub(r'xlink:href="#([^"]+)"', rf'href="#f{number}-\1"', text)
-    text = re.sub(r"\s*\n\s*", " ", text).replace("> <", "><")
+    text = re.sub(r'xlink:href="#([^"-]+)"', rf'href="#f{number}-\1"', text).replace("xlink:href", "href")
+    text = re.sub(r"\s*\n\s*", " ", text).replace("> <", "><").replace("<defs></defs>", "")
     for colour, variable in THEMED.items():
         text = text.replace(colour, f"var({variable})")
     head, rest = text.split(">", 1)

@@ -97,6 +97,7 @@ def write_report(
             tables={_title(name, by_protocol): by_protocol for name, by_protocol in printed.items()},
             part_of=_parts_by_heading(facts, (table for tables in printed.values() for table in tables.values())),
             gallery=pictures.sections(),
+            glyphs=pictures.glyphs(),  # after all figures
             command=command,
             published=published,
             made=made or {},
@@ -190,7 +191,7 @@ def _comparison(results: Results, pictures: Gallery, titles: Mapping[str, str]) 
     inside, outside, shifted = compared["raw"]
     first_methods, first_set = _first_choice(inside)
     return {
-        "recommended": {protocol: recommendation(*by_role, titles) for protocol, by_role in compared.items()},
+        "recommended": {protocol: recommendation(*by_role, titles=titles) for protocol, by_role in compared.items()},
         "use": {protocol: use_in_short(inside, titles) for protocol, (inside, *_) in compared.items()},
         "glance": {protocol: glance(*by_role) for protocol, by_role in compared.items()},
         "inside": inside,

@@ -27,6 +27,7 @@ def recommendation(
     inside: ProtocolComparison,
     outside: ProtocolComparison,
     shifted: ProtocolComparison,
+    *,
     titles: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Heading -> sentences; empty where no test set is in distribution.
@@ -49,7 +50,7 @@ def recommendation(
     if shifted.methods:
         texts["Under shift"] = _under_shift(shifted, inside.recommended)
     if inside.baseline in outside.methods and len(outside.methods) > 1:
-        texts["Out of distribution"] = " ".join(_out_of_distribution(inside, outside))
+        texts["Out of distribution"] = " ".join(_out_of_distribution(inside, outside, inside.baseline))
     return texts
 
 
@@ -155,12 +156,11 @@ def _use(inside: ProtocolComparison, titles: Mapping[str, str]) -> list[str]:
         return ["Without the method baseline nothing can be recommended: there is no accuracy to keep."]
     if not inside.others:
         return ["There is nothing to compare with."]
-    if not first:
+    if not (first and (gain := inside.difference("ece", first, baseline))):
         return [
             f"No method that keeps accuracy and refinement has a significantly lower mean ECE than {baseline}: these "
             "numbers give no reason to change."
         ]
-    gain = inside.difference("ece", first, baseline)
     lower = f"{_points(gain)} below {baseline}'s"
     called = f"{first} ({titles[first]})" if first in titles else first
     sentences = [
@@ -178,9 +178,8 @@ def _hint(inside: ProtocolComparison) -> list[str]:
     return [f"That is a hint and no more on so few images or groups of them: {few}."] if few else []
 
 
-def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison) -> list[str]:
+def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison, baseline: str) -> list[str]:
     """How the recommended method fares on images out of distribution, and whose Brier score is the lowest there."""
-    baseline = inside.facts.baseline
     use = inside.recommended if inside.recommended in outside.methods else baseline
     sentences, there = [], f"on {listing(outside.parts)}"
     if use != baseline:

@@ -15,9 +15,10 @@ from pipeline_src.errors import UserError
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files
+from pipeline_src.tables.several_experiments import READ as TABLES_READ
 from pipeline_src.verified import READINGS
 
-READ = ("tables/T1.csv", "tables/T2.csv", "claims.json")  # of each experiment
+READ = (*(f"tables/{name}.csv" for name in TABLES_READ), "claims.json")  # of each experiment
 
 
 def job(params: Params) -> Job:
@@ -72,7 +73,7 @@ def _altered(folder: Path) -> str:
     are, or if there are none. The jobs that wrote them are not asked, since Snakemake wants to know whenever it
     starts."""
     stamps = folder / "stamps"
-    for name, place, read in (("tables", folder / "tables", READ[:2]), ("claims", folder, READ[2:])):
+    for name, place, read in (("tables", folder / "tables", READ[:-1]), ("claims", folder, READ[-1:])):
         if not any((folder / file).is_file() for file in read):
             continue
         there = [stamp for path in stamps.glob(f"{name}.*") if is_stamp(path) and (stamp := Stamp.read(path))]

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.ood_detection import QUANTITIES, SCORES, detection
-from pipeline_src.analysis.resampling import FEW
 from pipeline_src.analysis.results import Results
+from pipeline_src.metrics.inputs import FEW
 from pipeline_src.tables.captions import about, not_run, notes
 from pipeline_src.tables.cells import rows
 from pipeline_src.tables.paper_table import PaperTable, Row

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline_src.analysis.estimate import HIGHER, LOWER
 from pipeline_src.analysis.facts import MEANING
 from pipeline_src.counting.levels import PROTOCOLS
-from pipeline_src.files import write_text
+from pipeline_src.files import rounded, write_text
 from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED, Group, Table, latex, markdown
@@ -63,17 +63,17 @@ class PaperTable:
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: METRICS)
 
     def write(self, name: str, folder: Path) -> None:
-        """<name>.csv in full precision; <name>.md and <name>.tex with a table per protocol."""
+        """<name>.csv; <name>.md and <name>.tex with a table per protocol."""
         write_text(folder / f"{name}.csv", self.csv())
         write_printed(name, self.printed(name).values(), folder)
 
     def csv(self) -> str:
-        """All rows in full precision; what is absent or undefined is empty."""
+        """All rows, numbers with `files.DIGITS` digits; what is absent or undefined is empty."""
         more = dict.fromkeys(key for row in self.rows for key in row if key not in CSV_COLUMNS)
         text = io.StringIO()
         writer = csv.DictWriter(text, [*CSV_COLUMNS, *more], restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows({key: _exact(value) for key, value in row.items()} for row in self.rows)
+        writer.writerows({key: _plain(value) for key, value in row.items()} for row in self.rows)
         return text.getvalue()
 
     def printed(self, name: str) -> dict[str, Table]:
@@ -110,10 +110,8 @@ def write_printed(name: str, tables: Iterable[Table], folder: Path) -> None:
     write_text(folder / f"{name}.tex", f"{head}\n% pdflatex '{document}'\n\n" + "\n".join(map(latex, tables)))
 
 
-def _exact(value: Any) -> Any:
-    if not isinstance(value, float):
-        return value
-    return "" if math.isnan(value) else float(value)  # a numpy float would be spelled with its type
+def _plain(value: Any) -> Any:
+    return "" if isinstance(value, float) and math.isnan(value) else rounded(value)
 
 
 def _marks(rows: Sequence[Row]) -> str:

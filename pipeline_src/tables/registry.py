@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline_src.analysis.facts import LIKE_ID
-from pipeline_src.analysis.resampling import FEW
 from pipeline_src.analysis.results import Results
+from pipeline_src.metrics.inputs import FEW
 from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.cost import cost
 from pipeline_src.tables.differences import differences

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from pipeline_src.analysis.estimate import or_none
 from pipeline_src.analysis.facts import MEANING
 from pipeline_src.analysis.results import Results
-from pipeline_src.files import write_text
+from pipeline_src.files import DIGITS, write_json, write_text
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import heading, notes, seeds_in_words
@@ -33,20 +32,21 @@ LAST = (  # sentence of the caption: for one object class, and for several
 def write_tables(results: Results, folder: Path) -> None:
     """Write the files of `tables.table_files()` into `folder`.
 
-    main.csv holds all metrics in full precision, a row per protocol, data set, method and seed; Markdown and LaTeX hold
-    those of `MAIN_COLUMNS`. printed.json has all tables as they are printed: table -> protocol -> `text_tables.Table`.
+    main.csv holds all metrics, a row per protocol, data set, method and seed; Markdown and LaTeX hold those of
+    `MAIN_COLUMNS`. printed.json has all tables as they are printed: table -> protocol -> `text_tables.Table`.
     metrics.json holds means over seeds: protocol -> method -> data set -> metric, null where a metric is undefined.
     """
     printed = {"main": {protocol: main_table(results, protocol) for protocol in results.facts.protocols}}
-    write_text(folder / "main.csv", results.numbers.table.to_csv(index=False, lineterminator="\n"))
+    numbers = results.numbers.table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    write_text(folder / "main.csv", numbers)
     write_printed("main", printed["main"].values(), folder)
     for name, make in TABLES.items():
         table = make(results)
         table.write(name, folder)
         printed[name] = table.printed(name)
     plain = {name: {protocol: asdict(table) for protocol, table in tables.items()} for name, tables in printed.items()}
-    write_text(folder / "printed.json", json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
-    write_text(folder / "metrics.json", json.dumps(means(results), indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / "printed.json", plain)
+    write_json(folder / "metrics.json", means(results))
 
 
 def main_table(results: Results, protocol: str) -> Table:

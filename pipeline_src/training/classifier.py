@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline_src.training import callbacks
 from pipeline_src.training.device import autocast
 from pipeline_src.training.method import Batch, Method
 from pipeline_src.training.models.build import all_logits, auxiliary_weights, logits
 from pipeline_src.training.pixels import upsampled
+
+if TYPE_CHECKING:
+    from mmseg.models import EncoderDecoder
 
 
 class DenseClassifier(BaseModel):
@@ -31,7 +34,7 @@ class DenseClassifier(BaseModel):
 
     def __init__(
         self,
-        segmentor: nn.Module,
+        segmentor: EncoderDecoder,
         normalisation: tuple[list[float], list[float]],
         method: Method | None = None,
         ids: list[str] | None = None,

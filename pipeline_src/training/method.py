@@ -13,7 +13,7 @@ from pipeline_src.rng import generator
 from pipeline_src.validation import Strict
 
 if TYPE_CHECKING:  # importing torch takes 1.5 s, and params.yaml is checked far more often than networks are trained
-    from torch import Tensor
+    from torch import Tensor as Tensor
 
     from pipeline_src.counting.score_histogram import ScoreHistogram
 else:

@@ -25,7 +25,7 @@ def class_logits(z: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(z), z], 1) if z.shape[1] == 1 else z
 
 
-def upsampled(z: Tensor, size: tuple[int, int]) -> Tensor:
+def upsampled(z: Tensor, size: tuple[int, ...]) -> Tensor:
     """Logits (B, C, h, w) at `size`, (B, C, H, W) float32, bilinear; at their own size they stay the same bits."""
     return F.interpolate(z.float(), size=size, mode="bilinear", align_corners=False)
 

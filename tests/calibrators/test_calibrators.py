@@ -83,6 +83,15 @@ def test_platt_tells_the_classes_that_are_ranked_the_wrong_way_round():
     assert "for class 1 (-0.5)" in warning
 
 
+def test_platt_names_a_class_without_a_pixel_beside_it():
+    of = sample(3)
+    seen = of.labels != 2
+    of = pixels(of.z[seen], of.labels[seen])
+    assert of.absent == [2] and not sample(1).absent
+    wrong, absent = sorted(PlattCalibrator(scale=[1, -0.5, 1], bias=[0, 0, 0]).warnings(of), reverse=True)
+    assert "for class 1 (-0.5)" in wrong and "of class 2:" in absent
+
+
 def test_beta_is_the_direct_optimum():
     of = weighted_sample()
     log_f, log_g = np.log(expit(of.z[:, 0])), np.log(expit(-of.z[:, 0]))
@@ -388,6 +397,23 @@ def test_a_file_gives_the_same_calibrator(of_all, case, tmp_path):
     assert record.fitted_on.nll_after < record.fitted_on.nll_before
     content = json.loads((tmp_path / "calibrator.json").read_text())
     assert content["version"] == 1 and content["calibrator"] == case[0]
+    del content["sha256"]
+    (tmp_path / "earlier.json").write_text(json.dumps(content))
+    assert files.read(tmp_path / "earlier.json") == (again, record)
+
+
+def test_a_flipped_bit_of_a_file_is_found(of_all, tmp_path):
+    """Parameters, counts, names, keys and the digest itself: whatever is still JSON, and other content."""
+    files.write(file := tmp_path / "calibrator.json", Record.of(of_all["platt", 1], sample(1)))
+    written, content = file.read_bytes(), json.loads(file.read_bytes())
+    for place, byte in enumerate(written):
+        file.write_bytes(changed := written[:place] + bytes([byte ^ 1]) + written[place + 1 :])
+        try:
+            files.read(file)
+        except UserError as error:
+            assert "calibrator.json" in str(error)
+        else:  # a space, or the last of 17 digits of the same float
+            assert json.loads(changed) == content
 
 
 @settings(max_examples=50, deadline=None)

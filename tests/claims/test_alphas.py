@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from made_claims import view
 
-from pipeline_src.claims.alphas import spread
+from pipeline_src.claims.alphas import read, spread
 from pipeline_src.claims.evidence import HOLDS, Evidence, Finding
 from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.claims.write import evidence
@@ -82,7 +82,9 @@ def test_both_methods_and_enough_epochs_are_needed(tmp_path):
     short = alpha_file(tmp_path, np.ones((50, 14)), "short.csv")
 
     def finding(**files: Path) -> Finding:
-        return Finding.of(evidence(CLAIMS["C9"], view(alphas={(method, 0): file for method, file in files.items()})))
+        return Finding.of(
+            evidence(CLAIMS["C9"], view(alphas={(method, 0): read(file) for method, file in files.items()}))
+        )
 
     assert finding(aslp_mc=differing, aslp_mei=differing).verdict == HOLDS
     assert "15 epochs" in finding(aslp_mc=differing, aslp_mei=short).why

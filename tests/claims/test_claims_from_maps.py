@@ -17,7 +17,8 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.claims.evidence import FAILS, HOLDS, NOT_DECIDED, NOT_RUN
 from pipeline_src.claims.registry import CLAIMS
-from pipeline_src.claims.write import write_claims
+from pipeline_src.claims.view import View
+from pipeline_src.claims.write import judged, write_claims
 from pipeline_src.counting.levels import PROTOCOLS
 
 IMAGES = 7
@@ -48,9 +49,9 @@ def written(results, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def claims(written) -> dict[str, dict]:
-    """The findings by claim and protocol."""
-    tree = json.loads((written / "claims.json").read_text(encoding="utf-8"))
+def claims(results) -> dict[str, dict]:
+    """The findings by claim and protocol, as they are before claims.json rounds them."""
+    tree = json.loads(json.dumps(judged(View(results, alphas={}))))
     return {claim["claim"]: claim["protocols"] for claim in tree["claims"]}
 
 

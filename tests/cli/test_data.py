@@ -9,6 +9,8 @@ import io
 import lzma
 import re
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -19,7 +21,9 @@ from made_sets import encoded, files, mask, pairs, photo, write_files, write_tar
 from PIL import Image
 from typer.testing import CliRunner
 
+from pipeline_src import locks
 from pipeline_src.cli.main import app
+from pipeline_src.data.detection import params_entry
 from pipeline_src.data.detection.contact_sheet import contact_sheet, in_blocks
 from pipeline_src.errors import UserError
 
@@ -183,10 +187,32 @@ def test_a_folder_becomes_an_entry_that_is_in_order(project):
     kept = [line for line in (project / "params.yaml").read_text().splitlines() if line in PARAMS.splitlines()]
     assert kept == [line for line in PARAMS.splitlines() if not line.startswith("datasets")]
     assert "datasets:  # yours" in (project / "params.yaml").read_text()
-    with pytest.raises(UserError, match="has a data set mine already"):
-        call("add", "mine", "--write", code=2)
+    before = (project / "params.yaml").read_bytes()
+    assert "This is already in params.yaml" in call("add", "mine", "--write")
+    with pytest.raises(UserError, match="has another data set mine already"):
+        call("add", "mine", "--ood", "--images", "photos", "--write", code=2)
+    assert (project / "params.yaml").read_bytes() == before
     call("add", "mine", "--name", "other", "--write")
     assert list(yaml.safe_load((project / "params.yaml").read_text())["datasets"]) == ["other", "mine"]
+
+
+def test_entries_that_are_inserted_at_once_are_all_there(project, monkeypatch):
+    monkeypatch.setattr(locks, "POLL", 0.01)
+    loaded = params_entry.yaml.load
+
+    def slowly(*given):
+        content = loaded(*given)
+        time.sleep(0.05)
+        return content
+
+    monkeypatch.setattr(params_entry.yaml, "load", slowly)
+    (project / ".params-12345678.yaml").write_text("of a process that was killed")
+    names = ["one", "two", "three", "four"]
+    with ThreadPoolExecutor(4) as pool:
+        entries = [{"folder": name, "images": ".", "ood": True} for name in names]
+        assert all(pool.map(params_entry.insert, [project / "params.yaml"] * 4, names, entries))
+    assert {*names} <= {*yaml.safe_load((project / "params.yaml").read_text())["datasets"]}
+    assert not (project / ".params-12345678.yaml").exists()
 
 
 def test_an_archive_with_lists_beside_it(project):
@@ -215,6 +241,31 @@ def test_textures_and_classes(project):
     write_files(project / "street", files(5, "images/*.jpg", "labels/*.png", lambda i: ids))
     assert added("street")["classes"] == ["background", "class1", "class2"]
     assert "in order; 5 samples" in call("check")
+
+
+@pytest.mark.parametrize(("values", "told"), [([0] * 40 + [2] + [255] * 9, True), ([0] * 40 + [90, 255], False)])
+def test_an_object_that_may_be_void_is_told_by_add_and_check(project, values, told):
+    masks = np.resize(values, (30, 40)).astype(np.uint8)
+    write_files(project / "mine", files(5, "images/*.jpg", "labels/*.png", lambda i: masks))
+    said = [call("add", "mine", "--write"), call("check", "mine")]
+    assert ["If 2 is a class and 255 is void" in text for text in said] == [told, told]
+
+
+def test_ids_that_no_pixel_has_are_told(project):
+    ids = np.resize([1, 5, 7, 9, 255], (30, 40)).astype(np.uint8)
+    write_files(project / "gaps", files(5, "images/*.jpg", "labels/*.png", lambda i: ids))
+    said = call("add", "gaps", "--write")
+    assert "Masks of 4 ids" in said and "They are 1, 5, 7, 9" in said and "renumber the masks to 0 to 3" in said
+    names = yaml.safe_load((project / "params.yaml").read_text())["datasets"]["gaps"]["classes"]
+    assert names == [f"class{i}" for i in range(10)]
+
+
+def test_one_large_value_beside_ids_is_void_in_the_entry(project):
+    ids = np.resize([1, 5, 7, 9, 255], (30, 40)).astype(np.uint8)
+    write_files(project / "rim", files(5, "images/*.jpg", "labels/*.png", lambda i: np.where(ids > 9, 254, ids // 4)))
+    entry = added("rim")
+    assert (entry["classes"], entry["void"]) == (["background", "class1", "class2"], 254)
+    assert "in order; 5 samples" in call("check", "rim")
 
 
 def test_pairs_are_shown_as_a_picture_and_in_characters(tmp_path):

@@ -15,7 +15,6 @@ from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
 from pipeline_src.judging.calibration import calibrate_folder
 from pipeline_src.judging.folder import judge_folder
-from pipeline_src.judging.judge import judge as judge_maps
 
 
 @pytest.fixture
@@ -60,9 +59,10 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
 
 def test_the_diagram_names_the_images(folders, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr("pipeline_src.judging.judge.draw_counts", lambda *of: drawn.append(of[3][0]))
+    monkeypatch.setattr("pipeline_src.judging.folder.draw_counts", lambda *of: drawn.append(of[3][0]))
     maps, masks = folders
-    judge_maps(maps, masks, "net", tmp_path / "out", protocols=("raw",), whole=False, resamples=0)
+    options = {"protocols": ("raw",), "whole": False, "resamples": 0, "diagrams": True}
+    judge_folder(maps, masks, "net", tmp_path / "out", **options)
     assert drawn == [f"3 images of {tmp_path.name}/masks"]
 
 
@@ -78,7 +78,7 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path, monkeypatch):
     expected = judge_folder(*folders, "n", one, protocols=("raw",), border=2, whole=False, **options)
     words += ["--pred", str(maps), "--mask", str(masks), "--out"]
     typed = [*words, str(two), "--name", "n", "--protocol", "raw", "--border", "2", "--no-whole-maps"]
-    monkeypatch.setattr("pipeline_src.judging.judge.draw_counts", lambda *of: None)
+    monkeypatch.setattr("pipeline_src.judging.folder.draw_counts", lambda *of: None)
     assert CliRunner().invoke(app, ["judge", *typed], catch_exceptions=False).exit_code == 0
     assert json.loads((two / "metrics.json").read_text()) == json.loads(json.dumps(expected))
     assert expected["n_pixels"] == 3 * 37 * 50 and "3 groups" in expected["groups"]

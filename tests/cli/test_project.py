@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -44,6 +45,34 @@ def test_a_project_is_planned_and_run_in_an_empty_folder(tmp_path, monkeypatch):
         **{"prepare": 2, "store": 4, "train": 2, "evaluate": 2, "analyse": 3},
         **{"tables": 1, "figures": 1, "claims": 1, "report": 1},
     }
+
+
+@pytest.mark.parametrize("moment", [0, 1, 4])
+def test_an_init_that_was_killed_is_gone_on_with(tmp_path, monkeypatch, moment):
+    copied, copy = [], shutil.copyfile
+
+    def killed(source, target):
+        if len(copied) == moment:
+            Path(target).write_text("half")
+            raise KeyboardInterrupt
+        copied.append(copy(source, target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", killed)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # the temporary file stays, too
+        assert CliRunner().invoke(app, ["init", "mine"]).exit_code
+    run("init", "mine")
+    wanted = {path.relative_to(init.TEMPLATE): path for path in init.TEMPLATE.rglob("*") if path.is_file()}
+    made = {path.relative_to(tmp_path / "mine"): path for path in Path("mine").absolute().rglob("*") if path.is_file()}
+    assert made.keys() == wanted.keys() and all(made[name].read_bytes() == wanted[name].read_bytes() for name in made)
+
+
+def test_an_init_overwrites_nothing_that_was_changed(tmp_path):
+    run("init", "mine")
+    Path("mine/workflow/Snakefile").unlink()
+    Path("mine/params.yaml").write_text("mine")
+    assert CliRunner().invoke(app, ["init", "mine"]).exit_code
+    assert Path("mine/params.yaml").read_text() == "mine" and not Path("mine/workflow/Snakefile").exists()
 
 
 def test_the_repository_is_a_project_like_any_other():

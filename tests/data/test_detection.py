@@ -113,7 +113,39 @@ def test_stray_pixels_are_no_ids(tmp_path):
         return made
 
     found = detect(write_files(tmp_path, files(3, "images/*.jpg", "masks/*.png", stray))).values
-    assert (found.foreground, found.classes) == (None, 0)
+    assert (found.foreground, found.classes) == (None, 0) and "they are classes" in found.note
+
+
+def of_values(shares: dict[int, int]):
+    """Masks with these values, each on so many pixels of 1,200."""
+    values = np.concatenate([np.full(share, value, np.uint8) for value, share in shares.items()])
+    return files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(values, (30, 40)))
+
+
+@pytest.mark.parametrize("shares", [{0: 1000, 2: 10, 255: 190}, {0: 1000, 1: 5, 7: 5, 255: 190}])
+def test_a_frequent_255_beside_small_ids_may_be_void(tmp_path, shares):
+    found = detect(write_files(tmp_path, of_values(shares)))
+    assert (found.values.foreground, found.values.classes) == (None, 0)
+    (note,) = found.notes
+    assert f"values {', '.join(map(str, list(shares)[:-1]))} and 255" in note and "write `classes:`" in note
+
+
+@pytest.mark.parametrize(
+    ("shares", "classes", "void", "ids"),
+    [
+        ({0: 600, 1: 200, 2: 200, 3: 100, 254: 100}, 4, 254, [0, 1, 2, 3]),
+        ({0: 600, 1: 200, 4: 200, 100: 200}, 5, 100, [0, 1, 4]),
+        ({1: 600, 5: 200, 7: 200, 9: 100, 255: 100}, 10, None, [1, 5, 7, 9]),
+        ({0: 900, 1: 10, 2: 10, 254: 280}, 0, None, []),  # an object, and the noise of its edges
+        ({0: 600, 1: 100, 2: 100, 253: 100, 254: 300}, 0, None, []),
+        ({0: 900, 1: 100, 254: 200}, 0, None, []),
+        ({0: 600, 60: 10, 120: 10, 200: 10, 255: 570}, 0, None, []),
+    ],
+)
+def test_one_large_value_beside_class_ids_is_void(tmp_path, shares, classes, void, ids):
+    found = detect(write_files(tmp_path, of_values(shares)))
+    assert (found.values.classes, found.values.void, list(found.values.ids)) == (classes, void, ids)
+    assert found.values.foreground is None and len(found.notes) == (void is not None)
 
 
 def test_a_palette_of_two_names_its_object(tmp_path):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import published_pairs
 import pytest
 from made_published import FACTS, maps, publish
 
+from pipeline_src.engine.code import digest
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
@@ -52,7 +54,8 @@ def test_a_pair_of_one_experiment_is_that_of_its_table(folder):
 def test_what_rests_on_the_same_is_kept(folder):
     published_pairs.write([PAIR])
     before = written()
-    marked = {PAIR: before[PAIR] | {"differences": {"raw": {"photos": {"ECE, points": "kept"}}}}}
+    texts = {"raw": {"photos": {"ECE, points": "kept"}}}
+    marked = {PAIR: before[PAIR] | {"differences": texts, "digest": digest(texts)}}
     published_pairs.FILE.write_text(json.dumps(marked), encoding="utf-8")
     published_pairs.write([PAIR])
     assert written() == marked
@@ -67,6 +70,23 @@ def test_what_rests_on_the_same_is_kept(folder):
     assert written() == {}
 
 
+def test_an_edited_text_is_made_again(folder):
+    published_pairs.write([PAIR])
+    before = published_pairs.FILE.read_text(encoding="utf-8")
+    text = written()[PAIR]["differences"]["raw"]["photos"]["ECE, points"]
+    for edited in (before.replace(text, "+9.91"), before.replace('"digest"', '"digits"')):
+        assert edited != before
+        published_pairs.FILE.write_text(edited, encoding="utf-8")
+        published_pairs.write([PAIR])
+        assert published_pairs.FILE.read_text(encoding="utf-8") == before
+
+
 def test_a_method_that_is_not_there_is_named(folder):
     with pytest.raises(UserError, match="no method 'slq'"):
         published_pairs.write(["one:slq/other:baseline"])
+
+
+def test_an_experiment_that_is_gone_is_named(folder):
+    shutil.rmtree(published.FOLDER / "other")
+    with pytest.raises(UserError, match=r"results/published/other is not a published experiment(.|\n)*git checkout"):
+        published_pairs.write([PAIR])

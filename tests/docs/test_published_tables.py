@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import pages
 import pytest
 from pages import pairs, rewritten
 
@@ -123,6 +124,23 @@ def test_verdicts_of_several_experiments_are_a_table_too(folder):
         "| ours | ours. | – | – |",
     ]
     assert "\n".join(rows) in written
+
+
+def test_verdicts_of_what_spans_experiments_are_made_before_the_pages(folder, monkeypatch):
+    """Else a page would show those that somebody edited, until it is written again."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(pages, "TABLES", {})
+    monkeypatch.setattr(pages.published, "names", list)
+    monkeypatch.setattr(pages.published_pairs, "write", lambda pairs: None)
+    verdict = '{"claims": [{"claim": "C8", "text": "On all tasks.", "protocols": {"raw": {"verdict": "%s"}}}]}'
+    Path("small/claims.json").write_text(verdict % "holds")
+    monkeypatch.setattr(
+        pages.published_overview, "write", lambda: Path("small/claims.json").write_text(verdict % "does not hold")
+    )
+    Path("README.md").write_text(PAGE.replace("raw ece accuracy", "verdicts raw"))
+    monkeypatch.setattr(pages, "rewritten", lambda page: rewritten(page, Path(".")))
+    pages.write()
+    assert "| C8 | On all tasks. | does not hold |" in Path("README.md").read_text()
 
 
 def test_differences_are_a_table_too(folder):

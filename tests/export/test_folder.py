@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,6 +17,7 @@ import exported_folders
 import numpy as np
 import pytest
 import torch
+from damaged import written_into
 from exported_folders import SIZE, predictor, record
 
 from pipeline_src.data.image_io import decode_image, resize
@@ -178,6 +181,19 @@ def test_load_py_refuses_what_was_not_exported(tmp_path, name, change):
         load(tmp_path)
 
 
+@pytest.mark.skipif(not shutil.which("sha256sum"), reason="there is no sha256sum")
+def test_one_command_finds_any_altered_file_of_the_list(exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "copy")
+    names = [line.split()[1] for line in (exported / "SHA256SUMS").read_text().splitlines()]
+    assert {"model.onnx", *folder.PREDICTS, *folder.COPIED} <= {*names}
+    command = ["sha256sum", "-c", "SHA256SUMS"]
+    assert not subprocess.run(command, cwd=tmp_path / "copy", check=False).returncode
+    for name in names:
+        written_into(tmp_path / "copy" / name)
+        assert subprocess.run(command, cwd=tmp_path / "copy", check=False).returncode, name
+        written_into(tmp_path / "copy" / name)
+
+
 @pytest.mark.parametrize(
     ("classes", "networks", "method"),
     [(2, 1, TTA(scales=[1.0, 2.0])), (2, 3, PostHoc()), (4, 1, PostHoc()), (4, 2, None)],
@@ -251,8 +267,8 @@ def test_preprocessing_says_what_is_done(exported):
 
 
 @pytest.fixture
-def run(monkeypatch) -> SimpleNamespace:
-    """A run that `export` finds, without an experiment."""
+def finished_run(monkeypatch):
+    """In the place of a run that was trained: a/b/seed0."""
     facts = SimpleNamespace(classes=2, class_names=())
     experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE), facts=facts)
     run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor)
@@ -260,10 +276,9 @@ def run(monkeypatch) -> SimpleNamespace:
     monkeypatch.setattr(step, "_facts", lambda run: {"normalisation": ([127.5] * 3, [127.5] * 3), "run": run.name})
     monkeypatch.setattr(step, "_config", lambda *of: {})
     monkeypatch.setattr(step, "_card", lambda *of: SimpleNamespace(text=lambda: "card"))
-    return run
 
 
-def test_a_folder_that_predicts_otherwise_than_the_run_is_not_put_in_place(run, tmp_path, monkeypatch):
+def test_a_folder_that_predicts_otherwise_than_the_run_is_not_put_in_place(finished_run, tmp_path, monkeypatch):
     step.export("a/b/seed0", tmp_path / "out", onnx=False)
     before, read = (tmp_path / "out" / folder.SUMS).read_bytes(), folder.read
 
@@ -290,7 +305,7 @@ def test_an_onnx_file_that_differs_is_refused_when_it_is_written(tmp_path, monke
 
 
 @pytest.mark.parametrize("out", ["link", "."])
-def test_a_link_and_the_working_folder_are_replaced_like_any_other(run, out, tmp_path, monkeypatch):
+def test_a_link_and_the_working_folder_are_replaced_like_any_other(out, finished_run, tmp_path, monkeypatch):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     monkeypatch.chdir(tmp_path / ("real" if out == "." else ""))
@@ -298,6 +313,37 @@ def test_a_link_and_the_working_folder_are_replaced_like_any_other(run, out, tmp
         step.export("a/b/seed0", Path(out), onnx=False)
     assert (tmp_path / "real/README.md").read_text() == "card" and (tmp_path / "link").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+@pytest.mark.parametrize("moment", ["former removed", "new put in place"])
+def test_an_export_that_is_killed_leaves_a_whole_folder(finished_run, tmp_path, monkeypatch, moment):
+    step.export("a/b/seed0", out := tmp_path / "out", onnx=False)
+    names = sorted(path.name for path in out.iterdir())
+    remove, replace = shutil.rmtree, os.replace
+
+    def killed_removing(path, **options):
+        if not path.name.endswith(".new") and (path / folder.WEIGHTS).exists():
+            (path / folder.WEIGHTS).unlink()
+            raise KeyboardInterrupt
+        remove(path, **options)
+
+    def killed_replacing(source, target):
+        if target == out:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        if moment == "former removed":
+            patch.setattr(shutil, "rmtree", killed_removing)
+        else:
+            patch.setattr(os, "replace", killed_replacing)
+        step.export("a/b/seed0", out, onnx=False)
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(step.runs, "find", lambda name: 1 / 0)
+        step.export("a/b/seed0", out, onnx=False)  # which puts back what is whole
+    assert sorted(path.name for path in out.iterdir()) == names
+    step.export("a/b/seed0", out, onnx=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.parametrize(("kind", "text"), [(Baseline, ""), (Temperature, ": Guo et al., ICML 2017")])

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from bad_input import BadInput, check, run
 
+from pipeline_src.calibrators import files
+
 OPTIONS = ("calibrate", "--pred", "maps", "--mask", "masks", "--apply", "other", "--out", "out", "--resamples", "0")
 REFUSED = "refused before anything is computed"
 
@@ -54,6 +56,12 @@ def written(content: object):
     return and_then(change)
 
 
+def altered(folder: Path) -> None:
+    file = folder / "calibrator.json"
+    files.write(file, calibrator())
+    file.write_text(file.read_text().replace("2.0", "2.1"))
+
+
 JUDGE = ("judge", "--pred", "maps", "--mask", "masks", "--out", "judged", "--resamples", "0", "--no-whole-maps")
 
 
@@ -74,6 +82,17 @@ def as_jpeg(folder: Path) -> None:
 def several(folder: Path) -> None:
     (folder / "other/9.png").unlink()
     np.save(folder / "other/9.npy", np.full((3, 12, 12), 1 / 3, np.float32))
+
+
+def several_that_sum_to_more(folder: Path) -> None:
+    """Maps of three classes, and one to calibrate with 0.5 for each class."""
+    make(folder)
+    several(folder)
+    for path in (folder / "maps").iterdir():
+        path.unlink()
+        np.save(path.with_suffix(".npy"), np.random.default_rng(0).dirichlet(np.ones(3), (12, 12)).transpose(2, 0, 1))
+        cv2.imwrite(str(folder / "masks" / path.name), np.arange(144, dtype=np.uint8).reshape(12, 12) % 3)
+    np.save(folder / "other/9.npy", np.full((3, 12, 12), 0.5, np.float32))
 
 
 def among_older_results(folder: Path) -> None:
@@ -173,6 +192,15 @@ ROWS = [
         "cannot be used",
         r"9\.npy: a map of 3 classes; expected a map of one object",
         make=and_then(several),
+        happens="refused; all such files are named",
+    ),
+    row(
+        "applied_sums",
+        "maps to calibrate whose classes do not sum to 1, such as sigmoids",
+        command("--method", "temperature"),
+        "cannot be used",
+        r"9\.npy: sums over the classes from 1.5 to 1.5; expected 1 at every pixel",
+        make=several_that_sum_to_more,
         happens="refused; all such files are named",
     ),
     row(
@@ -306,25 +334,27 @@ ROWS = [
         "out_is_an_input",
         "`--out` is a folder of maps",
         lambda folder: run(*OPTIONS[:7], "--out", "other", "--resamples", "0"),
-        "--out other",
-        do="another folder",
+        "--out other is read, too: results would be mixed",
+        "- other",
+        do="another --out",
         happens="refused: results would be mixed with them",
     ),
     row(
         "out_maps_is_an_input",
         "maps/ of `--out` is a folder of maps",
         lambda folder: run(*OPTIONS[:7], "--out", ".", "--resamples", "0"),
-        r"maps is a folder of maps or masks",
-        expected="a folder of its own",
-        do="another --out",
+        r"--out \. is read, too: results would be mixed",
+        "- maps",
+        "a new folder",
+        "another --out",
         happens="refused: they would be overwritten",
     ),
     row(
         "out_of_the_user",
         "maps/ of `--out` holds files that `calibrate` did not write",
         command(),
-        "did not write it",
-        r"no calibrator\.json",
+        "out holds what calibrate did not write",
+        "- out/maps/",
         "a new folder",
         "another --out",
         make=and_then(another),
@@ -334,10 +364,10 @@ ROWS = [
         "out_with_a_folder",
         "maps/ of older results holds files that are no maps, one of them in a subfolder",
         command(),
-        r"out/maps has what calibrate did not write(.|\n)*maps/notes\.txt(.|\n)*old/notes\.txt",
-        "2 that are not maps",
-        "calibrated maps alone",
-        "move them",
+        "out holds what calibrate did not write",
+        r"- out/maps/notes\.txt(.|\n)*old/notes\.txt",
+        "older results of calibrate",
+        "another --out",
         make=OLDER_RESULTS,
         happens="refused: nothing is removed",
     ),
@@ -345,9 +375,9 @@ ROWS = [
         "out_exported",
         "`--out` is a folder that `export` wrote",
         command("--method", "temperature"),
-        "out holds a network",
-        r"SHA256SUMS",
-        "a folder of its own",
+        "out holds what calibrate did not write",
+        r"- out/SHA256SUMS",
+        "a new folder",
         "another --out",
         make=and_then(exported),
         happens="refused: its calibrator.json would be replaced",
@@ -356,8 +386,10 @@ ROWS = [
         "out_is_a_file",
         "`--out` is a file",
         command(),
-        "out is a file",
-        expected="a folder to write into",
+        "out cannot be a folder, and what is made belongs into out/",
+        "a file",
+        "a folder",
+        "move out away",
         make=and_then(lambda folder: (folder / "out").write_text("")),
     ),
     row(
@@ -538,6 +570,17 @@ ROWS = [
         r"calibrator\.json(.|\n)*temperature: no such key",
         make=written(calibrator(temperature=2)),
         happens="refused; file and key are named",
+    ),
+    row(
+        "file_altered",
+        "a calibrator with another parameter than was fitted",
+        judged,
+        r"calibrator\.json was altered",
+        "content of the sha256",
+        "own sha256",
+        "fit it again.*remove its line 'sha256'",
+        make=and_then(altered),
+        happens="refused",
     ),
     row(
         "file_classes",

@@ -244,6 +244,13 @@ ROWS = [
         happens="the form is shown",
     ),
     row(
+        "set-comment",
+        "`--set` of nothing but the start of a comment",
+        typed("--set", "training.epochs=#", "plan"),
+        r"with training.epochs=#.*\n.*expected a whole number \(found None\)",
+        happens="no value is what is found",
+    ),
+    row(
         "set-octal",
         "`--set` of a number with a leading 0",
         typed("--set", "training.epochs=010", "plan"),

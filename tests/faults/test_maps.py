@@ -517,9 +517,9 @@ ROWS = [
         "it is named",
         put(),
         "File name too long",
-        "--out x{300} cannot be made",
-        "a folder",
-        "another --out",
+        "x{300} cannot be made",
+        "a folder that can be made",
+        "name another folder",
         judging(out="x" * 300),
     ),
     row(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tarfile
 from pathlib import Path
+from zipfile import ZipFile
 
 import cv2
 import numpy as np
 import pytest
+from damaged import full_disk
 from made_statistics import one
 from scipy.special import expit, softmax
 from typer.testing import CliRunner
@@ -24,6 +27,7 @@ from pipeline_src.counting.accumulate import add_fractions
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.errors import UserError
 from pipeline_src.judging import calibrated_files, calibrator_fit, two_classes
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.calibration import calibrate_folder
@@ -43,8 +47,9 @@ def save(folder: Path, stem: str, f: np.ndarray, kind: str) -> None:
         cv2.imwrite(str(folder / f"{stem}.png"), np.uint8(np.round(255 * f)))
     elif kind == "uint16":
         cv2.imwrite(str(folder / f"{stem}.tif"), np.uint16(np.round(65535 * f)))
-    elif kind == "npz":
-        np.savez(folder / f"{stem}.npz", p=f.astype(np.float64))
+    elif kind == "npz":  # with a name that numpy.savez has an argument of
+        with ZipFile(folder / f"{stem}.npz", "w") as file, file.open("file.npy", "w") as member:
+            np.lib.format.write_array(member, f.astype(np.float64))
     elif kind == "channel":
         np.save(folder / f"{stem}.npy", f[..., None].astype(np.float32))
     else:
@@ -105,7 +110,7 @@ def test_maps_are_written_as_they_came(done, folders):
             before, after = (np.load(each) for each in (path, written))
             if path.suffix == ".npz":
                 assert list(before) == list(after)
-                before, after = before["p"], after["p"]
+                before, after = before["file"], after["file"]
         else:
             before, after = (cv2.imread(str(each), cv2.IMREAD_UNCHANGED) for each in (path, written))
         kind = np.float32 if before.dtype == np.float16 else before.dtype
@@ -333,6 +338,45 @@ def test_maps_of_three_classes(tmp_path):
     assert written.dtype == np.float32 and written.sum(axis=0) == pytest.approx(np.ones((20, 30)), abs=1e-6)
 
 
+def without_a_class(root: Path) -> list[Path]:
+    """Maps of three classes; the masks to fit to leave out all pixels of the last one."""
+    rng = np.random.default_rng(0)
+    for part in ("val", "test"):
+        for folder in ("maps", "masks"):
+            (root / part / folder).mkdir(parents=True)
+        for i in range(6):
+            z = rng.normal(0, 2, (3, 20, 30))
+            truth = (z + rng.gumbel(size=z.shape)).argmax(0)
+            np.save(root / part / "maps" / f"{i}.npy", softmax(z, axis=0).astype(np.float32))
+            cv2.imwrite(str(root / part / "masks" / f"{i}.png"), np.where((truth == 2) & (part == "val"), 255, truth))
+    return [root / name for name in ("val/maps", "val/masks", "test/maps")]
+
+
+@pytest.mark.parametrize("method", ["platt", "beta", "dirichlet", "isotonic", "histogram_binning", "temperature"])
+def test_a_class_without_a_fitted_pixel_is_named(tmp_path, method):
+    """Where the predicted class can change; and it is this one that is predicted less or no more."""
+    folders = without_a_class(tmp_path)
+    result = calibrate_folder(*folders, tmp_path / "out", method=method, test_mask=tmp_path / "test/masks", resamples=0)
+    named = [line for line in result["warnings"] if "no fitted pixel is of class 2:" in line]
+    assert len(named) == (method != "temperature"), result["warnings"]
+    before, after = (
+        sum(np.count_nonzero(np.load(path).argmax(axis=0) == 2) for path in folder.iterdir())
+        for folder in (folders[2], tmp_path / "out/maps")
+    )
+    assert after < before / 2 if named else after == before
+
+
+def test_auto_keeps_the_class_that_it_has_not_seen(tmp_path):
+    pred, mask, apply = without_a_class(tmp_path)
+    words = ["--pred", str(pred), "--mask", str(mask), "--apply", str(apply), "--out", str(tmp_path / "out")]
+    shown = CliRunner().invoke(app, ["calibrate", *words, "--resamples", "0"])
+    kept = json.loads((tmp_path / "out/scores.json").read_text())
+    assert set(kept["cross_validated_nll"]) == {"temperature", "image_temperature", "selective_scaling"}
+    (line,) = [line for line in kept["warnings"] if "auto chose among the calibrators that keep" in line]
+    assert "of class 2:" in line and "platt, beta, dirichlet, isotonic, histogram_binning" in line
+    assert f"warning: {line}" in shown.output
+
+
 def test_an_older_result_is_replaced(folders, tmp_path):
     paths = folders["pred"], folders["mask"], folders["apply"]
     calibrate_folder(*paths, tmp_path / "out", method="platt", test_mask=folders["test_mask"], resamples=0)
@@ -341,6 +385,53 @@ def test_an_older_result_is_replaced(folders, tmp_path):
     calibrate_folder(*paths, tmp_path / "out", method="temperature", **options)
     assert not (tmp_path / "out/maps/left.png").exists()
     assert json.loads((tmp_path / "out/calibrator.json").read_text())["calibrator"] == "temperature"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def by_method(folders, tmp_path_factory) -> dict[str, Path]:
+    """A result of two methods."""
+    top = tmp_path_factory.mktemp("methods")
+    for method in ("platt", "temperature"):
+        calibrate_folder(**folders, out=top / method, method=method, resamples=0)
+    return {method: top / method for method in ("platt", "temperature")}
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_run_that_is_killed_leaves_no_scores_and_no_maps_of_another_calibrator(
+    folders, by_method, tmp_path, monkeypatch, moment
+):
+    shutil.copytree(by_method["platt"], out := tmp_path / "out")
+    replace, moved = os.replace, []
+
+    def stop(source: Path, target: Path) -> None:
+        if out in (Path(source).parent, Path(target).parent):
+            if len(moved) == moment:
+                raise KeyboardInterrupt
+            moved.append(target)
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", stop)
+        calibrate_folder(**folders, out=out, method="temperature", resamples=0)
+    left = contents(out)
+    whole = contents(by_method[json.loads(left["calibrator.json"])["calibrator"]])
+    maps = {name for name in left if name.startswith("maps/")}
+    assert "scores.json" not in left and left.items() <= whole.items()
+    assert not maps or maps == {name for name in whole if name.startswith("maps/")}
+    calibrate_folder(**folders, out=out, method="temperature", resamples=0)
+    assert contents(out) == contents(by_method["temperature"])
+
+
+@pytest.mark.parametrize("moment", [0, 2, 13])  # the calibrator, a map, the scores
+def test_a_full_disk_leaves_what_was_there_as_it_was(folders, by_method, tmp_path, moment):
+    shutil.copytree(by_method["platt"], out := tmp_path / "out")
+    with full_disk(moment), pytest.raises(UserError, match=r"the disk is full(.|\n)*was there before is as it was"):
+        calibrate_folder(**folders, out=out, method="temperature", resamples=0)
+    assert contents(out) == contents(by_method["platt"])
 
 
 def test_maps_in_subfolders_are_calibrated_too(folders, tmp_path):

@@ -9,6 +9,7 @@ import os
 import cv2
 import numpy as np
 import pytest
+from damaged import full_disk
 
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
@@ -65,14 +66,15 @@ def expected(maps, masks):
     return statistic
 
 
-def test_every_format_is_judged_and_all_is_written(folders, tmp_path):
+def test_every_format_is_judged_and_all_is_written(folders, tmp_path, monkeypatch):
     maps, masks = folders
     out, drawn = tmp_path / "out", {}
 
-    def draw(counts, protocol, values):
-        drawn[protocol] = counts, values
+    def draw(counts, bins, title, lines, stem):
+        drawn[stem.name] = counts, lines[1]
 
-    result = judge_folder(maps, masks, "mine", out, resamples=50, draw=draw)
+    monkeypatch.setattr(judging, "draw_counts", draw)
+    result = judge_folder(maps, masks, "mine", out, resamples=50, diagrams=True)
     assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(result))
     written = {"metrics.json", "statistic.npz", "images.csv"}
     assert {p.name for p in out.iterdir()} == {*written, "metrics.sha256"}
@@ -80,7 +82,11 @@ def test_every_format_is_judged_and_all_is_written(folders, tmp_path):
     assert (result["name"], result["n_images"], result["n_pixels"], result["bins"]) == ("mine", 5, 5 * 2000, 10)
     statistic = expected(maps, masks)
     assert TwoClassStatistic.load(out / "statistic.npz")[0] == statistic
-    assert drawn == {p: (getattr(statistic, p), result[p]) for p in ("raw", "stretched")}
+    for protocol in ("raw", "stretched"):
+        ece, oe = (100 * result[protocol][name] for name in ("ece", "oe"))
+        below = f"{protocol} protocol, 10 bins; ECE {ece:.2f} %, OE {oe:.2f} %"
+        assert drawn.pop(f"reliability-{protocol}") == (getattr(statistic, protocol), below)
+    assert not drawn
     names = "ece ece_equal_mass ece_sweep ece_debiased smooth_ece oe ue accuracy brier nll entropy mae max_f"
     for protocol in ("raw", "stretched"):
         for name in names.split():
@@ -228,17 +234,37 @@ def test_resamples_without_a_pixel_leave_no_interval_and_warn_of_nothing(folders
     assert result["intervals"]["raw"]["ece"] is None and [str(w) for w in recwarn] == []
 
 
-def test_old_results_are_removed_before_new_ones_are_written(folders, tmp_path, monkeypatch):
-    maps, masks = folders
-    judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0, whole=False)
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
-    def full(*_):
-        raise OSError("no space left")
 
-    monkeypatch.setattr(judging.output_folder, "write_images", full)
-    with pytest.raises(OSError, match="no space"):
-        judge_folder(maps, masks, "mine", tmp_path / "out", resamples=0, whole=False)
-    assert not (tmp_path / "out" / "metrics.json").exists()
+def test_old_results_are_removed_before_new_ones_are_put_in_their_place(folders, tmp_path, monkeypatch):
+    options = {"resamples": 0, "whole": False}
+    judge_folder(*folders, "mine", out := tmp_path / "out", **options)
+    replace = os.replace
+
+    def killed(source, target):
+        if target == out / "images.csv":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", killed)
+        judge_folder(*folders, "mine", out, bins=15, **options)
+    assert not (out / "metrics.json").exists()
+    judge_folder(*folders, "mine", out, bins=15, **options)
+    judge_folder(*folders, "mine", tmp_path / "new", bins=15, **options)
+    assert contents(out) == contents(tmp_path / "new")
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_full_disk_leaves_what_was_there_as_it_was(folders, tmp_path, moment):
+    options = {"resamples": 0, "whole": False}
+    judge_folder(*folders, "mine", out := tmp_path / "out", **options)
+    before = contents(out)
+    with full_disk(moment), pytest.raises(UserError, match=r"the disk is full(.|\n)*was there before is as it was"):
+        judge_folder(*folders, "mine", out, bins=15, **options)
+    assert contents(out) == before
 
 
 def test_reading_files(tmp_path):

@@ -145,7 +145,7 @@ def test_a_torn_line_stands_for_no_map(source, images, tmp_path):
     step.predict(source, str(images), tmp_path / "out")
     record_file = tmp_path / "out" / RECORD
     record_file.write_text(record_file.read_text()[:-20])
-    with pytest.raises(UserError, match="files that predict did not write"):
+    with pytest.raises(UserError, match="holds what predict did not write"):
         step.predict(source, str(images), tmp_path / "out")
 
 

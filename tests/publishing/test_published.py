@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -12,11 +14,14 @@ from made_published import maps
 from made_published import publish as published_before
 from project import ROOT
 
+from pipeline_src import locks
 from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.cli import published as cli
 from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.files import sha256
+from pipeline_src.files import rounded, sha256, write_json
 from pipeline_src.publishing import publish, published
+from pipeline_src.publishing import rebuild as rebuild_step
 from pipeline_src.publishing.publish import _compress, refuse_images
 from pipeline_src.publishing.published import Publication
 from pipeline_src.publishing.rebuild import check_equal
@@ -65,15 +70,23 @@ def test_equal_files_are_counted(twice):
     assert check_equal(*twice) == (2, 0)
 
 
-def test_the_last_bits_of_another_processor_are_no_difference(twice):
-    (twice[1] / "tables" / "T1.csv").write_text("method,ece\nbaseline,0.0412345678901299\n")
+def test_measured_numbers_have_eight_digits_and_all_else_stays(tmp_path):
+    content = {"a": [1 / 3, 2, None, 2e-7 / 3], "b": ("0.123456789", 123456789, True)}
+    write_json(tmp_path / "a.json", content)
+    text = '{"a":[0.33333333,2,null,6.6666667e-08],"b":["0.123456789",123456789,true]}\n'
+    assert (tmp_path / "a.json").read_text() == text
+
+
+def test_the_last_digit_of_another_processor_is_no_difference(twice):
+    for folder, ece in zip(twice, (0.041234567499999, 0.041234567500001), strict=True):
+        (folder / "tables" / "T1.csv").write_text(f"method,ece\nbaseline,{rounded(ece)}\n")
     assert check_equal(*twice) == (1, 1)
 
 
 @pytest.mark.parametrize(
     ("file", "text"),
     [
-        ("tables/T1.csv", "method,ece\nbaseline,0.0412349\n"),
+        ("tables/T1.csv", "method,ece\nbaseline,0.04123460\n"),
         ("tables/T1.csv", "method,ece\nslp,0.0412345678901234\n"),
         ("claims.md", "C1 holds: −0.2 [−0.1, 0.5].\n"),
         ("tables/T10.csv", "new\n"),
@@ -157,7 +170,7 @@ def test_what_the_repository_publishes_is_small():
         file for file in files if file.name != "report.html" or file.parent.name == "evidence"
     ]  # as .gitignore has it
     distinct = {sha256(file): file.stat().st_size for file in kept}  # git keeps equal files once
-    assert sum(distinct.values()) < 65e6
+    assert sum(distinct.values()) < 60e6
 
 
 def test_what_is_published_holds_the_digests_of_what_was_made(tmp_path, monkeypatch):
@@ -199,7 +212,34 @@ def test_what_is_published_outlives_a_publication_that_is_stopped(tmp_path, monk
     monkeypatch.setattr(publish.os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
         publish.publish_again("small")
-    assert not (published.FOLDER / "small").exists()
+    assert not (published.FOLDER / "small").exists() and published.names() == ["small"]
+    with pytest.raises(UserError, match=r"small-former(.|\n)*publish --from-published --experiment small, which puts"):
+        Publication.read(published.FOLDER / "small")
     folder = publish.publish_again("small")
     assert (folder / "experiment.json").read_bytes() == before
     assert not list(publish.STAGING.iterdir())
+
+
+@pytest.mark.parametrize("command", ["rebuild", "publish"])
+def test_an_experiment_is_published_and_made_again_by_one_process_at_a_time(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(locks, "POLL", 0.05)
+    published_before("small")
+    said = []
+
+    def work(*_) -> tuple[int, int]:
+        said.append("begins")
+        time.sleep(0.2)
+        said.append("ends")
+        return 0, 0
+
+    monkeypatch.setattr(rebuild_step, "rebuild", lambda *_: None)
+    monkeypatch.setattr(rebuild_step, "check_equal", work)
+    monkeypatch.setattr(publish, "_complete", work)
+    call = {"rebuild": lambda: cli.rebuild("small", 1, None), "publish": lambda: publish.publish_again("small")}[
+        command
+    ]
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(call) for _ in range(3)]:
+            done.result()
+    assert said == ["begins", "ends"] * 3

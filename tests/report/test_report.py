@@ -242,6 +242,12 @@ def test_ids_are_unique_and_references_lead_somewhere(html, page):
     assert aimed <= set(ids)
 
 
+def test_no_figure_has_the_letters_of_others(html):
+    """It could be hidden or taken out of the page."""
+    figures, shared = html.rsplit('<svg width="0"', 1)
+    assert '<path id="FigureSans-' in shared and '<path id="FigureSans-' not in figures
+
+
 def test_names_and_values_are_text_and_never_markup(page):
     for name in (
         ODD,

@@ -244,7 +244,7 @@ def test_a_method_is_called_by_its_name_and_in_short_by_one_sentence():
     assert (
         short.startswith("beta (Beta calibration): its mean ECE is 2.00 percentage points") and short.count(". ") == 0
     )
-    assert recommendation(inside, *others, titles)["What to use"].startswith(short)
+    assert recommendation(inside, *others, titles=titles)["What to use"].startswith(short)
     assert use_in_short(ProtocolComparison(inside.results, "raw", ()), titles) == ""
 
 

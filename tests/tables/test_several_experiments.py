@@ -10,6 +10,7 @@ import pytest
 
 from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.errors import UserError
+from pipeline_src.files import rounded
 from pipeline_src.judging import output_folder
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.several_experiments import (
@@ -57,7 +58,7 @@ def test_networks_are_compared_on_each_data_that_has_several(experiments):
         of = [row for row in made.rows if row["experiment"] == name]
         assert [row["metric"] for row in of] == ["ece", "ece", "oe", "oe", "accuracy", "accuracy"]
         assert {(row["mean"], row["low"], row["images"], row["seeds"], row["mark"]) for row in of} == {
-            (mean, mean - 0.1, 8, "0 1", "best")
+            (mean, rounded(mean - 0.1), 8, "0 1", "best")
         }
     assert made.rows[0]["group"] == "one: small (usual)"
     assert made.notes == ["Not run: huge. To get it, run: snakemake --cores all --config experiment=larger"]

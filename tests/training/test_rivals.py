@@ -21,6 +21,7 @@ from pipeline_src.training.registry import choose
 LOSSES = [
     ("brier", {}),
     ("focal", {}),
+    ("focal", {"gamma": 1.0}),
     ("focal", {"schedule": "fixed"}),
     ("focal", {"schedule": "fixed", "gamma": 0.5}),
     ("mmce", {}),
@@ -62,7 +63,8 @@ def of_pixel(name: str, block: dict, logits: list[float], y: list[float]) -> flo
     if name == "brier":
         return 0.5 * sum((a - b) ** 2 for a, b in zip(f, y, strict=True))
     if name == "focal":
-        gammas = [5 if a < 0.2 and block.get("schedule") != "fixed" else block.get("gamma", 3) for a in f]
+        by_schedule = [5 if a < 0.2 else 3 if a < 0.5 else block.get("gamma", 3) for a in f]
+        gammas = [block.get("gamma", 3)] * len(f) if block.get("schedule") == "fixed" else by_schedule
         return -sum(b * (1 - a) ** g * math.log(a) for a, b, g in zip(f, y, gammas, strict=True))
     if name == "adafocal":
         gammas = [GAMMAS[min(14, math.ceil(a * 15) - 1)] for a in f]
@@ -70,9 +72,9 @@ def of_pixel(name: str, block: dict, logits: list[float], y: list[float]) -> flo
     if name == "entropy_penalty":
         return likelihood - 0.3 * entropy
     if name == "mbls":
-        return likelihood + 0.1 * sum(max(0, max(logits) - a - 0.7) for a in logits)
+        return likelihood + 0.1 * sum(max(0, max(logits) - a - 0.7) for a in logits) / len(logits)
     if name == "acls":
-        top = max(0, max(logits) - min(logits) - 0.7) ** 2
+        top = max(0, max(logits) - 0.7) ** 2
         return likelihood + 0.1 * (
             top + 0.1 * sum(max(0, max(logits) - a - 0.7) ** 2 for a in logits) / (len(logits) - 1)
         )
@@ -111,12 +113,22 @@ def mmce(z: torch.Tensor, y: torch.Tensor, estimator: str, width: float = 0.4, s
         ("focal", {}, 0.1, 1.0, 0.9**5 * 2.302585092994046),
         ("focal", {}, 0.9, 0.0, 0.9**5 * 2.302585092994046),
         ("focal", {}, 0.25, 1.0, 0.75**3 * 1.3862943611198906),
+        ("focal", {"gamma": 2}, 0.1, 1.0, 0.9**5 * 2.302585092994046),
+        ("focal", {"gamma": 2}, 0.25, 1.0, 0.75**3 * 1.3862943611198906),
+        ("focal", {"gamma": 2}, 0.75, 1.0, 0.25**2 * 0.2876820724517809),
         ("focal", {"schedule": "fixed"}, 0.1, 1.0, 0.9**3 * 2.302585092994046),
         ("focal", {"schedule": "fixed", "gamma": 2}, 0.75, 0.0, 0.75**2 * 1.3862943611198906),
         ("entropy_penalty", {}, 0.75, 1.0, 0.2876820724517809 - 0.1 * 0.5623351446188083),
-        ("mbls", {"margin": 0.5, "weight": 2}, 0.75, 1.0, 0.2876820724517809 + 2 * 0.5986122886681098),
+        ("mbls", {"margin": 0.5, "weight": 2}, 0.75, 1.0, 0.2876820724517809 + 0.5986122886681098),
         ("mbls", {}, 0.75, 1.0, 0.2876820724517809),
-        ("acls", {"margin": 0.5, "weight": 2}, 0.75, 1.0, 0.2876820724517809 + 2 * 1.1 * 0.5986122886681098**2),
+        # the largest logit is half of the distance, 1.0986
+        (
+            "acls",
+            {"margin": 0.5, "weight": 2},
+            0.75,
+            1.0,
+            0.2876820724517809 + 2 * (0.0493061443340549**2 + 0.1 * 0.5986122886681098**2),
+        ),
         ("acls", {}, 0.75, 1.0, 0.2876820724517809),
         ("mmce", {"estimator": "plain", "weight": 3}, 0.75, 1.0, 0.2876820724517809 + 3 * 0.25),
         ("mmce", {"estimator": "plain", "weight": 3}, 0.75, 0.0, 1.3862943611198906 + 3 * 0.75),
@@ -133,7 +145,7 @@ def test_one_pixel_by_hand(name, block, f, y, expected):
 @pytest.mark.parametrize(("name", "block"), LOSSES)
 def test_losses_are_those_of_the_papers(name, block, classes):
     z, y = pixels(classes)
-    logits, t = (torch.cat([0 * z, z], 1), torch.cat([1 - y, y], 1)) if classes == 1 else (z, y)
+    logits, t = (torch.cat([-z / 2, z / 2], 1), torch.cat([1 - y, y], 1)) if classes == 1 else (z, y)
     flat = (a.movedim(1, -1).reshape(-1, logits.shape[1]).tolist() for a in (logits, t))
     expected = np.mean([of_pixel(name, block, *pixel) for pixel in zip(*flat, strict=True)])
     if name == "mmce":
@@ -150,21 +162,59 @@ def test_gradients_are_those_of_the_losses(name, block, classes):
 
 
 def test_acls_moves_the_two_classes_alike_and_each_logit_by_its_own_term():
-    """The penalty's gradient: 2 x 0.11 weight (|z| - margin) sign(z) / 2 for one logit; for K classes the predicted
-    logit's distance to the smallest, and each other one's to the largest, with the far ends held."""
+    """The penalty's gradient: weight (|z|/2 - margin + 0.1 (|z| - margin)) sign(z) for one logit; for K classes that of
+    the predicted logit itself, and of each other one's distance to it, with the predicted one held."""
     z, y = pixels(1, scale=5)
+    assert ((z.abs() > 2) & (z.abs() < 4)).any()
+    assert (z.abs() > 4).any()
     method = choose("acls", {"margin": 2, "weight": 3}).method
     plain = choose("baseline", {}).method
     z.requires_grad_()
     (slope,) = torch.autograd.grad(method.loss(z, y) - plain.loss(z, y), z)
-    expected = 3 * 1.1 * (z.abs() - 2).clamp(min=0) * z.sign() / z.numel()
+    size = (z.abs() / 2 - 2).clamp(min=0) + 0.1 * (z.abs() - 2).clamp(min=0)
+    expected = 3 * size * z.sign() / z.numel()
     assert torch.allclose(slope, expected.detach(), rtol=1e-9, atol=1e-12)
 
     logits = torch.tensor([1.0, -4.0, 6.0], dtype=torch.float64).view(1, 3, 1, 1).requires_grad_()
     one = F.one_hot(torch.tensor(0), 3).double().view(1, 3, 1, 1)
     (slope,) = torch.autograd.grad(method.loss(logits, one) - plain.loss(logits, one), logits)
-    expected = [-3 * 0.1 / 2 * 2 * (5 - 2), -3 * 0.1 / 2 * 2 * (10 - 2), 3 * 2 * (10 - 2)]
+    expected = [-3 * 0.1 / 2 * 2 * (5 - 2), -3 * 0.1 / 2 * 2 * (10 - 2), 3 * 2 * (6 - 2)]
     assert slope.flatten().tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("common", [0.0, 8.0])
+def test_acls_of_classes_is_the_authors_program(common):
+    """The program's two terms by its own indicator matrices; the first sees what all logits share."""
+    z, y = pixels(3, scale=8)
+    y = torch.eye(3, dtype=torch.float64)[y.argmax(1)].movedim(-1, 1)
+    flat = (z + common).movedim(1, -1).reshape(-1, 3)
+    largest = flat.amax(1, keepdim=True).expand(-1, 3)
+    predicted = (largest == flat).double()
+    near = (predicted * (largest - 10).clamp(min=0) ** 2).sum() / len(flat)
+    far = ((1 - predicted) * (largest - flat - 10).clamp(min=0) ** 2).sum() / (len(flat) * 2)
+    assert near > 0
+    assert far > 0
+    ours = choose("acls", {}).method.loss(z + common, y) - choose("baseline", {}).method.loss(z, y)
+    assert float(ours) == pytest.approx(float(0.1 * (near + 0.1 * far)), rel=1e-9)
+
+
+@pytest.mark.parametrize(("z", "expected"), [(9.0, 0), (15.0, 0.1 * 5**2), (30.0, 5**2 + 0.1 * 20**2)])
+def test_acls_first_term_of_one_logit_starts_at_twice_the_margin(z, expected):
+    logit = torch.full((1, 1, 1, 1), z, dtype=torch.float64)
+    ours = choose("acls", {"weight": 1}).method.loss(logit, torch.ones_like(logit))
+    assert float(ours - choose("baseline", {}).method.loss(logit, torch.ones_like(logit))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("classes", [1, 5])
+def test_mbls_weighs_as_the_authors_program_whatever_the_number_of_classes(classes):
+    """The program takes the mean over the entries of the (N, K) matrix."""
+    z, y = pixels(classes, scale=9)
+    logits = torch.cat([0 * z, z], 1) if classes == 1 else z
+    flat = logits.movedim(1, -1).reshape(-1, max(classes, 2))
+    beyond = (flat.amax(1, keepdim=True) - flat - 10).clamp(min=0)
+    assert (beyond > 0).any()
+    ours = choose("mbls", {}).method.loss(z, y) - choose("baseline", {}).method.loss(z, y)
+    assert float(ours) == pytest.approx(float(0.1 * beyond.mean()), rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "block"), LOSSES)

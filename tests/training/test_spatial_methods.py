@@ -59,7 +59,7 @@ def test_svls_smooths_borders_alone():
         assert row.tolist() == pytest.approx([0, at_edge, 1 - at_edge, 1])
 
 
-def test_svls_follows_the_authors_recipe_for_any_window():
+def test_svls_is_the_authors_recipe_of_window_3_and_carries_it_to_wider_ones():
     rng = np.random.default_rng(0)
     y = torch.from_numpy(rng.integers(0, 2, (2, 1, 9, 8)).astype(float))
     for size, sigma in ((3, 1.0), (5, 0.7), (7, 2.5)):
@@ -171,7 +171,9 @@ def at(f: list[float]) -> torch.Tensor:
         ({"bins": 5}, [0.7, 0.75, 0.9, 0.9], [1, 0, 0.5, 1], (abs(0.725 - 0.5) + abs(0.9 - 0.75)) / 2),
         ({"bins": 2}, [0.7, 0.75, 0.9, 0.9], [1, 0, 1, 1], abs(0.8125 - 0.75)),
         # centres 0.25 and 0.75: f = 0.5 is in both by half, f = 0.65 in the upper one by 0.8, f = 0.9 wholly
-        ({"bins": 2, "binning": "soft"}, [0.65], [0], 0.65),
+        # and the foreground, which no pixel has, counts as 0; with hard bins it has its own error
+        ({"bins": 2, "binning": "soft"}, [0.65], [0], 0.65 / 2),
+        ({"bins": 2, "binning": "hard"}, [0.65], [0], 0.65),
         (
             {"bins": 2, "binning": "soft"},
             [0.5, 0.65, 0.9],
@@ -179,7 +181,7 @@ def at(f: list[float]) -> torch.Tensor:
             (abs(0.5 * 0.5 - 0.2 * 0.35) / 0.7 + abs(0.5 * 0.5 - 0.8 * 0.35 - 0.1) / 2.3) / 2,
         ),
         # a pixel that all but misses a bin leaves it empty: centres 0.1, 0.3, ...
-        ({"bins": 5, "binning": "soft"}, [0.501], [1], 0.499),
+        ({"bins": 5, "binning": "soft"}, [0.501], [1], 0.499 / 2),
     ],
 )
 def test_ml1_ace_by_hand(block, f, y, expected):
@@ -192,7 +194,9 @@ def test_ml1_ace_by_hand(block, f, y, expected):
 def test_ml1_ace_is_the_mean_of_plain_loops(binning):
     rng = np.random.default_rng(0)
     z = torch.from_numpy(rng.normal(0, 2, (2, 3, 6, 7)))
-    y = torch.from_numpy(np.eye(4)[rng.integers(0, 4, (2, 6, 7))]).movedim(-1, 1)[:, :3]  # a quarter is ignored
+    ids = rng.integers(0, 4, (2, 6, 7))  # a quarter is ignored
+    ids[1][ids[1] == 2] = 1  # the second image has no pixel of class 2
+    y = torch.from_numpy(np.eye(4)[ids]).movedim(-1, 1)[:, :3]
     f, bins, errors = z.softmax(1).numpy(), 10, []
     for i in range(2):
         for k in range(3):
@@ -206,7 +210,8 @@ def test_ml1_ace_is_the_mean_of_plain_loops(binning):
                         of = 1.0 if edge else max(0.0, 1 - abs(p - (b + 0.5) / bins) * bins)
                     share[b] += of * float(counts)
                     excess[b] += of * float(counts) * (p - float(t))
-            errors.append(np.mean(np.abs(excess[share >= 0.01] / share[share >= 0.01])))
+            counted = binning == "hard" or bool(y[i, k].any())
+            errors.append(counted * np.mean(np.abs(excess[share >= 0.01] / share[share >= 0.01])))
     block = {"bins": bins, "binning": binning, "weight": 1}
     assert penalty("ml1_ace", block, z, y) == pytest.approx(np.mean(errors), rel=1e-9)
 

@@ -59,6 +59,8 @@ def test_published_results_are_made_again_without_data(clone: Path, tmp_path: Pa
     for name in MADE:
         assert (bare / REBUILT / name).read_bytes() == (clone / PUBLISHED / name).read_bytes(), name
     assert (bare / REBUILT / "report.html").is_file()
+    for repeated in rebuild.PASSED_ON:
+        assert not (clone / PUBLISHED / "tables" / repeated).exists()
     assert not call(bare, "git", "status", "--porcelain")
 
     table = bare / PUBLISHED / "tables" / "T1.csv"

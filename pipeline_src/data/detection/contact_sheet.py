@@ -23,8 +23,9 @@ def contact_sheet(pairs: Sequence[tuple[Path, Path | None]]) -> np.ndarray:
     """
     columns = []
     for paths in evenly_spaced(pairs, NUMBER):
-        images = [open_or_none(path) for path in paths if path is not None]
-        if None in images:
+        opened = [open_or_none(path) for path in paths if path is not None]
+        images = [image for image in opened if image is not None]
+        if len(images) < len(opened):
             continue
         image, *masks = images
         tiles = [image.convert("RGB"), *(_stretched(mask) for mask in masks)]

@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline_src.data import image_io
 from pipeline_src.data.image_headers import read_header
 from pipeline_src.data.image_io import UnreadableImageError
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, few
 from pipeline_src.files import fault
 
 SAMPLE_SIZE = 24  # files of a folder that are looked at
@@ -74,12 +74,16 @@ class MaskValues:
     Attributes:
         foreground: the object's value, if the entry has to name it.
         classes: number of class ids, 0 for masks of an object.
+        ids: class ids that a pixel has.
+        void: the value of void pixels beside class ids, where it is not 255.
         unreadable: number of masks that cannot be used.
         note: for the user.
     """
 
     foreground: int | None = None
     classes: int = 0
+    ids: Sequence[int] = ()
+    void: int | None = None
     unreadable: int = 0
     note: str = ""
 
@@ -116,6 +120,17 @@ def interpret_masks(masks: Iterable[Path]) -> MaskValues:
     return meaning
 
 
+def perhaps_ids(counts: np.ndarray) -> str:
+    """A note where pixels by value (256,), read as an object of 255, may be class ids and void; else empty."""
+    ids = [value for value in counts.nonzero()[0].tolist() if value not in (0, 255)]
+    if not ids or ids[-1] >= MAX_CLASSES:
+        return ""
+    return (
+        f"The masks have the values {few([0, *ids])} and 255: 255 counts as the object, {few(ids)} as background. "
+        f"If {'they are classes' if len(ids) > 1 else f'{ids[0]} is a class'} and 255 is void, write `classes:`."
+    )
+
+
 def _meaning(counts: np.ndarray, palette: bool, lost: int, path: Path) -> MaskValues:
     """What values with these counts mean; `path` is an example of the masks."""
     values = counts.nonzero()[0].tolist()
@@ -126,12 +141,17 @@ def _meaning(counts: np.ndarray, palette: bool, lost: int, path: Path) -> MaskVa
         )
     if counts[255] > VOID_RATIO * counts[ids].sum():  # other values are stray pixels, not ids
         # Without `foreground`, a palette's colours would count.
-        return MaskValues(255 if palette else None, unreadable=lost)
+        return MaskValues(255 if palette else None, unreadable=lost, note=perhaps_ids(counts))
     if len(ids) == 1 and (255 not in values or ids[0] < MAX_CLASSES):
         note = f"The masks have the values 0, {ids[0]} and 255; 255 counts as background (one object has no void)."
         return MaskValues(ids[0], unreadable=lost, note=note if 255 in values else "")
     if ids[-1] < MAX_CLASSES:
-        return MaskValues(classes=ids[-1] + 1, unreadable=lost)
+        return MaskValues(classes=ids[-1] + 1, ids=[value for value in values if value != 255], unreadable=lost)
+    *small, void = values
+    frequent = counts[void] > VOID_RATIO * counts[ids[:-1]].sum()  # an object, whose edges are the other values
+    if 255 not in values and len(ids) > 2 and small[-1] < MAX_CLASSES and not frequent:
+        note = f"{void} counts as void: all other values of the masks are ids of classes."
+        return MaskValues(classes=small[-1] + 1, ids=small, void=void, unreadable=lost, note=note)
     if len(values) > MAX_VALUES or _is_soft(counts, 0.5):
         return MaskValues(unreadable=lost)
     raise UserError(

@@ -11,7 +11,8 @@ import yaml
 from pipeline_src.data.detection.detect import Detected
 from pipeline_src.data.lookup import find_path
 from pipeline_src.errors import UserError
-from pipeline_src.files import write_text
+from pipeline_src.files import remove_leftovers, write_text
+from pipeline_src.locks import alone
 from pipeline_src.params.load import Loader
 
 
@@ -42,7 +43,10 @@ def entry_of(path: Path, root: Path, detected: Detected, data_root: Path) -> dic
     if detected.values.foreground is not None:
         entry["foreground"] = detected.values.foreground
     if detected.values.classes:
-        entry["classes"] = ["background", *(f"class{i}" for i in range(1, detected.values.classes))]
+        names = [f"class{i}" for i in range(detected.values.classes)]
+        entry["classes"] = ["background", *names[1:]] if 0 in detected.values.ids else names  # it is right on textures
+    if detected.values.void is not None:
+        entry["void"] = detected.values.void
     return {**entry, "splits": complete_splits({name: source(split) for name, split in detected.splits.items()})}
 
 
@@ -88,21 +92,34 @@ def yaml_block(name: str, entry: dict[str, Any]) -> str:
     return "".join(f"  {line}\n" for line in text.splitlines())
 
 
-def insert(file: Path, name: str, entry: dict[str, Any]) -> None:
+def insert(file: Path, name: str, entry: dict[str, Any]) -> bool:
     """Put an entry first under `datasets:` (added at the end if the key is missing); all other lines stay as they are.
+    Returns whether that was needed: the same entry may be there already.
 
     Raises:
-        UserError: the name exists, or `datasets:` does not begin a line with braces, or before indented lines.
+        UserError: the name is that of another entry, or `datasets:` does not begin a line with braces, or before
+            indented lines.
     """
     file = file.resolve()  # a link stays one
-    text = file.read_bytes().decode("utf-8")
-    before = yaml.load(text, Loader)
-    datasets = before.get("datasets") or {}
-    if name in datasets:
-        raise UserError(f"{file} has a data set {name} already", do="choose another --name, or remove the old entry")
+    with alone(str(file), file.parent / "data" / f".{file.name}.lock"):  # else one of two at once would be lost
+        remove_leftovers([file])
+        text = file.read_bytes().decode("utf-8")
+        before = yaml.load(text, Loader)
+        if name in (datasets := before.get("datasets") or {}):
+            if datasets[name] == entry:
+                return False
+            raise UserError(
+                f"{file} has another data set {name} already", do="choose another --name, or remove the old entry"
+            )
+        write_text(file, _inserted(file, text, before, name, entry))
+    return True
+
+
+def _inserted(file: Path, text: str, before: dict[str, Any], name: str, entry: dict[str, Any]) -> str:
+    """The text with the entry; UserError where it would not be what it was and the entry."""
     after = _with_block(text, yaml_block(name, entry), "datasets" in before)
     try:
-        unchanged = yaml.load(after, Loader) == {**before, "datasets": {**datasets, name: entry}}
+        unchanged = yaml.load(after, Loader) == {**before, "datasets": {**(before.get("datasets") or {}), name: entry}}
     except yaml.YAMLError:
         unchanged = False
     if not unchanged:
@@ -111,7 +128,7 @@ def insert(file: Path, name: str, entry: dict[str, Any]) -> None:
             expected="`datasets:` with its entries below, indented by two spaces, or in the same line between braces",
             do="insert the lines printed above yourself",
         )
-    write_text(file, after)
+    return after
 
 
 def _with_block(text: str, block: str, has_datasets: bool) -> str:
@@ -126,7 +143,8 @@ def _with_block(text: str, block: str, has_datasets: bool) -> str:
     if at is None:
         return text
     line = lines[at].rstrip("\r\n")
-    head, comment = re.fullmatch(r"([^#]*?)\s*(#.*)?", line).groups()
+    head, mark, after = line.partition("#")
+    head, comment = head.rstrip(), mark + after
     if entries := _in_braces(line):
         head, comment = "datasets:", line[entries[-1].stop :].lstrip(" },")
         block += "".join(f"  {line[entry]}\n" for entry in entries)
@@ -138,7 +156,9 @@ def _with_block(text: str, block: str, has_datasets: bool) -> str:
 def _in_braces(line: str) -> list[slice]:
     """Where the entries of `datasets: {one: {...}, two: {...}}` are in its line; none of a line that is no such."""
     try:
-        (_, value), *_ = yaml.compose(line).value
+        if (root := yaml.compose(line)) is None:
+            return []
+        (_, value), *_ = root.value
         return [slice(key.start_mark.index, of.end_mark.index) for key, of in value.value if value.flow_style]
     except (yaml.YAMLError, AttributeError, ValueError, TypeError):
         return []

@@ -35,7 +35,7 @@ def splits_from_folders(folders: Iterable[tuple[str, ...]]) -> tuple[dict[str, A
     names = dict.fromkeys(name for folder in folders for name in folder if split_of(name)[0])
     if len(names) < 2:
         return {}, []
-    return _named((split_of(name)[0], name, {"folder": name}) for name in names)
+    return _named((split, name, {"folder": name}) for name in names if (split := split_of(name)[0]))
 
 
 def splits_from_lists(files: Iterable[Path], stems: set[str], prefix: str) -> tuple[dict[str, Any], list[str]]:

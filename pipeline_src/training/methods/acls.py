@@ -11,27 +11,29 @@ from pipeline_src.training.method import Method, Tensor
 class ACLS(Method):
     """Cross entropy plus `weight` times the mean over pixels of
 
-    predicted max(0, max l - min l - margin)^2 + others / (K - 1) sum_j max(0, max l - l_j - margin)^2.
+    predicted max(0, max l - margin)^2 + others / (K - 1) sum_j max(0, max l - l_j - margin)^2.
 
-    The first term moves the predicted class's logit alone and the second the others' alone: the far end of each
-    distance is held constant, as in the authors' program, whose defaults these are. It takes max l itself as the first
-    distance, which depends on what is added to all logits; the distance to the smallest one does not.
+    The first term moves the predicted class's logit alone and the second the others' alone: max l is held constant in
+    the second. Both are those of the authors' program, whose defaults these are. The first depends on what is added to
+    all logits.
 
-    One logit is the pair l = (-z/2, z/2), our reading: both distances are |z|, and the two classes are alike.
+    One logit is the pair l = (-z/2, z/2), our reading: it is the pair of mean 0, and the two classes are alike. So the
+    first term starts at |z| = 2 margin and the second at |z| = margin.
 
     Kind: rivals
     Idea: Label smoothing that grows with the distance of the logits, beyond a margin only.
-    Formula: `L(y) + weight (predicted max(0, d_max - margin)^2 + others mean_j max(0, d_j - margin)^2)`,
-        `d_j = max l - l_j`
+    Formula: `L(y) + weight (predicted max(0, max l - margin)^2 + others mean_j max(0, d_j - margin)^2)`,
+        `d_j = max l - l_j`, mean over the other classes
     Changes: loss
     Cost: none measurable
-    Setting: Margin and weights are the defaults of the authors' program (Tiny-ImageNet). Ours: the predicted class's
-        distance is that to the smallest logit, where the program takes the largest logit itself; one logit as
-        (-z/2, z/2).
+    Setting: Both terms, margin and weights are those of the authors' program (Tiny-ImageNet). Ours: one logit as
+        (-z/2, z/2), so that the first term starts at abs(z) of 20 and the second at 10; a pixel stands for a sample.
+        Before weights the first is 0.34 and the second 21 on the training pixels of a baseline of `mini`, of which 52 %
+        have an abs(z) above 10.
     Source: Park et al., ICCV 2023
     """
 
-    margin: float = Field(10.0, ge=0, description="Distances between logits up to this one are free.")
+    margin: float = Field(10.0, ge=0, description="A largest logit, and a distance to it, up to this one are free.")
     weight: float = Field(0.1, ge=0, description="Weight of both terms.")
     predicted: float = Field(1.0, ge=0, description="Weight of the term on the predicted class, within `weight`.")
     others: float = Field(0.1, ge=0, description="Weight of the term on the other classes, within `weight`.")
@@ -42,11 +44,11 @@ class ACLS(Method):
         from pipeline_src.training.pixels import mean, planes
 
         logits = torch.cat([-z / 2, z / 2], 1) if z.shape[1] == 1 else z
-        highest, lowest = logits.amax(1, keepdim=True), logits.amin(1, keepdim=True).detach()
-        of_predicted = self._beyond(highest - lowest).sum(1)
+        highest = logits.amax(1, keepdim=True)
+        of_predicted = self._beyond(highest).sum(1)
         of_others = self._beyond(highest.detach() - logits).sum(1) / (logits.shape[1] - 1)
         penalty = self.predicted * of_predicted + self.others * of_others
         return super().loss(z, t) + self.weight * mean(penalty, planes(t))
 
-    def _beyond(self, distance: Tensor) -> Tensor:
-        return (distance - self.margin).clamp(min=0).square()
+    def _beyond(self, value: Tensor) -> Tensor:
+        return (value - self.margin).clamp(min=0).square()

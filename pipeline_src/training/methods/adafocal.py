@@ -31,15 +31,21 @@ class AdaFocal(Method):
 
     The update and all defaults are those of the authors' program. Ours: soft labels mix the losses of their classes;
     confidences are resolved to 1 / 66,300, so that bins that would share an edge merge into the lowest of them and the
-    empty ones keep their gamma; the mean over pixels where the program sums.
+    empty ones keep their gamma; the mean over pixels where the program sums. `mean_gamma` of the history is the mean
+    over all bins, empty ones too: of a saturated network it stays nearer to 1 than that of the bins with pixels.
 
     Kind: rivals
     Idea: Focal loss with a gamma per bin of confidence that follows the bin's calibration on the validation images.
-    Formula: `gamma_b <- gamma_b exp(rate (C_b - A_b))`, inverse focal below `switch`
+    Formula: `gamma_b <- gamma_b exp(sign(gamma_b) rate (C_b - A_b))`; inverse focal where `gamma_b < 0`
     Changes: loss
     Cost: 8 %
     Setting: All parameters are the defaults of the authors' program, which trains on CIFAR-10 and updates after each
-        epoch, as here. Ours: a pixel stands for a sample, and the mean for their sum, whose gradient they clip.
+        epoch, as here. It trains 350 epochs, which are 350 updates of gamma; `mini` has 60. With the gaps of the
+        program's bins on a baseline of `mini`, held fixed, bins 8 to 12 of 15 (confidence above 0.9999) reach a gamma
+        of 1.2 to 1.6 after 60 updates and 3.4 to 13.7 after 350. With two classes all wrong pixels are in the
+        lowest bin, whose gamma reaches 18 after 60 and silences them. Ours: bins are cut at 66,300 levels; 42 % of that
+        network's validation pixels are in the highest level, so that the last six of 15 bins are empty and keep gamma
+        1. A pixel stands for a sample, and the mean for their sum, whose gradient they clip.
     Source: Ghosh et al., NeurIPS 2022
     """
 

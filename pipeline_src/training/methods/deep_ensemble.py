@@ -17,7 +17,8 @@ class DeepEnsemble(PostHoc):
     Changes: probabilities
     Cost: none, given the seeds; a prediction costs as many passes as there are seeds
     Setting: The mean of probabilities is the authors'. Ours: as many networks as the experiment has seeds, trained
-        without their adversarial examples.
+        without their adversarial examples. All of them start from the same pretrained encoder, where the authors'
+        start from random weights.
     Source: Lakshminarayanan et al., NeurIPS 2017
     """
 

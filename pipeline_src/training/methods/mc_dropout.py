@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ class MCDropout(PostHoc):
         return torch.cat(passes)
 
 
-def dropouts(network: nn.Module) -> list[nn.Module]:
+def dropouts(network: nn.Module) -> Sequence[nn.Module]:
     """The dropout modules of a network that drop anything; stochastic depth is not among them.
 
     Raises:

@@ -1,7 +1,7 @@
 """mL1-ACE, the marginal L1 average calibration error as an auxiliary loss: Barfoot, Garcia-Peraza-Herrera, Glocker and
 Vercauteren, "Average calibration error: A differentiable loss for improved reliability in image segmentation" (MICCAI
 2024); with soft bins Barfoot, Garcia-Peraza-Herrera, Akcay, Glocker and Vercauteren, "Average calibration losses for
-reliable uncertainty in medical image segmentation" (IEEE Transactions on Medical Imaging 2026)."""
+reliable uncertainty in medical image segmentation" (arXiv 2506.03942, 2025)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,19 @@ class ML1ACE(Method):
     choose its bin. `soft`: it is in the two bins whose centres are next to f_k, by shares that are linear in between
     and have a slope too; beyond the outermost centres it is in the outermost bin.
 
+    A class that is absent from an image counts in the mean. `soft` has 0 for its error and `hard` the error itself.
+
     Kind: rivals
     Idea: The calibration error of each image and class, every bin alike however few its pixels, is added to the loss.
     Formula: `L(y) + weight mean_{i,k,b} |mean f_k - mean y_k|` over images, classes and bins of `f_k`
     Changes: loss
     Cost: none measurable
-    Setting: Bins and equal weights of both parts are those of the authors' program, but for a common factor; it has a
-        Dice loss as a third part, too. `ml1_ace_soft` has the soft bins of their later paper. Ours: soft edges of masks
-        count by their share; ignored pixels are in no bin.
-    Source: Barfoot et al., MICCAI 2024; soft bins from Barfoot et al., IEEE TMI 2026
+    Setting: Bins and equal weights of both parts are those of the authors' program with cross entropy
+        (`hardl1ace_ce.yaml`), but for a common factor. Their papers report it with a Dice loss as a third part.
+        `ml1_ace_soft` has the soft bins of their later program, and as there no error of a class that is absent from
+        an image; the hard bins have it, as in their first program. Ours: soft edges of masks count by their share;
+        ignored pixels are in no bin.
+    Source: Barfoot et al., MICCAI 2024; soft bins from Barfoot et al., arXiv 2506.03942
     """
 
     weight: float = Field(1.0, ge=0, description="Weight of the calibration error.")
@@ -45,6 +49,8 @@ class ML1ACE(Method):
         f, y, counts = (of.flatten(2) for of in (log_distribution(z).exp(), y, valid(y)[:, None].expand_as(y)))
         gaps, filled = self._gaps(f, y, counts.to(f.dtype))
         error = (gaps * filled).sum(2) / filled.sum(2).clamp(min=1)
+        if self.binning == "soft":
+            error = error * (y.sum(2) > 0)
         return super().loss(z, t) + self.weight * error.mean()
 
     def _gaps(self, f: Tensor, y: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

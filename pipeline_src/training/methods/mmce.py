@@ -31,9 +31,11 @@ class MMCE(Method):
         `-r / ((1 - a) N (1 - a) n)` where wrong
     Changes: loss
     Cost: 5 %
-    Setting: Estimator, width, weight and `samples` are the defaults of the authors' program, whose script also runs
-        weights from 1 to 13. `mmce_mukhoti` is the setting of Mukhoti et al. (NeurIPS 2020): the same estimator with
-        weight 2. The plain estimator is nobody's. Ours: pixels stand for samples, all of a batch instead of 128.
+    Setting: Estimator, width, weight and `samples` are the defaults of the authors' program. Its script runs weight 10
+        for ECE, Brier score and NLL, and 1 to 13 elsewhere. `mmce_mukhoti` is the setting of Mukhoti et al. (NeurIPS
+        2020): the same estimator with weight 2. The plain estimator is nobody's. Ours: pixels stand for samples, all of
+        a batch instead of 128. On validation pixels of a baseline of `mini` the program's penalty is 0.111, in the mean
+        over random batches of 128, and ours 0.089.
     Source: Kumar et al., ICML 2018
     """
 

@@ -23,8 +23,8 @@ class SVLS(Method):
     Formula: `L(1/2 y + 1/2 sum_j g_j y_j / (1 - g_centre))`, `g` Gaussian of `sigma` pixels
     Changes: labels
     Cost: none measurable
-    Setting: Window and sigma are those of the authors' program. Ours: ignored pixels have no part in the labels of
-        those around them; soft edges of masks are smoothed once more.
+    Setting: Window and sigma are those of the authors' program. Ours: windows of 5 and 7; ignored pixels have no part
+        in the labels of those around them; soft edges of masks are smoothed once more.
     Source: Islam and Glocker, IPMI 2021
     """
 

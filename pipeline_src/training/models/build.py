@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,10 @@ from pipeline_src.training.models.weights import (
     tensors_alone,
     weights_unavailable,
 )
+
+if TYPE_CHECKING:
+    from mmseg.models import EncoderDecoder
+    from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
 log = logging.getLogger(__name__)
 
@@ -50,18 +54,18 @@ def build_segmentor(network: str, pretrained: bool, image_size: int, classes: in
     return segmentor
 
 
-def logits(segmentor: nn.Module, inputs: Tensor) -> Tensor:
+def logits(segmentor: EncoderDecoder, inputs: Tensor) -> Tensor:
     """Normalised images (B, 3, S, S) -> logits (B, C, h, w) of the decode head, at the resolution that it works in."""
     return _one_map(segmentor.decode_head, segmentor.extract_feat(inputs))
 
 
-def all_logits(segmentor: nn.Module, inputs: Tensor) -> list[Tensor]:
+def all_logits(segmentor: EncoderDecoder, inputs: Tensor) -> list[Tensor]:
     """Like `logits`, but of the decode head and then each auxiliary head: the latter exist for training only."""
     features = segmentor.extract_feat(inputs)
     return [_one_map(head, features) for head in _heads(segmentor)]
 
 
-def auxiliary_weights(segmentor: nn.Module) -> list[float]:
+def auxiliary_weights(segmentor: EncoderDecoder) -> list[float]:
     """The weight of each of `all_logits` in the training loss: 1 for the decode head, the others as in the config."""
     weights = [head.loss_decode.loss_weight for head in _heads(segmentor)]
     return [weight / weights[0] for weight in weights]
@@ -211,7 +215,7 @@ def _take_a_step(network: Network, what: str, image_size: int) -> None:
         )
 
 
-def _heads(segmentor: nn.Module) -> list[nn.Module]:
+def _heads(segmentor: EncoderDecoder) -> list[BaseDecodeHead]:
     auxiliary = getattr(segmentor, "auxiliary_head", None)
     if auxiliary is None:
         return [segmentor.decode_head]
