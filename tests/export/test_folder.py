@@ -267,8 +267,8 @@ def test_preprocessing_says_what_is_done(exported):
 
 
 @pytest.fixture
-def run(monkeypatch) -> SimpleNamespace:
-    """A run that `export` finds, without an experiment."""
+def finished_run(monkeypatch):
+    """In the place of a run that was trained: a/b/seed0."""
     facts = SimpleNamespace(classes=2, class_names=())
     experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE), facts=facts)
     run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor)
@@ -276,10 +276,9 @@ def run(monkeypatch) -> SimpleNamespace:
     monkeypatch.setattr(step, "_facts", lambda run: {"normalisation": ([127.5] * 3, [127.5] * 3), "run": run.name})
     monkeypatch.setattr(step, "_config", lambda *of: {})
     monkeypatch.setattr(step, "_card", lambda *of: SimpleNamespace(text=lambda: "card"))
-    return run
 
 
-def test_a_folder_that_predicts_otherwise_than_the_run_is_not_put_in_place(run, tmp_path, monkeypatch):
+def test_a_folder_that_predicts_otherwise_than_the_run_is_not_put_in_place(finished_run, tmp_path, monkeypatch):
     step.export("a/b/seed0", tmp_path / "out", onnx=False)
     before, read = (tmp_path / "out" / folder.SUMS).read_bytes(), folder.read
 
@@ -306,7 +305,7 @@ def test_an_onnx_file_that_differs_is_refused_when_it_is_written(tmp_path, monke
 
 
 @pytest.mark.parametrize("out", ["link", "."])
-def test_a_link_and_the_working_folder_are_replaced_like_any_other(run, out, tmp_path, monkeypatch):
+def test_a_link_and_the_working_folder_are_replaced_like_any_other(out, finished_run, tmp_path, monkeypatch):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     monkeypatch.chdir(tmp_path / ("real" if out == "." else ""))
@@ -317,7 +316,7 @@ def test_a_link_and_the_working_folder_are_replaced_like_any_other(run, out, tmp
 
 
 @pytest.mark.parametrize("moment", ["former removed", "new put in place"])
-def test_an_export_that_is_killed_leaves_a_whole_folder(run, tmp_path, monkeypatch, moment):
+def test_an_export_that_is_killed_leaves_a_whole_folder(finished_run, tmp_path, monkeypatch, moment):
     step.export("a/b/seed0", out := tmp_path / "out", onnx=False)
     names = sorted(path.name for path in out.iterdir())
     remove, replace = shutil.rmtree, os.replace
