@@ -273,7 +273,7 @@ def finished_run(monkeypatch):
     experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE), facts=facts)
     run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor)
     monkeypatch.setattr(step.runs, "find", lambda name: run)
-    monkeypatch.setattr(step, "_facts", lambda run: {"normalisation": ([127.5] * 3, [127.5] * 3), "run": run.name})
+    monkeypatch.setattr(step, "_facts", lambda run: {"normalisation": ([1, 2, 3], [4, 5, 6]), "run": run.name})
     monkeypatch.setattr(step, "_config", lambda *of: {})
     monkeypatch.setattr(step, "_card", lambda *of: SimpleNamespace(text=lambda: "card"))
 
@@ -311,6 +311,8 @@ def test_a_link_and_the_working_folder_are_replaced_like_any_other(out, finished
     monkeypatch.chdir(tmp_path / ("real" if out == "." else ""))
     for _ in range(2 if out == "link" else 1):
         step.export("a/b/seed0", Path(out), onnx=False)
+    told = json.loads((tmp_path / "real" / folder.PREPROCESSING).read_text())
+    assert (told["mean"], told["std"], told["image_size"]) == ([1, 2, 3], [4, 5, 6], SIZE)
     assert (tmp_path / "real/README.md").read_text() == "card" and (tmp_path / "link").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 

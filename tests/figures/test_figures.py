@@ -100,12 +100,15 @@ def test_names_of_figures_are_known_without_what_draws_them():
     assert not {"matplotlib", "pandas", "scipy", "torch", "cv2"} & set(loaded.stdout.split())
 
 
-def test_counts_alone_make_a_diagram(tmp_path):
+def test_counts_alone_make_a_diagram(tmp_path, monkeypatch):
     """As `judge` asks for it."""
+    drawn, draw = [], reliability.draw
+    monkeypatch.setattr(reliability, "draw", lambda table, *of: drawn.append(table) or draw(table, *of))
     statistic = TwoClassStatistic.empty()
     for k, (probability, truth) in enumerate(maps("baseline", 0, "Set_A")):
         statistic.add(probability, truth, str(k))
-    reliability.draw_counts(statistic.raw, 10, "a $ name", ["raw protocol"], tmp_path / "reliability-raw")
+    reliability.draw_counts(statistic.raw, 15, "a $ name", ["raw protocol"], tmp_path / "reliability-raw")
+    pd.testing.assert_frame_equal(drawn[0], bin_tables.reliability_table(statistic.raw, 15))
     assert {path.name for path in tmp_path.iterdir()} == {f"reliability-raw.{end}" for end in ("svg", "pdf", "png")}
 
 

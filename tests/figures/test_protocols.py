@@ -23,6 +23,7 @@ FACTS = Facts(
     "both",
     {"ce": MethodFacts("baseline")} | STATIC,
     {"A": "id", "textures": "ood", "A-c-jpeg-3": "shifted"},
+    bins=15,
     corrupted=CORRUPTED,
 )
 ESTIMATED = {"tradeoff", "overview", "overconfidence", "severity", "sweep"}
@@ -118,6 +119,7 @@ def test_counts_of_a_figure_are_those_of_its_protocol(results, painted, protocol
         for method, one in results.measured(protocol, part).items():
             diagram = painted["reliability", protocol, method, part].tables[""].set_index("bin")
             pd.testing.assert_frame_equal(diagram, compared.loc[method])
+            assert diagram.index.tolist() == [*map(str, range(1, FACTS.bins + 1)), "all"]
             accuracy = results.estimate("accuracy", protocol, method, part).value
             assert diagram.loc["all", "accuracy"] == pytest.approx(accuracy)
             assert 1 - risks[method] == pytest.approx(accuracy)

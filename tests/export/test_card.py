@@ -1,0 +1,73 @@
+"""The card of an exported folder: the numbers of its own network, and none that are not of what it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from exported_folders import record
+from made_results import analysed
+
+from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.analysis.results import Results
+from pipeline_src.deployment import export as step
+from pipeline_src.export.folder import Preprocessing
+from pipeline_src.training.methods.baseline import Baseline
+
+FACTS = Facts("made", {"ce": MethodFacts("baseline")}, {"val": "val", "one": "id", "old": "ood"}, (0, 1))
+SETTINGS = Preprocessing(image_size=32, mean=[1.0] * 3, std=[2.0] * 3, classes=2, class_names=[], single=False)
+
+
+def maps(method: str, seed: int, part: str):
+    """The second network is wrong more often."""
+    rng = np.random.default_rng([seed, *part.encode()])
+    for _ in range(4):
+        truth = (rng.random((8, 8)) < 0.4).astype(np.uint8)
+        wrong = rng.random(truth.shape) < (0.1, 0.4)[seed]
+        yield np.where(truth ^ wrong, 0.95, 0.05).astype(np.float32), truth
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Results:
+    return analysed(tmp_path_factory.mktemp("analyses"), FACTS, maps)
+
+
+@pytest.fixture
+def run(results) -> SimpleNamespace:
+    """The second of two networks; the analysis of one of its sets is out of date."""
+    training = SimpleNamespace(epochs=3, batch_size=8, lr=0.001, amp="off")
+    model = SimpleNamespace(network="unet", pretrained=False)
+    experiment = SimpleNamespace(
+        settings=SimpleNamespace(model=model, training=training, image_size=32),
+        facts=FACTS,
+        written={"train": ["training photographs"], "val": ["validation photographs"]},
+        methods={"ce": SimpleNamespace(method=Baseline())},
+        stored={},
+        entries={},
+        job=lambda name: SimpleNamespace(
+            current=not name.endswith("old"), paths=[results.files[name.removeprefix("analyse/")]]
+        ),
+    )
+    return SimpleNamespace(name="made/ce/seed1", method="ce", seed=1, experiment=experiment)
+
+
+def test_the_numbers_are_of_the_runs_own_network(run, results):
+    card = step._card(run, SETTINGS, None, 1, False, None)
+    assert {part: role for part, (role, _) in card.measured.items()} == {"one": "id"}
+    _, own = card.measured["one"]
+    of_both = results.measurement("raw", "ce", "one").points
+    for name in ("ece", "accuracy"):
+        assert own.points[name].tolist() == of_both[name][1:].tolist() != of_both[name][:1].tolist()
+    assert f"{100 * of_both['ece'][1]:.2f}" in card.text()
+    (shown,) = card.metadata()["model-index"][0]["results"]
+    assert shown["metrics"][0]["value"] == pytest.approx(of_both["ece"][1], rel=1e-5)
+
+
+def test_of_a_calibrator_that_was_added_nothing_is_told_that_is_not_known(run):
+    own, added = (step._card(run, SETTINGS, record(), 1, False, file) for file in (None, Path("calibrator.json")))
+    assert own.measured and not added.measured
+    assert "images (validation photographs)" in own.text() and "None: no analysis" not in own.text()
+    assert "photographs)" not in added.text() and "None: no analysis" in added.text()
+    assert len(added.limits) == len(own.limits) + 1
