@@ -136,7 +136,7 @@ def test_what_noise_adds_is_reckoned_over_the_groups(maps, masks):
     groups = np.array([0, 0, 0, 1, 2, 2])[: len(maps)]
     whole = Statistic().update(maps, masks)
     report = whole.compute(groups=groups)
-    wanted = resample_counts(ProtocolCounts(whole._of, whole.counts), 10, 0, 0, groups).points
+    wanted = resample_counts(ProtocolCounts(whole._statistic, whole.counts), 10, 0, 0, groups).points
     assert dict(report) == wanted
     assert {"ece_floor", "squared_error"} <= {name for name, of in whole.compute().items() if of != wanted[name]}
 
