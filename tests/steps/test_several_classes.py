@@ -139,8 +139,8 @@ def test_tables_have_what_several_classes_have(built):
     assert set(main["protocol"]) == {"raw"}
     row = main.set_index(["method", "part"]).loc["baseline", "unseen"]
     statistic = statistic_of(built, "baseline", "unseen")
-    assert row["accuracy"] == np.trace(statistic.confusion) / statistic.confusion.sum()
-    assert row["mean_iou"] == summary(run_of(statistic))[0]["mean_iou"]
+    assert row["accuracy"] == pytest.approx(np.trace(statistic.confusion) / statistic.confusion.sum(), rel=1e-7)
+    assert row["mean_iou"] == pytest.approx(summary(run_of(statistic))[0]["mean_iou"], rel=1e-7)
     assert "mIoU %" in (folder / "main.md").read_text() and "MAE" not in (folder / "main.md").read_text()
     tables = {name: pd.read_csv(folder / f"{name}.csv") for name in ("T1", "T2", "T4", "T6")}
     assert all(set(table["protocol"]) == {"raw"} and set(table["method"]) == set(METHODS) for table in tables.values())
@@ -183,7 +183,7 @@ def test_figures_and_report_are_there(built):
     )
     ece = estimators.ece(split(cells, 10))
     for name, exact in (("iou", iou), ("ece", ece)):
-        assert table[name].tolist() == pytest.approx(exact.tolist(), rel=5e-6)  # it has six digits
+        assert table[name].tolist() == pytest.approx(exact.tolist(), rel=5e-5)  # it has five digits
     for metric in ("ece", "iou"):
         assert (table[f"{metric}_low"] <= table[metric]).all() and (table[metric] <= table[f"{metric}_high"]).all()
 
