@@ -38,6 +38,9 @@ class Undrawn:
     def sections(self):
         return []
 
+    def glyphs(self):
+        return ""
+
     def diagrams(self, methods, part, protocol):
         return [f"{methods} on {part}, {protocol}"]
 
