@@ -50,8 +50,10 @@ def write() -> None:
     write_text(params_schema.FILE, params_schema.page())
     published_overview.write()  # before the pages, which show its verdicts
     published_pairs.write(pair for page in pages.values() for pair in pairs(page))
-    for file, page in pages.items():
-        write_text(file, rewritten(page))
+    for file in pages:
+        page = file.read_text(encoding="utf-8")  # again: differences can take minutes, in which it may be edited
+        if (text := rewritten(page)) != page:
+            write_text(file, text)
 
 
 def _check_whole(pages: Mapping[Path, str]) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline_src.data.detection.contact_sheet import contact_sheet
 from pipeline_src.data.detection.detect import detect
+from pipeline_src.data.detection.mask_recognition import perhaps_ids
 from pipeline_src.data.detection.params_entry import complete_splits
 from pipeline_src.errors import UserError
 
@@ -128,6 +129,15 @@ def test_a_frequent_255_beside_small_ids_may_be_void(tmp_path, shares):
     assert (found.values.foreground, found.values.classes) == (None, 0)
     (note,) = found.notes
     assert f"values {', '.join(map(str, list(shares)[:-1]))} and 255" in note and "write `classes:`" in note
+
+
+def test_a_note_on_ids_names_values_that_occur():
+    def note(*values: int) -> str:
+        return perhaps_ids(np.isin(np.arange(256), values).astype(int))
+
+    assert note(0, 2, 255).startswith("The masks have the values 0, 2 and 255")
+    assert note(1, 2, 255).startswith("The masks have the values 1, 2 and 255")
+    assert note(0, 1) == note(1, 2, 3) == note(0, 255) == note(0, 200, 255) == ""
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,17 @@ def test_verdicts_of_what_spans_experiments_are_made_before_the_pages(folder, mo
     assert "| C8 | On all tasks. | does not hold |" in Path("README.md").read_text()
 
 
+def test_a_page_that_is_edited_while_differences_are_made_keeps_the_edit(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(pages, "TABLES", {})
+    monkeypatch.setattr(pages.published, "names", list)
+    monkeypatch.setattr(pages.published_overview, "write", lambda: None)
+    monkeypatch.setattr(pages.published_pairs, "write", lambda pairs: Path("README.md").write_text("# Edited\n"))
+    Path("README.md").write_text("# As it was\n")
+    pages.write()
+    assert Path("README.md").read_text() == "# Edited\n"
+
+
 def test_differences_are_a_table_too(folder):
     texts = {"photos": {"ECE, points": "−3.00↓", "Brier": "0.00"}, "smoke": {"ECE, points": "+1.00"}}
     (folder / "overview").mkdir()

@@ -123,10 +123,10 @@ def interpret_masks(masks: Iterable[Path]) -> MaskValues:
 def perhaps_ids(counts: np.ndarray) -> str:
     """A note where pixels by value (256,), read as an object of 255, may be class ids and void; else empty."""
     ids = [value for value in counts.nonzero()[0].tolist() if value not in (0, 255)]
-    if not ids or ids[-1] >= MAX_CLASSES:
+    if not ids or ids[-1] >= MAX_CLASSES or not counts[255]:
         return ""
     return (
-        f"The masks have the values {few([0, *ids])} and 255: 255 counts as the object, {few(ids)} as background. "
+        f"The masks have the values {few([0] * bool(counts[0]) + ids)} and 255: 255 counts as the object, {few(ids)} as background. "
         f"If {'they are classes' if len(ids) > 1 else f'{ids[0]} is a class'} and 255 is void, write `classes:`."
     )
 
