@@ -125,8 +125,9 @@ def perhaps_ids(counts: np.ndarray) -> str:
     ids = [value for value in counts.nonzero()[0].tolist() if value not in (0, 255)]
     if not ids or ids[-1] >= MAX_CLASSES or not counts[255]:
         return ""
+    below = [0] * bool(counts[0]) + ids
     return (
-        f"The masks have the values {few([0] * bool(counts[0]) + ids)} and 255: 255 counts as the object, {few(ids)} as background. "
+        f"The masks have the values {few(below)} and 255: 255 counts as the object, {few(ids)} as background. "
         f"If {'they are classes' if len(ids) > 1 else f'{ids[0]} is a class'} and 255 is void, write `classes:`."
     )
 

@@ -42,10 +42,10 @@ class AdaFocal(Method):
     Setting: All parameters are the defaults of the authors' program, which trains on CIFAR-10 and updates after each
         epoch, as here. It trains 350 epochs, which are 350 updates of gamma; `mini` has 60. With the gaps of the
         program's bins on a baseline of `mini`, held fixed, bins 8 to 12 of 15 (confidence above 0.9999) reach a gamma
-        of 1.2 to 1.6 after 60 updates and 3.4 to 13.7 after 350. With two classes all wrong pixels are in the
-        lowest bin, whose gamma would reach 18 after 60 by these gaps and silence them. Ours: bins are cut at 66,300 levels; 42 % of that
-        network's validation pixels are in the highest level, so that the last six of 15 bins are empty and keep gamma
-        1. A pixel stands for a sample, and the mean for their sum, whose gradient they clip.
+        of 1.2 to 1.6 after 60 updates and 3.4 to 13.7 after 350. With two classes all wrong pixels are in the lowest
+        bin, whose gamma would reach 18 after 60 by these gaps and silence them. Ours: bins are cut at 66,300 levels;
+        42 % of that network's validation pixels are in the highest level, so that the last six of 15 bins are empty
+        and keep gamma 1. A pixel stands for a sample, and the mean for their sum, whose gradient they clip.
     Source: Ghosh et al., NeurIPS 2022
     """
 
