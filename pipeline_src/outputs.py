@@ -43,7 +43,7 @@ def check(
     read = {path.resolve() for path in inputs if path is not None}
     mixed = [folder for folder in (out, *below) if folder.resolve() in read]
     for what, problems in (
-        ("is read, too: results would be mixed with what is there", mixed),
+        ("is, or holds, what is read: results would be mixed with it", mixed),
         (f"holds results of another model than {model}", others),
         (f"holds what {command} did not write", foreign),
     ):

@@ -35,6 +35,8 @@ def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
 
 def _foreign(out: Path) -> Iterator[Path]:
     yield from (out / name for name in OF_OTHERS if (out / name).exists())
+    if os.path.lexists(out / FOLDER) and not (out / FOLDER).is_dir():
+        yield out / FOLDER
     is_ours = (out / "calibrator.json").exists()
     for path in sorted((out / FOLDER).rglob("*")):
         if not (is_ours and (_is_folder(path) or _is_map(path))):

@@ -19,7 +19,7 @@ from pipeline_src.analysis.resampling import (
     resample_counts,
 )
 from pipeline_src.calibrators.files import read_for
-from pipeline_src.counting.counts import Counts, image_rows
+from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.regions import RegionStatistics
@@ -118,7 +118,11 @@ def judge_folder(
         "bins": bins,
         "note": (several_classes if classes else two_classes).NOTE,
         **({"groups": groups_in_words(of_images)} if groups else {}),
-        "warnings": counted.warnings() + (images_in_words(len(pairs)) if resamples and not groups else []) + few,
+        "warnings": [
+            *counted.warnings(),
+            *(images_in_words(_with_pixels(first)) if resamples and not groups else []),
+            *few,
+        ],
         **numbers,
     }
     if bound:
@@ -218,6 +222,11 @@ def _numbers(
             if resampled.units >= FEW_GROUPS:  # or else it is said of all metrics
                 few |= {name: of for name, of in present.items() if values[name] is not None}
     return numbers, few_in_words(few)
+
+
+def _with_pixels(counts: Counts) -> int:
+    """How many images have a pixel that counts: all others say nothing."""
+    return int(np.count_nonzero(image_rows(counts).table.column(COLUMNS.index("pixels"))))
 
 
 def _regions(

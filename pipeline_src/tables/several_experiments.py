@@ -145,7 +145,9 @@ def _protocol(row: Row) -> int:
 
 def judged_files(folder: Path) -> list[Path]:
     """What T8 reads of what `judge` wrote below a folder."""
-    judged = sorted(folder.rglob("metrics.json"))
+    # What a killed or running `judge` has in a hidden folder is no result.
+    files = (file.relative_to(folder) for file in folder.rglob("metrics.json"))
+    judged = sorted(folder / file for file in files if not any(part.startswith(".") for part in file.parts))
     return [*judged, *(sums for file in judged if (sums := file.with_suffix(SUMS)).is_file())]
 
 

@@ -463,7 +463,7 @@ ROWS = [
         "out_has_images",
         "`--out` is the folder of images",
         command("predict", "--images", "photos", "--out", "photos", "--weights", "net"),
-        "--out photos is read, too: results would be mixed",
+        "--out photos is, or holds, what is read: results would be mixed",
         "- photos",
         "a new folder",
         "another --out",

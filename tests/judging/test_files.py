@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from pipeline_src.errors import UserError
+from pipeline_src.judging import calibrated_files
 from pipeline_src.judging import folder as judging
 from pipeline_src.judging.folder import judge_folder
 
@@ -222,7 +223,7 @@ def test_the_folder_to_write_into_is_checked_first(judged, monkeypatch):
     put("maps", a=P), put("masks", a=DISC)
     monkeypatch.setattr(judging, "pair_files", lambda *_: pytest.fail("nothing is read before"))
     for name in ("maps", "masks"):
-        with pytest.raises(UserError, match=f"--out {name} is read, too"):
+        with pytest.raises(UserError, match=f"--out {name} is, or holds, what is read"):
             judged(out=name)
     Path("file").touch()
     with pytest.raises(UserError, match="file cannot be a folder"):
@@ -339,3 +340,9 @@ def test_what_to_do_about_names(judged):
     for stem in "ab":
         os.remove(f"masks/{stem}.npy")
     refused(judged, "--ood")
+
+
+def test_a_file_in_the_place_of_the_calibrated_maps_is_refused(tmp_path):
+    (tmp_path / "maps").write_text("notes of a user")
+    with pytest.raises(UserError, match="what calibrate did not write"):
+        calibrated_files.check(tmp_path, ())

@@ -347,3 +347,14 @@ def test_a_first_mask_that_means_something_else_than_all_together_is_read_again(
     counted = count(pair_files(maps, masks))
     assert counted.meaning.foreground == 1 and counted.grey_pixels == 0
     assert counted.statistic.raw.count[:, :, 1].sum() == 2 + 2 * 4
+
+
+def test_few_images_are_those_that_have_pixels_that_count(tmp_path):
+    maps, masks = tmp_path / "maps", tmp_path / "masks"
+    maps.mkdir(), masks.mkdir()
+    for k in range(12):
+        mask = np.tile(np.uint8([0, 255]), (8, 4)) if k < 5 else np.full((8, 8), 77, np.uint8)
+        cv2.imwrite(str(maps / f"{k:02d}.png"), np.arange(64, dtype=np.uint8).reshape(8, 8) * 4)
+        cv2.imwrite(str(masks / f"{k:02d}.png"), mask)
+    result = judge_folder(maps, masks, "few", tmp_path / "out", ignore=77, resamples=50, whole=False)
+    assert any("5 images" in warning for warning in result["warnings"])

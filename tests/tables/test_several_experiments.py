@@ -176,3 +176,10 @@ def test_a_damaged_table_of_an_experiment_is_named(experiments, content):
     file.write_bytes(content)
     with pytest.raises(UserError, match=r"tables/T2\.csv is damaged\n  found:[\s\S]*experiment=usual"):
         network_table(experiments)
+
+
+def test_what_a_killed_judge_left_is_no_result(tmp_path):
+    for folder in ("photos/net", "photos/net/.new", "photos/.other"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "metrics.json").write_text("{}")
+    assert judged_files(tmp_path) == [tmp_path / "photos/net/metrics.json"]

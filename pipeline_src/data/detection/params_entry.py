@@ -101,7 +101,8 @@ def insert(file: Path, name: str, entry: dict[str, Any]) -> bool:
             indented lines.
     """
     file = file.resolve()  # a link stays one
-    with alone(str(file), file.parent / "data" / f".{file.name}.lock"):  # else one of two at once would be lost
+    lock = file.parent / "results" / ".cache" / "locks" / file.name
+    with alone(str(file), lock):  # else one of two at once would be lost
         remove_leftovers([file])
         text = file.read_bytes().decode("utf-8")
         before = yaml.load(text, Loader)
