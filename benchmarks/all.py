@@ -247,7 +247,7 @@ ROWS = (
     ),
     Row("and weighted F", "ms", (("statistic",), ALL_THREE), ("forward",), False, "< 1"),
     Row("8-bit map, decoded and counted; decoded", "ms", (DECODING, ("counting", MAPS)), DECODING, False, "≤ 1.5"),
-    Row("and all masks read before, as `judge` does", "ms", (("judging", MAPS),), DECODING, False, "≤ 1.5"),
+    Row("and the meaning of all masks, as `judge` does", "ms", (("judging", MAPS),), DECODING, False, "≤ 1.5"),
     Row(
         "`dense-calibration --help`; no-op of a bare `snakemake`",
         "s",
