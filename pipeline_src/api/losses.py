@@ -15,7 +15,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 from pipeline_src.training.checkpoint import packed, unpacked
 from pipeline_src.training.classifier import class_planes
-from pipeline_src.training.method import Batch, Method, Validation
+from pipeline_src.training.method import Batch, Block, Method, Validation
 from pipeline_src.training.methods.slp import SLP
 from pipeline_src.training.pixels import class_logits
 from pipeline_src.training.registry import method_class
@@ -61,11 +61,12 @@ class SCBCE(nn.Module):
         self, alpha: float = 0.05, beta: float = 1.0, classes: int = 2, ignore: int | None = None, **parameters: Any
     ):
         super().__init__()
-        self._start("slp", {"alpha": alpha, "beta": beta} | parameters, 1, classes, ignore)
+        self._start(_SLP, {"alpha": alpha, "beta": beta} | parameters | {"classes": classes}, 1, classes, ignore)
 
-    def _start(self, name: str, parameters: dict[str, Any], images: int, classes: int, ignore: int | None) -> None:
-        of_classes = {"classes": classes} if name == "slp" else {}
-        method = validate(_SLP if of_classes else method_class(name), parameters | of_classes, type(self).__name__)
+    def _start(
+        self, of: type[Block], parameters: dict[str, Any], images: int, classes: int, ignore: int | None
+    ) -> None:
+        method = validate(of, parameters, type(self).__name__)
         assert isinstance(method, Method)
         method.start(images, {}, classes)
         self.method, self.classes = method, classes
@@ -160,7 +161,7 @@ class ASLP(SCBCE):
             raise UserError("ASLP: there is no such rule", found=repr(rule), expected=", ".join(RULES))
         if images < 0:
             raise UserError("ASLP: the number of images is negative", found=images, expected="that of training images")
-        self._start(f"aslp_{rule}", parameters, images, classes, ignore)
+        self._start(method_class(f"aslp_{rule}"), parameters, images, classes, ignore)
         if needed := self.method.references():
             raise UserError(
                 "ASLP: this rule needs another run",

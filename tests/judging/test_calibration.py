@@ -320,19 +320,23 @@ def test_warnings_name_the_folder(folders, tmp_path):
     assert result["warnings"] == [f"{folders['pred']}: 600 mask pixel(s) were neither 0 nor 255 and were cut at > 127"]
 
 
-def test_maps_of_three_classes(tmp_path):
+def three_classes(root: Path, sharpness: float, ignored) -> list[Path]:
+    """Maps of three classes that are `sharpness` times too sure; `ignored` (part, truth) tells void pixels."""
     rng = np.random.default_rng(0)
     for part in ("val", "test"):
         for folder in ("maps", "masks"):
-            (tmp_path / part / folder).mkdir(parents=True)
+            (root / part / folder).mkdir(parents=True)
         for i in range(6):
             z = rng.normal(0, 2, (3, 20, 30))
             truth = (z + rng.gumbel(size=z.shape)).argmax(0)
-            truth[:3] = 255
-            np.save(tmp_path / part / "maps" / f"{i}.npy", softmax(T * z, axis=0).astype(np.float32))
-            cv2.imwrite(str(tmp_path / part / "masks" / f"{i}.png"), truth.astype(np.uint8))
-    paths = [tmp_path / name for name in ("val/maps", "val/masks", "test/maps", "out")]
-    result = calibrate_folder(*paths, test_mask=tmp_path / "test/masks", resamples=0)
+            np.save(root / part / "maps" / f"{i}.npy", softmax(sharpness * z, axis=0).astype(np.float32))
+            cv2.imwrite(str(root / part / "masks" / f"{i}.png"), np.where(ignored(part, truth), 255, truth))
+    return [root / name for name in ("val/maps", "val/masks", "test/maps")]
+
+
+def test_maps_of_three_classes(tmp_path):
+    paths = three_classes(tmp_path, T, lambda _, truth: np.arange(len(truth))[:, None] < 3)
+    result = calibrate_folder(*paths, tmp_path / "out", test_mask=tmp_path / "test/masks", resamples=0)
     assert "dirichlet" in result["cross_validated_nll"]
     assert result["scores"]["ece"]["after"] < result["scores"]["ece"]["before"] / 3
     assert result["pixels"] == 6 * 17 * 30
@@ -342,16 +346,7 @@ def test_maps_of_three_classes(tmp_path):
 
 def without_a_class(root: Path) -> list[Path]:
     """Maps of three classes; the masks to fit to leave out all pixels of the last one."""
-    rng = np.random.default_rng(0)
-    for part in ("val", "test"):
-        for folder in ("maps", "masks"):
-            (root / part / folder).mkdir(parents=True)
-        for i in range(6):
-            z = rng.normal(0, 2, (3, 20, 30))
-            truth = (z + rng.gumbel(size=z.shape)).argmax(0)
-            np.save(root / part / "maps" / f"{i}.npy", softmax(z, axis=0).astype(np.float32))
-            cv2.imwrite(str(root / part / "masks" / f"{i}.png"), np.where((truth == 2) & (part == "val"), 255, truth))
-    return [root / name for name in ("val/maps", "val/masks", "test/maps")]
+    return three_classes(root, 1, lambda part, truth: (truth == 2) & (part == "val"))
 
 
 @pytest.mark.parametrize("method", ["platt", "beta", "dirichlet", "isotonic", "histogram_binning", "temperature"])
