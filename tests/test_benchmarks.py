@@ -33,6 +33,7 @@ def test_the_rate_of_a_job_with_its_threads(tiny):
     assert threads.rate("tiny", 1, 1) > 0
 
 
+@pytest.mark.slow
 def test_the_rows_of_the_gpu_script(tiny):
     import gpu
 

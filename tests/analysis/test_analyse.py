@@ -268,6 +268,7 @@ def _mean(rows: list) -> np.ndarray:
     return np.mean(rows, axis=0)
 
 
+@pytest.mark.slow
 def test_a_metric_added_to_the_registry_has_numbers_and_intervals(files, tmp_path, monkeypatch):
     excess = Metric(
         title="excess",
@@ -287,6 +288,7 @@ def test_a_metric_added_to_the_registry_has_numbers_and_intervals(files, tmp_pat
     assert slp.values["nll_excess"] == pytest.approx(slp.values["nll"] - slp.values["entropy"], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_groups_of_images_are_resampled_together_kept_and_told(files, tmp_path):
     in_pairs = lambda ids: np.arange(len(ids)) // 2  # noqa: E731
     analyse("photos", 10, files["photos"], tmp_path / "photos.npz", "Grey.", in_pairs)

@@ -68,6 +68,7 @@ def test_a_difference_is_as_unsure_as_the_order_of_pixels_on_both_sides(sharper)
     assert (found.image_low, found.image_high) == pytest.approx((low - off, high + off), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_other_images_are_independent():
     """As many images by other names, whose errors are alike: on the same draws their difference would hardly vary."""
     others = counted(((f, y, f"x{name}") for f, y, name in varied(12, sharp=2.0)), whole=False)
@@ -91,6 +92,7 @@ def test_seeds_are_paired():
     assert seed_pairs([1, 0], [5, 7, 6]) == [(0, 5), (1, 6)]
 
 
+@pytest.mark.slow
 def test_several_seeds_tell_of_training():
     """Two networks whose differences scatter: what images decide, training leaves open."""
     a, b = {0: maps(1.5), 1: maps(1.5)}, {0: maps(1.4), 1: maps(1.7)}
@@ -106,6 +108,7 @@ def test_one_group_has_no_interval():
     assert brier.verdict == UNDECIDED and brier.no_verdict.startswith("no interval")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [(True, False), (False, True)])
 def test_groups_that_one_side_knows_are_those_of_both(known):
     """They are of the same images, which are drawn together."""
@@ -123,6 +126,7 @@ def test_without_intervals_only_equality_is_told():
     assert cell(cells, "nll").verdict == UNDECIDED and cell(cells, "nll").largest > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("intervals", [False, True])
 def test_what_noise_adds_is_reckoned_over_the_groups(intervals):
     """As in the tables of each: the points are those of the measurements that are compared."""

@@ -170,6 +170,7 @@ def test_the_square_covers_where_percentiles_of_the_error_do_not():
     assert shares["ECE"] > 0.85 and shares["Δ squared"] > 0.85
 
 
+@pytest.mark.slow
 def test_equal_methods_of_three_seeds_are_rarely_called_different():
     shares = coverage.equal_methods(200, 0.03, 0.01, 3, 60, np.random.default_rng(0))
     assert shares["percentiles"] > 0.2
@@ -182,6 +183,7 @@ def test_methods_of_one_error_in_other_bins_are_rarely_called_different():
     assert shares["both"] < 0.15
 
 
+@pytest.mark.slow
 def test_errors_of_a_calibrated_network_may_be_0():
     """By all its pixels: percentiles of the isotonic one, for instance, never hold a true 0."""
     errors = ("mcb", "positive_ece", "brier_reliability", "mce", "smooth_ece")
@@ -190,6 +192,7 @@ def test_errors_of_a_calibrated_network_may_be_0():
     assert min(shares[name] for name in errors) >= 0.8
 
 
+@pytest.mark.slow
 def test_what_is_wrong_of_the_positive_class_alone_is_found():
     """The confidence of this network is right, so that the square of the top label tells nothing."""
     true = defaultdict(float, positive_squared_error=8e-4)

@@ -280,6 +280,7 @@ def test_percentiles_are_as_far_out_as_students_t():
     assert percentiles(np.array([0, np.nan]), 5) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("units", "usual_at_most"), [(2, 360), (5, 530), (10, 555)])
 def test_intervals_of_few_groups_cover(units, usual_at_most):
     """Of the mean of a few draws 95 in 100 do; of the usual percentiles 50 of two, 83 of five, 90 of ten."""
@@ -293,6 +294,7 @@ def test_intervals_of_few_groups_cover(units, usual_at_most):
     assert held["usual"] < usual_at_most and held["these"] > 555, held
 
 
+@pytest.mark.slow
 def test_intervals_of_skewed_means_cover():
     """Where few images are much worse than all others: 92 in 100; of percentiles as far out as Student's t 90."""
     held = {"percentiles": 0, "these": 0}

@@ -19,6 +19,7 @@ pytest.importorskip("torchmetrics")
 from pipeline_src.api import DenseCalibration
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("batch", [1, 3, 7])
 def test_counts_are_those_of_the_statistic(classes, batch):
@@ -68,6 +69,7 @@ def test_another_type_of_numbers_leaves_the_counts(dtype):
     assert metric.compute()["ece"].item() == Statistic().update(p, y).compute()["ece"]
 
 
+@pytest.mark.slow
 def test_two_ranks_equal_one(tmp_path):
     two_ranks(partial(as_rank, tmp_path))
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in "01")

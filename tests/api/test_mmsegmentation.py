@@ -113,6 +113,7 @@ def test_their_test_program_prints_our_numbers(trained, monkeypatch):
     assert said["aAcc"] == pytest.approx(100 * report["accuracy"], abs=0.006)  # theirs has two digits
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_its_levels(trained):
     folder, runner = trained
     config = Config.fromfile(folder / "with_loss.py")

@@ -22,6 +22,7 @@ def test_the_examples_give_what_the_page_says():
     assert results.attempted > 25 and not results.failed
 
 
+@pytest.mark.slow
 def test_the_loop_in_plain_pytorch_learns_levels(tmp_path):
     pytest.importorskip("torchmetrics")
     (code,) = [text for _, text in blocks(PAGE) if text.startswith("import torch\n")]

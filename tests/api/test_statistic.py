@@ -116,6 +116,7 @@ def test_names_are_kept_and_come_once():
         Statistic().update(MAPS[:1], MASKS[:1], ["a"]).update(MAPS[:1], MASKS[:1], ["a"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [list, np.array, torch.tensor, lambda of: dict(zip("abcdef", of, strict=True))])
 def test_whole_groups_are_resampled(form):
     """Three images and a copy of each are no more than three images."""

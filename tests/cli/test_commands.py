@@ -24,6 +24,7 @@ from pipeline_src.training import distributed as ranks
 from pipeline_src.training.registry import choose
 
 
+@pytest.mark.slow
 def test_a_lost_model_is_trained_again(tmp_path, monkeypatch):
     copy(tmp_path)
     monkeypatch.chdir(tmp_path)

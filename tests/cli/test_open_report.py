@@ -52,6 +52,7 @@ def test_without_a_browser_its_address_is_printed(opened, monkeypatch, caplog):
     assert done.exit_code == 0 and "/results/t/report.html\n" in done.output and "No browser was found" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_page_that_is_there_opens_though_it_is_not_current(opened, tmp_path, caplog):
     missing = report("--open")
     assert isinstance(missing.exception, UserError) and opened == []

@@ -34,6 +34,7 @@ def run(*words: str) -> str:
     return done.output
 
 
+@pytest.mark.slow
 def test_a_project_is_planned_and_run_in_an_empty_folder(tmp_path, monkeypatch):
     said = run("init", "mine")
     assert "cd mine" in said

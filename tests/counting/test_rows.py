@@ -81,6 +81,7 @@ def test_a_statistic_grows_after_it_was_added_to_another():
     assert both == c != a
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_images(monkeypatch, tmp_path):
     monkeypatch.setattr(rows, "IN_MEMORY", 1)
     f, y = np.uint8([[0, 99, 255]]), np.uint8([[0, 1, 1]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import guide
+import pytest
 
 DRAW = """
 from pathlib import Path
@@ -27,6 +28,7 @@ assert {path.name for path in Path("figures").iterdir()} == {file for picture in
 """
 
 
+@pytest.mark.slow
 def test_the_figure_of_the_guide(tmp_path):
     guide.follow("figure.md", tmp_path)
     guide.run(tmp_path, DRAW)

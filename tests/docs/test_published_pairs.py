@@ -30,6 +30,7 @@ def folder(tmp_path, monkeypatch):
         publish(name)
 
 
+@pytest.mark.slow
 def test_they_are_those_of_compare(folder):
     published_pairs.write([PAIR, PAIR])
     assert [*written()] == [PAIR]
@@ -51,6 +52,7 @@ def test_a_pair_of_one_experiment_is_that_of_its_table(folder):
     assert written()[pair]["differences"] == {"raw": {"photos": {"Brier": "−0.00100↓ [−0.00200, −0.00050]"}}}
 
 
+@pytest.mark.slow
 def test_what_rests_on_the_same_is_kept(folder):
     published_pairs.write([PAIR])
     before = written()
@@ -70,6 +72,7 @@ def test_what_rests_on_the_same_is_kept(folder):
     assert written() == {}
 
 
+@pytest.mark.slow
 def test_an_edited_text_is_made_again(folder):
     published_pairs.write([PAIR])
     before = published_pairs.FILE.read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
 
 
+@pytest.mark.slow
 def test_your_data(tmp_path, monkeypatch, capsys):
     shown = [text for language, text in blocks((ROOT / "docs/your-data.md").read_text()) if language == "yaml"]
     follow("docs/your-data.md", tmp_path, monkeypatch)
@@ -34,6 +35,7 @@ def test_your_method(tmp_path, monkeypatch):
     assert "my_margin" in (tmp_path / "results/trial/tables/main.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_post_hoc_method(tmp_path, monkeypatch):
     follow("docs/guides/posthoc.md", tmp_path, monkeypatch)
     table = pd.read_csv(tmp_path / "results/tiny/tables/main.csv")
@@ -62,6 +64,7 @@ def test_conformal(tmp_path, monkeypatch, capsys):
     assert "FNR ≤ 10 %: a mask of the pixels of probability " in said and "delivered, on test/maps: FNR % " in said
 
 
+@pytest.mark.slow
 def test_use_a_model(tmp_path, monkeypatch):
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
@@ -77,6 +80,7 @@ def test_use_a_model(tmp_path, monkeypatch):
     assert facts["experiment"]["image_size"] == 32 and facts["method"]["parameters"] == {"of": "baseline"}
 
 
+@pytest.mark.slow
 def test_judge(tmp_path, monkeypatch):
     follow("docs/judge.md", tmp_path, monkeypatch)
     told = {p.parts[-3]: json.loads(p.read_text()) for p in (tmp_path / "results/judged").rglob("metrics.json")}

@@ -107,6 +107,7 @@ class All(torch.nn.Module):
         return tuple(ours(of, z).float() for of in self.calibrators)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 4])
 def test_onnx_has_every_calibrator(channels, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")

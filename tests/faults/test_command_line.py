@@ -572,6 +572,7 @@ def test_a_damaged_cache_of_digests_is_made_anew(tmp_path, monkeypatch, text):
     assert json.loads(contract.DIGESTS.read_text())["digests"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])
 def test_a_damaged_stamp_of_an_older_contract_is_no_result(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)

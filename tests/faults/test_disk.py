@@ -182,6 +182,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_it_is_refused(row, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import kill
+import pytest
 from project import make, snakemake
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_three_levels_ends_in_the_same_bits(finished: Path, tmp_path: Path):
     """A training run, Snakemake and DVC, one after the other on one run. `kill.py` kills at any moment."""
     seed = random.randrange(10**6)

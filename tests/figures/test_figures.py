@@ -425,6 +425,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
 DRAWN_OF_STORE = {"examples": pictured, "extremes": extreme}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*DRAWN, *DRAWN_OF_STORE])
 def test_no_text_is_clipped_or_lies_on_another(name, tmp_path):
     with style.house():

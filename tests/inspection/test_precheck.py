@@ -117,6 +117,7 @@ def test_a_tracker_that_there_is_not_is_told_before_anything_runs(project):
         precheck.check(build(read()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "id\nx\n", "\0"])
 def test_plan_counts_a_damaged_list_of_images_as_not_prepared(project, text):
     """`snakemake` makes it again."""

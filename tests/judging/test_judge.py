@@ -259,6 +259,7 @@ def test_old_results_are_removed_before_new_ones_are_put_in_their_place(folders,
     assert contents(out) == contents(tmp_path / "new")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", range(4))
 def test_a_full_disk_leaves_what_was_there_as_it_was(folders, tmp_path, moment):
     options = {"resamples": 0, "whole": False}
@@ -288,6 +289,7 @@ def test_reading_files(tmp_path):
     assert fitted(np.uint8([[0, 200]]), (1, 4)).dtype == np.uint8
 
 
+@pytest.mark.slow
 def test_pairs_are_in_the_order_of_their_stems_and_whole_maps_of_several_processes_too(folders, monkeypatch):
     maps, masks = folders
     (maps / ".hidden.png").write_bytes(b""), (maps / "notes.txt").write_text("no map")

@@ -172,6 +172,7 @@ def test_the_squared_error_is_that_of_over_confident_bins_and_of_others():
     assert value("squared_error", counts) == pytest.approx(over + 0.05**2 / 2, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_squared_errors_are_unbiased_and_the_floor_is_the_mean_ece_of_a_calibrated_network():
     """Calibrated images whose pixels are right or wrong together: ECE and OE of few of them are far above 0."""
     rng = np.random.default_rng(0)

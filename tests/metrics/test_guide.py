@@ -47,6 +47,7 @@ assert "| `rms` | RMS % | confidence in bins |" in metric_tables.of_classes("any
 """
 
 
+@pytest.mark.slow
 def test_a_metric_is_a_function_and_an_entry(tmp_path):
     follow("metric.md", tmp_path)
     run(tmp_path, CHECK)

@@ -65,6 +65,7 @@ def test_methods_that_can_not_be_compared(folder, a, b, words):
     assert all(word in str(raised.value) for word in words)
 
 
+@pytest.mark.slow
 def test_what_may_explain_a_difference_is_told_where_it_counts(folder):
     methods = FACTS.methods | {"slp": MethodFacts("slp", {"alpha": 0.2})}
     a = publish("one")
@@ -96,6 +97,7 @@ def test_a_run_is_checked_within_a_tolerance(folder):
     assert "None differs by more than 1." in said(a, b, "--within", "1")
 
 
+@pytest.mark.slow
 def test_other_seeds_are_said_and_not_checked(folder):
     a, b = publish("one"), publish("two", replace(FACTS, seeds=(3,)))
     comparison = compare_experiments(str(a), str(b))
@@ -105,6 +107,7 @@ def test_other_seeds_are_said_and_not_checked(folder):
     assert comparison.lacking["A"] == [(method, 3, "photos") for method in FACTS.methods]
 
 
+@pytest.mark.slow
 def test_contracts_are_kept_and_compared(folder):
     contracts = {"evaluate/slp/seed0/photos": "0123456789abcdef"}
     a = publish("one", contracts=contracts)

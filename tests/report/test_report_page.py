@@ -253,6 +253,7 @@ def test_the_theme_follows_the_system_and_the_button(browser, results):
     page.context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_violation_of_accessibility(browser, results, scheme):
     page = opened(browser, results, color_scheme=scheme)

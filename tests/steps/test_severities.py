@@ -19,6 +19,7 @@ from pipeline_src.steps.tables import results
 PARTS = ("scenes-c-gaussian_noise-1", "scenes-c-gaussian_noise-5")
 
 
+@pytest.mark.slow
 def test_a_corrupted_set_is_evaluated_and_drawn_and_decides_nothing(tmp_path, monkeypatch):
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     tiny = content["experiments"]["tiny"] | {"methods": ["baseline", "tta"]}

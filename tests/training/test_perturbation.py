@@ -69,6 +69,7 @@ def test_the_expected_loss_is_a_mix_of_label_and_uniform_label(name, classes):
     assert (error < 1e-12) == (name == "label_smoothing")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 5])
 def test_gradient_noise_grows_with_beta(classes):
     """LS (none) < M < SI < HI < the released default, and the values of docs/theory.md section 2.2 for one logit."""

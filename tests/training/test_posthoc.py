@@ -232,6 +232,7 @@ def ece(z: np.ndarray, labels: np.ndarray, t: float) -> float:
     return np.abs(np.bincount((confidence * 10).astype(int), confidence - right)).sum() / len(z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_image_weighs_its_valid_pixels(channels, monkeypatch):
     """Up to 4,096 pixels of each image, all alike, gave T 1.79 and ECE 5.8 % for one logit, where all pixels ask for
@@ -440,6 +441,7 @@ def test_what_is_refused(methods, seeds, blocks, words):
 # From start to end
 
 
+@pytest.mark.slow
 def test_an_experiment_with_post_hoc_methods(tmp_path, monkeypatch):
     copy(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -16,6 +16,7 @@ from pipeline_src.training import checkpoint
 from pipeline_src.training.registry import choose
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_with_the_same_bits(stores, tmp_path):
     """kill -9 at moments that fall anywhere: in steps, in validation, in the writing of a checkpoint."""
     whole = outputs(run(stores, tmp_path / "whole", epochs=30))
@@ -61,6 +62,7 @@ def test_two_ranks_keep_a_method_in_step(ranks_of_every_method, case):
         assert (alphas["2"] > 0).any() == ("mark" not in history or history["mark"].iloc[-1] > 0)
 
 
+@pytest.mark.slow
 def test_two_ranks_that_go_on_end_in_the_same_bits(stores, tmp_path):
     def trained(folder: Path, epochs: int) -> dict[str, bytes]:
         two_ranks(partial(one_as_rank, stores, folder, epochs))

@@ -32,6 +32,7 @@ def of(tmp_path, monkeypatch):
     return contract_of
 
 
+@pytest.mark.slow
 def test_own_weights_count_where_they_are_loaded(of, tmp_path):
     code = "init_cfg = dict(type='Pretrained', checkpoint='mine.pth')\n"
     (tmp_path / "net.py").write_text(CONFIG + code)
@@ -43,6 +44,7 @@ def test_own_weights_count_where_they_are_loaded(of, tmp_path):
     assert seen[0][0] != seen[1][0] and seen[0][1] == seen[1][1]
 
 
+@pytest.mark.slow
 def test_files_that_a_method_reads_count_by_their_content(of, tmp_path):
     code = "from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    pass\n"
     (tmp_path / "mine.py").write_text(code)
@@ -54,6 +56,7 @@ def test_files_that_a_method_reads_count_by_their_content(of, tmp_path):
     assert seen[0][0] != seen[1][0] and seen[0] == seen[2] and seen[0][1] == seen[1][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
 def test_bases_of_configs_of_every_kind_are_followed(of, tmp_path, suffix):
     (tmp_path / f"net.{suffix}").write_text('{"_base_": ["base.py"]}\n')
@@ -84,6 +87,7 @@ def test_a_file_that_can_not_be_read_is_named_with_key_and_line(of, tmp_path, fi
         of(model)
 
 
+@pytest.mark.slow
 def test_home_is_expanded_in_every_path(of, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     code = "from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    pass\n"

@@ -17,6 +17,7 @@ from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
 
 
+@pytest.mark.slow
 def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, clone):
     """Changed by hand, then by `dvc exp run -S`, which rewrites params.yaml in its own style."""
     drawn, files = (

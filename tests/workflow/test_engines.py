@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import shutil
 
+import pytest
 from project import call, copy, counted, edit, idle, make, outdated, planned, snakemake, stamps
 
 
@@ -42,6 +43,7 @@ def test_dvc_sees_an_edit_of_a_users_own_file(clone):
     assert seen[0] != seen[1]
 
 
+@pytest.mark.slow
 def test_lost_files_are_made_again_and_nothing_that_was_made_of_them(clone):
     shutil.rmtree(clone / ".git")
     before = stamps(clone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
+import pytest
 from project import ROOT, call, draw_quickly, edit, snakemake
 from typer.testing import CliRunner
 
@@ -35,6 +36,7 @@ def said_by(*words: str) -> str:
     return done.output
 
 
+@pytest.mark.slow
 def test_published_results_are_made_again_without_data(clone: Path, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(clone)
     draw_quickly(monkeypatch)

@@ -226,6 +226,7 @@ def test_weights_are_read_from_safetensors(written, tmp_path):
     assert torch.equal(build_segmentor(path, True, 64).backbone.state_dict()["conv1.weight"], weights["conv1.weight"])
 
 
+@pytest.mark.slow
 def test_weights_beside_other_objects_are_refused_with_the_command_that_converts_them(written, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = written(with_backbone_of("mine.pth"))

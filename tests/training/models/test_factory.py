@@ -139,6 +139,7 @@ def contracts(folder):
     return of
 
 
+@pytest.mark.slow
 def test_the_contract_holds_the_function_its_file_and_what_that_imports(folder, contracts):
     (folder / "layers.py").write_text("WIDTH = 8\n")
     (folder / "net.py").write_text("from layers import WIDTH\n")

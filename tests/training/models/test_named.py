@@ -15,6 +15,7 @@ SIZE = 32
 PYRAMIDS = [name for name in model_names() if name.endswith("_fpn")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", model_names())
 def test_it_trains_and_comes_back_in_the_same_bits(name, tmp_path):
     model = trains_and_comes_back(name, 2, tmp_path, SIZE)
