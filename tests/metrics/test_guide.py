@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from guide import follow, run
 
 CHECK = """
