@@ -37,9 +37,9 @@ def read(
     if pair.mask is not None:
         with naming(pair, pair.mask):
             content = mask_values(pair.mask, meaning.ignore, pair.values)
-        if survey is not None:
-            survey.add(pair.mask, pair.name(pair.mask), *content)
         truth, grey = truth_of(*content, meaning)
+        if survey is not None:
+            survey.add(pair.name(pair.mask), *content, grey)
     with naming(pair, pair.map):
         probability = read_map(pair.map, None if truth is None else truth.shape, pair.values)
         if probability.ndim != 2:
@@ -65,7 +65,8 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
     if pairs.masks is None:
         counted = _pass(pairs, USUAL, border, None)
     else:
-        survey, assumed = Survey(pairs, ignore), first_meaning(pairs, ignore)
+        assumed = first_meaning(pairs, ignore)
+        survey = Survey(pairs, assumed)
         counted = _pass(pairs, assumed, border, survey)
         meaning = survey.meaning()  # after files that cannot be used: if no map can be, all may be of several classes
         if meaning.foreground != assumed.foreground:
