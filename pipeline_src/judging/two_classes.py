@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.map_range import check_range, low_range
@@ -45,6 +44,8 @@ def read(
         if probability.ndim != 2:
             raise UnusableFileError(f"an array of shape {probability.shape}; expected (height, width), as most maps")
         if pair.calibrator is not None:
+            from pipeline_src.calibrators.calibrator import calibrated  # 0.3 s, in each process of `whole_images`
+
             probability = calibrated(pair.calibrator, probability)
         if truth is None:
             return probability, np.zeros(probability.shape, np.uint8), False, 0
