@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline_src.calibrators.calibrator import Calibrator
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import composed, fault, is_utf8, printable
+
+if TYPE_CHECKING:
+    from pipeline_src.calibrators.calibrator import Calibrator
 
 IMAGES = (".png", ".tif", ".tiff", ".bmp")
 ARRAYS = (".npy", ".npz")

@@ -105,7 +105,7 @@ def judge_folder(
         counted = several_classes.count(pairs, classes, ignore)
     else:
         counted = two_classes.count(pairs, ignore, border)
-        images = whole_images(pairs, counted.meaning) if whole else {}
+        images = whole_images(pairs, counted.meaning, by_protocol(counted.statistic)["raw"].pixels) if whole else {}
     counts = _counts(counted, protocols, mask, ignore)
     first = next(iter(counts.values()))
     numbers, few = _numbers(counted, counts, images, bins, resamples, of_images)

@@ -9,10 +9,13 @@ import numpy as np
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.loading import AnyStatistic
+from pipeline_src.counting.map_range import MEANINGS
 from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.judging.files import Pair
 from pipeline_src.judging.masks import USUAL, Meaning
 from pipeline_src.metrics.inputs import ProtocolCounts
+
+INTEGERS = {np.dtype(kind): kind for kind in MEANINGS}  # names of types: making one takes longer than a map's maximum
 
 
 @dataclass
@@ -44,7 +47,7 @@ class FolderCounts:
 
     def note_map(self, pair: Pair, probability: np.ndarray, resized: bool) -> None:
         """Note the type and size of a map."""
-        kind = str(probability.dtype) if probability.dtype.kind == "u" else "float"
+        kind = INTEGERS.get(probability.dtype, "float")
         self.highest[kind] = max(self.highest.get(kind, 0), probability.max())
         self.resized += [pair.stem] * resized
 

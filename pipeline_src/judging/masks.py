@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -64,20 +63,21 @@ def check_ignore(pairs: Pairs, ignore: int | None) -> None:
 
 
 class Survey:
-    """What the values of all masks of a folder mean, collected while they are read."""
+    """What the values of all masks of a folder mean, collected while they are read as if they had the meaning
+    `assumed`."""
 
-    def __init__(self, pairs: Pairs, ignore: int | None) -> None:
-        check_ignore(pairs, ignore)
-        self.masks, self.ignore = f"the masks in {pairs.masks}", ignore
-        self.any_ignored, self.jpeg = False, ""
+    def __init__(self, pairs: Pairs, assumed: Meaning) -> None:
+        check_ignore(pairs, assumed.ignore)
+        self.pairs, self.ignore = pairs, assumed.ignore
+        self.usual = {0, assumed.foreground}
+        self.any_ignored = False
         self.example: dict[int, str] = {}  # a mask that has it, by value
 
-    def add(self, mask: Path, name: str, values: np.ndarray, ignored: np.ndarray, between: int | None) -> None:
-        """Note what `mask_values` says of a mask."""
+    def add(self, name: str, values: np.ndarray, ignored: np.ndarray, between: int | None, grey: int) -> None:
+        """Note what `mask_values` and `truth_of` say of a mask."""
         some = self.ignore is not None and bool(ignored.any())
         self.any_ignored |= some
-        self.jpeg = self.jpeg or (name if is_jpeg(mask) else "")
-        if between is None:
+        if between is None and (grey or not self.usual <= self.example.keys()):  # others hold nothing new
             histogram = cv2.calcHist([values], [0], None if not some else (~ignored).astype(np.uint8), [256], [0, 256])
             for value in np.flatnonzero(histogram).tolist():
                 self.example.setdefault(value, name)
@@ -88,10 +88,9 @@ class Survey:
         Raises:
             UserError: class ids, or ignored pixels that `ignore` does not name, which would be judged wrongly.
         """
-        values = sorted(self.example)
-        if self.jpeg:
-            _check_jpeg(self.masks, self.jpeg, values, self.ignore)
-        _check_values(self.masks, values, self.ignore if self.any_ignored else None, self.example)
+        values, masks = sorted(self.example), f"the masks in {self.pairs.masks}"
+        _check_jpeg(self.pairs, masks, values, self.ignore)
+        _check_values(masks, values, self.ignore if self.any_ignored else None, self.example)
         notes = [] if self.ignore is None or self.any_ignored else [unused_ignore(self.ignore)]
         grey = [value for value in values[:-1] if value > 0]
         if len(grey) == 1:
@@ -111,10 +110,13 @@ def first_meaning(pairs: Pairs, ignore: int | None) -> Meaning:
     return Meaning(ignore)
 
 
-def _check_jpeg(masks: str, example: str, values: list[int], ignore: int | None) -> None:
+def _check_jpeg(pairs: Pairs, masks: str, values: list[int], ignore: int | None) -> None:
     """Raise `UserError` where JPEG, which moves values by a few, changes what they mean: 0 and 1, which can all become
     0, and the value of ignored pixels."""
-    if ignore is not None or not values or values[-1] <= 127:
+    if ignore is None and values and values[-1] > 127:
+        return
+    files = ((pair, pair.mask) for pair in pairs if pair.mask is not None)
+    if example := next((pair.name(mask) for pair, mask in files if is_jpeg(mask)), ""):
         raise UserError(
             f"{masks} are JPEG files, which do not keep "
             + ("the value of ignored pixels" if ignore is not None else "ids such as 0 and 1"),

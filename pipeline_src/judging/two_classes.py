@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.map_range import check_range, low_range
@@ -37,14 +36,16 @@ def read(
     if pair.mask is not None:
         with naming(pair, pair.mask):
             content = mask_values(pair.mask, meaning.ignore, pair.values)
-        if survey is not None:
-            survey.add(pair.mask, pair.name(pair.mask), *content)
         truth, grey = truth_of(*content, meaning)
+        if survey is not None:
+            survey.add(pair.name(pair.mask), *content, grey)
     with naming(pair, pair.map):
         probability = read_map(pair.map, None if truth is None else truth.shape, pair.values)
         if probability.ndim != 2:
             raise UnusableFileError(f"an array of shape {probability.shape}; expected (height, width), as most maps")
         if pair.calibrator is not None:
+            from pipeline_src.calibrators.calibrator import calibrated  # 0.3 s, in each process of `whole_images`
+
             probability = calibrated(pair.calibrator, probability)
         if truth is None:
             return probability, np.zeros(probability.shape, np.uint8), False, 0
@@ -65,7 +66,8 @@ def count(pairs: Pairs, ignore: int | None = None, border: float | None = None) 
     if pairs.masks is None:
         counted = _pass(pairs, USUAL, border, None)
     else:
-        survey, assumed = Survey(pairs, ignore), first_meaning(pairs, ignore)
+        assumed = first_meaning(pairs, ignore)
+        survey = Survey(pairs, assumed)
         counted = _pass(pairs, assumed, border, survey)
         meaning = survey.meaning()  # after files that cannot be used: if no map can be, all may be of several classes
         if meaning.foreground != assumed.foreground:

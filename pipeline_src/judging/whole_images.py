@@ -19,7 +19,7 @@ from pipeline_src.judging.masks import Meaning
 from pipeline_src.judging.two_classes import read
 from pipeline_src.metrics.metric import FRACTION
 
-EACH = 16  # images or more for each process
+EACH = 15_000_000  # pixels or more for each process: one starts in a second, which measures as many
 MISSING = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
 
 
@@ -62,10 +62,10 @@ class WholeImages:
         return dict(zip(MEASURES, self.table[images].T, strict=True))
 
 
-def whole_images(pairs: Pairs, meaning: Meaning) -> dict[str, WholeImages]:
-    """Measures of all images by protocol."""
+def whole_images(pairs: Pairs, meaning: Meaning, pixels: int) -> dict[str, WholeImages]:
+    """Measures of all images, which have so many `pixels`, by protocol."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(cores, len(pairs) // EACH)
+    workers = min(cores, len(pairs), pixels // EACH)
     values = np.empty((len(PROTOCOLS), len(pairs), len(MEASURES)))
     # Not a multiprocessing.Pool, which waits for ever if a worker is killed.
     several = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) if workers > 1 else nullcontext()

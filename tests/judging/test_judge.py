@@ -298,7 +298,7 @@ def test_pairs_are_in_the_order_of_their_stems_and_whole_maps_of_several_process
     assert all(pair.map.is_file() and pair.mask.is_file() and pair.map.stem == pair.mask.stem for pair in found)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
     monkeypatch.setattr("pipeline_src.judging.whole_images.EACH", 2)
-    of_all = whole_images(found, USUAL)
+    of_all = whole_images(found, USUAL, 4)
     last = whole_map_measures(*read(found[4])[:2])
     for protocol in ("raw", "stretched"):
         assert dict(zip(MEASURES, of_all[protocol].table[4], strict=True)) == last[protocol]
