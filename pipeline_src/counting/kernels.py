@@ -11,6 +11,7 @@ from pipeline_src.counting.compiled import BOOL, FLOAT, INT, NOTHING, compiled, 
 PIXEL = 1 << 44
 PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
 COPIES = 8  # of few cells, used in turn: a pixel does not wait for the one before it in its cell
+VALUE_COPIES = 4  # of the values of an 8-bit map, likewise
 
 BYTES, WORDS, SINGLES, DOUBLES, INTS = (read(name) for name in ("uint8", "uint16", "float32", "float64", "int64"))
 ROWS, TABLE, CUBE = (written("int64", axes) for axes in (1, 2, 3))
@@ -131,11 +132,12 @@ def score_sums(error, logs, number, clamp, unit):
     return absolute, brier, nll, entropy
 
 
-@compiled(NOTHING(BYTES, BYTES, TABLE), NOTHING(WORDS, BYTES, TABLE))
+@compiled(NOTHING(BYTES, BYTES, CUBE), NOTHING(WORDS, BYTES, CUBE))
 def histogram(v, y, pixels):
-    """Add the pixels of an integer map to `pixels`, by value and label."""
+    """Add the pixels of an integer map to `pixels`, by value, label and copy, of which there are 2^k."""
+    last = pixels.shape[2] - 1
     for i in range(v.size):
-        pixels[v[i], y[i]] += 1
+        pixels[v[i], y[i], i & last] += 1
 
 
 @compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, INT, INT, CUBE, CUBE, TABLE, CUBE, TABLE, ERRORS))

@@ -148,11 +148,11 @@ class TwoClassStatistic:
     ) -> None:
         from pipeline_src.counting.accumulate import add_fractions, extremes, histogram
 
-        top = np.iinfo(v.dtype).max
-        low, high = map(int, extremes(v))
+        top, whole_map = np.iinfo(v.dtype).max, v
         if kept is not None:
             v, y = v[kept], y[kept]
         value, label, number = histogram(v, y)
+        low, high = map(int, value[[0, -1]] if kept is None and v.size else extremes(whole_map))
         for protocol, counts in self._counts.items():
             if counts is None:
                 continue

@@ -155,9 +155,9 @@ def e_measure(f: np.ndarray, y: np.ndarray) -> float:
     """
     from pipeline_src.counting import kernels  # compiled, and slow to import
 
-    levels = np.zeros((THRESHOLDS, 2), np.int64)
+    levels = np.zeros((THRESHOLDS, 2, kernels.VALUE_COPIES), np.int64)
     kernels.histogram((f * (THRESHOLDS - 1)).astype(np.uint8).ravel(), y.view(np.uint8).ravel(), levels)
-    false, true = levels[::-1].cumsum(axis=0).T  # predicted foreground by the mask's label
+    false, true = levels[::-1].sum(axis=2).cumsum(axis=0).T  # predicted foreground by the mask's label
     n, objects, predicted = y.size, true[-1], false + true
     if objects in (0, n):
         score = predicted if objects else n - predicted
