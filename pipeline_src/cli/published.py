@@ -58,6 +58,8 @@ def rebuild(
 
     start_log(log)
     names = [experiment] if experiment else published.names()
+    if not experiment:
+        published.check_named()
     if not names:
         logger.info("%s holds no experiment; `dense-calibration publish` writes a finished one there", published.FOLDER)
     for name in names:

@@ -20,24 +20,21 @@ from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.files import ARRAYS, IMAGES, Pairs, UnusableFileError, check_problems, naming
 
 CALIBRATOR, FOLDER, SCORES = "calibrator.json", "maps", "scores.json"
-OF_OTHERS = ("metrics.json", "SHA256SUMS", "model.safetensors")  # an exported folder has a calibrator.json of its own
 
 
 def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
     """Check that a calibrator and calibrated maps can be written into `out`.
 
     Raises:
-        UserError: as `outputs.check`; `out` holds a network or results of `judge`, or maps/ what `calibrate` did not
-            write.
+        UserError: as `outputs.check`; maps/ holds what `calibrate` did not write.
     """
     outputs.check(out, "calibrate", below=[out / FOLDER], inputs=inputs, foreign=_foreign(out))
 
 
 def _foreign(out: Path) -> Iterator[Path]:
-    yield from (out / name for name in OF_OTHERS if (out / name).exists())
     if os.path.lexists(out / FOLDER) and not (out / FOLDER).is_dir():
         yield out / FOLDER
-    is_ours = (out / "calibrator.json").exists()
+    is_ours = (out / CALIBRATOR).exists()
     for path in sorted((out / FOLDER).rglob("*")):
         if not (is_ours and (_is_folder(path) or _is_map(path))):
             yield path
@@ -74,16 +71,6 @@ def write(pairs: Pairs, calibrator: Calibrator, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for pair in pairs:
         _write(folder / pair.name(pair.map), pair.map, calibrated(calibrator, read_map(pair.map, limit=pair.values)))
-
-
-def put(new: Path, out: Path) -> None:
-    """Move results from `new` to `out`, scores.json last: that it is there means that all of them are, and belong
-    together. At no moment are maps beside the calibrator of others."""
-    (out / SCORES).unlink(missing_ok=True)
-    if os.path.lexists(out / FOLDER):
-        os.replace(out / FOLDER, new / "former")
-    for name in (CALIBRATOR, FOLDER, SCORES):
-        os.replace(new / name, out / name)
 
 
 def _is_folder(path: Path) -> bool:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Calibrator
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError, listed
@@ -20,7 +21,7 @@ IMAGES = (".png", ".tif", ".tiff", ".bmp")
 ARRAYS = (".npy", ".npz")
 JPEG = (".jpg", ".jpeg")
 MASK_IMAGES = (*IMAGES, *JPEG, ".gif")
-RESULTS = ({"metrics.json", "statistic.npz"}, {"calibrator.json", "scores.json"})  # files of `judge`, of `calibrate`
+RESULTS = [{*outputs.RESULTS[command]} for command in ("judge", "calibrate")]
 LOSSY = "JPEG changes probabilities: save maps as .png or .npy"
 
 
