@@ -110,7 +110,7 @@ def _taken(out: Path, whole: bool) -> Iterator[None]:
         check_writable(place)
         with locks.alone(str(out), lock, busy):
             if whole:
-                _tidy(out.resolve())
+                _tidy(out.resolve(), aside(out.resolve()))
             check_writable(out)
             yield
     finally:
@@ -154,17 +154,18 @@ def replaced(out: Path, within: Path | None = None) -> Iterator[Path]:
         within: the folder in which it is written, on the same file system; that of `out` if left out.
     """
     out = out.resolve()  # a link stays one, and "." has a name
-    new = _new(out, within)
-    _tidy(out, within)
+    former = aside(out, within)
+    new = former.with_suffix(".new")
+    _tidy(out, former)
     try:
         with writing(new):
             new.mkdir(parents=True)
         yield new
         if out.exists():
-            os.replace(out, aside(out, within))
+            os.replace(out, former)
         os.replace(new, out)
     finally:
-        _tidy(out, within)
+        _tidy(out, former)
 
 
 def aside(out: Path, within: Path | None = None) -> Path:
@@ -177,15 +178,10 @@ def set_aside(within: Path) -> list[str]:
     return [folder.name[1:].removesuffix(".former") for folder in within.glob(".*.former")]
 
 
-def _new(out: Path, within: Path | None) -> Path:
-    return (within or out.parent) / f".{out.name}.new"
-
-
-def _tidy(out: Path, within: Path | None = None) -> None:
+def _tidy(out: Path, former: Path) -> None:
     """Put `out` back if it was moved aside, and remove what else is left. What is being removed is called `new`, so
     that what is aside is always whole."""
-    new, former = _new(out, within), aside(out, within)
-    shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(new := former.with_suffix(".new"), ignore_errors=True)
     if former.exists():
         os.replace(former, new if out.exists() else out)
         shutil.rmtree(new, ignore_errors=True)

@@ -23,11 +23,7 @@ CALIBRATOR, FOLDER, SCORES = "calibrator.json", "maps", "scores.json"
 
 
 def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
-    """Check that a calibrator and calibrated maps can be written into `out`.
-
-    Raises:
-        UserError: as `outputs.check`; maps/ holds what `calibrate` did not write.
-    """
+    """`outputs.check` of a folder for a calibrator and calibrated maps; maps/ may hold nothing else."""
     outputs.check(out, "calibrate", below=[out / FOLDER], inputs=inputs, foreign=_foreign(out))
 
 
@@ -36,7 +32,8 @@ def _foreign(out: Path) -> Iterator[Path]:
         yield out / FOLDER
     is_ours = (out / CALIBRATOR).exists()
     for path in sorted((out / FOLDER).rglob("*")):
-        if not (is_ours and (_is_folder(path) or _is_map(path))):
+        is_folder = path.is_dir() and not path.is_symlink()
+        if not (is_ours and (is_folder or (path.suffix.lower() in (*IMAGES, *ARRAYS) and path.is_file()))):
             yield path
 
 
@@ -71,14 +68,6 @@ def write(pairs: Pairs, calibrator: Calibrator, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for pair in pairs:
         _write(folder / pair.name(pair.map), pair.map, calibrated(calibrator, read_map(pair.map, limit=pair.values)))
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def _is_map(path: Path) -> bool:
-    return path.suffix.lower() in (*IMAGES, *ARRAYS) and path.is_file()
 
 
 def _write(path: Path, original: Path, probability: np.ndarray) -> None:

@@ -110,22 +110,22 @@ def names() -> list[str]:
     return sorted(there.union(outputs.set_aside(STAGING)))
 
 
-def check_named() -> None:
-    """UserError where an experiment is not published that a page, or the table of all of them (T5), names."""
-    named = dict[str, Path]()
-    for page in (Path("README.md"), *sorted(Path("docs").rglob("*.md"))):
-        if page.is_file():
-            named |= dict.fromkeys(_named(page.read_text(encoding="utf-8", errors="replace")), page)
-    if (table := FOLDER / OVERVIEW / "T5.csv").is_file():
-        with table.open(encoding="utf-8", errors="replace", newline="") as file:
-            named |= dict.fromkeys(filter(None, (row.get("experiment") for row in csv.DictReader(file))), table)
-    if lost := [f"{FOLDER / name}, which {file} names" for name, file in sorted(named.items()) if name not in names()]:
+def checked_names() -> list[str]:
+    """`names`; UserError where an experiment is not there that a page, or the table of all of them (T5), names."""
+    table, pages = FOLDER / OVERVIEW / "T5.csv", (Path("README.md"), *sorted(Path("docs").rglob("*.md")))
+    texts = {file: file.read_text(encoding="utf-8", errors="replace") for file in (*pages, table) if file.is_file()}
+    rows = csv.DictReader(texts.pop(table, "").splitlines())
+    named = {name: table for row in rows if (name := row.get("experiment"))}
+    named |= {name: page for page, text in texts.items() for name in _named(text)}
+    there = names()
+    if lost := [f"{FOLDER / name}, which {file} names" for name, file in sorted(named.items()) if name not in there]:
         raise UserError(
             "what is published is not whole",
             found=listed(lost),
             expected=f"each experiment that README.md, docs/ or {table} names",
             do=f"git checkout -- {FOLDER}, or publish it again; of one that is to go, remove its tables from the pages",
         )
+    return there
 
 
 def _named(page: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ from pipeline_src.analysis.run_cost import RunCost
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import Sources
+from pipeline_src.figures.types import Sources
 from pipeline_src.files import DIGITS, check_writable, write_json
 from pipeline_src.publishing.published import Publication, check_sources, compared, run_folder, statistic_file
 from pipeline_src.steps.report import described

@@ -23,7 +23,7 @@ from pipeline_src.data.store import Store
 from pipeline_src.figures import alpha, entropy, examples, extremes, joint, overview, risk, severity, sweep, training
 from pipeline_src.figures.bin_tables import reliability_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.figures.figure_types import Sources
+from pipeline_src.figures.types import Sources
 from pipeline_src.labels import IGNORED
 
 BINS = 10

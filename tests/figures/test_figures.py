@@ -46,8 +46,8 @@ from pipeline_src.figures import (
     tradeoff,
 )
 from pipeline_src.figures.catalogue import FIGURE_TYPES, figure_files, pictures
-from pipeline_src.figures.figure_types import Sources
 from pipeline_src.figures.names import labels, shortened
+from pipeline_src.figures.types import Sources
 from pipeline_src.figures.write import write_figures
 from pipeline_src.prediction.corruptions import CORRUPTIONS
 
