@@ -358,7 +358,7 @@ def alphas_of(values: np.ndarray) -> Figure:
 def swept(parts) -> Figure:
     of = {f"s{a}-{b}": Perturbation(a, b) for a in (0.025, 0.05, 0.1) for b in (0.5, 0.75, 1.0)}
     of |= {"ls": Perturbation(1.0, 0.05, "label smoothing"), "noisy": Perturbation(0.1, 0.5, "noise 0.25")}
-    places = [(name, part, metric) for name in of for part in parts for metric in sweep.METRICS]
+    places = [(name, part, metric) for name in of for part in parts for metric in style.AXES]
     table = sweep.prepare(dict.fromkeys(places, Estimate({0: 0.912}, 0.9, 0.92)), of)
     return sweep.draw(table, {(part, "ece"): 0.05 for part in parts}, HEADING, LINES)
 
