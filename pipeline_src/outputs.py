@@ -1,15 +1,31 @@
-"""The folder that a user names by `--out`: whether a command may write its results there, and how they come there."""
+"""The folder that a user names by `--out`: whether a command may write its results there, by one process at a time, and
+how they come there. Killed at any moment, a command leaves what was there or what is new, never a mixture, and its next
+run removes what else is left."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
+from inspect import signature
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
+from pipeline_src import locks
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable, writing
+
+RESULTS = {  # command -> files by which its results are known; calibrators are in folders of two commands
+    "judge": ("metrics.json", "statistic.npz"),
+    "calibrate": ("scores.json", "calibrator.json"),
+    "predict": ("maps.jsonl",),
+    "export": ("SHA256SUMS", "model.safetensors", "calibrator.json"),
+}
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def check(
@@ -22,28 +38,22 @@ def check(
     others: Iterable[str] = (),
     foreign: Iterable[object] = (),
 ) -> None:
-    """Refuse a folder in which something would be lost or mixed up. Nothing is made or changed.
+    """Refuse a folder in which something would be lost or mixed up.
 
     Args:
         below: folders in `out` that are written, too.
         inputs: folders that the command reads.
         model, others: whose results are to be written, and whose the folder holds.
-        foreign: what lies there and is not the command's. Both are read when it is known to be a folder.
+        foreign: what lies there and is not the command's.
 
     Raises:
-        UserError: a file is in the way, the folder cannot be made or written, or holds one of these.
+        UserError: the folder holds one of these, or results of another command.
     """
-    absent = [folder for folder in (out, *out.parents) if not os.path.exists(folder)]
-    try:
-        check_writable(out)
-    finally:
-        for folder in absent:
-            with suppress(OSError):
-                folder.rmdir()
     read = {path.resolve() for path in inputs if path is not None}
     mixed = [folder for folder in (out, *below) if folder.resolve() in read]
     for what, problems in (
         ("is, or holds, what is read: results would be mixed with it", mixed),
+        ("holds results of another command", _of_commands(out, command)),
         (f"holds results of another model than {model}", others),
         (f"holds what {command} did not write", foreign),
     ):
@@ -56,15 +66,122 @@ def check(
             )
 
 
+def _of_commands(out: Path, command: str) -> Iterator[str]:
+    for other, names in RESULTS.items():
+        there = [name for name in names if name not in RESULTS[command] and (out / name).exists()]
+        if other != command and there:
+            yield f"{out / there[0]}, of {other}"
+
+
+def exclusive(whole: bool = False) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function write into the folder `out` of its arguments, which it may then do alone; folders that are made
+    for it and stay empty are removed.
+
+    Args:
+        whole: whether it replaces the folder (`replaced`). Its lock lies beside it then.
+
+    Raises:
+        UserError: the folder cannot be made or written, or another process writes into it.
+    """
+
+    def decorated(work: Callable[P, T]) -> Callable[P, T]:
+        @wraps(work)
+        def alone(*args: P.args, **options: P.kwargs) -> T:
+            with _taken(signature(work).bind(*args, **options).arguments["out"], whole):
+                return work(*args, **options)
+
+        return alone
+
+    return decorated
+
+
 @contextmanager
-def staged(out: Path) -> Iterator[Path]:
-    """Yield an empty folder in `out` to write into, which is removed at the end. What was there before stays as it was
-    until all that is new is on the disk and can be moved."""
+def _taken(out: Path, whole: bool) -> Iterator[None]:
+    place = out.resolve().parent if whole else out
+    lock = place / (f".{out.resolve().name}.lock" if whole else ".lock")
+    busy = UserError(
+        f"another command is writing into {out}",
+        found=f"{lock}, which it holds",
+        expected="one command at a time that writes into a folder",
+        do="wait until it has ended, or give another --out",
+    )
+    absent = [folder for folder in (out, *out.parents) if not os.path.exists(folder)]
+    try:
+        check_writable(place)
+        with locks.alone(str(out), lock, busy):
+            if whole:
+                _tidy(out.resolve(), aside(out.resolve()))
+            check_writable(out)
+            yield
+    finally:
+        for folder in absent:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@contextmanager
+def staged(out: Path, last: str, older: Collection[str] = ()) -> Iterator[Path]:
+    """Yield an empty folder in `out` to write into. What is in it is moved to `out` at the end; until then, what was
+    there stays as it was.
+
+    Args:
+        last: the file that comes last, and goes first of older results: that it is there means that all of them are,
+            and belong together.
+        older: patterns of further older results that go first, as not all of them are overwritten.
+    """
     new = out / ".new"
     shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
     try:
         with writing(new):
             new.mkdir(parents=True)
         yield new
+        made = sorted(new.iterdir(), key=lambda path: (path.name == last, path.name))
+        (former := new / ".former").mkdir()
+        for path in [path for pattern in (last, *older) for path in out.glob(pattern)]:
+            os.replace(path, former / path.name)
+        for path in made:
+            os.replace(path, out / path.name)
     finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+@contextmanager
+def replaced(out: Path, within: Path | None = None) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of the folder `out` at the end. After a kill at the moment between two
+    renames there is no `out`: it is in `aside`, from where the next call puts it back.
+
+    Args:
+        within: the folder in which it is written, on the same file system; that of `out` if left out.
+    """
+    out = out.resolve()  # a link stays one, and "." has a name
+    former = aside(out, within)
+    new = former.with_suffix(".new")
+    _tidy(out, former)
+    try:
+        with writing(new):
+            new.mkdir(parents=True)
+        yield new
+        if out.exists():
+            os.replace(out, former)
+        os.replace(new, out)
+    finally:
+        _tidy(out, former)
+
+
+def aside(out: Path, within: Path | None = None) -> Path:
+    """Where a folder is that is being replaced, until the new one is in its place."""
+    return (within or out.parent) / f".{out.name}.former"
+
+
+def set_aside(within: Path) -> list[str]:
+    """The names of the folders that are there."""
+    return [folder.name[1:].removesuffix(".former") for folder in within.glob(".*.former")]
+
+
+def _tidy(out: Path, former: Path) -> None:
+    """Put `out` back if it was moved aside, and remove what else is left. What is being removed is called `new`, so
+    that what is aside is always whole."""
+    shutil.rmtree(new := former.with_suffix(".new"), ignore_errors=True)
+    if former.exists():
+        os.replace(former, new if out.exists() else out)
         shutil.rmtree(new, ignore_errors=True)

@@ -94,11 +94,7 @@ def validate(
         return schema.model_validate(content)
     except ValidationError as error:
         messages = [_message(details, schema) for details in error.errors()]
-        raise UserError(
-            f"{where} has invalid values:{listed(messages)}",
-            expected=expected,
-            do=do,
-        ) from None
+        raise UserError(f"{where} has invalid values:{listed(messages)}", expected=expected, do=do) from None
 
 
 def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:

@@ -13,7 +13,7 @@ from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.data.manifest import write_csv
 from pipeline_src.data.store import SCHEMA, IndexRow
-from pipeline_src.figures.figure_types import Sources
+from pipeline_src.figures.types import Sources
 from pipeline_src.prediction import examples
 
 ODD = "a<b>&c_d$e$ 100%"

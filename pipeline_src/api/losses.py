@@ -37,8 +37,7 @@ class _SLP(SLP):
                 f"alpha must be below (K - 1) / (K beta) = {bound:g} for {self.classes} classes, else the "
                 "expected label changes class"
             )
-        if self.noise and self.form == "expected":
-            raise ValueError("noise has mean 0: the expected form has none")
+        SLP._right_side(self.model_copy(update={"alpha": 0.0}))  # type: ignore[operator]  # all but the bound of two
         return self
 
 

@@ -48,11 +48,7 @@ def _as_json(item: Evidence | Missing) -> dict[str, Any]:
     return item.as_json() if isinstance(item, Evidence) else asdict(item)
 
 
-def write_overview_claims(
-    experiments: Sequence[ExperimentSummary],
-    tasks: Mapping[str, str],
-    folder: Path,
-) -> None:
+def write_overview_claims(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], folder: Path) -> None:
     """Write `claims.CLAIM_FILES` into `folder`.
 
     Args:
@@ -94,10 +90,7 @@ def _content(e: ExperimentSummary) -> dict[str, Any]:
 
 
 def _of_task(
-    protocol: str,
-    task: str,
-    experiments: Sequence[ExperimentSummary],
-    contents: Mapping[str, Mapping[str, Any]],
+    protocol: str, task: str, experiments: Sequence[ExperimentSummary], contents: Mapping[str, Mapping[str, Any]]
 ) -> Items:
     """Comparisons on one task, and what is missing for them.
 

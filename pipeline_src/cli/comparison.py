@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell
 from pipeline_src.errors import listed
 from pipeline_src.metrics.metric import Difference
-from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.registry import METRICS, SUMMARY
 from pipeline_src.text_tables import UNDEFINED, aligned
 
 if TYPE_CHECKING:
     from pipeline_src.publishing.compare import Comparison
 
-PRINTED_METRICS = ("ece", "oe", "accuracy", "brier", "nll")
 MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}
 MOST_EXAMPLES = 5
 FITTED = " (validation images: what is fitted after training was fitted to these)"
@@ -29,8 +28,8 @@ def in_words(comparison: Comparison) -> str:
     for cell in comparison.cells:
         by_place.setdefault(f"{cell.part}, {cell.protocol}", {}).setdefault(cell.method, {})[cell.metric] = cell
     for heading, rows in by_place.items():
-        table = [["", *(METRICS[name].column for name in PRINTED_METRICS)]]
-        table += [[method, *(_text(cells.get(name)) for name in PRINTED_METRICS)] for method, cells in rows.items()]
+        table = [["", *(METRICS[name].column for name in SUMMARY)]]
+        table += [[method, *(_text(cells.get(name)) for name in SUMMARY)] for method, cells in rows.items()]
         note = FITTED if comparison.a.facts.parts.get(heading.rpartition(", ")[0]) == "val" else ""
         lines += ["", f"{heading}{note}", *(f"  {line}" for line in aligned(table))]
     lines += ["", _counts(comparison.cells), *_explained(comparison)]

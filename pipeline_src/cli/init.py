@@ -16,9 +16,7 @@ from pipeline_src.python_source import ROOT
 TEMPLATE = ROOT / "workflow" / "project"
 
 
-def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, new or without a project")],
-) -> None:
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, new or without a project")]) -> None:
     """Make a project of your own: params.yaml with a small experiment, and what Snakemake needs to run it.
 
     Example: dense-calibration init my-project

@@ -17,9 +17,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.params import changes
 
 app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
 )
 EXPERIMENTS = "Experiments"
 PANELS: dict[str, tuple[Callable[..., object], ...]] = {  # of --help: what is used first comes first

@@ -57,7 +57,7 @@ def rebuild(
     from pipeline_src.publishing import rebuild as step
 
     start_log(log)
-    names = [experiment] if experiment else published.names()
+    names = [experiment] if experiment else published.checked_names()
     if not names:
         logger.info("%s holds no experiment; `dense-calibration publish` writes a finished one there", published.FOLDER)
     for name in names:

@@ -17,14 +17,13 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from time import sleep
 
-from filelock import FileLock, Timeout
-
 from pipeline_src.data.entry import Entry, Source
 from pipeline_src.data.lookup import find_path
 from pipeline_src.data.sources import available_source
 from pipeline_src.data.unpack import broken
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import SPACE, check_writable, flush, sha256, writing
+from pipeline_src.locks import alone
 
 BLOCK = 1 << 20  # bytes
 SILENCE = 60  # seconds without a byte, after which a connection counts as broken
@@ -113,24 +112,22 @@ def download(entry: Entry, folder: Path, progress: Progress) -> list[Path]:
 def _get(entry: Entry, archive: Archive, target: Path, progress: Progress) -> Path:
     check_writable(target.parent)
     part, failures = target.with_name(f"{target.name}.part"), []
-    try:
-        with FileLock(part.with_name(f".{part.name}.lock"), timeout=0):
-            for address in archive.addresses:
-                try:
-                    _fetch(address, part, archive.sha256, progress)
-                except _FailedError as error:
-                    failures.append(f"{address}: {error}")
-                    continue
-                _validator_of(part).unlink(missing_ok=True)
-                flush(part)
-                os.replace(part, target)
-                return target
-    except Timeout:
-        raise UserError(
-            f"{part} is being written by another process",
-            expected="one download of a file at a time",
-            do="wait for the other command, or stop it and start this one again",
-        ) from None
+    busy = UserError(
+        f"{part} is being written by another process",
+        expected="one download of a file at a time",
+        do="wait for the other command, or stop it and start this one again",
+    )
+    with alone(str(part), part.with_name(f".{part.name}.lock"), busy):
+        for address in archive.addresses:
+            try:
+                _fetch(address, part, archive.sha256, progress)
+            except _FailedError as error:
+                failures.append(f"{address}: {error}")
+                continue
+            _validator_of(part).unlink(missing_ok=True)
+            flush(part)
+            os.replace(part, target)
+            return target
     here = f"; {part.stat().st_size:,} bytes are kept in {part}" if part.exists() else ""
     raise UserError(
         f"data set {entry.name}: {archive.name} could not be downloaded",

@@ -17,11 +17,7 @@ USUAL = ("train", "val", "test")
 
 
 def assign_splits(
-    entry: Entry,
-    splits: dict[str, Split],
-    data_root: Path | str | None,
-    root: Path,
-    rows: Sequence[Row],
+    entry: Entry, splits: dict[str, Split], data_root: Path | str | None, root: Path, rows: Sequence[Row]
 ) -> tuple[list[Problem], list[str]]:
     """Write the position of each row in every split into it.
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pipeline_src import outputs
 from pipeline_src.deployment import runs
 from pipeline_src.deployment.runs import FinishedRun
 from pipeline_src.errors import UserError
@@ -28,6 +27,7 @@ log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of probabilities, between the folder and the run
 
 
+@outputs.exclusive(whole=True)
 def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = True) -> Path:
     """Write the run `name` into the folder `out`, which is replaced as a whole at the end; returns it.
 
@@ -43,10 +43,6 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
     from pipeline_src.export import graph, members, onnx_file
 
     exported.check(out)
-    out = out.resolve()  # a link stays one, and "." has a name
-    former = out.parent / f".{out.name}.former"
-    if former.exists() and not out.exists():  # a process was killed before the new folder was in place
-        os.replace(former, out)
     if onnx:
         onnx_file.check_installed()
     run = runs.find(name)
@@ -71,18 +67,9 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
     )
     card = _card(run, settings, record, number, onnx, calibrator)
     texts = {exported.CARD: card.text(), exported.CONFIG: yaml.safe_dump(_config(run, facts), sort_keys=False)}
-    staging = out.parent / f".{out.name}.new"
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
-        model = exported.write(staging, written, settings, record, texts, facts, onnx)
-        _check(model, predictor)
-        shutil.rmtree(former, ignore_errors=True)
-        if out.exists():
-            os.replace(out, former)
-        os.replace(staging, out)
-        shutil.rmtree(former, ignore_errors=True)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    out = out.resolve()  # of "." nothing is left when it is replaced
+    with outputs.replaced(out) as new:
+        _check(exported.write(new, written, settings, record, texts, facts, onnx), predictor)
     return out
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline_src import outputs
 from pipeline_src.calibrators.files import read_for
 from pipeline_src.deployment import runs
 from pipeline_src.engine.code import digest
@@ -45,6 +46,7 @@ class MapSource:
     calibrated: str = ""
 
 
+@outputs.exclusive()
 def predict(
     source: MapSource,
     images: str,

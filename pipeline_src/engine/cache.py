@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_src import verified
+from pipeline_src import outputs, verified
 from pipeline_src.engine.job import CACHE, Job, is_stamp
 from pipeline_src.engine.stamp import Stamp
 from pipeline_src.files import writing
@@ -54,14 +54,10 @@ def save(cache: Path, contract: str, folder: Path, stamp: Stamp) -> None:
     cached = Stamp.read(entry / STAMP)
     if cached and cached.is_whole(entry) and (cached.made, cached.adopted) == (stamp.made, stamp.adopted):
         return
-    new = entry.with_name(f".{contract}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    for name in stamp.files:
-        link(folder / name, new / name)
-    stamp.write(new / STAMP)
-    shutil.rmtree(entry, ignore_errors=True)
-    os.replace(new, entry)
+    with outputs.replaced(entry) as new:
+        for name in stamp.files:
+            link(folder / name, new / name)
+        stamp.write(new / STAMP)
 
 
 def link(source: Path, to: Path) -> None:

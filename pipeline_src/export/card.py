@@ -15,9 +15,8 @@ from pipeline_src.analysis.facts import ROLES
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.export.folder import CALIBRATOR, CONFIG, NETWORK, ONNX, PREPROCESSING, SUMS, WEIGHTS, Preprocessing
 from pipeline_src.export.onnx_file import OPSET
-from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.registry import METRICS, SUMMARY
 
-SHOWN = ("ece", "oe", "accuracy", "brier", "nll")
 TAGS = ["image-segmentation", "calibration", "uncertainty", "safetensors"]
 CONTENT = {
     WEIGHTS: "the weights by name, and facts of the run in its metadata",
@@ -76,7 +75,7 @@ class Card:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        metrics = [name for name in SHOWN if any(name in one.points for _, one in self.measured.values())]
+        metrics = [name for name in SUMMARY if any(name in one.points for _, one in self.measured.values())]
         context = vars(self) | {
             "front_matter": yaml.safe_dump(self.metadata(), sort_keys=False, allow_unicode=True),
             "opset": OPSET,
@@ -95,7 +94,7 @@ class Card:
             {
                 "task": {"type": "image-segmentation"},
                 "dataset": {"name": part, "type": part, "args": {"role": ROLES[role]}},
-                "metrics": [metric for name in SHOWN if (metric := _metric(one, name))],
+                "metrics": [metric for name in SUMMARY if (metric := _metric(one, name))],
             }
             for part, (role, one) in self.measured.items()
         ]
@@ -112,7 +111,7 @@ class Card:
 
 def of_seed(measured: Measurement, seed: int) -> Measurement:
     """The numbers of one seed's network alone, of the metrics of a card."""
-    wanted = {*SHOWN, *(METRICS[name].decided_by for name in SHOWN)} & set(measured.points)
+    wanted = {*SUMMARY, *(METRICS[name].decided_by for name in SUMMARY)} & set(measured.points)
     points, values = (
         {name: measured.of_seeds(of[name], [seed]) for name in wanted} for of in (measured.points, measured.values)
     )

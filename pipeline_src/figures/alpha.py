@@ -8,16 +8,7 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import (
-    DataFrame,
-    Figure,
-    FigureType,
-    Painted,
-    Picture,
-    Results,
-    Sources,
-    tables_of,
-)
+from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources, tables_of
 
 BANDS = ((0.05, 0.95), (0.25, 0.75))
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -74,12 +65,7 @@ def draw(epochs: DataFrame, last: DataFrame, heading: str, lines: Sequence[str])
     side.sharey(main)
     for (low, high), shade in zip(BANDS, (0.18, 0.34), strict=True):
         main.fill_between(
-            epochs["epoch"],
-            epochs[_column(low)],
-            epochs[_column(high)],
-            color=style.ACCENT,
-            alpha=shade,
-            linewidth=0,
+            epochs["epoch"], epochs[_column(low)], epochs[_column(high)], color=style.ACCENT, alpha=shade, linewidth=0
         )
     main.plot(epochs["epoch"], epochs["q50"], color=style.INK)
     main.set_xlim(min(1, epochs["epoch"].min()), max(epochs["epoch"].max(), 2))

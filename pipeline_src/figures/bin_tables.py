@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline_src.figures.figure_types import Counts, DataFrame, Results
+from pipeline_src.figures.types import Counts, DataFrame, Results
 
 # A binary top label is never less confident than this, so the lower half of [0, 1] can hold no pixel.
 LEAST = 0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.figures.figure_types import Picture
+from pipeline_src.figures.types import Picture
 
 # In the order of the gallery. A new figure is a file here and a line in this list (docs/guides/figure.md).
 from pipeline_src.figures import (  # noqa: F401  # isort: skip

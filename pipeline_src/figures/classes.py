@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline_src.analysis.facts import LIKE_ID, Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.panels import bare, name_panel, small_multiples, stacked
+from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
 METRICS = {"ece": "ECE", "iou": "IoU"}  # of a single class, in the order of `Measurement.arrays["class_metrics"]`
 MOST_ROWS = 24  # classes for whose names a column has room

@@ -7,8 +7,8 @@ from itertools import product
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
-from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.panels import bare, name_panel, small_multiples, stacked
+from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
 FOOT = 0.2  # of the height of the accuracy axis, for the shares of pixels
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
+from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
 ENTROPY_BINS = 35
 HIGHEST_ENTROPY = math.log(2)  # of two classes, in nats

@@ -9,9 +9,9 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.names import shortened
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
+from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.labels import IGNORED, NO_CLASS
 
 if TYPE_CHECKING:

@@ -9,17 +9,8 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import (
-    DataFrame,
-    Figure,
-    FigureType,
-    Painted,
-    Picture,
-    Results,
-    Sources,
-    tables_of,
-)
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
+from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources, tables_of
 
 if TYPE_CHECKING:
     from pipeline_src.data.store import Store

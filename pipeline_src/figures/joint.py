@@ -11,8 +11,8 @@ import numpy as np
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.bin_tables import LEAST
-from pipeline_src.figures.figure_types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.panels import bare, name_panel, small_multiples, stacked
+from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap

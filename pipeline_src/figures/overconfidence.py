@@ -6,17 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import (
-    DataFrame,
-    Estimate,
-    Figure,
-    FigureType,
-    Painted,
-    Picture,
-    Results,
-    Sources,
-)
 from pipeline_src.figures.names import shortened
+from pipeline_src.figures.types import DataFrame, Estimate, Figure, FigureType, Painted, Picture, Results, Sources
 
 LINE = 0.065  # inches between the data sets of a method
 
@@ -88,7 +79,7 @@ def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     axes.set_xlim(left=0)
     axes.grid(True, axis="x")
     axes.grid(False, axis="y")
-    axes.set_xlabel("OE, %")
+    axes.set_xlabel(style.AXES["oe"])
     return figure
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
-from pipeline_src.figures.figure_types import Axes, DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.names import shortened
+from pipeline_src.figures.types import Axes, DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
 LABEL_WIDTH, NUMBER_WIDTH, EDGE_WIDTH = 1.28, 0.34, 0.1  # inches
 REACH = 0.45  # of a row's height: the longest bar of a column, up or down

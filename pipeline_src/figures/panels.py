@@ -6,8 +6,8 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import Axes, DataFrame, Figure
 from pipeline_src.figures.names import labels, shortened
+from pipeline_src.figures.types import Axes, DataFrame, Figure
 
 LEFT, RIGHT, GAP, TITLE, BOTTOM = 0.52, 0.12, 0.13, 0.4, 0.46  # inches
 LARGEST = 2.1

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.bin_tables import LEAST
-from pipeline_src.figures.figure_types import (
+from pipeline_src.figures.types import (
     Axes,
     Counts,
     DataFrame,
@@ -66,11 +66,7 @@ def draw_counts(counts: Counts, bins: int, title: str, lines: Sequence[str], ste
 
 
 def draw(
-    table: DataFrame,
-    heading: str,
-    lines: Sequence[str],
-    curve: DataFrame,
-    corner: tuple[float, float] | None = None,
+    table: DataFrame, heading: str, lines: Sequence[str], curve: DataFrame, corner: tuple[float, float] | None = None
 ) -> Figure:
     """Draw the diagram from its numbers.
 

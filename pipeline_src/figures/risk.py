@@ -9,8 +9,8 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import Counts, DataFrame, FigureType, Painted, Picture, Results, Sources
 from pipeline_src.figures.panels import draw_curves
+from pipeline_src.figures.types import Counts, DataFrame, FigureType, Painted, Picture, Results, Sources
 
 POINTS = 100
 
@@ -38,13 +38,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         words = "Every method is right on every pixel." if alike == {0.0} else "Every method is wrong on every pixel."
         return Painted(style.only_words(picture.title, [*lines, words]), {"": numbers})
     figure = draw_curves(
-        shown,
-        notes,
-        picture.title,
-        lines,
-        ("Pixels kept, %", "Error, %"),
-        (0, 100),
-        (0, 1.04 * max(top, 0.01)),
+        shown, notes, picture.title, lines, ("Pixels kept, %", "Error, %"), (0, 100), (0, 1.04 * max(top, 0.01))
     )
     return Painted(figure, {"": numbers})
 

@@ -6,19 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import (
-    DataFrame,
-    Estimate,
-    Figure,
-    FigureType,
-    Painted,
-    Picture,
-    Results,
-    Sources,
-)
 from pipeline_src.figures.names import labels, shortened
+from pipeline_src.figures.types import DataFrame, Estimate, Figure, FigureType, Painted, Picture, Results, Sources
 
-METRICS = {"ece": "ECE, %", "accuracy": "Accuracy, %"}
+METRICS = ("ece", "accuracy")
 LEFT, GAP, RIGHT, HIGH, BELOW = 0.55, 0.36, 0.12, 1.15, 0.14  # inches
 APART = 0.45  # of the distance between two severities, which the methods take up side by side
 
@@ -85,7 +76,7 @@ def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
         at = 0.2 + k % across * 1.7, used + 0.08 + k // across * 0.17
         style.key(figure, [(label, looks[method])], *at, 1)
     severities = sorted(set(table["severity"]))
-    for r, (metric, text) in enumerate(METRICS.items()):
+    for r, metric in enumerate(METRICS):
         of_metric = table[table["metric"] == metric]
         for c, corruption in enumerate(columns):
             y = used + keys + 0.36 + r * (HIGH + BELOW)
@@ -103,7 +94,7 @@ def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
             axes.locator_params("y", nbins=4)
             axes.tick_params(labelbottom=r == len(METRICS) - 1, labelsize=6.5)
             if c == 0:
-                axes.set_ylabel(text)
+                axes.set_ylabel(style.AXES[metric])
             if r == len(METRICS) - 1:
                 axes.set_xlabel("Severity")
             else:

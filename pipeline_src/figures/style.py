@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pipeline_src.analysis.results import Results
-    from pipeline_src.figures.figure_types import Picture
+    from pipeline_src.figures.types import Picture
 
 # The report swaps these, and the two below, for its own, so that figures follow a light or a dark page.
 INK, MUTED, GRID, PAPER = "#1d2530", "#66707c", "#d9dee4", "#ffffff"
@@ -28,6 +28,7 @@ OVER, UNDER, CALIBRATED = "#c2410c", "#2f73b3", "#aeb6c0"
 FAINT = "#8a939e"  # of lines behind others: what has a meaning needs a contrast of 3 to the paper
 HATCH = {OVER: "/////", UNDER: "\\\\\\\\\\"}  # dots would make an SVG ten times as large
 ACCENT = UNDER
+AXES = {"ece": "ECE, %", "oe": "OE, %", "accuracy": "Accuracy, %"}  # their titles
 # In distribution, under shift and out of distribution, distinguished by marker too.
 ROLE_STYLES = {
     "id": {"color": "#2f73b3", "marker": "o"},

@@ -6,20 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline_src.analysis.facts import Facts, Perturbation
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import (
-    DataFrame,
-    Estimate,
-    Figure,
-    FigureType,
-    Painted,
-    Picture,
-    Results,
-    Sources,
-)
 from pipeline_src.figures.names import shortened
+from pipeline_src.figures.types import DataFrame, Estimate, Figure, FigureType, Painted, Picture, Results, Sources
 
 FEWEST = 3  # strengths that make a sweep
-METRICS = {"ece": "ECE, %", "oe": "OE, %", "accuracy": "Accuracy, %"}
 LEFT, GAP, RIGHT, HIGH = 0.55, 0.42, 0.12, 1.05  # inches
 # Light to dark with beta, and a marker each, so that the order shows in grey.
 SHADES = ("#7fb2d9", "#3f86c1", "#0b4f86", "#c2410c", "#7a2a08", "#444444")
@@ -42,14 +32,14 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         (method, part, metric): results.estimate(metric, protocol, method, part)
         for method in facts.static
         for part in facts.tests
-        for metric in METRICS
+        for metric in style.AXES
     }
     table, baseline = prepare(estimates, facts.static), {}
     if facts.baseline:
         baseline = {
             (part, metric): results.estimate(metric, protocol, facts.baseline, part).value
             for part in facts.tests
-            for metric in METRICS
+            for metric in style.AXES
         }
     over = style.intervals(facts, style.units(results, facts.tests))
     lines = [f"{protocol} protocol · strokes: {over}" + " · dashed: baseline" * bool(baseline)]
@@ -93,7 +83,7 @@ def draw(table: DataFrame, baseline: Mapping[tuple[str, str], float], heading: s
     for k, name in enumerate(names):
         at = LEFT + k % across * 1.28, used + 0.08 + k // across * 0.17
         style.key(figure, [(shortened(name, 20, names), looks[name])], *at, 1)
-    for r, (metric, text) in enumerate(METRICS.items()):
+    for r, (metric, text) in enumerate(style.AXES.items()):
         for c, part in enumerate(parts):
             y = used + keys + 0.36 + r * (HIGH + 0.12)
             axes = style.place(figure, LEFT + c * (wide + GAP), y, wide, HIGH)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import Axes, Figure
+from pipeline_src.figures.types import Axes, Figure
 
 LARGEST = 128  # pixels of the longer side: more would make files large, and no picture is wider than an inch
 

@@ -7,7 +7,7 @@ from itertools import product
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import (
+from pipeline_src.figures.types import (
     DataFrame,
     Estimate,
     Figure,
@@ -19,7 +19,7 @@ from pipeline_src.figures.figure_types import (
     Sources,
 )
 
-METRICS = {"ece": "ECE, %", "accuracy": "Accuracy, %"}
+METRICS = ("ece", "accuracy")
 BETTER = {"ece": "less is better", "accuracy": "more is better"}
 ROW, LEFT, GAP, RIGHT = 0.2, 1.3, 0.22, 0.2  # inches
 
@@ -95,7 +95,7 @@ def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
         axes.grid(False, axis="y")
         axes.set_xlim(*limits(pd.concat([value, low, high_end]), metric == "ece"))
         axes.locator_params("x", nbins=3 if len(metrics) > 1 else 6)
-        axes.set_xlabel(METRICS[metric])
+        axes.set_xlabel(style.AXES[metric])
         axes.set_title(BETTER[metric], fontsize=6.5, loc="left", color=style.MUTED)
     return figure
 

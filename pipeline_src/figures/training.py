@@ -8,14 +8,14 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import DataFrame, FigureType, Painted, Picture, Results, Sources, tables_of
 from pipeline_src.figures.panels import draw_curves, stacked
+from pipeline_src.figures.types import DataFrame, FigureType, Painted, Picture, Results, Sources, tables_of
 
 # Columns of history.csv by name of the figure: axis label, factor, and decimals.
 CURVES = {
     "loss": ("loss", "Loss", 1, 3),
-    "accuracy": ("val_accuracy", "Accuracy, %", 100, 1),
-    "ece": ("val_ece", "ECE, %", 100, 2),
+    "accuracy": ("val_accuracy", style.AXES["accuracy"], 100, 1),
+    "ece": ("val_ece", style.AXES["ece"], 100, 2),
 }
 
 

@@ -15,7 +15,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError
 from pipeline_src.figures import style
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.figures.figure_types import Figure, Sources
+from pipeline_src.figures.types import Figure, Sources
 from pipeline_src.files import write_text
 
 log = logging.getLogger(__name__)
@@ -42,11 +42,7 @@ def draw(results: Results, sources: Sources, out: Path, processes: int = 1, save
 
 
 def write_figures(
-    results: Results,
-    sources: Sources,
-    out: Path,
-    share: slice = slice(None),
-    save: Save = style.save,
+    results: Results, sources: Sources, out: Path, share: slice = slice(None), save: Save = style.save
 ) -> None:
     """Write the figures of an experiment into `out`, the files of `catalogue.figure_files`.
 

@@ -11,8 +11,8 @@ from pipeline_src.data.manifest import Row
 from pipeline_src.data.part_checks import check_disjoint
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
-from pipeline_src.inspection.sizes import size
-from pipeline_src.params.parts import ALL, Part
+from pipeline_src.inspection.sizes import declared, size
+from pipeline_src.params.parts import Part
 from pipeline_src.steps import networks
 from pipeline_src.steps.prepare import UNPACKED
 
@@ -119,8 +119,8 @@ def _most(experiment: ExperimentGraph, part: Part) -> int | None:
         located = sources.locate(experiment.entries[part.set], experiment.data_root, UNPACKED)
     except sources.MissingSourceError:
         return None
-    if generator := located.source.generator:
-        return sum(generator.counts.values()) if part.split == ALL else generator.counts.get(part.split)
+    if located.source.generator:
+        return declared(located.source, part.split)
     if located.source.count is not None:
         return located.source.count
     root = located.root or sources.unpacked_folder(located.name, located.content, UNPACKED)

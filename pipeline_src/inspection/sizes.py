@@ -12,6 +12,7 @@ from pipeline_src.params.parts import ALL
 from pipeline_src.steps.prepare import UNPACKED
 
 if TYPE_CHECKING:
+    from pipeline_src.data.entry import Source
     from pipeline_src.steps.experiment import ExperimentGraph
 
 
@@ -23,12 +24,15 @@ def size(experiment: ExperimentGraph, part: str) -> int | None:
         return len(manifest.select(chosen, prepared.folder))
     if chosen.first or chosen.last:
         return chosen.first or chosen.last
-    for source in experiment.entry(part).sources.values():
-        if source.generator and chosen.split in source.generator.counts:
-            return source.generator.counts[chosen.split]
-        if source.count and chosen.split == ALL:
-            return source.count
-    return None
+    numbers = (declared(source, chosen.split) for source in experiment.entry(part).sources.values())
+    return next(filter(None, numbers), None)
+
+
+def declared(source: Source, split: str) -> int | None:
+    """How many images a split has, as far as a source says so."""
+    if source.generator:
+        return sum(source.generator.counts.values()) if split == ALL else source.generator.counts.get(split)
+    return source.count if split == ALL else None
 
 
 def estimated(experiment: ExperimentGraph, part: str) -> int | None:

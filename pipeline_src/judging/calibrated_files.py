@@ -20,26 +20,20 @@ from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.files import ARRAYS, IMAGES, Pairs, UnusableFileError, check_problems, naming
 
 CALIBRATOR, FOLDER, SCORES = "calibrator.json", "maps", "scores.json"
-OF_OTHERS = ("metrics.json", "SHA256SUMS", "model.safetensors")  # an exported folder has a calibrator.json of its own
 
 
 def check(out: Path, inputs: tuple[Path | None, ...]) -> None:
-    """Check that a calibrator and calibrated maps can be written into `out`.
-
-    Raises:
-        UserError: as `outputs.check`; `out` holds a network or results of `judge`, or maps/ what `calibrate` did not
-            write.
-    """
+    """`outputs.check` of a folder for a calibrator and calibrated maps; maps/ may hold nothing else."""
     outputs.check(out, "calibrate", below=[out / FOLDER], inputs=inputs, foreign=_foreign(out))
 
 
 def _foreign(out: Path) -> Iterator[Path]:
-    yield from (out / name for name in OF_OTHERS if (out / name).exists())
     if os.path.lexists(out / FOLDER) and not (out / FOLDER).is_dir():
         yield out / FOLDER
-    is_ours = (out / "calibrator.json").exists()
+    is_ours = (out / CALIBRATOR).exists()
     for path in sorted((out / FOLDER).rglob("*")):
-        if not (is_ours and (_is_folder(path) or _is_map(path))):
+        is_folder = path.is_dir() and not path.is_symlink()
+        if not (is_ours and (is_folder or (path.suffix.lower() in (*IMAGES, *ARRAYS) and path.is_file()))):
             yield path
 
 
@@ -74,24 +68,6 @@ def write(pairs: Pairs, calibrator: Calibrator, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for pair in pairs:
         _write(folder / pair.name(pair.map), pair.map, calibrated(calibrator, read_map(pair.map, limit=pair.values)))
-
-
-def put(new: Path, out: Path) -> None:
-    """Move results from `new` to `out`, scores.json last: that it is there means that all of them are, and belong
-    together. At no moment are maps beside the calibrator of others."""
-    (out / SCORES).unlink(missing_ok=True)
-    if os.path.lexists(out / FOLDER):
-        os.replace(out / FOLDER, new / "former")
-    for name in (CALIBRATOR, FOLDER, SCORES):
-        os.replace(new / name, out / name)
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def _is_map(path: Path) -> bool:
-    return path.suffix.lower() in (*IMAGES, *ARRAYS) and path.is_file()
 
 
 def _write(path: Path, original: Path, probability: np.ndarray) -> None:

@@ -24,6 +24,7 @@ from pipeline_src.judging.folder import check_resamples, groups_of
 from pipeline_src.judging.folder_counts import FolderCounts
 
 
+@outputs.exclusive()
 def calibrate_folder(
     pred: Path,
     mask: Path,
@@ -112,11 +113,10 @@ def calibrate_folder(
         of_fitted = _count(pairs, classes, ignore).runs["raw"]
         test = {"held_out" if test_mask is None else "unseen": replace(runs[1], units=units_of_scored)}
         result["risk"] = risks.controlled(replace(of_fitted, units=units), bound, SEED, resamples, **test)
-    with outputs.staged(out) as new:
+    with outputs.staged(out, calibrated_files.SCORES, [calibrated_files.FOLDER]) as new:
         files.write(new / calibrated_files.CALIBRATOR, record)
         calibrated_files.write(applied, calibrator, new / calibrated_files.FOLDER)
         write_text(new / calibrated_files.SCORES, json.dumps(result, indent=2, allow_nan=False) + "\n")
-        calibrated_files.put(new, out)
     return result
 
 

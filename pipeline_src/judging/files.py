@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline_src import outputs
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import composed, fault, is_utf8, printable
@@ -23,7 +24,7 @@ IMAGES = (".png", ".tif", ".tiff", ".bmp")
 ARRAYS = (".npy", ".npz")
 JPEG = (".jpg", ".jpeg")
 MASK_IMAGES = (*IMAGES, *JPEG, ".gif")
-RESULTS = ({"metrics.json", "statistic.npz"}, {"calibrator.json", "scores.json"})  # files of `judge`, of `calibrate`
+RESULTS = [{*outputs.RESULTS[command]} for command in ("judge", "calibrate")]
 LOSSY = "JPEG changes probabilities: save maps as .png or .npy"
 
 

@@ -28,6 +28,7 @@ from pipeline_src.data.groups import find, number
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
 from pipeline_src.figures.reliability import draw_counts
+from pipeline_src.files import SUMS
 from pipeline_src.judging import output_folder, several_classes, two_classes
 from pipeline_src.judging import risk as risks
 from pipeline_src.judging.files import Pairs, pair_files
@@ -42,6 +43,7 @@ from pipeline_src.metrics.summary import bounds, summary
 MOST_RESAMPLES = 100_000  # each takes time and space on the disk
 
 
+@outputs.exclusive()
 def judge_folder(
     pred: Path,
     mask: Path | None,
@@ -133,7 +135,7 @@ def judge_folder(
 
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
     tables = {p: _per_image(of_protocol, bins, images.get(p)) for p, of_protocol in counts.items()}
-    with outputs.staged(out) as new:
+    with outputs.staged(out, "metrics.json", [f"metrics{SUMS}", "reliability-*.*"]) as new:
         counted.statistic.save(new / "statistic.npz", provenance)
         output_folder.write_images(new / "images.csv", image_rows(first), tables)
         for protocol, of_protocol in counts.items() if diagrams and not classes else ():
@@ -142,7 +144,6 @@ def judge_folder(
             lines = [judged, f"{protocol} protocol, {bins} bins; ECE {ece} %, OE {oe} %"]
             draw_counts(of_protocol, bins, name, lines, new / f"reliability-{protocol}")
         output_folder.complete(new, json.dumps(result, indent=2, allow_nan=False) + "\n")
-        output_folder.put(new, out)
     return result
 
 

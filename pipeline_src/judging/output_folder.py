@@ -1,4 +1,4 @@
-"""The folder of results: whose it holds, cleared of older ones, and its table of images."""
+"""The folder of results: whose it holds, their digests, and its table of images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,15 +27,6 @@ def others(out: Path, name: str) -> Iterator[str]:
             other = "a metrics.json that judge did not write"
         if other != name:
             yield other
-
-
-def put(new: Path, out: Path) -> None:
-    """Move results from `new` to `out`, metrics.json last: that it is there means that all of them are, and belong
-    together. Diagrams go first, since not all are overwritten by results of one protocol or of K classes."""
-    for path in [out / "metrics.json", out / f"metrics{SUMS}", *out.glob("reliability-*.*")]:
-        path.unlink(missing_ok=True)
-    for path in sorted(new.iterdir(), key=lambda path: path.name == "metrics.json"):
-        os.replace(path, out / path.name)
 
 
 def complete(out: Path, metrics: str) -> None:

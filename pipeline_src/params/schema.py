@@ -226,8 +226,7 @@ class Params(Strict):
         "(docs/your-method.md)."
     )
     sweeps: dict[Name, Sweep] = Field(
-        {},
-        description="Grids by name; in an experiment's `methods:` such a name stands for a method per combination.",
+        {}, description="Grids by name; in an experiment's `methods:` such a name stands for a method per combination."
     )
     limits: Limits = Field(LIMITS, description="Sizes above which input is refused.")
     trackers: list[dict[str, Any]] = Field(

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline_src import outputs
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable, write_text
 from pipeline_src.publishing import published
-from pipeline_src.publishing.published import STAGING, Publication, former
+from pipeline_src.publishing.published import STAGING, Publication
 from pipeline_src.publishing.rebuild import rebuild
 from pipeline_src.steps import job_names
 from pipeline_src.steps.report import provenance, store_facts
@@ -43,33 +44,30 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
         UserError: names what is not finished or not current.
     """
     graph.finished(*NEEDED, otherwise="cannot be published")
-    _check_places()
-    staging = STAGING / graph.name
-    with published.alone(graph.name):
-        _restore(graph.name)
-        shutil.rmtree(staging, ignore_errors=True)
+    with _anew(graph.name) as staging:
         _write_sources(graph, staging, cores)
-        return _complete(staging, cores)
+        _complete(staging, cores)
+    return published.FOLDER / graph.name
 
 
 def publish_again(name: str, cores: int = 1) -> Path:
     """Make what is published of an experiment anew from its statistics, after a change of code; returns the folder."""
-    staging = STAGING / name
-    _check_places()
-    with published.alone(name):
-        _restore(name)
+    with _anew(name) as staging:
         published.check_sources(published.FOLDER / name)
-        shutil.rmtree(staging, ignore_errors=True)
         for source in published.SOURCES:
             old = published.FOLDER / name / source
             (shutil.copytree if old.is_dir() else _copy)(old, staging / source)
-        return _complete(staging, cores)
+        _complete(staging, cores)
+    return published.FOLDER / name
 
 
-def _check_places() -> None:
-    """UserError where a file lies in the place of a folder, or nothing can be written."""
+@contextmanager
+def _anew(name: str) -> Iterator[Path]:
+    """Yield a folder that becomes that of a published experiment; UserError where nothing can be written."""
     for folder in (STAGING, published.FOLDER):
         check_writable(folder)
+    with published.alone(name), outputs.replaced(published.FOLDER / name, STAGING) as staging:
+        yield staging
 
 
 def _write_sources(graph: ExperimentGraph, folder: Path, cores: int) -> None:
@@ -129,9 +127,9 @@ def _cost(method: str, seed: int, cost: RunCost) -> dict[str, Any]:
     return {"method": method, "seed": seed, **measured}
 
 
-def _complete(staging: Path, cores: int) -> Path:
-    """Add what is computed from the sources, and put the folder in place."""
-    made = STAGING / f"{staging.name}-made"  # by what has no images, so that the report can hold none
+def _complete(staging: Path, cores: int) -> None:
+    """Add what is computed from the sources."""
+    made = staging / ".made"  # by what has no images, so that the report can hold none
     rebuild(staging, made, cores)
     facts = Publication.read(staging).facts
     for file in (
@@ -140,24 +138,10 @@ def _complete(staging: Path, cores: int) -> Path:
         *(file for suffix in ("json", "md", "html") for file in made.glob(f"*.{suffix}")),
     ):
         _copy(file, staging / file.relative_to(made))
+    shutil.rmtree(made)
     refuse_images(staging)
     publication = replace(Publication.read(staging), results=published.result_digests(staging))
     write_text(staging / published.EXPERIMENT, publication.text())
-    target = published.FOLDER / staging.name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(aside := former(staging.name), ignore_errors=True)
-    if target.exists():
-        os.replace(target, aside)
-    os.replace(staging, target)
-    for done in (aside, made):
-        shutil.rmtree(done, ignore_errors=True)
-    return target
-
-
-def _restore(name: str) -> None:
-    """Put back what a process that was killed had moved aside."""
-    if former(name).exists() and not (published.FOLDER / name).exists():
-        os.replace(former(name), published.FOLDER / name)
 
 
 def _drawn(facts: Facts, folder: Path) -> Iterable[Path]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,16 +14,16 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline_src import locks
+from pipeline_src import locks, outputs
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.engine.job import CACHE
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import sha256
 
 FOLDER, STAGING = Path("results/published"), Path("results/.published")
-FORMER = "-former"
 EXPERIMENT = "experiment.json"
 OVERVIEW = "overview"  # the folder of what spans the published experiments
+TABLE = re.compile(r"^<!-- published: (.+?) -->$", re.MULTILINE)  # of what is published, in a page
 COMPARED = (".csv", ".json", ".md", ".tex")
 SOURCES = (EXPERIMENT, "statistics", "runs")  # what all else in the folder is made from
 
@@ -65,14 +67,15 @@ class Publication:
             publication = TypeAdapter(cls).validate_python(content)
             problem = "" if content.get("digest") == _digest(content) else "it is not what was published"
         except OSError as error:
-            aside = former(folder.name).exists() and not folder.exists()
+            aside = outputs.aside(folder, STAGING)
+            stopped = aside.exists() and not folder.exists()
             again = f"dense-calibration publish --from-published --experiment {folder.name}"
             raise UserError(
                 f"{folder} is not a published experiment",
-                found=f"{former(folder.name)}, where a `publish` that was stopped had put it" if aside else error,
+                found=f"{aside}, where a `publish` that was stopped had put it" if stopped else error,
                 expected=f"one of: {', '.join(names()) or 'none'}",
                 do=f"{again}, which puts it back"
-                if aside
+                if stopped
                 else f"git checkout -- {folder}, or: dense-calibration publish --experiment {folder.name}",
             ) from None
         except ValidationError as error:
@@ -104,12 +107,37 @@ def _digest(content: Mapping[str, Any]) -> str:
 def names() -> list[str]:
     """The names of all published experiments, those among them that a stopped `publish` left moved aside."""
     there = {folder.name for folder in FOLDER.glob("*") if folder.is_dir() and folder.name != OVERVIEW}
-    return sorted(there | {folder.name.removesuffix(FORMER) for folder in STAGING.glob(f"*{FORMER}")})
+    return sorted(there.union(outputs.set_aside(STAGING)))
 
 
-def former(name: str) -> Path:
-    """Where what was published of an experiment is kept until the new is in place."""
-    return STAGING / f"{name}{FORMER}"
+def checked_names() -> list[str]:
+    """`names`; UserError where an experiment is not there that a page, or the table of all of them (T5), names."""
+    table, pages = FOLDER / OVERVIEW / "T5.csv", (Path("README.md"), *sorted(Path("docs").rglob("*.md")))
+    texts = {file: file.read_text(encoding="utf-8", errors="replace") for file in (*pages, table) if file.is_file()}
+    rows = csv.DictReader(texts.pop(table, "").splitlines())
+    named = {name: table for row in rows if (name := row.get("experiment"))}
+    named |= {name: page for page, text in texts.items() for name in _named(text)}
+    there = names()
+    if lost := [f"{FOLDER / name}, which {file} names" for name, file in sorted(named.items()) if name not in there]:
+        raise UserError(
+            "what is published is not whole",
+            found=listed(lost),
+            expected=f"each experiment that README.md, docs/ or {table} names",
+            do=f"git checkout -- {FOLDER}, or publish it again; of one that is to go, remove its tables from the pages",
+        )
+    return there
+
+
+def _named(page: str) -> Iterator[str]:
+    """The experiments of the comments before a page's tables (docs/make/published_tables.py)."""
+    for comment in TABLE.findall(page):
+        match comment.split():
+            case ["differences", _, *pairs]:
+                yield from (side.partition(":")[0] for pair in pairs for side in pair.split("/"))
+            case [name, "verdicts", _, *more]:
+                yield from {name, *more} - {OVERVIEW}
+            case [name, *_]:
+                yield name
 
 
 def alone(name: str) -> AbstractContextManager[None]:

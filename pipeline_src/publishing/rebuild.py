@@ -6,13 +6,13 @@ import json
 import logging
 import math
 import re
-import shutil
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from pipeline_src import outputs
 from pipeline_src.analysis.compare import ROUNDING
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results
@@ -20,7 +20,7 @@ from pipeline_src.analysis.run_cost import RunCost
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import style
-from pipeline_src.figures.figure_types import Sources
+from pipeline_src.figures.types import Sources
 from pipeline_src.files import DIGITS, check_writable, write_json
 from pipeline_src.publishing.published import Publication, check_sources, compared, run_folder, statistic_file
 from pipeline_src.steps.report import described
@@ -41,20 +41,24 @@ def rebuild(source: Path, out: Path, cores: int = 1) -> None:
         out: a folder that is made anew: tables/, figures/, claims.json, claims.md, metrics.json, report.html.
         cores: processes that analyse data sets and draw figures.
     """
+    publication = check_sources(source)
+    check_writable(out.parent)
+    with outputs.replaced(out) as new:
+        _make(publication, source, new, cores)
+
+
+def _make(publication: Publication, source: Path, out: Path, cores: int) -> None:
     from pipeline_src.claims.write import write_claims
     from pipeline_src.figures.write import draw
     from pipeline_src.report.page import write_report
     from pipeline_src.tables.write import metrics_with_intervals, write_tables
 
-    publication = check_sources(source)
-    check_writable(out.parent)
     results, sources = _results(publication, out), _sources(publication.facts, source)
-    shutil.rmtree(out, ignore_errors=True)
     with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
         analysed = {part: pool.submit(_analyse, source, out, part) for part in publication.facts.parts}
         for part, done in analysed.items():
             done.result()
-            log.info("%s: %s analysed", source.name, part)
+            log.info("%s: %s analysed", publication.facts.experiment, part)
     write_tables(results, out / "tables")
     write_claims(results, sources.alphas, out)
     write_json(out / "metrics.json", metrics_with_intervals(results))

@@ -15,7 +15,7 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import reliability, style
 from pipeline_src.figures.catalogue import FIGURE_TYPES
-from pipeline_src.figures.figure_types import Picture
+from pipeline_src.figures.types import Picture
 
 INTERACTIVE = reliability.FIGURE  # drawn by the page itself, for all methods and data sets
 THEMED = {

@@ -242,9 +242,7 @@ def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any
 
 
 def _methods(
-    facts: Facts,
-    fitted: Mapping[tuple[str, int], Mapping[str, float]],
-    described: Mapping[str, Mapping[str, str]],
+    facts: Facts, fitted: Mapping[tuple[str, int], Mapping[str, float]], described: Mapping[str, Mapping[str, str]]
 ) -> Iterator[dict[str, str]]:
     """A row per method: its code, what it does, its parameters, and what was fitted, by seed where there are
     several."""

@@ -47,7 +47,7 @@ def shown(facts: Facts) -> dict[tuple[str, str], str]:
 
 def work(job: Job, folder: Path) -> None:
     """Draw the figures."""
-    from pipeline_src.figures.figure_types import Sources
+    from pipeline_src.figures.types import Sources
     from pipeline_src.figures.write import draw
 
     facts = job.parameters["facts"]

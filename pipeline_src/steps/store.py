@@ -25,17 +25,9 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
             stem="store",
             files=FILES,
             work=work,
-            parameters={
-                "part": part,
-                "size": experiment.settings.image_size,
-                "label": experiment.label(name),
-            },
+            parameters={"part": part, "size": experiment.settings.image_size, "label": experiment.label(name)},
             inputs={"prepare": experiment.job(f"prepare/{part.set}")},
-            options={
-                "entry": experiment.entry(name),
-                "data_root": experiment.data_root,
-                "limits": experiment.limits,
-            },
+            options={"entry": experiment.entry(name), "data_root": experiment.data_root, "limits": experiment.limits},
         )
 
 

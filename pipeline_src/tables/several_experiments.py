@@ -28,10 +28,7 @@ NEW = "add an experiment NAME"
 
 
 def write_overview_tables(
-    experiments: Sequence[ExperimentSummary],
-    judged: Path,
-    tasks: Mapping[str, str],
-    folder: Path,
+    experiments: Sequence[ExperimentSummary], judged: Path, tasks: Mapping[str, str], folder: Path
 ) -> None:
     """Write `OVERVIEW_TABLES` into `folder`.
 

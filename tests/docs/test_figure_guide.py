@@ -13,7 +13,7 @@ import pipeline_src
 from made_results import HandMade, by_hand
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.figures import catalogue, write
-from pipeline_src.figures.figure_types import Sources
+from pipeline_src.figures.types import Sources
 
 assert Path(pipeline_src.__file__).is_relative_to(Path.cwd())
 methods = {name: MethodFacts(name) for name in ("baseline", "aslp_mc")}

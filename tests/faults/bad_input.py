@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
 from pipeline_src.files import sha256
+
+HELD: list[FileLock] = []  # a lock ends with its object
+BUSY = {"found": r"\.lock, which it holds", "expected": "one command at a time", "do": "wait(.|\n)*another --out"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,13 @@ def check(row: BadInput, folder: Path) -> None:
         assert re.search(getattr(row, part), parts.get(part, "")), (part, getattr(row, part), str(refusal.value))
     after = contents(folder)
     assert {path: after.get(path) for path in before} == before
+
+
+def hold(lock: Path) -> None:
+    """Hold a lock, as another command that is at work."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    HELD.append(of := FileLock(lock))
+    of.acquire()
 
 
 def run(*words: str) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from bad_input import BadInput, check, run
+from bad_input import BUSY, BadInput, check, hold, run
 
 from pipeline_src.calibrators import files
+from pipeline_src.files import write_text
 
 OPTIONS = ("calibrate", "--pred", "maps", "--mask", "masks", "--apply", "other", "--out", "out", "--resamples", "0")
 REFUSED = "refused before anything is computed"
@@ -375,8 +376,8 @@ ROWS = [
         "out_exported",
         "`--out` is a folder that `export` wrote",
         command("--method", "temperature"),
-        "out holds what calibrate did not write",
-        r"- out/SHA256SUMS",
+        "out holds results of another command",
+        r"- out/SHA256SUMS, of export",
         "a new folder",
         "another --out",
         make=and_then(exported),
@@ -581,6 +582,26 @@ ROWS = [
         "fit it again.*remove its line 'sha256'",
         make=and_then(altered),
         happens="refused",
+    ),
+    row(
+        "out_judged",
+        "`--out` is a folder that `judge` wrote",
+        command("--method", "temperature"),
+        "out holds results of another command",
+        r"- out/metrics\.json, of judge",
+        "a new folder",
+        "another --out",
+        make=and_then(lambda folder: write_text(folder / "out/metrics.json", "{}")),
+        happens=f"{REFUSED}: numbers of other maps would be beside its maps",
+    ),
+    row(
+        "out_busy",
+        "`--out` of `calibrate` is written into by another command",
+        command("--method", "temperature"),
+        "another command is writing into out",
+        **BUSY,
+        make=and_then(lambda folder: hold(folder / "out/.lock")),
+        happens=REFUSED,
     ),
     row(
         "file_classes",

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bad_input import BadInput, check
-from filelock import FileLock
+from bad_input import BadInput, check, hold
 
 from pipeline_src.data import catalog
 from pipeline_src.data import download as module
@@ -16,7 +15,6 @@ from pipeline_src.data.download import download
 CLOSED = "http://127.0.0.1:9/a.zip"  # nothing listens there
 MINE = {"archive": "a.zip", "images": "Image", "masks": "GT", "download": CLOSED, "get": "https://example.org/mine"}
 SHA256 = "0" * 64
-HELD: list[FileLock] = []
 
 
 def get(name: str = "mine", **more) -> Callable[[Path], None]:
@@ -32,8 +30,7 @@ def nothing(folder: Path) -> None:
 
 def locked(folder: Path) -> None:
     nothing(folder)
-    HELD.append(lock := FileLock(folder / ".a.zip.part.lock"))  # a lock ends with its object
-    lock.acquire()
+    hold(folder / ".a.zip.part.lock")
 
 
 def row(name: str, fault: str, call: Callable[[Path], None], what: str, make=nothing, **parts: str) -> BadInput:

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from bad_input import BadInput, refusals, run
+from bad_input import BUSY, BadInput, hold, refusals, run
 from numpy.lib import format as npy
 from PIL import Image
 from test_data_sets import bind, png_of
@@ -510,6 +510,28 @@ ROWS = [
         "0 or more pixels",
         "--border 5",
         lambda folder: run("judge", "--pred", "maps", "--mask", "masks", "--out", "o", "--border", "inf"),
+    ),
+    row(
+        "out-calibrated",
+        "`--out` of `judge` is a folder that `calibrate` wrote",
+        "it is refused before anything is computed: numbers of other maps would be beside its maps",
+        put(results__calibrator_dot_json=b"{}"),
+        "results/calibrator.json, of calibrate",
+        "--out results holds results of another command",
+        "a new folder",
+        "another --out",
+        judging(),
+    ),
+    row(
+        "out-busy",
+        "`--out` of `judge` is written into by another command",
+        "it is refused before anything is computed",
+        put(results___dot_lock=hold),
+        BUSY["found"],
+        "another command is writing into results",
+        BUSY["expected"],
+        BUSY["do"],
+        judging(),
     ),
     row(
         "long-out",

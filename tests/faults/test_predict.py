@@ -13,7 +13,7 @@ import exported_folders
 import numpy as np
 import pytest
 import torch
-from bad_input import BadInput, check, run
+from bad_input import BUSY, BadInput, check, hold, run
 from project import ROOT
 from safetensors.torch import save_file
 
@@ -502,6 +502,32 @@ ROWS = [
         happens="refused: they would be overwritten",
     ),
     row(
+        "out_busy",
+        "`--out` of `predict` is written into by another command",
+        command(*FOLDER),
+        "another command is writing into maps",
+        **BUSY,
+        make=and_then(lambda where: hold(where / "maps/.lock")),
+    ),
+    row(
+        "out_judged",
+        "`--out` of `predict` is a folder that `judge` wrote",
+        command(*FOLDER),
+        "--out maps holds results of another command",
+        r"- maps/metrics\.json, of judge",
+        "a new folder",
+        "another --out",
+        make=written("maps/metrics.json", "{}"),
+    ),
+    row(
+        "export_busy",
+        "`--out` of `export` is written by another command",
+        command("export", "--run", "tiny/baseline/seed0", "--out", "new"),
+        "another command is writing into new",
+        **BUSY,
+        make=and_then(lambda where: hold(where / ".new.lock")),
+    ),
+    row(
         "export_without_run",
         "`export` without a run",
         command("export", "--out", "new"),
@@ -544,8 +570,15 @@ ROWS = [
 def test_it_is_refused(row: BadInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     check(row, tmp_path)
-    if row.name not in ("format_of_others", "out_of_another_model", "out_of_the_user", "out_below_a_file"):
-        assert not (tmp_path / "maps").exists()
+    there = (
+        "format_of_others",
+        "out_of_another_model",
+        "out_of_the_user",
+        "out_below_a_file",
+        "out_busy",
+        "out_judged",
+    )
+    assert (tmp_path / "maps").exists() == (row.name in there)
     assert not (tmp_path / "made").exists()
 
 

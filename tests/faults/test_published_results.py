@@ -9,6 +9,7 @@ import pages
 from bad_input import BadInput, refusals, run
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.files import write_text
 from pipeline_src.publishing.published import Publication, result_digests, source_digests, source_files
 
 FACTS = Facts("small", {"aslp": MethodFacts("aslp_mc", {}, learns=True)}, {"val": "val"}, seeds=(0,))
@@ -160,6 +161,25 @@ ROWS = [
             ("metrics.json", "edited", edit("metrics.json", "1", "2")),
             ("claims.json", "lost", lambda folder: (folder / "claims.json").unlink()),
             ("tables/T1.csv", "edited", edit("tables/T1.csv", "1", "2")),
+        )
+    ),
+    *(
+        BadInput(
+            f"lost-{name}",
+            f"an experiment that {where} names and that is not published any more",
+            lambda _: run("rebuild"),
+            "what is published is not whole",
+            f"results/published/lost, which {file} names",
+            "each experiment that README.md, docs/",
+            "git checkout -- results/published",
+            make=published(lambda folder, file=file, text=text: write_text(folder.parents[2] / file, text)),
+            happens="`rebuild` of all stops before it makes anything, and names it",
+        )
+        for name, where, file, text in (
+            ("table", "the README or a page", "docs/a/page.md", "<!-- published: lost raw ece -->\n"),
+            ("verdict", "a table of verdicts", "README.md", "<!-- published: small verdicts raw lost overview -->\n"),
+            ("pair", "a table of pairs", "docs/page.md", "<!-- published: differences raw small:a/lost:b -->\n"),
+            ("task", "table T5", "results/published/overview/T5.csv", "row,experiment\na,small\nb,lost\n"),
         )
     ),
     *(

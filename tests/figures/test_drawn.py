@@ -127,7 +127,7 @@ def test_tradeoff():
 
 def test_sweep():
     static = {f"s{k}": Perturbation(a, 0.5) for k, a in enumerate((0.1, 0.2, 0.3))}
-    places = [(name, "p", metric) for name in static for metric in sweep.METRICS]
+    places = [(name, "p", metric) for name in static for metric in style.AXES]
     of = {place: Estimate({0: 0.5 + k / 100}, 0.4 + k / 100, 0.55 + k / 100) for k, place in enumerate(places)}
     axes = sweep.draw(sweep.prepare(of, static), {("p", "ece"): 0.3}, "Title", []).axes[0]
     assert ends(axes) == [[[0.1, 40], [0.1, 55]], [[0.2, 43], [0.2, 58]], [[0.3, 46], [0.3, 61]]]

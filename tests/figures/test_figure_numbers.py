@@ -20,10 +20,22 @@ from pipeline_src.counting.levels import CLAMP
 from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.data.store import Store
-from pipeline_src.figures import alpha, entropy, examples, extremes, joint, overview, risk, severity, sweep, training
+from pipeline_src.figures import (
+    alpha,
+    entropy,
+    examples,
+    extremes,
+    joint,
+    overview,
+    risk,
+    severity,
+    style,
+    sweep,
+    training,
+)
 from pipeline_src.figures.bin_tables import reliability_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.figures.figure_types import Sources
+from pipeline_src.figures.types import Sources
 from pipeline_src.labels import IGNORED
 
 BINS = 10
@@ -281,7 +293,7 @@ def test_corrupted_sets_have_no_say_beside_their_figure():
 
 def test_sweep_has_a_line_per_beta():
     static = {"a": Perturbation(0.1, 0.5), "b": Perturbation(0.05, 0.5), "c": Perturbation(1, 0.1, "label smoothing")}
-    places = [(name, "p", metric) for name in static for metric in sweep.METRICS]
+    places = [(name, "p", metric) for name in static for metric in style.AXES]
     table = sweep.prepare(dict.fromkeys(places, Estimate({0: 0.1}, 0.0, 0.2)), static)
     ece = table[table["metric"] == "ece"]
     assert ece[["method", "line"]].to_numpy().tolist() == [["c", "label smoothing"], ["b", "β = 0.5"], ["a", "β = 0.5"]]

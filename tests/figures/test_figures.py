@@ -46,8 +46,8 @@ from pipeline_src.figures import (
     tradeoff,
 )
 from pipeline_src.figures.catalogue import FIGURE_TYPES, figure_files, pictures
-from pipeline_src.figures.figure_types import Sources
 from pipeline_src.figures.names import labels, shortened
+from pipeline_src.figures.types import Sources
 from pipeline_src.figures.write import write_figures
 from pipeline_src.prediction.corruptions import CORRUPTIONS
 
@@ -358,7 +358,7 @@ def alphas_of(values: np.ndarray) -> Figure:
 def swept(parts) -> Figure:
     of = {f"s{a}-{b}": Perturbation(a, b) for a in (0.025, 0.05, 0.1) for b in (0.5, 0.75, 1.0)}
     of |= {"ls": Perturbation(1.0, 0.05, "label smoothing"), "noisy": Perturbation(0.1, 0.5, "noise 0.25")}
-    places = [(name, part, metric) for name in of for part in parts for metric in sweep.METRICS]
+    places = [(name, part, metric) for name in of for part in parts for metric in style.AXES]
     table = sweep.prepare(dict.fromkeys(places, Estimate({0: 0.912}, 0.9, 0.92)), of)
     return sweep.draw(table, {(part, "ece"): 0.05 for part in parts}, HEADING, LINES)
 

@@ -15,7 +15,7 @@ from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.figures import style
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.figures.figure_types import Painted, Sources
+from pipeline_src.figures.types import Painted, Sources
 
 STATIC = {f"slp-{a}": MethodFacts("slp", {"alpha": a, "beta": 0.5}) for a in (0.025, 0.05, 0.1)}
 CORRUPTED = {"A-c-jpeg-3": Corruption("A-c", "jpeg", 3, "A")}

@@ -29,7 +29,8 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
-from pipeline_src.judging import calibrated_files, calibrator_fit, two_classes
+from pipeline_src.judging import calibrated_files, calibration, calibrator_fit, two_classes
+from pipeline_src.judging import folder as judge_step
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.calibration import calibrate_folder
 from pipeline_src.judging.calibration_scores import inverted
@@ -397,7 +398,7 @@ def by_method(folders, tmp_path_factory) -> dict[str, Path]:
     return {method: top / method for method in ("platt", "temperature")}
 
 
-@pytest.mark.parametrize("moment", range(4))
+@pytest.mark.parametrize("moment", range(5))
 def test_a_run_that_is_killed_leaves_no_scores_and_no_maps_of_another_calibrator(
     folders, by_method, tmp_path, monkeypatch, moment
 ):
@@ -417,7 +418,7 @@ def test_a_run_that_is_killed_leaves_no_scores_and_no_maps_of_another_calibrator
     left = contents(out)
     whole = contents(by_method[json.loads(left["calibrator.json"])["calibrator"]])
     maps = {name for name in left if name.startswith("maps/")}
-    assert "scores.json" not in left and left.items() <= whole.items()
+    assert left == whole if moment == 0 else "scores.json" not in left and left.items() <= whole.items()
     assert not maps or maps == {name for name in whole if name.startswith("maps/")}
     calibrate_folder(**folders, out=out, method="temperature", resamples=0)
     assert contents(out) == contents(by_method["temperature"])
@@ -429,6 +430,25 @@ def test_a_full_disk_leaves_what_was_there_as_it_was(folders, by_method, tmp_pat
     with full_disk(moment), pytest.raises(UserError, match=r"the disk is full(.|\n)*was there before is as it was"):
         calibrate_folder(**folders, out=out, method="temperature", resamples=0)
     assert contents(out) == contents(by_method["platt"])
+
+
+@pytest.mark.parametrize("first", ["judge", "calibrate"])
+def test_judge_and_calibrate_keep_out_of_the_folders_of_each_other(folders, tmp_path, monkeypatch, first):
+    """The second to come is refused before it reads a map; the first may write there again."""
+    out, second = tmp_path / "out", {"judge": "calibrate", "calibrate": "judge"}[first]
+    calls = {
+        "judge": lambda: judge_folder(folders["pred"], folders["mask"], "net", out, resamples=0, whole=False),
+        "calibrate": lambda: calibrate_folder(**folders, out=out, method="temperature", resamples=0),
+    }
+    calls[first]()
+    before = contents(out)
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=rf"out/[a-z.]+, of {first}\n"):
+        for module in (calibration, judge_step):
+            patch.setattr(module, "pair_files", lambda *_: 1 / 0)
+        calls[second]()
+    assert contents(out) == before
+    calls[first]()
+    assert contents(out) == before
 
 
 def test_maps_in_subfolders_are_calibrated_too(folders, tmp_path):

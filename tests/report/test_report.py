@@ -23,7 +23,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.figures import alpha, reliability, style
 from pipeline_src.figures.bin_tables import isotonic_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.figures.figure_types import Picture
+from pipeline_src.figures.types import Picture
 from pipeline_src.report import sentences
 from pipeline_src.report.gallery import Gallery
 from pipeline_src.report.page import HERE, SCRIPTS, _named, write_report

@@ -11,7 +11,7 @@ from project import ROOT
 
 from pipeline_src.engine.execute import execute
 from pipeline_src.figures import severity, style
-from pipeline_src.figures.figure_types import Sources
+from pipeline_src.figures.types import Sources
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
 from pipeline_src.steps.tables import results
