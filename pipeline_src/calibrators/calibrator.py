@@ -87,6 +87,8 @@ def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
     if probability.dtype == np.uint8 and probability.size > 256 and not calibrator.of_image:
         return calibrated(calibrator, np.arange(256, dtype=np.uint8)[None])[0][probability]
     f = calibrator.apply(log_odds(probability))
+    if probability.ndim > f.ndim:  # two planes, of one logit
+        f = np.stack([1 - f, f])
     if probability.dtype.kind != "u":
         return f.astype(probability.dtype)
     top = int(np.iinfo(probability.dtype).max)

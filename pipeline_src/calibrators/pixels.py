@@ -155,7 +155,8 @@ def image_features(z: np.ndarray) -> np.ndarray:
 
 
 def log_odds(probability: np.ndarray) -> np.ndarray:
-    """The logits of a saved map: (H, W) -> (1, H, W), (K, H, W) -> log f_k, float64.
+    """The logits of a saved map: (H, W) -> (1, H, W), (2, H, W) -> (1, H, W) of its second plane, else (K, H, W) ->
+    log f_k, float64.
 
     A probability is known no better than it was stored: 0 and 1 of an 8-bit or 16-bit map stand half a level from the
     end, at 1/510 or 1/131070, those of a float map at 1e-7. (An 8-bit 0 read as 1e-7 would claim a logit of -16, beside
@@ -169,7 +170,7 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
         f, least = probability / top, 0.5 / top
     else:
         f, least = probability.astype(np.float64), CLAMP
-    if f.ndim == 3:
+    if f.ndim == 3 and len(f) > 2:
         return log_softmax(np.log(f.clip(least, 1)), axis=0)
     f = f.clip(least, 1 - least)
-    return (np.log(f) - np.log1p(-f))[None]
+    return np.log(f[1:]) - np.log(f[:1]) if f.ndim == 3 else (np.log(f) - np.log1p(-f))[None]

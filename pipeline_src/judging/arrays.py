@@ -22,12 +22,15 @@ NEAR = 0.05  # outside of [0, 1]; beyond it values are no probabilities that som
 ASPECT = 1.1  # a map's height / width may differ from its mask's by this factor
 
 
-def read_map(path: Path, shape: tuple[int, ...] | None = None, limit: int = PIXELS) -> np.ndarray:
+def read_map(
+    path: Path, shape: tuple[int, ...] | None = None, limit: int = PIXELS, several: bool = False
+) -> np.ndarray:
     """A prediction map: (H, W) probabilities of the positive class, or (K, H, W) of K classes.
 
     Args:
         shape: that of the mask, to distinguish K classes of an image one pixel wide, (K, H, 1), from a map (H, W, 1).
         limit: values that a file may hold; a larger one is not decoded.
+        several: whether it is known to be of K classes, so that (K, H, 1) stays what it is whatever its mask.
 
     Returns:
         uint8 (v / 255), uint16 (v / 65535), or float32/float64 as stored in .npy and .npz (one array).
@@ -35,7 +38,7 @@ def read_map(path: Path, shape: tuple[int, ...] | None = None, limit: int = PIXE
     Raises:
         UnusableFileError: not readable, several channels, no probabilities.
     """
-    array = _load(path, "colours", limit, shape)
+    array = _load(path, "colours", limit, shape, several)
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise UnusableFileError(
             f"an array of shape {array.shape}; expected (height, width), or (classes, height, width)"
@@ -135,15 +138,17 @@ def is_jpeg(path: Path) -> bool:
         return False
 
 
-def _load(path: Path, palette: Palette, limit: int, shape: tuple[int, ...] | None = None) -> np.ndarray:
+def _load(
+    path: Path, palette: Palette, limit: int, shape: tuple[int, ...] | None = None, several: bool = False
+) -> np.ndarray:
     """The array in a file, without an axis of length 1 for the channel, first or last, unless it is the width of images
-    of `shape`."""
+    of `shape`, or of `several` classes."""
     array = native(_array(path, limit)) if path.suffix.lower() in ARRAYS else _picture(path, palette, limit)
     if array.ndim != 3:
         return array
     if array.shape[0] == 1:
         return array[0]
-    narrow = array.shape[1:] == shape and array.shape[:2] != shape
+    narrow = several or (array.shape[1:] == shape and array.shape[:2] != shape)
     return array[..., 0] if array.shape[-1] == 1 and not narrow else array
 
 

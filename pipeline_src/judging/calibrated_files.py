@@ -48,7 +48,7 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
     for pair in pairs:
         try:
             with naming(pair, pair.map):
-                probability = read_map(pair.map, limit=pair.values)
+                probability = read_map(pair.map, limit=pair.values, several=classes is not None)
                 there = len(probability) if probability.ndim == 3 else None
                 if there != classes:
                     raise UnusableFileError(f"{_kind(there)}; expected {_kind(classes)}, as the fitted maps")
@@ -63,11 +63,12 @@ def _kind(classes: int | None) -> str:
     return f"a map of {classes} classes" if classes else "a map of one object, (height, width)"
 
 
-def write(pairs: Pairs, calibrator: Calibrator, folder: Path) -> None:
-    """Write the calibrated map of each pair under its own name."""
+def write(pairs: Pairs, calibrator: Calibrator, folder: Path, several: bool = False) -> None:
+    """Write the calibrated map of each pair, of `several` classes or of one object, under its own name."""
     folder.mkdir(parents=True, exist_ok=True)
     for pair in pairs:
-        _write(folder / pair.name(pair.map), pair.map, calibrated(calibrator, read_map(pair.map, limit=pair.values)))
+        probability = read_map(pair.map, limit=pair.values, several=several)
+        _write(folder / pair.name(pair.map), pair.map, calibrated(calibrator, probability))
 
 
 def _write(path: Path, original: Path, probability: np.ndarray) -> None:

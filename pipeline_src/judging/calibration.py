@@ -115,7 +115,7 @@ def calibrate_folder(
         result["risk"] = risks.controlled(replace(of_fitted, units=units), bound, SEED, resamples, **test)
     with outputs.staged(out, calibrated_files.SCORES, [calibrated_files.FOLDER]) as new:
         files.write(new / calibrated_files.CALIBRATOR, record)
-        calibrated_files.write(applied, calibrator, new / calibrated_files.FOLDER)
+        calibrated_files.write(applied, calibrator, new / calibrated_files.FOLDER, several=classes is not None)
         write_text(new / calibrated_files.SCORES, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 

@@ -55,20 +55,21 @@ def options_of(method: str, features: str, shape: bool) -> dict[str, Any]:
 def pixels_of(
     pairs: Pairs, classes: int | None, counted: FolderCounts, ignore: int | None
 ) -> tuple[Pixels, np.ndarray]:
-    """The pixels of all pairs: of one object all, grouped; of K classes as many of each image as fit, each of which
-    stands for an equal share of it. And of each map the highest level of its type, 0 for floats."""
+    """The pixels of all pairs: of two classes all, grouped; of more as many of each image as fit, each of which stands
+    for an equal share of it. And of each map the highest level of its type, 0 for floats."""
     parts, tops, void = [], [], IGNORED if ignore is None else ignore
     for pair in pairs:
         if classes:
             probability, truth, _ = several_classes.read(pair, classes, void)
             truth = np.where(truth == void, classes, truth)
-            valid, most = int((truth < classes).sum()), max(1, MOST_NUMBERS // (classes * len(pairs)))
-            draws = generator(pair.stem, "calibrate")
-            chosen = draws.choice(valid, most, replace=False) if valid > most else None
-            parts.append(image_pixels(log_odds(probability), truth, chosen))
         else:
             probability, truth, *_ = two_classes.read(pair, counted.meaning)
-            parts.append(image_pixels(log_odds(probability), truth).grouped())
+        z, chosen = log_odds(probability), None
+        if len(z) > 1:
+            valid, most = int((truth < len(z)).sum()), max(1, MOST_NUMBERS // (len(z) * len(pairs)))
+            draws = generator(pair.stem, "calibrate")
+            chosen = draws.choice(valid, most, replace=False) if valid > most else None
+        parts.append(image_pixels(z, truth, chosen).grouped())
         tops.append(np.iinfo(probability.dtype).max if probability.dtype.kind == "u" else 0)
     return joined(parts), np.array(tops)
 

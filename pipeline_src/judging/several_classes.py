@@ -51,7 +51,7 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
     with naming(pair, mask):
         truth = read_labels(mask, pair.values)
     with naming(pair, pair.map):
-        probability = read_map(pair.map, truth.shape, pair.values)
+        probability = read_map(pair.map, limit=pair.values, several=True)
         if probability.ndim != 3:
             raise UnusableFileError(f"an array of shape {probability.shape}; expected {classes} classes, as most maps")
         if probability.shape[1:] != truth.shape and (

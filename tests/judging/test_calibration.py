@@ -345,6 +345,56 @@ def test_maps_of_three_classes(tmp_path):
     assert written.dtype == np.float32 and written.sum(axis=0) == pytest.approx(np.ones((20, 30)), abs=1e-6)
 
 
+@pytest.fixture(scope="module")
+def as_planes(folders, tmp_path_factory) -> dict[str, dict[str, Path]]:
+    """The maps of `folders` as floats of one object and as softmax maps of two classes, and their masks of 0 and 1."""
+    root = tmp_path_factory.mktemp("planes")
+    for name, folder in folders.items():
+        (root / "one" / name).mkdir(parents=True), (root / "two" / name).mkdir(parents=True)
+        for path in folder.iterdir():
+            f = read_map(path)
+            f = f.astype(float) / (np.iinfo(f.dtype).max if f.dtype.kind == "u" else 1)
+            one, two = (np.uint8(f), np.uint8(f)) if "mask" in name else (f, np.stack([1 - f, f]))
+            np.save(root / "one" / name / path.stem, one), np.save(root / "two" / name / path.stem, two)
+    return {number: {name: root / number / name for name in folders} for number in ("one", "two")}
+
+
+@pytest.mark.parametrize("method", [name for name in files.CALIBRATORS if name != "dirichlet"])
+def test_two_planes_are_calibrated_as_the_map_of_one_object(as_planes, tmp_path, method):
+    """By the same calibrator, whose file goes with both."""
+    options = {"features": "entropy,foreground,margin,peak", "shape": True} if method == "image_temperature" else {}
+    one, two = (
+        calibrate_folder(**paths, out=tmp_path / number, method=method, resamples=0, **options)
+        for number, paths in as_planes.items()
+    )
+    for path in (tmp_path / "one/maps").iterdir():
+        f = np.load(path)
+        assert np.load(tmp_path / "two/maps" / path.name) == pytest.approx(np.stack([1 - f, f]), abs=1e-5)
+    for number, other, result in (("one", "two", one), ("two", "one", two)):
+        paths = as_planes[number]["apply"], as_planes[number]["test_mask"]
+        options = {"calibrator": tmp_path / other / "calibrator.json", "whole": False, "resamples": 0}
+        judged = judge_folder(*paths, "m", tmp_path / f"{number} by {other}", **options)["raw"]
+        for name, of in result["scores"].items():
+            assert judged[name] == pytest.approx(of["after"], abs=1e-4)
+            times = 2 if name == "brier" else 1  # the sum over both planes
+            assert two["scores"][name]["after"] == pytest.approx(times * one["scores"][name]["after"], abs=1e-4)
+
+
+def test_maps_of_classes_one_pixel_wide_are_calibrated(tmp_path):
+    """(K, H, 1), which is no map (K, H) with an axis for its channel; with masks of what is applied and without."""
+    paths = three_classes(tmp_path, T, lambda *_: False)
+    for path in (path for part in ("val", "test") for path in (tmp_path / part).rglob("*.*")):
+        if path.suffix == ".npy":
+            np.save(path, np.load(path)[..., :1])
+        else:
+            cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[:, :1])
+    for test_mask in (None, tmp_path / "test/masks"):
+        calibrate_folder(*paths, tmp_path / "out", method="temperature", test_mask=test_mask, resamples=0)
+        before, after = np.load(tmp_path / "test/maps/0.npy"), np.load(tmp_path / "out/maps/0.npy")
+        assert after.shape == before.shape == (3, 20, 1) and after.sum(axis=0) == pytest.approx(1, abs=1e-6)
+        assert (after.max(axis=0) < before.max(axis=0)).all()
+
+
 def without_a_class(root: Path) -> list[Path]:
     """Maps of three classes; the masks to fit to leave out all pixels of the last one."""
     return three_classes(root, 1, lambda part, truth: (truth == 2) & (part == "val"))
