@@ -12,7 +12,7 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.judging.files import Pair
 from pipeline_src.judging.masks import USUAL, Meaning
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 
 @dataclass

@@ -15,15 +15,8 @@ from threadpoolctl import threadpool_limits
 from pipeline_src.analysis import resampling
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import estimate
-from pipeline_src.analysis.resampling import (
-    few_in_words,
-    image_means,
-    interval,
-    key_of,
-    percentiles,
-    resample,
-    units_of,
-)
+from pipeline_src.analysis.intervals import few_in_words, interval, percentiles, units_of
+from pipeline_src.analysis.resampling import image_means, key_of, resample
 from pipeline_src.counting.loading import load, save_compact
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import TwoClassStatistic

@@ -23,8 +23,17 @@ ROELOFS = "Roelofs et al., AISTATS 2022"
 
 def squared(title: str, of: Input, function: Callable, definition: str, heading: str) -> Metric:
     """A squared error that decides differences of an error."""
-    about = {"heading": heading, "factor": 1e4, "digits": 2, "unit": "points²", "undefined": FEW_IMAGES}
-    return Metric(title=title, of=of, function=function, definition=definition, **about)
+    return Metric(
+        title=title,
+        of=of,
+        function=function,
+        definition=definition,
+        heading=heading,
+        factor=1e4,
+        digits=2,
+        unit="points²",
+        undefined=FEW_IMAGES,
+    )
 
 
 CALIBRATION: dict[str, Metric] = {
