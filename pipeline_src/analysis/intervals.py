@@ -13,6 +13,7 @@ from statistics import NormalDist
 import numpy as np
 
 FEW_GROUPS = 10  # below it resamples are too few different ones for percentiles
+ENOUGH = 50  # below it intervals miss the true value too often where a few units are far worse than all others
 LEVEL = 0.95
 NAN = (math.nan, math.nan)  # the ends of an interval that is undefined
 
@@ -118,17 +119,23 @@ def groups_in_words(groups: np.ndarray | None) -> str:
     number = units_of(groups, len(groups))
     if number == 1:
         return "All images belong to one group, so that there are no intervals."
-    warning = f"; of fewer than {FEW_GROUPS} they are rough (Student's t)" if number < FEW_GROUPS else ""
+    warning = ""
+    if number < FEW_GROUPS:
+        warning = f"; of fewer than {FEW_GROUPS} they are rough (Student's t)"
+    elif number < ENOUGH:
+        warning = f"; of fewer than {ENOUGH} they are too narrow where a few are far worse"
     return f"Intervals: bootstrap over {number:,} groups of images that are not independent{warning}."
 
 
 def images_in_words(images: int) -> list[str]:
     """What readers of intervals over independent images have to know where these are few."""
-    if images >= FEW_GROUPS:
-        return []
     if images == 1:
         return ["one image has no intervals"]
-    return [f"intervals over {images} images, fewer than {FEW_GROUPS}, are rough (Student's t)"]
+    if images < FEW_GROUPS:
+        return [f"intervals over {images} images, fewer than {FEW_GROUPS}, are rough (Student's t)"]
+    if images < ENOUGH:
+        return [f"intervals over {images} images are too narrow where a few are far worse"]
+    return []
 
 
 def few_in_words(present: Mapping[str, int]) -> list[str]:
