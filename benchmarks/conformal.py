@@ -17,7 +17,7 @@ from pipeline_src.analysis.conformal import RISK_NAMES, Bound, level
 from pipeline_src.judging import two_classes
 from pipeline_src.judging.files import pair_files
 from pipeline_src.metrics.image_risks import ImageRisks, split
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 BOUNDS = (Bound("fnr", 0.1), Bound("fnr", 0.05), Bound("fpr", 0.05), Bound("fpr", 0.02))
 FITTED = (20, 100, 500)  # images that give the threshold

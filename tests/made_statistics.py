@@ -12,7 +12,7 @@ from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
 Image = tuple[np.ndarray, np.ndarray, str]  # map, mask, id

@@ -1,4 +1,4 @@
-"""The rooms of the package, who may import whom, and that no module imports itself by way of others."""
+"""The rooms of the package, who may import whom, that no module imports itself by way of others, how long one is."""
 
 from __future__ import annotations
 
@@ -121,3 +121,8 @@ def test_no_two_classes_have_one_name():
             if isinstance(node, ast.ClassDef):
                 where.setdefault(node.name, []).append(name)
     assert not {name: places for name, places in where.items() if len(places) > 1}
+
+
+def test_no_file_is_longer_than_300_lines():
+    lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
+    assert not {name: number for name, number in lines.items() if number > 300}

@@ -8,18 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, error_interval, interval, within
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
-from pipeline_src.analysis.resampling import (
-    FEW_GROUPS,
-    NAN,
-    Resampled,
-    error_interval,
-    interval,
-    key_of,
-    resample,
-    within,
-)
-from pipeline_src.counting.counts import COLUMNS, Counts
+from pipeline_src.analysis.resampling import Resampled, key_of, resample
+from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
 from pipeline_src.counting.loading import by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
@@ -61,7 +53,7 @@ def analyse(
         of_seeds, resampled = [], []
         for seed in seeds:
             statistic = load(statistics[method, seed])
-            ids = by_protocol(statistic)["raw"].rows.ids
+            ids = image_rows(by_protocol(statistic)["raw"]).ids
             if expected is None:
                 expected, groups = ids, groups_of(ids) if groups_of else None
             if ids != expected:
@@ -91,7 +83,7 @@ def _measurement(
     first, *rest = (replace(one, rows=None) for one in counts)
     at = [COLUMNS.index(name) for name in IMAGE_SUMS]
     arrays = counts_arrays(sum(rest, first)) | {
-        "image_sums": np.stack([one.rows.table[:][:, at] for one in counts]),
+        "image_sums": np.stack([image_rows(one).table[:][:, at] for one in counts]),
         "errors_by_bins": _errors_by_bins(counts, bins),
         "seed_bins": _seed_bins(counts, bins),
     }
@@ -114,7 +106,7 @@ def _measurement(
     values = {name: of for one in resampled for name, of in one.values.items()}
     return Measurement(
         seeds,
-        len(counts[0].rows),
+        len(image_rows(counts[0])),
         resampled[0].units,
         {name: np.array([one.points.get(name, np.nan) for one in resampled]) for name in values},
         {

@@ -16,7 +16,7 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.loading import AnyStatistic, by_protocol
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
 SAME, DIFFERENT, UNDECIDED = "same", "different", "cannot be said"
@@ -98,22 +98,22 @@ def compare(
     if same:
         shared = groups[1] if groups[0] is None else groups[0]
         groups = shared, shared  # the same draws
-    points = [_points(*side, bins) for side in zip(sides, groups, strict=True)]
-    protocols = [protocol for protocol in points[0] if protocol in points[1]]
+    points_a, points_b = (_points(*side, bins) for side in zip(sides, groups, strict=True))
+    protocols = [protocol for protocol in points_a if protocol in points_b]
     resampled = None
     if intervals and any(
-        _largest(*points, protocol, m) > ROUNDING for protocol in protocols for m in points[0][protocol]
+        _largest(points_a, points_b, protocol, m) > ROUNDING for protocol in protocols for m in points_a[protocol]
     ):
         resampled = _resampled(part, bins, sides, groups, same)
     cells = []
     for protocol in protocols:
-        for metric, values in points[0][protocol].items():
-            of_b = points[1][protocol].get(metric, np.full(len(pairs), np.nan))
+        for metric, values in points_a[protocol].items():
+            of_b = points_b[protocol].get(metric, np.full(len(pairs), np.nan))
             if np.isnan([values, of_b]).all():
                 continue
             measured = [side[protocol] for side in resampled] if resampled else []
             effect = estimate(metric, (measured[1], 1.0), (measured[0], -1.0)) if measured else None
-            largest = _largest(*points, protocol, metric)
+            largest = _largest(points_a, points_b, protocol, metric)
             cells.append(
                 Cell(
                     *(protocol, part, method, metric, pairs, float(values.mean()), float(of_b.mean())),

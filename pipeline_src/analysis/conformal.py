@@ -24,8 +24,8 @@ from pipeline_src.analysis.estimate import common_seeds
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.metrics.image_risks import EIGHT_BIT, RISKS, ImageRisks, split
-from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.metric import Quantity
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 QUANTITIES = {"threshold": Quantity(title="threshold", better=0), **RISKS}
 RISK_NAMES = list(RISKS)

@@ -16,8 +16,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from pipeline_src.analysis.intervals import LEVEL, NAN, error_interval, interval, students_t, widened, within
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import LEVEL, NAN, error_interval, interval, students_t, widened, within
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
@@ -152,11 +152,11 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
         [weight * one.of_seeds(of[metric], seeds) for (one, weight), of in zip(terms, of_terms, strict=True)]
         for of_terms in ([one.points for one, _ in terms], [one.values for one, _ in terms])
     )
-    resampled = sum(values).mean(axis=0)
+    of_seeds, resampled = np.sum(points, axis=0), np.sum(values, axis=0).mean(axis=0)
     reference = -sum(of.mean() for of, (_, weight) in zip(points, terms, strict=True) if weight < 0)
-    by_seed = dict(zip(seeds, sum(points).tolist(), strict=True))
+    by_seed = dict(zip(seeds, of_seeds.tolist(), strict=True))
     units = min(one.units for one, _ in terms)  # of several sets: as if all were as small as the smallest
-    ends = interval(float(sum(points).mean()), resampled, units) or NAN
+    ends = interval(float(of_seeds.mean()), resampled, units) or NAN
     off = sum(
         abs(weight) * one.of_seeds(one.bounds[metric], seeds).mean() for one, weight in terms if metric in one.bounds
     )

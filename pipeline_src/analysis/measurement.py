@@ -10,11 +10,11 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from pipeline_src.analysis.resampling import FEW_GROUPS
+from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.storage import pack, unpack
 from pipeline_src.errors import UserError
@@ -105,7 +105,8 @@ def bin_choices(bins: int) -> list[int]:
 
 def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:
     """The arrays from which `Measurement.counts` are made again."""
-    return pack(counts, "all") | {"top": np.array(counts.top)}
+    # Rows alone lie on the disk, and a measurement has none.
+    return cast(dict[str, np.ndarray], pack(counts, "all")) | {"top": np.array(counts.top)}
 
 
 def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]) -> None:
@@ -114,7 +115,7 @@ def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, st
     Args:
         header: facts on the data set, as JSON can hold them.
     """
-    entries, arrays = [], {}
+    entries, arrays = [], dict[str, Any]()
     for (protocol, method), one in measured.items():
         facts = {
             "protocol": protocol,

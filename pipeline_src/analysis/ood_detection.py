@@ -88,7 +88,7 @@ def _of_pixels(
     score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int
 ) -> PointsAndValues:
     levels, cells = (
-        [sum(_of_seed(one, array, seed) for one in sets.values()) for sets in (inside, outside)]
+        [np.sum([_of_seed(one, array, seed) for one in sets.values()], axis=0) for sets in (inside, outside)]
         for array in ("confidence", "confidence_cells")
     )
     points = _measured(*levels)

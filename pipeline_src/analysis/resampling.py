@@ -11,29 +11,26 @@ bias that resampling adds to an unbiased estimate of a squared error (`Input.cen
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from statistics import NormalDist
 from zlib import crc32
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from pipeline_src.analysis.intervals import error_interval, interval, units_of, widened, within
 from pipeline_src.counting.counts import COLUMNS
 from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.rows import Rows, parts
-from pipeline_src.metrics.inputs import FEW, Columns, Input, ProtocolCounts, of_groups
+from pipeline_src.metrics.inputs import FEW, Input, of_groups
+from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import bounds, summary
 
 Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
 RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")  # with more, products differ in the last bits
-FEW_GROUPS = 10  # below it resamples are too few different ones for percentiles
-LEVEL = 0.95
-NAN = (math.nan, math.nan)  # the ends of an interval that is undefined
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 
 
@@ -73,102 +70,14 @@ class Resampled:
         """The 95 % interval of every metric; None where a resample leaves it undefined."""
         units = dict.fromkeys(self.values, self.units) | dict(self.present)
         ends = {name: interval(self.points[name], values, units[name]) for name, values in self.values.items()}
-        deciding = {name: ends.get(METRICS[name].decided_by) for name in ends}
         made = {
-            name: error_interval(self.points[name], of, deciding[name]) if of and deciding[name] else of
+            name: error_interval(self.points[name], of, square)
+            if of and (square := ends.get(METRICS[name].decided_by))
+            else of
             for name, of in ends.items()
         }
         wide = {name: of and widened(of, self.bounds.get(name, 0)) for name, of in made.items()}
         return {name: of and within(of, METRICS[name].range) for name, of in wide.items()}
-
-
-def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
-    """Between which 95 % of values (R,) on resamples lie, of few units a little more; None where one is undefined.
-
-    Args:
-        units: number of images that were resampled, or of groups of them.
-    """
-    if units < 2 or np.isnan(values).any():
-        return None
-    if units < FEW_GROUPS:
-        half = _distance(units) * float(values.std())
-        return float(values.mean()) - half, float(values.mean()) + half
-    tail = NormalDist().cdf(-_distance(units))
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _distance(units: int) -> float:
-    """How many standard deviations of resamples an end is away: Student's t with units - 1 degrees of freedom, of a
-    variance that is divided by units - 1, and not by units as that of resamples is. Percentiles as far out as this are
-    the expanded percentiles of Hesterberg (The American Statistician 2015); with many units they are the usual ones."""
-    return math.sqrt(units / (units - 1)) * students_t(units, (1 + LEVEL) / 2)
-
-
-@lru_cache
-def students_t(units: int, tail: float) -> float:
-    """The quantile `tail` of Student's t with units - 1 degrees of freedom."""
-    from scipy.special import stdtrit  # slow to import, and Snakemake asks for names of files whenever it starts
-
-    return float(stdtrit(units - 1, tail))
-
-
-def interval(
-    value: float, resampled: np.ndarray, units: int, limits: tuple[float, float] = (-math.inf, math.inf)
-) -> tuple[float, float] | None:
-    """The 95 % interval of a metric; None where it is undefined on a resample.
-
-    The `percentiles`, farther out on the side of the longer tail, as Johnson's modified t is (Journal of the American
-    Statistical Association 1978): where few images are much worse than all others, percentiles miss that more of them
-    are to be expected. And wide enough to hold the value itself: a part of an error that is 0 in nearly all resamples
-    lies on one side of it in them, once they are centred on their mean.
-
-    Args:
-        value: of all images.
-        resampled: (R,) of resamples of them.
-        units: number of images that were resampled, or of groups of them.
-        limits: least and largest value that it can have.
-    """
-    ends = percentiles(resampled, units)
-    if ends is None:
-        return None
-    low, high = min(ends[0], value), max(ends[1], value)
-    if units >= FEW_GROUPS:
-        # With skewness g an end is t + g (2 t^2 + 1) / 6 standard deviations away, a percentile t + g (t^2 - 1) / 6.
-        farther = float(resampled.std()) * _skewness(resampled) * (_distance(units) ** 2 + 2) / 6
-        low, high = low + min(0, farther), high + max(0, farther)
-    return within((low, high), limits)
-
-
-def _skewness(resampled: np.ndarray) -> float:
-    """Of resampled values (R,), at most that of the mean of images of which one differs: that one is drawn as often as
-    a Poisson variable of mean 1 says."""
-    from_mean = resampled - resampled.mean()
-    variance = float((from_mean**2).mean())
-    return float(np.clip((from_mean**3).mean() / variance**1.5, -1, 1)) if variance > 0 else 0.0
-
-
-def widened(ends: tuple[float, float], bound: float) -> tuple[float, float]:
-    """An interval of what can be off by `bound`."""
-    return ends[0] - bound, ends[1] + bound
-
-
-def within(ends: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:
-    """An interval cut at the range of what it is of; NaN stays NaN in this order."""
-    return max(ends[0], limits[0]), min(ends[1], limits[1])
-
-
-def error_interval(value: float, ends: tuple[float, float], of_square: tuple[float, float]) -> tuple[float, float]:
-    """The interval of an error that resampling can only raise where it is near 0: up to its upper percentile, down to
-    the mirrored one, and to 0 where the interval of its debiased square holds 0.
-
-    Args:
-        ends: percentiles of the resampled error.
-        of_square: the interval of the debiased square.
-    """
-    if np.isnan([*ends, *of_square]).any():
-        return np.nan, np.nan
-    return (0.0 if of_square[0] <= 0 else max(0.0, 2 * value - ends[1])), ends[1]
 
 
 def key_of(part: str) -> int:
@@ -245,10 +154,10 @@ def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> 
     return around(point, values, values.mean() if metric.of.centred else whole)
 
 
-def around(point: float, values: np.ndarray, whole: float) -> np.ndarray:
+def around(point: float, values: np.ndarray, whole: float | np.ndarray) -> np.ndarray:
     """Resampled values (R,) shifted so that they vary around the exact value `point` and not around `whole`, that of
     the sums over all images or, of `Input.centred`, the mean of the values."""
-    shift = point - whole
+    shift = float(point - whole)
     return values + shift if abs(shift) > ROUNDING else values
 
 
@@ -310,40 +219,6 @@ def _times(images: int, resamples: int, key: int, groups: bytes | None) -> Rows:
         drawn = np.bincount(generator.integers(0, units, units), minlength=units)
         times.append(np.append(drawn, 0)[of_images])  # the last is that of -1
     return times
-
-
-def units_of(groups: np.ndarray | None, images: int) -> int:
-    """How many units are resampled: groups of images (N,), or else the images."""
-    return images if groups is None else len(np.unique(groups[groups >= 0]))
-
-
-def groups_in_words(groups: np.ndarray | None) -> str:
-    """What readers of intervals have to know of the groups of images (N,); empty if each image is its own."""
-    if groups is None:
-        return ""
-    number = units_of(groups, len(groups))
-    if number == 1:
-        return "All images belong to one group, so that there are no intervals."
-    warning = f"; of fewer than {FEW_GROUPS} they are rough (Student's t)" if number < FEW_GROUPS else ""
-    return f"Intervals: bootstrap over {number:,} groups of images that are not independent{warning}."
-
-
-def images_in_words(images: int) -> list[str]:
-    """What readers of intervals over independent images have to know where these are few."""
-    if images >= FEW_GROUPS:
-        return []
-    if images == 1:
-        return ["one image has no intervals"]
-    return [f"intervals over {images} images, fewer than {FEW_GROUPS}, are rough (Student's t)"]
-
-
-def few_in_words(present: Mapping[str, int]) -> list[str]:
-    """What readers have to know of intervals of metrics that few images, or groups of them, have (`present`)."""
-    few = {name: number for name, number in present.items() if number < FEW_GROUPS}
-    return [
-        f"few images, or groups of them, have {', '.join(f'{name} ({number})' for name, number in few.items())}: their "
-        "intervals are rough (Student's t)"
-    ] * bool(few)
 
 
 @one_thread

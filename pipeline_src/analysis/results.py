@@ -12,8 +12,8 @@ import numpy as np
 
 from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.intervals import groups_in_words
 from pipeline_src.analysis.measurement import Measurement, Reader
-from pipeline_src.analysis.resampling import groups_in_words
 from pipeline_src.analysis.run_cost import RunCost
 from pipeline_src.metrics.summary import defined
 
@@ -80,7 +80,8 @@ class Results:
         """The exact values of all metrics."""
         import pandas as pd  # 0.3 s: who asks for the names of tables must not wait for it
 
-        rows, reasons = [], {}
+        rows: list[dict[str, object]] = []
+        reasons: dict[tuple[str, str], str] = {}
         for protocol in self.facts.protocols:
             for part, role in self.facts.parts.items():
                 for method, one in self.measured(protocol, part).items():

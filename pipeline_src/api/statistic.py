@@ -18,8 +18,8 @@ from pipeline_src.counting.map_range import check_range
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.metric import with_ends
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 from pipeline_src.text_tables import aligned

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.resampling import NAN, image_means, interval, key_of
+from pipeline_src.analysis.intervals import NAN, interval
+from pipeline_src.analysis.resampling import image_means, key_of
 from pipeline_src.claims.evidence import ABOVE_ZERO, Evidence
 from pipeline_src.claims.view import Items, View
 from pipeline_src.metrics.metric import Quantity

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline_src.analysis.estimate import NORMAL, Estimate, level_of_each, or_none
-from pipeline_src.analysis.resampling import FEW_GROUPS, LEVEL
+from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.analysis.resampling import FEW_GROUPS, RESAMPLES
+from pipeline_src.analysis.intervals import FEW_GROUPS
+from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.claims.evidence import NOT_RUN
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import write_json, write_text

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.facts import COMPARED
-from pipeline_src.analysis.resampling import groups_in_words
+from pipeline_src.analysis.intervals import groups_in_words
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.claims.alphas import mean_levels, read

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows, upper_edge
+from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows, image_rows, upper_edge
 from pipeline_src.counting.levels import EIGHT, HALF, LEVELS, POSITION, UNIT
 from pipeline_src.counting.rows import Rows, parts, rows_of
 from pipeline_src.counting.surest import SPLIT, UNKNOWN, check, further_cells
@@ -81,9 +81,10 @@ def keep(counts: Counts, bins: int, columns: bool, order: bool) -> Kept:
     limits = edges(counts, bins)
     if len(surest):
         limits = np.union1d(limits, SPLIT)
-    groups = np.add.reduceat(counts.rows.levels[:].astype(np.int64), STARTS, axis=1).transpose(1, 2, 0)
-    kept = Kept(limits, _cells(counts, limits), counts.rows.pooled(), groups, None, surest)
-    return kept._replace(table=_table(counts.rows.table[:], kept.steps)) if columns else kept
+    rows = image_rows(counts)
+    groups = np.add.reduceat(rows.levels[:].astype(np.int64), STARTS, axis=1).transpose(1, 2, 0)
+    kept = Kept(limits, _cells(counts, limits), rows.pooled(), groups, None, surest)
+    return kept._replace(table=_table(rows.table[:], kept.steps)) if columns else kept
 
 
 def restored(kept: Kept, ids: list[str], top: bool) -> Counts:

@@ -23,7 +23,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from pipeline_src.counting.compact import SHARES, STARTS, Kept, KeptRows, keep, regular_edges, restored
-from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, image_rows
 from pipeline_src.counting.levels import CLAMP, EIGHT, HALF, PROTOCOLS, UNIT
 from pipeline_src.counting.storage import IN_MEMORY, read, unreadable, write
 from pipeline_src.counting.surest import CELLS
@@ -43,7 +43,7 @@ def write_compact(path: Path, counts: Mapping[str, Counts], confusion: np.ndarra
 
     Those of a region are named `border/raw` and the like, and come after the whole images and the border.
     """
-    ids = next(iter(counts.values())).rows.ids
+    ids = image_rows(next(iter(counts.values()))).ids
     kept = {name: keep(of, bins, _whole(name) == name, name in RANKED) for name, of in counts.items()}
     arrays = {"ids": np.frombuffer(lzma.compress(json.dumps(ids).encode()), np.uint8)}
     if confusion is not None:
@@ -162,7 +162,8 @@ def _groups(kept: Mapping[str, Kept]) -> Iterator[np.ndarray]:
 
 
 def _read_groups(stream: _Stream, names: Sequence[str], images: int) -> dict[str, np.ndarray]:
-    groups, read = {}, {}
+    groups: dict[str, np.ndarray] = {}
+    read: dict[str, np.ndarray] = {}
     for name in names:
         if name.startswith("interior/"):
             groups[name] = _interior(name, groups)

@@ -30,8 +30,7 @@ def load(path: Path | str) -> AnyStatistic:
         if confusion is None:
             regions = dict.fromkeys(name.partition("/")[0] for name in counts if "/" in name)
             of_regions = {
-                region: TwoClassStatistic(*(counts[f"{region}/{protocol}"] for protocol in PROTOCOLS))
-                for region in regions
+                region: TwoClassStatistic(counts[f"{region}/raw"], counts[f"{region}/stretched"]) for region in regions
             }
             return TwoClassStatistic(counts["raw"], counts["stretched"], of_regions)
         return MultiClassStatistic(counts.pop("top"), list(counts.values()), confusion)

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
@@ -117,8 +117,8 @@ def _read_rows(member: IO[bytes], length: int, rows: Rows) -> Rows:
     return rows
 
 
-def read(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray | Rows], dict]:
-    """The arrays and the provenance that `write` wrote.
+def read(path: Path | str, kind: str) -> tuple[dict[str, Any], dict]:
+    """The arrays, those of rows as `Rows`, and the provenance that `write` wrote.
 
     Raises:
         UserError: the file is missing, not a statistic, or of another kind or schema.

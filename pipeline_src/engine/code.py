@@ -60,7 +60,6 @@ class Code:
 
     def __init__(self, root: Path = ROOT):
         self.root = root
-        self._prefix = f"{root.name}."
         self._neutral = [root / name for name in NEUTRAL]
         self._values = [root / name for name in VALUES]
         self._open: set[tuple[Path, str]] = set()
@@ -159,9 +158,8 @@ class Code:
             ("statement", file, by) if isinstance(by, int) else self.target(file, by) for by in bound.get(name, ())
         ]
         if name not in bound:
-            modules = [star.module for star in bound.get("*", ()) if isinstance(star, Target)]
-            stars = [other for module in modules if (other := self._file(file, module))]
-            vertices = [vertex for other in stars if (vertex := self._look_up(other, name))]
+            stars = [self._file(file, star.module) for star in bound.get("*", ()) if isinstance(star, Target)]
+            vertices = [vertex for other in stars if other and (vertex := self._look_up(other, name))]
         self._open.remove((file, name))
         return list(dict.fromkeys(vertices))
 
@@ -202,7 +200,7 @@ class Code:
     @once
     def _file(self, importer: Path, module: str) -> Path | None:
         """The file of a module that `importer` names; None if it is installed."""
-        steps = module.lstrip(".").split(".") if module.strip(".") else []
+        steps = module.lstrip(".").split(".")
         if dots := len(module) - len(module.lstrip(".")):
             return _file_at(importer.parents[dots - 1].joinpath(*steps))
         if steps[0] == self.root.name:
@@ -214,13 +212,6 @@ class Code:
     def is_own(self, file: Path) -> bool:
         """Whether a file is one of the package's."""
         return self.root in (file, *file.parents)
-
-    def is_module(self, text: str) -> bool:
-        """Whether a text is the dotted name of a module of the package."""
-        if not text.startswith(self._prefix):
-            return False
-        steps = text.split(".")
-        return all(step.isidentifier() for step in steps) and _file_at(self.root.joinpath(*steps[1:])) is not None
 
     @once
     def _is_neutral(self, file: Path) -> bool:
@@ -292,7 +283,9 @@ class _Names:
         return vertex if installed or (vertex[0] != "text" and not self.code.is_own(vertex[1])) else None
 
     def is_module(self, text: str) -> bool:
-        return self.code.is_module(text)
+        root, *steps = text.split(".")
+        named = root == self.code.root.name and steps and all(step.isidentifier() for step in steps)
+        return bool(named) and self.code._file(self.file, text) is not None
 
 
 def _is_below(places: list[Path], file: Path) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src import outputs
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, groups_in_words, images_in_words
+from pipeline_src.analysis.intervals import groups_in_words, images_in_words
+from pipeline_src.analysis.resampling import RESAMPLES, SEED
 from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import Record
 from pipeline_src.counting.score_histogram import check_bins

@@ -17,7 +17,7 @@ from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
 from pipeline_src.judging.folder_counts import FolderCounts
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 

@@ -9,17 +9,10 @@ from typing import Any
 import numpy as np
 
 from pipeline_src import __version__, outputs
-from pipeline_src.analysis.resampling import (
-    FEW_GROUPS,
-    RESAMPLES,
-    SEED,
-    few_in_words,
-    groups_in_words,
-    images_in_words,
-    resample_counts,
-)
+from pipeline_src.analysis.intervals import FEW_GROUPS, few_in_words, groups_in_words, images_in_words
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.calibrators.files import read_for
-from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
+from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.loading import by_protocol
 from pipeline_src.counting.regions import RegionStatistics
@@ -35,8 +28,8 @@ from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.judging.whole_images import MISSING, WholeImages, whole_images
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.per_image import per_image
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import bounds, summary
 
@@ -120,11 +113,7 @@ def judge_folder(
         "bins": bins,
         "note": (several_classes if classes else two_classes).NOTE,
         **({"groups": groups_in_words(of_images)} if groups else {}),
-        "warnings": [
-            *counted.warnings(),
-            *(images_in_words(_with_pixels(first)) if resamples and not groups else []),
-            *few,
-        ],
+        "warnings": [*counted.warnings(), *few],
         **numbers,
     }
     if bound:
@@ -197,10 +186,11 @@ def _numbers(
     resamples: int,
     groups: np.ndarray | None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol; and warnings of metrics
-    that few images have."""
+    """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol; and warnings of few
+    images, and of metrics that few have."""
     numbers: dict[str, Any] = {"intervals": {}, "undefined": {}, "bounds": {}}
     few: dict[str, int] = {}
+    warnings: list[str] = []
     runs = ProtocolCounts.by_protocol(counted.statistic, groups)
     for protocol in counts:
         run = runs[protocol]
@@ -220,14 +210,10 @@ def _numbers(
         numbers[protocol], numbers["undefined"][protocol] = values, reasons
         if resampled:
             numbers["intervals"][protocol] = {name: intervals.get(name) for name in values}
+            warnings = images_in_words(resampled.units) if groups is None else []  # the same in all protocols
             if resampled.units >= FEW_GROUPS:  # or else it is said of all metrics
                 few |= {name: of for name, of in present.items() if values[name] is not None}
-    return numbers, few_in_words(few)
-
-
-def _with_pixels(counts: Counts) -> int:
-    """How many images have a pixel that counts: all others say nothing."""
-    return int(np.count_nonzero(image_rows(counts).table.column(COLUMNS.index("pixels"))))
+    return numbers, [*warnings, *few_in_words(few)]
 
 
 def _regions(

@@ -13,7 +13,7 @@ from pipeline_src.counting.map_range import MEANINGS
 from pipeline_src.counting.regions import RegionStatistics
 from pipeline_src.judging.files import Pair
 from pipeline_src.judging.masks import USUAL, Meaning
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 INTEGERS = {np.dtype(kind): kind for kind in MEANINGS}  # names of types: making one takes longer than a map's maximum
 

@@ -8,13 +8,14 @@ import numpy as np
 
 from pipeline_src.analysis import conformal
 from pipeline_src.analysis.conformal import Bound
-from pipeline_src.analysis.resampling import FEW_GROUPS, image_means, interval
+from pipeline_src.analysis.intervals import FEW_GROUPS, interval
+from pipeline_src.analysis.resampling import image_means
 from pipeline_src.calibrators.selection import folds_of
 from pipeline_src.errors import UserError
 from pipeline_src.judging.files import Pairs
 from pipeline_src.metrics.image_risks import EIGHT_BIT, RISKS, split
-from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.metric import FRACTION, with_ends
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 LEAST = 1e-9  # that a bound can be; whatever a computer holds of images keeps none below
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_src.analysis.resampling import image_means, interval
+from pipeline_src.analysis.intervals import interval
+from pipeline_src.analysis.resampling import image_means
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.rows import parts
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures

@@ -11,7 +11,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from pipeline_src.counting.counts import Counts, upper_edge
+from pipeline_src.counting.counts import Counts, image_rows, upper_edge
 from pipeline_src.counting.levels import EIGHT, HALF, LEVELS, POSITION
 from pipeline_src.counting.score_histogram import Bins
 
@@ -41,7 +41,7 @@ class PixelGroups:
         cell = LEVELS - 1 - level
         # floor(255 f): edges below 0.5 are closed below, those above belong to the 8-bit level above them
         eight = np.where(predicted == 1, (cell + on_edge) // EIGHT, level // EIGHT)
-        total = counts.rows.pooled()
+        total = image_rows(counts).pooled()
         if not np.array_equal(np.bincount(eight * 2 + label, count, 512)[: 2 * MIDDLE], total[:MIDDLE].reshape(-1)):
             at, eight, part = _as_rows_have_them(level, on_edge, predicted, label, count, eight, total)
             doubt, count = doubt[at] * (part / count[at]), part
@@ -103,7 +103,8 @@ def _as_rows_have_them(
         cuts = np.unique(np.concatenate([[0], after, begins[begins < count[own].sum()]]))
         entry, by_rows = (np.searchsorted(ends, cuts[:-1], side="right") for ends in (after, begins))
         dealt.append((own[entry], by_rows, np.diff(cuts)))
-    return tuple(np.concatenate(of) for of in zip(*dealt, strict=True))
+    entries, levels, pixels = (np.concatenate(of) for of in zip(*dealt, strict=True))
+    return entries, levels, pixels
 
 
 def as_bins(sums: np.ndarray) -> Bins:

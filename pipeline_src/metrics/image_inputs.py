@@ -11,7 +11,8 @@ import numpy as np
 from pipeline_src.counting.rows import parts
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import POSITIVE, TOP, as_bins
-from pipeline_src.metrics.inputs import Binned, Columns, Input, ProtocolCounts
+from pipeline_src.metrics.inputs import Binned, Input
+from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
 
 
 class _OfImages(Input):

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline_src.counting.rows import parts
-from pipeline_src.metrics.inputs import Columns, Input, ProtocolCounts, of_groups
+from pipeline_src.metrics.inputs import Input, of_groups
 from pipeline_src.metrics.metric import FRACTION, NEITHER, Quantity
+from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
 
 EIGHT_BIT = 256  # levels of an 8-bit map
 THRESHOLDS = EIGHT_BIT + 1  # t/255, t = 0 .. 256: at the first every pixel is foreground, at the last none

@@ -7,129 +7,56 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, ImageRows
+from pipeline_src.counting.counts import UNMEASURED
 from pipeline_src.counting.levels import UNIT
-from pipeline_src.counting.loading import AnyStatistic, by_protocol
-from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
-from pipeline_src.counting.score_histogram import Bins, ScoreHistogram, UndefinedMetricError, positive, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP, PixelGroups, as_bins
+from pipeline_src.counting.score_histogram import Bins
+from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP, as_bins
+from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
 
-QUICK = "a quick statistic does not measure it"
 FEW = 250  # resamples of such metrics, which cost ten times as much as the others
-Columns = Callable[[slice], np.ndarray]  # images -> (n, C), numbers of each image that are summed
-
-
-@dataclass(frozen=True)
-class ProtocolCounts:
-    """What a statistic counts in one protocol, of all its classes or of one.
-
-    Attributes:
-        regions: the regions of the images by name, where they were counted.
-        units: (N,) int64, the group of each image, where images are not independent.
-    """
-
-    statistic: AnyStatistic
-    counts: Counts
-    regions: Mapping[str, ProtocolCounts] = field(default_factory=dict)
-    units: np.ndarray | None = None
-
-    @cached_property
-    def groups(self) -> PixelGroups:
-        """The pooled pixels, which all images share; raises `UndefinedMetricError` where images have no rows."""
-        if self.counts.rows is None:
-            raise UndefinedMetricError(QUICK)
-        return PixelGroups(self.counts)
-
-    @cached_property
-    def _histograms(self) -> dict[str, ScoreHistogram]:
-        return {}
-
-    def histogram(self, score: str) -> ScoreHistogram:
-        """The pixels by a score; made once, as many metrics need it."""
-        if score not in self._histograms:
-            self._histograms[score] = (top_label if score == TOP else positive)(self.counts)
-        return self._histograms[score]
-
-    @cached_property
-    def confidences(self) -> np.ndarray:
-        """(N,) int64, the summed confidence of each image as the rows have it."""
-        return self.rows.table.column(COLUMNS.index("confidence"))
-
-    @cached_property
-    def shared(self) -> dict[int, np.ndarray]:
-        """What `_with_own_confidence` finds out of all images, by number of bins: several inputs need it."""
-        return {}
-
-    @cached_property
-    def of_regions(self) -> dict[str, ProtocolCounts]:
-        """`regions`, in the units of the images."""
-        return {name: replace(of, units=self.units) for name, of in self.regions.items()}
-
-    @cached_property
-    def levels(self) -> Columns:
-        """(n, 512) pixels of images by 8-bit level and label. The last block stays at hand, as many inputs need it."""
-        rows, block = self.rows.levels, {}
-
-        def of(images: slice) -> np.ndarray:
-            key = images.start, images.stop
-            if key not in block:
-                block.clear()
-                block[key] = rows[images].reshape(-1, 512).astype(np.float64)
-            return block[key]
-
-        return of
-
-    @property
-    def of_classes(self) -> list[Counts]:
-        """The counts of each of several classes."""
-        assert isinstance(self.statistic, MultiClassStatistic)
-        return self.statistic.classes
-
-    @property
-    def rows(self) -> ImageRows:
-        """The rows per image; raises `UndefinedMetricError` where there are none."""
-        if self.counts.pixels == 0:
-            raise UndefinedMetricError("no pixel counts")
-        if self.counts.rows is None:
-            raise UndefinedMetricError(QUICK)
-        return self.counts.rows
-
-    @property
-    def number(self) -> int:
-        """Of independent units: of groups of images, or of images."""
-        return len(self.rows) if self.units is None else int(self.units.max(initial=-1)) + 1
-
-    @classmethod
-    def by_protocol(cls, statistic: AnyStatistic, units: np.ndarray | None = None) -> dict[str, ProtocolCounts]:
-        """Those of each protocol of a statistic; `units` as above."""
-        regions: dict[str, dict[str, ProtocolCounts]] = {}
-        for name, of in (statistic.regions if isinstance(statistic, TwoClassStatistic) else {}).items():
-            for protocol, counted in cls.by_protocol(of).items():
-                regions.setdefault(protocol, {})[name] = counted
-        return {
-            protocol: cls(statistic, counts, regions.get(protocol, {}), units)
-            for protocol, counts in by_protocol(statistic).items()
-        }
 
 
 class Input:
     """Base of all inputs."""
 
-    description: str  # in a word or two, for docs/metrics.md
-    family: object  # hashable: inputs of one family need the same sums
-    pooled: bool = False  # whether all pixels together tell it, without the rows per image
-    few: bool = False  # whether `FEW` resamples suffice
     present: int | None = None  # the column that counts the images that have its metrics; None if all have them
-    centred: bool = False  # whether resampling biases its metrics: resampled values are shifted to the exact one
-    classes: str = "any"  # "two", "several" or "any" number of classes
+
+    # Of a class, or of an input where its parameters decide.
+
+    @property
+    def description(self) -> str:
+        """In a word or two, for docs/metrics.md."""
+        raise NotImplementedError
+
+    @property
+    def family(self) -> object:
+        """Hashable: inputs of one family need the same sums."""
+        raise NotImplementedError
+
+    @property
+    def classes(self) -> str:
+        """For which numbers of classes it is: "two", "several" or "any"."""
+        return "any"
+
+    @property
+    def pooled(self) -> bool:
+        """Whether all pixels together tell it, without the rows per image."""
+        return False
+
+    @property
+    def few(self) -> bool:
+        """Whether `FEW` resamples suffice."""
+        return False
+
+    @property
+    def centred(self) -> bool:
+        """Whether resampling biases its metrics: resampled values are shifted to the exact one."""
+        return False
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
         """The metric's arguments for all images, shape ()."""

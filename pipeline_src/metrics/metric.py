@@ -125,7 +125,7 @@ class Metric(Quantity):
 
 def percent(title: str, of: Input, function: Callable, definition: str, **more: Any) -> Metric:
     """A fraction; differences are in percentage points."""
-    about = {"factor": 100, "digits": 2, "unit": "percentage points", "range": FRACTION} | more
+    about: dict[str, Any] = {"factor": 100, "digits": 2, "unit": "percentage points", "range": FRACTION} | more
     return Metric(title=title, of=of, function=function, definition=definition, **about)
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, Counts
+from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, Counts, image_rows
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.rows import parts
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import TOP, as_bins
-from pipeline_src.metrics.inputs import Binned, ProtocolCounts
+from pipeline_src.metrics.inputs import Binned
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.row_inputs import f_curve
 
 
@@ -26,7 +27,7 @@ def per_image(counts: Counts, bins: int = 10) -> Iterator[tuple[slice, dict[str,
         positive where over-confident), ece, oe, brier, nll, entropy, mae, max_f (over thresholds, of this image). NaN
         where an image has no pixel that counts, or no foreground (max_f).
     """
-    rows, in_bins = counts.rows, Binned(TOP).columns(ProtocolCounts(None, counts), bins)
+    rows, in_bins = image_rows(counts), Binned(TOP).columns(ProtocolCounts(None, counts), bins)
     for block in parts(len(rows)):
         levels, table = rows.levels[block], dict(zip(COLUMNS, rows.table[block].T, strict=True))
         of_images = as_bins(in_bins(block))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline_src.counting.score_histogram import UndefinedMetricError
-from pipeline_src.metrics.inputs import Columns, Input, ProtocolCounts
+from pipeline_src.metrics.inputs import Input
+from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
 
 
 @dataclass(frozen=True)

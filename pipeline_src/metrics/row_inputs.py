@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, UNMEASURED
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED, image_rows
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
-from pipeline_src.metrics.inputs import Columns, Input, ProtocolCounts
+from pipeline_src.metrics.inputs import Input
+from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
 
 BETA2 = 0.3  # of F
 
@@ -26,7 +27,11 @@ class PixelMeans(Input):
     names = ("pixels", "correct", "confidence", "absolute", "brier", "nll", "entropy")
 
     def __init__(self, *columns: str, classes: str = "any"):
-        self.own, self.classes = columns, classes
+        self.own, self._classes = columns, classes
+
+    @property
+    def classes(self) -> str:
+        return self._classes
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
         return tuple(self._total(counted, name) for name in self.own)
@@ -165,7 +170,7 @@ class ClassAreas(Input):
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         """Union of label and prediction of each class, and their intersection."""
         at = [COLUMNS.index(name) for name in ("pixels", "correct")]
-        tables = [counts.rows.table for counts in counted.of_classes]
+        tables = [image_rows(counts).table for counts in counted.of_classes]
         return lambda images: np.stack([table[images][:, at] for table in tables], axis=2).reshape(-1, 2 * len(tables))
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple[np.ndarray]:

@@ -13,8 +13,9 @@ from pipeline_src.counting.loading import AnyStatistic
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.counting.surest import further_cells
-from pipeline_src.metrics.inputs import Input, ProtocolCounts
+from pipeline_src.metrics.inputs import Input
 from pipeline_src.metrics.metric import Metric
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 
 ROUNDED = 2.0**-23  # a float32, with as much again for positions
@@ -44,7 +45,7 @@ def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | 
     return values, reasons
 
 
-def defined_for(statistic: AnyStatistic) -> list[str]:
+def defined_for(statistic: AnyStatistic | None) -> list[str]:
     """Names of the metrics of a statistic. Saved maps can have two classes of which none is the positive one."""
     return defined(max(3, len(statistic.classes)) if isinstance(statistic, MultiClassStatistic) else 2)
 
@@ -60,8 +61,8 @@ def bounds(counted: ProtocolCounts, bins: int, names: Collection[str]) -> dict[s
     or 16 bits none is."""
     if _ties_are_real(counted.counts):
         return {}
-    wanted = {name: METRICS[name] for name in names if METRICS[name].bound}
-    return {name: float(metric.bound(*metric.of.exact(counted, bins))) for name, metric in wanted.items()}
+    wanted = {name: (of, METRICS[name].of) for name in names if (of := METRICS[name].bound)}
+    return {name: float(bound(*of.exact(counted, bins))) for name, (bound, of) in wanted.items()}
 
 
 def _ties_are_real(counts: Counts) -> bool:
@@ -99,5 +100,5 @@ def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], tup
 
 def _without_class(counted: ProtocolCounts) -> bool:
     """Whether some pixels of several classes have no true class."""
-    several = isinstance(counted.statistic, MultiClassStatistic)
-    return several and counted.statistic.confusion.sum() < counted.counts.pixels
+    several = counted.statistic
+    return isinstance(several, MultiClassStatistic) and int(several.confusion.sum()) < counted.counts.pixels

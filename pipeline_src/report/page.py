@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import ROLES, Facts
-from pipeline_src.analysis.resampling import FEW_GROUPS
+from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.files import write_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeline_src.analysis.facts import MEANING, ROLES, Facts
-from pipeline_src.analysis.resampling import FEW_GROUPS
+from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
 from pipeline_src.metrics.registry import METRICS

@@ -11,8 +11,9 @@ from made_statistics import counted, of_scenes, scene, summaries, varied
 from pipeline_src.analysis.analyse import _accuracy_band, analyse
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.analysis.intervals import interval
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader, bin_choices
-from pipeline_src.analysis.resampling import RESAMPLES, interval, key_of, resample
+from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.loading import load
 from pipeline_src.counting.multiclass import MultiClassStatistic

@@ -11,7 +11,8 @@ from made_statistics import counted, varied
 from pipeline_src.analysis import compare as module
 from pipeline_src.analysis import resampling
 from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell, compare, seed_pairs
-from pipeline_src.analysis.resampling import interval, key_of
+from pipeline_src.analysis.intervals import interval
+from pipeline_src.analysis.resampling import key_of
 
 resample = partial(resampling.resample, resamples=200)  # a run takes a second with all of them
 

@@ -15,7 +15,7 @@ from pipeline_src.analysis.measurement import Reader
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.image_risks import THRESHOLDS, ImageRisks, of_levels, split
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 
 def counted(images, groups=None) -> ProtocolCounts:

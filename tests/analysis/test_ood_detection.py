@@ -10,9 +10,10 @@ from made_statistics import counted, of_scenes, scene, varied
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from pipeline_src.analysis.analyse import analyse
+from pipeline_src.analysis.intervals import percentiles
 from pipeline_src.analysis.measurement import Reader
 from pipeline_src.analysis.ood_detection import QUANTITIES, SCORES, detection, fpr
-from pipeline_src.analysis.resampling import key_of, percentiles
+from pipeline_src.analysis.resampling import key_of
 from pipeline_src.counting.score_histogram import Bins
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.inputs import FEW

@@ -15,15 +15,15 @@ from threadpoolctl import threadpool_limits
 from pipeline_src.analysis import resampling
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import estimate
-from pipeline_src.analysis.resampling import (
+from pipeline_src.analysis.intervals import (
     few_in_words,
-    image_means,
+    groups_in_words,
+    images_in_words,
     interval,
-    key_of,
     percentiles,
-    resample,
     units_of,
 )
+from pipeline_src.analysis.resampling import image_means, key_of, resample
 from pipeline_src.counting.loading import load, save_compact
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import TwoClassStatistic
@@ -318,6 +318,17 @@ def test_the_interval_of_a_skewed_mean_is_johnsons():
     rare = np.append(np.zeros(999), 1.0)  # with a skewness of 32
     assert interval(0.0, rare, 30)[1] < 10 * rare.std()
     assert interval(0.5, np.full(100, 0.5), 30) == (0.5, 0.5)
+
+
+def test_readers_are_told_of_few_images_and_groups():
+    said = {number: images_in_words(number) for number in (1, 9, 10, 49, 50)}
+    assert said[1] == ["one image has no intervals"] and said[50] == []
+    for number, words in ((9, "fewer than 10, are rough"), (10, "are too narrow"), (49, "are too narrow")):
+        assert f"intervals over {number} images" in said[number][0] and words in said[number][0]
+    of_groups = {number: groups_in_words(np.arange(2 * number) // 2) for number in (1, 9, 10, 49, 50)}
+    assert groups_in_words(None) == "" and "no intervals" in of_groups[1]
+    assert "of fewer than 10 they are rough" in of_groups[9] and of_groups[50].endswith("not independent.")
+    assert all("of fewer than 50 they are too narrow" in of_groups[number] for number in (10, 49))
 
 
 def test_a_thousand_resamples_take_seconds():

@@ -17,7 +17,7 @@ from pipeline_src.api.pixel_counts import counted
 from pipeline_src.counting import statistic as counting
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.figures.bin_tables import reliability_table
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
 RNG = np.random.default_rng(0)

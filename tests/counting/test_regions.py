@@ -10,7 +10,7 @@ from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.loading import load
 from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics, regions
 from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
 

@@ -17,7 +17,7 @@ from pipeline_src.counting.score_histogram import UndefinedMetricError, positive
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary, value
 
 

@@ -15,7 +15,7 @@ from pipeline_src.counting.loading import load
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.surest import CELLS, LAST, LEVEL_OF_CELL, SHIFT, SPLIT, STARTS, UNKNOWN, further_cells
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import bounds, value
 
 

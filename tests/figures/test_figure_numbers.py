@@ -14,7 +14,7 @@ from made_results import RESAMPLES, HandMade, analysed, by_hand
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, Perturbation
-from pipeline_src.analysis.resampling import percentiles
+from pipeline_src.analysis.intervals import percentiles
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
 from pipeline_src.counting.score_histogram import top_label

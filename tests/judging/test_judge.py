@@ -23,8 +23,8 @@ from pipeline_src.judging.folder import judge_folder
 from pipeline_src.judging.masks import USUAL, Meaning, truth_of
 from pipeline_src.judging.two_classes import count, read
 from pipeline_src.judging.whole_images import whole_images
-from pipeline_src.metrics.inputs import ProtocolCounts
 from pipeline_src.metrics.per_image import per_image
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import value
 
 

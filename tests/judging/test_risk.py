@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline_src.analysis.resampling import SEED, image_means, interval
+from pipeline_src.analysis.intervals import interval
+from pipeline_src.analysis.resampling import SEED, image_means
 from pipeline_src.calibrators.calibrator import calibrated, fitted
 from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.selection import folds_of

@@ -11,7 +11,7 @@ from made_statistics import counted, of_scenes, one, scene, summaries
 
 from pipeline_src.counting.score_histogram import Bins, UndefinedMetricError, top_label
 from pipeline_src.metrics import estimators, smooth_ece
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 

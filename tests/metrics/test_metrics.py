@@ -15,7 +15,7 @@ from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.figures.bin_tables import reliability_table
 from pipeline_src.metrics.entries.calibration import OVER, SQUARED, SQUARED_POSITIVE, UNDER
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary, value
 
 

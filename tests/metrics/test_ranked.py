@@ -12,7 +12,7 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.surest import UNKNOWN
-from pipeline_src.metrics.inputs import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import bounds, value
 
 NAMES = ("aurc", "augrc", "coverage_at_1", "ap", "auc")

@@ -10,7 +10,7 @@ import pytest
 from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.analysis.resampling import percentiles
+from pipeline_src.analysis.intervals import percentiles
 from pipeline_src.metrics.entries.calibration import SQUARED
 from pipeline_src.report.comparison import KEPT, LOST, NOT_DECIDED, RANKING, ProtocolComparison
 from pipeline_src.report.recommendation import glance, recommendation, use_in_short

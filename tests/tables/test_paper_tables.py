@@ -17,8 +17,8 @@ from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.estimate import HIGHER, LOWER
 from pipeline_src.analysis.facts import LIKE_ID, Facts, MethodFacts
+from pipeline_src.analysis.intervals import percentiles
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import percentiles
 from pipeline_src.analysis.run_cost import RunCost
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS

@@ -23,8 +23,17 @@ ROELOFS = "Roelofs et al., AISTATS 2022"
 
 def squared(title: str, of: Input, function: Callable, definition: str, heading: str) -> Metric:
     """A squared error that decides differences of an error."""
-    about = {"heading": heading, "factor": 1e4, "digits": 2, "unit": "points²", "undefined": FEW_IMAGES}
-    return Metric(title=title, of=of, function=function, definition=definition, **about)
+    return Metric(
+        title=title,
+        of=of,
+        function=function,
+        definition=definition,
+        heading=heading,
+        factor=1e4,
+        digits=2,
+        unit="points²",
+        undefined=FEW_IMAGES,
+    )
 
 
 CALIBRATION: dict[str, Metric] = {
@@ -181,8 +190,9 @@ CALIBRATION: dict[str, Metric] = {
         estimators.noise_floor,
         "Mean ECE that a perfectly calibrated network of this variance over images would measure on so many of them: "
         "Σ √(2 V_k/π)/N. An ECE below it cannot be told from 0 by these images, which is no proof that it is small. A "
-        "calibrated network lies above it half of the time, so that an ECE above it alone is no evidence of an error "
-        "either; that is what the interval of the squared error is for.",
+        "calibrated network lies above it about half of the time, of fewer than 50 images more often (of five up to "
+        "four times in five), so that an ECE above it alone is no evidence of an error either; that is what the "
+        "interval of the squared error is for.",
         heading="floor %",
         better=NEITHER,
         undefined=FEW_IMAGES,
