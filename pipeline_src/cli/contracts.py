@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def contracts(
     graph = experiment_graph(experiment)
     if explain is None:
         dvc.write_contracts(stages(graph), graph.results / "contracts")
+        dvc.show_damage(stages(graph))
         return
     job, there = graph.job(explain), latest_stamp(graph.job(explain))
     typer.echo(f"{job.name}: contract {job.contract}, made of")
@@ -79,6 +81,8 @@ def verify(
     total = f"{graph.name}: {verification.files:,} files of {len(chosen)} jobs read"
     if verification.is_sound:
         typer.echo(f"{total}, all are as they were made; verified on {now()}")
+        if dvc.IN_STAGE in os.environ:
+            dvc.discard_damaged(graph.name)  # before DVC stores what was verified
         return
     for do in (*verification.advice, f"{graph.command} makes results again"):
         typer.echo(f"  do:       {do}")

@@ -14,6 +14,7 @@ from pipeline_src.files import atomic, check_writable, remove_leftovers
 from pipeline_src.python_source import ROOT
 
 TEMPLATE = ROOT / "workflow" / "project"
+IGNORED = ".gitignore"
 
 
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, new or without a project")]) -> None:
@@ -23,6 +24,8 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, n
     """
     check_writable(folder, what="the project")
     wanted = {file: folder / file.relative_to(TEMPLATE) for file in sorted(TEMPLATE.rglob("*")) if file.is_file()}
+    if (folder / IGNORED).exists():  # of a repository that the project comes into
+        del wanted[TEMPLATE / IGNORED]
     there = [path for path in wanted.values() if path.exists()]
     own = [path for file, path in wanted.items() if path.is_file() and path.read_bytes() == file.read_bytes()]
     if there and (there != own or len(own) == len(wanted)):  # else an `init` that was killed is gone on with

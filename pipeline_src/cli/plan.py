@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline_src.cli.options import Name, experiment_graph
+from pipeline_src.engine.dvc_cache import absent
 from pipeline_src.engine.explain import other_versions, shortened
 
 
@@ -52,6 +53,9 @@ def plan(
         console.print(f"adopted: {name}: {why}")
     for text in planned.unchecked(graph):
         console.print(text)
+    if whole.made and (gone := absent(graph.name)):
+        console.print(f"dvc.lock lists what is not here: {shortened(gone)}.")
+        console.print("`dvc pull` brings it, `dvc pull --allow-missing` what the remote has of it.")
     for line in whole.warnings:
         console.print(line, markup=False)
     for part, text in planned.notes(graph).items():

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline_src.engine import dvc_cache
 from pipeline_src.engine.job import Job
 from pipeline_src.files import write_text
 
 log = logging.getLogger(__name__)
 Stages = Mapping[str, Sequence[Job]]  # the jobs of each of DVC's stages
+IN_STAGE = "DVC_STAGE"  # a variable that `dvc repro` sets
 
 
 def write_contracts(stages: Stages, folder: Path) -> None:
@@ -35,7 +37,7 @@ def record(stages: Stages, folder: Path, experiment: str, followed: str) -> None
         folder: where the contracts lie.
         followed: the experiment that params.yaml picks, which DVC follows.
     """
-    if os.environ.get("DVC_STAGE") or not Path(".dvc").is_dir():
+    if IN_STAGE in os.environ or not Path(".dvc").is_dir():
         return
     if shutil.which("git") is None or subprocess.run(["git", "rev-parse"], capture_output=True, check=False).returncode:
         log.info("DVC has not recorded this run: it needs a git repository (`git init` makes one).")
@@ -49,10 +51,44 @@ def record(stages: Stages, folder: Path, experiment: str, followed: str) -> None
         return
     write_contracts(stages, folder)
     done = [f"{stage}@{experiment}" for stage, jobs in stages.items() if _is_sound(stage, jobs)]
-    command = [sys.executable, "-m", "dvc", "commit", "--force", f"contracts@{experiment}", *done]
+    targets = [f"contracts@{experiment}", *done]
+    if _commit(targets) and discard_damaged(experiment):
+        _commit(targets)
+
+
+def show_damage(stages: Stages) -> None:
+    """Inside `dvc repro`: let DVC see results that are not as they were made. It does not look again at a file that has
+    the time with which it was pulled."""
+    for job in (job for jobs in stages.values() for job in jobs if IN_STAGE in os.environ and not job.current):
+        faults = [fault for fault in job.faults() if not fault.missing]
+        for fault in faults:
+            log.warning("%s; it is made again", fault.message)
+        for path in (*job.stamps(), *(fault.file for fault in faults)):
+            os.utime(path)
+
+
+def discard_damaged(experiment: str) -> bool:
+    """Remove what is damaged in DVC's cache, and name it. Whether there was any: DVC has to store these files anew."""
+    if damaged := dvc_cache.discard_damaged(experiment):
+        log.warning(
+            "DVC's cache had %d damaged files, which are stored anew. If they came from a remote, copy them there from "
+            "%s, since `dvc push` would not: %s",
+            len(damaged),
+            dvc_cache.cache(),
+            ", ".join(damaged),
+        )
+    return bool(damaged)
+
+
+def _commit(targets: Sequence[str]) -> bool:
+    """Whether DVC did it. Results stay links to those in our cache: copies of DVC's do not take their place."""
+    command = [sys.executable, "-m", "dvc", "commit", "--force", "--no-relink", *targets]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        log.warning("DVC could not record this run: %s", (result.stderr or result.stdout).strip())
+        said = (result.stderr or result.stdout).strip().splitlines() or [f"exit code {result.returncode}"]
+        why = next((line for line in said if line.startswith("ERROR")), said[-1])
+        log.warning("DVC could not record this run. The next run does, once this is mended: %s", why)
+    return not result.returncode
 
 
 def _is_sound(stage: str, jobs: Sequence[Job]) -> bool:

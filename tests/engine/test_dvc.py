@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,41 @@ def test_a_stage_with_an_altered_file_is_not_recorded(graph, commands, caplog):
     dvc.record(stages, Path("contracts"), "mine", "mine")
     assert commands[-1][-2:] == ["contracts@mine", "evaluate@mine"]
     assert "DVC has not recorded the stage train: results/mine/train/a.txt is not as it was made: sha256" in caplog.text
+
+
+def test_what_was_damaged_in_the_cache_is_stored_anew(graph, commands, monkeypatch, caplog):
+    stages, found = {"train": [graph.job("train")]}, [["files/md5/ab/cd"], []]
+    monkeypatch.setattr(dvc.dvc_cache, "discard_damaged", lambda experiment: found.pop(0))
+    dvc.record(stages, Path("contracts"), "mine", "mine")
+    first, second = commands[-2:]
+    assert first == second and first[3:6] == ["commit", "--force", "--no-relink"]
+    assert "1 damaged files" in caplog.text and "files/md5/ab/cd" in caplog.text
+    dvc.record(stages, Path("contracts"), "mine", "mine")
+    assert [command for command in commands if "commit" in command] == [first] * 3
+
+
+def test_a_failure_of_dvc_is_a_line(graph, monkeypatch, caplog):
+    said = "Traceback:\n  File a.py\nERROR: unexpected error - no config\n\nHaving any troubles?\n"
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, int("dvc" in command), "", said)
+    )
+    dvc.record({}, Path("contracts"), "mine", "mine")
+    (record,) = caplog.records
+    assert record.message.endswith("The next run does, once this is mended: ERROR: unexpected error - no config")
+
+
+def test_inside_of_dvc_what_is_damaged_is_named_and_dvc_looks_at_it_again(graph, monkeypatch, caplog):
+    stages = {name: [graph.job(name)] for name in graph.jobs}
+    (file,), (sound,) = graph.job("train").paths, graph.job("evaluate").paths
+    file.write_text("TRAIN")
+    for path in (file, sound, graph.job("train").stamp):
+        os.utime(path, (1, 1))
+    dvc.show_damage(stages)
+    assert file.stat().st_mtime == 1 and not caplog.text
+    monkeypatch.setenv(dvc.IN_STAGE, "contracts@mine")
+    dvc.show_damage(stages)
+    assert file.stat().st_mtime > 1 and graph.job("train").stamp.stat().st_mtime > 1 and sound.stat().st_mtime == 1
+    assert f"{file} is not as it was made" in caplog.text
 
 
 def test_redo_forgets_a_result_and_what_depends_on_it_and_lets_snakemake_work(graph, commands, monkeypatch):
