@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 
 from pipeline_src.cli.options import Name, plain_console
-from pipeline_src.data import catalog
+from pipeline_src.data import advice, catalog
 from pipeline_src.data.entry import SET_NAME, Entry
 from pipeline_src.data.manifest import Row
-from pipeline_src.data.set_check import check_set
+from pipeline_src.data.set_check import check_set, misfits
 from pipeline_src.data.sources import available_source
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, few
@@ -49,6 +49,8 @@ def list_sets():
         for key, source in entry.sources.items():
             fetched = f" (data get {name})" if source.download else ""
             console.print(f"  {'*' if key == available else ' '} {source.description}{fetched}")
+            if source.note:
+                console.print(f"      {source.note}")
         if entry.terms:
             console.print(f"    {entry.terms}")
 
@@ -68,10 +70,19 @@ def get(
 
     params = read()
     root, console = downloads(params), plain_console()
-    entries = catalog.load(params.datasets)
+    entries, faults = catalog.load(params.datasets), 0
     for entry in [catalog.find(entries, name) for name in names]:
-        if entry.generated or available_source(entry, root):
-            console.print(f"{entry.name}: {'drawn by this program' if entry.generated else f'is in {root}'}")
+        if entry.generated:
+            console.print(f"{entry.name}: drawn by this program")
+            continue
+        if source := available_source(entry, root):
+            problems = misfits(entry, root, UNPACKED)
+            faults += len(problems)
+            console.print(f"{entry.name}: {f'{len(problems):,} problems' if problems else f'is in {root}'}")
+            for text in problems:
+                console.print(f"  {entry.name}: {text}", style="red")
+            for text in advice.missing_lists(entry, source, root):
+                console.print(f"  {text}")
             continue
         for archive in archives(entry):
             console.print(f"{entry.name}: {archive.name} from {' or the mirror '.join(archive.addresses)}")
@@ -81,6 +92,10 @@ def get(
         with _progress() as progress:
             made = download(entry, root, progress)
         console.print(f"{entry.name}: {', '.join(map(str, made))}. Next: dense-calibration data check {entry.name}")
+        for text in advice.missing_lists(entry, available_source(entry, root), root):
+            console.print(f"  {text}")
+    if faults:
+        raise typer.Exit(1)
 
 
 @contextmanager
@@ -264,8 +279,9 @@ def _checked(name: str) -> str:
     if name in catalog.load():
         raise UserError(
             f"{name} is the name of a data set that is known already",
-            expected="its folder or archive where `data_root` points to, and no entry",
-            do=f"dense-calibration data check {name}  (or choose another --name)",
+            expected="its folder or archive where `data_root` points to, and no entry unless its layout is another",
+            do=f"dense-calibration data check {name}; if no folder of the entry fits, write under `datasets:` of "
+            f"{FILE}  {name}: {{folder: PATH, images: Imgs/*.jpg, masks: Imgs/*.png}}; or choose another --name",
         )
     return name
 

@@ -41,7 +41,7 @@ def plan(
             f"Counts of {', '.join(whole.unknown)} are not known before they are prepared; they count as 1,000."
         )
     if whole.made:
-        console.print(f"Time: about {_duration(whole.seconds)} on {whole.cores} cores.")
+        console.print(f"Time: about {_duration(whole.seconds)} on {whole.cores} cores{_rates(whole.speeds)}.")
         free = shutil.disk_usage(".").free
         few = f"; only {free / 2**20:,.0f} MiB are free here" if free < whole.bytes else ""
         console.print(f"Disk: about {whole.bytes / 2**20:,.0f} MiB, unpacked archives not counted{few}.")
@@ -57,7 +57,7 @@ def plan(
         console.print(f"dvc.lock lists what is not here: {shortened(gone)}.")
         console.print("`dvc pull` brings it, `dvc pull --allow-missing` what the remote has of it.")
     for line in whole.warnings:
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)  # paths stay whole
     for part, text in planned.notes(graph).items():
         console.print(f"{part}: {text}")
     if whole.made or whole.taken:
@@ -65,6 +65,11 @@ def plan(
     else:
         last = f"All is current, nothing is to be run. The report: {graph.job('report').paths[0]}"
     console.print(last, soft_wrap=True, markup=False, highlight=False)
+
+
+def _rates(speeds: tuple[float, float] | None) -> str:
+    """What the estimate rests on, as the end of a sentence."""
+    return ", by {:.3g} images a second in training and {:.3g} in inference".format(*speeds) if speeds else ""
 
 
 def _duration(seconds: float) -> str:

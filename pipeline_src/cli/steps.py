@@ -16,7 +16,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.steps import job_names
 from pipeline_src.steps.train import train_into
-from pipeline_src.training import distributed
+from pipeline_src.training import distributed, gpus
 
 logger = logging.getLogger(__name__)
 Seed = Annotated[int, typer.Option("--seed", "-s", help="One of the experiment's seeds")]
@@ -60,13 +60,19 @@ def train(
 
     Example: dense-calibration train --method aslp_cl --seed 0
     """
-    name = job_names.training(method, seed)
+    graph = experiment_graph(experiment, log)
+    job = graph.job(job_names.training(method, seed))
+    if not (job.current or graph.posthoc(method)):
+        from pipeline_src.training.models import pretrained
+
+        pretrained.leave_out_noise()
+        pretrained.check(graph.settings.model)
     if into:
-        job = experiment_graph(experiment, log).job(name)
         check_planned([job], contract)
         distributed.run_rank(lambda: train_into(job, into), into)
     else:
-        _make(name, experiment, contract, log)
+        with gpus.reserved(graph.settings.training, graph.settings.training.gpus):
+            execute(job, contract, graph.command)
 
 
 def evaluate(
@@ -85,8 +91,9 @@ def evaluate(
     names = [part] if part else graph.facts.parts
     jobs = [graph.job(job_names.evaluation(method, seed, name)) for name in names]
     check_planned(jobs, contract)
-    for job in jobs:
-        execute(job, maker=graph.command)
+    with gpus.reserved(graph.settings.training, min(1, graph.settings.training.gpus)):
+        for job in jobs:
+            execute(job, maker=graph.command)
 
 
 def analyse(

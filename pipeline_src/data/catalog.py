@@ -23,12 +23,14 @@ class Catalog(Strict):
 
 
 def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
-    """The built-in sets and the user's, by name; a user's entry replaces a built-in one of the same name.
+    """The built-in sets and the user's, by name; a user's entry replaces a built-in one of the same name, whose `task`
+    and `in_paper` it keeps where it does not say otherwise.
 
     Raises:
         UserError: names every wrong key and value of the user's entries.
     """
-    return _entries(_content()["datasets"], built_in=True) | _entries(datasets or {})
+    known = _entries(_content()["datasets"], built_in=True)
+    return known | _entries({name: _kept(known, name, raw) for name, raw in (datasets or {}).items()})
 
 
 def load_valid(datasets: Mapping[str, Any]) -> tuple[dict[str, Entry], dict[str, str]]:
@@ -36,7 +38,7 @@ def load_valid(datasets: Mapping[str, Any]) -> tuple[dict[str, Entry], dict[str,
     entries, wrong = load(), {}
     for name, raw in datasets.items():
         try:
-            entries |= _entries({name: raw})
+            entries |= _entries({name: _kept(entries, name, raw)})
         except UserError as error:
             wrong[str(name)] = str(error)
     return entries, wrong
@@ -56,6 +58,18 @@ def find(catalog: Mapping[str, Entry], name: str) -> Entry:
             do="or add it under `datasets:` in params.yaml:  mine: {images: path, masks: path}",
         )
     return catalog[name]
+
+
+def is_known(name: str) -> bool:
+    """Whether the catalog has a set of that name, whoever's entry it has here."""
+    return name in _content()["datasets"]
+
+
+def _kept(known: Mapping[str, Entry], name: Any, raw: Any) -> Any:
+    """A user's entry with what it keeps of the built-in one of its name: other files are the same set."""
+    if name not in known or not isinstance(raw, Mapping):
+        return raw
+    return {"task": known[name].task, "in_paper": known[name].in_paper, **raw}
 
 
 def _content() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from time import sleep
 
+from pipeline_src.data import advice
 from pipeline_src.data.entry import Entry, Source
 from pipeline_src.data.lookup import find_path
 from pipeline_src.data.sources import available_source
@@ -100,7 +101,7 @@ def download(entry: Entry, folder: Path, progress: Progress) -> list[Path]:
             f"data set {entry.name} cannot be downloaded by a command",
             found="no address of a file: its authors ask for a click or a registration, or it is passed on by hand",
             expected=f"one of these in {folder}:{listed(source.description for source in entry.sources.values())}",
-            do="get it by hand and put it there",
+            do="get it by hand and put it there" + listed(advice.notes(entry, folder)),
         )
     made = []
     for archive in wanted:

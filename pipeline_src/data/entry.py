@@ -106,7 +106,8 @@ class Layout(Strict):
 class Source(Layout):
     """One place that a set can come from; sha256 and count are its own, layout and splits may override the set's.
 
-    `get` is the page of its authors, `download` the address of each archive, `mirror` that of somebody else's copy.
+    `get` is the page of its authors, `download` the address of each archive, `mirror` that of somebody else's copy;
+    `note` is what to know of getting it.
     """
 
     archive: Strings = ()
@@ -117,6 +118,7 @@ class Source(Layout):
     get: str | None = None
     download: Strings = ()
     mirror: Strings = ()
+    note: str = ""
     splits: dict[SetName, Split] = Field({})
 
     @model_validator(mode="after")
@@ -160,6 +162,7 @@ class Entry(Source):
         groups: which images are not independent (`data.groups`); intervals are then over groups.
         caption: what readers of numbers on the set need to know; tables print it.
         benchmark_list: name list of the images on which others report their numbers.
+        lists: name list -> where to get it.
         faults: known issues of the set, which `data check` repeats.
     """
 
@@ -176,6 +179,7 @@ class Entry(Source):
     groups: Annotated[str, AfterValidator(check_groups)] = ""
     caption: str = ""
     benchmark_list: str = ""
+    lists: dict[str, str] = Field({})
     terms: str = ""
     citation: str = ""
     faults: tuple[str, ...] = ()

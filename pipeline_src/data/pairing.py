@@ -76,7 +76,8 @@ def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
     raise UserError(
         f"no folder {' or '.join(layout)} in {root}",
         found="the folders" + listed(map(str, folders)) if folders else "no folders",
-        do="correct `images:` or `masks:` of the data set",
+        do="correct `images:` or `masks:` of the data set under `datasets:` of params.yaml, where a built-in set can "
+        "have an entry of yours:  SOD: {folder: SOD, images: Imgs/*.jpg, masks: Imgs/*.png}",
     )
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data import sources
+from pipeline_src.data import advice, sources
 from pipeline_src.data.catalog import find
 from pipeline_src.data.entry import BACKGROUND, Entry, Split, hint
 from pipeline_src.data.lookup import find_name_list
@@ -67,14 +67,14 @@ def check_name_lists(entries: Mapping[str, Entry], parts: Parts, data_root: Path
         UserError: names all missing lists, and where to put them.
     """
     missing = [
-        f"{file}, for {name}: split {part.split} of {part.set}"
+        f"{file}, for {name}: split {part.split} of {part.set}{advice.origin(entries[part.set], file)}"
         for name, (part, _) in parts.items()
         for file in _missing_lists(entries[part.set], part.split, data_root, unpacked)
     ]
     if missing:
         raise UserError(
             f"name lists are missing:{listed(missing)}",
-            expected=f"text files, one image name a line, in {data_root} or its sub-folder splits/",
+            expected=f"text files, one image name a line, under these names in {data_root} or its sub-folder splits/",
             do="put them there, name the folder that has them by `data_root:` in params.yaml or the environment "
             f"variable ASLP_DOWNLOADS, or choose other splits under `data:` of the experiment (`{ALL}` needs no list)",
         )

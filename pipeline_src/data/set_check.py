@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.data import groups, image_io, manifest, sources
+from pipeline_src.data import advice, groups, image_io, manifest, sources
 from pipeline_src.data.detection.mask_recognition import evenly_spaced, perhaps_ids
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.image_headers import SEVERAL, UPRIGHT, Header
 from pipeline_src.data.lookup import benchmark_file, read_name_list
+from pipeline_src.data.pairing import pair_files
 from pipeline_src.data.sources import Located
 from pipeline_src.data.unpack import maybe_cut
 from pipeline_src.errors import UserError
@@ -55,8 +56,23 @@ def check_set(entry: Entry, data_root: Path | str | None, unpacked: Path, limits
     usable = {name: headers[name] for row in rows for name in (row.image, row.mask) if name}
     problems += [str(manifest.Problem(name, *SEVERAL)) for name, header in usable.items() if header.several]
     known_faults = [f"known: {fault}" for fault in entry.faults]
-    notes = [*summary["notes"], *_coverage(entry, set(stems), data_root), *_turned(usable), *_ends(located)]
+    notes = [*summary["notes"], *advice.missing_lists(entry, key, data_root), *_coverage(entry, set(stems), data_root)]
+    notes += [*_turned(usable), *_ends(located)]
     return SetReport(key, summary["samples"], summary["splits"], problems, list(dict.fromkeys([*notes, *known_faults])))
+
+
+def misfits(entry: Entry, data_root: Path | str | None, unpacked: Path) -> list[str]:
+    """What is wrong with the folders and names of a set that is here, none of whose files is decoded; nothing is known
+    of an archive that is not unpacked yet."""
+    try:
+        located = sources.locate(entry, data_root, unpacked)
+        root = sources.root_folder(located, unpacked)
+        if located.root is None and not sources.is_unpacked(root):
+            return []
+        rows, problems = pair_files(entry, located.layout, root)
+    except UserError as error:
+        return [str(error)]
+    return [*map(str, problems)] if rows or problems else [f"no image in {root}"]
 
 
 def _groups(entry: Entry, stems: list[str], data_root: Path | str | None) -> list[str]:

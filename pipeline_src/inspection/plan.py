@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeline_src.data.lookup import benchmark_file
 from pipeline_src.engine import cache
@@ -16,12 +18,17 @@ from pipeline_src.inspection import precheck, sizes
 from pipeline_src.steps.analyse import coverage
 from pipeline_src.steps.experiment import ExperimentGraph
 
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
 # Seconds that importing torch, mmseg, matplotlib take; else 1.
 STARTUP = {"train": 8.0, "evaluate": 6.0, "figures": 3.0}
 USUAL_PIXELS = 400 * 300  # a photograph of the usual data sets, where the real sizes are not known yet
 UNKNOWN = 1000  # images, where their number is not known yet
 FIGURE = 0.15  # seconds a file
 TIMED_STEPS = 6
+TIMED_SECONDS = 5.0  # after which no further step is timed
 NO_MASKS = "Its masks do not count: under `ood:` all pixels are background. If they do, put the set under `shifted:`."
 NAMED = 6  # differences that a reason names
 MEASURED = 64  # images a step at most, whatever batch_size is
@@ -40,6 +47,7 @@ class Plan:
         bytes: of disk, unpacked archives not counted.
         cores: that the run has.
         warnings: what `precheck` found.
+        speeds: images per second in training and inference, None where neither is to be done.
     """
 
     jobs: list[Job]
@@ -50,6 +58,7 @@ class Plan:
     bytes: float
     cores: int
     warnings: list[str]
+    speeds: tuple[float, float] | None = None
 
     def why(self, kind: str) -> str:
         """Why the first job of a kind is to be run or else taken over, by its first differences; empty if none is."""
@@ -75,9 +84,10 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
     images = {part: number or UNKNOWN for part, number in counts.items()}
     lanes = max(1, min(cores // experiment.settings.training.threads, len(experiment.runs)))
     unknown = [part for part, number in counts.items() if number is None]
-    seconds = _seconds(experiment, todo, images) / lanes if todo else 0.0
+    rates = speeds(experiment) if any(job.kind in ("train", "evaluate") for job in todo) else None
+    seconds = _seconds(experiment, todo, images, rates or (1.0, 1.0)) / lanes if todo else 0.0
     size = _bytes(experiment, images) if todo else 0.0
-    return Plan(jobs, todo, taken, unknown, seconds, size, cores, warnings)
+    return Plan(jobs, todo, taken, unknown, seconds, size, cores, warnings, rates)
 
 
 def steps(experiment: ExperimentGraph, planned: Plan) -> int:
@@ -135,25 +145,45 @@ def speeds(experiment: ExperimentGraph) -> tuple[float, float]:
         min(e.training.batch_size, MEASURED), 3, e.image_size, e.image_size, dtype=torch.uint8, device=device
     )
 
-    def measured(step: Callable[[], object]) -> float:
-        step()  # the first one allocates
-        started = time.perf_counter()
-        for _ in range(TIMED_STEPS):
-            step()
-        return TIMED_STEPS * len(images) / (time.perf_counter() - started)
+    log.info("measuring the speed of %s on %s with a few steps", e.model.network, device)
 
-    def infer() -> None:
+    def infer(batch: torch.Tensor) -> object:
         with torch.inference_mode():
-            model(images)
+            return model(batch)
 
-    training = measured(lambda: model(images).float().mean().backward())
+    training = measured(lambda batch: model(batch).float().mean().backward(), images)
     model.eval()
-    return training, measured(infer)
+    return training, measured(infer, images)
 
 
-def _seconds(experiment: ExperimentGraph, todo: list[Job], images: Mapping[str, int]) -> float:
+def measured(step: Callable[[torch.Tensor], object], images: torch.Tensor) -> float:
+    """Images per second of a step, measured on two of them where all would take long."""
+    few = images[:2]
+    _seconds_of(step, few)  # the first one loads libraries
+    if len(images) / len(few) * (seconds := _seconds_of(step, few)) > TIMED_SECONDS:
+        return len(few) / seconds
+    _seconds_of(step, images)  # the first one allocates
+    times: list[float] = []
+    while len(times) < TIMED_STEPS and sum(times) < TIMED_SECONDS:
+        times.append(_seconds_of(step, images))
+    return len(times) * len(images) / sum(times)
+
+
+def _seconds_of(step: Callable[[torch.Tensor], object], images: torch.Tensor) -> float:
+    import torch
+
+    started = time.perf_counter()
+    step(images)
+    if images.is_cuda:  # which goes on while Python does
+        torch.cuda.synchronize(images.device)
+    return time.perf_counter() - started
+
+
+def _seconds(
+    experiment: ExperimentGraph, todo: list[Job], images: Mapping[str, int], rates: tuple[float, float]
+) -> float:
     """Seconds of work in one lane."""
-    training, inference = speeds(experiment) if any(job.kind in ("train", "evaluate") for job in todo) else (1.0, 1.0)
+    training, inference = rates
     started = {experiment.batch_of(job)[0]: job.kind for job in todo}
     total = sum(STARTUP.get(kind, 1.0) for kind in started.values())
     for job in todo:

@@ -27,7 +27,7 @@ def check(experiment: ExperimentGraph) -> list[str]:
 
     Returns:
         Photographs that parts share under different names, groups of images that are in several of them, which parts
-        that is not known of, and what users' files read past the contract.
+        that is not known of, pretrained weights that are not here, and what users' files read past the contract.
     """
     _check_ranges(experiment)
     for name in experiment.stored:
@@ -39,7 +39,7 @@ def check(experiment: ExperimentGraph) -> list[str]:
             rows[name] = manifest.select(part, job.folder)
     lines = networks.shared_images(check_disjoint(rows)) + _shared_groups(experiment, rows)
     if any(not job.current for job in experiment.of_kinds("train")):
-        _check_training(experiment)
+        lines += _check_training(experiment)
     if unknown := [name for name in experiment.stored if name not in rows]:
         lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")
     runs = (networks.notes(job) for job in experiment.of_kinds("train"))
@@ -127,9 +127,10 @@ def _most(experiment: ExperimentGraph, part: Part) -> int | None:
     return sum(1 for _ in root.rglob("*")) if root.is_dir() else None
 
 
-def _check_training(experiment: ExperimentGraph) -> None:
+def _check_training(experiment: ExperimentGraph) -> list[str]:
     from pipeline_src.training import run_checks
     from pipeline_src.training.device import prepare_device
+    from pipeline_src.training.models import pretrained
     from pipeline_src.training.models.build import build_segmentor
     from pipeline_src.training.trackers import check_type
 
@@ -144,3 +145,4 @@ def _check_training(experiment: ExperimentGraph) -> None:
     if settings.training.batch_size == max(1, settings.training.gpus):
         network = build_segmentor(settings.model.network, False, settings.image_size, experiment.facts.classes)
         run_checks.check_single_image(network, settings.image_size)
+    return pretrained.check(settings.model)

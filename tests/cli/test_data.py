@@ -193,7 +193,7 @@ def test_a_folder_becomes_an_entry_that_is_in_order(project):
         call("add", "mine", "--ood", "--images", "photos", "--write", code=2)
     assert (project / "params.yaml").read_bytes() == before
     call("add", "mine", "--name", "other", "--write")
-    assert list(yaml.safe_load((project / "params.yaml").read_text())["datasets"]) == ["other", "mine"]
+    assert list(yaml.safe_load((project / "params.yaml").read_text())["datasets"]) == ["mine", "other"]
 
 
 def test_entries_that_are_inserted_at_once_are_all_there(project, monkeypatch):
@@ -298,7 +298,33 @@ def test_an_entry_goes_beside_those_in_braces(project):
     written = (project / "params.yaml").read_text()
     sets = yaml.safe_load(written)["datasets"]
     assert {name: sets[name] for name in "ab"} == yaml.safe_load(old) and sets["mine"]["folder"] == "mine"
-    assert "datasets:  # yours\n  mine:\n" in written and "\n  a: {images: a, masks: b}\n" in written
+    assert list(sets) == ["a", "b", "mine"]
+    assert "datasets:  # yours\n  a: {images: a, masks: b}\n" in written
+
+
+def test_get_tells_what_does_not_fit_of_a_set_that_is_here(project):
+    write_files(project / "downloads/SOD", files(3, "Imgs/*.jpg", "Imgs/*.png"))
+    assert call("get", "SOD") == "SOD: is in downloads\n"
+    write_files(project / "downloads/ECSSD", files(3, "Photos/*.jpg", "Labels/*.png"))
+    said = call("get", "SOD", "ECSSD", code=1)
+    assert "SOD: is in" in said and "ECSSD: 1 problems" in said and "Labels" in said
+    assert "SOD: {folder: SOD, images: Imgs/*.jpg, masks: Imgs/*.png}" in said
+
+
+def test_name_lists_that_are_missing_are_named_with_their_origin(project):
+    write_files(project / "downloads/DUTS-TR", files(3, "Image/*.jpg", "Mask/*.png"))
+    for told in (call("get", "DUTS-TR"), call("check", "DUTS-TR", code=1)):  # the latter counts three images, too
+        for ours, theirs in (("train", "Train"), ("val", "Validation")):
+            assert f"split {ours} needs the name list DUTS-TR-official-{ours}.txt" in told
+            assert f"(it is Dataset/DUTS-TR-{theirs}.txt of https://github.com/" in told
+    (project / "downloads/splits").mkdir()
+    (project / "downloads/splits/DUTS-TR-official-val.txt").write_text("p0\n")
+    said = call("get", "DUTS-TR")
+    assert "official-train" in said and "official-val" not in said
+
+
+def test_list_says_what_to_know_of_a_source(project):
+    assert "the authors' archive is a .rar" in call("list") and "outlines of annotators and no masks" in call("list")
 
 
 def test_check_names_groups_that_cross_splits(project):

@@ -39,7 +39,11 @@ FOLDERS = {
         ("folder", "PASCAL-S/datasets/imgs/pascal/*.jpg", "PASCAL-S/datasets/masks/pascal/*.png"),
         ("folder", "PASCAL-S/Image/*.jpg", "PASCAL-S/Mask/*.png"),
     ],
-    "SOD": [("folder", "SOD/Imgs/*.jpg", "SOD/GT/*.png"), ("folder", "SOD/Image/*.jpg", "SOD/Mask/*.png")],
+    "SOD": [
+        ("folder", "SOD/Imgs/*.jpg", "SOD/GT/*.png"),
+        ("folder", "SOD/Image/*.jpg", "SOD/Mask/*.png"),
+        ("folder", "SOD/Imgs/*.jpg", "SOD/Imgs/*.png"),
+    ],
     "ECSSD": [
         ("folder", "ECSSD/images/*.jpg", "ECSSD/ground_truth_mask/*.png"),
         ("folder", "ECSSD/Image/*.jpg", "ECSSD/Mask/*.png"),

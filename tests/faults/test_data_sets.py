@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from bad_input import BadInput, refusals
+from bad_input import BadInput, refusals, run
 from damaged import written_into
 from made_sets import encoded, entry, image, mask, pairs, write_files, write_zip
 from PIL import Image
+from project import ROOT
 
 from pipeline_src.data import catalog, groups, manifest, sources
 from pipeline_src.data.build import build
@@ -89,6 +90,24 @@ def row(
     return BadInput(name, fault, call or preparing(), what, found, expected, do, make, happens)
 
 
+def of_tiny(folder: Path, part: str, changed: str) -> None:
+    """params.yaml with another set in the place of one of `tiny`."""
+    text = (ROOT / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(
+        text.replace(part, changed).replace("data_root: data/downloads", "data_root: .")
+    )
+
+
+def of_hku_is(folder: Path) -> None:
+    of_tiny(folder, "scenes: {set: tiny-scenes, split: test}", "HKU-IS: {set: HKU-IS}")
+    (folder / "HKU-IS.rar").write_bytes(b"Rar!")
+
+
+def of_dtd(folder: Path) -> None:
+    of_tiny(folder, "textures: {set: tiny-textures}", "textures: {set: DTD, split: test}")
+    write_files(folder / "dtd/images", {"banded/banded_0001.jpg": encoded(image(0), ".jpg")})
+
+
 NAMED = "it is listed by name, with what to do; with `on_problem: skip` it is left out"
 
 
@@ -155,6 +174,48 @@ def list_of_unpacked(folder: Path, text: str) -> None:
 
 OF_ARCHIVE = {"archive": "a.zip", "images": "Image", "masks": "GT"}
 ROWS = [
+    row(
+        "name-of-ours",
+        "`data add` of a folder that has the name of a built-in set",
+        "refused, with the entry to write where its layout is another",
+        lambda folder: of_tiny(folder, "", ""),
+        "SOD is the name of a data set that is known already",
+        found="",
+        expected="no entry unless its layout is another",
+        do=r"data check SOD; .*SOD: \{folder: PATH, images: Imgs/\*\.jpg, masks: Imgs/\*\.png\}",
+        call=lambda folder: run("data", "add", ".", "--name", "SOD"),
+    ),
+    row(
+        "other-layout",
+        "a built-in set whose folders have other names",
+        "refused, with the folders that there are and the entry to write",
+        lambda folder: write_files(folder / "SOD", pairs(2, "Photos", "Labels")),
+        "data set SOD: no folder Imgs or ",
+        found="Labels",
+        do=r"`datasets:` of params\.yaml.*SOD: \{folder: SOD, images: Imgs/\*\.jpg, masks: Imgs/\*\.png\}",
+        call=lambda folder: sources.locate(catalog.load()["SOD"], folder, folder / "unpacked") and None,
+    ),
+    row(
+        "absent-with-note",
+        "a set of an experiment that is not here, and whose authors give a .rar",
+        "refused before anything runs, with what to know of getting it",
+        of_hku_is,
+        "data set HKU-IS is not available",
+        found="",
+        do=r"note: +HKU-IS/: the authors' archive is a \.rar(.|\n)*note: +.*HKU-IS\.rar cannot be unpacked",
+        call=lambda folder: run("plan", "--experiment", "tiny"),
+    ),
+    row(
+        "absent-name-list",
+        "a name list of the paper that is not here",
+        "refused before anything runs; the message says which file of the authors' it is, and the name to give it",
+        of_dtd,
+        "name lists are missing:(.|\n)*DTD-official-500.txt, for textures: .*it is Dataset/Texture_Image_Names.txt of",
+        found="",
+        expected="under these names in",
+        do="put them there",
+        call=lambda folder: run("plan", "--experiment", "tiny"),
+    ),
     row(
         "jpeg-foreground",
         "a JPEG mask of 0 and 1, with `foreground: 1`",

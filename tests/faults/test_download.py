@@ -55,7 +55,15 @@ ROWS = [
         "data set HKU-IS cannot be downloaded by a command",
         found="a click or a registration",
         expected=r"HKU-IS/ \(4,447 images\), from https://i\.cs\.hku\.hk",
-        do="by hand",
+        do=r"by hand(.|\n)*HKU-IS/: the authors' archive is a \.rar",
+    ),
+    row(
+        "get-rar",
+        "a set whose authors' archive, a .rar, lies in the folder of downloads",
+        get("HKU-IS"),
+        "data set HKU-IS cannot be downloaded by a command",
+        make=lambda folder: (folder / "HKU-IS.rar").write_bytes(b"Rar!"),
+        do=r"/HKU-IS\.rar cannot be unpacked by this program: unpack it into .*/HKU-IS/",
     ),
     row(
         "get-other-number",

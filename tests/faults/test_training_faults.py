@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
-from bad_input import BadInput, refusals
+from bad_input import BadInput, refusals, run
 from damaged import Trap, cut, flipped
 from project import ROOT
 from safetensors.torch import load_file, save_file
@@ -154,6 +155,27 @@ def checkpoints(change: Callable[[Path], Any]) -> Callable[[Path], None]:
 
 def resumed(folder: Path) -> None:
     checkpoint.load(folder, lambda content: None if content["of"] == 1 else "it belongs to another run")
+
+
+# Weights that come from an address
+
+
+def misnamed(folder: Path) -> None:
+    """`tiny` with the network of `paper`, and another file under the name of its weights."""
+    params(folder, model="{config: resnet50_aslp, pretrained: true}")
+    (folder / "hub/checkpoints").mkdir(parents=True)
+    torch.save({"fc.bias": torch.ones(3)}, folder / "hub/checkpoints/resnet50-0676ba61.pth")
+
+
+def with_weights(call: Callable[[Path], object]) -> Callable[[Path], None]:
+    """The call where the files of torch.hub lie in the folder."""
+
+    def called(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TORCH_HOME", str(folder))
+            call(folder)
+
+    return called
 
 
 AGAIN = "start the command again"
@@ -384,6 +406,27 @@ ROWS = [
         do=AGAIN,
         make=model(lambda file: None),
         happens="Refused: `model.safetensors` says of which run it is.",
+    ),
+    *(
+        BadInput(
+            name,
+            fault,
+            with_weights(call),
+            r"model\.pretrained: .*resnet50-0676ba61\.pth is not the file that its name says",
+            found="sha256 (?!0676ba61)[0-9a-f]{64}",
+            expected=r"sha256 0676ba61\.\.\.",
+            do="remove it, and get https://.*resnet50-0676ba61.pth anew",
+            make=misnamed,
+            happens="Refused: torch.hub's names end with the begin of the SHA-256.",
+        )
+        for name, fault, call in (
+            ("weights-misnamed", "Another file under the name of pretrained weights, in `plan`", planned),
+            (
+                "weights-misnamed-trained",
+                "The same, in a training",
+                lambda folder: run("train", "--method", "baseline", "--experiment", "tiny"),
+            ),
+        )
     ),
     BadInput(
         "weights-with-code",

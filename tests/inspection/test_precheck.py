@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 import yaml
 from made_sets import encoded, image, pairs, write_files
 from project import ROOT
@@ -15,7 +17,7 @@ from pipeline_src.engine.execute import execute
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.inspection import precheck
-from pipeline_src.inspection.plan import plan
+from pipeline_src.inspection.plan import measured, plan
 from pipeline_src.inspection.sizes import estimated
 from pipeline_src.params.load import read
 from pipeline_src.steps import train
@@ -126,6 +128,36 @@ def test_plan_counts_a_damaged_list_of_images_as_not_prepared(project, text):
         write_text(job.folder / "manifest.csv", text)
     assert CliRunner().invoke(app, ["plan"]).exit_code == 0
     assert plan(build(read())).why("prepare") == "prepare/mine: manifest.csv was changed"  # though it is taken over
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps"), [(0.01, [2, 2, 10] + [10] * 6), (0.4, [2, 2, 10, 10, 10]), (3.0, [2, 2])]
+)
+def test_plan_times_few_steps_where_they_are_slow(monkeypatch, seconds, steps):
+    taken: list[int] = []
+    clock = SimpleNamespace(perf_counter=lambda: seconds * sum(taken))
+    monkeypatch.setattr("pipeline_src.inspection.plan.time", clock)
+    assert measured(lambda batch: taken.append(len(batch)), torch.zeros(10, 3, 8, 8)) == pytest.approx(1 / seconds)
+    assert taken == steps
+
+
+def test_plan_says_what_it_rests_on_and_which_weights_are_not_here(project, offline, monkeypatch):
+    monkeypatch.setattr("pipeline_src.inspection.plan.speeds", lambda experiment: (2.5, 80.0))
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["experiments"]["trial"]["model"] = {"config": "resnet50_aslp", "pretrained": True}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    said = " ".join(CliRunner().invoke(app, ["plan"]).output.split())
+    assert "by 2.5 images a second in training and 80 in inference" in said
+    assert "resnet50-0676ba61.pth is not here. The first training downloads it from https://" in said
+    assert f"without a network put it there: {offline}" in said
+
+
+def test_a_set_of_the_catalogue_is_none_of_the_users_whoever_wrote_its_entry(project):
+    assert build(read()).facts.own_data
+    text = Path("params.yaml").read_text().replace("set: mine", "set: DUTS-TR").replace("set: others", "set: SOD")
+    Path("params.yaml").write_text(text.replace("  mine:", "  DUTS-TR:").replace("  others:", "  SOD:"))
+    facts = build(read()).facts
+    assert not facts.own_data and facts.in_paper == ("other",)
 
 
 def test_training_tells_them_before_the_first_step(project, monkeypatch, caplog):

@@ -93,7 +93,7 @@ def yaml_block(name: str, entry: dict[str, Any]) -> str:
 
 
 def insert(file: Path, name: str, entry: dict[str, Any]) -> bool:
-    """Put an entry first under `datasets:` (added at the end if the key is missing); all other lines stay as they are.
+    """Put an entry last under `datasets:` (added at the end if the key is missing); all other lines stay as they are.
     Returns whether that was needed: the same entry may be there already.
 
     Raises:
@@ -133,7 +133,7 @@ def _inserted(file: Path, text: str, before: dict[str, Any], name: str, entry: d
 
 
 def _with_block(text: str, block: str, has_datasets: bool) -> str:
-    """`text` with a block of lines below the line `datasets:`."""
+    """`text` with a block of lines below those of `datasets:`."""
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = text.splitlines(keepends=True)
     if not has_datasets:
@@ -148,9 +148,17 @@ def _with_block(text: str, block: str, has_datasets: bool) -> str:
     head, comment = head.rstrip(), mark + after
     if entries := _in_braces(line):
         head, comment = "datasets:", line[entries[-1].stop :].lstrip(" },")
-        block += "".join(f"  {line[entry]}\n" for entry in entries)
+        block = "".join(f"  {line[entry]}\n" for entry in entries) + block
     lines[at] = re.sub(r"\s*\{\s*\}$", "", head) + (f"  {comment}" if comment else "") + newline
-    lines.insert(at + 1, block.replace("\n", newline))
+    last = at
+    for i, line in enumerate(lines[at + 1 :], at + 1):
+        if line[:1] not in " \t\r\n#":  # the next key
+            break
+        if line.startswith("  ") and line.strip():
+            last = i
+    if not lines[last].endswith("\n"):
+        lines[last] += newline
+    lines.insert(last + 1, block.replace("\n", newline))
     return "".join(lines)
 
 

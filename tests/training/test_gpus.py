@@ -1,0 +1,86 @@
+"""Which GPUs a job sees, on machines that are made up."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+from project import ROOT
+from typer.testing import CliRunner
+
+from pipeline_src.cli import steps
+from pipeline_src.cli.main import app
+from pipeline_src.params.schema import Training
+from pipeline_src.training.gpus import VISIBLE, reserved
+
+AUTO = Training(device="auto")
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch, tmp_path):
+    """One with so many GPUs, and no job."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv(VISIBLE, raising=False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+
+
+def seen(monkeypatch) -> str | None:
+    """What the job of this process sees; what is called next is another process."""
+    visible = os.environ.get(VISIBLE)
+    monkeypatch.delenv(VISIBLE, raising=False)
+    return visible
+
+
+def test_each_job_has_the_first_gpu_that_no_other_has(monkeypatch):
+    with reserved(AUTO, 1):
+        assert seen(monkeypatch) == "0"
+        with reserved(AUTO, 1):
+            assert seen(monkeypatch) == "1"
+            with reserved(AUTO, 2):  # only one is free, and it stays so
+                assert seen(monkeypatch) is None
+                with reserved(AUTO, 1):
+                    assert seen(monkeypatch) == "2"
+                    with reserved(AUTO, 1):  # who lets four jobs run on three
+                        assert seen(monkeypatch) is None
+        with reserved(AUTO, 2):
+            assert seen(monkeypatch) == "1,2"
+    with reserved(AUTO, 1):
+        assert seen(monkeypatch) == "0"
+
+
+def test_what_the_user_made_visible_is_shared_out_and_stays_as_it_was(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv(VISIBLE, "4, GPU-8f/1")
+    with reserved(AUTO, 1):
+        assert seen(monkeypatch) == "4"
+        monkeypatch.setenv(VISIBLE, "4, GPU-8f/1")
+        with reserved(AUTO, 1):
+            assert seen(monkeypatch) == "GPU-8f/1"
+    monkeypatch.setenv(VISIBLE, "4, GPU-8f/1")
+    with reserved(AUTO, 1):
+        pass
+    assert os.environ[VISIBLE] == "4, GPU-8f/1"
+
+
+@pytest.mark.parametrize(
+    ("device", "number", "here"), [("cuda:1", 1, 3), ("cpu", 2, 3), ("auto", 0, 3), ("auto", 1, 1)]
+)
+def test_nothing_is_chosen_where_there_is_no_choice(monkeypatch, device, number, here):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: here)
+    with reserved(Training(device=device), number):
+        assert VISIBLE not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("command", "gpus", "expected"), [("train", 1, "0"), ("train", 2, "0,1"), ("evaluate", 2, "0")]
+)
+def test_trainings_and_evaluations_have_gpus_of_their_own(monkeypatch, tmp_path, command, gpus, expected):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(re.sub(r"gpus: 0", f"gpus: {gpus}", text))
+    saw = set()
+    monkeypatch.setattr(steps, "execute", lambda *_, **__: saw.add(os.environ.get(VISIBLE)))
+    words = [command, "--method", "baseline", "--experiment", "tiny"]
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    assert saw == {expected} and VISIBLE not in os.environ
