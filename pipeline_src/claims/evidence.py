@@ -149,7 +149,7 @@ class Evidence:
                 return "Not even an error of 0 would have shown itself as lower in 80 % of cases."
             root = math.sqrt(of) - math.sqrt(of - square) if lowered else math.sqrt(of + square) - math.sqrt(of)
             needed = max(needed, root)
-        printed = f"{self.quantity.signed(needed).lstrip('+')} {self.quantity.unit}".rstrip()
+        printed = f"{_size(needed, self.quantity)} {self.quantity.unit}".rstrip()
         return f"It would have shown an effect of {printed} in 80 % of cases."
 
     @property
@@ -190,6 +190,13 @@ class Evidence:
 def _printed(effect: Estimate, quantity: Quantity) -> str:
     value, low, high = (quantity.signed(number) for number in (effect.value, effect.low, effect.high))
     return f"{value} [{low}, {high}]"
+
+
+def _size(effect: float, quantity: Quantity) -> str:
+    """An effect without its sign; what would be printed as 0 is less than the least number that can be."""
+    text = quantity.signed(effect).lstrip("+")
+    digits = len(text.partition(".")[2])
+    return text if text.strip("0.") else f"less than {10.0**-digits:.{digits}f}"
 
 
 def _shown(effect: Estimate) -> float:

@@ -1,4 +1,4 @@
-"""Learned perturbation probabilities: over epochs, and their distribution after the last one."""
+"""Learned perturbation levels: over epochs, and their distribution after the last one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from pipeline_src.figures import style
 from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources, tables_of
 
 BANDS = ((0.05, 0.95), (0.25, 0.75))
+MEANING = {  # of α, by the form of the perturbation; a method of the user's may have none
+    "drawn": "α is the probability with which an image's label is perturbed at a visit.",
+    "expected": "Nothing is drawn: α is the share of the perturbed label in an image's label at every visit.",
+}
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -18,7 +22,8 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method that learns alphas."""
     for method in facts.learned:
         how = f"α of the training images over epochs and after the last; {facts.networks_in_words(method)}"
-        yield Picture(FIGURE, (method,), method, f"{method}: {how}.", method=method, tables=("last",))
+        caption = f"{method}: {how}. {MEANING.get(facts.methods[method].parameters.get('form', ''), '')}".strip()
+        yield Picture(FIGURE, (method,), method, caption, method=method, tables=("last",))
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
@@ -71,7 +76,7 @@ def draw(epochs: DataFrame, last: DataFrame, heading: str, lines: Sequence[str])
     main.set_xlim(min(1, epochs["epoch"].min()), max(epochs["epoch"].max(), 2))
     main.set_ylim(0, 1.04 * max(epochs["q95"].max(), last["upper"].max()))
     main.yaxis.set_major_formatter("{x:g}")
-    main.set_ylabel("Perturbation probability, α")
+    main.set_ylabel("Perturbation level, α")
     main.set_xlabel("Epoch")
     main.locator_params("x", integer=True)
     main.set_title("median, 50 % and 90 % of images", fontsize=7, loc="left", color=style.MUTED)
@@ -106,9 +111,9 @@ def _values(alphas: Sequence[DataFrame]) -> DataFrame:
 
 FIGURE = FigureType(
     "alpha",
-    "Learned perturbation probabilities",
-    "The probability α with which each training image's label is perturbed: the median over images and the bands that "
-    "hold 50 % and 90 % of them, epoch by epoch, and all of them after the last epoch.",
+    "Learned perturbation levels",
+    "The level α of each training image: the median over images and the bands that hold 50 % and 90 % of them, epoch "
+    "by epoch, and all of them after the last epoch. Below each figure stands what the level is.",
     pictures,
     paint,
 )

@@ -1,4 +1,4 @@
-"""The training images with the lowest and the highest learned perturbation probabilities."""
+"""The training images with the lowest and the highest learned perturbation levels."""
 
 from __future__ import annotations
 

@@ -89,14 +89,18 @@ def write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
 
 
 def name_rows(axes: Axes, methods: Iterable[str], letters: int = 20) -> None:
-    """Rows 0, 1, ... from the top, each with a name of at most so many letters, or two smaller lines of them."""
+    """Rows 0, 1, ... from the top, each with a name of at most so many letters; a longer one makes all of them smaller,
+    in two lines if need be."""
+    methods = list(methods)
+    look: dict[str, float] = {}
     shown = labels(methods, letters)
+    if any("\n" in text for text in shown):
+        shown = labels(methods, letters * 7 // 6)  # house.mplstyle has 7 points
+        look = {"fontsize": 5.5, "linespacing": 0.95} if any("\n" in text for text in shown) else {"fontsize": 6}
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_yticks(range(len(shown)), shown)
     for text in axes.get_yticklabels():
-        text.set_parse_math(False)
-        if "\n" in text.get_text():
-            text.set(fontsize=5.5, linespacing=0.95)
+        text.set(parse_math=False, **look)
 
 
 def place(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:

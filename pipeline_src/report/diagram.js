@@ -5,7 +5,7 @@
   const form = document.getElementById("choose"), chart = document.getElementById("chart");
   const tip = document.getElementById("tip"), readout = document.getElementById("readout");
   const SERIES = 8, SYMBOLS = ["circle", "square", "triangle", "diamond", "star", "cross", "wye"];
-  const percent = (value, digits = 2) => (value === null ? "–" : (100 * value).toFixed(digits));
+  const percent = (value, digits = 2) => (value === null ? "–" : (100 * value).toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace(/^-/, ""));
   const inPercent = d3.format(".0%"), counted = d3.format(",");
 
   for (const id of ["numbers", "every-bin", "interactive"]) document.getElementById(id).hidden = false;

@@ -86,6 +86,8 @@ def write_report(
             about=[*_trained_on(task, params or {}, data), *_about(facts)],
             protocols=facts.protocols,
             few=FEW_GROUPS,
+            few_units=sentences.few_units(results, facts.parts),
+            several_seeds=len(facts.seeds) > 1,
             caution=sentences.caution(results),
             diagrams=diagrams(results) | {"parts": [_part(results, part) for part in facts.parts]},
             **_comparison(results, pictures, _titles(facts, described)),

@@ -139,11 +139,11 @@ def _refined(inside: ProtocolComparison) -> str:
     sentences = [f"How well confidence tells right pixels from wrong ones, by {titles}."]
     if worse:
         higher = {
-            method: [f"{METRICS[m].title} {_small(change.value)}" for m, change in changes.items()]
+            method: [f"{METRICS[m].title} by {_small(change.value)}" for m, change in changes.items()]
             for method, changes in worse.items()
         }
         by_method = "; ".join(f"{method} {listing(of)}" for method, of in higher.items())
-        sentences.append(f"Significantly higher than {inside.baseline}'s, by: {by_method}.")
+        sentences.append(f"Significantly higher than {inside.baseline}'s: {by_method}.")
     if len(worse) < len(inside.others):
         sentences.append(f"{'No other is' if worse else 'None is'} significantly higher than {inside.baseline}'s.")
     return " ".join(sentences)

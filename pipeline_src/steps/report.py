@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,8 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         stem="report",
         files=("report.html",),
         work=work,
-        parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.stored.items()}},
+        parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.stored.items()}}
+        | ({"ideas": ideas} if (ideas := own_ideas(experiment)) else {}),
         inputs=analyses(experiment) | {job.name: job for job in made},
         options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}
         | {"task": experiment.entry("train").task},
@@ -61,7 +62,7 @@ def work(job: Job, folder: Path) -> None:
         data=[store_facts(job, name) for name in job.parameters["parts"]],
         fitted=fitted(job),
         judged=judged_table(judged).printed("T8") if judged_files(judged) else None,
-        described=described(job.parameters["facts"]),
+        described=described(job.parameters["facts"], job.parameters.get("ideas", {})),
         command=job.options["command"],
         task=catalog.tasks().get(job.options["task"], ""),
         claims=json.loads(claims.read_text(encoding="utf-8")),
@@ -84,12 +85,21 @@ def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
     return {run: fit.numbers(fit.read(job.paths[0])) for run, job in fits.items()}
 
 
-def described(facts: Facts) -> dict[str, dict[str, str]]:
-    """What the methods are, block -> `title` and `idea`; those of the user's own files are not in it."""
+def own_ideas(experiment: ExperimentGraph) -> dict[str, str]:
+    """Block of a method of the user's -> what its docstring says of it, where it has one."""
+    from pipeline_src.training.described import own_idea
+
+    of = {name: own_idea(type(chosen.method)) for name, chosen in experiment.methods.items() if chosen.file}
+    return {name: idea for name, idea in of.items() if idea}
+
+
+def described(facts: Facts, ideas: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
+    """What the methods are, block -> `title` and `idea`; of the user's own files `ideas` has the latter."""
     from pipeline_src.training.described import described
 
-    of = {name: described(method.code) for name, method in facts.methods.items()}
-    return {name: text for name, text in of.items() if text}
+    of = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
+    own = {name: {"title": name, "idea": idea} for name, idea in (ideas or {}).items()}
+    return {name: text for name, text in (of | own).items() if text}
 
 
 def store_facts(job: Job, name: str) -> dict[str, Any]:

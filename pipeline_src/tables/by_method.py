@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline_src.analysis.facts import ROLES
+from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, not_run, notes, titled
@@ -22,12 +23,15 @@ class ByMethod:
         roles: of its data sets.
         metrics: its columns, by name; those that are not defined for the number of classes are left out.
         more: further sentences of its caption.
+        binned, resamples: as in `captions.about`.
     """
 
     title: str
     roles: Sequence[str]
     metrics: Sequence[str]
     more: str = ""
+    binned: bool = True
+    resamples: int = RESAMPLES
 
     def __call__(self, results: Results) -> PaperTable:
         """The table of an experiment."""
@@ -44,4 +48,5 @@ class ByMethod:
         missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
         below = notes(results, self.metrics, parts) if parts else missing
         title = titled(self.title, [facts.parts[part] for part in parts])
-        return PaperTable(title, rows, f"{about(facts)} {self.more}".strip(), below)
+        said = about(facts, binned=self.binned, resamples=self.resamples)
+        return PaperTable(title, rows, f"{said} {self.more}".strip(), below)

@@ -32,12 +32,18 @@ def seeds_in_words(facts: Facts) -> str:
     return f"mean ± sample standard deviation over seeds {', '.join(map(str, sorted(facts.seeds)))}"
 
 
-def about(facts: Facts) -> str:
-    """What the captions of all tables of methods say."""
+def about(facts: Facts, *, binned: bool = True, resamples: int = RESAMPLES) -> str:
+    """What the captions of all tables of methods say.
+
+    Args:
+        binned: whether numbers depend on the experiment's bins.
+        resamples: behind their intervals.
+    """
+    bins = f", {facts.bins} bins" * binned
     return (
-        f"Experiment {facts.experiment}, {facts.epochs} epochs, {seeds_in_words(facts)}, {facts.bins} bins. In "
-        f"brackets: 95 % intervals, from {RESAMPLES:,} bootstrap resamples of the images (the same for all methods, so "
-        f"that differences are paired) {_training(facts)}."
+        f"Experiment {facts.experiment}, {facts.epochs} epochs, {seeds_in_words(facts)}{bins}. In brackets: 95 % "
+        f"intervals, from {resamples:,} bootstrap resamples of the images (the same for all methods, so that "
+        f"differences are paired) {_training(facts)}."
     )
 
 

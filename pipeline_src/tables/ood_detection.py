@@ -17,7 +17,7 @@ ABOUT = (
     "how often it scores above the other; 50 % is chance, and below it the network is surer of the other, of "
     "textures than of photographs, however methods rank. AUPR depends on how many there are of both. FPR: share of the "
     "other that a threshold lets pass that keeps 95 % of it. "
-    f"Intervals rest on {FEW} of the resamples, each set drawn by itself. "
+    "Each set is drawn by itself. "
 )
 PIXELS_NOTE = {
     False: "Of two classes the entropy of pixels ranks as their confidence does.",
@@ -28,11 +28,11 @@ PIXELS_NOTE = {
 def ood_detection(results: Results) -> PaperTable:
     """Methods by sets out of distribution; groups by score."""
     facts, inside, outside = results.facts, results.facts.parts_of(["id"]), results.facts.parts_of(["ood"])
-    title = "Detection of what is out of distribution"
+    title, said = "Detection of what is out of distribution", about(facts, binned=False, resamples=FEW)
     if not inside or not outside:
         lacking = "id" if not inside else "ood"
         change = f"add one to “data: {lacking}:” of the experiment"
-        return PaperTable(title, [], about(facts), [not_run(facts.experiment, f"a test set “{lacking}”", change)])
+        return PaperTable(title, [], said, [not_run(facts.experiment, f"a test set “{lacking}”", change)])
     made = [
         {**cell, "group": group, "row": cell["method"], "column": f"{part}: {QUANTITIES[cell['metric']].column}"}
         for protocol in facts.protocols
@@ -40,7 +40,7 @@ def ood_detection(results: Results) -> PaperTable:
         for part in outside
         for cell in _cells(results, protocol, score, inside, part)
     ]
-    text = f"{about(facts)} {ABOUT.format(sets=' and '.join(inside))}{PIXELS_NOTE[facts.classes > 2]}"
+    text = f"{said} {ABOUT.format(sets=' and '.join(inside))}{PIXELS_NOTE[facts.classes > 2]}"
     return PaperTable(title, made, text, notes(results, (), [*inside, *outside]), quantities=QUANTITIES)
 
 

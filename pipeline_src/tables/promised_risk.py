@@ -18,8 +18,8 @@ ABOUT = (
     "The mask is f ≥ threshold. FNR: share of an image's object that it misses; FPR: share of its background in it; "
     "means over images. The threshold is the least cautious one that keeps the bound in expectation, by the {images} "
     "images of {part}, for images exchangeable with these. Nothing is promised of other data sets, under shift and "
-    f"out of distribution; the table says what was delivered. Intervals: {FEW} of the resamples of the test images, at "
-    "the threshold as it is."
+    "out of distribution; the table says what was delivered. Intervals are of the test images, at the "
+    "threshold as it is."
 )
 
 
@@ -27,10 +27,11 @@ def promised_risk(results: Results) -> PaperTable:
     """Methods by data sets; groups by bound."""
     facts, (fitted, *_) = results.facts, [*results.facts.parts_of(["val"]), None]
     first = next(iter(results.measured("raw", fitted).values()), None) if fitted else None
+    said = about(facts, binned=False, resamples=FEW)
     if facts.classes > 2:
-        return PaperTable(TITLE, [], about(facts), ["The risks are those of masks of one object."])
+        return PaperTable(TITLE, [], said, ["The risks are those of masks of one object."])
     if fitted is None or first is None:
-        return PaperTable(TITLE, [], about(facts), [not_run(facts.experiment, "the validation images")])
+        return PaperTable(TITLE, [], said, [not_run(facts.experiment, "the validation images")])
     made = [
         {**cell, "group": f"{bound}, {heading(results, part)}", "row": cell["method"]}
         for protocol in facts.protocols
@@ -40,7 +41,7 @@ def promised_risk(results: Results) -> PaperTable:
     ]
     few = [bound for bound in RISK_BOUNDS if first.images < bound.needs]
     missing = [f"{bound} needs {bound.needs} validation images, and there are {first.images}." for bound in few]
-    text = f"{about(facts)} {ABOUT.format(images=first.images, part=fitted)}"
+    text = f"{said} {ABOUT.format(images=first.images, part=fitted)}"
     return PaperTable(TITLE, made, text, [*missing, *notes(results, (), list(facts.tests))], quantities=QUANTITIES)
 
 

@@ -26,6 +26,7 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         LIKE_ID,
         ("max_f", "mean_f", "s_measure", "e_measure", "mae", "accuracy", "mean_iou"),
         "F, S and E are means over images, E over 256 thresholds too; MAE and accuracy are of all pixels.",
+        binned=False,
     ),
     "T3": static_grid,
     "T4": ByMethod(
@@ -49,7 +50,9 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         "Selective prediction in distribution",
         LIKE_ID,
         ("aurc", "augrc", "coverage_at_1", "coverage_at_5"),
-        f"What is gained where the least confident pixels are left out; intervals rest on {FEW} of the resamples.",
+        "What is gained where the least confident pixels are left out.",
+        binned=False,
+        resamples=FEW,
     ),
     "T12": ByMethod(
         "Calibration beyond the mean over pixels: borders, inside of objects, single images, areas",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from pipeline_src.training.method import Block
 from pipeline_src.training.registry import method_class, method_names
@@ -17,10 +19,22 @@ def docstring_lines(method: type[Block]) -> dict[str, str]:
     return {key: " ".join(value.split()) for key, value in lines}
 
 
-def described(code: str) -> dict[str, str]:
-    """`title` and `idea` of a method of the project; empty for others."""
+def described(code: str, parameters: Mapping[str, Any], epochs: int) -> dict[str, str]:
+    """`title` and `idea` of a block of a method of the project; empty for others. A perturbation that starts after the
+    last of the `epochs` is none, and what the method is named for does not happen."""
     if code not in method_names():
         return {}
     method = method_class(code)
     module = " ".join((sys.modules[method.__module__].__doc__ or code).split())
-    return {"title": re.split(r": | \(|\.$", module)[0], "idea": docstring_lines(method).get("Idea", "")}
+    title, idea = re.split(r": | \(|\.$", module)[0], docstring_lines(method).get("Idea", "")
+    if (start := parameters.get("start_epoch", 0)) >= epochs:
+        title += " without perturbation"
+        idea += f" Not here: it would start after epoch {start:,} of {epochs}, so that no label is perturbed."
+    return {"title": title, "idea": idea.strip()}
+
+
+def own_idea(method: type[Block]) -> str:
+    """What a method of the user's is: the `Idea` of its class's docstring, or else the first paragraph; empty without a
+    docstring of its own."""
+    text = inspect.cleandoc(vars(method).get("__doc__") or "")
+    return docstring_lines(method).get("Idea") or " ".join(text.split("\n\n")[0].split()) if text else ""

@@ -61,5 +61,5 @@ def test_it_is_not_recommended(tmp_path):
     assert set(inside.worse("constant")) == {"brier", "augrc"}
     assert inside.recommended is None
     words = recommendation(inside, *others)
-    assert words["Refinement kept"].split("by: ")[1].startswith("constant Brier 0.0108 and AUGRC")
+    assert words["Refinement kept"].split("baseline's: ")[1].startswith("constant Brier by 0.0108 and AUGRC by")
     assert "no reason to change" in words["What to use"]

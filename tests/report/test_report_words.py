@@ -112,7 +112,7 @@ def test_who_loses_refinement_is_not_recommended():
     words = words_of(errors, brier={"slp": 0.0337}, ranking={"slp": 0.0153})
     assert words["Refinement kept"] == (
         "How well confidence tells right pixels from wrong ones, by Brier and AUGRC. Significantly higher than "
-        "baseline's, by: slp Brier 0.0037 and AUGRC 0.0053. No other is significantly higher than baseline's."
+        "baseline's: slp Brier by 0.0037 and AUGRC by 0.0053. No other is significantly higher than baseline's."
     )
     assert words["What to use"].startswith("mc: its mean ECE is 1.00 percentage points [1.00, 1.00] below")
     for metric in ("brier", "ranking"):

@@ -246,7 +246,7 @@ def test_cost(results, tmp_path):
     costs = {("baseline", 0): run, ("baseline", 1): replace(run, training=150.0), ("slp", 0): nothing}
     (table,) = TABLES["T9"](replace(results, costs=costs)).printed("T9").values()
     assert table.groups[0].rows == [
-        ["baseline", "2.0 ± 0.7", "15.0 ± 0.0", "512 ± 0", "8.0 ± 0.0", "2.00 ± 0.00"],
+        ["baseline", "2.0 ± 0.7", "15.0 ± 0.0", "512 ± 0", "8.0 ± 0.0", "2.00"],
         ["slp", "–", "–", "–", "–", "–"],
     ]
 
