@@ -17,7 +17,7 @@ from pipeline_src.export.folder import CALIBRATOR, CONFIG, NETWORK, ONNX, PREPRO
 from pipeline_src.export.onnx_file import OPSET
 from pipeline_src.metrics.registry import METRICS
 
-SHOWN = ("ece", "oe", "accuracy", "brier", "nll")
+SHOWN = ("ece", "oe", "accuracy", "mean_iou", "brier", "nll")
 TAGS = ["image-segmentation", "calibration", "uncertainty", "safetensors"]
 CONTENT = {
     WEIGHTS: "the weights by name, and facts of the run in its metadata",

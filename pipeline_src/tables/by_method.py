@@ -22,12 +22,14 @@ class ByMethod:
         roles: of its data sets.
         metrics: its columns, by name; those that are not defined for the number of classes are left out.
         more: further sentences of its caption.
+        several: title and further sentences for several classes, where other metrics are left.
     """
 
     title: str
     roles: Sequence[str]
     metrics: Sequence[str]
     more: str = ""
+    several: tuple[str, str] | None = None
 
     def __call__(self, results: Results) -> PaperTable:
         """The table of an experiment."""
@@ -43,5 +45,6 @@ class ByMethod:
         change = f"add one to “data: {role}:” of the experiment"
         missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
         below = notes(results, self.metrics, parts) if parts else missing
-        title = titled(self.title, [facts.parts[part] for part in parts])
-        return PaperTable(title, rows, f"{about(facts)} {self.more}".strip(), below)
+        title, more = self.several if self.several and facts.classes > 2 else (self.title, self.more)
+        title = titled(title, [facts.parts[part] for part in parts])
+        return PaperTable(title, rows, f"{about(facts)} {more}".strip(), below)

@@ -28,7 +28,7 @@ def promised_risk(results: Results) -> PaperTable:
     facts, (fitted, *_) = results.facts, [*results.facts.parts_of(["val"]), None]
     first = next(iter(results.measured("raw", fitted).values()), None) if fitted else None
     if facts.classes > 2:
-        return PaperTable(TITLE, [], about(facts), ["The risks are those of masks of one object."])
+        return PaperTable(TITLE, [], about(facts), ["None for several classes: the risks are of masks of one object."])
     if fitted is None or first is None:
         return PaperTable(TITLE, [], about(facts), [not_run(facts.experiment, "the validation images")])
     made = [
