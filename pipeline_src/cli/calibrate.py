@@ -82,7 +82,7 @@ def report(result: dict[str, Any], out: Path) -> str:
         lines.append("  chosen by the NLL of images that were held out (5 folds):")
         lines += [f"    {name:<20}{value:.5f}" for name, value in sorted(losses.items(), key=lambda item: item[1])]
     if not result["keeps_class"]:
-        lines.append("  the predicted class of pixels near the threshold may change")
+        lines.append("  the predicted class of any pixel may change")
     where = (
         f"{result['scored_images']} fitted images, each by a calibrator that has not seen it"
         if result["scored_on"] == "cross-validation"

@@ -28,8 +28,9 @@ def in_words(comparison: Comparison) -> str:
     for cell in comparison.cells:
         by_place.setdefault(f"{cell.part}, {cell.protocol}", {}).setdefault(cell.method, {})[cell.metric] = cell
     for heading, rows in by_place.items():
-        table = [["", *(METRICS[name].column for name in SUMMARY)]]
-        table += [[method, *(_text(cells.get(name)) for name in SUMMARY)] for method, cells in rows.items()]
+        names = [name for name in SUMMARY if any(name in cells for cells in rows.values())]
+        table = [["", *(METRICS[name].column for name in names)]]
+        table += [[method, *(_text(cells.get(name)) for name in names)] for method, cells in rows.items()]
         note = FITTED if comparison.a.facts.parts.get(heading.rpartition(", ")[0]) == "val" else ""
         lines += ["", f"{heading}{note}", *(f"  {line}" for line in aligned(table))]
     lines += ["", _counts(comparison.cells), *_explained(comparison)]

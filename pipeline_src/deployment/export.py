@@ -133,12 +133,16 @@ def _card(
     calibrator: Path | None,
 ) -> Card:
     from pipeline_src.export.card import Card
+    from pipeline_src.training.posthoc import PostHoc
 
     graph, experiment = run.experiment, run.experiment.settings
+    block = graph.methods[run.method].method
+    trained = block.of if isinstance(block, PostHoc) else run.method
     validation = str(graph.written["val"][0])
     training = {
         "network": experiment.model.network + (f", {members} networks" if members > 1 else ""),
-        "method": f"`{run.method}`, seed {run.seed}{_source(run)}",
+        "method": f"`{trained}`, seed {run.seed}{_source(run, trained)}",
+        **({} if trained == run.method else {"after training": f"`{run.method}`{_source(run, run.method)}"}),
         "training images": str(graph.written["train"][0]),
         "validation images": validation,
         "epochs": str(experiment.training.epochs),
@@ -147,7 +151,8 @@ def _card(
     return Card(
         run=run.name,
         what=f"A network for dense (per-pixel) classification: {experiment.model.network}, trained on "
-        f"{graph.written['train'][0]}, with the method `{run.method}`.",
+        f"{graph.written['train'][0]}, with the method `{trained}`"
+        + ("." if trained == run.method else f", and the post-hoc method `{run.method}`, which trains nothing."),
         settings=settings,
         calibrator=record,
         fitted_to="" if calibrator else validation,
@@ -162,9 +167,9 @@ def _card(
     )
 
 
-def _source(run: FinishedRun) -> str:
+def _source(run: FinishedRun, method: str) -> str:
     """ ": " and where the method comes from; empty for what has no source, such as a baseline."""
-    text = type(run.experiment.methods[run.method].method).__doc__ or ""
+    text = type(run.experiment.methods[method].method).__doc__ or ""
     lines = [line.strip() for line in text.splitlines()]
     sources = [line.removeprefix("Source: ") for line in lines if line.startswith("Source: ")]
     source = sources[0] if sources else "a method of its own"
@@ -193,7 +198,9 @@ def _limits(run: FinishedRun, calibrated: bool) -> list[str]:
         f"It was trained on images of {settings.image_size} x {settings.image_size} pixels; of larger ones it sees no "
         "finer detail.",
         "Calibration holds for images like those that it was measured on. Under shift, and on images without any "
-        "object, confidence can be wrong by more: see the rows of such sets, if there are any.",
+        "object, confidence can be wrong by more."
+        + " What was measured on corrupted images is not in this card."
+        * bool(facts.corrupted),
         "Calibration is of all pixels of a set together; in a single image or region it can be off.",
         "It is one training run: another seed gives other numbers. Nothing here speaks of fitness for a purpose.",
     ]

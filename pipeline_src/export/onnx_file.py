@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from pipeline_src.errors import UserError
-from pipeline_src.export.standalone import ExportedModel
+from pipeline_src.export.standalone import ExportedModel, probability
 from pipeline_src.files import atomic
 from pipeline_src.logs import quiet
 
 OPSET = 18
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 INPUT, OUTPUT = "images", "probabilities"
+LOGITS = "logits"  # of the pixels; inside the graph, and no output
 LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")  # of the exporter
 TOLERANCE = 1e-5  # of probabilities, between onnxruntime and torch
 
@@ -46,32 +47,49 @@ def write(model: ExportedModel, file: Path, description: str) -> None:
     free = {axis: name for axis, name in names.items() if axis or not single}
     with quiet(*map(logging.getLogger, LOGGERS)), warnings.catch_warnings(action="ignore"), torch.no_grad():
         program = torch.onnx.export(
-            model,
+            _WithLogits(model),
             (images,),
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=[OUTPUT, LOGITS],
             dynamic_shapes=(free,),
             verbose=False,
         )
     assert program is not None
     proto = program.model_proto
     _remove_traces(proto)
+    del proto.graph.output[1]  # its name stays
     proto.doc_string = description
     with atomic(file) as temporary:
         onnx.save(proto, str(temporary))
 
 
+class _WithLogits(torch.nn.Module):
+    """Images -> probabilities, and the logits that these are of."""
+
+    def __init__(self, model: ExportedModel):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        z = self.model.logits_of(images)
+        return self.model.calibrated(z), z
+
+
 def differences(model: ExportedModel, file: Path, images: torch.Tensor) -> np.ndarray:
-    """How far the probabilities of images (B, 3, H, W) by onnxruntime are from those by torch."""
+    """How far the probabilities of images (B, 3, H, W) by onnxruntime are from those by torch: ahead of the calibrator,
+    and behind it for the same logits, since the last bit of one can move a calibrated probability far."""
+    import onnx
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    (actual,) = session.run([OUTPUT], {INPUT: images.numpy()})
+    proto = onnx.load(str(file))
+    proto.graph.output.append(onnx.ValueInfoProto(name=LOGITS))
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    actual, z = map(torch.from_numpy, session.run([OUTPUT, LOGITS], {INPUT: images.numpy()}))
     with torch.inference_mode():
-        expected = model(images).numpy()
-    return np.abs(actual - expected)
+        ahead, behind = probability(z) - probability(model.logits_of(images)), actual - model.calibrated(z)
+    return np.abs(np.concatenate([ahead.flatten().numpy(), behind.flatten().numpy()]))
 
 
 def _remove_traces(proto: Any) -> None:

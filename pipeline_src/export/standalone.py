@@ -50,8 +50,12 @@ class ExportedModel(nn.Module):
                 f"images of shape {tuple(images.shape)} and type {images.dtype}; expected a tensor (B, 3, H, W) of "
                 "torch.uint8: RGB from 0 to 255, not normalised"
             )
+        return self.calibrated(self.logits_of(images))
+
+    def logits_of(self, images: Tensor) -> Tensor:
+        """Images -> logits at their size, of the mean of the predictions."""
         height, width = images.shape[-2:]
-        return self.probabilities(self.logits(self.resized(images)), (height, width))
+        return at_size(self.logits(self.resized(images)), (height, width))
 
     def resized(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) uint8 at the size of the network, float32 of whole numbers in 0..255."""
@@ -67,7 +71,10 @@ class ExportedModel(nn.Module):
 
     def probabilities(self, logits: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Predictions -> probabilities at `size` (H, W)."""
-        z = averaged([F.interpolate(z, size=size, mode="bilinear", align_corners=False) for z in logits])
+        return self.calibrated(at_size(logits, size))
+
+    def calibrated(self, z: Tensor) -> Tensor:
+        """Logits -> probabilities."""
         if self.calibrator:
             f = CALIBRATORS[self.calibrator["calibrator"]](z.double(), self.calibrator["parameters"]).float()
         else:
@@ -106,6 +113,11 @@ def _weights(edges: Tensor, size: int, shrinks: Tensor) -> Tensor:
 
 
 # Probabilities. Logits z are (B, 1, H, W) of one object, or (B, K, H, W) of K classes.
+
+
+def at_size(logits: list[Tensor], size: tuple[int, int]) -> Tensor:
+    """The logits of several predictions' mean at `size` (H, W)."""
+    return averaged([F.interpolate(z, size=size, mode="bilinear", align_corners=False) for z in logits])
 
 
 def averaged(logits: list[Tensor]) -> Tensor:

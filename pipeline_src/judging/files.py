@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_src import outputs
 from pipeline_src.data.image_io import PIXELS
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import composed, fault, is_utf8, printable
 
 if TYPE_CHECKING:
@@ -157,12 +157,20 @@ def check_problems(pairs: Pairs, unusable: list[str]) -> None:
     if pairs.problems or unusable:
         raise UserError(
             f"{len(pairs.problems) + len(unusable)} file(s) cannot be used; nothing was written",
-            found=listed(pairs.problems) + listed(unusable),
+            found=listed(pairs.problems) + listed(_by_reason(unusable)),
             expected="one mask for every map and one map for every mask, with the same name except for the suffix"
             if pairs.problems
             else None,
             do=_remedy(pairs),
         )
+
+
+def _by_reason(problems: list[str]) -> list[str]:
+    """One line for all files that cannot be used for the same reason."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, _, reason in (line.partition(": ") for line in problems):
+        names[reason].append(name)
+    return [f"{few(of, 20)}: {reason}" for reason, of in names.items()]
 
 
 def _remedy(pairs: Pairs) -> str | None:

@@ -160,7 +160,11 @@ def _check_options(pairs: Pairs, classes: int, protocols: tuple[str, ...], borde
     if border is not None:
         raise UserError("--border applies to maps of one object, not of several classes", do="leave out --border")
     if "raw" not in protocols:
-        raise UserError("maps of several classes cannot be stretched", found=protocols, do="--protocol raw")
+        raise UserError(
+            "maps of several classes cannot be stretched",
+            found=f"--protocol {' '.join(protocols)}",
+            do="--protocol raw",
+        )
 
 
 def _counts(

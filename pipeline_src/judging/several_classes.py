@@ -71,9 +71,12 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
         ids = truth[truth != ignore]
         if ids.size and not (ids.min() >= 0 and ids.max() < classes):
             another = ignore != IGNORED and IGNORED in ids
+            beyond = np.unique(ids[(ids < 0) | (ids >= classes)])
+            void = f"; if {beyond[0]} marks pixels that do not count: --ignore {beyond[0]}"
             raise UnusableFileError(
                 f"class ids from {ids.min()} to {ids.max()}; expected 0 to {classes - 1}, {ignore} ignored"
                 + f" ({IGNORED} counts, as --ignore names another value)" * another
+                + void * (ignore == IGNORED and len(beyond) == 1)
             )
     return probability, truth, resized
 

@@ -26,5 +26,5 @@ FIRST = (
     "interior_squared_overconfidence",
 )
 ENTRIES = CALIBRATION | SCORES | RANKING | MASKS | REGIONS
-SUMMARY = ("ece", "oe", "accuracy", "brier", "nll")  # where there is room for a few
+SUMMARY = ("ece", "oe", "accuracy", "mean_iou", "brier", "nll")  # where there is room for a few
 METRICS: dict[str, Metric] = {name: ENTRIES[name] for name in FIRST} | ENTRIES

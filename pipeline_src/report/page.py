@@ -85,6 +85,7 @@ def write_report(
             experiment=facts.experiment,
             about=[*_trained_on(task, params or {}, data), *_about(facts)],
             protocols=facts.protocols,
+            several=facts.classes > 2,
             few=FEW_GROUPS,
             few_units=sentences.few_units(results, facts.parts),
             several_seeds=len(facts.seeds) > 1,

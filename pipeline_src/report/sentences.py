@@ -98,11 +98,13 @@ def reading(facts: Facts) -> list[str]:
         "Accuracy is kept where, on every in-distribution set, the whole interval of the difference to the baseline's "
         f"lies above −{100 * MARGIN:.1f} percentage points."
     )
-    sentences.append(
-        "Miscalibration and discrimination (CORP; MCB and DSC in tables) are parts of the Brier score. Miscalibration "
-        "is what recalibration would save of it: lower is better. Discrimination is how well a map tells pixels apart: "
-        "higher is better, and a constant map has 0. It is not the Dice coefficient, which segmentation calls DSC."
-    )
+    if facts.classes == 2:
+        sentences.append(
+            "Miscalibration and discrimination (CORP; MCB and DSC in tables) are parts of the Brier score. "
+            "Miscalibration is what recalibration would save of it: lower is better. Discrimination is how well a map "
+            "tells pixels apart: higher is better, and a constant map has 0. It is not the Dice coefficient, which "
+            "segmentation calls DSC."
+        )
     roles = set(facts.parts.values())
     if "val" in roles:
         sentences.append(

@@ -23,6 +23,7 @@ class ByMethod:
         roles: of its data sets.
         metrics: its columns, by name; those that are not defined for the number of classes are left out.
         more: further sentences of its caption.
+        several: title and further sentences for several classes, where other metrics are left.
         binned, resamples: as in `captions.about`.
     """
 
@@ -30,6 +31,7 @@ class ByMethod:
     roles: Sequence[str]
     metrics: Sequence[str]
     more: str = ""
+    several: tuple[str, str] | None = None
     binned: bool = True
     resamples: int = RESAMPLES
 
@@ -47,6 +49,7 @@ class ByMethod:
         change = f"add one to “data: {role}:” of the experiment"
         missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
         below = notes(results, self.metrics, parts) if parts else missing
-        title = titled(self.title, [facts.parts[part] for part in parts])
+        title, more = self.several if self.several and facts.classes > 2 else (self.title, self.more)
+        title = titled(title, [facts.parts[part] for part in parts])
         said = about(facts, binned=self.binned, resamples=self.resamples)
-        return PaperTable(title, rows, f"{said} {self.more}".strip(), below)
+        return PaperTable(title, rows, f"{said} {more}".strip(), below)

@@ -29,7 +29,7 @@ def promised_risk(results: Results) -> PaperTable:
     first = next(iter(results.measured("raw", fitted).values()), None) if fitted else None
     said = about(facts, binned=False, resamples=FEW)
     if facts.classes > 2:
-        return PaperTable(TITLE, [], said, ["The risks are those of masks of one object."])
+        return PaperTable(TITLE, [], said, ["None for several classes: the risks are of masks of one object."])
     if fitted is None or first is None:
         return PaperTable(TITLE, [], said, [not_run(facts.experiment, "the validation images")])
     made = [

@@ -26,6 +26,11 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         LIKE_ID,
         ("max_f", "mean_f", "s_measure", "e_measure", "mae", "accuracy", "mean_iou"),
         "F, S and E are means over images, E over 256 thresholds too; MAE and accuracy are of all pixels.",
+        several=(
+            "Accuracy kept",
+            "Both are of all pixels that are not void: accuracy is the share of them that are right; mIoU is the mean "
+            "over the classes that occur of intersection over union.",
+        ),
         binned=False,
     ),
     "T3": static_grid,
@@ -60,6 +65,10 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         ("ace", "border_ece", "interior_ece", "image_ece", "image_ece_sd", "area_bias", "area_error"),
         "ACE weighs bins alike, so that background does not swamp the doubtful pixels. Borders are what lies within 5 "
         "pixels of the other class.",
+        several=(
+            "Calibration beyond the mean over pixels: single images",
+            "ACE weighs bins alike, so that the many sure pixels do not swamp the doubtful ones.",
+        ),
     ),
     "T13": promised_risk,
     "T14": differences,

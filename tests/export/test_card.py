@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from exported_folders import record
-from made_results import analysed
+from made_results import analysed, by_hand
 
-from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.deployment import export as step
 from pipeline_src.export.folder import Preprocessing
 from pipeline_src.training.methods.baseline import Baseline
+from pipeline_src.training.methods.temperature import Temperature
 
 FACTS = Facts("made", {"ce": MethodFacts("baseline")}, {"val": "val", "one": "id", "old": "ood"}, (0, 1))
 SETTINGS = Preprocessing(image_size=32, mean=[1.0] * 3, std=[2.0] * 3, classes=2, class_names=[], single=False)
@@ -63,6 +65,25 @@ def test_the_numbers_are_of_the_runs_own_network(run, results):
     assert f"{100 * of_both['ece'][1]:.2f}" in card.text()
     (shown,) = card.metadata()["model-index"][0]["results"]
     assert shown["metrics"][0]["value"] == pytest.approx(of_both["ece"][1], rel=1e-5)
+
+
+def test_a_post_hoc_method_is_not_called_the_one_that_trained(run):
+    run.experiment.methods["warm"] = SimpleNamespace(method=Temperature(of="ce"))
+    run.method = "warm"
+    text = step._card(run, SETTINGS, record(), 1, False, None).text()
+    assert "with the method `ce`, and the post-hoc method `warm`" in text
+    assert "| method | `ce`, seed 1" in text and "| after training | `warm`: Guo" in text
+
+
+def test_numbers_of_classes_and_what_has_no_row(run):
+    card = step._card(run, SETTINGS, None, 1, False, None)
+    classes = by_hand({"accuracy": [0.9], "mean_iou": [0.25]}, np.array([-0.1, 0, 0.1]))
+    told = replace(card, measured={"one": ("id", classes)})
+    assert "| mIoU % |" in told.text() and "25.00" in told.text() and "mIoU" not in card.text()
+    assert told.metadata()["model-index"][0]["results"][0]["metrics"][1]["type"] == "mean_iou"
+    assert "corrupted" not in card.text()
+    run.experiment.facts = replace(FACTS, corrupted={"one": Corruption("one", "fog", 1)})
+    assert "corrupted images is not in this card" in step._card(run, SETTINGS, None, 1, False, None).text()
 
 
 def test_of_a_calibrator_that_was_added_nothing_is_told_that_is_not_known(run):

@@ -261,6 +261,24 @@ def test_a_wrong_onnx_file_is_found(exported, tmp_path):
         folder.check_onnx(other, exported / folder.ONNX)
 
 
+@pytest.mark.slow
+def test_a_calibrator_that_magnifies_the_last_bit_of_a_logit_is_exported(network, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    middle = float(by_folder(exported_folders.write(tmp_path / "plain", network), photographs(2)).median())
+    curve = {"f": [middle - 5e-3, middle + 5e-3], "value": [0.0, 1.0]}
+    steep = record(calibrator="isotonic", parameters={"curves": [curve]})
+    model = exported_folders.write(tmp_path / "steep", network, steep, onnx=True)
+    exact = model.network
+    model.network = lambda tensors, x: [z + 5e-6 for z in exact(tensors, x)]  # more than any machine is off
+    folder.check_onnx(model, tmp_path / "steep" / folder.ONNX)
+    session = onnxruntime.InferenceSession(tmp_path / "steep" / folder.ONNX)
+    assert [output.name for output in session.get_outputs()] == [onnx_file.OUTPUT]
+    (actual,) = session.run(None, {onnx_file.INPUT: photographs(2).numpy()})
+    off = np.abs(actual - by_folder(model, photographs(2)).numpy())
+    assert (off > onnx_file.TOLERANCE).mean() > 1e-3
+
+
 def test_preprocessing_says_what_is_done(exported):
     told = json.loads((exported / folder.PREPROCESSING).read_text())
     assert told["image_size"] == SIZE and told["mean"] == [127.5] * 3 and told["channels"].startswith("RGB")

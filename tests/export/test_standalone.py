@@ -17,7 +17,6 @@ from pipeline_src.export import standalone
 from pipeline_src.export.onnx_file import OPSET, TOLERANCE
 
 DEFINED = [(name, channels) for name in CALIBRATORS for channels in (1, 4) if name != "dirichlet" or channels == 4]
-STEEP = ("histogram_binning", "isotonic", "selective_scaling")
 
 
 def resized(image: np.ndarray, size: int) -> np.ndarray:
@@ -112,20 +111,17 @@ class All(torch.nn.Module):
 def test_onnx_has_every_calibrator(channels, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    # Of classes, isotonic regression is one curve after the other, and writing each takes seconds.
-    names = [name for name, number in DEFINED if number == channels and (name, number) != ("isotonic", 4)]
+    names = [name for name, number in DEFINED if number == channels]
     calibrators = [calibrator(name, channels) for name in names]
     calibrators += [by_features("peak", "margin")] if channels == 1 else []
     example, file = (torch.from_numpy(logits(channels)),), str(tmp_path / "all.onnx")
     free = ({0: "batch", 2: "height", 3: "width"},)
     torch.onnx.export(All(calibrators).eval(), example, file, dynamo=True, opset_version=OPSET, dynamic_shapes=free)
     session = onnxruntime.InferenceSession(file)
-    z = logits(channels, 3)[..., :-4]
+    z = logits(channels, 3)[1:, ..., :-4]  # none that was fitted to: there a probability can jump
     results = session.run(None, {session.get_inputs()[0].name: z})
     for of, result in zip(calibrators, results, strict=True):
-        off = np.abs(result - expected(of, z))
-        # Where the probability jumps, the last bit of a logit may decide; nowhere else.
-        assert (np.quantile(off, 0.99) if of.name in STEEP else off.max()) < TOLERANCE, of.name
+        assert np.abs(result - expected(of, z)).max() < TOLERANCE, of.name
 
 
 @pytest.mark.parametrize("channels", [1, 3])

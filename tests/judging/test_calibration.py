@@ -407,6 +407,7 @@ def test_a_class_without_a_fitted_pixel_is_named(tmp_path, method):
     result = calibrate_folder(*folders, tmp_path / "out", method=method, test_mask=tmp_path / "test/masks", resamples=0)
     named = [line for line in result["warnings"] if "no fitted pixel is of class 2:" in line]
     assert len(named) == (method != "temperature"), result["warnings"]
+    assert ("predicted class of any pixel may change" in report(result, tmp_path)) == (method != "temperature")
     before, after = (
         sum(np.count_nonzero(np.load(path).argmax(axis=0) == 2) for path in folder.iterdir())
         for folder in (folders[2], tmp_path / "out/maps")

@@ -282,6 +282,14 @@ def test_options_and_masks_that_classes_do_not_have(judged):
     refused(judged, "0 and 255 only")
 
 
+def test_a_void_of_another_value_is_named_once_for_all_masks(judged):
+    put("maps", a=THREE, b=THREE)
+    put("masks", a=np.where(DISC, LABELS, 9), b=np.where(DISC, LABELS, 9))
+    refused(
+        judged, "2 file(s)", "a.png, b.png: class ids from 1 to 9", "if 9 marks pixels that do not count: --ignore 9"
+    )
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [

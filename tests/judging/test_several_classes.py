@@ -46,7 +46,7 @@ def test_maps_of_several_classes(tmp_path):
     assert len(rows) == 4 and float(rows[0]["raw_ece"]) >= float(rows[-1]["raw_ece"]) > 0
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["raw"] == result["raw"]
 
-    with pytest.raises(UserError, match="cannot be stretched"):
+    with pytest.raises(UserError, match=r"cannot be stretched\n +found: +--protocol stretched\n"):
         judge_folder(maps, masks, "four", tmp_path / "no", ignore=11, protocols=("stretched",))
     np.savez(maps / "m1.npz", p * 2)
     np.save(masks / "m2.npy", np.float32(truth)), (masks / "m2.png").unlink()

@@ -290,6 +290,18 @@ def test_what_is_not_known_is_left_out(results, tables, figures, tmp_path):
     assert "The paper's claims" not in text
 
 
+def test_what_several_classes_do_not_have_is_left_out(results, tables, figures, html, tmp_path):
+    """The parts of the Brier score."""
+    several = replace(FACTS, class_names=("a", "b", "c"))
+    for picture in pictures(several):
+        for suffix in ("svg", "png"):
+            (tmp_path / f"{picture.name}.{suffix}").hardlink_to(figures / f"drawn.{suffix}")
+    write_report(replace(results, facts=several), tables=tables, figures=tmp_path, out=tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for words in ("Miscalib. (CORP)", "by the CORP decomposition", "MCB and DSC in tables"):
+        assert words in html and words not in text
+
+
 def test_what_was_trained_on_what_stands_at_the_top(results, tables, figures, tmp_path):
     params = {"model": {"config": "unet<s>"}, "image_size": 96, "data": {"train": {"set": "DUTS-TR"}}}
     known = {"params": params, "data": [{"part": "train", "images": 1500}], "task": "salient objects"}

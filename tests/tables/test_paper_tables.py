@@ -100,6 +100,8 @@ def test_tables_of_several_classes_have_what_these_have():
     made = {name: make(measured(three)) for name, make in TABLES.items()}
     assert {row["metric"] for row in made["T2"].rows} == {"accuracy", "mean_iou"}
     assert "classwise_ece" in {row["metric"] for row in made["T6"].rows}
+    assert "mIoU" in made["T2"].about and not re.search(r"\bF\b|MAE", made["T2"].about)
+    assert made["T12"].title.endswith(": single images") and "orders" not in made["T12"].about
     for name in BY_METHOD:
         assert {row["protocol"] for row in made[name].rows} == {"raw"}
         assert any("no stretched protocol" in note for note in made[name].notes)

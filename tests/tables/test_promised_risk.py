@@ -98,4 +98,4 @@ def test_several_classes_and_no_validation_images(results):
     without = replace(results, facts=replace(FACTS, parts={"one": "id"}))
     assert "Not run: the validation images" in promised_risk(without).notes[0]
     several = replace(results, facts=replace(FACTS, class_names=("a", "b", "c")))
-    assert promised_risk(several).notes == ["The risks are those of masks of one object."]
+    assert promised_risk(several).notes == ["None for several classes: the risks are of masks of one object."]
