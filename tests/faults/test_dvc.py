@@ -97,10 +97,8 @@ def incomplete_remote(finished: Path, folder: Path) -> None:
     (storage / place).unlink()
     assert place.removeprefix("files/md5/").replace("/", "") in call(here, "dvc", "pull", check=False)
     said = " ".join(call(here, "python", "-m", "pipeline_src", "plan").split())
-    assert (
-        f"dvc.lock lists what is not here: {RESULTS}contracts, data/tiny, " in said
-        and "`dvc pull --allow-missing`" in said
-    )
+    assert f"dvc.lock lists what is not here: {RESULTS}contracts, data/tiny, " in said
+    assert "`dvc pull --allow-missing`" in said
     call(here, "dvc", "pull", "--allow-missing")
     assert planned(here) == {"train": 1}
 
