@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -68,8 +69,8 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
         of_folder[path.parent].add((f".{path.stem[:100]}", path.suffix))
     for folder, own in of_folder.items():
         for file in folder.glob(".*-????????*"):
-            stem, random = file.stem[: -len("-12345678")], file.stem[-len("-12345678") :]
-            if (stem, file.suffix) in own and random.startswith("-"):
+            parts = re.fullmatch(r"(.+)-.{8}(\.[^.]+)?", file.name, re.DOTALL)
+            if parts and (parts[1], parts[2] or "") in own:
                 file.unlink(missing_ok=True)
 
 

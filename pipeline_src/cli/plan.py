@@ -55,7 +55,7 @@ def plan(
         console.print(text)
     if whole.made and (gone := absent(graph.name)):
         console.print(f"dvc.lock lists what is not here: {shortened(gone)}.")
-        console.print("`dvc pull` brings it, `dvc pull --allow-missing` what the remote has of it.")
+        console.print("`dvc pull` brings it. Where the remote lacks files of it, `dvc checkout` then brings the rest.")
     for line in whole.warnings:
         console.print(line, markup=False, soft_wrap=True)  # paths stay whole
     for part, text in planned.notes(graph).items():

@@ -76,6 +76,18 @@ def test_an_init_overwrites_nothing_that_was_changed(tmp_path):
     assert Path("mine/params.yaml").read_text() == "mine" and not Path("mine/workflow/Snakefile").exists()
 
 
+def test_git_ignores_what_a_project_makes_and_a_gitignore_that_is_there_stays(tmp_path):
+    call(tmp_path, "git", "init", "--quiet")
+    run("init", ".")
+    Path("results/mine").mkdir(parents=True)
+    Path("results/mine/T1.csv").touch()
+    assert "results" not in (said := call(tmp_path, "git", "status", "--short")) and "params.yaml" in said
+    Path("other").mkdir()
+    Path("other/.gitignore").write_text("mine\n")
+    run("init", "other")
+    assert Path("other/.gitignore").read_text() == "mine\n" and Path("other/params.yaml").exists()
+
+
 def test_the_repository_is_a_project_like_any_other():
     own = {file.relative_to(init.TEMPLATE): file for file in (init.TEMPLATE / "workflow").rglob("*") if file.is_file()}
     assert len(own) == 5

@@ -97,12 +97,10 @@ def incomplete_remote(finished: Path, folder: Path) -> None:
     (storage / place).unlink()
     assert place.removeprefix("files/md5/").replace("/", "") in call(here, "dvc", "pull", check=False)
     said = " ".join(call(here, "python", "-m", "pipeline_src", "plan").split())
-    assert (
-        f"dvc.lock lists what is not here: {RESULTS}contracts, data/tiny, " in said
-        and "`dvc pull --allow-missing`" in said
-    )
-    call(here, "dvc", "pull", "--allow-missing")
-    assert planned(here) == {"train": 1}
+    assert f"dvc.lock lists what is not here: {RESULTS}contracts, data/tiny, " in said
+    assert "`dvc checkout` then brings the rest" in said
+    call(here, "dvc", "checkout", check=False)
+    assert planned(here) == {"train": 2}
 
 
 def unrecorded(make: Callable[[Path], object], why: str) -> Callable[[Path, Path], None]:
@@ -145,7 +143,7 @@ ROWS = [
     Row(
         "incomplete-remote",
         "a remote lacks a model",
-        "`dvc pull` brings nothing; `plan` names `dvc pull --allow-missing`, which brings the rest; one run is trained",
+        "`dvc pull` brings nothing; `plan` names `dvc checkout`, which brings all but the runs' folder",
         incomplete_remote,
     ),
     Row(
