@@ -421,6 +421,7 @@ def test_the_effect_that_would_have_been_shown_is_in_points():
         return Evidence("effect", {"one": 30}, effect, BELOW_ZERO, METRICS["ece"]).power
 
     assert "effect of 2.80 percentage points in 80 %" in power(0.01, 0.0, 0.01)
+    assert "effect of less than 0.01 percentage points in 80 %" in power(1e-6, 0.0, 0.01)
     root = 100 * (0.1 - math.sqrt(0.01 - 2.8016 * 0.002))
     assert f"effect of {root:.2f} percentage points in 80 %" in power(0.001, 0.002, 0.01)
     assert power(0.001, 0.002, 0.005) == "Not even an error of 0 would have shown itself as lower in 80 % of cases."

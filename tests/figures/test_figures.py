@@ -496,6 +496,23 @@ def test_long_names_are_broken_after_a_word():
     assert labels(["sweep-gain0_5", "other-gain0_5"], 10) == ["sweep-\ngain0_5", "other-\ngain0_5"]
 
 
+@pytest.mark.parametrize("longest", ["temperature", "temperature_aslp_groups", "temperature_aslp_groups_averaged"])
+def test_names_of_rows_are_of_one_size(longest):
+    with style.house():
+        axes = style.place(style.new_figure(1, "Names", [])[0], 1.3, 0.5, 2, 0.5)
+        style.name_rows(axes, ["baseline", longest])
+    shown = axes.get_yticklabels()
+    assert len({text.get_fontsize() for text in shown}) == 1
+    assert [text.get_text().replace("\n", "") for text in shown] == ["baseline", longest]
+
+
+@pytest.mark.parametrize(("form", "drawn"), [("drawn", True), ("expected", False)])
+def test_a_level_is_called_a_probability_where_labels_are_drawn_by_it(form, drawn):
+    facts = Facts("x", {"m": MethodFacts("aslp_cl", {"form": form}, learns=True)}, {})
+    [picture] = alpha.pictures(facts)
+    assert ("probability" in picture.caption) == drawn and "probabilit" not in alpha.FIGURE.reading
+
+
 def test_intervals_and_means_are_called_what_they_are():
     one = Facts("x", {}, {})
     several = replace(one, seeds=(0, 1))

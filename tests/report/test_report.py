@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,8 +30,9 @@ from pipeline_src.report.gallery import Gallery
 from pipeline_src.report.page import HERE, SCRIPTS, _named, write_report
 from pipeline_src.report.provenance import commit, made_by
 from pipeline_src.steps.build import chosen
-from pipeline_src.steps.report import fitted
+from pipeline_src.steps.report import described, fitted, own_ideas
 from pipeline_src.text_tables import Group, Table
+from pipeline_src.training.registry import choose
 
 ODD = "<b>o_d&d</b></script>"
 METHODS = {"ce": MethodFacts("baseline"), "aslp_<mc>": MethodFacts("aslp_mc", learns=True)}
@@ -219,6 +221,36 @@ def test_the_page_says_what_to_use_before_its_picture_and_what_methods_are(resul
     assert "baselinePlain <likelihood>." in page.text  # code and idea, in the table of methods
     assert "which are not trained again, by make it" in page.text
     assert page.text.count("Protocol") == 1
+
+
+def test_what_is_said_below_the_diagram_is_of_this_experiment(page):
+    """Two images and one seed: all bins with both images have whiskers."""
+    assert "and of a set of fewer than that, one in which not all of them have" in page.text
+    assert "ECE and OE are those of the tables" in page.text and "means over seeds, as" not in page.text
+
+
+@pytest.mark.parametrize(("start", "never"), [(2, False), (3, True), (100_000, True)])
+def test_a_block_that_perturbs_in_no_epoch_is_described_so(start, never):
+    methods = {"control": MethodFacts("aslp_groups", {"start_epoch": start})}
+    of = described(replace(FACTS, methods=methods))["control"]  # of three epochs
+    assert ("no label is perturbed" in of["idea"]) == ("without perturbation" in of["title"]) == never
+
+
+@pytest.mark.parametrize(
+    ("docstring", "idea"),
+    [
+        ('"""Less sure\n    of edges.\n\n    More."""', "Less sure of edges."),
+        ('"""M.\n\n    Idea: Surer."""', "Surer."),
+        ("", ""),
+    ],
+)
+def test_a_method_of_the_users_is_described_by_its_docstring(tmp_path, docstring, idea):
+    text = f"from pipeline_src.training.method import Method\n\nclass Mine(Method):\n    {docstring}\n    pass\n"
+    (tmp_path / "mine.py").write_text(text)
+    methods = {"mine": choose("mine", {"file": str(tmp_path / "mine.py")}), "baseline": choose("baseline", {})}
+    ideas = own_ideas(SimpleNamespace(methods=methods))
+    of = described(replace(FACTS, methods={"mine": MethodFacts(), "baseline": MethodFacts("baseline")}), ideas)
+    assert of.get("mine", {}).get("idea", "") == idea and of["baseline"]["idea"]
 
 
 def test_an_empty_table_has_no_frame(page):

@@ -116,6 +116,7 @@ def test_the_bins_are_those_of_the_statistic(page, results, bins):
         if pixels[place == k].sum()
     ]
     assert [(row[2], row[5]) for row in rows(page, "#bins")] == wanted
+    assert all(re.fullmatch(r"−?\d+\.\d\d", row[7]) for row in rows(page, "#bins"))
     assert page.locator("#chart .points > *").count() == len(wanted)
 
 
@@ -273,6 +274,19 @@ def test_names_on_a_phone_are_whole(browser, results, tmp_path):
     cut = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
     names = page.locator("tbody th[scope=row]", has_text=name)
     assert names.count() > 1 and names.evaluate_all(cut) == []
+    page.context.close()
+
+
+def test_on_a_phone_effects_of_claims_are_in_view_and_wide_drawings_scroll(browser, results):
+    page = opened(browser, results, viewport=PHONE)
+    open_all(page)
+    right = "all => all.filter(e => e.offsetParent).map(e => e.getBoundingClientRect().right)"
+    effects = page.locator(".claims tbody td:nth-child(2)").evaluate_all(right)
+    assert effects and max(effects) < PHONE["width"]
+    widths = page.locator(".wide > .scroll").evaluate_all(
+        "all => all.filter(e => e.offsetParent).map(e => [e.scrollWidth, e.clientWidth])"
+    )
+    assert widths and all(drawing > 600 > seen for drawing, seen in widths)
     page.context.close()
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_results import HandMade, by_hand
+from made_statistics import counted, summaries, varied
 
 from pipeline_src.analysis.estimate import HIGHER, LOWER
 from pipeline_src.analysis.facts import LIKE_ID, Facts, MethodFacts
@@ -217,6 +218,17 @@ def test_captions_name_protocol_images_and_interval(written):
             assert re.search(r"Images: (one|dots) 8\.", head)
             assert "95 %" in head
             assert "seeds 0, 1" in head
+
+
+@pytest.mark.parametrize("name", [*BY_METHOD, "T10", "T13"])
+def test_captions_name_bins_where_they_matter_and_the_resamples_behind_all_intervals(results, name):
+    """Whether metrics of a table depend on the number of bins is seen from their values; T10 and T13 have none."""
+    metrics = [metric for metric in BY_METHOD[name].metrics if metric in defined(2)] if name in BY_METHOD else []
+    few, drawn = [METRICS[metric].of.few for metric in metrics], TABLES[name](results).about
+    values = [summaries(counted(varied(3)), bins)["raw"][0] for bins in (5, 10)]
+    assert (", 10 bins" in drawn) == any(values[0][metric] != values[1][metric] for metric in metrics)
+    assert f"from {'250' if all(few) else '1,000'} bootstrap resamples" in drawn
+    assert drawn.count("resamples") == 1 + (0 < sum(few) < len(few))
 
 
 def test_what_is_missing_is_named_with_the_command(results):
