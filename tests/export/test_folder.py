@@ -369,4 +369,4 @@ def test_an_export_that_is_killed_leaves_a_whole_folder(finished_run, tmp_path, 
 @pytest.mark.parametrize(("kind", "text"), [(Baseline, ""), (Temperature, ": Guo et al., ICML 2017")])
 def test_the_card_names_the_source_of_a_method_that_has_one(kind, text):
     methods = {"it": SimpleNamespace(method=kind())}
-    assert step._source(SimpleNamespace(method="it", experiment=SimpleNamespace(methods=methods))) == text
+    assert step._source(SimpleNamespace(experiment=SimpleNamespace(methods=methods)), "it") == text
