@@ -283,6 +283,8 @@ def test_on_a_phone_effects_of_claims_are_in_view_and_wide_drawings_scroll(brows
     right = "all => all.filter(e => e.offsetParent).map(e => e.getBoundingClientRect().right)"
     effects = page.locator(".claims tbody td:nth-child(2)").evaluate_all(right)
     assert effects and max(effects) < PHONE["width"]
+    for image in page.locator(".wide img").all():
+        image.evaluate("image => { image.loading = 'eager'; return image.decode(); }")  # it loads where it is seen
     widths = page.locator(".wide > .scroll").evaluate_all(
         "all => all.filter(e => e.offsetParent).map(e => [e.scrollWidth, e.clientWidth])"
     )
