@@ -29,8 +29,8 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
     Raises:
         UserError: names every wrong key and value of the user's entries.
     """
-    known = _entries(_content()["datasets"], built_in=True)
-    return known | _entries({name: _kept(known, name, raw) for name, raw in (datasets or {}).items()})
+    ours = _entries(_content()["datasets"], built_in=True)
+    return ours | _entries({name: _kept(ours, name, raw) for name, raw in (datasets or {}).items()})
 
 
 def load_valid(datasets: Mapping[str, Any]) -> tuple[dict[str, Entry], dict[str, str]]:
@@ -65,11 +65,11 @@ def is_known(name: str) -> bool:
     return name in _content()["datasets"]
 
 
-def _kept(known: Mapping[str, Entry], name: Any, raw: Any) -> Any:
+def _kept(ours: Mapping[str, Entry], name: Any, raw: Any) -> Any:
     """A user's entry with what it keeps of the built-in one of its name: other files are the same set."""
-    if name not in known or not isinstance(raw, Mapping):
+    if name not in ours or not isinstance(raw, Mapping):
         return raw
-    return {"task": known[name].task, "in_paper": known[name].in_paper, **raw}
+    return {"task": ours[name].task, "in_paper": ours[name].in_paper, **raw}
 
 
 def _content() -> dict[str, Any]:

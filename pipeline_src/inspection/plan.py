@@ -159,7 +159,8 @@ def speeds(experiment: ExperimentGraph) -> tuple[float, float]:
 def measured(step: Callable[[torch.Tensor], object], images: torch.Tensor) -> float:
     """Images per second of a step, measured on two of them where all would take long."""
     few = images[:2]
-    _seconds_of(step, few)  # the first one loads libraries
+    if (seconds := _seconds_of(step, few)) > 4 * TIMED_SECONDS:  # the first one loads libraries, too
+        return len(few) / seconds
     if len(images) / len(few) * (seconds := _seconds_of(step, few)) > TIMED_SECONDS:
         return len(few) / seconds
     _seconds_of(step, images)  # the first one allocates

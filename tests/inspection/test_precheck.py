@@ -131,7 +131,7 @@ def test_plan_counts_a_damaged_list_of_images_as_not_prepared(project, text):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "steps"), [(0.01, [2, 2, 10] + [10] * 6), (0.4, [2, 2, 10, 10, 10]), (3.0, [2, 2])]
+    ("seconds", "steps"), [(0.01, [2, 2, 10] + [10] * 6), (0.4, [2, 2, 10, 10, 10]), (3.0, [2, 2]), (30.0, [2])]
 )
 def test_plan_times_few_steps_where_they_are_slow(monkeypatch, seconds, steps):
     taken: list[int] = []
