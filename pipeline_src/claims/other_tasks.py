@@ -15,7 +15,8 @@ from typing import Any
 from pipeline_src.analysis.facts import MAIN_TASK, ExperimentSummary, run_command
 from pipeline_src.claims import text
 from pipeline_src.claims.checks import MARGIN, NOT_LOWER
-from pipeline_src.claims.evidence import BELOW_ZERO, Evidence, Finding, Missing
+from pipeline_src.claims.evidence import BELOW_ZERO, Evidence
+from pipeline_src.claims.finding import Finding, Missing
 from pipeline_src.claims.view import Items, View
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS

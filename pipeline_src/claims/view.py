@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pipeline_src.analysis.estimate import common_seeds, estimate
 from pipeline_src.analysis.facts import ROLES, Facts, run_command
 from pipeline_src.analysis.results import Results
-from pipeline_src.claims.evidence import Evidence, Missing, Wanted
+from pipeline_src.claims.evidence import Evidence, Wanted
+from pipeline_src.claims.finding import Missing
 from pipeline_src.metrics.registry import METRICS
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.claims.alphas import mean_levels, read
 from pipeline_src.claims.checks import keeps
-from pipeline_src.claims.evidence import Evidence, Finding
+from pipeline_src.claims.evidence import Evidence
+from pipeline_src.claims.finding import Finding
 from pipeline_src.claims.other_tasks import AGAINST_BASELINE, against_baseline
 from pipeline_src.claims.registry import CLAIMS, Claim
 from pipeline_src.claims.view import Items, View

@@ -75,23 +75,21 @@ def get(
         if entry.generated:
             console.print(f"{entry.name}: drawn by this program")
             continue
-        if source := available_source(entry, root):
+        if available_source(entry, root):
             problems = misfits(entry, root, UNPACKED)
             faults += len(problems)
             console.print(f"{entry.name}: {f'{len(problems):,} problems' if problems else f'is in {root}'}")
             for text in problems:
                 console.print(f"  {entry.name}: {text}", style="red")
-            for text in advice.missing_lists(entry, source, root):
-                console.print(f"  {text}")
-            continue
-        for archive in archives(entry):
-            console.print(f"{entry.name}: {archive.name} from {' or the mirror '.join(archive.addresses)}")
-        console.print(f"  terms: {entry.terms or 'not known'}")
-        if archives(entry) and not yes and not typer.confirm("Download it under these terms?"):
-            raise typer.Exit(1)
-        with _progress() as progress:
-            made = download(entry, root, progress)
-        console.print(f"{entry.name}: {', '.join(map(str, made))}. Next: dense-calibration data check {entry.name}")
+        else:
+            for archive in archives(entry):
+                console.print(f"{entry.name}: {archive.name} from {' or the mirror '.join(archive.addresses)}")
+            console.print(f"  terms: {entry.terms or 'not known'}")
+            if archives(entry) and not yes and not typer.confirm("Download it under these terms?"):
+                raise typer.Exit(1)
+            with _progress() as progress:
+                made = download(entry, root, progress)
+            console.print(f"{entry.name}: {', '.join(map(str, made))}. Next: dense-calibration data check {entry.name}")
         for text in advice.missing_lists(entry, available_source(entry, root), root):
             console.print(f"  {text}")
     if faults:

@@ -10,7 +10,8 @@ import pytest
 from made_claims import view
 
 from pipeline_src.claims.alphas import read, spread
-from pipeline_src.claims.evidence import HOLDS, Evidence, Finding
+from pipeline_src.claims.evidence import Evidence
+from pipeline_src.claims.finding import HOLDS, Finding
 from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.claims.write import evidence
 

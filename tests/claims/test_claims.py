@@ -12,17 +12,8 @@ from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.claims.evidence import (
-    ABOVE_ZERO,
-    BELOW_ZERO,
-    FAILS,
-    HOLDS,
-    NOT_DECIDED,
-    NOT_RUN,
-    Evidence,
-    Finding,
-    Wanted,
-)
+from pipeline_src.claims.evidence import ABOVE_ZERO, BELOW_ZERO, Evidence, Wanted
+from pipeline_src.claims.finding import FAILS, HOLDS, NOT_DECIDED, NOT_RUN, Finding
 from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.claims.text import markdown, verdicts
 from pipeline_src.claims.view import View

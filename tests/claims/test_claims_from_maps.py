@@ -15,7 +15,7 @@ from scipy import stats
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.claims.evidence import FAILS, HOLDS, NOT_DECIDED, NOT_RUN
+from pipeline_src.claims.finding import FAILS, HOLDS, NOT_DECIDED, NOT_RUN
 from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.claims.view import View
 from pipeline_src.claims.write import judged, write_claims

@@ -13,7 +13,7 @@ from project import ROOT
 
 from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.claims.evidence import FAILS, HOLDS, NOT_RUN
+from pipeline_src.claims.finding import FAILS, HOLDS, NOT_RUN
 from pipeline_src.claims.other_tasks import judged, write_overview_claims
 from pipeline_src.claims.view import View
 from pipeline_src.claims.write import judged as judged_alone

@@ -283,9 +283,7 @@ def test_on_a_phone_effects_of_claims_are_in_view_and_wide_drawings_scroll(brows
     right = "all => all.filter(e => e.offsetParent).map(e => e.getBoundingClientRect().right)"
     effects = page.locator(".claims tbody td:nth-child(2)").evaluate_all(right)
     assert effects and max(effects) < PHONE["width"]
-    for image in page.locator(".wide img").all():
-        image.evaluate("image => { image.loading = 'eager'; return image.decode(); }")  # it loads where it is seen
-    widths = page.locator(".wide > .scroll").evaluate_all(
+    widths = page.locator(".wide > .scroll:has(svg)").evaluate_all(
         "all => all.filter(e => e.offsetParent).map(e => [e.scrollWidth, e.clientWidth])"
     )
     assert widths and all(drawing > 600 > seen for drawing, seen in widths)
