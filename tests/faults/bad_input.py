@@ -80,8 +80,8 @@ def hold(lock: Path) -> None:
 
 
 def run(*words: str) -> None:
-    """`python -m pipeline_src WORDS` in this process; a UserError reaches the caller."""
-    result = CliRunner().invoke(app, list(words), catch_exceptions=True)
+    """`python -m pipeline_src WORDS` in this process, without downloaded data sets; a UserError reaches the caller."""
+    result = CliRunner().invoke(app, list(words), env={"ASLP_DOWNLOADS": None}, catch_exceptions=True)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
 
