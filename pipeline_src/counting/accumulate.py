@@ -138,11 +138,16 @@ def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
         v: (n,) uint8 or uint16.
         y: (n,) uint8 in {0, 1}.
     """
+    pixels = by_value(v, y)
+    at = np.flatnonzero(pixels)
+    return at >> 1, at & 1, pixels.reshape(-1)[at]
+
+
+def by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The pixels of an integer map by value and label, (values, 2) int64; arguments as of `histogram`."""
     pixels = np.zeros((np.iinfo(v.dtype).max + 1, 2, kernels.VALUE_COPIES if v.dtype == np.uint8 else 1), np.int64)
     kernels.histogram(v, y, pixels)
-    number = pixels.sum(axis=2).reshape(-1)
-    at = np.flatnonzero(number)
-    return at >> 1, at & 1, number[at]
+    return pixels.sum(axis=2)
 
 
 def add_fractions(

@@ -153,11 +153,10 @@ def e_measure(f: np.ndarray, y: np.ndarray) -> float:
         f: (H, W) float64 in [0, 1], probabilities.
         y: (H, W) bool, the foreground.
     """
-    from pipeline_src.counting import kernels  # compiled, and slow to import
+    from pipeline_src.counting.accumulate import by_value  # compiled, and slow to import
 
-    levels = np.zeros((THRESHOLDS, 2, kernels.VALUE_COPIES), np.int64)
-    kernels.histogram((f * (THRESHOLDS - 1)).astype(np.uint8).ravel(), y.view(np.uint8).ravel(), levels)
-    false, true = levels[::-1].sum(axis=2).cumsum(axis=0).T  # predicted foreground by the mask's label
+    levels = by_value((f * (THRESHOLDS - 1)).astype(np.uint8).ravel(), y.view(np.uint8).ravel())
+    false, true = levels[::-1].cumsum(axis=0).T  # predicted foreground by the mask's label
     n, objects, predicted = y.size, true[-1], false + true
     if objects in (0, n):
         score = predicted if objects else n - predicted
