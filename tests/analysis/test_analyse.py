@@ -180,6 +180,7 @@ def test_the_accuracy_band_is_that_of_the_drawn_images(results):
     np.testing.assert_allclose(band[5:], expected, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_same_statistics_give_the_same_bytes(files, results, tmp_path):
     analyse("photos", 10, files["photos"], tmp_path / "again.npz", "Grey.")
     assert (tmp_path / "again.npz").read_bytes() == results.files["photos"].read_bytes()

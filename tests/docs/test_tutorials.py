@@ -30,6 +30,7 @@ def test_your_data(tmp_path, monkeypatch, capsys):
     assert list(build(params, "leaves").settings.data.shifted) == ["garden"]
 
 
+@pytest.mark.slow
 def test_your_method(tmp_path, monkeypatch):
     follow("docs/your-method.md", tmp_path, monkeypatch)
     assert "my_margin" in (tmp_path / "results/trial/tables/main.csv").read_text()
@@ -43,6 +44,7 @@ def test_a_post_hoc_method(tmp_path, monkeypatch):
     assert (mean["shrinkage"] > mean["baseline"]).all()
 
 
+@pytest.mark.slow
 def test_your_model(tmp_path, monkeypatch):
     follow("docs/your-model.md", tmp_path, monkeypatch)
     facts = json.loads((tmp_path / "results/trial/runs/baseline/seed0/run.json").read_text())

@@ -211,6 +211,7 @@ def test_what_is_published_holds_the_digests_of_what_was_made(tmp_path, monkeypa
     assert published.check_sources(folder).results
 
 
+@pytest.mark.slow
 def test_what_is_published_outlives_a_publication_that_is_killed(tmp_path, monkeypatch):
     """Before each of its operations in turn. What it leaves is read, or where it is is said."""
     monkeypatch.chdir(tmp_path)

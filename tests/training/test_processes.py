@@ -46,6 +46,7 @@ def ranks_of_every_method(stores, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_two_ranks_keep_a_method_in_step(ranks_of_every_method, case):
     """Alphas, what else a method learns, weights, running statistics and validation are the same on both ranks."""

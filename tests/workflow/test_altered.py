@@ -52,6 +52,7 @@ def alter(clone: Path) -> dict[str, bytes]:
     return before
 
 
+@pytest.mark.slow
 def test_it_is_refused_by_name_and_made_again(clone: Path):
     outdated(clone)  # all was verified once
     before = alter(clone)
@@ -108,6 +109,7 @@ def test_every_stage_of_dvc_verifies_what_it_makes(pulled: Path, monkeypatch):
         assert {job.name for job in graph.matching(patterns)} == {job.name for job in jobs}, name
 
 
+@pytest.mark.slow
 def test_dvc_commits_nothing_that_was_altered(clone: Path):
     names = ("results/tiny/claims.json", "results/tiny/tables/metrics.json")
     before = {name: (clone / name).read_bytes() for name in names}

@@ -42,6 +42,7 @@ def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, 
     assert idle(clone)
 
 
+@pytest.mark.slow
 def test_a_changed_method_retrains_that_method_alone(clone, caplog):
     text = (clone / "params.yaml").read_text()
     head, block = text.split("  aslp_mc:", 1)
@@ -99,6 +100,7 @@ def test_what_a_change_makes_again(clone, file, old, new, jobs):
     assert outdated(clone) == jobs
 
 
+@pytest.mark.slow
 def test_another_experiment_by_one_flag(clone):
     assert planned(clone, "--config", "experiment=demo")["train"] == 6
     edit(clone / "params.yaml", "experiment: tiny", "experiment: demo")
@@ -126,6 +128,7 @@ def test_wrong_parameters_are_told_before_anything_runs(finished, tmp_path, monk
     assert all(word in str(told.value) for word in words), told.value
 
 
+@pytest.mark.slow
 def test_a_command_line_changes_one_key_for_the_commands_of_steps_too(clone, caplog):
     """The stores are made at another size, and DVC, which follows params.yaml, is left out."""
     said = snakemake(clone, "--config", "set=image_size=40", "--", "data")
@@ -143,6 +146,7 @@ def test_a_command_tells_wrong_parameters_in_words(tmp_path):
     assert "did you mean 'tiny'" in said and "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_snakemake_tells_wrong_parameters_and_missing_data_in_words(tmp_path):
     copy(tmp_path)
     said = snakemake(tmp_path, "--dry-run", "--config", "experimnt=demo", check=False)
@@ -177,6 +181,7 @@ def commands(folder: Path, *lines: str) -> list[str]:
     return call(folder, "python", "-c", COMMANDS, *lines).split("end of a command\n")[:-1]
 
 
+@pytest.mark.slow
 def test_results_are_adopted_after_a_change_that_does_not_concern_them(clone):
     """The report is made again, and names what was adopted."""
     edit(clone / "pipeline_src/training/augment.py", "cv2.INTER_LINEAR", "cv2.INTER_AREA")
@@ -191,6 +196,7 @@ def test_results_are_adopted_after_a_change_that_does_not_concern_them(clone):
     assert outdated(clone) == {}
 
 
+@pytest.mark.slow
 def test_what_no_experiment_wants_is_listed_and_removed(clone, monkeypatch):
     monkeypatch.chdir(clone)
     edit(clone / "params.yaml", "  tiny:", "  small:")

@@ -62,6 +62,7 @@ def rename(project: Path, old: str, new: str) -> None:
         file.write_text(text)
 
 
+@pytest.mark.slow
 def test_names_of_modules_are_in_no_contract(project, before):
     assert len(before) == 21
     for old, new in {

@@ -29,6 +29,7 @@ def test_a_clone_with_pulled_results_has_nothing_to_do(clone):
     assert "didn't change" in call(clone, "dvc", "repro")
 
 
+@pytest.mark.slow
 def test_dvc_sees_an_edit_of_a_users_own_file(clone):
     (clone / "my_helper.py").write_text("WEIGHT = 1\n")
     code = "import my_helper\nfrom pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    pass\n"
@@ -66,6 +67,7 @@ def test_lost_files_are_made_again_and_nothing_that_was_made_of_them(clone):
     assert "git init" in said  # without git it runs, and says what DVC needs
 
 
+@pytest.mark.slow
 def test_a_file_that_is_a_target_is_made_without_a_warning(clone):
     """Snakemake warns of files that came after it looked, which is always so here."""
     (clone / "results/tiny/tables/main.csv").unlink()
@@ -75,6 +77,7 @@ def test_a_file_that_is_a_target_is_made_without_a_warning(clone):
     assert any("not present when the DAG was created" in log for log in logs)  # which the filter waits for
 
 
+@pytest.mark.slow
 def test_what_spans_experiments_is_a_target_of_its_own(clone):
     said = snakemake(clone, "overview")
     assert counted(said) == {"overview": 1}
@@ -91,6 +94,7 @@ def test_what_spans_experiments_is_a_target_of_its_own(clone):
     assert planned(clone, "--", "results/overview/claims.md") == {"overview": 1, "overview_files": 1}
 
 
+@pytest.mark.slow
 def test_snakemakes_own_report_lists_tables_figures_and_verdicts(clone):
     snakemake(clone, "--report", "own.html", "--", "files", COLUMNS="200")
     page = (clone / "own.html").read_text()
@@ -108,6 +112,7 @@ def test_a_brace_in_the_path_of_the_program_is_named(tmp_path):
     assert "has a brace in its path" in said and "without { and }" in said and "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_kill_just_after_a_flag_was_touched_hides_nothing(tmp_path):
     """Snakemake has marked the flag as incomplete still. It would force that job alone, and plan nothing behind it."""
     copy(tmp_path)
