@@ -49,8 +49,10 @@ def record(stages: Stages, folder: Path, experiment: str, followed: str) -> None
             experiment,
         )
         return
-    write_contracts(stages, folder)
     done = [f"{stage}@{experiment}" for stage, jobs in stages.items() if _is_sound(stage, jobs)]
+    if not done:  # as in a fresh clone after `snakemake published`
+        return
+    write_contracts(stages, folder)
     targets = [f"contracts@{experiment}", *done]
     if _commit(targets) and discard_damaged(experiment):
         _commit(targets)

@@ -61,6 +61,14 @@ def test_a_stage_with_an_altered_file_is_not_recorded(graph, commands, caplog):
     assert "DVC has not recorded the stage train: results/mine/train/a.txt is not as it was made: sha256" in caplog.text
 
 
+def test_nothing_is_recorded_where_no_stage_is_finished(graph, commands):
+    """As in a fresh clone after `snakemake published`: its dvc.lock stays as it was."""
+    for job in graph.jobs.values():
+        job.paths[0].unlink()
+    dvc.record({name: [graph.job(name)] for name in graph.jobs}, Path("contracts"), "mine", "mine")
+    assert not Path("contracts").exists() and not any("commit" in command for command in commands)
+
+
 def test_what_was_damaged_in_the_cache_is_stored_anew(graph, commands, monkeypatch, caplog):
     stages, found = {"train": [graph.job("train")]}, [["files/md5/ab/cd"], []]
     monkeypatch.setattr(dvc.dvc_cache, "discard_damaged", lambda experiment: found.pop(0))
@@ -77,7 +85,7 @@ def test_a_failure_of_dvc_is_a_line(graph, monkeypatch, caplog):
     monkeypatch.setattr(
         subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, int("dvc" in command), "", said)
     )
-    dvc.record({}, Path("contracts"), "mine", "mine")
+    dvc.record({"train": [graph.job("train")]}, Path("contracts"), "mine", "mine")
     (record,) = caplog.records
     assert record.message.endswith("The next run does, once this is mended: ERROR: unexpected error - no config")
 
