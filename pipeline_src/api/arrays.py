@@ -60,11 +60,12 @@ def _clipped(p: Any) -> Any:
     return p.clip(0, 1) if rounded else p
 
 
-def check_number(bins: Any) -> None:
-    """UserError where bins are no whole number, or cannot be formed exactly."""
+def check_number(bins: Any) -> int:
+    """The number of bins as an int; UserError where it is no whole number, or bins cannot be formed exactly."""
     if isinstance(bins, bool) or not isinstance(bins, int | np.integer):
         raise UserError("bins must be a whole number", found=repr(bins), expected="a divisor of 66300", do="bins=10")
     check_bins(int(bins))
+    return int(bins)
 
 
 def check_label(ignore: Any) -> None:

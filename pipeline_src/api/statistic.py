@@ -123,7 +123,7 @@ class Statistic:
             self._highest[kind] = max(self._highest.get(kind, 0), value)
 
     def _with_classes(self, classes: int) -> AnyStatistic:
-        if self._statistic is None:
+        if self._statistic is None or not len(self):  # the first images may have been refused
             several = MultiClassStatistic.empty(classes) if classes > 2 else None
             # The raw protocol alone: the stretched one is the paper's, and takes as long again.
             self._statistic = several or two_classes.TwoClassStatistic(Counts.empty(), None)
@@ -157,16 +157,16 @@ class Statistic:
         numbered on.
 
         Raises:
-            UserError: it is no `Statistic`, the classes differ, or an image has a name that is taken.
+            UserError: it is no other `Statistic`, the classes differ, or an image has a name that is taken.
         """
-        if not isinstance(other, Statistic):
+        if not isinstance(other, Statistic) or other is self:
             raise UserError(
                 "merge takes another statistic",
-                found=f"of type {type(other).__name__}",
+                found="itself" if other is self else f"of type {type(other).__name__}",
                 expected="a Statistic, from which reports are computed",
                 do="merge statistics first, then `compute`",
             )
-        if other._statistic is not None:
+        if other._statistic is not None and len(other):
             this, that = self._with_classes(other.classes), _renumbered(other._statistic, len(self))
             self._statistic = this + that  # type: ignore[operator]  # both of one kind, by `_with_classes`
             self._note(other._highest)
@@ -186,7 +186,7 @@ class Statistic:
             UserError: `groups` do not fit the images. Or all integer maps hold such small values that they are no
                 probabilities, as 8-bit values in uint16: it is said here, since one image can have none above them.
         """
-        check_number(bins)
+        bins = check_number(bins)
         check_range(self._highest, "maps")
         statistic = self._statistic or two_classes.TwoClassStatistic(Counts.empty(), None)
         rows = self.counts.rows

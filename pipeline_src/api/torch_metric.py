@@ -58,6 +58,17 @@ class DenseCalibration(Metric):
         """Nothing: the state stays whole numbers."""
         return self
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *how: Any) -> None:
+        saved = state_dict.get(prefix + "count")
+        if saved is not None and saved.shape != self.count.shape:
+            raise UserError(
+                "the saved counts are those of a metric with other names or bins",
+                found=f"counts of the shape {tuple(saved.shape)}",
+                expected=f"{tuple(self.count.shape)}, for names={list(self.names)} and bins={self.bins}",
+                do="make the metric with the names and bins that it was saved with",
+            )
+        super()._load_from_state_dict(state_dict, prefix, *how)
+
     def update(self, probabilities: Tensor, masks: Tensor) -> None:
         """Count a batch.
 

@@ -50,6 +50,8 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
             with naming(pair, pair.map):
                 probability = read_map(pair.map, limit=pair.values, several=classes is not None)
                 there = len(probability) if probability.ndim == 3 else None
+                if classes and there and there != classes:
+                    several_classes.check_classes_first(probability)
                 if there != classes:
                     raise UnusableFileError(f"{_kind(there)}; expected {_kind(classes)}, as the fitted maps")
                 if classes and pair.mask is None:  # with a mask, void pixels are left out when it is scored

@@ -16,6 +16,7 @@ from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.judging.masks import check_ignore, unused_ignore
 from pipeline_src.labels import IGNORED
 
+NEAR = 0.03  # as far from 1 as rounding to 8 bits can make the sum of 15 classes
 NOTE = (
     "Fractions, not percent. Confidence is the largest of the K probabilities; bins are right-closed on it. brier is "
     "the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort "
@@ -54,13 +55,7 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
         probability = read_map(pair.map, limit=pair.values, several=True)
         if probability.ndim != 3:
             raise UnusableFileError(f"an array of shape {probability.shape}; expected {classes} classes, as most maps")
-        if probability.shape[1:] != truth.shape and (
-            probability.shape[:2] == truth.shape or np.allclose(probability.sum(axis=-1), 1, atol=SUM_SLACK)
-        ):
-            raise UnusableFileError(
-                f"an array of shape {probability.shape}, channels last; expected (classes, height, width): use "
-                ".transpose(2, 0, 1)"
-            )
+        check_classes_first(probability, truth.shape)
         if len(probability) != classes:
             raise UnusableFileError(f"{len(probability)} classes; expected {classes}, as most maps")
         if pair.calibrator is not None:
@@ -81,11 +76,26 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
     return probability, truth, resized
 
 
+def check_classes_first(probability: np.ndarray, size: tuple[int, ...] | None = None) -> None:
+    """UnusableFileError where a map of three axes has its classes last, by the `size` of its mask or by its sums."""
+    if size is not None and probability.shape[1:] == size:
+        return
+    sums_to_one = np.allclose(probability.sum(axis=-1), 1, atol=SUM_SLACK)
+    if probability.shape[:2] == size or (sums_to_one and not np.allclose(probability.sum(axis=0), 1, atol=SUM_SLACK)):
+        raise UnusableFileError(
+            f"an array of shape {probability.shape}, channels last; expected (classes, height, width): use "
+            ".transpose(2, 0, 1)"
+        )
+
+
 def check_sums(sums: np.ndarray) -> None:
     """UnusableFileError where sums over the classes are not 1."""
     if not np.allclose(sums, 1, rtol=0, atol=SUM_SLACK):
+        rounded = np.allclose(sums, 1, rtol=0, atol=NEAR)
         raise UnusableFileError(
-            f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel"
+            f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel, within "
+            f"{SUM_SLACK:g}: "
+            + ("divide a rounded map by its sum, or save the softmax as float32" if rounded else "save the softmax")
         )
 
 

@@ -108,6 +108,19 @@ def test_several_classes_are_the_pipelines():
     assert statistic.compute()["classwise_ece"] == summary(ProtocolCounts(ours, ours.top), 10)[0]["classwise_ece"]
 
 
+@pytest.mark.parametrize("bins", [np.int64(15), np.int32(15)])
+def test_numbers_of_numpy_are_numbers_of_bins(bins):
+    assert dict(WHOLE.compute(bins)) == dict(WHOLE.compute(15))
+
+
+def test_a_refused_first_batch_settles_nothing():
+    statistic = Statistic()
+    with pytest.raises(UserError, match="not probabilities"):
+        statistic.update(10 * CLASSES, IDS)
+    assert statistic.update(MAPS, MASKS).counts == WHOLE.counts
+    assert Statistic().update(MAPS, MASKS).merge(Statistic()).counts == WHOLE.counts
+
+
 def test_names_are_kept_and_come_once():
     named = Statistic().update(MAPS[:2], MASKS[:2], names=["b", "a"])
     assert named.counts.rows.ids == ["a", "b"]

@@ -27,6 +27,13 @@ def counting(f: object, y: object) -> Callable[[], object]:
     return lambda: Statistic().update(f, y)
 
 
+def saved() -> dict:
+    """The state of a metric that keeps it in checkpoints."""
+    metric = DenseCalibration()
+    metric.persistent(True)
+    return metric.state_dict()
+
+
 def scaled(kind: type, top: int) -> Statistic:
     """Of maps up to a value, of two processes: one image alone may have none above it."""
     maps = np.linspace(0, top, F.size).reshape(F.shape).astype(kind)
@@ -140,6 +147,23 @@ ROWS = [
         "CalibrationReport",
         "a Statistic",
         "then `compute`",
+    ),
+    row(
+        "merged-itself",
+        "a statistic merged into itself, whose images would count twice",
+        lambda: (WHOLE := Statistic().update(F, Y)).merge(WHOLE),
+        "merge takes another statistic",
+        "itself",
+        "a Statistic",
+    ),
+    row(
+        "other-state",
+        "saved counts of a metric with other names",
+        lambda: DenseCalibration(["aurc"]).load_state_dict(saved()),
+        "those of a metric with other names or bins",
+        r"\(76, 2, 2\)",
+        r"\(33151, 2, 2\), for names=\['aurc'\] and bins=10",
+        "that it was saved with",
     ),
     row(
         "diagram-of-report",

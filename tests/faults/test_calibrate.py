@@ -85,6 +85,12 @@ def several(folder: Path) -> None:
     np.save(folder / "other/9.npy", np.full((3, 12, 12), 1 / 3, np.float32))
 
 
+def channels_last(folder: Path) -> None:
+    """Maps of three classes, and one to calibrate with the classes last."""
+    several_that_sum_to_more(folder)
+    np.save(folder / "other/9.npy", np.full((12, 12, 3), 1 / 3, np.float32))
+
+
 def several_that_sum_to_more(folder: Path) -> None:
     """Maps of three classes, and one to calibrate with 0.5 for each class."""
     make(folder)
@@ -202,6 +208,15 @@ ROWS = [
         "cannot be used",
         r"9\.npy: sums over the classes from 1.5 to 1.5; expected 1 at every pixel",
         make=several_that_sum_to_more,
+        happens="refused; all such files are named",
+    ),
+    row(
+        "applied_last",
+        "maps to calibrate with the classes last",
+        command("--method", "temperature"),
+        "cannot be used",
+        r"9\.npy: an array of shape \(12, 12, 3\), channels last; expected (.*)transpose\(2, 0, 1\)",
+        make=channels_last,
         happens="refused; all such files are named",
     ),
     row(

@@ -263,7 +263,16 @@ def test_maps_that_differ_from_most_are_named(judged):
     half[:, 0, 0] /= 2
     put("maps", b=half)
     put("masks", c=LABELS + 2)
-    refused(judged, "b.npy: sums over the classes from 0.5 to 1", "c.png: class ids from 2 to 4; expected 0 to 2")
+    refused(
+        judged,
+        "b.npy: sums over the classes from 0.5 to 1; expected 1 at every pixel, within 0.001: save",
+        "c.png: class ids from 2 to 4; expected 0 to 2",
+    )
+
+
+def test_a_softmax_that_was_rounded_is_refused_with_what_to_do(judged):
+    put("maps", a=np.round(THREE * 255 + [[[0.4]], [[0.4]], [[0.4]]]) / 255), put("masks", a=LABELS)
+    refused(judged, "sums over the classes", "divide a rounded map by its sum, or save the softmax as float32")
 
 
 def test_options_and_masks_that_classes_do_not_have(judged):
