@@ -25,6 +25,8 @@ ARRAYS = (".npy", ".npz")
 JPEG = (".jpg", ".jpeg")
 MASK_IMAGES = (*IMAGES, *JPEG, ".gif")
 RESULTS = [{*outputs.RESULTS[command]} for command in ("judge", "calibrate")]
+# Bytes of maps, of up to so many files, read before they are counted: each work keeps its code in the caches.
+AHEAD, FILES = 1 << 20, 32
 LOSSY = "JPEG changes probabilities: save maps as .png or .npy"
 
 
@@ -129,14 +131,21 @@ def pair_files(maps: Path, masks: Path | None, values: int = PIXELS) -> Pairs:
 
 
 def readable(pairs: Pairs, read: Callable[[Pair], tuple], problems: list[str]) -> Iterator[tuple[Pair, tuple]]:
-    """The pairs that `read` can read, with their content; the reasons of all others go into `problems`."""
+    """The pairs that `read` can read, with their content, the map first; the reasons of all others go into `problems`.
+    Small maps are read ahead (`AHEAD`)."""
+    held, size = [], 0
     for pair in pairs:
         try:
             content = read(pair)
         except UnusableFileError as reason:
             problems.append(str(reason))
         else:
-            yield pair, content
+            held.append((pair, content))
+            size += max(content[0].nbytes, AHEAD // FILES)
+        if size >= AHEAD:
+            yield from held
+            held, size = [], 0
+    yield from held
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from PIL import Image
 from pipeline_src.errors import UserError
 from pipeline_src.judging import calibrated_files
 from pipeline_src.judging import folder as judging
+from pipeline_src.judging.files import FILES, UnusableFileError, readable
 from pipeline_src.judging.folder import judge_folder
 
 SHAPE = (24, 32)
@@ -363,3 +364,21 @@ def test_a_file_in_the_place_of_the_calibrated_maps_is_refused(tmp_path):
     (tmp_path / "maps").write_text("notes of a user")
     with pytest.raises(UserError, match="what calibrate did not write"):
         calibrated_files.check(tmp_path, ())
+
+
+@pytest.mark.parametrize(("side", "ahead"), [(8, FILES), (1024, 1)])
+def test_small_maps_are_read_ahead_and_large_ones_one_by_one(side, ahead):
+    done, used, most, problems = [], [], 0, []
+
+    def read(name):
+        if name == "3":
+            raise UnusableFileError("3: broken")
+        done.append(name)
+        return (np.zeros((side, side), np.uint8),)
+
+    names = [str(k) for k in range(2 * FILES + 7)]
+    for name, _ in readable(names, read, problems):
+        most = max(most, len(done) - len(used))
+        used.append(name)
+    assert most == ahead and problems == ["3: broken"]
+    assert used == [name for name in names if name != "3"]
