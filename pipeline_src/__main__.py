@@ -11,6 +11,8 @@ from pathlib import Path
 from pipeline_src.errors import UserError
 from pipeline_src.files import FULL
 
+STOPPED = 130  # the exit code after Ctrl-C
+
 
 def main() -> None:
     """Run a command; a UserError ends it with a message and exit code 2, anything unforeseen with a traceback, in the
@@ -20,9 +22,13 @@ def main() -> None:
         from pipeline_src.cli.main import app
 
         _run(app)
-    except KeyboardInterrupt:  # while it imports; Typer catches those of a command, and says the same
+    except KeyboardInterrupt:  # while it imports
         print("Aborted!", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(STOPPED)
+    except SystemExit as end:
+        if end.code == STOPPED:  # Typer makes it of Ctrl-C in a command, without a word
+            print("Aborted!", file=sys.stderr)
+        raise
     except UserError as error:
         logging.getLogger("pipeline_src").error("error: %s", error)  # to stderr, and to the log file if there is one
         sys.exit(2)

@@ -161,7 +161,8 @@ def report(
     except UserError as error:
         if not (show and page.is_file()):
             raise
-        logger.warning("%s is shown as it was made before. It is not current:\n%s", page, error)
+        if not graph.job("report").current:
+            logger.warning("%s is shown as it was made before. It is not current:\n%s", page, error)
     if show or not contract:  # of a workflow, `finish` says it
         typer.echo(f"Report: {page.resolve().as_uri()}")
     if show and not webbrowser.open(page.resolve().as_uri()):

@@ -39,8 +39,8 @@ def record(stages: Stages, folder: Path, experiment: str, followed: str) -> None
     """
     if IN_STAGE in os.environ or not Path(".dvc").is_dir():
         return
-    if shutil.which("git") is None or subprocess.run(["git", "rev-parse"], capture_output=True, check=False).returncode:
-        log.info("DVC has not recorded this run: it needs a git repository (`git init` makes one).")
+    if said := _no_repository():
+        log.info("DVC has not recorded this run: it needs a git repository (`git init` makes one), but %s", said)
         return
     if followed != experiment:
         log.info(
@@ -80,6 +80,14 @@ def discard_damaged(experiment: str) -> bool:
             ", ".join(damaged),
         )
     return bool(damaged)
+
+
+def _no_repository() -> str:
+    """Why the working folder is in no repository that git opens; empty if it is in one."""
+    if shutil.which("git") is None:
+        return "there is no git"
+    asked = subprocess.run(["git", "rev-parse"], capture_output=True, text=True, check=False)
+    return asked.stderr.strip().partition("\n")[0] if asked.returncode else ""
 
 
 def _commit(targets: Sequence[str]) -> bool:

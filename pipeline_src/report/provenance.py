@@ -8,6 +8,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline_src.python_source import PACKAGE, ROOT
 from pipeline_src.versions import installed
 
 PACKAGES = ("python", "dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy")
@@ -32,16 +33,18 @@ def made_by(training_seconds: float) -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of the working folder, marked as dirty where code differs from it; empty outside of a repository.
-    Parameters are no code: the report shows them."""
-    if not (revision := _git("describe", "--always", "--abbrev=12")):
+    """The commit of the code, marked as dirty where it differs from that; empty where it is in no repository, as after
+    an installation. Parameters are no code: the report shows them."""
+    if not _git("ls-files", PACKAGE):  # it may lie in a repository of something else
         return ""
+    revision = _git("describe", "--always", "--abbrev=12")
     return revision + "-dirty" * bool(_git("status", "--porcelain", "--untracked-files=no", "--", *CODE))
 
 
 def _git(*words: str) -> str:
     try:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, check=False, timeout=10)
+        command = ["git", "-C", str(ROOT.parent), *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -56,9 +56,10 @@ def test_nothing_that_is_published_is_told(tmp_path, monkeypatch, capsys):
     assert stop.value.code == 0 and "results/published holds no experiment" in capsys.readouterr().err
 
 
-def test_an_interrupt_while_it_imports_is_no_traceback(monkeypatch, capsys):
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(130)], ids=["while it imports", "in a command"])
+def test_an_interrupt_is_a_word(monkeypatch, capsys, error):
     def interrupted(app) -> None:
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(__main__, "_run", interrupted)
     with pytest.raises(SystemExit) as stop:

@@ -25,7 +25,7 @@ from pipeline_src.figures import alpha, reliability, style
 from pipeline_src.figures.bin_tables import isotonic_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.types import Picture
-from pipeline_src.report import sentences
+from pipeline_src.report import provenance, sentences
 from pipeline_src.report.gallery import Gallery
 from pipeline_src.report.page import HERE, SCRIPTS, _named, write_report
 from pipeline_src.report.provenance import commit, made_by
@@ -399,7 +399,7 @@ def test_the_baseline_is_known_by_its_code(results, page):
 
 
 def test_versions_and_machine_are_known(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)  # in no repository
+    monkeypatch.setattr(provenance, "ROOT", tmp_path / "pipeline_src")  # in no repository
     known = made_by(training_seconds=90)
     assert known["training, all runs"] == "1.5 min"
     assert {"written", "python", "numpy", "machine"} <= set(known)
@@ -407,7 +407,7 @@ def test_versions_and_machine_are_known(monkeypatch, tmp_path):
 
 
 def test_a_commit_is_dirty_where_code_is(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path / "pipeline_src")
     files = ("params.yaml", "my_method.py", "pipeline_src/report/report.css", "workflow/Snakefile", "docs/page.md")
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -422,6 +422,9 @@ def test_a_commit_is_dirty_where_code_is(tmp_path, monkeypatch):
         (tmp_path / name).write_text("one")
     assert dirty == ["my_method.py", "pipeline_src/report/report.css", "workflow/Snakefile"]
     assert re.fullmatch("[0-9a-f]{12}", commit())
+    monkeypatch.setattr(provenance, "ROOT", tmp_path / ".venv/site-packages/pipeline_src")  # installed, in a repository
+    provenance.ROOT.mkdir(parents=True)
+    assert commit() == ""
 
 
 def made_up(ece: dict[str, float], accuracy: dict[str, float]) -> Results:

@@ -18,6 +18,7 @@ from snakemake.logging import logger
 
 from pipeline_src.engine.graph import contract
 from pipeline_src.errors import UserError
+from pipeline_src.files import check_writable
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.inspection.plan import unchecked
 from pipeline_src.params import changes
@@ -36,6 +37,8 @@ try:
             expected="a path without { and }",
             do="rename the folder, or clone or install it elsewhere; a project of yours may have any name",
         )
+    if PLANS:
+        check_writable(Path(".snakemake/current"))
     changes.take(config)
     GRAPH = chosen(str(config["experiment"]) if config.get("experiment") else None)
     OVERVIEW = overview.job(read())
@@ -43,6 +46,8 @@ try:
     CURRENT = {job.name for job in JOBS if job.current} if PLANS else set()  # reads all stamps, and looks at all files
 except UserError as error:
     raise WorkflowError(str(error)) from None
+except KeyboardInterrupt:
+    raise WorkflowError("Stopped, before anything ran.") from None
 
 EXPERIMENT = GRAPH.name
 FLAGS = f".snakemake/current/{EXPERIMENT}"  # as in `Graph.flag`
