@@ -19,6 +19,7 @@ def tiny(monkeypatch):
     return resolve(read(), "tiny")[1]
 
 
+@pytest.mark.slow  # starts two processes that import torch
 def test_the_training_loop_beside_a_bare_one(tiny):
     import training_loop
 
