@@ -1,18 +1,25 @@
-"""Speed of our training loop and of a bare one: python benchmarks/training_loop.py [EXPERIMENT] [--method METHOD]
+"""A step of our training loop beside one of a bare loop: python benchmarks/training_loop.py [EXPERIMENT] [--method M]
 
-Both train the network of an experiment of params.yaml with its batch size, threads and image size, in turns within one
-process. Ours does all that a run does (keyed draws, augmentation, targets, alphas, history); the clock leaves
-out start-up, validation and checkpoints. The bare loop repeats one batch: forward, logits upsampled to the masks, loss,
-backward, Adam step. The images are noise: their content does not change the work. Run it on a quiet machine.
+Both train the network of an experiment of params.yaml on the CPU, with its batch size, threads and image size. Each is
+a process of its own, and they make their steps in turns, the order reversed from round to round; a figure is the median
+over the rounds, a ratio that of the pairs, with quartiles. Times are those of the processor, of all threads.
+
+A step of ours is all from one batch's first image to the next one's: reading, keyed draws, augmentation, targets,
+alphas, history, and mmengine's loop. The alphas are set so that images are perturbed. Start-up, validation and
+checkpoints are not in it. The bare loop repeats one batch: forward, logits upsampled to the masks, loss, backward, Adam
+step. The images are noise: their content does not change the work. `kept` loops keep the memory that they free, as a
+training does (`pipeline_src/training/memory.py`); the others leave it to the system's allocator as it is.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +28,14 @@ from torch.nn import functional as F
 
 from pipeline_src.params.load import read, resolve
 from pipeline_src.params.schema import Experiment
+from pipeline_src.training import memory
 from pipeline_src.training.device import autocast, prepare_device
 from pipeline_src.training.loop import train
 from pipeline_src.training.models.build import build_segmentor, logits
 from pipeline_src.training.registry import choose
 
-ROUNDS = 3  # a turn, of which the first is not counted
+WARM = 4  # steps that are not counted
+LOOPS = ("ours kept", "bare kept", "ours", "bare")
 
 
 class Noise:
@@ -52,8 +61,22 @@ class Noise:
         return np.empty(0, np.int32)
 
 
-def bare(experiment: Experiment, steps: int) -> Iterator[float]:
-    """Images per second over each round of `steps` steps."""
+class Batches(Noise):
+    """Noise that calls `between` before the first image of each batch is read."""
+
+    def __init__(self, steps: int, batch: int, size: int, between: Callable[[], object]):
+        super().__init__(steps * batch, size)
+        self.batch, self.read, self.between = batch, 0, between
+
+    def image(self, i: int) -> np.ndarray:
+        if self.read % self.batch == 0:
+            self.between()
+        self.read += 1
+        return super().image(i)
+
+
+def bare(experiment: Experiment) -> Iterator[None]:
+    """A step of the bare loop, again and again."""
     settings, size = experiment.training, experiment.image_size
     device = prepare_device(settings)
     segmentor = build_segmentor(experiment.model.network, experiment.model.pretrained, size)
@@ -61,52 +84,120 @@ def bare(experiment: Experiment, steps: int) -> Iterator[float]:
     optimizer = torch.optim.Adam(segmentor.parameters(), settings.lr, weight_decay=settings.weight_decay)
     images = torch.randn(settings.batch_size, 3, size, size, device=device).to(memory_format=torch.channels_last)
     masks = torch.randint(0, 2, (settings.batch_size, 1, size, size), device=device).float()
-    for _ in range(settings.epochs):
-        start = time.perf_counter()
-        for _ in range(steps):
-            optimizer.zero_grad()
-            with autocast(device, settings.amp):
-                z = logits(segmentor, images)
-            z = F.interpolate(z.float(), size=size, mode="bilinear", align_corners=False)
-            F.binary_cross_entropy_with_logits(z, masks).backward()
-            optimizer.step()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        yield steps * settings.batch_size / (time.perf_counter() - start)
+    while True:
+        optimizer.zero_grad()
+        with autocast(device, settings.amp):
+            z = logits(segmentor, images)
+        z = F.interpolate(z.float(), size=size, mode="bilinear", align_corners=False)
+        F.binary_cross_entropy_with_logits(z, masks).backward()
+        optimizer.step()
+        yield
 
 
-def ours(experiment: Experiment, method: str, blocks: dict, images: int) -> Iterator[float]:
-    """Images per second of each epoch, as a run's own timing.csv says."""
-    size = experiment.image_size
+def ours(experiment: Experiment, name: str, steps: int, between: Callable[[], object]) -> None:
+    """An epoch of so many steps with a method of params.yaml; `between` is called before each step."""
+    size, method = experiment.image_size, choose(name, read().methods[name]).method
+
+    def perturb_then_between() -> None:
+        if method.learns:
+            method._alphas[:] = 0.1
+        between()
+
+    store = Batches(steps, experiment.training.batch_size, size, perturb_then_between)
     with tempfile.TemporaryDirectory() as work:
-        chosen = choose(method, blocks[method]).method
-        run = train(Noise(images, size), Noise(2, size), experiment, chosen, 0, Path(work), method)
-        yield from (row["images_per_second"] for row in run.history.timing)
+        train(store, Noise(2, size), experiment, method, 0, Path(work), name)
+
+
+def on_cpu(name: str) -> Experiment:
+    """An experiment for one epoch, with all its work in one process."""
+    experiment = resolve(read(), name)[1]
+    settings = experiment.training.model_copy(update={"epochs": 1, "workers": 0, "device": "cpu", "gpus": 0})
+    return experiment.model_copy(update={"training": settings})
+
+
+def work(loop: str, name: str, method: str, steps: int) -> None:
+    """Make a step of a loop for every line of standard input, and print its seconds."""
+    if "kept" in loop:
+        memory.keep_freed()
+    start = time.process_time()
+
+    def turn() -> None:
+        nonlocal start
+        print(time.process_time() - start, flush=True)
+        if not sys.stdin.readline():
+            sys.exit()
+        start = time.process_time()
+
+    experiment = on_cpu(name)
+    if loop.startswith("ours"):
+        ours(experiment, method, steps + 1, turn)  # the step after the last is not made
+    else:
+        turn()
+        for _ in bare(experiment):
+            turn()
+
+
+class Process:
+    """A loop in a process of its own."""
+
+    def __init__(self, loop: str, *arguments: str):
+        command = [sys.executable, __file__, "--loop", loop, *arguments]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self.read()  # its start
+
+    def read(self) -> float:
+        return float(self.process.stdout.readline())
+
+    def step(self) -> float:
+        """Seconds of a step."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measured(name: str, method: str, loops: tuple[str, ...], rounds: int) -> dict[str, np.ndarray]:
+    """Seconds of an image in each round, by loop."""
+    steps, batch = rounds + WARM, on_cpu(name).training.batch_size
+    seconds = np.empty((steps, len(loops)))
+    with ExitStack() as stack:
+        arguments = (name, "--method", method, "--rounds", str(steps))
+        processes = [stack.enter_context(Process(loop, *arguments)) for loop in loops]
+        for k in range(steps):
+            for at in range(len(loops))[:: -1 if k % 2 else 1]:
+                seconds[k, at] = processes[at].step()
+    return dict(zip(loops, seconds[WARM:].T / batch, strict=True))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", nargs="?", default="mini")
     parser.add_argument("--method", default="aslp_mc")
-    parser.add_argument("--steps", type=int, default=20, help="steps of a round: an epoch of ours")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--loop", choices=LOOPS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    params = read()
-    name, experiment = resolve(params, arguments.experiment)
-    experiment = experiment.model_copy(update={"training": experiment.training.model_copy(update={"epochs": ROUNDS})})
-    settings, rates = experiment.training, {"bare": [], "ours": []}
-    images = arguments.steps * settings.batch_size
-    for _ in range(arguments.turns):  # in turns, as a shared machine's speed drifts; each time the first round warms up
-        rates["bare"] += list(bare(experiment, arguments.steps))[1:]
-        rates["ours"] += list(ours(experiment, arguments.method, params.methods, images))[1:]
-    medians = {loop: statistics.median(values) for loop, values in rates.items()}
+    name, method, rounds = arguments.experiment, arguments.method, arguments.rounds
+    if arguments.loop:
+        work(arguments.loop, name, method, rounds)
+        return
+    experiment = on_cpu(name)
     print(
-        f"{name}: {experiment.model.network}, {experiment.image_size} px, batch {settings.batch_size}, "
-        f"{settings.threads} thread(s), {settings.device}, amp {settings.amp}, method {arguments.method}"
+        f"{name}: {experiment.model.network}, {experiment.image_size} px, batch {experiment.training.batch_size}, "
+        f"{experiment.training.threads} thread(s), amp {experiment.training.amp}, method {method}"
     )
-    for loop, values in rates.items():
-        print(f"  {loop}  {medians[loop]:7.1f} images/s (median; {min(values):.1f} to {max(values):.1f})")
-    print(f"  ours / bare  {medians['ours'] / medians['bare']:.1%}")
+    seconds = measured(name, method, LOOPS, rounds)
+    for loop, values in seconds.items():
+        low, middle, high = np.quantile(seconds["bare kept"] / values, [0.25, 0.5, 0.75])
+        ratio = f"bare kept / it {middle:.3f} ({low:.3f} to {high:.3f})"
+        print(f"  {loop:<9}  {1000 * np.median(values):6.2f} ms an image; {ratio}")
 
 
 if __name__ == "__main__":

@@ -19,12 +19,13 @@ def tiny(monkeypatch):
     return resolve(read(), "tiny")[1]
 
 
+@pytest.mark.slow  # starts two processes that import torch
 def test_the_training_loop_beside_a_bare_one(tiny):
     import training_loop
 
-    experiment = tiny.model_copy(update={"training": tiny.training.model_copy(update={"epochs": 2})})
-    rates = [*training_loop.bare(experiment, 2), *training_loop.ours(experiment, "aslp_mc", read().methods, 8)]
-    assert len(rates) == 4 and min(rates) > 0
+    loops = ("ours kept", "bare")
+    seconds = training_loop.measured("tiny", "aslp_mc", loops, 2)
+    assert tuple(seconds) == loops and all(len(of) == 2 and of.min() > 0 for of in seconds.values())
 
 
 def test_the_rate_of_a_job_with_its_threads(tiny):

@@ -16,7 +16,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.steps import job_names
 from pipeline_src.steps.train import train_into
-from pipeline_src.training import distributed, gpus
+from pipeline_src.training import distributed, gpus, memory
 
 logger = logging.getLogger(__name__)
 Seed = Annotated[int, typer.Option("--seed", "-s", help="One of the experiment's seeds")]
@@ -65,6 +65,7 @@ def train(
     if not (job.current or graph.posthoc(method)):
         from pipeline_src.training.models import pretrained
 
+        memory.keep_freed()
         pretrained.leave_out_noise()
         pretrained.check(graph.settings.model)
     if into:
@@ -91,6 +92,7 @@ def evaluate(
     names = [part] if part else graph.facts.parts
     jobs = [graph.job(job_names.evaluation(method, seed, name)) for name in names]
     check_planned(jobs, contract)
+    memory.keep_freed()
     with gpus.reserved(graph.settings.training, min(1, graph.settings.training.gpus)):
         for job in jobs:
             execute(job, maker=graph.command)
