@@ -13,7 +13,7 @@ from pipeline_src import outputs
 from pipeline_src.deployment import runs
 from pipeline_src.deployment.runs import FinishedRun
 from pipeline_src.errors import UserError
-from pipeline_src.steps import fit, networks
+from pipeline_src.steps import networks
 from pipeline_src.text_tables import UNDEFINED
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
     if onnx:
         onnx_file.check_installed()
     run = runs.find(name)
-    predictor = fit.predictor(run.evaluation)
+    predictor = run.predictor()
     for network in predictor.networks:
         network.cpu().amp = "off"
     record = _calibrator(members.calibrator_of(predictor, run.method), calibrator, run)

@@ -18,7 +18,7 @@ from pipeline_src.files import sha256
 from pipeline_src.params.schema import LIMITS, Evaluation, Experiment, Training
 from pipeline_src.prediction import image_files
 from pipeline_src.prediction.map_folder import Format, MapFolder
-from pipeline_src.steps import fit, networks
+from pipeline_src.steps import networks
 
 if TYPE_CHECKING:
     from pipeline_src.prediction.predict import Predictor
@@ -121,7 +121,7 @@ def of_run(name: str) -> MapSource:
 
     run = runs.find(name)
     classes, settings = run.experiment.facts.classes, networks.settings(run.evaluation)
-    predictor = fit.predictor(run.evaluation)
+    predictor = run.predictor()
     by = run.method if isinstance(predictor.method, Calibrated) else ""
     return MapSource(run.name, run.digest, classes, settings, predictor, by)
 

@@ -11,11 +11,12 @@ from pipeline_src.analysis.facts import run_command
 from pipeline_src.engine.code import digest
 from pipeline_src.engine.explain import stale
 from pipeline_src.errors import UserError, listed
-from pipeline_src.steps import job_names
+from pipeline_src.steps import fit, job_names
 from pipeline_src.steps.build import chosen
 
 if TYPE_CHECKING:
     from pipeline_src.engine.job import Job
+    from pipeline_src.prediction.predict import Predictor
     from pipeline_src.steps.experiment import ExperimentGraph
 
 FORM = "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, or METHOD/seedN of the experiment that params.yaml picks"
@@ -49,6 +50,10 @@ class FinishedRun:
     def digest(self) -> str:
         """16 hex digits of the content that predictions depend on."""
         return digest([self.method, self.seed, [[job.contract, job.content] for job in self.made_of]])
+
+    def predictor(self) -> Predictor:
+        """What predicts as it does in evaluation."""
+        return fit.predictor(self.evaluation)
 
 
 def find(run: str) -> FinishedRun:
