@@ -11,8 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline_src.cli.options import Name, experiment_graph
+from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.dvc_cache import absent
-from pipeline_src.engine.explain import other_versions, shortened
+from pipeline_src.engine.explain import other_versions
+from pipeline_src.errors import few
+
+NAMES = 5  # of jobs or files in a line
 
 
 def plan(
@@ -43,18 +47,18 @@ def plan(
     if whole.made:
         console.print(f"Time: about {_duration(whole.seconds)} on {whole.cores} cores{_rates(whole.speeds)}.")
         free = shutil.disk_usage(".").free
-        few = f"; only {free / 2**20:,.0f} MiB are free here" if free < whole.bytes else ""
-        console.print(f"Disk: about {whole.bytes / 2**20:,.0f} MiB, unpacked archives not counted{few}.")
+        lack = f"; only {free / 2**20:,.0f} MiB are free here" if free < whole.bytes else ""
+        console.print(f"Disk: about {whole.bytes / 2**20:,.0f} MiB, unpacked archives not counted{lack}.")
     if text := planned.verified(graph):
         console.print(text)
     for version, names in other_versions(graph.jobs.values()).items():
-        console.print(f"made with {version}: {shortened(names)}")
-    for name, why in planned.adopted(graph).items():
-        console.print(f"adopted: {name}: {why}")
+        console.print(f"made with {version}: {few(names, NAMES)}")
+    for name, why in adoptions(graph.jobs.values()).items():
+        console.print(f"adopted: {name}: {'; '.join(why)}")
     for text in planned.unchecked(graph):
         console.print(text)
     if whole.made and (gone := absent(graph.name)):
-        console.print(f"dvc.lock lists what is not here: {shortened(gone)}.")
+        console.print(f"dvc.lock lists what is not here: {few(gone, NAMES)}.")
         console.print("`dvc pull` brings it. Where the remote lacks files of it, `dvc checkout` then brings the rest.")
     for line in whole.warnings:
         console.print(line, markup=False, soft_wrap=True)  # paths stay whole

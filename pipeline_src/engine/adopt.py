@@ -57,10 +57,11 @@ def adopt(
     return list(former), left
 
 
-def adoptions(jobs: Collection[Job]) -> dict[str, list[Mapping[str, str]]]:
-    """Of the jobs and all their inputs, direct or not, those whose results were adopted, with their stamps' entries."""
+def adoptions(jobs: Collection[Job]) -> dict[str, list[str]]:
+    """Of the jobs and all their inputs, direct or not, those whose results were adopted, with why and when."""
     stamps = {name: Stamp.read(job.stamp) for name, job in with_inputs(jobs).items()}
-    return {name: list(stamp.adopted) for name, stamp in stamps.items() if stamp and stamp.adopted}
+    entries = {name: stamp.adopted for name, stamp in stamps.items() if stamp and stamp.adopted}
+    return {name: [f"{entry['why']} ({entry['time']})" for entry in of] for name, of in entries.items()}
 
 
 def _faults(job: Job, named: Sequence[Job]) -> Iterator[str]:

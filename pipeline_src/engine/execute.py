@@ -12,12 +12,12 @@ from pathlib import Path
 
 from pipeline_src import versions
 from pipeline_src.engine import cache
-from pipeline_src.engine.explain import shortened, stale
+from pipeline_src.engine.explain import stale
 from pipeline_src.engine.graph import contract
 from pipeline_src.engine.job import Job
 from pipeline_src.engine.run_job import perform
 from pipeline_src.engine.stamp import Stamp
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import SPACE, check_writable, writing
 from pipeline_src.locks import alone
 from pipeline_src.verified import now
@@ -124,7 +124,7 @@ def _tell(job: Job) -> None:
         if not fault.missing:
             log.warning("%s; it is made again", fault.message)
     if gone := [fault.file.as_posix() for fault in faults if fault.missing]:
-        log.warning("missing of %s, %d of %d files: %s", job.name, len(gone), len(job.files), shortened(gone, 2))
+        log.warning("missing of %s, %d of %d files: %s", job.name, len(gone), len(job.files), few(gone, 2))
 
 
 def _make(job: Job, staging: Path) -> Stamp:

@@ -96,12 +96,6 @@ def other_versions(jobs: Iterable[Job]) -> dict[str, list[str]]:
     return names_by_version
 
 
-def shortened(names: list[str], most: int = 5) -> str:
-    """Some names, and how many more there are."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
-
-
 def _version(name: str, number: str) -> str:
     here = installed(name)
     return f"{name} {number}" + ("" if number == here else f" (here {here or 'none'})")

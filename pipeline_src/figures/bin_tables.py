@@ -79,7 +79,8 @@ def corner_of_part(results: Results, part: str) -> tuple[float, float]:
 
 def corner(tables: Sequence[DataFrame]) -> tuple[float, float]:
     """Lower ends of the axes of confidence and of accuracy that suit all `tables`."""
-    return least_of(tables), _floor_of(tables)
+    lowest = min((drawn_bins(table)[["accuracy", "low"]].min(axis=None) for table in tables), default=1.0)
+    return least_of(tables), 0.4 if math.isnan(lowest) or lowest >= 0.42 else 0.0
 
 
 def least_of(tables: Sequence[DataFrame]) -> float:
@@ -87,11 +88,6 @@ def least_of(tables: Sequence[DataFrame]) -> float:
     two classes."""
     bins = [drawn_bins(table) for table in tables]
     return float(min([LEAST, *(lower for table in bins for lower in table.loc[table["confidence"] < LEAST, "lower"])]))
-
-
-def _floor_of(tables: Sequence[DataFrame]) -> float:
-    least = min((drawn_bins(table)[["accuracy", "low"]].min().min() for table in tables), default=1.0)
-    return 0.4 if math.isnan(least) or least >= 0.42 else 0.0
 
 
 def drawn_bins(table: DataFrame) -> DataFrame:

@@ -1,4 +1,4 @@
-"""All figures that an experiment has, by sort. How they are written is in `main.py`."""
+"""All figures that an experiment has, by sort. How they are written is in `write.py`."""
 
 from __future__ import annotations
 

@@ -64,11 +64,10 @@ def prepare(maps: Maps, store: Store) -> DataFrame:
     """A row per method and image: mean `confidence` and `accuracy` of the pixels that count."""
     import pandas as pd
 
-    place = {name: k for k, name in enumerate(store.ids)}
     rows = []
     for method, by_image in maps.items():
         for image, probability in by_image.items():
-            truth = store.truth(place[image])
+            truth = store.truth(store.ids.index(image))
             confidence, predicted = judged(probability)
             valid = truth != IGNORED
             rows.append(
@@ -89,12 +88,10 @@ def draw(table: DataFrame, maps: Maps, store: Store, heading: str, lines: Sequen
     from matplotlib.colors import LinearSegmentedColormap
 
     sure, wrong = (LinearSegmentedColormap.from_list("", shades) for shades in (SURE, WRONG))
-    place = {name: k for k, name in enumerate(store.ids)}
-    images = list(next(iter(maps.values())))
+    places = {image: store.ids.index(image) for image in next(iter(maps.values()))}
     least = 1 / max(store.classes, 2)
-    heights = [CELL_WIDTH * min(1, max(store.index[place[i]].height / store.index[place[i]].width for i in images))] * (
-        2 + 2 * len(maps)
-    )
+    tallest = max(store.index[k].height / store.index[k].width for k in places.values())
+    heights = [CELL_WIDTH * min(1, tallest)] * (2 + 2 * len(maps))
     gaps = [0.06, 0.06] + [0.06, 0.22] * len(maps)
     tops = np.concatenate([[0], np.cumsum(np.add(heights, gaps))])
     figure, used = style.new_figure(tops[-1] + 0.42, heading, lines, style.WIDE)
@@ -104,8 +101,7 @@ def draw(table: DataFrame, maps: Maps, store: Store, heading: str, lines: Sequen
     for m, method in enumerate(maps):
         for what, at in (("confidence", tops[2 + 2 * m]), ("wrong pixels", tops[3 + 2 * m])):
             row_name(figure, f"{shortened(method, 15)}: {what}", used + at + heights[0] / 2, 15)
-    for c, image in enumerate(images):
-        k = place[image]
+    for c, (image, k) in enumerate(places.items()):
         truth, size = store.truth(k), (store.index[k].height, store.index[k].width)
         grey = truth.astype(float) * 255 / max(store.classes - 1, 1)
         mask = np.where(truth >= NO_CLASS, 200, grey).astype(np.uint8)

@@ -59,14 +59,13 @@ def prepare(alphas: Sequence[DataFrame], number: int = IMAGES_PER_END) -> DataFr
 
 def draw(table: DataFrame, store: Store, heading: str, lines: Sequence[str]) -> Figure:
     """Draw the images, the outline of their masks on them, from the training store."""
-    place = {name: k for k, name in enumerate(store.ids)}
     step = CELL_SIDE + 0.24
     figure, used = style.new_figure(2 * step + 0.12, heading, lines, style.WIDE)
     for r, end in enumerate(("lowest", "highest")):
         y = used + 0.06 + r * step
         row_name(figure, f"{end} α", y + CELL_SIDE / 2, 14)
         for c, row in enumerate(table[table["end"] == end].itertuples()):
-            k = place[row.id]
+            k = store.ids.index(row.id)
             size = store.index[k].height, store.index[k].width
             axes = show(figure, shrunk(np.asarray(store.images[k]), *size), LABEL + c * 1.0, y, CELL_SIDE, CELL_SIDE)
             mask = shrunk(np.asarray(store.masks[k]), *size)

@@ -13,18 +13,7 @@ import numpy as np
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.bin_tables import LEAST
-from pipeline_src.figures.types import (
-    Axes,
-    Counts,
-    DataFrame,
-    Figure,
-    FigureType,
-    Painted,
-    Picture,
-    Results,
-    Series,
-    Sources,
-)
+from pipeline_src.figures.types import Axes, Counts, DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -99,7 +88,7 @@ def draw_accuracy(axes: Axes, table: DataFrame, curve: DataFrame, corner: tuple[
     _bars(axes, bins, floor, least)
     isotonic = axes.plot(curve["confidence"], curve["accuracy"], color=style.INK, linewidth=0.7, zorder=4)[0]
     _legend(axes, bins, isotonic)
-    _means(axes, table[table["bin"] == "all"].iloc[0], floor)
+    _means(axes, table, floor)
 
 
 def _bars(axes: Axes, bins: DataFrame, floor: float, least: float) -> None:
@@ -157,9 +146,9 @@ def _gap(corner: tuple[float, float], width: float, height: float, colour: str) 
     )
 
 
-def _means(axes: Axes, whole: Series, floor: float) -> None:
+def _means(axes: Axes, table: DataFrame, floor: float) -> None:
     """Both means as lines to the outer edges, where their values stand clear of the bars."""
-    confidence, accuracy = whole["confidence"], whole["accuracy"]
+    confidence, accuracy = table.loc[table["bin"] == "all", ["confidence", "accuracy"]].iloc[0]
     if math.isnan(confidence):
         return
     for xs, ys in (([confidence] * 2, [accuracy, 1]), ([confidence, 1], [max(accuracy, floor)] * 2)):

@@ -7,17 +7,7 @@ from itertools import product
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.types import (
-    DataFrame,
-    Estimate,
-    Figure,
-    FigureType,
-    Painted,
-    Picture,
-    Results,
-    Series,
-    Sources,
-)
+from pipeline_src.figures.types import DataFrame, Estimate, Figure, FigureType, Painted, Picture, Results, Sources
 
 METRICS = ("ece", "accuracy")
 BETTER = {"ece": "less is better", "accuracy": "more is better"}
@@ -76,33 +66,31 @@ def drawn_metrics(table: DataFrame) -> list[str]:
 
 def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     """Draw from `prepare`: a row per method, a panel per metric, the baseline's values as dashed lines."""
-    import pandas as pd
-
     metrics, high = drawn_metrics(table), ROW * len(table) + 0.06
     figure, used = style.new_figure(high + 0.7, heading, lines)
     wide = (style.WIDTH - LEFT - RIGHT - GAP * (len(metrics) - 1)) / len(metrics)
     baseline = table[table["family"] == "baseline"]
     for c, metric in enumerate(metrics):
         axes = style.place(figure, LEFT + c * (wide + GAP), used + 0.22, wide, high)
-        value, low, high_end = (100 * table[metric + end] for end in ("", "_low", "_high"))
+        shown = 100 * table[[metric, f"{metric}_low", f"{metric}_high"]]
         for at in 100 * baseline[metric]:
             axes.axvline(at, color=style.MUTED, linewidth=0.8, linestyle=(0, (4, 2)))
-        axes.hlines(table.index, low, high_end, color=style.ACCENT, linewidth=1.1)
-        axes.plot(value, table.index, "o", color=style.INK, markersize=3.2, clip_on=False)
+        axes.hlines(table.index, shown[f"{metric}_low"], shown[f"{metric}_high"], color=style.ACCENT, linewidth=1.1)
+        axes.plot(shown[metric], table.index, "o", color=style.INK, markersize=3.2, clip_on=False)
         style.name_rows(axes, table["method"])
         axes.tick_params(labelleft=c == 0)
         axes.grid(True, axis="x")
         axes.grid(False, axis="y")
-        axes.set_xlim(*limits(pd.concat([value, low, high_end]), metric == "ece"))
+        axes.set_xlim(*limits(shown, metric == "ece"))
         axes.locator_params("x", nbins=3 if len(metrics) > 1 else 6)
         axes.set_xlabel(style.AXES[metric])
         axes.set_title(BETTER[metric], fontsize=6.5, loc="left", color=style.MUTED)
     return figure
 
 
-def limits(values: Series, from_zero: bool) -> tuple[float, float]:
+def limits(values: DataFrame, from_zero: bool) -> tuple[float, float]:
     """Ends of an axis for values in %: room around them, but none below 0 or above 100."""
-    low, high = (0.0, values.max()) if from_zero else (values.min(), values.max())
+    low, high = 0.0 if from_zero else values.min(axis=None), values.max(axis=None)
     room = max(0.08 * (high - low), 0.01)
     return max(low - room, 0.0), min(high + room, 100.0)
 

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
     from matplotlib.figure import Figure as Figure
     from pandas import DataFrame as DataFrame
-    from pandas import Series as Series
 
     from pipeline_src.analysis.estimate import Estimate as Estimate
     from pipeline_src.analysis.results import Results as Results
     from pipeline_src.counting.counts import Counts as Counts
 else:  # slow to import, and named in annotations alone
-    Axes = Figure = DataFrame = Series = Estimate = Results = Counts = Any
+    Axes = Figure = DataFrame = Estimate = Results = Counts = Any
 
 SUFFIXES = (".csv", ".pdf", ".png", ".svg")
 

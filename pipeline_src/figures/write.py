@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -29,15 +31,9 @@ def draw(results: Results, sources: Sources, out: Path, processes: int = 1, save
     """`write_figures` in several processes, with a line in the log for each tenth."""
     number = max(TENTHS, processes)
     shares = [slice(first, None, number) for first in range(number)]
-    if processes == 1:
-        for done, share in enumerate(shares, 1):
-            write_figures(results, sources, out, share, save)
-            log.info("figures: %d of %d parts drawn", done, number)
-        return
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        drawn = [pool.submit(write_figures, results, sources, out, share, save) for share in shares]
-        for done, share in enumerate(as_completed(drawn), 1):
-            share.result()
+    write = partial(write_figures, results, sources, out, save=save)
+    with ProcessPoolExecutor(processes, get_context("spawn")) if processes > 1 else nullcontext() as pool:
+        for done, _ in enumerate(pool.map(write, shares) if pool else map(write, shares), 1):
             log.info("figures: %d of %d parts drawn", done, number)
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from pipeline_src.data.lookup import benchmark_file
 from pipeline_src.engine import cache
-from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
 from pipeline_src.inspection import precheck, sizes
@@ -103,12 +102,6 @@ def verified(experiment: ExperimentGraph) -> str:
         return ""
     oldest = min(job.verified for job in current)
     return f"Verified on {oldest} or later: files of {len(current)} results, by SHA-256 (`verify` reads all again)."
-
-
-def adopted(experiment: ExperimentGraph) -> dict[str, str]:
-    """Jobs whose results were adopted, with the reasons."""
-    adopted = adoptions(list(experiment.jobs.values()))
-    return {name: "; ".join(f"{entry['why']} ({entry['time']})" for entry in adopted[name]) for name in adopted}
 
 
 def unchecked(experiment: ExperimentGraph) -> list[str]:

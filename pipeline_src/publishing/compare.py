@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -107,11 +108,9 @@ def compare_experiments(a: str, b: str, cores: int = 1, same_seeds: bool = False
             do="run in one what the other has; names are those of `methods:` and `data:` in params.yaml",
         )
     work = partial(_cells, one, two, intervals=not same_seeds)
-    if min(cores, len(common)) == 1:
-        made = [*map(work, common)]
-    else:
-        with ProcessPoolExecutor(min(cores, len(common)), get_context("spawn")) as pool:
-            made = [*pool.map(work, common)]
+    processes = min(cores, len(common))
+    with ProcessPoolExecutor(processes, get_context("spawn")) if processes > 1 else nullcontext() as pool:
+        made = [*(pool.map if pool else map)(work, common)]
     lacking = {
         "A": [run for run in two.statistics if run not in one.statistics],
         "B": [run for run in one.statistics if run not in two.statistics],

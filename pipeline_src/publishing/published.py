@@ -18,6 +18,7 @@ from pipeline_src import locks, outputs
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.engine.job import CACHE
 from pipeline_src.errors import UserError, listed
+from pipeline_src.figures.types import Sources
 from pipeline_src.files import sha256
 
 FOLDER, STAGING = Path("results/published"), Path("results/.published")
@@ -154,10 +155,17 @@ def statistic_file(folder: Path, method: str, seed: int, part: str) -> Path:
 def source_files(facts: Facts, folder: Path) -> set[Path]:
     """All files that what else is published is made from."""
     statistics = {statistic_file(folder, *run, part) for run in facts.runs for part in facts.parts}
+    of_runs = sources(facts, folder)
+    return {folder / EXPERIMENT, *statistics, *of_runs.alphas.values(), *of_runs.histories.values()}
+
+
+def sources(facts: Facts, folder: Path) -> Sources:
+    """Alphas and histories, as figures are made from them; there are no images."""
     runs = {run: run_folder(folder, *run) for run in facts.runs}
-    histories = {runs[method, seed] / "history.csv" for method, seed in runs if method in facts.trained}
-    alphas = {runs[method, seed] / "alpha.csv.xz" for method, seed in runs if method in facts.learned}
-    return {folder / EXPERIMENT} | statistics | histories | alphas
+    return Sources(
+        alphas={run: place / "alpha.csv.xz" for run, place in runs.items() if run[0] in facts.learned},
+        histories={run: place / "history.csv" for run, place in runs.items() if run[0] in facts.trained},
+    )
 
 
 def source_digests(facts: Facts, folder: Path) -> dict[str, str]:

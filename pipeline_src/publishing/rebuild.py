@@ -14,15 +14,13 @@ import numpy as np
 
 from pipeline_src import outputs
 from pipeline_src.analysis.compare import ROUNDING
-from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results
 from pipeline_src.analysis.run_cost import RunCost
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import style
-from pipeline_src.figures.types import Sources
 from pipeline_src.files import DIGITS, check_writable, write_json
-from pipeline_src.publishing.published import Publication, check_sources, compared, run_folder, statistic_file
+from pipeline_src.publishing.published import Publication, check_sources, compared, sources, statistic_file
 from pipeline_src.steps.report import described
 
 log = logging.getLogger(__name__)
@@ -53,16 +51,16 @@ def _make(publication: Publication, source: Path, out: Path, cores: int) -> None
     from pipeline_src.report.page import write_report
     from pipeline_src.tables.write import metrics_with_intervals, write_tables
 
-    results, sources = _results(publication, out), _sources(publication.facts, source)
+    results, of_runs = _results(publication, out), sources(publication.facts, source)
     with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
         analysed = {part: pool.submit(_analyse, source, out, part) for part in publication.facts.parts}
         for part, done in analysed.items():
             done.result()
             log.info("%s: %s analysed", publication.facts.experiment, part)
     write_tables(results, out / "tables")
-    write_claims(results, sources.alphas, out)
+    write_claims(results, of_runs.alphas, out)
     write_json(out / "metrics.json", metrics_with_intervals(results))
-    draw(results, sources, out / "figures", cores, style.save_for_page)
+    draw(results, of_runs, out / "figures", cores, style.save_for_page)
     write_report(
         results,
         tables=out / "tables",
@@ -91,15 +89,6 @@ def _results(publication: Publication, out: Path) -> Results:
     costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, publication.costs)}
     files = {part: out / "analysis" / f"{part}.npz" for part in publication.facts.parts}
     return Results(publication.facts, files, costs=costs)
-
-
-def _sources(facts: Facts, source: Path) -> Sources:
-    """Histories and alphas; there are no images."""
-    runs = {run: run_folder(source, *run) for run in facts.runs}
-    return Sources(
-        alphas={run: folder / "alpha.csv.xz" for run, folder in runs.items() if run[0] in facts.learned},
-        histories={run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained},
-    )
 
 
 def _analyse(source: Path, out: Path, part: str) -> None:

@@ -51,10 +51,6 @@ def _by_bins(measurement: Measurement, bins: int) -> dict[str, dict[str, Any]]:
 def _rows(bins: ScoreHistogram, band: np.ndarray | None) -> list[list[float]]:
     filled = np.flatnonzero(bins.count)
     of = (filled, bins.count[filled], bins.hits[filled], bins.excess[filled].round(DIGITS))
-    rows = [list(row) for row in zip(*(numbers.tolist() for numbers in of), strict=True)]
-    ends = (
-        [[]] * len(rows)
-        if band is None
-        else [one if one[0] == one[0] else [] for one in band[filled].round(5).tolist()]
-    )
-    return [row + of_row for row, of_row in zip(rows, ends, strict=True)]
+    rows = zip(*(numbers.tolist() for numbers in of), strict=True)
+    ends = np.full((len(filled), 2), np.nan) if band is None else band[filled].round(5)
+    return [[*row, *pair[~np.isnan(pair)].tolist()] for row, pair in zip(rows, ends, strict=True)]

@@ -8,10 +8,10 @@ from pathlib import Path
 from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog
-from pipeline_src.engine.explain import differences, shortened
+from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job, is_stamp
 from pipeline_src.engine.stamp import Stamp
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, few
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files
@@ -61,7 +61,7 @@ def remarks(params: Params) -> Iterator[str]:
             try:
                 graph = build(params, of.name)
                 jobs = [job for job in (graph.job("tables"), graph.job("claims")) if not job.current]
-                reasons = [f"{job.name}: {shortened(differences(job), 1)}" for job in jobs]
+                reasons = [f"{job.name}: {few(differences(job), 1)}" for job in jobs]
             except UserError as error:
                 reasons = [str(error).partition("\n")[0]]
             if reasons:
@@ -81,7 +81,7 @@ def _altered(folder: Path) -> str:
         if not there:
             return f"no stamp vouches for its {name}"
         if all(faults):
-            return f"{shortened([str(fault) for fault in faults[0]], 2)} since its {name} were made"
+            return f"{few(faults[0], 2)} since its {name} were made"
     return ""
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src.data import catalog
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.code import digest
-from pipeline_src.engine.explain import other_versions, shortened
+from pipeline_src.engine.explain import other_versions
 from pipeline_src.engine.graph import with_inputs
 from pipeline_src.engine.job import Job
+from pipeline_src.errors import few
 from pipeline_src.python_source import ROOT
 from pipeline_src.steps import fit, job_names
 from pipeline_src.steps.tables import analyses, costs, results
@@ -122,14 +123,14 @@ def _result_facts(job: Job) -> dict[str, str]:
     here; results that were made under another contract and adopted by hand."""
     results = with_inputs(job.inputs.values())
     verified = [job.verified for job in results.values() if job.current]
-    others = [f"{version}: {shortened(names)}" for version, names in other_versions(results.values()).items()]
-    entries = adoptions(job.inputs.values())
-    why = sorted({f"{entry['why']} ({entry['time']})" for adopted in entries.values() for entry in adopted})
+    others = [f"{version}: {few(names, 5)}" for version, names in other_versions(results.values()).items()]
+    adopted = adoptions(job.inputs.values())
+    why = sorted({text for texts in adopted.values() for text in texts})
     facts = {
         "results verified": f"on {min(verified)} or later: the files of {len(verified)} results, by SHA-256"
         if verified
         else "",
         "made with other versions": "; ".join(others),
-        "adopted results": f"{', '.join(entries)}: {'; '.join(why)}" if entries else "",
+        "adopted results": f"{', '.join(adopted)}: {'; '.join(why)}" if adopted else "",
     }
     return {name: text for name, text in facts.items() if text}

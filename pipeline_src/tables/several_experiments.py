@@ -68,11 +68,10 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
 
 def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     """T7: the same data with different networks, for each data on which there are several."""
-    same_data: list[list[ExperimentSummary]] = []
+    same_data: dict[str, list[ExperimentSummary]] = {}
     for e in experiments:
-        group = next((group for group in same_data if group[0].data == e.data), None)
-        same_data.append([e]) if group is None else group.append(e)
-    several = [group for group in same_data if len({e.network for e in group}) > 1]
+        same_data.setdefault(json.dumps(e.data, sort_keys=True), []).append(e)
+    several = [group for group in same_data.values() if len({e.network for e in group}) > 1]
     rows: list[Row] = []
     missing = []
     for group in several:

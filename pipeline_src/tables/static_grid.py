@@ -21,7 +21,7 @@ def static_grid(results: Results) -> PaperTable:
     """ECE, OE and accuracy in distribution; rows alpha, columns beta, and above them s."""
     facts = results.facts
     static = dict(sorted(facts.static.items(), key=lambda item: (item[1].alpha, item[1].variant, item[1].beta)))
-    labels = _labels(results, static)
+    labels = _labels(static)
     rows = []
     for cell, group in _numbers(results, static):
         one = static[cell["method"]]
@@ -50,7 +50,7 @@ def _numbers(results: Results, static: Mapping[str, Perturbation]) -> Iterator[t
                     yield cell, f"{part}: {METRICS[metric].column}"
 
 
-def _labels(results: Results, static: Mapping[str, Perturbation]) -> dict[str, str]:
+def _labels(static: Mapping[str, Perturbation]) -> dict[str, str]:
     """Method -> its row; methods in the same row and column get a row each."""
     labels: dict[str, str] = {}
     taken = set()

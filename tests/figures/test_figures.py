@@ -565,7 +565,7 @@ def test_no_axis_of_percent_leaves_what_is_possible():
         ([100.0], False),
         ([0.0], True),
     ):
-        low, high = tradeoff.limits(pd.Series([*values, np.nan]), from_zero)
+        low, high = tradeoff.limits(pd.DataFrame({"ece": [*values, np.nan]}), from_zero)
         assert 0 <= low < high <= 100 and low <= min(values) and max(values) <= high
 
 
