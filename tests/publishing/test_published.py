@@ -121,12 +121,12 @@ def test_no_image_of_a_data_set_is_put_in_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = published_before("small")
 
-    def rebuild(source: Path, out: Path, cores: int) -> None:
+    def rebuild_alone(source: Path, out: Path, cores: int) -> None:
         for part in ("tables", "figures"):
             (out / part).mkdir(parents=True)
         (out / "figures/mine.svg").write_text("<svg><image href='a.png'/></svg>")
 
-    monkeypatch.setattr(publish, "rebuild", rebuild)
+    monkeypatch.setattr(publish, "rebuild_alone", rebuild_alone)
     monkeypatch.setattr(publish, "_drawn", lambda facts, folder: folder.iterdir())
     before = (folder / "experiment.json").read_bytes()
     with pytest.raises(UserError, match=r"mine\.svg"):
@@ -196,12 +196,12 @@ def test_what_is_published_holds_the_digests_of_what_was_made(tmp_path, monkeypa
     folder = published_before("small")
     published.check_results(folder)  # of an earlier version: there are none
 
-    def rebuild(source: Path, out: Path, cores: int) -> None:
+    def rebuild_alone(source: Path, out: Path, cores: int) -> None:
         (out / "tables").mkdir(parents=True)
         for name in ("metrics.json", "tables/T1.csv", "report.html"):
             (out / name).write_text(name)
 
-    monkeypatch.setattr(publish, "rebuild", rebuild)
+    monkeypatch.setattr(publish, "rebuild_alone", rebuild_alone)
     monkeypatch.setattr(publish, "_drawn", lambda facts, folder: [])
     assert publish.publish_again("small") == folder
     assert set(Publication.read(folder).results) == {"metrics.json", "tables/T1.csv"}
@@ -216,7 +216,7 @@ def test_what_is_published_outlives_a_publication_that_is_killed(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     before = (published_before("small") / "experiment.json").read_bytes()
     monkeypatch.setattr(
-        publish, "rebuild", lambda source, out, cores: (out / "tables").mkdir(parents=True, exist_ok=True)
+        publish, "rebuild_alone", lambda source, out, cores: (out / "tables").mkdir(parents=True, exist_ok=True)
     )
     monkeypatch.setattr(publish, "_drawn", lambda facts, folder: [])
     number, found = 0, set()
