@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError
@@ -22,6 +23,7 @@ from pipeline_src.figures.types import Figure, Sources
 from pipeline_src.files import write_text
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 Save = Callable[[Figure, Path], None]  # writes a drawing, given its file without suffix
 
 PARTS = 20  # in which the figures are drawn, so that several processes end together
@@ -36,16 +38,16 @@ def draw(results: Results, sources: Sources, out: Path, pool: Executor | None = 
     number = len(pictures(results.facts))
     ends = [number * part // PARTS for part in range(PARTS + 1)]
     shares = [slice(*of) for of in pairwise(ends)]
-    for done, _ in enumerate(_each(shares, partial(write_figures, results, sources, out, save=save), pool), 1):
+    for done, _ in enumerate(each(shares, partial(write_figures, results, sources, out, save=save), pool), 1):
         log.info("%s: %d of %d parts of the figures drawn", results.facts.experiment, done, PARTS)
 
 
-def _each(shares: Sequence[slice], write: Callable[[slice], None], pool: Executor | None) -> Iterator[None]:
+def each(shares: Iterable[T], write: Callable[[T], None], pool: Executor | None) -> Iterator[None]:
+    """`write` of each share, in their order. `as_completed` would wait for ever for what a stopped pool will not do."""
     if pool is None:
-        yield from map(write, shares)
-        return
-    for share in as_completed([pool.submit(write, share) for share in shares]):
-        yield share.result()
+        return map(write, shares)
+    submitted = [pool.submit(write, share) for share in shares]
+    return (share.result() for share in submitted)
 
 
 @contextmanager

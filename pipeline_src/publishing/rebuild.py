@@ -7,8 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Iterable
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Lock
@@ -56,10 +55,11 @@ def rebuild_all(names: Iterable[str], cores: int = 1) -> None:
     ordered = sorted(names, key=lambda name: len(Publication.read(FOLDER / name).files), reverse=True)
     with _processes(cores) as pool, ThreadPoolExecutor(cores) as threads:
         try:
-            for _ in threads.map(partial(_compared, pool=pool), ordered):
-                pass
+            for done in as_completed([threads.submit(_compared, name, pool) for name in ordered]):
+                done.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for executor in (threads, pool):
+                executor.shutdown(wait=False, cancel_futures=True)
             raise
 
 

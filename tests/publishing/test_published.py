@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from pipeline_src import locks
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.cli import published as cli
 from pipeline_src.errors import UserError
+from pipeline_src.figures import write
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.files import rounded, sha256, write_json
 from pipeline_src.publishing import publish, published
@@ -259,3 +260,27 @@ def test_an_experiment_is_published_and_made_again_by_one_process_at_a_time(tmp_
         for done in [pool.submit(call) for _ in range(3)]:
             done.result()
     assert said == ["begins", "ends"] * 3
+
+
+def test_an_experiment_that_is_not_as_published_stops_those_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("long", "bad"):
+        published_before(name)
+    done = []
+
+    def part(number: int) -> None:
+        time.sleep(0.01)
+        done.append(number)
+
+    def rebuild(source: Path, out: Path, pool: Executor) -> None:
+        if source.name == "long":
+            list(write.each(range(2000), part, pool))
+        while not done:
+            time.sleep(0.01)
+        raise UserError("it differs")
+
+    monkeypatch.setattr(rebuild_step, "_processes", ThreadPoolExecutor)
+    monkeypatch.setattr(rebuild_step, "rebuild", rebuild)
+    with pytest.raises(UserError, match="it differs"):
+        rebuild_step.rebuild_all(["long", "bad"], 2)
+    assert 0 < len(done) < 2000
