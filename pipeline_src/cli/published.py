@@ -60,16 +60,7 @@ def rebuild(
     names = [experiment] if experiment else published.checked_names()
     if not names:
         logger.info("%s holds no experiment; `dense-calibration publish` writes a finished one there", published.FOLDER)
-    for name in names:
-        source, out = published.FOLDER / name, step.REBUILT / name
-        published.Publication.read(source)
-        with published.alone(name):
-            step.rebuild(source, out, cores or os.cpu_count() or 1)
-            same, close = step.check_equal(source, out)
-        rounded = f", {close} more but for rounding" if close else ""
-        logger.info(
-            "%s: %d files are equal to what is published%s. Report: %s", name, same, rounded, out / "report.html"
-        )
+    step.rebuild_all(names, cores or os.cpu_count() or 1)
 
 
 def compare(

@@ -5,12 +5,13 @@ Drawing reads analyses, alphas, histories, example maps and stores, and no model
 
 from __future__ import annotations
 
+import gc
 import logging
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
+from itertools import pairwise
 from pathlib import Path
 
 from pipeline_src.analysis.results import Results
@@ -23,18 +24,31 @@ from pipeline_src.files import write_text
 log = logging.getLogger(__name__)
 Save = Callable[[Figure, Path], None]  # writes a drawing, given its file without suffix
 
-TENTHS = 10
+PARTS = 20  # in which the figures are drawn, so that several processes end together
 FIVE_DIGITS = "%.5g"  # of a drawing; no ink shows more
+RARELY = 50_000  # new objects between two searches for garbage, by which 700 is a tenth of the time of a figure
 
 
-def draw(results: Results, sources: Sources, out: Path, processes: int = 1, save: Save = style.save) -> None:
-    """`write_figures` in several processes, with a line in the log for each tenth."""
-    number = max(TENTHS, processes)
-    shares = [slice(first, None, number) for first in range(number)]
+def draw(results: Results, sources: Sources, out: Path, pool: Executor | None = None, save: Save = style.save) -> None:
+    """`write_figures` in parts, with a line in the log for each; in the processes of `pool` if there is one.
+
+    A part holds neighbours of the catalogue, which need the same numbers of a data set."""
+    number = len(pictures(results.facts))
+    ends = [number * part // PARTS for part in range(PARTS + 1)]
+    shares = [slice(*of) for of in pairwise(ends)]
     write = partial(write_figures, results, sources, out, save=save)
-    with ProcessPoolExecutor(processes, get_context("spawn")) if processes > 1 else nullcontext() as pool:
-        for done, _ in enumerate(pool.map(write, shares) if pool else map(write, shares), 1):
-            log.info("figures: %d of %d parts drawn", done, number)
+    for done, _ in enumerate(pool.map(write, shares) if pool else map(write, shares), 1):
+        log.info("%s: %d of %d parts of the figures drawn", results.facts.experiment, done, PARTS)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(RARELY, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def write_figures(
@@ -49,7 +63,7 @@ def write_figures(
         UserError: a method was not evaluated on a data set.
     """
     _check_complete(results)
-    with style.house():
+    with style.house(), _rare_collections():
         for picture in pictures(results.facts)[share]:
             painted = picture.type.paint(picture, results, sources)
             for ending, table in painted.tables.items():

@@ -18,7 +18,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable, write_text
 from pipeline_src.publishing import published
 from pipeline_src.publishing.published import STAGING, Publication
-from pipeline_src.publishing.rebuild import rebuild
+from pipeline_src.publishing.rebuild import rebuild_alone
 from pipeline_src.steps import job_names
 from pipeline_src.steps.report import provenance, store_facts
 from pipeline_src.steps.tables import costs, results
@@ -130,7 +130,7 @@ def _cost(method: str, seed: int, cost: RunCost) -> dict[str, Any]:
 def _complete(staging: Path, cores: int) -> None:
     """Add what is computed from the sources."""
     made = staging / ".made"  # by what has no images, so that the report can hold none
-    rebuild(staging, made, cores)
+    rebuild_alone(staging, made, cores)
     facts = Publication.read(staging).facts
     for file in (
         *(made / "tables").iterdir(),

@@ -6,9 +6,11 @@ import json
 import logging
 import math
 import re
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -20,7 +22,15 @@ from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import style
 from pipeline_src.files import DIGITS, check_writable, write_json
-from pipeline_src.publishing.published import Publication, check_sources, compared, sources, statistic_file
+from pipeline_src.publishing.published import (
+    FOLDER,
+    Publication,
+    alone,
+    check_sources,
+    compared,
+    sources,
+    statistic_file,
+)
 from pipeline_src.steps.report import described
 
 log = logging.getLogger(__name__)
@@ -28,41 +38,96 @@ log = logging.getLogger(__name__)
 REBUILT = Path("results/published-rebuilt")
 PASSED_ON = ("printed.json", "metrics.json")  # from tables to the report and `dvc`, which others repeat
 DECIMAL = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+ONE_REPORT = Lock()  # at a time: threads would take turns in writing two, after importing torch at once
 LAST_DIGIT = 1.01 * 10 ** (1 - DIGITS)  # one more or less there, of 1.0000000
 
 
-def rebuild(source: Path, out: Path, cores: int = 1) -> None:
+def rebuild_all(names: Iterable[str], cores: int = 1) -> None:
+    """Make published experiments anew and compare them (`check_equal`), several at once in the same processes: what one
+    process does at the end of an experiment leaves no core idle, and libraries are imported once.
+
+    Raises:
+        UserError: an experiment is not what is published; those that are being made are stopped.
+    """
+    # Largest first: a small one at the end fills the cores to the last.
+    ordered = sorted(names, key=lambda name: len(Publication.read(FOLDER / name).files), reverse=True)
+    with _processes(cores) as pool, ThreadPoolExecutor(cores) as threads:
+        try:
+            for done in as_completed([threads.submit(_compared, name, pool) for name in ordered]):
+                done.result()
+        except BaseException:
+            for executor in (threads, pool):
+                executor.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _compared(name: str, pool: Executor) -> None:
+    source, out = FOLDER / name, REBUILT / name
+    with alone(name):
+        rebuild(source, out, pool)
+        same, close = check_equal(source, out)
+    rounded = f", {close} more but for rounding" if close else ""
+    log.info("%s: %d files are equal to what is published%s. Report: %s", name, same, rounded, out / "report.html")
+
+
+def rebuild_alone(source: Path, out: Path, cores: int = 1) -> None:
+    """`rebuild` in so many processes of its own."""
+    with _processes(cores) as pool:
+        rebuild(source, out, pool)
+
+
+def _processes(cores: int) -> Executor:
+    return ProcessPoolExecutor(cores, get_context("spawn"))
+
+
+def rebuild(source: Path, out: Path, pool: Executor) -> None:
     """Make all results of a published experiment.
 
     Args:
         source: its folder.
         out: a folder that is made anew: tables/, figures/, claims.json, claims.md, metrics.json, report.html.
-        cores: processes that analyse data sets and draw figures.
+        pool: processes that analyse data sets, draw figures and write tables.
     """
     publication = check_sources(source)
     check_writable(out.parent)
     with outputs.replaced(out) as new:
-        _make(publication, source, new, cores)
+        _make(publication, source, new, pool)
 
 
-def _make(publication: Publication, source: Path, out: Path, cores: int) -> None:
-    from pipeline_src.claims.write import write_claims
+def _make(publication: Publication, source: Path, out: Path, pool: Executor) -> None:
     from pipeline_src.figures.write import draw
-    from pipeline_src.report.page import write_report
+
+    facts = publication.facts
+    analysed = {part: pool.submit(_analyse, source, out, part) for part in facts.parts}
+    for part, done in analysed.items():
+        done.result()
+        log.info("%s: %s analysed", facts.experiment, part)
+    written = pool.submit(_write_numbers, source, out)
+    draw(_results(publication, out), sources(facts, source), out / "figures", pool, style.save_for_page)
+    written.result()
+    with ONE_REPORT:
+        _write_page(publication, out)
+    for name in PASSED_ON:
+        (out / "tables" / name).unlink()
+
+
+def _write_numbers(source: Path, out: Path) -> None:
+    """Tables, claims and metrics of what is analysed."""
+    from pipeline_src.claims.write import write_claims
     from pipeline_src.tables.write import metrics_with_intervals, write_tables
 
-    results, of_runs = _results(publication, out), sources(publication.facts, source)
-    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
-        analysed = {part: pool.submit(_analyse, source, out, part) for part in publication.facts.parts}
-        for part, done in analysed.items():
-            done.result()
-            log.info("%s: %s analysed", publication.facts.experiment, part)
+    publication = Publication.read(source)
+    results = _results(publication, out)
     write_tables(results, out / "tables")
-    write_claims(results, of_runs.alphas, out)
+    write_claims(results, sources(publication.facts, source).alphas, out)
     write_json(out / "metrics.json", metrics_with_intervals(results))
-    draw(results, of_runs, out / "figures", cores, style.save_for_page)
+
+
+def _write_page(publication: Publication, out: Path) -> None:
+    from pipeline_src.report.page import write_report
+
     write_report(
-        results,
+        _results(publication, out),
         tables=out / "tables",
         figures=out / "figures",
         out=out / "report.html",
@@ -75,8 +140,6 @@ def _make(publication: Publication, source: Path, out: Path, cores: int) -> None
         task=_task(publication),
         claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),
     )
-    for name in PASSED_ON:
-        (out / "tables" / name).unlink()
 
 
 def _task(publication: Publication) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,4 +61,6 @@ def work(job: Job, folder: Path) -> None:
         examples={key: job.inputs[name].paths[1] for key, name in shown(facts).items()},
         stores={name.removeprefix("store/"): of.folder for name, of in job.inputs.items() if of.kind == "store"},
     )
-    draw(results(job), sources, folder, job.options.get("processes", 1))
+    processes = job.options.get("processes", 1)
+    with ProcessPoolExecutor(processes, get_context("spawn")) if processes > 1 else nullcontext() as pool:
+        draw(results(job), sources, folder, pool)

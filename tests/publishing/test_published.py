@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -121,12 +121,12 @@ def test_no_image_of_a_data_set_is_put_in_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = published_before("small")
 
-    def rebuild(source: Path, out: Path, cores: int) -> None:
+    def rebuild_alone(source: Path, out: Path, cores: int) -> None:
         for part in ("tables", "figures"):
             (out / part).mkdir(parents=True)
         (out / "figures/mine.svg").write_text("<svg><image href='a.png'/></svg>")
 
-    monkeypatch.setattr(publish, "rebuild", rebuild)
+    monkeypatch.setattr(publish, "rebuild_alone", rebuild_alone)
     monkeypatch.setattr(publish, "_drawn", lambda facts, folder: folder.iterdir())
     before = (folder / "experiment.json").read_bytes()
     with pytest.raises(UserError, match=r"mine\.svg"):
@@ -196,12 +196,12 @@ def test_what_is_published_holds_the_digests_of_what_was_made(tmp_path, monkeypa
     folder = published_before("small")
     published.check_results(folder)  # of an earlier version: there are none
 
-    def rebuild(source: Path, out: Path, cores: int) -> None:
+    def rebuild_alone(source: Path, out: Path, cores: int) -> None:
         (out / "tables").mkdir(parents=True)
         for name in ("metrics.json", "tables/T1.csv", "report.html"):
             (out / name).write_text(name)
 
-    monkeypatch.setattr(publish, "rebuild", rebuild)
+    monkeypatch.setattr(publish, "rebuild_alone", rebuild_alone)
     monkeypatch.setattr(publish, "_drawn", lambda facts, folder: [])
     assert publish.publish_again("small") == folder
     assert set(Publication.read(folder).results) == {"metrics.json", "tables/T1.csv"}
@@ -217,7 +217,7 @@ def test_what_is_published_outlives_a_publication_that_is_killed(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     before = (published_before("small") / "experiment.json").read_bytes()
     monkeypatch.setattr(
-        publish, "rebuild", lambda source, out, cores: (out / "tables").mkdir(parents=True, exist_ok=True)
+        publish, "rebuild_alone", lambda source, out, cores: (out / "tables").mkdir(parents=True, exist_ok=True)
     )
     monkeypatch.setattr(publish, "_drawn", lambda facts, folder: [])
     number, found = 0, set()
@@ -260,3 +260,27 @@ def test_an_experiment_is_published_and_made_again_by_one_process_at_a_time(tmp_
         for done in [pool.submit(call) for _ in range(3)]:
             done.result()
     assert said == ["begins", "ends"] * 3
+
+
+def test_an_experiment_that_is_not_as_published_stops_those_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("long", "bad"):
+        published_before(name)
+    done = []
+
+    def part(number: int) -> None:
+        time.sleep(0.01)
+        done.append(number)
+
+    def rebuild(source: Path, out: Path, pool: Executor) -> None:
+        if source.name == "long":
+            list(pool.map(part, range(2000)))
+        while not done:
+            time.sleep(0.01)
+        raise UserError("it differs")
+
+    monkeypatch.setattr(rebuild_step, "_processes", ThreadPoolExecutor)
+    monkeypatch.setattr(rebuild_step, "rebuild", rebuild)
+    with pytest.raises(UserError, match="it differs"):
+        rebuild_step.rebuild_all(["long", "bad"], 2)
+    assert 0 < len(done) < 2000
