@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -93,13 +92,6 @@ def test_the_repository_is_a_project_like_any_other():
     assert len(own) == 5
     for name, file in own.items():
         assert (ROOT / name).read_text() == file.read_text(), name
-
-
-def test_the_workflow_is_a_part_of_the_package():
-    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    patterns = content["tool"]["setuptools"]["package-data"]["pipeline_src"]
-    packed = {file for pattern in patterns for file in (ROOT / "pipeline_src").glob(pattern)}
-    assert {file for file in (ROOT / "pipeline_src/workflow").rglob("*") if file.is_file()} <= packed
 
 
 def test_one_key_and_one_method_of_a_plan(tmp_path):

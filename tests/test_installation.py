@@ -1,0 +1,42 @@
+"""What pip installs: every file of the package."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from project import ROOT, call, copy
+
+pytest.importorskip("setuptools", "70.1")  # the first that builds wheels by itself
+
+
+@pytest.fixture
+def clone(tmp_path) -> Path:
+    """A folder with what a build needs."""
+    (tmp_path / "clone").mkdir()
+    copy(tmp_path / "clone")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / "clone")
+    return tmp_path / "clone"
+
+
+def built(clone: Path, kind: str) -> Path:
+    """The content of a wheel, as pip unpacks it."""
+    code = f"from setuptools import build_meta; build_meta.build_{kind}('..')"
+    call(clone, sys.executable, "-c", code)
+    with zipfile.ZipFile(next(clone.parent.glob("*.whl"))) as wheel:
+        wheel.extractall(clone.parent / "site")
+    return clone.parent / "site"
+
+
+def files(folder: Path) -> set[Path]:
+    package = (path for path in (folder / "pipeline_src").rglob("*") if path.is_file())
+    return {path.relative_to(folder) for path in package if "__pycache__" not in path.parts}
+
+
+def test_a_wheel_has_all_files_of_the_package(clone):
+    expected = files(clone)
+    assert files(built(clone, "wheel")) == expected
