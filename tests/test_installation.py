@@ -1,4 +1,4 @@
-"""What pip installs: every file of the package."""
+"""What pip installs: every file of the package, and a clone that an earlier installation does not hide."""
 
 from __future__ import annotations
 
@@ -40,3 +40,17 @@ def files(folder: Path) -> set[Path]:
 def test_a_wheel_has_all_files_of_the_package(clone):
     expected = files(clone)
     assert files(built(clone, "wheel")) == expected
+
+
+def test_what_numba_left_of_an_installation_does_not_hide_a_clone(clone):
+    site = built(clone, "editable")
+    left = site / "pipeline_src/counting/__pycache__/kernels.py311.nbi"  # which pip does not know, and leaves
+    left.parent.mkdir(parents=True)
+    left.touch()
+    code = f"""
+import importlib.util, site
+site.addsitedir({str(site)!r})
+print(importlib.util.find_spec("pipeline_src.counting.counts").origin)
+"""
+    said = call(clone.parent, sys.executable, "-S", "-c", code)
+    assert said.strip() == str(clone / "pipeline_src/counting/counts.py")
