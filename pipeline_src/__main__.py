@@ -17,6 +17,7 @@ def main() -> None:
     log too."""
     try:
         _have_working_folder()
+        os.environ["MPLBACKEND"] = "agg"  # no command opens a window; that of a notebook's shell need not be installed
         from pipeline_src.cli.main import app
 
         _run(app)

@@ -88,6 +88,15 @@ def test_the_installed_command_imports_from_the_working_folder(tmp_path, monkeyp
     assert sys.path[0] == str(tmp_path)
 
 
+def test_a_command_draws_whatever_a_notebook_draws_with(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "module://of_a_notebook")
+    imported = [sys.executable, "-c", "import matplotlib; print(matplotlib.get_backend())"]
+    monkeypatch.setattr("pipeline_src.cli.main.app", lambda: said.append(subprocess.check_output(imported, text=True)))
+    said: list[str] = []
+    __main__.main()
+    assert said == ["agg\n"]
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
