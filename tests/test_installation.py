@@ -1,4 +1,4 @@
-"""What pip installs: every file of the package, and a clone that an earlier installation does not hide."""
+"""What pip and git bring: all files of the package, a clone that no earlier installation hides, the same bytes."""
 
 from __future__ import annotations
 
@@ -54,3 +54,19 @@ print(importlib.util.find_spec("pipeline_src.counting.counts").origin)
 """
     said = call(clone.parent, sys.executable, "-S", "-c", code)
     assert said.strip() == str(clone / "pipeline_src/counting/counts.py")
+
+
+def test_a_clone_has_the_same_bytes_where_git_converts_ends_of_lines(tmp_path):
+    """Without them scripts do not run, and contracts are others."""
+    contents = {"run": b"#!/bin/sh\n", "a.png": b"\x89PNG\r\n\x1a\n\0", "results/published/a/T1.csv": b"a\r\nb\n"}
+    shutil.copy(ROOT / ".gitattributes", tmp_path)
+    for name, content in contents.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    call(tmp_path, "git", "init", "--quiet")
+    call(tmp_path, "git", "config", "core.autocrlf", "true")
+    call(tmp_path, "git", "add", ".")
+    for name in contents:
+        (tmp_path / name).unlink()
+    call(tmp_path, "git", "checkout", "--quiet", ".")
+    assert {name: (tmp_path / name).read_bytes() for name in contents} == contents
