@@ -19,6 +19,7 @@ def main() -> None:
     log too."""
     try:
         _have_working_folder()
+        os.environ["MPLBACKEND"] = "agg"  # no command opens a window; that of a notebook's shell need not be installed
         from pipeline_src.cli.main import app
 
         _run(app)
@@ -38,13 +39,14 @@ def main() -> None:
 
 
 def _have_working_folder() -> None:
-    """Let modules in the working folder be imported by the installed command; `python -m` does that itself."""
+    """Let modules in the working folder be imported by the installed command, behind those of Python and of libraries;
+    `python -m` does that itself, and puts them first."""
     try:
         folder = str(Path.cwd())
     except FileNotFoundError:
         raise UserError("the working folder does not exist any more", do="cd into a folder that does") from None
     if not {"", folder} & set(sys.path):
-        sys.path.insert(0, folder)
+        sys.path.append(folder)
 
 
 def _run(app: Callable[[], None]) -> None:

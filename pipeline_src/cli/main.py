@@ -74,6 +74,8 @@ def _go_to(params: Path) -> None:
             expected="the params.yaml of a project",
             do="make a project: dense-calibration init DIR",
         )
+    before = str(Path.cwd())
     os.chdir(params.parent)
-    sys.path.insert(0, str(Path.cwd()))  # where a user's modules lie
+    place = sys.path.index(before) if before in sys.path else len(sys.path)
+    sys.path.insert(place, str(Path.cwd()))  # where a user's modules lie, before those of the other folder
     os.environ[changes.VARIABLES["params"]] = params.name

@@ -66,6 +66,14 @@ def read_yaml(file: Path) -> Any:
         content = loader.construct_document(root)
     except OSError as error:
         raise UserError(f"{file} cannot be read", found=error, expected="a text file", do="check it") from None
+    except (UnicodeDecodeError, yaml.reader.ReaderError) as error:
+        place = error.start if isinstance(error, UnicodeDecodeError) else error.position
+        raise UserError(
+            f"{file} is not text in UTF-8",
+            found=f"line {1 + file.read_bytes()[:place].count(10)}: {' '.join(str(error).split())}",
+            expected="keys and values as in docs/params.md, in UTF-8",
+            do="save the file as UTF-8, as plain text",
+        ) from None
     except Exception as error:  # yaml's own, and what it lets through: of days that do not exist, or too deep a nesting
         raise UserError(
             f"{file} is not valid YAML",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import tempfile
@@ -45,7 +44,7 @@ def _first_free(devices: list[str], number: int, held: ExitStack) -> list[str]:
     free, place = [], Path(tempfile.gettempdir())  # of this machine, whatever it shares with others
     with ExitStack() as taken:
         for device in devices:
-            lock = FileLock(place / f"dense-calibration-{getpass.getuser()}-gpu-{device.replace('/', '_')}.lock")
+            lock = FileLock(place / f"dense-calibration-{os.getuid()}-gpu-{device.replace('/', '_')}.lock")
             try:
                 taken.enter_context(lock.acquire(timeout=0))
             except Timeout:

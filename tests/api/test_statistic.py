@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 from fractions import Fraction
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -211,6 +213,13 @@ def test_a_printed_report_has_a_line_per_metric():
     first, *lines = str(report).splitlines()
     assert first == f"6 images, {WHOLE.counts.pixels} pixels, 10 bins" and len(lines) == len(report)
     assert any(line.startswith("ECE %") and "[" in line for line in lines)
+
+
+def test_a_diagram_leaves_a_program_its_backend(monkeypatch):
+    monkeypatch.setitem(matplotlib.rcParams, "backend", "svg")
+    monkeypatch.setenv("MPLBACKEND", "svg")
+    reliability_diagram(WHOLE, ax=Figure().subplots())
+    assert matplotlib.rcParams["backend"] == os.environ["MPLBACKEND"] == "svg"
 
 
 def test_the_diagram_is_drawn_in_the_given_axes():

@@ -7,6 +7,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
 
 import pytest
 import torch
@@ -81,11 +83,27 @@ def test_what_a_rank_tells_reaches_the_user(tmp_path, monkeypatch):
 
 
 def test_the_installed_command_imports_from_the_working_folder(tmp_path, monkeypatch):
+    """Modules of Python and of libraries go before those with their names."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
-    monkeypatch.setattr("pipeline_src.cli.main.app", lambda: None)
+    for name in ("my_net", "statistics", "cv2"):
+        (tmp_path / f"{name}.py").touch()
+    origins = []
+    monkeypatch.setattr(
+        "pipeline_src.cli.main.app",
+        lambda: origins.extend(PathFinder.find_spec(name).origin for name in ("my_net", "statistics", "cv2")),
+    )
     __main__.main()
-    assert sys.path[0] == str(tmp_path)
+    assert [Path(origin).parent == tmp_path for origin in origins] == [True, False, False]
+
+
+def test_a_command_draws_whatever_a_notebook_draws_with(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "module://of_a_notebook")
+    imported = [sys.executable, "-c", "import matplotlib; print(matplotlib.get_backend())"]
+    monkeypatch.setattr("pipeline_src.cli.main.app", lambda: said.append(subprocess.check_output(imported, text=True)))
+    said: list[str] = []
+    __main__.main()
+    assert said == ["agg\n"]
 
 
 @pytest.mark.parametrize(

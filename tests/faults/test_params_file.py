@@ -26,6 +26,7 @@ experiments:
       id: {mine: {set: mine}}
 """
 MINE = "  mine: {images: photos, masks: masks}\n"
+UTF8 = "save the file as UTF-8"
 BOMB = "".join(f"a{i}: &a{i} [{', '.join(['x' if i == 0 else f'*a{i - 1}'] * 9)}]\n" for i in range(9))
 
 
@@ -59,13 +60,14 @@ ROWS = [
     row(
         "not-yaml", "a bracket that is not closed", "the line is named", written("a: [1\n"), "not valid YAML", "line 2"
     ),
-    row(
-        "not-utf8",
-        "bytes that are no UTF-8",
-        "the place is named",
-        written(b"a: \xe9\n"),
-        r"params\.yaml is not valid",
-        "can't decode byte",
+    *(
+        row(name, fault, "the line is named", written(data), r"params\.yaml is not text in UTF-8", found, "", UTF8)
+        for name, fault, data, found in [
+            ("not-utf8", "letters in Latin-1", b"a: 1\nb: \xe9\n", "line 2: .* decode byte 0xe9"),
+            ("utf16", "UTF-16, as Notepad saves it", TEXT.encode("utf-16"), "line 1: .* decode byte 0xff"),
+            ("utf16-bare", "UTF-16 without a mark", "a: 1\n".encode("utf-16-le"), "line 1: "),
+            ("control", "a control character", b"a: 1\nb: \x01\n", "line 2: .*control characters"),
+        ]
     ),
     row("a-list", "a list instead of keys", "it says so", written("- 1\n"), "mapping of keys to values", "list"),
     row(

@@ -63,6 +63,15 @@ def test_what_the_user_made_visible_is_shared_out_and_stays_as_it_was(monkeypatc
     assert os.environ[VISIBLE] == "4, GPU-8f/1"
 
 
+def test_a_user_without_a_name_has_locks_too(monkeypatch):
+    """As in a container that runs as the number of a user it does not know."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)
+    with reserved(AUTO, 1):
+        assert seen(monkeypatch) == "0"
+
+
 @pytest.mark.parametrize(
     ("device", "number", "here"), [("cuda:1", 1, 3), ("cpu", 2, 3), ("auto", 0, 3), ("auto", 1, 1)]
 )
