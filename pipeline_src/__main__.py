@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,14 +40,15 @@ def main() -> None:
 
 
 def _have_working_folder() -> None:
-    """Let modules in the working folder be imported by the installed command, behind those of Python and of libraries;
-    `python -m` does that itself, and puts them first."""
+    """Let modules in the working folder be imported by the installed command: behind those of Python, and before those of
+    libraries, of which a job of the workflow (`python -m`) would not find others."""
     try:
         folder = str(Path.cwd())
     except FileNotFoundError:
         raise UserError("the working folder does not exist any more", do="cd into a folder that does") from None
     if not {"", folder} & set(sys.path):
-        sys.path.append(folder)
+        libraries = sysconfig.get_path("purelib")
+        sys.path.insert(sys.path.index(libraries) if libraries in sys.path else len(sys.path), folder)
 
 
 def _run(app: Callable[[], None]) -> None:
