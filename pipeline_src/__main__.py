@@ -40,8 +40,8 @@ def main() -> None:
 
 
 def _have_working_folder() -> None:
-    """Let modules in the working folder be imported by the installed command: behind those of Python, and before those of
-    libraries, of which a job of the workflow (`python -m`) would not find others."""
+    """Let modules in the working folder be imported by the installed command: behind those of Python, and before those
+    of libraries, as a job of the workflow (`python -m`) finds them."""
     try:
         folder = str(Path.cwd())
     except FileNotFoundError:
