@@ -7,6 +7,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from pipeline_src.errors import UserError
@@ -65,6 +66,13 @@ def _run(app: Callable[[], None]) -> None:
             found=error,
             expected="a terminal, or a file or program that takes it",
             do="free some space, or send the output elsewhere",
+        ) from error
+    except BrokenExecutor as error:
+        raise UserError(
+            "a process that worked for this command was killed",
+            found=error,
+            expected="memory for each of them: the system kills processes where it ends",
+            do="fewer at once, as by --cores 1 or --processes 1, or close other programs",
         ) from error
     except ImportError as error:
         if "cannot open shared object file" not in str(error):  # the words of the dynamic loader

@@ -59,9 +59,9 @@ def judge_folder(
 
     Writes metrics.json, statistic.npz and images.csv (worst calibrated first), and metrics.sha256, their digests;
     returns the content of metrics.json.
-    Maps of K classes, (K, H, W), have one protocol, `raw`. Memory is that of one map and about 0.2 KB per image (its
-    name and a few numbers); other numbers of images are in temporary files (TMPDIR), about 6.5 KB per image with both
-    protocols and 1,000 resamples.
+    Maps of K classes, (K, H, W), have one protocol, `raw`. Memory is that of one map, or of 32 small ones, and about
+    0.2 KB per image (its name and a few numbers); other numbers of images are in temporary files (TMPDIR), about 6.5 KB
+    per image with both protocols and 1,000 resamples.
 
     Args:
         bins: number of equal-width (and equal-mass) bins.

@@ -16,7 +16,6 @@ from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.judging.masks import check_ignore, unused_ignore
 from pipeline_src.labels import IGNORED
 
-NEAR = 0.03  # as far from 1 as rounding to 8 bits can make the sum of 15 classes
 NOTE = (
     "Fractions, not percent. Confidence is the largest of the K probabilities; bins are right-closed on it. brier is "
     "the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to [1e-7, 1 - 1e-7]. Metrics that sort "
@@ -91,11 +90,9 @@ def check_classes_first(probability: np.ndarray, size: tuple[int, ...] | None = 
 def check_sums(sums: np.ndarray) -> None:
     """UnusableFileError where sums over the classes are not 1."""
     if not np.allclose(sums, 1, rtol=0, atol=SUM_SLACK):
-        rounded = np.allclose(sums, 1, rtol=0, atol=NEAR)
         raise UnusableFileError(
             f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel, within "
-            f"{SUM_SLACK:g}: "
-            + ("divide a rounded map by its sum, or save the softmax as float32" if rounded else "save the softmax")
+            f"{SUM_SLACK:g}: save the softmax as float32, or divide a rounded one by its sum"
         )
 
 

@@ -6,8 +6,9 @@ import json
 import logging
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Lock
@@ -51,21 +52,25 @@ def rebuild_all(names: Iterable[str], cores: int = 1) -> None:
     """
     # Largest first: a small one at the end fills the cores to the last.
     ordered = sorted(names, key=lambda name: len(Publication.read(FOLDER / name).files), reverse=True)
-    with _processes(cores) as pool, ThreadPoolExecutor(cores) as threads:
+    with ExitStack() as stack:
+        for name in ordered:
+            stack.enter_context(alone(name))
+        for name in ordered:
+            check_sources(FOLDER / name)
+        threads = stack.enter_context(ThreadPoolExecutor(cores))
+        pool = stack.enter_context(_processes(cores))  # ends first, as threads wait for it
         try:
             for done in as_completed([threads.submit(_compared, name, pool) for name in ordered]):
                 done.result()
         except BaseException:
-            for executor in (threads, pool):
-                executor.shutdown(wait=False, cancel_futures=True)
+            threads.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def _compared(name: str, pool: Executor) -> None:
     source, out = FOLDER / name, REBUILT / name
-    with alone(name):
-        rebuild(source, out, pool)
-        same, close = check_equal(source, out)
+    rebuild(source, out, pool)
+    same, close = check_equal(source, out)
     rounded = f", {close} more but for rounding" if close else ""
     log.info("%s: %d files are equal to what is published%s. Report: %s", name, same, rounded, out / "report.html")
 
@@ -76,8 +81,15 @@ def rebuild_alone(source: Path, out: Path, cores: int = 1) -> None:
         rebuild(source, out, pool)
 
 
-def _processes(cores: int) -> Executor:
-    return ProcessPoolExecutor(cores, get_context("spawn"))
+@contextmanager
+def _processes(cores: int) -> Iterator[Executor]:
+    """Processes that begin nothing more after an error or Ctrl-C."""
+    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def rebuild(source: Path, out: Path, pool: Executor) -> None:

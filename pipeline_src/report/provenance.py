@@ -42,9 +42,10 @@ def commit() -> str:
 
 
 def _git(*words: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # as in a hook
     try:
         command = ["git", "-C", str(ROOT.parent), *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10, env=environment)
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,17 @@ def test_an_interrupt_is_a_word(monkeypatch, capsys, error):
     with pytest.raises(SystemExit) as stop:
         __main__.main()
     assert stop.value.code == 130 and capsys.readouterr().err == "Aborted!\n"
+
+
+def test_a_process_that_was_killed_is_named(monkeypatch, caplog):
+    def killed() -> None:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            pool.submit(os._exit, 9).result()
+
+    monkeypatch.setattr("pipeline_src.cli.main.app", killed)
+    with pytest.raises(SystemExit) as stop:
+        __main__.main()
+    assert stop.value.code == 2 and "a process that worked for this command was killed" in caplog.text
 
 
 def test_a_working_folder_that_is_gone_is_named(tmp_path, monkeypatch, caplog):

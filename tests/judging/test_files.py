@@ -273,7 +273,7 @@ def test_maps_that_differ_from_most_are_named(judged):
 
 def test_a_softmax_that_was_rounded_is_refused_with_what_to_do(judged):
     put("maps", a=np.round(THREE * 255 + [[[0.4]], [[0.4]], [[0.4]]]) / 255), put("masks", a=LABELS)
-    refused(judged, "sums over the classes", "divide a rounded map by its sum, or save the softmax as float32")
+    refused(judged, "sums over the classes", "save the softmax as float32, or divide a rounded one by its sum")
 
 
 def test_options_and_masks_that_classes_do_not_have(judged):

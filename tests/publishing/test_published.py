@@ -279,7 +279,7 @@ def test_an_experiment_that_is_not_as_published_stops_those_beside_it(tmp_path, 
             time.sleep(0.01)
         raise UserError("it differs")
 
-    monkeypatch.setattr(rebuild_step, "_processes", ThreadPoolExecutor)
+    monkeypatch.setattr(rebuild_step, "ProcessPoolExecutor", lambda cores, _: ThreadPoolExecutor(cores))
     monkeypatch.setattr(rebuild_step, "rebuild", rebuild)
     with pytest.raises(UserError, match="it differs"):
         rebuild_step.rebuild_all(["long", "bad"], 2)

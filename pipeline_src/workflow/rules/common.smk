@@ -38,7 +38,7 @@ try:
             do="rename the folder, or clone or install it elsewhere; a project of yours may have any name",
         )
     if PLANS:
-        check_writable(Path(".snakemake/current"))
+        check_writable(Path(".snakemake/current"), needed=0)
     changes.take(config)
     GRAPH = chosen(str(config["experiment"]) if config.get("experiment") else None)
     OVERVIEW = overview.job(read())
