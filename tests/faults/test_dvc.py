@@ -21,7 +21,7 @@ RECORD = f"""
 import logging, pathlib
 from pipeline_src.engine import dvc
 logging.basicConfig()
-dvc.record({{}}, pathlib.Path("{RESULTS}contracts"), "tiny", "tiny")
+dvc.record({{"report": []}}, pathlib.Path("{RESULTS}contracts"), "tiny", "tiny")
 """
 
 

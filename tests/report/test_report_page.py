@@ -16,6 +16,8 @@ import pytest
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.statistic import TwoClassStatistic
 
+pytestmark = pytest.mark.slow  # a browser takes a second and more for each
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright (of the extra `test`) is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
@@ -254,7 +256,6 @@ def test_the_theme_follows_the_system_and_the_button(browser, results):
     page.context.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_violation_of_accessibility(browser, results, scheme):
     page = opened(browser, results, color_scheme=scheme)

@@ -21,7 +21,7 @@ from pipeline_src.steps.build import build
 def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, clone):
     """Changed by hand, then by `dvc exp run -S`, which rewrites params.yaml in its own style."""
     drawn, files = (
-        "    with style.house():\n",
+        "    with style.house(), _rare_collections():\n",
         "for picture in pictures(results.facts)[share] for name in picture.files",
     )
     blank = f"    return [write_text(out / name, {BLANK!r}) {files}]\n"
