@@ -55,21 +55,20 @@ def rebuild_all(names: Iterable[str], cores: int = 1) -> None:
     with ExitStack() as stack:
         for name in ordered:
             stack.enter_context(alone(name))
-        for name in ordered:
-            check_sources(FOLDER / name)
+        checked = {name: check_sources(FOLDER / name) for name in ordered}
         threads = stack.enter_context(ThreadPoolExecutor(cores))
         pool = stack.enter_context(_processes(cores))  # ends first, as threads wait for it
         try:
-            for done in as_completed([threads.submit(_compared, name, pool) for name in ordered]):
+            for done in as_completed([threads.submit(_compared, *of, pool) for of in checked.items()]):
                 done.result()
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _compared(name: str, pool: Executor) -> None:
+def _compared(name: str, publication: Publication, pool: Executor) -> None:
     source, out = FOLDER / name, REBUILT / name
-    rebuild(source, out, pool)
+    rebuild(publication, source, out, pool)
     same, close = check_equal(source, out)
     rounded = f", {close} more but for rounding" if close else ""
     log.info("%s: %d files are equal to what is published%s. Report: %s", name, same, rounded, out / "report.html")
@@ -78,7 +77,7 @@ def _compared(name: str, pool: Executor) -> None:
 def rebuild_alone(source: Path, out: Path, cores: int = 1) -> None:
     """`rebuild` in so many processes of its own."""
     with _processes(cores) as pool:
-        rebuild(source, out, pool)
+        rebuild(check_sources(source), source, out, pool)
 
 
 @contextmanager
@@ -92,15 +91,15 @@ def _processes(cores: int) -> Iterator[Executor]:
             raise
 
 
-def rebuild(source: Path, out: Path, pool: Executor) -> None:
+def rebuild(publication: Publication, source: Path, out: Path, pool: Executor) -> None:
     """Make all results of a published experiment.
 
     Args:
+        publication: what `check_sources` read of it.
         source: its folder.
         out: a folder that is made anew: tables/, figures/, claims.json, claims.md, metrics.json, report.html.
         pool: processes that analyse data sets, draw figures and write tables.
     """
-    publication = check_sources(source)
     check_writable(out.parent)
     with outputs.replaced(out) as new:
         _make(publication, source, new, pool)

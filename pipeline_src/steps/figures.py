@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +48,9 @@ def shown(facts: Facts) -> dict[tuple[str, str], str]:
 
 def work(job: Job, folder: Path) -> None:
     """Draw the figures."""
+    from concurrent.futures import ProcessPoolExecutor  # a start of Snakemake that has nothing to do goes without
+    from multiprocessing import get_context
+
     from pipeline_src.figures.types import Sources
     from pipeline_src.figures.write import draw
 

@@ -151,7 +151,7 @@ ROWS = [
     row(
         "merged-itself",
         "a statistic merged into itself, whose images would count twice",
-        lambda: (WHOLE := Statistic().update(F, Y)).merge(WHOLE),
+        lambda: (whole := Statistic().update(F, Y)).merge(whole),
         "merge takes another statistic",
         "itself",
         "a Statistic",

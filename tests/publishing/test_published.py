@@ -272,7 +272,7 @@ def test_an_experiment_that_is_not_as_published_stops_those_beside_it(tmp_path, 
         time.sleep(0.01)
         done.append(number)
 
-    def rebuild(source: Path, out: Path, pool: Executor) -> None:
+    def rebuild(publication: Publication, source: Path, out: Path, pool: Executor) -> None:
         if source.name == "long":
             list(pool.map(part, range(2000)))
         while not done:
