@@ -1,4 +1,4 @@
-"""results/published/overview: table T5 and claim C8 of the published experiments, which span tasks."""
+"""results/published/overview: tables T5, T7, T8 and claim C8 of what is published, which span experiments."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pipeline_src.claims.other_tasks import write_overview_claims
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published
-from pipeline_src.tables.several_experiments import task_table
+from pipeline_src.tables.several_experiments import write_overview_tables
 
 
 def write() -> None:
-    """Write both beside the published experiments."""
+    """Write them beside the published experiments."""
     experiments, tasks = list(_experiments()), catalog.tasks()
     shown = {task: text for task, text in tasks.items() if task in {e.task for e in experiments}}
     folder = published.FOLDER / published.OVERVIEW
-    task_table(experiments, shown).write("T5", folder)
+    write_overview_tables(experiments, folder / "judged", shown, folder)
     write_overview_claims(experiments, tasks, folder)
 
 

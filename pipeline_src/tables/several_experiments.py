@@ -75,14 +75,18 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     rows: list[Row] = []
     missing = []
     for group in several:
+        made = {e.name: numbers(e) for e in group if not e.unread}
+        missing += [_not_read(e) for e in group if e.unread]
         of_group: list[Row] = []
         for network in dict.fromkeys(e.network for e in group):
-            of_network = [e for e in group if e.network == network]
-            read = [e for e in of_network if not e.unread]
-            made = [row | {"group": f"{row['group']}: {network} ({e.name})"} for e in read for row in numbers(e)]
-            missing += [_not_read(e) for e in of_network if e.unread]
-            missing += [] if made or not read else [not_run(read[0].name, network)]  # one run of a network will do
-            of_group += made
+            read = [e.name for e in group if e.network == network and e.name in made]
+            methods = {name: {row["method"] for row in made[name]} for name in read}
+            others = {row["method"] for e in group if e.network != network for row in made.get(e.name, ())}
+            # One experiment stands for a network: that with most of the methods that the other networks have.
+            shown = max(read, key=lambda name: (len(others & methods[name]), len(methods[name])), default="")
+            of_network = [row | {"group": f"{row['group']}: {network} ({shown})"} for row in made.get(shown, ())]
+            missing += [not_run(shown, network)] if shown and not of_network else []
+            of_group += of_network
         rows += by_part(of_group)
     if not several:
         change = f"{NEW} with the data of another and another “model: config:”"

@@ -26,12 +26,12 @@ ABSENT = Path("absent")
 TASKS = {"sod": "salient objects", "cod": "camouflaged objects", "smoke": "smoke", "polyp": "polyps"}
 
 
-def tables(folder: Path, mean: float, role: str = "id") -> Path:
-    """T1 and T2 of an experiment with two methods on one set, as `write_tables` leaves them."""
+def tables(folder: Path, mean: float, role: str = "id", methods: str = "ab") -> Path:
+    """T1 and T2 of an experiment with some methods on one set, as `write_tables` leaves them."""
     for name, metrics in {"T1": ("ece", "oe"), "T2": ("max_f", "accuracy")}.items():
         cells = {"protocol": "raw", "group": "g", "part": "one", "role": role, "mean": mean, "low": mean - 0.1}
         cells |= {"high": mean + 0.1, "seeds": "0 1", "images": 8, "mark": "best"}
-        rows = [cells | {"row": m, "method": m, "column": c, "metric": c} for c in metrics for m in ("a", "b")]
+        rows = [cells | {"row": m, "method": m, "column": c, "metric": c} for c in metrics for m in methods]
         PaperTable(name, rows).write(name, folder / "tables")
     return folder
 
@@ -62,6 +62,21 @@ def test_networks_are_compared_on_each_data_that_has_several(experiments):
         }
     assert made.rows[0]["group"] == "one: small (usual)"
     assert made.notes == ["Not run: huge. To get it, run: snakemake --cores all --config experiment=larger"]
+
+
+def test_the_experiment_with_the_most_common_methods_stands_for_a_network(experiments, tmp_path):
+    usual, large, unrun = experiments[:3]
+    fuller, other = (
+        ExperimentSummary(name, "sod", "small", ["one"], tables(tmp_path / name, 0.75, methods=methods))
+        for name, methods in (("fuller", "abc"), ("other", "bcde"))
+    )
+    for group, shown in (
+        ([other, usual, large], {"usual", "large"}),  # a and b rather than b
+        ([other, fuller, large], {"fuller", "large"}),
+        ([other, large], {"other", "large"}),
+        ([usual, fuller, unrun], {"fuller"}),  # no other network to have anything in common with
+    ):
+        assert {row["experiment"] for row in network_table(group).rows} == shown
 
 
 def test_without_a_second_network_the_change_is_named(experiments):

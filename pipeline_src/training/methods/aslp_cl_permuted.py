@@ -1,0 +1,34 @@
+"""ASLP_CL with alphas of other images: a control for what one alpha per image adds (docs/theory.md section 7)."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import PrivateAttr
+
+from pipeline_src.rng import generator
+from pipeline_src.training.method import Batch
+from pipeline_src.training.methods.aslp_cl import ASLPCL
+
+
+class ASLPCLPermuted(ASLPCL):
+    """ASLP_CL, but that an image is perturbed by the alpha that another image learned.
+
+    The other image is drawn once, by a permutation of all training images. The mark, the mean alpha and the spread of
+    alphas follow the same rule; which image has which alpha does not.
+
+    Kind: ours
+    Idea: A control of ASLP_CL: each image is perturbed by the alpha that another image learned.
+    Formula: as `aslp_cl`, with `alpha_pi(i)` in the label of image i, `pi` a fixed random permutation of the images
+    Changes: labels
+    Cost: none measurable
+    Source: ours
+    """
+
+    _order: np.ndarray = PrivateAttr(default=None)
+
+    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        super().start(n, references, classes)
+        self._order = generator("aslp_cl_permuted", n).permutation(n)
+
+    def levels(self, batch: Batch) -> np.ndarray:
+        return self.alphas[self._order[batch.index]]
