@@ -423,6 +423,23 @@ def test_meis_update_in_float64(beta):
     assert low and high
 
 
+def test_the_control_gives_each_image_the_alpha_of_another():
+    """The same alphas as ASLP_CL's from the same margins; the labels get them in another order, drawn once."""
+    control, plain = (started(name, n=50, start_epoch=1) for name in ("aslp_cl_permuted", "aslp_cl"))
+    margins = np.random.default_rng(0).uniform(0, 9, 50)
+    for method in (control, plain):
+        method.after_validation(Validation(0.9, 0.97), 1)
+        method.after_step(margins, np.arange(50), 2)
+    assert np.array_equal(control.alphas, plain.alphas) and len(set(plain.alphas)) == 50
+    taken = control.levels(batch(2, 50))
+    assert sorted(taken) == sorted(plain.alphas)
+    assert np.mean(taken == plain.alphas) < 0.2
+    assert np.array_equal(control.levels(Batch(np.array([7, 3]), ["a", "b"], 0, 2)), taken[[7, 3]])
+    again = started("aslp_cl_permuted", n=50, start_epoch=1)
+    again.restore(control.state())
+    assert np.array_equal(again.levels(batch(2, 50)), taken)
+
+
 # --- ASLP_CL by groups
 
 
