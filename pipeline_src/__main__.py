@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import signal
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -13,13 +15,15 @@ from pathlib import Path
 from pipeline_src.errors import UserError
 from pipeline_src.files import FULL
 
-STOPPED = 130  # the exit code after Ctrl-C
+STOPPED = 130  # the exit code after Ctrl-C, and after SIGTERM
 
 
 def main() -> None:
     """Run a command; a UserError ends it with a message and exit code 2, anything unforeseen with a traceback, in the
     log too."""
     try:
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing half done is left behind
         _have_working_folder()
         os.environ["MPLBACKEND"] = "agg"  # no command opens a window; that of a notebook's shell need not be installed
         from pipeline_src.cli.main import app
@@ -58,6 +62,13 @@ def _run(app: Callable[[], None]) -> None:
     try:
         app()
     except OSError as error:  # files that cannot be written are named where they are written
+        if error.errno == errno.EFBIG:
+            raise UserError(
+                "a file is larger than this system allows",
+                found=error,
+                expected="a disk and a limit (ulimit -f) that take files of any size",
+                do="raise the limit, or use another disk",
+            ) from error
         if error.errno not in FULL or error.filename:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python tries again at its end, and fails with a traceback

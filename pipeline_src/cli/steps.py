@@ -166,8 +166,8 @@ def report(
         if not graph.job("report").current:
             logger.warning("%s is shown as it was made before. It is not current:\n%s", page, error)
     if show or not contract:  # of a workflow, `finish` says it
-        typer.echo(f"Report: {page.resolve().as_uri()}")
-    if show and not webbrowser.open(page.resolve().as_uri()):
+        typer.echo(f"Report: {page.absolute().as_uri()}")
+    if show and not webbrowser.open(page.absolute().as_uri()):
         logger.warning("No browser was found here to open it in.")
 
 

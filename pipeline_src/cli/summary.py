@@ -30,7 +30,7 @@ def show(graph: ExperimentGraph) -> None:
             console.print(f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)")
     report = graph.results / "report.html"
     if report.is_file() and graph.job("report").current:
-        console.print(f"Report: [bold]{report.resolve().as_uri()}[/bold]", soft_wrap=True)
+        console.print(f"Report: [bold]{report.absolute().as_uri()}[/bold]", soft_wrap=True)
 
 
 def _claims(claims: dict[str, Any]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -36,11 +37,17 @@ def absent(experiment: str) -> list[str]:
 
 
 def cache() -> Path:
-    """DVC's cache, by the files of its configuration in this folder."""
-    config, place = configparser.ConfigParser(interpolation=None, strict=False), FOLDER / "cache"
-    with suppress(configparser.Error, ValueError):
-        config.read([FOLDER / "config", FOLDER / "config.local"], encoding="utf-8")
-        place = FOLDER / config.get("cache", "dir", fallback="cache")
+    """DVC's cache, by the files of its configuration: of the system, of the user, and in this folder."""
+    from platformdirs import site_config_path, user_config_path
+
+    system = Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR") or site_config_path("dvc", "iterative"))
+    user = Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR") or user_config_path("dvc", "iterative"))
+    place = FOLDER / "cache"
+    for file in (system / "config", user / "config", FOLDER / "config", FOLDER / "config.local"):
+        config = configparser.ConfigParser(interpolation=None, strict=False)
+        with suppress(configparser.Error, ValueError, OSError):
+            config.read(file, encoding="utf-8")
+            place = file.parent / config.get("cache", "dir", fallback=place.absolute())
     return place
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline_src import processes
 from pipeline_src.analysis.intervals import interval
 from pipeline_src.analysis.resampling import image_means
 from pipeline_src.counting.levels import PROTOCOLS
@@ -68,9 +67,7 @@ def whole_images(pairs: Pairs, meaning: Meaning, pixels: int) -> dict[str, Whole
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(cores, len(pairs), pixels // EACH)
     values = np.empty((len(PROTOCOLS), len(pairs), len(MEASURES)))
-    # Not a multiprocessing.Pool, which waits for ever if a worker is killed.
-    several = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) if workers > 1 else nullcontext()
-    with several as pool:
+    with processes.pool(workers) if workers > 1 else nullcontext() as pool:
         for part in parts(len(pairs), 1024):  # `map` submits all its jobs at once
             jobs = [(pairs[k], meaning) for k in range(part.start, part.stop)]
             done = pool.map(_of_image, jobs, chunksize=8) if pool else map(_of_image, jobs)

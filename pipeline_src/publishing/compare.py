@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from pipeline_src import processes
 from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
 from pipeline_src.analysis.estimate import or_none
 from pipeline_src.errors import UserError
@@ -108,8 +107,7 @@ def compare_experiments(a: str, b: str, cores: int = 1, same_seeds: bool = False
             do="run in one what the other has; names are those of `methods:` and `data:` in params.yaml",
         )
     work = partial(_cells, one, two, intervals=not same_seeds)
-    processes = min(cores, len(common))
-    with ProcessPoolExecutor(processes, get_context("spawn")) if processes > 1 else nullcontext() as pool:
+    with processes.pool(count) if (count := min(cores, len(common))) > 1 else nullcontext() as pool:
         made = [*(pool.map if pool else map)(work, common)]
     lacking = {
         "A": [run for run in two.statistics if run not in one.statistics],

@@ -6,16 +6,15 @@ import json
 import logging
 import math
 import re
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context
+from collections.abc import Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 
-from pipeline_src import outputs
+from pipeline_src import outputs, processes
 from pipeline_src.analysis.compare import ROUNDING
 from pipeline_src.analysis.results import Results
 from pipeline_src.analysis.run_cost import RunCost
@@ -57,7 +56,7 @@ def rebuild_all(names: Iterable[str], cores: int = 1) -> None:
             stack.enter_context(alone(name))
         checked = {name: check_sources(FOLDER / name) for name in ordered}
         threads = stack.enter_context(ThreadPoolExecutor(cores))
-        pool = stack.enter_context(_processes(cores))  # ends first, as threads wait for it
+        pool = stack.enter_context(processes.pool(cores))  # ends first, as threads wait for it
         try:
             for done in as_completed([threads.submit(_compared, *of, pool) for of in checked.items()]):
                 done.result()
@@ -76,19 +75,8 @@ def _compared(name: str, publication: Publication, pool: Executor) -> None:
 
 def rebuild_alone(source: Path, out: Path, cores: int = 1) -> None:
     """`rebuild` in so many processes of its own."""
-    with _processes(cores) as pool:
+    with processes.pool(cores) as pool:
         rebuild(check_sources(source), source, out, pool)
-
-
-@contextmanager
-def _processes(cores: int) -> Iterator[Executor]:
-    """Processes that begin nothing more after an error or Ctrl-C."""
-    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def rebuild(publication: Publication, source: Path, out: Path, pool: Executor) -> None:

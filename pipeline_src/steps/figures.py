@@ -48,9 +48,7 @@ def shown(facts: Facts) -> dict[tuple[str, str], str]:
 
 def work(job: Job, folder: Path) -> None:
     """Draw the figures."""
-    from concurrent.futures import ProcessPoolExecutor  # a start of Snakemake that has nothing to do goes without
-    from multiprocessing import get_context
-
+    from pipeline_src import processes  # a start of Snakemake that has nothing to do goes without
     from pipeline_src.figures.types import Sources
     from pipeline_src.figures.write import draw
 
@@ -62,6 +60,6 @@ def work(job: Job, folder: Path) -> None:
         examples={key: job.inputs[name].paths[1] for key, name in shown(facts).items()},
         stores={name.removeprefix("store/"): of.folder for name, of in job.inputs.items() if of.kind == "store"},
     )
-    processes = job.options.get("processes", 1)
-    with ProcessPoolExecutor(processes, get_context("spawn")) if processes > 1 else nullcontext() as pool:
+    count = job.options.get("processes", 1)
+    with processes.pool(count) if count > 1 else nullcontext() as pool:
         draw(results(job), sources, folder, pool)

@@ -29,12 +29,18 @@ def place(name: str) -> str:
     return f"files/md5/{name[:2]}/{name[2:]}"
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=[*PLACES, "of-user", "of-system"])
 def cache(request, tmp_path, monkeypatch) -> tuple[Path, dict[str, str]]:
     """A cache with a folder of two files, and a file of its own, of one experiment; another experiment has one more."""
     monkeypatch.chdir(tmp_path)
     Path(".dvc").mkdir()
-    Path(".dvc/config").write_text(PLACES[request.param])
+    Path(".dvc/config").write_text(PLACES.get(request.param, PLACES[".dvc/cache"]))
+    for whose, variable in (("of-user", "DVC_GLOBAL_CONFIG_DIR"), ("of-system", "DVC_SYSTEM_CONFIG_DIR")):
+        monkeypatch.setenv(variable, str(tmp_path / f"{whose}-configuration"))
+        Path(f"{whose}-configuration").mkdir()
+        names_cache = whose == request.param or request.param == "of-user"  # that of the user comes before the system's
+        text = f"[cache]\n    dir = {tmp_path / whose}\n" if names_cache else "[core]\n"
+        Path(f"{whose}-configuration/config").write_text(text)
     cache = Path(request.param)
     names = {name: stored(cache, name.encode()) for name in ("a", "b", "page", "other")}
     listed = [{"md5": names[name], "relpath": name} for name in ("a", "b")]

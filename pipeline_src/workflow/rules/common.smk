@@ -238,6 +238,7 @@ def finished():
 
 def failed(log_file):
     print(
-        f"The run stopped. What went wrong stands above and in {GRAPH.results}/logs/; the same command goes on from here.",
+        f"The run stopped; the same command goes on from here. If you did not stop it, what went wrong stands above and in "
+        f"{GRAPH.results}/logs/.",
         file=sys.stderr,
     )
