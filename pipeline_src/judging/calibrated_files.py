@@ -83,14 +83,15 @@ def _write(path: Path, original: Path, probability: np.ndarray) -> None:
             return
         loaded = np.load(original, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            np.save(temporary, _like(loaded, probability))
+            with open(temporary, "wb") as file:  # to a name that ends in .NPY numpy appends .npy
+                np.save(file, _like(loaded, probability))
             return
         with loaded:
             (name,) = loaded
             # As numpy.savez_compressed, for which an array may not be called `file`.
             with (
-                ZipFile(temporary, "w", ZIP_DEFLATED) as file,
-                file.open(f"{name}.npy", "w", force_zip64=True) as member,
+                ZipFile(temporary, "w", ZIP_DEFLATED) as archive,
+                archive.open(f"{name}.npy", "w", force_zip64=True) as member,
             ):
                 npy.write_array(member, _like(loaded[name], probability), allow_pickle=False)
 

@@ -41,6 +41,7 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
 KINDS = ("uint8", "uint16", "float32", "float16", "npz", "channel")
+CAPITALS = {".NPY": "float32", ".NPZ": "npz", ".Png": "uint8", ".TIF": "uint16"}  # of the same names in small letters
 T = 2.5
 
 
@@ -128,6 +129,21 @@ def test_a_half_precision_map_keeps_its_classes(tmp_path):
     np.save(tmp_path / "maps/a.npy", f)  # T = 2.5 moves it nearer to 0.5 than float16 can say
     calibrated_files.write(pair_files(tmp_path / "maps", None), TemperatureCalibrator(temperature=T), tmp_path / "out")
     assert (np.load(tmp_path / "out/a.npy") < 0.5).all()
+
+
+@pytest.mark.parametrize("suffix", [".NPY", ".NPZ", ".Png", ".TIF"])
+def test_names_in_capitals_stay_and_nothing_else_is_written(tmp_path, suffix):
+    (tmp_path / "maps").mkdir()
+    save(tmp_path / "maps", "a", np.linspace(0.1, 0.9, 20).reshape(4, 5), CAPITALS[suffix])
+    (written,) = (tmp_path / "maps").iterdir()
+    written.rename(tmp_path / "maps" / f"a{suffix}")
+    calibrator = TemperatureCalibrator(temperature=T)
+    (pair,) = pairs = pair_files(tmp_path / "maps", None)
+    calibrated_files.write(pairs, calibrator, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"a{suffix}"]
+    exact, depth = calibrated(calibrator, read_map(pair.map)), {"uint8": 255, "uint16": 65535}
+    bound = 0.51 / depth.get(CAPITALS[suffix], np.inf)
+    assert np.abs(read_map(tmp_path / "out" / f"a{suffix}") - exact).max() <= bound
 
 
 def test_scores_are_those_of_judge_on_the_written_maps(done, folders, tmp_path):
