@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from pipeline_src.analysis.facts import run_command
 from pipeline_src.engine.code import digest
 from pipeline_src.engine.explain import stale
 from pipeline_src.errors import UserError, listed
@@ -75,7 +74,7 @@ def find(run: str) -> FinishedRun:
             f"the run {finished.name} is not finished, or not current",
             found=listed(reasons),
             expected="results of today's parameters, data and code, as they were made",
-            do=run_command(experiment.name),
+            do=experiment.command,
         )
     return finished
 

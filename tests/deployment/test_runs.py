@@ -67,3 +67,11 @@ def test_an_experiment_may_be_called_like_a_job(project):
     (project / "params.yaml").write_text(text + text[text.index("  first:") :].replace("  first:", "  train:", 1))
     assert "the run train/slp/seed0 is not finished" in refused("train/slp/seed0")
     assert "the run first/slp/seed0 is not finished" in refused("slp/seed0")
+
+
+def test_a_refused_run_is_made_by_the_command_with_what_the_command_line_changes(project, monkeypatch):
+    (project / "params.yaml").rename(project / "other.yaml")
+    monkeypatch.setenv(changes.VARIABLES["params"], "other.yaml")
+    monkeypatch.setenv(changes.SET, "training.epochs=3")
+    do = "do:       snakemake --cores all --config experiment=first params=other.yaml set=training.epochs=3"
+    assert do in refused("first/slp/seed0")
