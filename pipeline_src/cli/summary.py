@@ -20,7 +20,8 @@ def show(graph: ExperimentGraph) -> None:
     file = graph.job("tables").folder / "main.csv"
     console = plain_console()
     if file.is_file() and graph.job("tables").current:
-        console.print(_table(graph, pd.read_csv(file)), soft_wrap=False)
+        rows = pd.read_csv(file, keep_default_na=False, na_values=[""])  # a method may be called NA
+        console.print(_table(graph, rows), soft_wrap=False)
     file = graph.results / "claims.json"
     if file.is_file() and graph.job("claims").current:
         claims = json.loads(file.read_text(encoding="utf-8"))
