@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic
+from pipeline_src.files import atomic, overlong
 from pipeline_src.judging import several_classes
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.files import ARRAYS, IMAGES, Pairs, UnusableFileError, check_problems, naming
@@ -42,12 +42,14 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
 
     Raises:
         UserError: names all that cannot be used, or are of another number of classes than the fitted ones (None: of one
-            object), or whose classes do not sum to 1.
+            object), or whose classes do not sum to 1, or whose names are too long.
     """
     problems = []
     for pair in pairs:
         try:
             with naming(pair, pair.map):
+                if reason := overlong(pair.map.name):
+                    raise UnusableFileError(reason)
                 probability = read_map(pair.map, limit=pair.values, several=classes is not None)
                 there = len(probability) if probability.ndim == 3 else None
                 if classes and there and there != classes:
@@ -56,8 +58,8 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
                     raise UnusableFileError(f"{_kind(there)}; expected {_kind(classes)}, as the fitted maps")
                 if classes and pair.mask is None:  # with a mask, void pixels are left out when it is scored
                     several_classes.check_sums(probability.sum(axis=0))
-        except UnusableFileError as reason:
-            problems.append(str(reason))
+        except UnusableFileError as error:
+            problems.append(str(error))
     check_problems(pairs, problems)
 
 

@@ -29,6 +29,7 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
+from pipeline_src.files import atomic, overlong
 from pipeline_src.judging import calibrated_files, calibration, calibrator_fit, two_classes
 from pipeline_src.judging import folder as judge_step
 from pipeline_src.judging.arrays import read_map
@@ -144,6 +145,21 @@ def test_names_in_capitals_stay_and_nothing_else_is_written(tmp_path, suffix):
     exact, depth = calibrated(calibrator, read_map(pair.map)), {"uint8": 255, "uint16": 65535}
     bound = 0.51 / depth.get(CAPITALS[suffix], np.inf)
     assert np.abs(read_map(tmp_path / "out" / f"a{suffix}") - exact).max() <= bound
+
+
+@pytest.mark.parametrize("stem", ["a" * 251, 80 * "\u56fe" + "a", 100 * "\u00e9" + 51 * "a"])
+def test_the_longest_names_that_can_be_written_are(tmp_path, stem):
+    assert overlong(f"{stem}.npy") is None and len(f"{stem}.npy".encode()) in (245, 255)
+    with atomic(tmp_path / f"{stem}.npy") as temporary:
+        temporary.write_text("map")
+    assert [path.name for path in tmp_path.iterdir()] == [f"{stem}.npy"]
+
+
+def test_a_name_that_is_a_byte_longer_is_told(tmp_path):
+    name = 80 * "\u56fe" + "ab.npy"
+    assert "a name of 246 bytes; at most 245" in overlong(name)
+    with pytest.raises(OSError, match="too long"), atomic(tmp_path / name):
+        pytest.fail("it can be written")
 
 
 def test_scores_are_those_of_judge_on_the_written_maps(done, folders, tmp_path):
