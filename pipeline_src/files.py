@@ -31,6 +31,7 @@ READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 SPARE = 1 << 20  # bytes; with fewer a disk is full
 SPACE = 32 << 20  # bytes that are free before a result is made
 DIGITS = 8  # significant, of measured numbers in tables and JSON: more take room, and the last of 17 are a processor's
+NAME_BYTES = 255  # between two /, that a disk can hold
 SUMS = ".sha256"  # of the file with the digests of a result and of those beside it
 
 
@@ -210,6 +211,15 @@ def composed(name: str) -> str:
 def is_utf8(name: str) -> bool:
     """Whether a file name is UTF-8."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def overlong(name: str) -> str | None:
+    """Why `atomic` cannot write a file of that name, though the disk may hold it: the temporary file's has ten bytes
+    more. None if it can."""
+    stem, suffix = os.path.splitext(name)
+    if len(os.fsencode(f".{stem[:100]}-{8 * '?'}{suffix}")) <= NAME_BYTES:
+        return None
+    return f"a name of {len(os.fsencode(name))} bytes; at most {NAME_BYTES - 10} can be written, so rename it"
 
 
 def flush(path: Path) -> None:

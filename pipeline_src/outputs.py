@@ -1,6 +1,6 @@
 """The folder that a user names by `--out`: whether a command may write its results there, by one process at a time, and
-how they come there. Killed at any moment, a command leaves what was there or what is new, never a mixture, and its next
-run removes what else is left."""
+how they come there. A command that fails or is interrupted leaves what was there or what is new, never a mixture. One
+that is killed does so, too, or leaves what was there aside, from where the next command puts it back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 
 from pipeline_src import locks
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import check_writable, writing
+from pipeline_src.files import check_writable, write_text, writing
 
 RESULTS = {  # command -> files by which its results are known; calibrators are in folders of two commands
     "judge": ("metrics.json", "statistic.npz"),
@@ -23,6 +23,8 @@ RESULTS = {  # command -> files by which its results are known; calibrators are 
     "predict": ("maps.jsonl",),
     "export": ("SHA256SUMS", "model.safetensors", "calibrator.json"),
 }
+STAGING = ".new"  # in a folder of results: what is to be moved there
+FORMER, MOVED = ".former", ".moved"  # in it: what was there before, and the names of what is moved, the last one last
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -111,6 +113,8 @@ def _taken(out: Path, whole: bool) -> Iterator[None]:
         with locks.alone(str(out), lock, busy):
             if whole:
                 _tidy(out.resolve(), aside(out.resolve()))
+            else:
+                _put_back(out)
             check_writable(out)
             yield
     finally:
@@ -122,27 +126,45 @@ def _taken(out: Path, whole: bool) -> Iterator[None]:
 @contextmanager
 def staged(out: Path, last: str, older: Collection[str] = ()) -> Iterator[Path]:
     """Yield an empty folder in `out` to write into. What is in it is moved to `out` at the end; until then, what was
-    there stays as it was.
+    there stays as it was. Where a move fails all are undone, after a kill by the next call.
 
     Args:
         last: the file that comes last, and goes first of older results: that it is there means that all of them are,
             and belong together.
         older: patterns of further older results that go first, as not all of them are overwritten.
     """
-    new = out / ".new"
-    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
+    new = out / STAGING
+    _put_back(out)
     try:
         with writing(new):
             new.mkdir(parents=True)
         yield new
-        made = sorted(new.iterdir(), key=lambda path: (path.name == last, path.name))
-        (former := new / ".former").mkdir()
-        for path in [path for pattern in (last, *older) for path in out.glob(pattern)]:
-            os.replace(path, former / path.name)
-        for path in made:
-            os.replace(path, out / path.name)
+        names = sorted((path.name for path in new.iterdir()), key=lambda name: (name == last, name))
+        (former := new / FORMER).mkdir()
+        write_text(new / MOVED, "\n".join(names))
+        for path in [*(path for pattern in (last, *older) for path in out.glob(pattern)), *(out / n for n in names)]:
+            if os.path.lexists(path):
+                os.replace(path, former / path.name)
+        for name in names:
+            os.replace(new / name, out / name)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        _put_back(out)
+
+
+def _put_back(out: Path) -> None:
+    """Undo what `staged` has moved, unless it has moved all, and remove what else is left. It may be killed, too: what
+    is listed in `MOVED` is to be undone until that is gone."""
+    new = out / STAGING
+    if (moved := new / MOVED).is_file():
+        names = moved.read_text(encoding="utf-8").split("\n")
+        if any(os.path.lexists(new / name) for name in names):
+            for name in reversed(names):
+                if os.path.lexists(out / name) and not os.path.lexists(new / name):
+                    os.replace(out / name, new / name)
+            for path in sorted((new / FORMER).iterdir(), key=lambda path: (path.name == names[-1], path.name)):
+                os.replace(path, out / path.name)
+        moved.unlink()
+    shutil.rmtree(new, ignore_errors=True)
 
 
 @contextmanager

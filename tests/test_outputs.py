@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import shutil
@@ -9,10 +10,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
-from killed import is_killed
+from killed import is_interrupted, is_killed
 
 from pipeline_src import outputs
 from pipeline_src.errors import UserError
@@ -43,29 +45,85 @@ def replace(out: Path, text: str, within: Path | None = None) -> None:
         write(new, text, NAMES)
 
 
-def moments(out: Path, work: Callable[[], object], before: Callable[[], object]) -> Iterator[int]:
-    """Kill work on the folder `out` before each operation in turn, as `before` left it."""
+def moments(work: Callable[[], object], before: Callable[[], object], stops: Callable = is_killed) -> Iterator[int]:
+    """Stop work before each operation in turn, as `before` left its folder."""
     number = 0
-    while before() or is_killed(work, number):
+    while before() or stops(work, number):
         yield number
         number += 1
 
 
-def test_results_that_are_moved_are_those_of_one_run_or_have_no_last_file(tmp_path):
-    old, new = (dict.fromkeys(NAMES, text) for text in ("old", "new"))
-    out, seen = tmp_path / "out", []
+def fail(out: Path) -> None:
+    """The next run, which ends before it has made anything."""
+    with pytest.raises(ZeroDivisionError), outputs.staged(out, "scores.json"):
+        raise ZeroDivisionError
+
+
+OLD = {**dict.fromkeys(NAMES, "old"), "drawing-a.svg": "old", "maps/c.png": "old"}
+NEW = dict.fromkeys(NAMES, "new")
+MINE = {"notes.txt": "mine"}
+
+
+@pytest.fixture(params=[OLD, {}], ids=["older results", "none"])
+def older(request, tmp_path) -> tuple[Path, dict[str, str], Callable[[], None]]:
+    """A folder, what it holds before `stage`, and what makes it so."""
 
     def before() -> None:
-        stage(out, "old")
-        assert content(out) == old
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        if request.param:
+            stage(tmp_path / "out", "old", tuple(OLD))
+        write(tmp_path / "out", "mine", ("notes.txt",))
+        assert content(tmp_path / "out") == was
 
-    for _ in moments(out, lambda: stage(out, "new"), before):
+    was = request.param | MINE
+    return tmp_path / "out", was, before
+
+
+def check_parts(left: dict[str, str], was: dict[str, str]) -> None:
+    """What is there between two moves: no mixture, and no last file unless all of them are there."""
+    assert "scores.json" not in left or left in (was, NEW | MINE)
+    assert "maps/a.png" not in left or left["maps/a.png"] == left["maps/b.png"] == left["calibrator.json"]
+
+
+def test_results_that_are_moved_are_those_of_one_run_or_the_next_puts_them_back(older):
+    (out, was, before), seen = older, []
+    for _ in moments(lambda: stage(out, "new"), before):
+        left, number = content(out), 0
+        seen.append(left)
+        check_parts(left, was)
+        while is_killed(lambda: fail(out), number):
+            check_parts(content(out), was)
+            number += 1
         left = content(out)
-        seen.append("scores.json" in left)
-        assert left in (old, new) or "scores.json" not in left
-        assert "maps/a.png" not in left or left["maps/a.png"] == left["maps/b.png"] == left["calibrator.json"]
-    assert seen[0] and not all(seen) and seen[-1]
-    assert content(out) == new and [path.name for path in out.glob(".*")] == []
+        assert left in (was, NEW | MINE) and not [*out.rglob(".*")]
+        assert seen[-1] not in (was, NEW | MINE) or left == seen[-1], "what was whole stays"
+    assert was in seen and NEW | MINE in seen and any("scores.json" not in left for left in seen)
+    assert content(out) == NEW | MINE and not [*out.rglob(".*")]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.EIO, "")], ids=["Ctrl-C", "I/O error"])
+def test_results_that_are_moved_are_those_of_one_run_wherever_it_is_interrupted(older, error):
+    (out, was, before), seen = older, []
+    for _ in moments(lambda: stage(out, "new"), before, partial(is_interrupted, error=error)):
+        seen.append(content(out))
+        assert seen[-1] in (was, NEW | MINE)
+        fail(out)
+        assert content(out) == seen[-1] and not [*out.rglob(".*")]
+    assert was in seen and NEW | MINE in seen and content(out) == NEW | MINE
+
+
+def test_a_command_puts_back_what_it_is_to_look_at(older):
+    """`outputs.check` is called before anything is staged."""
+    (out, was, before), seen = older, []
+
+    @outputs.exclusive()
+    def look(out: Path) -> None:
+        seen.append(content(out))
+
+    for _ in moments(lambda: stage(out, "new"), before):
+        look(out)
+        assert seen[-1] in (was, NEW | MINE)
+    assert was in seen and NEW | MINE in seen
 
 
 def test_older_results_that_are_not_overwritten_go(tmp_path):
@@ -81,7 +139,7 @@ def test_a_folder_that_is_replaced_is_the_old_or_the_new_one(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     old, new = (dict.fromkeys(NAMES, text) for text in ("old", "new"))
     out, seen = Path("out"), set()
-    for _ in moments(out, lambda: replace(out, "new", within), lambda: replace(out, "old", within)):
+    for _ in moments(lambda: replace(out, "new", within), lambda: replace(out, "old", within)):
         aside = outputs.aside(out, within)
         seen.add("out" if out.exists() else "aside")
         assert content(out if out.exists() else aside) in (old, new)

@@ -98,8 +98,9 @@ def experiment_graph(experiment: str | None, log: Path | None = None) -> Experim
 
 
 def plain_console() -> Console:
-    """Names of files are printed as they are: no [markup], no line broken in the middle of an address."""
-    return Console(markup=False, highlight=False, soft_wrap=True)
+    """Texts and names of the user are printed as they are: no [markup], no :emoji:, no line broken in the middle of an
+    address."""
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def start_log(log: Path | None = None) -> None:

@@ -7,10 +7,9 @@ from collections import Counter
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from pipeline_src.cli.options import Name, experiment_graph
+from pipeline_src.cli.options import Name, experiment_graph, plain_console
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.dvc_cache import absent
 from pipeline_src.engine.explain import other_versions
@@ -29,7 +28,7 @@ def plan(
     """
     from pipeline_src.inspection import plan as planned
 
-    graph, console = experiment_graph(experiment), Console()
+    graph, console = experiment_graph(experiment), plain_console()
     whole = planned.plan(graph, cores)
     table = Table(title=f"{graph.name}: {len(whole.made)} of {len(whole.jobs)} jobs to run")
     for heading in ("jobs", "to run", "taken over", "why (the first)"):
@@ -37,7 +36,7 @@ def plan(
     made, taken, every = (Counter(job.kind for job in jobs) for jobs in (whole.made, whole.taken, whole.jobs))
     for kind in every:
         table.add_row(kind, f"{made[kind]} of {every[kind]}", str(taken[kind] or ""), whole.why(kind))
-    console.print(table)
+    console.print(table, soft_wrap=False)
     if steps := planned.steps(graph, whole):
         console.print(f"Snakemake counts {steps} steps: it evaluates a run on all data sets in one, and ends with one.")
     if whole.unknown:
@@ -61,14 +60,14 @@ def plan(
         console.print(f"dvc.lock lists what is not here: {few(gone, NAMES)}.")
         console.print("`dvc pull` brings it. Where the remote lacks files of it, `dvc checkout` then brings the rest.")
     for line in whole.warnings:
-        console.print(line, markup=False, soft_wrap=True)  # paths stay whole
+        console.print(line)
     for part, text in planned.notes(graph).items():
         console.print(f"{part}: {text}")
     if whole.made or whole.taken:
         last = f"Run it: {graph.command}"
     else:
         last = f"All is current, nothing is to be run. The report: {graph.job('report').paths[0]}"
-    console.print(last, soft_wrap=True, markup=False, highlight=False)
+    console.print(last)
 
 
 def _rates(speeds: tuple[float, float] | None) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from pipeline_src.analysis.facts import run_command
 from pipeline_src.engine.code import digest
 from pipeline_src.engine.explain import stale
 from pipeline_src.errors import UserError, listed
+from pipeline_src.params.load import read
 from pipeline_src.steps import fit, job_names
 from pipeline_src.steps.build import chosen
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
 
 FORM = "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, or METHOD/seedN of the experiment that params.yaml picks"
-SKIPPED = ("results", "runs", "train")  # so that the folder of a run names it too, and so does its job
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def find(run: str) -> FinishedRun:
     Raises:
         UserError: the name is of no run, or the run is not finished and current.
     """
-    parts = [part for part in PurePosixPath(run).parts if part not in SKIPPED]
+    parts = _parts(run)
     number = re.fullmatch(r"seed(\d+)", parts[-1]) if len(parts) in (2, 3) else None
     if number is None:
         raise UserError(f"--run {run} is not the name of a run", found=run, expected=FORM, do="dense-calibration plan")
@@ -75,6 +74,19 @@ def find(run: str) -> FinishedRun:
             f"the run {finished.name} is not finished, or not current",
             found=listed(reasons),
             expected="results of today's parameters, data and code, as they were made",
-            do=run_command(experiment.name),
+            do=experiment.command,
         )
     return finished
+
+
+def _parts(run: str) -> list[str]:
+    """Experiment, method and seed; the folder of a run names it too, and so does its job. Experiments and methods may
+    have names of folders and jobs."""
+    parts = [*PurePosixPath(run).parts]
+    if len(parts) > 3 and parts[0] == "results":
+        del parts[0]
+    if len(parts) == 4 and parts[1] == "runs":
+        del parts[1]
+    if len(parts) == 3 and parts[0] == "train" and "train" not in read().experiments:
+        del parts[0]
+    return parts

@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic
+from pipeline_src.files import atomic, overlong
 from pipeline_src.judging import several_classes
 from pipeline_src.judging.arrays import read_map
 from pipeline_src.judging.files import ARRAYS, IMAGES, Pairs, UnusableFileError, check_problems, naming
@@ -42,12 +42,14 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
 
     Raises:
         UserError: names all that cannot be used, or are of another number of classes than the fitted ones (None: of one
-            object), or whose classes do not sum to 1.
+            object), or whose classes do not sum to 1, or whose names are too long.
     """
     problems = []
     for pair in pairs:
         try:
             with naming(pair, pair.map):
+                if reason := overlong(pair.map.name):
+                    raise UnusableFileError(reason)
                 probability = read_map(pair.map, limit=pair.values, several=classes is not None)
                 there = len(probability) if probability.ndim == 3 else None
                 if classes and there and there != classes:
@@ -56,8 +58,8 @@ def check_applied(pairs: Pairs, classes: int | None) -> None:
                     raise UnusableFileError(f"{_kind(there)}; expected {_kind(classes)}, as the fitted maps")
                 if classes and pair.mask is None:  # with a mask, void pixels are left out when it is scored
                     several_classes.check_sums(probability.sum(axis=0))
-        except UnusableFileError as reason:
-            problems.append(str(reason))
+        except UnusableFileError as error:
+            problems.append(str(error))
     check_problems(pairs, problems)
 
 
@@ -83,14 +85,15 @@ def _write(path: Path, original: Path, probability: np.ndarray) -> None:
             return
         loaded = np.load(original, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            np.save(temporary, _like(loaded, probability))
+            with open(temporary, "wb") as file:  # to a name that ends in .NPY numpy appends .npy
+                np.save(file, _like(loaded, probability))
             return
         with loaded:
             (name,) = loaded
             # As numpy.savez_compressed, for which an array may not be called `file`.
             with (
-                ZipFile(temporary, "w", ZIP_DEFLATED) as file,
-                file.open(f"{name}.npy", "w", force_zip64=True) as member,
+                ZipFile(temporary, "w", ZIP_DEFLATED) as archive,
+                archive.open(f"{name}.npy", "w", force_zip64=True) as member,
             ):
                 npy.write_array(member, _like(loaded[name], probability), allow_pickle=False)
 

@@ -61,6 +61,7 @@ def _build(params: Params, name: str | None) -> ExperimentGraph:
     )
     part_checks.check_parts(entries, graph.stored)
     graph.check()
+    figures.check(graph.facts)
     graph.add(prepare.jobs(graph))
     part_checks.check_name_lists(entries, graph.stored, graph.data_root, UNPACKED)
     for step in STEP_MODULES[1:]:

@@ -8,14 +8,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.engine.job import Job
-from pipeline_src.figures.catalogue import figure_files
+from pipeline_src.errors import UserError
+from pipeline_src.figures.catalogue import figure_files, pictures
 from pipeline_src.python_source import ROOT
 from pipeline_src.steps import job_names
 from pipeline_src.steps.tables import analyses, results
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
+    from pipeline_src.figures.types import Picture
     from pipeline_src.steps.experiment import ExperimentGraph
+
+
+def check(facts: Facts) -> None:
+    """UserError where two figures would have the same file: words of its name are joined by a -, which may be in a name
+    of the user's, too."""
+    of_file: dict[str, Picture] = {}
+    for picture in pictures(facts):
+        for file in picture.files:
+            other = of_file.setdefault(file, picture)
+            if other is not picture:
+                _refuse(facts, file, other, picture)
+
+
+def _refuse(facts: Facts, file: str, *two: Picture) -> None:
+    lines = {part: corruption.line for part, corruption in facts.corrupted.items()}
+    users = {*facts.methods, *facts.parts, *lines.values()}
+    names = dict.fromkeys(lines.get(word, word) for picture in two for word in picture.key if word in users)
+    joined = [name for name in names if "-" in name]
+    raise UserError(
+        f"experiment {facts.experiment}: two figures would be the file {file}",
+        found=" and ".join(f"{picture.type.name} of {', '.join(picture.key)}" for picture in two),
+        expected="names of methods and test sets that differ in the names of files, where they are joined by -",
+        do=f"rename {' or '.join(joined)} in params.yaml, such as to {joined[0].replace('-', '_')}",
+    )
 
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from project import ROOT, call, counted, snakemake
+from project import ROOT, call, counted, edit, snakemake
 from typer.testing import CliRunner
 
 from pipeline_src.cli import init
@@ -101,6 +102,22 @@ def test_one_key_and_one_method_of_a_plan(tmp_path):
     assert (
         "Run it: snakemake --cores all --config experiment=first set='methods=[baseline,slp] training.epochs=3'" in said
     )
+
+
+def test_a_plan_has_what_users_wrote_as_they_wrote_it(tmp_path, monkeypatch):
+    """Words in brackets are markup to the library that prints, and names between colons are pictures."""
+    run("init", ".")
+    file = Path("params.yaml")
+    text = re.sub("set: (scenes|textures), split: (\\w+), first: \\d+", r"set: tiny-\1, split: \2", file.read_text())
+    file.write_text(text.replace("tiny-textures, split: test", "tiny-textures").replace("size: 16", "size: 4"))
+    run("prepare", "--set", "tiny-scenes")
+    edit(file, "    data:\n", "    data:\n      on_problem: skip\n")
+    why, reason = "as discussed [/see notes] :warning:", "groups '^([a-z]+)_' [/]"
+    run("adopt", "prepare/*scenes", "--why", why)
+    monkeypatch.setattr("pipeline_src.inspection.plan.differences", lambda job: [reason])
+    monkeypatch.setenv("COLUMNS", "200")
+    said = run("plan")
+    assert f"adopted: prepare/tiny-scenes: {why} (" in said and f": {reason}" in said
 
 
 def test_version():

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from pipeline_src.deployment.runs import FinishedRun
+import pytest
+
+from pipeline_src.cli import init
+from pipeline_src.deployment.runs import FinishedRun, find
+from pipeline_src.errors import UserError
+from pipeline_src.params import changes
 
 
 def digest(method: str = "baseline", seed: int = 0, **jobs: tuple[str, str]) -> str:
@@ -30,3 +35,43 @@ def test_a_runs_digest_is_of_all_that_its_maps_depend_on():
         *(digest(networks_0=network, fit=of) for of in ((fit[0], "0" * 16), ("0" * 16, fit[1]))),
     ]
     assert len({run, *others}) == 1 + len(others)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A new project whose methods are called like folders, and the beginning of the text of its parameters."""
+    for name in changes.VARIABLES.values():
+        monkeypatch.setenv(name, "")
+    monkeypatch.chdir(tmp_path)
+    text = (init.TEMPLATE / "params.yaml").read_text()
+    text = text.replace("  slp: {", "  train: {method: slp}\n  runs: {method: slp}\n  results: {method: slp}\n  slp: {")
+    (tmp_path / "params.yaml").write_text(text.replace("[baseline, slp,", "[train, runs, results, baseline, slp,"))
+    return tmp_path
+
+
+def refused(run: str) -> str:
+    """Why a run that was never trained is refused."""
+    with pytest.raises(UserError) as error:
+        find(run)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("method", ["slp", "train", "runs", "results"])
+@pytest.mark.parametrize("form", ["{}/seed0", "train/{}/seed0", "first/{}/seed0", "results/first/runs/{}/seed0"])
+def test_a_run_is_found_by_its_name_its_folder_and_its_job(project, form, method):
+    assert f"the run first/{method}/seed0 is not finished" in refused(form.format(method))
+
+
+def test_an_experiment_may_be_called_like_a_job(project):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text + text[text.index("  first:") :].replace("  first:", "  train:", 1))
+    assert "the run train/slp/seed0 is not finished" in refused("train/slp/seed0")
+    assert "the run first/slp/seed0 is not finished" in refused("slp/seed0")
+
+
+def test_a_refused_run_is_made_by_the_command_with_what_the_command_line_changes(project, monkeypatch):
+    (project / "params.yaml").rename(project / "other.yaml")
+    monkeypatch.setenv(changes.VARIABLES["params"], "other.yaml")
+    monkeypatch.setenv(changes.SET, "training.epochs=3")
+    do = "do:       snakemake --cores all --config experiment=first params=other.yaml set=training.epochs=3"
+    assert do in refused("first/slp/seed0")

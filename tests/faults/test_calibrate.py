@@ -122,6 +122,7 @@ def exported(folder: Path) -> None:
 
 row = partial(BadInput, make=make, happens=REFUSED)  # of two maps and masks, if not said otherwise
 OLDER_RESULTS = and_then(among_older_results)
+LETTER = "\u56fe"
 HUGE = [[1e308, -1e308, 1e308]] * 3
 
 ROWS = [
@@ -190,6 +191,15 @@ ROWS = [
         "cannot be used",
         r"9\.png",
         make=and_then(lambda folder: (folder / "other/9.png").write_bytes(b"no picture")),
+        happens="refused; all such files are named",
+    ),
+    row(
+        "applied_name_long",
+        "a map to calibrate whose name has 82 Chinese letters",
+        command("--method", "platt"),
+        r"1 file\(s\) cannot be used",
+        rf"{82 * LETTER}\.png: a name of 250 bytes; at most 245 can be written",
+        make=and_then(lambda folder: (folder / "other/9.png").rename(folder / f"other/{82 * LETTER}.png") and None),
         happens="refused; all such files are named",
     ),
     row(

@@ -196,6 +196,30 @@ ROWS = [
         r"corrupt.0: input should be 'gaussian_noise'.* \(found False\): put it in quotes, since YAML reads yes, no",
     ),
     row(
+        "same-figure",
+        "a test set called `mine-isotonic` beside one called `mine`: `-` joins the words of figures' names",
+        "the two figures and the name to change are named",
+        changed("{mine: {set: mine}}", "{mine: {set: mine}, mine-isotonic: {set: mine}}"),
+        r"two figures would be the file reliability-raw-baseline-mine-isotonic\.csv",
+        "reliability of raw, baseline, mine and reliability of raw, baseline, mine-isotonic",
+        "names of methods and test sets that differ",
+        "rename mine-isotonic in params.yaml, such as to mine_isotonic",
+    ),
+    row(
+        "same-figure-of-two",
+        "methods `slp` and `slp-x`, test sets `mine` and `x-mine`",
+        "the same",
+        written(
+            TEXT.replace("{mine: {set: mine}}", "{mine: {set: mine}, x-mine: {set: mine}}")
+            .replace("[baseline]", "[slp, slp-x]")
+            .replace("{alpha: 0.05}", "{alpha: 0.05}, slp-x: {method: slp}")
+        ),
+        r"two figures would be the file reliability-raw-slp-x-mine\.csv",
+        "reliability of raw, slp-x, mine and reliability of raw, slp, x-mine",
+        "names of methods and test sets that differ",
+        "rename slp-x or x-mine in params.yaml, such as to slp_x",
+    ),
+    row(
         "set-named-yes",
         "a data set called `yes` without quotes",
         "the same",

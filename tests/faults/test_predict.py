@@ -145,7 +145,7 @@ def calibrated_twice(where: Path) -> None:
 
 
 row = partial(BadInput, make=make, happens=REFUSED)  # of a project with an exported folder, if not said otherwise
-
+LONG = 82 * "\u56fe"
 
 ROWS = [
     row(
@@ -363,6 +363,16 @@ ROWS = [
         expected="one image of each name",
         do="rename them",
         make=written("photos/a.jpg", "x"),
+        happens="refused; all such images are named",
+    ),
+    row(
+        "image_name_long",
+        "an image whose name has 82 Chinese letters",
+        command(*FOLDER),
+        rf"maps of 1 images cannot be written(.|\n)*photos/{LONG}\.jpg: its map has a name of 250 bytes; at most 245",
+        expected="shorter names",
+        do="rename them",
+        make=written(f"photos/{LONG}.jpg", "x"),
         happens="refused; all such images are named",
     ),
     row(

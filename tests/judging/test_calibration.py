@@ -29,6 +29,7 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
+from pipeline_src.files import atomic, overlong
 from pipeline_src.judging import calibrated_files, calibration, calibrator_fit, two_classes
 from pipeline_src.judging import folder as judge_step
 from pipeline_src.judging.arrays import read_map
@@ -41,6 +42,7 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
 KINDS = ("uint8", "uint16", "float32", "float16", "npz", "channel")
+CAPITALS = {".NPY": "float32", ".NPZ": "npz", ".Png": "uint8", ".TIF": "uint16"}  # of the same names in small letters
 T = 2.5
 
 
@@ -128,6 +130,36 @@ def test_a_half_precision_map_keeps_its_classes(tmp_path):
     np.save(tmp_path / "maps/a.npy", f)  # T = 2.5 moves it nearer to 0.5 than float16 can say
     calibrated_files.write(pair_files(tmp_path / "maps", None), TemperatureCalibrator(temperature=T), tmp_path / "out")
     assert (np.load(tmp_path / "out/a.npy") < 0.5).all()
+
+
+@pytest.mark.parametrize("suffix", [".NPY", ".NPZ", ".Png", ".TIF"])
+def test_names_in_capitals_stay_and_nothing_else_is_written(tmp_path, suffix):
+    (tmp_path / "maps").mkdir()
+    save(tmp_path / "maps", "a", np.linspace(0.1, 0.9, 20).reshape(4, 5), CAPITALS[suffix])
+    (written,) = (tmp_path / "maps").iterdir()
+    written.rename(tmp_path / "maps" / f"a{suffix}")
+    calibrator = TemperatureCalibrator(temperature=T)
+    (pair,) = pairs = pair_files(tmp_path / "maps", None)
+    calibrated_files.write(pairs, calibrator, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"a{suffix}"]
+    exact, depth = calibrated(calibrator, read_map(pair.map)), {"uint8": 255, "uint16": 65535}
+    bound = 0.51 / depth.get(CAPITALS[suffix], np.inf)
+    assert np.abs(read_map(tmp_path / "out" / f"a{suffix}") - exact).max() <= bound
+
+
+@pytest.mark.parametrize("stem", ["a" * 251, 80 * "\u56fe" + "a", 100 * "\u00e9" + 51 * "a"])
+def test_the_longest_names_that_can_be_written_are(tmp_path, stem):
+    assert overlong(f"{stem}.npy") is None and len(f"{stem}.npy".encode()) in (245, 255)
+    with atomic(tmp_path / f"{stem}.npy") as temporary:
+        temporary.write_text("map")
+    assert [path.name for path in tmp_path.iterdir()] == [f"{stem}.npy"]
+
+
+def test_a_name_that_is_a_byte_longer_is_told(tmp_path):
+    name = 80 * "\u56fe" + "ab.npy"
+    assert "a name of 246 bytes; at most 245" in overlong(name)
+    with pytest.raises(OSError, match="too long"), atomic(tmp_path / name):
+        pytest.fail("it can be written")
 
 
 def test_scores_are_those_of_judge_on_the_written_maps(done, folders, tmp_path):
@@ -449,28 +481,22 @@ def by_method(folders, tmp_path_factory) -> dict[str, Path]:
     return {method: top / method for method in ("platt", "temperature")}
 
 
-@pytest.mark.parametrize("moment", range(5))
-def test_a_run_that_is_killed_leaves_no_scores_and_no_maps_of_another_calibrator(
-    folders, by_method, tmp_path, monkeypatch, moment
-):
+@pytest.mark.parametrize("moment", range(6))  # calibrator, maps and scores go aside, and new ones come
+def test_a_run_that_is_interrupted_leaves_the_older_results(folders, by_method, tmp_path, monkeypatch, moment):
     shutil.copytree(by_method["platt"], out := tmp_path / "out")
     replace, moved = os.replace, []
 
     def stop(source: Path, target: Path) -> None:
         if out in (Path(source).parent, Path(target).parent):
-            if len(moved) == moment:
-                raise KeyboardInterrupt
             moved.append(target)
+            if len(moved) == moment + 1:
+                raise KeyboardInterrupt
         replace(source, target)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(os, "replace", stop)
         calibrate_folder(**folders, out=out, method="temperature", resamples=0)
-    left = contents(out)
-    whole = contents(by_method[json.loads(left["calibrator.json"])["calibrator"]])
-    maps = {name for name in left if name.startswith("maps/")}
-    assert left == whole if moment == 0 else "scores.json" not in left and left.items() <= whole.items()
-    assert not maps or maps == {name for name in whole if name.startswith("maps/")}
+    assert contents(out) == contents(by_method["platt"])
     calibrate_folder(**folders, out=out, method="temperature", resamples=0)
     assert contents(out) == contents(by_method["temperature"])
 
