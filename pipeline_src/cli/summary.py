@@ -31,11 +31,7 @@ def show(graph: ExperimentGraph) -> None:
             console.print(f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)")
     report = graph.results / "report.html"
     if report.is_file() and graph.job("report").current:
-<<<<<<< HEAD
-        console.print(f"Report: [bold]{report.absolute().as_uri()}[/bold]", soft_wrap=True)
-=======
-        console.print(Text.assemble("Report: ", (report.resolve().as_uri(), "bold")))
->>>>>>> w-bugs
+        console.print(Text.assemble("Report: ", (report.absolute().as_uri(), "bold")))
 
 
 def _claims(claims: dict[str, Any]) -> Table:
