@@ -8,7 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,7 @@ class Pair:
         return "/".join(path.parts[-1 - self.stem.count("/") :])
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Pairs:
     """Pairs in the order of their stems; only names are in memory.
 
@@ -78,6 +78,15 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def stems(self) -> list[str]:
+        """In their order."""
+        return [stem for stem, *_ in self.names]
+
+    def calibrated(self, calibrator: Calibrator) -> Pairs:
+        """The same pairs, whose maps are read as this calibrator makes them."""
+        return replace(self, calibrator=lambda stem: calibrator)
 
     def __iter__(self) -> Iterator[Pair]:
         return map(self.__getitem__, range(len(self)))
