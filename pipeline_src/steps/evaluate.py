@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.engine.job import Job
-from pipeline_src.steps import fit, job_names, networks
+from pipeline_src.steps import job_names, networks, predictors
 
 if TYPE_CHECKING:
     from pipeline_src.data.store import Store
@@ -32,7 +32,7 @@ def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
         stem=part,
         files=(f"{part}.npz", f"{part}.examples.npz"),
         work=work_corrupted if corruption else work,
-        parameters=fit.parameters(experiment, method, seed)
+        parameters=predictors.parameters(experiment, method, seed)
         | ({"corruption": (corruption.name, corruption.severity)} if corruption else {}),
         inputs={f"networks/{number}": run for number, run in enumerate(runs)}
         | fitted
@@ -66,6 +66,6 @@ def _evaluate(job: Job, folder: Path, store: Store) -> None:
     if job.inputs["part"] is not job.inputs["val"]:
         stores = {name: Store(job.inputs[name].folder) for name in ("train", "val")}
         networks.report_overlap(stores | {job.options["part"]: store}, {})
-    statistic, shown = evaluate(fit.predictor(job), store, networks.settings(job), job.options["title"])
+    statistic, shown = evaluate(predictors.predictor(job), store, networks.settings(job), job.options["title"])
     statistic.save(folder / job.files[0], {"contract": job.contract})
     examples.write(folder / job.files[1], shown)

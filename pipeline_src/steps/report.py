@@ -16,8 +16,8 @@ from pipeline_src.engine.graph import with_inputs
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import few
 from pipeline_src.python_source import ROOT
-from pipeline_src.steps import fit, job_names
-from pipeline_src.steps.tables import analyses, costs, results
+from pipeline_src.steps import job_names, predictors
+from pipeline_src.steps.job_results import analyses, costs, results
 from pipeline_src.tables.several_experiments import judged_files, judged_table
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
     """What the post-hoc methods among a job's inputs were fitted to: (method, seed) -> name -> value."""
     facts = job.parameters["facts"]
     fits = {run: job.inputs[job_names.training(*run)] for run in facts.runs if run[0] not in facts.trained}
-    return {run: fit.numbers(fit.read(job.paths[0])) for run, job in fits.items()}
+    return {run: predictors.numbers(predictors.read(job.paths[0])) for run, job in fits.items()}
 
 
 def own_ideas(experiment: ExperimentGraph) -> dict[str, str]:

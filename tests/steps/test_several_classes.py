@@ -29,7 +29,7 @@ from pipeline_src.params.load import read
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor
-from pipeline_src.steps import networks, tables
+from pipeline_src.steps import job_results, networks
 from pipeline_src.steps.build import build as build_experiment
 from pipeline_src.steps.experiment import ExperimentGraph
 from pipeline_src.steps.prepare import UNPACKED
@@ -90,7 +90,7 @@ def built(tmp_path_factory) -> ExperimentGraph:
 
 
 def results(built: ExperimentGraph) -> Results:
-    return tables.results(built.job("tables"))
+    return job_results.results(built.job("tables"))
 
 
 def statistic_of(built: ExperimentGraph, method: str, part: str) -> AnyStatistic:
