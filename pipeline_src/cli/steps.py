@@ -32,7 +32,7 @@ def prepare(
 
     Example: dense-calibration prepare --set scenes
     """
-    _make(f"prepare/{set_name}", experiment, contract, log)
+    _make(job_names.preparation(set_name), experiment, contract, log)
 
 
 def store(
@@ -45,7 +45,7 @@ def store(
 
     Example: dense-calibration store --part train
     """
-    _make(f"store/{part}", experiment, contract, log)
+    _make(job_names.store(part), experiment, contract, log)
 
 
 def train(
@@ -108,7 +108,7 @@ def analyse(
 
     Example: dense-calibration analyse --part scenes
     """
-    _make(f"analyse/{part}", experiment, contract, log)
+    _make(job_names.analysis(part), experiment, contract, log)
 
 
 def tables(experiment: Name = None, contract: Contract = None, log: Log = None) -> None:

@@ -13,7 +13,7 @@ from pipeline_src import outputs
 from pipeline_src.deployment import runs
 from pipeline_src.deployment.runs import FinishedRun
 from pipeline_src.errors import UserError
-from pipeline_src.steps import networks
+from pipeline_src.steps import job_names, networks
 from pipeline_src.text_tables import UNDEFINED
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _measured(run: FinishedRun) -> dict[str, tuple[str, Measurement]]:
     from pipeline_src.export.card import of_seed
 
     graph = run.experiment
-    current = {part: job for part in graph.facts.tests if (job := graph.job(f"analyse/{part}")).current}
+    current = {part: job for part in graph.facts.tests if (job := graph.job(job_names.analysis(part))).current}
     facts = replace(graph.facts, parts={part: graph.facts.parts[part] for part in current})
     results = Results(facts, {part: job.paths[0] for part, job in current.items()})
     return {

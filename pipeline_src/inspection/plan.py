@@ -14,6 +14,7 @@ from pipeline_src.engine import cache
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
 from pipeline_src.inspection import precheck, sizes
+from pipeline_src.steps import job_names
 from pipeline_src.steps.analyse import coverage
 from pipeline_src.steps.experiment import ExperimentGraph
 
@@ -114,7 +115,7 @@ def notes(experiment: ExperimentGraph) -> dict[str, str]:
     texts = {}
     for part in experiment.facts.tests:
         chosen, entry = experiment.parts[part][0], experiment.entry(part)
-        prepared, names = experiment.job(f"prepare/{chosen.set}"), benchmark_file(entry, experiment.data_root)
+        prepared, names = experiment.job(job_names.preparation(chosen.set)), benchmark_file(entry, experiment.data_root)
         unused = "" if experiment.label(part) is None or entry.ood else NO_MASKS
         covered = coverage(chosen, prepared.folder, names, entry.benchmark_list) if prepared.current else ""
         texts[part] = " ".join(filter(None, (entry.caption, covered, unused)))
@@ -180,15 +181,14 @@ def _seconds(
     training, inference = rates
     started = {experiment.batch_of(job)[0]: job.kind for job in todo}
     total = sum(STARTUP.get(kind, 1.0) for kind in started.values())
-    for job in todo:
-        if job.kind == "train":
-            total += _of_run(experiment, job.name.split("/")[1], images, training, inference)
-        elif job.kind == "evaluate":
-            _, method, _, part = job.name.split("/")
-            total += images[experiment.store(part)] * _passes(experiment, method) / inference
-        elif job.kind == "figures":
-            total += FIGURE * len(job.files)
-    return total
+    names = {job.name for job in todo}
+    for method, seed in experiment.runs:
+        if job_names.training(method, seed) in names:
+            total += _of_run(experiment, method, images, training, inference)
+        evaluated = [p for p in experiment.facts.parts if job_names.evaluation(method, seed, p) in names]
+        passed = sum(images[experiment.store(part)] for part in evaluated)
+        total += passed * _passes(experiment, method) / inference
+    return total + sum(FIGURE * len(job.files) for job in todo if job.kind == "figures")
 
 
 def _of_run(

@@ -13,7 +13,7 @@ from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.inspection.sizes import declared, size
 from pipeline_src.params.parts import Part
-from pipeline_src.steps import networks
+from pipeline_src.steps import job_names, networks
 from pipeline_src.steps.prepare import UNPACKED
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def check(experiment: ExperimentGraph) -> list[str]:
         _check_size(experiment, name)
     rows = {}
     for name, (part, _) in experiment.stored.items():
-        job = experiment.job(f"prepare/{part.set}")
+        job = experiment.job(job_names.preparation(part.set))
         if job.current:
             rows[name] = manifest.select(part, job.folder)
     lines = networks.shared_images(check_disjoint(rows)) + _shared_groups(experiment, rows)
@@ -112,7 +112,7 @@ def _check_size(experiment: ExperimentGraph, name: str) -> None:
 
 def _most(experiment: ExperimentGraph, part: Part) -> int | None:
     """How many images a split can have at most, if anything is known of it."""
-    job = experiment.job(f"prepare/{part.set}")
+    job = experiment.job(job_names.preparation(part.set))
     if job.current:
         return len(manifest.select(Part(set=part.set, split=part.split), job.folder))
     try:

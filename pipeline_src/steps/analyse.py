@@ -35,7 +35,7 @@ def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str
     evaluated = {f"{m}/seed{seed}": experiment.job(job_names.evaluation(m, seed, part)) for m, seed in facts.runs}
     return Job(
         kind="analyse",
-        name=f"analyse/{part}",
+        name=job_names.analysis(part),
         folder=experiment.results / "analysis",
         stem=part,
         files=(f"{part}.npz",),
@@ -50,7 +50,7 @@ def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str
             # None of the sets without groups is analysed anew.
             **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}),
         },
-        inputs={**evaluated, "prepare": experiment.job(f"prepare/{entry.name}")},
+        inputs={**evaluated, "prepare": experiment.job(job_names.preparation(entry.name))},
         options={"names": names, "groups": entry.groups, "grouped": grouped},
     )
 

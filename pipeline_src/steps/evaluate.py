@@ -36,8 +36,8 @@ def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
         | ({"corruption": (corruption.name, corruption.severity)} if corruption else {}),
         inputs={f"networks/{number}": run for number, run in enumerate(runs)}
         | fitted
-        | {"part": experiment.job(f"store/{experiment.store(part)}")}
-        | {of: experiment.job(f"store/{of}") for of in ("train", "val")},
+        | {"part": experiment.job(job_names.store(experiment.store(part)))}
+        | {of: experiment.job(job_names.store(of)) for of in ("train", "val")},
         options=networks.options(experiment) | {"part": part, "title": f"{method} seed {seed} on {part}"},
         **networks.code(experiment, method),
     )

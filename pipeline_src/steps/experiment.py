@@ -172,12 +172,13 @@ class ExperimentGraph(Graph):
         torch."""
         if job.kind != "evaluate":
             return super().batch_of(job)
-        name = job.name.rpartition("/")[0]
-        return name, self._evaluated[name]
+        return self._batches[job.name]
 
     @cached_property
-    def _evaluated(self) -> dict[str, list[Job]]:
-        return {f"evaluate/{method}/seed{seed}": self.evaluations(method, seed) for method, seed in self.runs}
+    def _batches(self) -> dict[str, tuple[str, list[Job]]]:
+        """By the name of each evaluation."""
+        batches = [(job_names.evaluations(*run), self.evaluations(*run)) for run in self.runs]
+        return {job.name: batch for batch in batches for job in batch[1]}
 
     def references(self, method: str) -> list[str]:
         """The methods whose runs a method needs."""

@@ -28,7 +28,7 @@ def job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         work=work,
         parameters=parameters(experiment, method, seed),
         inputs={f"networks/{number}": run for number, run in enumerate(runs)}
-        | ({"val": experiment.job("store/val")} if posthoc and posthoc.fits else {}),
+        | ({"val": experiment.job(job_names.store("val"))} if posthoc and posthoc.fits else {}),
         options=networks.options(experiment) | {"title": f"{method} seed {seed}"},
         **networks.code(experiment, method),
     )

@@ -25,7 +25,7 @@ def results(job: Job) -> Results:
     from pipeline_src.analysis.results import Results
 
     facts = job.parameters["facts"]
-    return Results(facts, {part: job.inputs[f"analyse/{part}"].paths[0] for part in facts.parts})
+    return Results(facts, {part: job.inputs[job_names.analysis(part)].paths[0] for part in facts.parts})
 
 
 def costs(job: Job) -> dict[tuple[str, int], RunCost]:
@@ -37,7 +37,7 @@ def _cost(job: Job, method: str, seed: int) -> RunCost:
     from pipeline_src.analysis.run_cost import RunCost
 
     trained, facts = job.inputs[job_names.training(method, seed)], job.parameters["facts"]
-    evaluated = [job.inputs[f"analyse/{part}"].inputs[f"{method}/seed{seed}"] for part in facts.tests]
+    evaluated = [job.inputs[job_names.analysis(part)].inputs[f"{method}/seed{seed}"] for part in facts.tests]
     return RunCost.read(trained.folder, _made(trained, "memory"), sum(_made(each, "seconds") for each in evaluated))
 
 

@@ -12,6 +12,7 @@ from pipeline_src.engine.contract import file_digest
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
+from pipeline_src.steps import job_names
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
@@ -34,7 +35,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
             continue
         yield Job(
             kind="prepare",
-            name=f"prepare/{name}",
+            name=job_names.preparation(name),
             folder=folder,
             stem="prepare",
             files=FILES,

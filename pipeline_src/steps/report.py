@@ -107,7 +107,7 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
     """What the report shows of a part: where it is from, how many images, and a hash of all of them."""
     from pipeline_src.data.store import Store
 
-    store, role = Store(job.inputs[f"store/{name}"].folder), job.parameters["facts"].parts.get(name, name)
+    store, role = Store(job.inputs[job_names.store(name)].folder), job.parameters["facts"].parts.get(name, name)
     hashed = digest([[row.id, row.sha256_image, row.sha256_mask] for row in store.index])
     return {
         "part": name,
