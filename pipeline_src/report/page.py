@@ -22,7 +22,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.files import write_text
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report import sentences
+from pipeline_src.report import lowest, sentences
 from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
 from pipeline_src.report.gallery import Gallery
@@ -215,7 +215,7 @@ def _first_choice(inside: ProtocolComparison) -> tuple[list[str], str]:
 
 
 def _card(results: Results, part: str) -> dict[str, Any]:
-    texts = {protocol: sentences.lowest(results, protocol, part) for protocol in results.facts.protocols}
+    texts = {protocol: lowest.on_set(results, protocol, part) for protocol in results.facts.protocols}
     return {**_part(results, part), "note": results.note(part), "texts": texts}
 
 

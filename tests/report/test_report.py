@@ -25,7 +25,7 @@ from pipeline_src.figures import alpha, reliability, style
 from pipeline_src.figures.bin_tables import isotonic_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.types import Picture
-from pipeline_src.report import provenance, sentences
+from pipeline_src.report import lowest, provenance, sentences
 from pipeline_src.report.gallery import Gallery
 from pipeline_src.report.page import HERE, SCRIPTS, _named, write_report
 from pipeline_src.report.provenance import commit, made_by
@@ -394,8 +394,8 @@ def test_the_baseline_is_known_by_its_code(results, page):
     words = page.text.replace("\u00a0", " ")
     assert "has a significantly lower mean ECE than ce" in words  # two images
     assert "not significantly higher: ce (" in words
-    assert "aslp_<mc> has the lowest ECE" in sentences.lowest(results, "raw", ODD)
-    assert "; ce has " in sentences.lowest(results, "raw", ODD)
+    assert "aslp_<mc> has the lowest ECE" in lowest.on_set(results, "raw", ODD)
+    assert "; ce has " in lowest.on_set(results, "raw", ODD)
 
 
 def test_versions_and_machine_are_known(monkeypatch, tmp_path):
@@ -436,29 +436,29 @@ def made_up(ece: dict[str, float], accuracy: dict[str, float]) -> Results:
 
 def test_lowest_is_the_lowest():
     results = made_up({"baseline": 0.04, "slp": 0.02, "aslp": 0.03}, {"baseline": 0.9, "slp": 0.88, "aslp": 0.9})
-    assert sentences.lowest(results, "raw", "set").replace("\u00a0", " ") == (
+    assert lowest.on_set(results, "raw", "set").replace("\u00a0", " ") == (
         "slp has the lowest ECE, 2.00 % (OE 1.00 %); baseline has 4.00 % (OE 1.00 %). "
         "Accuracy 88.00 %, with baseline 90.00 %."
     )
 
 
 def test_the_baseline_may_win():
-    text = sentences.lowest(made_up({"baseline": 0.01, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9}), "raw", "set")
+    text = lowest.on_set(made_up({"baseline": 0.01, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9}), "raw", "set")
     assert text.startswith("baseline has the lowest ECE, 1.00")
     assert "next is slp, 2.00" in text
 
 
 def test_equal_in_print_is_a_tie():
     ece = {"baseline": 0.04, "slp": 0.020001, "aslp": 0.02}
-    text = sentences.lowest(made_up(ece, dict.fromkeys(ece, 0.9)), "raw", "set")
+    text = lowest.on_set(made_up(ece, dict.fromkeys(ece, 0.9)), "raw", "set")
     assert text.startswith("slp (OE 1.00\u00a0%) and aslp (OE 1.00\u00a0%) share the lowest ECE, 2.00\u00a0%; baseline")
-    text = sentences.lowest(made_up(ece, {"baseline": 0.9, "slp": 0.88, "aslp": 0.91}), "raw", "set")
+    text = lowest.on_set(made_up(ece, {"baseline": 0.9, "slp": 0.88, "aslp": 0.91}), "raw", "set")
     assert text.endswith("88.00\u00a0% and 91.00\u00a0% in this order, with baseline 90.00\u00a0%.")
 
 
 def test_without_a_baseline_nothing_is_compared_with_it():
     results = made_up({"slp": 0.1, "aslp": 0.2}, {"slp": 0.9, "aslp": 0.9})
-    assert sentences.lowest(results, "raw", "set").endswith("next is aslp, 20.00\u00a0% (OE 1.00\u00a0%).")
+    assert lowest.on_set(results, "raw", "set").endswith("next is aslp, 20.00\u00a0% (OE 1.00\u00a0%).")
 
 
 @pytest.mark.parametrize(("seeds", "words"), [((0,), "trained once"), ((0, 1), "means over 2 seeds")])
@@ -484,7 +484,7 @@ def test_below_the_noise_floor_nothing_is_ranked():
         key: replace(one, points=one.points | {"ece_floor": np.array([0.015])})
         for key, one in results.measurements.items()
     }
-    text = sentences.lowest(replace(results, measurements=floors), "raw", "set").replace("\u00a0", " ")
+    text = lowest.on_set(replace(results, measurements=floors), "raw", "set").replace("\u00a0", " ")
     assert text == (
         "baseline with 1.00 % (OE 1.00 %) and aslp with 0.50 % (OE 1.00 %) are below the noise floor (1.50 %), where a "
         "network without calibration error would be; methods there are not ranked."
@@ -494,4 +494,4 @@ def test_below_the_noise_floor_nothing_is_ranked():
 def test_validation_images_are_said_to_be_fitted_to():
     results = made_up({"baseline": 0.04, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9})
     on_val = replace(results, facts=replace(results.facts, parts={"set": "val"}))
-    assert sentences.lowest(on_val, "raw", "set") == f"{sentences.lowest(results, 'raw', 'set')} {sentences.FITTED}"
+    assert lowest.on_set(on_val, "raw", "set") == f"{lowest.on_set(results, 'raw', 'set')} {lowest.FITTED}"
