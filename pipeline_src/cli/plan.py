@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline_src.cli.options import Name, experiment_graph
+from pipeline_src.cli.options import ExperimentName, experiment_graph
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.dvc_cache import absent
 from pipeline_src.engine.explain import other_versions
@@ -20,7 +20,7 @@ NAMES = 5  # of jobs or files in a line
 
 
 def plan(
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores to plan with [default: all]")] = None,
 ) -> None:
     """A dry look: what is to be run and why, how long it takes here, how much disk it needs.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def size(experiment: ExperimentGraph, part: str) -> int | None:
     """Number of images of a part, from its manifest or else from the catalog; None if neither knows."""
-    chosen, _ = experiment.stored[part]
+    chosen, _ = experiment.stored_parts[part]
     prepared = experiment.job(job_names.preparation(chosen.set))
     if prepared.current:
         return len(manifest.select(chosen, prepared.folder))
@@ -41,7 +41,7 @@ def estimated(experiment: ExperimentGraph, part: str) -> int | None:
     Which files are faulty or identical is not known then."""
     if (number := size(experiment, part)) is not None:
         return number
-    entry, split = experiment.entry(part), experiment.stored[part][0].split
+    entry, split = experiment.entry(part), experiment.stored_parts[part][0].split
     try:
         located = sources.locate(entry, experiment.data_root, UNPACKED)
         root = sources.root_folder(located, UNPACKED)

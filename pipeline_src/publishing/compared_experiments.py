@@ -191,7 +191,7 @@ def _images(graph: ExperimentGraph) -> dict[str, dict[str, str]]:
     """A hash of the images and masks of each part whose store is here."""
     from pipeline_src.steps.report import store_facts
 
-    parts = [name for name in graph.stored if graph.job(job_names.store(name)).current]
+    parts = [name for name in graph.stored_parts if graph.job(job_names.store(name)).current]
     return {name: {"images": store_facts(graph.job("report"), name)["hash"]} for name in parts}
 
 

@@ -111,7 +111,7 @@ def _root(graph: ExperimentGraph, ended: datetime, parts: list[str]) -> Entity:
 
 
 def _terms(graph: ExperimentGraph) -> Entity:
-    of_sets = dict.fromkeys(f"{e.name}: {e.terms}" for e in map(graph.entry, graph.stored) if e.terms)
+    of_sets = dict.fromkeys(f"{e.name}: {e.terms}" for e in map(graph.entry, graph.stored_parts) if e.terms)
     own = "The workflow is under the Apache License 2.0. What was made from data sets is subject to their terms."
     return {"@id": "#terms", "@type": "CreativeWork", "name": "Terms", "description": " ".join([own, *of_sets])}
 

@@ -44,7 +44,7 @@ def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str
             "part": part,
             "bins": facts.bins,
             "runs": facts.runs,
-            "images": experiment.parts[part][0],
+            "images": experiment.used_parts[part][0],
             "names": digest,
             **({"list": entry.benchmark_list} if entry.benchmark_list else {}),
             # None of the sets without groups is analysed anew.

@@ -24,7 +24,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
     runs = [experiment.job(job_names.training(*run)) for run in experiment.networks(method, seed)]
     fitted = {"fit": experiment.job(job_names.training(method, seed))} if experiment.posthoc(method) else {}
-    corruption = experiment.corrupted.get(part)
+    corruption = experiment.corruptions.get(part)
     return Job(
         kind="evaluate",
         name=job_names.evaluation(method, seed, part),
@@ -36,7 +36,7 @@ def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
         | ({"corruption": (corruption.name, corruption.severity)} if corruption else {}),
         inputs={f"networks/{number}": run for number, run in enumerate(runs)}
         | fitted
-        | {"part": experiment.job(job_names.store(experiment.store(part)))}
+        | {"part": experiment.job(job_names.store(experiment.stored_name(part)))}
         | {of: experiment.job(job_names.store(of)) for of in ("train", "val")},
         options=networks.options(experiment) | {"part": part, "title": f"{method} seed {seed} on {part}"},
         **networks.code(experiment, method),

@@ -25,7 +25,7 @@ FAILED = "problems.failed.csv"  # next to the last good result
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """A job per data set; UserError names all that are not here."""
     absent = []
-    for name in dict.fromkeys(part.set for part, _ in experiment.parts.values()):
+    for name in dict.fromkeys(part.set for part, _ in experiment.used_parts.values()):
         entry, folder = catalog.find(experiment.entries, name), experiment.data / "manifests" / name
         grouped = groups.find(entry.groups, experiment.data_root) if entry.draws_groups else None
         try:

@@ -37,7 +37,10 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         stem="report",
         files=("report.html",),
         work=work,
-        parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.stored.items()}}
+        parameters={
+            "facts": experiment.facts,
+            "parts": {name: part for name, (part, _) in experiment.stored_parts.items()},
+        }
         | ({"ideas": ideas} if (ideas := own_ideas(experiment)) else {}),
         inputs=analyses(experiment) | {job.name: job for job in made},
         options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}

@@ -18,7 +18,7 @@ FILES = ("images.npy", "masks.npy", "truth.npy", "grey.npy", "index.csv", "store
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """A job per part."""
-    for name, (part, _) in experiment.stored.items():
+    for name, (part, _) in experiment.stored_parts.items():
         yield Job(
             kind="store",
             name=job_names.store(name),
