@@ -13,8 +13,18 @@ from project import ROOT
 
 PACKAGE = ROOT / "pipeline_src"
 GROUND = {
-    *("errors", "files", "validation", "rng", "python_source", "text_tables"),
-    *("labels", "versions", "locks", "logs", "verified", "outputs"),
+    "errors",
+    "files",
+    "validation",
+    "rng",
+    "python_source",
+    "text_tables",
+    "labels",
+    "versions",
+    "locks",
+    "logs",
+    "verified",
+    "outputs",
 }
 NUMBERS = {"counting", "metrics", "analysis"}
 NETWORKS = {"params", "data", "calibrators", "training", "prediction"}
