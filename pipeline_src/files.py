@@ -263,3 +263,9 @@ def sha256(path: Path | str) -> str:
     """64 hex digits of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_without(key: str, content: Mapping[str, Any]) -> str:
+    """64 hex digits of JSON-like content without the entry that is to hold them, whatever the order of the others."""
+    others = {name: value for name, value in content.items() if name != key}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()

@@ -102,18 +102,6 @@ def test_no_circles(graph):
     tuple(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
-def test_no_name_is_found_or_known():
-    """Which say nothing of what is found; but for the line of an error's message."""
-    fields = ("id", "arg", "attr", "name", "asname")  # of variables, parameters, attributes, definitions, imports
-    assert not {
-        f"{name}:{node.lineno}"
-        for name, path in modules().items()
-        if name != "pipeline_src.errors"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if not isinstance(node, ast.keyword) and {"found", "known"} & {getattr(node, field, None) for field in fields}
-    }
-
-
 def test_no_two_classes_have_one_name():
     where: dict[str, list[str]] = {}
     for name, path in modules().items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.selective_scaling import SelectiveScalingCalibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.files import reading, write_text
+from pipeline_src.files import reading, sha256_without, write_text
 from pipeline_src.validation import validate
 
 ALL = (
@@ -55,13 +54,7 @@ def named(name: str, where: str) -> type[Calibrator]:
 def write(path: Path, record: Record | Mapping[str, Any]) -> None:
     """Write a calibrator.json, with the digest by which `read` finds an edit."""
     content = record.model_dump(mode="json") if isinstance(record, Record) else dict(record)
-    write_text(path, json.dumps(content | {DIGEST: _digest(content)}, indent=2) + "\n")
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    """SHA-256 of the content but for its digest."""
-    plain = {key: value for key, value in content.items() if key != DIGEST}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    write_text(path, json.dumps(content | {DIGEST: sha256_without(DIGEST, content)}, indent=2) + "\n")
 
 
 def read(path: Path) -> tuple[Calibrator, Record]:
@@ -84,7 +77,11 @@ def read(path: Path) -> tuple[Calibrator, Record]:
             expected=f"version {VERSION} (docs/calibrate.md)",
             do="update the program, or " + DO,
         )
-    if isinstance(content, dict) and DIGEST in content and content.pop(DIGEST) != (digest := _digest(content)):
+    if (
+        isinstance(content, dict)
+        and DIGEST in content
+        and content.pop(DIGEST) != (digest := sha256_without(DIGEST, content))
+    ):
         raise UserError(
             f"{path} was altered since it was written",
             found=f"content of the {DIGEST} {digest}",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline_src.analysis.alphas import window
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import NAN, interval
 from pipeline_src.analysis.resampling import image_means, key_of
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST = 15  # epochs: a window of 3, since the saw's correlation with itself is gone after 3 visits at beta = 1
-WINDOWS = 5  # into which the epochs are cut; the last two are compared
 SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=100, digits=1)
 
 
@@ -56,7 +56,7 @@ def _tables(view: View, block: str) -> dict[int, pd.DataFrame]:
 def mean_levels(view: View) -> dict[str, float]:
     """Of each method that learns alphas, their mean over images, seeds and the last fifth of the epochs."""
     tables = {block: _tables(view, block) for block in view.facts.methods}
-    ends = {block: [window(table.to_numpy()).mean() for table in of.values()] for block, of in tables.items()}
+    ends = {block: [_means(table.to_numpy()).mean() for table in of.values()] for block, of in tables.items()}
     return {block: float(np.mean(means)) for block, means in ends.items() if means}
 
 
@@ -69,7 +69,7 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     """
     shares, phases, lasts, resampled = {}, [], [], []
     for seed, table in sorted(tables.items()):
-        before, last = (window(table.to_numpy(), ago) for ago in (1, 0))
+        before, last = (_means(table.to_numpy(), ago) for ago in (1, 0))
         moments = np.stack([before, last, before * last, before**2, last**2], axis=1)
         share, phase = shares_of(moments.mean(axis=0))
         shares[seed] = float(share)
@@ -88,11 +88,9 @@ def _share(alphas: np.ndarray) -> float:
     return float(alphas.std() / (alphas.mean() or 1))
 
 
-def window(alphas: np.ndarray, ago: int = 0) -> np.ndarray:
-    """(N,) mean alphas over the last window of epochs, or over that so many windows `ago`, of alphas (N, epochs)."""
-    epochs = alphas.shape[1]
-    length = max(1, epochs // WINDOWS)
-    return alphas[:, epochs - (ago + 1) * length : epochs - ago * length].mean(axis=1)
+def _means(alphas: np.ndarray, ago: int = 0) -> np.ndarray:
+    """(N,) means of alphas (N, epochs) over the last window of epochs, or over that so many windows `ago`."""
+    return alphas[:, window(alphas.shape[1], ago)].mean(axis=1)
 
 
 def shares_of(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

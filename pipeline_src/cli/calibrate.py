@@ -71,10 +71,10 @@ def calibrate(
         features=features,
         shape=shape,
     )
-    typer.echo(report(result, out))
+    typer.echo(in_words(result, out))
 
 
-def report(result: dict[str, Any], out: Path) -> str:
+def in_words(result: dict[str, Any], out: Path) -> str:
     """What the terminal shows: the method and why, the scores before and after, and where the files are."""
     lines = [f"{result['method']}, fitted to {result['images']} images, {result['pixels']:,} pixels"]
     if result["chosen"]:
@@ -101,11 +101,11 @@ def report(result: dict[str, Any], out: Path) -> str:
     for side, off in result["bounds"].items():
         lines += off_by(off, side)
     if "risk" in result:
-        from pipeline_src.judging.risk import in_words  # as above
+        from pipeline_src.judging import risk  # as above
 
-        held_out = result["scored_on"] == "cross-validation"
-        words = in_words(result["risk"]) if held_out else in_words(result["risk"], f"on {result['scored_on']}")
-        lines += [f"  {text}" for text in words]
+        cross_validated = result["scored_on"] == "cross-validation"
+        where = {} if cross_validated else {"where": f"on {result['scored_on']}"}
+        lines += [f"  {text}" for text in risk.in_words(result["risk"], **where)]
     some = any(score["intervals"]["before"] for score in result["scores"].values())
     lines += remarks(result, INTERVALS if some else ())
     lines.append(f"  {result['applied_images']} calibrated maps: {out / 'maps'}")

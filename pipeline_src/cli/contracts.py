@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli.options import Name, experiment_graph, plain_console, start_log
+from pipeline_src.cli.options import ExperimentName, experiment_graph, plain_console, start_log
 from pipeline_src.engine import dvc
 from pipeline_src.engine.adopt import adopt as adopt_results
 from pipeline_src.engine.cache import Leftover, size
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def contracts(
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     explain: Annotated[str | None, typer.Option(metavar="JOB", help="Show what a job's contract is made of")] = None,
 ) -> None:
     """Write the contracts that DVC's stages depend on, or explain one.
@@ -50,7 +50,7 @@ def verify(
     jobs: Annotated[
         list[str] | None, typer.Argument(help="Names of jobs, or patterns as in 'train/*' [default: all]")
     ] = None,
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     versions: Annotated[
         bool, typer.Option("--versions", metavar="", help="List the libraries of results instead")
     ] = False,
@@ -92,7 +92,7 @@ def verify(
 
 def redo(
     jobs: Annotated[list[str], typer.Argument(help="Names of jobs, or patterns as in 'train/*'")],
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     cores: Annotated[str, typer.Option(help="Cores for Snakemake")] = "all",
 ) -> None:
     """Make results again though they are current, with all that depends on them; what differs then is named.
@@ -115,7 +115,7 @@ def redo(
 def adopt(
     jobs: Annotated[list[str], typer.Argument(help="Names of jobs, or patterns as in 'train/*'")],
     why: Annotated[str, typer.Option(help="Why the results are still right; kept in their stamps")],
-    experiment: Name = None,
+    experiment: ExperimentName = None,
 ) -> None:
     """Vouch for results after a change that does not concern them: they are stamped anew instead of made again.
 
@@ -161,7 +161,7 @@ def _megabytes(leftovers: list[Leftover]) -> str:
     return f"{size(leftovers) / 2**20:,.1f} MiB"
 
 
-def finish(experiment: Name = None) -> None:
+def finish(experiment: ExperimentName = None) -> None:
     """After a run: let DVC record it, print the main numbers and where the report is."""
     from pipeline_src.cli.summary import show
 

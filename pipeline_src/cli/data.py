@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipeline_src.cli.options import Name, plain_console
+from pipeline_src.cli.options import ExperimentName, plain_console
 from pipeline_src.data import advice, catalog
 from pipeline_src.data.entry import SET_NAME, Entry
 from pipeline_src.data.manifest import Row
@@ -157,7 +157,7 @@ def check(
 @app.command()
 def croissant(
     name: Annotated[str, typer.Argument(help="A data set of the experiment", show_default=False)],
-    experiment: Name = None,
+    experiment: ExperimentName = None,
 ) -> None:
     """Write Croissant metadata of a prepared data set beside its manifest.
 

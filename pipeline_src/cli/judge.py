@@ -93,12 +93,12 @@ def judge(
         risk=risk,
         diagrams=True,
     )
-    typer.echo(report(result, out))
+    typer.echo(in_words(result, out))
 
 
-def report(result: dict, out: Path) -> str:
+def in_words(result: dict, out: Path) -> str:
     """What the terminal shows: the main numbers with their intervals, warnings, and where the rest is."""
-    from pipeline_src.judging.risk import in_words  # as above
+    from pipeline_src.judging import risk  # as above
 
     meanings = {
         METRICS[key].column: text
@@ -118,7 +118,7 @@ def report(result: dict, out: Path) -> str:
             lines += wrapped(said)
         lines += off_by(result["bounds"].get(protocol, {}))
         if "risk" in result:
-            lines += [f"    {text}" for text in in_words(result["risk"][protocol])]
+            lines += [f"    {text}" for text in risk.in_words(result["risk"][protocol])]
     lines += [f"  {name.removesuffix(' %')}: {text}" for name, text in meanings.items()]
     some = any(ends for by_metric in result["intervals"].values() for ends in by_metric.values())
     lines += remarks(result, ["in brackets: 95 % intervals over {units}, without the variance of training"] * some)

@@ -30,7 +30,7 @@ def completed_by(names: Callable[[Params], Iterable[str]]) -> Callable[[str], li
     return complete
 
 
-Name = Annotated[
+ExperimentName = Annotated[
     str | None,
     typer.Option(
         "--experiment",

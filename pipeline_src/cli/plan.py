@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from pipeline_src.cli.options import Name, experiment_graph, plain_console
+from pipeline_src.cli.options import ExperimentName, experiment_graph, plain_console
 from pipeline_src.engine.adopt import adoptions
 from pipeline_src.engine.dvc_cache import absent
 from pipeline_src.engine.explain import other_versions
@@ -19,7 +19,7 @@ NAMES = 5  # of jobs or files in a line
 
 
 def plan(
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores to plan with [default: all]")] = None,
 ) -> None:
     """A dry look: what is to be run and why, how long it takes here, how much disk it needs.

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline_src.cli.comparison import checked, in_words
-from pipeline_src.cli.options import Log, Name, experiment_graph, start_log
+from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, start_log
 from pipeline_src.files import check_writable
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ Cores = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes [def
 
 
 def publish(
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     cores: Cores = None,
     again: Annotated[
         bool,
@@ -94,7 +94,7 @@ def compare(
         raise typer.Exit(1)
 
 
-def crate(experiment: Name = None) -> None:
+def crate(experiment: ExperimentName = None) -> None:
     """Describe a finished experiment as a Workflow Run RO-Crate: its folder of results is the crate.
 
     Example: dense-calibration crate --experiment mini

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli.options import Contract, Log, Method, Name, experiment_graph, start_log
+from pipeline_src.cli.options import Contract, ExperimentName, Log, Method, experiment_graph, start_log
 from pipeline_src.engine.execute import check_planned, execute
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
@@ -24,7 +24,7 @@ Seed = Annotated[int, typer.Option("--seed", "-s", help="One of the experiment's
 
 def prepare(
     set_name: Annotated[str, typer.Option("--set", help="A data set")],
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     contract: Contract = None,
     log: Log = None,
 ) -> None:
@@ -32,12 +32,12 @@ def prepare(
 
     Example: dense-calibration prepare --set scenes
     """
-    _make(f"prepare/{set_name}", experiment, contract, log)
+    _make(job_names.preparation(set_name), experiment, contract, log)
 
 
 def store(
     part: Annotated[str, typer.Option(help="train, val or a test set's name")],
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     contract: Contract = None,
     log: Log = None,
 ) -> None:
@@ -45,13 +45,13 @@ def store(
 
     Example: dense-calibration store --part train
     """
-    _make(f"store/{part}", experiment, contract, log)
+    _make(job_names.store(part), experiment, contract, log)
 
 
 def train(
     method: Method,
     seed: Seed = 0,
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     contract: Contract = None,
     log: Log = None,
     into: Annotated[Path | None, typer.Option(help="Be one rank of a training that writes here", hidden=True)] = None,
@@ -80,7 +80,7 @@ def evaluate(
     method: Method,
     part: Annotated[str | None, typer.Option(help="val or a test set's name [default: all of them]")] = None,
     seed: Seed = 0,
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     contract: Contract = None,
     log: Log = None,
 ) -> None:
@@ -100,7 +100,7 @@ def evaluate(
 
 def analyse(
     part: Annotated[str, typer.Option(help="val or a test set's name")],
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     contract: Contract = None,
     log: Log = None,
 ) -> None:
@@ -108,10 +108,10 @@ def analyse(
 
     Example: dense-calibration analyse --part scenes
     """
-    _make(f"analyse/{part}", experiment, contract, log)
+    _make(job_names.analysis(part), experiment, contract, log)
 
 
-def tables(experiment: Name = None, contract: Contract = None, log: Log = None) -> None:
+def tables(experiment: ExperimentName = None, contract: Contract = None, log: Log = None) -> None:
     """Write the tables.
 
     Example: dense-calibration tables --experiment mini
@@ -120,7 +120,7 @@ def tables(experiment: Name = None, contract: Contract = None, log: Log = None) 
 
 
 def figures(
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     contract: Contract = None,
     log: Log = None,
     processes: Annotated[int, typer.Option(min=1, max=1024, help="Processes that draw")] = 1,
@@ -133,7 +133,7 @@ def figures(
     execute(replace(graph.job("figures"), options={"processes": processes}), contract, graph.command)
 
 
-def claims(experiment: Name = None, contract: Contract = None, log: Log = None) -> None:
+def claims(experiment: ExperimentName = None, contract: Contract = None, log: Log = None) -> None:
     """Judge the paper's claims.
 
     Example: dense-calibration claims --experiment mini
@@ -142,7 +142,7 @@ def claims(experiment: Name = None, contract: Contract = None, log: Log = None) 
 
 
 def report(
-    experiment: Name = None,
+    experiment: ExperimentName = None,
     contract: Contract = None,
     log: Log = None,
     show: Annotated[

@@ -13,7 +13,7 @@ from pipeline_src import outputs
 from pipeline_src.deployment import runs
 from pipeline_src.deployment.runs import FinishedRun
 from pipeline_src.errors import UserError
-from pipeline_src.steps import networks
+from pipeline_src.steps import job_names, networks
 from pipeline_src.text_tables import UNDEFINED
 
 if TYPE_CHECKING:
@@ -138,12 +138,12 @@ def _card(
     graph, experiment = run.experiment, run.experiment.settings
     block = graph.methods[run.method].method
     trained = block.of if isinstance(block, PostHoc) else run.method
-    validation = str(graph.written["val"][0])
+    validation = str(graph.parts_as_written["val"][0])
     training = {
         "network": experiment.model.network + (f", {members} networks" if members > 1 else ""),
         "method": f"`{trained}`, seed {run.seed}{_source(run, trained)}",
         **({} if trained == run.method else {"after training": f"`{run.method}`{_source(run, run.method)}"}),
-        "training images": str(graph.written["train"][0]),
+        "training images": str(graph.parts_as_written["train"][0]),
         "validation images": validation,
         "epochs": str(experiment.training.epochs),
         "batch size, learning rate": f"{experiment.training.batch_size}, {experiment.training.lr:g}",
@@ -151,7 +151,7 @@ def _card(
     return Card(
         run=run.name,
         what=f"A network for dense (per-pixel) classification: {experiment.model.network}, trained on "
-        f"{graph.written['train'][0]}, with the method `{trained}`"
+        f"{graph.parts_as_written['train'][0]}, with the method `{trained}`"
         + ("." if trained == run.method else f", and the post-hoc method `{run.method}`, which trains nothing."),
         settings=settings,
         calibrator=record,
@@ -182,7 +182,7 @@ def _measured(run: FinishedRun) -> dict[str, tuple[str, Measurement]]:
     from pipeline_src.export.card import of_seed
 
     graph = run.experiment
-    current = {part: job for part in graph.facts.tests if (job := graph.job(f"analyse/{part}")).current}
+    current = {part: job for part in graph.facts.tests if (job := graph.job(job_names.analysis(part))).current}
     facts = replace(graph.facts, parts={part: graph.facts.parts[part] for part in current})
     results = Results(facts, {part: job.paths[0] for part, job in current.items()})
     return {
@@ -218,7 +218,7 @@ def _limits(run: FinishedRun, calibrated: bool) -> list[str]:
 def _data(run: FinishedRun) -> list[dict[str, str]]:
     """Each data set of the run with what it was used for, and its terms."""
     graph, uses = run.experiment, dict[str, list[str]]()
-    for part, (source, role) in graph.stored.items():
+    for part, (source, role) in graph.stored_parts.items():
         uses.setdefault(source.set, []).append({"train": "training", "val": "validation"}.get(role, f"test ({part})"))
     return [
         {"name": name, "use": ", ".join(purposes), "terms": graph.entries[name].terms or "not stated in params.yaml"}

@@ -11,7 +11,7 @@ from pipeline_src.engine.code import digest
 from pipeline_src.engine.explain import stale
 from pipeline_src.errors import UserError, listed
 from pipeline_src.params.load import read
-from pipeline_src.steps import fit, job_names
+from pipeline_src.steps import job_names, predictors
 from pipeline_src.steps.build import chosen
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class FinishedRun:
 
     def predictor(self) -> Predictor:
         """What predicts as it does in evaluation."""
-        return fit.predictor(self.evaluation)
+        return predictors.predictor(self.evaluation)
 
 
 def find(run: str) -> FinishedRun:

@@ -134,9 +134,6 @@ class Code:
                 return sha256(file)[:LENGTH], [], []
             case "bound", file, name:  # by several statements or imports
                 return "bound", self._bound(file, name), []
-            case "globals", file:  # the module as it finds itself, with all that it imports
-                imported = [self.target(file, target) for target in self._module(file).imported]
-                return "globals", [("module", file), *imported], []
             case "text", text:  # what is not followed: an installed package, a neutral definition
                 return text, [], []
         raise ValueError(vertex)
@@ -268,8 +265,6 @@ class _Names:
 
     def reference(self, name: str | Target, attributes: list[str]) -> tuple[Vertex, int] | None:
         vertex = self.code.target(self.file, name) if isinstance(name, Target) else self.code._look_up(self.file, name)
-        if vertex is None and name == "globals":
-            return ("globals", self.file), 0
         used = 0
         while vertex and vertex[0] == "module" and used < len(attributes):
             if (inner := self.code._member(vertex[1], attributes[used])) is None:

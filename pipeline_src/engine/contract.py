@@ -95,7 +95,8 @@ def package_digest(
         try:
             new = package_code().digest(definitions, modules, files)
         finally:
-            gc.enable() if collects else None
+            if collects:
+                gc.enable()
         stored["digests"][key] = [new.whole, new.files]
         with suppress(OSError):
             write_text(DIGESTS, json.dumps(stored))

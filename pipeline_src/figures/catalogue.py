@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from pipeline_src.analysis.facts import Facts
+from pipeline_src.figures import (
+    alpha,
+    classes,
+    comparison,
+    entropy,
+    examples,
+    extremes,
+    joint,
+    overconfidence,
+    overview,
+    reliability,
+    risk,
+    severity,
+    sweep,
+    tradeoff,
+    training,
+)
 from pipeline_src.figures.types import Picture
 
 # In the order of the gallery. A new figure is a file here and a line in this list (docs/guides/figure.md).
-from pipeline_src.figures import (  # noqa: F401  # isort: skip
-    tradeoff,
-    overview,
-    overconfidence,
-    entropy,
-    comparison,
-    classes,
-    reliability,
-    joint,
-    risk,
-    examples,
-    severity,
-    sweep,
-    alpha,
-    extremes,
-    training,
+FIGURE_TYPES = (
+    tradeoff.FIGURE,
+    overview.FIGURE,
+    overconfidence.FIGURE,
+    entropy.FIGURE,
+    comparison.FIGURE,
+    classes.FIGURE,
+    reliability.FIGURE,
+    joint.FIGURE,
+    risk.FIGURE,
+    examples.FIGURE,
+    severity.FIGURE,
+    sweep.FIGURE,
+    alpha.FIGURE,
+    extremes.FIGURE,
+    training.FIGURE,
 )
-
-FIGURE_TYPES = tuple(module.FIGURE for module in list(globals().values()) if hasattr(module, "FIGURE"))
 
 
 def pictures(facts: Facts) -> list[Picture]:

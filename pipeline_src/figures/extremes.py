@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline_src.analysis.alphas import window
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.thumbnails import row_name, show, shrunk
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pipeline_src.data.store import Store
 
 IMAGES_PER_END = 6
-WINDOWS = 5  # alpha is averaged over the last fifth of the epochs, since it saws
 CELL_SIDE, LABEL = 0.94, 0.95  # inches
 
 
@@ -49,7 +49,7 @@ def prepare(alphas: Sequence[DataFrame], number: int = IMAGES_PER_END) -> DataFr
     means = []
     for table in alphas:
         values = table.set_index("id")
-        means.append(values.iloc[:, -max(1, values.shape[1] // WINDOWS) :].mean(axis=1))
+        means.append(values.iloc[:, window(values.shape[1])].mean(axis=1))
     alpha = pd.concat(means, axis=1).mean(axis=1).rename("alpha").rename_axis("id").reset_index()
     alpha = alpha.sort_values(["alpha", "id"], ignore_index=True)
     number = min(number, len(alpha) // 2)

@@ -14,6 +14,7 @@ from pipeline_src.engine import cache
 from pipeline_src.engine.explain import differences
 from pipeline_src.engine.job import Job
 from pipeline_src.inspection import precheck, sizes
+from pipeline_src.steps import job_names
 from pipeline_src.steps.analyse import coverage
 from pipeline_src.steps.experiment import ExperimentGraph
 
@@ -79,7 +80,7 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
         else:
             made[job.contract] = job
     cores = cores or os.cpu_count() or 1
-    todo, counts = list(made.values()), {part: sizes.estimated(experiment, part) for part in experiment.stored}
+    todo, counts = list(made.values()), {part: sizes.estimated(experiment, part) for part in experiment.stored_parts}
     images = {part: number or UNKNOWN for part, number in counts.items()}
     lanes = max(1, min(cores // experiment.settings.training.threads, len(experiment.runs)))
     unknown = [part for part, number in counts.items() if number is None]
@@ -113,8 +114,8 @@ def notes(experiment: ExperimentGraph) -> dict[str, str]:
     """Test set -> what the reader of its numbers has to know; those of which there is nothing to say are left out."""
     texts = {}
     for part in experiment.facts.tests:
-        chosen, entry = experiment.parts[part][0], experiment.entry(part)
-        prepared, names = experiment.job(f"prepare/{chosen.set}"), benchmark_file(entry, experiment.data_root)
+        chosen, entry = experiment.used_parts[part][0], experiment.entry(part)
+        prepared, names = experiment.job(job_names.preparation(chosen.set)), benchmark_file(entry, experiment.data_root)
         unused = "" if experiment.label(part) is None or entry.ood else NO_MASKS
         covered = coverage(chosen, prepared.folder, names, entry.benchmark_list) if prepared.current else ""
         texts[part] = " ".join(filter(None, (entry.caption, covered, unused)))
@@ -180,15 +181,14 @@ def _seconds(
     training, inference = rates
     started = {experiment.batch_of(job)[0]: job.kind for job in todo}
     total = sum(STARTUP.get(kind, 1.0) for kind in started.values())
-    for job in todo:
-        if job.kind == "train":
-            total += _of_run(experiment, job.name.split("/")[1], images, training, inference)
-        elif job.kind == "evaluate":
-            _, method, _, part = job.name.split("/")
-            total += images[experiment.store(part)] * _passes(experiment, method) / inference
-        elif job.kind == "figures":
-            total += FIGURE * len(job.files)
-    return total
+    names = {job.name for job in todo}
+    for method, seed in experiment.runs:
+        if job_names.training(method, seed) in names:
+            total += _of_run(experiment, method, images, training, inference)
+        evaluated = [p for p in experiment.facts.parts if job_names.evaluation(method, seed, p) in names]
+        passed = sum(images[experiment.stored_name(part)] for part in evaluated)
+        total += passed * _passes(experiment, method) / inference
+    return total + sum(FIGURE * len(job.files) for job in todo if job.kind == "figures")
 
 
 def _of_run(
@@ -206,7 +206,7 @@ def _passes(experiment: ExperimentGraph, method: str) -> int:
 
 
 def _bytes(experiment: ExperimentGraph, images: Mapping[str, int]) -> float:
-    """Stores, exported models, statistics and figures; the two checkpoints of each run at work come on top."""
+    """Stores, networks of runs, statistics and figures; the two checkpoints of each run at work come on top."""
     from pipeline_src.training.models.build import build_segmentor
 
     e, facts = experiment.settings, experiment.facts

@@ -13,7 +13,7 @@ from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.inspection.sizes import declared, size
 from pipeline_src.params.parts import Part
-from pipeline_src.steps import networks
+from pipeline_src.steps import job_names, networks
 from pipeline_src.steps.prepare import UNPACKED
 
 if TYPE_CHECKING:
@@ -30,17 +30,17 @@ def check(experiment: ExperimentGraph) -> list[str]:
         that is not known of, pretrained weights that are not here, and what users' files read past the contract.
     """
     _check_ranges(experiment)
-    for name in experiment.stored:
+    for name in experiment.stored_parts:
         _check_size(experiment, name)
     rows = {}
-    for name, (part, _) in experiment.stored.items():
-        job = experiment.job(f"prepare/{part.set}")
+    for name, (part, _) in experiment.stored_parts.items():
+        job = experiment.job(job_names.preparation(part.set))
         if job.current:
             rows[name] = manifest.select(part, job.folder)
     lines = networks.shared_images(check_disjoint(rows)) + _shared_groups(experiment, rows)
     if any(not job.current for job in experiment.of_kinds("train")):
         lines += _check_training(experiment)
-    if unknown := [name for name in experiment.stored if name not in rows]:
+    if unknown := [name for name in experiment.stored_parts if name not in rows]:
         lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")
     runs = (networks.notes(job) for job in experiment.of_kinds("train"))
     return list(dict.fromkeys([*lines, *(line for lines in runs for line in lines)]))
@@ -80,7 +80,7 @@ def check_again(experiment: ExperimentGraph, jobs: Iterable[Job]) -> None:
 
 def _check_ranges(experiment: ExperimentGraph) -> None:
     """Refuse parts that share images by what params.yaml says of them."""
-    parts = {name: part for name, (part, _) in experiment.stored.items()}
+    parts = {name: part for name, (part, _) in experiment.stored_parts.items()}
     for one, two in combinations(parts, 2):
         if {one, two} & {"train", "val"} and _meet(parts[one], parts[two]):
             raise UserError(
@@ -99,7 +99,7 @@ def _meet(one: Part, two: Part) -> bool:
 
 def _check_size(experiment: ExperimentGraph, name: str) -> None:
     """Refuse a part that asks for more images than there can be."""
-    part, _ = experiment.stored[name]
+    part, _ = experiment.stored_parts[name]
     wanted = part.first or part.last or 0
     if wanted and (most := _most(experiment, part)) is not None and most < wanted:
         raise UserError(
@@ -112,7 +112,7 @@ def _check_size(experiment: ExperimentGraph, name: str) -> None:
 
 def _most(experiment: ExperimentGraph, part: Part) -> int | None:
     """How many images a split can have at most, if anything is known of it."""
-    job = experiment.job(f"prepare/{part.set}")
+    job = experiment.job(job_names.preparation(part.set))
     if job.current:
         return len(manifest.select(Part(set=part.set, split=part.split), job.folder))
     try:

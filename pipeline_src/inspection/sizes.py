@@ -9,6 +9,7 @@ from pipeline_src.data.pairing import pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError
 from pipeline_src.params.parts import ALL
+from pipeline_src.steps import job_names
 from pipeline_src.steps.prepare import UNPACKED
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 def size(experiment: ExperimentGraph, part: str) -> int | None:
     """Number of images of a part, from its manifest or else from the catalog; None if neither knows."""
-    chosen, _ = experiment.stored[part]
-    prepared = experiment.job(f"prepare/{chosen.set}")
+    chosen, _ = experiment.stored_parts[part]
+    prepared = experiment.job(job_names.preparation(chosen.set))
     if prepared.current:
         return len(manifest.select(chosen, prepared.folder))
     if chosen.first or chosen.last:
@@ -40,7 +41,7 @@ def estimated(experiment: ExperimentGraph, part: str) -> int | None:
     Which files are faulty or identical is not known then."""
     if (number := size(experiment, part)) is not None:
         return number
-    entry, split = experiment.entry(part), experiment.stored[part][0].split
+    entry, split = experiment.entry(part), experiment.stored_parts[part][0].split
     try:
         located = sources.locate(entry, experiment.data_root, UNPACKED)
         root = sources.root_folder(located, UNPACKED)

@@ -10,8 +10,8 @@ from typing import Any
 from pipeline_src import outputs
 from pipeline_src.analysis.intervals import groups_in_words, images_in_words
 from pipeline_src.analysis.resampling import RESAMPLES, SEED
-from pipeline_src.calibrators import files, selection
-from pipeline_src.calibrators.calibrator import Record
+from pipeline_src.calibrators import files
+from pipeline_src.calibrators.calibrator import Calibrator, Record
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
@@ -19,7 +19,7 @@ from pipeline_src.files import write_text
 from pipeline_src.judging import calibrated_files, several_classes, two_classes
 from pipeline_src.judging import risk as risks
 from pipeline_src.judging.calibration_scores import compared, inverted, warnings_of
-from pipeline_src.judging.calibrator_fit import AUTO, check_labels, fit, left_out, options_of, pixels_of
+from pipeline_src.judging.calibrator_fit import AUTO, check_labels, fit, options_of, pixels_of
 from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.folder import check_resamples, groups_of
 from pipeline_src.judging.folder_counts import FolderCounts
@@ -78,28 +78,23 @@ def calibrate_folder(
     calibrated_files.check_applied(applied, classes)
     pixels, tops = pixels_of(pairs, classes, counted, ignore)
     check_labels(pixels, mask)
-    calibrator, of_images, cross_validated_nll = fit(method, pixels, tops, units, options, test_mask is None)
+    fitted = fit(method, pixels, tops, units, options, test_mask is None)
+    calibrator, record = fitted.calibrator, Record.of(fitted.calibrator, pixels)
     if test_mask is None:
-        by_stem = dict(zip((stem for stem, *_ in pairs.names), of_images, strict=True))
-        scored, before = pairs, counted
-        scored.calibrator = by_stem.__getitem__
+        by_stem = dict(zip(pairs.stems, fitted.of_images, strict=True))
+        before, scored = counted, replace(pairs, calibrator=by_stem.__getitem__)
+        warnings = counted.warnings()
     else:
-        scored, before = applied, _count(applied, classes, ignore)
-        scored.calibrator = lambda stem: calibrator
-    after = _count(scored, classes, ignore)
-    runs = [counts.runs["raw"] for counts in (before, after)]
-    record = Record.of(calibrator, pixels)
-    warnings = counted.warnings() if test_mask is None else warnings_of({pred: counted, apply: before})
-    warnings += inverted(counted) + left_out(method, pixels) + calibrator.warnings(pixels)
-    unchanged = selection.nll_as_they_are(pixels, tops) if cross_validated_nll else None
-    if unchanged is not None and min(cross_validated_nll.values()) >= unchanged:
-        warnings.append("on unseen images no calibrator has a lower NLL than the maps as they are: keep them")
+        before, scored = _count(applied, classes, ignore), applied.calibrated(calibrator)
+        warnings = warnings_of({pred: counted, apply: before})
+    runs = [counts.runs["raw"] for counts in (before, _count(scored, classes, ignore))]
+    warnings += inverted(counted) + fitted.warnings(method, pixels)
     result = {
         "method": calibrator.name,
         "keeps_class": calibrator.keeps_class,
         "chosen": method == AUTO,
-        "cross_validated_nll": cross_validated_nll,
-        "nll_as_they_are": unchanged,
+        "cross_validated_nll": fitted.cross_validated_nll,
+        "nll_as_they_are": fitted.nll_as_they_are,
         **record.fitted_on.model_dump(),
         "scored_on": "cross-validation" if test_mask is None else str(apply),
         "scored_images": len(scored),
@@ -110,14 +105,10 @@ def calibrate_folder(
         **compared(runs, bins, resamples, units_of_scored),
     }
     if bound:
-        pairs.calibrator = lambda stem: calibrator
-        of_fitted = _count(pairs, classes, ignore).runs["raw"]
+        of_fitted = replace(_count(pairs.calibrated(calibrator), classes, ignore).runs["raw"], units=units)
         test = {"held_out" if test_mask is None else "unseen": replace(runs[1], units=units_of_scored)}
-        result["risk"] = risks.controlled(replace(of_fitted, units=units), bound, SEED, resamples, **test)
-    with outputs.staged(out, calibrated_files.SCORES, [calibrated_files.FOLDER]) as new:
-        files.write(new / calibrated_files.CALIBRATOR, record)
-        calibrated_files.write(applied, calibrator, new / calibrated_files.FOLDER, several=classes is not None)
-        write_text(new / calibrated_files.SCORES, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        result["risk"] = risks.controlled(of_fitted, bound, SEED, resamples, **test)
+    _write(out, record, calibrator, applied, result, several=classes is not None)
     return result
 
 
@@ -134,3 +125,13 @@ def _check_folders(pred: Path, mask: Path, apply: Path, test_mask: Path | None, 
 
 def _count(pairs: Pairs, classes: int | None, ignore: int | None) -> FolderCounts:
     return several_classes.count(pairs, classes, ignore) if classes else two_classes.count(pairs, ignore)
+
+
+def _write(
+    out: Path, record: Record, calibrator: Calibrator, applied: Pairs, result: dict[str, Any], several: bool
+) -> None:
+    """The calibrator, the calibrated maps of `applied`, and `result`, all at once."""
+    with outputs.staged(out, calibrated_files.SCORES, [calibrated_files.FOLDER]) as new:
+        files.write(new / calibrated_files.CALIBRATOR, record)
+        calibrated_files.write(applied, calibrator, new / calibrated_files.FOLDER, several=several)
+        write_text(new / calibrated_files.SCORES, json.dumps(result, indent=2, allow_nan=False) + "\n")

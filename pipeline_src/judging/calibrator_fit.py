@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,30 @@ from pipeline_src.rng import generator
 
 MOST_NUMBERS = 2**23  # of pixels of K classes that are held at once
 AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class FolderFit:
+    """A calibrator fitted to a folder of maps.
+
+    Attributes:
+        calibrator: fitted to all pixels.
+        of_images: by image, the same one fitted without its fold; empty where it is not cross-validated.
+        cross_validated_nll: of all candidates; empty where one method is asked for and not cross-validated.
+        nll_as_they_are: of the maps without a calibrator; None where there is no other to compare it with.
+    """
+
+    calibrator: Calibrator
+    of_images: list[Calibrator]
+    cross_validated_nll: dict[str, float]
+    nll_as_they_are: float | None
+
+    def warnings(self, method: str, pixels: Pixels) -> list[str]:
+        """What to know of the fit of `method` to these pixels, a line each."""
+        lines = _left_out(method, pixels) + self.calibrator.warnings(pixels)
+        if self.nll_as_they_are is not None and min(self.cross_validated_nll.values()) >= self.nll_as_they_are:
+            lines.append("on unseen images no calibrator has a lower NLL than the maps as they are: keep them")
+        return lines
 
 
 def options_of(method: str, features: str, shape: bool) -> dict[str, Any]:
@@ -94,9 +119,8 @@ def fit(
     units: np.ndarray | None,
     options: Mapping[str, Any],
     cross_validate: bool,
-) -> tuple[Calibrator, list[Calibrator], dict[str, float]]:
-    """The candidate of least cross-validated NLL, fitted to all pixels; by image the same one fitted without its fold;
-    and the NLL of all candidates. The last two are empty where one method is asked for and not cross-validated.
+) -> FolderFit:
+    """The fit of the candidate of least cross-validated NLL.
 
     Args:
         tops: (I,) as in `selection.cross_validated`.
@@ -104,7 +128,7 @@ def fit(
     """
     candidates = _candidates(method, pixels)
     if method != AUTO and not cross_validate:
-        return fitted(candidates[method], pixels, **options), [], {}
+        return FolderFit(fitted(candidates[method], pixels, **options), [], {}, None)
     folds = selection.folds_of(np.arange(pixels.number) if units is None else units)
     if folds.max(initial=0) < 1:
         raise UserError(
@@ -118,10 +142,12 @@ def fit(
     }
     best = min(results, key=lambda name: results[name][1])
     of_images = [results[best][0][fold] for fold in folds.tolist()]
-    return fitted(candidates[best], pixels, **options), of_images, {name: nll for name, (_, nll) in results.items()}
+    nlls = {name: nll for name, (_, nll) in results.items()}
+    unchanged = selection.nll_as_they_are(pixels, tops)
+    return FolderFit(fitted(candidates[best], pixels, **options), of_images, nlls, unchanged)
 
 
-def left_out(method: str, pixels: Pixels) -> list[str]:
+def _left_out(method: str, pixels: Pixels) -> list[str]:
     """A line where `auto` has not tried all calibrators."""
     tried = _candidates(method, pixels)
     names = [name for name, kind in files.CALIBRATORS.items() if kind.takes(pixels.classes) and name not in tried]

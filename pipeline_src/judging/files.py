@@ -8,7 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 IMAGES = (".png", ".tif", ".tiff", ".bmp")
 ARRAYS = (".npy", ".npz")
-JPEG = (".jpg", ".jpeg")
-MASK_IMAGES = (*IMAGES, *JPEG, ".gif")
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+MASK_IMAGES = (*IMAGES, *JPEG_SUFFIXES, ".gif")
 RESULTS = [{*outputs.RESULTS[command]} for command in ("judge", "calibrate")]
 # Bytes of maps, of up to so many files, read before they are counted: each work keeps its code in the caches.
 AHEAD, FILES = 1 << 20, 32
@@ -56,7 +56,7 @@ class Pair:
         return "/".join(path.parts[-1 - self.stem.count("/") :])
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Pairs:
     """Pairs in the order of their stems; only names are in memory.
 
@@ -78,6 +78,15 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def stems(self) -> list[str]:
+        """In their order."""
+        return [stem for stem, *_ in self.names]
+
+    def calibrated(self, calibrator: Calibrator) -> Pairs:
+        """The same pairs, whose maps are read as this calibrator makes them."""
+        return replace(self, calibrator=lambda stem: calibrator)
 
     def __iter__(self) -> Iterator[Pair]:
         return map(self.__getitem__, range(len(self)))
@@ -120,7 +129,7 @@ def pair_files(maps: Path, masks: Path | None, values: int = PIXELS) -> Pairs:
         )
     problems += [f"{_name(stem, of_maps[stem])}: no mask" for stem in sorted(of_maps.keys() - of_masks.keys())]
     for stem in sorted(of_masks.keys() - of_maps.keys()):
-        lossy = next((stem + suffix for suffix in JPEG if (maps / (stem + suffix)).is_file()), None)
+        lossy = next((stem + suffix for suffix in JPEG_SUFFIXES if (maps / (stem + suffix)).is_file()), None)
         why = f" but {lossy} ({LOSSY})" if lossy else ""
         problems.append(f"{_name(stem, of_masks[stem])}: no prediction map{why}")
     stems = sorted(of_maps.keys() & of_masks.keys())
@@ -236,7 +245,7 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...], empty: list[str], problems
     lossy, unusable = 0, []
     for name in names:
         raw, suffix = os.path.splitext(name)
-        lossy += suffix.lower() in JPEG
+        lossy += suffix.lower() in JPEG_SUFFIXES
         if suffix.lower() not in suffixes and not name.endswith("/"):
             continue
         reason = fault(folder / name) or (None if is_utf8(name) else "has a name that is not UTF-8; rename it")

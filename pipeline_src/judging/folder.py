@@ -93,7 +93,7 @@ def judge_folder(
     classes = several_classes.classes_of(pairs)
     if calibrator:
         of_file, _ = read_for(calibrator, classes or 2, str(pred), "fit one to such maps: dense-calibration calibrate")
-        pairs.calibrator = lambda stem: of_file
+        pairs = pairs.calibrated(of_file)
     bound = risks.check(risk, pairs, classes)
     if classes:
         _check_options(pairs, classes, protocols, border)
@@ -149,7 +149,7 @@ def check_resamples(resamples: int) -> None:
 
 def groups_of(pairs: Pairs, groups: str) -> np.ndarray | None:
     """(N,) the group of each image (`data.groups`); None without `groups`."""
-    return number([stem for stem, *_ in pairs.names], groups, find(groups, None)) if groups else None
+    return number(pairs.stems, groups, find(groups, None)) if groups else None
 
 
 def _check_options(pairs: Pairs, classes: int, protocols: tuple[str, ...], border: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Exported networks over a store, at the images' original size."""
+"""The networks of runs over a store, at the images' original size."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Predictor:
 def load(
     weights: Path, experiment: Experiment, classes: int = 2, facts: Mapping[str, Any] | None = None
 ) -> DenseClassifier:
-    """The experiment's network with exported `weights` (model.safetensors), in evaluation mode on its device.
+    """The experiment's network with the `weights` of a run (model.safetensors), in evaluation mode on its device.
 
     Args:
         facts: what the run is that the file has to be of; a file without facts of its own is taken as it is.

@@ -164,7 +164,7 @@ def _groups(graph: ExperimentGraph, files: Mapping[str, Path]) -> dict[str, list
 
     by_part = {}
     for part, file in files.items():
-        options = graph.job(f"analyse/{part}").options
+        options = graph.job(job_names.analysis(part)).options
         if options["groups"]:
             rows = by_protocol(load(file))["raw"].rows
             ids = rows.ids if rows else []
@@ -191,7 +191,7 @@ def _images(graph: ExperimentGraph) -> dict[str, dict[str, str]]:
     """A hash of the images and masks of each part whose store is here."""
     from pipeline_src.steps.report import store_facts
 
-    parts = [name for name in graph.stored if graph.job(f"store/{name}").current]
+    parts = [name for name in graph.stored_parts if graph.job(job_names.store(name)).current]
     return {name: {"images": store_facts(graph.job("report"), name)["hash"]} for name in parts}
 
 

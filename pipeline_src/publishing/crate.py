@@ -34,9 +34,17 @@ PROFILES = {
 LICENCE = "https://spdx.org/licenses/Apache-2.0"
 KINDS = ("train", "evaluate", "analyse", "tables", "figures", "claims", "report")
 MEDIA_TYPES = {
-    **{".csv": "text/csv", ".html": "text/html", ".json": "application/json", ".md": "text/markdown"},
-    **{".npz": "application/zip", ".safetensors": "application/octet-stream", ".yaml": "application/yaml"},
-    **{".pdf": "application/pdf", ".png": "image/png", ".svg": "image/svg+xml", ".tex": "application/x-tex"},
+    ".csv": "text/csv",
+    ".html": "text/html",
+    ".json": "application/json",
+    ".md": "text/markdown",
+    ".npz": "application/zip",
+    ".safetensors": "application/octet-stream",
+    ".yaml": "application/yaml",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".tex": "application/x-tex",
 }
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"}]
 Entity = dict[str, Any]
@@ -111,7 +119,7 @@ def _root(graph: ExperimentGraph, ended: datetime, parts: list[str]) -> Entity:
 
 
 def _terms(graph: ExperimentGraph) -> Entity:
-    of_sets = dict.fromkeys(f"{e.name}: {e.terms}" for e in map(graph.entry, graph.stored) if e.terms)
+    of_sets = dict.fromkeys(f"{e.name}: {e.terms}" for e in map(graph.entry, graph.stored_parts) if e.terms)
     own = "The workflow is under the Apache License 2.0. What was made from data sets is subject to their terms."
     return {"@id": "#terms", "@type": "CreativeWork", "name": "Terms", "description": " ".join([own, *of_sets])}
 

@@ -20,8 +20,8 @@ from pipeline_src.publishing import published
 from pipeline_src.publishing.published import STAGING, Publication
 from pipeline_src.publishing.rebuild import rebuild_alone
 from pipeline_src.steps import job_names
+from pipeline_src.steps.job_results import costs, results
 from pipeline_src.steps.report import provenance, store_facts
-from pipeline_src.steps.tables import costs, results
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts

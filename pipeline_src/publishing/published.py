@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +18,11 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.engine.job import CACHE
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.types import Sources
-from pipeline_src.files import sha256
+from pipeline_src.files import sha256, sha256_without
 
 FOLDER, STAGING = Path("results/published"), Path("results/.published")
 EXPERIMENT = "experiment.json"
+DIGEST = "digest"  # the key in it
 OVERVIEW = "overview"  # the folder of what spans the published experiments
 TABLE = re.compile(r"^<!-- published: (.+?) -->$", re.MULTILINE)  # of what is published, in a page
 COMPARED = (".csv", ".json", ".md", ".tex")
@@ -66,7 +66,7 @@ class Publication:
         try:
             content = json.loads(file.read_bytes())
             publication = TypeAdapter(cls).validate_python(content)
-            problem = "" if content.get("digest") == _digest(content) else "it is not what was published"
+            problem = "" if content.get(DIGEST) == sha256_without(DIGEST, content) else "it is not what was published"
         except OSError as error:
             aside = outputs.aside(folder, STAGING)
             stopped = aside.exists() and not folder.exists()
@@ -96,13 +96,7 @@ class Publication:
     def text(self) -> str:
         """As `read` reads it."""
         content = TypeAdapter(type(self)).dump_python(self, mode="json")
-        return json.dumps(content | {"digest": _digest(content)}, indent=1, ensure_ascii=False) + "\n"
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    """SHA-256 of the content of an experiment.json but for its digest."""
-    plain = {key: value for key, value in content.items() if key != "digest"}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+        return json.dumps(content | {DIGEST: sha256_without(DIGEST, content)}, indent=1, ensure_ascii=False) + "\n"
 
 
 def names() -> list[str]:

@@ -22,7 +22,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.files import write_text
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report import sentences
+from pipeline_src.report import lowest, sentences
 from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
 from pipeline_src.report.gallery import Gallery
@@ -40,16 +40,16 @@ def write_report(
     tables: Path,
     figures: Path,
     out: Path,
-    claims: Mapping[str, Any] | None = None,
-    params: Mapping[str, Any] | None = None,
-    made: Mapping[str, str] | None = None,
-    data: Sequence[Mapping[str, Any]] = (),
+    claims: Mapping[str, Any],
+    params: Mapping[str, Any],
+    made: Mapping[str, str],
+    data: Sequence[Mapping[str, Any]],
+    described: Mapping[str, Mapping[str, str]],
+    task: str,
+    command: str,
     fitted: Mapping[tuple[str, int], Mapping[str, float]] | None = None,
     judged: Mapping[str, Table] | None = None,
-    described: Mapping[str, Mapping[str, str]] | None = None,
-    command: str | None = None,
     published: bool = False,
-    task: str = "",
 ) -> None:
     """Write the page.
 
@@ -57,16 +57,16 @@ def write_report(
         tables: folder that `tables.write.write_tables` wrote.
         figures: folder that `figures.write.write_figures` wrote.
         out: the HTML file.
-        claims: what claims.json holds; left out if there is none.
+        claims: what claims.json holds; left out where none was judged.
         params: the resolved experiment; printed as YAML.
         made: versions, commit, hardware and the like, name -> text; what is not known is left out.
         data: a row per data set (manifest and store summaries), name of the column -> value.
+        described: what methods are, method -> its `title` and its `idea` in a sentence.
+        task: what the training images show, in words; empty if it is not known.
+        command: what makes all of it again.
         fitted: (method, seed) -> what was fitted in the place of training, name -> value.
         judged: models judged from saved maps, protocol -> their table.
-        described: what methods are, method -> its `title` and its `idea` in a sentence.
-        command: what makes all of it again.
-        published: whether that is from the published statistics, without networks.
-        task: what the training images show, in words; empty if it is not known.
+        published: whether all is made from the published statistics, without networks.
 
     Raises:
         UserError: a result or a figure is missing.
@@ -75,7 +75,7 @@ def write_report(
     printed = json.loads((tables / "printed.json").read_text(encoding="utf-8"))
     if judged:
         printed["T8"] = {protocol: asdict(table) for protocol, table in judged.items()}
-    absent, described = text.not_run(claims) if claims else [], described or {}
+    absent = text.not_run(claims)
     html = (
         _environment({method: of["idea"] for method, of in described.items()})
         .get_template("report.html.j2")
@@ -83,7 +83,7 @@ def write_report(
             css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
             scripts=[Markup((HERE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
             experiment=facts.experiment,
-            about=[*_trained_on(task, params or {}, data), *_about(facts)],
+            about=[*_trained_on(task, params, data), *_about(facts)],
             protocols=facts.protocols,
             several=facts.classes > 2,
             few=FEW_GROUPS,
@@ -94,19 +94,19 @@ def write_report(
             **_comparison(results, pictures, _titles(facts, described)),
             cards=[_card(results, part) for part in facts.parts],
             reading=sentences.reading(facts),
-            claims=[_claim(claims, claim) for claim in claims["claims"] if claim not in absent] if claims else [],
-            not_run=[_claim(claims, claim) for claim in absent] if claims else [],
-            claims_reading=text.reading(claims) if claims else [],
+            claims=[_claim(claims, claim) for claim in claims["claims"] if claim not in absent],
+            not_run=[_claim(claims, claim) for claim in absent],
+            claims_reading=text.reading(claims),
             tables={_title(name, by_protocol): by_protocol for name, by_protocol in printed.items()},
             part_of=_parts_by_heading(facts, (table for tables in printed.values() for table in tables.values())),
             gallery=pictures.sections(),
             glyphs=pictures.glyphs(),  # after all figures
             command=command,
             published=published,
-            made=made or {},
+            made=made,
             data=_columns(data),
             methods=_columns(list(_methods(facts, fitted or {}, described))),
-            params=yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True) if params else "",
+            params=yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True),
         )
     )
     write_text(out, html + "\n")
@@ -215,7 +215,7 @@ def _first_choice(inside: ProtocolComparison) -> tuple[list[str], str]:
 
 
 def _card(results: Results, part: str) -> dict[str, Any]:
-    texts = {protocol: sentences.lowest(results, protocol, part) for protocol in results.facts.protocols}
+    texts = {protocol: lowest.on_set(results, protocol, part) for protocol in results.facts.protocols}
     return {**_part(results, part), "note": results.note(part), "texts": texts}
 
 

@@ -11,12 +11,14 @@ are not shown to lose accuracy, Brier score or ranking in distribution.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.metrics.registry import METRICS
+from pipeline_src.report import lowest
 from pipeline_src.report.comparison import KEPT, LOST, NOT_DECIDED, REFINEMENT, ProtocolComparison
+from pipeline_src.report.lowest import mean_in_words, with_mean
 from pipeline_src.report.sentences import few_units, listing
 
 ECE = METRICS["ece"]
@@ -82,32 +84,13 @@ def glance(
 def _best(inside: ProtocolComparison) -> str:
     """Whose mean ECE is the lowest, and which do not differ from it."""
     if len(inside.methods) == 1:
-        return f"{inside.methods[0]}, the only method here: mean ECE {_mean(inside, inside.methods[0])}."
-    if below := _below_floor(inside):
+        return f"{inside.methods[0]}, the only method here: mean ECE {mean_in_words(inside, inside.methods[0])}."
+    if below := lowest.means_below_floor(inside):
         return below
-    text, others = _lowest(inside), inside.methods[len(inside.lowest) :]
+    text, others = lowest.of_means(inside), inside.methods[len(inside.lowest) :]
     if tied := [m for m in inside.tied(inside.methods) if m in others]:
-        return f"{text}; not significantly higher: {listing([_with_ece(inside, m) for m in tied])}."
-    return f"{text}, significantly below every other; next is {_with_ece(inside, others[0])}." if others else f"{text}."
-
-
-def _below_floor(sets: ProtocolComparison) -> str:
-    """Which methods no calibrated network would be told from; empty if there are none."""
-    if not sets.below:
-        return ""
-    floor = ECE.number(sets.mean("ece_floor", sets.below[0]).value)
-    return (
-        f"{listing([_with_ece(sets, m) for m in sets.below])}: below the noise floor ({floor}\u00a0%), where a network "
-        f"without calibration error would be on {listing(sets.parts)}; methods there are not ranked."
-    )
-
-
-def _lowest(sets: ProtocolComparison) -> str:
-    """Whose mean ECE is the lowest; what several share has no interval, since each has its own."""
-    has, ece = "has", _mean(sets, sets.lowest[0])
-    if len(sets.lowest) > 1:
-        has, ece = "share", ece.split(" [")[0]
-    return f"{listing(sets.lowest)} {has} the lowest mean ECE on {listing(sets.parts)}, {ece}"
+        return f"{text}; not significantly higher: {listing([with_mean(inside, m) for m in tied])}."
+    return f"{text}, significantly below every other; next is {with_mean(inside, others[0])}." if others else f"{text}."
 
 
 def _kept(inside: ProtocolComparison) -> str:
@@ -187,32 +170,39 @@ def _out_of_distribution(inside: ProtocolComparison, outside: ProtocolComparison
         sentences += _by_set(outside, use, baseline)
         there = "there"
     able = [m for m in outside.methods if m == baseline or (m in inside.others and not inside.lost(m))]
+    return [*sentences, *_lowest_brier(inside, outside, able, use, there)]
+
+
+def _lowest_brier(
+    inside: ProtocolComparison, outside: ProtocolComparison, able: Sequence[str], use: str, there: str
+) -> list[str]:
+    """Which of the `able` methods has the lowest mean Brier score, and whether it is a better choice than `use`."""
+    printed = {method: METRICS["brier"].number(outside.mean("brier", method).value) for method in able}
     best = min(able, key=lambda method: outside.mean("brier", method).value)
-    number = METRICS["brier"].number
-    alike = [m for m in able if number(outside.mean("brier", m).value) == number(outside.mean("brier", best).value)]
-    if use in alike[1:] or (len(alike) > 1 and use == alike[0]):
-        named = [m for m in outside.facts.methods if m in alike]
-        shared = number(outside.mean("brier", best).value)
-        return [*sentences, f"{listing(named)} share the lowest mean Brier score {there}, {shared}."]
-    lowest = f"{best} has the lowest mean Brier score {there}, {_mean(outside, best, 'brier')}"
+    alike = [method for method in outside.facts.methods if printed.get(method) == printed[best]]
+    if len(alike) > 1 and use in alike:
+        return [f"{listing(alike)} share the lowest mean Brier score {there}, {printed[best]}."]
+    text = f"{best} has the lowest mean Brier score {there}, {mean_in_words(outside, best, 'brier')}"
     if best == use:
-        return [*sentences, f"{lowest}."]
-    change = outside.difference("brier", best, use)
+        return [f"{text}."]
+    change, of_use = outside.difference("brier", best, use), f"{use}'s, {mean_in_words(outside, use, 'brier')}"
     if not (change and change.high < 0):
-        return [*sentences, f"{lowest}, not significantly below {use}'s, {_mean(outside, use, 'brier')}."]
-    sentences.append(f"{lowest}, significantly below {use}'s, {_mean(outside, use, 'brier')}.")
-    unsure = inside.accuracy(best) == NOT_DECIDED
+        return [f"{text}, not significantly below {of_use}."]
+    return [f"{text}, significantly below {of_use}.", *_better_choice(inside, best)]
+
+
+def _better_choice(inside: ProtocolComparison, method: str) -> list[str]:
+    """What speaks for the method of the lowest Brier score out of distribution, as far as its accuracy is decided."""
+    unsure = inside.accuracy(method) == NOT_DECIDED
     if inside.facts.classes == 2:  # of several no class need be right there
         if_kept = ", if it keeps the accuracy in distribution, which is not decided" * unsure
-        sentences.append(f"Where many images hold none of the objects, it is the better choice{if_kept}.")
-    elif unsure:
-        sentences.append("Whether it keeps the accuracy in distribution is not decided.")
-    return sentences
+        return [f"Where many images hold none of the objects, it is the better choice{if_kept}."]
+    return ["Whether it keeps the accuracy in distribution is not decided."] if unsure else []
 
 
 def _under_shift(shifted: ProtocolComparison, recommended: str | None) -> str:
     """Who is best calibrated on sets from another source, and how the recommended method fares there."""
-    baseline, text = shifted.baseline, _below_floor(shifted) or f"{_lowest(shifted)}."
+    baseline, text = shifted.baseline, lowest.means_below_floor(shifted) or f"{lowest.of_means(shifted)}."
     if recommended and baseline and recommended in shifted.methods:
         text += f" Of {recommended}, the recommended one, {_against_baseline(shifted, recommended, baseline)}"
     return f"{text} Sets from another source have no say in what to use."
@@ -221,13 +211,13 @@ def _under_shift(shifted: ProtocolComparison, recommended: str | None) -> str:
 def _against_baseline(sets: ProtocolComparison, method: str, baseline: str) -> str:
     """How a method fares on other sets, compared with the baseline."""
     if sets.below_floor(method) and sets.below_floor(baseline):
-        own, other = _mean(sets, method), _mean(sets, baseline)
+        own, other = mean_in_words(sets, method), mean_in_words(sets, baseline)
         return f"its mean ECE, {own}, and {baseline}'s, {other}, are both below the noise floor."
     change = sets.difference("ece", method, baseline)
     relation = "not significantly different from"
     if change and change.excludes_zero:
         relation = "lower than" if change.value < 0 else "higher than"
-    return f"its mean ECE, {_mean(sets, method)}, is {relation} {baseline}'s, {_mean(sets, baseline)}."
+    return f"its mean ECE, {mean_in_words(sets, method)}, is {relation} {baseline}'s, {mean_in_words(sets, baseline)}."
 
 
 def _by_set(sets: ProtocolComparison, method: str, baseline: str) -> list[str]:
@@ -235,19 +225,8 @@ def _by_set(sets: ProtocolComparison, method: str, baseline: str) -> list[str]:
     if len(sets.parts) == 1:
         return []
     alone = {part: ProtocolComparison(sets.results, sets.protocol, [part]) for part in sets.parts}
-    errors = [f"{part} {_mean(of, method)} against {_mean(of, baseline)}" for part, of in alone.items()]
+    errors = [f"{part} {mean_in_words(of, method)} against {mean_in_words(of, baseline)}" for part, of in alone.items()]
     return [f"Set by set: {'; '.join(errors)}."]
-
-
-def _mean(sets: ProtocolComparison, method: str, metric: str = "ece") -> str:
-    """A method's mean over some sets with its interval, as the tables print it."""
-    of, quantity = sets.mean(metric, method), METRICS[metric]
-    value, *interval = quantity.text(of.value, low=of.low, high=of.high).split(" ", 1)
-    return " ".join([value + "\u00a0%" * (quantity.factor == 100), *interval])
-
-
-def _with_ece(inside: ProtocolComparison, method: str) -> str:
-    return f"{method} ({_mean(inside, method)})"
 
 
 def _small(value: float) -> str:

@@ -8,52 +8,12 @@ from pipeline_src.analysis.facts import MEANING, ROLES, Facts
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
-from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report.comparison import ProtocolComparison
-
-FITTED = "Methods were fitted to these images or steered by them, so on others they do worse."
 
 
 def listing(words: Sequence[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def lowest(results: Results, protocol: str, part: str) -> str:
-    """Which method has the lowest ECE on a data set, and how the baseline does there; or which are below the noise
-    floor, since nothing is ranked there."""
-    here = ProtocolComparison(results, protocol, [part])
-    if not here.methods:
-        return "No method has an ECE here."
-    text = _below_floor(here) or _lowest(here)
-    return f"{text} {FITTED}" if here.facts.parts[part] == "val" else text
-
-
-def _below_floor(here: ProtocolComparison) -> str:
-    """Which methods no calibrated network would be told from; empty if there are none."""
-    if not (below := [method for method in here.facts.methods if method in here.below]):
-        return ""
-    named = listing([f"{method} with {_errors(here, method)}" for method in below])
-    is_below = f"{'is' if len(below) == 1 else 'are'} below the noise floor ({_printed(here, 'ece_floor', below[0])})"
-    return f"{named} {is_below}, where a network without calibration error would be; methods there are not ranked."
-
-
-def _lowest(here: ProtocolComparison) -> str:
-    """Which method has the lowest ECE."""
-    winners, base = [method for method in here.facts.methods if method in here.lowest], here.baseline
-    first, others = winners[0], here.methods[len(winners) :]
-    if len(winners) > 1:
-        named = listing([f"{method} (OE {_printed(here, 'oe', method)})" for method in winners])
-        text = f"{named} share the lowest ECE, {_printed(here, 'ece', first)}"
-    else:
-        text = f"{first} has the lowest ECE, {_errors(here, first)}"
-    if base and base not in winners:
-        accuracies = [_printed(here, "accuracy", method) for method in winners]
-        with_them = accuracies[0] if len(set(accuracies)) == 1 else f"{listing(accuracies)} in this order"
-        with_base = _printed(here, "accuracy", base)
-        return f"{text}; {base} has {_errors(here, base)}. Accuracy {with_them}, with {base} {with_base}."
-    return f"{text}; next is {others[0]}, {_errors(here, others[0])}." if others else f"{text}."
 
 
 def caution(results: Results) -> list[str]:
@@ -117,11 +77,3 @@ def reading(facts: Facts) -> list[str]:
             "class is one), and what needs a foreground is undefined."
         )
     return sentences
-
-
-def _errors(here: ProtocolComparison, method: str) -> str:
-    return f"{_printed(here, 'ece', method)} (OE {_printed(here, 'oe', method)})"
-
-
-def _printed(here: ProtocolComparison, metric: str, method: str) -> str:
-    return f"{METRICS[metric].number(here.mean(metric, method).value)}\u00a0%"

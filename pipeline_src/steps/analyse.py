@@ -35,7 +35,7 @@ def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str
     evaluated = {f"{m}/seed{seed}": experiment.job(job_names.evaluation(m, seed, part)) for m, seed in facts.runs}
     return Job(
         kind="analyse",
-        name=f"analyse/{part}",
+        name=job_names.analysis(part),
         folder=experiment.results / "analysis",
         stem=part,
         files=(f"{part}.npz",),
@@ -44,13 +44,13 @@ def _job(experiment: ExperimentGraph, part: str, names: Path | None, digest: str
             "part": part,
             "bins": facts.bins,
             "runs": facts.runs,
-            "images": experiment.parts[part][0],
+            "images": experiment.used_parts[part][0],
             "names": digest,
             **({"list": entry.benchmark_list} if entry.benchmark_list else {}),
             # None of the sets without groups is analysed anew.
             **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}),
         },
-        inputs={**evaluated, "prepare": experiment.job(f"prepare/{entry.name}")},
+        inputs={**evaluated, "prepare": experiment.job(job_names.preparation(entry.name))},
         options={"names": names, "groups": entry.groups, "grouped": grouped},
     )
 

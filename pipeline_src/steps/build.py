@@ -59,11 +59,11 @@ def _build(params: Params, name: str | None) -> ExperimentGraph:
     graph = ExperimentGraph(
         name, settings, entries, downloads(params), methods, Path(params.judged), params.limits, params.trackers
     )
-    part_checks.check_parts(entries, graph.stored)
+    part_checks.check_parts(entries, graph.stored_parts)
     graph.check()
     figures.check(graph.facts)
     graph.add(prepare.jobs(graph))
-    part_checks.check_name_lists(entries, graph.stored, graph.data_root, UNPACKED)
+    part_checks.check_name_lists(entries, graph.stored_parts, graph.data_root, UNPACKED)
     for step in STEP_MODULES[1:]:
         graph.add(step.jobs(graph))
     return graph

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.engine.job import Job
 from pipeline_src.steps import job_names
-from pipeline_src.steps.tables import analyses, results
+from pipeline_src.steps.job_results import analyses, results
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph

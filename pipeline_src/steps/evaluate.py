@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.engine.job import Job
-from pipeline_src.steps import fit, job_names, networks
+from pipeline_src.steps import job_names, networks, predictors
 
 if TYPE_CHECKING:
     from pipeline_src.data.store import Store
@@ -24,7 +24,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
     runs = [experiment.job(job_names.training(*run)) for run in experiment.networks(method, seed)]
     fitted = {"fit": experiment.job(job_names.training(method, seed))} if experiment.posthoc(method) else {}
-    corruption = experiment.corrupted.get(part)
+    corruption = experiment.corruptions.get(part)
     return Job(
         kind="evaluate",
         name=job_names.evaluation(method, seed, part),
@@ -32,12 +32,12 @@ def _job(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
         stem=part,
         files=(f"{part}.npz", f"{part}.examples.npz"),
         work=work_corrupted if corruption else work,
-        parameters=fit.parameters(experiment, method, seed)
+        parameters=predictors.parameters(experiment, method, seed)
         | ({"corruption": (corruption.name, corruption.severity)} if corruption else {}),
         inputs={f"networks/{number}": run for number, run in enumerate(runs)}
         | fitted
-        | {"part": experiment.job(f"store/{experiment.store(part)}")}
-        | {of: experiment.job(f"store/{of}") for of in ("train", "val")},
+        | {"part": experiment.job(job_names.store(experiment.stored_name(part)))}
+        | {of: experiment.job(job_names.store(of)) for of in ("train", "val")},
         options=networks.options(experiment) | {"part": part, "title": f"{method} seed {seed} on {part}"},
         **networks.code(experiment, method),
     )
@@ -66,6 +66,6 @@ def _evaluate(job: Job, folder: Path, store: Store) -> None:
     if job.inputs["part"] is not job.inputs["val"]:
         stores = {name: Store(job.inputs[name].folder) for name in ("train", "val")}
         networks.report_overlap(stores | {job.options["part"]: store}, {})
-    statistic, shown = evaluate(fit.predictor(job), store, networks.settings(job), job.options["title"])
+    statistic, shown = evaluate(predictors.predictor(job), store, networks.settings(job), job.options["title"])
     statistic.save(folder / job.files[0], {"contract": job.contract})
     examples.write(folder / job.files[1], shown)

@@ -70,7 +70,7 @@ class ExperimentGraph(Graph):
     # What there is
 
     @property
-    def written(self) -> dict[str, tuple[Part, str]]:
+    def parts_as_written(self) -> dict[str, tuple[Part, str]]:
         """Every part as it stands in params.yaml, with its role: train, val, id, shifted or ood."""
         data = self.settings.data
         named = {"train": (data.train, "train"), "val": (data.val, "val")}
@@ -78,11 +78,11 @@ class ExperimentGraph(Graph):
         return named | {name: (part, role) for role, parts in tests.items() for name, part in parts.items()}
 
     @cached_property
-    def parts(self) -> dict[str, tuple[Part, str]]:
+    def used_parts(self) -> dict[str, tuple[Part, str]]:
         """Every part that is used, with its role; a corrupted set is a part under shift for each of its corruptions and
         severities."""
         used: dict[str, tuple[Part, str]] = {}
-        for name, (part, role) in self.written.items():
+        for name, (part, role) in self.parts_as_written.items():
             if isinstance(part, Corrupted):
                 used |= dict.fromkeys(part.parts(name), (part.clean, "shifted"))
             else:
@@ -90,45 +90,45 @@ class ExperimentGraph(Graph):
         return used
 
     @cached_property
-    def corrupted(self) -> dict[str, Corruption]:
+    def corruptions(self) -> dict[str, Corruption]:
         """Corrupted part -> what is done to its images."""
         return {
             each: Corruption(name, corruption, severity, self._clean_twin(part.clean, role == "ood"))
-            for name, (part, role) in self.written.items()
+            for name, (part, role) in self.parts_as_written.items()
             if isinstance(part, Corrupted)
             for each, (corruption, severity) in part.parts(name).items()
         }
 
     @cached_property
-    def stored(self) -> dict[str, tuple[Part, str]]:
+    def stored_parts(self) -> dict[str, tuple[Part, str]]:
         """The parts whose images are kept as they are, with their roles: all parts that are not corrupted, and the
         clean images of corrupted sets where these are no test set themselves."""
-        lines = {corruption.line for corruption in self.corrupted.values() if not corruption.clean}
+        lines = {corruption.line for corruption in self.corruptions.values() if not corruption.clean}
         alone = {
             name: (part.clean, role)
-            for name, (part, role) in self.written.items()
+            for name, (part, role) in self.parts_as_written.items()
             if isinstance(part, Corrupted) and name in lines
         }
-        return {name: part for name, part in self.parts.items() if name not in self.corrupted} | alone
+        return {name: part for name, part in self.used_parts.items() if name not in self.corruptions} | alone
 
-    def store(self, part: str) -> str:
+    def stored_name(self, part: str) -> str:
         """The name of the stored part that has a part's images as they are."""
-        corruption = self.corrupted.get(part)
+        corruption = self.corruptions.get(part)
         return (corruption.clean or corruption.line) if corruption else part
 
     def _clean_twin(self, wanted: Part, ood: bool) -> str:
         """A test set of these images, with the same labels."""
-        tests = {name: of for name, of in self.written.items() if name not in ("train", "val")}
+        tests = {name: of for name, of in self.parts_as_written.items() if name not in ("train", "val")}
         return next((name for name, (part, role) in tests.items() if part == wanted and (role == "ood") == ood), "")
 
     def entry(self, part: str) -> Entry:
         """The data set of a part."""
-        return catalog.find(self.entries, (self.stored | self.parts)[part][0].set)
+        return catalog.find(self.entries, (self.stored_parts | self.used_parts)[part][0].set)
 
     @cached_property
     def facts(self) -> Facts:
         """What tables, figures, claims and the report know of the experiment."""
-        tested = {name: role for name, (_, role) in self.parts.items() if role != "train"}
+        tested = {name: role for name, (_, role) in self.used_parts.items() if role != "train"}
         return Facts(
             experiment=self.name,
             methods={name: _facts(chosen) for name, chosen in self.methods.items()},
@@ -136,13 +136,13 @@ class ExperimentGraph(Graph):
             seeds=tuple(self.settings.seeds),
             bins=self.settings.evaluation.bins,
             epochs=self.settings.training.epochs,
-            synthetic=all(self.entry(part).generated for part in self.parts),
+            synthetic=all(self.entry(part).generated for part in self.used_parts),
             class_names=self.entry("train").classes,
-            in_paper=tuple(part for part in tested if self.entry(part).in_paper and part not in self.corrupted),
+            in_paper=tuple(part for part in tested if self.entry(part).in_paper and part not in self.corruptions),
             captions={part: caption for part in tested if (caption := self.entry(part).caption)},
             claims=None if self.settings.claims is True else tuple(self.settings.claims or ()),
-            own_data=not all(map(catalog.is_known, {self.entry(part).name for part in self.parts})),
-            corrupted=self.corrupted,
+            own_data=not all(map(catalog.is_known, {self.entry(part).name for part in self.used_parts})),
+            corrupted=self.corruptions,
         )
 
     @property
@@ -172,12 +172,13 @@ class ExperimentGraph(Graph):
         torch."""
         if job.kind != "evaluate":
             return super().batch_of(job)
-        name = job.name.rpartition("/")[0]
-        return name, self._evaluated[name]
+        return self._batches[job.name]
 
     @cached_property
-    def _evaluated(self) -> dict[str, list[Job]]:
-        return {f"evaluate/{method}/seed{seed}": self.evaluations(method, seed) for method, seed in self.runs}
+    def _batches(self) -> dict[str, tuple[str, list[Job]]]:
+        """By the name of each evaluation."""
+        batches = [(job_names.evaluations(*run), self.evaluations(*run)) for run in self.runs]
+        return {job.name: batch for batch in batches for job in batch[1]}
 
     def references(self, method: str) -> list[str]:
         """The methods whose runs a method needs."""
@@ -214,7 +215,7 @@ class ExperimentGraph(Graph):
     def label(self, part: str) -> int | None:
         """The label of every pixel of a part out of distribution, whatever its set's masks show: background, or that no
         class is right. None for all other parts, whose masks count."""
-        if self.stored[part][1] != "ood":
+        if self.stored_parts[part][1] != "ood":
             return None
         return NO_CLASS if self.entry("train").without_background else 0
 

@@ -12,7 +12,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.figures.catalogue import figure_files, pictures
 from pipeline_src.python_source import ROOT
 from pipeline_src.steps import job_names
-from pipeline_src.steps.tables import analyses, results
+from pipeline_src.steps.job_results import analyses, results
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts

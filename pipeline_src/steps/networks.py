@@ -113,9 +113,11 @@ def load(job: Job) -> list[DenseClassifier]:
 def tests(experiment: ExperimentGraph) -> dict[str, tuple[dict[str, Any], Path, Path]]:
     """Part, folder of the manifest and stamp of each test part, as options of a training job: what it is tested on
     changes no network."""
-    prepared = {name: experiment.job(f"prepare/{part.set}") for name, (part, _) in experiment.stored.items()}
+    prepared = {
+        name: experiment.job(job_names.preparation(part.set)) for name, (part, _) in experiment.stored_parts.items()
+    }
     return {
-        name: (experiment.stored[name][0].model_dump(), job.folder, job.stamp)
+        name: (experiment.stored_parts[name][0].model_dump(), job.folder, job.stamp)
         for name, job in prepared.items()
         if name not in ("train", "val")
     }

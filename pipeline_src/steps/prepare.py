@@ -12,6 +12,7 @@ from pipeline_src.engine.contract import file_digest
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
+from pipeline_src.steps import job_names
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
@@ -24,7 +25,7 @@ FAILED = "problems.failed.csv"  # next to the last good result
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """A job per data set; UserError names all that are not here."""
     absent = []
-    for name in dict.fromkeys(part.set for part, _ in experiment.parts.values()):
+    for name in dict.fromkeys(part.set for part, _ in experiment.used_parts.values()):
         entry, folder = catalog.find(experiment.entries, name), experiment.data / "manifests" / name
         grouped = groups.find(entry.groups, experiment.data_root) if entry.draws_groups else None
         try:
@@ -34,7 +35,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
             continue
         yield Job(
             kind="prepare",
-            name=f"prepare/{name}",
+            name=job_names.preparation(name),
             folder=folder,
             stem="prepare",
             files=FILES,

@@ -16,8 +16,8 @@ from pipeline_src.engine.graph import with_inputs
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import few
 from pipeline_src.python_source import ROOT
-from pipeline_src.steps import fit, job_names
-from pipeline_src.steps.tables import analyses, costs, results
+from pipeline_src.steps import job_names, predictors
+from pipeline_src.steps.job_results import analyses, costs, results
 from pipeline_src.tables.several_experiments import judged_files, judged_table
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         stem="report",
         files=("report.html",),
         work=work,
-        parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.stored.items()}}
+        parameters={
+            "facts": experiment.facts,
+            "parts": {name: part for name, (part, _) in experiment.stored_parts.items()},
+        }
         | ({"ideas": ideas} if (ideas := own_ideas(experiment)) else {}),
         inputs=analyses(experiment) | {job.name: job for job in made},
         options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}
@@ -83,7 +86,7 @@ def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
     """What the post-hoc methods among a job's inputs were fitted to: (method, seed) -> name -> value."""
     facts = job.parameters["facts"]
     fits = {run: job.inputs[job_names.training(*run)] for run in facts.runs if run[0] not in facts.trained}
-    return {run: fit.numbers(fit.read(job.paths[0])) for run, job in fits.items()}
+    return {run: predictors.numbers(predictors.read(job.paths[0])) for run, job in fits.items()}
 
 
 def own_ideas(experiment: ExperimentGraph) -> dict[str, str]:
@@ -107,7 +110,7 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
     """What the report shows of a part: where it is from, how many images, and a hash of all of them."""
     from pipeline_src.data.store import Store
 
-    store, role = Store(job.inputs[f"store/{name}"].folder), job.parameters["facts"].parts.get(name, name)
+    store, role = Store(job.inputs[job_names.store(name)].folder), job.parameters["facts"].parts.get(name, name)
     hashed = digest([[row.id, row.sha256_image, row.sha256_mask] for row in store.index])
     return {
         "part": name,

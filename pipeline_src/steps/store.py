@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_src.engine.job import Job
+from pipeline_src.steps import job_names
 from pipeline_src.steps.prepare import UNPACKED
 
 if TYPE_CHECKING:
@@ -17,16 +18,16 @@ FILES = ("images.npy", "masks.npy", "truth.npy", "grey.npy", "index.csv", "store
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """A job per part."""
-    for name, (part, _) in experiment.stored.items():
+    for name, (part, _) in experiment.stored_parts.items():
         yield Job(
             kind="store",
-            name=f"store/{name}",
+            name=job_names.store(name),
             folder=experiment.data / "stores" / name,
             stem="store",
             files=FILES,
             work=work,
             parameters={"part": part, "size": experiment.settings.image_size, "label": experiment.label(name)},
-            inputs={"prepare": experiment.job(f"prepare/{part.set}")},
+            inputs={"prepare": experiment.job(job_names.preparation(part.set))},
             options={"entry": experiment.entry(name), "data_root": experiment.data_root, "limits": experiment.limits},
         )
 

@@ -38,7 +38,7 @@ def _job(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         # Validation has a batch size of its own: that of `evaluation` may change without a new training.
         parameters=networks.parameters(experiment)
         | {"method": chosen, "seed": seed, "batch_size": Evaluation().batch_size},
-        inputs={part: experiment.job(f"store/{part}") for part in ("train", "val")} | references,
+        inputs={part: experiment.job(job_names.store(part)) for part in ("train", "val")} | references,
         options=networks.options(experiment)
         | {
             "title": f"{method} seed {seed}",

@@ -34,8 +34,21 @@ MEANING_OF_MARKS = {
 # Where a number is printed (protocol, group, row, column), what it is of, and what it is: the mean over seeds, their
 # sample standard deviation, the ends of its 95 % interval, and its numbers of seeds and images.
 CSV_COLUMNS = (
-    *("protocol", "group", "row", "column", "part", "role", "method", "metric"),
-    *("mean", "sd", "low", "high", "seeds", "images", "mark"),
+    "protocol",
+    "group",
+    "row",
+    "column",
+    "part",
+    "role",
+    "method",
+    "metric",
+    "mean",
+    "sd",
+    "low",
+    "high",
+    "seeds",
+    "images",
+    "mark",
 )
 NUMBERS = ("mean", "sd", "low", "high")
 Row = Mapping[str, Any]

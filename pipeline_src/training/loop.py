@@ -1,4 +1,4 @@
-"""One training run: stores + method + seed -> exported model, history and alphas."""
+"""One training run: stores + method + seed -> the network of the run, history and alphas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exported networks: a file of safetensors that says of which run it is."""
+"""The network of a run as a file: safetensors that say of which run they are."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write(file: Path, network: nn.Module, facts: Mapping[str, Any]) -> None:
 
 
 def read(file: Path, expected: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of an exported network.
+    """The tensors of the network of a run.
 
     Args:
         expected: facts of the run that the file has to be of, but for those in `CHANGING`. A file without facts is

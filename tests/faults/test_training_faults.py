@@ -19,7 +19,7 @@ from pipeline_src.engine.execute import execute
 from pipeline_src.inspection import precheck
 from pipeline_src.params.load import read, resolve
 from pipeline_src.prediction.predict import load
-from pipeline_src.steps import fit, train
+from pipeline_src.steps import predictors, train
 from pipeline_src.steps.build import build
 from pipeline_src.training import checkpoint
 from pipeline_src.training.methods.temperature import Temperature
@@ -512,7 +512,7 @@ ROWS = [
         BadInput(
             f"fitted-{name}",
             f"What a post-hoc method has fitted {fault}",
-            lambda folder: fit.read(folder / "run.json"),
+            lambda folder: predictors.read(folder / "run.json"),
             "run.json does not say what was fitted",
             found=found,
             expected='"fitted"',

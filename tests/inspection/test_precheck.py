@@ -97,7 +97,7 @@ def test_plan_counts_the_files_of_a_set_that_is_not_prepared(project):
     content["experiments"]["trial"]["data"] |= parts
     Path("params.yaml").write_text(yaml.safe_dump(content))
     graph = build(read())
-    assert {part: estimated(graph, part) for part in graph.stored} == {"train": 9, "val": 3, "other": 4}
+    assert {part: estimated(graph, part) for part in graph.stored_parts} == {"train": 9, "val": 3, "other": 4}
     assert plan(graph).unknown == []
 
 

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from made_page import page_of
 from made_results import HandMade, analysed, by_hand
 from project import call
 from typer.testing import CliRunner
@@ -25,9 +26,9 @@ from pipeline_src.figures import alpha, reliability, style
 from pipeline_src.figures.bin_tables import isotonic_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.types import Picture
-from pipeline_src.report import provenance, sentences
+from pipeline_src.report import lowest, provenance, sentences
 from pipeline_src.report.gallery import Gallery
-from pipeline_src.report.page import HERE, SCRIPTS, _named, write_report
+from pipeline_src.report.page import HERE, SCRIPTS, _named
 from pipeline_src.report.provenance import commit, made_by
 from pipeline_src.steps.build import chosen
 from pipeline_src.steps.report import described, fitted, own_ideas
@@ -151,9 +152,7 @@ def tables(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def html(results, tables, figures, tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(results, tables=tables, figures=figures, out=path, claims=CLAIMS, **ABOUT)
-    return path.read_text(encoding="utf-8")
+    return page_of(results, tables, figures, tmp_path_factory.mktemp("report"), claims=CLAIMS, **ABOUT)
 
 
 @pytest.fixture(scope="module")
@@ -211,9 +210,7 @@ def test_the_page_opens_with_its_picture(page):
 
 def test_the_page_says_what_to_use_before_its_picture_and_what_methods_are(results, tables, figures, tmp_path):
     ideas = {"ce": {"title": "Baseline", "idea": "Plain <likelihood>."}}
-    told = {"described": ideas, "published": True, "command": "make it"}
-    write_report(results, tables=tables, figures=figures, out=tmp_path / "report.html", **told)
-    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    page = Page(page_of(results, tables, figures, tmp_path, described=ideas, published=True, command="make it"))
     classes = [attributes.get("class", "") for _, attributes in page.tags]
     assert classes.index("use") < classes.index("diagram")
     named = [attributes["title"] for tag, attributes in page.tags if tag == "th" and "title" in attributes]
@@ -310,16 +307,12 @@ def test_shows_every_claim_with_verdict_and_evidence(page):
 
 
 def test_same_input_same_bytes(results, tables, figures, html, tmp_path):
-    page = tmp_path / "report.html"
-    write_report(results, tables=tables, figures=figures, out=page, claims=CLAIMS, **ABOUT)
-    assert page.read_text(encoding="utf-8") == html
+    assert page_of(results, tables, figures, tmp_path, claims=CLAIMS, **ABOUT) == html
 
 
-def test_what_is_not_known_is_left_out(results, tables, figures, tmp_path):
-    write_report(results, tables=tables, figures=figures, out=tmp_path / "report.html")
-    text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
-    assert "Parameters of the experiment" not in text
-    assert "The paper's claims" not in text
+def test_where_no_claim_was_judged_there_is_no_section_of_them(results, tables, figures, html, tmp_path):
+    title = "The paper's claims"
+    assert title in Page(html).text and title not in Page(page_of(results, tables, figures, tmp_path)).text
 
 
 def test_what_several_classes_do_not_have_is_left_out(results, tables, figures, html, tmp_path):
@@ -328,8 +321,7 @@ def test_what_several_classes_do_not_have_is_left_out(results, tables, figures, 
     for picture in pictures(several):
         for suffix in ("svg", "png"):
             (tmp_path / f"{picture.name}.{suffix}").hardlink_to(figures / f"drawn.{suffix}")
-    write_report(replace(results, facts=several), tables=tables, figures=tmp_path, out=tmp_path / "report.html")
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = page_of(replace(results, facts=several), tables, tmp_path, tmp_path)
     for words in ("Miscalib. (CORP)", "by the CORP decomposition", "MCB and DSC in tables"):
         assert words in html and words not in text
 
@@ -337,8 +329,7 @@ def test_what_several_classes_do_not_have_is_left_out(results, tables, figures, 
 def test_what_was_trained_on_what_stands_at_the_top(results, tables, figures, tmp_path):
     params = {"model": {"config": "unet<s>"}, "image_size": 96, "data": {"train": {"set": "DUTS-TR"}}}
     known = {"params": params, "data": [{"part": "train", "images": 1500}], "task": "salient objects"}
-    write_report(results, tables=tables, figures=figures, out=tmp_path / "report.html", **known)
-    text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    text = Page(page_of(results, tables, figures, tmp_path, **known)).text
     about = "salient objects · unet<s>, 96 px · 1,500 training images of DUTS-TR · 2 methods · 2 test sets · 3 epochs"
     assert about in text
 
@@ -347,8 +338,7 @@ def test_claims_that_were_not_run_take_one_line(results, tables, figures, tmp_pa
     absent = {"verdict": "not run", "why": "Missing: a block.", "evidence": [], "secondary": [], "seeds": 0}
     more = [{"claim": name, "text": "T", "rule": "R", "protocols": {"raw": absent}} for name in ("C7", "C8")]
     claims = CLAIMS | {"claims": [*CLAIMS["claims"], *more]}
-    write_report(results, tables=tables, figures=figures, out=tmp_path / "report.html", claims=claims)
-    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    html = page_of(results, tables, figures, tmp_path, claims=claims)
     shown, folded = html.split("<summary>Not run here: C7, C8</summary>")
     assert "<h3>C7" in folded and "<h3>C7" not in shown and CLAIMS["claims"][0]["text"] not in folded.split("</ul>")[0]
 
@@ -361,8 +351,7 @@ def test_shows_what_methods_were_given_and_what_was_fitted(results, tables, figu
     judged = {"raw": Table("tab:T8", "Other people's models, raw protocol", ["", "ECE %"], groups)}
     fits = {("aslp_<mc>", 0): {"temperature": 1.23456789, "sampled": 100}}
     for more, shown in (({"fitted": fits, "judged": judged}, True), ({}, False)):
-        write_report(told, tables=tables, figures=figures, out=tmp_path / "report.html", **more)
-        text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+        text = Page(page_of(told, tables, figures, tmp_path, **more)).text
         assert "a file of the user'sbeta 1, rule <b>" in text
         for words in ("temperature 1.23457, sampled 100", "T8 Other people's models", "U<2>Net3.21"):
             assert (words in text) == shown, words
@@ -386,7 +375,7 @@ def test_the_job_knows_fits_and_judged_models(tmp_path, monkeypatch):
 
 def test_a_missing_figure_is_named(results, tables, tmp_path):
     with pytest.raises(UserError, match=r"reliability-raw-ce-.*\.svg"):
-        write_report(results, tables=tables, figures=tmp_path, out=tmp_path / "report.html")
+        page_of(results, tables, tmp_path, tmp_path)
     assert not (tmp_path / "report.html").exists()
 
 
@@ -394,8 +383,8 @@ def test_the_baseline_is_known_by_its_code(results, page):
     words = page.text.replace("\u00a0", " ")
     assert "has a significantly lower mean ECE than ce" in words  # two images
     assert "not significantly higher: ce (" in words
-    assert "aslp_<mc> has the lowest ECE" in sentences.lowest(results, "raw", ODD)
-    assert "; ce has " in sentences.lowest(results, "raw", ODD)
+    assert "aslp_<mc> has the lowest ECE" in lowest.on_set(results, "raw", ODD)
+    assert "; ce has " in lowest.on_set(results, "raw", ODD)
 
 
 def test_versions_and_machine_are_known(monkeypatch, tmp_path):
@@ -436,29 +425,29 @@ def made_up(ece: dict[str, float], accuracy: dict[str, float]) -> Results:
 
 def test_lowest_is_the_lowest():
     results = made_up({"baseline": 0.04, "slp": 0.02, "aslp": 0.03}, {"baseline": 0.9, "slp": 0.88, "aslp": 0.9})
-    assert sentences.lowest(results, "raw", "set").replace("\u00a0", " ") == (
+    assert lowest.on_set(results, "raw", "set").replace("\u00a0", " ") == (
         "slp has the lowest ECE, 2.00 % (OE 1.00 %); baseline has 4.00 % (OE 1.00 %). "
         "Accuracy 88.00 %, with baseline 90.00 %."
     )
 
 
 def test_the_baseline_may_win():
-    text = sentences.lowest(made_up({"baseline": 0.01, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9}), "raw", "set")
+    text = lowest.on_set(made_up({"baseline": 0.01, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9}), "raw", "set")
     assert text.startswith("baseline has the lowest ECE, 1.00")
     assert "next is slp, 2.00" in text
 
 
 def test_equal_in_print_is_a_tie():
     ece = {"baseline": 0.04, "slp": 0.020001, "aslp": 0.02}
-    text = sentences.lowest(made_up(ece, dict.fromkeys(ece, 0.9)), "raw", "set")
+    text = lowest.on_set(made_up(ece, dict.fromkeys(ece, 0.9)), "raw", "set")
     assert text.startswith("slp (OE 1.00\u00a0%) and aslp (OE 1.00\u00a0%) share the lowest ECE, 2.00\u00a0%; baseline")
-    text = sentences.lowest(made_up(ece, {"baseline": 0.9, "slp": 0.88, "aslp": 0.91}), "raw", "set")
+    text = lowest.on_set(made_up(ece, {"baseline": 0.9, "slp": 0.88, "aslp": 0.91}), "raw", "set")
     assert text.endswith("88.00\u00a0% and 91.00\u00a0% in this order, with baseline 90.00\u00a0%.")
 
 
 def test_without_a_baseline_nothing_is_compared_with_it():
     results = made_up({"slp": 0.1, "aslp": 0.2}, {"slp": 0.9, "aslp": 0.9})
-    assert sentences.lowest(results, "raw", "set").endswith("next is aslp, 20.00\u00a0% (OE 1.00\u00a0%).")
+    assert lowest.on_set(results, "raw", "set").endswith("next is aslp, 20.00\u00a0% (OE 1.00\u00a0%).")
 
 
 @pytest.mark.parametrize(("seeds", "words"), [((0,), "trained once"), ((0, 1), "means over 2 seeds")])
@@ -484,7 +473,7 @@ def test_below_the_noise_floor_nothing_is_ranked():
         key: replace(one, points=one.points | {"ece_floor": np.array([0.015])})
         for key, one in results.measurements.items()
     }
-    text = sentences.lowest(replace(results, measurements=floors), "raw", "set").replace("\u00a0", " ")
+    text = lowest.on_set(replace(results, measurements=floors), "raw", "set").replace("\u00a0", " ")
     assert text == (
         "baseline with 1.00 % (OE 1.00 %) and aslp with 0.50 % (OE 1.00 %) are below the noise floor (1.50 %), where a "
         "network without calibration error would be; methods there are not ranked."
@@ -494,4 +483,4 @@ def test_below_the_noise_floor_nothing_is_ranked():
 def test_validation_images_are_said_to_be_fitted_to():
     results = made_up({"baseline": 0.04, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9})
     on_val = replace(results, facts=replace(results.facts, parts={"set": "val"}))
-    assert sentences.lowest(on_val, "raw", "set") == f"{sentences.lowest(results, 'raw', 'set')} {sentences.FITTED}"
+    assert lowest.on_set(on_val, "raw", "set") == f"{lowest.on_set(results, 'raw', 'set')} {lowest.FITTED}"

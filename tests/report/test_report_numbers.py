@@ -12,9 +12,9 @@ from made_results import analysed
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.measurement import BIN_CHOICES
 from pipeline_src.analysis.results import Results
+from pipeline_src.report import lowest
 from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
-from pipeline_src.report.sentences import lowest
 
 PARTS = {"val": "val", "set": "id", "textures": "ood"}
 METHODS = {"baseline": 0.3, "slp": 0.1}
@@ -83,5 +83,5 @@ def test_the_glance_and_the_cards_hold_the_counted_errors(results):
     assert difference.value == pytest.approx(mean("ece", "slp", "set") - mean("ece", "baseline", "set"), abs=1e-6)
     for part in PARTS:
         errors = {f"{100 * mean(metric, m, part):.2f}" for m in METHODS for metric in ("ece", "oe", "accuracy")}
-        numbers = set(re.findall(r"\d+\.\d\d", lowest(results, "raw", part)))
+        numbers = set(re.findall(r"\d+\.\d\d", lowest.on_set(results, "raw", part)))
         assert numbers and numbers <= errors

@@ -9,6 +9,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from made_page import page_of
 from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
@@ -68,9 +69,8 @@ def html(tmp_path_factory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "Gallery", Undrawn)
         patch.setattr(page, "diagrams", lambda results: {"methods": METHODS, "bins": 10, "choices": [10]})
-        out = folder / "report.html"
-        page.write_report(HandMade(facts, {}, measured), tables=folder, figures=folder, out=out)
-    return out.read_text(encoding="utf-8").replace("\u00a0", " ")
+        html = page_of(HandMade(facts, {}, measured), folder, folder, folder)
+    return html.replace("\u00a0", " ")
 
 
 def printed(protocol: str, part: str, method: str) -> str:

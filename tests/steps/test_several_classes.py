@@ -29,7 +29,7 @@ from pipeline_src.params.load import read
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor
-from pipeline_src.steps import networks, tables
+from pipeline_src.steps import job_results, networks
 from pipeline_src.steps.build import build as build_experiment
 from pipeline_src.steps.experiment import ExperimentGraph
 from pipeline_src.steps.prepare import UNPACKED
@@ -90,7 +90,7 @@ def built(tmp_path_factory) -> ExperimentGraph:
 
 
 def results(built: ExperimentGraph) -> Results:
-    return tables.results(built.job("tables"))
+    return job_results.results(built.job("tables"))
 
 
 def statistic_of(built: ExperimentGraph, method: str, part: str) -> AnyStatistic:
@@ -192,7 +192,7 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     named = built.entries["blocks"].model_copy(update={"classes": ("ground", "red", "blue")})
     other = replace(built, entries={**built.entries, "blocks": named})
     assert built.label("textures") == 0 and other.label("unseen") is None and other.label("textures") == 254
-    chosen, _ = built.parts["textures"]
+    chosen, _ = built.used_parts["textures"]
     places = built.data_root, UNPACKED, built.job("prepare/plain").folder, 32, tmp_path / "store"
     build(chosen, built.entries["plain"], *places, label=other.label("textures"))
     store = Store(tmp_path / "store")

@@ -14,7 +14,7 @@ from pipeline_src.figures import severity, style
 from pipeline_src.figures.types import Sources
 from pipeline_src.params.load import read
 from pipeline_src.steps.build import build
-from pipeline_src.steps.tables import results
+from pipeline_src.steps.job_results import results
 
 PARTS = ("scenes-c-gaussian_noise-1", "scenes-c-gaussian_noise-5")
 
