@@ -29,7 +29,10 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method on every data set in every protocol."""
     for part, protocol, method in product(facts.clean, facts.protocols, facts.methods):
         title = f"{method} on {part}"
-        caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words(method)}."
+        over = style.whiskers(facts.seeds_of(method))
+        caption = (
+            f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words(method)}. Whiskers: {over}."
+        )
         yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method, tables=(ISOTONIC,))
 
 
@@ -215,7 +218,7 @@ FIGURE = FigureType(
     "reliability",
     "Reliability",
     "Accuracy of the top label against its confidence, in bins of confidence. A bar ends at the bin's accuracy, its "
-    "whisker is the 95 % interval over images or their groups; the hatched part is the gap to the bin's mean "
+    "whisker is the 95 % interval, of several seeds over training too; the hatched part is the gap to the bin's mean "
     "confidence. The thin line is the isotonic regression of all pixels, which needs no bins. The circle marks the "
     "means over all pixels. The panel below has the share of pixels per bin: where it is small, the gap above weighs "
     "little in the ECE.",
