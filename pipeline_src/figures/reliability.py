@@ -50,9 +50,12 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(table, picture.title, lines, curve, corner), {"": table, ISOTONIC: curve})
 
 
-def draw_counts(counts: Counts, bins: int, title: str, lines: Sequence[str], stem: Path) -> None:
-    """Draw the diagram of one protocol's counts and save it as <stem>.svg, .pdf and .png."""
-    table = bin_tables.reliability_table(counts, bins)
+def draw_counts(
+    counts: Counts, bins: int, title: str, lines: Sequence[str], stem: Path, band: np.ndarray | None = None
+) -> None:
+    """Draw the diagram of one protocol's counts, with its `accuracy_band` if known, and save it as <stem>.svg, .pdf and
+    .png."""
+    table = bin_tables.reliability_table(counts, bins, band)
     with style.house():
         style.save(draw(table, title, lines, bin_tables.isotonic_table(counts)), stem)
 

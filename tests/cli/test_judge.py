@@ -59,11 +59,12 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
 
 def test_the_diagram_names_the_images(folders, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr("pipeline_src.judging.folder.draw_counts", lambda *of: drawn.append(of[3][0]))
+    monkeypatch.setattr("pipeline_src.judging.folder.draw_counts", lambda *of: drawn.append(of[3]))
     maps, masks = folders
     options = {"protocols": ("raw",), "whole": False, "resamples": 0, "diagrams": True}
-    judge_folder(maps, masks, "net", tmp_path / "out", **options)
-    assert drawn == [f"3 images of {tmp_path.name}/masks"]
+    result = judge_folder(maps, masks, "net", tmp_path / "out", **options)
+    errors = "ECE {:.2f} % · OE {:.2f} %".format(*(100 * result["raw"][name] for name in ("ece", "oe")))
+    assert drawn == [[f"images of {tmp_path.name}/masks", "3 images · 6,000 pixels", "raw protocol · 10 bins", errors]]
 
 
 def test_what_is_typed_is_what_is_done(folders, tmp_path, monkeypatch):
