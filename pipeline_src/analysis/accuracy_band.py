@@ -24,7 +24,7 @@ def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:
         return None
     return band_of_sums(
         np.array([one.sums[pixels].whole[: 2 * bins] for one in seeds]),
-        sum(one.sums[pixels].resampled[:, : 2 * bins] for one in seeds),
+        np.sum([one.sums[pixels].resampled[:, : 2 * bins] for one in seeds], axis=0),
         np.array([one.sums[filled].whole for one in seeds]),
         seeds[0].units,
     )
@@ -49,7 +49,10 @@ def band_of_sums(whole: np.ndarray, resampled: np.ndarray, filled: np.ndarray, u
     ]  # shares of images add up to one but for rounding
     together, drawn = (np.stack(_pixels_and_hits(sums)) for sums in (whole, resampled))
     return np.array(
-        [_interval(*together[..., k], drawn[..., k], units) if enough[k] else NAN for k in range(len(enough))]
+        [
+            _interval(together[0, :, k], together[1, :, k], drawn[..., k], units) if enough[k] else NAN
+            for k in range(len(enough))
+        ]
     )
 
 
