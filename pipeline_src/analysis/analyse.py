@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, error_interval, interval, within
+from pipeline_src.analysis.accuracy_band import accuracy_band
+from pipeline_src.analysis.intervals import NAN, error_interval, interval, within
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
@@ -17,10 +18,10 @@ from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import CLASSES, TOP, split
+from pipeline_src.metrics.cells import CLASSES, split
 from pipeline_src.metrics.image_inputs import FilledBins
 from pipeline_src.metrics.image_risks import ImageRisks
-from pipeline_src.metrics.inputs import Binned, BinNoise
+from pipeline_src.metrics.inputs import BinNoise
 from pipeline_src.metrics.metric import FRACTION
 from pipeline_src.metrics.ranked import CELLS, Ranked
 from pipeline_src.metrics.row_inputs import ClassAreas
@@ -89,10 +90,8 @@ def _measurement(
     }
     if groups is not None:
         arrays["groups"] = groups
-    if (family := Binned(TOP).family) in resampled[0].sums:
-        whole, drawn = (sum(getattr(one.sums[family], name) for one in resampled) for name in ("whole", "resampled"))
-        filled = np.max([one.sums[FilledBins.family].whole for one in resampled], axis=0)
-        arrays["accuracy_band"] = _accuracy_band(whole, drawn, bins, resampled[0].units, filled)
+    if (band := accuracy_band(resampled, bins)) is not None:
+        arrays["accuracy_band"] = band
     if (ranked := Ranked().family) in resampled[0].sums:
         drawn = [one.sums[ranked].resampled[:, :CELLS] for one in resampled]
         arrays["confidence"] = np.stack([top_label(one).count for one in counts])
@@ -136,28 +135,6 @@ def _seed_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
     """(S, 3, bins) pixels, hits and excess of the top label in each bin."""
     binned = [top_label(one).binned(bins) for one in counts]
     return np.array([[of.count, of.hits, of.excess] for of in binned], np.float64)
-
-
-def _accuracy_band(whole: np.ndarray, resampled: np.ndarray, bins: int, units: int, filled: np.ndarray) -> np.ndarray:
-    """(bins + 1, 2) interval of the accuracy in each bin and in all, of sums over all images, (3 bins,), and over
-    resamples, (R, 3 bins). NaN where a resample leaves a bin empty, and in a bin in which fewer than `FEW_GROUPS` units
-    have pixels, or not all of a set of fewer: how those few differ says little of others.
-
-    Args:
-        filled: (bins,) units with pixels in each bin.
-    """
-
-    def accuracy(sums: np.ndarray) -> np.ndarray:
-        count, hits = sums[..., :bins], sums[..., bins : 2 * bins]
-        of_all = [a.sum(axis=-1, keepdims=True) for a in (count, hits)]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.concatenate([hits / count, of_all[1] / of_all[0]], axis=-1)
-
-    enough = [*(filled > min(FEW_GROUPS, units) - 1e-6), True]  # rounding: shares of images add up to one
-    pairs = zip(accuracy(whole), accuracy(resampled).T, enough, strict=True)
-    return np.array(
-        [(filled_enough and interval(value, of, units, FRACTION)) or NAN for value, of, filled_enough in pairs]
-    )
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class

@@ -42,9 +42,9 @@ class Measurement:
             other methods.
         arrays: further arrays: `image_sums` (S, N, len(IMAGE_SUMS)) over the pixels of each image, in units of the
             rows; `accuracy_band` (bins + 1, 2), ends of the interval of the accuracy in each bin and of all pixels, of
-            all seeds together, NaN in bins of few images; `seed_bins` (S, 3, bins), pixels, hits and summed confidence
-            minus hits of the top label in each bin; `errors_by_bins` (B, 2), ECE and OE as means over seeds for the B
-            `bin_choices`;
+            all seeds together, over images and training, NaN in bins of few images of a seed; `seed_bins` (S, 3, bins),
+            pixels, hits and summed confidence minus hits of the top label in each bin; `errors_by_bins` (B, 2), ECE and
+            OE as means over seeds for the B `bin_choices`;
             `class_metrics` (2, K, 3), ECE and IoU of each class with the ends of their intervals; `confidence` (S,
             LEVELS), pixels by level of confidence; `confidence_cells` (S, FEW, CELLS), the same of resamples in the
             cells of `metrics.ranked`; `risk_sums` (S, 516) and `risk_sums_resampled` (S, FEW, 516), sums of

@@ -23,7 +23,9 @@ INTERVALS = (
 
 
 def calibrate(
-    pred: Annotated[Path, typer.Option(help="Folder of prediction maps to fit to: PNG 8/16-bit, .npy, .npz")],
+    pred: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of prediction maps to fit to: PNG, TIFF, BMP, .npy, .npz")
+    ],
     mask: Annotated[Path, typer.Option(help="Folder of their masks, paired by stem")],
     apply: Annotated[Path, typer.Option(help="Folder of the maps to calibrate")],
     out: Annotated[Path, typer.Option(help="Folder to write into: calibrator.json, scores.json, maps/")],

@@ -41,19 +41,24 @@ MEANINGS = {  # of names that do not say it
 
 
 def judge(
-    pred: Annotated[Path, typer.Option(help="Folder of prediction maps: PNG 8/16-bit, .npy, .npz")],
-    out: Annotated[Path, typer.Option(help="Folder to write into")],
-    mask: Annotated[Path | None, typer.Option(help="Folder of masks, paired with the maps by stem")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the model [default: that of the folder]")] = None,
-    bins: Annotated[int, typer.Option(help="Number of bins; a divisor of 66300")] = 10,
-    protocol: Annotated[str, typer.Option(help="raw, stretched or both")] = "both",
+    pred: Annotated[Path, typer.Option(metavar="DIR", help="Folder of prediction maps: PNG, TIFF, BMP, .npy, .npz")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into")],
+    mask: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of masks, paired with the maps by stem")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the model [default: that of the folder]")
+    ] = None,
+    bins: Annotated[int, typer.Option(metavar="N", help="Number of bins; a divisor of 66300")] = 10,
+    protocol: Annotated[str, typer.Option(metavar="NAME", help="raw, stretched or both")] = "both",
     ood: Annotated[bool, typer.Option("--ood", metavar="", help="No masks: every pixel is background")] = False,
     ignore: Ignore = None,
     border: Annotated[
-        float | None, typer.Option(min=0, help="Report a band of this many pixels around borders apart")
+        float | None, typer.Option(metavar="N", min=0, help="Report a band of this many pixels around borders apart")
     ] = None,
     calibrator: Annotated[
-        Path | None, typer.Option(help="calibrator.json: judge the maps as if it had been applied to them")
+        Path | None,
+        typer.Option(metavar="FILE", help="calibrator.json: judge the maps as if it had been applied to them"),
     ] = None,
     risk: Risk = "",
     whole: Annotated[
@@ -98,33 +103,42 @@ def judge(
 
 def in_words(result: dict, out: Path) -> str:
     """What the terminal shows: the main numbers with their intervals, warnings, and where the rest is."""
-    from pipeline_src.judging import risk  # as above
-
     meanings = {
         METRICS[key].column: text
         for key, text in MEANINGS.items()
         if any(key in result[p] for p in result["undefined"])
     }
     lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
-    for protocol in result["undefined"]:
-        lines.append(f"  {protocol}")
-        for key in (k for k in PRINTED if k in result[protocol]):
-            value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
-            shown = "undefined" if value is None else with_ends(METRICS[key], value, ends)
-            if value is not None and (floor := result[protocol].get(METRICS[key].floor)) and value < floor:
-                shown += " (below the noise floor: a calibrated network measures as much)"
-            lines.append(f"    {METRICS[key].column:<16}{shown}")
-        if said := tendency(result[protocol], result["intervals"].get(protocol, {}).get("gap")):
-            lines += wrapped(said)
-        lines += off_by(result["bounds"].get(protocol, {}))
-        if "risk" in result:
-            lines += [f"    {text}" for text in risk.in_words(result["risk"][protocol])]
+    of_protocols = {protocol: _protocol(result, protocol) for protocol in result["undefined"]}
+    first = next(iter(of_protocols))
+    for protocol, numbers in of_protocols.items():
+        same = protocol != first and numbers == of_protocols[first]
+        lines += [f"  {protocol}: the same as {first}"] if same else [f"  {protocol}", *numbers]
     lines += [f"  {name.removesuffix(' %')}: {text}" for name, text in meanings.items()]
     some = any(ends for by_metric in result["intervals"].values() for ends in by_metric.values())
     lines += remarks(result, ["in brackets: 95 % intervals over {units}, without the variance of training"] * some)
     lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
     lines += [f"  all numbers: {out / 'metrics.json'}", f"  images, the worst first: {out / 'images.csv'}"]
     return "\n".join(lines)
+
+
+def _protocol(result: dict, protocol: str) -> list[str]:
+    """The numbers of one protocol in lines."""
+    from pipeline_src.judging import risk  # as above
+
+    lines = []
+    for key in (k for k in PRINTED if k in result[protocol]):
+        value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
+        shown = "undefined" if value is None else with_ends(METRICS[key], value, ends)
+        if value is not None and (floor := result[protocol].get(METRICS[key].floor)) and value < floor:
+            shown += " (below the noise floor: a calibrated network measures as much)"
+        lines.append(f"    {METRICS[key].column:<16}{shown}")
+    if said := tendency(result[protocol], result["intervals"].get(protocol, {}).get("gap")):
+        lines += wrapped(said)
+    lines += off_by(result["bounds"].get(protocol, {}))
+    if "risk" in result:
+        lines += [f"    {text}" for text in risk.in_words(result["risk"][protocol])]
+    return lines
 
 
 def tendency(values: dict, ends: Sequence[float] | None) -> str:

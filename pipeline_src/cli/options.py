@@ -62,25 +62,27 @@ CalibratorFile = Annotated[
 
 # Of the commands on saved maps
 Ignore = Annotated[
-    int | None, typer.Option(help="Value of mask pixels that never count; of K classes 255 if not given")
+    int | None, typer.Option(metavar="N", help="Value of mask pixels that never count; of K classes 255 if not given")
 ]
-Resamples = Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals")]
+Resamples = Annotated[int, typer.Option(metavar="N", min=0, help="Bootstrap resamples; 0 for no intervals")]
 Risk = Annotated[
     str,
     typer.Option(
-        metavar="fnr=ALPHA|fpr=ALPHA",
-        help="Also give the threshold that bounds the expected share of an image's object (background) that is missed "
-        "(taken for object)",
+        metavar="BOUND",
+        help="fnr=A or fpr=A: also give the threshold that bounds the expected share of an image's object (background) "
+        "that is missed (taken for object)",
     ),
 ]
 Groups = Annotated[
     str,
     typer.Option(
-        metavar="PATTERN|FILE",
+        metavar="GROUPS",
         help="Images that are not independent: a regular expression with one group, or a csv file id,group",
     ),
 ]
-MaxPixels = Annotated[int, typer.Option(min=1, help="Pixels that a map (times its classes) or a mask may have")]
+MaxPixels = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Pixels that a map (times its classes) or a mask may have")
+]
 
 
 def check_groups(groups: str) -> None:

@@ -49,7 +49,7 @@ def _claims(claims: dict[str, Any]) -> Table:
 
 
 def _table(graph: ExperimentGraph, rows: pd.DataFrame) -> Table:
-    table = Table(title=f"{graph.name}: ECE / accuracy in %, raw, {graph.facts.bins} bins; bold: the lowest ECE")
+    table = Table(title=f"{graph.name}: ECE / accuracy in %, raw, {graph.facts.bins} bins; *: the lowest ECE")
     table.add_column("method")
     for part, role in graph.facts.parts.items():
         table.add_column(part if role == "val" else f"{part} ({role})", justify="right")
@@ -60,6 +60,7 @@ def _table(graph: ExperimentGraph, rows: pd.DataFrame) -> Table:
         for part in graph.facts.parts:
             ece, accuracy = raw.loc[(method, part)]
             printed, best = (METRICS["ece"].number(value) for value in (ece, least[part]))
-            cells.append(Text(f"{printed} / {METRICS['accuracy'].number(accuracy)}", "bold" * (printed == best)))
+            marked = printed + "*" * (printed == best)  # a pipe has no bold
+            cells.append(Text(f"{marked} / {METRICS['accuracy'].number(accuracy)}", "bold" * (printed == best)))
         table.add_row(method, *cells)
     return table

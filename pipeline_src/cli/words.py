@@ -10,15 +10,17 @@ from pipeline_src.metrics.registry import METRICS
 
 
 def wrapped(text: str) -> list[str]:
-    """A sentence in lines of a terminal of 80 columns."""
-    return wrap(text, 80, initial_indent=" " * 4, subsequent_indent=" " * 6)
+    """A sentence in lines of a terminal of 80 columns; a number and its % stay together."""
+    lines = wrap(text.replace(" %", "\N{NO-BREAK SPACE}%"), 80, initial_indent=" " * 4, subsequent_indent=" " * 6)
+    return [line.replace("\N{NO-BREAK SPACE}%", " %") for line in lines]
 
 
 def off_by(bounds: dict[str, float], side: str = "") -> list[str]:
     """How far metrics of float maps can be off; nothing where none can. `side` says of what."""
     if not bounds:
         return []
-    off = ", ".join(f"{METRICS[key].column} {METRICS[key].factor * bound:.1e}" for key, bound in bounds.items())
+    printed = {METRICS[key].column: METRICS[key].factor * bound for key, bound in bounds.items()}
+    off = ", ".join(f"{column} {bound:{'.1f' if bound >= 0.1 else '.1e'}}" for column, bound in printed.items())
     return wrapped(f"float maps{side and ', ' + side}, sorted on a grid: off by at most {off}")
 
 

@@ -18,6 +18,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     for part, protocol in product(facts.clean, facts.protocols):
         title = f"All methods on {part}"
         caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words()}."
+        caption += f" Bands: {style.whiskers(facts.seeds)}."
         wide = style.is_wide(len(facts.methods))
         yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
 
@@ -97,8 +98,8 @@ FIGURE = FigureType(
     "comparison",
     "Methods compared",
     "A small reliability diagram per method, all on the same axes: the line is the accuracy in each bin of confidence, "
-    "its band the 95 % interval over images or their groups, the tinted area its gap to the diagonal. The bars at the "
-    "foot are the share of pixels per bin.",
+    "its band the 95 % interval, of several seeds over training too, the tinted area its gap to the diagonal. The bars "
+    "at the foot are the share of pixels per bin.",
     pictures,
     paint,
 )

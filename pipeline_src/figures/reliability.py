@@ -29,7 +29,10 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method on every data set in every protocol."""
     for part, protocol, method in product(facts.clean, facts.protocols, facts.methods):
         title = f"{method} on {part}"
-        caption = f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words(method)}."
+        over = style.whiskers(facts.seeds_of(method))
+        caption = (
+            f"{title}, {protocol} protocol, {facts.bins} bins; {facts.networks_in_words(method)}. Whiskers: {over}."
+        )
         yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method, tables=(ISOTONIC,))
 
 
@@ -47,9 +50,12 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     return Painted(draw(table, picture.title, lines, curve, corner), {"": table, ISOTONIC: curve})
 
 
-def draw_counts(counts: Counts, bins: int, title: str, lines: Sequence[str], stem: Path) -> None:
-    """Draw the diagram of one protocol's counts and save it as <stem>.svg, .pdf and .png."""
-    table = bin_tables.reliability_table(counts, bins)
+def draw_counts(
+    counts: Counts, bins: int, title: str, lines: Sequence[str], stem: Path, band: np.ndarray | None = None
+) -> None:
+    """Draw the diagram of one protocol's counts, with its `accuracy_band` if known, and save it as <stem>.svg, .pdf and
+    .png."""
+    table = bin_tables.reliability_table(counts, bins, band)
     with style.house():
         style.save(draw(table, title, lines, bin_tables.isotonic_table(counts)), stem)
 
@@ -71,13 +77,14 @@ def draw(
     draw_accuracy(main, table, curve, corner)
     main.tick_params(labelbottom=False, bottom=False)
     shares.set_xlim(main.get_xlim())
-    _percent(shares.set_xticks, main.get_xticks())
-    _shares(shares, table, corner[0])
+    percent_ticks(shares.set_xticks, main.get_xticks())
+    draw_shares(shares, table, corner[0])
     shares.set_xlabel(CONFIDENCE)
     return figure
 
 
-def _percent(set_ticks: Callable[..., object], ticks: Iterable[float]) -> None:
+def percent_ticks(set_ticks: Callable[..., object], ticks: Iterable[float]) -> None:
+    """Fractions as ticks, in percent."""
     set_ticks(ticks, [f"{100 * tick:.0f}" for tick in ticks])
 
 
@@ -85,19 +92,20 @@ def draw_accuracy(axes: Axes, table: DataFrame, curve: DataFrame, corner: tuple[
     """Accuracy against confidence, as `draw` has it above the shares of pixels; the same arguments."""
     least, floor = corner
     bins = bin_tables.drawn_bins(table)
-    _bars(axes, bins, floor, least)
+    draw_bars(axes, bins, floor, least)
     isotonic = axes.plot(curve["confidence"], curve["accuracy"], color=style.INK, linewidth=0.7, zorder=4)[0]
     _legend(axes, bins, isotonic)
     _means(axes, table, floor)
 
 
-def _bars(axes: Axes, bins: DataFrame, floor: float, least: float) -> None:
+def draw_bars(axes: Axes, bins: DataFrame, floor: float, least: float) -> None:
+    """The bars of `bin_tables.drawn_bins`, their gaps and whiskers, from the lower ends of both axes."""
     from matplotlib.patches import Rectangle
 
     axes.set_xlim(least, 1)
-    _percent(axes.set_xticks, [tick / 10 for tick in range(math.ceil(10 * least), 11)])
+    percent_ticks(axes.set_xticks, [tick / 10 for tick in range(math.ceil(10 * least), 11)])
     axes.set_ylim(floor, 1)
-    _percent(axes.set_yticks, [tick / 10 for tick in range(round(10 * floor), 11, 2 if floor == 0 else 1)])
+    percent_ticks(axes.set_yticks, [tick / 10 for tick in range(round(10 * floor), 11, 2 if floor == 0 else 1)])
     axes.set_ylabel(ACCURACY)
     axes.plot([least, 1], [least, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 2)), zorder=4)
     for row in bins.itertuples():
@@ -108,7 +116,7 @@ def _bars(axes: Axes, bins: DataFrame, floor: float, least: float) -> None:
         axes.add_patch(
             Rectangle((left, floor), width, max(low - floor, 0), facecolor=style.CALIBRATED, alpha=0.45, linewidth=0)
         )
-        for patch in _gap((left, low), width, high - low, colour):
+        for patch in gap_patches((left, low), width, high - low, colour):
             axes.add_patch(patch)
         axes.plot([left, left + width], [row.accuracy] * 2, color=style.INK, linewidth=1.7, solid_capstyle="butt")
         if not math.isnan(row.low):
@@ -120,7 +128,7 @@ def _legend(axes: Axes, bins: DataFrame, isotonic: Line2D) -> None:
     """What is drawn, and no more."""
     gaps = (("over-confident", style.OVER, bins["gap"] > 0), ("under-confident", style.UNDER, bins["gap"] < 0))
     entries: dict[str, Artist | tuple[Artist, ...]]
-    entries = {text: _gap((0, 0), 1, 1, colour) for text, colour, where in gaps if where.any()}
+    entries = {text: gap_patches((0, 0), 1, 1, colour) for text, colour, where in gaps if where.any()}
     entries |= {"isotonic regression": isotonic} if np.size(isotonic.get_xdata()) else {}
     axes.legend(
         list(entries.values()),
@@ -135,7 +143,7 @@ def _legend(axes: Axes, bins: DataFrame, isotonic: Line2D) -> None:
     ).set_zorder(6)
 
 
-def _gap(corner: tuple[float, float], width: float, height: float, colour: str) -> tuple[Rectangle, Rectangle]:
+def gap_patches(corner: tuple[float, float], width: float, height: float, colour: str) -> tuple[Rectangle, Rectangle]:
     """A tinted area and its hatch: two patches, since an area's transparency would fade its hatch too."""
     from matplotlib.patches import Rectangle
 
@@ -183,7 +191,8 @@ def _means(axes: Axes, table: DataFrame, floor: float) -> None:
     )
 
 
-def _shares(axes: Axes, table: DataFrame, least: float) -> None:
+def draw_shares(axes: Axes, table: DataFrame, least: float) -> None:
+    """The share of pixels in each bin, as a number where there is room."""
     axes.set_ylim(0, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
     axes.set_ylabel("Pixels, %")
@@ -215,7 +224,7 @@ FIGURE = FigureType(
     "reliability",
     "Reliability",
     "Accuracy of the top label against its confidence, in bins of confidence. A bar ends at the bin's accuracy, its "
-    "whisker is the 95 % interval over images or their groups; the hatched part is the gap to the bin's mean "
+    "whisker is the 95 % interval, of several seeds over training too; the hatched part is the gap to the bin's mean "
     "confidence. The thin line is the isotonic regression of all pixels, which needs no bins. The circle marks the "
     "means over all pixels. The panel below has the share of pixels per bin: where it is small, the gap above weighs "
     "little in the ECE.",

@@ -152,6 +152,11 @@ def intervals(facts: Facts, units: str = "images or their groups") -> str:
     return f"95 % intervals over {units}{' and seeds' * (len(facts.seeds) > 1)}"
 
 
+def whiskers(seeds: Sequence[int]) -> str:
+    """What the intervals of accuracies by bin are over, in words, of a method with these `seeds`."""
+    return f"95 % intervals over images or their groups{' and training' * (len(seeds) > 1)}"
+
+
 def units(results: Results, parts: Iterable[str]) -> str:
     """What is resampled on some data sets, in words."""
     grouped = {results.groups(part) is not None for part in parts}

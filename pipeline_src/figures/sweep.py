@@ -13,6 +13,7 @@ FEWEST = 3  # strengths that make a sweep
 LEFT, GAP, RIGHT, HIGH = 0.55, 0.42, 0.12, 1.05  # inches
 # Light to dark with beta, and a marker each, so that the order shows in grey.
 SHADES = ("#7fb2d9", "#3f86c1", "#0b4f86", "#c2410c", "#7a2a08", "#444444")
+OTHER = {"color": style.METHOD_COLOURS[5], "markerfacecolor": style.PAPER}
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
@@ -77,9 +78,7 @@ def draw(table: DataFrame, baseline: Mapping[tuple[str, str], float], heading: s
     keys = -(-len(names) // across) * 0.17
     figure, used = style.new_figure(keys + 3 * (HIGH + 0.12) + 0.75, heading, lines, style.WIDE)
     wide = (style.WIDE - LEFT - RIGHT - GAP * (len(parts) - 1)) / len(parts)
-    looks = {
-        name: {"color": SHADES[k % len(SHADES)], "marker": MARKERS[k % len(MARKERS)]} for k, name in enumerate(names)
-    }
+    looks, beside = _looks(names), _beside(names, table["s"].max())
     for k, name in enumerate(names):
         at = LEFT + k % across * 1.28, used + 0.08 + k // across * 0.17
         style.key(figure, [(shortened(name, 20, names), looks[name])], *at, 1)
@@ -91,9 +90,9 @@ def draw(table: DataFrame, baseline: Mapping[tuple[str, str], float], heading: s
                 axes.axhline(100 * baseline[part, metric], color=style.MUTED, linewidth=0.8, linestyle=(0, (4, 2)))
             for name, look in looks.items():
                 here = table[(table["part"] == part) & (table["line"] == name) & (table["metric"] == metric)]
-                colour, marker = look["color"], look["marker"]
-                axes.vlines(here["s"], 100 * here["low"], 100 * here["high"], color=colour, linewidth=0.7)
-                axes.plot(here["s"], 100 * here["value"], color=colour, marker=marker, linewidth=1, markersize=3.4)
+                at = here["s"] + beside[name]
+                axes.vlines(at, 100 * here["low"], 100 * here["high"], color=look["color"], linewidth=0.7)
+                axes.plot(at, 100 * here["value"], linewidth=1, markersize=3.4, **look)
             axes.set_xlim(0, 1.08 * table["s"].max())
             axes.margins(y=0.12)
             axes.locator_params(nbins=4)
@@ -108,11 +107,24 @@ def draw(table: DataFrame, baseline: Mapping[tuple[str, str], float], heading: s
     return figure
 
 
+def _looks(names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Of the lines: what is named by its variant and not by a beta is hollow, and of another hue."""
+    looks = {
+        name: {"color": SHADES[k % len(SHADES)], "marker": MARKERS[k % len(MARKERS)]} for k, name in enumerate(names)
+    }
+    return {name: look | ({} if "β" in name else OTHER) for name, look in looks.items()}
+
+
+def _beside(names: Sequence[str], widest: float) -> dict[str, float]:
+    """How far a line is moved along s, so that methods of equal s do not hide each other: less than the steps of s."""
+    return {name: 0.012 * widest * (k - (len(names) - 1) / 2) for k, name in enumerate(names)}
+
+
 FIGURE = FigureType(
     "sweep",
     "Static label perturbation",
     "ECE, OE and accuracy over s = 2αβ, the share of the uniform label in the expected label. Equal s means equal "
-    "expected labels, whatever β.",
+    "expected labels, whatever β: such methods stand beside each other.",
     pictures,
     paint,
 )

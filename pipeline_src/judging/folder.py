@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline_src import __version__, outputs
+from pipeline_src.analysis.accuracy_band import accuracy_band
 from pipeline_src.analysis.intervals import FEW_GROUPS, few_in_words, groups_in_words, images_in_words
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.calibrators.files import read_for
@@ -20,6 +22,7 @@ from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.groups import find, number
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError
+from pipeline_src.figures import style
 from pipeline_src.figures.reliability import draw_counts
 from pipeline_src.files import SUMS
 from pipeline_src.judging import output_folder, several_classes, two_classes
@@ -28,6 +31,7 @@ from pipeline_src.judging.files import Pairs, pair_files
 from pipeline_src.judging.folder_counts import FolderCounts
 from pipeline_src.judging.whole_images import MISSING, WholeImages, whole_images
 from pipeline_src.labels import IGNORED
+from pipeline_src.metrics.image_inputs import FilledBins
 from pipeline_src.metrics.per_image import per_image
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
@@ -103,7 +107,7 @@ def judge_folder(
         images = whole_images(pairs, counted.meaning, by_protocol(counted.statistic)["raw"].pixels) if whole else {}
     counts = _counts(counted, protocols, mask, ignore)
     first = next(iter(counts.values()))
-    numbers, few = _numbers(counted, counts, images, bins, resamples, of_images)
+    numbers, few, bands = _numbers(counted, counts, images, bins, resamples, of_images)
     result = {
         "name": name,
         "n_images": len(pairs),
@@ -128,12 +132,23 @@ def judge_folder(
         counted.statistic.save(new / "statistic.npz", provenance)
         output_folder.write_images(new / "images.csv", image_rows(first), tables)
         for protocol, of_protocol in counts.items() if diagrams and not classes else ():
-            ece, oe = (METRICS[metric].number(result[protocol][metric]) for metric in ("ece", "oe"))
-            judged = f"{len(pairs):,} images of {'/'.join((mask or pred).parts[-2:])}"
-            lines = [judged, f"{protocol} protocol, {bins} bins; ECE {ece} %, OE {oe} %"]
-            draw_counts(of_protocol, bins, name, lines, new / f"reliability-{protocol}")
+            lines = [f"images of {'/'.join((mask or pred).parts[-2:])}", *_lines(result, protocol)]
+            draw_counts(of_protocol, bins, name, lines, new / f"reliability-{protocol}", bands[protocol])
         output_folder.complete(new, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
+
+
+def _lines(result: dict, protocol: str) -> list[str]:
+    """What a diagram is of, and its errors with their intervals."""
+    size = f"{result['n_images']:,} images · {style.count(result['n_pixels'])} pixels"
+    values, ends = result[protocol], result["intervals"].get(protocol, {})
+    over = f" · 95 % intervals over {'groups of images' if 'groups' in result else 'images'}" * any(ends.values())
+    low_high = {name: ends.get(name) or (math.nan, math.nan) for name in ("ece", "oe")}
+    errors = [
+        f"{METRICS[name].title} {METRICS[name].text(values[name], mark=' %', low=low, high=high)}"
+        for name, (low, high) in low_high.items()
+    ]
+    return [size, f"{protocol} protocol · {result['bins']} bins{over}", " · ".join(errors)]
 
 
 def check_resamples(resamples: int) -> None:
@@ -189,19 +204,21 @@ def _numbers(
     bins: int,
     resamples: int,
     groups: np.ndarray | None,
-) -> tuple[dict[str, Any], list[str]]:
-    """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol; and warnings of few
-    images, and of metrics that few have."""
+) -> tuple[dict[str, Any], list[str], dict[str, np.ndarray | None]]:
+    """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol; warnings of few images, and
+    of metrics that few have; and the `accuracy_band` by protocol."""
     numbers: dict[str, Any] = {"intervals": {}, "undefined": {}, "bounds": {}}
     few: dict[str, int] = {}
     warnings: list[str] = []
+    bands: dict[str, np.ndarray | None] = {}
     runs = ProtocolCounts.by_protocol(counted.statistic, groups)
     for protocol in counts:
         run = runs[protocol]
         values, reasons = summary(run, bins)
         defined = [name for name, value in values.items() if value is not None]
         numbers["bounds"][protocol] = bounds(run, bins, defined) if "float" in counted.highest else {}
-        resampled = resample_counts(run, bins, SEED, resamples, groups) if resamples else None
+        resampled = resample_counts(run, bins, SEED, resamples, groups, [FilledBins()]) if resamples else None
+        bands[protocol] = accuracy_band([resampled], bins) if resampled else None
         intervals, present = (resampled.intervals(), dict(resampled.present)) if resampled else ({}, {})
         if images:
             means = images[protocol].means
@@ -217,7 +234,7 @@ def _numbers(
             warnings = images_in_words(resampled.units) if groups is None else []  # the same in all protocols
             if resampled.units >= FEW_GROUPS:  # or else it is said of all metrics
                 few |= {name: of for name, of in present.items() if values[name] is not None}
-    return numbers, [*warnings, *few_in_words(few)]
+    return numbers, [*warnings, *few_in_words(few)], bands
 
 
 def _regions(

@@ -20,7 +20,7 @@ def diagrams(results: Results) -> dict[str, Any]:
     These are `ece` and `oe`, the means over seeds that the tables have, and `rows`, one per bin with pixels: its place
     (0-based, of equally wide right-closed bins on [0, 1]), and of all seeds' pixels together their number, how many are
     right, and summed confidence minus that (`DIGITS` digits); in the experiment's own number of bins also the ends of
-    the accuracy's 95 % interval over images, where it is known.
+    the accuracy's 95 % interval over images and seeds, where it is known.
     """
     facts = results.facts
     return {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_statistics import counted, of_scenes, scene, summaries, varied
 
-from pipeline_src.analysis.analyse import _accuracy_band, analyse
+from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.intervals import interval
@@ -33,6 +33,7 @@ FACTS = Facts(
     captions={"photos": "Photographs."},
 )
 IMAGES = 12
+T_OF_TWO = 12.706204736  # the 97.5 % quantile of Student's t of two seeds
 
 
 def images(method: str, seed: int, part: str):
@@ -132,22 +133,6 @@ def test_the_pixels_of_all_seeds(files, results):
     assert raw.arrays["image_sums"].shape == (2, IMAGES, len(IMAGE_SUMS))
 
 
-def test_the_accuracy_band_of_few_images_ends_where_accuracies_do():
-    """Student's t of two units reaches 18 standard deviations of the resamples."""
-    sums = np.array([[10, 10, 0, 9, 1, 0], [10, 10, 0, 10, 0, 0]] * 20, float)  # pixels of three bins, then right ones
-    band = _accuracy_band(sums.sum(axis=0), sums, 3, 2, np.array([2, 2, 0]))
-    assert band[0].tolist()[1] == 1 and band[1].tolist()[0] == 0 and np.isnan(band[2]).all()
-    assert interval(0.95, sums[:, 3] / 10, 2)[1] > 1 and interval(0.05, sums[:, 4] / 10, 2)[0] < 0
-
-
-def test_a_bin_of_few_images_has_no_band():
-    """Nine images of a hundred, however many pixels they have there; of two images, one."""
-    sums = np.array([[90, 100, 80, 95], [90, 100, 81, 94]] * 20, float)  # of two bins
-    for units, filled, known in ((100, [9, 10], [False, True]), (2, [1, 2], [False, True])):
-        band = _accuracy_band(np.append(sums[0], [0, 0]), np.pad(sums, ((0, 0), (0, 2))), 2, units, np.array(filled))
-        assert (~np.isnan(band[:, 0])).tolist() == [*known, True]
-
-
 def test_images_in_bins_are_counted(files):
     statistic = load(files["photos"]["slp", 0])
     sums = resample(statistic, 10, key_of("photos"), further=[FilledBins()])["raw"].sums[FilledBins.family]
@@ -158,26 +143,34 @@ def test_images_in_bins_are_counted(files):
     np.testing.assert_allclose(sums.whole, present, atol=1e-9)
 
 
-def test_the_accuracy_band_is_that_of_the_drawn_images(results):
-    """Against the pixels of both seeds in each drawn image, binned anew."""
-    count, hits = np.zeros((2, IMAGES, 10))
+def test_the_accuracy_band_is_that_of_the_drawn_images_and_of_the_seeds(results):
+    """Against the pixels of each seed in each drawn image, binned anew."""
+    count, hits = np.zeros((2, 2, IMAGES, 10))
     for seed in (0, 1):
         for k, (f, y, _) in enumerate(images("slp", seed, "photos")):
             p = f / 255
             index = np.ceil(np.maximum(p, 1 - p) * 10 - 1e-9).astype(int).ravel() - 1
-            count[k] += np.bincount(index, minlength=10)
-            hits[k] += np.bincount(index, ((p >= 0.5) == y).ravel(), minlength=10)
+            count[seed, k] = np.bincount(index, minlength=10)
+            hits[seed, k] = np.bincount(index, ((p >= 0.5) == y).ravel(), minlength=10)
     generator = np.random.Generator(np.random.PCG64(key_of("photos")))
     chosen = [generator.integers(0, IMAGES, IMAGES) for _ in range(RESAMPLES)]
-    with np.errstate(invalid="ignore"):
-        by_bin = np.array([hits[of].sum(axis=0) / count[of].sum(axis=0) for of in chosen])
-    whole = np.array([hits[of].sum() / count[of].sum() for of in chosen])
     band = results.measurement("raw", "slp", "photos").arrays["accuracy_band"]
     assert np.isnan(band[:5]).all()  # no confidence lies below 0.5
-    exact = np.append(hits.sum(axis=0) / count.sum(axis=0), hits.sum() / count.sum())[5:]
-    drawn = np.column_stack([by_bin[:, 5:], whole]).T
-    expected = [interval(*of, IMAGES) for of in zip(exact, drawn, strict=True)]
-    np.testing.assert_allclose(band[5:], expected, atol=1e-9)
+    for k in range(5, 11):
+        pixels, right = (a[..., k] if k < 10 else a.sum(axis=-1) for a in (count, hits))  # (2, IMAGES)
+        value = right.sum() / pixels.sum()
+        ends = interval(value, np.array([right[:, of].sum() / pixels[:, of].sum() for of in chosen]), IMAGES)
+        of_seeds, shares = right.sum(axis=1) / pixels.sum(axis=1), pixels.sum(axis=1) / pixels.sum()
+        training = T_OF_TWO * np.std(of_seeds, ddof=1) * np.sqrt((shares**2).sum())
+        expected = value - np.hypot(value - ends[0], training), value + np.hypot(value - ends[1], training)
+        np.testing.assert_allclose(band[k], np.clip(expected, 0, 1), atol=1e-9)
+
+
+def test_the_band_of_all_bins_is_the_interval_of_the_accuracy(results):
+    for method in ("slp", "ensemble"):
+        measured = results.measurement("raw", method, "photos")
+        accuracy = estimate("accuracy", (measured, 1))
+        assert measured.arrays["accuracy_band"][-1] == pytest.approx([accuracy.low, accuracy.high], abs=1e-9)
 
 
 @pytest.mark.slow

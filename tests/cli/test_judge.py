@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli.judge import judge, tendency
 from pipeline_src.cli.main import app
+from pipeline_src.cli.words import off_by, wrapped
 from pipeline_src.errors import UserError
 from pipeline_src.judging.calibration import calibrate_folder
 from pipeline_src.judging.folder import judge_folder
@@ -59,11 +60,12 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
 
 def test_the_diagram_names_the_images(folders, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr("pipeline_src.judging.folder.draw_counts", lambda *of: drawn.append(of[3][0]))
+    monkeypatch.setattr("pipeline_src.judging.folder.draw_counts", lambda *of: drawn.append(of[3]))
     maps, masks = folders
     options = {"protocols": ("raw",), "whole": False, "resamples": 0, "diagrams": True}
-    judge_folder(maps, masks, "net", tmp_path / "out", **options)
-    assert drawn == [f"3 images of {tmp_path.name}/masks"]
+    result = judge_folder(maps, masks, "net", tmp_path / "out", **options)
+    errors = "ECE {:.2f} % · OE {:.2f} %".format(*(100 * result["raw"][name] for name in ("ece", "oe")))
+    assert drawn == [[f"images of {tmp_path.name}/masks", "3 images · 6,000 pixels", "raw protocol · 10 bins", errors]]
 
 
 def test_what_is_typed_is_what_is_done(folders, tmp_path, monkeypatch):
@@ -110,3 +112,30 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path, monkeypatch):
 )
 def test_a_sentence_says_whether_the_maps_are_too_sure(gap, ends, said):
     assert tendency({"accuracy": 0.9, "gap": gap}, ends).startswith(said)
+
+
+def test_protocols_of_equal_numbers_are_shown_once(folders, tmp_path):
+    """Maps that reach from 0 to 1, and others."""
+    maps, masks = folders
+    options = ["--mask", str(masks), "--no-whole-maps", "--resamples", "0"]
+    for path in maps.iterdir():
+        of = np.load(path)
+        np.save(path, (of - of.min()) / np.ptp(of))
+    shown = CliRunner().invoke(app, ["judge", "--pred", str(maps), "--out", str(tmp_path / "a"), *options]).output
+    assert "  stretched: the same as raw\n" in shown and shown.count("ECE %") == 1
+    np.save(path, 0.2 + 0.6 * np.load(path))
+    shown = CliRunner().invoke(app, ["judge", "--pred", str(maps), "--out", str(tmp_path / "b"), *options]).output
+    assert "the same as" not in shown and shown.count("ECE %") == 2
+
+
+def test_a_number_and_its_unit_stay_on_one_line():
+    for length in range(60, 80):
+        lines = wrapped(f"{'x' * length} 98.80 % of")
+        assert not any(line.strip().startswith("%") for line in lines) and " ".join(map(str.strip, lines)).endswith(
+            "98.80 % of"
+        )
+
+
+def test_what_is_off_by_much_is_no_power_of_ten():
+    (line,) = off_by({"ece_equal_mass": 0.027, "aurc": 1e-7})
+    assert "equal mass % 2.7," in line and line.endswith("1.0e-07")

@@ -136,6 +136,21 @@ def test_sweep():
     assert curve.get_xydata() == pytest.approx(np.array([[0.1, 50], [0.2, 53], [0.3, 56]]))
 
 
+def test_methods_of_equal_strength_stand_beside_each_other_in_a_sweep():
+    """The second is not the uniform label by beta: it is hollow."""
+    static = {"a": Perturbation(0.1, 0.5), "b": Perturbation(0.05, 1), "c": Perturbation(1, 0.05, "label smoothing")}
+    places = [(name, "p", metric) for name in static for metric in style.AXES]
+    axes = sweep.draw(sweep.prepare(dict.fromkeys(places, Estimate({0: 0.5}, 0.4, 0.6)), static), {}, "Title", []).axes[
+        0
+    ]
+    strength = {round(one.s, 9) for one in static.values()}
+    xs = sorted(line.get_xdata()[0] for line in axes.lines)
+    assert len(strength) == 1 and len({round(x, 6) for x in xs}) == 3 and np.mean(xs) == pytest.approx(strength.pop())
+    assert xs[-1] - xs[0] < 0.025 * axes.get_xlim()[1]
+    hollow = [line.get_markerfacecolor() == style.PAPER for line in axes.lines]
+    assert sum(hollow) == 1
+
+
 def test_overconfidence():
     errors = {"a": 0.01, "b": 0.02, "c": 0.06, "t": 0.1}
     oe = {("m", part): Estimate({0: value}, value - 0.005, value + 0.001) for part, value in errors.items()}

@@ -14,7 +14,7 @@ from made_results import RESAMPLES, HandMade, analysed, by_hand
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, Perturbation
-from pipeline_src.analysis.intervals import percentiles
+from pipeline_src.analysis.intervals import percentiles, students_t
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
 from pipeline_src.counting.score_histogram import top_label
@@ -84,13 +84,19 @@ def test_diagram_is_of_all_seeds_pixels(table):
     assert table.loc["all", "accuracy"] == pytest.approx(right.mean())
 
 
-def test_band_is_the_middle_of_resampled_images(table):
+def test_band_is_the_middle_of_resampled_images_farther_out_by_the_spread_of_seeds(table):
     confidence, right = (np.concatenate([pixels(seed)[k] for seed in SEEDS], axis=1) for k in range(2))
     k = np.ceil(confidence * BINS).astype(int)
     for bin_ in (7, 10):
         count, hits = (k == bin_).sum(axis=1), ((k == bin_) & right).sum(axis=1)
         values = [hits[drawn].sum() / count[drawn].sum() for drawn in drawn_images()]
-        assert table.loc[str(bin_), ["low", "high"]].tolist() == pytest.approx(percentiles(np.array(values), IMAGES))
+        images = np.array(percentiles(np.array(values), IMAGES)).clip(0, 1)
+        of_seeds = [right[:, of][k[:, of] == bin_] for of in np.split(np.arange(k.shape[1]), len(SEEDS))]
+        shares = np.array([of.size for of in of_seeds]) / count.sum()
+        spread = np.std([of.mean() for of in of_seeds], ddof=1) * np.sqrt((shares**2).sum())
+        value, training = hits.sum() / count.sum(), students_t(len(SEEDS), 0.975) * spread
+        wanted = value + np.array([-1, 1]) * np.hypot(images - value, training)
+        assert table.loc[str(bin_), ["low", "high"]].tolist() == pytest.approx(wanted.clip(0, 1))
     assert np.isnan(table.loc["2", ["low", "high"]].astype(float)).all()
 
 

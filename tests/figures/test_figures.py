@@ -521,6 +521,17 @@ def test_intervals_and_means_are_called_what_they_are():
     assert style.averaged(several) == "means over seeds 0, 1"
 
 
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_whiskers_are_called_what_they_are(seeds):
+    """One of the methods is one network of all seeds."""
+    methods = {"one": MethodFacts(), "together": MethodFacts(of_all_seeds=True)}
+    facts = Facts("x", methods, {"set": "id"}, seeds)
+    shown = [picture.caption for module in (reliability, comparison) for picture in module.pictures(facts)]
+    several = len(seeds) > 1
+    assert ["and training." in caption for caption in shown] == [several, False] * 2 + [several] * 2  # in two protocols
+    assert all("over images or their groups" in caption for caption in shown)
+
+
 def relative_luminance(colour: str) -> float:
     channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]

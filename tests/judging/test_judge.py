@@ -72,8 +72,8 @@ def test_every_format_is_judged_and_all_is_written(folders, tmp_path, monkeypatc
     maps, masks = folders
     out, drawn = tmp_path / "out", {}
 
-    def draw(counts, bins, title, lines, stem):
-        drawn[stem.name] = counts, lines[1]
+    def draw(counts, bins, title, lines, stem, band):
+        drawn[stem.name] = counts, lines[1:], band
 
     monkeypatch.setattr(judging, "draw_counts", draw)
     result = judge_folder(maps, masks, "mine", out, resamples=50, diagrams=True)
@@ -85,9 +85,14 @@ def test_every_format_is_judged_and_all_is_written(folders, tmp_path, monkeypatc
     statistic = expected(maps, masks)
     assert TwoClassStatistic.load(out / "statistic.npz")[0] == statistic
     for protocol in ("raw", "stretched"):
-        ece, oe = (100 * result[protocol][name] for name in ("ece", "oe"))
-        below = f"{protocol} protocol, 10 bins; ECE {ece:.2f} %, OE {oe:.2f} %"
-        assert drawn.pop(f"reliability-{protocol}") == (getattr(statistic, protocol), below)
+        found = [(name, result[protocol][name], *result["intervals"][protocol][name]) for name in ("ece", "oe")]
+        errors = [f"{name.upper()} {100 * v:.2f} % [{100 * low:.2f}, {100 * high:.2f}]" for name, v, low, high in found]
+        below = [f"{protocol} protocol · 10 bins · 95 % intervals over images", " · ".join(errors)]
+        counts, lines, band = drawn.pop(f"reliability-{protocol}")
+        assert (counts, lines) == (getattr(statistic, protocol), ["5 images · 10,000 pixels", *below])
+        ends = result["intervals"][protocol]["accuracy"]  # by pixels; bins of an image are known by 8-bit levels
+        assert band[-1].tolist() == pytest.approx(ends, abs=2e-3)
+        assert np.isnan(band[:5]).all() and not np.isnan(band[5:10]).all()
     assert not drawn
     names = "ece ece_equal_mass ece_sweep ece_debiased smooth_ece oe ue accuracy brier nll entropy mae max_f"
     for protocol in ("raw", "stretched"):

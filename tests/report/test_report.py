@@ -223,6 +223,7 @@ def test_the_page_says_what_to_use_before_its_picture_and_what_methods_are(resul
 def test_what_is_said_below_the_diagram_is_of_this_experiment(page):
     """Two images and one seed: all bins with both images have whiskers."""
     assert "and of a set of fewer than that, one in which not all of them have" in page.text
+    assert "of the accuracy over images or their groups; a bin" in page.text
     assert "ECE and OE are those of the tables" in page.text and "means over seeds, as" not in page.text
 
 
