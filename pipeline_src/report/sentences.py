@@ -40,7 +40,7 @@ def _below_floor(here: ProtocolComparison) -> str:
 
 
 def _lowest(here: ProtocolComparison) -> str:
-    """Which method has the lowest ECE."""
+    """Which method has the lowest ECE, and which do not differ from it."""
     winners, base = [method for method in here.facts.methods if method in here.lowest], here.baseline
     first, others = winners[0], here.methods[len(winners) :]
     if len(winners) > 1:
@@ -48,6 +48,9 @@ def _lowest(here: ProtocolComparison) -> str:
         text = f"{named} share the lowest ECE, {_printed(here, 'ece', first)}"
     else:
         text = f"{first} has the lowest ECE, {_errors(here, first)}"
+    tied = [method for method in here.tied(here.methods) if method in others]
+    if tied:
+        text += f", not significantly below {'any other' if tied == others else listing(tied)}"
     if base and base not in winners:
         accuracies = [_printed(here, "accuracy", method) for method in winners]
         with_them = accuracies[0] if len(set(accuracies)) == 1 else f"{listing(accuracies)} in this order"
@@ -80,8 +83,9 @@ def few_units(results: Results, parts: Iterable[str]) -> dict[str, str]:
 def reading(facts: Facts) -> list[str]:
     """What the numbers are, and what they cannot tell."""
     sentences = [
-        "ECE is the gap between confidence and accuracy, averaged over pixels in bins of confidence; OE counts only "
-        "bins that are more confident than right, weighted by confidence. Lower is better for both.",
+        "ECE, the expected calibration error, is the gap between confidence and accuracy, averaged over pixels in bins "
+        "of confidence; OE, the overconfidence error, counts only bins that are more confident than right, weighted by "
+        "confidence. Lower is better for both.",
         *(f"“{protocol}” judges {MEANING[protocol]}." for protocol in facts.protocols),
     ]
     if len(facts.seeds) == 1:
