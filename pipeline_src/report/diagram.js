@@ -46,6 +46,7 @@
   function draw() {
     const { bins, part, protocol, series } = chosen();
     width = chart.clientWidth;
+    if (!width) return; // not laid out yet; the observer draws it then
     // A bin left of the axis holds confidences of the floor alone; a few of them would only distract.
     const points = series.flatMap((one) => one.bins.filter((bin) => bin.upper > data.floor || bin.share >= 0.001));
     const least = d3.min(points, (bin) => bin.low ?? bin.accuracy) ?? data.floor;
