@@ -74,8 +74,8 @@ class Finding:
         deciding, which = _DECIDES[self.verdict]
         deciders = [item for item, word in zip(self.evidence, says, strict=True) if word == deciding]
         strictest = min(deciders, key=lambda item: item.slack)
-        number = f"{len(self.evidence)} comparison{'s' * (len(self.evidence) > 1)}"
-        of = f"Of {number} {counted}. {which}: {strictest.text(self.level, len(self.evidence))}."
+        of = f"Of {len(says)} comparisons {counted}. {which}" if len(says) > 1 else f"The only comparison is {says[0]}"
+        of += f": {strictest.text(self.level, len(says))}."
         units, undefined = strictest.effect.units, math.isnan(strictest.decisive[1].low)
         few = 0 < units < FEW_GROUPS  # which show nothing, however large it is
         if self.verdict == NOT_DECIDED and not (undefined or few):

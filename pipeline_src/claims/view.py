@@ -75,7 +75,7 @@ class View:
         self, metric: str, wanted: Wanted, method: str, part: str, other: str, factor: float
     ) -> Evidence | Missing:
         """A metric of a method on one set less `factor` times that on another, whose images are drawn independently."""
-        of = f"{method} on {part} − {factor:g} × on {other}"
+        of = f"{method} on {part} minus {factor:g} times that on {other}"
         return self._evidence(metric, wanted, of, [(method, part, 1.0), (method, other, -factor)])
 
     def differences(self, metric: str, wanted: Wanted, method: str, others: Iterable[str], role: str) -> Items:

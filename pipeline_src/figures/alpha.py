@@ -13,7 +13,7 @@ from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, P
 BANDS = ((0.05, 0.95), (0.25, 0.75))
 MEANING = {  # of α, by the form of the perturbation; a method of the user's may have none
     "drawn": "α is the probability with which an image's label is perturbed at a visit.",
-    "expected": "Nothing is drawn: α is the share of the perturbed label in an image's label at every visit.",
+    "expected": "No label is drawn at random: α is the share of the perturbed label in an image's at every visit.",
 }
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 

@@ -3,12 +3,14 @@
 (() => {
   const data = JSON.parse(document.getElementById("diagram-data").textContent);
   const form = document.getElementById("choose"), chart = document.getElementById("chart");
-  const tip = document.getElementById("tip"), readout = document.getElementById("readout");
+  const tip = document.getElementById("tip"), sides = document.getElementById("sides"), readout = document.getElementById("readout");
   const SERIES = 8, SYMBOLS = ["circle", "square", "triangle", "diamond", "star", "cross", "wye"];
+  const TALLEST = 560; // of the plot, in pixels
+  const MOST_WHISKERS = 4; // methods; the whiskers of more would hide each other
   const percent = (value, digits = 2) => (value === null ? "–" : (100 * value).toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace(/^-/, ""));
   const inPercent = d3.format(".0%"), counted = d3.format(",");
 
-  for (const id of ["numbers", "every-bin", "interactive"]) document.getElementById(id).hidden = false;
+  for (const id of ["sides", "numbers", "every-bin", "interactive"]) document.getElementById(id).hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", draw);
   for (const radio of document.querySelectorAll("input[name=protocol]")) {
@@ -44,25 +46,26 @@
   function draw() {
     const { bins, part, protocol, series } = chosen();
     width = chart.clientWidth;
+    if (!width) return; // not laid out yet; the observer draws it then
     // A bin left of the axis holds confidences of the floor alone; a few of them would only distract.
     const points = series.flatMap((one) => one.bins.filter((bin) => bin.upper > data.floor || bin.share >= 0.001));
     const least = d3.min(points, (bin) => bin.low ?? bin.accuracy) ?? data.floor;
-    const bottom = Math.max(0, Math.min(data.floor - 0.1, Math.floor(10 * least) / 10));
+    const bottom = Math.max(0, Math.min(data.floor, Math.floor(10 * least) / 10));
+    // A point of accuracy is as high as one of confidence is wide, where the page has room for it.
+    const [left, right, above, below] = [52, 16, 28, 24];
+    const height = above + below + Math.min(TALLEST, ((width - left - right) * (1 - bottom)) / (1 - data.floor));
     const shared = {
-      width, marginLeft: 52, marginRight: 16, style: { fontSize: "12px", fontFamily: "inherit", background: "none", color: "var(--ink)" },
+      width, marginLeft: left, marginRight: right, style: { fontSize: "12px", fontFamily: "inherit", background: "none", color: "var(--ink)" },
     };
     const x = { domain: [data.floor, 1], label: null, tickFormat: inPercent, ticks: width < 480 ? 5 : 10 };
     const y = { domain: [bottom, 1], label: "Accuracy of the top label", labelArrow: "none", tickFormat: inPercent, grid: true };
     const main = Plot.plot({
-      ...shared, height: Math.min(440, Math.max(300, 0.75 * width)), x, y, marginBottom: 24, marginTop: 28,
-      ariaLabel: "Accuracy against confidence", marks: [
+      ...shared, height, x, y, marginBottom: below, marginTop: above, ariaLabel: `Accuracy against confidence${inWords(series)}`, marks: [
+        ...(series.length === 1 ? bars(points, bottom) : []),
         Plot.line([[data.floor, data.floor], [1, 1]], { stroke: "var(--muted)", strokeDasharray: "5 3" }),
-        Plot.text([["over-confident", 1, bottom]], { x: "1", y: "2", text: "0", fill: "var(--over)", textAnchor: "end", lineAnchor: "bottom", dx: -6, dy: -6 }),
-        Plot.text([["under-confident", data.floor, 1]], { x: "1", y: "2", text: "0", fill: "var(--under)", textAnchor: "start", lineAnchor: "top", dx: 6, dy: 6 }),
-        ...(series.length === 1 ? bars(points, bottom) : lines(series, points)),
-        // Side by side, where several methods have them at one place.
-        ...series.map((one, place) => Plot.ruleX(points.filter((bin) => bin.place === place && bin.low !== null), { x: "confidence", y1: "low", y2: "high", stroke: series.length === 1 ? "var(--ink)" : one.colour, strokeWidth: 1.5, dx: 3 * (place - (series.length - 1) / 2), className: "whiskers" })),
+        ...(series.length === 1 ? [] : lines(series, points)),
         Plot.dot(points, { x: "confidence", y: "accuracy", fill: series.length === 1 ? "var(--ink)" : (bin) => bin.colour, symbol: (bin) => (series.length === 1 ? "circle" : bin.symbol), stroke: "var(--paper)", strokeWidth: 1, r: 3.5, className: "points", clip: false }),
+        ...(series.length > MOST_WHISKERS ? [] : [whiskers(series, points)]),
       ],
       symbol: { type: "identity" },
       color: { type: "identity" },
@@ -75,17 +78,32 @@
       ariaLabel: "Share of pixels by confidence",
       marks: series.length === 1
         ? [Plot.rect(points, { x1: "lower", x2: "upper", y1: 0, y2: "share", fill: "var(--muted)", inset: 0.5 })]
-        : [Plot.ruleX(points, { x: shift, y1: 0, y2: "share", stroke: (bin) => bin.colour, strokeWidth: 2 })],
+        : [
+          Plot.ruleX(points, { x: shift, y1: 0, y2: "share", stroke: (bin) => bin.colour, strokeWidth: 2 }),
+          Plot.dot(points, { x: shift, y: "share", fill: (bin) => bin.colour, symbol: (bin) => bin.symbol, r: 2.5 }),
+        ],
+      symbol: { type: "identity" },
       color: { type: "identity" },
     });
     main.setAttribute("role", "group"); // its points are images, each with its numbers
     shares.setAttribute("role", "img");
     for (const mark of d3.selectAll([main, shares]).selectAll("g[aria-label]")) mark.removeAttribute("aria-label"); // "rect"
-    chart.replaceChildren(tip, main, shares);
+    chart.replaceChildren(tip, main, sides, shares);
     tip.hidden = true;
     addTips(main, points);
     showNumbers(series);
-    document.getElementById("drawn").textContent = `${series.map((one) => one.name).join(", ") || "No method chosen"} on ${part}, ${protocol} protocol, ${bins} bins`;
+    const where = `on ${part}, ${protocol} protocol, ${bins} bins`;
+    document.getElementById("drawn").textContent = [
+      series.length ? `${series.map((one) => one.name).join(", ")} ${where}.` : `Choose a method: none is shown ${where}.`,
+      ...equals(series).map((names) => `Equal in all bins: ${names.join(", ")}.`),
+    ].join(" ");
+    document.getElementById("no-whiskers").hidden = bins === data.bins;
+  }
+
+  // The methods that hide each other, having the same numbers.
+  function equals(series) {
+    const alike = d3.groups(series, (one) => JSON.stringify(one.bins.map((bin) => [bin.confidence, bin.accuracy])));
+    return alike.filter(([, same]) => same.length > 1).map(([, same]) => same.map((one) => one.name));
   }
 
   // One method: bars up to the accuracy, and the gap from there to the bin's mean confidence.
@@ -100,13 +118,20 @@
     ];
   }
 
+  function whiskers(series, points) {
+    const known = points.filter((bin) => bin.low !== null);
+    return Plot.ruleX(known, { x: "confidence", y1: "low", y2: "high", stroke: series.length === 1 ? "var(--ink)" : (bin) => bin.colour, strokeWidth: 1.5, marker: "tick-x", className: "whiskers", pointerEvents: "none" });
+  }
+
   function lines(series, points) {
     return series.map((one, place) => Plot.line(points.filter((bin) => bin.place === place), { x: "confidence", y: "accuracy", stroke: one.colour, strokeWidth: 2, strokeDasharray: one.dash }));
   }
 
+  const inWords = (series) => series.map((one) => `; ${one.name}: ECE ${percent(one.ece)} %, OE ${percent(one.oe)} %`).join("");
+  const range = (bin) => (bin.upper <= data.floor ? `${percent(bin.upper, 1)} exactly` : `${percent(bin.from, 1)}–${percent(bin.upper, 1)}`);
   const interval = (bin) => (bin.low === null ? "–" : `[${percent(bin.low)}, ${percent(bin.high)}]`);
   const describe = (bin) => [
-    `${bin.name}, confidence ${percent(bin.from, 1)} to ${percent(bin.upper, 1)} %`,
+    `${bin.name}, confidence ${range(bin)} %`,
     `${counted(bin.pixels)} pixels (${percent(bin.share)} %)`,
     `confidence ${percent(bin.confidence)} %, accuracy ${percent(bin.accuracy)} %`,
     ...(bin.low === null ? [] : [`95 % interval of the accuracy ${interval(bin)}`]),
@@ -153,15 +178,22 @@
     svg.addEventListener("pointerleave", hide);
   }
 
+  // A method's line and symbol, as the diagram has them.
+  function swatch({ colour, symbol, dash }) {
+    const shape = d3.symbol(d3[`symbol${symbol[0].toUpperCase()}${symbol.slice(1)}`], 45);
+    const svg = d3.create("svg").attr("class", "swatch").attr("viewBox", "-12 -6 24 12").attr("aria-hidden", "true");
+    svg.append("path").attr("d", "M-12,0H12").attr("stroke", colour).attr("stroke-width", 2).attr("stroke-dasharray", dash);
+    svg.append("path").attr("d", shape()).attr("fill", colour);
+    return svg.node();
+  }
+
   // The numbers of the choice, as the tables print them, and those of its bins.
   function showNumbers(series) {
     const cells = (row, texts) => { for (const text of texts) row.insertCell().textContent = text; };
     const named = (row, one) => {
       const head = document.createElement("th");
       head.scope = "row";
-      const swatch = Object.assign(document.createElement("span"), { className: "swatch" });
-      if (series.length > 1) swatch.style.background = one.colour;
-      head.append(swatch, ...one.name.split(/(?<=[_-])/).flatMap((part) => [part, document.createElement("wbr")]));
+      head.append(series.length > 1 ? swatch(one) : "", ...one.name.split(/(?<=[_-])/).flatMap((part) => [part, document.createElement("wbr")]));
       row.append(head);
     };
     const [whole, bins] = [readout, document.getElementById("bins")].map((table) => table.tBodies[0]);
@@ -174,7 +206,7 @@
       for (const bin of one.bins) {
         const line = bins.insertRow();
         named(line, one);
-        cells(line, [`${percent(bin.from, 1)}–${percent(bin.upper, 1)}`, counted(bin.pixels), percent(bin.share), percent(bin.confidence), percent(bin.accuracy), interval(bin), percent(bin.confidence - bin.accuracy)]);
+        cells(line, [range(bin), counted(bin.pixels), percent(bin.share), percent(bin.confidence), percent(bin.accuracy), interval(bin), percent(bin.confidence - bin.accuracy)]);
       }
     }
   }

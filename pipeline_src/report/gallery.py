@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import struct
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -74,8 +75,11 @@ class Gallery:
         drawing = style.in_page(self.folder / picture.name)
         if drawing.suffix == ".svg":
             return inline_svg(drawing, next(self._serial), picture.caption, self._glyphs)
-        data = base64.b64encode(drawing.read_bytes()).decode()
-        return Markup(f'<img src="data:image/png;base64,{data}" alt="{escape(picture.caption)}" loading="lazy">')
+        png = drawing.read_bytes()
+        wide, high = struct.unpack(">2I", png[16:24])  # or the page would jump when the picture is loaded
+        source = f'src="data:image/png;base64,{base64.b64encode(png).decode()}"'
+        size = f'width="{wide}" height="{high}"'
+        return Markup(f'<img {source} {size} alt="{escape(picture.caption)}" loading="lazy">')
 
     def glyphs(self) -> Markup:
         """The outlines of the letters of all figures so far, for the page to have once: a figure that had them could be

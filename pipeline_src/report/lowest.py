@@ -30,7 +30,7 @@ def _below_floor(here: ProtocolComparison) -> str:
 
 
 def _lowest(here: ProtocolComparison) -> str:
-    """Which method has the lowest ECE."""
+    """Which method has the lowest ECE, and which do not differ from it."""
     winners, base = [method for method in here.facts.methods if method in here.lowest], here.baseline
     first, others = winners[0], here.methods[len(winners) :]
     if len(winners) > 1:
@@ -38,6 +38,9 @@ def _lowest(here: ProtocolComparison) -> str:
         text = f"{named} share the lowest ECE, {_printed(here, 'ece', first)}"
     else:
         text = f"{first} has the lowest ECE, {_errors(here, first)}"
+    tied = [method for method in here.tied(here.methods) if method in others]
+    if tied:
+        text += f", not significantly below {'any other' if tied == others else listing(tied)}"
     if base and base not in winners:
         accuracies = [_printed(here, "accuracy", method) for method in winners]
         with_them = accuracies[0] if len(set(accuracies)) == 1 else f"{listing(accuracies)} in this order"

@@ -50,7 +50,8 @@
     }
   }
 
-  // Filters: rows by method, groups of rows and figures by data set. Raw and stretched are chosen for the whole page.
+  // Filters: rows by method, groups of rows by data set; a table of which nothing is left goes. What is of no single method or
+  // data set stays. Raw and stretched are chosen for the whole page.
   const filters = document.getElementById("filters");
   filters.hidden = false;
   const filter = () => {
@@ -63,6 +64,7 @@
       body.hidden = Boolean(part && body.dataset.part && body.dataset.part !== part) || (rows.length > 0 && rows.every((row) => row.hidden));
       if (!body.hidden) shown += rows.filter((row) => !row.hidden).length;
     }
+    for (const one of all("#tables > details")) one.hidden = all("tbody", one).length > 0 && all("tbody", one).every((body) => body.hidden);
     document.getElementById("filtered").textContent = method || part ? (shown ? "" : "No row fits.") : "";
   };
   filters.addEventListener("input", filter);
@@ -70,9 +72,9 @@
   filters.addEventListener("submit", (event) => event.preventDefault());
   filter();
 
-  // All that is folded is open in print.
+  // Printed besides what the reader opened, in browsers that do not know the style sheet's ::details-content.
   let folded = [];
-  addEventListener("beforeprint", () => { folded = all("details:not([open])"); for (const one of folded) one.open = true; });
+  addEventListener("beforeprint", () => { folded = all("details.printed:not([open])"); for (const one of folded) one.open = true; });
   addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
 
   for (const button of all("button[data-copy]")) {

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.facts import ROLES, Facts
+from pipeline_src.analysis.facts import MEANING, ROLES, Facts
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
@@ -32,6 +32,7 @@ from pipeline_src.text_tables import UNDEFINED, Table
 
 HERE = Path(__file__).parent
 SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "page.js", "diagram.js")
+PRINTED_TABLES = 6  # the first, up to T5: all of them fill a book; others are printed where the reader opened them
 
 
 def write_report(
@@ -88,6 +89,8 @@ def write_report(
             several=facts.classes > 2,
             few=FEW_GROUPS,
             few_units=sentences.few_units(results, facts.parts),
+            meaning=MEANING,
+            printed_tables=PRINTED_TABLES,
             several_seeds=len(facts.seeds) > 1,
             caution=sentences.caution(results),
             diagrams=diagrams(results) | {"parts": [_part(results, part) for part in facts.parts]},
@@ -226,9 +229,10 @@ def _title(name: str, tables: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _parts_by_heading(facts: Facts, tables: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The data set of each group of rows whose heading begins with its name."""
+    """The data set of each group of rows whose heading begins with its name, or has it after a condition."""
     headings = {group["heading"] for table in tables for group in table["groups"]}
-    return {h: part for part in sorted(facts.parts, key=len) for h in headings if h.startswith(f"{part}: ")}
+    by_name = sorted(facts.parts, key=len)
+    return {h: part for part in by_name for h in headings if h.startswith(f"{part}: ") or f", {part}: " in h}
 
 
 def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,8 +40,9 @@ def few_units(results: Results, parts: Iterable[str]) -> dict[str, str]:
 def reading(facts: Facts) -> list[str]:
     """What the numbers are, and what they cannot tell."""
     sentences = [
-        "ECE is the gap between confidence and accuracy, averaged over pixels in bins of confidence; OE counts only "
-        "bins that are more confident than right, weighted by confidence. Lower is better for both.",
+        "ECE, the expected calibration error, is the gap between confidence and accuracy, averaged over pixels in bins "
+        "of confidence; OE, the overconfidence error, counts only bins that are more confident than right, weighted by "
+        "confidence. Lower is better for both.",
         *(f"“{protocol}” judges {MEANING[protocol]}." for protocol in facts.protocols),
     ]
     if len(facts.seeds) == 1:

@@ -75,7 +75,7 @@ def rows(page, table: str) -> list[list[str]]:
 
 
 def test_opens_from_a_file_without_errors_and_loads_nothing(page, results):
-    page.wait_for_selector("#chart [aria-label='Accuracy against confidence']")
+    page.wait_for_selector("#chart [aria-label^='Accuracy against confidence']")
     assert page.locator(".still").count() == 0
     assert page.complaints == []
     assert [url for url in page.requests if not url.startswith("data:")] == [(results / "report.html").as_uri()]
@@ -147,7 +147,9 @@ def test_a_method_keeps_its_colour_whatever_else_is_chosen(browser, results, tmp
     page = opened(browser, tmp_path)
     for method in ("baseline", "aslp_mc"):
         page.check(f"#choose [value={method}]", force=True)
-    looks = page.locator("#readout .swatch").evaluate_all("all => all.map(e => e.style.background)")
+    looks = page.locator("#readout .swatch").evaluate_all(
+        "all => all.map(e => e.querySelector('path').getAttribute('stroke'))"
+    )
     assert looks == ["var(--c2)", "var(--c3)"]
     page.context.close()
 
@@ -164,9 +166,9 @@ def test_choosing_changes_the_diagram(page):
         change()
         seen.append((page.inner_html("#chart"), page.inner_text("#drawn")))
     assert len(set(seen)) == len(seen)
-    assert seen[-1][1] == "baseline on textures, stretched protocol, 20 bins"
+    assert seen[-1][1] == "baseline on textures, stretched protocol, 20 bins."
     page.uncheck("#choose [value=baseline]", force=True)
-    assert "No method chosen" in page.inner_text("#drawn")
+    assert "Choose a method" in page.inner_text("#drawn")
     assert page.complaints == []
 
 
@@ -242,6 +244,26 @@ def test_tables_filter_by_method_set_and_protocol(page):
     playwright.expect(page.locator(shown)).to_have_count(everything)
 
 
+def test_a_table_of_which_a_filter_leaves_nothing_goes(page):
+    open_all(page)
+    left = "#tables > details:visible"
+    everything = page.locator(left).count()
+    page.select_option("#filters [name=part]", "textures")
+    assert 0 < page.locator(left).count() < everything
+    parts = page.locator("#tables tbody[data-part]:visible").evaluate_all("all => all.map(e => e.dataset.part)")
+    assert set(parts) == {"textures"}
+    empty = "all => all.filter(e => e.querySelector('tbody') && [...e.querySelectorAll('tbody')].every(b => b.hidden))"
+    assert page.locator(left).evaluate_all(f"all => ({empty})(all).length") == 0
+
+
+def test_whiskers_stand_at_their_points(page):
+    page.check("#choose [value=aslp_mc]", force=True)
+    middles = "all => all.map(e => { const box = e.getBoundingClientRect(); return box.left + box.width / 2; })"
+    points = page.locator("#chart .points > *").evaluate_all(middles)
+    whiskers = page.locator("#chart .whiskers line").evaluate_all(middles)
+    assert whiskers and all(min(abs(x - of) for of in points) < 0.6 for x in whiskers)
+
+
 def test_the_theme_follows_the_system_and_the_button(browser, results):
     paper = "getComputedStyle(document.body).backgroundColor"
     page = opened(browser, results, color_scheme="dark")
@@ -300,13 +322,14 @@ def test_the_page_never_scrolls_sideways(browser, results, size):
     page.context.close()
 
 
-def test_print_shows_all_and_no_controls(page):
+def test_print_shows_claims_first_tables_and_what_was_opened_and_no_controls(page):
+    page.locator("#figures > details").first.evaluate("one => { one.open = true; }")
     page.emulate_media(media="print")
     assert page.locator("nav, form").evaluate_all("all => all.every(e => getComputedStyle(e).display === 'none')")
-    heights = page.locator("details > :last-child").evaluate_all(
-        "all => all.map(e => e.getBoundingClientRect().height)"
-    )
-    assert min(heights) > 0
+    seen = "all => all.map(e => e.lastElementChild.checkVisibility())"
+    assert all(page.locator("details.printed, details[open]").evaluate_all(seen))
+    folded = page.locator("#figures > details:not([open]), #tables > details:not(.printed):not([open])")
+    assert folded.count() > 1 and not any(folded.evaluate_all(seen))
     hidden = page.locator("[data-protocol]").evaluate_all(
         "all => all.filter(e => getComputedStyle(e).display === 'none')"
     )

@@ -64,6 +64,7 @@ def html(tmp_path_factory) -> str:
             measured[protocol, part, method] = one
     facts = Facts("places", {name: MethodFacts(name) for name in METHODS}, PARTS)
     groups = [Group(f"{part}: 100 images", [[method, "1"] for method in METHODS]) for part in [*PARTS, "sets"]]
+    groups += [Group(f"FNR ≤ 10 %, {part}: 100 images", [["slp − baseline", "1"]]) for part in PARTS]
     printed = {"main": {"raw": asdict(Table("", "All.", ["", "ECE %"], groups))}}
     (folder / "printed.json").write_text(json.dumps(printed), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
@@ -131,7 +132,11 @@ def test_a_card_has_the_numbers_of_its_set_in_both_protocols(html, protocol, par
 def test_a_table_belongs_to_the_set_of_its_heading_though_a_name_begins_with_another(html):
     assert "sets: 100 images" in html  # which is none of them
     bodies = re.findall(r'<tbody data-part="([^"]*)">\s*<tr class="group"><th[^>]*><span>(.*?)</span>', html)
-    assert bodies == [(part, f"{part}: 100 images") for part in PARTS]
+    assert bodies == [(part, f"{before}{part}: 100 images") for before in ("", "FNR ≤ 10 %, ") for part in PARTS]
+
+
+def test_a_row_of_a_difference_is_filtered_by_both_its_methods(html):
+    assert html.count('data-method="slp − baseline"') == len(PARTS)
 
 
 def test_the_first_diagrams_are_of_the_baseline_and_the_recommended_method_in_distribution(html):
