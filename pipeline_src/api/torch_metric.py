@@ -102,6 +102,13 @@ class DenseCalibration(Metric):
         arrays = {name: getattr(self, name).cpu().numpy() for name in ARRAYS}
         return Counts(**arrays, rows=None, top=bool(self.top[1]))
 
+    def plot(self, *_: Any, **__: Any) -> Any:
+        """Nothing: NotImplementedError says what draws it."""
+        raise NotImplementedError(
+            "DenseCalibration has several numbers, of which compute() gives a dict: "
+            "pipeline_src.api.reliability_diagram(metric) draws its diagram"
+        )
+
     def compute(self) -> dict[str, Tensor]:
         """Metrics by name, float64 scalars; NaN where one is undefined, as without pixels."""
         numbers = values(self.counts, self.names, self.bins)

@@ -173,6 +173,11 @@ def test_a_saved_state_goes_on_and_knows_its_classes(older):
         loaded.update(*made(11))
 
 
+def test_plot_says_what_draws():
+    with pytest.raises(NotImplementedError, match="reliability_diagram"):
+        DenseCalibration().plot()
+
+
 def test_a_metric_is_of_an_object_or_of_classes():
     metric = DenseCalibration()
     metric.update(*made(2))
