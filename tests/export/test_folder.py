@@ -334,7 +334,7 @@ def finished_run(monkeypatch):
     """In the place of a run that was trained: a/b/seed0."""
     facts = SimpleNamespace(classes=2, class_names=())
     experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE), facts=facts)
-    run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor)
+    run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor, made_of=[])
     monkeypatch.setattr(step.runs, "find", lambda name: run)
     monkeypatch.setattr(step, "_facts", lambda run: {"normalisation": ([1, 2, 3], [4, 5, 6]), "run": run.name})
     monkeypatch.setattr(step, "_config", lambda *of: {})
