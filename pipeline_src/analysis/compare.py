@@ -36,6 +36,7 @@ class Cell:
             excludes 0, else UNDECIDED.
         largest: the largest absolute difference of a pair of seeds.
         effect: the difference B - A with its interval; None where it was not resampled.
+        present: how many images, or groups of them, have the metric on either side; None where all have.
     """
 
     protocol: str
@@ -48,6 +49,7 @@ class Cell:
     verdict: str
     largest: float
     effect: Estimate | None = None
+    present: int | None = None
 
     @property
     def no_verdict(self) -> str:
@@ -100,18 +102,19 @@ def compare(
         groups = shared, shared  # the same draws
     points_a, points_b = (_points(*side, bins) for side in zip(sides, groups, strict=True))
     protocols = [protocol for protocol in points_a if protocol in points_b]
-    resampled = None
+    resampled: list[dict[str, Measurement]] = []
+    present: Mapping[str, Mapping[str, int]] = {}
     if intervals and any(
         _largest(points_a, points_b, protocol, m) > ROUNDING for protocol in protocols for m in points_a[protocol]
     ):
-        resampled = _resampled(part, bins, sides, groups, same)
+        resampled, present = _resampled(part, bins, sides, groups, same)
     cells = []
     for protocol in protocols:
         for metric, values in points_a[protocol].items():
             of_b = points_b[protocol].get(metric, np.full(len(pairs), np.nan))
             if np.isnan([values, of_b]).all():
                 continue
-            measured = [side[protocol] for side in resampled] if resampled else []
+            measured = [side[protocol] for side in resampled]
             effect = estimate(metric, (measured[1], 1.0), (measured[0], -1.0)) if measured else None
             largest = _largest(points_a, points_b, protocol, metric)
             cells.append(
@@ -120,6 +123,7 @@ def compare(
                     _verdict(largest, effect),
                     largest,
                     effect,
+                    present.get(protocol, {}).get(metric),
                 )
             )
     return cells
@@ -157,14 +161,18 @@ def _largest(a: Points, b: Points, protocol: str, metric: str) -> float:
 
 def _resampled(
     part: str, bins: int, sides: Sequence[Sequence[AnyStatistic]], groups: tuple[Groups, Groups], same: bool
-) -> list[dict[str, Measurement]]:
-    """Measurements of A and B by protocol, with the pairs of seeds numbered; `same` images have the same draws."""
+) -> tuple[list[dict[str, Measurement]], dict[str, dict[str, int]]]:
+    """Measurements of A and B by protocol, with the pairs of seeds numbered; `same` images have the same draws. And how
+    many images, or groups, have a metric that some have not: the fewest of all, by protocol and metric."""
     keys = key_of(part), key_of(part if same else f"{part} of the other")
-    measured = []
+    measured, present = [], dict[str, dict[str, int]]()
     for statistics, key, of_images in zip(sides, keys, groups, strict=True):
         of_seeds = [resample(statistic, bins, key, groups=of_images) for statistic in statistics]
         measured.append({protocol: paired([seed[protocol] for seed in of_seeds]) for protocol in of_seeds[0]})
-    return measured
+        for protocol, seed in ((protocol, one[protocol]) for one in of_seeds for protocol in one):
+            fewest = present.setdefault(protocol, {})
+            fewest |= {name: min(number, fewest.get(name, number)) for name, number in seed.present.items()}
+    return measured, present
 
 
 def paired(of_seeds: Sequence[Resampled]) -> Measurement:

@@ -19,6 +19,8 @@ except ImportError as error:
         "DenseCalibration is a metric of torchmetrics, which is not installed", do="python -m pip install torchmetrics"
     ) from error
 
+UNKNOWN = 2**31  # classes, before the first batch of several
+
 
 class DenseCalibration(Metric):
     """Calibration of dense classifiers: `compute` returns a dict of metrics by name, fractions and not percent.
@@ -43,6 +45,7 @@ class DenseCalibration(Metric):
     on_edge: Tensor
     surest: Tensor
     top: Tensor
+    classes: Tensor
 
     def __init__(self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -53,6 +56,8 @@ class DenseCalibration(Metric):
         for name in ARRAYS:
             self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
         self.add_state("top", torch.zeros(2, dtype=torch.int64), dist_reduce_fx="sum")  # batches: object, K classes
+        # The most and the fewest classes of a batch, the latter negative, so that processes take the maximum of both.
+        self.add_state("classes", torch.tensor([0, -UNKNOWN]), dist_reduce_fx="max")
 
     def set_dtype(self, dst_type: str | torch.dtype) -> DenseCalibration:
         """Nothing: the state stays whole numbers."""
@@ -79,6 +84,11 @@ class DenseCalibration(Metric):
         """
         counts = counted(probabilities, masks, self.ignore, self.levels)
         check_classes(self.names, counts)
+        if counts.top:
+            number = int(probabilities.shape[-3])
+            of_all = torch.maximum(self.classes, self.classes.new_tensor([number, -number]))
+            _check_same(of_all)
+            self.classes = of_all
         for name in ARRAYS:
             getattr(self, name).add_(torch.from_numpy(getattr(counts, name)).to(self.device))
         self.top[int(counts.top)] += 1
@@ -88,10 +98,30 @@ class DenseCalibration(Metric):
         """The pixels that were counted; also of all processes, within `compute`."""
         if self.top.all():
             raise UserError("one metric was given maps of an object and of several classes", do="a metric for each")
+        _check_same(self.classes)
         arrays = {name: getattr(self, name).cpu().numpy() for name in ARRAYS}
         return Counts(**arrays, rows=None, top=bool(self.top[1]))
+
+    def plot(self, *_: Any, **__: Any) -> Any:
+        """Nothing: NotImplementedError says what draws it."""
+        raise NotImplementedError(
+            "DenseCalibration has several numbers, of which compute() gives a dict: "
+            "pipeline_src.api.reliability_diagram(metric) draws its diagram"
+        )
 
     def compute(self) -> dict[str, Tensor]:
         """Metrics by name, float64 scalars; NaN where one is undefined, as without pixels."""
         numbers = values(self.counts, self.names, self.bins)
         return {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}
+
+
+def _check_same(classes: Tensor) -> None:
+    """UserError where batches have different numbers of classes; (2,) the most, and the fewest as a negative number."""
+    most, fewest = classes.tolist()
+    if most and most != -fewest:
+        raise UserError(
+            "batches of one metric have different numbers of classes",
+            found=f"{-fewest} and {most}",
+            expected="the same number in all batches, of all processes",
+            do="a metric for each",
+        )

@@ -9,7 +9,7 @@ import typer
 
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.calibrators import Feature
-from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
+from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups, start_log
 from pipeline_src.cli.words import off_by, remarks
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
@@ -57,6 +57,7 @@ def calibrate(
     from pipeline_src.judging.calibration import calibrate_folder  # imports scipy and OpenCV, as judge does
 
     check_groups(groups)
+    start_log()
     result = calibrate_folder(
         pred,
         mask,

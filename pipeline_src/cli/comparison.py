@@ -33,7 +33,8 @@ def in_words(comparison: Comparison) -> str:
         table += [[method, *(_text(cells.get(name)) for name in names)] for method, cells in rows.items()]
         note = FITTED if comparison.a.facts.parts.get(heading.rpartition(", ")[0]) == "val" else ""
         lines += ["", f"{heading}{note}", *(f"  {line}" for line in aligned(table))]
-    lines += ["", _counts(comparison.cells), *_explained(comparison)]
+    warnings = [f"{part}: {text}".removeprefix(": ") for part, of in comparison.warnings().items() for text in of]
+    lines += ["", _counts(comparison.cells), *(f"Warning: {text}" for text in warnings), *_explained(comparison)]
     return "\n".join(lines)
 
 

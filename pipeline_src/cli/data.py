@@ -44,7 +44,7 @@ def list_sets():
     root, console = downloads(params), plain_console()
     console.print(f"Data sets, and the sources that each can come from; * lies in {root}")
     for name, entry in catalog.load(params.datasets).items():
-        console.print(f"\n{name}: {entry.task}; {', '.join(entry.roles)}", style="bold")
+        console.print(f"\n{name}: {entry.task}; {', '.join(advice.roles(entry))}", style="bold")
         available = available_source(entry, root)
         for key, source in entry.sources.items():
             fetched = f" (data get {name})" if source.download else ""
@@ -220,8 +220,8 @@ def add(
         console.print(text)
     if 0 < (number := _validation(loaded, detected.pairs, root, path)) < ENOUGH_IMAGES:
         console.print(
-            f"The split val has {number} images. With fewer than {ENOUGH_IMAGES}, what is fitted or chosen on them "
-            "varies much: give it a larger `fraction`."
+            f"The split val has {number} image{'s' * (number > 1)}. With fewer than {ENOUGH_IMAGES}, what is fitted "
+            "or chosen on them varies much: give it a larger `fraction`."
         )
     if sheet:
         save(picture, sheet)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline_src.analysis.resampling import RESAMPLES
-from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups
+from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups, start_log
 from pipeline_src.cli.words import off_by, remarks, wrapped
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.errors import UserError
@@ -79,6 +79,7 @@ def judge(
             "judge needs either masks or --ood", do="give --mask DIR, or --ood where every pixel is background"
         )
     check_groups(groups)
+    start_log()
     if protocol not in (*PROTOCOLS, "both"):
         raise UserError("unknown --protocol", found=protocol, expected="raw, stretched or both")
     result = judge_folder(

@@ -39,3 +39,10 @@ def missing_lists(entry: Entry, source: str | None, data_root: Path | str | None
                 f"into {data_root} or its sub-folder splits/"
             )
     return lines
+
+
+def roles(entry: Entry) -> list[str]:
+    """What a set is for: by default a set without objects is ood alone, and one with objects is all but that."""
+    if "roles" in entry.model_fields_set:
+        return [*entry.roles]
+    return [role for role in entry.roles if entry.ood == (role == "ood")]

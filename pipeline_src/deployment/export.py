@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from pipeline_src.text_tables import UNDEFINED
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.measurement import Measurement
+    from pipeline_src.engine.job import Job
     from pipeline_src.export.card import Card
     from pipeline_src.export.folder import Preprocessing
     from pipeline_src.export.standalone import ExportedModel
@@ -65,7 +67,7 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
         class_names=list(run.experiment.facts.class_names),
         single=written.single,
     )
-    card = _card(run, settings, record, number, onnx, calibrator)
+    card = _card(run, settings, record, _seeds(run), onnx, calibrator)
     texts = {exported.CARD: card.text(), exported.CONFIG: yaml.safe_dump(_config(run, facts), sort_keys=False)}
     out = out.resolve()  # of "." nothing is left when it is replaced
     with outputs.replaced(out) as new:
@@ -107,9 +109,20 @@ def _check(model: ExportedModel, predictor: Predictor) -> None:
 
 def _facts(run: FinishedRun) -> dict[str, Any]:
     """What the folder is, for the metadata of its weights and config.yaml."""
-    network_jobs = [job for job in run.made_of if job.kind == "train" and "model.safetensors" in job.files]
-    first = networks.facts(network_jobs[0])
-    return {**first, "run": run.name, "contract": ", ".join(job.contract for job in run.made_of)}
+    facts, seeds = networks.facts(_network_jobs(run)[0]), _seeds(run)
+    if len(seeds) > 1:
+        del facts["seed"]
+        facts["seeds"] = seeds
+    return {**facts, "run": run.name, "contract": ", ".join(job.contract for job in run.made_of)}
+
+
+def _network_jobs(run: FinishedRun) -> list[Job]:
+    return [job for job in run.made_of if job.kind == "train" and "model.safetensors" in job.files]
+
+
+def _seeds(run: FinishedRun) -> list[int]:
+    """Of its networks, one for each."""
+    return [job.parameters["seed"] for job in _network_jobs(run)]
 
 
 def _config(run: FinishedRun, facts: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +130,7 @@ def _config(run: FinishedRun, facts: dict[str, Any]) -> dict[str, Any]:
     return {
         "run": run.name,
         "method": {"block": run.method, "class": type(block).__name__, "parameters": block.model_dump(mode="json")},
-        "seed": run.seed,
+        **{key: facts[key] for key in ("seed", "seeds") if key in facts},
         "network": {key: facts[key] for key in ("network", "model", "classes", "normalisation") if key in facts},
         "contract": facts["contract"],
         "experiment": run.experiment.settings.model_dump(mode="json"),
@@ -128,20 +141,23 @@ def _card(
     run: FinishedRun,
     settings: Preprocessing,
     record: dict[str, Any] | None,
-    members: int,
+    seeds: Sequence[int],
     onnx: bool,
     calibrator: Path | None,
 ) -> Card:
     from pipeline_src.export.card import Card
+    from pipeline_src.training.models.config import is_factory
     from pipeline_src.training.posthoc import PostHoc
 
     graph, experiment = run.experiment, run.experiment.settings
     block = graph.methods[run.method].method
+    members = len(seeds)
+    of_seeds = f"seed{'s' * (members > 1)} {', '.join(map(str, seeds))}"
     trained = block.of if isinstance(block, PostHoc) else run.method
     validation = str(graph.parts_as_written["val"][0])
     training = {
         "network": experiment.model.network + (f", {members} networks" if members > 1 else ""),
-        "method": f"`{trained}`, seed {run.seed}{_source(run, trained)}",
+        "method": f"`{trained}`, {of_seeds}{_source(run, trained)}",
         **({} if trained == run.method else {"after training": f"`{run.method}`{_source(run, run.method)}"}),
         "training images": str(graph.parts_as_written["train"][0]),
         "validation images": validation,
@@ -150,7 +166,8 @@ def _card(
     }
     return Card(
         run=run.name,
-        what=f"A network for dense (per-pixel) classification: {experiment.model.network}, trained on "
+        what=("A network" if members == 1 else f"{members} networks, whose probabilities are averaged,")
+        + f" for dense (per-pixel) classification: {experiment.model.network}, trained on "
         f"{graph.parts_as_written['train'][0]}, with the method `{trained}`"
         + ("." if trained == run.method else f", and the post-hoc method `{run.method}`, which trains nothing."),
         settings=settings,
@@ -158,12 +175,12 @@ def _card(
         fitted_to="" if calibrator else validation,
         training=training,
         measured={} if calibrator else _measured(run),
-        limits=_limits(run, bool(calibrator)),
+        limits=_limits(run, bool(calibrator), members),
         data=_data(run),
         members=members,
         bins=graph.facts.bins,
         onnx=onnx,
-        pretrained=experiment.model.pretrained,
+        pretrained=None if is_factory(experiment.model.network) else experiment.model.pretrained,
     )
 
 
@@ -192,8 +209,10 @@ def _measured(run: FinishedRun) -> dict[str, tuple[str, Measurement]]:
     }
 
 
-def _limits(run: FinishedRun, calibrated: bool) -> list[str]:
+def _limits(run: FinishedRun, calibrated: bool, members: int) -> list[str]:
     settings, facts = run.experiment.settings, run.experiment.facts
+    trainings = "one training run" if members == 1 else f"one set of {members} training runs"
+    others = "another seed gives" if members == 1 else "other seeds give"
     texts = [
         f"It was trained on images of {settings.image_size} x {settings.image_size} pixels; of larger ones it sees no "
         "finer detail.",
@@ -202,7 +221,7 @@ def _limits(run: FinishedRun, calibrated: bool) -> list[str]:
         + " What was measured on corrupted images is not in this card."
         * bool(facts.corrupted),
         "Calibration is of all pixels of a set together; in a single image or region it can be off.",
-        "It is one training run: another seed gives other numbers. Nothing here speaks of fitness for a purpose.",
+        f"It is {trainings}: {others} other numbers. Nothing here speaks of fitness for a purpose.",
     ]
     if facts.synthetic:
         texts.insert(0, "It was trained on drawn scenes, to try the program: it is of no use for photographs.")

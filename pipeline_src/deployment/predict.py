@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline_src import outputs
 from pipeline_src.calibrators.files import read_for
@@ -18,13 +16,13 @@ from pipeline_src.files import sha256
 from pipeline_src.params.schema import LIMITS, Evaluation, Experiment, Training
 from pipeline_src.prediction import image_files
 from pipeline_src.prediction.map_folder import Format, MapFolder
+from pipeline_src.progress import with_progress
 from pipeline_src.steps import networks
 
 if TYPE_CHECKING:
     from pipeline_src.prediction.predict import Predictor
 
 log = logging.getLogger(__name__)
-EVERY = 10  # seconds between lines of progress
 
 
 @dataclass(frozen=True)
@@ -98,21 +96,11 @@ def predict(
     store = image_files.ImageStore(wanted, source.settings.image_size)
     # The store has all that a prediction reads of one.
     made = predictions(source.predictor, store, source.settings)  # type: ignore[arg-type]
-    for file, (probability, _, _) in _with_progress(zip(wanted, made, strict=True), len(wanted)):
+    for file, (probability, _, _) in with_progress(zip(wanted, made, strict=True), len(wanted)):
         if file.name in missing:
             maps.write(file, calibrated(applied, probability) if applied else probability)
     maps.finish()
     return len(files), len(missing)
-
-
-def _with_progress(images: Iterable[Any], number: int) -> Iterator[Any]:
-    """The images; now and then a line in the log."""
-    started = logged = time.perf_counter()
-    for count, image in enumerate(images, 1):
-        yield image
-        if (now := time.perf_counter()) - logged > EVERY:
-            logged, left = now, (now - started) / count * (number - count)
-            log.info("image %d/%d  %.1f images/s  %.0f s left", count, number, count / (now - started), left)
 
 
 def of_run(name: str) -> MapSource:

@@ -13,7 +13,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import ROLES
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.export.folder import CALIBRATOR, CONFIG, NETWORK, ONNX, PREPROCESSING, SUMS, WEIGHTS, Preprocessing
+from pipeline_src.export.folder import (
+    ATTRIBUTES,
+    CALIBRATOR,
+    CONFIG,
+    NETWORK,
+    ONNX,
+    PREPROCESSING,
+    SUMS,
+    WEIGHTS,
+    Preprocessing,
+)
 from pipeline_src.export.onnx_file import OPSET
 from pipeline_src.metrics.registry import METRICS, SUMMARY
 
@@ -26,6 +36,7 @@ CONTENT = {
     PREPROCESSING: "size, channels and normalisation of the input, classes",
     CALIBRATOR: "the calibrator, and what it was fitted to",
     ONNX: f"all of it in one graph, opset {OPSET}",
+    ATTRIBUTES: "keeps git from changing line ends, so that the digests hold",
     SUMS: "the SHA-256 of these files, for `sha256sum --check`",
     CONFIG: "the experiment, method and network in full",
 }
@@ -48,7 +59,7 @@ class Card:
         members: number of networks.
         bins: of the ECE.
         onnx: whether there is a model.onnx.
-        pretrained: whether training started from weights of others.
+        pretrained: whether training started from weights of others; None where that is not known.
     """
 
     run: str
@@ -63,7 +74,7 @@ class Card:
     members: int
     bins: int
     onnx: bool
-    pretrained: bool
+    pretrained: bool | None
 
     def text(self) -> str:
         """The file's content."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,9 @@ WEIGHTS, NETWORK, PREPROCESSING, CALIBRATOR = "model.safetensors", "network.py",
 ONNX, CONFIG, CARD, SUMS = "model.onnx", "config.yaml", "README.md", "SHA256SUMS"
 PREDICTS = (WEIGHTS, NETWORK, PREPROCESSING, CALIBRATOR)  # what probabilities depend on
 COPIED = {"model.py": Path(standalone.__file__), "load.py": HERE / "load.py"}
-SUMMED = (*PREDICTS, *COPIED, ONNX)
+ATTRIBUTES = ".gitattributes"
+UNCHANGED = "* -text\n"  # git leaves line ends as they are, also with core.autocrlf
+SUMMED = (*PREDICTS, *COPIED, ATTRIBUTES, ONNX)
 FILES = (*SUMMED, SUMS, CONFIG, CARD)
 RESIZING = "to image_size x image_size; area average where both sides shrink or stay, else bilinear (OpenCV's)"
 
@@ -95,7 +98,7 @@ def write(
         calibrators.write(folder / CALIBRATOR, calibrator)
     for name, source in COPIED.items():
         shutil.copyfile(source, folder / name)
-    for name, text in texts.items():
+    for name, text in {**texts, ATTRIBUTES: UNCHANGED}.items():
         write_text(folder / name, text)
     model = read(folder, hashed=False)
     if onnx:
@@ -179,12 +182,22 @@ def _check_sums(folder: Path) -> None:
     exported = read_sums(folder / SUMS)
     actual = {name: sha256(folder / name) for name in PREDICTS if (folder / name).exists()}
     if altered := [name for name in PREDICTS if exported.get(name) != actual.get(name)]:
+        again = "export the run again, or copy the folder again"
+        if all(_has_other_line_ends(folder / name, exported.get(name)) for name in altered):
+            again = f"git changed its line ends: check it out with core.autocrlf=false, or with its {ATTRIBUTES}"
         raise UserError(
             f"{folder / altered[0]} is not the file that was exported",
             found=f"sha256 {actual.get(altered[0], 'of nothing: the file is missing')}",
             expected=f"sha256 {exported.get(altered[0], 'of nothing: the folder had no such file')}, as {SUMS} says",
-            do="export the run again, or copy the folder again",
+            do=again,
         )
+
+
+def _has_other_line_ends(file: Path, exported: str | None) -> bool:
+    """Whether a file is the exported one with CRLF in the place of LF."""
+    if file.name == WEIGHTS or not file.is_file():
+        return False
+    return hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n")).hexdigest() == exported
 
 
 class Member(NamedTuple):

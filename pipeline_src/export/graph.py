@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import operator
 import re
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from torch.fx.graph import CodeGen
 
 from pipeline_src.errors import UserError
 
+log = logging.getLogger(__name__)
+CONSTANT = "specialized it to be a constant"
 HEADER = '''\
 """The network as torch's operators: the predictions that are averaged, logits ({batch}, {channels}, h, w) each.
 
@@ -69,8 +72,9 @@ def written_out(module: nn.Module, size: int, channels: int, named: Callable[[st
     """
     try:
         program, single = _exported(module, size, 2), False
-    except Exception:  # whatever a network makes of tensors without content
+    except Exception as error:  # whatever a network makes of tensors without content
         program, single = _exported_single(module, size), True
+        log.warning("the exported network takes one image at a time: %s", _reason(error))
     graph_module = _module(program)
     tensors = _with_weights(graph_module, named)
     source = graph_module.graph.python_code("self").src
@@ -95,10 +99,21 @@ def _exported_single(module: nn.Module, size: int) -> torch.export.ExportedProgr
     except Exception as error:
         raise UserError(
             "the network cannot be written as a graph of operators",
-            found=f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}",
+            found=f"{type(error).__name__}: {_first_line(error)}",
             expected="a forward pass whose steps do not depend on the values of its tensors",
             do="export another network, or predict with it here: dense-calibration predict --run RUN",
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")[:300]
+
+
+def _reason(error: Exception) -> str:
+    """In words where the graph depends on the number of images; else the error."""
+    if CONSTANT in str(error):
+        return "its code makes the number of images a constant, as len(x) and int(x.shape[0]) do"
+    return f"{type(error).__name__}: {_first_line(error)}"
 
 
 def check(file: Path) -> str:

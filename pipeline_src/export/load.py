@@ -26,6 +26,10 @@ def _check(folder):
     text = (folder / "SHA256SUMS").read_text(encoding="utf-8", errors="replace")
     hashes = {name: hashed for hashed, _, name in (line.partition("  ") for line in text.splitlines())}
     for name in ("model.safetensors", "network.py", "preprocessing.json", "calibrator.json", "model.py", "load.py"):
-        file = folder / name
-        if (hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None) != hashes.get(name):
-            raise ValueError(f"{file} is not the file that was exported: its SHA-256 should be {hashes.get(name)}")
+        file, expected = folder / name, hashes.get(name)
+        data = file.read_bytes() if file.is_file() else None
+        if (None if data is None else hashlib.sha256(data).hexdigest()) != expected:
+            text = f"{file} is not the file that was exported: its SHA-256 should be {expected}"
+            if data and hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest() == expected:
+                text += "; its line ends were changed, as git does: check it out with core.autocrlf=false"
+            raise ValueError(text)

@@ -14,6 +14,7 @@ from pipeline_src.training.calibrated import Calibrated
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.methods.mc_dropout import MCDropout
 from pipeline_src.training.models.build import logits
+from pipeline_src.training.models.factory import Network
 from pipeline_src.training.posthoc import PostHoc
 
 
@@ -40,7 +41,10 @@ class _MemberNetwork(nn.Module):
         self.register_buffer("std", network.std)
 
     def forward(self, x: Tensor) -> Tensor:
-        return logits(self.segmentor, (x.float() - self.mean) / self.std)
+        x = (x.float() - self.mean) / self.std
+        if isinstance(self.segmentor, Network):  # whose check, len(x), would make the number of images a constant
+            return self.segmentor.network(x)
+        return logits(self.segmentor, x)
 
 
 def tensor_name(name: str, members: int) -> str:

@@ -11,13 +11,15 @@ from pipeline_src.data.manifest import Row
 from pipeline_src.data.part_checks import check_disjoint
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
-from pipeline_src.inspection.sizes import declared, size
+from pipeline_src.inspection.sizes import declared, estimated, size
 from pipeline_src.params.parts import Part
 from pipeline_src.steps import job_names, networks
 from pipeline_src.steps.prepare import UNPACKED
 
 if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
+
+FEW = 10  # validation images
 
 
 def check(experiment: ExperimentGraph) -> list[str]:
@@ -27,7 +29,8 @@ def check(experiment: ExperimentGraph) -> list[str]:
 
     Returns:
         Photographs that parts share under different names, groups of images that are in several of them, which parts
-        that is not known of, pretrained weights that are not here, and what users' files read past the contract.
+        that is not known of, that methods are fitted to few images, pretrained weights that are not here, and what
+        users' files read past the contract.
     """
     _check_ranges(experiment)
     for name in experiment.stored_parts:
@@ -42,8 +45,21 @@ def check(experiment: ExperimentGraph) -> list[str]:
         lines += _check_training(experiment)
     if unknown := [name for name in experiment.stored_parts if name not in rows]:
         lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")
+    lines += _few_validation(experiment)
     runs = (networks.notes(job) for job in experiment.of_kinds("train"))
     return list(dict.fromkeys([*lines, *(line for lines in runs for line in lines)]))
+
+
+def _few_validation(experiment: ExperimentGraph) -> list[str]:
+    """A line where methods are fitted to few validation images."""
+    fitted = [name for name in experiment.methods if (posthoc := experiment.posthoc(name)) and posthoc.fits]
+    images = estimated(experiment, "val") if fitted else None
+    if images is None or images >= FEW:
+        return []
+    return [
+        f"data.val has {images} image{'s' * (images != 1)}: what {', '.join(fitted)} fit to fewer than {FEW} can be "
+        "far off on others. Give more validation images, such as by a larger `fraction` of the split."
+    ]
 
 
 def _shared_groups(experiment: ExperimentGraph, rows: Mapping[str, Sequence[Row]]) -> list[str]:

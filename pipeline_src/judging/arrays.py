@@ -51,7 +51,9 @@ def read_map(
         if array.ndim == 3:
             raise UnusableFileError(
                 f"an array of shape {array.shape} and type {array.dtype}; expected one map (height, width), or of "
-                "several classes float32 or float64 (classes, height, width) that sum to 1"
+                "several classes float32, float64 or float16 (classes, height, width) that sum to 1"
+                + " (divide a rounded softmax by its sum, as float16)"
+                * (array.dtype.kind == "u")
             )
         raise UnusableFileError(f"values of type {array.dtype}; expected float32 or float64 in [0, 1], uint8 or uint16")
     return _probabilities(array)
@@ -179,7 +181,8 @@ def _picture(path: Path, palette: Palette, limit: int) -> np.ndarray:
     if np.any(colours != colours[..., :1]):
         if palette == "either" and (indices := _indices(data)) is not None:
             return indices
-        raise UnusableFileError("a colour image; expected one channel")
+        several = "; maps of K classes go into .npy or .npz, (K, height, width)" if palette == "colours" else ""
+        raise UnusableFileError(f"a colour image; expected one channel{several}")
     if array.shape[2] == 4 and array[..., 3].min() < np.iinfo(array.dtype).max:
         raise UnusableFileError("partly transparent; save it without an alpha channel")
     return colours[..., 0]
@@ -239,8 +242,10 @@ def matched(array: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, bool
         return array, False
     factor = height / width / (shape[0] / shape[1])
     if (width, height) == shape or (height != width and not 1 / ASPECT <= factor <= ASPECT):
+        stacked = width == shape[1] and height % shape[0] == 0
         raise UnusableFileError(
             f"height x width {height} x {width}, but its mask has {shape[0]} x {shape[1]}: rotated or cropped"
+            + ", or classes one above the other, which go into .npy or .npz as (K, height, width)" * stacked
         )
     return fitted(array, shape), True
 

@@ -16,6 +16,7 @@ from pipeline_src import outputs
 from pipeline_src.data.image_io import PIXELS
 from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import composed, fault, is_utf8, printable
+from pipeline_src.progress import with_progress
 
 if TYPE_CHECKING:
     from pipeline_src.calibrators.calibrator import Calibrator
@@ -143,7 +144,7 @@ def readable(pairs: Pairs, read: Callable[[Pair], tuple], problems: list[str]) -
     """The pairs that `read` can read, with their content, the map first; the reasons of all others go into `problems`.
     Small maps are read ahead (`AHEAD`)."""
     held, size = [], 0
-    for pair in pairs:
+    for pair in with_progress(pairs, len(pairs), "all images are read; what follows from them can take as long again"):
         try:
             content = read(pair)
         except UnusableFileError as reason:

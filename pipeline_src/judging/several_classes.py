@@ -64,15 +64,24 @@ def read(pair: Pair, classes: int, ignore: int = IGNORED) -> tuple[np.ndarray, n
     with naming(pair, mask):
         ids = truth[truth != ignore]
         if ids.size and not (ids.min() >= 0 and ids.max() < classes):
+            one_value = f"to ignore both, write {IGNORED} for {ignore} in the masks, and leave out --ignore"
             another = ignore != IGNORED and IGNORED in ids
             beyond = np.unique(ids[(ids < 0) | (ids >= classes)])
-            void = f"; if {beyond[0]} marks pixels that do not count: --ignore {beyond[0]}"
+            void = f"{_skipped(ids, classes)}; if {beyond[0]} marks pixels that do not count: --ignore {beyond[0]}"
             raise UnusableFileError(
                 f"class ids from {ids.min()} to {ids.max()}; expected 0 to {classes - 1}, {ignore} ignored"
-                + f" ({IGNORED} counts, as --ignore names another value)" * another
+                + f" ({IGNORED} counts, as --ignore names another value); {one_value}" * another
                 + void * (ignore == IGNORED and len(beyond) == 1)
             )
     return probability, truth, resized
+
+
+def _skipped(ids: np.ndarray, classes: int) -> str:
+    """A hint where ids seem to go on beyond a number that they leave out."""
+    missing = np.setdiff1d(np.arange(classes), ids)
+    if len(missing) != 1 or ids.max() != classes or ids.min() < 0:
+        return ""
+    return f"; if ids leave out {missing[0]}, which this mask lacks, renumber them from 0 to {classes - 1}"
 
 
 def check_classes_first(probability: np.ndarray, size: tuple[int, ...] | None = None) -> None:

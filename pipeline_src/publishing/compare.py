@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src import processes
 from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
 from pipeline_src.analysis.estimate import or_none
+from pipeline_src.analysis.intervals import FEW_GROUPS, few_in_words, groups_in_words, images_in_words
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.publishing.compared_experiments import Evaluation, Side, sides
@@ -57,6 +58,30 @@ class Comparison:
         nothing = "" if texts or seeds else "nothing that is recorded differs"
         return [*filter(None, [cell.no_verdict]), *seeds, *self._contracts(cell), *texts, *filter(None, [nothing])]
 
+    def warnings(self) -> dict[str, list[str]]:
+        """What readers of the intervals have to know: data set -> texts; empty for all data sets."""
+        resampled = [cell for cell in self.cells if cell.effect and cell.verdict != SAME]
+        alone = any(len(cell.seeds) == 1 for cell in resampled)
+        texts = {
+            "": ["one network a side: intervals are over images alone, and another training gives other numbers"]
+            * alone
+        }
+        for part in dict.fromkeys(cell.part for cell in resampled):
+            cells = [cell for cell in resampled if cell.part == part]
+            texts[part] = self._few(part, min(cell.effect.units for cell in cells if cell.effect), cells)
+        return {part: of for part, of in texts.items() if of}
+
+    def _few(self, part: str, units: int, cells: Sequence[Cell]) -> list[str]:
+        groups = next((of for side in (self.a, self.b) if (of := side.group(part)) is not None), None)
+        texts = images_in_words(units) if groups is None else [groups_in_words(groups)]
+        if units < FEW_GROUPS:  # or else it is said of all metrics
+            return texts
+        present: dict[str, int] = {}
+        for cell in cells:
+            if cell.present is not None:
+                present[cell.metric] = min(cell.present, present.get(cell.metric, cell.present))
+        return [*texts, *few_in_words(present)]
+
     def _contracts(self, cell: Cell) -> list[str]:
         pairs = [
             (self.a.contracts.get((cell.method, one, cell.part)), self.b.contracts.get((cell.method, two, cell.part)))
@@ -76,6 +101,7 @@ class Comparison:
             "a": self.a.name,
             "b": self.b.name,
             "explanations": {topic or "all": texts for topic, texts in self.explanations().items()},
+            "warnings": {part or "all": texts for part, texts in self.warnings().items()},
             "lacking": {side: ["/".join(map(str, run)) for run in runs] for side, runs in self.lacking.items()},
             "cells": [_as_json(cell, self.why(cell)) for cell in self.cells],
         }

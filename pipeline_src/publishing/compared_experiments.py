@@ -36,6 +36,7 @@ class Side:
         groups: data set -> the group of each image, where they are not independent.
         conditions: what may explain a difference: about what (a method or a data set; empty for all) -> name -> value.
         contracts: those of the evaluations that are known.
+        command: what makes the evaluations that are not there; empty of a published experiment.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Side:
     groups: Mapping[str, Sequence[int]]
     conditions: Mapping[str, Mapping[str, Any]]
     contracts: Mapping[Evaluation, str] = field(default_factory=dict)
+    command: str = ""
 
     def seeds(self, method: str, part: str) -> list[int]:
         """Seeds of a method that were evaluated on a data set."""
@@ -68,6 +70,9 @@ class Side:
                 expected=f"one of: {', '.join(self.facts.methods)}",
                 do=did_you_mean(method, self.facts.methods),
             )
+        of_method = [key for key in _evaluations(self.facts) if key[0] == method]
+        if not {*of_method} & {*self.statistics}:
+            raise _nothing(f"{self.name}:{method}", len(of_method), self.command)
 
         def renamed(by_evaluation: Mapping[Evaluation, Any]) -> dict[Evaluation, Any]:
             return {(title, seed, part): each for (name, seed, part), each in by_evaluation.items() if name == method}
@@ -139,12 +144,7 @@ def _of_graph(name: str, graph: ExperimentGraph) -> Side:
     jobs = {key: graph.job(job_names.evaluation(*key)) for key in _evaluations(graph.facts)}
     there = {key: job for key, job in jobs.items() if job.current}
     if not there:
-        raise UserError(
-            f"{name}: nothing of it is finished and current",
-            found=f"0 of {len(jobs)} evaluations",
-            expected="results of one method and seed or more",
-            do=f"run it first: {graph.command}",
-        )
+        raise _nothing(name, len(jobs), graph.command)
     return Side(
         name,
         graph.facts,
@@ -152,6 +152,16 @@ def _of_graph(name: str, graph: ExperimentGraph) -> Side:
         _groups(graph, {part: job.paths[0] for (_, _, part), job in there.items()}),
         {"": _flat(graph.settings.model_dump(mode="json")) | _versions(graph)} | _methods(graph.facts) | _images(graph),
         {key: job.contract for key, job in there.items()},
+        graph.command,
+    )
+
+
+def _nothing(name: str, evaluations: int, command: str) -> UserError:
+    return UserError(
+        f"{name}: nothing of it is finished and current",
+        found=f"0 of {evaluations} evaluations",
+        expected="results of one method and seed or more",
+        do=f"run it first: {command}",
     )
 
 

@@ -135,6 +135,49 @@ def test_what_only_an_object_has_is_refused_for_classes():
     assert metric.compute()["auc"] > 0
 
 
+def test_batches_of_different_numbers_of_classes_are_refused():
+    metric, (p, y) = DenseCalibration(), made(3)
+    metric.update(p, y)
+    before = metric.compute()
+    with pytest.raises(UserError, match=r"different numbers of classes(.|\n)*3 and 11"):
+        metric.update(*made(11))
+    assert metric.compute() == before
+    metric.update(p, y)
+    metric.reset()
+    metric.update(*made(11))
+    assert metric.compute()["ece"] > 0
+
+
+def test_different_numbers_of_classes_are_found_where_states_come_together():
+    one, other = DenseCalibration(), DenseCalibration()
+    one.update(*made(3))
+    other.update(*made(11))
+    for name, reduce in one._reductions.items():  # as torchmetrics does with the states of processes
+        setattr(one, name, reduce(torch.stack([getattr(one, name), getattr(other, name)])))
+    with pytest.raises(UserError, match="different numbers of classes"):
+        one.compute()
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_saved_state_goes_on_and_knows_its_classes(older):
+    metric, loaded, (p, y) = DenseCalibration(), DenseCalibration(), made(3)
+    metric.persistent(True)
+    metric.update(p[:3], y[:3])
+    state = metric.state_dict()
+    if older:  # saved before classes were counted
+        del state["classes"]
+    loaded.load_state_dict(state, strict=False)
+    loaded.update(p[3:], y[3:])
+    assert loaded.compute()["ece"].item() == Statistic().update(p, y).compute()["ece"]
+    with pytest.raises(UserError, match="different numbers of classes"):
+        loaded.update(*made(11))
+
+
+def test_plot_says_what_draws():
+    with pytest.raises(NotImplementedError, match="reliability_diagram"):
+        DenseCalibration().plot()
+
+
 def test_a_metric_is_of_an_object_or_of_classes():
     metric = DenseCalibration()
     metric.update(*made(2))

@@ -71,6 +71,15 @@ def test_list_shows_what_is_here(project):
     assert "*" not in said["SOD"] and "\n    SOD/ (300 images), from http://elderlab.yorku.ca/SOD/\n" in said["SOD"]
 
 
+def test_list_calls_no_set_with_objects_out_of_distribution(project):
+    sets = {"mine": {"images": "i", "masks": "m"}, "bare": {"images": "i", "ood": True}}
+    sets |= {"said": {"images": "i", "masks": "m", "roles": ["ood", "test"]}}
+    Path("params.yaml").write_text(yaml.safe_dump(yaml.safe_load(Path("params.yaml").read_text()) | {"datasets": sets}))
+    said = call("list").splitlines()
+    for line in ("mine: custom; train, val, test", "bare: custom; ood", "said: custom; ood, test"):
+        assert line in said
+
+
 def test_check_names_files_of_several_pictures_and_orientations(project):
     write_files(project / "set", pairs(2))
     exif = Image.Exif()

@@ -181,6 +181,42 @@ def test_load_py_refuses_what_was_not_exported(tmp_path, name, change):
         load(tmp_path)
 
 
+def test_changed_line_ends_are_named(tmp_path):
+    exported_folders.write(tmp_path, predictor())
+    file = tmp_path / "network.py"
+    as_it_was = file.read_bytes()
+    file.write_bytes(as_it_was.replace(b"\n", b"\r\n"))
+    load = runpy.run_path(str(tmp_path / "load.py"))["load"]
+    for loaded, error in ((load, ValueError), (folder.read, UserError)):
+        with pytest.raises(error, match=r"network\.py is not the file that was exported") as raised:
+            loaded(tmp_path)
+        assert "line ends" in str(raised.value) and "autocrlf" in str(raised.value)
+    file.write_bytes(as_it_was + b"\n")
+    with pytest.raises(UserError) as raised:
+        folder.read(tmp_path)
+    assert "line ends" not in str(raised.value)
+
+
+def test_git_leaves_line_ends_of_a_folder_as_they_are(tmp_path):
+    exported_folders.write(tmp_path / "own", predictor())
+    git = [
+        "git",
+        "-c",
+        "core.autocrlf=true",
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b.c",
+        "-C",
+        str(tmp_path / "own"),
+    ]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *words], check=True)
+    subprocess.run([*git[:3], "clone", "-q", str(tmp_path / "own"), str(tmp_path / "clone")], check=True)
+    assert folder.read(tmp_path / "clone") is not None
+    assert (tmp_path / "clone/network.py").read_bytes() == (tmp_path / "own/network.py").read_bytes()
+
+
 @pytest.mark.skipif(not shutil.which("sha256sum"), reason="there is no sha256sum")
 def test_one_command_finds_any_altered_file_of_the_list(exported, tmp_path):
     shutil.copytree(exported, tmp_path / "copy")
@@ -211,15 +247,24 @@ class MCMean(PostHoc):
         return [network(x) for network in networks] + [networks[0](255 - x)]
 
 
-def test_a_network_that_takes_one_image_at_a_time(tmp_path):
+def test_a_network_that_takes_one_image_at_a_time(tmp_path, caplog):
     class OneByOne(PostHoc):
         def logits(self, networks, x, ids, seed):
             return [networks[0](x) * (len(x) if isinstance(len(x), int) else 1) / int(x.shape[0])]
 
     of = predictor(method=OneByOne())
     model = exported_folders.write(tmp_path / "out", of)
-    assert model.settings["single"]
+    assert model.settings["single"] and "takes one image at a time" in caplog.text and "constant" in caplog.text
     assert (by_folder(model, photographs(3)) - by_run(of, photographs(3))).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_factorys_network_takes_any_number_of_images(tmp_path, classes):
+    of = predictor(classes)
+    model = exported_folders.write(tmp_path / "out", of)
+    assert not model.settings["single"]
+    off = by_folder(model, photographs(5)) - by_run(of, photographs(5))
+    assert off.abs().max() < 1e-5
 
 
 class Halved(PostHoc):
@@ -289,7 +334,7 @@ def finished_run(monkeypatch):
     """In the place of a run that was trained: a/b/seed0."""
     facts = SimpleNamespace(classes=2, class_names=())
     experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE), facts=facts)
-    run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor)
+    run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor, made_of=[])
     monkeypatch.setattr(step.runs, "find", lambda name: run)
     monkeypatch.setattr(step, "_facts", lambda run: {"normalisation": ([1, 2, 3], [4, 5, 6]), "run": run.name})
     monkeypatch.setattr(step, "_config", lambda *of: {})

@@ -73,6 +73,26 @@ def test_plan_tells_images_that_parts_share_and_files_that_are_read(project):
     assert TWIN in said and READS in said and "Whether" not in said
 
 
+@pytest.mark.parametrize(
+    ("methods", "images", "told"),
+    [
+        (["baseline", "temperature"], 1, "data.val has 1 image: what temperature fit to fewer than 10"),
+        (["baseline", "temperature"], 9, "data.val has 9 images"),
+        (["baseline", "temperature"], 10, ""),
+        (["baseline"], 1, ""),
+    ],
+)
+def test_plan_tells_that_few_validation_images_are_fitted_to(project, methods, images, told):
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    trial = content["experiments"]["trial"]
+    trial["methods"], trial["data"]["val"] = methods, {"set": "mine", "last": images}
+    trial["data"] |= {"train": {"set": "others"}, "id": {"other": {"set": "mine", "first": 1}}}
+    content["methods"] |= {"temperature": {"method": "temperature", "of": "baseline"}}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    lines = [line for line in precheck.check(build(read())) if "data.val has" in line]
+    assert len(lines) == bool(told) and all(told in line for line in lines)
+
+
 def test_plan_names_groups_that_are_in_several_parts(project):
     """`first` and `last` cut a group in two, whatever the splits are."""
     content = yaml.safe_load(Path("params.yaml").read_text())

@@ -286,6 +286,7 @@ def test_options_and_masks_that_classes_do_not_have(judged):
     refused(
         judged,
         "class ids from 1 to 255; expected 0 to 2, 9 ignored (255 counts, as --ignore names another value)",
+        "write 255 for 9 in the masks, and leave out --ignore",
         ignore=9,
     )
     put("masks", a=255 * DISC.astype(np.int64))
@@ -300,6 +301,25 @@ def test_a_void_of_another_value_is_named_once_for_all_masks(judged):
     )
 
 
+@pytest.mark.parametrize(("gap", "told"), [(1, True), (None, False)])
+def test_an_id_that_is_left_out_is_named(judged, gap, told):
+    """Ids 0, 2 and 3 for three classes; or 1, 2 and a void of 3, for which nothing is left out."""
+    ids = np.array([0, 2, 3]) if gap else np.array([0, 1, 2])
+    masks = ids[np.arange(DISC.size).reshape(DISC.shape) % 3]
+    masks[0, 0] = 3
+    put("maps", a=THREE), put("masks", a=masks)
+    with pytest.raises(UserError, match="if 3 marks pixels that do not count: --ignore 3") as raised:
+        judged()
+    assert ("if ids leave out 1, which this mask lacks, renumber them from 0 to 2" in str(raised.value)) == told
+
+
+def test_classes_in_pictures_are_told_where_they_belong(judged):
+    put("masks", a=LABELS)
+    for picture in (np.uint8(255 * THREE).transpose(1, 2, 0), np.uint8(255 * np.concatenate(THREE))):
+        cv2.imwrite("maps/a.png", picture)
+        refused(judged, "go into .npy or .npz")
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [
@@ -308,6 +328,7 @@ def test_a_void_of_another_value_is_named_once_for_all_masks(judged):
         (255 * P, "divide 0..255 by 255"),
         (P + np.float32(0.200002), "to 1.000002;"),
         (np.uint8(255 * THREE), "of several classes float32"),
+        (np.uint8(255 * THREE), "divide a rounded softmax by its sum, as float16"),
     ],
 )
 def test_maps_of_other_values_say_what_they_are(judged, array, words):

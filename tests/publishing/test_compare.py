@@ -9,14 +9,17 @@ from functools import partial
 
 import pytest
 from made_published import FACTS, maps, publish
+from made_statistics import counted, varied
 from typer.testing import CliRunner
 
 from pipeline_src.analysis import compare
 from pipeline_src.analysis.compare import Cell
+from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import MethodFacts
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
+from pipeline_src.publishing import compared_experiments
 from pipeline_src.publishing.compare import Comparison, compare_experiments
 from pipeline_src.publishing.published import Publication
 
@@ -63,6 +66,52 @@ def test_methods_that_can_not_be_compared(folder, a, b, words):
     with pytest.raises(UserError) as raised:
         compare_experiments(a, b)
     assert all(word in str(raised.value) for word in words)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_method_of_which_nothing_is_finished_is_refused(folder, several):
+    """While another is: of a run that is under way."""
+    side = compared_experiments._published(str(publish("one")))
+    done = {key: file for key, file in side.statistics.items() if key[0] == "baseline"}
+    side = replace(side, statistics=done, command="snakemake --cores all")
+    assert {*side.only("baseline", "baseline").statistics} == {*done}
+    with pytest.raises(UserError, match="one:slp: nothing of it is finished and current") as raised:
+        side.only("slp", "slp - baseline" if several else "slp")
+    assert "0 of 1 evaluations" in str(raised.value) and "snakemake --cores all" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("images", "texts"),
+    [
+        (2, ["2 images, fewer than 10, are rough"]),
+        (12, ["12 images are too narrow"]),
+        (50, []),
+    ],
+)
+def test_few_images_are_said_where_there_are_intervals(folder, images, texts):
+    def made(method: str, seed: int, part: str):
+        return counted(varied(images, sharp={"baseline": 2.0, "slp": 1.2}[method]), whole=False)
+
+    a = publish("one", statistic=made)
+    assert "Warning" not in said(a, a)  # there are no intervals
+    told = said(f"{a}:baseline", f"{a}:slp", "--json", "all.json")
+    warnings = json.loads((folder / "all.json").read_text())["warnings"]
+    assert len(warnings.pop("all")) == 1 and "Warning: one network a side" in told
+    assert len(warnings.get("photos", [])) == len(texts)
+    for text, warned in zip(texts, warnings.get("photos", []), strict=True):
+        assert text in warned and f"Warning: photos: {warned}" in told
+
+
+def test_metrics_that_few_images_have_are_said(folder):
+    effect = Estimate({0: 0.1}, 0.05, 0.15, units=40)
+    cells = [
+        Cell("raw", "photos", "slp", metric, [(0, 0), (1, 1)], 0.5, 0.6, "different", 0.1, effect, present)
+        for metric, present in (("max_f", 3), ("auc", 30), ("ece", None))
+    ]
+    side = replace(compared_experiments._published(str(publish("one"))), groups={})
+    assert [*Comparison(side, side, cells, {}).warnings()] == ["photos"]
+    few, of_metrics = Comparison(side, side, cells, {}).warnings()["photos"]
+    assert "40 images" in few and "max_f (3)" in of_metrics and "auc" not in of_metrics
 
 
 @pytest.mark.slow
