@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,7 +17,7 @@ sys.path.insert(0, str(ROOT))  # the code beside it
 from matplotlib.figure import Figure  # noqa: E402
 
 from pipeline_src.figures import bin_tables, style  # noqa: E402
-from pipeline_src.figures.reliability import draw_bars, draw_shares, gap_patches, percent_ticks  # noqa: E402
+from pipeline_src.figures.reliability import accuracy_height, draw_bars, draw_shares, gap_patches, percent_ticks  # noqa: E402
 from pipeline_src.metrics.metric import with_ends  # noqa: E402
 from pipeline_src.metrics.registry import METRICS  # noqa: E402
 from pipeline_src.publishing import published  # noqa: E402
@@ -28,21 +29,22 @@ TITLES = {
     "aslp_mc": "Perturbed labels: ASLP_MC",
     "temperature": "Temperature scaling",
 }
-LEFT, GAP, WIDE, HIGH, SHARES = 0.52, 0.3, 1.9, 1.9, 0.55  # inches
+LEFT, GAP, WIDE, SHARES = 0.52, 0.3, 1.9, 0.55  # inches
 LARGER = 1.25  # than its size in print, as a page shows it
 
 
 def draw(tables: Sequence[tuple[str, pd.DataFrame]], errors: Sequence[Sequence[str]], lines: Sequence[str]) -> Figure:
     """A panel of (title, `bin_tables.reliability_table`) each, with its numbers in words."""
     corner = bin_tables.corner([table for _, table in tables])
-    figure, used = style.new_figure(HIGH + SHARES + 1.43, lines[0], lines[1:], style.WIDE)
+    high = accuracy_height(WIDE, corner)
+    figure, used = style.new_figure(high + SHARES + 1.43, lines[0], lines[1:], style.WIDE)
     for k, ((title, table), words) in enumerate(zip(tables, errors, strict=True)):
         x = LEFT + k * (WIDE + GAP)
         style.write(figure, x, used + 0.2, title, fontsize=9, fontweight="bold", color=style.INK)
         for line, text in enumerate(words):
             style.write(figure, x, used + 0.37 + 0.15 * line, text, fontsize=8, color=style.INK)
-        main = style.place(figure, x, used + 0.65, WIDE, HIGH)
-        shares = style.place(figure, x, used + 0.7 + HIGH, WIDE, SHARES)
+        main = style.place(figure, x, used + 0.65, WIDE, high)
+        shares = style.place(figure, x, used + 0.7 + high, WIDE, SHARES)
         draw_bars(main, bin_tables.drawn_bins(table), corner[1], corner[0])
         draw_shares(shares, table, corner[0])
         shares.set_xlim(main.get_xlim())
@@ -61,7 +63,7 @@ def _key(figure: Figure) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    entries = {
+    entries: dict[str, Any] = {
         "right": Patch(facecolor=style.CALIBRATED, alpha=0.45),
         "too sure by so much": gap_patches((0, 0), 1, 1, style.OVER),
         "not sure enough": gap_patches((0, 0), 1, 1, style.UNDER),

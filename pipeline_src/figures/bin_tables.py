@@ -78,9 +78,12 @@ def corner_of_part(results: Results, part: str) -> tuple[float, float]:
 
 
 def corner(tables: Sequence[DataFrame]) -> tuple[float, float]:
-    """Lower ends of the axes of confidence and of accuracy that suit all `tables`."""
+    """Lower ends of the axes of confidence and of accuracy that suit all `tables`: both 0.5 where no accuracy of two
+    classes is lower."""
     lowest = min((drawn_bins(table)[["accuracy", "low"]].min(axis=None) for table in tables), default=1.0)
-    return least_of(tables), 0.4 if math.isnan(lowest) or lowest >= 0.42 else 0.0
+    least = least_of(tables)
+    floors = (floor for floor in (least, 0.4) if math.isnan(lowest) or lowest >= floor + (floor < least) * 0.02)
+    return least, next(floors, 0.0)
 
 
 def least_of(tables: Sequence[DataFrame]) -> float:

@@ -87,8 +87,8 @@ def draw(
             linewidth=min(0.4, 4 / len(table)),
         )
         axes.axhline(floor, color=style.GRID, linewidth=0.6)
-        axes.set_xticks([least, (1 + least) / 2, 1], [f"{100 * least:.2g}", "", "100"])
-        axes.set_yticks([0.5, 0.75, 1] if floor else [0, 0.5, 1], ["50", "", "100"] if floor else ["0", "50", "100"])
+        axes.set_xticks([least, (1 + least) / 2, 1], [f"{100 * x:.2g}" for x in (least, (1 + least) / 2)] + ["100"])
+        axes.set_yticks([0.5, 0.75, 1] if floor else [0, 0.5, 1], ["50", "75", "100"] if floor else ["0", "50", "100"])
         bare(axes, first, last, "Confidence, %", "Accuracy, %")
         name_panel(axes, method, notes[method], tables)
     return figure

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = "Confidence of the top label, %"
 ACCURACY = "Accuracy of the top label, %"
+WIDE = 2.41  # inches, of the axes
 ISOTONIC = "isotonic"  # ending of a csv file
 
 
@@ -72,8 +73,11 @@ def draw(
         corner: as `bin_tables.corner`, of the diagrams that have the same axes; of `table` alone by default.
     """
     corner = corner or bin_tables.corner([table])
-    figure, used = style.new_figure(3.75, heading, lines)
-    main, shares = (style.place(figure, 0.51, used + y, 2.41, high) for y, high in ((0.26, 2.31), (2.66, 0.66)))
+    high = accuracy_height(WIDE, corner)
+    figure, used = style.new_figure(high + 1.44, heading, lines)
+    main, shares = (
+        style.place(figure, 0.51, used + y, WIDE, inches) for y, inches in ((0.26, high), (high + 0.35, 0.66))
+    )
     draw_accuracy(main, table, curve, corner)
     main.tick_params(labelbottom=False, bottom=False)
     shares.set_xlim(main.get_xlim())
@@ -81,6 +85,13 @@ def draw(
     draw_shares(shares, table, corner[0])
     shares.set_xlabel(CONFIDENCE)
     return figure
+
+
+def accuracy_height(wide: float, corner: tuple[float, float]) -> float:
+    """Of axes `wide` inches wide: a point of accuracy is as high as one of confidence is wide, so that the diagonal is
+    one, unless accuracies down to 0 would make them much higher than wide."""
+    least, floor = corner
+    return min(wide * (1 - floor) / (1 - least), 1.25 * wide)
 
 
 def percent_ticks(set_ticks: Callable[..., object], ticks: Iterable[float]) -> None:

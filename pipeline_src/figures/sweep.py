@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pipeline_src.analysis.facts import Facts, Perturbation
 from pipeline_src.figures import style
@@ -107,9 +108,9 @@ def draw(table: DataFrame, baseline: Mapping[tuple[str, str], float], heading: s
     return figure
 
 
-def _looks(names: Sequence[str]) -> dict[str, dict[str, str]]:
+def _looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Of the lines: what is named by its variant and not by a beta is hollow, and of another hue."""
-    looks = {
+    looks: dict[str, dict[str, Any]] = {
         name: {"color": SHADES[k % len(SHADES)], "marker": MARKERS[k % len(MARKERS)]} for k, name in enumerate(names)
     }
     return {name: look | ({} if "β" in name else OTHER) for name, look in looks.items()}

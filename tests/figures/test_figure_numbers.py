@@ -22,11 +22,13 @@ from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.data.store import Store
 from pipeline_src.figures import (
     alpha,
+    bin_tables,
     entropy,
     examples,
     extremes,
     joint,
     overview,
+    reliability,
     risk,
     severity,
     style,
@@ -304,3 +306,22 @@ def test_sweep_has_a_line_per_beta():
     ece = table[table["metric"] == "ece"]
     assert ece[["method", "line"]].to_numpy().tolist() == [["c", "label smoothing"], ["b", "β = 0.5"], ["a", "β = 0.5"]]
     assert ece["s"].tolist() == pytest.approx([0.2, 0.05, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "low", "floor"),
+    [(0.55, math.nan, 0.5), (0.55, 0.5, 0.5), (0.55, 0.48, 0.4), (0.55, 0.41, 0.0), (0.1, 0.05, 0.0)],
+)
+def test_the_axis_of_accuracy_begins_where_no_accuracy_is_lower(accuracy, low, floor):
+    bins = {
+        "bin": ["6", "7"],
+        "lower": [0.5, 0.6],
+        "upper": [0.6, 0.7],
+        "share": [0.5, 0.5],
+        "confidence": [0.55, 0.65],
+    }
+    table = pd.DataFrame(bins | {"accuracy": [accuracy, 0.7], "low": [low, 0.68]})
+    corner = bin_tables.corner([table])
+    assert corner == (0.5, floor)
+    high = reliability.accuracy_height(2.0, corner)
+    assert high == pytest.approx(min(2.0 * (1 - floor) / 0.5, 2.5))
