@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import signal
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -15,15 +14,13 @@ from pathlib import Path
 from pipeline_src.errors import UserError
 from pipeline_src.files import FULL
 
-STOPPED = 130  # the exit code after Ctrl-C, and after SIGTERM
+STOPPED = 130  # the exit code after Ctrl-C
 
 
 def main() -> None:
     """Run a command; a UserError ends it with a message and exit code 2, anything unforeseen with a traceback, in the
     log too."""
     try:
-        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing half done is left behind
         _have_working_folder()
         os.environ["MPLBACKEND"] = "agg"  # no command opens a window; that of a notebook's shell need not be installed
         from pipeline_src.cli.main import app

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import active_children, get_context
 
 
@@ -15,13 +16,38 @@ def pool(count: int) -> Iterator[Executor]:
 
     Not a multiprocessing.Pool, which waits for ever if a worker is killed.
     """
-    quiet = (signal.SIGINT, signal.SIG_DFL)  # a terminal sends Ctrl-C to them too, and each would print a traceback
-    workers = ProcessPoolExecutor(count, get_context("spawn"), initializer=signal.signal, initargs=quiet)
+    # A terminal sends Ctrl-C to them too, and each would print a traceback.
+    interrupted = signal.SIG_IGN if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else signal.SIG_DFL
+    others = active_children()
+    workers = ProcessPoolExecutor(
+        count, get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, interrupted)
+    )
+    with _sigterm_as_interrupt():
+        try:
+            yield workers
+        except BaseException:
+            workers.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                if process not in others:
+                    process.terminate()
+            # A worker that ended within a result leaves the half of it, of which the end is awaited as long as this
+            # process could write it itself.
+            with suppress(AttributeError, OSError):
+                workers._result_queue._writer.close()
+            raise
+        finally:
+            workers.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt at SIGTERM, which else would leave the workers behind."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield workers
-    except BaseException:
-        for process in active_children():
-            process.terminate()
-        raise
+        yield
     finally:
-        workers.shutdown(cancel_futures=True)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

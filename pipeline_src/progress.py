@@ -12,13 +12,11 @@ EVERY = 10  # seconds between lines
 Item = TypeVar("Item")
 
 
-def with_progress(images: Iterable[Item], number: int, then: str = "") -> Iterator[Item]:
-    """The `number` images; short work logs nothing, and long work `then` at its end."""
+def with_progress(images: Iterable[Item], number: int) -> Iterator[Item]:
+    """The `number` images; short work logs nothing."""
     started = logged = time.perf_counter()
     for count, image in enumerate(images, 1):
         yield image
         if (now := time.perf_counter()) - logged > EVERY:
             logged, left = now, (now - started) / count * (number - count)
             log.info("image %d/%d  %.1f images/s  %.0f s left", count, number, count / (now - started), left)
-    if then and logged > started:
-        log.info(then)

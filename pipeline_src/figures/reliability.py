@@ -116,7 +116,7 @@ def draw_bars(axes: Axes, bins: DataFrame, floor: float, least: float) -> None:
     axes.set_xlim(least, 1)
     percent_ticks(axes.set_xticks, [tick / 10 for tick in range(math.ceil(10 * least), 11)])
     axes.set_ylim(floor, 1)
-    percent_ticks(axes.set_yticks, [tick / 10 for tick in range(round(10 * floor), 11, 2 if floor == 0 else 1)])
+    percent_ticks(axes.set_yticks, [tick / 10 for tick in range(math.ceil(10 * floor), 11, 2 if floor == 0 else 1)])
     axes.set_ylabel(ACCURACY)
     axes.plot([least, 1], [least, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 2)), zorder=4)
     for row in bins.itertuples():

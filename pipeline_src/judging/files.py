@@ -144,7 +144,7 @@ def readable(pairs: Pairs, read: Callable[[Pair], tuple], problems: list[str]) -
     """The pairs that `read` can read, with their content, the map first; the reasons of all others go into `problems`.
     Small maps are read ahead (`AHEAD`)."""
     held, size = [], 0
-    for pair in with_progress(pairs, len(pairs), "all images are read; what follows from them can take as long again"):
+    for pair in with_progress(pairs, len(pairs)):
         try:
             content = read(pair)
         except UnusableFileError as reason:

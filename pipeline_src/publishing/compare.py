@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src import processes
 from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
 from pipeline_src.analysis.estimate import or_none
-from pipeline_src.analysis.intervals import FEW_GROUPS, few_in_words, groups_in_words, images_in_words
+from pipeline_src.analysis.intervals import ENOUGH, FEW_GROUPS, few_in_words, groups_in_words, images_in_words
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.publishing.compared_experiments import Evaluation, Side, sides
@@ -73,7 +73,8 @@ class Comparison:
 
     def _few(self, part: str, units: int, cells: Sequence[Cell]) -> list[str]:
         groups = next((of for side in (self.a, self.b) if (of := side.group(part)) is not None), None)
-        texts = images_in_words(units) if groups is None else [groups_in_words(groups)]
+        of_groups = [groups_in_words(groups)] if groups is not None and units < ENOUGH else []
+        texts = images_in_words(units) if groups is None else of_groups
         if units < FEW_GROUPS:  # or else it is said of all metrics
             return texts
         present: dict[str, int] = {}

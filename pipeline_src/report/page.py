@@ -32,7 +32,7 @@ from pipeline_src.text_tables import UNDEFINED, Table
 
 HERE = Path(__file__).parent
 SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "page.js", "diagram.js")
-PRINTED_TABLES = 6  # the first, up to T5: all of them fill a book; others are printed where the reader opened them
+PRINTED_TABLES = 6  # the first, up to T6: all of them fill a book; others are printed where the reader opened them
 
 
 def write_report(
