@@ -26,14 +26,13 @@ def pool(count: int) -> Iterator[Executor]:
         try:
             yield workers
         except BaseException:
-            workers.shutdown(wait=False, cancel_futures=True)
             for process in active_children():
                 if process not in others:
                     process.terminate()
             # A worker that ended within a result leaves the half of it, of which the end is awaited as long as this
             # process could write it itself.
             with suppress(AttributeError, OSError):
-                workers._result_queue._writer.close()
+                workers._result_queue._writer.close()  # type: ignore[attr-defined]
             raise
         finally:
             workers.shutdown(cancel_futures=True)

@@ -45,9 +45,9 @@ def run(results) -> SimpleNamespace:
     experiment = SimpleNamespace(
         settings=SimpleNamespace(model=model, training=training, image_size=32),
         facts=FACTS,
-        written={"train": ["training photographs"], "val": ["validation photographs"]},
+        parts_as_written={"train": ["training photographs"], "val": ["validation photographs"]},
         methods={"ce": SimpleNamespace(method=Baseline())},
-        stored={},
+        stored_parts={},
         entries={},
         job=lambda name: SimpleNamespace(
             current=not name.endswith("old"), paths=[results.files[name.removeprefix("analyse/")]]

@@ -22,7 +22,7 @@ from pipeline_src.calibrators import files, selection
 from pipeline_src.calibrators.calibrator import calibrated, fitted
 from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
-from pipeline_src.cli.calibrate import report
+from pipeline_src.cli.calibrate import in_words
 from pipeline_src.cli.main import app
 from pipeline_src.counting.accumulate import add_fractions
 from pipeline_src.counting.counts import Counts
@@ -196,7 +196,7 @@ def test_auto_takes_the_least_cross_validated_likelihood_loss(folders, tmp_path)
     assert result["method"] == min(cross_validated_nll, key=cross_validated_nll.get) and result["chosen"]
     assert cross_validated_nll["histogram_binning"] > cross_validated_nll["temperature"]
     assert result["scored_on"] == "cross-validation" and result["scored_images"] == 18
-    assert "but the choice of the method has" in report(result, tmp_path)
+    assert "but the choice of the method has" in in_words(result, tmp_path)
     assert result["scores"]["nll"]["after"] == pytest.approx(cross_validated_nll[result["method"]], rel=0.05)
     assert result["scores"]["ece"]["intervals"] == {"before": None, "after": None, "difference": None}
     again = calibrate_folder(folders["pred"], folders["mask"], folders["apply"], tmp_path / "out", resamples=0)
@@ -244,7 +244,7 @@ def test_cross_validated_scores_are_of_images_that_were_not_seen(tmp_path):
 def test_groups_share_a_fold(folders, tmp_path):
     paths = folders["pred"], folders["mask"], folders["apply"]
     result = calibrate_folder(*paths, tmp_path / "out", method="platt", resamples=20, groups="^a(.)")
-    assert "2 groups" in result["groups"] and "the choice of the method" not in report(result, tmp_path)
+    assert "2 groups" in result["groups"] and "the choice of the method" not in in_words(result, tmp_path)
     assert list(result["cross_validated_nll"]) == ["platt"]
 
 
@@ -439,7 +439,7 @@ def test_a_class_without_a_fitted_pixel_is_named(tmp_path, method):
     result = calibrate_folder(*folders, tmp_path / "out", method=method, test_mask=tmp_path / "test/masks", resamples=0)
     named = [line for line in result["warnings"] if "no fitted pixel is of class 2:" in line]
     assert len(named) == (method != "temperature"), result["warnings"]
-    assert ("predicted class of any pixel may change" in report(result, tmp_path)) == (method != "temperature")
+    assert ("predicted class of any pixel may change" in in_words(result, tmp_path)) == (method != "temperature")
     before, after = (
         sum(np.count_nonzero(np.load(path).argmax(axis=0) == 2) for path in folder.iterdir())
         for folder in (folders[2], tmp_path / "out/maps")

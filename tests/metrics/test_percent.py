@@ -63,7 +63,7 @@ def test_words_of_the_report_have_the_digits_of_the_tables(results):
 def test_the_terminal_prints_what_tables_print():
     result = {"name": "m", "n_images": 3, "n_pixels": 9, "bins": 10, "undefined": {"raw": {}}, "raw": dict(VALUES)}
     result |= {"intervals": {"raw": {"ece": [0.04, 0.05]}}, "bounds": {"raw": {"ece_equal_mass": 1e-5}}, "warnings": []}
-    said = judge.report(result, Path("out"))
+    said = judge.in_words(result, Path("out"))
     for words in (
         "ECE %           4.32 [4.00, 5.00]",
         "Acc. %          90.00",
