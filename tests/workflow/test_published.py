@@ -9,6 +9,7 @@ import pytest
 from project import ROOT, call, draw_quickly, edit, snakemake
 from typer.testing import CliRunner
 
+from pipeline_src import processes
 from pipeline_src.cli.main import app
 from pipeline_src.publishing import rebuild
 
@@ -20,7 +21,7 @@ MADE = ("tables/T1.csv", "tables/main.md", "claims.json", "metrics.json", "figur
 class Here(Executor):
     """In the place of processes, each of which imports torch anew: Snakemake starts them below."""
 
-    def __init__(self, *_):
+    def __init__(self, *_, **__):
         pass
 
     def submit(self, function, *values):
@@ -41,7 +42,7 @@ def test_published_results_are_made_again_without_data(clone: Path, tmp_path: Pa
     monkeypatch.chdir(clone)
     draw_quickly(monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, "ProcessPoolExecutor", Here)
+        patch.setattr(processes, "ProcessPoolExecutor", Here)
         said_by("publish")
     compared = [
         line.split("#")[0].split() for line in PAGE.splitlines() if line.startswith("dense-calibration compare")
