@@ -32,7 +32,7 @@ def trains_and_comes_back(network: str, classes: int, folder: Path, size: int = 
     assert loss.isfinite()
     for name, p in model.named_parameters():
         assert p.grad is not None and p.grad.sum().isfinite(), name
-    TrainedRun(model, HistoryHook(method, "run"), ["a", "b"]).write(folder)
+    TrainedRun(model, model, HistoryHook(method, "run"), ["a", "b"]).write(folder)
     other = made(1)
     other.segmentor.load_state_dict(load_file(folder / "model.safetensors"))
     with torch.no_grad():

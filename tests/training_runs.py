@@ -77,7 +77,7 @@ def run(
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
-    names = ("model.safetensors", "history.csv", "alpha.csv")
+    names = ("model.safetensors", "averaged.safetensors", "history.csv", "alpha.csv")
     return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
 
 

@@ -111,7 +111,7 @@ def select(part: Part, folder: Path) -> list[Row]:
     rows = read(folder)
     if part.split != ALL:
         rows = sorted((row for row in rows if part.split in row.splits), key=lambda row: row.splits[part.split])
-    needed = part.first or part.last or 1
+    needed = part.skip + (part.first or part.last or 1)
     if len(rows) < needed:
         raise UserError(
             f"{part} has too few samples",
@@ -119,7 +119,7 @@ def select(part: Part, folder: Path) -> list[Row]:
             expected=f"{needed:,} or more",
             do=f"see notes and splits in {Path(folder) / 'summary.json'} (a missing name list leaves its split empty)",
         )
-    return rows[-part.last :] if part.last else rows[: part.first]
+    return [rows[position] for position in part.positions(len(rows))]
 
 
 def _read_csv(path: Path, row: Callable[[dict[str, str]], Any]) -> list[Any]:

@@ -110,13 +110,15 @@ def _check_ranges(experiment: ExperimentGraph) -> None:
 def _meet(one: Part, two: Part) -> bool:
     """Whether ranges of one split have images in common however many it has."""
     apart = (one.first and two.last) or (one.last and two.first)
+    if one.first and two.first:
+        apart = one.skip + one.first <= two.skip or two.skip + two.first <= one.skip
     return (one.set, one.split) == (two.set, two.split) and not apart
 
 
 def _check_size(experiment: ExperimentGraph, name: str) -> None:
     """Refuse a part that asks for more images than there can be."""
     part, _ = experiment.stored_parts[name]
-    wanted = part.first or part.last or 0
+    wanted = part.skip + (part.first or part.last or 0)
     if wanted and (most := _most(experiment, part)) is not None and most < wanted:
         raise UserError(
             f"data.{name}: {part} has too few samples",

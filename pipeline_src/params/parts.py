@@ -13,22 +13,33 @@ ALL = "all"  # the split that every data set has: all samples, sorted by name
 
 
 class Part(Strict):
-    """A part of a set: `{set: DUTS-TR, split: val, last: 500}`; the order is that of the split's list."""
+    """A part of a set, in the order of the split's list: `{set: DUTS-TR, split: val, last: 500}`, or 2,500 images after
+    the first 500: `{set: DUTS-TR, split: train, skip: 500, first: 2500}`."""
 
     set: str
     split: str = ALL
     first: Count | None = None
     last: Count | None = None
+    skip: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _one_end(self) -> Part:
         if self.first is not None and self.last is not None:
             raise ValueError("`first` and `last` cannot be given together")
+        if self.skip and self.first is None:
+            raise ValueError("`skip` needs `first`, the number of images after those that are skipped")
         return self
 
     def __str__(self) -> str:
         ends = [f"{key} {getattr(self, key)} of " for key in ("first", "last") if getattr(self, key) is not None]
-        return f"{''.join(ends)}{self.set}/{self.split}"
+        skipped = f" after {self.skip}" if self.skip else ""
+        return f"{''.join(ends)}{self.set}/{self.split}{skipped}"
+
+    def positions(self, size: int) -> range:
+        """The positions of the part's images in a split of `size` images, as far as the split reaches."""
+        if self.last:
+            return range(max(0, size - self.last), size)
+        return range(min(self.skip, size), min(size, self.skip + self.first) if self.first else size)
 
 
 # What prediction/corruptions.py can do to images.

@@ -113,6 +113,11 @@ class Training(Strict):
         "constant",
         description="`compounding` multiplies the current rate by 0.95^(epoch // 10) after each epoch (the paper's).",
     )
+    average_epochs: Annotated[float, Field(gt=0)] = Field(
+        5.0,
+        description="Epochs over which `averaged.safetensors` averages the weights, exponentially. Every training run "
+        "writes it next to the last weights.",
+    )
     accuracy_on: Literal["thresholded", "released"] = Field(
         "thresholded",
         description="The validation accuracy that methods see: against masks > 127, or as in the released program, "

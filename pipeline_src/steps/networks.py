@@ -103,9 +103,10 @@ def load(job: Job) -> list[DenseClassifier]:
     """
     from pipeline_src.prediction.predict import load
 
-    networks = []
+    weights = getattr(job.parameters.get("method"), "weights", "last")
+    name, networks = "averaged.safetensors" if weights == "averaged" else "model.safetensors", []
     for run in (of for role, of in job.inputs.items() if role.startswith("networks/")):
-        file, expected = run.folder / "model.safetensors", {} if run.adopted else facts(run)
+        file, expected = run.folder / name, {} if run.adopted else facts(run)
         networks.append(load(file, settings(job), job.parameters["classes"], expected))
     return networks
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline_src.steps.experiment import ExperimentGraph
 
 log = logging.getLogger(__name__)
-FILES = ("model.safetensors", "history.csv", "timing.csv", "run.json")
+FILES = ("model.safetensors", "averaged.safetensors", "history.csv", "timing.csv", "run.json")
 
 
 def jobs(experiment: ExperimentGraph) -> Iterator[Job]:

@@ -25,7 +25,7 @@ from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.method import Method
 
 # What a checkpoint holds.
-CONTENT = {"of", "epoch", "model", "optimizer", "method", "history", "timing", "alphas"}
+CONTENT = {"of", "epoch", "model", "optimizer", "method", "history", "timing", "alphas", "average"}
 log = logging.getLogger(__name__)
 
 
@@ -67,11 +67,24 @@ class BroadcastBuffersHook(Hook):
 
 
 class AverageHook(EMAHook):
-    """The exponential average of weights and running statistics over about the last `steps` steps: it takes the place
-    of the last ones while the network is validated. Until so many steps are made, all count alike."""
+    """The exponential average of weights and running statistics over about the last `steps` steps. Until that many
+    steps are done, all of them weigh the same.
 
-    def __init__(self, steps: float):
+    Args:
+        validate: whether the averaged network is validated in place of the last one.
+    """
+
+    def __init__(self, steps: float, validate: bool = False):
         super().__init__("MomentumAnnealingEMA", momentum=1 / max(steps, 2), gamma=1, update_buffers=True)
+        self.validate = validate
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        if self.validate:
+            super().before_val_epoch(runner)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        if self.validate:
+            super().after_val_epoch(runner, metrics)
 
 
 class MethodHook(Hook):
@@ -155,13 +168,13 @@ class CheckpointHook(Hook):
 
     Args:
         of: what the run is (`train`'s `facts`), and its training images in the order of the alphas.
-        average: of the weights; None where the method takes none.
+        average: of the weights.
     """
 
     priority = "VERY_LOW"  # after the callbacks and the history of the epoch
 
     def __init__(
-        self, folder: Path, method: Method, history: HistoryHook, of: dict[str, Any], average: AverageHook | None = None
+        self, folder: Path, method: Method, history: HistoryHook, of: dict[str, Any], average: AverageHook
     ):
         self.folder, self.method, self.history, self.of, self.average = folder, method, history, of, average
 
@@ -178,9 +191,8 @@ class CheckpointHook(Hook):
             "history": self.history.rows,
             "timing": self.history.timing,
             "alphas": torch.from_numpy(np.array(self.history.alphas)),
+            "average": self.average.ema_model.state_dict(),
         }
-        if self.average:
-            content["average"] = self.average.ema_model.state_dict()
         checkpoint.save(self.folder, runner.epoch, content)
 
     def before_train(self, runner: Runner) -> None:
@@ -189,8 +201,7 @@ class CheckpointHook(Hook):
         if saved is None:
             return
         network.load_state_dict(saved["model"])
-        if self.average:
-            self.average.ema_model.load_state_dict(saved["average"])
+        self.average.ema_model.load_state_dict(saved["average"])
         runner.optim_wrapper.load_state_dict(saved["optimizer"])
         callbacks.call(self.method, "restore", checkpoint.unpacked(saved["method"]))
         self.history.rows, self.history.timing = saved["history"], saved["timing"]

@@ -49,14 +49,16 @@ class TrainedRun:
     """The result of a training run."""
 
     model: DenseClassifier
+    averaged: DenseClassifier
     history: HistoryHook
     ids: list[str]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """model.safetensors with the run's facts, history.csv, timing.csv, alpha.csv (methods with alphas) and run.json
-        into `folder`."""
+        """model.safetensors and averaged.safetensors with the run's facts, history.csv, timing.csv, alpha.csv (methods
+        with alphas) and run.json into `folder`."""
         network_file.write(folder / "model.safetensors", self.model.segmentor, self.facts)
+        network_file.write(folder / "averaged.safetensors", self.averaged.segmentor, self.facts)
         tables = {"history.csv": pd.DataFrame(self.history.rows), "timing.csv": pd.DataFrame(self.history.timing)}
         if self.history.alphas:
             columns = [str(row["epoch"]) for row in self.history.rows]
@@ -109,7 +111,9 @@ def train(
         segmentor, normalisation(experiment.model.network), method, train_store.ids, seed, training.amp, classes
     )
     history = HistoryHook(method, name, follow)
-    average = AverageHook(method.average_epochs * len(train_batches)) if method.average_epochs else None
+    average = AverageHook(
+        (method.average_epochs or training.average_epochs) * len(train_batches), bool(method.average_epochs)
+    )
     keep = CheckpointHook(work, method, history, {**(facts or {}), "training images": train_store.ids}, average)
     hooks = [BroadcastBuffersHook(), MethodHook(method), history, keep]
     runner = _Runner(
@@ -129,7 +133,7 @@ def train(
         default_hooks=dict.fromkeys(
             ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
         ),  # none: the hooks below replace them
-        custom_hooks=[ScheduleHook(training, seed), *([average] if average else []), *hooks],
+        custom_hooks=[ScheduleHook(training, seed), average, *hooks],
         launcher="pytorch" if processes()[1] > 1 else "none",
         randomness={"seed": seed},
         log_level="WARNING",
@@ -141,5 +145,5 @@ def train(
     finally:
         # Ends the workers. Left to the garbage collector, which closes their queues first, each would take 5 s.
         train_batches._iterator = val_batches._iterator = None
-    network = average.ema_model.module if average else model
-    return TrainedRun(network, history, train_store.ids, facts or {})
+    averaged = average.ema_model.module
+    return TrainedRun(averaged if method.average_epochs else model, averaged, history, train_store.ids, facts or {})

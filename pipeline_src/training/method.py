@@ -89,7 +89,8 @@ class Method(Block):
     average_epochs: float = Field(
         0.0,
         ge=0,
-        description="Epochs over which the final network's weights are averaged, exponentially; 0: the last weights.",
+        description="Above 0, the averaged network, over that many epochs, is validated and becomes the run's network; "
+        "0: the last weights.",
     )
 
     _alphas: np.ndarray | None = PrivateAttr(default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +23,9 @@ class PostHoc(Block):
     fits: ClassVar[bool] = False  # whether `fit` looks at the validation images
 
     of: Name = Field("baseline", description="The method whose trained networks it uses.")
+    weights: Literal["last", "averaged"] = Field(
+        "last", description="The weights of these networks: those of the last step, or averaged over the last epochs."
+    )
 
     def references(self) -> list[str]:
         return [self.of]
