@@ -1,71 +1,61 @@
-"""How claims are checked: each takes an experiment in one protocol, the block that stands for the claim's subject and
-the methods with which it is compared, and yields evidence, or what is missing.
-"""
+"""How claims are checked: each check yields comparisons of a method entry with others, or what is missing for them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-from pipeline_src.claims.evidence import ABOVE_ZERO, BELOW_ZERO, Evidence, Wanted
+from pipeline_src.claims.evidence import ABOVE_ZERO, MARGINS, Wanted
 from pipeline_src.claims.view import Items, View
 
-MARGIN = 0.005  # what counts as kept (accuracy) or similar (ECE): half a percentage point
-FAR_MORE = 2.0  # "far more" over-confident: more than twice
+MARGIN = MARGINS["accuracy"]  # what counts as kept (accuracy) or similar (ECE): half a percentage point
+FAR_MORE = 2.0  # "far more" overconfident: more than twice
 NOT_LOWER, SIMILAR = Wanted(-MARGIN, math.inf), Wanted(-MARGIN, MARGIN)
 SAME_S = 1e-3  # relative; params.yaml rounds alpha
 
-Check = Callable[[View, str, Sequence[str]], Items]
+Check = Callable[[View, str, Sequence[str]], Items]  # experiment, entry of the claim's subject, comparison methods
 
 
-def over_confident(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
+def over_confident(view: View, entry: str, others: Sequence[str] = ()) -> Items:
     """Confidence above accuracy in distribution, and OE far higher out of distribution."""
-    yield from view.on_sets("id", lambda part: [view.value("gap", ABOVE_ZERO, block, part)])
-    yield from view.on_sets(
-        "ood", lambda part: (view.excess("oe", ABOVE_ZERO, block, part, other, FAR_MORE) for other in view.sets("id"))
-    )
+    yield from view.on_sets("id", lambda part: [view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, part, 1.0)])])
+
+    def excess(part: str) -> Items:
+        for other in view.sets("id"):
+            subject = f"{entry} on {part} minus {FAR_MORE:g} times that on {other}"
+            yield view.weighted_sum("oe", ABOVE_ZERO, subject, [(entry, part, 1.0), (entry, other, -FAR_MORE)])
+
+    yield from view.on_sets("ood", excess)
 
 
-def lowers(role: str, *metrics: str) -> Check:
-    """Metrics below the baseline's on all sets of a role."""
+def against_baseline(role: str, wanted: Wanted, *metrics: str) -> Check:
+    """Metrics minus those of the baseline on all sets of a role."""
 
-    def check(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
+    def check(view: View, entry: str, others: Sequence[str] = ()) -> Items:
+        yield from view.without("baseline")
         for metric in metrics:
-            yield from view.against_baseline(metric, BELOW_ZERO, block, role)
+            yield from view.differences(metric, wanted, entry, filter(None, [view.facts.baseline]), role)
 
     return check
 
 
-def like_smoothing(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
-    """ECE of every SLP of the same s as the label smoothing `block` is similar to its."""
+def against_others(wanted: Wanted, metric: str, *roles: str) -> Check:
+    """A metric minus that of each comparison method on all sets of some roles; of OOD sets where there are any."""
+
+    def check(view: View, entry: str, others: Sequence[str]) -> Items:
+        for role in roles:
+            if role == "id" or view.sets(role):
+                yield from view.differences(metric, wanted, entry, others, role)
+
+    return check
+
+
+def like_smoothing(view: View, entry: str, others: Sequence[str] = ()) -> Items:
+    """ECE of every SLP of the same s as the label smoothing `entry` is similar to its."""
     static = view.facts.static
-    equal = [n for n in view.facts.blocks("slp") if math.isclose(static[n].s, static[block].s, rel_tol=SAME_S)]
+    equal = [n for n in view.facts.blocks("slp") if math.isclose(static[n].s, static[entry].s, rel_tol=SAME_S)]
     if not equal:
-        what = f"a block of slp with 2 alpha beta = {static[block].s:g}, as {block} has it"
+        what = f"an entry of slp with 2 alpha beta = {static[entry].s:g}, which {entry} has"
         yield view.missing(what, "add one to “methods:”")
     for name in equal:
-        yield from view.differences("ece", SIMILAR, name, [block], "id")
-
-
-def lowest_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
-    """ECE below that of every rival in distribution."""
-    return view.differences("ece", BELOW_ZERO, block, rivals, "id")
-
-
-def lowest_mean_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
-    """Mean ECE below that of every rival in distribution, and significantly above that of none."""
-    for item in lowest_ece(view, block, rivals):
-        yield replace(item, mean_decides=True) if isinstance(item, Evidence) else item
-
-
-def keeps(metric: str) -> Check:
-    """A score at most a margin below the baseline's in distribution."""
-    return lambda view, block, rivals: view.against_baseline(metric, NOT_LOWER, block, "id")
-
-
-def highest_entropy(view: View, block: str, rivals: Sequence[str]) -> Items:
-    """Mean entropy above that of every rival on all test sets."""
-    for role in ("id", "ood"):
-        if role == "id" or view.sets(role):
-            yield from view.differences("entropy", ABOVE_ZERO, block, rivals, role)
+        yield from view.differences("ece", SIMILAR, name, [entry], "id")

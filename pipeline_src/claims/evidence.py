@@ -1,4 +1,4 @@
-"""What a claim rests on: effects with intervals, each wanted in some range."""
+"""What a claim rests on: comparisons with confidence intervals, each wanted in a range."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline_src.analysis.estimate import NORMAL, Estimate, or_none
-from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
+from pipeline_src.analysis.estimate import Estimate, or_none
+from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, NORMAL, students_t
 from pipeline_src.metrics.metric import Metric, Quantity
-from pipeline_src.metrics.registry import METRICS
 
-AGREES, OPPOSES, UNDECIDED = "for it", "against it", "open"
+FOR, AGAINST, BOUNDED, INCONCLUSIVE = "for", "against", "bounded", "inconclusive"
+MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}  # of a bounded difference (docs/protocol.md, section 6)
+MOST_SEEDS, MOST_IMAGES = 50, 100  # that are asked for; images as a multiple of those that were evaluated
 
 
 @dataclass(frozen=True)
@@ -22,21 +23,24 @@ class Wanted:
     low: float
     high: float
 
+    def contains(self, interval: tuple[float, float]) -> bool:
+        """Whether the whole interval lies inside."""
+        return self.low < interval[0] and interval[1] < self.high
+
+    def excludes(self, interval: tuple[float, float]) -> bool:
+        """Whether the whole interval lies outside."""
+        return interval[1] < self.low or interval[0] > self.high
+
     def squared(self, reference: float) -> Wanted:
-        """The range of a difference of squared errors that this range of the errors' difference means, where what is
-        subtracted is the square of `reference`."""
+        """The range of a difference of squared errors, where the error that is subtracted is `reference`."""
         low, high = (
             bound if math.isinf(bound) or bound == 0 else (reference + bound) ** 2 - reference**2
             for bound in (self.low, self.high)
         )
         return Wanted(-math.inf if self.low < -reference else low, high)
 
-    def outside(self, ends: tuple[float, float]) -> bool:
-        """Whether the whole interval lies outside."""
-        return ends[1] < self.low or ends[0] > self.high
-
     def text(self, quantity: Quantity) -> str:
-        """The range in words."""
+        """The range as it is printed."""
         if self.low == -self.high:
             return f"within ±{quantity.signed(self.high).lstrip('+')}"
         bound, side = (self.low, "above") if math.isinf(self.high) else (self.high, "below")
@@ -52,12 +56,12 @@ class Evidence:
     """One comparison.
 
     Attributes:
-        what: the effect in words.
+        what: name of the effect.
         sets: data set -> its number of images.
-        effect: averaged over seeds, with its interval.
+        effect: mean over seeds, with its interval.
         wanted: where the claim wants it.
         quantity: how it is printed.
-        mean_decides: whether the claim wants the mean alone, and not its interval, in the range.
+        margin: an interval within it of 0 bounds the effect; 0 where no margin was declared.
     """
 
     what: str
@@ -65,148 +69,106 @@ class Evidence:
     effect: Estimate
     wanted: Wanted
     quantity: Quantity
-    mean_decides: bool = False
+    margin: float = 0.0
 
     def says(self, level: float = LEVEL) -> str:
-        """AGREES where the whole 95 % interval lies in the wanted range, or the mean if that decides and has an
-        interval; OPPOSES where the interval of `level` lies outside; else UNDECIDED. Where another metric decides, its
-        interval and the effect's own have to say so. Intervals over too few units for a correction of many comparisons
-        decide nothing."""
-        enough = not 0 < self.effect.units < FEW_GROUPS
-        if enough and all(wanted.outside(effect.interval(level)) for wanted, effect in self._ranges):
-            return OPPOSES
-        if self.mean_decides:
-            agrees = not math.isnan(self.decisive[1].low) and self.wanted.low < self.effect.value < self.wanted.high
-        else:
-            agrees = enough and all(w.low < effect.low and effect.high < w.high for w, effect in self._ranges)
-        return AGREES if agrees else UNDECIDED
+        """FOR where the 95 % interval lies in the wanted range; AGAINST where the interval of `level` lies outside;
+        BOUNDED where the 95 % interval lies within the margin; else INCONCLUSIVE, as always of fewer than `FEW_GROUPS`
+        units."""
+        if 0 < self.effect.units < FEW_GROUPS:
+            return INCONCLUSIVE
+        ranges, margins = self._ranges(self.wanted), self._ranges(Wanted(-self.margin, self.margin))
+        if all(wanted.excludes(effect.interval(level)) for wanted, effect in ranges):
+            return AGAINST
+        if all(wanted.contains(effect.interval()) for wanted, effect in ranges):
+            return FOR
+        return BOUNDED if all(margin.contains(effect.interval()) for margin, effect in margins) else INCONCLUSIVE
+
+    def _ranges(self, wanted: Wanted) -> list[tuple[Wanted, Estimate]]:
+        """The intervals that have to agree, with the range of each: of few seeds also that of the squared error."""
+        if not (square := self.effect.decided):
+            return [(wanted, self.effect)]
+        return [(wanted.squared(math.sqrt(max(square.reference, 0))), square), (wanted, self.own)]
 
     @property
-    def _ranges(self) -> list[tuple[Wanted, Estimate]]:
-        """All that has to agree, and where it is wanted."""
-        return [self.decisive, *([(self.wanted, self.effect.own)] if self.effect.own else [])]
+    def decisive(self) -> Estimate:
+        """The effect that decides: of few seeds that of the squared error."""
+        return self.effect.decided or self.effect
 
     @property
-    def decisive(self) -> tuple[Wanted, Estimate]:
-        """What decides, and where it is wanted."""
-        decided = self.effect.decided
-        if decided is None:
-            return self.wanted, self.effect
-        return self.wanted.squared(math.sqrt(max(decided.reference, 0))), decided
+    def own(self) -> Estimate:
+        """The effect with its own interval, whether that decides or not."""
+        return self.effect.own or self.effect
 
     @property
     def slack(self) -> float:
         """How far the intervals lie inside the wanted range, in half widths; negative where one reaches out of it."""
         return min(
             min(effect.low - wanted.low, wanted.high - effect.high) / ((effect.high - effect.low) / 2 or 1)
-            for wanted, effect in self._ranges
+            for wanted, effect in self._ranges(self.wanted)
         )
 
-    @property
-    def interval(self) -> str:
+    def printed(self, level: float = LEVEL) -> str:
         """Effect and interval as they are printed."""
-        if (decided := self.effect.decided) and (own := self.effect.own):
-            return f"{_printed(own, self.quantity)}; squared {_printed(decided, self._printed_in)}"
-        return _printed(self.effect, self.quantity)
+        value, low, high = map(self.quantity.signed, (self.own.value, *self.own.interval(level)))
+        return f"{value} [{low}, {high}]"
 
-    def text(self, level: float = LEVEL, number: int = 1) -> str:
-        """The comparison in a line: why it is open where that is not seen, and the square where that leaves it open."""
+    @property
+    def text(self) -> str:
+        """The comparison in a line."""
         on = f" on {next(iter(self.sets))}" if len(self.sets) == 1 else ""
-        own, because = self.effect.own or self.effect, self.open_because(level, number)
-        printed, unit = _printed(own, self.quantity), self.quantity.unit
-        clear = self.wanted.outside(own.interval()) or (self.wanted.low < own.low and own.high < self.wanted.high)
-        if clear and self.says(level) == UNDECIDED and not because:
-            printed, unit = self.interval, self._printed_in.unit
-        return f"{self.what}{on}: {printed} {unit}".rstrip() + f", open: {because}" * bool(because)
+        return f"{self.what}{on}: {self.printed()} {self.quantity.unit}".rstrip()
 
-    def open_because(self, level: float, number: int) -> str:
-        """Why it is open where its 95 % interval may not show it: few units, or the level of all `number` together."""
-        if self.says(level) != UNDECIDED:
-            return ""
-        if 0 < (units := self.effect.units) < FEW_GROUPS:
-            return f"only {units} {'image' if units in self.sets.values() else 'group'}{'s' * (units > 1)}"
-        if not all(wanted.outside(effect.interval()) for wanted, effect in self._ranges):
-            return ""
-        wide = []
-        for wanted, effect in reversed(self._ranges):  # its own first
-            if not wanted.outside(ends := effect.interval(level)):
-                square = effect is self.effect.decided
-                low, high = map((self._printed_in if square else self.quantity).signed, ends)
-                wide.append(f"{'squared ' * square}[{low}, {high}]")
-        return f"all {number} together: {'; '.join(wide)}"
+    def needed(self, level: float) -> dict[str, int | None]:
+        """The fewest seeds with these images, and the fewest images with these seeds, that would decide an effect of
+        this size and spread; None where none do, or where nothing is known."""
+        effect, seeds, images = self.own, len(self.own.by_seed), max(self.sets.values())
+        inside = self.wanted.contains((effect.value, effect.value))
+        ends = [abs(bound - effect.value) for bound in (self.wanted.low, self.wanted.high) if math.isfinite(bound)]
+        tail = (1 + (LEVEL if inside else level)) / 2
+        scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
+        width = scale * max(effect.image_high - effect.value, effect.value - effect.image_low)
 
-    @property
-    def power(self) -> str:
-        """The effect that intervals of these widths would show in 80 % of cases; of a square, the error it means."""
-        needed = _shown(self.effect.own or self.effect)
-        if decided := self.effect.decided:
-            square, of = _shown(decided), max(decided.reference, 0)
-            lowered = math.isinf(self.wanted.low)
-            if lowered and square > of:
-                return "Not even an error of 0 would have shown itself as lower in 80 % of cases."
-            root = math.sqrt(of) - math.sqrt(of - square) if lowered else math.sqrt(of + square) - math.sqrt(of)
-            needed = max(needed, root)
-        printed = f"{_size(needed, self.quantity)} {self.quantity.unit}".rstrip()
-        return f"It would have shown an effect of {printed} in 80 % of cases."
+        def decided(number: int, factor: float) -> bool:
+            training = students_t(number, tail) * effect.sd / math.sqrt(number) if number > 1 else 0.0
+            return math.hypot(width / math.sqrt(factor), training) < min(ends)
 
-    @property
-    def _printed_in(self) -> Quantity:
-        """What the interval is of: the metric that decides, where it is another."""
-        if self.effect.decided and isinstance(self.quantity, Metric):
-            return METRICS[self.quantity.decided_by]
-        return self.quantity
+        more_seeds = (number for number in range(seeds + 1, MOST_SEEDS + 1) if seeds > 1 and decided(number, 1))
+        more_images = (step / 10 for step in range(11, 10 * MOST_IMAGES + 1) if decided(seeds, step / 10))
+        factor = next(more_images, None)
+        return {"seeds": next(more_seeds, None), "images": None if factor is None else math.ceil(factor * images)}
 
-    def as_json(self, level: float = LEVEL, number: int = 1) -> dict[str, Any]:
-        """Numbers in full precision, as fractions, nats or shares; null where undefined. Arguments as in `says` and
-        `open_because`."""
-        seeds, decided, own = self.effect.by_seed, self.effect.decided, self.effect.own
+    def as_json(self, level: float = LEVEL) -> dict[str, Any]:
+        """Numbers in full precision, as fractions, nats or shares; null where undefined."""
+        seeds, square = self.effect.by_seed, self.effect.decided
         by_seed = [f"{seed}: {self.quantity.signed(effect)}" for seed, effect in seeds.items()]
         return {
             "what": self.what,
             "sets": dict(self.sets),
-            **_estimate_json(own or self.effect),
-            **({"squared": _estimate_json(decided) | {"reference": or_none(decided.reference)}} if decided else {}),
-            "unit": f"{self.quantity.unit}{f'; squared: {self._printed_in.unit}' if decided else ''}",
-            "printed": self.interval,
+            **_estimate_json(self.own),
+            **({"squared": _estimate_json(square) | {"reference": or_none(square.reference)}} if square else {}),
+            "unit": self.quantity.unit,
+            "printed": self.printed(),
+            "printed_joint": self.printed(level).partition(" ")[2],
             "printed_seeds": ", ".join(by_seed) if len(seeds) > 1 else str(next(iter(seeds))),
             "wanted": self.wanted.text(self.quantity),
             "says": self.says(level),
-            "open_because": self.open_because(level, number),
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any], wanted: Wanted, metric: Metric) -> Evidence:
-        """The inverse of `as_json`, without what is known of resamples."""
+    def from_json(cls, content: Mapping[str, Any], wanted: Wanted, metric: Metric, margin: float = 0.0) -> Evidence:
+        """The inverse of `as_json`, without the resamples."""
         effect = _estimate_of(content)
-        if squared := content.get("squared"):
-            decided = replace(_estimate_of(squared), reference=_number(squared["reference"]))
+        if square := content.get("squared"):
+            decided = replace(_estimate_of(square), reference=_number(square["reference"]))
             effect = replace(effect, decided=decided, own=effect)
-        return cls(content["what"], content["sets"], effect, wanted, metric)
-
-
-def _printed(effect: Estimate, quantity: Quantity) -> str:
-    value, low, high = (quantity.signed(number) for number in (effect.value, effect.low, effect.high))
-    return f"{value} [{low}, {high}]"
-
-
-def _size(effect: float, quantity: Quantity) -> str:
-    """An effect without its sign; what would be printed as 0 is less than the least number that can be."""
-    text = quantity.signed(effect).lstrip("+")
-    digits = len(text.partition(".")[2])
-    return text if text.strip("0.") else f"less than {10.0**-digits:.{digits}f}"
-
-
-def _shown(effect: Estimate) -> float:
-    """The effect that an interval of this width would show in 80 % of cases."""
-    return (effect.high - effect.low) / 2 * (1 + NORMAL.inv_cdf(0.8) / NORMAL.inv_cdf((1 + LEVEL) / 2))
+        return cls(content["what"], content["sets"], effect, wanted, metric, margin)
 
 
 def _estimate_json(effect: Estimate) -> dict[str, Any]:
-    numbers = {"effect": effect.value, "low": effect.low, "high": effect.high}
-    numbers |= {"image_low": effect.image_low, "image_high": effect.image_high}
-    numbers["units"] = effect.units
+    names = {"effect": "value"} | {name: name for name in ("low", "high", "image_low", "image_high", "units")}
     seeds = {seed: or_none(value) for seed, value in effect.by_seed.items()}
-    return {"seeds": seeds, **{name: or_none(number) for name, number in numbers.items()}}
+    return {"seeds": seeds, **{name: or_none(getattr(effect, attribute)) for name, attribute in names.items()}}
 
 
 def _number(value: float | None) -> float:

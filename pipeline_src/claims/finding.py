@@ -1,4 +1,4 @@
-"""The verdict on a claim, that follows from its evidence, and what is missing for one."""
+"""The verdict on a claim, which follows from its evidence, and what is missing for one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,23 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import level_of_each
 from pipeline_src.analysis.intervals import FEW_GROUPS
-from pipeline_src.claims.evidence import AGREES, OPPOSES, UNDECIDED, Evidence
+from pipeline_src.analysis.joint import joint_level
+from pipeline_src.claims.evidence import AGAINST, BOUNDED, FOR, INCONCLUSIVE, MOST_IMAGES, MOST_SEEDS, Evidence
 
-HOLDS, FAILS, NOT_DECIDED, NOT_RUN = "holds", "does not hold", "not decided", "not run"
+SUPPORTED, REFUTED, NOT_RUN = "supported", "refuted", "not run"  # BOUNDED and INCONCLUSIVE are verdicts, too
+# Verdict -> the comparisons that decide it, and how the closest of them is introduced.
+DECISIVE = {
+    SUPPORTED: (FOR, "The closest"),
+    REFUTED: (AGAINST, "The clearest against it"),
+    BOUNDED: (BOUNDED, "The widest bounded"),
+    INCONCLUSIVE: (INCONCLUSIVE, "The least conclusive"),
+}
+MISSING = "Missing: {} (to get it, {})."
+COUNTED = "Of {} comparisons {}. {}: {}."
+ONLY = "The only comparison is {}: {}."
+NEEDED = "An effect of this size and spread would be decided by {}."
+NOT_NEEDED = "Neither {} seeds nor {} times as many images would decide an effect of this size and spread."
 
 
 @dataclass(frozen=True)
@@ -33,15 +45,15 @@ class Finding:
 
     @classmethod
     def of(cls, items: Iterable[Evidence | Missing]) -> Finding:
-        """From what a check yields."""
+        """The finding of what a check yields."""
         items = list(items)
         missing = dict.fromkeys(item for item in items if isinstance(item, Missing))
         return cls([item for item in items if isinstance(item, Evidence)], list(missing))
 
     @cached_property
     def level(self) -> float:
-        """Of each interval that may oppose, so that all of them together hold in 95 % of cases."""
-        return level_of_each([item.decisive[1] for item in self.evidence])
+        """The level of each interval that may oppose, at which all of them together hold in 95 % of cases."""
+        return joint_level([item.decisive for item in self.evidence])
 
     @property
     def seeds(self) -> int:
@@ -50,52 +62,53 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """One opposing comparison is enough against a claim; all are needed for it, none of them missing."""
+        """One opposing comparison refutes a claim; all have to be for it to support it, and none may be missing."""
         says = {item.says(self.level) for item in self.evidence}
-        if OPPOSES in says:
-            return FAILS
+        if AGAINST in says:
+            return REFUTED
         if self.missing or not says:
             return NOT_RUN
-        return HOLDS if says == {AGREES} else NOT_DECIDED
+        if says == {FOR}:
+            return SUPPORTED
+        return BOUNDED if says <= {FOR, BOUNDED} else INCONCLUSIVE
 
     @property
     def why(self) -> str:
-        """The verdict's reason in a few sentences: the comparison that decides, where it is open how large an effect it
-        would have shown, and what is missing."""
-        by_do: dict[str, list[str]] = {}
+        """The verdict's reason: the comparison that decides; if none does, what would decide it; what is missing."""
+        by_fix: dict[str, list[str]] = {}
         for item in self.missing:
-            by_do.setdefault(item.do, []).append(item.what)
-        sentences = [f"Missing: {', '.join(whats)} (to get it, {do})." for do, whats in by_do.items()]
+            by_fix.setdefault(item.do, []).append(item.what)
+        missing = [MISSING.format(", ".join(names), fix) for fix, names in by_fix.items()]
         if self.verdict == NOT_RUN:
-            return " ".join(sentences)
+            return " ".join(missing)
         says = [item.says(self.level) for item in self.evidence]
-        counts = Counter(says)
-        counted = ", ".join(f"{counts[word]} {word}" for word in (AGREES, UNDECIDED, OPPOSES) if counts[word])
-        deciding, which = _DECIDES[self.verdict]
-        deciders = [item for item, word in zip(self.evidence, says, strict=True) if word == deciding]
-        strictest = min(deciders, key=lambda item: item.slack)
-        of = f"Of {len(says)} comparisons {counted}. {which}" if len(says) > 1 else f"The only comparison is {says[0]}"
-        of += f": {strictest.text(self.level, len(says))}."
-        units, undefined = strictest.effect.units, math.isnan(strictest.decisive[1].low)
-        few = 0 < units < FEW_GROUPS  # which show nothing, however large it is
-        if self.verdict == NOT_DECIDED and not (undefined or few):
-            sentences = [strictest.power, *sentences]
-        return " ".join([of, *sentences])
+        decisive, title = DECISIVE[self.verdict]
+        candidates = [item for item, word in zip(self.evidence, says, strict=True) if word == decisive]
+        closest = min(candidates, key=lambda item: item.slack)
+        text, counts = closest.text, Counter(says)
+        counted = ", ".join(f"{counts[word]} {word}" for word in (FOR, AGAINST, BOUNDED, INCONCLUSIVE) if counts[word])
+        reason = COUNTED.format(len(says), counted, title, text) if len(says) > 1 else ONLY.format(says[0], text)
+        return " ".join([reason, *self._needed(closest), *missing])
+
+    def _needed(self, closest: Evidence) -> list[str]:
+        """What would decide an inconclusive claim; nothing where its interval is undefined or of too few units."""
+        if self.verdict != INCONCLUSIVE or math.isnan(closest.own.low) or 0 < closest.effect.units < FEW_GROUPS:
+            return []
+        return [needed_text(closest.needed(self.level))]
 
     def as_json(self) -> dict[str, Any]:
-        """As claims.json has it."""
+        """The finding as claims.json has it."""
         return {
             "verdict": self.verdict,
             "seeds": self.seeds,
             "level": self.level,
             "why": self.why,
-            "evidence": [item.as_json(self.level, len(self.evidence)) for item in self.evidence],
+            "evidence": [item.as_json(self.level) for item in self.evidence],
             "missing": [asdict(item) for item in self.missing],
         }
 
 
-_DECIDES = {
-    HOLDS: (AGREES, "The closest"),
-    NOT_DECIDED: (UNDECIDED, "The most open"),
-    FAILS: (OPPOSES, "The clearest against it"),
-}
+def needed_text(needed: dict[str, int | None]) -> str:
+    """The numbers of seeds and of images that would decide a comparison, in a sentence."""
+    known = [f"{number:,} {name}" for name, number in needed.items() if number]
+    return NEEDED.format(" or by ".join(known)) if known else NOT_NEEDED.format(MOST_SEEDS, MOST_IMAGES)

@@ -1,4 +1,4 @@
-"""An experiment as the claims see it, in one protocol."""
+"""The experiment that claims are checked on, in one protocol: its comparisons, and what is missing for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline_src.analysis.estimate import common_seeds, estimate
 from pipeline_src.analysis.facts import ROLES, Facts, run_command
 from pipeline_src.analysis.results import Results
-from pipeline_src.claims.evidence import Evidence, Wanted
+from pipeline_src.claims.evidence import MARGINS, Evidence, Wanted
 from pipeline_src.claims.finding import Missing
 from pipeline_src.metrics.registry import METRICS
 
@@ -63,49 +63,29 @@ class View:
         change = f"{change} of the experiment {name} in params.yaml and " if change else ""
         return Missing(what, f"{change}run: {run_command(name)}")
 
-    def value(self, metric: str, wanted: Wanted, method: str, part: str) -> Evidence | Missing:
-        """A metric of a method on a set."""
-        return self._evidence(metric, wanted, method, [(method, part, 1.0)])
-
     def difference(self, metric: str, wanted: Wanted, method: str, other: str, part: str) -> Evidence | Missing:
-        """A metric of a method less that of another on the same images, paired by image and seed."""
-        return self._evidence(metric, wanted, f"{method} − {other}", [(method, part, 1.0), (other, part, -1.0)])
-
-    def excess(
-        self, metric: str, wanted: Wanted, method: str, part: str, other: str, factor: float
-    ) -> Evidence | Missing:
-        """A metric of a method on one set less `factor` times that on another, whose images are drawn independently."""
-        of = f"{method} on {part} minus {factor:g} times that on {other}"
-        return self._evidence(metric, wanted, of, [(method, part, 1.0), (method, other, -factor)])
+        """A metric of a method minus that of another on the same images, paired by image and seed."""
+        terms = [(method, part, 1.0), (other, part, -1.0)]
+        return self.weighted_sum(metric, wanted, f"{method} − {other}", terms, MARGINS.get(metric, 0.0))
 
     def differences(self, metric: str, wanted: Wanted, method: str, others: Iterable[str], role: str) -> Items:
         """The `difference` to each of some methods, on each set of a role."""
         others = list(others)
         return self.on_sets(role, lambda part: (self.difference(metric, wanted, method, o, part) for o in others))
 
-    def against_baseline(self, metric: str, wanted: Wanted, method: str, role: str) -> Items:
-        """The `difference` to the baseline on each set of a role."""
-        yield from self.without("baseline")
-        yield from self.differences(metric, wanted, method, filter(None, [self.facts.baseline]), role)
-
-    def measured(self, metric: str) -> bool:
-        """Whether a metric is defined for all methods on all sets in distribution: several classes lack some."""
-        measured = (self.results.measured(self.protocol, part) for part in self.sets("id"))
-        return all(metric in one.points for of_part in measured for one in of_part.values())
-
-    def _evidence(
-        self, metric: str, wanted: Wanted, of: str, terms: list[tuple[str, str, float]]
+    def weighted_sum(
+        self, metric: str, wanted: Wanted, subject: str, terms: Sequence[tuple[str, str, float]], margin: float = 0.0
     ) -> Evidence | Missing:
-        """Sum of (method, set, weight) terms, averaged over the seeds that all of them have."""
+        """A metric summed over (method, set, weight) terms and averaged over the seeds that all of them have."""
         measured, sets = [], {}
         for method, part, weight in terms:
-            if (one := self.results.measurement(self.protocol, method, part)) is None:
+            if (measurement := self.results.measurement(self.protocol, method, part)) is None:
                 return self.missing(f"{method} on {part}")
-            measured.append((one, weight))
-            sets[part] = one.images
-        if not common_seeds([one for one, _ in measured]):
+            measured.append((measurement, weight))
+            sets[part] = measurement.images
+        if not common_seeds([measurement for measurement, _ in measured]):
             return self.missing(f"a seed that {' and '.join(method for method, _, _ in terms)} share")
-        what = f"{METRICS[metric].title} of {of}"
+        what = f"{METRICS[metric].title} of {subject}"
         if (effect := estimate(metric, *measured)) is None:
             return self.missing(f"{what}, which is undefined on {' or '.join(sets)}")
-        return Evidence(what, sets, effect, wanted, METRICS[metric])
+        return Evidence(what, sets, effect, wanted, METRICS[metric], margin)

@@ -15,7 +15,7 @@ from scipy import stats
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.claims.finding import FAILS, HOLDS, NOT_DECIDED, NOT_RUN
+from pipeline_src.claims.finding import BOUNDED, INCONCLUSIVE, NOT_RUN, REFUTED, SUPPORTED
 from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.claims.view import View
 from pipeline_src.claims.write import judged, write_claims
@@ -132,7 +132,7 @@ def test_files_say_the_same(written):
     for item in tree["claims"]:
         assert set(item["protocols"]) == (set(PROTOCOLS) if CLAIMS[item["claim"]].by_protocol else {"any"})
         for finding in item["protocols"].values():
-            assert finding["verdict"] in (HOLDS, FAILS, NOT_DECIDED, NOT_RUN)
+            assert finding["verdict"] in (SUPPORTED, REFUTED, BOUNDED, INCONCLUSIVE, NOT_RUN)
             assert finding["verdict"] in text
             assert (finding["verdict"] == NOT_RUN) <= bool(finding["missing"])
             for evidence in finding["evidence"]:

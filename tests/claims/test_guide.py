@@ -24,11 +24,11 @@ def test_the_guide(tmp_path):
     claims = json.loads((tmp_path / "claims/claims.json").read_text(encoding="utf-8"))["claims"]
     assert [claim["claim"] for claim in claims[-2:]] == ["C20", "C21"]
     keeps, under = (claim["protocols"]["raw"] for claim in claims[-2:])
-    assert keeps["verdict"] == "holds" and len(keeps["evidence"]) == 2
+    assert keeps["verdict"] == "supported" and len(keeps["evidence"]) == 2
     says = {(item["what"].split(" of ")[0], *item["sets"]): item["says"] for item in under["evidence"]}
     assert says == {
-        ("confidence − accuracy", "one"): "for it",
-        ("confidence − accuracy", "two"): "open",
-        ("UE", "one"): "for it",
-        ("UE", "two"): "for it",
+        ("confidence − accuracy", "one"): "for",
+        ("confidence − accuracy", "two"): "inconclusive",
+        ("UE", "one"): "for",
+        ("UE", "two"): "for",
     }

@@ -13,7 +13,7 @@ from project import ROOT
 
 from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.claims.finding import FAILS, HOLDS, NOT_RUN
+from pipeline_src.claims.finding import NOT_RUN, REFUTED, SUPPORTED
 from pipeline_src.claims.other_tasks import judged, write_overview_claims
 from pipeline_src.claims.view import View
 from pipeline_src.claims.write import judged as judged_alone
@@ -49,7 +49,7 @@ def c8(experiments: list[ExperimentSummary], protocol: str = "raw") -> dict:
 def test_every_task_that_it_names_is_needed(tmp_path):
     made = [planned(tmp_path, "sod-made"), *all_three(tmp_path)]
     finding = c8(made)
-    assert finding["verdict"] == HOLDS
+    assert finding["verdict"] == SUPPORTED
     # On each task two sets, two methods and two metrics; the numbers are those of the experiment on it.
     assert len(finding["evidence"]) == 3 * 2 * 2 * 2
     item = finding["evidence"][0]
@@ -74,12 +74,12 @@ def test_one_set_of_one_task_is_enough_against(tmp_path, change):
     *where, value = change
     made = all_three(tmp_path)
     worse = finished(tmp_path, "smoke-worse", view({tuple(where): value}))
-    assert c8([*made, worse])["verdict"] == FAILS
+    assert c8([*made, worse])["verdict"] == REFUTED
     # A task that the claim does not name does not count.
     polyp = finished(tmp_path, "polyp", view({tuple(where): value}))
     finding = c8([*made, polyp])
-    assert finding["verdict"] == HOLDS
-    assert [(item["what"], item["verdict"]) for item in finding["secondary"]] == [("polyps", FAILS)]
+    assert finding["verdict"] == SUPPORTED
+    assert [(item["what"], item["verdict"]) for item in finding["secondary"]] == [("polyps", REFUTED)]
 
 
 def test_it_takes_what_an_experiment_has(tmp_path):
@@ -120,14 +120,16 @@ def test_files_of_the_overview(tmp_path):
     assert sorted(path.name for path in (tmp_path / "overview").iterdir()) == sorted(CLAIM_FILES)
     text = (tmp_path / "overview/claims.md").read_text()
     assert text.startswith("# Claims across experiments")
-    assert "camouflaged objects (cod): ECE of aslp\\_mc" in text and "**holds for these networks** (stretched)" in text
+    assert (
+        "camouflaged objects (cod): ECE of aslp\\_mc" in text and "**supported for these networks** (stretched)" in text
+    )
     assert json.loads((tmp_path / "overview/claims.json").read_text())["claims"][0]["claim"] == "C8"
 
 
 def test_generated_images_are_never_concealed(tmp_path):
     made = [finished(tmp_path, name, changed(view(), synthetic=name == "cod")) for name in ("cod", "smoke", "semantic")]
     write_overview_claims(made, TASKS, tmp_path)
-    assert "**holds for these networks, on generated images**" in (tmp_path / "claims.md").read_text()
+    assert "**supported for these networks, on synthetic images**" in (tmp_path / "claims.md").read_text()
 
 
 def test_the_overview_of_what_is_published_is_current(tmp_path, monkeypatch):

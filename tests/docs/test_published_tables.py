@@ -95,7 +95,7 @@ def test_edited_numbers_are_named(folder, content):
 
 
 def test_claims_are_a_table_too(folder):
-    protocols = {"raw": {"verdict": "holds", "why": "All for it."}, "stretched": {"verdict": "not run", "why": "–"}}
+    protocols = {"raw": {"verdict": "supported", "why": "All for it."}, "stretched": {"verdict": "not run", "why": "–"}}
     claims = [{"claim": "C1", "text": "Over-confident.", "protocols": protocols}]
     (folder / "small" / "claims.json").write_text(json.dumps({"claims": claims}))
     written = rewritten(PAGE.replace("raw ece accuracy", "claims"), folder)
@@ -108,11 +108,11 @@ def test_verdicts_of_several_experiments_are_a_table_too(folder):
         return json.dumps({"claims": [{"claim": name, "text": f"{name}.", "protocols": of[name]} for name in of]})
 
     (folder / "small" / "claims.json").write_text(
-        claims(C2={"raw": "holds"}, ours={"stretched": "holds"}, C10={"any": "not decided"})
+        claims(C2={"raw": "supported"}, ours={"stretched": "supported"}, C10={"any": "inconclusive"})
     )
     (folder / "other").mkdir()
     (folder / "other" / "claims.json").write_text(
-        claims(C2={"raw": "not run", "stretched": "holds"}, C9={"raw": "holds"})
+        claims(C2={"raw": "not run", "stretched": "supported"}, C9={"raw": "supported"})
     )
     written = rewritten(PAGE.replace("raw ece accuracy", "verdicts raw other"), folder)
     rows = [
@@ -133,9 +133,9 @@ def test_verdicts_of_what_spans_experiments_are_made_before_the_pages(folder, mo
     monkeypatch.setattr(pages.published, "names", list)
     monkeypatch.setattr(pages.published_pairs, "write", lambda pairs: None)
     verdict = '{"claims": [{"claim": "C8", "text": "On all tasks.", "protocols": {"raw": {"verdict": "%s"}}}]}'
-    Path("small/claims.json").write_text(verdict % "holds")
+    Path("small/claims.json").write_text(verdict % "supported")
     monkeypatch.setattr(
-        pages.published_overview, "write", lambda: Path("small/claims.json").write_text(verdict % "does not hold")
+        pages.published_overview, "write", lambda: Path("small/claims.json").write_text(verdict % "refuted")
     )
     Path("README.md").write_text(PAGE.replace("raw ece accuracy", "verdicts raw"))
     monkeypatch.setattr(pages, "rewritten", lambda page: rewritten(page, Path(".")))
