@@ -55,8 +55,10 @@ def reading(claims: Mapping[str, Any]) -> list[str]:
 
 def verdict(claims: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
     """A verdict, with what limits it: one training run of each method, or synthetic images."""
+    if finding["verdict"] == NOT_RUN:
+        return NOT_RUN
     limits = [" for these networks"] * (finding["seeds"] == 1) + [", on synthetic images"] * claims["synthetic"]
-    return finding["verdict"] + "".join(limits) * (finding["verdict"] != NOT_RUN)
+    return "".join([finding["verdict"], *limits])
 
 
 def not_run(claims: Mapping[str, Any]) -> list[Mapping[str, Any]]:

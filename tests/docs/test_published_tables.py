@@ -99,7 +99,7 @@ def test_claims_are_a_table_too(folder):
     claims = [{"claim": "C1", "text": "Over-confident.", "protocols": protocols}]
     (folder / "small" / "claims.json").write_text(json.dumps({"claims": claims}))
     written = rewritten(PAGE.replace("raw ece accuracy", "claims"), folder)
-    assert "| C1 | Over-confident. | raw: holds | All for it. |\n|  |  | stretched: not run | – |" in written
+    assert "| C1 | Over-confident. | raw: supported | All for it. |\n|  |  | stretched: not run | – |" in written
 
 
 def test_verdicts_of_several_experiments_are_a_table_too(folder):
@@ -118,9 +118,9 @@ def test_verdicts_of_several_experiments_are_a_table_too(folder):
     rows = [
         "| raw | claim | small | other |",
         "| --- | --- | --- | --- |",
-        "| C2 | C2. | holds | – |",
-        "| C9 | C9. | – | holds |",
-        "| C10 | C10. | not decided | – |",
+        "| C2 | C2. | supported | – |",
+        "| C9 | C9. | – | supported |",
+        "| C10 | C10. | inconclusive | – |",
         "| ours | ours. | – | – |",
     ]
     assert "\n".join(rows) in written
@@ -140,7 +140,7 @@ def test_verdicts_of_what_spans_experiments_are_made_before_the_pages(folder, mo
     Path("README.md").write_text(PAGE.replace("raw ece accuracy", "verdicts raw"))
     monkeypatch.setattr(pages, "rewritten", lambda page: rewritten(page, Path(".")))
     pages.write()
-    assert "| C8 | On all tasks. | does not hold |" in Path("README.md").read_text()
+    assert "| C8 | On all tasks. | refuted |" in Path("README.md").read_text()
 
 
 def test_a_page_that_is_edited_while_differences_are_made_keeps_the_edit(folder, monkeypatch):

@@ -308,7 +308,7 @@ def test_shows_every_claim_with_verdict_and_evidence(page):
     assert "C4 ASLP_MC has the lowest ECE." in page.text
     for text in ("supported raw Of 1 comparison", "not run stretched Missing: a block.", EVIDENCE["printed"]):
         assert text in page.text
-    assert "which do not count for the verdict: ASLP_CL & co: holds. It does too." in page.text
+    assert "which do not count for the verdict: ASLP_CL & co: supported. It does too." in page.text
 
 
 def test_same_input_same_bytes(results, tables, figures, html, tmp_path):
