@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.claims.evidence import MARGINS
+from pipeline_src.claims.verdict import MARGINS
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.differences import QUANTITIES
 

@@ -19,8 +19,8 @@ from pipeline_src.analysis.alphas import window
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import NAN, interval
 from pipeline_src.analysis.resampling import image_means, key_of
-from pipeline_src.claims.evidence import ABOVE_ZERO, Evidence
-from pipeline_src.claims.view import Items, View
+from pipeline_src.claims.checks import Items, View
+from pipeline_src.claims.verdict import ABOVE_ZERO, Evidence
 from pipeline_src.metrics.metric import Quantity
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 FEWEST = 15  # epochs: a window of 3, because the oscillation's autocorrelation is gone after 3 visits at beta = 1
 SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=100, digits=1)
-WHAT = "image-specific spread of the alphas of {} (phase: {:.1f} %, last alphas: {:.1f} %)"
 
 
 def differ(view: View, entry: str, others: Sequence[str] = ()) -> Items:
@@ -69,20 +68,17 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
         tables: seed -> alphas by image (rows) and epoch. Over several seeds the shares are averaged, on the same
             resamples of the images.
     """
-    shares, phases, lasts, resampled = {}, [], [], []
+    shares, resampled = {}, []
     for seed, table in sorted(tables.items()):
         before, last = (_means(table.to_numpy(), windows) for windows in (1, 0))
-        moments = np.stack([before, last, before * last, before**2, last**2], axis=1)
-        share, phase = shares_of(moments.mean(axis=0))
-        shares[seed] = float(share)
-        phases.append(phase)
-        final = table.iloc[:, -1].to_numpy()
-        lasts.append(final.std() / (final.mean() or 1))
-        resampled.append(shares_of(image_means(moments, key_of("train")))[0])
+        moments = np.stack([before, last, before * last], axis=1)
+        shares[seed] = float(shares_of(moments.mean(axis=0)))
+        resampled.append(shares_of(image_means(moments, key_of("train"))))
     mean = float(np.mean(list(shares.values())))
     effect = Estimate(shares, *(interval(mean, np.mean(resampled, axis=0), len(before)) or NAN))
-    what = WHAT.format(method, 100 * np.mean(phases), 100 * np.mean(lasts))
-    return Evidence(what, {"train": len(before)}, effect, ABOVE_ZERO, SPREAD)
+    return Evidence(
+        f"image-specific spread of the alphas of {method}", {"train": len(before)}, effect, ABOVE_ZERO, SPREAD
+    )
 
 
 def _means(alphas: np.ndarray, ago: int = 0) -> np.ndarray:
@@ -90,15 +86,12 @@ def _means(alphas: np.ndarray, ago: int = 0) -> np.ndarray:
     return alphas[:, window(alphas.shape[1], ago)].mean(axis=1)
 
 
-def shares_of(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standard deviations (...) of the image-specific part and of the phase, as shares of the mean alpha; 0 without
-    any.
+def shares_of(moments: np.ndarray) -> np.ndarray:
+    """Standard deviations (...) of the image-specific part, as shares of the mean alpha; 0 without any.
 
     Args:
-        moments: (..., 5) means over images of a, b, ab, a^2, b^2 for the mean alphas a and b over the two windows.
+        moments: (..., 3) means over images of a, b, ab for the mean alphas a and b over the two windows.
     """
-    a, b, ab, aa, bb = np.moveaxis(moments, -1, 0)
-    covariance, variance = ab - a * b, (aa - a**2 + bb - b**2) / 2
+    a, b, ab = np.moveaxis(moments, -1, 0)
     mean = (a + b) / 2
-    mean = np.where(mean > 0, mean, 1)
-    return np.sqrt(np.maximum(covariance, 0)) / mean, np.sqrt(np.maximum(variance - covariance, 0)) / mean
+    return np.sqrt(np.maximum(ab - a * b, 0)) / np.where(mean > 0, mean, 1)

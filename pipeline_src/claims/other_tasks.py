@@ -10,10 +10,8 @@ from typing import Any
 
 from pipeline_src.analysis.facts import MAIN_TASK, ExperimentSummary, run_command
 from pipeline_src.claims import text
-from pipeline_src.claims.checks import MARGIN, NOT_LOWER
-from pipeline_src.claims.evidence import BELOW_ZERO, MARGINS, Evidence
-from pipeline_src.claims.finding import Finding, Missing
-from pipeline_src.claims.view import Items, View
+from pipeline_src.claims.checks import MARGIN, NOT_LOWER, Items, View
+from pipeline_src.claims.verdict import BELOW_ZERO, MARGINS, Evidence, Finding, Missing
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS
 
@@ -102,16 +100,15 @@ def _task_items(
 
 
 def _experiment_items(by_code: Mapping[str, Any], place: str, name: str) -> Items:
-    change = f"of {name} and run: {run_command(name)}"
     for code in SUBJECTS:
-        if code not in by_code:
-            yield Missing(f"{code} and the baseline in {place}", f"add both to “methods:” {change}")
-        for metric, items in by_code.get(code, {}).items():
+        for metric, wanted in WANTED.items():
+            items = by_code.get(code, {}).get(metric)
             if not items:
-                yield Missing(f"a test set in distribution of {place}", f"add one to “data: id:” {change}")
-            for item in items:
+                what = f"{code}, the baseline and a test set in distribution in {place}"
+                yield Missing(what, f"add them to {name} and run: {run_command(name)}")
+            for item in items or []:
                 if "do" in item:
                     yield Missing(**item)
                 else:
                     named = {**item, "what": f"{place}: {item['what']}"}
-                    yield Evidence.from_json(named, WANTED[metric], METRICS[metric], MARGINS[metric])
+                    yield Evidence.from_json(named, wanted, METRICS[metric], MARGINS[metric])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pipeline_src.analysis.facts import COMPARED
 from pipeline_src.claims import alphas, checks
 from pipeline_src.claims.checks import FAR_MORE, MARGIN, Check
-from pipeline_src.claims.evidence import ABOVE_ZERO, BELOW_ZERO
+from pipeline_src.claims.verdict import ABOVE_ZERO, BELOW_ZERO
 
 TEXTURES = "every OOD set of the paper (on every OOD set, where the experiment has none of these)"
 

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline_src.analysis.estimate import DECISIVE_SEEDS
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.resampling import RESAMPLES
-from pipeline_src.claims.finding import NOT_RUN
+from pipeline_src.claims.verdict import NOT_RUN
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import write_json, write_text
 from pipeline_src.text_tables import Group, Table, markdown_text

@@ -12,11 +12,10 @@ from pipeline_src.analysis.intervals import groups_in_words
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.claims.alphas import mean_levels, read_alphas
-from pipeline_src.claims.evidence import Evidence
-from pipeline_src.claims.finding import Finding
+from pipeline_src.claims.checks import Items, View
 from pipeline_src.claims.other_tasks import AGAINST_BASELINE, comparisons_with_baseline
 from pipeline_src.claims.registry import CLAIMS, Claim
-from pipeline_src.claims.view import Items, View
+from pipeline_src.claims.verdict import Evidence, Finding
 
 READINGS = ("theta_lm", "beta")  # parameters of adaptive methods that the paper's sources leave open
 

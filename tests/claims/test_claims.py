@@ -12,20 +12,23 @@ from scipy import stats
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.claims.evidence import (
+from pipeline_src.claims.checks import View
+from pipeline_src.claims.registry import CLAIMS
+from pipeline_src.claims.text import markdown, verdicts
+from pipeline_src.claims.verdict import (
     ABOVE_ZERO,
     AGAINST,
     BELOW_ZERO,
     BOUNDED,
     FOR,
     INCONCLUSIVE,
+    NOT_RUN,
+    REFUTED,
+    SUPPORTED,
     Evidence,
+    Finding,
     Wanted,
 )
-from pipeline_src.claims.finding import NOT_RUN, REFUTED, SUPPORTED, Finding
-from pipeline_src.claims.registry import CLAIMS
-from pipeline_src.claims.text import markdown, verdicts
-from pipeline_src.claims.view import View
 from pipeline_src.claims.write import evidence, judged, secondary
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS

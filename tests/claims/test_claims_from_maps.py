@@ -15,9 +15,9 @@ from scipy import stats
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.claims.finding import BOUNDED, INCONCLUSIVE, NOT_RUN, REFUTED, SUPPORTED
+from pipeline_src.claims.checks import View
 from pipeline_src.claims.registry import CLAIMS
-from pipeline_src.claims.view import View
+from pipeline_src.claims.verdict import BOUNDED, INCONCLUSIVE, NOT_RUN, REFUTED, SUPPORTED
 from pipeline_src.claims.write import judged, write_claims
 from pipeline_src.counting.levels import PROTOCOLS
 

@@ -13,9 +13,9 @@ from project import ROOT
 
 from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.claims.finding import NOT_RUN, REFUTED, SUPPORTED
+from pipeline_src.claims.checks import View
 from pipeline_src.claims.other_tasks import judged, write_overview_claims
-from pipeline_src.claims.view import View
+from pipeline_src.claims.verdict import NOT_RUN, REFUTED, SUPPORTED
 from pipeline_src.claims.write import judged as judged_alone
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published
@@ -91,7 +91,7 @@ def test_it_takes_what_an_experiment_has(tmp_path):
     fewer = finished(tmp_path, "cod-few", without(view(), "aslp_mei"))
     finding = c8([fewer, smoke, semantic])
     assert finding["verdict"] == NOT_RUN
-    assert "aslp_mei and the baseline in camouflaged objects (cod-few)" in finding["why"]
+    assert "aslp_mei, the baseline and a test set" in finding["why"]
 
 
 def test_sets_and_runs_that_an_experiment_lacks_are_named(tmp_path):
@@ -101,7 +101,7 @@ def test_sets_and_runs_that_an_experiment_lacks_are_named(tmp_path):
     assert finding["verdict"] == NOT_RUN and [item["what"] for item in finding["missing"]] == ["aslp_mc on two"]
     bare = finished(tmp_path, "cod-bare", without_parts(view(), "id"))
     finding = c8([bare, smoke, semantic])
-    assert finding["verdict"] == NOT_RUN and "a test set in distribution of camouflaged objects" in finding["why"]
+    assert finding["verdict"] == NOT_RUN and "a test set in distribution in camouflaged objects" in finding["why"]
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"", b"[]", b'{"claims": ['])

@@ -1,19 +1,36 @@
-"""What a claim rests on: comparisons with confidence intervals, each wanted in a range."""
+"""Comparisons with confidence intervals, each wanted in a range, and the verdict on a claim that follows from them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from pipeline_src.analysis.estimate import Estimate, or_none
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, NORMAL, students_t
+from pipeline_src.analysis.joint import joint_level
 from pipeline_src.metrics.metric import Metric, Quantity
 
 FOR, AGAINST, BOUNDED, INCONCLUSIVE = "for", "against", "bounded", "inconclusive"
 MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}  # of a bounded difference (docs/protocol.md, section 6)
 MOST_SEEDS, MOST_IMAGES = 50, 100  # that are asked for; images as a multiple of those that were evaluated
+
+SUPPORTED, REFUTED, NOT_RUN = "supported", "refuted", "not run"  # BOUNDED and INCONCLUSIVE are verdicts, too
+# Verdict -> the comparisons that decide it, and how the closest of them is introduced.
+DECISIVE = {
+    SUPPORTED: (FOR, "The closest"),
+    REFUTED: (AGAINST, "The clearest against it"),
+    BOUNDED: (BOUNDED, "The widest bounded"),
+    INCONCLUSIVE: (INCONCLUSIVE, "The least conclusive"),
+}
+MISSING = "Missing: {} (to get it, {})."
+COUNTED = "Of {} comparisons {}. {}: {}."
+ONLY = "The only comparison is {}: {}."
+NEEDED = "An effect of this size and spread would be decided by {}."
+NOT_NEEDED = "Neither {} seeds nor {} times as many images would decide an effect of this size; both may."
 
 
 @dataclass(frozen=True)
@@ -101,12 +118,16 @@ class Evidence:
         return self.effect.own or self.effect
 
     @property
+    def known(self) -> bool:
+        """Whether the interval is defined, and over enough units to decide."""
+        return not math.isnan(self.own.low) and not 0 < self.effect.units < FEW_GROUPS
+
+    @property
     def slack(self) -> float:
-        """How far the intervals lie inside the wanted range, in half widths; negative where one reaches out of it."""
-        return min(
-            min(effect.low - wanted.low, wanted.high - effect.high) / ((effect.high - effect.low) / 2 or 1)
-            for wanted, effect in self._ranges(self.wanted)
-        )
+        """How far the interval lies inside the wanted range, in half widths; negative where it reaches out of it."""
+        low, high = self.wanted.low, self.wanted.high
+        effect = self.own
+        return min(effect.low - low, high - effect.high) / ((effect.high - effect.low) / 2 or 1)
 
     def printed(self, level: float = LEVEL) -> str:
         """Effect and interval as they are printed."""
@@ -179,3 +200,81 @@ def _estimate_of(content: Mapping[str, Any]) -> Estimate:
     low, high = (_number(content[end]) for end in ("image_low", "image_high"))
     seeds = {int(seed): _number(value) for seed, value in content["seeds"].items()}
     return Estimate(seeds, low, high, units=content.get("units", 0))
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a claim needs and an experiment lacks, and what to do about it."""
+
+    what: str
+    do: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict and all that it rests on."""
+
+    evidence: Sequence[Evidence]
+    missing: Sequence[Missing] = ()
+
+    @classmethod
+    def of(cls, items: Iterable[Evidence | Missing]) -> Finding:
+        """The finding of what a check yields."""
+        items = list(items)
+        missing = dict.fromkeys(item for item in items if isinstance(item, Missing))
+        return cls([item for item in items if isinstance(item, Evidence)], list(missing))
+
+    @cached_property
+    def level(self) -> float:
+        """The level of each interval that may oppose, at which all of them together hold in 95 % of cases."""
+        return joint_level([item.decisive for item in self.evidence])
+
+    @property
+    def seeds(self) -> int:
+        """The fewest seeds of a comparison. With one, a verdict is on these networks and not on the methods."""
+        return min((len(item.effect.by_seed) for item in self.evidence), default=0)
+
+    @property
+    def verdict(self) -> str:
+        """One opposing comparison refutes a claim; all have to be for it to support it, and none may be missing."""
+        says = {item.says(self.level) for item in self.evidence}
+        if AGAINST in says:
+            return REFUTED
+        if self.missing or not says:
+            return NOT_RUN
+        if says == {FOR}:
+            return SUPPORTED
+        return BOUNDED if says <= {FOR, BOUNDED} else INCONCLUSIVE
+
+    @property
+    def why(self) -> str:
+        """The verdict's reason: the comparison that decides; if none does, what would decide it; what is missing."""
+        missing = [MISSING.format(item.what, item.do) for item in self.missing]
+        if self.verdict == NOT_RUN:
+            return " ".join(missing)
+        says = [item.says(self.level) for item in self.evidence]
+        decisive, title = DECISIVE[self.verdict]
+        candidates = [item for item, word in zip(self.evidence, says, strict=True) if word == decisive]
+        closest = min(candidates, key=lambda item: item.slack)
+        text, counts = closest.text, Counter(says)
+        counted = ", ".join(f"{counts[word]} {word}" for word in (FOR, AGAINST, BOUNDED, INCONCLUSIVE) if counts[word])
+        reason = COUNTED.format(len(says), counted, title, text) if len(says) > 1 else ONLY.format(says[0], text)
+        needed = [needed_text(closest.needed(self.level))] if self.verdict == INCONCLUSIVE and closest.known else []
+        return " ".join([reason, *needed, *missing])
+
+    def as_json(self) -> dict[str, Any]:
+        """The finding as claims.json has it."""
+        return {
+            "verdict": self.verdict,
+            "seeds": self.seeds,
+            "level": self.level,
+            "why": self.why,
+            "evidence": [item.as_json(self.level) for item in self.evidence],
+            "missing": [asdict(item) for item in self.missing],
+        }
+
+
+def needed_text(needed: dict[str, int | None]) -> str:
+    """The numbers of seeds and of images that would decide a comparison, in a sentence."""
+    known = [f"{number:,} {name}" for name, number in needed.items() if number]
+    return NEEDED.format(" or by ".join(known)) if known else NOT_NEEDED.format(MOST_SEEDS, MOST_IMAGES)
