@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable
 from functools import lru_cache
@@ -57,26 +56,12 @@ def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
     digests = made_of(pair)
     if before.get("made_of") == digests:
         return before
-    return _entry(digests, _in_table(pair) or _computed(pair))
+    return _entry(digests, _computed(pair))
 
 
 def _entry(made_of: dict[str, str], texts: Texts) -> dict[str, Any]:
     """What is kept of a pair; by the digest of its texts an edit is found."""
     return {"made_of": made_of, "differences": texts, "digest": digest(texts)}
-
-
-def _in_table(pair: str) -> Texts:
-    """What table T14 of an experiment has of two of its methods: the same as is computed."""
-    (name, _, method), (other, _, reference) = (side.partition(":") for side in pair.split("/"))
-    texts: Texts = {}
-    file = published.FOLDER / name / "tables" / "T14.csv"
-    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines()) if name == other and file.is_file() else ()
-    for row in rows:
-        if (row["method"], row["reference"]) == (method, reference):
-            mean, low, high = (float(row[key] or "nan") for key in ("mean", "low", "high"))
-            text = QUANTITIES[row["metric"]].text(mean, low=low, high=high, mark=SIGNS.get(row["mark"], ""))
-            texts.setdefault(row["protocol"], {}).setdefault(row["part"], {})[row["column"]] = text
-    return texts
 
 
 def _computed(pair: str) -> Texts:
