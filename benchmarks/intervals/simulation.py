@@ -1,6 +1,6 @@
 """How often equal methods are called different, and an ECE difference of one point is found: simulated experiments.
 
-    python benchmarks/intervals/simulation.py [REPETITIONS [decisions] [repeated] [joint]]
+    python benchmarks/intervals/simulation.py [REPETITIONS [TABLE ...]]
 
 Writes benchmarks/intervals/README.md (about 15 minutes of one core with 1,300 repetitions).
 
@@ -173,7 +173,9 @@ def decisions(case: Case, population: Population, repetitions: int, rng: np.rand
     return counts / repetitions
 
 
-def together(seeds: int, ratio: float, correlation: float, number: int, rng: np.random.Generator) -> list[bool]:
+def together(
+    seeds: int, ratio: float, correlation: float, number: int, rng: np.random.Generator, resamples: int = RESAMPLES
+) -> list[bool]:
     """Whether one of a `number` of comparisons of equal methods is called different: each by its own 95 % interval, by
     Sidak's bound, by the joint level."""
 
@@ -182,7 +184,7 @@ def together(seeds: int, ratio: float, correlation: float, number: int, rng: np.
         return math.sqrt(correlation) * common + math.sqrt(1 - correlation) * single
 
     by_seed, image = ratio * correlated(seeds), correlated(1)
-    resampled = correlated(RESAMPLES)
+    resampled = correlated(resamples)
     effects = []
     for values, error, deviations in zip(by_seed, image[:, 0], resampled, strict=True):
         shifted = dict(enumerate((values + error).tolist()))
@@ -209,19 +211,27 @@ def joint_rows(repetitions: int) -> Iterator[list[str]]:
     """Rows of the table of joint intervals."""
     rng = np.random.default_rng(0)
     for seeds, number, ratio, correlation in product(SEEDS, COMPARISONS, RATIOS, CORRELATIONS):
-        counts = np.sum([together(seeds, ratio, correlation, number, rng) for _ in range(repetitions)], axis=0)
-        shares = (f"{100 * count / repetitions:.1f}" for count in counts)
-        yield [str(seeds), str(number), f"{ratio:g}", f"{correlation:g}", *shares]
+        yield _joint_row(repetitions, seeds, number, ratio, correlation, rng)
+
+
+def joint_repeated_rows(repetitions: int) -> Iterator[list[str]]:
+    """The same of the case nearest to the limit, with as many resamples as published intervals have."""
+    yield _joint_row(4 * repetitions, 9, 20, 0.5, 0.0, np.random.default_rng(1), resamples=1000)
+
+
+def _joint_row(repetitions: int, seeds: int, number: int, ratio: float, correlation: float, rng, **more) -> list[str]:
+    counts = np.sum([together(seeds, ratio, correlation, number, rng, **more) for _ in range(repetitions)], axis=0)
+    shares = (f"{100 * count / repetitions:.1f}" for count in counts)
+    return [str(seeds), str(number), f"{ratio:g}", f"{correlation:g}", *shares]
 
 
 DECISIONS = ("ECE of both ± sd over seeds", "seeds", "equal, own", "equal, both", "one point, own", "one point, both")
+JOINT = ("seeds", "comparisons", "seed sd / image error", "correlation", "each by itself", "Sidak", "joint")
 TABLES = {
     "decisions": (decision_rows, DECISIONS),
     "repeated": (repeated_rows, DECISIONS),
-    "joint": (
-        joint_rows,
-        ("seeds", "comparisons", "seed sd / image error", "correlation", "each by itself", "Sidak", "joint"),
-    ),
+    "joint": (joint_rows, JOINT),
+    "joint-repeated": (joint_repeated_rows, JOINT),
 }
 
 
