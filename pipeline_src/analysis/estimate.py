@@ -25,6 +25,8 @@ LOWER, HIGHER = "lower", "higher"
 # resampling images misleads (benchmarks/intervals). Squared errors of the positive class can have the other sign.
 DECISIVE_SEEDS, DECISIVE_METRICS = 3, ("positive_ece",)
 
+MOST_SEEDS, MOST_IMAGES = 50, 100  # that `needed_sample` tries; images as a multiple of those that were evaluated
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -176,3 +178,23 @@ def common_seeds(measured: Sequence[Measurement]) -> list[int]:
 def or_none(value: float) -> float | None:
     """A number for JSON, which has no NaN."""
     return None if math.isnan(value) else value
+
+
+def needed_sample(effect: Estimate, distance: float, level: float = LEVEL) -> tuple[int | None, float | None]:
+    """What would narrow the interval of an effect to `distance` on either side, from its variance components.
+
+    Returns:
+        The fewest seeds with these images (None with one seed, of which no variance is known), and the least multiple
+        of the images with these seeds; None above `MOST_SEEDS` and `MOST_IMAGES`.
+    """
+    tail, seeds = (1 + level) / 2, len(effect.by_seed)
+    scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
+    width = scale * max(effect.image_high - effect.value, effect.value - effect.image_low)
+
+    def narrow(number: int, factor: float) -> bool:
+        training = students_t(number, tail) * effect.sd / math.sqrt(number) if number > 1 else 0.0
+        return math.hypot(width / math.sqrt(factor), training) < distance
+
+    more_seeds = (number for number in range(seeds + 1, MOST_SEEDS + 1) if seeds > 1 and narrow(number, 1))
+    more_images = (step / 10 for step in range(11, 10 * MOST_IMAGES + 1) if narrow(seeds, step / 10))
+    return next(more_seeds, None), next(more_images, None)

@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import Estimate, or_none
-from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, NORMAL, students_t
+from pipeline_src.analysis.estimate import MOST_IMAGES, MOST_SEEDS, Estimate, needed_sample, or_none
+from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
 from pipeline_src.analysis.joint import joint_level
 from pipeline_src.metrics.metric import Metric, Quantity
 
 FOR, AGAINST, BOUNDED, INCONCLUSIVE = "for", "against", "bounded", "inconclusive"
 MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}  # of a bounded difference (docs/protocol.md, section 6)
-MOST_SEEDS, MOST_IMAGES = 50, 100  # that are asked for; images as a multiple of those that were evaluated
 
 SUPPORTED, REFUTED, NOT_RUN = "supported", "refuted", "not run"  # BOUNDED and INCONCLUSIVE are verdicts, too
 # Verdict -> the comparisons that decide it, and how the closest of them is introduced.
@@ -141,23 +140,13 @@ class Evidence:
         return f"{self.what}{on}: {self.printed()} {self.quantity.unit}".rstrip()
 
     def needed(self, level: float) -> dict[str, int | None]:
-        """The fewest seeds with these images, and the fewest images with these seeds, that would decide an effect of
-        this size and spread; None where none do, or where nothing is known."""
-        effect, seeds, images = self.own, len(self.own.by_seed), max(self.sets.values())
-        inside = self.wanted.contains((effect.value, effect.value))
-        ends = [abs(bound - effect.value) for bound in (self.wanted.low, self.wanted.high) if math.isfinite(bound)]
-        tail = (1 + (LEVEL if inside else level)) / 2
-        scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
-        width = scale * max(effect.image_high - effect.value, effect.value - effect.image_low)
-
-        def decided(number: int, factor: float) -> bool:
-            training = students_t(number, tail) * effect.sd / math.sqrt(number) if number > 1 else 0.0
-            return math.hypot(width / math.sqrt(factor), training) < min(ends)
-
-        more_seeds = (number for number in range(seeds + 1, MOST_SEEDS + 1) if seeds > 1 and decided(number, 1))
-        more_images = (step / 10 for step in range(11, 10 * MOST_IMAGES + 1) if decided(seeds, step / 10))
-        factor = next(more_images, None)
-        return {"seeds": next(more_seeds, None), "images": None if factor is None else math.ceil(factor * images)}
+        """The fewest seeds with these images, and the fewest images with these seeds, that would decide the comparison;
+        None where none do."""
+        inside = self.wanted.contains((self.own.value, self.own.value))
+        bounds = [bound for bound in (self.wanted.low, self.wanted.high) if math.isfinite(bound)]
+        distance = min(abs(bound - self.own.value) for bound in bounds)
+        seeds, factor = needed_sample(self.own, distance, LEVEL if inside else level)
+        return {"seeds": seeds, "images": None if factor is None else math.ceil(factor * max(self.sets.values()))}
 
     def as_json(self, level: float = LEVEL) -> dict[str, Any]:
         """Numbers in full precision, as fractions, nats or shares; null where undefined."""
