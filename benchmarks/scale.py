@@ -1,7 +1,7 @@
 """How long a large experiment takes on so many GPUs: its real graph of jobs, in a simulation.
 
 `python benchmarks/scale.py` simulates 21 methods with 5 seeds on the paper's data sets at 384 px, with one network and
-with three, measures what merging statistics costs here, and writes the tables of docs/scale.md. Every speed of the
+with three, and measures what merging statistics costs here. Every speed of the
 simulation is an option, and an assumption unless you have measured it: `dense-calibration plan` measures images/s of a
 training step and of inference on your device.
 """
@@ -23,8 +23,6 @@ from pipeline_src.params.load import merge, read
 from pipeline_src.steps.build import build
 from pipeline_src.steps.experiment import ExperimentGraph
 
-PAGE = Path(__file__).parent.parent / "docs" / "scale.md"
-END = "<!-- end -->"
 MERGES = 5
 # Images of the paper's data sets. Drawn sets stand for them in the graph, which needs no files then.
 TRAINING = {"train": 9553, "val": 1000}
@@ -204,20 +202,15 @@ def merging(images: int = 250) -> list[str]:
 
 
 def main() -> None:
-    """Simulate and measure, print, and write the page's tables where no speed was given."""
+    """Simulate and measure, and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in vars(Speeds()).items():
         parser.add_argument(f"--{name}", type=float, default=value)
     parser.add_argument("--seeds", type=int, default=5)
     given = vars(parser.parse_args())
     large, speeds = experiment(given.pop("seeds")), Speeds(**given)
-    for name, lines in (("graph", rows(large, speeds)), ("merging", merging())):
-        text = "\n".join(lines)
-        print(text)
-        if speeds == Speeds():
-            start = f"<!-- python benchmarks/scale.py: {name} -->"
-            before, _, rest = PAGE.read_text(encoding="utf-8").partition(start)
-            PAGE.write_text(f"{before}{start}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    for lines in (rows(large, speeds), merging()):
+        print("\n".join(lines))
 
 
 if __name__ == "__main__":
