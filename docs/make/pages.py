@@ -4,8 +4,8 @@
 
     <!-- end of metrics -->
 
-`methods`, `metrics` and `params` take the name of one of the `TABLES` of their module, `published` what
-`published_tables` says, and `files` a pattern of Markdown files, whose text it takes over.
+`cli`, `datasets`, `methods`, `metrics`, `outputs` and `params` take the name of one of the `TABLES` of their module,
+and `published` what `published_tables` says.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import cli_tables
+import dataset_tables
 import method_tables
 import metric_tables
+import output_tables
 import params_schema
 import params_tables
 import published_overview
@@ -26,8 +29,15 @@ from pipeline_src.errors import UserError, did_you_mean, listed
 from pipeline_src.files import remove_leftovers, write_text
 from pipeline_src.publishing import published
 
-TABLES = {"methods": method_tables.TABLES, "metrics": metric_tables.TABLES, "params": params_tables.TABLES}
-KINDS = "|".join((*TABLES, "published", "files"))
+TABLES = {
+    "cli": cli_tables.TABLES,
+    "datasets": dataset_tables.TABLES,
+    "methods": method_tables.TABLES,
+    "metrics": metric_tables.TABLES,
+    "outputs": output_tables.TABLES,
+    "params": params_tables.TABLES,
+}
+KINDS = "|".join((*TABLES, "published"))
 BLOCK = re.compile(
     rf"^(<!-- ({KINDS}): ([^\n]+?) -->\n)(?:(?!<!-- (?:{KINDS}):).)*?^(<!-- end of \2 -->)", re.DOTALL | re.MULTILINE
 )
@@ -106,8 +116,6 @@ def rewritten(page: str, folder: Path = published.FOLDER) -> str:
 def _made(kind: str, words: Sequence[str], folder: Path) -> str | None:
     if kind == "published":
         return published_tables.text(words, folder)
-    if kind == "files":
-        return "\n\n".join(file.read_text(encoding="utf-8").strip() for file in sorted(Path().glob(words[0])))
     return _table(kind, TABLES[kind], " ".join(words))
 
 
