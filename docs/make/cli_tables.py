@@ -30,6 +30,11 @@ def global_options() -> str:
     return _options(typer.main.get_command(app))
 
 
+def command_names() -> list[str]:
+    """The visible commands, those of a group one by one."""
+    return [name for name, _ in _leaves(typer.main.get_command(app))]
+
+
 def _leaves(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The visible commands with their names, those of a sub-group in the place of the group."""
     for name, command in group.commands.items():

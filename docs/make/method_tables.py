@@ -1,8 +1,7 @@
 """The lists of docs/reference/methods.md, from the docstrings of the method files.
 
-The last lines of a docstring describe the method: `Idea:`, `Formula:`, `Changes:`, `Cost:` and `Source:`, each continued in
-the lines below it that are indented further. `Setting:`, which a method of others must have, says what is
-its authors' setting.
+The last lines of a docstring describe the method: `Idea:`, `Formula:`, `Changes:`, `Cost:` and `Source:`, each
+continued in the lines below it that are indented further. A method of others also has `Setting:`, its authors' setting.
 """
 
 from __future__ import annotations
