@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 
@@ -36,6 +38,21 @@ def test_pages_that_the_code_names_exist():
     texts = {path: path.read_text(encoding="utf-8") for path in files if path.suffix in NAMING}
     named = {(str(path), page) for path, text in texts.items() for page in NAMED.findall(text)}
     assert [found for found in sorted(named) if not Path(found[1]).is_file()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_files_that_a_page_names_exist(page):
+    named = re.findall(r"`((?:pipeline_src|tests|benchmarks|workflow|docs)/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not Path(name).exists()] == []
+
+
+def test_the_metric_of_the_guide_is_one():
+    (code,) = re.findall(r"```python\n(.*?)```", Path("docs/contributing/extending.md").read_text(), re.DOTALL)
+    exec(code, names := {})
+    # Confidence 0.75 with half of the pixels right, then 1 with all right.
+    bins = SimpleNamespace(excess=np.array([0.5, 0.0]), one=np.array([2.0, 2.0]), n=4)
+    assert names["rms_error"](bins) == pytest.approx((0.25**2 / 2) ** 0.5)
+    assert names["RMS"].column == "RMS %"
 
 
 def test_the_two_commands_start_from_the_systems_python():
