@@ -9,14 +9,8 @@ import typer
 
 from pipeline_src.cli.main import app
 
-HELP = {
-    "help",
-    "install_completion",
-    "show_completion",
-    "log",
-    "max_pixels",
-    "cores",
-}  # options of every command, described once
+SHARED = {"--help", "--experiment", "--log", "--cores", "--max-pixels"}  # the page describes them once
+SHARED |= {"--install-completion", "--show-completion"}
 
 
 def commands() -> str:
@@ -55,7 +49,7 @@ def _section(name: str, command: Any) -> str:
 def _options(command: Any) -> str:
     items = []
     for option in command.params:
-        if option.param_type_name == "option" and option.name not in HELP and not option.hidden:
+        if option.param_type_name == "option" and option.opts[0] not in SHARED and not option.hidden:
             names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
             note = "required" if option.required else _default(option)
             items.append(f"- {names}: {(option.help or '').rstrip('.')}{f' ({note})' if note else ''}.")
