@@ -28,7 +28,7 @@ from project import ROOT, call, copy
 from pipeline_src.cli.main import app
 from pipeline_src.params.load import merge
 
-PAGES = ("docs/tutorials/saved-maps.md", "docs/tutorials/own-experiment.md")
+PAGES = ("docs/getting-started.md", "docs/tutorials/saved-maps.md", "docs/tutorials/own-experiment.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PICTURE = re.compile(r"<!-- picture: (\S+) -->\n\n!\[[^\]]*\]\(([^)]+)\)")
 

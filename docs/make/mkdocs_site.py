@@ -1,4 +1,5 @@
-"""Hooks of MkDocs: pages and published reports from outside docs/ join the site, and links follow them.
+"""Hooks of MkDocs: pages and published reports from outside docs/ join the site, links follow them, and formulas
+become MathML, which browsers show without a script.
 
 A link that leaves the site points into the repository if `repo_url` is set (GITHUB_REPOSITORY in the workflow that
 publishes the site); otherwise its text stays.
@@ -6,17 +7,20 @@ publishes the site); otherwise its text stays.
 
 from __future__ import annotations
 
+import html
 import os
 import posixpath
 import re
 from pathlib import Path
 from typing import Any
 
+from latex2mathml.converter import convert
 from mkdocs.structure.files import File
 
 TOP = {"CONTRIBUTING.md": "contributing/index.md", "CHANGELOG.md": "changelog.md"}  # file -> page
 SOURCES = {page: file for file, page in TOP.items()}
 REPORTS = "reports.md"
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -62,3 +66,12 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         return f"[{text}]({config.repo_url}/blob/main/{path})" if config.repo_url else text
 
     return LINK.sub(moved, markdown)
+
+
+def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
+    """Render formulas."""
+
+    def rendered(formula: re.Match[str]) -> str:
+        return str(convert(html.unescape(formula[3]).strip(), "block" if formula[2] == "[" else "inline"))
+
+    return FORMULA.sub(rendered, content)

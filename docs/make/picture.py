@@ -46,8 +46,8 @@ def draw(axes: Axes, rows: list[dict[str, float]]) -> None:
         accuracy, confidence = 100 * row["accuracy"], 100 * row["confidence"]
         axes.bar(left, accuracy, width, align="edge", color=ACCURACY, edgecolor="white")
         color = OVER if confidence > accuracy else UNDER
-        gap = {"bottom": min(accuracy, confidence), "align": "edge", "color": color, "alpha": 0.6}
-        axes.bar(left, abs(confidence - accuracy), width, edgecolor="white", **gap)
+        bottom, height = min(accuracy, confidence), abs(confidence - accuracy)
+        axes.bar(left, height, width, bottom, align="edge", color=color, alpha=0.6, edgecolor="white")
         limits = [[max(accuracy - 100 * row["low"], 0)], [max(100 * row["high"] - accuracy, 0)]]
         axes.errorbar(left + width / 2, accuracy, limits, color="black", linewidth=1, capsize=2)
     axes.plot([50, 100], [50, 100], color="gray", linestyle="--", linewidth=1)
@@ -58,7 +58,7 @@ def main() -> None:
     """Write the picture."""
     folder = ROOT / "results/published" / EXPERIMENT
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["metrics"]
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "picture", "font.family": "sans-serif", "font.size": 9}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "picture", "font.family": "sans-serif", "font.size": 9}
     with plt.rc_context(settings):
         figure, panels = plt.subplots(1, 3, figsize=(8.6, 3.4), sharey=True, layout="constrained")
         for axes, method in zip(panels, TITLES, strict=True):
