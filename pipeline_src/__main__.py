@@ -15,7 +15,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import FULL
 
 # Modules of the extra `pipeline` in pyproject.toml.
-PIPELINE = {"torch", "torchvision", "mmengine", "mmcv", "mmseg", "timm", "safetensors", "snakemake", "dvc", "platformdirs"}
+PIPELINE = {"torch", "torchvision", "mmengine", "mmcv", "mmseg", "timm", "safetensors", "snakemake", "dvc"}
 STOPPED = 130  # the exit code after Ctrl-C
 
 
