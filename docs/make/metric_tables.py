@@ -11,7 +11,7 @@ from pipeline_src.metrics.metric import HIGH, LOW, Metric
 from pipeline_src.metrics.registry import METRICS
 
 CLASSES = ("any", "two", "several")
-BETTER = {LOW: "lower is better", HIGH: "higher is better"}
+BETTER = {LOW: "↓", HIGH: "↑"}
 
 
 def list_of(classes: str) -> str:
@@ -20,17 +20,18 @@ def list_of(classes: str) -> str:
 
 
 def _item(name: str, metric: Metric) -> str:
-    details = ", ".join(text for text in (_range(metric), BETTER.get(metric.better, "")) if text)
+    details = " ".join(text for text in (BETTER.get(metric.better, ""), _range(metric)) if text)
     definition = re.split(r"(?<=[.)]) (?=[A-Z])", metric.definition)[0].rstrip(".")
     source = f" ({metric.reference})" if metric.reference else ""
-    return f"- `{name}`{f', {details}' if details else ''}: {definition}{source}."
+    return f"- `{name}`{f' {details}' if details else ''}: {definition}{source}."
 
 
 def _range(metric: Metric) -> str:
+    """The range, unless it is [0, 1]."""
     low, high = metric.range
-    if math.isinf(high):
-        return "" if math.isinf(low) else f"≥ {low:g}"
-    return f"{low:g} to {high:g}"
+    if metric.range == (0, 1) or math.isinf(low):
+        return ""
+    return f"≥ {low:g}" if math.isinf(high) else f"[{low:g}, {high:g}]"
 
 
 TABLES: dict[str, Callable[[], str]] = {classes: partial(list_of, classes) for classes in CLASSES}

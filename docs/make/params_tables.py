@@ -77,10 +77,10 @@ def _type(kind: Any, field: FieldInfo | None = None) -> str:
     if origin in (list, tuple):
         return f"list of {_type(get_args(kind)[0])}"
     if origin is dict:
-        return f"mapping of names to {_type(get_args(kind)[1])}"
+        return "mapping"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return "part" if kind is Part else "block"
-    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "values"}
+        return "split" if kind is Part else "mapping"
+    names = {str: "str", int: "int", float: "float", bool: "bool", Any: "values"}
     limits = [
         f"{sign} {getattr(limit, key)}"
         for limit in (field.metadata if field else ())
