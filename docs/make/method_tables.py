@@ -27,8 +27,8 @@ def list_of(kind: str) -> str:
     for name in method_names():
         facts = docstring_facts(method_class(name))
         if facts["Kind"] == kind:
-            source = f" {facts['Source'].rstrip('.')}." if len(facts["Source"]) > 1 else ""
-            items.append(f"- `{name}`: {facts['Idea']} {facts['Formula'].rstrip('.')}.{source}")
+            source = f" ({facts['Source'].rstrip('.')})" if len(facts["Source"]) > 1 else ""
+            items.append(f"- `{name}`: {facts['Idea']} {facts['Formula'].rstrip('.')}{source}.")
     return "\n".join(items)
 
 
