@@ -139,9 +139,7 @@ class ImageStore:
     def image(self, i: int) -> np.ndarray:
         path = self.files[i].path
         try:
-            data = content(path)
-            with image_io.warnings_of_libjpeg(data) as warnings:
-                image = image_io.decode_image(data)
+            image = image_io.decode_image(content(path))
         except (OSError, UnreadableImageError) as error:
             raise UserError(
                 f"{path} cannot be predicted",
@@ -149,8 +147,6 @@ class ImageStore:
                 expected="a whole image file, of 8 or 16 bits",
                 do="get it again, and start the same command again: finished maps stay",
             ) from None
-        for text in warnings:
-            log.warning("%s: %s", path, text)
         self._shape = image.shape[:2]
         return image_io.resize(image, self.size)
 

@@ -181,16 +181,6 @@ def test_an_orientation_that_is_not_applied_is_told(images, caplog):
     assert "1 images, such as" in caplog.text and "phone.jpg, have an EXIF orientation, which is not" in caplog.text
 
 
-def test_a_damaged_jpeg_is_named(images, tmp_path, caplog, capfd):
-    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
-    data = bytearray(cv2.imencode(".jpg", noise)[1].tobytes())
-    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
-    file = tmp_path / "photo.jpg"
-    file.write_bytes(data)
-    assert image_files.ImageStore([image_files.ImageFile(file, "photo")], 32).image(0).shape == (32, 32, 3)
-    assert "photo.jpg: Corrupt JPEG data" in caplog.text and "JPEG" not in capfd.readouterr().err
-
-
 def test_what_differs_is_made_again_and_nothing_else(source, images, tmp_path):
     out = tmp_path / "out"
     step.predict(source, str(images), out)
