@@ -1,4 +1,4 @@
-"""The tables of docs/reference/outputs.md, from the registries of tables and figures."""
+"""The lists of docs/reference/outputs.md, from the registries of tables and figures."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Callable
 
 from pipeline_src.figures.catalogue import FIGURE_TYPES
 from pipeline_src.tables.registry import TABLES as PAPER_TABLES
-from pipeline_src.text_tables import markdown_rows
 
 
 def tables() -> str:
-    """A row per table with its title."""
-    return markdown_rows(["table", "shows"], [[f"`{name}`", _title(table)] for name, table in PAPER_TABLES.items()])
+    """An item per table with its title."""
+    return "\n".join(f"- `{name}`: {_title(table).rstrip('.')}." for name, table in PAPER_TABLES.items())
 
 
 def _title(table: object) -> str:
@@ -24,8 +23,8 @@ def _title(table: object) -> str:
 
 
 def figures() -> str:
-    """A row per figure type."""
-    return markdown_rows(["figure", "shows"], [[f"`{figure.name}`", figure.heading] for figure in FIGURE_TYPES])
+    """An item per figure type."""
+    return "\n".join(f"- `{figure.name}`: {figure.heading}." for figure in FIGURE_TYPES)
 
 
 TABLES: dict[str, Callable[[], str]] = {"tables": tables, "figures": figures}
