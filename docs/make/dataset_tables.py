@@ -14,8 +14,8 @@ def built_in() -> str:
     items = []
     for name, entry in catalog.load().items():
         task = "textures" if entry.ood else tasks[entry.task]
-        facts = [f"{_images(entry)} images", f"splits {_splits(entry)}", _page(entry)]
-        items.append(f"- `{name}`: {task}, {', '.join(fact for fact in facts if fact)}")
+        facts = [task, f"{_images(entry)} images", f"splits {_splits(entry)}", _page(entry)]
+        items.append(f"- `{name}`: {'; '.join(fact for fact in facts if fact)}")
     return "\n".join(items)
 
 
@@ -30,9 +30,9 @@ def _splits(entry: Entry) -> str:
 
 def _page(entry: Entry) -> str:
     pages = [source.get for source in entry.sources.values() if source.get]
-    return (
-        f"<{pages[0]}>" if pages else "generated" if any(source.generator for source in entry.sources.values()) else ""
-    )
+    if pages:
+        return f"<{pages[0]}>"
+    return "generated" if any(source.generator for source in entry.sources.values()) else ""
 
 
 TABLES: dict[str, Callable[[], str]] = {"built-in": built_in}
