@@ -1,12 +1,13 @@
-"""The picture of README.md, from published results: `snakemake published`, then `python docs/make/picture.py`.
+"""The picture of README.md, from published results: `python docs/make/picture.py`.
 
-The numbers of its bins are those of the report's figure, which `snakemake published` computes from the counts.
+The numbers of its bins are those of the report's figure: `dense-calibration rebuild --experiment mini_seeds` first.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def panel_title(method: str, metrics: Mapping[str, Any]) -> str:
 def bins_of(method: str) -> list[dict[str, float]]:
     """The bins of a method that hold pixels: lower, upper, confidence, accuracy, low and high, from 0 to 1."""
     name = f"{EXPERIMENT}/figures/reliability-raw-{method}-{SPLIT}.csv"
-    file = next(path for top in ("published", "published-rebuilt") if (path := ROOT / "results" / top / name).is_file())
+    file = ROOT / "results/published-rebuilt" / name
+    if not file.is_file():
+        sys.exit(f"{file} is missing: run `dense-calibration rebuild --experiment {EXPERIMENT}`")
     rows = [row for row in csv.DictReader(file.read_text().splitlines()) if row["bin"] != "all" and row["low"]]
     return [{key: float(value) for key, value in row.items() if value} for row in rows]
 
