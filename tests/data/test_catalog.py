@@ -211,14 +211,6 @@ def test_missing_name_lists_of_parts_are_named_with_their_origin(tmp_path):
         check_name_lists(sets, parts, tmp_path, tmp_path / "u")
     write_files(tmp_path, {"splits/DUTS-TR-official-train.txt": b"s00"})
     check_name_lists(sets, parts, tmp_path, tmp_path / "u")
-    # A list may be inside an archive that is not unpacked yet.
-    write_zip(tmp_path / "a.zip", pairs(2))
-    mine = {"mine": entry(archive="a.zip", images="Image", masks="GT", splits={"late": "late.txt"})}
-    part = {"test": (Part(set="mine", split="late"), "id")}
-    check_name_lists(mine, part, tmp_path, tmp_path / "u")
-    opened(mine["mine"], tmp_path, tmp_path / "u")
-    with pytest.raises(UserError, match=r"late\.txt"):
-        check_name_lists(mine, part, tmp_path, tmp_path / "u")
 
 
 def test_built_in_lists_are_found_from_any_folder_and_are_used(tmp_path, monkeypatch):
