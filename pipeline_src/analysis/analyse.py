@@ -13,9 +13,8 @@ from pipeline_src.analysis.intervals import NAN, error_interval, interval, withi
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
-from pipeline_src.counting.loading import by_protocol, load
+from pipeline_src.counting.loading import load
 from pipeline_src.counting.score_histogram import top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import CLASSES, split
@@ -54,7 +53,7 @@ def analyse(
         of_seeds, resampled = [], []
         for seed in seeds:
             statistic = load(statistics[method, seed])
-            ids = image_rows(by_protocol(statistic)["raw"]).ids
+            ids = image_rows(statistic.raw).ids
             if expected is None:
                 expected, groups = ids, groups_of(ids) if groups_of else None
             if ids != expected:
@@ -64,11 +63,11 @@ def analyse(
                     expected="the same images for all methods and seeds",
                 )
             of_seeds.append(statistic)
-            further = [FilledBins(), *[ImageRisks()] * isinstance(statistic, TwoClassStatistic)]
+            further = [FilledBins(), *[ImageRisks()] * (not statistic.classes)]
             resampled.append(resample(statistic, bins, key_of(part), groups=groups, further=further))
         for protocol in resampled[0]:
             of_protocol = [one[protocol] for one in resampled]
-            counts = [by_protocol(statistic)[protocol] for statistic in of_seeds]
+            counts = [statistic.protocols[protocol] for statistic in of_seeds]
             measured[protocol, method] = _measurement(seeds, counts, of_protocol, groups, bins)
     order = sorted(measured, key=lambda key: key[0] != "raw")  # stable: methods stay in order
     write(out, {"part": part, "bins": bins, "note": note}, {key: measured[key] for key in order})

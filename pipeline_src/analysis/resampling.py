@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline_src.analysis.intervals import error_interval, interval, units_of, widened, within
 from pipeline_src.counting.counts import COLUMNS
-from pipeline_src.counting.loading import AnyStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.metrics.inputs import FEW, Input, of_groups
 from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
@@ -86,7 +86,7 @@ def key_of(part: str) -> int:
 
 
 def resample(
-    statistic: AnyStatistic,
+    statistic: MapCounts,
     bins: int,
     key: int,
     resamples: int = RESAMPLES,

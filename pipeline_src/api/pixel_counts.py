@@ -13,8 +13,8 @@ from pipeline_src.api.arrays import array, binary, check_label, check_number, ch
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import COARSE, LEVELS
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import UndefinedMetricError, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import Binned, Input
@@ -82,7 +82,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
     """
     p, y = images(probabilities, masks, ignore)
     if p.ndim == 3:
-        statistic = TwoClassStatistic(Counts.empty(rows=False, levels=levels), None)
+        statistic = MapCounts(Counts.empty(rows=False, levels=levels))
         rows = len(p), math.prod(p.shape[1:])  # a batch may be empty
         f, truth = array(p).reshape(rows), binary(array(y), ignore).reshape(rows)
         statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)

@@ -11,11 +11,9 @@ import numpy as np
 
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images
-from pipeline_src.counting import statistic as two_classes
-from pipeline_src.counting.counts import Counts, ImageRows
-from pipeline_src.counting.loading import AnyStatistic
+from pipeline_src.counting.counts import Counts, ImageRows, image_rows
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.map_range import check_range
-from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.metric import with_ends
@@ -82,7 +80,7 @@ class Statistic:
     def __init__(self, ignore: int | None = None):
         check_label(ignore)
         self.ignore = ignore
-        self._statistic: AnyStatistic | None = None  # the number of classes is that of the first image
+        self._statistic: MapCounts | None = None  # the number of classes is that of the first image
         self._highest: dict[str, int] = {}  # value of integer maps, by type
 
     def update(self, probabilities: Any, masks: Any, names: Sequence[str] | None = None) -> Statistic:
@@ -105,7 +103,7 @@ class Statistic:
         names = [f"image {first + k:09d}" for k in range(len(y))] if names is None else list(map(str, names))
         if len(names) != len(y):
             raise UserError("names do not fit the images", found=f"{len(names)} for {len(y)}", expected="one for each")
-        if isinstance(statistic, MultiClassStatistic):
+        if classes > 2:
             check_sums(p, y, self.ignore)
             ignored = IGNORED if self.ignore is None else self.ignore
             for row in zip(p, class_ids(y, classes, ignored), names, strict=True):
@@ -122,11 +120,10 @@ class Statistic:
         for kind, value in highest.items():
             self._highest[kind] = max(self._highest.get(kind, 0), value)
 
-    def _with_classes(self, classes: int) -> AnyStatistic:
+    def _with_classes(self, classes: int) -> MapCounts:
         if self._statistic is None or not len(self):  # the first images may have been refused
-            several = MultiClassStatistic.empty(classes) if classes > 2 else None
-            # The raw protocol alone: the stretched one is the paper's, and takes as long again.
-            self._statistic = several or two_classes.TwoClassStatistic(Counts.empty(), None)
+            # Of an object the raw protocol only: the stretched one is the paper's, and takes as long again.
+            self._statistic = MapCounts.of_classes(classes) if classes > 2 else MapCounts(Counts.empty())
         if self.classes != classes:
             raise UserError(
                 "images of one statistic have different numbers of classes",
@@ -138,14 +135,12 @@ class Statistic:
     @property
     def classes(self) -> int:
         """The number of classes; 2 for an object."""
-        return len(self._statistic.classes) if isinstance(self._statistic, MultiClassStatistic) else 2
+        return len(self._statistic.classes) or 2 if self._statistic else 2
 
     @property
     def counts(self) -> Counts:
         """The pixels by predicted class, label and probability; of K classes by the top one and its probability."""
-        if self._statistic is None:
-            return Counts.empty()
-        return self._statistic.top if isinstance(self._statistic, MultiClassStatistic) else self._statistic.raw
+        return self._statistic.raw if self._statistic else Counts.empty()
 
     def __len__(self) -> int:
         """The number of images."""
@@ -168,7 +163,7 @@ class Statistic:
             )
         if other._statistic is not None and len(other):
             this, that = self._with_classes(other.classes), _renumbered(other._statistic, len(self))
-            self._statistic = this + that  # type: ignore[operator]  # both of one kind, by `_with_classes`
+            self._statistic = this + that
             self._note(other._highest)
         return self
 
@@ -188,7 +183,7 @@ class Statistic:
         """
         bins = check_number(bins)
         check_range(self._highest, "maps")
-        statistic = self._statistic or two_classes.TwoClassStatistic(Counts.empty(), None)
+        statistic = self._statistic or MapCounts(Counts.empty())
         rows = self.counts.rows
         units = None if groups is None else _numbered(groups, [] if rows is None else rows.ids)
         run = ProtocolCounts(statistic, self.counts, units=units)
@@ -197,22 +192,6 @@ class Statistic:
         ends = resample_counts(run, bins, SEED, RESAMPLES, units).intervals() if intervals and defined else {}
         both = {name: interval for name, interval in ends.items() if interval}
         return CalibrationReport(defined, len(self), self.counts.pixels, bins, both, reasons)
-
-    # Copies must not share or lose the buffers of a pass over the pixels: they are made anew from the counts.
-
-    def __getstate__(self) -> dict[str, Any]:
-        statistic, parts = self._statistic, None
-        if isinstance(statistic, MultiClassStatistic):
-            parts = statistic.top, statistic.classes, statistic.confusion
-        elif statistic is not None:
-            parts = statistic.raw, None
-        return {"ignore": self.ignore, "parts": parts, "highest": self._highest}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.ignore, parts = state["ignore"], state["parts"]
-        self._highest = dict(state.get("highest", {}))  # which earlier versions did not keep
-        kind = MultiClassStatistic if parts and len(parts) == 3 else two_classes.TwoClassStatistic
-        self._statistic = kind(*parts) if parts else None
 
 
 def calibration_report(
@@ -241,15 +220,13 @@ def _numbered(groups: Groups, images: Sequence[str]) -> np.ndarray:
     return np.array([number[group] for group in of_images], np.int64)
 
 
-def _renumbered(statistic: AnyStatistic, start: int) -> AnyStatistic:
+def _renumbered(statistic: MapCounts, start: int) -> MapCounts:
     """The same statistic, with images that have no names numbered from `start` on."""
 
     def counts(part: Counts) -> Counts:
-        rows = part.rows
-        assert rows is not None
+        rows = image_rows(part)
         ids = [f"image {start + int(i[6:]):09d}" if NUMBERED.fullmatch(i) else i for i in rows.ids]
         return replace(part, rows=ImageRows(ids, rows.table, rows.levels))
 
-    if isinstance(statistic, MultiClassStatistic):
-        return MultiClassStatistic(counts(statistic.top), list(map(counts, statistic.classes)), statistic.confusion)
-    return two_classes.TwoClassStatistic(counts(statistic.raw), None)
+    classes = [counts(part) for part in statistic.classes]
+    return MapCounts(counts(statistic.raw), classes=classes, confusion=statistic.confusion)

@@ -103,7 +103,7 @@ class Rows:
         same = (len(self), self.shape, self.dtype) == (len(other), other.shape, other.dtype)
         return same and all(np.array_equal(self[part], other[part]) for part in parts(len(self)))
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self):
         return rows_of, (self[:],)  # an open file cannot be pickled or copied

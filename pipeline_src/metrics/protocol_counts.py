@@ -9,10 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from pipeline_src.counting.counts import COLUMNS, Counts, ImageRows
-from pipeline_src.counting.loading import AnyStatistic, by_protocol
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import ScoreHistogram, UndefinedMetricError, positive, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics.cells import TOP, PixelGroups
 
 QUICK = "a quick statistic does not measure it"
@@ -29,7 +27,7 @@ class ProtocolCounts:
         units: (N,) int64, the group of each image, where images are not independent.
     """
 
-    statistic: AnyStatistic | None
+    statistic: MapCounts | None
     counts: Counts
     regions: Mapping[str, ProtocolCounts] = field(default_factory=dict)
     units: np.ndarray | None = None
@@ -83,7 +81,7 @@ class ProtocolCounts:
     @property
     def of_classes(self) -> list[Counts]:
         """The counts of each of several classes."""
-        assert isinstance(self.statistic, MultiClassStatistic)
+        assert self.statistic is not None
         return self.statistic.classes
 
     @property
@@ -101,13 +99,13 @@ class ProtocolCounts:
         return len(self.rows) if self.units is None else int(self.units.max(initial=-1)) + 1
 
     @classmethod
-    def by_protocol(cls, statistic: AnyStatistic, units: np.ndarray | None = None) -> dict[str, ProtocolCounts]:
+    def by_protocol(cls, statistic: MapCounts, units: np.ndarray | None = None) -> dict[str, ProtocolCounts]:
         """Those of each protocol of a statistic; `units` as above."""
         regions: dict[str, dict[str, ProtocolCounts]] = {}
-        for name, of in (statistic.regions if isinstance(statistic, TwoClassStatistic) else {}).items():
+        for name, of in statistic.regions.items():
             for protocol, counted in cls.by_protocol(of).items():
                 regions.setdefault(protocol, {})[name] = counted
         return {
             protocol: cls(statistic, counts, regions.get(protocol, {}), units)
-            for protocol, counts in by_protocol(statistic).items()
+            for protocol, counts in statistic.protocols.items()
         }

@@ -7,7 +7,6 @@ import numpy as np
 
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED, image_rows
 from pipeline_src.counting.levels import UNIT
-from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import parts
 from pipeline_src.metrics.inputs import Input
 from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
@@ -160,7 +159,7 @@ class ClassAreas(Input):
     family, classes = "class areas", "several"
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple[np.ndarray]:
-        assert isinstance(counted.statistic, MultiClassStatistic)
+        assert counted.statistic is not None and counted.statistic.confusion is not None
         confusion = counted.statistic.confusion
         both = np.diag(confusion)
         union = confusion.sum(axis=0) + confusion.sum(axis=1) - both

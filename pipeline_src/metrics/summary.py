@@ -9,8 +9,7 @@ import numpy as np
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import POSITION
-from pipeline_src.counting.loading import AnyStatistic
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.counting.surest import further_cells
 from pipeline_src.metrics.inputs import Input
@@ -45,9 +44,9 @@ def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | 
     return values, reasons
 
 
-def defined_for(statistic: AnyStatistic | None) -> list[str]:
+def defined_for(statistic: MapCounts | None) -> list[str]:
     """Names of the metrics of a statistic. Saved maps can have two classes of which none is the positive one."""
-    return defined(max(3, len(statistic.classes)) if isinstance(statistic, MultiClassStatistic) else 2)
+    return defined(max(3, len(statistic.classes)) if statistic and statistic.classes else 2)
 
 
 def defined(classes: int) -> list[str]:
@@ -100,5 +99,5 @@ def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], tup
 
 def _without_class(counted: ProtocolCounts) -> bool:
     """Whether some pixels of several classes have no true class."""
-    several = counted.statistic
-    return isinstance(several, MultiClassStatistic) and int(several.confusion.sum()) < counted.counts.pixels
+    confusion = counted.statistic.confusion if counted.statistic else None
+    return confusion is not None and int(confusion.sum()) < counted.counts.pixels

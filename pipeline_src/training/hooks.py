@@ -173,9 +173,7 @@ class CheckpointHook(Hook):
 
     priority = "VERY_LOW"  # after the callbacks and the history of the epoch
 
-    def __init__(
-        self, folder: Path, method: Method, history: HistoryHook, of: dict[str, Any], average: AverageHook
-    ):
+    def __init__(self, folder: Path, method: Method, history: HistoryHook, of: dict[str, Any], average: AverageHook):
         self.folder, self.method, self.history, self.of, self.average = folder, method, history, of, average
 
     @master_only

@@ -12,8 +12,8 @@ import numpy as np
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.data.null_images import MARK
 from pipeline_src.labels import IGNORED
 from pipeline_src.training.method import Validation
@@ -36,7 +36,7 @@ class CalibrationMetric(BaseMetric):
         self._reset()
 
     def _reset(self) -> None:
-        self.statistic, self.null, self.right_on_grey = TwoClassStatistic.empty(quick=True), None, 0
+        self.statistic, self.null, self.right_on_grey = MapCounts.empty(quick=True), None, 0
 
     def process(self, data_batch: Any, data_samples: Sequence[tuple]) -> None:
         for (probability, truth, name), grey in zip(data_samples, data_batch["grey"], strict=True):
@@ -47,7 +47,7 @@ class CalibrationMetric(BaseMetric):
                 right = (probability.ravel()[grey] >= 0.5) == truth.ravel()[grey]
                 self.right_on_grey += int(np.count_nonzero(right))
             if name.endswith(MARK):
-                self.null = self.null or TwoClassStatistic.empty(quick=True)
+                self.null = self.null or MapCounts.empty(quick=True)
                 self.null.add(probability, truth, name)
             else:
                 self.statistic.add(probability, truth, name)
@@ -64,7 +64,7 @@ class CalibrationMetric(BaseMetric):
         ece = float(np.abs(bins.excess).sum() / bins.count.sum())
         return {"val/accuracy": validation.accuracy, "val/ece": ece, "val/validation": validation}
 
-    def _validation(self, statistic: TwoClassStatistic, right_on_grey: int) -> Validation:
+    def _validation(self, statistic: MapCounts, right_on_grey: int) -> Validation:
         histogram = (positive if self.classwise else top_label)(statistic.raw)
         pixels = int(histogram.count.sum())
         accuracy, confidence = (

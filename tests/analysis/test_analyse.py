@@ -16,7 +16,7 @@ from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader, bin_choices
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.loading import load
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.image_inputs import FilledBins
 from pipeline_src.metrics.metric import Metric
@@ -249,11 +249,11 @@ def test_the_error_of_a_calibrated_class_may_be_0(tmp_path):
     assert (low == 0).all() and (high > 0).all()
 
 
-def _class_eces(statistic: MultiClassStatistic) -> list[float]:
+def _class_eces(statistic: MapCounts) -> list[float]:
     return [value("positive_ece", counts) for counts in statistic.classes]
 
 
-def _class_ious(statistic: MultiClassStatistic) -> np.ndarray:
+def _class_ious(statistic: MapCounts) -> np.ndarray:
     both = np.diag(statistic.confusion)
     with np.errstate(invalid="ignore"):
         return both / (statistic.confusion.sum(axis=0) + statistic.confusion.sum(axis=1) - both)

@@ -12,14 +12,14 @@ from pipeline_src.analysis import conformal
 from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.conformal import Bound, bounds, controlled, level
 from pipeline_src.analysis.measurement import Reader
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.image_risks import THRESHOLDS, ImageRisks, of_levels, split
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 
 def counted(images, groups=None) -> ProtocolCounts:
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     for k, (f, y) in enumerate(images):
         statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), f"{k:05d}")
     return ProtocolCounts(statistic, statistic.raw, units=groups)
@@ -125,7 +125,7 @@ def test_an_experiment_takes_the_thresholds_of_another_set(tmp_path):
     statistics = {}
     for part, number in (("val", 30), ("test", 12)):
         for seed in (0, 1):
-            of = TwoClassStatistic.empty()
+            of = MapCounts.empty()
             for f, y, name in varied(number, seed=seed + number, kind="uint8"):
                 of.add(f, y, name)
             of.save(tmp_path / f"{part}{seed}.npz", {})

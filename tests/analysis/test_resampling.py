@@ -25,8 +25,7 @@ from pipeline_src.analysis.intervals import (
 )
 from pipeline_src.analysis.resampling import image_means, key_of, resample
 from pipeline_src.counting.loading import load, save_compact
-from pipeline_src.counting.multiclass import MultiClassStatistic
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.surest import UNKNOWN
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import split
@@ -197,7 +196,7 @@ def test_the_interval_of_a_part_that_is_0_in_nearly_all_resamples_holds_0():
 
 
 def test_intervals_cover_and_shrink():
-    def small(count: int, seed: int) -> TwoClassStatistic:
+    def small(count: int, seed: int) -> MapCounts:
         return counted(varied(count, seed=seed, shape=(8, 10), kind="uint8"), whole=False)
 
     def ends(name: str, count: int, seed: int) -> tuple[float, float]:
@@ -245,7 +244,7 @@ def test_without_foreground_the_other_metrics_have_intervals():
     images[0] = next(varied(1))
     intervals = resample(counted(images), 10, key=0, resamples=50)["raw"].intervals()
     assert intervals["max_f"] is None and intervals["ap"] is None and intervals["ece"] is not None
-    for empty in (TwoClassStatistic.empty(), MultiClassStatistic.empty(3)):
+    for empty in (MapCounts.empty(), MapCounts.of_classes(3)):
         assert resample(empty, 10, key=0)["raw"].values == {}
 
 
@@ -253,7 +252,7 @@ def test_values_that_are_0_on_resamples_are_exactly_0():
     """Ties between methods are decided by the images and not by rounding. One image is over-confident: OE is 0 on the
     resamples without it, and nowhere almost 0."""
     for seed in range(6):
-        rng, statistic = np.random.default_rng(seed), TwoClassStatistic.empty()
+        rng, statistic = np.random.default_rng(seed), MapCounts.empty()
         for number in range(5):
             f = rng.uniform(0.51, 0.99, (9, 11)).astype(np.float32)
             truth = (rng.random(f.shape) < (0.6 if number == 0 else 1)).astype(np.uint8)

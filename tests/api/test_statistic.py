@@ -16,8 +16,7 @@ from matplotlib.figure import Figure
 from pipeline_src.analysis.resampling import resample_counts
 from pipeline_src.api import Statistic, UserError, calibration_report, reliability_diagram
 from pipeline_src.api.pixel_counts import counted
-from pipeline_src.counting import statistic as counting
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting import map_counts as counting
 from pipeline_src.figures.bin_tables import reliability_table
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary
@@ -32,7 +31,7 @@ WHOLE = Statistic().update(MAPS, MASKS)
 
 
 def test_counts_and_metrics_are_the_pipelines():
-    ours = counting.TwoClassStatistic.empty()
+    ours = counting.MapCounts.empty()
     for k, (f, y) in enumerate(zip(MAPS, MASKS, strict=True)):
         ours.add(f, y, f"image {k:09d}")
     assert WHOLE.counts == ours.raw
@@ -102,12 +101,12 @@ def test_copies_count_on_and_parts_merge(copied, maps, masks):
 
 
 def test_several_classes_are_the_pipelines():
-    ours = MultiClassStatistic.empty(4)
+    ours = counting.MapCounts.of_classes(4)
     for k, (p, y) in enumerate(zip(CLASSES, IDS, strict=True)):
         ours.add(p, y, f"image {k:09d}")
     statistic = Statistic().update(CLASSES, IDS)
-    assert statistic.counts == ours.top and statistic.classes == 4
-    assert statistic.compute()["classwise_ece"] == summary(ProtocolCounts(ours, ours.top), 10)[0]["classwise_ece"]
+    assert statistic.counts == ours.raw and statistic.classes == 4
+    assert statistic.compute()["classwise_ece"] == summary(ProtocolCounts(ours, ours.raw), 10)[0]["classwise_ece"]
 
 
 @pytest.mark.parametrize("bins", [np.int64(15), np.int32(15)])

@@ -21,8 +21,8 @@ from pipeline_src.counting import kernels
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import ARRAYS, SCORE_SUMS, Counts
 from pipeline_src.counting.levels import CLAMP, COARSE, HALF, LEVELS, POSITION, UNIT
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.surest import CELLS, SPLIT
 from pipeline_src.engine.code import Code
 from pipeline_src.errors import UserError
@@ -150,7 +150,7 @@ def test_coarse_levels_join_those_of_integer_maps(kind):
     v = np.arange(np.iinfo(kind).max + 1, dtype=kind).reshape(16, -1)
     fine, coarse = Counts.empty(rows=False), Counts.empty(rows=False, levels=COARSE)
     for counts in (fine, coarse):
-        TwoClassStatistic(counts, None).add(v, np.ones(v.shape, bool), "all")
+        MapCounts(counts, None).add(v, np.ones(v.shape, bool), "all")
     assert coarse.on_edge.any()
     assert_joined(coarse, fine, rounded=True)
 
@@ -222,7 +222,7 @@ def test_the_digest_of_counting_code_knows_the_kernels(tmp_path):
     shutil.copytree(ROOT / "counting", root / "counting", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("__init__.py", "errors.py", "labels.py", "files.py"):
         shutil.copy(ROOT / name, root)
-    definitions = ((f"{ROOT.name}.counting.statistic", "TwoClassStatistic"),)
+    definitions = ((f"{ROOT.name}.counting.statistic", "MapCounts"),)
     before = Code(root).digest(definitions)
     assert f"{ROOT.name}/counting/kernels.py" in before.files
     text = (root / "counting/kernels.py").read_text()

@@ -13,8 +13,8 @@ from made_statistics import images
 
 from pipeline_src.analysis import resampling
 from pipeline_src.counting import rows
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.rows import Rows, rows_of
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics.per_image import per_image
 
 
@@ -45,18 +45,18 @@ def test_a_statistic_is_the_same_on_disk(monkeypatch, tmp_path):
     for size in (1 << 22, 1):
         monkeypatch.setattr(rows, "IN_MEMORY", size)
         resampling._times.cache_clear()
-        statistic = TwoClassStatistic.empty()
+        statistic = MapCounts.empty()
         for image in reversed(list(images(9))):
             statistic.add(*image)
         statistic.save(tmp_path / f"{size}.npz", {})
         of[size] = statistic, resampling.resample(statistic, 10, key=0, resamples=20)["raw"].intervals()
-        assert TwoClassStatistic.load(tmp_path / f"{size}.npz")[0] == statistic
+        assert MapCounts.load(tmp_path / f"{size}.npz")[0] == statistic
     assert of[1] == of[1 << 22]
     assert (tmp_path / "1.npz").read_bytes() == (tmp_path / f"{1 << 22}.npz").read_bytes()
 
 
 def test_the_file_is_one_of_numpy(tmp_path):
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     for image in images(300):
         statistic.add(*image)
     statistic.save(tmp_path / "ours.npz", {"set": "x"})
@@ -70,7 +70,7 @@ def test_the_file_is_one_of_numpy(tmp_path):
 
 
 def test_a_statistic_grows_after_it_was_added_to_another():
-    a, b, c = (TwoClassStatistic.empty() for _ in range(3))
+    a, b, c = (MapCounts.empty() for _ in range(3))
     *first, last = images(3)
     for image in first:
         a.add(*image)
@@ -88,7 +88,7 @@ def test_memory_does_not_grow_with_the_images(monkeypatch, tmp_path):
 
     def peak(count):
         tracemalloc.start()
-        statistic = TwoClassStatistic.empty()
+        statistic = MapCounts.empty()
         for k in range(count):
             statistic.add(f, y, f"{k:05d}")
         statistic.save(tmp_path / "s.npz", {})

@@ -12,16 +12,16 @@ from made_statistics import images, of_scenes, one, scene
 
 from pipeline_src.counting.levels import LEVELS
 from pipeline_src.counting.loading import load
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.surest import CELLS, LAST, LEVEL_OF_CELL, SHIFT, SPLIT, STARTS, UNKNOWN, further_cells
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import bounds, value
 
 
-def sure(kind: str = "float32", count: int = 3) -> TwoClassStatistic:
+def sure(kind: str = "float32", count: int = 3) -> MapCounts:
     """Of images most of whose pixels are in the first levels of doubt."""
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     for f, y, name in images(count, kind="float64"):
         z = 4 * np.log(f / (1 - f))
         top = {"uint8": 255, "uint16": 65535}.get(kind)
@@ -114,7 +114,7 @@ def test_damaged_cells_are_named(name, move, tmp_path):
 
 def test_several_classes_are_counted_by_cell(tmp_path):
     statistic = of_scenes((scene(k, classes=3, sharp=20) for k in range(3)), 3)
-    for counts in (statistic.top, *statistic.classes):
+    for counts in (statistic.raw, *statistic.classes):
         assert np.array_equal(counts.surest.sum(axis=0), counts.count[:SPLIT].sum(axis=0))
         assert further_cells(counts.surest) > 0
     statistic.save(tmp_path / "a.npz", {})

@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from whole_maps_reference import FILE, cases, peer_values, protocols
 
 from pipeline_src.counting.levels import UNIT
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, e_measure, s_measure, weighted_f, whole_map_measures
 from pipeline_src.errors import UserError
 
@@ -154,7 +154,7 @@ def test_the_values_are_those_that_pysodmetrics_gave(name):
 def test_bad_maps_are_left_to_the_statistic_to_refuse():
     f, y = np.full((4, 5), np.nan, np.float32), np.eye(4, 5, dtype=np.uint8)
     with pytest.raises(UserError, match="not probabilities"), np.errstate(invalid="ignore"):
-        TwoClassStatistic.empty().add(f, y, "a", whole=whole_map_measures(f, y, EVALUATED_MEASURES))
+        MapCounts.empty().add(f, y, "a", whole=whole_map_measures(f, y, EVALUATED_MEASURES))
 
 
 @pytest.mark.filterwarnings("ignore")

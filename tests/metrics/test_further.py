@@ -10,8 +10,8 @@ from made_statistics import counted, of_scenes, one, scene, summaries, varied
 from sklearn.metrics import roc_auc_score
 
 from pipeline_src.analysis.resampling import resample
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import Bins, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics import selective
 from pipeline_src.metrics.cells import TOP, PixelGroups
 from pipeline_src.metrics.ranked import CELL_OF_LEVEL, CELLS, by_cell
@@ -197,7 +197,7 @@ def test_cells_of_the_ranking():
 def test_eight_bit_values_stored_as_floats_are_the_same_images():
     """float32 v/255 lies on either side of v/255, and below 0.5 the grid and the rows round it differently."""
     rng = np.random.default_rng(0)
-    of_bytes, of_floats = TwoClassStatistic.empty(), TwoClassStatistic.empty()
+    of_bytes, of_floats = MapCounts.empty(), MapCounts.empty()
     for k in range(30):
         logits = rng.normal(rng.normal(), 2, (16, 16))
         v = np.uint8(255 / (1 + np.exp(-logits)))
@@ -217,7 +217,7 @@ def test_eight_bit_values_stored_as_floats_are_the_same_images():
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
 def test_the_grid_and_the_rows_have_the_same_pixels_on_every_eight_bit_level(dtype):
     v = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     statistic.add(v if dtype == np.uint8 else v / np.float32(255), v % 2, "all levels")
     groups = PixelGroups(statistic.raw)
     pixels = np.bincount(groups.group, groups.entries[TOP][1], 512)

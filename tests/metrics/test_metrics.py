@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_statistics import one
 
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.figures.bin_tables import reliability_table
 from pipeline_src.metrics.entries.calibration import OVER, SQUARED, SQUARED_POSITIVE, UNDER
@@ -105,7 +105,7 @@ def test_extremes():
 
 
 def test_what_is_undefined_is_none_with_a_reason():
-    values, reasons = summary(ProtocolCounts(None, TwoClassStatistic.empty().raw))
+    values, reasons = summary(ProtocolCounts(None, MapCounts.empty().raw))
     assert set(values.values()) == {None} and set(reasons) == set(values)
     values, reasons = summary(ProtocolCounts(None, raw(np.float32([0.5, 0.7]), [255, 255])))
     assert set(values.values()) == {None}
@@ -183,7 +183,7 @@ def saved_maps():
 @pytest.mark.filterwarnings("ignore:This class will be removed")
 def test_parity_with_pysodmetrics(saved_maps):
     py_sod_metrics = pytest.importorskip("py_sod_metrics", reason="needs the extra `parity` (CONTRIBUTING.md)")
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     fm, mae = py_sod_metrics.Fmeasure(), py_sod_metrics.MAE()
     for k, (v, mask) in enumerate(saved_maps):
         statistic.add(v, mask, str(k))
@@ -233,7 +233,7 @@ def test_f_by_hand():
 
 
 def test_pooled_f_is_another_quantity(saved_maps):
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     for k, (v, mask) in enumerate(saved_maps):
         statistic.add(v, mask, str(k))
     assert value("pooled_max_f", statistic.raw) != pytest.approx(value("max_f", statistic.raw), abs=1e-4)

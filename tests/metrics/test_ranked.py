@@ -9,8 +9,7 @@ import pytest
 from made_statistics import one, varied
 
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.multiclass import MultiClassStatistic
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.surest import UNKNOWN
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import bounds, value
@@ -100,17 +99,17 @@ def test_top_labels_are_ranked_as_their_pixels():
     top = np.sort(z, axis=0)
     wrong = rng.random(top.shape[1:]) < 0.1 * np.exp(-(top[-1] - top[-2]) / 6)
     truth = np.where(wrong, (z.argmax(axis=0) + 1) % 4, z.argmax(axis=0))
-    statistic = MultiClassStatistic.empty(4)
+    statistic = MapCounts.of_classes(4)
     statistic.add(p, truth, "a")
     expected = ranked(1 - p.max(axis=0).ravel().astype(float), p.argmax(axis=0).ravel() == truth.ravel())
     for name, number in expected.items():
-        assert value(name, statistic.top) == pytest.approx(number, rel=1e-3), name
-    assert value("aurc", levels_alone(statistic.top)) > 1.05 * expected["aurc"]
+        assert value(name, statistic.raw) == pytest.approx(number, rel=1e-3), name
+    assert value("aurc", levels_alone(statistic.raw)) > 1.05 * expected["aurc"]
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "uint8 as float32"])
 def test_maps_of_8_and_16_bits_are_ranked_as_before(kind):
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     for f, y, name in varied(5, kind=kind.split()[0], sharp=4):
         statistic.add((f / 255).astype(np.float32) if " " in kind else f, y, name)
     for counts in (statistic.raw, statistic.stretched):
