@@ -29,7 +29,7 @@ def risks() -> np.ndarray:
         where = halves(Path(name))
         pairs = [pair_files(where["pred"], where["mask"]), pair_files(where["apply"], where["test_mask"])]
         counts = [two_classes.count(of).statistic.raw for of in pairs]
-        return np.concatenate([block for of in counts for block in ImageRisks().units(ProtocolCounts(None, of))])
+        return np.concatenate([block for of in counts for block in ImageRisks().units(ProtocolCounts(None, of), 0)])
 
 
 def tried(images: np.ndarray, bound: Bound, fitted: int, splits: int) -> tuple[np.ndarray, np.ndarray]:

@@ -25,8 +25,8 @@ from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import around, draws
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.metrics.entries.calibration import OVER, SQUARED
+from pipeline_src.metrics.image_inputs import PixelMeans
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.row_inputs import PixelMeans
 
 CONFIDENCE = np.array([0.55, 0.65, 0.75, 0.85, 0.96])
 SHARE = np.array([0.03, 0.04, 0.06, 0.12, 0.75])  # of the pixels in each bin

@@ -29,7 +29,12 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, Any
         UserError: the shapes do not fit.
     """
     if other := [type(of).__name__ for of in (probabilities, masks) if not hasattr(of, "ndim")]:
-        raise UserError("these are no images", found=f"of type {other[0]}", expected="arrays or tensors")
+        raise UserError(
+            "these are no images",
+            found=f"of type {other[0]}",
+            expected=f"arrays or tensors: {PAIRS}",
+            do="count images of different sizes one by one, or as lists of maps and masks by Statistic",
+        )
     p, y = probabilities, masks
     if y.ndim == 2:
         p, y = p[None], y[None]
@@ -58,6 +63,11 @@ def _clipped(p: Any) -> Any:
     low, high = p.aminmax() if hasattr(p, "aminmax") else (p.min(), p.max())
     rounded = -SLACK <= low < 0 <= high <= 1 + SLACK or -SLACK <= low <= 1 < high <= 1 + SLACK
     return p.clip(0, 1) if rounded else p
+
+
+def listed(values: Any) -> bool:
+    """Whether `values` is a list of arrays or tensors, one for each image."""
+    return isinstance(values, list | tuple) and len(values) > 0 and all(getattr(v, "ndim", 0) > 1 for v in values)
 
 
 def check_number(bins: Any) -> int:
@@ -111,7 +121,12 @@ def array(values: Any) -> np.ndarray:
         values = values.detach().cpu()
         # numpy has no bfloat16; all floats are counted as float32.
         values = (values.float() if values.is_floating_point() else values).numpy()
-    return native(np.asarray(values))
+    try:
+        return native(np.asarray(values))
+    except ValueError as error:
+        raise UserError(
+            "these are no images", found=error, expected=f"{PAIRS}; or lists of arrays, one for each image"
+        ) from error
 
 
 def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
-from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images
+from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images, listed
 from pipeline_src.counting.counts import Counts, ImageRows, image_rows
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.map_range import check_range
@@ -89,13 +89,16 @@ class Statistic:
         Args:
             probabilities: of an object, (H, W), (N, H, W) or (N, 1, H, W): floats in [0, 1], uint8 of v / 255 or uint16
                 of v / 65535. Of K classes, (N, K, H, W), or (K, H, W) with one mask: floats that sum to 1. Of two
-                classes the second is the object. Arrays or tensors.
-            masks: (N, H, W) or (H, W): 0, 1 and the ignored label, or bool; class ids for K classes.
+                classes the second is the object. Arrays or tensors; or a list of those of single images, whose sizes
+                may differ.
+            masks: (N, H, W) or (H, W): 0, 1 and the ignored label, or bool; class ids for K classes. A list for a list.
             names: N names of the images, each once; by default they are numbered.
 
         Raises:
             UserError: shapes, labels, values or names do not fit. The images before the one at fault are counted.
         """
+        if listed(probabilities) or listed(masks):
+            return self._update_each(list(probabilities), list(masks), names)
         p, y = images(array(probabilities), array(masks), self.ignore)
         classes = p.shape[1] if p.ndim == 4 else 2
         statistic = self._with_classes(classes)
@@ -114,6 +117,18 @@ class Statistic:
                 statistic.add(*row, ignore=said)
             if p.dtype.kind == "u" and p.size:
                 self._note({str(p.dtype): int(p.max())})
+        return self
+
+    def _update_each(self, maps: list[Any], masks: list[Any], names: Sequence[str] | None) -> Statistic:
+        """Count images that are given as lists."""
+        if len(maps) != len(masks) or (names is not None and len(names) != len(maps)):
+            raise UserError(
+                "lists of images do not fit",
+                found=f"{len(maps)} maps, {len(masks)} masks" + (f", {len(names)} names" if names else ""),
+                expected="a mask, and a name where there are names, for each map",
+            )
+        for k, (probability, mask) in enumerate(zip(maps, masks, strict=True)):
+            self.update(probability, mask, None if names is None else [names[k]])
         return self
 
     def _note(self, highest: Mapping[str, int]) -> None:

@@ -18,10 +18,9 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.counting.loading import load
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.image_inputs import FilledBins
+from pipeline_src.metrics.image_inputs import FilledBins, PixelMeans
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.row_inputs import PixelMeans
 from pipeline_src.metrics.summary import value
 
 SHARPNESS = {"baseline": 2.0, "slp": 1.4, "ensemble": 1.7}

@@ -10,9 +10,9 @@ from made_statistics import counted, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.metrics.inputs import InRegion
 from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, UNDEFINED, Quantity
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.region_inputs import InRegion
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import bounds
 
