@@ -96,8 +96,9 @@ class DenseCalibration(Metric):
     def forward(self, probabilities: Tensor, masks: Tensor) -> dict[str, Tensor]:
         """Count a batch, and return the metrics of the batch; what is counted is not changed by a refused one."""
         self.update(probabilities, masks)
-        self._forward_cache = self._tensors(self._batch)
-        return self._forward_cache
+        numbers = self._tensors(self._batch)
+        self._forward_cache: Any = numbers  # where Lightning's `log` looks
+        return numbers
 
     @property
     def counts(self) -> Counts:

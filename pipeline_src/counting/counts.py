@@ -168,7 +168,7 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         if (self.rows is None) != (other.rows is None):
             raise ValueError("a quick statistic (without rows) and a full one cannot be added")
-        rows = None if self.rows is None else self.rows + other.rows
+        rows = None if self.rows is None or other.rows is None else self.rows + other.rows
         count, position, on_edge = (getattr(self, name) + getattr(other, name) for name in ARRAYS[:3])
         surest = self.surest + other.surest if len(self.surest) == len(other.surest) else UNKNOWN
         return Counts(count, position, on_edge, rows, self.top, surest)

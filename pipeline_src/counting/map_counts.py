@@ -229,8 +229,8 @@ class MapCounts:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MapCounts):
             return NotImplemented
-        same = (self.confusion is None) == (other.confusion is None) and by_name(self) == by_name(other)
-        return same and (self.confusion is None or np.array_equal(self.confusion, other.confusion))
+        this, that = ([] if each.confusion is None else each.confusion for each in (self, other))
+        return np.array_equal(this, that) and by_name(self) == by_name(other)
 
     __hash__ = None  # type: ignore[assignment]
 
