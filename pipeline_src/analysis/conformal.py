@@ -100,7 +100,7 @@ def trivial(bound: Bound, t: int, sums: np.ndarray) -> bool:
 def of_units(counted: ProtocolCounts, levels: np.ndarray) -> np.ndarray:
     """(U, 2) the risks of each unit at its level, (U,); NaN where it has none."""
     at_levels = []
-    for block in ImageRisks().units(counted, 0):
+    for block in ImageRisks().units(counted):
         risks, units = split(block)
         at, levels = levels[: len(block)], levels[len(block) :]
         at_levels.append(np.where(units > 0, risks[np.arange(len(block)), :, at], np.nan))
@@ -110,7 +110,7 @@ def of_units(counted: ProtocolCounts, levels: np.ndarray) -> np.ndarray:
 def of_folds(counted: ProtocolCounts, folds: np.ndarray) -> np.ndarray:
     """(K, 516) sums of `ImageRisks` over the units of each fold, (U,) numbers from 0."""
     sums = np.zeros((folds.max() + 1, len(RISK_NAMES) * (EIGHT_BIT + 2)))
-    for block in ImageRisks().units(counted, 0):
+    for block in ImageRisks().units(counted):
         at, folds = folds[: len(block)], folds[len(block) :]
         np.add.at(sums, at, block)
     return sums

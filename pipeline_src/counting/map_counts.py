@@ -229,8 +229,9 @@ class MapCounts:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MapCounts):
             return NotImplemented
-        this, that = ([] if each.confusion is None else each.confusion for each in (self, other))
-        return np.array_equal(this, that) and by_name(self) == by_name(other)
+        if self.confusion is None or other.confusion is None:
+            return self.confusion is other.confusion and by_name(self) == by_name(other)
+        return np.array_equal(self.confusion, other.confusion) and by_name(self) == by_name(other)
 
     __hash__ = None  # type: ignore[assignment]
 

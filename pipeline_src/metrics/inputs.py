@@ -63,7 +63,7 @@ class Input:
         """The metric's arguments for all images, shape (): by default those of the sums over all independent units."""
         return self.from_sums(np.sum([units.sum(axis=0) for units in self.units(counted, bins)], axis=0), bins)
 
-    def units(self, counted: ProtocolCounts, bins: int) -> Iterator[np.ndarray]:
+    def units(self, counted: ProtocolCounts, bins: int = 10) -> Iterator[np.ndarray]:
         """Blocks (n, C) of what is summed over independent units, images or groups of them, in order."""
         columns = self.columns(counted, bins)
         blocks = (columns(block) for block in parts(len(counted.rows)))

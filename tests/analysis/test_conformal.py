@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_statistics import one, varied
+from made_statistics import varied
 
 from pipeline_src.analysis import conformal
 from pipeline_src.analysis.analyse import analyse
@@ -14,7 +14,7 @@ from pipeline_src.analysis.conformal import Bound, bounds, controlled, level
 from pipeline_src.analysis.measurement import Reader
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.image_risks import THRESHOLDS, ImageRisks, of_levels, split
+from pipeline_src.metrics.image_risks import ImageRisks, of_levels, split
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 
@@ -142,14 +142,6 @@ def test_an_experiment_takes_the_thresholds_of_another_set(tmp_path):
         assert found.values["fnr"].shape == (2, 250) and found.values["fnr"].std() > 0
         assert found.values["fnr"][k].mean() == pytest.approx(found.points["fnr"][k], abs=0.02)
     assert controlled(Bound("fnr", 0.01), fitted, unseen) is None  # thirty images are too few
-
-
-def test_of_several_images_on_a_threshold_none_is_missed():
-    """f = t/255 is in the mask: 8-bit values and floats alike."""
-    for f in (np.uint8(54), np.float32(54 / 255), np.uint16(54 * 257)):
-        of = one(np.array([[f]]), [[1]])
-        risks, _ = split(sums(ProtocolCounts(of, of.raw)))
-        assert risks[0, 54] == 0 and risks[0, 55] == 1 and risks.shape == (2, THRESHOLDS)
 
 
 @pytest.mark.parametrize("text", ["fnr", "fnr=", "fnr=0", "fnr=1", "fnr=-1", "fnr=nan", "fnr=ten", "recall=0.1", ""])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -17,22 +16,16 @@ from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.intervals import (
     few_in_words,
-    groups_in_words,
-    images_in_words,
     interval,
     percentiles,
-    units_of,
 )
 from pipeline_src.analysis.resampling import image_means, key_of, resample
-from pipeline_src.counting.loading import load, save_compact
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.surest import UNKNOWN
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import split
 from pipeline_src.metrics.entries.calibration import UNDER
-from pipeline_src.metrics.inputs import FEW
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import value
 
 
 def drawn(images: int, resamples: int, key: int) -> list[np.ndarray]:
@@ -74,18 +67,6 @@ def test_images_that_are_wholly_ignored_are_not_drawn():
         }
 
 
-@pytest.mark.parametrize("kind, alike", [("uint8", 0.999), ("float32", 0.9)])
-def test_coverage_at_a_risk_varies_over_resamples_as_that_of_the_images_drawn(kind, alike):
-    images = list(varied(12, kind=kind))
-    resampled = resample(counted(images, whole=False), 10, key=4, resamples=30)["raw"].values
-    drawn_images = [[images[i] for i in chosen] for chosen in drawn(12, 30, 4)]
-    again = [counted(((f, y, str(n)) for n, (f, y, _) in enumerate(of)), whole=False).raw for of in drawn_images]
-    for name in ("coverage_at_1", "coverage_at_5"):
-        exact = np.array([value(name, counts) for counts in again])
-        assert np.corrcoef(exact, resampled[name])[0, 1] > alike
-        assert resampled[name].std() == pytest.approx(exact.std(), rel=0.1)
-
-
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
 def test_what_sums_over_images_leave_out_is_small(kind, monkeypatch):
     """All images once: values are exact by the shift, which is small, and 0 but for metrics that sort pixels."""
@@ -108,15 +89,6 @@ def test_images_of_a_sure_network_keep_their_own_confidence():
     assert of.points["image_ece"] == pytest.approx(doubts.mean(), rel=1e-3)
     for name in ("ece", "mce", "image_ece"):
         assert of.values[name].std() == pytest.approx(of.values["gap"].std(), rel=1e-3), name
-
-
-def test_published_regions_vary_as_their_images_do(tmp_path):
-    """Their rows have no confidence of their own any more: bins are those of their 8-bit levels."""
-    statistic = counted(varied(12))
-    save_compact(statistic, tmp_path / "s.npz", 10)
-    whole, published = (resample(of, 10, key=0, resamples=300)["raw"] for of in (statistic, load(tmp_path / "s.npz")))
-    for name in ("ece", "border_ece", "interior_ece"):
-        assert published.values[name].std() == pytest.approx(whole.values[name].std(), rel=0.08), name
 
 
 @pytest.mark.parametrize("counted_by_cell", [True, False])
@@ -155,11 +127,6 @@ def test_intervals_are_wider_by_what_ties_leave_open():
         assert wide[name] == pytest.approx((plain[name][0] - bound, plain[name][1] + bound), abs=1e-12), name
 
 
-def test_few_values_are_tied_in_truth():
-    maps = [(np.float32(np.round(f, 1) * 0.99 + 0.003), y, name) for f, y, name in varied(6)]
-    assert resample(counted(maps, whole=False), 10, key=0, resamples=2)["raw"].bounds == {}
-
-
 def test_class_metrics_of_resamples_are_those_of_the_images_drawn():
     """One class of three is only predicted."""
     scenes = [scene(k, classes=3, shape=(12, 15)) for k in range(4)]
@@ -178,12 +145,6 @@ def test_class_metrics_of_resamples_are_those_of_the_images_drawn():
         values, _ = summaries(again)["raw"]
         assert eces[k].mean() == pytest.approx(values["classwise_ece"], abs=2e-3)
         assert resampled.values["mean_iou"][k] == pytest.approx(values["mean_iou"], abs=1e-12)
-
-
-def test_intervals_of_several_classes_hold_their_values():
-    resampled = resample(of_scenes(scene(k) for k in range(4)), 10, key=0, resamples=60)["raw"]
-    for name, (low, high) in resampled.intervals().items():
-        assert low <= resampled.points[name] + 1e-12 and resampled.points[name] - 1e-12 <= high and low < high, name
 
 
 def test_the_interval_of_a_part_that_is_0_in_nearly_all_resamples_holds_0():
@@ -227,12 +188,6 @@ def test_bits_do_not_depend_on_the_number_of_threads():
         with threadpool_limits(threads):
             values.append(resample(statistic, 10, key=1, resamples=200)["raw"].values)
     assert all(np.array_equal(one, values[1][name], equal_nan=True) for name, one in values[0].items())
-
-
-def test_metrics_that_sort_pixels_have_fewer_resamples():
-    values = resample(counted(varied(4), whole=False), 10, key=0, resamples=FEW + 1)["raw"].values
-    for name, of in values.items():
-        assert len(of) == (FEW if METRICS[name].of.few else FEW + 1)
 
 
 def test_without_foreground_the_other_metrics_have_intervals():
@@ -293,19 +248,6 @@ def test_intervals_of_few_groups_cover(units, usual_at_most):
     assert held["usual"] < usual_at_most and held["these"] > 555, held
 
 
-@pytest.mark.slow
-def test_intervals_of_skewed_means_cover():
-    """Where few images are much worse than all others: 92 in 100; of percentiles as far out as Student's t 90."""
-    held = {"percentiles": 0, "these": 0}
-    for k in range(600):
-        values = np.random.default_rng(k).gamma(0.3, 1, (30, 1))
-        resampled = image_means(values, key=k, resamples=400)[:, 0]
-        ends = {"percentiles": percentiles(resampled, 30), "these": interval(values.mean(), resampled, 30)}
-        for name, (low, high) in ends.items():
-            held[name] += low <= 0.3 <= high
-    assert held["these"] > held["percentiles"] + 5 and held["these"] > 545, held  # 554 and 543
-
-
 def test_the_interval_of_a_skewed_mean_is_johnsons():
     resampled, t = np.random.default_rng(1).gamma(16, 1, 10**6), math.sqrt(30 / 29) * stats.t.ppf(0.975, 29)
     low, high = interval(16.0, resampled, 30)
@@ -317,25 +259,6 @@ def test_the_interval_of_a_skewed_mean_is_johnsons():
     rare = np.append(np.zeros(999), 1.0)  # with a skewness of 32
     assert interval(0.0, rare, 30)[1] < 10 * rare.std()
     assert interval(0.5, np.full(100, 0.5), 30) == (0.5, 0.5)
-
-
-def test_readers_are_told_of_few_images_and_groups():
-    said = {number: images_in_words(number) for number in (1, 9, 10, 49, 50)}
-    assert said[1] == ["one image has no intervals"] and said[50] == []
-    for number, words in ((9, "fewer than 10, are rough"), (10, "are too narrow"), (49, "are too narrow")):
-        assert f"intervals over {number} images" in said[number][0] and words in said[number][0]
-    of_groups = {number: groups_in_words(np.arange(2 * number) // 2) for number in (1, 9, 10, 49, 50)}
-    assert groups_in_words(None) == "" and "no intervals" in of_groups[1]
-    assert "of fewer than 10 they are rough" in of_groups[9] and of_groups[50].endswith("not independent.")
-    assert all("of fewer than 50 they are too narrow" in of_groups[number] for number in (10, 49))
-
-
-def test_a_thousand_resamples_take_seconds():
-    images = list(varied(50, shape=(60, 60)))
-    statistic = counted(((*images[k % 50][:2], f"{k:03d}") for k in range(400)), whole=False)
-    start = time.process_time()
-    resample(statistic, 10, key=0)
-    assert time.process_time() - start < 16
 
 
 def test_images_of_a_group_are_drawn_together():
@@ -357,12 +280,6 @@ def test_images_of_a_group_are_drawn_together():
     )
 
 
-def test_groups_of_one_image_each_change_nothing():
-    images = counted(varied(9))
-    alone, grouped = (resample(images, 10, 0, 20, groups)["raw"].values for groups in (None, np.arange(9)))
-    assert all(np.array_equal(alone[name], grouped[name]) for name in alone)
-
-
 def test_a_single_group_has_no_intervals():
     """Nothing is known of how groups differ; an interval of no width would say that all is known."""
     for images, groups in ((5, np.zeros(5, np.int64)), (1, None)):
@@ -370,18 +287,6 @@ def test_a_single_group_has_no_intervals():
         assert one.points["ece"] > 0 and set(one.intervals().values()) == {None}
     several = resample(of_scenes((scene(k) for k in range(3)), 5), 10, 0, 20, np.zeros(3, np.int64))["raw"]
     assert set(several.intervals().values()) == {None}
-
-
-def test_intervals_over_groups_cover_where_images_are_copies():
-    """30 videos of 8 equal frames: resampled frames look like eight times as much data as there is."""
-    groups, covered = np.repeat(np.arange(30), 8), {"images": 0, "groups": 0}
-    for k in range(100):
-        values = np.random.default_rng(k).normal(size=30)[groups, None]
-        for name, of in (("images", None), ("groups", groups)):
-            low, high = percentiles(image_means(values, key=k, resamples=200, groups=of)[:, 0], units_of(of, 240))
-            covered[name] += low <= 0 <= high
-    # The interval over images is 1 / sqrt(8) as wide as it must be: 51 % coverage. Six standard deviations apart.
-    assert covered["images"] <= 70 and covered["groups"] >= 80
 
 
 @pytest.mark.parametrize("groups", [None, np.arange(24) // 2])

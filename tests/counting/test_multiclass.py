@@ -115,28 +115,3 @@ def test_two_classes_give_the_binary_numbers():
         assert values[name] == pytest.approx(value(name, binary), abs=1e-6), name
     assert values["brier"] == pytest.approx(2 * value("brier", binary), abs=1e-6)
     assert values["classwise_ece"] == pytest.approx(value("positive_ece", binary), abs=1e-6)
-
-
-def test_merged_and_saved(counted, tmp_path):
-    statistic, _, _ = counted
-    parts = [MapCounts.of_classes(5) for _ in range(2)]
-    for k in (3, 1, 0, 2):
-        parts[k % 2].add(*scene(k), str(k))
-    assert parts[1] + parts[0] == statistic
-    statistic.save(tmp_path / "m.npz", {"set": "x"})
-    assert MapCounts.load(tmp_path / "m.npz") == (statistic, {"set": "x"})
-
-
-def test_bad_input_is_named():
-    statistic = MapCounts.of_classes(3)
-    p, truth = scene(0, classes=3)
-    for wrong, mask, words in (
-        (p[:2], truth, "do not fit"),
-        (p * 2, truth, "not probabilities"),
-        (p / 2, truth, "not probabilities"),
-        (p, np.where(truth == 255, 7, truth), "class ids"),
-    ):
-        with pytest.raises(UserError, match=words):
-            statistic.add(wrong, mask, "a")
-    assert statistic == MapCounts.of_classes(3)
-    assert set(summaries(statistic)["raw"][0].values()) == {None}

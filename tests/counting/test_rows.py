@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 import tracemalloc
-import zipfile
 
 import numpy as np
 import pytest
@@ -53,32 +52,6 @@ def test_a_statistic_is_the_same_on_disk(monkeypatch, tmp_path):
         assert MapCounts.load(tmp_path / f"{size}.npz")[0] == statistic
     assert of[1] == of[1 << 22]
     assert (tmp_path / "1.npz").read_bytes() == (tmp_path / f"{1 << 22}.npz").read_bytes()
-
-
-def test_the_file_is_one_of_numpy(tmp_path):
-    statistic = MapCounts.empty()
-    for image in images(300):
-        statistic.add(*image)
-    statistic.save(tmp_path / "ours.npz", {"set": "x"})
-    with np.load(tmp_path / "ours.npz", allow_pickle=False) as file:
-        arrays = dict(file)
-    assert np.array_equal(arrays["raw_image_levels"], statistic.raw.rows.levels[:])
-    assert np.array_equal(arrays["raw_table"], statistic.raw.rows.table[:])
-    np.savez_compressed(tmp_path / "numpy.npz", **arrays)
-    assert (tmp_path / "ours.npz").read_bytes() == (tmp_path / "numpy.npz").read_bytes()
-    assert zipfile.ZipFile(tmp_path / "ours.npz").testzip() is None
-
-
-def test_a_statistic_grows_after_it_was_added_to_another():
-    a, b, c = (MapCounts.empty() for _ in range(3))
-    *first, last = images(3)
-    for image in first:
-        a.add(*image)
-    both = a + b
-    a.add(*last)
-    for image in first:
-        c.add(*image)
-    assert both == c != a
 
 
 @pytest.mark.slow

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_statistics import images, of_scenes, one, scene
+from made_statistics import images, one
 
 from pipeline_src.counting.levels import LEVELS
 from pipeline_src.counting.loading import load
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.surest import CELLS, LAST, LEVEL_OF_CELL, SHIFT, SPLIT, STARTS, UNKNOWN, further_cells
-from pipeline_src.errors import UserError
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import bounds, value
 
@@ -90,32 +89,3 @@ def test_files_of_earlier_versions_are_read_as_they_were(tmp_path):
     assert load(path) == old
     old.add(np.float32([[1e-7]]), np.uint8([[0]]), "y")
     assert not old.raw.surest.size and old.raw.pixels == new.raw.pixels + 1
-
-
-@pytest.mark.parametrize("name", ["raw_surest", "stretched_surest"])
-@pytest.mark.parametrize("move", ["one more", "below 0", "another class", "beyond"])
-def test_damaged_cells_are_named(name, move, tmp_path):
-    def damage(arrays: dict) -> None:
-        if move == "one more":
-            arrays[name][0] += 1
-        elif move == "below 0":
-            arrays[name][:2] += 10**6, -(10**6)
-            arrays[f"{name}_at"][1] = 4  # the same class and label in the next cell
-        elif move == "another class":
-            arrays[f"{name}_at"][0] ^= 2
-        else:
-            arrays[f"{name}_at"][-1] += 4 * CELLS
-
-    sure().save(tmp_path / "a.npz", {})
-    with pytest.raises(UserError, match="is not a statistic") as told:
-        load(without_cells(tmp_path / "a.npz", damage))
-    assert name in str(told.value) or move == "beyond"
-
-
-def test_several_classes_are_counted_by_cell(tmp_path):
-    statistic = of_scenes((scene(k, classes=3, sharp=20) for k in range(3)), 3)
-    for counts in (statistic.raw, *statistic.classes):
-        assert np.array_equal(counts.surest.sum(axis=0), counts.count[:SPLIT].sum(axis=0))
-        assert further_cells(counts.surest) > 0
-    statistic.save(tmp_path / "a.npz", {})
-    assert load(tmp_path / "a.npz") == statistic

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from made_statistics import one
 
-from pipeline_src.figures.bin_tables import isotonic_table
 from pipeline_src.metrics.summary import value
 
 
@@ -51,18 +50,6 @@ def test_the_brier_score_is_their_sum(pixels):
     counts = one(saved, y).raw
     total = value("mcb", counts) - value("dsc", counts) + value("brier_uncertainty", counts)
     assert total == pytest.approx(value("brier", counts), abs=3e-5 if saved.dtype == np.float32 else 1e-7)
-
-
-def test_the_curve_of_a_diagram_is_that_of_the_top_label(pixels):
-    saved, f, y = pixels
-    confidence, right = np.round(np.maximum(f, 1 - f), 12), (f >= 0.5) == y  # 1 - f is rounded: ties are ties
-    curve = isotonic_table(one(saved, y).raw)
-    at, accuracy = curve["confidence"], curve["accuracy"]
-    assert (np.diff(accuracy) >= 0).all() and (np.diff(at) > 0).all()
-    off = np.abs(np.interp(confidence, at, accuracy) - plain_isotonic(confidence, right))
-    # Pixels of a float map within 1.5e-5 of each other are tied.
-    assert off.max() < 1e-9 if saved.dtype == np.uint8 else off.mean() < 1e-3
-    assert isotonic_table(one(saved[:3], np.full(3, 255)).raw).empty
 
 
 def test_a_constant_map_discriminates_nothing():

@@ -53,15 +53,6 @@ def test_equal_mass_on_sorted_pixels(pixels, groups):
     assert limit < 0.03
 
 
-def test_equal_mass_by_hand():
-    # 4 pixels at 0.75, two of them right, then 2 at 1, both right: two groups of three
-    counts = one(np.float32([0.75, 0.75, 0.75, 0.75, 1, 1]), [1, 1, 0, 0, 1, 1]).raw
-    first = abs(3 * 0.75 - 1.5)
-    second = abs(0.75 + 2 - 0.5 - 2)
-    assert value("ece_equal_mass", counts, 2) == pytest.approx((first + second) / 6, abs=1e-15)
-    assert value("ece_equal_mass", counts, 1) == pytest.approx(abs(5 - 4) / 6, abs=1e-15)
-
-
 def test_sweep_on_sorted_pixels(pixels):
     counts, confidence, right, _, _ = pixels
     plain, hits = equal_mass_plain(confidence, right, 1)
@@ -93,22 +84,6 @@ def test_sweep_ends_before_the_first_number_of_groups_that_is_not_monotone():
     assert min(ends) < 5 and max(ends) > 40
 
 
-@pytest.mark.parametrize("right", [0, 1])
-def test_sweep_of_pixels_that_are_all_wrong_or_all_right(right):
-    score = np.arange(1, 3001) / 3001  # so many levels would take minutes one number of groups after the other
-    count = np.ones(3000)
-    row = Bins(count, count * right, score, score - right)
-    value = abs(score.mean() - right)
-    assert estimators.sweep_groups(row) == (pytest.approx(value), 3000)
-    few = Bins(*(a[:40] for a in (count, count * right, score, score - right)))
-    assert estimators.sweep_groups(few)[1] == 40
-
-
-def test_sweep_ends_where_every_group_is_a_level():
-    counts = one(np.float32([0.625, 0.625, 0.875, 0.875]), [0, 1, 1, 1]).raw
-    assert estimators.sweep_groups(top_label(counts).bins) == (pytest.approx(0.125), 2)
-
-
 def test_debiased_by_its_formula(pixels):
     counts, confidence, right, _, _ = pixels
     root, authors = 0.0, 0.0
@@ -124,12 +99,6 @@ def test_debiased_by_its_formula(pixels):
                 authors += n / len(right) * (gap**2 - noise[1])
     assert value("ece_debiased_pixels", counts) == pytest.approx(np.sqrt(root), abs=1e-9)
     assert value("ece_debiased_authors", counts) == pytest.approx(authors, abs=1e-9)
-
-
-@pytest.mark.parametrize("hit", [0, 1])
-def test_a_single_pixel_allows_no_estimate_of_its_noise(hit):
-    counts = one(np.float32([0.8]), [hit]).raw
-    assert value("ece_debiased_authors", counts) == pytest.approx((0.8 - hit) ** 2, abs=1e-6)
 
 
 def test_debiased_is_nought_on_calibrated_noise():
@@ -188,19 +157,6 @@ def test_the_squared_errors_are_unbiased_and_the_floor_is_the_mean_ece_of_a_cali
         assert abs(np.mean(found[name])) < 4 * np.std(found[name]) / 10, name
     assert np.mean(found["ece_floor"]) == pytest.approx(np.mean(found["ece"]), rel=0.2)
     assert np.mean(found["ece"]) > 0.03 and np.mean(found["oe"]) > 0.01
-
-
-def test_the_square_of_the_positive_class_is_not_that_of_the_top_label():
-    """Of three pixels of 0.75 one or two are foreground, of three of 0.25 none: as many are right as it says."""
-    f = np.float32([[0.75] * 3 + [0.25] * 3])
-    labels = [np.uint8([[1, k, 0, 0, 0, 0]]) for k in (0, 1, 0, 1)]
-    counts = counted([(f, y, str(k)) for k, y in enumerate(labels)]).raw
-    # Excesses of f: 1.25, 0.25 twice each in the upper bin, V = 4/3 (4 0.5^2); 0.75 each in the lower one, V = 0.
-    assert value("positive_squared_error", counts) == pytest.approx(((3**2 - 4 / 3) / 12 + 3**2 / 12) / 24)
-    # Excesses of confidence: 4.5 - 4 and 4.5 - 5.
-    assert value("squared_error", counts) == pytest.approx((0 - 4 / 3) / 24 / 24)
-    twice = counted([(f, labels[k], f"{k}") for k in (0, 1)]).raw
-    assert value("squared_error", twice) < 0 < value("positive_squared_error", twice)
 
 
 def plain_square(scores: list[np.ndarray], hits: list[np.ndarray], bins: int) -> float:
@@ -313,30 +269,6 @@ def test_ranking_against_sklearn(pixels):
     assert value("ap", counts) == pytest.approx(
         sklearn.average_precision_score(y, exact), abs=(bound("ap", counts) if tied else 0) + 1e-9
     )
-
-
-def test_aurc_on_sorted_pixels(pixels):
-    counts, confidence, right, _, _ = pixels
-    _, tie = np.unique(np.round(confidence * 255 * 2**20).astype(np.int64), return_inverse=True)
-    wrong = (np.bincount(tie, 1 - right) / np.bincount(tie))[tie][np.argsort(-tie, kind="stable")]
-    plain = np.mean(np.cumsum(wrong) / np.arange(1, len(wrong) + 1))
-    assert value("aurc", counts) == pytest.approx(plain, abs=1e-4)
-
-
-def test_aurc_by_hand():
-    counts = one(np.float32([1, 0.75, 0.625]), [0, 1, 0]).raw
-    assert value("aurc", counts) == pytest.approx((1 + 1 / 2 + 2 / 3) / 3, abs=1e-12)
-
-
-def test_ranking_needs_both_classes():
-    background = one(np.float32([0.25, 0.75]), [0, 0]).raw
-    foreground = one(np.float32([0.25, 0.75]), [1, 1]).raw
-    for name in ("auc", "ap"):
-        with pytest.raises(UndefinedMetricError, match="foreground"):
-            value(name, background)
-    with pytest.raises(UndefinedMetricError, match="background"):
-        value("auc", foreground)
-    assert value("ap", foreground) == 1
 
 
 def test_bounds_hold_for_any_order_of_tied_pixels():

@@ -230,12 +230,3 @@ def test_f_by_hand():
     assert value("max_f", counts) == pytest.approx(max(low, high), abs=1e-15)
     # 255 * 0.25 = 63.75: thresholds 0..63 find all, 64..191 one, none beyond
     assert value("mean_f", counts) == pytest.approx((64 * low + 128 * high) / 256, abs=1e-15)
-
-
-def test_pooled_f_is_another_quantity(saved_maps):
-    statistic = MapCounts.empty()
-    for k, (v, mask) in enumerate(saved_maps):
-        statistic.add(v, mask, str(k))
-    assert value("pooled_max_f", statistic.raw) != pytest.approx(value("max_f", statistic.raw), abs=1e-4)
-    single = one(*saved_maps[1])
-    assert value("pooled_max_f", single.raw) == value("max_f", single.raw)
