@@ -10,10 +10,10 @@ import numpy as np
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
 from pipeline_src.analysis.resampling import Resampled
-from pipeline_src.metrics.cells import TOP
 from pipeline_src.metrics.image_inputs import FilledBins
 from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.metric import FRACTION
+from pipeline_src.metrics.protocol_counts import TOP
 
 
 def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:

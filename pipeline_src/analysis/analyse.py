@@ -17,11 +17,11 @@ from pipeline_src.counting.loading import load
 from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import CLASSES, split
 from pipeline_src.metrics.image_inputs import ClassAreas, FilledBins
 from pipeline_src.metrics.image_risks import ImageRisks
 from pipeline_src.metrics.inputs import BinNoise
 from pipeline_src.metrics.metric import FRACTION
+from pipeline_src.metrics.protocol_counts import CLASSES, split
 from pipeline_src.metrics.ranked import CELLS, Ranked
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline_src.counting import class_maps
+from pipeline_src.counting import image_pixels
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.storage import pack, read, unpack, unreadable, write
@@ -131,7 +131,9 @@ class MapCounts:
         probability, truth = np.asarray(probability), np.asarray(truth)
         if self.confusion is not None:
             label = IGNORED if ignore is None else ignore
-            self._add_classes(class_maps.pixels(probability, truth, image_id, len(self.classes), label, no_class))
+            self._add_classes(
+                image_pixels.class_pixels(probability, truth, image_id, len(self.classes), label, no_class)
+            )
             self._ids.add(image_id)
             return
         if probability.shape != truth.shape or probability.ndim != 2:
@@ -140,7 +142,7 @@ class MapCounts:
                 found=f"a map of shape {probability.shape}, a mask of shape {truth.shape}",
                 expected="two arrays of the same shape (height, width)",
             )
-        y, all_count = _labels(truth.ravel(), image_id, ignore)
+        y, all_count = image_pixels.labels(truth.ravel(), image_id, ignore)
         f, kept = probability.ravel(), None if within is None else within.ravel()
         if not all_count:
             valid = y != IGNORED
@@ -203,7 +205,7 @@ class MapCounts:
                 value, top = (value - low, high - low) if high > low else (0 * value, top)
             yield protocol, (add_fractions(counts, value, label, number, top), low == high and v.size > 0)
 
-    def _add_classes(self, image: class_maps.ClassPixels) -> None:
+    def _add_classes(self, image: image_pixels.ClassPixels) -> None:
         """Count a map of K classes."""
         from pipeline_src.counting.accumulate import FloatPass
 
@@ -285,25 +287,3 @@ def from_names(counts: Mapping[str, Counts], confusion: np.ndarray | None) -> Ma
     names = dict.fromkeys(name.partition("/")[0] for name in counts if "/" in name)
     regions = {name: MapCounts(counts[f"{name}/raw"], counts.get(f"{name}/stretched")) for name in names}
     return MapCounts(counts["raw"], counts.get("stretched"), regions)
-
-
-def _labels(truth: np.ndarray, image_id: str, ignore: int | None) -> tuple[np.ndarray, bool]:
-    """`truth` as uint8, checked to hold 0, 1 and 255 only, and whether it holds no 255."""
-    if truth.dtype == bool:
-        return truth.view(np.uint8), True
-    all_count = truth.dtype == np.uint8 and bool(not truth.size or truth.max() <= 1)
-    if truth.dtype != np.uint8 or (not all_count and np.any((truth > 1) & (truth != IGNORED))):
-        raise UserError(
-            f"the mask of {image_id} has unknown labels",
-            found=f"{truth.dtype} with the values {np.unique(truth)[:10].tolist()}",
-            expected="uint8 with 0 background, 1 foreground, 255 ignored",
-            do="threshold grey masks first: (mask > 127).astype('uint8')",
-        )
-    if not all_count and ignore != IGNORED and not np.any(truth == 1):
-        raise UserError(
-            f"the mask of {image_id} has no foreground, and 255 may be it",
-            found=f"uint8 with the values {np.unique(truth).tolist()}",
-            expected="1 for foreground, and 255 for pixels that are ignored",
-            do="(mask > 127).astype('uint8') if 255 is the foreground; ignore=255 if it is not: Statistic(ignore=255)",
-        )
-    return truth, all_count

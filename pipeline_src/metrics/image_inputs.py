@@ -11,9 +11,8 @@ import numpy as np
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED, image_rows
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import POSITIVE, TOP, as_bins
 from pipeline_src.metrics.inputs import Binned, Input
-from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
+from pipeline_src.metrics.protocol_counts import POSITIVE, TOP, Columns, ProtocolCounts, as_bins
 
 BETA2 = 0.3  # of F
 

@@ -16,8 +16,7 @@ from pipeline_src.counting.counts import UNMEASURED
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.rows import parts
 from pipeline_src.counting.score_histogram import Bins, UndefinedMetricError
-from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP, as_bins
-from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
+from pipeline_src.metrics.protocol_counts import CLASSES, POSITIVE, TOP, Columns, ProtocolCounts, as_bins
 
 FEW = 250  # resamples of such metrics, which cost ten times as much as the others
 

@@ -220,23 +220,3 @@ def _class_ious(statistic: MapCounts) -> np.ndarray:
 
 def _mean(rows: list) -> np.ndarray:
     return np.mean(rows, axis=0)
-
-
-@pytest.mark.slow
-def test_groups_of_images_are_resampled_together_kept_and_told(files, tmp_path):
-    in_pairs = lambda ids: np.arange(len(ids)) // 2  # noqa: E731
-    analyse("photos", 10, files["photos"], tmp_path / "photos.npz", "Grey.", in_pairs)
-    results = Results(replace(FACTS, parts={"photos": "id"}), {"photos": tmp_path / "photos.npz"})
-    one = results.measurement("raw", "slp", "photos")
-    assert one.groups.tolist() == in_pairs(range(IMAGES)).tolist()
-    assert one.size == "12 images in 6 groups (few: rough intervals)"
-    alone = resample(load(files["photos"]["slp", 1]), 10, key_of("photos"), groups=one.groups)["raw"]
-    np.testing.assert_array_equal(one.values["ece"][1], alone.values["ece"])
-    assert results.note("photos") == (
-        "Photographs. Grey. Intervals: bootstrap over 6 groups of images that are not independent; of fewer than 10 "
-        "they are rough (Student's t)."
-    )
-    analyse("photos", 10, files["photos"], tmp_path / "one.npz", groups_of=lambda ids: np.zeros(len(ids), np.int64))
-    results = Results(replace(FACTS, parts={"photos": "id"}), {"photos": tmp_path / "one.npz"})
-    assert np.isnan(results.estimate("ece", "raw", "slp", "photos").low)
-    assert results.note("photos").endswith("All images belong to one group, so that there are no intervals.")

@@ -36,25 +36,6 @@ HAND = [  # one image of both labels, one without foreground, one without backgr
 ]
 
 
-def test_risks_by_hand():
-    risks, units = split(sums(counted(HAND)))
-    fnr, fpr = risks
-    assert units.tolist() == [2, 2]
-    # FNR: the second image has none; the third misses its pixel from t = 31 on.
-    expected = {0: 0, 30: 0, 31: 1, 100: 1, 101: 1.5, 200: 1.5, 201: 2, 256: 2}
-    assert {t: fnr[t] for t in expected} == expected
-    expected = {0: 2, 10: 2, 11: 1.5, 20: 1.5, 21: 1, 50: 1, 51: 0.5, 150: 0.5, 151: 0, 256: 0}
-    assert {t: fpr[t] for t in expected} == expected
-
-
-def test_a_group_of_images_is_one_unit():
-    """The mean over those of its images that have the risk."""
-    (block,) = ImageRisks().units(counted(HAND, groups=np.array([0, 0, 1])))
-    risks, known = split(block)
-    assert known.tolist() == [[1, 1], [1, 0]]
-    assert risks[0, 1, 15] == (1 + 0.5) / 2 and risks[0, 0, 150] == 0.5
-
-
 def test_thresholds_by_hand():
     """Nine images that miss a pixel each from t = 10, 20 .. 90 on: (R + 1) / 10 <= alpha."""
     images = [(np.array([[10 * k]], np.uint8), [[1]]) for k in range(1, 10)]

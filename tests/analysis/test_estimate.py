@@ -92,14 +92,6 @@ def test_intervals_end_at_the_range_of_the_metric(metric, points, expected):
     assert free.low < 0 if metric != "accuracy" else free.high > 1
 
 
-def test_a_difference_can_be_as_large_as_its_terms_allow():
-    one, other = (by_hand({"accuracy": points}, np.zeros(11), (0, 1)) for points in ([0.0, 1.0], [0.3, 0.1]))
-    of = estimate("accuracy", (one, 1.0), (other, -1.0))
-    assert (of.low, of.high) == (-1, 1)
-    half = estimate("accuracy", (one, 0.5), (other, 0.5))
-    assert (half.low, half.high) == (0, 1)
-
-
 # Several at once
 
 
@@ -141,10 +133,3 @@ def test_the_square_covers_where_percentiles_of_the_error_do_not():
     shares = coverage.one_seed(200, (0.0, 0.02), 60, np.random.default_rng(0))
     assert shares["ECE, percentiles"] < 0.2  # a true 0 is never held
     assert shares["ECE"] > 0.85 and shares["Δ squared"] > 0.85
-
-
-@pytest.mark.slow
-def test_equal_methods_of_three_seeds_are_rarely_called_different():
-    shares = coverage.equal_methods(200, 0.03, 0.01, 3, 60, np.random.default_rng(0))
-    assert shares["percentiles"] > 0.2
-    assert shares["ECE"] < 0.15 and shares["Brier"] < 0.15

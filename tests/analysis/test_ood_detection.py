@@ -132,14 +132,3 @@ def test_the_false_positive_rate_lies_on_the_curve(cells):
     # the better the detection of one, the worse that of the other
     mirrored = bins(inside[::-1], outside[::-1])
     assert estimators.auc(mirrored) == pytest.approx(1 - estimators.auc(bins(inside, outside)))
-
-
-def test_a_method_without_a_common_seed_or_without_pixels_has_none(measured, tmp_path):
-    _, of = measured
-    ignored = counted(((f, 0 * y + 255, name) for f, y, name in maps(OUTSIDE, 0, "uint8")), whole=False)
-    ignored.save(tmp_path / "0.npz", {})
-    for seed, shown in ((7, "textures"), (0, "empty")):
-        statistic = tmp_path / "0.npz"
-        analyse(shown, 10, {("ce", seed): statistic}, tmp_path / "out.npz")
-        other = Reader(tmp_path / "out.npz").measurement("raw", "ce")
-        assert detection("confidence", {"photos": of["photos"]}, {shown: other}) is None

@@ -11,7 +11,6 @@ from made_statistics import counted, of_scenes, scene, summaries, varied
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from pipeline_src.analysis import resampling
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.intervals import (
@@ -23,8 +22,8 @@ from pipeline_src.analysis.resampling import image_means, key_of, resample
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.surest import UNKNOWN
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import split
 from pipeline_src.metrics.entries.calibration import UNDER
+from pipeline_src.metrics.protocol_counts import split
 from pipeline_src.metrics.registry import METRICS
 
 
@@ -67,18 +66,6 @@ def test_images_that_are_wholly_ignored_are_not_drawn():
         }
 
 
-@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
-def test_what_sums_over_images_leave_out_is_small(kind, monkeypatch):
-    """All images once: values are exact by the shift, which is small, and 0 but for metrics that sort pixels."""
-    monkeypatch.setattr(resampling, "draws", lambda n, resamples, *_: [(slice(0, n), np.ones((resamples, n)))])
-    for of in resample(counted(varied(6, kind=kind)), 10, key=0, resamples=2).values():
-        for name, point in of.points.items():
-            metric = METRICS[name]
-            assert of.values[name] == pytest.approx([point, point], abs=1e-12), name
-            whole = metric.function(*metric.of.from_sums(of.sums[metric.of.family].whole, 10))
-            assert whole == pytest.approx(point, abs=0.01 if metric.of.few else 1e-12), name
-
-
 def test_images_of_a_sure_network_keep_their_own_confidence():
     """All pixels above 254/255 and right: the ECE is the mean doubt of the images, and varies as that."""
     rng = np.random.default_rng(3)
@@ -111,12 +98,6 @@ def test_a_temperature_is_not_said_to_change_the_order(counted_by_cell):
         assert abs(done[0].points[name] - done[1].points[name]) <= done[0].bounds[name] + done[1].bounds[name]
     plain = replace(after, bounds={}), replace(before, bounds={})
     assert estimate("augrc", (plain[0], 1.0), (plain[1], -1.0)).direction == ("" if counted_by_cell else "lower")
-
-
-@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
-def test_only_float_maps_have_ties_that_are_none(kind):
-    for protocol, of in resample(counted(varied(6, kind=kind), whole=False), 10, key=0, resamples=2).items():
-        assert (of.bounds == {}) == (kind == "uint8" or (kind == "uint16" and protocol == "raw"))
 
 
 def test_intervals_are_wider_by_what_ties_leave_open():
@@ -156,21 +137,6 @@ def test_the_interval_of_a_part_that_is_0_in_nearly_all_resamples_holds_0():
     assert low <= 0 < high < 3 * of.values[UNDER].max()
 
 
-def test_intervals_cover_and_shrink():
-    def small(count: int, seed: int) -> MapCounts:
-        return counted(varied(count, seed=seed, shape=(8, 10), kind="uint8"), whole=False)
-
-    def ends(name: str, count: int, seed: int) -> tuple[float, float]:
-        return resample(small(count, seed), 10, key=seed, resamples=60)["raw"].intervals()[name]
-
-    truth = summaries(small(1000, 99))["raw"][0]["ece"]
-    intervals = [ends("ece", 60, seed) for seed in range(8)]
-    assert sum(low <= truth <= high for low, high in intervals) >= 6  # 7.6 of 8 on average
-    assert all(low < high for low, high in intervals)
-    wide, narrow = (np.diff(ends("accuracy", count, 1))[0] for count in (30, 400))
-    assert narrow < wide / 2
-
-
 def test_draws_depend_on_the_key_and_not_on_the_order_of_images():
     images = list(varied(10))
     a, b = (resample(counted(of), 10, key=0, resamples=50)["raw"] for of in (images, reversed(images)))
@@ -203,20 +169,6 @@ def test_without_foreground_the_other_metrics_have_intervals():
         assert resample(empty, 10, key=0)["raw"].values == {}
 
 
-def test_values_that_are_0_on_resamples_are_exactly_0():
-    """Ties between methods are decided by the images and not by rounding. One image is over-confident: OE is 0 on the
-    resamples without it, and nowhere almost 0."""
-    for seed in range(6):
-        rng, statistic = np.random.default_rng(seed), MapCounts.empty()
-        for number in range(5):
-            f = rng.uniform(0.51, 0.99, (9, 11)).astype(np.float32)
-            truth = (rng.random(f.shape) < (0.6 if number == 0 else 1)).astype(np.uint8)
-            statistic.add(f, truth, str(number))
-        values = resample(statistic, 10, key=seed, resamples=40)["raw"].values["oe"]
-        assert (values == 0).any() and (values > 1e-3).any()
-        assert not ((values != 0) & (abs(values) < 1e-9)).any()
-
-
 def test_means_over_resampled_images():
     values = np.random.default_rng(0).random((700, 2))
     values[::3, 1] = np.nan
@@ -232,20 +184,6 @@ def test_percentiles_are_as_far_out_as_students_t():
     tail = stats.norm.cdf(-math.sqrt(23 / 22) * stats.t.ppf(0.975, 22))
     assert percentiles(values, 23) == pytest.approx(np.quantile(values, [tail, 1 - tail]), rel=1e-9)
     assert percentiles(np.array([0, np.nan]), 5) is None
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("units", "usual_at_most"), [(2, 360), (5, 530), (10, 555)])
-def test_intervals_of_few_groups_cover(units, usual_at_most):
-    """Of the mean of a few draws 95 in 100 do; of the usual percentiles 50 of two, 83 of five, 90 of ten."""
-    held = {"usual": 0, "these": 0}
-    for k in range(600):
-        resampled = image_means(np.random.default_rng(k).normal(size=(units, 1)), key=k, resamples=400)[:, 0]
-        usual = np.quantile(resampled, [0.025, 0.975])
-        for name, (low, high) in (("usual", usual), ("these", interval(resampled.mean(), resampled, units))):
-            held[name] += low <= 0 <= high
-    # Of ten, 540 and 570 are expected, with standard deviations of 7 and 5.
-    assert held["usual"] < usual_at_most and held["these"] > 555, held
 
 
 def test_the_interval_of_a_skewed_mean_is_johnsons():

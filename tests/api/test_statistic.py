@@ -68,11 +68,6 @@ def test_rounding_outside_of_0_and_1_is_put_right(form):
     assert Statistic().update(form(classes), form(IDS[0] % 3)).compute()["gap"] >= 0
 
 
-def test_another_label_can_be_ignored():
-    masks = np.where(MASKS == 255, -100, MASKS.astype(int))
-    assert Statistic(ignore=-100).update(MAPS, masks).counts == WHOLE.counts
-
-
 def test_a_value_by_hand():
     """8-bit maps: 51 / 255 = 0.2 and 255 / 255 = 1 are 0.8 and 1 sure; two of three pixels of the first are right."""
     report = calibration_report(np.uint8([[51, 51, 51, 255]]), np.uint8([[0, 0, 1, 0]]), intervals=False)
@@ -97,14 +92,6 @@ def test_several_classes_are_the_pipelines():
     statistic = Statistic().update(CLASSES, IDS)
     assert statistic.counts == ours.raw and statistic.classes == 4
     assert statistic.compute()["classwise_ece"] == summary(ProtocolCounts(ours, ours.raw), 10)[0]["classwise_ece"]
-
-
-def test_a_refused_first_batch_settles_nothing():
-    statistic = Statistic()
-    with pytest.raises(UserError, match="not probabilities"):
-        statistic.update(10 * CLASSES, IDS)
-    assert statistic.update(MAPS, MASKS).counts == WHOLE.counts
-    assert Statistic().update(MAPS, MASKS).merge(Statistic()).counts == WHOLE.counts
 
 
 @pytest.mark.parametrize(("maps", "masks"), [(MAPS, MASKS), (CLASSES, IDS)], ids=["object", "classes"])

@@ -18,8 +18,6 @@ from pipeline_src.counting import kernels
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import ARRAYS, SCORE_SUMS, Counts
 from pipeline_src.counting.levels import CLAMP, COARSE, HALF, LEVELS, POSITION, UNIT
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import ScoreHistogram
 from pipeline_src.counting.surest import CELLS, SPLIT
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import ROOT
@@ -141,16 +139,6 @@ def test_coarse_levels_join_fine_ones(pixels, scores):
     assert_joined(coarse, fine, rounded=scores)
 
 
-@pytest.mark.parametrize("kind", ["uint8", "uint16"])
-def test_coarse_levels_join_those_of_integer_maps(kind):
-    v = np.arange(np.iinfo(kind).max + 1, dtype=kind).reshape(16, -1)
-    fine, coarse = Counts.empty(rows=False), Counts.empty(rows=False, levels=COARSE)
-    for counts in (fine, coarse):
-        MapCounts(counts, None).add(v, np.ones(v.shape, bool), "all")
-    assert coarse.on_edge.any()
-    assert_joined(coarse, fine, rounded=True)
-
-
 def assert_joined(coarse: Counts, fine: Counts, rounded: bool) -> None:
     """Positions are the same, or each is rounded to its own unit."""
     level, width = np.arange(HALF + 1), LEVELS // COARSE
@@ -158,13 +146,6 @@ def assert_joined(coarse: Counts, fine: Counts, rounded: bool) -> None:
     count, position = (np.add.reduceat(of, level[::width]) for of in (fine.count, position))
     assert np.array_equal(coarse.count, count) and np.array_equal(coarse.on_edge, fine.on_edge[::width])
     assert (np.abs(width * coarse.position - position) <= rounded * (width + 1) / 2 * count).all()
-
-
-def test_sums_of_scores_are_rounded_once():
-    """2^52 + 1/2 + 2^-24, whose last part a sum of float64 numbers would lose."""
-    whole, part = np.array([2**52 - 2**29]), np.array([2**53 + 2**23 + 1])
-    cells = ScoreHistogram(np.array([1]), np.array([0]), whole, part)
-    assert cells.score[0] == cells.excess[0] == (2**52 + 1) / LEVELS
 
 
 @pytest.mark.parametrize(("levels", "scores"), [(LEVELS, True), (COARSE, True), (COARSE, False)])
@@ -179,20 +160,6 @@ def test_a_cell_holds_more_pixels_than_are_buffered(value, levels, scores):
         counting.flush()
     for name in ARRAYS:
         assert np.array_equal(getattr(counts, name), len(f) * getattr(single, name)), name
-
-
-@pytest.mark.parametrize("kind", ["float32", "uint8"])
-def test_maps_may_be_read_only_and_lie_in_memory_as_they_like(kind):
-    rng = np.random.default_rng(0)
-    f = rng.integers(0, 256, (20, 30)).astype(kind) / (255 if kind == "float32" else 1)
-    f, y = f.astype(kind), rng.integers(0, 2, (20, 30)).astype(np.uint8)
-    expected = one(f, y)
-    turned = one(np.asfortranarray(f), y[::-1, ::-1].copy()[::-1, ::-1])
-    for array in (f, y):
-        array.flags.writeable = False
-    assert one(f, y) == turned == expected
-    flipped = one(f[::-1, ::-1], y[::-1, ::-1])
-    assert np.array_equal(flipped.raw.count, expected.raw.count)
 
 
 def test_numba_is_imported_once_something_is_counted():

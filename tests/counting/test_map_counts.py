@@ -63,14 +63,6 @@ def test_counts_equal_a_plain_float64_computation(kind, protocol):
     assert np.array_equal(counts.rows.levels[:1].sum(axis=(0, 1)), [np.sum(y == 0), np.sum(y == 1)])
 
 
-def test_a_constant_map_is_stretched_to_zero_and_counted():
-    for constant in (np.float32(0.8), np.uint8(200), np.uint16(60000)):
-        counts = one(np.full((4, 5), constant), np.ones((4, 5))).stretched
-        assert counts.rows.total("constant") == 1
-        assert counts.count[0, 0, 1] == 20
-        assert value("mae", counts) == 1
-
-
 @pytest.mark.parametrize("kind", ["float32", "uint8", "uint16"])
 def test_ignored_pixels_never_count(kind):
     f, y, _name = next(images(1, seed=5, kind=kind))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from made_statistics import counted, varied
 
-from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics, regions
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
@@ -79,15 +78,6 @@ def test_metrics_of_regions_are_those_of_their_pixels():
     expected = plain(images)
     assert {name: values[name] for name in expected} == pytest.approx(expected, abs=1e-9)
     assert len({round(value, 4) for value in (*expected.values(), values["ece"], values["oe"])}) == 6
-
-
-def test_the_squared_error_of_a_region_is_that_of_its_pixels_by_groups_of_images():
-    statistic, groups = evaluated(shapes(6)), np.array([0, 1, 0, 2, 1, 2])
-    whole = resample(statistic, 10, key=3, resamples=20, groups=groups)["raw"]
-    border = resample(statistic.regions["border"], 10, key=3, resamples=20, groups=groups)["raw"]
-    assert whole.points["border_squared_error"] == border.points["squared_error"]
-    assert np.array_equal(whole.values["border_squared_error"], border.values["squared_error"])
-    assert whole.intervals()["border_ece"] == border.intervals()["ece"]
 
 
 def test_what_was_not_counted_or_is_empty_is_said():

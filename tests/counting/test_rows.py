@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from pipeline_src.analysis import resampling
 from pipeline_src.counting import rows
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.rows import Rows, rows_of
-from pipeline_src.metrics.per_image import per_image
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -52,24 +50,3 @@ def test_a_statistic_is_the_same_on_disk(monkeypatch, tmp_path):
         assert MapCounts.load(tmp_path / f"{size}.npz")[0] == statistic
     assert of[1] == of[1 << 22]
     assert (tmp_path / "1.npz").read_bytes() == (tmp_path / f"{1 << 22}.npz").read_bytes()
-
-
-@pytest.mark.slow
-def test_memory_does_not_grow_with_the_images(monkeypatch, tmp_path):
-    monkeypatch.setattr(rows, "IN_MEMORY", 1)
-    f, y = np.uint8([[0, 99, 255]]), np.uint8([[0, 1, 1]])
-
-    def peak(count):
-        tracemalloc.start()
-        statistic = MapCounts.empty()
-        for k in range(count):
-            statistic.add(f, y, f"{k:05d}")
-        statistic.save(tmp_path / "s.npz", {})
-        resampling.resample(statistic, 10, key=0, resamples=100)
-        assert len([values for _, values in per_image(statistic.raw)]) == -(-count // rows.PART)
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return most
-
-    peak(10)  # imports; from 512 images on all blocks have their full size
-    assert peak(1400) - peak(600) < 500 * 800  # bytes; rows and draws come to 4.5 KB per image

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from made_statistics import images, one
 
 from pipeline_src.counting.levels import LEVELS
-from pipeline_src.counting.loading import load
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.surest import CELLS, LAST, LEVEL_OF_CELL, SHIFT, SPLIT, STARTS, UNKNOWN, further_cells
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.summary import bounds, value
+from pipeline_src.counting.surest import CELLS, LAST, LEVEL_OF_CELL, SHIFT, SPLIT, STARTS, further_cells
 
 
 def sure(kind: str = "float32", count: int = 3) -> MapCounts:
@@ -58,34 +53,3 @@ def test_values_of_8_and_16_bits_stored_as_floats_part_no_level():
         f = (np.arange(top + 1) / top).astype(np.float32)
         counts = one(f, np.arange(top + 1) % 2).raw
         assert further_cells(counts.surest) == 0 and counts.surest.any()
-
-
-def without_cells(path: Path, change: Callable[[dict], None]) -> Path:
-    """A file with some of its arrays changed."""
-    with np.load(path) as file:
-        arrays = dict(file)
-    change(arrays)
-    np.savez(path, **arrays)
-    return path
-
-
-def test_files_of_earlier_versions_are_read_as_they_were(tmp_path):
-    def drop(arrays: dict) -> None:
-        for name in [name for name in arrays if "_surest" in name]:
-            del arrays[name]
-
-    new, path = sure(), tmp_path / "a.npz"
-    new.save(path, {})
-    old = load(without_cells(path, drop))
-    for protocol in ("raw", "stretched"):
-        read, counted = getattr(old, protocol), getattr(new, protocol)
-        assert read.surest is UNKNOWN and np.array_equal(read.count, counted.count) and read != counted
-        (bound,) = bounds(ProtocolCounts(old, read), 10, ["aurc"]).values()
-        (finer,) = bounds(ProtocolCounts(new, counted), 10, ["aurc"]).values()
-        assert 0 < finer < bound and abs(value("aurc", read) - value("aurc", counted)) <= bound + finer
-    more = one(np.float32([1e-7, 0.2]), [0, 1], name="z")
-    assert (old + more).raw.surest is UNKNOWN and (old + more).raw == (more + old).raw
-    old.save(path, {})
-    assert load(path) == old
-    old.add(np.float32([[1e-7]]), np.uint8([[0]]), "y")
-    assert not old.raw.surest.size and old.raw.pixels == new.raw.pixels + 1

@@ -129,14 +129,6 @@ def test_areas_are_those_of_the_maps(kind, close):
     assert np.abs(bias).mean() > abs(bias.mean()) + 1e-3
 
 
-def test_images_without_pixels_do_not_count():
-    images = list(varied(3, kind="uint8"))
-    empty = (images[0][0], np.full_like(images[0][1], 255), "empty")
-    few, more = (counted(of, whole=False).raw for of in (images, [*images, empty]))
-    for name in ("image_ece", "image_ece_sd", "area_bias", "area_error"):
-        assert value(name, more) == pytest.approx(value(name, few), abs=1e-12)
-
-
 def test_cells_of_the_ranking():
     assert len(np.unique(CELL_OF_LEVEL)) == CELLS and (np.diff(CELL_OF_LEVEL) >= 0).all()
     assert (np.diff(CELL_OF_LEVEL[-20:]) == 1).all()  # the surest pixels keep their order

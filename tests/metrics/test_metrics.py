@@ -90,20 +90,6 @@ def test_bins_are_right_closed_on_probability_in_the_positive_view(f, bins, inde
     assert view.hits.sum() == 1
 
 
-def test_extremes():
-    n = 50
-    right = raw(np.full(n, 1, np.float32), np.ones(n))
-    wrong = raw(np.full(n, 1, np.float32), np.zeros(n))
-    assert value("ece", right) == value("oe", right) == value("ue", right) == value("mce", right) == 0
-    assert value("ece", wrong) == value("oe", wrong) == value("mce", wrong) == 1
-    assert value("nll", wrong) == pytest.approx(-math.log(1e-7), abs=1e-9)
-    assert value("entropy", right) == pytest.approx(1.712e-6, rel=1e-3)  # of the clamped 1e-7
-    half = raw(np.full(n, 0.5, np.float32), np.arange(n) % 2)
-    assert value("ece", half) == 0 and value("entropy", half) == pytest.approx(math.log(2), abs=1e-9)
-    one_bin = raw(np.full(n, 0.75, np.float32), np.arange(n) % 2)
-    assert value("ece", one_bin, 1) == value("ece", one_bin, 100) == 0.25
-
-
 def test_what_is_undefined_is_none_with_a_reason():
     values, reasons = summary(ProtocolCounts(None, MapCounts.empty().raw))
     assert set(values.values()) == {None} and set(reasons) == set(values)

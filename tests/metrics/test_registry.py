@@ -64,13 +64,6 @@ def test_a_metric_has_values_or_a_reason(kind):
             assert not np.isnan(on_resamples).any() and math.isfinite(of.points[name]), name
 
 
-def test_every_metric_is_measured_on_some_statistic():
-    measured = set()
-    for kind in ("one object", "several classes"):
-        measured |= resample(STATISTICS[kind][0](), 10, key=0, resamples=1)["raw"].points.keys()
-    assert measured == METRICS.keys()
-
-
 @pytest.mark.parametrize("name", METRICS)
 def test_a_metric_is_described(name):
     metric = METRICS[name]
@@ -79,11 +72,6 @@ def test_a_metric_is_described(name):
     assert metric.classes in ("two", "several", "any")
     assert metric.range[0] < metric.range[1]
     assert metric.column.endswith("%") == (metric.factor == 100) == (metric.unit == "percentage points")
-
-
-def test_headings_and_names_are_unique():
-    assert len({metric.column for metric in METRICS.values()}) == len(METRICS)
-    assert len({metric.title for metric in METRICS.values()}) == len(METRICS)
 
 
 def test_bounds_are_those_of_metrics_that_sort_pixels():

@@ -1,4 +1,4 @@
-"""A map of K classes as the pixels that are counted: of the top label, and of every class."""
+"""The pixels of an image that are counted: labels of one object, and of K classes the top label and every class."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline_src.counting.levels import CLAMP, SUM_SLACK, UNIT
 from pipeline_src.errors import UserError
+from pipeline_src.labels import IGNORED
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ class ClassPixels:
         }
 
 
-def pixels(
+def class_pixels(
     probability: np.ndarray, truth: np.ndarray, image_id: str, classes: int, ignore: int, no_class: int | None
 ) -> ClassPixels:
-    """The pixels of an image that count, checked; arguments as of `Statistic.add`.
+    """The pixels of an image that count, checked; arguments as of `MapCounts.add`.
 
     Raises:
         UserError: shapes differ, labels are not classes, or values are not probabilities of these.
@@ -93,3 +94,25 @@ def pixels(
             expected="probabilities in [0, 1] that sum to 1 over the classes",
         )
     return ClassPixels(image_id, truth.shape, p, y, has_class)
+
+
+def labels(truth: np.ndarray, image_id: str, ignore: int | None) -> tuple[np.ndarray, bool]:
+    """`truth` as uint8, checked to hold 0, 1 and 255 only, and whether it holds no 255."""
+    if truth.dtype == bool:
+        return truth.view(np.uint8), True
+    all_count = truth.dtype == np.uint8 and bool(not truth.size or truth.max() <= 1)
+    if truth.dtype != np.uint8 or (not all_count and np.any((truth > 1) & (truth != IGNORED))):
+        raise UserError(
+            f"the mask of {image_id} has unknown labels",
+            found=f"{truth.dtype} with the values {np.unique(truth)[:10].tolist()}",
+            expected="uint8 with 0 background, 1 foreground, 255 ignored",
+            do="threshold grey masks first: (mask > 127).astype('uint8')",
+        )
+    if not all_count and ignore != IGNORED and not np.any(truth == 1):
+        raise UserError(
+            f"the mask of {image_id} has no foreground, and 255 may be it",
+            found=f"uint8 with the values {np.unique(truth).tolist()}",
+            expected="1 for foreground, and 255 for pixels that are ignored",
+            do="(mask > 127).astype('uint8') if 255 is the foreground; ignore=255 if it is not: Statistic(ignore=255)",
+        )
+    return truth, all_count
