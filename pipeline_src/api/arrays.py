@@ -28,7 +28,7 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, Any
     Raises:
         UserError: the shapes do not fit.
     """
-    if other := [type(of).__name__ for of in (probabilities, masks) if not hasattr(of, "ndim")]:
+    if other := [type(given).__name__ for given in (probabilities, masks) if not hasattr(given, "ndim")]:
         raise UserError(
             "these are no images",
             found=f"of type {other[0]}",
@@ -139,8 +139,8 @@ def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
     if masks.dtype == bool:
         return masks.view(np.uint8)
     ignore = IGNORED if ignore is None else ignore
-    whole = masks.dtype.kind in "iu"
-    if whole and masks.size and masks.min() >= 0 and masks.max() <= 1 and ignore not in (0, 1):
+    integral = masks.dtype.kind in "iu"
+    if integral and masks.size and masks.min() >= 0 and masks.max() <= 1 and ignore not in (0, 1):
         return masks.astype(np.uint8, copy=False)  # as most are
     ignored, labelled = masks == ignore, (masks == 0) | (masks == 1)
     if masks.dtype.kind not in "iuf" or not (ignored | labelled).all():
@@ -148,7 +148,7 @@ def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
             "masks have unknown labels",
             found=f"{masks.dtype} with the values {np.unique(masks)[:10].tolist()}",
             expected=f"whole numbers: 0 background, 1 object, {ignore} ignored; or bool",
-            do=f"cut grey masks first, as by `mask > {127 if whole or (masks > 1).any() else 0.5}`",
+            do=f"cut grey masks first, as by `mask > {127 if integral or (masks > 1).any() else 0.5}`",
         )
     return np.where(ignored, IGNORED, masks).astype(np.uint8)
 

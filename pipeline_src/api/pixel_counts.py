@@ -92,7 +92,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
     check_sums(p, y, ignore)
     ignored = IGNORED if ignore is None else ignore
     labels = class_ids(array(y), p.shape[1], ignored).reshape(-1)
-    confidence, predicted = (array(of).reshape(-1) for of in p.max(1))  # where the tensor is: one number of K moves
+    confidence, predicted = (array(part).reshape(-1) for part in p.max(1))  # where the tensor is: one number of K moves
     valid = labels != ignored
     counts = Counts.empty(rows=False, top=True, levels=levels)
     of_scores = FloatPass(counts, scores=True)

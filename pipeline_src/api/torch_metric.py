@@ -63,7 +63,7 @@ class DenseCalibration(Metric):
         """Nothing: the state stays whole numbers."""
         return self
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *how: Any) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         saved = state_dict.get(prefix + "count")
         if saved is not None and saved.shape != self.count.shape:
             raise UserError(
@@ -72,7 +72,7 @@ class DenseCalibration(Metric):
                 expected=f"{tuple(self.count.shape)}, for names={list(self.names)} and bins={self.bins}",
                 do="make the metric with the names and bins that it was saved with",
             )
-        super()._load_from_state_dict(state_dict, prefix, *how)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def update(self, probabilities: Tensor, masks: Tensor) -> None:
         """Count a batch.

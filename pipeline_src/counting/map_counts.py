@@ -143,11 +143,15 @@ class MapCounts:
                 expected="two arrays of the same shape (height, width)",
             )
         y, all_count = image_pixels.labels(truth.ravel(), image_id, ignore)
-        f, kept = probability.ravel(), None if within is None else within.ravel()
+        f, selected = probability.ravel(), None if within is None else within.ravel()
         if not all_count:
             valid = y != IGNORED
-            f, y, kept = f[valid], y[valid], None if kept is None else kept[valid]
-        counted = self._integers(f, y, kept) if f.dtype in (np.uint8, np.uint16) else self._floats(f, y, kept, image_id)
+            f, y, selected = f[valid], y[valid], None if selected is None else selected[valid]
+        counted = (
+            self._integers(f, y, selected)
+            if f.dtype in (np.uint8, np.uint16)
+            else self._floats(f, y, selected, image_id)
+        )
         for protocol, (image, constant) in counted:
             rows = self._counts[protocol].rows
             if rows is not None:
@@ -158,7 +162,7 @@ class MapCounts:
                 self._ids.add(image_id)
 
     def _floats(
-        self, f: np.ndarray, y: np.ndarray, kept: np.ndarray | None, image_id: str
+        self, f: np.ndarray, y: np.ndarray, selected: np.ndarray | None, image_id: str
     ) -> Iterator[tuple[str, tuple[ImageCounts, bool]]]:
         """Count a float map (n,), whose pixels are those that `kept` says, in all protocols."""
         # Compiled code is slow to import, and reading counts does without.
@@ -179,8 +183,8 @@ class MapCounts:
                 expected="probabilities in [0, 1]",
                 do="apply the sigmoid to logits; save 0..255 maps as uint8",
             )
-        if kept is not None:
-            f, y = f[kept], y[kept]
+        if selected is not None:
+            f, y = f[selected], y[selected]
         f = np.ascontiguousarray(f, np.float32)
         low, high = np.float32(low), np.float32(high)
         for protocol, counts in self._counts.items():
@@ -190,16 +194,16 @@ class MapCounts:
             yield protocol, (image, bool(low == high) and f.size > 0)
 
     def _integers(
-        self, v: np.ndarray, y: np.ndarray, kept: np.ndarray | None
+        self, v: np.ndarray, y: np.ndarray, selected: np.ndarray | None
     ) -> Iterator[tuple[str, tuple[ImageCounts, bool]]]:
         """Count an integer map (n,), as `_floats`."""
         from pipeline_src.counting.accumulate import add_fractions, extremes, histogram
 
         top, whole_map = int(np.iinfo(v.dtype).max), v
-        if kept is not None:
-            v, y = v[kept], y[kept]
+        if selected is not None:
+            v, y = v[selected], y[selected]
         value, label, number = histogram(v, y)
-        low, high = map(int, value[[0, -1]] if kept is None and v.size else extremes(whole_map))
+        low, high = map(int, value[[0, -1]] if selected is None and v.size else extremes(whole_map))
         for protocol, counts in self._counts.items():
             if protocol == "stretched":
                 value, top = (value - low, high - low) if high > low else (0 * value, top)
@@ -275,7 +279,11 @@ def by_name(statistic: MapCounts) -> dict[str, Counts]:
     """All counts by name: `raw`, `stretched`, `border/raw`, ...; of K classes `top`, `class0`, ..."""
     if statistic.confusion is not None:
         return {"top": statistic.raw} | {f"class{k}": counts for k, counts in enumerate(statistic.classes)}
-    regions = {f"{r}/{name}": of for r, region in statistic.regions.items() for name, of in region.protocols.items()}
+    regions = {
+        f"{r}/{name}": region_counts
+        for r, region in statistic.regions.items()
+        for name, region_counts in region.protocols.items()
+    }
     return statistic.protocols | regions
 
 

@@ -80,8 +80,8 @@ class Rows:
             self._read(k * self.row_bytes + start * self.dtype.itemsize, row)
         return values
 
-    def _read(self, at: int, into: np.ndarray) -> None:
-        self._file.seek(at)
+    def _read(self, offset: int, into: np.ndarray) -> None:
+        self._file.seek(offset)
         if into.size:
             self._file.readinto(into.data.cast("B"))
 

@@ -86,7 +86,9 @@ def s_measure(f: np.ndarray, y: np.ndarray) -> float:
     if share in (0, 1):
         return f.mean() if share else 1 - f.mean()
     outside = ~y
-    rectangles = [(_part(f[at][outside[at]]), _part(f[at][y[at]])) for at in _rectangles(y)]
+    rectangles = [
+        (_part(f[rectangle][outside[rectangle]]), _part(f[rectangle][y[rectangle]])) for rectangle in _rectangles(y)
+    ]
     background, foreground = map(_together, zip(*rectangles, strict=True))
     inverse = background._replace(mean=1 - background.mean)
     object_score = share * _object_score(foreground) + (1 - share) * _object_score(inverse)

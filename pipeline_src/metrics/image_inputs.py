@@ -79,9 +79,9 @@ class ImageMeans(Input):
         def summed(images: slice) -> np.ndarray:
             table = counted.rows.table[images]
             values = {name: table[:, COLUMNS.index(name)] for name in ("pixels", *self.names)}
-            kept = [np.where(values[name] == UNMEASURED, np.nan, values[name] / UNIT) for name in self.names]
-            kept[0] = np.where(values["pixels"] > 0, kept[0] / np.maximum(values["pixels"], 1), np.nan)
-            of_images = np.stack(kept, axis=1)
+            measured = [np.where(values[name] == UNMEASURED, np.nan, values[name] / UNIT) for name in self.names]
+            measured[0] = np.where(values["pixels"] > 0, measured[0] / np.maximum(values["pixels"], 1), np.nan)
+            of_images = np.stack(measured, axis=1)
             return np.concatenate([np.nan_to_num(of_images), ~np.isnan(of_images)], axis=1)
 
         return summed

@@ -70,21 +70,21 @@ class ProtocolCounts:
     @cached_property
     def of_regions(self) -> dict[str, ProtocolCounts]:
         """`regions`, in the units of the images."""
-        return {name: replace(of, units=self.units) for name, of in self.regions.items()}
+        return {name: replace(chosen, units=self.units) for name, chosen in self.regions.items()}
 
     @cached_property
     def levels(self) -> Columns:
         """(n, 512) pixels of images by 8-bit level and label. The last block stays at hand, as many inputs need it."""
         rows, block = self.rows.levels, dict[tuple[int, int], np.ndarray]()
 
-        def of(images: slice) -> np.ndarray:
+        def chosen(images: slice) -> np.ndarray:
             key = images.start, images.stop
             if key not in block:
                 block.clear()
                 block[key] = rows[images].reshape(-1, 512).astype(np.float64)
             return block[key]
 
-        return of
+        return chosen
 
     @property
     def of_classes(self) -> list[Counts]:
@@ -110,8 +110,8 @@ class ProtocolCounts:
     def by_protocol(cls, statistic: MapCounts, units: np.ndarray | None = None) -> dict[str, ProtocolCounts]:
         """Those of each protocol of a statistic; `units` as above."""
         regions: dict[str, dict[str, ProtocolCounts]] = {}
-        for name, of in statistic.regions.items():
-            for protocol, counted in cls.by_protocol(of).items():
+        for name, chosen in statistic.regions.items():
+            for protocol, counted in cls.by_protocol(chosen).items():
                 regions.setdefault(protocol, {})[name] = counted
         return {
             protocol: cls(statistic, counts, regions.get(protocol, {}), units)
@@ -121,7 +121,7 @@ class ProtocolCounts:
 
 def split(cells: Bins, width: int) -> Bins:
     """(..., K / width, width) the same cells (..., K), `width` adjacent ones by themselves."""
-    return Bins(*(getattr(cells, of.name).reshape(*cells.count.shape[:-1], -1, width) for of in fields(cells)))
+    return Bins(*(getattr(cells, chosen.name).reshape(*cells.count.shape[:-1], -1, width) for chosen in fields(cells)))
 
 
 class PixelGroups:
@@ -142,9 +142,11 @@ class PixelGroups:
         eight = np.where(predicted == 1, (cell + on_edge) // EIGHT, level // EIGHT)
         total = image_rows(counts).pooled()
         if not np.array_equal(np.bincount(eight * 2 + label, count, 512)[: 2 * MIDDLE], total[:MIDDLE].reshape(-1)):
-            at, eight, part = _as_rows_have_them(level, on_edge, predicted, label, count, eight, total)
-            doubt, count = doubt[at] * (part / count[at]), part
-            level, predicted, label, on_edge, cell = (of[at] for of in (level, predicted, label, on_edge, cell))
+            places, eight, part = _as_rows_have_them(level, on_edge, predicted, label, count, eight, total)
+            doubt, count = doubt[places] * (part / count[places]), part
+            level, predicted, label, on_edge, cell = (
+                chosen[places] for chosen in (level, predicted, label, on_edge, cell)
+            )
         self.group = eight * 2 + label
         # By probability of the positive class an edge below 0.5 lies one cell lower; all of level HALF is at 0.5.
         below = np.maximum(np.where(on_edge, level - 1, np.minimum(level, HALF - 1)), 0)
@@ -166,8 +168,8 @@ class PixelGroups:
         """`per_pixel` for the cells that levels of a score, (LEVELS,), are joined to, numbered from 0."""
         level, *entries = self.entries[score]
         cells = int(cell_of_level.max()) + 1
-        at = self.group * cells + cell_of_level[level]
-        summed = [np.bincount(at, values, minlength=512 * cells).reshape(512, cells) for values in entries]
+        places = self.group * cells + cell_of_level[level]
+        summed = [np.bincount(places, values, minlength=512 * cells).reshape(512, cells) for values in entries]
         return np.concatenate(summed, axis=1) * self.weight[:, None]
 
 
@@ -196,13 +198,13 @@ def _as_rows_have_them(
     above = np.flatnonzero((predicted == 1) & (count > 0))
     dealt = [(above, eight[above], count[above])]
     for of_label in (0, 1):
-        own = np.flatnonzero((predicted == 0) & (label == of_label) & (count > 0))
-        own = own[np.lexsort((~on_edge[own], level[own]))]
-        after, begins = np.cumsum(count[own]), np.cumsum(total[:MIDDLE, of_label])
-        cuts = np.unique(np.concatenate([[0], after, begins[begins < count[own].sum()]]))
+        below_half = np.flatnonzero((predicted == 0) & (label == of_label) & (count > 0))
+        below_half = below_half[np.lexsort((~on_edge[below_half], level[below_half]))]
+        after, begins = np.cumsum(count[below_half]), np.cumsum(total[:MIDDLE, of_label])
+        cuts = np.unique(np.concatenate([[0], after, begins[begins < count[below_half].sum()]]))
         entry, by_rows = (np.searchsorted(ends, cuts[:-1], side="right") for ends in (after, begins))
-        dealt.append((own[entry], by_rows, np.diff(cuts)))
-    entries, levels, pixels = (np.concatenate(of) for of in zip(*dealt, strict=True))
+        dealt.append((below_half[entry], by_rows, np.diff(cuts)))
+    entries, levels, pixels = (np.concatenate(chosen) for chosen in zip(*dealt, strict=True))
     return entries, levels, pixels
 
 
