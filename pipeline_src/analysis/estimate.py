@@ -122,23 +122,19 @@ def estimate(
     Returns:
         None where the measurements have no seed in common or one lacks the metric.
     """
-    measured = [measurement for measurement, _ in terms]
+    measured = [one for one, _ in terms]
     seeds = common_seeds(measured)
     quantity = quantities.get(metric)
     decided_by = quantity.decided_by if isinstance(quantity, Metric) else ""
-    if not seeds or not all(metric in measurement.points for measurement in measured):
+    if not seeds or not all(metric in one.points for one in measured):
         return None
     plain = replace(_estimate(metric, terms, seeds), range=_range(quantity, [weight for _, weight in terms]))
-    if not decided_by or not all(
-        decided_by in measurement.points for measurement in measured
-    ):  # of one image: nothing decides
+    if not decided_by or not all(decided_by in one.points for one in measured):  # of one image: nothing decides
         return plain
     # A twofold error is a fourfold square.
-    decided = _estimate(
-        decided_by, [(measurement, math.copysign(weight**2, weight)) for measurement, weight in terms], seeds
-    )
+    decided = _estimate(decided_by, [(one, math.copysign(weight**2, weight)) for one, weight in terms], seeds)
     if all(weight >= 0 for _, weight in terms):
-        ends, of_square = ((measurement.image_low, measurement.image_high) for measurement in (plain, decided))
+        ends, of_square = ((one.image_low, one.image_high) for one in (plain, decided))
         low, high = error_interval(plain.value, ends, of_square)
         return replace(plain, image_low=low, image_high=high)
     return Estimate(plain.by_seed, *NAN, decided=decided, own=plain, units=plain.units)
@@ -153,26 +149,16 @@ def _range(quantity: Quantity | None, weights: Sequence[float]) -> tuple[float, 
 
 def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Sequence[int]) -> Estimate:
     points, values = (
-        [
-            weight * measurement.of_seeds(numbers[metric], seeds)
-            for (measurement, weight), numbers in zip(terms, of_terms, strict=True)
-        ]
-        for of_terms in (
-            [measurement.points for measurement, _ in terms],
-            [measurement.values for measurement, _ in terms],
-        )
+        [weight * one.of_seeds(of[metric], seeds) for (one, weight), of in zip(terms, of_terms, strict=True)]
+        for of_terms in ([one.points for one, _ in terms], [one.values for one, _ in terms])
     )
     of_seeds, resampled = np.sum(points, axis=0), np.sum(values, axis=0).mean(axis=0)
-    reference = -sum(numbers.mean() for numbers, (_, weight) in zip(points, terms, strict=True) if weight < 0)
+    reference = -sum(of.mean() for of, (_, weight) in zip(points, terms, strict=True) if weight < 0)
     by_seed = dict(zip(seeds, of_seeds.tolist(), strict=True))
-    units = min(
-        measurement.units for measurement, _ in terms
-    )  # of several sets: as if all were as small as the smallest
+    units = min(one.units for one, _ in terms)  # of several sets: as if all were as small as the smallest
     ends = interval(float(of_seeds.mean()), resampled, units) or NAN
     off = sum(
-        abs(weight) * measurement.of_seeds(measurement.bounds[metric], seeds).mean()
-        for measurement, weight in terms
-        if metric in measurement.bounds
+        abs(weight) * one.of_seeds(one.bounds[metric], seeds).mean() for one, weight in terms if metric in one.bounds
     )
     ends = widened(ends, float(off))
     return Estimate(by_seed, *ends, resampled, reference=float(reference), units=units)
@@ -180,7 +166,7 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
 
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:
     """Seeds that all measurements have; one of all seeds together goes with any."""
-    single = [set(measurement.seeds) for measurement in measured if not measurement.of_all_seeds]
+    single = [set(one.seeds) for one in measured if not one.of_all_seeds]
     return sorted(set.intersection(*single)) if single else list(measured[0].seeds)
 
 

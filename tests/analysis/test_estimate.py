@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from scipy import stats
 
 from pipeline_src.analysis.estimate import Estimate, estimate, level_of_each
 from pipeline_src.metrics.entries.calibration import SQUARED
+from pipeline_src.metrics.registry import METRICS
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import interval_coverage as coverage
+import metric_coverage
 
 SEEDS = {0: 0.03, 1: 0.05, 2: 0.04}  # mean 0.04, standard error 0.01 / sqrt(3)
 
@@ -92,11 +95,36 @@ def test_intervals_end_at_the_range_of_the_metric(metric, points, expected):
     assert free.low < 0 if metric != "accuracy" else free.high > 1
 
 
+def test_a_difference_can_be_as_large_as_its_terms_allow():
+    one, other = (by_hand({"accuracy": points}, np.zeros(11), (0, 1)) for points in ([0.0, 1.0], [0.3, 0.1]))
+    of = estimate("accuracy", (one, 1.0), (other, -1.0))
+    assert (of.low, of.high) == (-1, 1)
+    half = estimate("accuracy", (one, 0.5), (other, 0.5))
+    assert (half.low, half.high) == (0, 1)
+
+
+def test_what_no_registry_knows_has_no_range():
+    one = by_hand({"something": [0.0, 1.0]}, np.zeros(11), (0, 1))
+    assert estimate("something", (one, 1.0)).high > 1
+    assert estimate("something", (one, 1.0), quantities={"something": METRICS["accuracy"]}).high == 1
+
+
+def test_an_effect_on_several_sets_has_the_units_of_the_smallest():
+    small, large = (by_hand({"nll": [1.0]}, np.linspace(-1, 1, 101), units=units) for units in (5, 50))
+    assert estimate("nll", (large, 0.5), (small, 0.5)).units == 5
+
+
 # Several at once
 
 
 def effects(values: np.ndarray) -> list[Estimate]:
     return [Estimate({0: float(of.mean())}, -1, 1, of) for of in values]
+
+
+def test_the_same_effect_twice_costs_nothing():
+    one = np.random.default_rng(0).normal(size=1000)
+    assert level_of_each(effects(np.stack([one] * 20))) == pytest.approx(level_of_each(effects(one[None])), abs=1e-12)
+    assert level_of_each(effects(one[None])) == 0.95  # never below
 
 
 def test_independent_effects_cost_what_sidak_says():
@@ -105,6 +133,13 @@ def test_independent_effects_cost_what_sidak_says():
     without = [Estimate({0: 0.0}, -1, 1)] * 20
     assert level_of_each(without) == pytest.approx(0.95 ** (1 / 20))
     assert level_of_each([]) == 0.95
+
+
+def test_networks_of_several_seeds_cost_what_sidak_says():
+    """The resamples are those of the same images, and do not tell that networks err independently."""
+    resampled = np.random.default_rng(0).normal(size=1000)
+    trained = [Estimate({0: -0.1, 1: 0.0, 2: 0.1}, -1, 1, resampled)] * 6
+    assert level_of_each(trained) == pytest.approx(0.95 ** (1 / 6))
 
 
 def test_of_twenty_true_nulls_one_opposes_in_one_of_twenty_cases():
@@ -133,3 +168,35 @@ def test_the_square_covers_where_percentiles_of_the_error_do_not():
     shares = coverage.one_seed(200, (0.0, 0.02), 60, np.random.default_rng(0))
     assert shares["ECE, percentiles"] < 0.2  # a true 0 is never held
     assert shares["ECE"] > 0.85 and shares["Δ squared"] > 0.85
+
+
+@pytest.mark.slow
+def test_equal_methods_of_three_seeds_are_rarely_called_different():
+    shares = coverage.equal_methods(200, 0.03, 0.01, 3, 60, np.random.default_rng(0))
+    assert shares["percentiles"] > 0.2
+    assert shares["ECE"] < 0.15 and shares["Brier"] < 0.15
+
+
+def test_methods_of_one_error_in_other_bins_are_rarely_called_different():
+    shares = coverage.equal_error(200, 0.02, 0.0, 1, 60, np.random.default_rng(0))
+    assert shares["square"] > 0.3  # it tells their shapes apart, not their errors
+    assert shares["both"] < 0.15
+
+
+@pytest.mark.slow
+def test_errors_of_a_calibrated_network_may_be_0():
+    """By all its pixels: percentiles of the isotonic one, for instance, never hold a true 0."""
+    errors = ("mcb", "positive_ece", "brier_reliability", "mce", "smooth_ece")
+    calibrated = metric_coverage.NETWORKS["calibrated"]
+    shares, _ = metric_coverage.shares(50, calibrated, defaultdict(float), 10)
+    assert min(shares[name] for name in errors) >= 0.8
+
+
+@pytest.mark.slow
+def test_what_is_wrong_of_the_positive_class_alone_is_found():
+    """The confidence of this network is right, so that the square of the top label tells nothing."""
+    true = defaultdict(float, positive_squared_error=8e-4)
+    held, above = metric_coverage.shares(50, metric_coverage.biased, true, 10)
+    assert min(above[name] for name in ("positive_ece", "brier_reliability", "mcb")) >= 0.8
+    assert held["ece"] >= 0.8 and held["squared_error"] >= 0.7 and above["ece"] <= 0.3
+    assert held["positive_squared_error"] >= 0.6
