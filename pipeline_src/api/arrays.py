@@ -57,8 +57,12 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, Any
 
 def _clipped(p: Any) -> Any:
     """Floats that are outside of [0, 1] by rounding alone, brought back; all others as they are."""
+    from pipeline_src.counting.accumulate import surely_in_unit_interval  # compiled, and slow to import
+
     floats = p.is_floating_point() if hasattr(p, "is_floating_point") else p.dtype.kind == "f"
     if not floats or 0 in p.shape:
+        return p
+    if str(getattr(p, "device", "cpu")) == "cpu" and surely_in_unit_interval(array(p).reshape(-1)):
         return p
     low, high = p.aminmax() if hasattr(p, "aminmax") else (p.min(), p.max())
     rounded = -SLACK <= low < 0 <= high <= 1 + SLACK or -SLACK <= low <= 1 < high <= 1 + SLACK
@@ -140,8 +144,9 @@ def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
         return masks.view(np.uint8)
     ignore = IGNORED if ignore is None else ignore
     integral = masks.dtype.kind in "iu"
-    if integral and masks.size and masks.min() >= 0 and masks.max() <= 1 and ignore not in (0, 1):
-        return masks.astype(np.uint8, copy=False)  # as most are
+    # Most masks hold 0 and 1 only, which one pass tells: together they have no other bit.
+    if integral and ignore not in (0, 1) and 0 <= np.bitwise_or.reduce(masks, axis=None) <= 1:
+        return masks.astype(np.uint8, copy=False)
     ignored, labelled = masks == ignore, (masks == 0) | (masks == 1)
     if masks.dtype.kind not in "iuf" or not (ignored | labelled).all():
         raise UserError(
