@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cli_tables
 import dataset_tables
+import markers
 import method_tables
 import metric_tables
 import output_tables
@@ -70,7 +71,8 @@ def files() -> list[Path]:
 def pairs(page: str) -> list[str]:
     """The pairs of published methods whose differences a page shows."""
     comments = [block[3].split() for block in BLOCK.finditer(page) if block[2] == "published"]
-    return [pair for words in comments if words[0] == "differences" for pair in words[2:]]
+    shown = [pair for words in comments if words[0] == "differences" for pair in words[2:]]
+    return [*shown, *markers.pairs(page)]
 
 
 def rewritten(page: str, folder: Path = published.FOLDER) -> str:
