@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.calibrators.files import CALIBRATORS
-from pipeline_src.judging.calibration import calibrate_folder
-from pipeline_src.judging.folder import judge_folder
+from pipeline_src.maps.calibrate import calibrate_folder
+from pipeline_src.maps.judge import judge_folder
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.params.load import downloads, read

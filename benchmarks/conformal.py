@@ -14,8 +14,8 @@ import numpy as np
 from calibrators import halves
 
 from pipeline_src.analysis.conformal import RISK_NAMES, Bound, level
-from pipeline_src.judging import two_classes
-from pipeline_src.judging.files import pair_files
+from pipeline_src.maps.counts import count
+from pipeline_src.maps.pairs import pair_files
 from pipeline_src.metrics.image_risks import ImageRisks, split
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
@@ -28,7 +28,7 @@ def risks() -> np.ndarray:
     with tempfile.TemporaryDirectory() as name:
         where = halves(Path(name))
         pairs = [pair_files(where["pred"], where["mask"]), pair_files(where["apply"], where["test_mask"])]
-        counts = [two_classes.count(of).statistic.raw for of in pairs]
+        counts = [count(of).statistic.raw for of in pairs]
         return np.concatenate([block for of in counts for block in ImageRisks().units(ProtocolCounts(None, of))])
 
 

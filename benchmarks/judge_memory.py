@@ -24,7 +24,7 @@ FILES = 40  # that differ
 JUDGE = """
 import json, resource, sys
 from pathlib import Path
-from pipeline_src.judging.folder import judge_folder
+from pipeline_src.maps.judge import judge_folder
 folder = Path(sys.argv[1])
 judge_folder(folder / "maps", folder / "masks", "made up", folder / "out", whole=False, diagrams=True)
 print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))

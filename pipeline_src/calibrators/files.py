@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import numpy as np
-
 from pipeline_src.calibrators.beta import BetaCalibrator
 from pipeline_src.calibrators.calibrator import Calibrator, nll, uncalibrated
 from pipeline_src.calibrators.dirichlet import DirichletCalibrator
@@ -97,46 +95,17 @@ def read(path: Path) -> tuple[Calibrator, Record]:
     """The calibrator in a file, and its record.
 
     Raises:
-        UserError: names the file, which is absent, not JSON, of a later version, or has wrong parameters.
+        UserError: names the file, which is absent, not JSON, of another version, or has wrong parameters.
     """
     with reading(f"{path} is not a calibrator's file", expected=EXPECTED, do=DO):
         content = json.loads(path.read_text(encoding="utf-8"))
     if isinstance(content, dict):
         content.pop(FORMER_DIGEST, None)
-        version = content.get("version")
-        if isinstance(version, int) and version > VERSION:
-            raise UserError(
-                f"{path} was written by a later version of this program",
-                found=f"version {version} of the file",
-                expected=f"version {VERSION} (docs/calibrate.md)",
-                do="update the program, or " + DO,
-            )
     record = validate(Record, content, str(path), EXPECTED, DO)
     kind = named(record.calibrator, str(path))
     kind.check_classes(record.classes)
     calibrator = validate(kind, record.parameters, f"{path}: parameters", EXPECTED, DO)
-    if not _gives_probabilities(calibrator, 1 if record.classes == 2 else record.classes):
-        raise UserError(
-            f"{path}: parameters are not those of a fitted calibrator",
-            found=f"parameters that give no probabilities of {record.classes} classes",
-            expected=EXPECTED,
-            do=DO,
-        )
     return calibrator, record
-
-
-def _gives_probabilities(calibrator: Calibrator, channels: int) -> bool:
-    """Whether a calibrator maps logits (channels, 1, 101) to probabilities: parameters may be too few or too many."""
-    if any(isinstance(value, list) and len(value) != channels for _, value in calibrator):
-        return False
-    z = np.repeat(np.linspace(-16, 16, 101)[None, None], channels, axis=0)
-    z[1:] *= -0.5
-    try:
-        with np.errstate(all="ignore"):
-            f = calibrator.apply(z)
-    except ValueError:  # rows of a matrix, or knots of a curve, whose numbers differ
-        return False
-    return bool(np.all((f >= 0) & (f <= 1)))
 
 
 def read_for(path: Path, classes: int, source: str, do: str, by: str = "") -> tuple[Calibrator, Record]:

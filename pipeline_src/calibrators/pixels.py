@@ -81,7 +81,9 @@ class Pixels:
     def pooled(self) -> Pixels:
         """The same over all images, which become one image without features: for calibrators of single pixels."""
         images, features = np.zeros_like(self.images), np.full((1, len(FEATURES)), np.nan)
-        return self._grouped(images, features) if self.z.shape[1] == 1 else replace(self, images=images, features=features)
+        return (
+            self._grouped(images, features) if self.z.shape[1] == 1 else replace(self, images=images, features=features)
+        )
 
     def _grouped(self, images: np.ndarray, features: np.ndarray) -> Pixels:
         z = self.z[:, 0]
@@ -99,8 +101,8 @@ class Pixels:
 
 
 def bins_of(z: np.ndarray) -> np.ndarray:
-    """The number of the left-closed bin of f, of ten, that each logit lies in. Levels of 8-bit maps lie on edges, such as 51/255:
-    1e-9 keeps them right of it however f is rounded."""
+    """The number of the left-closed bin of f, of ten, that each logit lies in. Levels of 8-bit maps lie on edges, such
+    as 51/255: 1e-9 keeps them right of the edge however f is rounded."""
     return np.minimum((expit(z) * BINS + 1e-9).astype(np.int64), BINS - 1)
 
 

@@ -105,8 +105,8 @@ def _left_out(method: str, pixels: Pixels) -> list[str]:
 
 
 def folds_of(groups: np.ndarray) -> np.ndarray:
-    """The fold of each image (I,), 0 to 4 (fewer for fewer groups), drawn with a fixed key. Images of a group (I,) share
-    a fold."""
+    """The fold of each image (I,), 0 to 4 (fewer for fewer groups), drawn with a fixed key. Images of one group share a
+    fold."""
     units = groups.max(initial=-1) + 1
     order = generator("calibrate", "folds", int(units)).permutation(units)
     return (order % min(FOLDS, units))[groups]

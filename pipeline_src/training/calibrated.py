@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, create_model
 
 from pipeline_src.calibrators import options_of
 from pipeline_src.training.method import Tensor
@@ -72,9 +72,8 @@ class Calibrated(PostHoc):
 def calibrated_method(name: str) -> type[Calibrated]:
     """The post-hoc method of the calibrator of this name, with the calibrator's options as further fields."""
     title = "".join(word.capitalize() for word in name.split("_"))
-    namespace = {
-        "__module__": __name__,
-        "__qualname__": f"{calibrated_method.__name__}.<locals>.{title}",
-        "calibrator_name": name,
-    }
-    return type(Calibrated)(title, (options_of(name), Calibrated), namespace)
+    create: Any = create_model  # whose types allow for no two bases
+    method: type[Calibrated] = create(title, __base__=(options_of(name), Calibrated), __module__=__name__)
+    method.calibrator_name = name
+    method.__qualname__ = f"{calibrated_method.__name__}.<locals>.{title}"
+    return method

@@ -11,8 +11,8 @@ from PIL import Image
 
 from pipeline_src.data import image_io
 from pipeline_src.data.image_headers import UPRIGHT, read_header
-from pipeline_src.judging.arrays import mask_values
-from pipeline_src.judging.files import UnusableFileError
+from pipeline_src.maps.pairs import UnusableFileError
+from pipeline_src.maps.reader import mask_values
 
 MASK = mask(3, 12, 20)
 

@@ -42,9 +42,8 @@ from pipeline_src.data.lookup import read_name_list  # noqa: E402
 from pipeline_src.data.prepare import prepare  # noqa: E402
 from pipeline_src.data.unpack import unpack  # noqa: E402
 from pipeline_src.errors import UserError  # noqa: E402
-from pipeline_src.judging.files import pair_files  # noqa: E402
-from pipeline_src.judging.several_classes import classes_of  # noqa: E402
-from pipeline_src.judging.two_classes import count  # noqa: E402
+from pipeline_src.maps.counts import classes_of, count  # noqa: E402
+from pipeline_src.maps.pairs import pair_files  # noqa: E402
 from pipeline_src.params.load import read, resolve  # noqa: E402
 from pipeline_src.params.schema import Limits, Part  # noqa: E402
 
@@ -262,7 +261,7 @@ def read_map(file: Path) -> None:
             else:
                 (folder / "a.png").write_bytes(encoded(np.uint8(255 * (P > 0.5))))
         with contextlib.suppress(UserError):
-            pairs = pair_files(*folders, LIMITS.pixels)
+            pairs = pair_files(*folders)
             classes_of(pairs)
             count(pairs, border=2)
 
