@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline_src.validation import Strict
 
@@ -37,6 +37,13 @@ class ImageTemperatureOptions(FitOptions):
 
     features: list[Feature] = Field(["entropy"], description="Features of an image on which its temperature depends.")
     shape: bool = Field(False, description="Whether a power of the logits is fitted too.")
+
+    @field_validator("features")
+    @classmethod
+    def _once(cls, features: list[Feature]) -> list[Feature]:
+        if len(set(features)) < len(features):
+            raise ValueError("a feature is repeated")
+        return features
 
 
 OPTIONS: dict[str, type[FitOptions]] = {"image_temperature": ImageTemperatureOptions}
