@@ -1,4 +1,4 @@
-"""S, E and weighted F of every image, computed by several processes."""
+"""S-measure, E-measure and weighted F of every image, computed by several processes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pipeline_src.analysis.resampling import image_means
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.rows import parts
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
-from pipeline_src.judging.files import Pair, Pairs
-from pipeline_src.judging.masks import Meaning
-from pipeline_src.judging.two_classes import read
+from pipeline_src.maps.counts import read_binary
+from pipeline_src.maps.masks import Meaning
+from pipeline_src.maps.pairs import Pair, Pairs
 from pipeline_src.metrics.metric import FRACTION
 
-EACH = 15_000_000  # pixels or more for each process: one starts in a second, which measures as many
+EACH = 15_000_000  # pixels per process, at least: a process starts in a second, in which another one measures as many
 MISSING = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
 
 
@@ -45,7 +45,7 @@ class WholeImages:
     def intervals(
         self, key: int, resamples: int, groups: np.ndarray | None = None
     ) -> dict[str, tuple[float, float] | None]:
-        """Bootstrap intervals of the means, on the same draws as all others."""
+        """Bootstrap intervals of the means, on the same draws as all other intervals."""
         resampled = image_means(self.table, key, resamples, groups)
         units = self.present(groups)
         pairs = zip(self.means.items(), resampled.T, strict=True)
@@ -57,26 +57,22 @@ class WholeImages:
         columns = zip(MEASURES, ~np.isnan(self.table.T), strict=True)
         return {name: len(np.unique(units[defined])) for name, defined in columns}
 
-    def part(self, images: slice) -> dict[str, np.ndarray]:
-        """Values of some images by name."""
-        return dict(zip(MEASURES, self.table[images].T, strict=True))
-
 
 def whole_images(pairs: Pairs, meaning: Meaning, pixels: int) -> dict[str, WholeImages]:
-    """Measures of all images, which have so many `pixels`, by protocol."""
+    """Measures of all images, which have so many `pixels` in total, by protocol."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(cores, len(pairs), pixels // EACH)
     values = np.empty((len(PROTOCOLS), len(pairs), len(MEASURES)))
     with processes.pool(workers) if workers > 1 else nullcontext() as pool:
         for part in parts(len(pairs), 1024):  # `map` submits all its jobs at once
             jobs = [(pairs[k], meaning) for k in range(part.start, part.stop)]
-            done = pool.map(_of_image, jobs, chunksize=8) if pool else map(_of_image, jobs)
+            done = pool.map(_measure, jobs, chunksize=8) if pool else map(_measure, jobs)
             values[:, part] = np.swapaxes(list(done), 0, 1)
     return {protocol: WholeImages(table) for protocol, table in zip(PROTOCOLS, values, strict=True)}
 
 
-def _of_image(job: tuple[Pair, Meaning]) -> list[list[float]]:
+def _measure(job: tuple[Pair, Meaning]) -> list[list[float]]:
     pair, meaning = job
-    probability, truth, _, _ = read(pair, meaning)
+    probability, truth, _, _ = read_binary(pair, meaning)
     values = whole_map_measures(probability, truth)
     return [[values[protocol][name] for name in MEASURES] for protocol in PROTOCOLS]

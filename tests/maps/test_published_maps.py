@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from pipeline_src.judging.folder import judge_folder
+from pipeline_src.maps.judge import judge_folder
 
 
 @pytest.mark.parametrize("name", ["ECSSD", "DTD"])
