@@ -1,5 +1,4 @@
-"""The configs of docs/tutorials/in-code.md, trained and tested by mmsegmentation's own programs over a config that knows nothing of
-this package."""
+"""The configs of docs/tutorials/in-code.md, trained and tested by mmsegmentation's own programs."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs/tutorials/in-code.md").read_text(encoding="utf-8")
 def test_the_examples_give_what_the_page_says():
     pytest.importorskip("torchmetrics")
     text = re.sub(r"^```.*$", "", PAGE, flags=re.MULTILINE)  # doctest would take a fence for output
-    examples = doctest.DocTestParser().get_doctest(text, {}, "docs/tutorials/in-code.md", "docs/tutorials/in-code.md", 0)
+    examples = doctest.DocTestParser().get_doctest(text, {}, "in-code.md", "in-code.md", 0)
     results = doctest.DocTestRunner().run(examples)
     assert results.attempted > 25 and not results.failed
 

@@ -1,4 +1,4 @@
-"""The commands of docs/explanation/cluster.md on a real SLURM of one node, which `slurm.sh` sets up here.
+"""The commands of docs/cluster.md on a real SLURM of one node, which `slurm.sh` sets up here.
 
     apt-get install slurm-wlm munge && python -m pip install -e ".[test,cluster]"
     ASLP_SLURM=1 pytest -n 0 tests/cluster
@@ -48,7 +48,7 @@ slurm-keep-successful-logs: true
 """
 EPOCHS, SECONDS = 12, 12  # longer than a time limit of two minutes, in which any machine gets some epochs done
 PATIENCE = 1200  # seconds
-COMMAND = re.search(r"```sh\n(snakemake --workflow-profile.*?)\n", (ROOT / "docs/explanation/cluster.md").read_text())[1]
+COMMAND = re.search(r"```sh\n(snakemake --workflow-profile.*?)\n", (ROOT / "docs/cluster.md").read_text())[1]
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,8 @@ def test_pages_that_the_code_names_exist():
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_files_that_a_page_names_exist(page):
-    named = re.findall(r"`((?:pipeline_src|tests|benchmarks|workflow|docs)/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:pipeline_src|tests|benchmarks|workflow|docs)/[\w./-]+)`", text)
     assert [name for name in named if not Path(name).exists()] == []
 
 
