@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from types import UnionType
@@ -63,7 +64,8 @@ def _list(fields: dict[str, FieldInfo]) -> str:
 def _item(name: str, field: FieldInfo) -> str:
     default = _default(field)
     details = f"{_type(field.annotation, field)}{f', default {default}' if default else ''}"
-    return f"- `{name}` ({details}): {field.description}" if field.description else f"- `{name}` ({details})."
+    purpose = re.split(r"(?<=[.)]) (?=[A-Z`])", field.description or "")[0]  # its first sentence
+    return f"- `{name}` ({details}): {purpose}" if purpose else f"- `{name}` ({details})."
 
 
 def _default(field: FieldInfo) -> str:
