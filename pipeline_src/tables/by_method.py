@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline_src.analysis.facts import ROLES
-from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, not_run, notes, titled
@@ -22,9 +21,9 @@ class ByMethod:
         title: what it shows.
         roles: of its data sets.
         metrics: its columns, by name; those that are not defined for the number of classes are left out.
-        more: further sentences of its caption.
-        several: title and further sentences for several classes, where other metrics are left.
-        binned, resamples: as in `captions.about`.
+        more: a further note.
+        several: title and note for several classes, where other metrics are left.
+        binned: as in `captions.about`.
     """
 
     title: str
@@ -33,7 +32,6 @@ class ByMethod:
     more: str = ""
     several: tuple[str, str] | None = None
     binned: bool = True
-    resamples: int = RESAMPLES
 
     def __call__(self, results: Results) -> PaperTable:
         """The table of an experiment."""
@@ -48,8 +46,7 @@ class ByMethod:
         role = self.roles[0]
         change = f"add one to “data: {role}:” of the experiment"
         missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
-        below = notes(results, self.metrics, parts) if parts else missing
         title, more = self.several if self.several and facts.classes > 2 else (self.title, self.more)
         title = titled(title, [facts.parts[part] for part in parts])
-        said = about(facts, binned=self.binned, resamples=self.resamples)
-        return PaperTable(title, rows, f"{said} {more}".strip(), below)
+        below = [more] * bool(more) + (notes(results, self.metrics, parts) if parts else missing)
+        return PaperTable(title, rows, about(facts, binned=self.binned), below)

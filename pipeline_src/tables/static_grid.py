@@ -14,6 +14,7 @@ from pipeline_src.tables.paper_table import PaperTable, Row
 
 GRID_METRICS = ("ece", "oe", "accuracy")
 FEWEST = 4  # methods that make a grid
+NOTE = "s is the share of the uniform label in the expected label."
 QUANTITIES = METRICS | {"s": Quantity(title="s")}
 
 
@@ -32,8 +33,8 @@ def static_grid(results: Results) -> PaperTable:
     return PaperTable(
         titled("Static label perturbation over α and β, in distribution", facts.parts.values()),
         rows,
-        f"{about(facts)} s is the share of the uniform label in the expected label.",
-        missing + [SYNTHETIC] * bool(facts.synthetic and static),
+        about(facts),
+        [NOTE, *missing, *[SYNTHETIC] * bool(facts.synthetic and static)],
         list(dict.fromkeys(map(_column, sorted(static.values(), key=lambda one: one.beta)))),
         QUANTITIES,
     )

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.estimate import or_none
-from pipeline_src.analysis.facts import MEANING
 from pipeline_src.analysis.results import Results
 from pipeline_src.files import DIGITS, write_json, write_text
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.tables.captions import heading, notes, seeds_in_words
+from pipeline_src.tables.captions import about, heading, notes
 from pipeline_src.tables.cells import below_floor
 from pipeline_src.tables.paper_table import FLOOR, SIGNS, write_printed
 from pipeline_src.tables.registry import TABLES
@@ -21,11 +20,11 @@ from pipeline_src.text_tables import Group, Table
 
 # Several classes lack the last but one; the mean IoU stands in its place.
 MAIN_COLUMNS = ("ece", "ece_floor", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou")
-LAST = (  # sentence of the caption: for one object class, and for several
-    "All but max F are means over all pixels of a data set; NLL and entropy in nats; max F is the largest value of the "
-    "mean of the images' F curves.",
-    "Means over all pixels of a data set that are not void; the Brier score is a sum over classes, NLL and entropy are "
-    "in nats, mIoU is the mean over classes that occur.",
+NOTE = (  # for one object class, and for several
+    "Means over all pixels of a dataset, except max F, the largest value of the mean F curve of its images. NLL and "
+    "entropy are in nats.",
+    "Means over all pixels of a dataset that are not void. The Brier score is a sum over classes; NLL and entropy are "
+    "in nats.",
 )
 
 
@@ -65,13 +64,10 @@ def main_table(results: Results, protocol: str) -> Table:
             ]
             rows.append([method, *cells])
         groups += [Group(heading(results, part), rows)] if rows else []
-    caption = (
-        f"Calibration and accuracy, {protocol} protocol ({MEANING[protocol]}). Experiment {facts.experiment}, "
-        f"{facts.epochs} epochs, {seeds_in_words(facts)}. ECE and OE of the top label over {facts.bins} "
-        f"equal-width bins on [0, 1], ° where an ECE is below its noise floor. {LAST[facts.classes > 2]}"
-    )
+    caption = f"Calibration and accuracy, {protocol} protocol. {about(facts)}"
     columns = ["", *(metric.column for metric in metrics.values())]
-    return Table(f"tab:main-{protocol}", caption, columns, groups, notes(results, metrics, facts.parts))
+    below = [NOTE[facts.classes > 2], *notes(results, metrics, facts.parts)]
+    return Table(f"tab:main-{protocol}", caption, columns, groups, below)
 
 
 def shown(results: Results) -> dict[str, Metric]:
