@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -24,7 +24,6 @@ from pipeline_src.steps.job_results import costs, results
 from pipeline_src.steps.report import provenance, store_facts
 
 if TYPE_CHECKING:
-    from pipeline_src.analysis.facts import Facts
     from pipeline_src.analysis.run_cost import RunCost
     from pipeline_src.engine.job import Job
     from pipeline_src.steps.experiment import ExperimentGraph
@@ -131,10 +130,9 @@ def _complete(staging: Path, cores: int) -> None:
     """Add what is computed from the sources."""
     made = staging / ".made"  # by what has no images, so that the report can hold none
     rebuild_alone(staging, made, cores)
-    facts = Publication.read(staging).facts
     for file in (
         *(made / "tables").iterdir(),
-        *_drawn(facts, made / "figures"),
+        *(made / "figures").glob("*.csv"),
         *(file for suffix in ("json", "md", "html") for file in made.glob(f"*.{suffix}")),
     ):
         _copy(file, staging / file.relative_to(made))
@@ -142,16 +140,6 @@ def _complete(staging: Path, cores: int) -> None:
     refuse_images(staging)
     publication = replace(Publication.read(staging), results=published.result_digests(staging))
     write_text(staging / published.EXPERIMENT, publication.text())
-
-
-def _drawn(facts: Facts, folder: Path) -> Iterable[Path]:
-    """The numbers of all figures, and in the first protocol drawings of those that show all methods on all data sets.
-
-    Drawings of training, of which there are the numbers, would take as much room as all others."""
-    from pipeline_src.figures.catalogue import pictures
-
-    whole = [p.name for p in pictures(facts) if not (p.part or p.method) and p.protocol == facts.protocols[0]]
-    return [*folder.glob("*.csv"), *(folder / f"{name}.svg" for name in whole)]
 
 
 def refuse_images(folder: Path) -> None:

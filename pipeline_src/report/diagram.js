@@ -10,7 +10,7 @@
   const percent = (value, digits = 2) => (value === null ? "–" : (100 * value).toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace(/^-/, ""));
   const inPercent = d3.format(".0%"), counted = d3.format(",");
 
-  for (const id of ["sides", "numbers", "every-bin", "interactive"]) document.getElementById(id).hidden = false;
+  for (const id of ["sides", "numbers", "every-bin"]) document.getElementById(id).hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", draw);
   for (const radio of document.querySelectorAll("input[name=protocol]")) {

@@ -265,6 +265,6 @@ def _named(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}: {value}" for name, value in shown.items())
 
 
-def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list]:
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     return {"columns": columns, "rows": [[row.get(column, "") for column in columns] for row in rows]}

@@ -46,7 +46,7 @@ def simplicity(facts: Facts, method: str) -> int:
     """Return the place of a method in `SIMPLICITY`; a calibrator of another network has at least that network's."""
     code, base = facts.methods[method].code, facts.methods[method].uses
     place = next((k for k, (_, codes) in enumerate(SIMPLICITY) if code in codes), len(SIMPLICITY))
-    return max(place, simplicity(facts, base)) if base in facts.methods and base != method else place
+    return max(place, simplicity(facts, base)) if base and base in facts.methods and base != method else place
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def sentences(
             f"the lowest is {lowest} ({inside.methods[0]})."
         ]
     else:
-        before = f"{METRICS['ece'].number(inside.mean('ece', base).value)} %"
+        before = f"{METRICS['ece'].number(inside.mean('ece', base).value)}\u00a0%"
         same = all(_is_zero(inside.difference("accuracy", choice.method, base, part)) for part in inside.parts)
         cost = "at unchanged accuracy" if same else f"with accuracy kept within {100 * MARGIN:g} points"
         texts = [
@@ -137,7 +137,7 @@ def _elsewhere(sets: ProtocolComparison, method: str, base: str) -> str:
 def _error(sets: ProtocolComparison, method: str) -> str:
     """Return a mean ECE with its confidence interval, in the digits of the tables."""
     number, quantity = sets.mean("ece", method), METRICS["ece"]
-    return quantity.text(number.value, low=number.low, high=number.high, mark=" %")
+    return quantity.text(number.value, low=number.low, high=number.high, mark="\u00a0%")
 
 
 def _is_zero(change: Estimate | None) -> bool:

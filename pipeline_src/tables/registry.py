@@ -55,12 +55,12 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         binned=False,
     ),
     "T12": ByMethod(
-        "Calibration beyond the mean over pixels: borders, inside of objects, single images, areas",
+        "Calibration of borders, interiors, single images and areas",
         LIKE_ID,
         ("ace", "border_ece", "interior_ece", "image_ece", "image_ece_sd", "area_bias", "area_error"),
         "ACE gives each bin the same weight. Borders are the pixels within 5 pixels of the other class.",
         several=(
-            "Calibration beyond the mean over pixels: single images",
+            "Calibration of single images",
             "ACE gives each bin the same weight.",
         ),
     ),

@@ -78,7 +78,7 @@ def shown(results: Results) -> dict[str, Metric]:
 
 def means(results: Results) -> dict[str, dict[str, dict[str, Mapping[str, float | None]]]]:
     """Means over seeds of the printed metrics, for `dvc metrics show`: protocol -> method -> data set -> metric."""
-    tree: dict = {}
+    tree: dict[str, dict[str, dict[str, Mapping[str, float | None]]]] = {}
     for (protocol, part, method), row in results.numbers.mean.iterrows():
         values = {name: or_none(float(row[name])) for name in shown(results)}
         tree.setdefault(protocol, {}).setdefault(method, {})[part] = values
