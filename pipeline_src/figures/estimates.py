@@ -50,7 +50,7 @@ def draw(table: DataFrame, baseline: str | None, label: str, heading: str, lines
     colors = [look["color"] for look in style.method_looks(methods).values()]
     rows = range(len(methods))
     figure, panels = small_multiples(
-        len(parts), heading, lines, inches=0.17 * len(methods) + 0.06, across=4, left=1.3, gap=0.2, title=0.55
+        len(parts), heading, lines, inches=0.17 * len(methods) + 0.06, across=4, left=1.3, gap=0.2, title=0.66
     )
     for part, (axes, first, _) in zip(parts, panels, strict=True):
         values = table[table["part"] == part].set_index("method").loc[methods]

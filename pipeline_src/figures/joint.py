@@ -70,7 +70,7 @@ def draw(tables: Mapping[str, DataFrame], notes: Mapping[str, str], heading: str
     cells = pd.concat(tables.values())
     share = cells["density"] * STEP**2
     # Shades are logarithmic, since one cell holds most images.
-    norm = LogNorm(share.min(), max(share.max(), 1.01 * share.min())) if len(cells) else LogNorm(0.01, 1)
+    norm = LogNorm(min(share.min(), share.max() / 10), share.max()) if len(cells) else LogNorm(0.01, 1)
     least, low = (_lower_end(cells[name].to_numpy()) for name in ("confidence", "accuracy"))
     figure, panels = small_multiples(len(tables), heading, lines, ratio=(1 - low) / (1 - least), foot=0.3)
     corners = np.array([[0, 0], [0, STEP], [STEP, STEP], [STEP, 0]])
@@ -85,8 +85,9 @@ def draw(tables: Mapping[str, DataFrame], notes: Mapping[str, str], heading: str
         name_panel(axes, method, notes[method], tables)
     bar = style.place(figure, 0.52, figure.get_figheight() - 0.28, 1.2, 0.08)
     figure.colorbar(ScalarMappable(norm, colormaps[SHADES]), bar, orientation="horizontal", format=PercentFormatter(1))
+    bar.minorticks_off()
     bar.tick_params(labelsize=6)
-    style.write(figure, 1.8, figure.get_figheight() - 0.24, "of a method's images per cell, log scale")
+    style.write(figure, 1.8, figure.get_figheight() - 0.24, "of the images, log scale")
     return figure
 
 

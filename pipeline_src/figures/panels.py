@@ -25,6 +25,7 @@ def small_multiples(
     left: float = LEFT,
     gap: float = GAP,
     title: float = TITLE,
+    head: float = 0.0,
     foot: float = 0.0,
 ) -> tuple[Figure, list[Panel]]:
     """A figure with `number` panels in rows of at most `across`.
@@ -32,7 +33,7 @@ def small_multiples(
     Args:
         ratio: height of a panel by its width, unless `inches` is its height.
         left, gap, title: inches before the first panel, between panels, and above each for its name.
-        foot: inches that stay free below.
+        head, foot: inches that stay free above and below the panels.
 
     Returns:
         the figure, and per panel its axes and whether it is the first of its row and the last of its column.
@@ -45,12 +46,12 @@ def small_multiples(
         wide = min(wide, LARGEST)
     high = ratio * wide if inches is None else inches
     first = min(title, 0.34)  # nothing but a name is above the first row
-    body = first + (rows - 1) * title + rows * high + BOTTOM + foot + 0.06
+    body = head + first + (rows - 1) * title + rows * high + BOTTOM + foot + 0.06
     figure, used = style.new_figure(body, heading, lines, width)
     panels = []
     for k in range(number):
         row, column = divmod(k, columns)
-        x, y = left + column * (wide + gap), used + 0.06 + first + row * (title + high)
+        x, y = left + column * (wide + gap), used + 0.06 + head + first + row * (title + high)
         panels.append((style.place(figure, x, y, wide, high), column == 0, k + columns >= number))
     return figure, panels
 
@@ -143,16 +144,10 @@ def draw_lines(
     columns, metrics = list(dict.fromkeys(table[panel_name])), list(dict.fromkeys(table["metric"]))
     across = 4 if style.is_wide(len(columns) * len(metrics)) else 2
     rows = math.ceil(len(looks) / across)
-    figure, panels = small_multiples(
-        len(columns) * len(metrics),
-        heading,
-        [*lines, *[" "] * rows],
-        inches=1.1,
-        across=len(columns),
-        gap=0.36,
-        title=0.2,
-    )
-    top = figure.get_figheight() - len(metrics) * 1.3 - BOTTOM - 0.06 - rows * 0.15
+    number, head = len(columns) * len(metrics), 0.15 * rows
+    sizes = {"inches": 1.1, "gap": 0.36, "title": 0.2, "head": head}
+    figure, panels = small_multiples(number, heading, lines, across=len(columns), **sizes)
+    top = (1 - panels[0][0].get_position().y1) * figure.get_figheight() - 0.2 - head
     for k, (name, shown) in enumerate(style.short_names(looks, 24).items()):
         style.key(figure, [(shown, looks[name])], 0.2 + k % across * 1.7, top + 0.07 + k // across * 0.15, 1)
     titles = style.short_names([name.replace("_", " ") for name in columns], 24)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,30 +11,23 @@ import pytest
 from made_figures import IMAGES, ODD, SEEDS, make_results, make_store, maps
 from made_results import RESAMPLES, HandMade, analysed, by_hand
 
-from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, Perturbation
+from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
 from pipeline_src.analysis.intervals import percentiles, students_t
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
-from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.data.store import Store
 from pipeline_src.figures import (
     alpha,
-    bin_tables,
     entropy,
     examples,
     extremes,
     joint,
-    overview,
-    reliability,
     risk,
     severity,
-    style,
-    sweep,
     training,
 )
-from pipeline_src.figures.bin_tables import reliability_table, reliability_tables
+from pipeline_src.figures.bin_tables import reliability_tables
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.types import Sources
 from pipeline_src.labels import IGNORED
@@ -134,11 +126,8 @@ def test_joint_density_is_of_images(results):
     ]
     assert np.array_equal(counted, expected)
     assert (table["density"] * joint.STEP**2).sum() == pytest.approx(1)
-
-
-def test_right_and_sure_images_lie_in_the_last_cell():
-    table = joint.prepare(np.array([1.0]), np.array([1.0]))
-    assert table[["confidence", "accuracy", "images"]].iloc[0].tolist() == [0.98, 0.98, 1]
+    last = joint.prepare(np.array([1.0]), np.array([1.0]))
+    assert last[["confidence", "accuracy", "images"]].iloc[0].tolist() == [0.98, 0.98, 1]
 
 
 def test_entropies_are_of_images(results):
@@ -178,25 +167,6 @@ def test_risk_falls_with_the_order_of_confidence(results):
     errors = np.interp(kept.mean(), table["coverage"], table["coverage"] * table["risk"])
     assert errors == pytest.approx((kept & ~right).mean(), abs=2e-3)
     assert risk.prepare(TwoClassStatistic.empty().raw).empty
-
-
-def test_contributions_add_up_to_the_ece(results, table):
-    seeds, ece = results.measurement(*BASELINE).arrays["seed_bins"], results.estimate("ece", *BASELINE).value
-    drawn = overview.prepare({("m", "p"): table.reset_index()}, {("m", "p"): seeds}, {("m", "p"): ece})
-    assert drawn[["over", "under"]].to_numpy().sum() == pytest.approx(ece, abs=1e-7)
-    # A seed's gaps of 0.45 and -0.35, half of the pixels each; the other's of -0.05 and -0.35.
-    of = [counts_of([0.95, 0.95, 0.65, 0.65], truth) for truth in ([1, 0, 1, 1], [1, 1, 1, 1])]
-    cells = np.array([[one.count, one.hits, one.excess] for one in (top_label(each).binned(BINS) for each in of)])
-    both = replace(of[0], rows=None) + replace(of[1], rows=None)
-    pooled = {("m", "p"): reliability_table(both, BINS)}
-    drawn = overview.prepare(pooled, {("m", "p"): cells}, {("m", "p"): 0.3}).set_index("upper")
-    assert drawn.loc[[0.7, 1.0], "over"].tolist() == pytest.approx([0, 0.1125], abs=1e-6)
-    assert drawn.loc[[0.7, 1.0], "under"].tolist() == pytest.approx([0.175, 0.0125], abs=1e-6)
-
-
-@pytest.mark.parametrize(("number", "below"), [(4.83, 2), (72.36, 50), (0.013, 0.01), (1.0, 1), (20, 20)])
-def test_a_scale_is_a_round_number(number, below):
-    assert overview.round_below(number) == pytest.approx(below)
 
 
 def test_an_experiment_of_one_image(tmp_path):
@@ -255,13 +225,8 @@ def test_examples_numbers(tmp_path):
     confidence, right = pixels(0)
     assert row["confidence"] == pytest.approx(confidence[2].mean(), abs=1e-6)
     assert row["accuracy"] == pytest.approx(right[2].mean())
-
-
-def test_examples_of_several_classes():
-    probability = np.array([[[0.2, 0.5]], [[0.7, 0.1]], [[0.1, 0.4]]])
-    confidence, predicted = examples.judged(probability)
-    assert confidence.tolist() == [[0.7, 0.5]]
-    assert predicted.tolist() == [[1, 0]]
+    several = examples.top_label(np.array([[[0.2, 0.5]], [[0.7, 0.1]], [[0.1, 0.4]]]))
+    assert [values.tolist() for values in several] == [[[0.7, 0.5]], [[1, 0]]]
 
 
 def corrupted(clean: str) -> Facts:
@@ -299,29 +264,21 @@ def test_corrupted_sets_have_no_say_beside_their_figure():
     assert {picture.part for picture in drawn} <= {"", "Set_A"}
 
 
-def test_sweep_has_a_line_per_beta():
-    static = {"a": Perturbation(0.1, 0.5), "b": Perturbation(0.05, 0.5), "c": Perturbation(1, 0.1, "label smoothing")}
-    places = [(name, "p", metric) for name in static for metric in style.AXES]
-    table = sweep.prepare(dict.fromkeys(places, Estimate({0: 0.1}, 0.0, 0.2)), static)
-    ece = table[table["metric"] == "ece"]
-    assert ece[["method", "line"]].to_numpy().tolist() == [["c", "label smoothing"], ["b", "β = 0.5"], ["a", "β = 0.5"]]
-    assert ece["s"].tolist() == pytest.approx([0.2, 0.05, 0.1])
+@pytest.mark.parametrize("protocol", ["raw", "stretched"])
+def test_estimates_are_those_of_the_protocol(tmp_path, protocol):
+    """Maps that stop short of 0 and 1, which stretching changes."""
 
+    def faint(method: str, seed: int, part: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [(0.5 + 0.4 * (p - 0.5).astype(np.float32), target) for p, target in maps(method, seed, part)]
 
-@pytest.mark.parametrize(
-    ("accuracy", "low", "floor"),
-    [(0.55, math.nan, 0.5), (0.55, 0.5, 0.5), (0.55, 0.48, 0.4), (0.55, 0.41, 0.0), (0.1, 0.05, 0.0)],
-)
-def test_the_axis_of_accuracy_begins_where_no_accuracy_is_lower(accuracy, low, floor):
-    bins = {
-        "bin": ["6", "7"],
-        "lower": [0.5, 0.6],
-        "upper": [0.6, 0.7],
-        "share": [0.5, 0.5],
-        "confidence": [0.55, 0.65],
-    }
-    table = pd.DataFrame(bins | {"accuracy": [accuracy, 0.7], "low": [low, 0.68]})
-    corner = bin_tables.corner([table])
-    assert corner == (0.5, floor)
-    high = reliability.accuracy_height(2.0, corner)
-    assert high == pytest.approx(min(2.0 * (1 - floor) / 0.5, 2.5))
+    methods = {name: MethodFacts("slp", {"alpha": a, "beta": 0.5}) for name, a in (("a", 0.1), ("b", 0.2), ("c", 0.3))}
+    facts = Facts("both", {"baseline": MethodFacts("baseline")} | methods, {"Set_A": "id"})
+    results = analysed(tmp_path, facts, faint)
+    drawn = [p for p in pictures(facts) if p.protocol == protocol and p.type.name in ("estimates", "sweep")]
+    assert {p.type.name for p in drawn} == {"estimates", "sweep"}
+    for picture in drawn:
+        for row in picture.type.paint(picture, results, Sources()).tables[""].to_dict("records"):
+            expected = results.estimate(row.get("metric", picture.metric), protocol, row["method"], row["part"])
+            assert [row["value"], row["low"], row["high"]] == [expected.value, expected.low, expected.high]
+    ece = [results.estimate("ece", p, "a", "Set_A").value for p in ("raw", "stretched")]
+    assert ece[0] != ece[1]
