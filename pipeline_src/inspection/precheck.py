@@ -46,8 +46,7 @@ def check(experiment: ExperimentGraph) -> list[str]:
     if unknown := [name for name in experiment.stored_parts if name not in rows]:
         lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")
     lines += _few_validation(experiment)
-    runs = (networks.notes(job) for job in experiment.of_kinds("train"))
-    return list(dict.fromkeys([*lines, *(line for lines in runs for line in lines)]))
+    return list(dict.fromkeys(lines))
 
 
 def _few_validation(experiment: ExperimentGraph) -> list[str]:
