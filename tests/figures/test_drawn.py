@@ -9,7 +9,6 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle, StepPatch
 
 from pipeline_src.figures import (
-    alpha,
     classes,
     entropy,
     estimates,
@@ -94,18 +93,6 @@ def test_classes_have_their_own_values_over_the_first_methods():
     for axes, x in zip(figure.axes, (20, 50), strict=True):
         assert marks(axes) == [[20, 0], [30, 1], [x, 0], [x + 10, 1]]
         assert ends(axes) == [[[x - 2, 0], [x + 1, 0]], [[x + 8, 1], [x + 11, 1]]]
-
-
-def test_alpha_bands_are_of_the_quantiles():
-    values = pd.DataFrame({"id": range(5)} | {str(e): np.arange(5) * e / 50 for e in (1, 2)})
-    epochs = alpha.quantiles([values])
-    main, side = alpha.draw(epochs, alpha.histogram([values]), "Title", []).axes
-    for area, (low, high) in zip(main.collections, (("q05", "q95"), ("q25", "q75")), strict=True):
-        points = {tuple(point) for path in area.get_paths() for point in np.round(path.vertices, 6)}
-        expected = zip([*epochs["epoch"]] * 2, [*epochs[low], *epochs[high]], strict=True)
-        assert points == {(epoch, round(value, 6)) for epoch, value in expected}
-    assert main.lines[0].get_ydata() == pytest.approx(epochs["q50"].to_numpy())
-    assert sum(bar.get_width() for bar in side.patches) == 5
 
 
 def test_estimates_stand_in_the_colors_of_their_methods():

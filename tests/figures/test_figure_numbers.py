@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import zlib
 
 import numpy as np
 import pandas as pd
 import pytest
-from made_figures import IMAGES, ODD, SEEDS, make_results, make_store, maps
+from made_figures import SEEDS, make_results, make_store, maps
 from made_results import RESAMPLES, HandMade, analysed, by_hand
 
 from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
-from pipeline_src.analysis.intervals import percentiles, students_t
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
 from pipeline_src.counting.statistic import TwoClassStatistic
@@ -57,12 +55,6 @@ def pixels(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(f, 1 - f), (f >= 0.5) == y
 
 
-def drawn_images() -> np.ndarray:
-    """(RESAMPLES, IMAGES) images of each resample."""
-    generator = np.random.Generator(np.random.PCG64(zlib.crc32(b"Set_A")))
-    return np.stack([generator.integers(0, IMAGES, IMAGES) for _ in range(RESAMPLES)])
-
-
 def test_diagram_is_of_all_seeds_pixels(table):
     confidence, right = (np.concatenate([pixels(seed)[k].ravel() for seed in SEEDS]) for k in range(2))
     k = np.ceil(confidence * BINS).astype(int)
@@ -76,40 +68,6 @@ def test_diagram_is_of_all_seeds_pixels(table):
             assert row["gap"] == pytest.approx(confidence[inside].mean() - right[inside].mean(), abs=1e-7)
     assert table.loc["all", "confidence"] == pytest.approx(confidence.mean(), abs=1e-7)
     assert table.loc["all", "accuracy"] == pytest.approx(right.mean())
-
-
-def test_band_is_the_middle_of_resampled_images_farther_out_by_the_spread_of_seeds(table):
-    confidence, right = (np.concatenate([pixels(seed)[k] for seed in SEEDS], axis=1) for k in range(2))
-    k = np.ceil(confidence * BINS).astype(int)
-    for bin_ in (7, 10):
-        count, hits = (k == bin_).sum(axis=1), ((k == bin_) & right).sum(axis=1)
-        values = [hits[drawn].sum() / count[drawn].sum() for drawn in drawn_images()]
-        images = np.array(percentiles(np.array(values), IMAGES)).clip(0, 1)
-        of_seeds = [right[:, of][k[:, of] == bin_] for of in np.split(np.arange(k.shape[1]), len(SEEDS))]
-        shares = np.array([of.size for of in of_seeds]) / count.sum()
-        spread = np.std([of.mean() for of in of_seeds], ddof=1) * np.sqrt((shares**2).sum())
-        value, training = hits.sum() / count.sum(), students_t(len(SEEDS), 0.975) * spread
-        wanted = value + np.array([-1, 1]) * np.hypot(images - value, training)
-        assert table.loc[str(bin_), ["low", "high"]].tolist() == pytest.approx(wanted.clip(0, 1))
-    assert np.isnan(table.loc["2", ["low", "high"]].astype(float)).all()
-
-
-def test_interval_of_ece_is_of_the_mean_over_seeds(results):
-    values = []
-    for drawn in [np.arange(IMAGES), *drawn_images()]:
-        of_seeds = []
-        for seed in SEEDS:
-            confidence, right = (of[drawn].ravel() for of in pixels(seed))
-            k = np.ceil(confidence * BINS).astype(int)
-            sums = (np.bincount(k, weights, BINS + 1) for weights in (confidence, right.astype(float)))
-            of_seeds.append(np.abs(np.subtract(*sums)).sum() / len(k))
-        values.append(np.mean(of_seeds))
-    estimate = results.estimate("ece", *BASELINE)
-    # The upper end is a percentile, the lower one mirrors it.
-    _, high = percentiles(np.array(values[1:]), IMAGES)
-    expected = (values[0], 2 * values[0] - high, high)
-    assert (estimate.value, estimate.image_low, estimate.image_high) == pytest.approx(expected, abs=1e-7)
-    assert estimate.low < estimate.image_low and estimate.image_high < estimate.high  # with the spread over seeds
 
 
 def test_joint_density_is_of_images(results):
@@ -155,28 +113,6 @@ def test_risk_of_four_pixels_by_hand():
     # Kept in order: 0.9 right, then two tied at 0.8 of which one is wrong, then 0.6 wrong.
     table = risk.prepare(counts_of([0.9, 0.8, 0.2, 0.6], [1, 0, 0, 0])).set_index("coverage")
     assert table.loc[[0.25, 0.5, 0.75, 1.0], "risk"].tolist() == pytest.approx([0, 0.25, 1 / 3, 0.5])
-
-
-def test_risk_falls_with_the_order_of_confidence(results):
-    confidence, right = (np.concatenate([pixels(seed)[k].ravel() for seed in SEEDS]) for k in range(2))
-    table = risk.prepare(results.measurement(*BASELINE).counts)
-    assert table["risk"].iloc[-1] == pytest.approx(1 - right.mean())
-    levels = np.sort(np.unique(confidence))[::-1]
-    level = levels[len(levels) // 2]  # at the end of a tie no order is open
-    kept = confidence >= level
-    errors = np.interp(kept.mean(), table["coverage"], table["coverage"] * table["risk"])
-    assert errors == pytest.approx((kept & ~right).mean(), abs=2e-3)
-    assert risk.prepare(TwoClassStatistic.empty().raw).empty
-
-
-def test_an_experiment_of_one_image(tmp_path):
-    facts = Facts("one", {"m": MethodFacts()}, {"p": "ood"}, bins=BINS)
-    results = analysed(tmp_path, facts, lambda *run: maps("baseline", 0, ODD)[:1])
-    for metric in ("ece", "oe", "accuracy"):
-        estimate = results.estimate(metric, "raw", "m", "p")
-        assert 0 <= estimate.value <= 1 and np.isnan([estimate.low, estimate.high]).all()  # one image has no interval
-    table = reliability_tables(results, "p")["raw", "m"].set_index("bin")
-    assert table.loc["all", "pixels"] == results.measurement("raw", "m", "p").pixels
 
 
 def test_a_set_of_which_no_pixel_counts(tmp_path):
@@ -255,13 +191,6 @@ def test_severity_begins_with_the_images_as_they_are(clean):
     assert shown == pytest.approx(as_they_are | {("jpeg", 3): 0.01, ("contrast", 1): 0.02})
     assert set(table["part"]) == {"A-c-jpeg-3", "A-c-contrast-1"} | {clean} - {""}
     assert table.loc[table["metric"] == "accuracy", "value"].min() == pytest.approx(0.8)
-
-
-def test_corrupted_sets_have_no_say_beside_their_figure():
-    facts = corrupted("Set_A")
-    assert list(facts.tests) == list(facts.clean) == facts.parts_of(["id", "shifted"]) == ["Set_A"]
-    drawn = [picture for picture in pictures(facts) if picture.type is not severity.FIGURE]
-    assert {picture.part for picture in drawn} <= {"", "Set_A"}
 
 
 @pytest.mark.parametrize("protocol", ["raw", "stretched"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,12 @@ from pipeline_src.analysis.facts import LIKE_ID, Facts, MethodFacts
 from pipeline_src.analysis.intervals import percentiles
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.run_cost import RunCost
-from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import defined
-from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.captions import heading
 from pipeline_src.tables.cells import marks
 from pipeline_src.tables.paper_table import BEST, CSV_COLUMNS, FLOOR, TIED
-from pipeline_src.tables.registry import TABLES
+from pipeline_src.tables.registry import TABLES, ByMethod
 
 PARTS = {"val": "val", "one": "id", "dots": "ood"}
 METHODS = {
@@ -171,27 +168,9 @@ def test_below_the_noise_floor_nothing_is_ranked():
     assert marks("ece", {"a": of(0.001, 0.002)}) == {"a": FLOOR}
 
 
-def test_one_image_has_numbers_without_intervals_and_marks():
-    """Its squared error and its noise floor do not exist."""
-    made = {}
-    for protocol, part, method in product(PROTOCOLS, PARTS, METHODS):
-        one = by_hand({"ece": [0.1, 0.2], "oe": [0.1, 0.2]}, np.full(9, np.nan), FACTS.seeds, images=1)
-        kept = {
-            name: {k: of[k] for k in ("ece", "oe")} for name, of in (("points", one.points), ("values", one.values))
-        }
-        made[protocol, part, method] = replace(one, **kept)
-    rows = TABLES["T1"](HandMade(FACTS, {}, made)).rows
-    assert rows and all(math.isnan(row["low"]) and math.isnan(row["high"]) for row in rows)
-
-
-def test_the_best_score_is_the_highest():
-    assert marks("accuracy", {"a": one_metric([0.1]), "b": one_metric([0.2])}) == {"b": BEST}
-    assert marks("mae", {"a": one_metric([0.1]), "b": one_metric([0.2])}) == {}
-
-
-@pytest.mark.parametrize("points", [(0.1, 0.2), (0.1, 0.1)])
-def test_nothing_is_best_where_neither_direction_is_better(points):
-    assert marks("entropy", {name: one_metric([point]) for name, point in zip("ab", points, strict=True)}) == {}
+def test_marks_know_which_direction_is_better():
+    two = {"a": one_metric([0.1]), "b": one_metric([0.2])}
+    assert [marks(metric, two) for metric in ("accuracy", "entropy", "mae")] == [{"b": BEST}, {}, {}]
 
 
 def test_marks_are_shown_and_explained(tables, written):

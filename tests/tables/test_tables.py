@@ -17,7 +17,6 @@ from made_results import HandMade, analysed, by_hand
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables import table_files
 from pipeline_src.tables.captions import SYNTHETIC
 from pipeline_src.tables.write import MAIN_COLUMNS, main_table, metrics_with_intervals, write_tables
@@ -103,28 +102,6 @@ def test_csv_agrees_with_the_maps(numbers):
         assert (row.role, row.images, row.pixels) == (PARTS[row.part], 3, 360)
 
 
-def test_markdown_shows_mean_and_spread_over_seeds(written, numbers):
-    raw, stretched = (written / "main.md").read_text(encoding="utf-8").split("**Table.**")[1:]
-    for protocol, text in (("raw", raw), ("stretched", stretched)):
-        assert f"{protocol} protocol" in text.splitlines()[0]
-        rows = [line.strip("| ").split(" | ") for line in text.splitlines() if re.match(r"\| (baseline|aslp)", line)]
-        assert len(rows) == 2 * len(PARTS)
-        at = iter(rows)
-        for part in PARTS:
-            for method in METHODS:
-                cells = dict(zip(TWO_CLASSES, next(at)[1:], strict=True))
-                same = (numbers["protocol"] == protocol) & (numbers["part"] == part) & (numbers["method"] == method)
-                for name, cell in cells.items():
-                    values = numbers[same][name].to_numpy() * METRICS[name].factor
-                    if np.isnan(values).all():
-                        assert cell == "–"
-                        continue
-                    mean, spread = (float(text) for text in cell.split(" ± "))
-                    unit = 10.0 ** -METRICS[name].digits
-                    assert mean == pytest.approx(values.mean(), abs=0.51 * unit)
-                    assert spread == pytest.approx(values.std(ddof=1), abs=0.51 * unit)
-
-
 def test_undefined_is_a_dash_with_its_reason_and_never_zero(written, numbers):
     assert numbers[numbers["part"] == "textures"]["max_f"].isna().all()
     assert numbers[numbers["part"] != "textures"]["max_f"].notna().all()
@@ -190,49 +167,6 @@ def test_latex_escapes():
     bare = text.replace(r"\{", "").replace(r"\}", "")
     assert bare.count("{") == bare.count("}")
     assert not any(line.startswith(("[", "*")) for line in text.splitlines()), "LaTeX would read an option of \\\\"
-
-
-MACROS = {  # what TeX prints for them
-    r"$\pm$": "±",
-    "$-$": "−",
-    "--": "–",
-    r"$^\star$": "★",
-    r"$^\dagger$": "†",
-    r"$^\ddagger$": "‡",
-    r"$^\circ$": "°",
-    r"$\downarrow$": "↓",
-    r"$\uparrow$": "↑",
-    r"\_": "_",
-    r"\%": "%",
-    "{[}": "[",
-    "{*}": "*",
-}
-
-
-def in_print(tex: str) -> list[list[str]]:
-    """The rows of LaTeX tables as they are printed, without those of groups."""
-    lines = [
-        line.removesuffix(r" \\") for line in tex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
-    ]
-    found = [[re.sub(r"\{\\tiny (.*)\}", r" \1", cell) for cell in re.split(r" (?<!\\)& ", line)] for line in lines]
-    for macro, sign in MACROS.items():
-        found = [[cell.replace(macro, sign) for cell in row] for row in found]
-    return found
-
-
-def test_latex_prints_the_cells_of_markdown(written):
-    marks = [f"{k}.5 ± 0.1 [{k}.0, {k}.9] {sign}" for k, sign in enumerate("★†‡°↓↑")]
-    made_up = Table(
-        "tab:marks", "Marks.", ["", "ECE %"], [Group("", [[f"m_{k}", cell] for k, cell in enumerate(marks)])]
-    )
-    texts = [
-        (name, *((written / f"{name}.{end}").read_text(encoding="utf-8") for end in ("md", "tex")))
-        for name in ("main", "T1")
-    ]
-    for name, md, tex in [*texts, ("made up", markdown(made_up), latex(made_up))]:
-        rows = [line[2:-2].split(" | ") for line in md.splitlines() if line.startswith("| ")]
-        rows = [row for row in rows if set(row[1:]) != {""} and row[0] != "---"]
-        assert in_print(tex) == [[re.sub(r"\\(.)", r"\1", cell) for cell in row] for row in rows], name
 
 
 def test_markdown_escapes():
