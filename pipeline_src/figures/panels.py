@@ -126,6 +126,7 @@ def draw_lines(
     table: DataFrame,
     looks: Mapping[str, Mapping[str, Any]],
     names: tuple[str, str, str],
+    x_label: str,
     spread: float,
     heading: str,
     lines: Sequence[str],
@@ -164,8 +165,8 @@ def draw_lines(
         axes.margins(y=0.1)
         axes.locator_params("y", nbins=4)
         axes.tick_params(labelbottom=last, labelsize=6.5)
-        if first:
-            axes.set_ylabel(style.AXES[metric])
+        axes.set_ylabel(style.AXES[metric] if first else "")
+        axes.set_xlabel(x_label if last else "")
         if k < len(columns):
             axes.set_title(
                 titles[column.replace("_", " ")], fontsize=7, fontweight="bold", loc="left", parse_math=False

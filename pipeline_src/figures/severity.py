@@ -41,7 +41,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     table = pd.DataFrame(rows)
     lines = [f"{protocol} protocol · {style.error_bars(facts)} · severity 0: {clean or 'none'}"]
     looks = style.method_looks(facts.methods)
-    figure = draw_lines(table, looks, ("corruption", "method", "severity"), 0.45, picture.title, lines)
+    figure = draw_lines(table, looks, ("corruption", "method", "severity"), "Severity", 0.45, picture.title, lines)
     return Painted(figure, {"": table})
 
 

@@ -38,7 +38,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     looks = {name: _look(k, name) for k, name in enumerate(names)}
     spread = 0.012 * table["s"].max() * len(names)
     return Painted(
-        draw_lines(table, looks, ("part", "line", "s"), spread, picture.title, lines, reference), {"": table}
+        draw_lines(table, looks, ("part", "line", "s"), "s = 2αβ", spread, picture.title, lines, reference), {"": table}
     )
 
 

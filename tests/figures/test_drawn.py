@@ -111,7 +111,7 @@ def test_lines_of_equal_parameters_stand_side_by_side():
     table = pd.DataFrame(rows, columns=["part", "line", "s", "metric", "value"])
     table = table.assign(low=table["value"] - 0.05, high=table["value"] + 0.05)
     looks = style.method_looks(["a", "b"])
-    axes = panels.draw_lines(table, looks, ("part", "line", "s"), 0.2, "Title", [], {("p", "ece"): 0.3}).axes[0]
+    axes = panels.draw_lines(table, looks, ("part", "line", "s"), "s", 0.2, "Title", [], {("p", "ece"): 0.3}).axes[0]
     reference, *lines = axes.lines
     assert reference.get_ydata() == [30, 30]
     assert [line.get_color() for line in lines] == [look["color"] for look in looks.values()]
