@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -24,6 +24,7 @@ from pipeline_src.steps.job_results import costs, results
 from pipeline_src.steps.report import provenance, store_facts
 
 if TYPE_CHECKING:
+    from pipeline_src.analysis.facts import Facts
     from pipeline_src.analysis.run_cost import RunCost
     from pipeline_src.engine.job import Job
     from pipeline_src.steps.experiment import ExperimentGraph
@@ -130,9 +131,10 @@ def _complete(staging: Path, cores: int) -> None:
     """Add what is computed from the sources."""
     made = staging / ".made"  # by what has no images, so that the report can hold none
     rebuild_alone(staging, made, cores)
+    facts = Publication.read(staging).facts
     for file in (
         *(made / "tables").iterdir(),
-        *(made / "figures").glob("*.csv"),
+        *_drawn(facts, made / "figures"),
         *(file for suffix in ("json", "md", "html") for file in made.glob(f"*.{suffix}")),
     ):
         _copy(file, staging / file.relative_to(made))
@@ -140,6 +142,11 @@ def _complete(staging: Path, cores: int) -> None:
     refuse_images(staging)
     publication = replace(Publication.read(staging), results=published.result_digests(staging))
     write_text(staging / published.EXPERIMENT, publication.text())
+
+
+def _drawn(facts: Facts, folder: Path) -> Iterable[Path]:
+    """The numbers of all figures; drawings are made from them."""
+    return folder.glob("*.csv")
 
 
 def refuse_images(folder: Path) -> None:

@@ -26,7 +26,7 @@ LEGEND = (
     "‡ the interval of the empirical risk lies above the guaranteed bound.",
     "“raw”: unnormalized probabilities of the model. “stretched”: each map min-max normalized first, as the released "
     "test program does.",
-    "Out of distribution no image has an object: accuracy is the share of pixels predicted as background.",
+    "Out of distribution no image has an object. With one object class, accuracy is the share of background pixels.",
     "The validation images steer the learned perturbation and fit post-hoc methods, so they are not unseen.",
 )
 
