@@ -73,12 +73,12 @@ def isotonic_table(counts: Counts) -> DataFrame:
 
 @lru_cache(maxsize=16)
 def corner_of_part(results: Results, part: str) -> float:
-    """The `corner` of all diagrams of a dataset, so that they can be compared."""
+    """Return the common `corner` of all diagrams of a dataset, which makes them comparable."""
     return corner(list(reliability_tables(results, part).values()))
 
 
 def corner(tables: Sequence[DataFrame]) -> float:
-    """Where both axes of diagrams of `tables` begin, so that the diagonal has 45 degrees: 0.5, 0.4 or 0."""
+    """Return where both axes of diagrams of `tables` begin, 0.5, 0.4 or 0: one range gives a diagonal of 45 degrees."""
     columns = ["confidence", "accuracy", "low"]
     lowest = min((drawn_bins(table)[columns].min(axis=None) for table in tables), default=math.nan)
     return next((low for low in (LEAST, 0.4) if math.isnan(lowest) or lowest >= low), 0.0)

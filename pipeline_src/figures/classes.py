@@ -12,7 +12,7 @@ from pipeline_src.figures.panels import name_panel, outer_labels, small_multiple
 from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
 METRICS = {"ece": "ECE", "iou": "IoU"}  # of a single class, in the order of `Measurement.arrays["class_metrics"]`
-MOST_ROWS = 24  # classes for whose names a column has room
+MOST_ROWS = 24  # classes that fit into a column
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -67,7 +67,7 @@ def draw(
     Args:
         tables: method -> table as `prepare`; the first is shown in all panels.
         metric: of `METRICS`.
-        notes: method -> its mean over classes in words.
+        notes: method -> the text below its name.
     """
     shown = drawn_classes(tables, metric)
     figure, panels = small_multiples(len(tables), heading, lines, inches=0.14 * len(shown) + 0.08)
@@ -84,7 +84,7 @@ def draw(
         axes.locator_params("x", nbins=3, integer=True)
         style.name_rows(axes, shown, 10)
         outer_labels(axes, first, last, f"{METRICS[metric]}, %")
-        axes.tick_params(axis="y", labelsize=5.5)  # ten letters have the room of a number
+        axes.tick_params(axis="y", labelsize=5.5)  # ten letters fit into the space of a number
         name_panel(axes, method, notes[method], tables)
     return figure
 

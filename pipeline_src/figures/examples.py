@@ -81,7 +81,7 @@ def draw(table: DataFrame, maps: Maps, store: Store, heading: str, lines: Sequen
     """Draw a column per image: the image, its mask, and per method its confidence and its wrong pixels."""
     from matplotlib import colormaps
 
-    names = ["image", "mask", *(f"{method}: {what}" for method in maps for what in ("confidence", "wrong pixels"))]
+    names = ["image", "mask", *(f"{method}: {layer}" for method in maps for layer in ("confidence", "wrong pixels"))]
     images = {image: store.ids.index(image) for image in next(iter(maps.values()))}
     high = CELL_WIDTH * min(1, max(store.index[k].height / store.index[k].width for k in images.values()))
     step, least = high + 0.16, 1 / max(store.classes, 2)

@@ -79,7 +79,7 @@ def outer_labels(axes: Axes, first: bool, last: bool, x_label: str = "", y_label
     axes.tick_params(labelleft=first, labelbottom=last, labelsize=6.5)
     if last:
         outer = axes.get_xticklabels()
-        outer[0].set_horizontalalignment("left")  # so that numbers of neighboring panels do not meet
+        outer[0].set_horizontalalignment("left")  # or numbers of neighboring panels would meet
         outer[-1].set_horizontalalignment("right")
         axes.set_xlabel(x_label, labelpad=3)
     axes.set_ylabel(y_label if first else "", labelpad=3)
@@ -138,7 +138,7 @@ def draw_lines(
         table: `metric`, `value`, `low`, `high`, and the columns of `names`.
         looks: series -> color, marker and the like, in the order of the legend.
         names: the columns of `table` that hold the panel, the series and the parameter.
-        spread: distance along the parameter over which series stand side by side, so that none hides another.
+        spread: distance along the parameter over which series stand side by side.
         reference: (panel, metric) -> height of a dashed line.
     """
     panel_name, series_name, x = names

@@ -33,7 +33,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
-    """Draw the diagram; those of a dataset have the same axes, so that they can be compared."""
+    """Draw the diagram; all diagrams of a dataset have the same axes."""
     facts, method, place = results.facts, picture.method, (picture.protocol, picture.method, picture.part)
     table = bin_tables.reliability_tables(results, picture.part)[picture.protocol, method]
     curve = bin_tables.isotonic_table(results.measured(picture.protocol, picture.part)[method].counts)
@@ -162,7 +162,7 @@ def _means(axes: Axes, table: DataFrame, low: float) -> None:
 
 
 def draw_shares(axes: Axes, table: DataFrame, low: float) -> None:
-    """The share of pixels in each bin, as a number where there is room."""
+    """The share of pixels in each bin, as a number where it fits."""
     axes.set_ylim(0, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
     axes.set_ylabel("Pixels, %")
@@ -179,7 +179,7 @@ def draw_shares(axes: Axes, table: DataFrame, low: float) -> None:
             linewidth=10 / bins,
         )
         if (bins > 12 or low < LEAST) and row.Index != filled["share"].idxmax():
-            continue  # no room for more than one number
+            continue  # only one number fits
         axes.annotate(
             "< 0.1 %" if row.share < 0.0005 else style.percent(row.share),
             ((left + row.upper) / 2, row.share),

@@ -51,10 +51,10 @@ def prepare(counts: Counts) -> DataFrame:
 
     if not counts.pixels:
         return pd.DataFrame({"coverage": [], "risk": []})
-    kept, errors = cumulative(top_label(counts).bins)
+    selected, errors = cumulative(top_label(counts).bins)
     coverage = np.arange(1, POINTS + 1) / POINTS
-    number = coverage * kept[-1]
-    return pd.DataFrame({"coverage": coverage, "risk": np.interp(number, kept, errors) / number})
+    number = coverage * selected[-1]
+    return pd.DataFrame({"coverage": coverage, "risk": np.interp(number, selected, errors) / number})
 
 
 FIGURE = FigureType(

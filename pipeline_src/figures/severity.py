@@ -29,7 +29,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     facts, protocol, line = results.facts, picture.protocol, picture.key[1]
     corrupted = {part: corruption for part, corruption in facts.corrupted.items() if corruption.line == line}
     clean = next(iter(corrupted.values())).clean
-    shown = [(clean, name, 0) for name in dict.fromkeys(of.name for of in corrupted.values()) if clean]
+    shown = [(clean, name, 0) for name in dict.fromkeys(corruption.name for corruption in corrupted.values()) if clean]
     shown += [(part, corruption.name, corruption.severity) for part, corruption in corrupted.items()]
     rows = []
     for method in facts.methods:

@@ -154,7 +154,7 @@ def averaged(facts: Facts) -> str:
     return f"means over seeds {seeds}" if len(facts.seeds) > 1 else f"seed {seeds}"
 
 
-METADATA: dict[str, dict[str, None]] = {  # no date and no version, so that equal figures have equal bytes
+METADATA: dict[str, dict[str, None]] = {  # without date and version equal figures have equal bytes
     ".svg": {"Date": None, "Creator": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     ".png": {"Software": None},

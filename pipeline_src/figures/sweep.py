@@ -11,7 +11,7 @@ from pipeline_src.figures.panels import draw_lines
 from pipeline_src.figures.types import DataFrame, FigureType, Painted, Picture, Results, Sources
 
 FEWEST = 3  # strengths that make a sweep
-# Light to dark with beta, and a marker each, so that the order shows in gray.
+# Light to dark with beta, and a marker each, which show the order in gray.
 SHADES = ("#7fb2d9", "#3f86c1", "#0b4f86", "#c2410c", "#7a2a08", "#444444")
 
 

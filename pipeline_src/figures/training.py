@@ -38,9 +38,9 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         notes[method] = f"{curve['y'].iloc[0]:.{digits}f} → {curve['y'].iloc[-1]:.{digits}f}"
     every = np.concatenate([curve[["low", "high"]].to_numpy().ravel() for curve in shown.values()])
     low, high = np.quantile(every[np.isfinite(every)], [0.005, 0.995]) if np.isfinite(every).any() else (0, 1)
-    room = 0.06 * max(high - low, 1e-3)
+    margin = 0.06 * max(high - low, 1e-3)
     x_range = (1, max(2, *(int(table["epoch"].max()) for table in tables.values())))
-    y_range = None if column == "loss" else (low - room, high + room)
+    y_range = None if column == "loss" else (low - margin, high + margin)
     lines = [f"after each epoch · {style.averaged(facts)}" + " · each panel has its own scale" * (column == "loss")]
     figure = draw_curves(shown, notes, picture.title, lines, ("Epoch", label), x_range, y_range)
     return Painted(figure, {"": stacked(tables)})

@@ -21,7 +21,7 @@ from pipeline_src.files import write_text
 log = logging.getLogger(__name__)
 Save = Callable[[Figure, Path], None]  # writes a drawing, given its file without suffix
 
-PARTS = 20  # in which the figures are drawn, so that several processes end together
+PARTS = 20  # of the figures, which several processes share evenly
 
 
 def draw(results: Results, sources: Sources, out: Path, pool: Executor | None = None, save: Save = style.save) -> None:

@@ -43,8 +43,8 @@ def sections(facts: Facts, folder: Path) -> list[dict[str, Any]]:
 
 def diagrams(facts: Facts, folder: Path, methods: Iterable[str], part: str, protocol: str) -> list[Markup]:
     """Return the reliability diagrams of some methods on a dataset, shown where the page cannot draw its own."""
-    wanted = {(method, part, protocol) for method in methods}
-    pictures = [p for p in INTERACTIVE.pictures(facts) if (p.method, p.part, p.protocol) in wanted]
+    places = {(method, part, protocol) for method in methods}
+    pictures = [p for p in INTERACTIVE.pictures(facts) if (p.method, p.part, p.protocol) in places]
     _check(folder, pictures)
     return [image(folder, picture) for picture in pictures]
 

@@ -159,8 +159,8 @@ def _ends(effect: Estimate) -> tuple[float, float]:
 def _title(facts: Facts) -> str:
     """Return what was compared: the experiment, its methods and the test sets in distribution."""
     number, sets = len(facts.methods), " and ".join(facts.parts_of(["id"]) or facts.parts)
-    what = f"{number} methods compared" if number > 1 else f"calibration of {next(iter(facts.methods))}"
-    return f"{facts.experiment}: {what} on {sets}"
+    compared = f"{number} methods compared" if number > 1 else f"calibration of {next(iter(facts.methods))}"
+    return f"{facts.experiment}: {compared} on {sets}"
 
 
 def _about(facts: Facts, task: str, params: Mapping[str, Any], data: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -201,7 +201,7 @@ def _comparison(
         )
         for protocol in facts.protocols
     }
-    inside, others = compared["raw"]
+    inside, elsewhere = compared["raw"]
     choice = recommend(inside).method
     shown = {facts.baseline, choice if choice != facts.baseline else next(iter(inside.methods), None)}
     first_methods = [method for method in facts.methods if method in shown] or list(facts.methods)[:1]
@@ -211,7 +211,7 @@ def _comparison(
         "use": {protocol: sentences(*sets, setting, titles) for protocol, sets in compared.items()},
         "overview": {protocol: overview(*sets) for protocol, sets in compared.items()},
         "inside": inside,
-        "elsewhere": [ROLES[facts.parts[sets.parts[0]]] for sets in others],
+        "elsewhere": [ROLES[facts.parts[sets.parts[0]]] for sets in elsewhere],
         "first_methods": first_methods,
         "first_set": first_set,
         "first_diagrams": gallery.diagrams(facts, figures, first_methods, first_set, "raw"),

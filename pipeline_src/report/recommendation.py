@@ -88,12 +88,12 @@ def recommend(inside: ProtocolComparison) -> Recommendation:
 
 
 def sentences(
-    inside: ProtocolComparison, others: Sequence[ProtocolComparison], setting: str, titles: Mapping[str, str]
+    inside: ProtocolComparison, elsewhere: Sequence[ProtocolComparison], setting: str, titles: Mapping[str, str]
 ) -> list[str]:
     """Return the recommendation as text: the method and its effect, the tie, other datasets, and the setting.
 
     Args:
-        others: the comparisons on datasets under shift and out of distribution.
+        elsewhere: the comparisons on datasets under shift and out of distribution.
         setting: resolution, training images and seeds, as text.
         titles: method -> its name in the literature.
     """
@@ -108,19 +108,20 @@ def sentences(
             f"the lowest is {lowest} ({inside.methods[0]})."
         ]
     else:
-        before = f"{METRICS['ece'].number(inside.mean('ece', base).value)}\u00a0%"
+        start = f"{METRICS['ece'].number(inside.mean('ece', base).value)}\u00a0%"
         same = all(_is_zero(inside.difference("accuracy", choice.method, base, part)) for part in inside.parts)
         cost = "at unchanged accuracy" if same else f"with accuracy kept within {100 * MARGIN:g} points"
         texts = [
-            f"Use {_title(choice.method, titles)}. It lowers the mean ECE on {images} from {before} to "
+            f"Use {_title(choice.method, titles)}. It lowers the mean ECE on {images} from {start} to "
             f"{_error(inside, choice.method)}, {cost}."
         ]
         texts += [f"Not significantly different: {', '.join(choice.tied)}."] if choice.tied else []
-        texts += [_elsewhere(sets, choice.method, base) for sets in others if {choice.method, base} <= {*sets.methods}]
+        comparable = [sets for sets in elsewhere if {choice.method, base} <= {*sets.methods}]
+        texts += [_elsewhere(sets, choice.method, base) for sets in comparable]
     few = few_units(inside)
     texts += [f"A hint only, from few images: {', '.join(few)}."] if few else []
     seeds = len(inside.facts.seeds)
-    limits = f"{seeds} seeds" if seeds > 1 else "1 seed, so that intervals leave out training variance"
+    limits = f"{seeds} seeds" if seeds > 1 else "1 seed (intervals leave out training variance)"
     return [*texts, f"Setting: {', '.join(filter(None, [setting, limits]))}."]
 
 
@@ -130,8 +131,8 @@ def _elsewhere(sets: ProtocolComparison, method: str, base: str) -> str:
     if sets.lower_ece(method, base) or sets.lower_ece(base, method):
         relation = "is lower than" if sets.lower_ece(method, base) else "is higher than"
     place = ROLES[sets.facts.parts[sets.parts[0]]].capitalize()
-    own, other = _error(sets, method), _error(sets, base)
-    return f"{place} ({', '.join(sets.parts)}), its ECE, {own}, {relation} the baseline's, {other}."
+    error, other = _error(sets, method), _error(sets, base)
+    return f"{place} ({', '.join(sets.parts)}), its ECE, {error}, {relation} the baseline's, {other}."
 
 
 def _error(sets: ProtocolComparison, method: str) -> str:
@@ -157,7 +158,7 @@ def few_units(sets: ProtocolComparison) -> list[str]:
     return [f"{part} ({run.units_in_words})" for part, run in first.items() if run and run.units < FEW_GROUPS]
 
 
-def overview(inside: ProtocolComparison, others: Sequence[ProtocolComparison]) -> list[dict[str, Any]]:
+def overview(inside: ProtocolComparison, elsewhere: Sequence[ProtocolComparison]) -> list[dict[str, Any]]:
     """Return a row per method, by ECE, of the estimates behind the recommendation, and the outcome of the rule."""
     outcomes, base = recommend(inside).outcomes, inside.baseline
     return [
@@ -165,7 +166,7 @@ def overview(inside: ProtocolComparison, others: Sequence[ProtocolComparison]) -
             "method": method,
             **{metric: inside.mean(metric, method) for metric in ("ece", "oe", "accuracy", "brier")},
             "change": inside.difference("ece", method, base) if method != base else None,
-            "elsewhere": [sets.mean("ece", method) if method in sets.methods else None for sets in others],
+            "elsewhere": [sets.mean("ece", method) if method in sets.methods else None for sets in elsewhere],
             "outcome": outcomes[method] or ("baseline" if method == base else ""),
         }
         for method in inside.methods

@@ -85,7 +85,7 @@ def _missing(results: Results, parts: Collection[str]) -> Iterator[str]:
                     yield f"{method} seed {seed} on {part}"
 
 
-def not_run(experiment: str, what: str, change: str = "") -> str:
+def not_run(experiment: str, missing: str, change: str = "") -> str:
     """Return what a table lacks, and the command that computes it, after a `change` of params.yaml if it needs one."""
     change = f"{change} in params.yaml and " if change else ""
-    return f"Not run: {what}. To get it, {change}run: {run_command(experiment)}"
+    return f"Not run: {missing}. To get it, {change}run: {run_command(experiment)}"

@@ -34,7 +34,7 @@ def write_overview_tables(
     Args:
         experiments: all of params.yaml, whether they were run or not.
         judged: the folder below which `judge` wrote.
-        tasks: the tasks of the catalog in words.
+        tasks: task of the catalog -> its name in text.
     """
     task_table(experiments, tasks).write("T5", folder)
     network_table(experiments).write("T7", folder)
@@ -74,16 +74,16 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     rows: list[Row] = []
     missing = []
     for group in several:
-        made = {e.name: numbers(e) for e in group if not e.unread}
+        by_name = {e.name: numbers(e) for e in group if not e.unread}
         missing += [_not_read(e) for e in group if e.unread]
         of_group: list[Row] = []
         for network in dict.fromkeys(e.network for e in group):
-            read = [e.name for e in group if e.network == network and e.name in made]
-            methods = {name: {row["method"] for row in made[name]} for name in read}
-            others = {row["method"] for e in group if e.network != network for row in made.get(e.name, ())}
+            read = [e.name for e in group if e.network == network and e.name in by_name]
+            methods = {name: {row["method"] for row in by_name[name]} for name in read}
+            other_methods = {row["method"] for e in group if e.network != network for row in by_name.get(e.name, ())}
             # One experiment stands for a network: that with most of the methods that the other networks have.
-            shown = max(read, key=lambda name: (len(others & methods[name]), len(methods[name])), default="")
-            of_network = [row | {"group": f"{row['group']}: {network} ({shown})"} for row in made.get(shown, ())]
+            shown = max(read, key=lambda name: (len(other_methods & methods[name]), len(methods[name])), default="")
+            of_network = [row | {"group": f"{row['group']}: {network} ({shown})"} for row in by_name.get(shown, ())]
             missing += [not_run(shown, network)] if shown and not of_network else []
             of_group += of_network
         rows += by_part(of_group)

@@ -55,9 +55,9 @@ def main_table(results: Results, protocol: str) -> Table:
     groups = []
     for part in facts.parts:
         rows = []
-        for method, one in results.measured(protocol, part).items():
+        for method, run in results.measured(protocol, part).items():
             key = (protocol, part, method)
-            marks = {name: SIGNS[FLOOR] * (name in one.points and below_floor(name, one)) for name in metrics}
+            marks = {name: SIGNS[FLOOR] * (name in run.points and below_floor(name, run)) for name in metrics}
             cells = [
                 metric.text(mean.loc[key, name], spread.loc[key, name], mark=marks[name])
                 for name, metric in metrics.items()
@@ -97,9 +97,9 @@ def metrics_with_intervals(results: Results) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     for protocol in facts.protocols:
         for part in facts.parts:
-            for method, one in results.measured(protocol, part).items():
+            for method, run in results.measured(protocol, part).items():
                 of_method = metrics.setdefault(protocol, {}).setdefault(method, {})
-                of_method[part] = {name: _values(results, name, protocol, method, part) for name in one.points}
+                of_method[part] = {name: _values(results, name, protocol, method, part) for name in run.points}
     labels = dict(zip(facts.methods, facts.methods, strict=True))
     return {"experiment": facts.experiment, "labels": labels, "sets": sets, "metrics": metrics}
 
