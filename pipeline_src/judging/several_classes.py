@@ -120,17 +120,17 @@ def count(pairs: Pairs, classes: int, ignore: int | None = None) -> FolderCounts
     problems: list[str] = []
     counted, void = FolderCounts(statistic), IGNORED if ignore is None else ignore
     for pair, (probability, truth, resized) in readable(pairs, lambda p: read(p, classes, void), problems):
-        statistic.add(probability, truth, pair.stem, void)
+        statistic.add(probability, truth, pair.stem, ignore=void)
         counted.note_map(pair, probability, resized)
         any_ignored = any_ignored or bool((truth == void).any())
     check_problems(pairs, problems)
-    if void == IGNORED and any_ignored and not statistic.confusion[1:].any() and statistic.top.pixels:
+    if void == IGNORED and any_ignored and not statistic.confusion[1:].any() and statistic.raw.pixels:
         raise UserError(
             f"the masks in {pairs.masks} hold class 0 and 255 only, and 255 is ignored",
             expected=f"class ids 0 to {classes - 1}",
             do="save objects by their class id, or mark ignored pixels with another value and name it by --ignore",
         )
-    counted.note_decisions(statistic.top)
+    counted.note_decisions(statistic.raw)
     if ignore is not None and not any_ignored:
         counted.notes.append(unused_ignore(ignore))
     return counted

@@ -56,7 +56,7 @@ def image(folder: Path, picture: Picture) -> Markup:
     content = io.BytesIO()
     with Image.open(folder / f"{picture.name}.png") as drawing:
         wide, high = drawing.size
-        drawing.convert("RGB").save(content, "WEBP", lossless=True)
+        drawing.convert("RGB").save(content, "WEBP", lossless=True, quality=50)
     source = f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
     size = f'width="{wide}" height="{high}"'  # or the page would jump when the image is loaded
     return Markup(f'<img src="{source}" {size} alt="{escape(picture.caption)}" loading="lazy">')

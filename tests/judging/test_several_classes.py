@@ -13,9 +13,9 @@ from made_statistics import of_scenes, scene, summaries
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.judging.folder import judge_folder
+from pipeline_src.metrics.image_inputs import PixelMeans
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.row_inputs import PixelMeans
 
 
 def test_maps_of_several_classes(tmp_path):

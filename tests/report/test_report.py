@@ -51,9 +51,10 @@ EVIDENCE = {
     "high": -0.01,
     "unit": "percentage points",
     "printed": "−1.23 [−2.00, −1.00]",
+    "printed_joint": "[−2.10, −0.90]",
     "printed_seeds": "0",
     "wanted": "below 0",
-    "says": "for it",
+    "says": "for",
 }
 SUPPORTED = {
     "verdict": "supported",
