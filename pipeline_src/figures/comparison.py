@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.panels import name_panel, outer_labels, small_multiples, stacked
 from pipeline_src.figures.reliability import draw_bars, percent_ticks
@@ -19,7 +19,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every dataset in every protocol."""
     for part, protocol in product(facts.clean, facts.protocols):
         title, wide = f"All methods on {part}", style.is_wide(len(facts.methods))
-        caption = f"{title}, {protocol} protocol; {facts.networks_in_words()}."
+        caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words()}."
         yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from pipeline_src.analysis.facts import ROLES, Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, ROLES, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
 
@@ -19,7 +19,7 @@ ALPHA = 0.65  # of the areas, here and in the legend
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One in every protocol where there are test sets in and out of distribution."""
     for protocol in facts.protocols if {"id", "ood"} <= set(facts.tests.values()) else ():
-        caption = f"Mean predictive entropy of the images in and out of distribution, {protocol} protocol."
+        caption = f"Mean predictive entropy of the images in and out of distribution, {PROTOCOL_NAMES[protocol]}."
         yield Picture(FIGURE, (protocol,), "Entropy in and out of distribution", caption, protocol)
 
 
@@ -35,7 +35,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         for role, parts in sets.items()
     }
     table = prepare(entropies)
-    lines = [f"{protocol} protocol · images of all seeds · lines: medians · each row has its own scale"]
+    lines = [f"{PROTOCOL_NAMES[protocol]} · images of all seeds · lines: medians · each row has its own scale"]
     lines += [f"{ROLES[role]}: {', '.join(parts)}" for role, parts in sets.items()]
     return Painted(draw(table, picture.title, lines), {"": table})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline_src.analysis.facts import ROLES, Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, ROLES, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.panels import name_panel, small_multiples
 from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
@@ -15,7 +15,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     for protocol in facts.protocols if facts.tests else ():
         for metric, label in style.AXES.items():
             title = f"{label.removesuffix(', %')} of all methods"
-            caption = f"{title} on all test sets, {protocol} protocol."
+            caption = f"{title} on all test sets, {PROTOCOL_NAMES[protocol]}."
             wide = style.is_wide(len(facts.tests))
             yield Picture(FIGURE, (protocol, metric), title, caption, protocol, metric=metric, wide=wide)
 
@@ -25,7 +25,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     facts = results.facts
     table = prepare(results, picture.protocol, picture.metric)
     lines = [
-        f"{picture.protocol} protocol · {style.averaged(facts)} · {style.error_bars(facts)}"
+        f"{PROTOCOL_NAMES[picture.protocol]} · {style.averaged(facts)} · {style.error_bars(facts)}"
         + " · dashed: baseline" * bool(facts.baseline)
     ]
     return Painted(draw(table, facts.baseline, style.AXES[picture.metric], picture.title, lines), {"": table})

@@ -25,7 +25,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every test set."""
     methods = " and ".join(shown_methods(facts))
     for part in facts.tests if facts.shows_images else ():
-        caption = f"Images of {part}, their masks, confidence and wrong pixels of {methods}, raw protocol."
+        caption = f"Images of {part}, their masks, confidence and wrong pixels of {methods}, unnormalized."
         yield Picture(FIGURE, (part,), f"Images of {part}", caption, "raw", part, wide=True)
 
 
@@ -38,7 +38,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     maps = {method: read(sources.examples[method, picture.part]) for method in shown_methods(facts)}
     table = prepare(maps, store)
     lines = [
-        f"raw protocol · seed {facts.seeds[0]} · numbers: mean confidence and accuracy of an image in %",
+        f"unnormalized · seed {facts.seeds[0]} · numbers: mean confidence and accuracy of an image in %",
     ]
     return Painted(draw(table, maps, store, picture.title, lines), {"": table})
 

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.bin_tables import LEAST
 from pipeline_src.figures.panels import name_panel, outer_labels, small_multiples, stacked
@@ -21,7 +21,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every test set in every protocol."""
     for part, protocol in product(facts.tests, facts.protocols):
         title, wide = f"Confidence and accuracy of the images of {part}", style.is_wide(len(facts.methods))
-        caption = f"{title}: their joint density, {protocol} protocol; {facts.networks_in_words()}."
+        caption = f"{title}: their joint density, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words()}."
         yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
 
 

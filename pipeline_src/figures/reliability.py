@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.bin_tables import LEAST
 from pipeline_src.figures.types import Axes, Counts, DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
@@ -28,7 +28,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method on every dataset in every protocol."""
     for part, protocol, method in product(facts.clean, facts.protocols, facts.methods):
         title = f"{method} on {part}"
-        caption = f"{title}, {protocol} protocol; {facts.networks_in_words(method)}."
+        caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words(method)}."
         yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method, tables=(ISOTONIC,))
 
 

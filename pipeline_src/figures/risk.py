@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.panels import draw_curves
 from pipeline_src.figures.types import Counts, DataFrame, FigureType, Painted, Picture, Results, Sources
@@ -19,7 +19,9 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every test set in every protocol."""
     for part, protocol in product(facts.tests, facts.protocols):
         title, wide = f"Error by coverage on {part}", style.is_wide(len(facts.methods))
-        caption = f"Error among the most confident pixels of {part}, {protocol} protocol; {facts.networks_in_words()}."
+        caption = (
+            f"Error among the most confident pixels of {part}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words()}."
+        )
         yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.panels import draw_lines
 from pipeline_src.figures.types import FigureType, Painted, Picture, Results, Sources
@@ -17,7 +17,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     for line in dict.fromkeys(corruption.line for corruption in facts.corrupted.values()):
         names = {corruption.name for corruption in facts.corrupted.values() if corruption.line == line}
         for protocol in facts.protocols:
-            caption = f"ECE and accuracy on {line} by corruption and severity, {protocol} protocol."
+            caption = f"ECE and accuracy on {line} by corruption and severity, {PROTOCOL_NAMES[protocol]}."
             title, wide = f"{line}: calibration and accuracy by severity", style.is_wide(2 * len(names))
             yield Picture(FIGURE, (protocol, line), title, caption, protocol, wide=wide)
 
@@ -39,7 +39,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
                 row = {"method": method, "part": part, "corruption": name, "severity": severity, "metric": metric}
                 rows.append(row | {"value": number.value, "low": number.low, "high": number.high})
     table = pd.DataFrame(rows)
-    lines = [f"{protocol} protocol · {style.error_bars(facts)} · severity 0: {clean or 'none'}"]
+    lines = [f"{PROTOCOL_NAMES[protocol]} · {style.error_bars(facts)} · severity 0: {clean or 'none'}"]
     looks = style.method_looks(facts.methods)
     figure = draw_lines(table, looks, ("corruption", "method", "severity"), "Severity", 0.45, picture.title, lines)
     return Painted(figure, {"": table})

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.files import atomic
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def count(number: int) -> str:
 def size(picture: Picture, results: Results) -> str:
     """Protocol, images and pixels of a picture of one dataset, as text."""
     measurement = next(iter(results.measured(picture.protocol, picture.part).values()))
-    return f"{picture.protocol} protocol · {measurement.size} · {count(measurement.pixels)} pixels"
+    return f"{PROTOCOL_NAMES[picture.protocol]} · {measurement.size} · {count(measurement.pixels)} pixels"
 
 
 def error_bars(facts: Facts, seeds: Sequence[int] | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.panels import draw_lines
 from pipeline_src.figures.types import DataFrame, FigureType, Painted, Picture, Results, Sources
@@ -19,7 +19,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     """One in every protocol where static methods have several strengths."""
     strengths = {round(perturbation.s, 9) for perturbation in facts.static.values()}
     for protocol in facts.protocols if facts.tests and len(strengths) >= FEWEST else ():
-        caption = f"ECE, OE and accuracy of static label perturbation over s = 2αβ, {protocol} protocol."
+        caption = f"ECE, OE and accuracy of static label perturbation over s = 2αβ, {PROTOCOL_NAMES[protocol]}."
         yield Picture(FIGURE, (protocol,), "Static perturbation by strength", caption, protocol, wide=True)
 
 
@@ -33,7 +33,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
             for part in facts.tests
             for metric in style.AXES
         }
-    lines = [f"{protocol} protocol · {style.error_bars(facts)}" + " · dashed: baseline" * bool(reference)]
+    lines = [f"{PROTOCOL_NAMES[protocol]} · {style.error_bars(facts)}" + " · dashed: baseline" * bool(reference)]
     names = list(dict.fromkeys(table["line"]))
     looks = {name: _look(k, name) for k, name in enumerate(names)}
     spread = 0.012 * table["s"].max() * len(names)

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.facts import ROLES, Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, ROLES, Facts
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
@@ -27,7 +27,7 @@ from pipeline_src.report import gallery
 from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
 from pipeline_src.report.recommendation import RULE, overview, recommend, sentences
-from pipeline_src.tables.captions import LEGEND, PROTOCOL_NAMES, SYNTHETIC
+from pipeline_src.tables.captions import LEGEND, SYNTHETIC
 from pipeline_src.tables.paper_table import SIGNS
 from pipeline_src.text_tables import UNDEFINED, Table
 
@@ -220,7 +220,8 @@ def _comparison(
 
 def _table_title(name: str, tables: Mapping[str, Mapping[str, Any]]) -> str:
     """Return a table's name and the start of its caption."""
-    shows = re.split(r", \w+ protocol|\.", next(iter(tables.values()))["caption"])[0]
+    names = "|".join(PROTOCOL_NAMES.values())
+    shows = re.split(rf", (?:{names})|\.", next(iter(tables.values()))["caption"])[0]
     return shows if name == "main" else f"{name} {shows}"
 
 

@@ -12,7 +12,6 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED
 
 SYNTHETIC = "All images are synthetic: the numbers test the pipeline and decide nothing about real images."
-PROTOCOL_NAMES = {"raw": "unnormalized", "stretched": "min-max normalized"}
 LEGEND = (
     "ECE, the expected calibration error, is the gap between confidence and accuracy, averaged over pixels in "
     "equal-width bins of confidence. OE, the overconfidence error, counts only overconfident bins, weighted by "

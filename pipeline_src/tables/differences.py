@@ -16,8 +16,8 @@ QUANTITIES = {name: Difference.of(METRICS[name]) for name in ("ece", "brier", "n
 NOTES = (
     "First method minus second, paired by image and seed. About one of twenty differences of equal methods is marked "
     "by chance.",
-    "With fewer than three seeds, a difference of ECE has no interval, which would be too narrow near 0. It is marked if "
-    "its own interval and that of the squared error exclude 0.",
+    "With fewer than three seeds, a difference of ECE has no interval, which would be too narrow near 0. It is marked "
+    "if its own interval and that of the squared error exclude 0.",
 )
 
 

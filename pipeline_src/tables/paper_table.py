@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.estimate import HIGHER, LOWER
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import rounded, write_text
 from pipeline_src.metrics.metric import Quantity
@@ -65,7 +66,7 @@ class PaperTable:
         return {protocol: self._printed(name, protocol, rows) for protocol, rows in shown.items()}
 
     def _printed(self, name: str, protocol: str, rows: Sequence[Row]) -> Table:
-        caption = f"{self.title}{f', {protocol} protocol' if protocol else ''}. {self.about}".strip()
+        caption = f"{self.title}{f', {PROTOCOL_NAMES[protocol]}' if protocol else ''}. {self.about}".strip()
         columns = self.columns or list(dict.fromkeys(row["column"] for row in rows))
         cells: dict[str, dict[str, dict[str, str]]] = {}
         for row in rows:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.estimate import or_none
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.results import Results
 from pipeline_src.files import DIGITS, write_json, write_text
 from pipeline_src.metrics.metric import Metric
@@ -64,7 +65,7 @@ def main_table(results: Results, protocol: str) -> Table:
             ]
             rows.append([method, *cells])
         groups += [Group(heading(results, part), rows)] if rows else []
-    caption = f"Calibration and accuracy, {protocol} protocol. {about(facts)}"
+    caption = f"Calibration and accuracy, {PROTOCOL_NAMES[protocol]}. {about(facts)}"
     columns = ["", *(metric.column for metric in metrics.values())]
     below = [NOTE[facts.classes > 2], *notes(results, metrics, facts.parts)]
     return Table(f"tab:main-{protocol}", caption, columns, groups, below)

@@ -139,7 +139,7 @@ def tables(tmp_path_factory) -> Path:
         Group(f"{part}: 2 images", [[method, f"{k}.25 ± 0.10"] for k, method in enumerate(METHODS)])
         for part in FACTS.parts
     ]
-    main = Table("tab:main", "Calibration and accuracy, raw protocol", ["", "ECE %"], groups, ["A <note>."])
+    main = Table("tab:main", "Calibration and accuracy, unnormalized", ["", "ECE %"], groups, ["A <note>."])
     folder = tmp_path_factory.mktemp("tables")
     printed = {"main": {"raw": asdict(main)}, "T3": {"": asdict(replace(main, caption="Strengths. All.", groups=[]))}}
     (folder / "printed.json").write_text(json.dumps(printed), encoding="utf-8")
@@ -251,7 +251,7 @@ def test_shows_what_is_known_of_the_setting_and_the_methods(results, tables, fig
         "task": "salient objects",
         "described": {"ce": {"title": "Baseline", "idea": "Plain <likelihood>."}},
         "fitted": {("aslp_<mc>", 0): {"temperature": 1.23456789, "sampled": 100}},
-        "judged": {"raw": Table("tab:T8", "Other models, raw protocol", ["", "ECE %"], groups)},
+        "judged": {"raw": Table("tab:T8", "Other models, unnormalized", ["", "ECE %"], groups)},
     }
     shown = Page(page_of(replace(results, facts=replace(FACTS, methods=methods)), tables, figures, tmp_path, **more))
     for words in ("salient objects · unet<s>", "96 px", "1,500", "Plain <likelihood>.", "rule: <b>"):

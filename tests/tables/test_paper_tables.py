@@ -13,7 +13,7 @@ import pytest
 from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.estimate import HIGHER, LOWER
-from pipeline_src.analysis.facts import LIKE_ID, Facts, MethodFacts
+from pipeline_src.analysis.facts import LIKE_ID, PROTOCOL_NAMES, Facts, MethodFacts
 from pipeline_src.analysis.intervals import percentiles
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.run_cost import RunCost
@@ -186,7 +186,7 @@ def test_captions_are_short_and_name_experiment_and_protocol(results):
     for name, make in TABLES.items():
         for protocol, table in make(results).printed(name).items():
             assert len(table.caption.split()) <= 25, table.caption
-            assert protocol in table.caption and FACTS.experiment in table.caption
+            assert PROTOCOL_NAMES.get(protocol, "") in table.caption and FACTS.experiment in table.caption
             assert ("10 bins" in table.caption) == (name in ("T1", "T3", "T4", "T6", "T12", "T14"))
 
 
