@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))  # the code beside it
 from matplotlib.figure import Figure  # noqa: E402
 
 from pipeline_src.figures import bin_tables, style  # noqa: E402
-from pipeline_src.figures.reliability import accuracy_height, draw_bars, draw_shares, gap_patches, percent_ticks  # noqa: E402
+from pipeline_src.figures.reliability import draw_bars, draw_shares, gap_patches, percent_ticks  # noqa: E402
 from pipeline_src.metrics.metric import with_ends  # noqa: E402
 from pipeline_src.metrics.registry import METRICS  # noqa: E402
 from pipeline_src.publishing import published  # noqa: E402
@@ -35,18 +35,17 @@ LARGER = 1.25  # than its size in print, as a page shows it
 
 def draw(tables: Sequence[tuple[str, pd.DataFrame]], errors: Sequence[Sequence[str]], lines: Sequence[str]) -> Figure:
     """A panel of (title, `bin_tables.reliability_table`) each, with its numbers in words."""
-    corner = bin_tables.corner([table for _, table in tables])
-    high = accuracy_height(WIDE, corner)
-    figure, used = style.new_figure(high + SHARES + 1.43, lines[0], lines[1:], style.WIDE)
+    low = bin_tables.corner([table for _, table in tables])
+    figure, used = style.new_figure(WIDE + SHARES + 1.43, lines[0], lines[1:], style.WIDE)
     for k, ((title, table), words) in enumerate(zip(tables, errors, strict=True)):
         x = LEFT + k * (WIDE + GAP)
         style.write(figure, x, used + 0.2, title, fontsize=9, fontweight="bold", color=style.INK)
         for line, text in enumerate(words):
             style.write(figure, x, used + 0.37 + 0.15 * line, text, fontsize=8, color=style.INK)
-        main = style.place(figure, x, used + 0.65, WIDE, high)
-        shares = style.place(figure, x, used + 0.7 + high, WIDE, SHARES)
-        draw_bars(main, bin_tables.drawn_bins(table), corner[1], corner[0])
-        draw_shares(shares, table, corner[0])
+        main = style.place(figure, x, used + 0.65, WIDE, WIDE)
+        shares = style.place(figure, x, used + 0.7 + WIDE, WIDE, SHARES)
+        draw_bars(main, bin_tables.drawn_bins(table), low)
+        draw_shares(shares, table, low)
         shares.set_xlim(main.get_xlim())
         percent_ticks(shares.set_xticks, main.get_xticks())
         shares.set_xlabel("Confidence, %")
@@ -108,7 +107,7 @@ def _difference(row: pd.Series) -> str:
 
 def save(figure: Figure, stem: Path) -> None:
     """As an SVG, `LARGER` than in print."""
-    style.save_for_page(figure, stem)
+    style.save(figure, stem, [".svg"])
     svg = stem.with_suffix(".svg")
     text = svg.read_text(encoding="utf-8")
     for name, size in zip(("width", "height"), figure.get_size_inches(), strict=True):

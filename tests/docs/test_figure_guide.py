@@ -18,7 +18,7 @@ from pipeline_src.figures.types import Sources
 assert Path(pipeline_src.__file__).is_relative_to(Path.cwd())
 methods = {name: MethodFacts(name) for name in ("baseline", "aslp_mc")}
 facts = Facts("guide", methods, {"val": "val", "scenes": "id"})
-assert [figure_type.name for figure_type in catalogue.FIGURE_TYPES[:3]] == ["tradeoff", "brier", "overview"]
+assert [figure_type.name for figure_type in catalogue.FIGURE_TYPES[:3]] == ["estimates", "brier", "entropy"]
 drawn = [picture for picture in catalogue.pictures(facts) if picture.type.name == "brier"]
 write.pictures = lambda facts: drawn
 measured = by_hand({"brier": [0.125]}, np.array([0.0, 0.0]))
