@@ -1,4 +1,4 @@
-"""The lists of docs/reference/outputs.md, from the registries of tables and figures."""
+"""Lists of docs/reference/outputs.md and docs/results.md, from the registries of tables and figures and the rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable
 
 from pipeline_src.figures.catalogue import FIGURE_TYPES
+from pipeline_src.report.recommendation import RULE
 from pipeline_src.tables.registry import TABLES as PAPER_TABLES
+from pipeline_src.text_tables import markdown_rows
 
 
 def tables() -> str:
@@ -27,4 +29,9 @@ def figures() -> str:
     return "\n".join(f"- `{figure.name}`: {figure.heading}." for figure in FIGURE_TYPES)
 
 
-TABLES: dict[str, Callable[[], str]] = {"tables": tables, "figures": figures}
+def rule() -> str:
+    """A row per step of the rule by which a method is recommended."""
+    return markdown_rows(["step", "rule"], [[str(number), text] for number, text in enumerate(RULE, 1)])
+
+
+TABLES: dict[str, Callable[[], str]] = {"tables": tables, "figures": figures, "rule": rule}
