@@ -20,7 +20,7 @@ from pipeline_src.figures import (
 )
 from pipeline_src.figures.types import Picture
 
-# In the order of the report. A new figure is a file here and a line in this list (docs/guides/figure.md).
+# In the order of the report. A new figure is a file here and a line in this list (docs/contributing/extending.md).
 FIGURE_TYPES = (
     estimates.FIGURE,
     entropy.FIGURE,

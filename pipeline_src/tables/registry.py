@@ -1,7 +1,7 @@
 """The tables of an experiment after the main one, in the order in which they are shown.
 
 A new table is an entry here: metrics by method as `ByMethod`, any other as a function in a file of its own
-(docs/guides/table.md).
+(docs/contributing/extending.md).
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
             missing += [] if of_experiment else [not_run(e.name, text)]
             rows += of_experiment
         if not of_task:
-            missing.append(not_run("NAME", text, f"{NEW} that trains on such a set (docs/data.md)"))
+            missing.append(not_run("NAME", text, f"{NEW} that trains on such a set (docs/reference/datasets.md)"))
     return PaperTable(
         titled("Other tasks, in distribution", _roles(rows)), by_part(rows), "", [*captions.values(), *missing]
     )
