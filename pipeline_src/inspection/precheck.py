@@ -87,8 +87,7 @@ def check_again(experiment: ExperimentGraph, jobs: Iterable[Job]) -> None:
     for name, job in {job.options["entry"].name: job for job in readers}.items():
         try:
             located = sources.locate(experiment.entries[name], experiment.data_root, UNPACKED)
-            if sources.is_unpacked(root := sources.root_folder(located, UNPACKED)):
-                sources.check_unpacked(located, root)
+            sources.root_folder(located, UNPACKED)
         except UserError as error:
             raise UserError(f"{job.name} can't be made again here, and nothing was forgotten: {error}") from None
 
