@@ -2,7 +2,7 @@
 
     python benchmarks/intervals/simulation.py [REPETITIONS [TABLE ...]]
 
-Writes benchmarks/intervals/README.md (about 15 minutes of one core with 1,300 repetitions).
+Writes benchmarks/intervals/simulation.txt (about 15 minutes of one core with 1,300 repetitions).
 
 *decisions*: networks are simulated from the published counts. A network has the pixels per image and bin of a published
 one, with its bin accuracies moved to a known ECE; networks of one method differ from seed to seed. Images are drawn
@@ -33,7 +33,7 @@ from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.publishing import published
 
-PAGE = Path(__file__).with_name("README.md")
+PAGE = Path(__file__).with_suffix(".txt")
 METHODS = {
     "mini_seeds": ("baseline", "slp", "aslp_mei", "aslp_mc", "aslp_cl"),
     "evidence": ("slp_mean", "mixup", "aslp_groups", "null_images"),
