@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_statistics import of_scenes, scene, summaries
 
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.judging.folder import judge_folder
 from pipeline_src.metrics.image_inputs import PixelMeans
@@ -21,7 +21,7 @@ from pipeline_src.metrics.registry import METRICS
 def test_maps_of_several_classes(tmp_path):
     maps, masks = tmp_path / "maps", tmp_path / "masks"
     maps.mkdir(), masks.mkdir()
-    statistic = MultiClassStatistic.empty(4)
+    statistic = MapCounts.of_classes(4)
     for k in range(4):
         rng = np.random.default_rng(k)
         z = rng.normal(0, 2, (4, 20, 30))

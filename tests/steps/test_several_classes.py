@@ -112,7 +112,7 @@ def test_void_counts_nowhere(built):
     assert valid == 4 * 33 * 44
     for method in METHODS:
         statistic = statistic_of(built, method, "unseen")
-        assert statistic.top.pixels == statistic.confusion.sum() == valid
+        assert statistic.raw.pixels == statistic.confusion.sum() == valid
         assert [counts.pixels for counts in statistic.classes] == [valid] * 3
 
 
