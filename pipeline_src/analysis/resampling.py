@@ -131,6 +131,20 @@ def resample_counts(
     return Resampled(points, reasons, values, sums, units, off, _present(points, sums, units))
 
 
+@one_thread
+def resample_metrics(
+    counted: ProtocolCounts, names: Sequence[str], bins: int, key: int, groups: np.ndarray | None = None
+) -> Resampled:
+    """`resample_counts` of some metrics, which have to be defined, in a fraction of the time."""
+    counted = replace(counted, units=groups)
+    inputs = {METRICS[name].of.family: METRICS[name].of for name in names}
+    points = {name: float(METRICS[name].function(*METRICS[name].of.exact(counted, bins))) for name in names}
+    drawn = _with_pixels(counted) if groups is None else groups
+    sums = _sums(counted, inputs, bins, draws(len(counted.rows), RESAMPLES, key, drawn))
+    values = {name: _values(name, sums, bins, point) for name, point in points.items()}
+    return Resampled(points, {}, values, sums, units_of(drawn, len(counted.rows)))
+
+
 def _present(names: Iterable[str], sums: Mapping[object, Sums], units: int) -> dict[str, int]:
     inputs = {name: METRICS[name].of for name in names}
     present = {

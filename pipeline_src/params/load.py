@@ -51,7 +51,7 @@ def read_yaml(file: Path) -> Any:
     """The content of a YAML file.
 
     Raises:
-        UserError: the file cannot be read, is not valid YAML, or has duplicate keys, of which YAML takes the last.
+        UserError: the file cannot be read, is not valid YAML, or has duplicate keys (YAML takes the last).
     """
     try:
         loader = Loader(file.read_text(encoding="utf-8"))

@@ -94,7 +94,7 @@ class Augmentation(Strict):
 
     flip: Fraction = Field(0.5, description="Probability of a horizontal flip.")
     crop: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.075, description="A centred crop takes up to this share off each side length (30 px of a 400 px photograph)."
+        0.075, description="A centred crop takes up to this share off each side length (30 px of a 400 px image)."
     )
     rotate_probability: Fraction = Field(0.2, description="Probability of a rotation.")
     rotate_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
@@ -191,7 +191,7 @@ class Experiment(Strict):
     claims: bool | list[Name] = Field(
         True,
         description="The paper's claims to judge: all (`true`), none (`false`) or those of a list, as in `[C1, C5]`. "
-        "On data sets of yours, `true` is those that can be judged.",
+        "On your datasets, `true` means those that apply.",
     )
 
     _distinct = field_validator("seeds", "methods")(distinct)
@@ -265,9 +265,9 @@ class Params(Strict):
     )
     judged: str = Field(
         "results/judged",
-        description="Table T8 shows what `judge` wrote below this folder: `--out <folder>/<data set>/<model>`.",
+        description="Table T8 shows what `judge` wrote below this folder: `--out <folder>/<dataset>/<model>`.",
     )
-    datasets: dict[str, Any] = Field({}, description="Your own data sets, in the catalog's form (docs/data.md).")
+    datasets: dict[str, Any] = Field({}, description="Your datasets, in the catalog's form (docs/data.md).")
     methods: dict[Name, dict[str, Any] | None] = Field(
         description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "
         "another (a variant) or its key `file:` a Python file of yours, which is run; `files:` lists what that reads "

@@ -17,7 +17,7 @@ def test_a_metric_is_in_percent_or_not():
 
 def test_no_other_way_of_printing_percent():
     """`f"{share:.2%}"` has no space, and digits of its own."""
-    rooms = ("tables", "figures", "claims", "report", "metrics", "analysis", "api")
-    for file in (file for room in rooms for file in (ROOT / "pipeline_src" / room).rglob("*.py")):
+    packages = ("tables", "figures", "claims", "report", "maps", "cli", "metrics", "analysis", "api")
+    for file in (file for package in packages for file in (ROOT / "pipeline_src" / package).rglob("*.py")):
         specs = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FormattedValue)]
         assert not [node.lineno for node in specs if node.format_spec and ast.unparse(node.format_spec).endswith("%'")]
