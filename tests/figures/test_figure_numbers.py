@@ -17,8 +17,8 @@ from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, Perturba
 from pipeline_src.analysis.intervals import percentiles, students_t
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.data.store import Store
 from pipeline_src.figures import (
     alpha,
@@ -157,7 +157,7 @@ def test_entropies_are_of_images(results):
 
 
 def counts_of(probability: list[float], truth: list[int]):
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     statistic.add(np.array([probability], np.float32), np.array([truth], np.uint8), "one")
     return statistic.raw
 
@@ -177,7 +177,7 @@ def test_risk_falls_with_the_order_of_confidence(results):
     kept = confidence >= level
     errors = np.interp(kept.mean(), table["coverage"], table["coverage"] * table["risk"])
     assert errors == pytest.approx((kept & ~right).mean(), abs=2e-3)
-    assert risk.prepare(TwoClassStatistic.empty().raw).empty
+    assert risk.prepare(MapCounts.empty().raw).empty
 
 
 def test_contributions_add_up_to_the_ece(results, table):

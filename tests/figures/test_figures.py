@@ -24,7 +24,7 @@ from project import ROOT
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, Perturbation
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.figures import (
     alpha,
@@ -104,7 +104,7 @@ def test_counts_alone_make_a_diagram(tmp_path, monkeypatch):
     """As `judge` asks for it."""
     drawn, draw = [], reliability.draw
     monkeypatch.setattr(reliability, "draw", lambda table, *of: drawn.append(table) or draw(table, *of))
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     for k, (probability, truth) in enumerate(maps("baseline", 0, "Set_A")):
         statistic.add(probability, truth, str(k))
     reliability.draw_counts(statistic.raw, 15, "a $ name", ["raw protocol"], tmp_path / "reliability-raw")

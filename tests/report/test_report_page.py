@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from pipeline_src.counting.levels import PROTOCOLS
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 
 pytestmark = pytest.mark.slow  # a browser takes a second and more for each
 
@@ -107,7 +107,7 @@ def test_the_bins_are_those_of_the_statistic(page, results, bins):
     page.select_option("#choose [name=bins]", str(bins))
     page.select_option("#choose [name=set]", "scenes")
     page.uncheck("#choose [value=aslp_mc]", force=True)
-    counts = TwoClassStatistic.load(results / "statistics/baseline/seed0/scenes.npz")[0].raw
+    counts = MapCounts.load(results / "statistics/baseline/seed0/scenes.npz")[0].raw
     pixels = counts.count.sum(axis=(1, 2))[::-1]  # by confidence, ascending from 0.5
     hits = (counts.count[:, 0, 0] + counts.count[:, 1, 1])[::-1]
     levels = 2 * (len(pixels) - 1)
