@@ -272,7 +272,8 @@ def _count_classes(pairs: Pairs, classes: int, ignore: int | None) -> FolderCoun
         counted.note_map(pair, probability, resized)
         any_ignored = any_ignored or bool((truth == void).any())
     check_problems(pairs, problems)
-    if void == IGNORED and any_ignored and not statistic.confusion[1:].any() and statistic.raw.pixels:
+    only_first = statistic.confusion is not None and not statistic.confusion[1:].any()
+    if void == IGNORED and any_ignored and only_first and statistic.raw.pixels:
         raise UserError(
             f"the masks in {pairs.masks} hold class 0 and 255 only, and 255 is ignored",
             expected=f"class ids 0 to {classes - 1}",
