@@ -13,7 +13,8 @@ import yaml
 from made_sets import encoded, write_files
 
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.loading import AnyStatistic, load
+from pipeline_src.counting.loading import load
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
 from pipeline_src.engine.execute import execute
@@ -92,11 +93,11 @@ def results(built: ExperimentGraph) -> Results:
     return job_results.results(built.job("tables"))
 
 
-def statistic_of(built: ExperimentGraph, method: str, part: str) -> AnyStatistic:
+def statistic_of(built: ExperimentGraph, method: str, part: str) -> MapCounts:
     return load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
 
 
-def run_of(statistic: AnyStatistic) -> ProtocolCounts:
+def run_of(statistic: MapCounts) -> ProtocolCounts:
     return ProtocolCounts.by_protocol(statistic)["raw"]
 
 
@@ -112,7 +113,7 @@ def test_void_counts_nowhere(built):
     assert valid == 4 * 33 * 44
     for method in METHODS:
         statistic = statistic_of(built, method, "unseen")
-        assert statistic.top.pixels == statistic.confusion.sum() == valid
+        assert statistic.raw.pixels == statistic.confusion.sum() == valid
         assert [counts.pixels for counts in statistic.classes] == [valid] * 3
 
 
