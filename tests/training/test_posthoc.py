@@ -397,7 +397,7 @@ def test_an_experiment_with_post_hoc_methods(tmp_path, monkeypatch):
     edit(tmp_path / "params.yaml", "methods: [baseline, aslp_mc]", "methods: [baseline, temperature, mc_dropout]")
     edit(tmp_path / "params.yaml", "training: {epochs: 7, batch_size: 4}", "training: {epochs: 2, batch_size: 4}")
     edit(tmp_path / "params.yaml", "      ood:\n        textures: {set: tiny-textures}", "      ood: {}")
-    command(tmp_path, ["snakemake", "results/tiny/tables/main.md"])
+    command(tmp_path, ["snakemake", "--cores", "1", "results/tiny/tables/main.md"])
     assert build(read()).job("tables").current
     results = tmp_path / "results/tiny"
     table = pd.read_csv(results / "tables/main.csv")
