@@ -27,6 +27,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.figures import (
     alpha,
     bin_tables,
+    catalogue,
     comparison,
     entropy,
     estimates,
@@ -38,7 +39,7 @@ from pipeline_src.figures import (
     sweep,
 )
 from pipeline_src.figures.catalogue import FIGURE_TYPES, figure_files, pictures
-from pipeline_src.figures.types import Sources
+from pipeline_src.figures.types import FigureType, Painted, Picture, Sources
 from pipeline_src.figures.write import write_figures
 
 
@@ -300,3 +301,20 @@ def test_both_axes_begin_where_no_accuracy_is_lower(accuracy, low, corner):
     bins = {"bin": ["6", "7"], "lower": [0.5, 0.6], "upper": [0.6, 0.7], "share": [0.5, 0.5]}
     table = pd.DataFrame(bins | {"confidence": [0.55, 0.65], "accuracy": [accuracy, 0.7], "low": [low, 0.68]})
     assert bin_tables.corner([table]) == corner
+
+
+def test_a_new_figure_is_a_file_and_a_line(made, tmp_path, monkeypatch):
+    """The file holds what is defined here, the line stands in `FIGURE_TYPES`."""
+
+    def drawn(facts: Facts):
+        yield Picture(new, ("raw",), "Brier score", "Brier score of all methods.", "raw")
+
+    def paint(picture: Picture, results, sources: Sources) -> Painted:
+        table = pd.DataFrame({"method": list(results.facts.methods), "brier": 0.1})
+        return Painted(style.new_figure(0.5, picture.title, [])[0], {"": table})
+
+    new = FigureType("brier", "Brier score", "Lower is better.", drawn, paint)
+    monkeypatch.setattr(catalogue, "FIGURE_TYPES", (new,))
+    write_figures(*made[:2], tmp_path)
+    named = [f"brier-raw.{ending}" for ending in ("csv", "pdf", "png", "svg")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == named == figure_files(made[0].facts)
