@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -79,20 +77,6 @@ def from_maps(method: str, seed: int, part: str, protocol: str) -> dict[str, flo
 
 def test_files_are_those_that_are_named(written):
     assert sorted(path.name for path in written.iterdir()) == sorted(table_files())
-
-
-def test_names_of_files_are_known_without_pandas():
-    """Snakemake asks for them whenever it starts."""
-    code = """
-import sys
-from pipeline_src.tables import table_files
-from pipeline_src.tables.several_experiments import OVERVIEW_TABLES
-from pipeline_src.claims import CLAIM_FILES
-assert table_files() and OVERVIEW_TABLES and CLAIM_FILES
-print({"pandas", "scipy", "matplotlib", "torch", "cv2"} & set(sys.modules))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "set()\n", done.stderr
 
 
 def test_csv_agrees_with_the_maps(numbers):
