@@ -37,6 +37,7 @@ def write(pairs: Iterable[str]) -> None:
         before = {pair: of for pair, of in before.items() if of == _entry(of["made_of"], of["differences"])}
     except (ValueError, AttributeError, TypeError, KeyError):
         before = {}  # damaged: all of it is made again
+    _counts.cache_clear()
     made: dict[str, Any] = {}
     for pair in sorted(set(pairs)):
         made[pair] = _made(pair, before.get(pair, {}))
