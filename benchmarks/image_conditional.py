@@ -27,7 +27,7 @@ from pipeline_src.data.null_images import NullImages
 from pipeline_src.data.store import Store
 from pipeline_src.prediction.corruptions import CORRUPTIONS, corrupted
 from pipeline_src.steps import fit, networks
-from pipeline_src.steps.build import chosen
+from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.training.samples import evaluation_batches
 from pipeline_src.training.validation_pixels import pixels_of
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.params.load import merge, read
-from pipeline_src.steps.build import build
-from pipeline_src.steps.experiment import ExperimentGraph
+from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.experiment import ExperimentGraph
 
 PAGE = Path(__file__).parent.parent / "docs" / "scale.md"
 END = "<!-- end -->"

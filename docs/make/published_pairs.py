@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline_src.analysis.compare import Cell, compare
-from pipeline_src.engine.code import digest
+from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.engine.contract import code_of
 from pipeline_src.files import write_text
 from pipeline_src.publishing import published

@@ -31,7 +31,7 @@ from pipeline_src.publishing.published import (
     sources,
     statistic_file,
 )
-from pipeline_src.steps.report import described
+from pipeline_src.pipeline.report import described
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import pages
 import pytest
 from pages import pairs, rewritten
 
-from pipeline_src.engine.code import digest
+from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.errors import UserError
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from tutorial import ROOT, blocks, command, follow
 from pipeline_src.analysis.measurement import Reader
 from pipeline_src.data import catalog
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
+from pipeline_src.pipeline.jobs import build
 
 
 @pytest.mark.slow
