@@ -138,6 +138,12 @@ def _code_digests(
     return dict(sorted(found.items()))
 
 
+def forget_code() -> None:
+    """Read code again at the next call: files were edited since."""
+    for function in (_code_digests, _module, _definitions, _package_files):
+        function.cache_clear()
+
+
 def _classes(value: Any) -> Iterator[type]:
     """The classes of models and dataclasses in a value that are defined in the package."""
     if isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
@@ -227,7 +233,7 @@ def _module(file: Path) -> ModuleCode:
 
 def _parsed(file: Path) -> ModuleCode:
     nodes = syntax_tree(file).body
-    return ModuleCode(digest([_text(node) for node in nodes]), tuple(_imports(nodes)))
+    return ModuleCode(digest(_text(nodes)), tuple(_imports(nodes)))
 
 
 @cache
@@ -255,7 +261,7 @@ def _function(file: Path, name: str) -> ModuleCode:
             used[found] = definitions[found]
             queue += [node.id for node in _nodes([used[found]]) if isinstance(node, ast.Name)]
     nodes = [node for key, node in definitions.items() if key in used]
-    return ModuleCode(digest([_text(node) for node in nodes]), tuple(_imports(nodes)))
+    return ModuleCode(digest(_text(nodes)), tuple(_imports(nodes)))
 
 
 def _nodes(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
