@@ -19,9 +19,9 @@ from made_sets import entry, pairs, write_zip
 
 from pipeline_src import locks
 from pipeline_src.data import sources
-from pipeline_src.engine.execute import execute
-from pipeline_src.engine.job import Job
 from pipeline_src.locks import alone
+from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.runner import run_job
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def write(job: Job, folder: Path) -> None:
 
 def test_a_job_is_made_without_locks(without_flock):
     job = Job("train", "train/a", Path("results/a"), "train", ("x.txt",), write)
-    assert execute(job) and not execute(job)
+    assert run_job(job) and not run_job(job)
 
 
 def test_an_archive_is_unpacked_without_locks(without_flock, tmp_path):

@@ -20,13 +20,11 @@ from project import ROOT, call, copy, draw_quickly
 from snakemake.cli import get_argument_parser, parse_config
 
 from pipeline_src.cli.main import app
-from pipeline_src.engine.contract import package_code
-from pipeline_src.engine.execute import execute
-from pipeline_src.engine.job import Job
 from pipeline_src.params.load import merge, read
-from pipeline_src.steps.build import build
-
-FILES = ("train", "tables", "figures", "claims", "report")  # jobs whose files are targets (pipeline_src/workflow/rules)
+from pipeline_src.pipeline.fingerprint import forget_code
+from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.runner import run_job
 
 
 def follow(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,16 +63,16 @@ def command(folder: Path, words: list[str]) -> None:
         options = get_argument_parser().parse_args(words[1:])
         # Of all words after --config, up to the next option: a target among them is refused, as Snakemake does.
         name = parse_config(options.config or []).get("experiment")
-        package_code.cache_clear()  # files were written since
+        forget_code()  # files were written since
         jobs = list(build(read(), name).jobs.values())
-        made = {str(path): job for job in jobs if job.kind in FILES for path in job.paths}
+        made = {str(path): job for job in jobs for path in job.links}
         if unknown := set(options.targets) - set(made):
             raise ValueError(f"{unknown} are no files that a rule of Snakemake makes")
         if options.targets:
             wanted = set().union(*(behind(made[target]) for target in options.targets))
             jobs = [job for job in jobs if job.name in wanted]
         for job in jobs:
-            execute(job)
+            run_job(job)
     elif words:
         call(folder, *words)
 

@@ -32,7 +32,9 @@ def plan(
         table.add_row(kind, f"{missing[kind]} of {jobs[kind]}", run.why(kind))
     console.print(table, soft_wrap=False)
     if run.unknown:
-        console.print(f"Counts of {', '.join(run.unknown)} are not known before they are prepared; they count as 1,000.")
+        console.print(
+            f"Counts of {', '.join(run.unknown)} are not known before they are prepared; they count as 1,000."
+        )
     if run.missing:
         console.print(f"Time: {_duration(run.seconds)}")
         free = shutil.disk_usage(".").free
@@ -46,7 +48,9 @@ def plan(
     for part, text in planned.notes(graph).items():
         console.print(f"{part}: {text}")
     (page,) = graph.job("report").links
-    console.print(f"Run it: {graph.command}" if run.missing else f"All is current, nothing is to run. The report: {page}")
+    console.print(
+        f"Run it: {graph.command}" if run.missing else f"All is current, nothing is to run. The report: {page}"
+    )
 
 
 def _duration(seconds: float | None) -> str:

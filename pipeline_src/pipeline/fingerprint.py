@@ -32,7 +32,10 @@ LENGTH = 16
 NEUTRAL = {
     *("errors", "validation", "locks", "logs", "processes", "progress", "verified", "versions", "python_source"),
     *("data.catalog", "data.entry", "training.gpus", "training.memory", "training.trackers", "training.user_checks"),
-    *(f"pipeline.{name}" for name in ("experiment", "fingerprint", "job", "jobs", "manifest", "runner", "view", "work")),
+    *(
+        f"pipeline.{name}"
+        for name in ("experiment", "fingerprint", "job", "jobs", "manifest", "runner", "view", "work")
+    ),
 }
 NEUTRAL_PACKAGES = ("params",)
 LOGGERS = {"log", "logger", "logging", "warnings"}

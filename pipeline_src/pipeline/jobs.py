@@ -71,7 +71,10 @@ def _prepare(experiment: ExperimentGraph) -> Iterator[Job]:
             if pulled := _pulled_preparation(experiment, entry):
                 job = pulled
             else:
-                absent += [str(error), *(f"  {'note:':<10}{line}" for line in advice.notes(entry, experiment.data_root))]
+                absent += [
+                    str(error),
+                    *(f"  {'note:':<10}{line}" for line in advice.notes(entry, experiment.data_root)),
+                ]
                 continue
         yield job
     if absent:
@@ -374,4 +377,3 @@ def _own_ideas(experiment: ExperimentGraph) -> dict[str, str]:
 
     ideas = {name: own_idea(type(entry.method)) for name, entry in experiment.methods.items() if entry.file}
     return {name: idea for name, idea in ideas.items() if idea}
-

@@ -94,7 +94,9 @@ def report_overlap(stores: Mapping[str, Store], tests: Mapping[str, tuple[dict[s
     from pipeline_src.data import manifest
     from pipeline_src.data.part_checks import check_disjoint
 
-    prepared = {name: (Part(**part), folder) for name, (part, folder) in tests.items() if (folder / "manifest.json").is_file()}
+    prepared = {
+        name: (Part(**part), folder) for name, (part, folder) in tests.items() if (folder / "manifest.json").is_file()
+    }
     rows = {name: store.index for name, store in stores.items()}
     twins = check_disjoint(rows | {name: manifest.select(*of) for name, of in prepared.items()})
     for line in shared_images(twins):

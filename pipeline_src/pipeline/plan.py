@@ -52,7 +52,7 @@ def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
     """What a run on so many cores (default: all) would do."""
     warnings = precheck.check(experiment)
     jobs = [job for job in experiment.jobs.values() if not job.is_batch]
-    missing = list({job.key: job for job in jobs if not job.is_made}.values())
+    missing = list({job.key: job for job in reversed(jobs) if not job.is_made}.values())[::-1]
     counts = {part: sizes.estimated(experiment, part) for part in experiment.stored_parts}
     images = {part: number or UNKNOWN for part, number in counts.items()}
     unknown = [part for part, number in counts.items() if number is None]
@@ -76,7 +76,9 @@ def differences(job: Job, most: int = 4) -> list[str]:
     if job.former is None:
         return ["not made yet"]
     old, new = (dict(_flat(it, "")) for it in (job.former[1].ingredients, job.ingredients))
-    found = [_difference(name, old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)]
+    found = [
+        _difference(name, old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)
+    ]
     return [*found[:most], *([f"and {len(found) - most} more"] if found[most:] else [])] or ["its result was removed"]
 
 

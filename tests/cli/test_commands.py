@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from pipeline_src.engine.execute import execute
+from pipeline_src.steps.build import build
 from project import copy
 from typer.main import get_command
 
 from pipeline_src import __main__
 from pipeline_src.cli.main import app
-from pipeline_src.engine.execute import execute
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
 from pipeline_src.training import callbacks
 from pipeline_src.training import distributed as ranks
 from pipeline_src.training.registry import choose

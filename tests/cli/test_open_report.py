@@ -6,11 +6,11 @@ import logging
 from pathlib import Path
 
 import pytest
+from pipeline_src.engine.graph import Graph
+from pipeline_src.engine.job import Job
 from typer.testing import CliRunner
 
 from pipeline_src.cli import main, steps
-from pipeline_src.engine.graph import Graph
-from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 
 

@@ -24,7 +24,7 @@ import pytest
 from project import ENVIRONMENT, ROOT, call, copy, edit
 
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
+from pipeline_src.pipeline.jobs import build
 
 SCRIPT = Path(__file__).parent / "slurm.sh"
 METHOD = """
@@ -142,7 +142,7 @@ def kept_epoch(folder: Path) -> int:
 def contents(folder: Path) -> dict[str, tuple[str, str | None]]:
     """Contract and content of every result."""
     with contextlib.chdir(folder):
-        return {job.name: (job.contract, job.content) for job in build(read()).jobs.values()}
+        return {job.name: (job.fingerprint, job.content) for job in build(read()).jobs.values()}
 
 
 def same(one: Path, two: Path, pattern: str) -> None:

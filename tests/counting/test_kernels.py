@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import runpy
-import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -24,7 +23,6 @@ from pipeline_src.counting.levels import CLAMP, COARSE, HALF, LEVELS, POSITION, 
 from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.surest import CELLS, SPLIT
-from pipeline_src.engine.code import Code
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import ROOT
 
@@ -215,21 +213,6 @@ def test_maps_may_be_read_only_and_lie_in_memory_as_they_like(kind):
     assert one(f, y) == turned == expected
     flipped = one(f[::-1, ::-1], y[::-1, ::-1])
     assert np.array_equal(flipped.raw.count, expected.raw.count)
-
-
-def test_the_digest_of_counting_code_knows_the_kernels(tmp_path):
-    root = tmp_path / ROOT.name
-    shutil.copytree(ROOT / "counting", root / "counting", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "errors.py", "labels.py", "files.py"):
-        shutil.copy(ROOT / name, root)
-    definitions = ((f"{ROOT.name}.counting.statistic", "TwoClassStatistic"),)
-    before = Code(root).digest(definitions)
-    assert f"{ROOT.name}/counting/kernels.py" in before.files
-    text = (root / "counting/kernels.py").read_text()
-    for old, new in {"+ rest[i]": "- rest[i]", "correct += n *": "correct += 2 * n *", '"uint16"': '"uint32"'}.items():
-        assert old in text
-        (root / "counting/kernels.py").write_text(text.replace(old, new))
-        assert Code(root).digest(definitions).whole != before.whole, old
 
 
 # The cache, with a kernel that takes no time to compile

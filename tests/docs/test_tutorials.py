@@ -98,7 +98,7 @@ def test_judge(tmp_path, monkeypatch):
     ],
 )
 def test_a_line_that_snakemake_refuses_fails_its_page(words, fault, tmp_path, monkeypatch):
-    monkeypatch.setattr("tutorial.execute", lambda job: None)
+    monkeypatch.setattr("tutorial.run_job", lambda job: None)
     monkeypatch.chdir(ROOT)
     command(tmp_path, ["snakemake", "--cores", "all", "results/tiny/tables/main.csv", "--config", "experiment=tiny"])
     with pytest.raises(ValueError, match=fault):

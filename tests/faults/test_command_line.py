@@ -15,12 +15,10 @@ import yaml
 from bad_input import BadInput, check, run
 from made_sets import pairs, write_zip
 
-from pipeline_src.engine import contract
-from pipeline_src.engine.execute import execute
 from pipeline_src.files import write_text
 from pipeline_src.params import changes
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build, chosen
+from pipeline_src.pipeline.jobs import build, chosen
 
 PARAMS = {
     "experiment": "small",

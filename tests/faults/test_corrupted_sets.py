@@ -11,7 +11,7 @@ from bad_input import BadInput, refusals
 from project import ROOT
 
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
+from pipeline_src.pipeline.jobs import build
 
 LINE = {"set": "tiny-scenes", "split": "test", "corrupt": ["jpeg"], "severity": [1]}
 

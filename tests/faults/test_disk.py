@@ -18,10 +18,9 @@ from pipeline_src import files
 from pipeline_src.data.build import build
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.unpack import whole_folder
-from pipeline_src.engine.execute import execute
-from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.params.parts import Part
+from pipeline_src.pipeline.job import Job
 
 MINE = {"archive": "a.zip", "images": "Image", "masks": "GT"}
 

@@ -10,7 +10,7 @@ from bad_input import BadInput, refusals
 
 from pipeline_src.data import catalog
 from pipeline_src.params.load import read, resolve
-from pipeline_src.steps.build import build
+from pipeline_src.pipeline.jobs import build
 
 TEXT = """experiment: small
 datasets:

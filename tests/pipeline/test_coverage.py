@@ -11,7 +11,7 @@ from pipeline_src.data import catalog
 from pipeline_src.data.lookup import benchmark_file
 from pipeline_src.data.prepare import prepare
 from pipeline_src.params.parts import Part
-from pipeline_src.steps.analyse import coverage
+from pipeline_src.pipeline.work import coverage
 
 NAMES = "usual.txt"
 

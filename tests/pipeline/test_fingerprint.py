@@ -49,7 +49,12 @@ SHOWN = {"tables", "figures", "claims"}
 # The kinds of jobs that an edit makes run again.
 EDITS = [
     ("training/loop.py", '"""One training run', '"""A training run', set()),
-    ("training/loop.py", "from __future__ import annotations\n", "# a comment\nfrom __future__ import annotations\n", set()),
+    (
+        "training/loop.py",
+        "from __future__ import annotations\n",
+        "# a comment\nfrom __future__ import annotations\n",
+        set(),
+    ),
     ("pipeline/work.py", '"%s: validation accuracy %.1f %%. Masks may be inverted."', '"%s: %.1f"', set()),
     ("data/store.py", 'f"there is no data store in {self.folder}"', '"nothing"', set()),
     ("errors.py", "most: int = 20", "most: int = 30", set()),
@@ -63,7 +68,9 @@ EDITS = [
 ]
 
 
-@pytest.mark.parametrize(("file", "old", "new", "kinds"), EDITS, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("file", "old", "new", "kinds"), EDITS, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_an_edit_of_the_package_concerns_these_jobs(package, file, old, new, kinds):
     before = digests()
     text = (package / file).read_text()
@@ -98,7 +105,9 @@ def test_digests_are_kept_between_processes_and_renewed(package):
 def own(tmp_path) -> Path:
     """A user's file that imports one beside it."""
     (tmp_path / "parts").mkdir()
-    (tmp_path / "mine.py").write_text("import helper\nfrom parts import layer\nfrom pipeline_src.training import pixels\n")
+    (tmp_path / "mine.py").write_text(
+        "import helper\nfrom parts import layer\nfrom pipeline_src.training import pixels\n"
+    )
     for name in ("helper.py", "parts/__init__.py", "parts/layer.py", "other.py"):
         (tmp_path / name).write_text("VALUE = 1\n")
     return tmp_path

@@ -41,7 +41,9 @@ def work(job: Job, folder: Path) -> None:
 def graph(seed: int = 0, **options) -> Graph:
     """A training, two evaluations of it, the batch of these, and a table."""
     found = Graph("mine")
-    found.add([Job("train", "train", ("model", "history.csv"), work, {"seed": seed}, options=options, view=VIEW / "run")])
+    found.add(
+        [Job("train", "train", ("model", "history.csv"), work, {"seed": seed}, options=options, view=VIEW / "run")]
+    )
     train = found.job("train")
     for name in ("a", "b"):
         inputs, names = {"network": train}, {"counts": f"{name}.npz"}
@@ -159,7 +161,7 @@ def test_a_damaged_input_is_named_with_the_command_that_makes_it_again_and_never
     command = f"rm -r {train.folder} && {COMMAND}" if fault != "no result" else COMMAND
     assert f"do:       {command}\n" in f"{told.value}\n" and not found.job("a").is_made
     number, problems = upkeep.verify([train], COMMAND)
-    assert problems and number == (0 if "manifest" in fault and fault != "manifest" or fault == "no result" else 2)
+    assert problems and number == (0 if ("manifest" in fault and fault != "manifest") or fault == "no result" else 2)
     shutil.rmtree(train.folder, ignore_errors=True)
     run_job(graph().job("train"))
     assert run_job(graph().job("a")) and upkeep.verify([graph().job("train")], COMMAND) == (2, [])

@@ -16,7 +16,6 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.counting.loading import AnyStatistic, load
 from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
-from pipeline_src.engine.execute import execute
 from pipeline_src.errors import UserError
 from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
@@ -26,13 +25,14 @@ from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 from pipeline_src.params.load import read
+from pipeline_src.pipeline import networks, work
+from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.jobs import UNPACKED
+from pipeline_src.pipeline.jobs import build as build_experiment
+from pipeline_src.pipeline.runner import run_job
 from pipeline_src.prediction import examples
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor
-from pipeline_src.steps import job_results, networks
-from pipeline_src.steps.build import build as build_experiment
-from pipeline_src.steps.experiment import ExperimentGraph
-from pipeline_src.steps.prepare import UNPACKED
 from pipeline_src.training.registry import choose
 
 CLASSES = ["background", "red", "blue"]
@@ -85,12 +85,12 @@ def built(tmp_path_factory) -> ExperimentGraph:
         patch.delenv("ASLP_DOWNLOADS", raising=False)
         found = build_experiment(read())
         for job in found.jobs.values():
-            execute(job)
+            run_job(job)
         yield found
 
 
 def results(built: ExperimentGraph) -> Results:
-    return job_results.results(built.job("tables"))
+    return work.results(built.job("tables"))
 
 
 def statistic_of(built: ExperimentGraph, method: str, part: str) -> AnyStatistic:

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from project import ROOT
 
-from pipeline_src.engine.execute import execute
 from pipeline_src.figures import severity, style
 from pipeline_src.figures.types import Sources
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
-from pipeline_src.steps.job_results import results
+from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.runner import run_job
+from pipeline_src.pipeline.work import results
 
 PARTS = ("scenes-c-gaussian_noise-1", "scenes-c-gaussian_noise-5")
 
@@ -33,10 +33,10 @@ def test_a_corrupted_set_is_evaluated_and_drawn_and_decides_nothing(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     graph = build(read())
     for job in graph.of_kinds("prepare", "store", "train", "evaluate", "analyse", "tables", "claims"):
-        execute(job)
+        run_job(job)
 
     made = tmp_path / "results/tiny"
-    stores = {file.name for file in (tmp_path / "data/tiny/stores").iterdir() if file.is_dir()}
+    stores = {file.name for file in (tmp_path / "results/tiny/stores").iterdir() if file.is_dir()}
     assert stores == {"train", "val", "scenes", "textures"}
     table = pd.read_csv(made / "tables/main.csv").query("protocol == 'raw'").set_index(["part", "method"])
     assert set(table.index.get_level_values("part")) == {"val", "scenes", "textures", *PARTS}

@@ -27,12 +27,13 @@ from pipeline_src.figures import alpha, reliability, style
 from pipeline_src.figures.bin_tables import isotonic_table, reliability_tables
 from pipeline_src.figures.catalogue import pictures
 from pipeline_src.figures.types import Picture
+from pipeline_src.pipeline.jobs import _own_ideas as own_ideas
+from pipeline_src.pipeline.jobs import chosen
+from pipeline_src.pipeline.report import described, fitted
 from pipeline_src.report import lowest, provenance, sentences
 from pipeline_src.report.gallery import Gallery
 from pipeline_src.report.page import HERE, SCRIPTS, _named
 from pipeline_src.report.provenance import commit, made_by
-from pipeline_src.steps.build import chosen
-from pipeline_src.steps.report import described, fitted, own_ideas
 from pipeline_src.text_tables import Group, Table
 from pipeline_src.training.registry import choose
 
@@ -370,7 +371,7 @@ def test_the_job_knows_fits_and_judged_models(tmp_path, monkeypatch):
     file.parent.mkdir(parents=True)
     file.write_text("{}")
     job = chosen().job("report")
-    assert job.other_files["judged/SET/MODEL/metrics.json"] == file and job.contract != plain.contract
+    assert job.other_files["judged/SET/MODEL/metrics.json"] == file and job.fingerprint != plain.fingerprint
     run = job.inputs["train/temperature/seed0"].paths[0]
     run.parent.mkdir(parents=True)
     run.write_text(json.dumps({"fitted": {"temperature": 1.5}}))

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
+from pipeline_src.pipeline.jobs import build
 
 
 @pytest.mark.slow
