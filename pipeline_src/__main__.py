@@ -23,8 +23,9 @@ def main() -> None:
     try:
         _have_working_folder()
         os.environ["MPLBACKEND"] = "agg"  # no command opens a window; that of a notebook's shell need not be installed
-        from pipeline_src.cli.main import app
+        from pipeline_src.cli.main import SHARED, app
 
+        sys.argv[1:] = _shared_options_first(sys.argv[1:], SHARED)
         _run(app)
     except KeyboardInterrupt:  # while it imports
         print("Aborted!", file=sys.stderr)
@@ -39,6 +40,22 @@ def main() -> None:
     except Exception:
         logging.getLogger("pipeline_src").exception("unforeseen error, please report it with this text")
         sys.exit(1)
+
+
+def _shared_options_first(words: list[str], shared: tuple[str, ...]) -> list[str]:
+    """A command line with the options of all commands, each with its value, ahead of the command."""
+    first, rest, queue = [], [], list(words)
+    while queue:
+        word = queue.pop(0)
+        if word == "--":
+            rest += [word, *queue]
+            break
+        if word.partition("=")[0] in shared:
+            first += [word] if "=" in word else [word, *queue[:1]]
+            queue = queue[0 if "=" in word else 1 :]
+        else:
+            rest.append(word)
+    return first + rest
 
 
 def _have_working_folder() -> None:

@@ -20,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
 )
 EXPERIMENTS = "Experiments"
+SHARED = ("--params", "--set")  # options of all commands, which may also stand behind the command
 PANELS: dict[str, tuple[Callable[..., object], ...]] = {  # of --help: what is used first comes first
     "Maps and networks": (judge.judge, calibrate.calibrate, networks.predict, networks.export),
     EXPERIMENTS: (init.init, plan.plan, report.report, published.compare),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ def run_job(
     key: Annotated[str, typer.Argument(help="KIND-FINGERPRINT, as in train-3f2a91c05d6e7f80, or a job's name")],
     experiment: ExperimentName = None,
     log: Log = None,
-    count: Annotated[int, typer.Option("--processes", min=1, help="Processes that draw")] = 1,
+    count: Annotated[int, typer.Option("--processes", min=1, max=1024, help="Processes that draw")] = 1,
     into: Annotated[Path | None, typer.Option(help="Be one rank of a training that writes here")] = None,
 ) -> None:
     """Make the result of one job; Snakemake calls it.
@@ -35,7 +36,7 @@ def run_job(
         run(overview(read()), "snakemake --cores all overview")
         return
     graph = experiment_graph(experiment, log)
-    job = graph.job(key) if key in graph.jobs else graph.find(key)
+    job = graph.find(key) if re.fullmatch(r"\w+-[0-9a-f]{16}", key) else graph.job(key)
     if into:
         from pipeline_src.pipeline.work import train_into
         from pipeline_src.training import distributed

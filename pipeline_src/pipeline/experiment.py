@@ -146,13 +146,16 @@ class ExperimentGraph(Graph):
 
     def finished(self, *kinds: str, otherwise: str, expected: str | None = None) -> list[Job]:
         """All jobs of some kinds; UserError, which begins with the name and `otherwise`, where results of these are not
-        there."""
+        there, or damaged."""
         jobs = self.of_kinds(*kinds)
-        if missing := [job.name for job in jobs if not job.is_made]:
+        missing = [job.name for job in jobs if not job.is_made]
+        damaged = [fault for job in jobs if (manifest := job.manifest) for fault in manifest.faults(job.folder)]
+        if missing or damaged:
             raise UserError(
-                f"{self.name} {otherwise}: {len(missing)} of its {len(jobs)} results are not current{listed(missing)}",
+                f"{self.name} {otherwise}: {len(missing)} of its {len(jobs)} results are not current{listed(missing)}"
+                f"{listed(damaged)}",
                 expected=expected,
-                do=f"run it first: {self.command}",
+                do=f"run it first: {self.command}" if missing else f"rm -r {damaged[0].file.parent} && {self.command}",
             )
         return jobs
 

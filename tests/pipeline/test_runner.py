@@ -191,7 +191,7 @@ def test_a_file_that_varies_outdates_nothing():
 
 
 def test_a_job_that_leaves_out_a_file_is_refused():
-    with pytest.raises(UserError, match="train did not write history.csv"):
+    with pytest.raises(UserError, match="train did not write history"):
         run_job(graph(files=1).job("train"))
     assert not Path("results/.store").is_dir() or not [*Path("results/.store").glob("*train*")]
 
