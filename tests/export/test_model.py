@@ -1,4 +1,4 @@
-"""The copied file of exported folders: its resizing against OpenCV, its calibrators against those of the package."""
+"""The module of exported folders: its resizing against OpenCV, its calibrators against those of the package."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pipeline_src.calibrators.calibrator import Calibrator, fitted
 from pipeline_src.calibrators.files import CALIBRATORS
 from pipeline_src.calibrators.pixels import FEATURES, image_pixels, joined
 from pipeline_src.data.image_io import resize
-from pipeline_src.export import standalone
+from pipeline_src.export import model
 from pipeline_src.export.onnx_file import OPSET, TOLERANCE
 
 DEFINED = [(name, channels) for name in CALIBRATORS for channels in (1, 4) if name != "dirichlet" or channels == 4]
 
 
 def resized(image: np.ndarray, size: int) -> np.ndarray:
-    return standalone.resized(torch.from_numpy(image).permute(2, 0, 1)[None], size)[0].permute(1, 2, 0).numpy()
+    return model.resized(torch.from_numpy(image).permute(2, 0, 1)[None], size)[0].permute(1, 2, 0).numpy()
 
 
 def image(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -68,11 +68,11 @@ def expected(of: Calibrator, z: np.ndarray) -> np.ndarray:
 
 
 def ours(of: Calibrator, z: torch.Tensor) -> torch.Tensor:
-    return standalone.CALIBRATORS[of.name](z.double(), of.model_dump(mode="json"))
+    return model.CALIBRATORS[of.name](z.double(), of.model_dump(mode="json"))
 
 
 def test_every_calibrator_is_there():
-    assert standalone.CALIBRATORS.keys() == CALIBRATORS.keys()
+    assert model.CALIBRATORS.keys() == CALIBRATORS.keys()
 
 
 @pytest.mark.parametrize(("name", "channels"), DEFINED)
@@ -127,9 +127,9 @@ def test_onnx_has_every_calibrator(channels, tmp_path):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_logits_of_a_mean(channels):
     members = [torch.from_numpy(np.random.default_rng(i).normal(0, 4, (2, channels, 5, 6))) for i in range(3)]
-    mean = torch.stack([standalone.probability(z) for z in members]).mean(0)
-    assert torch.allclose(standalone.probability(standalone.averaged(members)), mean, atol=1e-12)
-    assert standalone.averaged(members[:1]) is members[0]
+    mean = torch.stack([model.probability(z) for z in members]).mean(0)
+    assert torch.allclose(model.probability(model.averaged(members)), mean, atol=1e-12)
+    assert model.averaged(members[:1]) is members[0]
 
 
 def test_a_logit_without_bound_stays_a_probability():
@@ -138,18 +138,3 @@ def test_a_logit_without_bound_stays_a_probability():
         if channels == 1:
             f = ours(calibrator(name, 1), z)
             assert torch.isfinite(f).all() and (f >= 0).all() and (f <= 1).all(), name
-
-
-@pytest.mark.parametrize(
-    "images",
-    [
-        torch.rand(1, 3, 8, 8),
-        torch.zeros(3, 8, 8, dtype=torch.uint8),
-        torch.zeros(1, 1, 8, 8, dtype=torch.uint8),
-        np.zeros((1, 3, 8, 8), np.uint8),
-    ],
-)
-def test_images_that_it_would_misread_are_refused(images):
-    model = standalone.ExportedModel(lambda weights, x: [x[:, :1]], {}, {"image_size": 32, "single": False})
-    with pytest.raises(ValueError, match=r"expected a tensor \(B, 3, H, W\) of torch.uint8"):
-        model(images)

@@ -1,12 +1,11 @@
-"""From images of any size to probabilities of that size, with torch alone.
+"""The module that an exported folder holds: from images of any size to calibrated probabilities of that size.
 
-Every exported folder has a copy of this file as model.py. The formulas of calibrators are those of
-`pipeline_src.calibrators`, in torch.
+It is traced as a whole, so every step is an operator of torch. Calibrators are those of `pipeline_src.calibrators`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from math import log
 from typing import Any
 
@@ -23,58 +22,26 @@ class ExportedModel(nn.Module):
     """Images (B, 3, H, W) uint8, RGB -> probabilities float32: of the object (B, H, W), or of K classes (B, K, H, W).
 
     Args:
-        network: (tensors by name, x (B, 3, S, S) float32, RGB in 0..255) -> the predictions that are averaged, each
-            logits (B, C, h, w), C = 1 for an object, else K.
-        tensors: its weights by name.
-        settings: the content of preprocessing.json: `image_size` is S, `single` says that the network takes one image
-            at a time.
-        calibrator: the content of calibrator.json, if there is one.
+        members: x (B, 3, S, S) float32, RGB in 0..255 -> the predictions that are averaged, each logits (B, C, h, w),
+            C = 1 for an object, else K.
+        size: S.
+        calibrator: the content of calibrator.json, None where there is no calibrator.
     """
 
-    def __init__(
-        self,
-        network: Callable[[dict[str, Tensor], Tensor], list[Tensor]],
-        tensors: Mapping[str, Tensor],
-        settings: Mapping[str, Any],
-        calibrator: Mapping[str, Any] | None = None,
-    ):
+    def __init__(self, members: nn.Module, size: int, calibrator: Mapping[str, Any] | None = None):
         super().__init__()
-        self.network, self.settings, self.calibrator = network, settings, calibrator
-        self.names = {name: name.replace(".", "/") for name in tensors}  # a buffer's name has no dots
-        for name, tensor in tensors.items():
-            self.register_buffer(self.names[name], tensor)
+        self.members, self.size, self.calibrator = members, size, calibrator
 
     def forward(self, images: Tensor) -> Tensor:
-        if images.ndim != 4 or images.shape[1] != 3 or images.dtype != torch.uint8:  # would be predicted, wrongly
-            raise ValueError(
-                f"images of shape {tuple(images.shape)} and type {images.dtype}; expected a tensor (B, 3, H, W) of "
-                "torch.uint8: RGB from 0 to 255, not normalised"
-            )
-        return self.calibrated(self.logits_of(images))
+        return self.calibrated(self.logits(images))
 
-    def logits_of(self, images: Tensor) -> Tensor:
-        """Images -> logits at their size, of the mean of the predictions."""
-        height, width = images.shape[-2:]
-        return at_size(self.logits(self.resized(images)), (height, width))
-
-    def resized(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) uint8 at the size of the network, float32 of whole numbers in 0..255."""
-        return resized(images, self.settings["image_size"])
-
-    def logits(self, x: Tensor) -> list[Tensor]:
-        """Resized images -> the predictions that are averaged."""
-        tensors = {name: getattr(self, buffer) for name, buffer in self.names.items()}
-        if self.settings["single"] and len(x) > 1:
-            each = [self.network(tensors, image[None]) for image in x]
-            return [torch.cat(of) for of in zip(*each, strict=True)]
-        return self.network(tensors, x)
-
-    def probabilities(self, logits: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """Predictions -> probabilities at `size` (H, W)."""
-        return self.calibrated(at_size(logits, size))
+    def logits(self, images: Tensor) -> Tensor:
+        """The logits of the mean prediction at the size of the images, (B, C, H, W)."""
+        predictions = self.members(resized(images, self.size))
+        return averaged([F.interpolate(z, tuple(images.shape[-2:]), mode="bilinear") for z in predictions])
 
     def calibrated(self, z: Tensor) -> Tensor:
-        """Logits -> probabilities."""
+        """The probabilities of logits (B, C, H, W)."""
         if self.calibrator:
             f = CALIBRATORS[self.calibrator["calibrator"]](z.double(), self.calibrator["parameters"]).float()
         else:
@@ -113,11 +80,6 @@ def _weights(edges: Tensor, size: int, shrinks: Tensor) -> Tensor:
 
 
 # Probabilities. Logits z are (B, 1, H, W) of one object, or (B, K, H, W) of K classes.
-
-
-def at_size(logits: list[Tensor], size: tuple[int, int]) -> Tensor:
-    """The logits of several predictions' mean at `size` (H, W)."""
-    return averaged([F.interpolate(z, size=size, mode="bilinear", align_corners=False) for z in logits])
 
 
 def averaged(logits: list[Tensor]) -> Tensor:
