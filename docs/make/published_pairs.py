@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline_src.analysis.compare import Cell, compare
-from pipeline_src.pipeline.fingerprint import digest
-from pipeline_src.engine.contract import code_of
 from pipeline_src.files import write_text
+from pipeline_src.pipeline.fingerprint import code_digests, digest
 from pipeline_src.publishing import published
 from pipeline_src.publishing.compare import compare_experiments
 from pipeline_src.tables.differences import QUANTITIES
@@ -41,7 +40,7 @@ def write(pairs: Iterable[str]) -> None:
 
 def made_of(pair: str) -> dict[str, str]:
     """Digests of the statistics and the code that a pair's differences are computed from."""
-    digests = {"code": code_of(compare, {}, (), ()).whole}
+    digests = {"code": digest(code_digests(compare, ()))}
     for name in (side.partition(":")[0] for side in pair.split("/")):
         digests[name] = digest(sorted(published.Publication.read(published.FOLDER / name).files.items()))
     return digests

@@ -22,7 +22,7 @@ from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, few
 from pipeline_src.files import fault
 from pipeline_src.params.load import FILE, downloads, params_file, read
-from pipeline_src.pipeline.jobs import UNPACKED
+from pipeline_src.pipeline.data_jobs import UNPACKED
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

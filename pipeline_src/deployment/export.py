@@ -19,10 +19,10 @@ from pipeline_src.text_tables import UNDEFINED
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.measurement import Measurement
-    from pipeline_src.pipeline.job import Job
     from pipeline_src.export.card import Card
     from pipeline_src.export.folder import Exported, Preprocessing
     from pipeline_src.export.model import ExportedModel
+    from pipeline_src.pipeline.job import Job
     from pipeline_src.prediction.predict import Predictor
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.runner import check_inputs
 
 if TYPE_CHECKING:
+    from pipeline_src.pipeline.experiment import ExperimentGraph
     from pipeline_src.pipeline.job import Job
     from pipeline_src.prediction.predict import Predictor
-    from pipeline_src.pipeline.experiment import ExperimentGraph
 
 FORM = "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, or METHOD/seedN of the experiment that params.yaml picks"
 

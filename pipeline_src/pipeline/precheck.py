@@ -12,7 +12,7 @@ from pipeline_src.data.part_checks import check_disjoint
 from pipeline_src.errors import UserError
 from pipeline_src.params.parts import Part
 from pipeline_src.pipeline import job_names, networks
-from pipeline_src.pipeline.jobs import UNPACKED
+from pipeline_src.pipeline.data_jobs import UNPACKED
 from pipeline_src.pipeline.sizes import declared, estimated, size
 
 if TYPE_CHECKING:

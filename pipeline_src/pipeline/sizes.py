@@ -10,7 +10,7 @@ from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError
 from pipeline_src.params.parts import ALL
 from pipeline_src.pipeline import job_names
-from pipeline_src.pipeline.jobs import UNPACKED
+from pipeline_src.pipeline.data_jobs import UNPACKED
 
 if TYPE_CHECKING:
     from pipeline_src.data.entry import Source

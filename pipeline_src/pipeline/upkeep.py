@@ -15,8 +15,9 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import sha256
 from pipeline_src.params.schema import Params
 from pipeline_src.pipeline import overview, view
+from pipeline_src.pipeline.data_jobs import UNPACKED
 from pipeline_src.pipeline.job import UNFINISHED, Job
-from pipeline_src.pipeline.jobs import UNPACKED, build
+from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.manifest import STORE, Fault
 from pipeline_src.pipeline.runner import place, remedy
 from pipeline_src.verified import now
@@ -68,11 +69,12 @@ def _raw_faults(job: Job) -> tuple[int, list[Fault]]:
     except sources.MissingSourceError as error:
         log.warning("%s is not checked: %s", entry.name, str(error).partition("\n")[0])
         return 0, []
-    files = [it for it in zip(located.archives, located.source.sha256, strict=False) if it[1]]
+    declared = zip(located.archives, located.source.sha256, strict=False)
+    files = [(archive, digest) for archive, digest in declared if digest]
     if (root := sources.root_folder(located, UNPACKED)).is_dir():
         for row in sets.read(job.folder):
             files.append((root / row.image, row.sha256_image))
-            files += [(root / row.mask, row.sha256_mask)] if row.mask else []
+            files += [(root / row.mask, row.sha256_mask or "")] if row.mask else []
     actual = {file: sha256(file) if file.is_file() else "" for file, _ in files}
     return len(files), [Fault(file, actual[file], digest) for file, digest in files if actual[file] != digest]
 

@@ -14,9 +14,9 @@ def show(jobs: Iterable[Job]) -> None:
     """Let the view show the results of jobs that are made; results of others stay as they are."""
     for job in jobs:
         if job.is_made:
-            outdated = former[1].files.keys() - set(job.files) if job.view and (former := job.former) else ()
-            for name in outdated:
-                (job.view / job.view_names.get(name, name)).unlink(missing_ok=True)
+            if job.view and (former := job.former):
+                for name in former[1].files.keys() - set(job.files):
+                    (job.view / job.view_names.get(name, name)).unlink(missing_ok=True)
             for link, file in job.links.items():
                 _link(link, file)
 

@@ -13,10 +13,10 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import read
-from pipeline_src.publishing import published
 from pipeline_src.pipeline import job_names
-from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.jobs import chosen
+from pipeline_src.publishing import published
 
 Evaluation = tuple[str, int, str]  # method, seed, data set
 # Settings that change no number, or that stand elsewhere: seeds, methods and data sets are compared one by one.

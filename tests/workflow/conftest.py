@@ -8,8 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pipeline_src.pipeline.fingerprint import CACHE
 from project import call
+
+from pipeline_src.pipeline.fingerprint import CACHE
 
 
 @pytest.fixture(scope="session")
