@@ -92,11 +92,18 @@ def as_json(value: Any) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class ModuleCode:
-    """A file of Python code: the digest of what it does, and the names that it imports, as `a.b` or `a.b:c`."""
+class Code:
+    """What a file of Python code, or a function of it, does.
+
+    Attributes:
+        digest: of its syntax.
+        imports: the names that it imports, as `a.b` or `a.b:c`.
+        files: the files of the package that these run, relative to the folder of the package.
+    """
 
     digest: str
     imports: tuple[str, ...]
+    files: tuple[str, ...]
 
 
 def code_digests(
@@ -118,33 +125,32 @@ def code_digests(
 def _code_digests(
     function: Callable[..., object], classes: tuple[type, ...], modules: tuple[str, ...], files: tuple[Path, ...]
 ) -> dict[str, str]:
-    own = list(files)
-    queue = [*modules, *(kind.__module__ for kind in classes)]
-    found: dict[str, str] = {}
+    own, found = list(files), dict[str, str]()
+    queue = _files_of_names([*modules, *(kind.__module__ for kind in classes)])
     if function.__module__.partition(".")[0] == PACKAGE:
-        code = _function(Path(inspect.getfile(function)), function.__name__)
+        code = _cache.code(Path(inspect.getfile(function)).relative_to(ROOT).as_posix(), function.__name__)
         found[f"{function.__module__}:{function.__name__}"] = code.digest
-        queue += code.imports
+        queue += code.files
     else:
         own.append(Path(inspect.getfile(function)))
     for file in own:
         found |= _own_code(file, queue)
-    seen: set[Path] = set()
+    seen: set[str] = set()
     while queue:
-        for file in _package_files(queue.pop()):
-            if file not in seen and not _is_neutral(file):
-                seen.add(file)
-                code = _module(file)
-                found[file.relative_to(ROOT.parent).as_posix()] = code.digest
-                queue += code.imports
-    _modules.save()
+        if (name := queue.pop()) not in seen and not _is_neutral(name):
+            seen.add(name)
+            code = _cache.code(name)
+            found[f"{PACKAGE}/{name}"] = code.digest
+            queue += code.files
+    _cache.save()
     return dict(sorted(found.items()))
 
 
 def forget_code() -> None:
     """Read code again at the next call: files were edited since."""
-    for function in (_code_digests, _module, _definitions, _package_files):
-        function.cache_clear()
+    _code_digests.cache_clear()
+    _definitions.cache_clear()
+    _cache.records = None
 
 
 def _classes(value: Any) -> Iterator[type]:
@@ -160,20 +166,23 @@ def _classes(value: Any) -> Iterator[type]:
             yield from _classes(item)
 
 
-def _is_neutral(file: Path) -> bool:
-    name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+@cache
+def _is_neutral(file: str) -> bool:
+    name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     return name in NEUTRAL or name.partition(".")[0] in NEUTRAL_PACKAGES
 
 
-@cache
-def _package_files(name: str) -> tuple[Path, ...]:
+def _files_of_names(names: Iterable[str]) -> list[str]:
     """The files that importing `a.b` or `a.b:c` of the package runs, with those of the packages above."""
-    module, _, member = name.partition(":")
-    parts = [*module.split("."), *([member] if member else [])]
-    if parts[0] != PACKAGE:
-        return ()
-    places = [ROOT.joinpath(*parts[1:end]) for end in range(1, len(parts) + 1)]
-    return tuple(file for it in places for file in (it.with_suffix(".py"), it / "__init__.py") if file.is_file())
+    found: dict[str, None] = {}
+    for name in names:
+        module, _, member = name.partition(":")
+        top, *parts = [*module.split("."), *([member] if member else [])]
+        for end in range(len(parts) + 1 if top == PACKAGE else 0):
+            place = "/".join(parts[:end])
+            both = (f"{place}.py", f"{place}/__init__.py") if place else ("__init__.py",)
+            found |= dict.fromkeys(file for file in both if (ROOT / file).is_file())
+    return list(found)
 
 
 def _own_code(start: Path, queue: list[str]) -> dict[str, str]:
@@ -194,30 +203,39 @@ def _own_code(start: Path, queue: list[str]) -> dict[str, str]:
             place = folder.joinpath(*module.split(".")) if module else folder
             beside = (place.with_suffix(".py"), place / "__init__.py", place / f"{member}.py")
             files += [path for path in beside if path.is_file() and path.name != ".py"]
-            queue.append(imported)
+        queue += _files_of_names(code.imports)
     return found
 
 
-class _Modules:
-    """Digests of the package's modules, read as far as they are asked for and kept between processes."""
+class _Cache:
+    """The code of the package's files, kept between processes as long as the files have the same size and time."""
 
     def __init__(self) -> None:
         self.records: dict[str, Any] | None = None
         self.changed = False
 
-    def find(self, file: Path) -> ModuleCode:
+    def code(self, file: str, function: str = "") -> Code:
+        """The code of a file of the package, or of a function in it with what it uses beside it."""
         if self.records is None:
-            with suppress(OSError, ValueError):
-                self.records = json.loads(CACHE.read_bytes())
-            self.records = self.records if isinstance(self.records, dict) else {}
-        state = [[info.st_size, info.st_mtime_ns] for info in (file.stat(), Path(__file__).stat())]
-        record = self.records.get(str(file))
-        if not record or record[0] != state:
-            code = _parsed(file)
-            imports = [name for name in code.imports if name.startswith(PACKAGE)]
-            record = self.records[str(file)] = [state, code.digest, imports]
+            self.records = self._read()
+        key, path = f"{file}:{function}", os.path.join(ROOT, file)
+        info = os.stat(path)
+        record = self.records.get(key)
+        if not record or record[:2] != [info.st_size, info.st_mtime_ns]:
+            code = _function(Path(path), function) if function else _parsed(Path(path))
+            files = _files_of_names(code.imports)
+            record = self.records[key] = [info.st_size, info.st_mtime_ns, code.digest, files]
             self.changed = True
-        return ModuleCode(record[1], tuple(record[2]))
+        return Code(record[2], (), tuple(record[3]))
+
+    def _read(self) -> dict[str, Any]:
+        """The records of an earlier process with the same rules."""
+        rules = os.stat(__file__).st_mtime_ns
+        with suppress(OSError, ValueError):
+            content = json.loads(CACHE.read_bytes())
+            if isinstance(content, dict) and content.get("rules") == rules:
+                return content
+        return {"rules": rules}
 
     def save(self) -> None:
         if self.changed:
@@ -226,17 +244,12 @@ class _Modules:
                 write_text(CACHE, json.dumps(self.records))
 
 
-_modules = _Modules()
+_cache = _Cache()
 
 
-@cache
-def _module(file: Path) -> ModuleCode:
-    return _modules.find(file)
-
-
-def _parsed(file: Path) -> ModuleCode:
+def _parsed(file: Path) -> Code:
     nodes = syntax_tree(file).body
-    return ModuleCode(digest(_text(nodes)), tuple(_imports(nodes)))
+    return Code(digest(_text(nodes)), tuple(_imports(nodes)), ())
 
 
 @cache
@@ -255,7 +268,7 @@ def _definitions(file: Path) -> dict[str, ast.stmt]:
     return found
 
 
-def _function(file: Path, name: str) -> ModuleCode:
+def _function(file: Path, name: str) -> Code:
     """A function and what it uses of the definitions beside it, with their imports."""
     definitions = _definitions(file)
     used, queue = dict[str, ast.stmt](), [name]
@@ -264,7 +277,7 @@ def _function(file: Path, name: str) -> ModuleCode:
             used[found] = definitions[found]
             queue += [node.id for node in _nodes([used[found]]) if isinstance(node, ast.Name)]
     nodes = [node for key, node in definitions.items() if key in used]
-    return ModuleCode(digest(_text(nodes)), tuple(_imports(nodes)))
+    return Code(digest(_text(nodes)), tuple(_imports(nodes)), ())
 
 
 def _nodes(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:

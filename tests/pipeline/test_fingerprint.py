@@ -94,10 +94,10 @@ def test_the_class_of_a_method_counts_and_no_other_method():
 def test_digests_are_kept_between_processes_and_renewed(package):
     before = digests()
     assert fingerprint.CACHE.is_file()
-    fingerprint._modules.records = None  # as in another process
+    fingerprint._cache.records = None  # as in another process
     assert digests() == before
     fingerprint.CACHE.write_text("[damaged")
-    fingerprint._modules.records = None
+    fingerprint._cache.records = None
     assert digests() == before
 
 

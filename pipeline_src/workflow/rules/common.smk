@@ -17,8 +17,7 @@ from snakemake.logging import logger
 
 from pipeline_src.errors import UserError
 from pipeline_src.params import changes
-from pipeline_src.params.load import read
-from pipeline_src.pipeline import overview, view
+from pipeline_src.pipeline import view
 from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.manifest import NAME, STORE
 from pipeline_src.processes import OWNER

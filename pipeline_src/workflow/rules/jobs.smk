@@ -47,6 +47,9 @@ rule view:
 
 if "overview" in sys.argv:
     # Tables and a claim that span experiments, from what lies in results/.
+    from pipeline_src.params.load import read
+    from pipeline_src.pipeline import overview
+
     OVERVIEW = refused(lambda: overview.job(read()))
 
     rule overview:
