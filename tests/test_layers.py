@@ -103,6 +103,6 @@ def test_no_two_classes_have_one_name():
     assert not {name: places for name, places in where.items() if len(places) > 1}
 
 
-def test_no_file_is_longer_than_350_lines():
+def test_no_module_is_longer_than_350_lines():
     lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
     assert not {name: number for name, number in lines.items() if number > 350}

@@ -1,16 +1,16 @@
-"""Finds the images and masks of a folder, and pairs them by file name."""
+"""Images and masks of a folder, paired by file name."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import composed, is_utf8, printable
+from pipeline_src.files import composed
 
 
 def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], list[Problem]]:
@@ -20,20 +20,19 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
         UserError: as `find_files` and `find_images_and_masks`.
     """
     try:
+        mask_files: dict[str, list[str]] = {}
         if entry.ood:
-            image_files, mask_files = find_files(root, layout.images), {}
+            image_files = find_files(root, layout.images)
         else:
             image_files, mask_files = find_images_and_masks(root, layout.images, layout.masks)
     except UserError as error:
-        raise UserError(f"data set {entry.name}: {error}") from None
-    rows, problems = [], []
+        raise UserError(f"dataset {entry.name}: {error}") from None
+    rows: list[Row] = []
+    problems: list[Problem] = []
 
-    def report(paths: Iterable[str], problem: str, do: str) -> None:
-        problems.extend(Problem(path, problem, do) for path in paths)
+    def report(paths: Sequence[str], problem: str, fix: str) -> None:
+        problems.extend(Problem(path, problem, fix) for path in paths)
 
-    for files in (image_files, mask_files):
-        for stem in [stem for stem, paths in files.items() if not all(map(is_utf8, paths))]:
-            report(map(printable, files.pop(stem)), "its name is not UTF-8", "rename it")
     for stem in sorted({*image_files, *mask_files}):
         images, masks = image_files.get(stem, []), mask_files.get(stem, [])
         for kind, paths in (("image", images), ("mask", masks)):
@@ -76,8 +75,8 @@ def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
     raise UserError(
         f"no folder {' or '.join(layout)} in {root}",
         found="the folders" + listed(map(str, folders)) if folders else "no folders",
-        do="correct `images:` or `masks:` of the data set under `datasets:` of params.yaml, where a built-in set can "
-        "have an entry of yours:  SOD: {folder: SOD, images: Imgs/*.jpg, masks: Imgs/*.png}",
+        fix="correct `images:` or `masks:` under `datasets:` of params.yaml, also for a built-in dataset:  "
+        "SOD: {folder: SOD, images: Imgs/*.jpg, masks: Imgs/*.png}",
     )
 
 
@@ -97,13 +96,13 @@ def find_images_and_masks(
         raise UserError(
             "the same files are images and masks",
             found=listed(sorted(mask_paths), 3),
-            do="distinguish them by pattern, such as  images: Imgs/*.jpg  masks: Imgs/*.png",
+            fix="distinguish them by pattern, such as  images: Imgs/*.jpg  masks: Imgs/*.png",
         )
     return only_images, mask_files
 
 
 def walk(top: Path) -> Iterator[Path]:
-    """Files below `top` (and what is no file), without hidden ones and those that macOS adds to zip archives.
+    """Files below `top`, without hidden files and those that macOS adds to zip archives.
 
     Raises:
         UserError: a folder cannot be read.
@@ -122,9 +121,7 @@ def _folders(root: Path) -> list[PurePosixPath]:
 
 
 def _refuse(error: OSError) -> None:
-    raise UserError(
-        f"folder {error.filename} cannot be read", found=error.strerror, expected="read permission", do="change it"
-    )
+    raise UserError(f"folder {error.filename} cannot be read", found=error.strerror, fix="change its permissions")
 
 
 def _hidden(name: str) -> bool:

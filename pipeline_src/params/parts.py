@@ -68,7 +68,9 @@ class Corrupted(Part):
 
     def parts(self, name: str) -> dict[str, tuple[CorruptionName, int]]:
         """The parts that a line `name` stands for, such as `name-jpeg-5`: the corruption and the severity of each."""
-        return {f"{name}-{of}-{severity}": (of, severity) for of, severity in product(self.corrupt, self.severity)}
+        return {
+            f"{name}-{kind}-{severity}": (kind, severity) for kind, severity in product(self.corrupt, self.severity)
+        }
 
 
 def _perhaps_corrupted(value: Any) -> Any:

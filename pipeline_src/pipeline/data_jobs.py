@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data import advice, catalog, groups, sources
+from pipeline_src.data import catalog, groups, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.identity import Identity, identify
 from pipeline_src.errors import UserError
@@ -31,10 +31,7 @@ def preparations(experiment: ExperimentGraph) -> Iterator[Job]:
             if pulled := _pulled_preparation(experiment, entry):
                 job = pulled
             else:
-                absent += [
-                    str(error),
-                    *(f"  {'note:':<10}{line}" for line in advice.notes(entry, experiment.data_root)),
-                ]
+                absent.append(str(error))
                 continue
         yield job
     if absent:

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline_src.data.synthetic.camera import photograph
-from pipeline_src.data.synthetic.scenes import draw_scene, draw_texture, write_set
+from pipeline_src.data.synthetic.scenes import draw_scene, draw_texture, photograph, write_set
 from pipeline_src.data.synthetic.shapes import SHAPES, ellipse, filled
 from pipeline_src.data.synthetic.textures import PATTERNS, palette, surface
 from pipeline_src.errors import UserError
