@@ -56,7 +56,6 @@ EDITS = [
         set(),
     ),
     ("pipeline/work.py", '"%s: validation accuracy %.1f %%. Masks may be inverted."', '"%s: %.1f"', set()),
-    ("data/store.py", 'f"there is no data store in {self.folder}"', '"nothing"', set()),
     ("errors.py", "most: int = 20", "most: int = 30", set()),
     ("params/schema.py", "ge=32", "ge=31", set()),
     ("training/methods/slp.py", "\n\n\nclass", "\n\nMORE = 1\n\n\nclass", set()),

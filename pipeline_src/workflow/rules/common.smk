@@ -6,7 +6,6 @@
 
 import logging
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from pipeline_src.errors import UserError
 from pipeline_src.params import changes
@@ -80,7 +80,7 @@ wildcard_constraints:
 
 def manifest(job):
     """The output of the rule that makes a job."""
-    return str(GRAPH.target(job).folder / NAME)
+    return f"{STORE}/{GRAPH.target(job).key}/{NAME}"
 
 
 def manifests(*kinds):
@@ -97,9 +97,11 @@ def inputs_of(kind):
     since it warns of images that it shares with them."""
 
     def inputs(wildcards):
-        prepared = GRAPH.of_kinds("prepare") if kind == "train" and PLANS else []
-        jobs = [*GRAPH.needed(job_of(kind, wildcards)), *prepared]
-        return list(dict.fromkeys(map(manifest, jobs)))
+        job = job_of(kind, wildcards)
+        needed = GRAPH.needed(job) + (GRAPH.of_kinds("prepare") if kind == "train" and PLANS else [])
+        if job.key in MADE:  # what was removed of its inputs is made again without it
+            needed = [other for other in needed if GRAPH.target(other).key in MADE]
+        return list(dict.fromkeys(map(manifest, needed)))
 
     return inputs
 
@@ -133,8 +135,9 @@ def todo():
     return list(dict.fromkeys(map(manifest, jobs)))
 
 
-ALL = []
+ALL, MADE = [], set()
 if PLANS:
+    MADE = {job.key for job in GRAPH.jobs.values() if job.is_made}
     for batch in GRAPH.of_kinds("evaluations"):
         if not batch.is_made:  # one of its evaluations was removed
             (batch.folder / NAME).unlink(missing_ok=True)
@@ -153,7 +156,22 @@ def is_shown(record):
     return not (record.levelno == logging.INFO and str(record.msg).startswith(CHATTER))
 
 
+class FailedJobs(logging.Handler):
+    """Names each job that fails, with its logs: `quiet: rules` in the profile hides Snakemake's own words."""
+
+    def emit(self, record):
+        if getattr(record, "event", None) == LogEvent.JOB_ERROR:
+            logs = [Path(str(file).split(" (")[0]) for file in record.log]
+            print(f"Failed: {record.rule_msg or record.rule_name}", *map(self.last_lines, logs), sep="\n", file=sys.stderr)
+
+    @staticmethod
+    def last_lines(file):
+        lines = file.read_text(errors="replace").splitlines()[-6:] if file.is_file() else []
+        return "\n".join([f"  log: {file}" if lines else f"  no log was written: {file}", *(f"    {line}" for line in lines)])
+
+
 if PLANS:
+    logger.addHandler(FailedJobs())
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":
             handler.addFilter(is_shown)
@@ -178,14 +196,4 @@ def finished():
 
 
 def failed(log_file):
-    """Name the jobs that failed, with their logs and the last lines of these."""
-    files = [Path(file) for file in ([log_file] if isinstance(log_file, str) else log_file or [])]
-    text = "".join(file.read_text(errors="replace") for file in files if file.is_file())
-    logs = dict.fromkeys(re.findall(r"^    log: (\S+)", text, re.MULTILINE))
-    for file in map(Path, logs):
-        lines = file.read_text(errors="replace").splitlines()[-8:] if file.is_file() else []
-        if lines:
-            print("\n".join([f"A job failed, see {file}:", *(f"    {line}" for line in lines)]), file=sys.stderr)
-        else:
-            print(f"A job failed before it wrote {file}; Snakemake's log says more: {files}", file=sys.stderr)
     print("The run stopped; the same command resumes it.", file=sys.stderr)
