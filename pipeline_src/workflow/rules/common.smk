@@ -161,8 +161,10 @@ class FailedJobs(logging.Handler):
 
     def emit(self, record):
         if getattr(record, "event", None) == LogEvent.JOB_ERROR:
+            keys = {Path(str(file).split(" (")[0]).parent.name for file in record.output}
+            names = [job.name for job in GRAPH.jobs.values() if job.key in keys] or [record.rule_name]
             logs = [Path(str(file).split(" (")[0]) for file in record.log]
-            print(f"Failed: {record.rule_msg or record.rule_name}", *map(self.last_lines, logs), sep="\n", file=sys.stderr)
+            print(f"Failed: {names[0]}", *map(self.last_lines, logs), sep="\n", file=sys.stderr, flush=True)
 
     @staticmethod
     def last_lines(file):
