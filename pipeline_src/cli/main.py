@@ -69,7 +69,7 @@ def _go_to(params: Path) -> None:
             f"--params {params} {'is a folder' if params.is_dir() else 'does not exist'}",
             found=f"the working folder {Path.cwd()}",
             expected="the params.yaml of a project",
-            do="make a project: dense-calibration init DIR",
+            fix="make a project: dense-calibration init DIR",
         )
     before = str(Path.cwd())
     os.chdir(params.parent)

@@ -80,7 +80,7 @@ def check_groups(groups: str) -> None:
     try:
         entry.check_groups(groups)
     except ValueError as error:
-        raise UserError("--groups cannot be used", found=groups, do=str(error)) from None
+        raise UserError("--groups cannot be used", found=groups, fix=str(error)) from None
 
 
 def experiment_graph(experiment: str | None, log: Path | None = None) -> ExperimentGraph:

@@ -29,7 +29,7 @@ def report(
     (page,) = job.links
     if not page.is_file():
         raise UserError(
-            f"experiment {graph.name} has no report", found=f"no file {page}", do=f"run it first: {graph.command}"
+            f"experiment {graph.name} has no report", found=f"no file {page}", fix=f"run it first: {graph.command}"
         )
     if job.is_made:
         print_summary(graph)

@@ -64,7 +64,7 @@ def find(run: str) -> FinishedRun:
     parts = _parts(run)
     number = re.fullmatch(r"seed(\d+)", parts[-1]) if len(parts) in (2, 3) else None
     if number is None:
-        raise UserError(f"--run {run} is not the name of a run", found=run, expected=FORM, do="dense-calibration plan")
+        raise UserError(f"--run {run} is not the name of a run", found=run, expected=FORM, fix="dense-calibration plan")
     method, seed = parts[-2], int(number[1])
     experiment = chosen(parts[0] if len(parts) == 3 else None)
     experiment.job(job_names.training(method, seed))  # UserError where there is none
@@ -74,7 +74,7 @@ def find(run: str) -> FinishedRun:
             f"the run {finished.name} is not finished, or not current",
             found=listed(missing),
             expected="results of today's parameters, data and code",
-            do=experiment.command,
+            fix=experiment.command,
         )
     check_inputs(replace(finished.evaluation, inputs={job.name: job for job in finished.made_of}), experiment.command)
     return finished

@@ -155,7 +155,7 @@ class ExperimentGraph(Graph):
                 f"{self.name} {otherwise}: {len(missing)} of its {len(jobs)} results are not current{listed(missing)}"
                 f"{listed(damaged)}",
                 expected=expected,
-                do=f"run it first: {self.command}" if missing else f"rm -r {damaged[0].file.parent} && {self.command}",
+                fix=f"run it first: {self.command}" if missing else f"rm -r {damaged[0].file.parent} && {self.command}",
             )
         return jobs
 
@@ -223,7 +223,8 @@ class ExperimentGraph(Graph):
             for needed in self.references(name):
                 if needed not in self.methods:
                     raise UserError(
-                        f"methods.{name} needs the run of {needed!r}", do=f"add {needed} to the experiment's `methods:`"
+                        f"methods.{name} needs the run of {needed!r}",
+                        fix=f"add {needed} to the experiment's `methods:`",
                     )
                 if self.posthoc(needed):
                     raise UserError(
@@ -235,14 +236,14 @@ class ExperimentGraph(Graph):
                     f"methods.{name} makes null images, which are background alone",
                     found=f"{self.facts.classes} classes",
                     expected="masks of one object class",
-                    do="take the method out of the experiment's `methods:`",
+                    fix="take the method out of the experiment's `methods:`",
                 )
         of_all_seeds = [name for name, method in self.facts.methods.items() if method.of_all_seeds]
         if of_all_seeds and len(self.settings.seeds) < 2:
             raise UserError(
                 f"methods.{of_all_seeds[0]} is made of the networks of several seeds",
                 found=f"seeds: {self.settings.seeds}",
-                do="give the experiment two seeds or more, or take the method out of its `methods:`",
+                fix="give the experiment two seeds or more, or take the method out of its `methods:`",
             )
 
 

@@ -149,7 +149,7 @@ class Graph:
             raise UserError(
                 f"experiment {self.name} has no job {name}",
                 expected=", ".join(job.name for job in self.of_kinds(kind)) or ", ".join(self.jobs),
-                do=did_you_mean(name, self.jobs),
+                fix=did_you_mean(name, self.jobs),
             )
         return self.jobs[name]
 
@@ -163,7 +163,7 @@ class Graph:
             f"experiment {self.name} has no job {key}: parameters, data or code changed since this run was planned",
             found=", ".join(job.key for job in self.of_kinds(kind)) or f"no job of kind {kind}",
             expected=key,
-            do="start the command again",
+            fix="start the command again",
         )
 
     def of_kinds(self, *kinds: str) -> list[Job]:

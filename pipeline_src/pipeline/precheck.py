@@ -75,7 +75,7 @@ def _check_ranges(experiment: ExperimentGraph) -> None:
                 f"data.{one} and data.{two} are the same images",
                 found=f"{parts[one]} and {parts[two]}",
                 expected="training, validation and test parts without a common sample",
-                do="choose other splits, or `first` of the one and `last` of the other",
+                fix="choose other splits, or `first` of the one and `last` of the other",
             )
 
 
@@ -96,7 +96,7 @@ def _check_size(experiment: ExperimentGraph, name: str) -> None:
             f"data.{name}: {part} has too few samples",
             found=f"{most:,} or fewer in {part.set}/{part.split}",
             expected=f"{wanted:,} or more",
-            do="lower `first` or `last`, or leave it out for the whole split",
+            fix="lower `first` or `last`, or leave it out for the whole split",
         )
 
 
@@ -125,7 +125,7 @@ def _check_batch(experiment: ExperimentGraph) -> None:
             "training.batch_size: a step has more images than there are",
             found=f"batch_size: {training.batch_size:,} and {images:,} training images",
             expected=f"{images:,} or fewer",
-            do=f"set `batch_size: {min(images, 16)}`",
+            fix=f"set `batch_size: {min(images, 16)}`",
         )
 
 

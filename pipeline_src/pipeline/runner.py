@@ -64,14 +64,14 @@ def check_inputs(job: Job, command: str) -> None:
                 f"{job.name} needs {needed.name}, which is not there",
                 found=f"no manifest in {needed.folder}, or one that cannot be read",
                 expected="a finished result of today's parameters, data and code",
-                do=remedy(needed, command) if needed.folder.exists() else command,
+                fix=remedy(needed, command) if needed.folder.exists() else command,
             )
         if faults := manifest.faults(needed.folder):
             raise UserError(
                 f"{job.name} needs {needed.name}: {faults[0]}",
                 found=f"sha256 {faults[0].actual or 'of no file'}",
                 expected=f"sha256 {faults[0].expected}, as {needed.folder}/manifest.json says",
-                do=remedy(needed, command),
+                fix=remedy(needed, command),
             )
 
 

@@ -40,12 +40,12 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
         if manifest is None:
             damaged = job.is_made
             problems.append(f"{job.name}: {'its manifest is damaged' if damaged else 'not there'}: {job.folder}")
-            problems += [f"    do: {remedy(job, command)}"] if damaged else []
+            problems += [f"    fix: {remedy(job, command)}"] if damaged else []
             continue
         number += len(manifest.files)
         faults = [*manifest.faults(job.folder, again=True)]
         problems += [f"{job.name}: {_described(fault)}" for fault in faults]
-        problems += [f"    do: {remedy(job, command)}"] if faults else []
+        problems += [f"    fix: {remedy(job, command)}"] if faults else []
         for role, facts in manifest.inputs.items():
             content = job.inputs[role].content if role in job.inputs else ""
             if content and content != facts["digest"]:
@@ -94,7 +94,7 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
             "results cannot be kept",
             found=listed(problems),
             expected="undamaged results of an earlier fingerprint, with the files that the jobs write today",
-            do="let Snakemake make them",
+            fix="let Snakemake make them",
         )
     for job in wanted:
         assert job.former

@@ -159,7 +159,7 @@ def test_a_damaged_input_is_named_with_the_command_that_makes_it_again_and_never
         run_job(found.job("a"), COMMAND)
     assert f"a needs train{':' if 'not there' not in words else ','} " in str(told.value) and words in str(told.value)
     command = f"rm -r {train.folder} && {COMMAND}" if fault != "no result" else COMMAND
-    assert f"do:       {command}\n" in f"{told.value}\n" and not found.job("a").is_made
+    assert f"fix:      {command}\n" in f"{told.value}\n" and not found.job("a").is_made
     number, problems = upkeep.verify([train], COMMAND)
     assert problems and number == (0 if ("manifest" in fault and fault != "manifest") or fault == "no result" else 2)
     shutil.rmtree(train.folder, ignore_errors=True)

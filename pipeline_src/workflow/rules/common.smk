@@ -41,7 +41,7 @@ def refused(action):
 def experiment_jobs():
     """The jobs of the experiment that `--config` names."""
     if {*"{}"} & {*str(ROOT)}:  # Snakemake fills what is between braces in the paths of its rules
-        raise UserError("the folder of the program has a brace in its path", found=ROOT, do="rename the folder")
+        raise UserError("the folder of the program has a brace in its path", found=ROOT, fix="rename the folder")
     changes.take(config)
     return chosen(str(config["experiment"]) if config.get("experiment") else None)
 
