@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Set
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -106,3 +107,9 @@ def test_no_two_classes_have_one_name():
 def test_no_module_is_longer_than_350_lines():
     lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
     assert not {name: number for name, number in lines.items() if number > 350}
+
+
+def test_the_paths_of_the_architecture_page_exist():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").partition("## Four paths")[2]
+    files = re.findall(r"^- `(.+)`$", page, re.MULTILINE)
+    assert len(files) >= 20 and not [file for file in files if not (ROOT / file).is_file()]
