@@ -27,8 +27,11 @@ ENVIRONMENT = os.environ | {
     "OMP_NUM_THREADS": "1",  # two processes of tests and their jobs share the cores
     **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
-SHOWN = {"analyse": 3, "tables": 1, "figures": 1, "claims": 1, "report": 1}  # jobs of `tiny` behind the evaluations
-BLANK = '<svg viewBox="0 0 1 1"></svg>'  # what the report needs of a picture
+SHOWN = {"analyse": 3, "tables": 1, "figures": 1, "claims": 1, "report": 1}  # jobs of `tiny` behind the statistics
+BLANK = bytes.fromhex(  # an image of one pixel: what the report needs of a figure
+    "89504e470d0a1a0a0000000d4948445200000001000000010100000000376ef9240000000a49444154789c63600000000200"
+    "0148afa4710000000049454e44ae426082"
+)
 
 
 def call(folder: Path, *command: str, check: bool = True, **environment: str) -> str:
@@ -87,17 +90,12 @@ def make(folder: Path, *kinds: str) -> None:
             run_job(job)
 
 
-def draw_quickly(patch: pytest.MonkeyPatch, svg: bool = False) -> None:
-    """In this process, figures are painted and saved as blank files, or SVG files as they are with `svg`: saving takes
-    half of the time of drawing. tests/figures looks at all files."""
+def draw_quickly(patch: pytest.MonkeyPatch) -> None:
+    """In this process, figures are painted and saved as blank files: saving takes half of the time of drawing.
+    tests/figures looks at all files."""
     from matplotlib.figure import Figure
 
-    save = Figure.savefig
-
-    def savefig(self: Figure, path: Path, **options) -> None:
-        save(self, path, **options) if svg and path.suffix == ".svg" else path.write_text(BLANK)
-
-    patch.setattr(Figure, "savefig", savefig)
+    patch.setattr(Figure, "savefig", lambda self, path, **options: path.write_bytes(BLANK))
 
 
 def edit(file: Path, old: str, new: str) -> None:

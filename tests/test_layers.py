@@ -32,7 +32,7 @@ ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
     "tables": NUMBERS,
     "claims": NUMBERS,
     "figures": NUMBERS | {"data", "prediction"},  # figures that show images
-    "judging": NUMBERS | {"data", "calibrators", "figures"},
+    "maps": NUMBERS | {"data", "calibrators", "figures"},
     "report": NUMBERS | {"tables", "figures", "claims"},
     "pipeline": NUMBERS | NETWORKS | SHOWN,
     "publishing": NUMBERS | SHOWN | {"params", "data", "pipeline"},

@@ -96,19 +96,16 @@ def check(
     """
     params = read()
     root, console = downloads(params), plain_console()
-    entries, wrong = catalog.load_valid(params.datasets)
-    wrong = {name: text for name, text in wrong.items() if not names or name in names}
+    entries = catalog.load(params.datasets)
     default = [
         name
         for name, entry in entries.items()
         if not entry.generated and (name in params.datasets or available_source(entry, root))
     ]
-    chosen = [catalog.find(entries, name) for name in names or default if name not in wrong]
-    if not chosen and not wrong:
+    chosen = [catalog.find(entries, name) for name in names or default]
+    if not chosen:
         console.print(f"{root} has no known dataset.")
-    faults = len(wrong)
-    for name, text in wrong.items():
-        console.print(f"{name}: its entry has faults\n  {text}", style="red")
+    faults = 0
     for entry in chosen:
         report = check_set(entry, root, UNPACKED, params.limits)
         faults += len(report.problems)

@@ -39,7 +39,7 @@ def build(
 ) -> dict[str, Any]:
     """Write the store of a part into the folder `out`, which is replaced as a whole at the end.
 
-    The memory needed does not grow with the part. The files hold neither paths of this machine nor time stamps.
+    The memory needed does not grow with the part. The files hold no paths of this machine and no times.
 
     Args:
         part: the samples, in the order of the split's list.

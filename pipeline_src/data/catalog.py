@@ -34,17 +34,6 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
     return built_in | _entries({name: _completed(built_in, name, raw) for name, raw in (datasets or {}).items()})
 
 
-def load_valid(datasets: Mapping[str, Any]) -> tuple[dict[str, Entry], dict[str, str]]:
-    """Datasets as from `load`, without those whose entries have faults, and the faults by name."""
-    entries, wrong = load(), {}
-    for name, raw in datasets.items():
-        try:
-            entries |= _entries({name: _completed(entries, name, raw)})
-        except UserError as error:
-            wrong[str(name)] = str(error)
-    return entries, wrong
-
-
 def tasks() -> dict[str, str]:
     """Headings of the tasks by their names in the catalog; salient objects first."""
     tasks: dict[str, str] = _content()["tasks"]

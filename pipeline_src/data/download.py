@@ -63,8 +63,8 @@ def download(entry: Entry, folder: Path) -> list[Path]:
     """
     if entry.generated or available_source(entry, folder):
         return []
-    wanted = archives(entry)
-    if not wanted:
+    missing = archives(entry)
+    if not missing:
         raise UserError(
             f"dataset {entry.name} cannot be downloaded by a command",
             found="no address of a file: its authors ask for a click or a registration, or it is passed on by hand",
@@ -72,7 +72,7 @@ def download(entry: Entry, folder: Path) -> list[Path]:
             fix="get it by hand and put it there" + listed(download_notes(entry, folder)),
         )
     check_writable(folder)
-    return [_fetch(entry, archive, folder) for archive in wanted if not find_path(archive.name, folder, "archives")]
+    return [_fetch(entry, archive, folder) for archive in missing if not find_path(archive.name, folder, "archives")]
 
 
 def _fetch(entry: Entry, archive: Archive, folder: Path) -> Path:

@@ -74,7 +74,7 @@ def as_mask(values: np.ndarray, foreground: int | None) -> np.ndarray:
     if 0 < values.max() < 3:
         raise UnreadableImageError(
             f"mask has no value above {values.max()}, so nothing in it is an object",
-            f"if {values.max()} is its object, add `foreground: {values.max()}` to the data set",
+            f"if {values.max()} is its object, add `foreground: {values.max()}` to the dataset",
         )
     return values
 

@@ -183,7 +183,7 @@ def decode_labels(data: bytes, classes: int, void: int = IGNORED) -> np.ndarray:
     invalid = values[(values >= classes) & (values != void)]
     if invalid.size:
         text = f"mask has the values {', '.join(map(str, invalid[:5]))}, neither a class (0 to {classes - 1}) nor void"
-        raise UnreadableImageError(text, f"correct it, or `classes` and `void` (now {void}) of the data set")
+        raise UnreadableImageError(text, f"correct it, or `classes` and `void` (now {void}) of the dataset")
     labels[labels == void] = IGNORED
     return labels
 

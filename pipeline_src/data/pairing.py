@@ -52,7 +52,7 @@ def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
 
     Args:
         root: folder of the source.
-        layout: alternatives, of which the first that exists is used (`entry.Layout`).
+        layout: alternatives; the first that exists is used (`entry.Layout`).
 
     Raises:
         UserError: no alternative exists.
@@ -135,19 +135,19 @@ def _ends_with(path: PurePosixPath, folder: PurePosixPath) -> bool:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    before, star, after = pattern.partition("*")
+    start, star, end = pattern.partition("*")
     if not star:
         return name == pattern
-    return name.startswith(before) and name.endswith(after) and len(name) >= len(before) + len(after)
+    return name.startswith(start) and name.endswith(end) and len(name) >= len(start) + len(end)
 
 
 def _split_pattern(alternative: str) -> tuple[PurePosixPath, tuple[str, str] | None]:
-    """'Imgs/*_mask.png' -> (Imgs, ('', '_mask.png')); a folder alone has no pattern."""
+    """'Imgs/*_mask.png' -> (Imgs, ('', '_mask.png')); a folder has no pattern."""
     path = PurePosixPath(alternative)
     if "*" not in path.name:
         return path, None
-    before, _, after = path.name.partition("*")
-    return path.parent, (before, after)
+    start, _, end = path.name.partition("*")
+    return path.parent, (start, end)
 
 
 def _stem(name: str, pattern: tuple[str, str] | None) -> str | None:
@@ -156,8 +156,8 @@ def _stem(name: str, pattern: tuple[str, str] | None) -> str | None:
         return None
     if pattern is None:
         return stem
-    before, after = pattern
-    if not (name.startswith(before) and name.endswith(after)) or len(name) <= len(before) + len(after):
+    start, end = pattern
+    if not (name.startswith(start) and name.endswith(end)) or len(name) <= len(start) + len(end):
         return None
     # 'folder/*' and 'folder/a*' leave the suffix to the star.
-    return name[len(before) : len(name) - len(after)] if after else stem[len(before) :]
+    return name[len(start) : len(name) - len(end)] if end else stem[len(start) :]

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline_src.data import sources
 from pipeline_src.data.catalog import find
 from pipeline_src.data.entry import BACKGROUND, Entry, Split
-from pipeline_src.data.lookup import find_name_list, origin
+from pipeline_src.data.lookup import find_name_list, find_path, origin
 from pipeline_src.errors import UserError, hint, listed
 from pipeline_src.params.parts import ALL, Part
 
@@ -69,7 +69,7 @@ def check_name_lists(entries: Mapping[str, Entry], parts: Parts, data_root: Path
     missing = [
         f"{file}, for {name}: split {part.split} of {part.set}{origin(entries[part.set], file)}"
         for name, (part, _) in parts.items()
-        for file in _missing_lists(entries[part.set], part.split, data_root, unpacked)
+        for file in _missing_lists(entries[part.set], part.split, data_root)
     ]
     if missing:
         raise UserError(
@@ -80,18 +80,15 @@ def check_name_lists(entries: Mapping[str, Entry], parts: Parts, data_root: Path
         )
 
 
-def _missing_lists(entry: Entry, split: str, data_root: Path | str | None, unpacked: Path) -> list[str]:
-    """Missing lists of a split; none as long as they may be in an archive that is not unpacked yet."""
-    every = {file for source in entry.sources.values() for file in _lists_of(split, entry.splits_of(source))}
-    if all(find_name_list(file, data_root, None) for file in every):  # the usual case, without hashing a folder
+def _missing_lists(entry: Entry, split: str, data_root: Path | str | None) -> list[str]:
+    """Missing lists of a split of a built-in dataset; none without data, as for results of another machine."""
+    if (key := sources.available_source(entry, data_root)) is None:
         return []
-    try:
-        located = sources.locate(entry, data_root, unpacked)
-    except sources.MissingSourceError:  # results of another machine need no data
-        return []
-    root = located.root or sources.unpacked_folder(entry.name, located.content, unpacked)
-    lists = dict.fromkeys(_lists_of(split, entry.splits_of(located.source)))
-    return [file for file in lists if root.is_dir() and not find_name_list(file, data_root, root)]
+    source = entry.sources[key]
+    root = find_path(source.folder, data_root, ".") if source.folder else None
+    files = [file for file in dict.fromkeys(_lists_of(split, entry.splits_of(source))) if "/" not in file]
+    # Lists with a folder in their name are inside archives; `prepare` checks these and lists of users.
+    return [file for file in files if entry.built_in and not find_name_list(file, data_root, root)]
 
 
 def _lists_of(name: str, splits: Mapping[str, Split]) -> list[str]:

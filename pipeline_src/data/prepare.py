@@ -45,7 +45,7 @@ def prepare(
         entry: the dataset.
         data_root: the user's folder of downloads.
         unpacked: cache folder for unpacked archives.
-        out: gets manifest.csv, problems.csv and summary.json (no paths of this machine, no time stamps).
+        out: gets manifest.csv, problems.csv and summary.json (no paths of this machine, no times).
         on_problem: "fail" raises if there is a problem, "skip" leaves the samples out and counts them.
         limits: images of more pixels are problems.
 
@@ -131,7 +131,7 @@ class _Verifier:
 
     def verify(self, row: Row) -> bool:
         """Whether a sample can be used; fills in its row."""
-        before = len(self.problems)
+        count = len(self.problems)
 
         def decode(data: bytes) -> tuple[int, ...]:
             image = image_io.decode_image(data)
@@ -147,7 +147,7 @@ class _Verifier:
                 fix = "rotate the image's pixels (its EXIF orientation is not applied)" if turned else "fix the sizes"
                 text = f"mask is {mask[1]} x {mask[0]}, its image {row.width} x {row.height} pixels"
                 self.problems.append(Problem(row.mask, text, fix))
-        return len(self.problems) == before
+        return len(self.problems) == count
 
     def _read(self, name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...] | None]:
         """The sha256 and the shape (H, W) of a file."""
@@ -166,7 +166,7 @@ class _Verifier:
     def notes(self) -> list[str]:
         """Facts about headers that change the meaning of files."""
         turned = "have an EXIF orientation, which is not applied: images and masks must fit as their pixels are stored"
-        several = "hold several pictures, of which the first counts"
+        several = "hold several pictures; the first counts"
         cases = ((self.turned, turned), (self.several, several))
         return [f"{len(names):,} files, such as {names[0]}, {text}" for names, text in cases if names]
 
@@ -186,12 +186,12 @@ def near_copies(rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Ma
     notes = []
     for name in (name for name, split in splits.items() if split.fraction is not None):
         drawn = [row for row in rows if name in row.splits]
-        others = [row for row in rows if name not in row.splits]
-        if not drawn or not others:
+        rest = [row for row in rows if name not in row.splits]
+        if not drawn or not rest:
             continue
-        table = np.array([thumbnails[row.id] for row in others]).T
+        table = np.array([thumbnails[row.id] for row in rest]).T
         nearest = [(int((scores := thumbnails[row.id] @ table).argmax()), float(scores.max())) for row in drawn]
-        near = [(row, others[i]) for row, (i, score) in zip(drawn, nearest, strict=True) if score > NEAR]
+        near = [(row, rest[i]) for row, (i, score) in zip(drawn, nearest, strict=True) if score > NEAR]
         if len(near) > NEAR_SHARE * len(drawn):
             notes.append(
                 f"WARNING: {len(near):,} of {len(drawn):,} images of the drawn split {name} look like an image outside "
@@ -202,11 +202,11 @@ def near_copies(rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Ma
 
 
 def _identical_images(rows: Sequence[Row]) -> tuple[list[list[str]], int]:
-    """Pairs of ids of byte-identical images (the first of each group with the others), and how many cross splits."""
+    """Pairs of ids of byte-identical images (the first of each group with the rest), and how many cross splits."""
     groups = defaultdict(list)
     for row in rows:
         groups[row.sha256_image].append(row)
-    pairs = [(first, other) for first, *others in groups.values() for other in others]
+    pairs = [(first, other) for first, *rest in groups.values() for other in rest]
     crossing = sum(first.splits.keys() != other.splits.keys() for first, other in pairs)
     return [[first.id, other.id] for first, other in pairs], crossing
 
@@ -217,4 +217,4 @@ def _log(summary: dict[str, Any]) -> None:
     if summary["problems"]:
         log.info("%s: %d problems, %d left out, listed in problems.csv", name, summary["problems"], summary["left_out"])
     for note in summary["notes"]:
-        log.log(logging.WARNING if note.startswith("WARNING") else logging.INFO, "%s: %s", name, note)
+        log.info("%s: %s", name, note)

@@ -19,7 +19,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder, sha256, write_text, writing
 from pipeline_src.locks import alone
 from pipeline_src.python_source import ROOT
-from pipeline_src.verified import is_hash, readings
+from pipeline_src.verified import readings
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
@@ -94,7 +94,7 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
         declared = hash_of_archives(map(str, source.sha256)) if source.sha256 and all(source.sha256) else None
         archives = tuple(path for name in source.archive if (path := find_path(name, data_root, "archives")))
         if len(archives) == len(source.archive):
-            content = declared or hash_of_archives(_archive_hash(entry, path, unpacked) for path in archives)
+            content = declared or hash_of_archives(_archive_hash(path, unpacked) for path in archives)
             return Located(entry.name, key, source, layout, content, archives)
         if declared and is_unpacked(unpacked_folder(entry.name, declared, unpacked)):
             return Located(entry.name, key, source, layout, declared)
@@ -114,15 +114,9 @@ def folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
     return hash_of(files=[(path, read[path].sha256 if path in read else "cannot be read") for path in paths])
 
 
-def _archive_hash(entry: Entry, path: Path, unpacked: Path) -> str:
-    read = readings(path.parent, [path.name], _record(path, unpacked)).get(path.name)
-    if read and is_hash(read.sha256):
-        return read.sha256
-    raise UserError(
-        f"dataset {entry.name}: {path} cannot be read as a file",
-        expected="a zip or tar archive",
-        fix="get the file again, or write `folder:` instead of `archive:` if it is a folder",
-    )
+def _archive_hash(path: Path, unpacked: Path) -> str:
+    """The sha256 of an archive; only a changed file is read again."""
+    return readings(path.parent, [path.name], _record(path, unpacked))[path.name].sha256
 
 
 def _record(source: Path, unpacked: Path) -> Path:

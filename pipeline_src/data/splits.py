@@ -89,13 +89,13 @@ class _Assignment:
             stems = [stem for stem in stems if stem not in excluded]
         if split.fraction is not None:
             # Drawn by hash: one more image hardly changes the choice among the others.
-            together, wanted = self._together(stems), round(split.fraction * len(stems))
+            together, size = self._together(stems), round(split.fraction * len(stems))
             drawn: set[str] = set()
             for first in sorted(together, key=lambda stem: hashlib.sha256(f"{split.seed}/{stem}".encode()).digest()):
-                if len(drawn) < wanted:
+                if len(drawn) < size:
                     drawn.update(together[first])
-            if self.entry.draws_groups and len(drawn) != wanted:
-                asked = f"{split.fraction:g} of {len(stems):,} images are {wanted:,}"
+            if self.entry.draws_groups and len(drawn) != size:
+                asked = f"{split.fraction:g} of {len(stems):,} images are {size:,}"
                 self.notes.append(f"split {name} has {len(drawn):,} images ({asked}): groups are drawn whole")
             stems = [stem for stem in stems if stem in drawn]
         return stems

@@ -186,10 +186,9 @@ def _card(
 
 def _source(run: FinishedRun, method: str) -> str:
     """ ": " and where the method comes from; empty for what has no source, such as a baseline."""
-    text = type(run.experiment.methods[method].method).__doc__ or ""
-    lines = [line.strip() for line in text.splitlines()]
-    sources = [line.removeprefix("Source: ") for line in lines if line.startswith("Source: ")]
-    source = sources[0] if sources else "a method of its own"
+    from pipeline_src.training.described import docstring_lines
+
+    source = docstring_lines(type(run.experiment.methods[method].method)).get("Source", "a method of its own")
     return "" if source == UNDEFINED else f": {source}"
 
 

@@ -111,5 +111,5 @@ def _nested(path: list[str], value: Any) -> dict[str, Any]:
 
 
 def _words(value: Any) -> str:
-    """A value of `--config`, of which Snakemake makes numbers and lists; one with blanks of these."""
+    """A value of `--config`, which Snakemake turns into numbers and lists; one with blanks of these."""
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

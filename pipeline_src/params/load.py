@@ -42,7 +42,7 @@ def read(file: Path | None = None) -> Params:
         raise UserError(
             f"{file} must be a mapping of keys to values",
             found=type(content).__name__,
-            expected="keys and values as in docs/params.md",
+            expected="keys and values as in docs/reference/params.md",
         )
     return validate(Params, content, str(file))
 
@@ -51,7 +51,7 @@ def read_yaml(file: Path) -> Any:
     """The content of a YAML file.
 
     Raises:
-        UserError: the file cannot be read, is not valid YAML, or has duplicate keys, of which YAML takes the last.
+        UserError: the file cannot be read, is not valid YAML, or has duplicate keys (YAML takes the last).
     """
     try:
         loader = Loader(file.read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ def read_yaml(file: Path) -> Any:
         raise UserError(
             f"{file} is not valid YAML",
             found=" ".join(str(error).split()) or type(error).__name__,
-            expected="keys and values in UTF-8, as in docs/params.md",
+            expected="keys and values in UTF-8, as in docs/reference/params.md",
             fix="fix the line that the message names",
         ) from None
     if duplicates:

@@ -1,4 +1,4 @@
-"""Parts of data sets, as `data:` of an experiment names them."""
+"""Parts of datasets, as `data:` of an experiment names them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, mo
 
 from pipeline_src.validation import Count, Strict, distinct
 
-ALL = "all"  # the split that every data set has: all samples, sorted by name
+ALL = "all"  # the split that every dataset has: all samples, sorted by name
 
 
 class Part(Strict):

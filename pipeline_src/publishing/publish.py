@@ -145,13 +145,8 @@ def _complete(staging: Path, cores: int) -> None:
 
 
 def _drawn(facts: Facts, folder: Path) -> Iterable[Path]:
-    """The numbers of all figures, and in the first protocol drawings of those that show all methods on all data sets.
-
-    Drawings of training, of which there are the numbers, would take as much room as all others."""
-    from pipeline_src.figures.catalogue import pictures
-
-    whole = [p.name for p in pictures(facts) if not (p.part or p.method) and p.protocol == facts.protocols[0]]
-    return [*folder.glob("*.csv"), *(folder / f"{name}.svg" for name in whole)]
+    """The numbers of all figures; drawings are made from them."""
+    return folder.glob("*.csv")
 
 
 def refuse_images(folder: Path) -> None:

@@ -174,7 +174,7 @@ def noted(summary: dict, text: str) -> bool:
 
 def test_inverted_masks_give_a_warning_and_foreground_0_inverts_them(run, caplog):
     inverted = {f"GT/s{i:02}.png": encoded(255 - mask(i)) for i in range(4)}
-    with caplog.at_level("WARNING", "pipeline_src"):
+    with caplog.at_level("INFO", "pipeline_src"):
         _, summary = run({**pairs(4), **inverted})
     assert noted(summary, "foreground: 0") and "foreground: 0" in caplog.text
     rows, summary = run({}, foreground=0)

@@ -43,15 +43,6 @@ def test_they_are_those_of_compare(folder):
     assert texts["ECE, points"].startswith("−") and "[" not in texts["ECE, points"]
 
 
-def test_a_pair_of_one_experiment_is_that_of_its_table(folder):
-    pair = "one:slp/one:baseline"
-    (table := published.FOLDER / "one/tables/T14.csv").parent.mkdir()
-    head = "protocol,part,method,metric,column,mean,low,high,mark,reference"
-    table.write_text(f"{head}\nraw,photos,slp,brier,Brier,-0.001,-0.002,-0.0005,lower,baseline\n", encoding="utf-8")
-    published_pairs.write([pair])
-    assert written()[pair]["differences"] == {"raw": {"photos": {"Brier": "−0.00100↓ [−0.00200, −0.00050]"}}}
-
-
 @pytest.mark.slow
 def test_what_rests_on_the_same_is_kept(folder):
     published_pairs.write([PAIR])

@@ -19,10 +19,12 @@ from pipeline_src.errors import UserError
 from pipeline_src.export import folder, members, onnx_file
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training import callbacks
+from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.methods.mc_dropout import MCDropout
-from pipeline_src.training.methods.temperature import Temperature
 from pipeline_src.training.methods.tta import TTA
 from pipeline_src.training.posthoc import PostHoc
+
+Temperature = calibrated_method("temperature")
 
 
 @pytest.fixture(scope="module")

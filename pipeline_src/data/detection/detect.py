@@ -64,7 +64,7 @@ def detect(
         ood: the images show no object, and no masks are looked for.
 
     Raises:
-        UserError: no images, masks that are not recognised, no pairs, or masks that cannot be used.
+        UserError: no images, masks that are not recognized, no pairs, or masks that cannot be used.
     """
     groups = group_images(root)
     if not groups:
@@ -106,11 +106,11 @@ def _photos_and_masks(
     if not photos:
         fix = "name a folder that has both, or give the folder of the images by --images"
         raise UserError(f"no photos in {root}, only masks in the folders{listed(paths_of(groups))}", fix=fix)
-    others = [g for g in groups if g not in photos and (g.within(masks) if masks else g.kind != "image" or g.ending)]
-    candidates = mask_candidates(photos, others, masks)
+    remaining = [g for g in groups if g not in photos and (g.within(masks) if masks else g.kind != "image" or g.ending)]
+    candidates = mask_candidates(photos, remaining, masks)
     if not candidates:
         raise UserError(
-            f"no masks of the images in {root} were recognised",
+            f"no masks of the images in {root} were recognized",
             found=f"the folders{listed(paths_of(groups))}",
             expected="for each image a mask of its name, as .png, .jpg, .bmp, .tif or .webp",
             fix="rename the masks, give their folder by --masks, or write the entry yourself where both have an ending "
@@ -141,7 +141,7 @@ def _without_masks(root: Path, photos: list[ImageGroup], groups: list[ImageGroup
 
 
 def _check_unique_names(photos: list[ImageGroup]) -> None:
-    """Images and masks are paired by name, so that each name must be unique."""
+    """Images and masks are paired by name: each name must be unique."""
     folders_of = defaultdict(set)
     for group in photos:
         for stem in group.stems:
@@ -158,12 +158,12 @@ def _check_unique_names(photos: list[ImageGroup]) -> None:
     )
 
 
-def _layout(groups: Sequence[ImageGroup], others: Sequence[ImageGroup], prefix: str = "", ending: str = "") -> str:
-    """A folder that all of `groups` and none of `others` are in, or else (or with a prefix or ending) a pattern."""
-    foreign = {word for group in others for word in group.words}
+def _layout(groups: Sequence[ImageGroup], remaining: Sequence[ImageGroup], prefix: str = "", ending: str = "") -> str:
+    """A folder that all of `groups` and none of `remaining` are in, or else (or with a prefix or ending) a pattern."""
+    foreign = {word for group in remaining for word in group.words}
     common = [word for word in groups[0].folder if all(word in group.folder for group in groups)]
     words = [w for w in groups[0].words if w and w not in foreign and all(w in group.words for group in groups)]
-    disjoint = {group.folder for group in groups}.isdisjoint(group.folder for group in others)
+    disjoint = {group.folder for group in groups}.isdisjoint(group.folder for group in remaining)
     folder = ""
     if words:
         names = {word for group in groups for word in group.folder if split_of(word)[1] == words[-1]}
@@ -174,12 +174,12 @@ def _layout(groups: Sequence[ImageGroup], others: Sequence[ImageGroup], prefix: 
         return f"{folder}/*" if "*" in folder else folder
     suffix = groups[0].suffix
     # `find_images_and_masks` distinguishes images *.png from masks *_mask.png in one folder.
-    distinct = suffix not in {group.suffix for group in others} or any(group.ending for group in others)
+    distinct = suffix not in {group.suffix for group in remaining} or any(group.ending for group in remaining)
     if {group.suffix for group in groups} == {suffix} and (prefix or ending or disjoint or distinct):
         return f"{folder or (common[-1] if common else '.')}/{prefix}*{ending}{suffix}"
     raise UserError(
         "images and masks cannot be distinguished by folder or by file name",
-        found=", ".join(paths_of((*groups, *others))),
+        found=", ".join(paths_of((*groups, *remaining))),
         fix="put images and masks into folders of their own, such as images/ and masks/",
     )
 

@@ -95,12 +95,12 @@ def paths_of(groups: Iterable[ImageGroup]) -> list[str]:
 
 
 def mask_candidates(
-    photos: Sequence[ImageGroup], others: Sequence[ImageGroup], masks: str | None
+    photos: Sequence[ImageGroup], remaining: Sequence[ImageGroup], masks: str | None
 ) -> list[MaskCandidate]:
-    """The `others` that are masks of some photos, by the name of their folder (or `masks`), the likeliest first."""
+    """The `remaining` that are masks of some photos, by the name of their folder (or `masks`), the likeliest first."""
     photo_words = {word for group in photos for word in group.words}
     named = defaultdict(list)
-    for group in others:
+    for group in remaining:
         words = [word for word in group.words if word and word not in photo_words]
         named[masks or "/".join(words) or f"*{group.ending}{group.suffix}"].append(group)
     stems = {stem for group in photos for stem in group.stems}

@@ -107,15 +107,15 @@ def insert(file: Path, name: str, entry: dict[str, Any]) -> bool:
     """
     file = file.resolve()  # a link stays a link
     text = file.read_bytes().decode("utf-8")
-    before = yaml.load(text, Loader)
-    datasets = before.get("datasets") or {}
+    parsed = yaml.load(text, Loader)
+    datasets = parsed.get("datasets") or {}
     if name in datasets:
         if datasets[name] == entry:
             return False
         raise UserError(f"{file} has another dataset {name}", fix="choose another --name, or remove the old entry")
     after = _with_block(text, yaml_block(name, entry))
     try:
-        unchanged = yaml.load(after, Loader) == {**before, "datasets": {**datasets, name: entry}}
+        unchanged = yaml.load(after, Loader) == {**parsed, "datasets": {**datasets, name: entry}}
     except yaml.YAMLError:
         unchanged = False
     if not unchanged:

@@ -153,7 +153,7 @@ def _candidates(rng: Rng, height: int, width: int, around: Array) -> list[_Thing
 
 
 def _score(thing: _Thing, seen: Array, scene: Array) -> float:
-    """Salience of a candidate of which `seen` (H, W) is visible: size, centrality, contrast to its surround."""
+    """Salience of a candidate whose part `seen` (H, W) is visible: size, centrality, contrast to its surround."""
     area = float(seen.sum())
     if area < 30:
         return 0.0
@@ -253,7 +253,7 @@ def photograph(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
 
 
 def _size(rng: Rng, size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width near `size`, as photographs of one collection differ; one in five stands upright."""
+    """Height and width near `size`, as photos of one collection differ; one in five stands upright."""
     long, short = (round(side * rng.uniform(0.9, 1.1)) for side in (max(size), min(size)))
     return (long, short) if rng.random() < 0.2 else (short, long)
 
