@@ -10,8 +10,8 @@ import pages
 import pytest
 from pages import pairs, rewritten
 
-from pipeline_src.engine.code import digest
 from pipeline_src.errors import UserError
+from pipeline_src.pipeline.fingerprint import digest
 
 ROOT = Path(__file__).parents[2]
 PAGE = "Before.\n\n<!-- published: small raw ece accuracy -->\n| old |\n<!-- end of published -->\n\nAfter.\n"
