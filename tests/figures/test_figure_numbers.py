@@ -13,7 +13,7 @@ from made_results import analysed
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.data.store import Store
 from pipeline_src.figures import (
     alpha,
@@ -103,7 +103,7 @@ def test_entropies_are_of_images(results):
 
 
 def counts_of(probability: list[float], truth: list[int]):
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     statistic.add(np.array([probability], np.float32), np.array([truth], np.uint8), "one")
     return statistic.raw
 

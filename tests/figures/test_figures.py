@@ -21,7 +21,7 @@ from matplotlib.text import Text
 from project import ROOT
 
 from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.figures import (
     alpha,
@@ -90,7 +90,7 @@ def test_names_of_files_are_known_without_slow_imports():
 
 
 def test_counts_make_a_diagram(tmp_path):
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     for k, (probability, target) in enumerate(maps("baseline", 0, "Set_A")):
         statistic.add(probability, target, str(k))
     reliability.draw_counts(statistic.raw, 15, "a $ name", ["raw protocol"], tmp_path / "reliability-raw")
