@@ -16,18 +16,13 @@ from pipeline_src.claims.checks import MARGIN
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report.comparison import KEPT, ProtocolComparison
 
+IMAGEWISE = ("image_temperature", "local_temperature", "selective_scaling")  # depend on the image or the place in it
 # From the simplest: name of the group, and the codes of its methods. All other methods train differently.
 SIMPLICITY: tuple[tuple[str, frozenset[str]], ...] = (
     ("baseline", frozenset({"baseline"})),
     ("temperature scaling", frozenset({"temperature"})),
     ("Platt scaling", frozenset({"platt"})),
-    (
-        "other calibrators",
-        frozenset(
-            {"beta", "isotonic", "histogram_binning", "dirichlet", "image_temperature", "local_temperature"}
-            | {"selective_scaling"}
-        ),
-    ),
+    ("other calibrators", frozenset({"beta", "isotonic", "histogram_binning", "dirichlet", *IMAGEWISE})),
     ("averaged weights, also with a calibrator", frozenset({"averaged"})),
     ("several passes or networks", frozenset({"tta", "mc_dropout", "deep_ensemble"})),
 )
