@@ -29,13 +29,6 @@ def sums(run: ProtocolCounts) -> np.ndarray:
     return sum(block.sum(axis=0) for block in ImageRisks().units(run))
 
 
-HAND = [  # one image of both labels, one without foreground, one without background
-    (np.array([[100, 200, 50, 150]], np.uint8), [[1, 1, 0, 0]]),
-    (np.array([[10, 20]], np.uint8), [[0, 0]]),
-    (np.array([[30]], np.uint8), [[1]]),
-]
-
-
 def test_thresholds_by_hand():
     """Nine images that miss a pixel each from t = 10, 20 .. 90 on: (R + 1) / 10 <= alpha."""
     images = [(np.array([[10 * k]], np.uint8), [[1]]) for k in range(1, 10)]
