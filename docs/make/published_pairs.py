@@ -12,11 +12,10 @@ import numpy as np
 from pipeline_src.analysis.compare import differences
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.counting.loading import load
-from pipeline_src.engine.code import digest
-from pipeline_src.engine.contract import code_of
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
+from pipeline_src.pipeline.fingerprint import code_digests, digest
 from pipeline_src.publishing import published
 from pipeline_src.tables.differences import QUANTITIES
 from pipeline_src.tables.paper_table import SIGNS
@@ -37,6 +36,7 @@ def write(pairs: Iterable[str]) -> None:
         before = {pair: of for pair, of in before.items() if of == _entry(of["made_of"], of["differences"])}
     except (ValueError, AttributeError, TypeError, KeyError):
         before = {}  # damaged: all of it is made again
+    _counts.cache_clear()
     made: dict[str, Any] = {}
     for pair in sorted(set(pairs)):
         made[pair] = _made(pair, before.get(pair, {}))
@@ -46,7 +46,7 @@ def write(pairs: Iterable[str]) -> None:
 
 def made_of(pair: str) -> dict[str, str]:
     """Digests of the statistics and the code that a pair's differences are computed from."""
-    digests = {"code": code_of(differences, {}, (), ()).whole}
+    digests = {"code": digest(code_digests(differences, ()))}
     for name in (side.partition(":")[0] for side in pair.split("/")):
         digests[name] = digest(sorted(published.Publication.read(published.FOLDER / name).files.items()))
     return digests

@@ -1,4 +1,4 @@
-"""The commands about published results: `publish`, `rebuild`, `compare` and `crate`."""
+"""The commands about published results: `publish`, `rebuild` and `compare`."""
 
 from __future__ import annotations
 
@@ -92,14 +92,3 @@ def compare(
         typer.echo(f"All numbers: {json}")
     if within is not None and comparison.beyond(within):
         raise typer.Exit(1)
-
-
-def crate(experiment: ExperimentName = None) -> None:
-    """Describe a finished experiment as a Workflow Run RO-Crate: its folder of results is the crate.
-
-    Example: dense-calibration crate --experiment mini
-    """
-    from pipeline_src.publishing.crate import write
-
-    graph = experiment_graph(experiment)
-    typer.echo(f"{write(graph)}: the crate is the folder {graph.results}")

@@ -11,13 +11,12 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.data import groups as image_groups
-from pipeline_src.engine.stamp import Stamp
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import read
+from pipeline_src.pipeline import job_names
+from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.publishing import published
-from pipeline_src.steps import job_names
-from pipeline_src.steps.build import chosen
-from pipeline_src.steps.experiment import ExperimentGraph
 
 Evaluation = tuple[str, int, str]  # method, seed, data set
 # Settings that change no number, or that stand elsewhere: seeds, methods and data sets are compared one by one.
@@ -142,7 +141,7 @@ def _published(name: str) -> Side:
 
 def _of_graph(name: str, graph: ExperimentGraph) -> Side:
     jobs = {key: graph.job(job_names.evaluation(*key)) for key in _evaluations(graph.facts)}
-    there = {key: job for key, job in jobs.items() if job.current}
+    there = {key: job for key, job in jobs.items() if job.is_made}
     if not there:
         raise _nothing(name, len(jobs), graph.command)
     return Side(
@@ -151,7 +150,7 @@ def _of_graph(name: str, graph: ExperimentGraph) -> Side:
         {key: job.paths[0] for key, job in there.items()},
         _groups(graph, {part: job.paths[0] for (_, _, part), job in there.items()}),
         {"": _flat(graph.settings.model_dump(mode="json")) | _versions(graph)} | _methods(graph.facts) | _images(graph),
-        {key: job.contract for key, job in there.items()},
+        {key: job.fingerprint for key, job in there.items()},
         graph.command,
     )
 
@@ -188,7 +187,7 @@ def _versions(graph: ExperimentGraph) -> dict[str, str]:
 
     versions: dict[str, set[str]] = {}
     for job in graph.of_kinds("train", "evaluate"):
-        if stamp := Stamp.read(job.stamp):
+        if stamp := job.manifest:
             for name, version in stamp.made.get("versions", {}).items():
                 versions.setdefault(name, set()).add(version)
     here = {"machine": machine(), "commit": commit()}
@@ -199,9 +198,9 @@ def _versions(graph: ExperimentGraph) -> dict[str, str]:
 
 def _images(graph: ExperimentGraph) -> dict[str, dict[str, str]]:
     """A hash of the images and masks of each part whose store is here."""
-    from pipeline_src.steps.report import store_facts
+    from pipeline_src.pipeline.report import store_facts
 
-    parts = [name for name in graph.stored_parts if graph.job(job_names.store(name)).current]
+    parts = [name for name in graph.stored_parts if graph.job(job_names.store(name)).is_made]
     return {name: {"images": store_facts(graph.job("report"), name)["hash"]} for name in parts}
 
 

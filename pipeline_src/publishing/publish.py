@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src import outputs
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable, write_text
+from pipeline_src.pipeline import job_names
+from pipeline_src.pipeline.report import provenance, store_facts
+from pipeline_src.pipeline.work import costs, results
 from pipeline_src.publishing import published
 from pipeline_src.publishing.published import STAGING, Publication
 from pipeline_src.publishing.rebuild import rebuild_alone
-from pipeline_src.steps import job_names
-from pipeline_src.steps.job_results import costs, results
-from pipeline_src.steps.report import provenance, store_facts
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
     from pipeline_src.analysis.run_cost import RunCost
-    from pipeline_src.engine.job import Job
-    from pipeline_src.steps.experiment import ExperimentGraph
+    from pipeline_src.pipeline.experiment import ExperimentGraph
+    from pipeline_src.pipeline.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publicatio
         made=provenance(report),
         data=[store_facts(report, name) for name in report.parameters["parts"]],
         files=files,
-        contracts={job.name: job.contract for job in graph.of_kinds("evaluate")},
+        contracts={job.name: job.fingerprint for job in graph.of_kinds("evaluate")},
     )
 
 

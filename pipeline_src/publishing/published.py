@@ -15,7 +15,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline_src import locks, outputs
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.engine.job import CACHE
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.types import Sources
 from pipeline_src.files import sha256, sha256_without
@@ -138,7 +137,7 @@ def _named(page: str) -> Iterator[str]:
 def alone(name: str) -> AbstractContextManager[None]:
     """Hold the lock of a published experiment, in which it is published, or made again and compared."""
     folder = FOLDER / name
-    return locks.alone(str(folder), FOLDER.parent / CACHE / "locks" / f"published-{name}")
+    return locks.alone(str(folder), STAGING / f"{name}.lock")
 
 
 def statistic_file(folder: Path, method: str, seed: int, part: str) -> Path:

@@ -12,7 +12,6 @@ from pipeline_src.counting.compact import STARTS, STEPS
 from pipeline_src.counting.counts import ARRAYS, COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.loading import AnyStatistic, by_protocol, load, save_compact
-from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.rows import rows_of
 from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.counting.surest import UNKNOWN
@@ -63,8 +62,7 @@ def both(request, tmp_path_factory) -> tuple[AnyStatistic, AnyStatistic]:
 
 def counts_of(statistic: AnyStatistic) -> list[Counts]:
     """Of whole images, and of their classes."""
-    classes = statistic.classes if isinstance(statistic, MultiClassStatistic) else []
-    return [*by_protocol(statistic).values(), *classes]
+    return [*by_protocol(statistic).values(), *statistic.classes]
 
 
 def pairs(both) -> list[tuple[Counts, Counts]]:
