@@ -131,6 +131,7 @@ def test_numbers_are_those_of_the_statistic(tmp_path, bins):
             counts = getattr(statistic(pairs, region, 1), protocol)
             found = result["regions"][protocol][region]
             assert (found["n_pixels"], found["ece"]) == (counts.pixels, value("ece", counts, bins))
+    assert not [name for name in rows["a0"] if name.endswith("_pixels")]
     eces = [float(row["raw_ece"]) for row in rows.values()]
     assert eces == sorted(eces, reverse=True) and rows.keys() == pairs.keys()
     for stem, pair in pairs.items():
