@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
+from pipeline_src.prediction.corruptions import CORRUPTIONS
 
 
 def built_in() -> str:
@@ -35,4 +36,11 @@ def _page(entry: Entry) -> str:
     return "generated" if any(source.generator for source in entry.sources.values()) else ""
 
 
-TABLES: dict[str, Callable[[], str]] = {"built-in": built_in}
+def corruptions() -> str:
+    """An item per corruption with its parameter for severities 1 to 5."""
+    return "\n".join(
+        f"- `{name}`: {', '.join(f'{value:g}' for value in values)}" for name, (_, values) in CORRUPTIONS.items()
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {"built-in": built_in, "corruptions": corruptions}

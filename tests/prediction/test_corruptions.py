@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from project import ROOT
 from scipy import ndimage
 
 from pipeline_src.analysis.facts import Corruption
@@ -31,13 +30,6 @@ EVERY = list(CORRUPTIONS)
 def test_the_corruptions_are_those_of_the_parameters():
     assert set(EVERY) == set(get_args(CorruptionName))
     assert all(len(of) == 5 for _, of in CORRUPTIONS.values())
-
-
-def test_the_page_has_their_parameters():
-    page = (ROOT / "docs/data.md").read_text(encoding="utf-8")
-    for name, (_, parameters) in CORRUPTIONS.items():
-        [row] = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
-        assert row.split("|")[3].strip() == ", ".join(f"{value:g}" for value in parameters)
 
 
 @pytest.mark.parametrize("name", EVERY)
