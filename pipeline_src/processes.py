@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def pool(count: int) -> Iterator[Executor]:
     interrupted = signal.SIG_IGN if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else signal.SIG_DFL
     others = active_children()
     workers = ProcessPoolExecutor(
-        count, get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, interrupted)
+        count, get_context("spawn"), initializer=_start, initargs=(interrupted,)
     )
     with _sigterm_as_interrupt():
         try:
@@ -36,6 +37,19 @@ def pool(count: int) -> Iterator[Executor]:
             raise
         finally:
             workers.shutdown(cancel_futures=True)
+
+
+def _start(interrupted: signal.Handlers) -> None:
+    """What a worker does first: SIGINT is handled as `interrupted` says, and the worker ends with its command, be it by
+    SIGKILL."""
+    signal.signal(signal.SIGINT, interrupted)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def write() -> None:
             anything is written.
     """
     for name in published.names():
-        published.check_results(published.FOLDER / name)
+        published.checked(published.FOLDER / name, published.COMPUTED)
     remove_leftovers([*files(), params_schema.FILE, published_pairs.FILE])  # of a process that was killed
     pages = {file: file.read_text(encoding="utf-8") for file in files()}
     _check_whole(pages)

@@ -1,4 +1,4 @@
-"""The picture of README.md, from published results: `python docs/make/picture.py`."""
+"""The picture of README.md, from published results: `python docs/make/picture.py`, after `rebuild -e mini_seeds`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pandas as pd
 
@@ -21,9 +22,11 @@ from pipeline_src.figures.reliability import accuracy_height, draw_bars, draw_sh
 from pipeline_src.metrics.metric import with_ends  # noqa: E402
 from pipeline_src.metrics.registry import METRICS  # noqa: E402
 from pipeline_src.publishing import published  # noqa: E402
+from pipeline_src.publishing.rebuild import REBUILT  # noqa: E402
 
 PICTURE = Path("docs/pictures/reliability.svg")
 EXPERIMENT, PROTOCOL, PART, BASELINE = "mini_seeds", "raw", "ECSSD", "baseline"
+FIGURES = REBUILT / EXPERIMENT / "figures"
 TITLES = {
     BASELINE: "One label per pixel: baseline",
     "aslp_mc": "Perturbed labels: ASLP_MC",
@@ -76,7 +79,8 @@ def _key(figure: Figure) -> None:
 def picture(folder: Path) -> Figure:
     """The diagrams of `TITLES` of a published experiment."""
     facts = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    differences = pd.read_csv(folder / "tables/T14.csv", keep_default_na=False, na_values=[""])
+    with ZipFile(folder / published.TABLES) as file, file.open("T14.csv") as table:
+        differences = pd.read_csv(table, keep_default_na=False, na_values=[""])
     ece = {method: facts["metrics"][PROTOCOL][method][PART]["ece"] for method in TITLES}
     of_part = differences[
         (differences["protocol"] == PROTOCOL)
@@ -89,7 +93,7 @@ def picture(folder: Path) -> Figure:
         value = with_ends(METRICS["ece"], error["mean"], (error["low"], error["high"]))
         words.append([f"ECE {value} %"] + ([] if method == BASELINE else [_difference(of_part.loc[method])]))
     tables = [
-        (title, pd.read_csv(folder / f"figures/reliability-{PROTOCOL}-{method}-{PART}.csv", dtype={"bin": str}))
+        (title, pd.read_csv(FIGURES / f"reliability-{PROTOCOL}-{method}-{PART}.csv", dtype={"bin": str}))
         for method, title in TITLES.items()
     ]
     seeds = [of for of in differences["seeds"].dropna().unique() if of]
@@ -118,6 +122,6 @@ def save(figure: Figure, stem: Path) -> None:
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    published.check_results(published.FOLDER / EXPERIMENT)
+    published.checked(published.FOLDER / EXPERIMENT, published.COMPUTED)
     with style.house():
         save(picture(published.FOLDER / EXPERIMENT), PICTURE.with_suffix(""))

@@ -6,11 +6,10 @@ import csv
 import json
 from collections.abc import Iterable
 from typing import Any
+from zipfile import ZipFile
 
-from pipeline_src.analysis.compare import Cell, compare
-from pipeline_src.engine.code import digest
-from pipeline_src.engine.contract import code_of
-from pipeline_src.files import write_text
+from pipeline_src.analysis.compare import Cell
+from pipeline_src.files import sha256_without, write_text
 from pipeline_src.publishing import published
 from pipeline_src.publishing.compare import compare_experiments
 from pipeline_src.tables.differences import QUANTITIES
@@ -21,8 +20,9 @@ FILE = published.FOLDER / published.OVERVIEW / "differences.json"
 
 
 def write(pairs: Iterable[str]) -> None:
-    """Write the differences of pairs `EXPERIMENT:METHOD/EXPERIMENT:METHOD`, the first less the second. Those that rest
-    on the same statistics and code as before stay as they are, if nobody edited them; another takes a minute.
+    """Write the differences of pairs `EXPERIMENT:METHOD/EXPERIMENT:METHOD`, the first less the second. Those of
+    the same counts as before stay as they are, if nobody edited them; another takes a minute. After a change of what is
+    computed from counts, remove the file first.
 
     Raises:
         UserError: there is no such experiment or method, or a statistic is not what was published.
@@ -40,11 +40,9 @@ def write(pairs: Iterable[str]) -> None:
 
 
 def made_of(pair: str) -> dict[str, str]:
-    """Digests of the statistics and the code that a pair's differences are computed from."""
-    digests = {"code": code_of(compare, {}, (), ()).whole}
-    for name in (side.partition(":")[0] for side in pair.split("/")):
-        digests[name] = digest(sorted(published.Publication.read(published.FOLDER / name).files.items()))
-    return digests
+    """SHA-256 of the counts that a pair's differences are computed from, by experiment."""
+    names = (side.partition(":")[0] for side in pair.split("/"))
+    return {name: published.Publication.read(published.FOLDER / name).files[published.COUNTS] for name in names}
 
 
 def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
@@ -56,16 +54,18 @@ def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
 
 def _entry(made_of: dict[str, str], texts: Texts) -> dict[str, Any]:
     """What is kept of a pair; by the digest of its texts an edit is found."""
-    return {"made_of": made_of, "differences": texts, "digest": digest(texts)}
+    return {"made_of": made_of, "differences": texts, "digest": sha256_without("", texts)}
 
 
 def _in_table(pair: str) -> Texts:
     """What table T14 of an experiment has of two of its methods: the same as is computed, which takes a minute."""
     (name, _, method), (other, _, reference) = (side.partition(":") for side in pair.split("/"))
     texts: Texts = {}
-    file = published.FOLDER / name / "tables" / "T14.csv"
-    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines()) if name == other and file.is_file() else ()
-    for row in rows:
+    if name != other:
+        return {}
+    with ZipFile(published.FOLDER / name / published.TABLES) as tables:
+        lines = tables.read("T14.csv").decode().splitlines() if "T14.csv" in tables.namelist() else []
+    for row in csv.DictReader(lines):
         if (row["method"], row["reference"]) == (method, reference):
             mean, low, high = (float(row[key] or "nan") for key in ("mean", "low", "high"))
             text = QUANTITIES[row["metric"]].text(mean, low=low, high=high, mark=SIGNS.get(row["mark"], ""))

@@ -13,7 +13,7 @@ from pipeline_src.analysis.intervals import NAN, error_interval, interval, withi
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
-from pipeline_src.counting.loading import by_protocol, load
+from pipeline_src.counting.loading import AnyStatistic, by_protocol, load
 from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError, listed
@@ -30,7 +30,7 @@ from pipeline_src.metrics.row_inputs import ClassAreas
 def analyse(
     part: str,
     bins: int,
-    statistics: Mapping[tuple[str, int], Path],
+    statistics: Mapping[tuple[str, int], Path | AnyStatistic],
     out: Path,
     note: str = "",
     groups_of: Callable[[Sequence[str]], np.ndarray] | None = None,
@@ -39,7 +39,7 @@ def analyse(
 
     Args:
         part: name of the data set, the key of its draws.
-        statistics: (method, seed) -> statistic file; the order of methods is that of the result.
+        statistics: (method, seed) -> statistic, or its file; the order of methods is that of the result.
         note: what readers of its numbers have to know of the data set.
         groups_of: the group of each image by its id, where images are not independent.
 
@@ -53,7 +53,8 @@ def analyse(
         seeds = sorted(seed for name, seed in statistics if name == method)
         of_seeds, resampled = [], []
         for seed in seeds:
-            statistic = load(statistics[method, seed])
+            found = statistics[method, seed]
+            statistic = load(found) if isinstance(found, Path) else found
             ids = image_rows(by_protocol(statistic)["raw"]).ids
             if expected is None:
                 expected, groups = ids, groups_of(ids) if groups_of else None

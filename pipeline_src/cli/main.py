@@ -27,7 +27,6 @@ PANELS: dict[str, tuple[Callable[..., object], ...]] = {  # of --help: what is u
         *(steps.prepare, steps.store, steps.train, steps.evaluate, steps.analyse),
         *(steps.tables, steps.figures, steps.claims, steps.overview),
     ),
-    "Published results": (published.publish, published.rebuild, published.crate),
     "Upkeep": (contracts.verify, contracts.redo, contracts.adopt, contracts.clean, contracts.contracts),
 }
 for panel, commands in PANELS.items():

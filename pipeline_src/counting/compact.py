@@ -15,6 +15,8 @@ rows are not kept of regions, whose metrics are those of bins. `compact_file` wr
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +30,7 @@ BINS = (100, 30)  # every number of bins in use divides one of them
 SHARES = 24  # no cell holds a greater part of the pixels of a predicted class, unless they are on one level
 LOWER = (0, 1, 2, 4, 8, 16, 26, 51, 77, 102)  # finest where most pixels are, and near the edges of ten bins
 STARTS = (*LOWER, 128, *sorted(256 - start for start in LOWER[1:]))  # of the groups of 8-bit levels
-STEPS = 12  # bits of an image's mean score
+STEPS, ROUGH_STEPS = 12, 9  # bits of an image's mean score
 IMAGES = 4096  # of which the pixels are dealt to 8-bit levels at once
 
 
@@ -55,6 +57,7 @@ class Kept(NamedTuple):
         groups: (G, 2, N) pixels of each image by group of levels and label.
         table: None of regions.
         surest: of `Counts`; `UNKNOWN` where it says no more than the levels, and of regions and of single classes.
+        bits: those of an image's mean score.
     """
 
     limits: np.ndarray
@@ -63,27 +66,35 @@ class Kept(NamedTuple):
     groups: np.ndarray
     table: KeptRows | None
     surest: np.ndarray = UNKNOWN
+    bits: int = STEPS
 
     @property
     def steps(self) -> np.ndarray:
         """(columns,) the unit in which each column is kept, a power of 2: 1 for whole numbers."""
         pixels = max(1, int(self.groups.sum()) // self.groups.shape[2])
-        of_score = UNIT >> STEPS
+        of_score = UNIT >> self.bits
         sizes = {"s_measure": of_score, "e_measure": of_score}
         sizes |= dict.fromkeys(PIXEL_SUMS, of_score << pixels.bit_length() - 1)
         return np.array([sizes.get(name, 1) for name in COLUMNS])
 
 
-def keep(counts: Counts, bins: int, columns: bool, order: bool) -> Kept:
-    """What is kept of counts; `bins` is a further number of bins that is kept exactly, `columns` whether those of the
-    rows are kept, `order` whether the cells of the surest pixels are."""
+def keep(counts: Counts, bins: int, columns: bool, order: bool, shares: int = SHARES, bits: int = STEPS) -> Kept:
+    """What is kept of counts.
+
+    Args:
+        bins: a further number of bins that is kept exactly.
+        columns: whether the columns of the rows are kept.
+        order: whether the cells of the surest pixels are kept.
+        shares: no cell holds a greater part of the pixels of a predicted class; 0 for cells of fixed width.
+        bits: those of an image's mean score.
+    """
     surest = counts.surest if order and further_cells(counts.surest) else UNKNOWN
-    limits = edges(counts, bins)
+    limits = edges(counts, bins, shares)
     if len(surest):
         limits = np.union1d(limits, SPLIT)
     rows = image_rows(counts)
     groups = np.add.reduceat(rows.levels[:].astype(np.int64), STARTS, axis=1).transpose(1, 2, 0)
-    kept = Kept(limits, _cells(counts, limits), rows.pooled(), groups, None, surest)
+    kept = Kept(limits, _cells(counts, limits), rows.pooled(), groups, None, surest, bits)
     return kept._replace(table=_table(rows.table[:], kept.steps)) if columns else kept
 
 
@@ -98,17 +109,66 @@ def restored(kept: Kept, ids: list[str], top: bool) -> Counts:
     return counts
 
 
+def grain(kept: Kept) -> int:
+    """The unit to which `quantized` rounds pixels: a power of 2, about half the standard deviation of a group's pixels
+    over images, in the median over groups."""
+    spread = float(np.median(kept.groups[1:-1].std(axis=2)))
+    return 1 << max(0, round(math.log2(max(1.0, spread / 2))))
+
+
+def quantized(kept: Mapping[str, Sequence[Kept]], unit: int) -> dict[str, list[Kept]]:
+    """What is kept by name, with pixels of images in groups of levels that are multiples of `unit`, but for a few.
+
+    Foreground is rounded in the border and in the interior, so that both remain parts of it.
+    """
+    rounded = {name: [_rounded(one.groups, unit) for one in of] for name, of in kept.items()}
+    for name, of in rounded.items():
+        if f"border/{name}" in rounded:
+            for k, groups in enumerate(of):
+                groups[:, 1] = rounded[f"border/{name}"][k][:, 1] + rounded[f"interior/{name}"][k][:, 1]
+    return {
+        name: [one._replace(groups=groups) for one, groups in zip(of, rounded[name], strict=True)]
+        for name, of in kept.items()
+    }
+
+
+def _rounded(groups: np.ndarray, unit: int) -> np.ndarray:
+    """(G, 2, N) with the sums of `groups` over images and over groups of levels. Images take what their predecessors
+    left over; the first group of label 0 and the last of label 1, which have most pixels, take the rest."""
+    made = groups.copy()
+    for label, end in ((0, 0), (1, len(groups) - 1)):
+        pixels = groups[:, label]
+        taken = np.diff(pixels.cumsum(axis=1) // unit * unit, axis=1, prepend=0)
+        taken[end] = 0
+        rest = (pixels - taken).sum(axis=1)
+        free = (pixels - taken).sum(axis=0)  # pixels of each image in the end group
+        rest[end] = 0
+        while free.min() < 0 and free.max() >= unit:
+            giver, taker = free.argmin(), free.argmax()
+            group = taken[:, giver].argmax()
+            taken[group, [giver, taker]] += [-unit, unit]
+            free[[giver, taker]] += [unit, -unit]
+        for group, more in enumerate(rest):
+            taker = free.argmax()
+            taken[group, taker] += more
+            free[taker] -= more
+        taken[end] = free
+        if taken.min() >= 0:  # else the end group has too few pixels: the label's stay as they are
+            made[:, label] = taken
+    return made
+
+
 def regular_edges(bins: int) -> np.ndarray:
     """The levels at which 8-bit levels and bins begin, and `HALF`; ascending."""
     steps = {EIGHT, *(LEVELS // number for number in (*BINS, bins))}
     return np.unique(np.concatenate([[HALF], *(range(0, HALF + 1, step) for step in steps)]))
 
 
-def edges(counts: Counts, bins: int) -> np.ndarray:
+def edges(counts: Counts, bins: int, shares: int = SHARES) -> np.ndarray:
     """The levels at which cells begin, ascending: the regular ones, and more where pixels are."""
     levels = [regular_edges(bins)]
     for below in counts.count.sum(axis=2).cumsum(axis=0).T:
-        levels.append(np.searchsorted(below, below[-1] * np.arange(1, SHARES) / SHARES))
+        levels.append(np.searchsorted(below, below[-1] * np.arange(1, shares) / max(1, shares)))
     return np.unique(np.concatenate(levels))
 
 

@@ -1,109 +1,355 @@
-"""The file of a compact statistic: what `compact` keeps, without loss and in few bytes.
+"""The counts of all runs of an experiment in one file: what `compact` keeps, without loss and in few bytes.
 
-All of it is written as non-negative integers under LZMA. What follows from other numbers is left out, and what is near
-to others is written as the difference to them:
+The file is a ZIP archive. Each member is compressed by xz, and any tool can open it:
 
-- the interior of objects is what their border leaves of the foreground;
-- `stretched` is what the stretch moves of `raw` over the edges of groups of levels;
-- an image's sums of scores are near those of pixels in the middle of their 8-bit levels;
-- of each column, images stand in the order of another column that is known by then: like numbers are neighbours, and
-  LZMA adapts to them.
+- `header.json`: `bins`; `blocks`, which maps each `DATA SET/METHOD` to its `seeds`, the `names` of its counts, which of
+  these have `surest` cells, the number of `classes` of a confusion matrix (0 for two classes), the `unit` of pixels and
+  the `bits` of an image's mean score.
+- `DATA SET/ids.json.xz`: the ids of the N images. `DATA SET/images.npy.xz`: height, width and, for each name, the
+  pixels of both labels of every image: all runs share them, so a block holds the differences only.
+- `DATA SET/METHOD.npy.xz`: a block, the counts of a method's seeds as one stream of non-negative integers. The array
+  is uint8 of shape (planes, numbers), least significant bytes first. `_Stream.take` lists the order of the numbers.
+
+Numbers that follow from others are left out, and numbers near others are written as differences: the interior of
+objects is what the border leaves of the foreground; the first and the last group of levels are what the others leave
+of the pixels of their label; `stretched` is written as what the stretch moves over the edges of groups; sums of scores
+as what they differ from those of pixels in the middle of their levels. The images of a column stand in the order of a
+column that is known by then: similar numbers are neighbors, to which xz adapts.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import lzma
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from zipfile import ZipFile
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
-from pipeline_src.counting.compact import SHARES, STARTS, Kept, KeptRows, keep, regular_edges, restored
+from pipeline_src.counting.compact import (
+    ROUGH_STEPS,
+    SHARES,
+    STARTS,
+    STEPS,
+    Kept,
+    KeptRows,
+    grain,
+    keep,
+    quantized,
+    regular_edges,
+    restored,
+)
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, image_rows
 from pipeline_src.counting.levels import CLAMP, EIGHT, HALF, PROTOCOLS, UNIT
-from pipeline_src.counting.storage import IN_MEMORY, read, unreadable, write
 from pipeline_src.counting.surest import CELLS
+from pipeline_src.errors import UserError
+from pipeline_src.files import atomic
 
-KIND = "compact"
-MEMBERS = ("header", "ids", "confusion", "numbers")
+if TYPE_CHECKING:
+    from pipeline_src.counting.loading import AnyStatistic
+
 RANKED = (*PROTOCOLS, "top")  # the counts whose pixels metrics sort
-MOST_COUNTS = 1_000  # of counts in a file, each of which is read as a grid of 2.6 MB
-IDS = 1 << 27  # bytes of the images' ids
-DICTIONARY = 1 << 27  # bytes that LZMA may take to read them
 SCALE = 1 << 16  # of the expected scores of a pixel
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "pb": 0}]
+GROUPS = len(STARTS)
+HEADER, IDS, IMAGES, SIZE, INTERIOR = "header.json", "ids.json.xz", "images", "size", "interior/"
 
 
-def write_compact(path: Path, counts: Mapping[str, Counts], confusion: np.ndarray | None, bins: int) -> None:
-    """Write counts of the same images by name; `bins` is a further number of bins that is kept exactly.
+# The ids of the images, counts by name, and a confusion matrix of several classes.
+Run = tuple[list[str], Mapping[str, Kept], np.ndarray | None]
+Load = Callable[[], Run]
 
-    Those of a region are named `border/raw` and the like, and come after the whole images and the border.
+
+class CountsFile:
+    """The counts in a file that `write_counts` wrote; those of a method are read when they are asked for.
+
+    Attributes:
+        seeds: (data set, method) -> the seeds whose counts the file holds.
+
+    Raises:
+        UserError: there is no such file, or it is damaged.
     """
+
+    def __init__(self, path: Path):
+        self.path = path
+        with self._readable(), ZipFile(path) as file:
+            header = json.loads(file.read(HEADER))
+            self._bins, self._blocks = header["bins"], header["blocks"]
+            self.seeds = {tuple(place.split("/")): block["seeds"] for place, block in self._blocks.items()}
+
+    def read(self, part: str, method: str) -> dict[int, tuple[dict[str, Counts], np.ndarray | None]]:
+        """Seed -> counts by name, and the confusion matrix of several classes; UserError for a damaged file."""
+        runs = self.read_kept(part, method)
+        return {
+            seed: ({name: restored(of, ids, name == "top") for name, of in kept.items()}, confusion)
+            for seed, (ids, kept, confusion) in runs.items()
+        }
+
+    def read_kept(self, part: str, method: str) -> dict[int, Run]:
+        """Seed -> what the file keeps of its counts."""
+        with self._readable():
+            with ZipFile(self.path) as file:
+                ids = json.loads(lzma.decompress(file.read(f"{part}/{IDS}")))
+                shared, stream = (_Stream(file.read(f"{part}/{name}.npy.xz")) for name in (IMAGES, method))
+            block = _Block(images=len(ids), bins=self._bins, **self._blocks[f"{part}/{method}"])
+            kept, confusion = block.read(stream, block.read_shared(shared))
+            if stream.left or shared.left:
+                raise ValueError("more numbers than the header says")
+            return {
+                seed: (ids, {name: of[k] for name, of in kept.items()}, confusion[k])
+                for k, seed in enumerate(block.seeds)
+            }
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whatever damaged bytes make of zip, xz, json and numpy
+            raise UserError(
+                f"{self.path} is not a file of counts that can be read",
+                found=f"{type(error).__name__}: {error}",
+                expected="the file that `dense-calibration publish` wrote",
+                do=f"git checkout -- {self.path}",
+            ) from error
+
+
+def kept_of(counts: Mapping[str, Counts], bins: int, exact: bool = True) -> dict[str, Kept]:
+    """What is kept of counts by name; `bins` is a further number of bins that stays exact, `exact` as in
+    `write_counts`."""
+    shares, bits = (SHARES, STEPS) if exact else (0, ROUGH_STEPS)
+    return {name: keep(of, bins, _whole(name) == name, name in RANKED, shares, bits) for name, of in counts.items()}
+
+
+def as_published(file: Path, bins: int) -> AnyStatistic:
+    """The statistic in a file as exact counts are published, in which some metrics differ a little."""
+    from pipeline_src.counting.loading import load, named_counts, statistic_of
+
+    counts, confusion = named_counts(load(file))
     ids = image_rows(next(iter(counts.values()))).ids
-    kept = {name: keep(of, bins, _whole(name) == name, name in RANKED) for name, of in counts.items()}
-    arrays = {"ids": np.frombuffer(lzma.compress(json.dumps(ids).encode()), np.uint8)}
-    if confusion is not None:
-        arrays["confusion"] = confusion
-    surest = {name: of.surest for name, of in kept.items() if len(of.surest)}
-    arrays["numbers"] = _squeezed([*_cells(kept, bins), *_groups(kept), *_tables(kept), *surest.values()])
-    write(path, KIND, arrays, {"names": list(kept), "bins": bins} | ({"surest": list(surest)} if surest else {}))
+    kept = kept_of(counts, bins)
+    return statistic_of({name: restored(one, ids, name == "top") for name, one in kept.items()}, confusion)
 
 
-def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
-    """What `write_compact` wrote: counts by name, and the confusion matrix of several classes."""
-    try:
-        _check_members(path)
-    except Exception as error:
-        raise unreadable(path, error) from error
-    arrays, about = read(path, KIND)
-    try:
-        opened = lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=DICTIONARY)
-        ids = json.loads(_decompressed(arrays["ids"], opened, IDS))
-        if not all(isinstance(name, str) for name in ids):
-            raise ValueError("ids that are not text")
-        kept = _read_kept(arrays["numbers"], len(ids), about["names"], about["bins"], about.get("surest", []))
-        return {name: restored(of, ids, name == "top") for name, of in kept.items()}, arrays.get("confusion")
-    except Exception as error:  # whatever missing or damaged members make of it
-        raise unreadable(path, error) from error
+def write_counts(
+    path: Path, loads: Mapping[tuple[str, str], Mapping[int, Load]], bins: int, exact: bool = True, cores: int = 1
+) -> None:
+    """Write the counts of an experiment.
+
+    Args:
+        loads: (data set, method) -> seed -> what returns the counts of a run.
+        bins: that of `kept_of`.
+        exact: write the pixels of each image in groups of levels as they are. Else they are `quantized`; their sums
+            over images and over groups stay exact.
+        cores: threads that compress.
+    """
+    shared: dict[str, dict[str, np.ndarray]] = {}
+    with atomic(path) as temporary, ZipFile(temporary, "w") as file, ThreadPoolExecutor(cores) as pool:
+
+        def add(name: str, content: bytes) -> None:
+            file.writestr(ZipInfo(name), content)  # without the time: the same counts give the same bytes
+
+        for (part, _), by_seed in loads.items():
+            if part not in shared:
+                ids, kept, _ = next(iter(by_seed.values()))()
+                shared[part] = _shared(kept)
+                add(f"{part}/{IDS}", _squeezed(json.dumps(ids).encode()))
+                add(f"{part}/{IMAGES}.npy.xz", _planes(shared[part].values()))
+        made = pool.map(lambda key: _block(loads[key], shared[key[0]], bins, exact), loads)
+        blocks = {}
+        for (part, method), (about, content) in zip(loads, made, strict=True):
+            add(f"{part}/{method}.npy.xz", content)
+            blocks[f"{part}/{method}"] = about
+        add(HEADER, json.dumps({"bins": bins, "blocks": blocks}).encode())
 
 
-def _check_members(path: Path) -> None:
-    """ValueError for members that no compact statistic has: each would be read."""
-    with ZipFile(path) as file:
-        members = [name.removesuffix(".npy") for name in file.namelist()]
-    if len(members) > len(MEMBERS) or not {*members} <= {*MEMBERS}:
-        raise ValueError(f"{len(members)} members, such as {members[-1]}; expected {', '.join(MEMBERS)}")
+def _block(
+    by_seed: Mapping[int, Load], shared: Mapping[str, np.ndarray], bins: int, exact: bool
+) -> tuple[dict[str, Any], bytes]:
+    """What the header says of a method's counts, and these."""
+    runs = [load() for load in by_seed.values()]
+    kept = {name: [run[1][name] for run in runs] for name in runs[0][1]}
+    confusion = [run[2] for run in runs if run[2] is not None]
+    first = next(iter(kept.values()))[0]
+    unit = 1 if exact else grain(first)
+    if unit > 1:
+        kept = quantized(kept, unit)
+    surest = [(name, k) for name, of in kept.items() for k, one in enumerate(of) if len(one.surest)]
+    classes = len(confusion[0]) if confusion else 0
+    block = _Block(len(runs[0][0]), bins, list(by_seed), list(kept), surest, classes, unit, first.bits)
+    about = {key: value for key, value in asdict(block).items() if key not in ("images", "bins")}
+    return about, _planes([*block.numbers(kept, shared), *confusion])
 
 
-def _read_kept(
-    numbers: np.ndarray, images: int, names: Sequence[str], bins: int, surest: Sequence[str]
-) -> dict[str, Kept]:
-    """What is kept, of the member `numbers` of a file; ValueError where it holds more."""
-    stream = _Stream(numbers, _most(images, names, bins))
-    cells = {name: _read_cells(stream, bins) for name in names}
-    groups = _read_groups(stream, names, images)
-    kept = {name: Kept(*cells[name], groups[name], None) for name in names}
-    read = kept | _read_tables(stream, kept)
-    for name in surest:
-        read[name] = read[name]._replace(surest=stream.take(CELLS, 2, 2))
-    if stream.left:
-        raise ValueError(f"{stream.left:,} numbers too many")
-    if any(pixels.size and pixels.min() < 0 for of in read.values() for pixels in (of.cells[:2], of.pooled, of.groups)):
-        raise ValueError("fewer than 0 pixels")
-    return read
+@dataclass(frozen=True)
+class _Block:
+    """How the counts of a method are written: N `images`, S `seeds`, counts by `names`.
+
+    Attributes:
+        surest: (name, k) of the k-th seed's counts that have cells of the surest pixels.
+        classes: K of a (K, K) confusion matrix for each seed, 0 without.
+        unit: pixels; an image's pixels in a group of levels are multiples of it and a remainder that is mostly 0.
+        bits: those of an image's mean score.
+    """
+
+    images: int
+    bins: int
+    seeds: Sequence[int]
+    names: Sequence[str]
+    surest: Sequence[tuple[str, int]]
+    classes: int
+    unit: int
+    bits: int
+
+    def numbers(self, kept: Mapping[str, Sequence[Kept]], shared: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
+        """The arrays of non-negative integers that `read` takes, in its order."""
+        for of in kept.values():
+            for one in of:
+                yield from _cells(one, self.bins)
+        yield from self._groups(kept, shared)
+        yield from self._tables(kept, shared)
+        yield from (kept[name][k].surest for name, k in self.surest)
+
+    def read_shared(self, stream: _Stream) -> dict[str, np.ndarray]:
+        """`_shared` of the data set."""
+        names = [SIZE, *(name for name in self.names if not name.startswith(INTERIOR))]
+        return {name: stream.take(2, self.images) for name in names}
+
+    def read(self, stream: _Stream, shared: Mapping[str, np.ndarray]) -> tuple[dict[str, list[Kept]], Sequence[Any]]:
+        """What is kept by name for each seed, and the confusion matrices."""
+        cells = {name: [_read_cells(stream, self.bins) for _ in self.seeds] for name in self.names}
+        groups = self._read_groups(stream, shared)
+        kept = {
+            name: [Kept(*of, groups[name][k], None, bits=self.bits) for k, of in enumerate(cells[name])]
+            for name in self.names
+        }
+        self._read_tables(stream, kept, shared)
+        for name, k in self.surest:
+            kept[name][k] = kept[name][k]._replace(surest=stream.take(CELLS, 2, 2))
+        for pixels in (
+            array for of in kept.values() for one in of for array in (one.cells[:2], one.pooled, one.groups)
+        ):
+            if pixels.size and pixels.min() < 0:
+                raise ValueError("fewer than 0 pixels")
+        if not self.classes:
+            return kept, [None] * len(self.seeds)
+        return kept, [*stream.take(len(self.seeds), self.classes, self.classes)]
+
+    def _groups(self, kept: Mapping[str, Sequence[Kept]], shared: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
+        groups = {name: np.stack([one.groups for one in of]) for name, of in kept.items()}  # (S, G, 2, N)
+        units: dict[str, np.ndarray] = {}
+        written: dict[str, np.ndarray] = {}
+        for name, of in groups.items():
+            if name.startswith(INTERIOR):
+                if not np.array_equal(of, _interior(name, groups)):
+                    raise ValueError(f"{name} is not what the border leaves of the foreground")
+                continue
+            units[name], rest = np.divmod(_without_ends(of), self.unit)
+            base = units.get(_base(name), units[name])
+            numbers = units[name] if base is units[name] else _unsigned(_moved(units[name] - base))
+            columns = written[name] = _columns(numbers)
+            yield _unsigned(of.sum(axis=1) - shared[name])
+            if self.unit > 1:
+                yield rest
+            yield columns[:1]
+            keys = np.roll(columns, 1, axis=0) if _whole(name) == name else written[_whole(name)]
+            yield np.take_along_axis(columns, np.argsort(keys, axis=1, kind="stable"), axis=1)[1:]
+
+    def _read_groups(self, stream: _Stream, shared: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        groups: dict[str, np.ndarray] = {}
+        units: dict[str, np.ndarray] = {}
+        read: dict[str, np.ndarray] = {}
+        seeds, shape = len(self.seeds), (len(self.seeds), GROUPS, 2, self.images)
+        for name in self.names:
+            if name.startswith(INTERIOR):
+                groups[name] = _interior(name, groups)
+                continue
+            pixels = _signed(stream.take(seeds, 2, self.images)) + shared[name]
+            rest = stream.take(*shape) if self.unit > 1 else 0
+            columns = read[name] = stream.take(2 * GROUPS, seeds * self.images)
+            for k, column in enumerate(columns[1:].copy(), 1):
+                keys = columns[k - 1] if _whole(name) == name else read[_whole(name)][k]
+                columns[k, np.argsort(keys, kind="stable")] = column
+            numbers = columns.reshape(2, GROUPS, seeds, self.images).transpose(2, 1, 0, 3)
+            base = units.get(_base(name))
+            units[name] = numbers if base is None else base + _not_moved(_signed(numbers))
+            groups[name] = _with_ends(units[name] * self.unit + rest, pixels)
+        return groups
+
+    def _tables(self, kept: Mapping[str, Sequence[Kept]], shared: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
+        beyond: dict[str, np.ndarray] = {}
+        for name, of in kept.items():
+            tables = [one.table for one in of if one.table is not None]
+            if tables:
+                values = np.stack([table.values for table in tables])
+                measured = values != UNMEASURED
+                beyond[name] = measured * (values - self._expected(of, shared))
+                yield np.stack([table.rest for table in tables])
+                numbers = measured * (1 + _unsigned(beyond[name] - beyond.get(_base(name), 0) * (_base(name) != name)))
+                yield numbers.transpose(1, 0, 2)
+
+    def _read_tables(self, stream: _Stream, kept: Mapping[str, list[Kept]], shared: Mapping[str, np.ndarray]) -> None:
+        beyond: dict[str, np.ndarray] = {}
+        for name in filter(lambda name: _whole(name) == name, self.names):
+            rest = stream.take(len(self.seeds), len(COLUMNS))
+            numbers = stream.take(len(COLUMNS), len(self.seeds), self.images).transpose(1, 0, 2)
+            measured = numbers > 0
+            beyond[name] = measured * (_signed(numbers - 1) + beyond.get(_base(name), 0))
+            values = np.where(measured, beyond[name] + self._expected(kept[name], shared), UNMEASURED)
+            for k, one in enumerate(kept[name]):
+                kept[name][k] = one._replace(table=KeptRows(values[k], rest[k]))
+
+    def _expected(self, kept: Sequence[Kept], shared: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(S, columns, N) what the tables would hold if pixels were in the middle of their 8-bit level."""
+        expected = np.stack([_expected(one) for one in kept])
+        expected[:, :2] = shared[SIZE]
+        return expected
 
 
-def _most(images: int, names: Sequence[str], bins: int) -> int:
-    """The numbers that a file of so many images and such counts can hold."""
-    if len(names) > MOST_COUNTS:
-        raise ValueError(f"{len(names):,} counts, more than {MOST_COUNTS:,}")
-    cells = 12 * (len(regular_edges(bins)) + 2 * SHARES) + 2 * SHARES + 512 + 4 * CELLS
-    groups = sum(2 * len(STARTS) * images for name in names if not name.startswith("interior/"))
-    return len(names) * cells + groups + sum(len(COLUMNS) * (images + 1) for name in names if _whole(name) == name)
+def _shared(kept: Mapping[str, Kept]) -> dict[str, np.ndarray]:
+    """What all runs on a data set have in common: (2, N) height and width, and by name the pixels of both labels."""
+    (first, *_) = kept.values()
+    sums = {name: of.groups.sum(axis=0) for name, of in kept.items() if not name.startswith(INTERIOR)}
+    assert first.table is not None
+    return {SIZE: first.table.values[:2]} | sums
+
+
+def _columns(groups: np.ndarray) -> np.ndarray:
+    """(2 G, S N) by label and group, of (S, G, 2, N)."""
+    return groups.transpose(2, 1, 0, 3).reshape(2 * GROUPS, -1)
+
+
+def _without_ends(groups: np.ndarray) -> np.ndarray:
+    """(S, G, 2, N) without the first group of label 0 and the last of label 1, which have most pixels."""
+    groups = groups.copy()
+    groups[:, 0, 0] = groups[:, -1, 1] = 0
+    return groups
+
+
+def _with_ends(groups: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """The groups of `_without_ends`, of so many pixels (S, 2, N)."""
+    left = pixels - groups.sum(axis=1)
+    groups[:, 0, 0], groups[:, -1, 1] = left[:, 0], left[:, 1]
+    return groups
+
+
+def _moved(difference: np.ndarray) -> np.ndarray:
+    """(S, G, 2, N) pixels that were moved over the edges of groups, towards the ends that are left out."""
+    down, up = difference[:, ::-1, 0].cumsum(axis=1)[:, ::-1], difference[:, :, 1].cumsum(axis=1)
+    return _without_ends(np.stack([down, up], axis=2))
+
+
+def _not_moved(moved: np.ndarray) -> np.ndarray:
+    """The difference of `_moved`."""
+    down = -np.diff(moved[:, :, 0], axis=1, append=0)
+    return _without_ends(np.stack([down, np.diff(moved[:, :, 1], axis=1, prepend=0)], axis=2))
 
 
 def _whole(name: str) -> str:
@@ -116,13 +362,12 @@ def _base(name: str) -> str:
     return name.replace("stretched", "raw")
 
 
-def _cells(kept: Mapping[str, Kept], bins: int) -> Iterator[np.ndarray]:
-    for of in kept.values():
-        further = np.setdiff1d(of.limits, regular_edges(bins))
-        yield np.diff(np.pad(further, (0, 2 * SHARES - len(further)), constant_values=HALF), prepend=0)
-        edge, inside, doubt = of.cells
-        yield np.stack([edge, inside, _unsigned(doubt - _middle(of.limits, inside))]).transpose(0, 2, 3, 1)
-        yield _unsigned(of.pooled - _by_level(of.limits, edge, inside))
+def _cells(of: Kept, bins: int) -> Iterator[np.ndarray]:
+    further = np.setdiff1d(of.limits, regular_edges(bins))
+    yield np.diff(np.pad(further, (0, 2 * SHARES - len(further)), constant_values=HALF), prepend=0)
+    edge, inside, doubt = of.cells
+    yield np.stack([edge, inside, _unsigned(doubt - _middle(of.limits, inside))]).transpose(0, 2, 3, 1)
+    yield _unsigned(of.pooled - _by_level(of.limits, edge, inside))
 
 
 def _read_cells(stream: _Stream, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -147,63 +392,9 @@ def _by_level(limits: np.ndarray, edge: np.ndarray, inside: np.ndarray) -> np.nd
     return pixels
 
 
-def _groups(kept: Mapping[str, Kept]) -> Iterator[np.ndarray]:
-    groups, written = {name: of.groups for name, of in kept.items()}, {}
-    for name, of in groups.items():
-        if name.startswith("interior/"):
-            if not np.array_equal(of, _interior(name, groups)):
-                raise ValueError(f"{name} is not what the border leaves of the foreground")
-            continue
-        numbers = _unsigned((of - groups[_base(name)]).cumsum(axis=0)) if _base(name) in written else of
-        columns = written[name] = numbers.transpose(1, 0, 2).reshape(2 * len(STARTS), -1)
-        sort_keys = np.roll(columns, 1, axis=0) if _whole(name) == name else written[_whole(name)]
-        yield columns[:1]
-        yield np.take_along_axis(columns, np.argsort(sort_keys, axis=1, kind="stable"), axis=1)[1:]
-
-
-def _read_groups(stream: _Stream, names: Sequence[str], images: int) -> dict[str, np.ndarray]:
-    groups: dict[str, np.ndarray] = {}
-    read: dict[str, np.ndarray] = {}
-    for name in names:
-        if name.startswith("interior/"):
-            groups[name] = _interior(name, groups)
-            continue
-        columns = read[name] = stream.take(2 * len(STARTS), images)
-        for k, column in enumerate(columns[1:].copy(), 1):
-            sort_keys = columns[k - 1] if _whole(name) == name else read[_whole(name)][k]
-            columns[k, np.argsort(sort_keys, kind="stable")] = column
-        numbers = columns.reshape(2, len(STARTS), images).transpose(1, 0, 2)
-        base = groups.get(_base(name))
-        groups[name] = numbers if base is None else base + np.diff(_signed(numbers), axis=0, prepend=0)
-    return groups
-
-
 def _interior(name: str, groups: Mapping[str, np.ndarray]) -> np.ndarray:
     """Foreground off the border."""
     return (groups[_whole(name)] - groups[f"border/{_whole(name)}"]) * [[0], [1]]
-
-
-def _tables(kept: Mapping[str, Kept]) -> Iterator[np.ndarray]:
-    beyond: dict[str, np.ndarray] = {}
-    for name, of in kept.items():
-        if of.table is not None:
-            measured, base = of.table.values != UNMEASURED, beyond.get(_base(name), 0)
-            beyond[name] = measured * (of.table.values - _expected(of))
-            yield of.table.rest
-            yield measured * (1 + _unsigned(beyond[name] - base))
-
-
-def _read_tables(stream: _Stream, kept: Mapping[str, Kept]) -> dict[str, Kept]:
-    beyond: dict[str, np.ndarray] = {}
-    read = {}
-    for name, of in kept.items():
-        if _whole(name) == name:
-            rest, numbers = stream.take(len(COLUMNS)), stream.take(len(COLUMNS), of.groups.shape[2])
-            measured = numbers > 0
-            beyond[name] = measured * (_signed(numbers - 1) + beyond.get(_base(name), 0))
-            values = np.where(measured, beyond[name] + _expected(of), UNMEASURED)
-            read[name] = of._replace(table=KeptRows(values, rest))
-    return read
 
 
 def _expected(of: Kept) -> np.ndarray:
@@ -243,34 +434,34 @@ def _signed(numbers: np.ndarray) -> np.ndarray:
 
 
 class _Stream:
-    """The integers of `_squeezed`, taken one array after the other."""
+    """The integers of `_planes`, taken one array after the other."""
 
-    def __init__(self, data: np.ndarray, most: int):
-        opened = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=FILTERS)
-        planes = np.frombuffer(_decompressed(data, opened, min(8 * most, IN_MEMORY)), np.uint8)
-        self._numbers = np.ascontiguousarray(planes.reshape(8, -1).T).view("<i8").reshape(-1).astype(np.int64)
+    def __init__(self, content: bytes):
+        planes = np.lib.format.read_array(io.BytesIO(lzma.decompress(content)), allow_pickle=False)
+        padded = np.zeros((8, planes.shape[1]), np.uint8)
+        padded[: len(planes)] = planes
+        self._numbers = np.ascontiguousarray(padded.T).view("<i8").reshape(-1).astype(np.int64, copy=False)
+        self._taken = 0
 
     @property
     def left(self) -> int:
         """How many numbers were not taken."""
-        return len(self._numbers)
+        return len(self._numbers) - self._taken
 
     def take(self, *shape: int) -> np.ndarray:
         """The next numbers, of this shape."""
-        taken, self._numbers = np.split(self._numbers, [math.prod(shape)])
-        return taken.reshape(shape)
+        first, self._taken = self._taken, self._taken + math.prod(shape)
+        return self._numbers[first : self._taken].reshape(shape)
 
 
-def _squeezed(arrays: Iterable[np.ndarray]) -> np.ndarray:
+def _planes(arrays: Iterable[np.ndarray]) -> bytes:
     """Non-negative integers, compressed: all lowest bytes first, then the next ones, which are alike."""
     numbers = np.concatenate([array.reshape(-1) for array in arrays]).astype("<i8")
     planes = np.ascontiguousarray(numbers.view(np.uint8).reshape(-1, 8).T)
-    return np.frombuffer(lzma.compress(planes.tobytes(), lzma.FORMAT_RAW, filters=FILTERS), np.uint8)
+    file = io.BytesIO()
+    np.lib.format.write_array(file, planes[: np.flatnonzero(planes.any(axis=1)).max(initial=0) + 1])
+    return _squeezed(file.getvalue())
 
 
-def _decompressed(data: np.ndarray, opened: lzma.LZMADecompressor, most: int) -> bytes:
-    """What `data` holds; ValueError for more than `most` bytes."""
-    content = opened.decompress(data.tobytes(), most + 1)
-    if not opened.eof or len(content) > most:
-        raise ValueError(f"cut off, or more than {most:,} bytes")
-    return content
+def _squeezed(content: bytes) -> bytes:
+    return lzma.compress(content, check=lzma.CHECK_CRC32, filters=FILTERS)

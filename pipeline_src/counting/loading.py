@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline_src.counting.compact_file import KIND, read_compact, write_compact
+import numpy as np
+
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.multiclass import MultiClassStatistic
@@ -20,35 +22,31 @@ def empty(classes: int) -> AnyStatistic:
 
 
 def load(path: Path | str) -> AnyStatistic:
-    """The statistic in a file, full or compact, without its provenance.
-
-    Raises:
-        UserError: as `TwoClassStatistic.load`.
-    """
-    if (stored_kind := kind(path)) == KIND:
-        counts, confusion = read_compact(Path(path))
-        if confusion is None:
-            regions = dict.fromkeys(name.partition("/")[0] for name in counts if "/" in name)
-            of_regions = {
-                region: TwoClassStatistic(counts[f"{region}/raw"], counts[f"{region}/stretched"]) for region in regions
-            }
-            return TwoClassStatistic(counts["raw"], counts["stretched"], of_regions)
-        return MultiClassStatistic(counts.pop("top"), list(counts.values()), confusion)
-    return (MultiClassStatistic if stored_kind == "multi-class" else TwoClassStatistic).load(path)[0]
+    """The statistic in a file, without its provenance; UserError as `TwoClassStatistic.load`."""
+    return (MultiClassStatistic if kind(path) == "multi-class" else TwoClassStatistic).load(path)[0]
 
 
-def save_compact(statistic: AnyStatistic, path: Path, bins: int) -> None:
-    """Write a statistic in the form that is published (`compact`); `load` reads it."""
+def named_counts(statistic: AnyStatistic) -> tuple[dict[str, Counts], np.ndarray | None]:
+    """All counts of a statistic by name (`raw`, `border/raw`, `top`, `class0`), and a confusion matrix of several
+    classes."""
     if isinstance(statistic, MultiClassStatistic):
         classes = {f"class{k}": counts for k, counts in enumerate(statistic.classes)}
-        write_compact(path, {"top": statistic.top} | classes, statistic.confusion, bins)
-    else:
-        regions = {
-            f"{region}/{protocol}": counts
-            for region, of in statistic.regions.items()
-            for protocol, counts in by_protocol(of).items()
-        }
-        write_compact(path, by_protocol(statistic) | regions, None, bins)
+        return {"top": statistic.top} | classes, statistic.confusion
+    regions = {
+        f"{region}/{protocol}": counts
+        for region, of in statistic.regions.items()
+        for protocol, counts in by_protocol(of).items()
+    }
+    return by_protocol(statistic) | regions, None
+
+
+def statistic_of(counts: Mapping[str, Counts], confusion: np.ndarray | None) -> AnyStatistic:
+    """The statistic of `named_counts`."""
+    if confusion is not None:
+        return MultiClassStatistic(counts["top"], [of for name, of in counts.items() if name != "top"], confusion)
+    regions = dict.fromkeys(name.partition("/")[0] for name in counts if "/" in name)
+    of_regions = {name: TwoClassStatistic(counts[f"{name}/raw"], counts[f"{name}/stretched"]) for name in regions}
+    return TwoClassStatistic(counts["raw"], counts["stretched"], of_regions)
 
 
 def by_protocol(statistic: AnyStatistic) -> dict[str, Counts]:

@@ -24,7 +24,7 @@ from pipeline_src.analysis.intervals import (
     units_of,
 )
 from pipeline_src.analysis.resampling import image_means, key_of, resample
-from pipeline_src.counting.loading import load, save_compact
+from pipeline_src.counting.compact_file import as_published
 from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.surest import UNKNOWN
@@ -114,8 +114,9 @@ def test_images_of_a_sure_network_keep_their_own_confidence():
 def test_published_regions_vary_as_their_images_do(tmp_path):
     """Their rows have no confidence of their own any more: bins are those of their 8-bit levels."""
     statistic = counted(varied(12))
-    save_compact(statistic, tmp_path / "s.npz", 10)
-    whole, published = (resample(of, 10, key=0, resamples=300)["raw"] for of in (statistic, load(tmp_path / "s.npz")))
+    statistic.save(tmp_path / "s.npz", {})
+    compact = as_published(tmp_path / "s.npz", 10)
+    whole, published = (resample(of, 10, key=0, resamples=300)["raw"] for of in (statistic, compact))
     for name in ("ece", "border_ece", "interior_ece"):
         assert published.values[name].std() == pytest.approx(whole.values[name].std(), rel=0.08), name
 

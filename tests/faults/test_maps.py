@@ -18,8 +18,7 @@ from numpy.lib import format as npy
 from PIL import Image
 from test_data_sets import bind, png_of
 
-from pipeline_src.counting.compact_file import _squeezed, _Stream
-from pipeline_src.counting.loading import load, save_compact
+from pipeline_src.counting.loading import load
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.judging.folder import judge_folder
@@ -105,12 +104,6 @@ def statistic(folder: Path) -> None:
     of.save(folder / "s.npz", {})
 
 
-def compact(folder: Path) -> None:
-    """The same in its compact form."""
-    statistic(folder)
-    save_compact(load(folder / "s.npz"), folder / "s.npz", 10)
-
-
 def rewritten(
     whole: Callable[[Path], None] = statistic, **arrays: Callable[[np.ndarray], np.ndarray]
 ) -> Callable[[Path], None]:
@@ -125,16 +118,6 @@ def rewritten(
         np.savez_compressed(folder / "s.npz", **content)
 
     return make
-
-
-def renumbered(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """The member `numbers` of a compact statistic with other numbers."""
-
-    def changed(data: np.ndarray) -> np.ndarray:
-        stream = _Stream(data, 1 << 20)
-        return _squeezed([change(stream.take(stream.left))])
-
-    return changed
 
 
 def jpeg(values: np.ndarray, quality: int) -> Callable[[Path], None]:
@@ -635,53 +618,6 @@ ROWS = [
         "out of bounds",
         UNREADABLE,
         call=loading,
-    ),
-    *(
-        row(f"compact-{name}", f"a compact statistic {fault}", happens, make, found, UNREADABLE, do="git", call=loading)
-        for name, fault, happens, make, found in (
-            (
-                "bomb",
-                "of one image that holds 64 MB of numbers",
-                "no more is decompressed than one image can have",
-                rewritten(compact, numbers=lambda _: _squeezed([np.zeros(8_000_000, int)])),
-                r"more than \d{2,3},\d{3} bytes",
-            ),
-            (
-                "longer",
-                "with a number too many",
-                "it is named",
-                rewritten(compact, numbers=renumbered(lambda of: np.append(of, 0))),
-                "1 numbers too many",
-            ),
-            (
-                "dictionary",
-                "whose ids ask for 1 GiB to be decompressed",
-                "it is refused before memory is taken",
-                rewritten(compact, ids=with_dictionary),
-                "MemoryError|Memory usage limit",
-            ),
-            (
-                "negative",
-                "with fewer than 0 pixels",
-                "it is named",
-                rewritten(compact, numbers=renumbered(lambda of: np.where(np.arange(len(of)) == 60, -1, of))),
-                "fewer than 0 pixels",
-            ),
-            (
-                "ids",
-                "whose ids are no texts",
-                "it is named",
-                rewritten(compact, ids=lambda _: np.frombuffer(lzma.compress(b"[[]]"), np.uint8)),
-                "ids that are not text",
-            ),
-            (
-                "members",
-                "with further members",
-                "they are not read",
-                rewritten(compact, a=lambda _: np.zeros(9), b=lambda _: np.zeros(9)),
-                "5 members, such as b; expected header, ids",
-            ),
-        )
     ),
     row(
         "risk-without-objects",
