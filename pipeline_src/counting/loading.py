@@ -45,7 +45,7 @@ def statistic_of(counts: Mapping[str, Counts], confusion: np.ndarray | None) -> 
     if confusion is not None:
         return MultiClassStatistic(counts["top"], [of for name, of in counts.items() if name != "top"], confusion)
     regions = dict.fromkeys(name.partition("/")[0] for name in counts if "/" in name)
-    of_regions = {name: TwoClassStatistic(counts[f"{name}/raw"], counts[f"{name}/stretched"]) for name in regions}
+    of_regions = {name: TwoClassStatistic(counts[f"{name}/raw"], counts.get(f"{name}/stretched")) for name in regions}
     return TwoClassStatistic(counts["raw"], counts["stretched"], of_regions)
 
 
@@ -53,4 +53,5 @@ def by_protocol(statistic: AnyStatistic) -> dict[str, Counts]:
     """Counts by protocol; for several classes those of the top label, in raw only."""
     if isinstance(statistic, MultiClassStatistic):
         return {"raw": statistic.top}
-    return {protocol: getattr(statistic, protocol) for protocol in PROTOCOLS}
+    found = {protocol: getattr(statistic, protocol) for protocol in PROTOCOLS}
+    return {protocol: counts for protocol, counts in found.items() if counts is not None}

@@ -11,7 +11,7 @@ from made_statistics import counted, images, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting import compact_file
-from pipeline_src.counting.compact import STARTS, STEPS
+from pipeline_src.counting.compact import STARTS, Precision
 from pipeline_src.counting.compact_file import CountsFile
 from pipeline_src.counting.counts import ARRAYS, COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows
 from pipeline_src.counting.levels import UNIT
@@ -124,7 +124,7 @@ def test_billions_of_pixels_are_kept_as_thousands_are(tmp_path):
         np.testing.assert_array_equal(groups(one), groups(other))
         pixels = one.rows.table[:][:, COLUMNS.index("pixels")].mean()
         near = np.abs(one.rows.table[:] - other.rows.table[:]).max(axis=0) / UNIT
-        assert (near <= pixels / 2**STEPS).all()
+        assert (near <= pixels / 2 ** Precision().bits).all()
 
 
 def test_rows_of_regions_keep_pixels_in_groups_of_levels(both):
@@ -189,7 +189,7 @@ def test_sums_of_an_image_are_near(both):
     for whole, compact in pairs(both):
         pixels = max(1, whole.rows.table[:][:, COLUMNS.index("pixels")].mean())
         difference = np.abs(whole.rows.table[:] - compact.rows.table[:]).max(axis=0)
-        assert (difference / UNIT <= pixels / 2**STEPS).all()
+        assert (difference / UNIT <= pixels / 2 ** Precision().bits).all()
 
 
 def test_metrics_are_near(both):
@@ -225,6 +225,31 @@ def test_intervals_are_near(tmp_path):
                 np.testing.assert_allclose(
                     shown[name], ends, rtol=0, atol=SHIFT + 0.08 * (ends[1] - ends[0]), err_msg=name
                 )
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_rounded_counts_keep_pooled_bins_and_the_pixels_of_images(name, tmp_path):
+    whole = STATISTICS[name]()
+    compact = compacted(whole, tmp_path / "a.zip", exact=False)
+    for one, other in pairs((whole, compact)):
+        np.testing.assert_array_equal(one.rows.pooled(), other.rows.pooled())
+        np.testing.assert_array_equal(one.rows.levels[:].sum(axis=1), other.rows.levels[:].sum(axis=1))
+        for bins in (10, 15, 100):
+            np.testing.assert_array_equal(top_label(one).binned(bins).hits, top_label(other).binned(bins).hits)
+    for region, of in getattr(compact, "regions", {}).items():
+        assert [*by_protocol(of)] == ["raw"]
+        pixels = whole.regions[region].raw.rows.levels[:].sum(axis=1)
+        np.testing.assert_array_equal(of.raw.rows.levels[:].sum(axis=1), pixels)
+
+
+def test_intervals_of_rounded_counts_are_near(tmp_path):
+    whole = counted(varied(80))
+    one, other = (
+        resample(of, 10, key=7)["raw"].intervals() for of in (whole, compacted(whole, tmp_path / "a", 10, False))
+    )
+    for name in ("ece", "accuracy", "brier", "nll", "border_ece", "max_f"):
+        low, high = one[name]
+        np.testing.assert_allclose(other[name], (low, high), rtol=0, atol=0.15 * (high - low), err_msg=name)
 
 
 def test_the_same_counts_give_the_same_bytes(tmp_path):
